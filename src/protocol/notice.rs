@@ -1,0 +1,377 @@
+//! Notices: what the server itself says to members, in the language that it was started with.
+//!
+//! No notice holds `": "`. In text delivery every message does, behind its sender's name, so a
+//! notice can be told from a message there too.
+
+use std::fmt::{self, Write as _};
+
+use super::datagram::Unfit;
+
+/// The language of the notices.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Language {
+    /// English.
+    #[default]
+    English,
+    /// Japanese. Clients of the family end on two of its lines, so those are fixed.
+    Japanese,
+}
+
+/// One notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice<'a> {
+    /// Somebody became a member.
+    Joined(&'a str),
+    /// Somebody left.
+    Left(&'a str),
+    /// Somebody was removed for silence.
+    TimedOut(&'a str),
+    /// So many joined, left and timed out, when they are too many to name.
+    Crowd(Crowd),
+    /// The host removed somebody.
+    Kicked(&'a str),
+    /// Somebody became the host.
+    NewHost(&'a str),
+    /// The room is no more; every token of it is dead.
+    RoomClosed,
+    /// To a member: you were removed for silence.
+    RemovedForSilence,
+    /// To a member: the host removed you.
+    RemovedByHost,
+    /// To a sender: your messages come too fast.
+    RateLimited,
+    /// To a sender: more waits to be sent to this room than it may hold.
+    RoomBusy,
+    /// To a sender: the message was not relayed, and why.
+    Unfit(Unfit),
+    /// To a sender: the message was not relayed, and how many bytes fit.
+    TooLong {
+        /// Bytes that fit beside the sender's name.
+        fits: usize,
+    },
+    /// To a sender: there is no such command.
+    UnknownCommand,
+    /// To a sender: this command takes a name.
+    NameNeeded,
+    /// To a sender: nobody in the room has that name.
+    NoSuchMember,
+    /// To a sender: only the host may do that.
+    HostOnly,
+    /// To a host: you cannot remove yourself.
+    NotYourself,
+    /// To a host: you are the host already.
+    AlreadyHost,
+    /// To a host: the room cannot remember another removed name.
+    KickListFull,
+    /// To a sender: the commands.
+    Help,
+}
+
+/// How many came and went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Crowd {
+    /// Became members.
+    pub joined: u32,
+    /// Left.
+    pub left: u32,
+    /// Were removed for silence.
+    pub timed_out: u32,
+}
+
+impl Crowd {
+    /// Whether nobody is counted.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Clients of the family end when they read this line.
+const ROOM_CLOSED_JA: &str = "チャットルームが閉じられました";
+/// And when they read this one.
+const REMOVED_FOR_SILENCE_JA: &str = "しばらく発言しなかったので、チャットルームから退出させました";
+const ROOM_CLOSED_EN: &str = "the room was closed";
+const REMOVED_FOR_SILENCE_EN: &str =
+    "you were removed from the room, nothing was heard from you for a while";
+const REMOVED_BY_HOST_JA: &str = "ホストによってチャットルームから退出させられました";
+const REMOVED_BY_HOST_EN: &str = "you were removed from the room by its host";
+
+/// The notices, in either language, after which the member that got them is none any more.
+const LAST_WORDS: [&str; 6] = [
+    ROOM_CLOSED_EN,
+    ROOM_CLOSED_JA,
+    REMOVED_FOR_SILENCE_EN,
+    REMOVED_FOR_SILENCE_JA,
+    REMOVED_BY_HOST_EN,
+    REMOVED_BY_HOST_JA,
+];
+
+/// Whether a notice says, in either language, that its reader is no member any more.
+pub fn ends_membership(text: &str) -> bool {
+    LAST_WORDS.contains(&text)
+}
+
+impl Notice<'_> {
+    /// Writes the notice in `language` behind what `out` holds.
+    pub fn write(self, language: Language, out: &mut String) {
+        let written = match language {
+            Language::English => self.write_english(out),
+            Language::Japanese => self.write_japanese(out),
+        };
+        // Writing to a String fails only when there is no memory, and then not with an error.
+        debug_assert!(written.is_ok());
+    }
+
+    fn write_english(self, out: &mut String) -> fmt::Result {
+        match self {
+            Self::Joined(name) => write!(out, "{name} joined"),
+            Self::Left(name) => write!(out, "{name} left"),
+            Self::TimedOut(name) => write!(out, "{name} timed out"),
+            Self::Crowd(crowd) => crowd.write(out, [" joined", " left", " timed out"], ", "),
+            Self::Kicked(name) => write!(out, "{name} was removed by the host"),
+            Self::NewHost(name) => write!(out, "{name} is the host now"),
+            Self::RoomClosed => out.write_str(ROOM_CLOSED_EN),
+            Self::RemovedForSilence => out.write_str(REMOVED_FOR_SILENCE_EN),
+            Self::RemovedByHost => out.write_str(REMOVED_BY_HOST_EN),
+            Self::RateLimited => {
+                out.write_str("you are sending too fast, what came last was not sent on")
+            }
+            Self::RoomBusy => {
+                out.write_str("the room is too busy, what you wrote last was not sent on")
+            }
+            Self::Unfit(Unfit::NotUtf8) => out.write_str("message refused, it is not UTF-8"),
+            Self::Unfit(Unfit::Control) => {
+                out.write_str("message refused, it holds control characters")
+            }
+            Self::Unfit(Unfit::Bidi) => {
+                out.write_str("message refused, it holds characters that reverse the text")
+            }
+            Self::TooLong { fits } => {
+                write!(out, "message refused, it is too long, {fits} bytes fit")
+            }
+            Self::UnknownCommand => out.write_str(
+                "no such command, /help lists them, // sends a message that begins with /",
+            ),
+            Self::NameNeeded => out.write_str("a name is needed, as in /kick NAME or /host NAME"),
+            Self::NoSuchMember => out.write_str("nobody here has that name, /who lists the names"),
+            Self::HostOnly => out.write_str("only the host may do that"),
+            Self::NotYourself => {
+                out.write_str("you cannot remove yourself, /exit leaves and closes the room")
+            }
+            Self::AlreadyHost => out.write_str("you are the host already"),
+            Self::KickListFull => {
+                out.write_str("not removed, this room has removed as many names as it can remember")
+            }
+            Self::Help => out.write_str(
+                "/exit leaves, /who lists the members, /kick NAME removes one (host), \
+                 /host NAME makes another the host (host), /help shows this, \
+                 // sends a message that begins with /",
+            ),
+        }
+    }
+
+    fn write_japanese(self, out: &mut String) -> fmt::Result {
+        match self {
+            Self::Joined(name) => write!(out, "{name}さんが入室しました"),
+            Self::Left(name) => write!(out, "{name}さんが退室しました"),
+            Self::TimedOut(name) => write!(out, "{name}さんは発言がないため退室しました"),
+            Self::Crowd(crowd) => crowd.write(out, ["人が入室", "人が退室", "人が時間切れ"], "、"),
+            Self::Kicked(name) => write!(out, "{name}さんはホストによって退室させられました"),
+            Self::NewHost(name) => write!(out, "{name}さんがホストになりました"),
+            Self::RoomClosed => out.write_str(ROOM_CLOSED_JA),
+            Self::RemovedForSilence => out.write_str(REMOVED_FOR_SILENCE_JA),
+            Self::RemovedByHost => out.write_str(REMOVED_BY_HOST_JA),
+            Self::RateLimited => {
+                out.write_str("送信が速すぎるため、最後の発言は送られませんでした")
+            }
+            Self::RoomBusy => {
+                out.write_str("ルームが混み合っているため、最後の発言は送られませんでした")
+            }
+            Self::Unfit(Unfit::NotUtf8) => {
+                out.write_str("UTF-8ではないため、発言は送られませんでした")
+            }
+            Self::Unfit(Unfit::Control) => {
+                out.write_str("制御文字を含むため、発言は送られませんでした")
+            }
+            Self::Unfit(Unfit::Bidi) => {
+                out.write_str("文字の向きを変える文字を含むため、発言は送られませんでした")
+            }
+            Self::TooLong { fits } => {
+                write!(out, "長すぎるため、発言は送られませんでした（{fits}バイトまで）")
+            }
+            Self::UnknownCommand => out.write_str(
+                "そのコマンドはありません。/help で一覧、// で / から始まる発言を送れます",
+            ),
+            Self::NameNeeded => out.write_str("名前が必要です（例 /kick 名前、/host 名前）"),
+            Self::NoSuchMember => out.write_str("その名前の人はいません。/who で一覧が見られます"),
+            Self::HostOnly => out.write_str("ホストだけが使えるコマンドです"),
+            Self::NotYourself => {
+                out.write_str("自分は退室させられません。/exit で退室するとルームが閉じます")
+            }
+            Self::AlreadyHost => out.write_str("すでにホストです"),
+            Self::KickListFull => {
+                out.write_str("退室させた名前が多すぎるため、これ以上は退室させられません")
+            }
+            Self::Help => out.write_str(
+                "/exit 退室、/who 参加者一覧、/kick 名前 退室させる（ホスト）、\
+                 /host 名前 ホストを譲る（ホスト）、/help この一覧、// / から始まる発言を送る",
+            ),
+        }
+    }
+}
+
+impl Crowd {
+    fn write(self, out: &mut String, units: [&str; 3], separator: &str) -> fmt::Result {
+        let mut between = "";
+        for (count, unit) in [self.joined, self.left, self.timed_out].into_iter().zip(units) {
+            if count > 0 {
+                write!(out, "{between}{count}{unit}")?;
+                between = separator;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The members of a room in one line of at most `max` bytes, the host marked; who does not fit is
+/// counted at its end.
+pub fn write_members<'a>(
+    members: impl Iterator<Item = (&'a str, bool)>,
+    total: usize,
+    language: Language,
+    max: usize,
+    out: &mut String,
+) {
+    let (host_mark, separator) = match language {
+        Language::English => (" (host)", ", "),
+        Language::Japanese => ("（ホスト）", "、"),
+    };
+    // The longest ending. Whether it is needed shows only when a name does not fit any more, so the
+    // last point from which it would have fitted is remembered.
+    let reserve = and_more(total, language).len();
+    let (mut shown, mut shown_with_ending, mut size_with_ending) = (0, 0, out.len());
+    for (name, is_host) in members {
+        let between = if shown > 0 { separator } else { "" };
+        let mark = if is_host { host_mark } else { "" };
+        if out.len() + between.len() + name.len() + mark.len() > max {
+            break;
+        }
+        for part in [between, name, mark] {
+            out.push_str(part);
+        }
+        shown += 1;
+        if out.len() + reserve <= max {
+            (shown_with_ending, size_with_ending) = (shown, out.len());
+        }
+    }
+    if shown < total {
+        out.truncate(size_with_ending);
+        out.push_str(&and_more(total - shown_with_ending, language));
+    }
+}
+
+fn and_more(count: usize, language: Language) -> String {
+    match language {
+        Language::English => format!(" and {count} more"),
+        Language::Japanese => format!("、ほか{count}人"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOTH: [Language; 2] = [Language::English, Language::Japanese];
+
+    fn all() -> Vec<Notice<'static>> {
+        let crowd = Crowd { joined: 7, left: 0, timed_out: 2 };
+        vec![
+            Notice::Joined("bob"),
+            Notice::Left("bob"),
+            Notice::TimedOut("bob"),
+            Notice::Crowd(crowd),
+            Notice::Kicked("bob"),
+            Notice::NewHost("bob"),
+            Notice::RoomClosed,
+            Notice::RemovedForSilence,
+            Notice::RemovedByHost,
+            Notice::RateLimited,
+            Notice::RoomBusy,
+            Notice::Unfit(Unfit::NotUtf8),
+            Notice::Unfit(Unfit::Control),
+            Notice::Unfit(Unfit::Bidi),
+            Notice::TooLong { fits: 12 },
+            Notice::UnknownCommand,
+            Notice::NameNeeded,
+            Notice::NoSuchMember,
+            Notice::HostOnly,
+            Notice::NotYourself,
+            Notice::AlreadyHost,
+            Notice::KickListFull,
+            Notice::Help,
+        ]
+    }
+
+    fn text(notice: Notice, language: Language) -> String {
+        let mut out = String::new();
+        notice.write(language, &mut out);
+        out
+    }
+
+    #[test]
+    fn t8_no_notice_can_be_taken_for_a_message() {
+        for language in BOTH {
+            for notice in all() {
+                let text = text(notice, language);
+                assert!(!text.contains(": "), "{text}");
+                assert!(!text.contains('\n') && !text.is_empty(), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn w33_a_crowd_is_counted_and_nobody_is_left_out() {
+        let crowd = Notice::Crowd(Crowd { joined: 7, left: 1, timed_out: 2 });
+        assert_eq!(text(crowd, Language::English), "7 joined, 1 left, 2 timed out");
+        let one = Notice::Crowd(Crowd { left: 3, ..Crowd::default() });
+        assert_eq!(text(one, Language::English), "3 left");
+        assert_eq!(text(one, Language::Japanese), "3人が退室");
+    }
+
+    #[test]
+    fn w34_two_japanese_lines_are_fixed() {
+        assert_eq!(text(Notice::RoomClosed, Language::Japanese), "チャットルームが閉じられました");
+        assert_eq!(
+            text(Notice::RemovedForSilence, Language::Japanese),
+            "しばらく発言しなかったので、チャットルームから退出させました"
+        );
+    }
+
+    #[test]
+    fn last_words_are_known_in_both_languages_and_nothing_else_is() {
+        for language in BOTH {
+            for notice in all() {
+                let last = matches!(
+                    notice,
+                    Notice::RoomClosed | Notice::RemovedForSilence | Notice::RemovedByHost
+                );
+                assert_eq!(ends_membership(&text(notice, language)), last, "{notice:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn w28_the_members_fit_and_the_rest_is_counted() {
+        let line = |names: &[&str], max| {
+            let mut out = String::new();
+            let members = names.iter().map(|name| (*name, *name == "ann"));
+            write_members(members, names.len(), Language::English, max, &mut out);
+            out
+        };
+        assert_eq!(line(&["ann"], 99), "ann (host)");
+        assert_eq!(line(&["ann", "bob", "cy"], 99), "ann (host), bob, cy");
+        assert_eq!(line(&["ann", "bob", "cy"], 19), "ann (host), bob, cy");
+        assert_eq!(line(&["ann", "bob", "cyd"], 19), " and 3 more");
+        assert_eq!(line(&["ann", "bob", "cyd"], 25), "ann (host), bob, cyd");
+        assert_eq!(line(&["ann", "bob", "cy", "d"], 21), "ann (host) and 3 more");
+    }
+}

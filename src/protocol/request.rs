@@ -1,0 +1,303 @@
+//! What a client asks for over TCP.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use super::frame::Frame;
+use super::name;
+use super::status::Status;
+
+/// The longest password in bytes. The protocol sets no limit below the payload's; with this one a
+/// room's memory does not hang on what its creator sends.
+pub const MAX_PASSWORD: usize = 1024;
+
+/// The operations of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Operation {
+    /// Make a room and become its host.
+    Create = 1,
+    /// Become a member of a room.
+    Join = 2,
+    /// Get the list of rooms.
+    List = 3,
+}
+
+impl Operation {
+    /// The operation of a byte from the wire.
+    pub fn from_byte(byte: u8) -> Option<Self> {
+        [Self::Create, Self::Join, Self::List].into_iter().find(|known| *known as u8 == byte)
+    }
+}
+
+/// The form in which a member gets its datagrams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Delivery {
+    /// `NAME: MESSAGE`, a notice as it is.
+    Text,
+    /// The name's length in one byte, the name, the message; a notice has length 0 and no name.
+    Named,
+}
+
+impl Delivery {
+    /// Every form.
+    pub const ALL: [Self; 2] = [Self::Text, Self::Named];
+}
+
+/// One who wants to be a member of a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entrant<'a> {
+    /// The room, a valid name.
+    pub room: &'a str,
+    /// The user, a valid name.
+    pub name: Cow<'a, str>,
+    /// The password, if one was given that is not empty.
+    pub password: Option<String>,
+    /// The form of its datagrams.
+    pub delivery: Delivery,
+}
+
+/// A request that is whole and makes sense by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request<'a> {
+    /// Make a room and become its host.
+    Create {
+        /// The host to be.
+        host: Entrant<'a>,
+        /// How many members the room may have at most.
+        capacity: Option<u32>,
+        /// Not to be listed, nor to be told from a room that is not there.
+        hidden: bool,
+    },
+    /// Become a member of a room.
+    Join(Entrant<'a>),
+    /// List the rooms whose names begin so.
+    List {
+        /// Any bytes; what is not UTF-8 begins no name.
+        prefix: &'a [u8],
+    },
+}
+
+/// Makes sense of a frame.
+///
+/// # Errors
+/// The status to answer with: 9 for what can't be understood, 4 and 5 for names that are not valid.
+pub fn parse<'a>(frame: &Frame<'a>) -> Result<Request<'a>, Status> {
+    match Operation::from_byte(frame.operation).ok_or(Status::Malformed)? {
+        Operation::List => Ok(Request::List { prefix: frame.room }),
+        Operation::Join => entrant(frame).map(|(entrant, _)| Request::Join(entrant)),
+        Operation::Create => entrant(frame).map(|(host, room)| Request::Create {
+            host,
+            capacity: room.capacity,
+            hidden: room.hidden,
+        }),
+    }
+}
+
+/// The room name that the replies to `frame` carry. Clients that send JSON expect it; those that
+/// send a bare user name, and read the payload right behind the header, must not get it.
+pub fn echoed_room<'a>(frame: &Frame<'a>) -> &'a [u8] {
+    match Operation::from_byte(frame.operation) {
+        Some(Operation::Create | Operation::Join) if is_json(frame.payload) => frame.room,
+        _ => b"",
+    }
+}
+
+/// What only a create request can say of the room.
+#[derive(Default)]
+struct RoomWishes {
+    capacity: Option<u32>,
+    hidden: bool,
+}
+
+fn is_json(payload: &[u8]) -> bool {
+    payload.trim_ascii_start().first() == Some(&b'{')
+}
+
+fn entrant<'a>(frame: &Frame<'a>) -> Result<(Entrant<'a>, RoomWishes), Status> {
+    if is_json(frame.payload) { json_entrant(frame) } else { bare_entrant(frame) }
+}
+
+fn bare_entrant<'a>(frame: &Frame<'a>) -> Result<(Entrant<'a>, RoomWishes), Status> {
+    let room = name::room_name(frame.room).ok_or(Status::InvalidRoomName)?;
+    let name = str::from_utf8(frame.payload).map_err(|_| Status::InvalidUserName)?;
+    let entrant = Entrant {
+        room,
+        name: valid_user_name(Cow::Borrowed(name))?,
+        password: None,
+        delivery: Delivery::Named,
+    };
+    Ok((entrant, RoomWishes::default()))
+}
+
+/// The payload as JSON. `null` is the same as an absent key: that is how many libraries write an
+/// option that is not set.
+#[derive(Deserialize)]
+struct Payload {
+    username: Option<String>,
+    user_name: Option<String>,
+    password: Option<String>,
+    capacity: Option<u64>,
+    hidden: Option<bool>,
+    delivery: Option<String>,
+}
+
+/// Status 9 comes before 4, and 4 before 5, so the payload is understood before a name is judged.
+fn json_entrant<'a>(frame: &Frame<'a>) -> Result<(Entrant<'a>, RoomWishes), Status> {
+    let payload: Payload = serde_json::from_slice(frame.payload).map_err(|_| Status::Malformed)?;
+    let delivery = delivery(payload.delivery.as_deref())?;
+    let wishes = RoomWishes {
+        capacity: capacity(payload.capacity)?,
+        hidden: payload.hidden.unwrap_or(false),
+    };
+    let password = payload.password.filter(|password| !password.is_empty());
+    if password.as_ref().is_some_and(|password| password.len() > MAX_PASSWORD) {
+        return Err(Status::Malformed);
+    }
+    let room = name::room_name(frame.room).ok_or(Status::InvalidRoomName)?;
+    let name = payload.username.or(payload.user_name).ok_or(Status::InvalidUserName)?;
+    let name = valid_user_name(Cow::Owned(name))?;
+    Ok((Entrant { room, name, password, delivery }, wishes))
+}
+
+fn delivery(wish: Option<&str>) -> Result<Delivery, Status> {
+    match wish {
+        None | Some("text") => Ok(Delivery::Text),
+        Some("named") => Ok(Delivery::Named),
+        Some(_) => Err(Status::Malformed),
+    }
+}
+
+/// A capacity beyond what we count in is no limit of its own: the server's holds.
+fn capacity(wish: Option<u64>) -> Result<Option<u32>, Status> {
+    match wish {
+        Some(0) => Err(Status::Malformed),
+        Some(wish) => Ok(Some(u32::try_from(wish).unwrap_or(u32::MAX))),
+        None => Ok(None),
+    }
+}
+
+fn valid_user_name(name: Cow<'_, str>) -> Result<Cow<'_, str>, Status> {
+    if name::is_user_name(&name) { Ok(name) } else { Err(Status::InvalidUserName) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame<'a>(operation: u8, room: &'a str, payload: &'a [u8]) -> Frame<'a> {
+        Frame { operation, state: 0, room: room.as_bytes(), payload }
+    }
+
+    fn join(payload: &str) -> Result<Entrant<'_>, Status> {
+        match parse(&frame(2, "r", payload.as_bytes()))? {
+            Request::Join(entrant) => Ok(entrant),
+            other => panic!("not a join: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn w4_the_state_of_a_request_is_not_looked_at() {
+        let mut request = frame(2, "r", b"bob");
+        request.state = 1;
+        assert!(parse(&request).is_ok());
+    }
+
+    #[test]
+    fn w4_an_unknown_operation_is_malformed() {
+        for operation in [0, 4, 5, 255] {
+            assert_eq!(parse(&frame(operation, "r", b"bob")), Err(Status::Malformed));
+        }
+    }
+
+    #[test]
+    fn w5_a_brace_makes_it_json_and_anything_else_is_the_name() {
+        let bare = join("bob").unwrap();
+        assert_eq!((&*bare.name, bare.delivery), ("bob", Delivery::Named));
+        assert_eq!(join("[bob]").unwrap().name, "[bob]");
+        assert_eq!(join("\"bob\"").unwrap().name, "\"bob\"");
+        let json = join(" \r\n\t{\"username\":\"bob\"} ").unwrap();
+        assert_eq!((&*json.name, json.delivery), ("bob", Delivery::Text));
+        assert_eq!(join(" bob"), Err(Status::InvalidUserName), "whole, not trimmed");
+        assert_eq!(join(""), Err(Status::InvalidUserName));
+    }
+
+    #[test]
+    fn w6_the_name_is_username_else_user_name() {
+        assert_eq!(join(r#"{"user_name":"b"}"#).unwrap().name, "b");
+        assert_eq!(join(r#"{"user_name":"b","username":"a"}"#).unwrap().name, "a");
+        assert_eq!(join(r#"{"username":null,"user_name":"b"}"#).unwrap().name, "b");
+        assert_eq!(join("{}"), Err(Status::InvalidUserName));
+        assert_eq!(join(r#"{"username":""}"#), Err(Status::InvalidUserName));
+    }
+
+    #[test]
+    fn w6_an_absent_null_or_empty_password_is_none() {
+        for password in ["", r#","password":null"#, r#","password":"""#] {
+            let payload = format!(r#"{{"username":"b"{password}}}"#);
+            assert_eq!(join(&payload).unwrap().password, None);
+        }
+        let payload = r#"{"username":"b","password":" x ","unknown":[1,{"deep":2}]}"#;
+        assert_eq!(join(payload).unwrap().password.as_deref(), Some(" x "));
+    }
+
+    #[test]
+    fn w6_what_is_not_understood_is_malformed() {
+        let long = format!(r#"{{"username":"b","password":"{}"}}"#, "x".repeat(MAX_PASSWORD + 1));
+        let deep = format!(r#"{{"username":"b","x":{}}}"#, "[".repeat(10_000));
+        for payload in [
+            "{",
+            r#"{"username":"b"} x"#,
+            r#"{"username":1}"#,
+            r#"{"username":"b","password":5}"#,
+            r#"{"username":"b","capacity":0}"#,
+            r#"{"username":"b","capacity":-1}"#,
+            r#"{"username":"b","capacity":1.5}"#,
+            r#"{"username":"b","capacity":"9"}"#,
+            r#"{"username":"b","hidden":1}"#,
+            r#"{"username":"b","delivery":"stream"}"#,
+            r#"{"username":"b","delivery":"TEXT"}"#,
+            &long,
+            &deep,
+        ] {
+            let shown = &payload[..payload.len().min(60)];
+            assert_eq!(join(payload), Err(Status::Malformed), "{shown}");
+        }
+        assert_eq!(parse(&frame(2, "r", b"{\"username\":\"\xff\"}")), Err(Status::Malformed));
+    }
+
+    #[test]
+    fn w6_create_says_more_of_the_room() {
+        let payload = br#"{"username":"a","capacity":3,"hidden":true,"delivery":"named"}"#;
+        let Ok(Request::Create { host, capacity, hidden }) = parse(&frame(1, "r", payload)) else {
+            panic!("a create request")
+        };
+        assert_eq!((capacity, hidden, host.delivery), (Some(3), true, Delivery::Named));
+    }
+
+    #[test]
+    fn w12_malformed_comes_before_the_room_name_and_that_before_the_user_name() {
+        let both = frame(1, " ", br#"{"username":" ","hidden":3}"#);
+        assert_eq!(parse(&both), Err(Status::Malformed));
+        let names = frame(1, " ", br#"{"username":" "}"#);
+        assert_eq!(parse(&names), Err(Status::InvalidRoomName));
+        assert_eq!(parse(&frame(1, " ", b"\xff")), Err(Status::InvalidRoomName));
+        assert_eq!(parse(&frame(1, "r", b"\xff")), Err(Status::InvalidUserName));
+    }
+
+    #[test]
+    fn w11_only_a_json_request_gets_its_room_name_back() {
+        assert_eq!(echoed_room(&frame(1, "r", b"{}")), b"r");
+        assert_eq!(echoed_room(&frame(2, "r", b" {broken")), b"r");
+        assert_eq!(echoed_room(&frame(2, "r", b"bob")), b"");
+        assert_eq!(echoed_room(&frame(3, "r", b"{}")), b"");
+        assert_eq!(echoed_room(&frame(9, "r", b"{}")), b"");
+    }
+
+    #[test]
+    fn w10_a_list_request_filters_by_any_bytes() {
+        let request = Frame { operation: 3, state: 0, room: b"\xff", payload: b"ignored" };
+        assert_eq!(parse(&request), Ok(Request::List { prefix: b"\xff" }));
+    }
+}

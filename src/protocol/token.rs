@@ -1,0 +1,75 @@
+//! A member's secret.
+
+use std::fmt;
+
+/// 128 random bits; on the wire 32 lowercase hex characters. Who shows it, from the right address,
+/// is the member. It has no `Display` on purpose: a token is never logged.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Token([u8; 16]);
+
+impl Token {
+    /// Bytes of a token on the wire.
+    pub const WIRE_SIZE: usize = 32;
+
+    /// A token of these random bits.
+    pub const fn from_bits(bits: [u8; 16]) -> Self {
+        Self(bits)
+    }
+
+    /// The token of exactly 32 lowercase hex characters.
+    pub fn from_wire(hex: &[u8]) -> Option<Self> {
+        let hex: &[u8; Self::WIRE_SIZE] = hex.try_into().ok()?;
+        let mut bits = [0; 16];
+        for (bits, pair) in bits.iter_mut().zip(hex.chunks_exact(2)) {
+            *bits = nibble(pair[0])? << 4 | nibble(pair[1])?;
+        }
+        Some(Self(bits))
+    }
+
+    /// The 32 characters.
+    pub fn to_wire(self) -> [u8; Self::WIRE_SIZE] {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut hex = [0; Self::WIRE_SIZE];
+        for (pair, byte) in hex.chunks_exact_mut(2).zip(self.0) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 0xf)];
+        }
+        hex
+    }
+}
+
+fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn w10_a_token_is_32_lowercase_hex_characters() {
+        let bits = [0, 1, 0x7f, 0x80, 0xab, 0xcd, 0xef, 0xff, 9, 10, 11, 12, 13, 14, 15, 16];
+        let wire = Token::from_bits(bits).to_wire();
+        assert_eq!(&wire, b"00017f80abcdefff090a0b0c0d0e0f10");
+        assert_eq!(Token::from_wire(&wire), Some(Token::from_bits(bits)));
+        assert_eq!(Token::from_wire(&wire.to_ascii_uppercase()), None);
+        assert_eq!(Token::from_wire(&wire[..31]), None);
+        assert_eq!(Token::from_wire(&[&wire[..], b"0"].concat()), None);
+        assert_eq!(Token::from_wire(b"g0017f80abcdefff090a0b0c0d0e0f10"), None);
+    }
+
+    #[test]
+    fn t6_a_token_is_never_printed() {
+        assert_eq!(format!("{:?}", Token::from_bits([7; 16])), "Token(..)");
+    }
+}
