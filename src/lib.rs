@@ -58,4 +58,10 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("reactor-chat needs Linux: its datagram calls are those of ip(7) and ipv6(7)");
 
+pub mod chat;
+pub mod config;
+pub mod fanout;
+pub mod ids;
 pub mod protocol;
+mod slots;
+mod timers;

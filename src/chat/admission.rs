@@ -1,0 +1,176 @@
+//! Create and join: who gets in.
+//!
+//! When there are several reasons why not, the first of this order is answered: 9, 4, 5 (those the
+//! request itself shows, see [`crate::protocol::request`]), then 10, 1, 2, 3, 11, 6, 7, 8. A hidden
+//! room is not there for anyone who has not shown its password, so until then every reason is 2.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::Instant;
+
+use super::allowance::Allowance;
+use super::arrivals::Passage;
+use super::member::{Member, Port};
+use super::room::Room;
+use super::{Alarm, Chat};
+use crate::fanout::Audience;
+use crate::ids::{Key, MemberId, RoomId};
+use crate::protocol::name::fold;
+use crate::protocol::{Entrant, Status, Token};
+
+impl Chat {
+    pub(super) fn create(
+        &mut self,
+        peer: IpAddr,
+        host: &Entrant<'_>,
+        capacity: Option<u32>,
+        hidden: bool,
+        token: Token,
+        now: Instant,
+    ) -> Result<MemberId, Status> {
+        if self.has_too_many_unproved(peer) {
+            return Err(Status::RateLimited);
+        }
+        if self.names.contains_key(host.room) {
+            return Err(Status::RoomExists);
+        }
+        if is_full(self.names.len(), self.config.max_rooms) || self.has_too_many_members(0) {
+            return Err(Status::ServerFull);
+        }
+        let room = self.open_room(host, capacity, hidden);
+        let member = self.admit(room, peer, host, fold(&host.name), token, now);
+        if let Some(room) = self.rooms.get_mut(room) {
+            room.host = member;
+        }
+        Ok(member)
+    }
+
+    pub(super) fn join(
+        &mut self,
+        peer: IpAddr,
+        guest: &Entrant<'_>,
+        token: Token,
+        now: Instant,
+    ) -> Result<MemberId, Status> {
+        let folded = fold(&guest.name);
+        let room_id = self.find_open_room(peer, guest)?;
+        let replaced = self.check_place(room_id, peer, &folded, now)?;
+        if let Some(silent) = replaced {
+            // Without a word to anyone: the address may be the very one that comes back.
+            self.end_member(silent);
+        }
+        let member = self.admit(room_id, peer, guest, folded, token, now);
+        let joined = Audience::AllBut(member);
+        self.tell_passage(room_id, &guest.name, Passage::Joined, joined, now);
+        Ok(member)
+    }
+
+    /// The room that the guest may enter as far as the room and its password go. With too many
+    /// unproved members no password is looked at, so a limit can't be used to guess on.
+    fn find_open_room(&self, peer: IpAddr, guest: &Entrant<'_>) -> Result<RoomId, Status> {
+        let limited = self.has_too_many_unproved(peer);
+        let room_id = self.names.get(guest.room).copied();
+        let Some((room_id, room)) = room_id.and_then(|id| Some((id, self.rooms.get(id)?))) else {
+            return Err(if limited { Status::RateLimited } else { Status::RoomNotFound });
+        };
+        let refusal = match limited {
+            true => Status::RateLimited,
+            false if !room.opens_with(guest.password.as_deref()) => Status::WrongPassword,
+            false => return Ok(room_id),
+        };
+        Err(if room.hidden { Status::RoomNotFound } else { refusal })
+    }
+
+    /// Whether there is a place under this name; gives the silent guest that has to go for it.
+    fn check_place(
+        &self,
+        room_id: RoomId,
+        peer: IpAddr,
+        folded: &str,
+        now: Instant,
+    ) -> Result<Option<MemberId>, Status> {
+        let room = self.rooms.get(room_id).ok_or(Status::RoomNotFound)?;
+        if room.has_kicked(folded) {
+            return Err(Status::Kicked);
+        }
+        let namesake = room.find(folded);
+        if namesake.is_some_and(|namesake| !self.gives_way(room, namesake, peer, now)) {
+            return Err(Status::NameTaken);
+        }
+        let leaving = usize::from(namesake.is_some());
+        if is_full(room.population() - leaving, room.capacity()) {
+            return Err(Status::RoomFull);
+        }
+        if self.has_too_many_members(leaving) {
+            return Err(Status::ServerFull);
+        }
+        Ok(namesake)
+    }
+
+    /// Whether a member gives way to a join under its name: a guest of the same IP that has not
+    /// been heard for a while.
+    fn gives_way(&self, room: &Room, namesake: MemberId, peer: IpAddr, now: Instant) -> bool {
+        let (Some(limit), Some(member)) = (self.config.replace_silent, self.members.get(namesake))
+        else {
+            return false;
+        };
+        namesake != room.host && member.ip == peer && member.is_silent(limit, now)
+    }
+
+    fn has_too_many_unproved(&self, peer: IpAddr) -> bool {
+        let unproved = self.proofs.unproved(peer);
+        self.config.max_unproved.is_some_and(|limit| unproved >= limit)
+    }
+
+    fn has_too_many_members(&self, leaving: usize) -> bool {
+        is_full(self.tokens.len() - leaving, self.config.max_members)
+    }
+
+    fn open_room(&mut self, host: &Entrant<'_>, capacity: Option<u32>, hidden: bool) -> RoomId {
+        let name: Rc<str> = Rc::from(host.room);
+        // Who the host is, `create` says as soon as there is one: a member needs its room first.
+        let nobody = MemberId(Key { slot: u32::MAX, generation: u32::MAX });
+        let password = host.password.as_deref();
+        let room = Room::new(Rc::clone(&name), nobody, password, capacity, hidden);
+        let room_id = self.rooms.insert(room);
+        if !hidden {
+            self.listed.insert(Rc::clone(&name), room_id);
+        }
+        self.names.insert(name, room_id);
+        room_id
+    }
+
+    fn admit(
+        &mut self,
+        room_id: RoomId,
+        peer: IpAddr,
+        entrant: &Entrant<'_>,
+        folded: Box<str>,
+        token: Token,
+        now: Instant,
+    ) -> MemberId {
+        let alarm = self.config.idle_timeout.map(|timeout| now + timeout);
+        let member = self.members.insert(Member {
+            room: room_id,
+            name: Rc::from(&*entrant.name),
+            token,
+            ip: peer,
+            port: Port::Unknown,
+            heard_at: now,
+            alarm,
+            allowance: Allowance::default(),
+            warned_at: None,
+        });
+        self.timers.change(Alarm::Idle(member), None, alarm);
+        self.tokens.insert(token, member);
+        self.proofs.note(peer, Port::Unknown);
+        if let Some(room) = self.rooms.get_mut(room_id) {
+            room.seat(member, folded, entrant.delivery);
+        }
+        member
+    }
+}
+
+fn is_full(count: usize, limit: Option<usize>) -> bool {
+    limit.is_some_and(|limit| count >= limit)
+}

@@ -1,0 +1,169 @@
+//! A room's waiting output in one form: encoded entries, each with its audience.
+//!
+//! Entries are numbered from the room's start and never again, so that a member's cursor stays
+//! valid while the log is filled at one end and emptied at the other.
+
+use std::mem;
+
+use crate::fanout::{Audience, Entry};
+
+/// What a log is written in. Rooms that are quiet hold none.
+#[derive(Debug, Default)]
+pub(super) struct Buffers {
+    entries: Vec<Entry>,
+    bytes: Vec<u8>,
+}
+
+/// Spare buffers, waiting for a room that speaks: relaying in the steady state allocates nothing.
+#[derive(Debug, Default)]
+pub(super) struct Pool {
+    spare: Vec<Buffers>,
+}
+
+/// More spare buffers than this are freed, so that a burst of a thousand busy rooms does not hold
+/// its memory for ever.
+const MAX_SPARE: usize = 64;
+
+impl Pool {
+    fn take(&mut self) -> Buffers {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    /// Takes buffers back.
+    pub(super) fn give_back(&mut self, mut buffers: Buffers) {
+        if self.spare.len() < MAX_SPARE {
+            buffers.entries.clear();
+            buffers.bytes.clear();
+            self.spare.push(buffers);
+        }
+    }
+}
+
+/// Waiting output, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    /// The number of the first entry that is held.
+    first: u64,
+    buffers: Buffers,
+}
+
+impl Log {
+    /// The number that the next entry gets.
+    pub(super) fn end(&self) -> u64 {
+        self.first + self.buffers.entries.len() as u64
+    }
+
+    /// The index of an entry by its number.
+    pub(super) fn index(&self, number: u64) -> u32 {
+        // A cursor is never below the first entry that is held, and a log holds far fewer than 2^32.
+        (number - self.first) as u32
+    }
+
+    /// The number of an entry by its index.
+    pub(super) fn number(&self, index: u32) -> u64 {
+        self.first + u64::from(index)
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.buffers.bytes
+    }
+
+    pub(super) fn entries(&self) -> &[Entry] {
+        &self.buffers.entries
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.buffers.entries.is_empty()
+    }
+
+    /// Appends an entry that `encode` writes behind what is there.
+    pub(super) fn push(
+        &mut self,
+        audience: Audience,
+        pool: &mut Pool,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) {
+        if self.buffers.entries.capacity() == 0 {
+            self.buffers = pool.take();
+        }
+        encode(&mut self.buffers.bytes);
+        // A room's waiting output is bounded far below 4 GiB: see `room.rs`.
+        let end = self.buffers.bytes.len() as u32;
+        self.buffers.entries.push(Entry { end, audience });
+    }
+
+    /// Forgets the entries before `number`: everyone has passed them. Gives the buffers back when
+    /// nothing is left. While members lag behind, the room for what went is won back only when it is
+    /// half of all, so that each byte is moved once on average.
+    pub(super) fn forget_before(&mut self, number: u64) -> Option<Buffers> {
+        if self.is_empty() {
+            return None;
+        }
+        if number == self.end() {
+            self.first = number;
+            return Some(mem::take(&mut self.buffers));
+        }
+        let passed = self.index(number) as usize;
+        if passed > 0 {
+            let cut = self.buffers.entries[passed - 1].end;
+            if cut as usize * 2 >= self.buffers.bytes.len() {
+                self.drop_front(passed, cut);
+            }
+        }
+        None
+    }
+
+    fn drop_front(&mut self, passed: usize, cut: u32) {
+        self.buffers.bytes.drain(..cut as usize);
+        self.buffers.entries.drain(..passed);
+        for entry in &mut self.buffers.entries {
+            entry.end -= cut;
+        }
+        self.first += passed as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log_of(texts: &[&str]) -> Log {
+        let mut log = Log::default();
+        for text in texts {
+            log.push(Audience::All, &mut Pool::default(), |out| {
+                out.extend_from_slice(text.as_bytes());
+            });
+        }
+        log
+    }
+
+    #[test]
+    fn numbers_stay_valid_while_the_front_goes() {
+        let mut log = log_of(&["aaaa", "bb", "c"]);
+        assert_eq!((log.end(), log.index(2), log.number(2)), (3, 2, 2));
+        assert!(log.forget_before(1).is_none());
+        assert_eq!((log.end(), log.bytes()), (3, &b"bbc"[..]));
+        assert_eq!((log.index(2), log.entries()[1].end), (1, 3));
+    }
+
+    #[test]
+    fn a_little_is_not_worth_moving_the_rest() {
+        let mut log = log_of(&["a", "bbbbbbbb"]);
+        assert!(log.forget_before(1).is_none());
+        assert_eq!(log.bytes().len(), 9);
+        assert_eq!(log.index(1), 1);
+    }
+
+    #[test]
+    fn an_emptied_log_gives_its_buffers_back() {
+        let mut log = log_of(&["a"]);
+        let buffers = log.forget_before(1).expect("the buffers");
+        assert_eq!((log.end(), log.is_empty()), (1, true));
+        assert!(log.forget_before(1).is_none());
+        let mut pool = Pool::default();
+        pool.give_back(buffers);
+        log.push(Audience::All, &mut pool, |out| out.push(b'x'));
+        assert!(pool.spare.is_empty(), "taken from the pool");
+        assert_eq!((log.end(), log.bytes()), (2, &b"x"[..]));
+    }
+}

@@ -1,0 +1,182 @@
+//! Every number of the server, with its unit and its reason.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::protocol::Language;
+
+/// What the server is started with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Where to listen. Each address gets a TCP listener and a UDP socket of its own; the ports in
+    /// here are not looked at.
+    pub bind: Vec<SocketAddr>,
+    /// The TCP port; 0 takes a free one.
+    pub tcp_port: u16,
+    /// The UDP port; 0 takes a free one.
+    pub udp_port: u16,
+    /// The rules of the chat.
+    pub chat: ChatConfig,
+    /// The rules of the TCP connections.
+    pub connections: ConnectionConfig,
+    /// How much of each kind of work a turn does.
+    pub budgets: Budgets,
+}
+
+/// The rules of the chat. `None` is no limit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChatConfig {
+    /// The language of the notices.
+    pub language: Language,
+    /// What becomes of a room whose host goes.
+    pub host_leaves: HostLeaves,
+    /// A member that sends nothing for so long is removed.
+    pub idle_timeout: Option<Duration>,
+    /// A guest that was not heard for so long gives way to a join under its name from its IP:
+    /// clients of the family vanish without a word and come back.
+    pub replace_silent: Option<Duration>,
+    /// Members of one IP that may be without a proved address at a time. Without it one host could
+    /// fill every room with members that nobody can reach.
+    pub max_unproved: Option<u32>,
+    /// Rooms in all.
+    pub max_rooms: Option<usize>,
+    /// Members in all.
+    pub max_members: Option<usize>,
+    /// Messages and commands a second and member.
+    pub rate_limit: Option<u32>,
+}
+
+/// What becomes of a room whose host goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HostLeaves {
+    /// It closes for everyone.
+    #[default]
+    Close,
+    /// Its longest member becomes the host; it closes when there is none.
+    Pass,
+}
+
+/// The rules of the TCP connections. `None` is no limit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConnectionConfig {
+    /// How long the first byte of a request may take: people type their answers with the
+    /// connection open.
+    pub connect_timeout: Option<Duration>,
+    /// How long a frame may take from its first byte, however it trickles in; also how long a peer
+    /// may leave a reply unread.
+    pub handshake_timeout: Option<Duration>,
+    /// Connections at a time; the one that has been silent longest gives way.
+    pub max_connections: Option<usize>,
+    /// Bytes of an operation payload, of a request and of the list of rooms.
+    pub max_payload: usize,
+}
+
+/// How long a half-closed connection is read on, so that bytes of the peer on their way do not meet
+/// a closed socket, whose reset would overtake the last reply (RFC 1122, 4.2.2.13).
+pub const LINGER: Duration = Duration::from_secs(2);
+
+/// How long the server may take from the first signal to its end.
+pub const DRAIN: Duration = Duration::from_secs(2);
+
+/// How long an accept pauses when there are no descriptors or no memory, unless a connection goes
+/// first. Short beside what a person waits, long beside a turn.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How often the counters are logged, if one moved.
+pub const METRICS_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What is asked of the kernel for a UDP socket's buffers, in bytes, either way. A stall of ours of
+/// a tenth of a second at 40,000 small datagrams a second: the kernel charges each about 1 KiB.
+pub const UDP_BUFFER: usize = 4 << 20;
+
+/// Descriptors that connections never get: the poll, the signals, listeners, UDP sockets, log.
+pub const RESERVED_DESCRIPTORS: usize = 64;
+
+/// How much of each kind of work a turn does at most. What is left over goes to the back of its
+/// queue and the next wait is zero, so that no peer and no kind of work starves the others.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Budgets {
+    /// Connections accepted a listener.
+    pub accepts: usize,
+    /// Connections served.
+    pub connections: usize,
+    /// Bytes read of one connection: a frame at the default limit in one turn.
+    pub connection_bytes: usize,
+    /// Requests answered of one connection.
+    pub requests: usize,
+    /// Datagrams read of one UDP socket: about a millisecond of them.
+    pub datagrams: usize,
+    /// Datagrams sent: about five milliseconds of them.
+    pub deliveries: usize,
+    /// Deadlines acted on in the chat.
+    pub timers: usize,
+}
+
+impl Default for Budgets {
+    fn default() -> Self {
+        Self {
+            accepts: 64,
+            connections: 256,
+            connection_bytes: 80 * 1024,
+            requests: 16,
+            datagrams: 256,
+            deliveries: 2048,
+            timers: 1024,
+        }
+    }
+}
+
+impl Default for ChatConfig {
+    fn default() -> Self {
+        Self {
+            language: Language::English,
+            host_leaves: HostLeaves::Close,
+            idle_timeout: Some(Duration::from_secs(300)),
+            replace_silent: Some(Duration::from_secs(30)),
+            max_unproved: Some(32),
+            max_rooms: Some(10_000),
+            max_members: Some(100_000),
+            // A person types one or two a second; games and scripts send bursts.
+            rate_limit: Some(20),
+        }
+    }
+}
+
+impl Default for ConnectionConfig {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Some(Duration::from_secs(120)),
+            handshake_timeout: Some(Duration::from_secs(10)),
+            max_connections: Some(10_000),
+            max_payload: 64 * 1024,
+        }
+    }
+}
+
+/// The limits in force, for the log.
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = |limit: Option<usize>| limit.map_or("off".into(), |limit| limit.to_string());
+        let seconds = |limit: Option<Duration>| {
+            limit.map_or("off".into(), |limit| format!("{} s", limit.as_secs()))
+        };
+        let small = |limit: Option<u32>| count(limit.map(|limit| limit as usize));
+        write!(
+            f,
+            "connections {}, rooms {}, members {}, payload {} bytes, unproved members an IP {}, \
+             messages a second and member {}, idle timeout {}, connect timeout {}, \
+             handshake timeout {}, silent guests replaced after {}",
+            count(self.connections.max_connections),
+            count(self.chat.max_rooms),
+            count(self.chat.max_members),
+            self.connections.max_payload,
+            small(self.chat.max_unproved),
+            small(self.chat.rate_limit),
+            seconds(self.chat.idle_timeout),
+            seconds(self.connections.connect_timeout),
+            seconds(self.connections.handshake_timeout),
+            seconds(self.chat.replace_silent),
+        )
+    }
+}
