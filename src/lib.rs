@@ -60,8 +60,12 @@ compile_error!("reactor-chat needs Linux: its datagram calls are those of ip(7) 
 
 pub mod chat;
 pub mod config;
+mod connection;
+mod datagram;
 pub mod fanout;
 pub mod ids;
+mod metrics;
 pub mod protocol;
 mod slots;
+mod sys;
 mod timers;

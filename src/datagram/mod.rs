@@ -1,0 +1,164 @@
+//! The UDP sockets: datagrams in, jobs out, and where each member's datagrams go.
+//!
+//! It knows addresses and bytes, not what they mean. A member has a row in the table once its
+//! address is proved; without a row nothing is sent to it. Readiness is remembered: a bit is set by
+//! an event and cleared only by a call that would have blocked. All calls go through mio's `try_io`,
+//! which sees to it that the next edge is told.
+
+mod socket;
+mod table;
+
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+
+use mio::net::UdpSocket;
+
+use crate::fanout::{Job, Receipt};
+use crate::ids::{MemberId, Origin};
+use crate::protocol::datagram::MAX_UPSTREAM;
+
+use socket::{ReceiveOutcome, SendOutcome, Socket};
+use table::Table;
+
+pub use socket::bind;
+
+/// What came of reading a socket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Intake {
+    /// Datagrams handed over.
+    pub received: usize,
+    /// Errors met: echoes of what was sent to somebody who is gone. They end nothing.
+    pub errors: usize,
+    /// Datagrams that the kernel had dropped before, for lack of room.
+    pub overflow: u32,
+}
+
+/// The UDP sockets, in the order of `--bind`, and the table of addresses.
+pub struct Datagrams {
+    sockets: Vec<Socket>,
+    table: Table,
+    /// One byte more than a client may send, so that what is too long is seen and not cut.
+    buffer: Box<[u8; MAX_UPSTREAM + 1]>,
+}
+
+impl Datagrams {
+    /// No sockets yet.
+    pub fn new() -> Self {
+        Self { sockets: Vec::new(), table: Table::default(), buffer: Box::new([0; _]) }
+    }
+
+    /// Takes a socket that [`bind`] has made; its index is its place in `--bind`.
+    ///
+    /// # Errors
+    /// If the socket does not know its own address.
+    pub fn add(&mut self, socket: UdpSocket) -> io::Result<()> {
+        self.sockets.push(Socket::new(socket)?);
+        Ok(())
+    }
+
+    /// The sockets, to register them.
+    pub fn sockets_mut(&mut self) -> impl Iterator<Item = &mut UdpSocket> {
+        self.sockets.iter_mut().map(Socket::inner_mut)
+    }
+
+    /// An event said that reading this socket will not block.
+    pub fn note_readable(&mut self, index: usize) {
+        self.sockets[index].is_readable = true;
+    }
+
+    /// An event said that writing to this socket will not block. Gives whether it would have before.
+    pub fn note_writable(&mut self, index: usize) -> bool {
+        !std::mem::replace(&mut self.sockets[index].is_writable, true)
+    }
+
+    /// Whether a socket has datagrams that were not read yet.
+    pub fn has_input(&self) -> bool {
+        self.sockets.iter().any(|socket| socket.is_readable)
+    }
+
+    /// How many sockets there are.
+    pub fn len(&self) -> usize {
+        self.sockets.len()
+    }
+
+    /// Reads at most `budget` datagrams of one socket. `hear` says whose each is; from then on that
+    /// member's datagrams go back the way this one came.
+    pub fn receive(
+        &mut self,
+        index: usize,
+        budget: usize,
+        mut hear: impl FnMut(&Origin, &[u8]) -> Option<MemberId>,
+    ) -> Intake {
+        let mut intake = Intake::default();
+        let socket = &mut self.sockets[index];
+        for _ in 0..budget {
+            if !socket.is_readable {
+                break;
+            }
+            match socket.receive(&mut self.buffer[..]) {
+                ReceiveOutcome::Received { size, remote, local, overflow } => {
+                    intake.received += 1;
+                    intake.overflow = intake.overflow.saturating_add(overflow);
+                    let origin = Origin { socket: index, local, remote };
+                    if let Some(member) = hear(&origin, &self.buffer[..size]) {
+                        self.table.announce(member, &origin);
+                    }
+                }
+                ReceiveOutcome::Drained => {}
+                ReceiveOutcome::Failed => intake.errors += 1,
+            }
+        }
+        intake
+    }
+
+    /// A member's datagrams go to `origin` from now on.
+    pub fn announce(&mut self, member: MemberId, origin: &Origin) {
+        self.table.announce(member, origin);
+    }
+
+    /// Nothing is sent to this member any more.
+    pub fn forget(&mut self, member: MemberId) {
+        self.table.forget(member);
+    }
+
+    /// Sends at most `budget` datagrams of a job and moves its shares on. A member without an
+    /// address gets nothing and is passed over. Where a socket is full, the shares of its members
+    /// stay where they are.
+    pub fn send(&mut self, job: Job<'_>, budget: usize) -> Receipt {
+        let mut receipt = Receipt::default();
+        let Job { bytes, entries, to } = job;
+        for share in to {
+            let Some(row) = self.table.get(share.member) else {
+                share.next = share.until;
+                continue;
+            };
+            let socket = &mut self.sockets[row.socket()];
+            while share.next < share.until {
+                if entries[share.next as usize].audience.includes(share.member) {
+                    if receipt.sent + receipt.dropped >= budget {
+                        return receipt;
+                    }
+                    let job = Job { bytes, entries, to: &mut [] };
+                    match socket.send(job.datagram(share.next), row) {
+                        SendOutcome::Sent => receipt.sent += 1,
+                        SendOutcome::Refused => receipt.dropped += 1,
+                        SendOutcome::Blocked => {
+                            receipt.blocked = true;
+                            break;
+                        }
+                    }
+                }
+                share.next += 1;
+            }
+        }
+        receipt
+    }
+
+    /// The address of the socket with this index, with its real port.
+    ///
+    /// # Errors
+    /// What getsockname(2) says.
+    pub fn local_addr(&self, index: usize) -> io::Result<SocketAddr> {
+        self.sockets.get(index).ok_or(ErrorKind::NotFound)?.local_addr()
+    }
+}

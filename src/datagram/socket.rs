@@ -1,0 +1,147 @@
+//! One UDP socket, and what errno means on it.
+
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd;
+
+use mio::net::UdpSocket;
+use socket2::{Domain, Protocol, SockRef, Type};
+
+use super::table::Row;
+use crate::config::UDP_BUFFER;
+use crate::sys;
+
+/// Binds a UDP socket with the options that the server needs.
+///
+/// An IPv6 socket takes IPv6 only, so that `--bind 0.0.0.0 --bind ::` are two sockets that do not
+/// get in each other's way, whatever `net.ipv6.bindv6only` says (ipv6(7)).
+///
+/// # Errors
+/// If the address can't be bound, or the kernel lacks an option.
+pub fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket =
+        socket2::Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    sys::request_buffers(socket.as_fd(), UDP_BUFFER);
+    sys::enable_overflow_count(socket.as_fd())?;
+    if address.ip().is_unspecified() {
+        sys::enable_packet_info(socket.as_fd(), address.ip())?;
+    }
+    socket.bind(&address.into())?;
+    Ok(UdpSocket::from_std(socket.into()))
+}
+
+/// What came of one receive call.
+pub(super) enum ReceiveOutcome {
+    /// A datagram, perhaps an empty one.
+    Received {
+        size: usize,
+        remote: SocketAddr,
+        local: Option<IpAddr>,
+        /// How many the kernel dropped since the last one.
+        overflow: u32,
+    },
+    /// Nothing for now: an event will tell.
+    Drained,
+    /// An error that is about an earlier datagram, or about nothing that we could mend. The socket
+    /// goes on.
+    Failed,
+}
+
+/// What came of one send call.
+pub(super) enum SendOutcome {
+    /// The kernel has it.
+    Sent,
+    /// The socket's buffer is full: an event will tell.
+    Blocked,
+    /// This one can't be sent, ever. The others can.
+    Refused,
+}
+
+/// A UDP socket with its remembered readiness.
+pub(super) struct Socket {
+    inner: UdpSocket,
+    pub(super) is_readable: bool,
+    pub(super) is_writable: bool,
+    /// The kernel's count of dropped datagrams when it last told.
+    overflow: u32,
+}
+
+impl Socket {
+    /// A socket counts as ready both ways until a call says otherwise.
+    pub(super) fn new(inner: UdpSocket) -> io::Result<Self> {
+        let buffers = SockRef::from(&inner);
+        log::info!(
+            "udp {}: the kernel grants {} bytes of receive buffer and {} of send buffer",
+            inner.local_addr()?,
+            buffers.recv_buffer_size()?,
+            buffers.send_buffer_size()?,
+        );
+        Ok(Self { inner, is_readable: true, is_writable: true, overflow: 0 })
+    }
+
+    pub(super) fn inner_mut(&mut self) -> &mut UdpSocket {
+        &mut self.inner
+    }
+
+    pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.inner.local_addr()
+    }
+
+    pub(super) fn receive(&mut self, buffer: &mut [u8]) -> ReceiveOutcome {
+        match self.inner.try_io(|| sys::receive(self.inner.as_fd(), buffer)) {
+            Ok(arrival) => ReceiveOutcome::Received {
+                size: arrival.size,
+                remote: arrival.remote,
+                local: arrival.local,
+                overflow: self.note_overflow(arrival.overflow),
+            },
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.is_readable = false;
+                ReceiveOutcome::Drained
+            }
+            Err(error) => {
+                log::debug!("receiving a datagram: {error}");
+                ReceiveOutcome::Failed
+            }
+        }
+    }
+
+    pub(super) fn send(&mut self, bytes: &[u8], row: &Row) -> SendOutcome {
+        if !self.is_writable {
+            return SendOutcome::Blocked;
+        }
+        // An error may be the echo of an earlier datagram, to somebody else, which the kernel hands
+        // to whoever calls next and then forgets: the second call is about this one (ip(7), IP_RECVERR).
+        let outcome = self.try_send(bytes, row).or_else(|error| match error.kind() {
+            ErrorKind::WouldBlock => Err(error),
+            _ => self.try_send(bytes, row),
+        });
+        match outcome {
+            Ok(()) => SendOutcome::Sent,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.is_writable = false;
+                SendOutcome::Blocked
+            }
+            Err(error) => {
+                log::debug!("sending a datagram: {error}");
+                SendOutcome::Refused
+            }
+        }
+    }
+
+    fn try_send(&self, bytes: &[u8], row: &Row) -> io::Result<()> {
+        self.inner.try_io(|| sys::send(self.inner.as_fd(), bytes, &row.remote, row.local))
+    }
+
+    /// How many datagrams the kernel dropped since it last told; its count wraps.
+    fn note_overflow(&mut self, count: Option<u32>) -> u32 {
+        let count = count.unwrap_or(self.overflow);
+        let dropped = count.wrapping_sub(self.overflow);
+        self.overflow = count;
+        dropped
+    }
+}

@@ -1,0 +1,121 @@
+//! The TCP listeners, and what errno means on accept.
+
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use mio::Registry;
+use mio::net::{TcpListener, TcpStream};
+
+use crate::config::ACCEPT_PAUSE;
+use crate::ids::Origin;
+
+/// What came of one accept call.
+pub(super) enum AcceptOutcome {
+    /// A connection, and the way back to its peer: by the UDP socket of the same `--bind`, from the
+    /// address that it spoke to.
+    Accepted(TcpStream, Origin),
+    /// Nothing for now: an event will tell.
+    Drained,
+    /// That one is lost, the next may not be: it was reset before we came to it (accept(2)).
+    Retry,
+    /// No descriptors or no memory. The readiness is kept, since no new edge would come for those
+    /// who wait already; it is tried again after a pause or when a connection has gone.
+    Pause,
+}
+
+/// The listeners, in the order of `--bind`.
+pub(super) struct Acceptor {
+    listeners: Vec<Listener>,
+    paused_until: Option<Instant>,
+}
+
+struct Listener {
+    inner: TcpListener,
+    is_wildcard: bool,
+    is_readable: bool,
+}
+
+impl Acceptor {
+    pub(super) fn new(listeners: Vec<TcpListener>) -> io::Result<Self> {
+        let listeners = listeners
+            .into_iter()
+            .map(|inner| {
+                let is_wildcard = inner.local_addr()?.ip().is_unspecified();
+                Ok(Listener { inner, is_wildcard, is_readable: true })
+            })
+            .collect::<io::Result<_>>()?;
+        Ok(Self { listeners, paused_until: None })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.listeners.len()
+    }
+
+    pub(super) fn local_addr(&self, index: usize) -> io::Result<SocketAddr> {
+        self.listeners.get(index).ok_or(ErrorKind::NotFound)?.inner.local_addr()
+    }
+
+    pub(super) fn note_readable(&mut self, index: usize) {
+        if let Some(listener) = self.listeners.get_mut(index) {
+            listener.is_readable = true;
+        }
+    }
+
+    /// Whether somebody may be waiting and nothing keeps us from accepting.
+    pub(super) fn has_input(&self) -> bool {
+        self.paused_until.is_none() && self.listeners.iter().any(|listener| listener.is_readable)
+    }
+
+    /// When a pause ends.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.paused_until
+    }
+
+    /// Ends a pause: a descriptor has become free.
+    pub(super) fn resume(&mut self) {
+        self.paused_until = None;
+    }
+
+    /// Stops listening.
+    pub(super) fn close(&mut self, registry: &Registry) {
+        for mut listener in self.listeners.drain(..) {
+            // Closing the descriptor takes it out of the poll in any case.
+            let _ = registry.deregister(&mut listener.inner);
+        }
+        self.paused_until = None;
+    }
+
+    pub(super) fn accept(&mut self, index: usize, now: Instant) -> AcceptOutcome {
+        if self.paused_until.is_some_and(|until| now < until) {
+            return AcceptOutcome::Drained;
+        }
+        self.paused_until = None;
+        let listener = &mut self.listeners[index];
+        if !listener.is_readable {
+            return AcceptOutcome::Drained;
+        }
+        match listener.inner.accept() {
+            Ok((stream, remote)) => {
+                let local = stream.local_addr().ok().filter(|_| listener.is_wildcard);
+                let local = local.map(|address| address.ip());
+                AcceptOutcome::Accepted(stream, Origin { socket: index, local, remote })
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                listener.is_readable = false;
+                AcceptOutcome::Drained
+            }
+            Err(error) => self.outcome_of(&error, now),
+        }
+    }
+
+    fn outcome_of(&mut self, error: &io::Error, now: Instant) -> AcceptOutcome {
+        log::debug!("accepting a connection: {error}");
+        let exhausted = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
+        if error.raw_os_error().is_some_and(|errno| exhausted.contains(&errno)) {
+            self.paused_until = Some(now + ACCEPT_PAUSE);
+            return AcceptOutcome::Pause;
+        }
+        AcceptOutcome::Retry
+    }
+}

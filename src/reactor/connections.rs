@@ -1,0 +1,278 @@
+//! The table of TCP connections: who is served next, who has to flush, who runs out of time.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use mio::event::Event;
+use mio::net::TcpStream;
+use mio::{Interest, Registry};
+
+use super::session::{Desk, Served, Session};
+use super::source::Source;
+use crate::config::{Budgets, ConnectionConfig};
+use crate::ids::{ConnId, Origin};
+use crate::metrics::Metrics;
+use crate::slots::Slots;
+use crate::timers::Timers;
+
+/// What one read takes at most. One buffer for all connections: those that are idle need none.
+const SCRATCH: usize = 16 * 1024;
+
+/// A session and where it stands in the queues.
+struct Seat {
+    session: Session,
+    /// Its entry in `deadlines`.
+    deadline: Option<Instant>,
+    /// Its entry in `silence`.
+    silent_since: Option<Instant>,
+    is_ready: bool,
+    is_unflushed: bool,
+    is_doomed: bool,
+}
+
+/// All TCP connections.
+pub(super) struct Connections {
+    seats: Slots<ConnId, Seat>,
+    /// Connections that have something to do, each once, in turns.
+    ready: VecDeque<ConnId>,
+    /// Connections that may have something to write, each once.
+    unflushed: Vec<ConnId>,
+    /// Connections to be freed at the end of the turn.
+    doomed: Vec<ConnId>,
+    deadlines: Timers<ConnId>,
+    /// By when they were last heard, to find the one that gives way.
+    silence: Timers<ConnId>,
+    scratch: Box<[u8]>,
+    config: ConnectionConfig,
+    budgets: Budgets,
+}
+
+impl Connections {
+    pub(super) fn new(config: ConnectionConfig, budgets: Budgets) -> Self {
+        Self {
+            seats: Slots::new(),
+            ready: VecDeque::new(),
+            unflushed: Vec::new(),
+            doomed: Vec::new(),
+            deadlines: Timers::new(),
+            silence: Timers::new(),
+            scratch: vec![0; SCRATCH].into_boxed_slice(),
+            config,
+            budgets,
+        }
+    }
+
+    /// Takes a stream that was just accepted. When there are as many as may be, the one that has
+    /// been silent longest gives way.
+    pub(super) fn admit(
+        &mut self,
+        stream: TcpStream,
+        origin: Origin,
+        registry: &Registry,
+        metrics: &mut Metrics,
+        now: Instant,
+    ) {
+        let count = self.seats.len() - self.doomed.len();
+        if self.config.max_connections.is_some_and(|limit| count >= limit)
+            && let Some(silent) = self.silence.first()
+        {
+            metrics.evicted += 1;
+            self.doom(silent);
+        }
+        if let Err(error) = stream.set_nodelay(true) {
+            log::debug!("{}: {error}", origin.remote);
+        }
+        let id = self.seats.insert(Seat {
+            session: Session::new(stream, origin, now),
+            deadline: None,
+            silent_since: None,
+            is_ready: false,
+            is_unflushed: false,
+            is_doomed: false,
+        });
+        self.register(id, registry, metrics);
+        self.reschedule(id);
+        self.mark_ready(id);
+    }
+
+    /// Notes what an event says of a connection. The id may be that of one that is gone.
+    pub(super) fn note_event(&mut self, id: ConnId, event: &Event) {
+        let Some(seat) = self.seats.get_mut(id) else { return };
+        // A call finds out what an error is: both ways, since either may be waited for.
+        let failed = event.is_error();
+        if event.is_readable() || event.is_read_closed() || failed {
+            seat.session.connection.note_readable();
+            self.mark_ready(id);
+        }
+        if event.is_writable() || event.is_write_closed() || failed {
+            self.note_writable(id);
+        }
+    }
+
+    /// Serves those that were ready when the step began, each as far as its budget goes; who has
+    /// more to do goes to the back of the queue.
+    pub(super) fn serve(&mut self, desk: &mut Desk<'_>) {
+        for _ in 0..self.ready.len().min(self.budgets.connections) {
+            let Some(id) = self.ready.pop_front() else { return };
+            let Some(seat) = self.seats.get_mut(id) else { continue };
+            seat.is_ready = false;
+            let served = seat.session.serve(desk, &mut self.scratch, &self.config, &self.budgets);
+            self.settle(id, served, desk.metrics);
+        }
+    }
+
+    /// Acts on the deadlines that have come up.
+    pub(super) fn expire(&mut self, desk: &mut Desk<'_>) {
+        while let Some((_, id)) = self.deadlines.pop_due(desk.now) {
+            let Some(seat) = self.seats.get_mut(id) else { continue };
+            seat.deadline = None;
+            desk.metrics.timed_out += 1;
+            let served = seat.session.expire(desk);
+            self.settle(id, served, desk.metrics);
+        }
+    }
+
+    /// Writes what was queued in this turn, and what a writable event has freed.
+    pub(super) fn flush(&mut self, metrics: &mut Metrics, now: Instant) {
+        let mut unflushed = std::mem::take(&mut self.unflushed);
+        for id in unflushed.drain(..) {
+            let Some(seat) = self.seats.get_mut(id) else { continue };
+            seat.is_unflushed = false;
+            match seat.session.flush(now) {
+                Served::Failed => self.fail(id, metrics),
+                Served::More => self.mark_ready(id),
+                Served::Done => {}
+            }
+            self.reschedule(id);
+            self.doom_if_over(id);
+        }
+        // The buffer is used again.
+        unflushed.append(&mut self.unflushed);
+        self.unflushed = unflushed;
+    }
+
+    /// Begins the end of every connection. Those that wait for nothing are done at once.
+    pub(super) fn finish_all(&mut self, now: Instant) {
+        let all: Vec<ConnId> = self.seats.iter().map(|(id, _)| id).collect();
+        for id in all {
+            let Some(seat) = self.seats.get_mut(id) else { continue };
+            let is_idle = seat.session.connection.unsent() == 0 && !seat.is_ready;
+            seat.session.finish(now);
+            self.mark_unflushed(id);
+            self.reschedule(id);
+            if is_idle {
+                self.doom(id);
+            }
+        }
+    }
+
+    /// Frees the connections that have ended. Gives how many.
+    pub(super) fn reap(&mut self, registry: &Registry) -> usize {
+        let count = self.doomed.len();
+        for id in self.doomed.drain(..) {
+            if let Some(mut seat) = self.seats.remove(id) {
+                // Closing the descriptor takes it out of the poll in any case.
+                let _ = registry.deregister(seat.session.connection.stream_mut());
+            }
+        }
+        count
+    }
+
+    pub(super) fn has_work(&self) -> bool {
+        !self.ready.is_empty() || !self.unflushed.is_empty()
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.next()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.seats.len() == 0
+    }
+
+    fn register(&mut self, id: ConnId, registry: &Registry, metrics: &mut Metrics) {
+        let Some(seat) = self.seats.get_mut(id) else { return };
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let stream = seat.session.connection.stream_mut();
+        if let Err(error) = registry.register(stream, Source::Connection(id).into(), interest) {
+            log::debug!("registering a connection: {error}");
+            self.fail(id, metrics);
+        }
+    }
+
+    /// Puts a session where it belongs after it was served.
+    fn settle(&mut self, id: ConnId, served: Served, metrics: &mut Metrics) {
+        match served {
+            Served::Failed => self.fail(id, metrics),
+            Served::More => self.mark_ready(id),
+            Served::Done => {}
+        }
+        self.mark_unflushed(id);
+        self.reschedule(id);
+        self.doom_if_over(id);
+    }
+
+    fn note_writable(&mut self, id: ConnId) {
+        if let Some(seat) = self.seats.get_mut(id) {
+            seat.session.connection.note_writable();
+            if seat.session.connection.unsent() > 0 {
+                self.mark_unflushed(id);
+            }
+        }
+    }
+
+    fn mark_ready(&mut self, id: ConnId) {
+        if let Some(seat) = self.seats.get_mut(id)
+            && !seat.is_ready
+            && !seat.is_doomed
+        {
+            seat.is_ready = true;
+            self.ready.push_back(id);
+        }
+    }
+
+    fn mark_unflushed(&mut self, id: ConnId) {
+        if let Some(seat) = self.seats.get_mut(id)
+            && !seat.is_unflushed
+            && !seat.is_doomed
+        {
+            seat.is_unflushed = true;
+            self.unflushed.push(id);
+        }
+    }
+
+    /// Brings the session's deadline and its place among the silent up to date.
+    fn reschedule(&mut self, id: ConnId) {
+        let Some(seat) = self.seats.get_mut(id) else { return };
+        let (deadline, heard_at) = match seat.is_doomed {
+            true => (None, None),
+            false => (seat.session.deadline(&self.config), Some(seat.session.heard_at)),
+        };
+        self.deadlines.change(id, seat.deadline, deadline);
+        self.silence.change(id, seat.silent_since, heard_at);
+        seat.deadline = deadline;
+        seat.silent_since = heard_at;
+    }
+
+    fn fail(&mut self, id: ConnId, metrics: &mut Metrics) {
+        metrics.connection_errors += 1;
+        self.doom(id);
+    }
+
+    fn doom_if_over(&mut self, id: ConnId) {
+        if self.seats.get(id).is_some_and(|seat| seat.session.connection.is_over()) {
+            self.doom(id);
+        }
+    }
+
+    /// Marks a connection to be freed at the end of the turn.
+    fn doom(&mut self, id: ConnId) {
+        if let Some(seat) = self.seats.get_mut(id)
+            && !seat.is_doomed
+        {
+            seat.is_doomed = true;
+            self.doomed.push(id);
+            self.reschedule(id);
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! One connection that speaks TCRP: frames in, replies out, and a port announcement at its end.
+
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+
+use crate::chat::{Chat, Reply};
+use crate::config::{Budgets, ConnectionConfig, LINGER};
+use crate::connection::{Connection, ReadOutcome, WriteOutcome};
+use crate::datagram::Datagrams;
+use crate::ids::{MemberId, Origin};
+use crate::metrics::Metrics;
+use crate::protocol::{Decoded, Frame, Request, Status, Token, decode, frame, reply, request};
+
+/// No further request is answered while this many bytes of replies wait for the peer to read them,
+/// so that a peer that only asks costs this and one reply.
+const MAX_UNSENT: usize = 64 * 1024;
+
+/// What sessions work with.
+pub(super) struct Desk<'a> {
+    pub(super) chat: &'a mut Chat,
+    pub(super) datagrams: &'a mut Datagrams,
+    pub(super) metrics: &'a mut Metrics,
+    pub(super) now: Instant,
+}
+
+/// What a session did with its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Served {
+    /// All it could.
+    Done,
+    /// Its budget; there is more to do.
+    More,
+    /// The connection is gone.
+    Failed,
+}
+
+/// What a session waits for; each has its own deadline, counted from when the waiting began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waiting {
+    /// The first byte of a request.
+    Request,
+    /// The rest of a frame.
+    Frame,
+    /// The peer to read its replies.
+    Reader,
+    /// The peer to end its half.
+    End,
+}
+
+/// A TCP connection and what TCRP has to remember of it.
+pub(super) struct Session {
+    pub(super) connection: Connection<TcpStream>,
+    /// The way back to the peer; a member's datagrams take it, at the port that it announces.
+    origin: Origin,
+    /// The member of the last success, to whom an announced port belongs.
+    last_entered: Option<MemberId>,
+    pub(super) heard_at: Instant,
+    waiting: Waiting,
+    since: Instant,
+}
+
+impl Session {
+    pub(super) fn new(stream: TcpStream, origin: Origin, now: Instant) -> Self {
+        Self {
+            connection: Connection::new(stream),
+            origin,
+            last_entered: None,
+            heard_at: now,
+            waiting: Waiting::Request,
+            since: now,
+        }
+    }
+
+    /// Reads and answers as far as the budgets go.
+    pub(super) fn serve(
+        &mut self,
+        desk: &mut Desk<'_>,
+        scratch: &mut [u8],
+        config: &ConnectionConfig,
+        budgets: &Budgets,
+    ) -> Served {
+        let (mut bytes, mut requests) = (budgets.connection_bytes, budgets.requests);
+        loop {
+            match self.next_step(config.max_payload) {
+                Step::Wait => return self.end_turn(Served::Done, desk.now),
+                Step::Answer if requests == 0 => return self.end_turn(Served::More, desk.now),
+                Step::Answer => {
+                    requests -= 1;
+                    self.answer(desk, config.max_payload);
+                }
+                Step::Refuse { operation } => self.refuse(operation, desk.metrics),
+                Step::Read if bytes == 0 => return self.end_turn(Served::More, desk.now),
+                Step::Read => match self.connection.fill(scratch) {
+                    ReadOutcome::Filled(size) => {
+                        bytes = bytes.saturating_sub(size);
+                        self.heard_at = desk.now;
+                    }
+                    ReadOutcome::Drained => {}
+                    ReadOutcome::Ended => self.end_input(desk),
+                    ReadOutcome::Failed(_) => return Served::Failed,
+                },
+            }
+        }
+    }
+
+    /// Writes what waits, and says whether the session can go on with what it had put off for that.
+    pub(super) fn flush(&mut self, now: Instant) -> Served {
+        match self.connection.flush() {
+            WriteOutcome::Failed(_) => return Served::Failed,
+            WriteOutcome::Flushed | WriteOutcome::Blocked => self.note_waiting(now),
+        }
+        match self.connection.unsent() {
+            0 if self.connection.is_readable() || self.connection.is_open() => Served::More,
+            _ => Served::Done,
+        }
+    }
+
+    /// A deadline has come up.
+    pub(super) fn expire(&mut self, desk: &mut Desk<'_>) -> Served {
+        match self.waiting {
+            Waiting::Request => self.connection.finish(),
+            Waiting::Frame => {
+                if !self.take_announcement(desk) {
+                    self.refuse(self.operation(), desk.metrics);
+                }
+            }
+            Waiting::Reader | Waiting::End => return Served::Failed,
+        }
+        self.end_turn(Served::More, desk.now)
+    }
+
+    /// Begins the end of a connection that nobody waits for.
+    pub(super) fn finish(&mut self, now: Instant) {
+        self.connection.finish();
+        self.note_waiting(now);
+    }
+
+    /// When [`Session::expire`] is due.
+    pub(super) fn deadline(&self, config: &ConnectionConfig) -> Option<Instant> {
+        let limit: Option<Duration> = match self.waiting {
+            Waiting::Request => config.connect_timeout,
+            Waiting::Frame | Waiting::Reader => config.handshake_timeout,
+            Waiting::End => Some(LINGER),
+        };
+        limit.map(|limit| self.since + limit)
+    }
+
+    fn next_step(&self, max_payload: usize) -> Step {
+        let read = if self.connection.is_readable() { Step::Read } else { Step::Wait };
+        if !self.connection.is_open() {
+            return read;
+        }
+        if self.connection.unsent() >= MAX_UNSENT {
+            return Step::Wait;
+        }
+        match decode(self.connection.input(), max_payload) {
+            Decoded::Incomplete => read,
+            Decoded::Whole(_) => Step::Answer,
+            Decoded::TooLarge { operation } => Step::Refuse { operation },
+        }
+    }
+
+    fn end_turn(&mut self, served: Served, now: Instant) -> Served {
+        self.note_waiting(now);
+        served
+    }
+
+    /// Answers the frame that the input begins with.
+    fn answer(&mut self, desk: &mut Desk<'_>, max_payload: usize) {
+        let Decoded::Whole(frame) = decode(self.connection.input(), max_payload) else { return };
+        let outcome = carry_out(&frame, &self.origin, desk, max_payload);
+        let (status, completion) = match &outcome {
+            Ok(Reply::Entered { member, token }) => {
+                self.last_entered = Some(*member);
+                (Status::Success, Some(token.to_wire().to_vec()))
+            }
+            Ok(Reply::Rooms(list)) => (Status::Success, Some(list.clone())),
+            Err(status) => (*status, None),
+        };
+        let (operation, room) = (frame.operation, request::echoed_room(&frame));
+        let mut replies = vec![reply::acknowledgement(operation, room, status)];
+        replies.extend(completion.map(|payload| reply::completion(operation, room, &payload)));
+        desk.metrics.count_reply(status);
+        log::debug!(
+            "{}: operation {operation}, room \"{}\": {status}",
+            self.origin.remote,
+            shown(frame.room),
+        );
+        self.connection.consume(frame.size());
+        for reply in replies {
+            self.connection.send(reply);
+        }
+        // The next frame has its own time, even if its first byte is here already.
+        self.waiting = Waiting::Request;
+        self.since = desk.now;
+    }
+
+    /// Answers what can't be understood as a frame. There is no telling where the next one would
+    /// begin, so it is the last answer.
+    fn refuse(&mut self, operation: u8, metrics: &mut Metrics) {
+        metrics.count_reply(Status::Malformed);
+        log::debug!("{}: not a frame", self.origin.remote);
+        self.connection.send(reply::acknowledgement(operation, b"", Status::Malformed));
+        self.connection.finish();
+    }
+
+    /// The peer has ended its half; what it asked before is still answered.
+    fn end_input(&mut self, desk: &mut Desk<'_>) {
+        if !self.take_announcement(desk) && !self.connection.input().is_empty() {
+            self.refuse(self.operation(), desk.metrics);
+        }
+        self.connection.finish();
+    }
+
+    /// Two bytes behind a success, and nothing more, are the member's UDP port. Only the end of the
+    /// stream or of the time for a frame shows that nothing more comes.
+    fn take_announcement(&mut self, desk: &mut Desk<'_>) -> bool {
+        let (Some(member), &[high, low]) = (self.last_entered, self.connection.input()) else {
+            return false;
+        };
+        let port = u16::from_be_bytes([high, low]);
+        self.connection.consume(2);
+        if desk.chat.handle_announcement(member, port) {
+            desk.metrics.announcements += 1;
+            let mut origin = self.origin;
+            origin.remote.set_port(port);
+            desk.datagrams.announce(member, &origin);
+        }
+        true
+    }
+
+    /// The operation of the frame that has begun to arrive.
+    fn operation(&self) -> u8 {
+        frame::operation_of(self.connection.input())
+    }
+
+    /// Notes what the session waits for now; the time for it runs from when that began.
+    fn note_waiting(&mut self, now: Instant) {
+        let waiting = if !self.connection.is_open() {
+            Waiting::End
+        } else if self.connection.unsent() > 0 {
+            Waiting::Reader
+        } else if !self.connection.input().is_empty() {
+            Waiting::Frame
+        } else {
+            Waiting::Request
+        };
+        if waiting != self.waiting {
+            self.waiting = waiting;
+            self.since = now;
+        }
+    }
+}
+
+/// What a session can do next.
+enum Step {
+    /// Answer the frame that is there.
+    Answer,
+    /// Refuse what can't become a frame.
+    Refuse { operation: u8 },
+    /// Read on.
+    Read,
+    /// Nothing, before an event or a deadline.
+    Wait,
+}
+
+fn carry_out(
+    frame: &Frame<'_>,
+    origin: &Origin,
+    desk: &mut Desk<'_>,
+    max_list: usize,
+) -> Result<Reply, Status> {
+    let request = request::parse(frame)?;
+    let fresh = match &request {
+        // A list makes no member: nothing is drawn for it.
+        Request::List { .. } => Token::from_bits([0; 16]),
+        _ => draw_token().ok_or(Status::ServerFull)?,
+    };
+    desk.chat.handle_request(origin.remote.ip(), &request, fresh, max_list, desk.now)
+}
+
+/// A token nobody can guess. Without randomness there is none, and so no new member.
+fn draw_token() -> Option<Token> {
+    let mut bits = [0; 16];
+    match getrandom::fill(&mut bits) {
+        Ok(()) => Some(Token::from_bits(bits)),
+        Err(error) => {
+            log::error!("no randomness for a token: {error}");
+            None
+        }
+    }
+}
+
+/// What a peer sent, fit for a log: cut, and nothing in it that a terminal obeys.
+fn shown(bytes: &[u8]) -> String {
+    const SHOWN: usize = 64;
+    let cut = &bytes[..bytes.len().min(SHOWN)];
+    String::from_utf8_lossy(cut).escape_debug().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t6_what_a_peer_sent_is_escaped_and_cut() {
+        assert_eq!(shown("ab\x1b[2J\n\u{202e}\"日本".as_bytes()), r#"ab\u{1b}[2J\n\u{202e}\"日本"#);
+        assert_eq!(shown(&[b'x'; 300]).len(), 64);
+        assert_eq!(shown(b"\xff"), "\u{fffd}");
+    }
+}
