@@ -1,0 +1,63 @@
+//! The server: options to a [`Reactor`], and how it ends to an exit status.
+
+use std::env;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use reactor_chat::config::Config;
+use reactor_chat::options::{self, Invocation};
+use reactor_chat::reactor::{Exit, Reactor};
+
+/// The command line, or an address in it, is wrong.
+const USAGE: u8 = 2;
+/// It can't start, or the poll failed.
+const FAILURE: u8 = 1;
+/// What shells add to the number of the signal that ended a program.
+const SIGNAL_BASE: i32 = 128;
+
+fn main() -> ExitCode {
+    match options::parse(env::args_os().skip(1)) {
+        Err(mistake) => complain(&mistake.to_string(), USAGE),
+        Ok(Invocation::Print(text)) => print(&text),
+        Ok(Invocation::Serve { config, log_level }) => {
+            env_logger::Builder::new().filter_level(log_level).parse_default_env().init();
+            serve(*config)
+        }
+    }
+}
+
+fn serve(config: Config) -> ExitCode {
+    let mut reactor = match Reactor::bind(config) {
+        Ok(reactor) => reactor,
+        Err(error) if error.is_foreign_address() => return complain(&error.to_string(), USAGE),
+        Err(error) => return complain(&error.to_string(), FAILURE),
+    };
+    match announce(&reactor).and_then(|()| reactor.run()) {
+        Ok(Exit::Drained) => ExitCode::SUCCESS,
+        Ok(Exit::Forced(signal)) => {
+            ExitCode::from(u8::try_from(SIGNAL_BASE + signal).unwrap_or(FAILURE))
+        }
+        Err(error) => complain(&error.to_string(), FAILURE),
+    }
+}
+
+/// One line for each address, so that a script that waits for it knows the real ports.
+fn announce(reactor: &Reactor) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    for (tcp, udp) in reactor.addresses()? {
+        writeln!(out, "listening on tcp {tcp} udp {udp}")?;
+    }
+    out.flush()
+}
+
+fn print(text: &str) -> ExitCode {
+    match io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(FAILURE),
+    }
+}
+
+fn complain(why: &str, status: u8) -> ExitCode {
+    eprintln!("reactor-chat: {why}");
+    ExitCode::from(status)
+}
