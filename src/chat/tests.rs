@@ -1,1 +1,491 @@
+//! The chat by itself: no socket, no waiting; time is what the test says.
 
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::config::HostLeaves;
+use crate::fanout::{Job, Receipt};
+use crate::protocol::datagram;
+use crate::protocol::{Frame, request};
+
+/// A chat with a clock that stands still until it is moved, and a network that loses nothing.
+struct Stage {
+    chat: Chat,
+    now: Instant,
+    drawn: u8,
+    /// What each member got, in order.
+    heard: HashMap<MemberId, Vec<String>>,
+}
+
+/// A member as its client knows it.
+#[derive(Clone, Copy)]
+struct Guest {
+    id: MemberId,
+    token: Token,
+    room: &'static str,
+    address: SocketAddr,
+}
+
+const HOME: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+
+impl Stage {
+    fn new(config: ChatConfig) -> Self {
+        let (chat, now) = (Chat::new(config), Instant::now());
+        Self { chat, now, drawn: 0, heard: HashMap::new() }
+    }
+
+    fn with_defaults() -> Self {
+        Self::new(ChatConfig::default())
+    }
+
+    fn request(
+        &mut self,
+        ip: Ipv4Addr,
+        operation: u8,
+        room: &str,
+        payload: &str,
+    ) -> Result<Reply, Status> {
+        let (room, payload) = (room.as_bytes(), payload.as_bytes());
+        let request = request::parse(&Frame { operation, state: 0, room, payload })?;
+        self.drawn += 1;
+        let fresh = Token::from_bits([self.drawn; 16]);
+        self.chat.handle_request(IpAddr::V4(ip), &request, fresh, 65_536, self.now)
+    }
+
+    fn enter(&mut self, operation: u8, room: &'static str, payload: &str) -> Result<Guest, Status> {
+        match self.request(HOME, operation, room, payload)? {
+            Reply::Entered { member: id, token } => {
+                let address = SocketAddr::from((HOME, 1000 + u16::from(self.drawn)));
+                Ok(Guest { id, token, room, address })
+            }
+            Reply::Rooms(_) => panic!("not a list"),
+        }
+    }
+
+    fn create(&mut self, room: &'static str, payload: &str) -> Guest {
+        self.enter(1, room, payload).expect("a room")
+    }
+
+    fn join(&mut self, room: &'static str, payload: &str) -> Guest {
+        self.enter(2, room, payload).expect("a place")
+    }
+
+    fn say(&mut self, guest: Guest, message: &str) -> Heard {
+        let mut bytes = Vec::new();
+        datagram::encode_upstream(guest.room, guest.token, message, &mut bytes);
+        self.chat.handle_datagram(guest.address, &bytes, self.now)
+    }
+
+    /// Delivers and reaps, as a turn does, until nothing is left.
+    fn deliver(&mut self) {
+        while self.chat.has_output() {
+            let heard = &mut self.heard;
+            self.chat.deliver(usize::MAX, |job, budget| send_all(job, budget, heard));
+        }
+        self.chat.reap(|_| {});
+    }
+
+    fn take_heard(&mut self, guest: Guest) -> Vec<String> {
+        self.deliver();
+        self.heard.remove(&guest.id).unwrap_or_default()
+    }
+
+    /// Moves the clock, acting on every deadline in between.
+    fn advance(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(due) = self.chat.poll_timeout().filter(|due| *due <= end) {
+            self.now = self.now.max(due);
+            self.chat.handle_timeout(self.now, usize::MAX);
+        }
+        self.now = end;
+    }
+}
+
+/// A network that takes everything, as far as the budget goes.
+fn send_all(job: Job<'_>, budget: usize, heard: &mut HashMap<MemberId, Vec<String>>) -> Receipt {
+    let mut receipt = Receipt::default();
+    let Job { bytes, entries, to } = job;
+    for share in to {
+        while share.next < share.until && receipt.sent < budget {
+            if entries[share.next as usize].audience.includes(share.member) {
+                let datagram = Job { bytes, entries, to: &mut [] }.datagram(share.next);
+                let text = String::from_utf8(datagram.to_vec()).expect("UTF-8");
+                heard.entry(share.member).or_default().push(text);
+                receipt.sent += 1;
+            }
+            share.next += 1;
+        }
+    }
+    receipt
+}
+
+/// A network whose sockets are all full.
+fn block_all(_: Job<'_>, _: usize) -> Receipt {
+    Receipt { blocked: true, ..Receipt::default() }
+}
+
+fn texts(count: usize) -> Vec<String> {
+    (0..count).map(|n| n.to_string()).collect()
+}
+
+#[test]
+fn w24_the_audience_is_that_of_the_moment_the_message_was_taken() {
+    let mut stage = Stage::with_defaults();
+    let host = stage.create("r", r#"{"username":"host"}"#);
+    let early = stage.join("r", r#"{"username":"early"}"#);
+    stage.deliver();
+    stage.heard.clear();
+    stage.say(host, "one");
+    let late = stage.join("r", r#"{"username":"late"}"#);
+    stage.say(early, "/exit");
+    stage.say(host, "two");
+    assert_eq!(stage.take_heard(early), ["host: one", "late joined"]);
+    assert_eq!(stage.take_heard(late), ["early left", "host: two"]);
+    assert_eq!(stage.take_heard(host), ["late joined", "early left"]);
+}
+
+#[test]
+fn w24_what_fits_is_exact_and_the_sender_is_told() {
+    let mut stage = Stage::with_defaults();
+    let host = stage.create("r", r#"{"username":"host"}"#);
+    let guest = stage.join("r", "guest");
+    let fits = datagram::MAX_NAME_AND_MESSAGE - "guest".len();
+    assert_eq!(fits, 4065);
+    let room_and_token = 2 + "r".len() + Token::WIRE_SIZE;
+    assert!(room_and_token + fits > datagram::MAX_UPSTREAM, "a short name can't get there");
+    let name = "n".repeat(60);
+    let long = stage.join("r", &name);
+    let fits = datagram::MAX_NAME_AND_MESSAGE - name.len();
+    let fate = |heard| match heard {
+        Heard::Accepted(_, fate) => fate,
+        Heard::Dropped(why) => panic!("{why:?}"),
+    };
+    assert_eq!(fate(stage.say(long, &"x".repeat(fits))), Fate::Relayed);
+    assert_eq!(fate(stage.say(long, &"x".repeat(fits + 1))), Fate::Refused);
+    let told = format!("\0message refused, it is too long, {fits} bytes fit");
+    assert_eq!(stage.take_heard(long), [told]);
+    let longest = stage.take_heard(host).into_iter().map(|text| text.len()).max();
+    assert_eq!(longest, Some(datagram::MAX_NAME_AND_MESSAGE + 2));
+    assert_eq!(stage.take_heard(guest).len(), 2, "the join and the one that fitted");
+}
+
+#[test]
+fn a_quantum_cuts_a_room_and_the_back_rows_get_their_turn() {
+    let mut stage = Stage::new(ChatConfig { rate_limit: None, ..ChatConfig::default() });
+    stage.chat.config.max_unproved = None;
+    let host = stage.create("r", r#"{"username":"host"}"#);
+    let guests: Vec<Guest> =
+        (0..9).map(|n| stage.join("r", &format!(r#"{{"username":"g{n}"}}"#))).collect();
+    stage.advance(Duration::from_secs(2));
+    stage.deliver();
+    stage.heard.clear();
+    for text in texts(10) {
+        stage.say(host, &text);
+    }
+    let mut calls = 0;
+    while stage.chat.has_output() {
+        let heard = &mut stage.heard;
+        let receipt = stage.chat.deliver(25, |job, budget| send_all(job, budget, heard));
+        assert!(receipt.sent <= 25);
+        calls += 1;
+        if calls == 2 {
+            let served = guests.iter().filter(|guest| stage.heard.contains_key(&guest.id)).count();
+            assert!(served >= 5, "the second call goes on where the first was cut");
+        }
+    }
+    let expected: Vec<String> = texts(10).iter().map(|text| format!("host: {text}")).collect();
+    for guest in guests {
+        assert_eq!(stage.heard[&guest.id], expected, "each once and in order");
+    }
+}
+
+#[test]
+fn a_blocked_room_waits_without_being_asked_again_and_goes_on_when_told() {
+    let mut stage = Stage::with_defaults();
+    let host = stage.create("r", r#"{"username":"host"}"#);
+    let guest = stage.join("r", r#"{"username":"guest"}"#);
+    stage.take_heard(host);
+    stage.say(host, "hi");
+    assert!(stage.chat.deliver(9, block_all).blocked);
+    assert!(!stage.chat.has_output(), "no spin");
+    stage.deliver();
+    assert!(stage.take_heard(guest).is_empty());
+    stage.chat.resume_stalled();
+    assert!(stage.chat.has_output());
+    assert_eq!(stage.take_heard(guest), ["host: hi"]);
+}
+
+#[test]
+fn a_room_that_is_not_sent_takes_messages_up_to_its_bound_and_says_so_once() {
+    let mut stage = Stage::new(ChatConfig { rate_limit: None, ..ChatConfig::default() });
+    let host = stage.create("r", r#"{"username":"host"}"#);
+    let guest = stage.join("r", r#"{"username":"guest"}"#);
+    stage.deliver();
+    stage.heard.clear();
+    let message = "x".repeat(1000);
+    let mut taken = 0;
+    for _ in 0..1000 {
+        match stage.say(host, &message) {
+            Heard::Accepted(_, Fate::Relayed) => taken += 1,
+            Heard::Accepted(_, Fate::RoomBusy) => {}
+            other => panic!("{other:?}"),
+        }
+        stage.chat.deliver(9, block_all);
+    }
+    assert!((200..300).contains(&taken), "about 256 KiB: {taken}");
+    stage.chat.resume_stalled();
+    assert_eq!(stage.take_heard(guest).len(), taken, "what was taken is delivered");
+    let told = stage.take_heard(host);
+    assert_eq!(told, ["the room is too busy, what you wrote last was not sent on"]);
+}
+
+#[test]
+fn l9_members_end_while_their_rooms_output_waits() {
+    let mut stage = Stage::with_defaults();
+    let host = stage.create("r", r#"{"username":"host"}"#);
+    let guests: Vec<Guest> =
+        (0..4).map(|n| stage.join("r", &format!(r#"{{"username":"g{n}"}}"#))).collect();
+    stage.deliver();
+    stage.heard.clear();
+    stage.say(host, "before");
+    stage.chat.deliver(2, block_all);
+    stage.say(guests[1], "/exit");
+    stage.say(host, "/kick g2");
+    stage.say(host, "after");
+    stage.chat.resume_stalled();
+    assert_eq!(stage.take_heard(guests[1]), ["host: before"]);
+    let removed = "you were removed from the room by its host";
+    assert_eq!(stage.take_heard(guests[2]), ["host: before", "g1 left", removed]);
+    let rest = ["host: before", "g1 left", "g2 was removed by the host", "host: after"];
+    assert_eq!(stage.take_heard(guests[0]), rest);
+    assert_eq!(stage.take_heard(guests[3]), rest);
+    assert_eq!(stage.chat.census().members, 3);
+}
+
+#[test]
+fn l8_a_slot_that_is_used_again_keeps_nothing_of_the_last_tenant() {
+    let mut stage = Stage::with_defaults();
+    stage.create("r", r#"{"username":"host"}"#);
+    let gone = stage.join("r", r#"{"username":"gone"}"#);
+    stage.say(gone, "/exit");
+    stage.deliver();
+    let new = stage.join("r", r#"{"username":"new"}"#);
+    assert_eq!(new.id.0.slot, gone.id.0.slot, "the slot is used again");
+    assert!(!stage.chat.handle_announcement(gone.id, 7), "an old id reaches nobody");
+    assert_eq!(stage.say(gone, "hi"), Heard::Dropped(Dropped::UnknownToken));
+    stage.advance(Duration::from_secs(299));
+    assert!(stage.chat.live(new.id).is_some(), "no deadline of the old one fires");
+}
+
+#[test]
+fn w36_an_idle_deadline_moves_with_every_accepted_datagram() {
+    let mut stage = Stage::with_defaults();
+    let host = stage.create("r", r#"{"username":"host"}"#);
+    let guest = stage.join("r", r#"{"username":"guest"}"#);
+    for _ in 0..3 {
+        stage.advance(Duration::from_secs(299));
+        stage.say(host, "");
+        stage.say(guest, "");
+    }
+    stage.take_heard(guest);
+    stage.advance(Duration::from_secs(200));
+    stage.say(host, "");
+    stage.advance(Duration::from_secs(99));
+    assert!(stage.chat.live(guest.id).is_some());
+    stage.advance(Duration::from_secs(1));
+    assert!(stage.chat.live(guest.id).is_none(), "300 s after its last datagram, to the tick");
+    assert!(stage.chat.live(host.id).is_some());
+    let last = "you were removed from the room, nothing was heard from you for a while";
+    assert_eq!(stage.take_heard(guest), [last]);
+    assert_eq!(stage.take_heard(host).last().map(String::as_str), Some("guest timed out"));
+}
+
+#[test]
+fn w36_without_a_timeout_nobody_is_removed() {
+    let config = ChatConfig { idle_timeout: None, ..ChatConfig::default() };
+    let mut stage = Stage::new(config);
+    let host = stage.create("r", r#"{"username":"host"}"#);
+    assert_eq!(stage.chat.poll_timeout(), None);
+    stage.advance(Duration::from_secs(1_000_000));
+    assert!(stage.chat.live(host.id).is_some());
+}
+
+#[test]
+fn w38_a_silent_guest_gives_way_to_its_return() {
+    let mut stage = Stage::with_defaults();
+    let host = stage.create("r", r#"{"username":"host","password":"pw"}"#);
+    let payload = r#"{"username":"guest","password":"pw"}"#;
+    let old = stage.join("r", payload);
+    stage.take_heard(host);
+    stage.advance(Duration::from_secs(29));
+    assert_eq!(stage.enter(2, "r", payload).err(), Some(Status::NameTaken), "not silent enough");
+    stage.advance(Duration::from_secs(1));
+    let elsewhere = stage.request(Ipv4Addr::new(192, 0, 2, 9), 2, "r", payload);
+    assert_eq!(elsewhere, Err(Status::NameTaken), "another IP");
+    let wrong = stage.enter(2, "r", r#"{"username":"guest","password":"no"}"#);
+    assert_eq!(wrong.err(), Some(Status::WrongPassword));
+    let as_host = stage.enter(2, "r", r#"{"username":"HOST","password":"pw"}"#);
+    assert_eq!(as_host.err(), Some(Status::NameTaken), "never the host");
+    let new = stage.join("r", r#"{"username":"GUEST","password":"pw"}"#);
+    assert_eq!(stage.say(old, "hi"), Heard::Dropped(Dropped::UnknownToken));
+    assert!(matches!(stage.say(new, "hi"), Heard::Accepted(..)));
+    assert_eq!(stage.take_heard(host), ["GUEST joined", "GUEST: hi"]);
+    assert!(stage.take_heard(old).is_empty(), "its address may be the new one's");
+}
+
+#[test]
+fn w12_a_hidden_room_is_not_there_for_who_has_not_shown_its_password() {
+    let mut stage = Stage::with_defaults();
+    stage.create("h", r#"{"username":"host","password":"pw","hidden":true,"capacity":1}"#);
+    let mut status = |payload: &str| stage.enter(2, "h", payload).err();
+    assert_eq!(status("bob"), Some(Status::RoomNotFound));
+    assert_eq!(status(r#"{"username":"bob","password":"no"}"#), Some(Status::RoomNotFound));
+    assert_eq!(status(r#"{"username":"HOST","password":"pw"}"#), Some(Status::NameTaken));
+    assert_eq!(status(r#"{"username":"bob","password":"pw"}"#), Some(Status::RoomFull));
+    assert_eq!(stage.enter(1, "h", "eve").err(), Some(Status::RoomExists));
+    stage.chat.config.max_unproved = Some(1);
+    let mut status = |payload: &str| stage.enter(2, "h", payload).err();
+    assert_eq!(status(r#"{"username":"bob","password":"pw"}"#), Some(Status::RoomNotFound));
+}
+
+#[test]
+fn w13_an_announced_port_is_taken_unless_it_is_zero_or_anothers_or_too_late() {
+    let mut stage = Stage::with_defaults();
+    let a = stage.create("r", r#"{"username":"a"}"#);
+    let b = stage.join("r", "b");
+    assert!(!stage.chat.handle_announcement(a.id, 0));
+    assert!(stage.chat.handle_announcement(a.id, 7000));
+    assert!(!stage.chat.handle_announcement(b.id, 7000), "that is a's");
+    assert!(stage.chat.handle_announcement(a.id, 7001), "a later one counts");
+    assert!(stage.chat.handle_announcement(b.id, 7000), "now it is free");
+    stage.say(a, "");
+    assert!(!stage.chat.handle_announcement(a.id, 7002), "a datagram has taught the real one");
+}
+
+#[test]
+fn w35_pass_makes_the_longest_member_host_and_closes_only_the_last() {
+    let config = ChatConfig { host_leaves: HostLeaves::Pass, ..ChatConfig::default() };
+    let mut stage = Stage::new(config);
+    let host = stage.create("r", r#"{"username":"host"}"#);
+    let second = stage.join("r", r#"{"username":"second"}"#);
+    let third = stage.join("r", r#"{"username":"third"}"#);
+    stage.deliver();
+    stage.heard.clear();
+    stage.say(host, "/exit");
+    assert_eq!(stage.take_heard(third), ["host left", "second is the host now"]);
+    stage.say(second, "/host THIRD");
+    stage.say(second, "/exit");
+    stage.say(third, "/exit");
+    assert_eq!(stage.take_heard(third).last().map(String::as_str), Some("the room was closed"));
+    assert_eq!(stage.chat.census(), Census::default());
+}
+
+#[test]
+fn w33_a_crowd_is_told_in_one_notice_when_the_second_is_over() {
+    let mut stage = Stage::with_defaults();
+    let host = stage.create("r", r#"{"username":"host"}"#);
+    for n in 0..12 {
+        let guest = stage.join("r", &format!("g{n}"));
+        if n >= 10 {
+            stage.say(guest, "/exit");
+        }
+    }
+    let named: Vec<String> = (0..5).map(|n| format!("g{n} joined")).collect();
+    assert_eq!(stage.take_heard(host), named);
+    stage.advance(Duration::from_millis(999));
+    assert!(stage.take_heard(host).is_empty());
+    stage.advance(Duration::from_millis(1));
+    assert_eq!(stage.take_heard(host), ["7 joined, 2 left"]);
+    stage.join("r", "later");
+    assert_eq!(stage.take_heard(host), ["later joined"]);
+}
+
+#[test]
+fn the_rate_limit_takes_a_burst_warns_once_in_five_seconds_and_never_holds_back_an_exit() {
+    let mut stage = Stage::with_defaults();
+    let host = stage.create("r", r#"{"username":"host"}"#);
+    let guest = stage.join("r", r#"{"username":"guest"}"#);
+    let relayed = (0..500)
+        .filter(|_| matches!(stage.say(guest, "x"), Heard::Accepted(_, Fate::Relayed)))
+        .count();
+    assert_eq!(relayed, 100);
+    let warning = "you are sending too fast, what came last was not sent on";
+    assert_eq!(stage.take_heard(guest), [warning]);
+    assert!(matches!(stage.say(guest, "/exit"), Heard::Accepted(_, Fate::Command)));
+    assert_eq!(stage.take_heard(host).last().map(String::as_str), Some("guest left"));
+}
+
+#[test]
+fn w29_a_room_refuses_to_kick_when_it_could_not_remember_it() {
+    let mut stage = Stage::with_defaults();
+    let host = stage.create("r", r#"{"username":"host"}"#);
+    stage.join("r", r#"{"username":"guest"}"#);
+    stage.take_heard(host);
+    let room = stage.chat.names["r"];
+    for n in 0..1024 {
+        stage.chat.rooms.get_mut(room).expect("a room").note_kicked(format!("{n}").into());
+    }
+    stage.say(host, "/kick guest");
+    let why = "not removed, this room has removed as many names as it can remember";
+    assert_eq!(stage.take_heard(host), [why]);
+}
+
+#[test]
+fn when_everyone_is_gone_nothing_is_left() {
+    let mut stage = Stage::with_defaults();
+    for (room, payload) in [
+        ("a", r#"{"username":"host"}"#),
+        ("b", r#"{"username":"host","hidden":true,"password":"x"}"#),
+    ] {
+        let host = stage.create(room, payload);
+        for n in 0..8 {
+            let payload = format!(r#"{{"username":"g{n}","password":"x"}}"#);
+            let guest = stage.join(room, &payload);
+            match n {
+                0 => drop(stage.say(guest, "/exit")),
+                1 => drop(stage.say(host, "/kick g1")),
+                2 => drop(stage.chat.handle_announcement(guest.id, 9)),
+                3 => drop(stage.say(guest, "hi")),
+                _ => {}
+            }
+        }
+    }
+    assert_ne!(stage.chat.census(), Census::default());
+    stage.advance(Duration::from_secs(301));
+    stage.deliver();
+    assert_eq!(stage.chat.census(), Census::default());
+}
+
+#[test]
+fn closing_all_rooms_tells_everyone_and_leaves_nothing() {
+    let mut stage = Stage::with_defaults();
+    let host = stage.create("a", r#"{"username":"host"}"#);
+    let guest = stage.join("a", "guest");
+    let other = stage.create("b", r#"{"username":"host"}"#);
+    stage.deliver();
+    stage.heard.clear();
+    stage.chat.close_all();
+    assert_eq!(stage.take_heard(host), ["the room was closed"]);
+    assert_eq!(stage.take_heard(guest), ["\0the room was closed"]);
+    assert_eq!(stage.take_heard(other), ["the room was closed"]);
+    assert_eq!(stage.chat.census(), Census::default());
+}
+
+#[test]
+fn w10_the_list_is_cut_after_a_whole_entry() {
+    let mut stage = Stage::with_defaults();
+    for room in ["b", "a", "ab"] {
+        stage.create(room, r#"{"username":"host","capacity":5}"#);
+    }
+    let row =
+        |room: &str| format!(r#"{{"room":"{room}","members":1,"capacity":5,"password":false}}"#);
+    let whole = format!("[{},{},{}]", row("a"), row("ab"), row("b"));
+    let list = |prefix: &[u8], max| String::from_utf8(stage.chat.list(prefix, max)).expect("UTF-8");
+    assert_eq!(list(b"", whole.len()), whole);
+    assert_eq!(list(b"", whole.len() - 1), format!("[{},{}]", row("a"), row("ab")));
+    assert_eq!(list(b"", 3), "[]");
+    assert_eq!(list(b"a", 999), format!("[{},{}]", row("a"), row("ab")));
+    assert_eq!(list(b"\xff", 999), "[]");
+}

@@ -138,7 +138,7 @@ impl Connections {
         for id in unflushed.drain(..) {
             let Some(seat) = self.seats.get_mut(id) else { continue };
             seat.is_unflushed = false;
-            match seat.session.flush(now) {
+            match seat.session.flush(&self.config, now) {
                 Served::Failed => self.fail(id, metrics),
                 Served::More => self.mark_ready(id),
                 Served::Done => {}

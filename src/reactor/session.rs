@@ -105,14 +105,14 @@ impl Session {
     }
 
     /// Writes what waits, and says whether the session can go on with what it had put off for that.
-    pub(super) fn flush(&mut self, now: Instant) -> Served {
+    pub(super) fn flush(&mut self, config: &ConnectionConfig, now: Instant) -> Served {
         match self.connection.flush() {
             WriteOutcome::Failed(_) => return Served::Failed,
             WriteOutcome::Flushed | WriteOutcome::Blocked => self.note_waiting(now),
         }
-        match self.connection.unsent() {
-            0 if self.connection.is_readable() || self.connection.is_open() => Served::More,
-            _ => Served::Done,
+        match self.next_step(config.max_payload) {
+            Step::Wait => Served::Done,
+            _ => Served::More,
         }
     }
 

@@ -42,8 +42,13 @@ impl Server {
 
     /// Starts a command that runs a server with so many addresses.
     pub fn spawn(mut command: Command, addresses: usize) -> Self {
-        command.env_remove("RUST_LOG").stdin(Stdio::null());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.env_remove("RUST_LOG");
+        Self::spawn_with_environment(command, addresses)
+    }
+
+    /// The same, with `RUST_LOG` as it is.
+    pub fn spawn_with_environment(mut command: Command, addresses: usize) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the built server");
         let log = lines_of(child.stderr.take().expect("piped"));
         let out = lines_of(child.stdout.take().expect("piped"));
@@ -95,6 +100,11 @@ impl Server {
     /// Everything logged up to now that was not looked at yet.
     pub fn log(&self) -> Vec<String> {
         self.log.try_iter().collect()
+    }
+
+    /// Everything logged until the server has ended.
+    pub fn log_to_the_end(&self) -> Vec<String> {
+        self.log.iter().collect()
     }
 
     /// CPU time used up to now, user and system, from /proc/PID/stat (proc(5), fields 14 and 15).

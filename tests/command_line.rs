@@ -1,0 +1,150 @@
+//! The server's command line as a person or a script meets it.
+
+mod support;
+
+use std::net::{TcpListener, UdpSocket};
+use std::process::{Command, Output, Stdio};
+
+use support::*;
+
+/// Runs the server with options with which it ends by itself.
+fn run(options: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_reactor-chat"));
+    command.args(options).env_remove("RUST_LOG").stdin(Stdio::null());
+    command.output().expect("the built server")
+}
+
+/// What it complains of: the only line on stderr that is not of the log.
+fn complaint(output: &Output) -> String {
+    let text = String::from_utf8(output.stderr.clone()).expect("UTF-8");
+    let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('[')).collect();
+    assert_eq!(lines.len(), 1, "one clear line: {text}");
+    lines[0].into()
+}
+
+#[test]
+fn the_line_that_scripts_wait_for_names_the_real_ports() {
+    let server = Server::start(&["--bind", "127.0.0.1", "--bind", "127.0.0.2"]);
+    assert_eq!(server.addresses.len(), 2);
+    for (index, (tcp, udp)) in server.addresses.iter().enumerate() {
+        assert_eq!(tcp.ip(), loopback(index as u8 + 1));
+        assert_eq!(udp.ip(), tcp.ip());
+        assert!(tcp.port() != 0 && udp.port() != 0);
+        let mut control = Control::connect_to(*tcp);
+        assert_eq!(control.status_of(LIST, "", b""), 0);
+    }
+}
+
+#[test]
+fn help_and_version_go_to_stdout_and_fit_a_terminal() {
+    for option in ["--help", "-h"] {
+        let output = run(&[option]);
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        assert!(output.status.success() && output.stderr.is_empty());
+        assert!(text.starts_with("Usage: reactor-chat"), "{text}");
+        assert!(text.lines().all(|line| line.len() < 80), "80 columns");
+    }
+    let output = run(&["--version"]);
+    let version = format!("reactor-chat {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(String::from_utf8(output.stdout).expect("UTF-8"), version);
+}
+
+#[test]
+fn a_bad_option_value_or_address_is_one_line_and_exit_2() {
+    for (options, part) in [
+        (&["--nonsense"][..], "nonsense"),
+        (&["--tcp-port", "x"], "--tcp-port"),
+        (&["--bind", "no address"], "no address"),
+        (&["--bind", "192.0.2.1", "--tcp-port", "0"], "192.0.2.1"),
+        (&["--host-leaves", "stay"], "close or pass"),
+        (&["lobby"], "lobby"),
+    ] {
+        let output = run(options);
+        let line = complaint(&output);
+        assert_eq!(output.status.code(), Some(2), "{line}");
+        assert!(line.starts_with("reactor-chat: ") && line.contains(part), "{line}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn a_port_in_use_is_one_line_that_names_the_address_and_exit_1() {
+    let tcp = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let udp = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let [tcp, udp] = [tcp.local_addr(), udp.local_addr()].map(|at| at.expect("an address").port());
+    let [tcp_port, udp_port] = [tcp, udp].map(|port| port.to_string());
+    for (options, name) in [
+        (["--tcp-port", &tcp_port, "--udp-port", "0"], format!("tcp 127.0.0.1:{tcp}")),
+        (["--tcp-port", "0", "--udp-port", &udp_port], format!("udp 127.0.0.1:{udp}")),
+    ] {
+        let output = run(&options);
+        let line = complaint(&output);
+        assert_eq!(output.status.code(), Some(1), "{line}");
+        assert!(line.contains(&name) && line.contains("in use"), "{line}");
+        assert!(output.stdout.is_empty(), "nothing that a script could wait for");
+    }
+}
+
+#[test]
+fn the_limits_in_force_are_logged_once() {
+    let server = Server::start(&["--max-rooms", "7", "--idle-timeout", "0"]);
+    let line = server.expect_log("limits: ");
+    assert!(line.contains("rooms 7,") && line.contains("idle timeout off"), "{line}");
+    server.expect_log("receive buffer");
+    let mut control = Control::connect(&server);
+    assert_eq!(control.status_of(LIST, "", b""), 0);
+    assert!(!server.log().iter().any(|line| line.contains("limits: ")));
+}
+
+#[test]
+fn quiet_verbose_and_rust_log_move_the_log() {
+    let logged = |options: &[&str], rust_log: Option<&str>| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_reactor-chat"));
+        command.args(["--tcp-port", "0", "--udp-port", "0"]).args(options);
+        let mut server = match rust_log {
+            None => Server::start(options),
+            Some(level) => {
+                command.env("RUST_LOG", level);
+                Server::spawn_with_environment(command, 1)
+            }
+        };
+        let mut control = Control::connect(&server);
+        assert_eq!(control.status_of(LIST, "", b""), 0);
+        server.signal("TERM");
+        server.wait();
+        server.log_to_the_end()
+    };
+    let holds = |lines: &[String], level: &str| lines.iter().any(|line| line.contains(level));
+    assert!(logged(&["-q"], None).is_empty());
+    let normal = logged(&[], None);
+    assert!(holds(&normal, "INFO") && !holds(&normal, "DEBUG"));
+    assert!(holds(&logged(&["-v"], None), "DEBUG"));
+    assert!(logged(&["-v"], Some("off")).is_empty(), "RUST_LOG has the last word");
+}
+
+#[test]
+fn a_restart_on_the_same_ports_works_at_once() {
+    let mut first = Server::start(&[]);
+    let mut control = Control::connect(&first);
+    assert_eq!(control.status_of(LIST, "", b""), 0);
+    first.signal("TERM");
+    control.expect_end();
+    assert!(first.wait().success());
+    let [tcp, udp] = [first.tcp.port(), first.udp.port()].map(|port| port.to_string());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_reactor-chat"));
+    command.args(["--tcp-port", &tcp, "--udp-port", &udp]);
+    let second = Server::spawn(command, 1);
+    assert_eq!(second.tcp, first.tcp);
+}
+
+#[test]
+fn the_descriptor_limit_is_raised_to_the_hard_one() {
+    let mut command = Command::new("sh");
+    let script = "ulimit -Sn 32; exec \"$0\" --tcp-port 0 --udp-port 0";
+    command.args(["-c", script, env!("CARGO_BIN_EXE_reactor-chat")]);
+    let server = Server::spawn(command, 1);
+    let many: Vec<Control> = (0..64).map(|_| Control::connect(&server)).collect();
+    for mut control in many {
+        assert_eq!(control.status_of(LIST, "", b""), 0);
+    }
+}

@@ -1,0 +1,149 @@
+//! The shape of the code, held by reading it: who imports whom, and where what is dangerous lives.
+
+#[path = "support/sources.rs"]
+mod sources;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sources::{Source, sources};
+
+/// What each part may import of this crate. Imports point one way: the reactor introduces the
+/// siblings, which do not see one another.
+const ALLOWED: [(&str, &[&str]); 16] = [
+    ("bin/reactor-chat", &["config", "options", "reactor"]),
+    ("bin/reactor-chat-client", &["client"]),
+    ("options", &["config", "protocol"]),
+    (
+        "reactor",
+        &[
+            "chat",
+            "config",
+            "connection",
+            "datagram",
+            "ids",
+            "metrics",
+            "protocol",
+            "slots",
+            "sys",
+            "timers",
+        ],
+    ),
+    ("client", &["protocol"]),
+    ("chat", &["config", "fanout", "ids", "protocol", "slots", "timers"]),
+    ("connection", &[]),
+    ("datagram", &["config", "fanout", "ids", "protocol", "sys"]),
+    ("metrics", &["protocol"]),
+    ("config", &["protocol"]),
+    ("fanout", &["ids"]),
+    ("slots", &["ids"]),
+    ("ids", &[]),
+    ("protocol", &[]),
+    ("timers", &[]),
+    ("sys", &[]),
+];
+
+#[test]
+fn imports_point_one_way() {
+    let allowed = BTreeMap::from(ALLOWED);
+    for source in sources("src").iter().filter(|source| source.path != "src/lib.rs") {
+        let part = part_of(&source.path);
+        let Some(allowed) = allowed.get(part.as_str()) else {
+            panic!("{}: which layer is this? Say so in this test.", source.path)
+        };
+        for imported in imports(source) {
+            assert!(
+                imported == part || allowed.contains(&imported.as_str()),
+                "{} imports {imported}, and {part} must not",
+                source.path,
+            );
+        }
+    }
+}
+
+#[test]
+fn every_permission_is_used() {
+    let mut used: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for source in sources("src") {
+        used.entry(part_of(&source.path)).or_default().extend(imports(&source));
+    }
+    for (part, allowed) in ALLOWED {
+        for imported in allowed {
+            assert!(used[part].contains(*imported), "{part} does not import {imported} any more");
+        }
+    }
+}
+
+#[test]
+fn the_chat_has_no_socket_no_clock_and_no_randomness() {
+    let forbidden = ["mio", "Socket", "TcpStream", "Instant::now", "SystemTime", "getrandom"];
+    for source in below("src/chat/") {
+        let code = source.code().replace("SocketAddr", "");
+        for word in forbidden {
+            assert!(!code.contains(word), "{} speaks of {word}", source.path);
+        }
+    }
+}
+
+#[test]
+fn the_protocol_does_no_input_or_output() {
+    for source in below("src/protocol/") {
+        for word in ["std::io", "std::net", "std::time", "mio::"] {
+            assert!(!source.code().contains(word), "{} speaks of {word}", source.path);
+        }
+    }
+}
+
+#[test]
+fn unsafe_lives_in_one_file_and_every_block_has_its_reason() {
+    for source in sources("src") {
+        let is_home = source.path == "src/sys.rs";
+        assert_eq!(source.text.contains("allow(unsafe_code)"), is_home, "{}", source.path);
+        if is_home {
+            let blocks = source.code().matches("unsafe {").count();
+            let reasons = source.text.matches("// SAFETY: ").count();
+            assert!(blocks > 0 && blocks == reasons, "{blocks} blocks, {reasons} reasons");
+        }
+    }
+}
+
+#[test]
+fn t5_every_map_hashes_with_a_random_key() {
+    let keyless = ["with_hasher", "BuildHasher", "DefaultHasher", "ahash", "fxhash", "FxHash"];
+    for source in sources("src") {
+        for word in keyless {
+            assert!(!source.code().contains(word), "{} speaks of {word}", source.path);
+        }
+    }
+}
+
+fn below(folder: &str) -> Vec<Source> {
+    let inside: Vec<Source> = sources("src")
+        .into_iter()
+        .filter(|source| source.path.starts_with(folder) && !source.path.ends_with("tests.rs"))
+        .collect();
+    assert!(!inside.is_empty());
+    inside
+}
+
+/// `src/chat/room.rs` belongs to `chat`, `src/ids.rs` to `ids`; each binary is its own part.
+fn part_of(path: &str) -> String {
+    let inner = path.trim_start_matches("src/").trim_end_matches(".rs");
+    match inner.split_once('/') {
+        Some((folder, _)) if folder != "bin" => folder.into(),
+        _ => inner.into(),
+    }
+}
+
+/// The parts of this crate that a file names, in `use` or in a path.
+fn imports(source: &Source) -> BTreeSet<String> {
+    let code = source.code();
+    let mut found = BTreeSet::new();
+    for root in ["crate::", "reactor_chat::"] {
+        for rest in code.split(root).skip(1) {
+            assert!(!rest.starts_with(['{', '*']), "{}: one import a line", source.path);
+            let name = rest.split(|c: char| !c.is_alphanumeric() && c != '_').next();
+            found.extend(name.map(String::from));
+        }
+    }
+    found
+}
