@@ -43,11 +43,17 @@ fn serve(config: Config) -> ExitCode {
 
 /// One line for each address, so that a script that waits for it knows the real ports.
 fn announce(reactor: &Reactor) -> io::Result<()> {
+    let addresses = reactor.addresses()?;
     let mut out = io::stdout().lock();
-    for (tcp, udp) in reactor.addresses()? {
+    for (tcp, udp) in &addresses {
         writeln!(out, "listening on tcp {tcp} udp {udp}")?;
     }
-    out.flush()
+    out.flush()?;
+    if addresses.iter().all(|(tcp, _)| tcp.ip().is_loopback()) {
+        log::info!("only this machine can connect; start with --bind 0.0.0.0 for others");
+    }
+    log::info!("to chat: reactor-chat-client create ROOM NAME, the others join ROOM NAME");
+    Ok(())
 }
 
 fn print(text: &str) -> ExitCode {

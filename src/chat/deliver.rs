@@ -4,7 +4,6 @@ use super::Chat;
 use super::member::Member;
 use crate::fanout::{Job, Receipt};
 use crate::ids::{MemberId, RoomId};
-use crate::protocol::Delivery;
 
 /// The most datagrams of one room before the next room has its turn.
 const QUANTUM: usize = 512;
@@ -78,7 +77,7 @@ impl Chat {
         let Some(room) = self.rooms.get_mut(room_id) else { return total };
         room.is_ready = false;
         let mut cut = None;
-        for delivery in Delivery::ALL {
+        for delivery in room.next_order() {
             let left = quantum - (total.sent + total.dropped);
             room.share_out(delivery, &mut self.shares);
             if self.shares.is_empty() || left == 0 {

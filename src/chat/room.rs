@@ -74,6 +74,8 @@ pub(super) struct Room {
     /// The seat at which the next delivery begins: where the last one was cut, so that the back
     /// rows get their turn.
     first_seat: usize,
+    /// The forms in the order of the next delivery.
+    order: [Delivery; Delivery::ALL.len()],
 }
 
 impl Room {
@@ -101,6 +103,7 @@ impl Room {
             takers: [0; Delivery::ALL.len()],
             logs: Default::default(),
             first_seat: 0,
+            order: Delivery::ALL,
         }
     }
 
@@ -232,6 +235,13 @@ impl Room {
                 log.push(audience, pool, |out| encode(delivery, out));
             }
         }
+    }
+
+    /// The order of the forms in this delivery. Each comes first in turn, so that those who take one
+    /// do not use up the budget of those who take another.
+    pub(super) fn next_order(&mut self) -> [Delivery; Delivery::ALL.len()] {
+        self.order.rotate_left(1);
+        self.order
     }
 
     /// The log of one form.

@@ -202,6 +202,23 @@ fn a_quantum_cuts_a_room_and_the_back_rows_get_their_turn() {
 }
 
 #[test]
+fn neither_form_of_delivery_uses_up_the_turns_of_the_other() {
+    let mut stage = Stage::with_defaults();
+    let host = stage.create("r", r#"{"username":"host"}"#);
+    let text = stage.join("r", r#"{"username":"text"}"#);
+    let named = stage.join("r", "named");
+    stage.deliver();
+    stage.heard.clear();
+    for message in texts(20) {
+        stage.say(host, &message);
+        let heard = &mut stage.heard;
+        stage.chat.deliver(1, |job, budget| send_all(job, budget, heard));
+    }
+    let [text, named] = [text, named].map(|guest| stage.heard[&guest.id].len());
+    assert_eq!((text, named), (10, 10));
+}
+
+#[test]
 fn a_blocked_room_waits_without_being_asked_again_and_goes_on_when_told() {
     let mut stage = Stage::with_defaults();
     let host = stage.create("r", r#"{"username":"host"}"#);

@@ -1,0 +1,133 @@
+//! What the README shows is what happens.
+
+mod support;
+
+use std::collections::HashMap;
+use std::fs;
+use std::net::UdpSocket;
+use std::process::Command;
+
+use support::*;
+
+fn readme() -> String {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    fs::read_to_string(path).expect("README.md")
+}
+
+/// The fenced block that begins with these words on the fence or in its first line.
+fn block(beginning: &str) -> String {
+    let text = readme();
+    let found = text.split("```").skip(1).step_by(2).find(|block| {
+        block.starts_with(beginning)
+            || block.split_once('\n').is_some_and(|(_, body)| body.starts_with(beginning))
+    });
+    let block = found.unwrap_or_else(|| panic!("no block {beginning:?} in the README"));
+    block.split_once('\n').expect("a body").1.into()
+}
+
+#[test]
+fn the_options_are_those_of_the_program() {
+    let output = Command::new(env!("CARGO_BIN_EXE_reactor-chat")).arg("--help").output();
+    let help = String::from_utf8(output.expect("the built server").stdout).expect("UTF-8");
+    assert_eq!(block("Usage: reactor-chat ["), help);
+}
+
+#[test]
+fn the_set_up_is_two_commands() {
+    let commands: Vec<String> =
+        readme().split("```sh\n").skip(1).take(2).map(|rest| first_line(rest).into()).collect();
+    assert_eq!(commands, ["cargo run --release", "cargo test"]);
+}
+
+/// Plays the exchange of the README against a real server, byte by byte.
+#[test]
+fn the_exchange_happens_as_it_is_written() {
+    let server = Server::start(&[]);
+    let mut people: HashMap<String, Person> = HashMap::new();
+    let script = block("exchange");
+    assert!(script.lines().count() > 10);
+    for line in script.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [name, transport, direction, ..] = words[..] else { panic!("{line}") };
+        let bytes = line.split_once(direction).expect("what follows").1;
+        let person = people.entry(name.into()).or_insert_with(|| Person::new(&server));
+        person.step(transport, direction, bytes, &server, line);
+    }
+}
+
+/// One side of the exchange, with what it has of the token by now.
+struct Person {
+    control: Control,
+    socket: UdpSocket,
+    token: Option<Vec<u8>>,
+}
+
+impl Person {
+    fn new(server: &Server) -> Self {
+        let control = Control::connect(server);
+        let socket = UdpSocket::bind((control.local_ip(), 0)).expect("a free port");
+        socket.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+        Self { control, socket, token: None }
+    }
+
+    fn step(&mut self, transport: &str, way: &str, text: &str, server: &Server, line: &str) {
+        match (transport, way) {
+            ("tcp", ">") => self.control.send(&self.bytes_of(text)),
+            ("udp", ">") => {
+                let sent = self.socket.send_to(&self.bytes_of(text), server.udp);
+                sent.expect("sent");
+            }
+            ("tcp", "<") => self.expect_frame(text, line),
+            ("udp", "<") => {
+                let mut buffer = [0; 5000];
+                let size = self.socket.recv(&mut buffer).expect(line);
+                assert_eq!(buffer[..size], self.bytes_of(text), "{line}");
+            }
+            _ => panic!("{line}"),
+        }
+    }
+
+    fn expect_frame(&mut self, text: &str, line: &str) {
+        let reply = self.control.expect_reply();
+        if reply.state == 2 {
+            self.token = Some(reply.payload.clone());
+        }
+        let room = str::from_utf8(&reply.room).expect("UTF-8");
+        let mut bytes = frame(reply.operation, room, &reply.payload);
+        bytes[2] = reply.state;
+        assert_eq!(bytes, self.bytes_of(text), "{line}");
+    }
+
+    /// Hex bytes, quoted text, `0*N` for N zero bytes, and a name in capitals for its token.
+    fn bytes_of(&self, text: &str) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut rest = text.trim();
+        while !rest.is_empty() {
+            let (word, after) = match rest.strip_prefix('"') {
+                // A quoted text ends at a quote with a blank or nothing behind it.
+                Some(quoted) => {
+                    quoted.split_once("\" ").unwrap_or((quoted.trim_end_matches('"'), ""))
+                }
+                None => rest.split_once(' ').unwrap_or((rest, "")),
+            };
+            match word.split_once('*') {
+                _ if rest.starts_with('"') => bytes.extend_from_slice(word.as_bytes()),
+                Some(("0", count)) => bytes.resize(bytes.len() + number(count), 0),
+                _ if word.chars().all(|c| c.is_ascii_uppercase()) && word.len() > 2 => {
+                    bytes.extend_from_slice(self.token.as_ref().expect("a token by now"));
+                }
+                _ => bytes.push(u8::from_str_radix(word, 16).expect("a hex byte")),
+            }
+            rest = after.trim_start();
+        }
+        bytes
+    }
+}
+
+fn number(text: &str) -> usize {
+    text.parse().expect("a number")
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
