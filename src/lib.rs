@@ -59,6 +59,7 @@
 compile_error!("reactor-chat needs Linux: its datagram calls are those of ip(7) and ipv6(7)");
 
 pub mod chat;
+pub mod client;
 pub mod config;
 mod connection;
 mod datagram;

@@ -78,6 +78,30 @@ pub fn encode_notice(delivery: Delivery, text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(text.as_bytes());
 }
 
+/// A datagram of named delivery, as the member that gets it reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named<'a> {
+    /// A member said this.
+    Message {
+        /// Who.
+        name: &'a [u8],
+        /// What.
+        message: &'a [u8],
+    },
+    /// The server said this.
+    Notice(&'a [u8]),
+}
+
+/// Makes sense of a datagram of named delivery; `None` if there is no sense in it.
+pub fn parse_named(datagram: &[u8]) -> Option<Named<'_>> {
+    let (&size, rest) = datagram.split_first()?;
+    let (name, message) = rest.split_at_checked(usize::from(size))?;
+    Some(match name {
+        [] => Named::Notice(message),
+        name => Named::Message { name, message },
+    })
+}
+
 /// In text delivery a line is all that tells one speaker from the next, so nobody may start one:
 /// whatever breaks lines goes out as a space.
 fn extend_with_one_line(message: &str, out: &mut Vec<u8>) {
@@ -174,6 +198,20 @@ mod tests {
         encode_notice(Delivery::Named, "x", &mut out);
         encode_notice(Delivery::Text, "y", &mut out);
         assert_eq!(out, b"\0xy");
+    }
+
+    #[test]
+    fn w23_named_delivery_is_read_as_it_was_written() {
+        let mut message = Vec::new();
+        encode_message(Delivery::Named, "bob", "hi", &mut message);
+        let said = Named::Message { name: b"bob", message: b"hi" };
+        assert_eq!(parse_named(&message), Some(said));
+        let mut notice = Vec::new();
+        encode_notice(Delivery::Named, "bob: hi", &mut notice);
+        assert_eq!(parse_named(&notice), Some(Named::Notice(b"bob: hi")));
+        for senseless in [&b""[..], b"\x03bo"] {
+            assert_eq!(parse_named(senseless), None);
+        }
     }
 
     #[test]

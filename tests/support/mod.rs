@@ -385,7 +385,13 @@ impl Member {
     /// Reads one datagram.
     pub fn hear(&self) -> Vec<u8> {
         let mut buffer = [0; 5000];
-        let (size, from) = self.socket.recv_from(&mut buffer).expect("a datagram in time");
+        // With a timeout the kernel does not restart a call that a signal broke off (signal(7)).
+        let (size, from) = loop {
+            match self.socket.recv_from(&mut buffer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                outcome => break outcome.expect("a datagram in time"),
+            }
+        };
         assert_eq!(from.port(), self.server.port(), "from the server");
         buffer[..size].to_vec()
     }

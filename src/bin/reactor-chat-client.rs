@@ -1,0 +1,43 @@
+//! The terminal client: the command line to a [`client`], and how it ends to an exit status.
+
+use std::env;
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use reactor_chat::client::options::{self, Invocation};
+use reactor_chat::client::{self, Failure};
+
+/// The command line is wrong.
+const USAGE: u8 = 2;
+/// The request is refused, or the server can't be reached or is gone.
+const FAILURE: u8 = 1;
+
+fn main() -> ExitCode {
+    match options::parse(env::args_os().skip(1)) {
+        Err(mistake) => complain(mistake, USAGE),
+        Ok(Invocation::Print(text)) => print(&text),
+        Ok(Invocation::List(server)) => status(client::list(&server)),
+        Ok(Invocation::Chat(entry)) => status(client::chat(&entry)),
+    }
+}
+
+fn status(outcome: Result<(), Failure>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => complain(failure, FAILURE),
+    }
+}
+
+fn print(text: &str) -> ExitCode {
+    match io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(FAILURE),
+    }
+}
+
+fn complain(why: impl Display, status: u8) -> ExitCode {
+    // Not `eprintln`: it panics where stderr takes nothing, and the status says it too.
+    let _ = writeln!(io::stderr(), "reactor-chat-client: {why}");
+    ExitCode::from(status)
+}

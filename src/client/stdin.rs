@@ -1,0 +1,136 @@
+//! The thread that reads lines from stdin.
+//!
+//! The server has one thread and its poll, and so would the client, if stdin could be in the poll:
+//! epoll refuses regular files (epoll_ctl(2), EPERM), and a terminal can't be made non-blocking
+//! without doing so to every program that shares it. So one thread blocks in read(2), and what it
+//! has read comes to the loop through a channel and a [`Waker`]. At the end of the program it is
+//! not waited for: it may be blocked for ever.
+
+use std::io::{self, BufRead, Read};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::thread;
+
+use mio::{Registry, Token, Waker};
+
+use crate::protocol::datagram::MAX_UPSTREAM;
+
+/// Lines that wait for the loop. When there are so many the thread waits, and so does who writes
+/// into the pipe: an endless input takes no more memory than these.
+const WAITING_LINES: usize = 64;
+
+/// Bytes of a line that are kept. A longer line can't be sent, and neither can what is left when it
+/// is cut here: it is too long still.
+const LONGEST_LINE: usize = MAX_UPSTREAM + "\r\n".len();
+
+/// What [`Stdin::take`] found.
+pub(super) enum TakeOutcome {
+    /// A line, without its end.
+    Taken(Vec<u8>),
+    /// Nothing up to now.
+    Drained,
+    /// The end of the input.
+    Ended,
+    /// The input broke off.
+    Failed(io::Error),
+}
+
+/// The loop's end of the channel.
+pub(super) struct Stdin {
+    lines: Receiver<io::Result<Vec<u8>>>,
+    is_ready: bool,
+    /// Kept, because an event of a descriptor that is closed is lost (epoll(7)): the thread's last
+    /// one, which tells the end of the input, is followed by the end of the thread.
+    _waker: Arc<Waker>,
+}
+
+impl Stdin {
+    /// Starts the thread.
+    pub(super) fn read(registry: &Registry, token: Token) -> io::Result<Self> {
+        let waker = Arc::new(Waker::new(registry, token)?);
+        let (sender, lines) = sync_channel(WAITING_LINES);
+        let threads = Arc::clone(&waker);
+        thread::Builder::new().name("stdin".into()).spawn(move || send_lines(sender, &threads))?;
+        Ok(Self { lines, is_ready: false, _waker: waker })
+    }
+
+    pub(super) fn note_ready(&mut self) {
+        self.is_ready = true;
+    }
+
+    pub(super) fn has_input(&self) -> bool {
+        self.is_ready
+    }
+
+    /// Takes the next line.
+    pub(super) fn take(&mut self) -> TakeOutcome {
+        if !self.is_ready {
+            return TakeOutcome::Drained;
+        }
+        match self.lines.try_recv() {
+            Ok(Ok(line)) => TakeOutcome::Taken(line),
+            Ok(Err(error)) => TakeOutcome::Failed(error),
+            Err(TryRecvError::Disconnected) => TakeOutcome::Ended,
+            Err(TryRecvError::Empty) => {
+                self.is_ready = false;
+                TakeOutcome::Drained
+            }
+        }
+    }
+}
+
+/// Sends every line up to the end, and wakes the loop after each and after the end, which is that
+/// the channel has no sender any more.
+fn send_lines(sender: SyncSender<io::Result<Vec<u8>>>, waker: &Waker) {
+    let mut stdin = io::stdin().lock();
+    while let Some(line) = read_line(&mut stdin).transpose() {
+        let is_last = line.is_err();
+        // Without a receiver, or a poll to wake, the loop has ended.
+        if sender.send(line).is_err() || waker.wake().is_err() || is_last {
+            break;
+        }
+    }
+    drop(sender);
+    // As above.
+    let _ = waker.wake();
+}
+
+/// Reads one line, however long, and keeps what may be kept; `None` at the end of the input. The
+/// last line need not have an end.
+fn read_line(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    let size = input.by_ref().take(LONGEST_LINE as u64).read_until(b'\n', &mut line)?;
+    if line.pop_if(|last| *last == b'\n').is_some() {
+        line.pop_if(|last| *last == b'\r');
+    } else if size == LONGEST_LINE {
+        input.skip_until(b'\n')?;
+    }
+    Ok((size > 0).then_some(line))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(mut input: &[u8]) -> Vec<Vec<u8>> {
+        std::iter::from_fn(|| read_line(&mut input).expect("memory does not fail")).collect()
+    }
+
+    #[test]
+    fn lines_end_as_on_any_system_and_the_last_need_not() {
+        assert_eq!(lines(b"a\n\r\nb\r\nc\rd"), [&b"a"[..], b"", b"b", b"c\rd"]);
+        assert_eq!(lines(b""), Vec::<Vec<u8>>::new());
+        assert_eq!(lines(b"\n"), [b""]);
+    }
+
+    #[test]
+    fn a_line_without_end_is_cut_and_stays_too_long() {
+        for size in [LONGEST_LINE - 1, LONGEST_LINE, LONGEST_LINE + 1, 3 * LONGEST_LINE] {
+            let input = [&vec![b'x'; size][..], b"\nnext\n"].concat();
+            let lines = lines(&input);
+            assert_eq!(lines.len(), 2, "{size}");
+            assert_eq!((lines[0].len(), &lines[1][..]), (size.min(LONGEST_LINE), &b"next"[..]));
+            assert!(lines[0].len() > MAX_UPSTREAM);
+        }
+    }
+}

@@ -1,0 +1,614 @@
+//! The plain client, as a program: its arguments, its pipes, its signals, its exit status.
+
+mod support;
+
+use std::fs::File;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::Instant;
+
+use support::*;
+
+/// The client, pointed at a server.
+fn client(tcp: SocketAddr, udp: SocketAddr, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_reactor-chat-client"));
+    command.args(["--host", &tcp.ip().to_string()]);
+    command.args(["--tcp-port", &tcp.port().to_string(), "--udp-port", &udp.port().to_string()]);
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// A client that runs to its end by itself.
+fn run(server: &Server, args: &[&str]) -> Output {
+    client(server.tcp, server.udp, args).output().expect("the built client")
+}
+
+/// A client that runs to its end with this in a pipe as its input.
+fn run_with_input(server: &Server, args: &[&str], input: &[u8]) -> Output {
+    let mut command = client(server.tcp, server.udp, args);
+    let mut child = command.stdin(Stdio::piped()).spawn().expect("the built client");
+    // Dropping it is the end of the input.
+    child.stdin.take().expect("piped").write_all(input).expect("written");
+    child.wait_with_output().expect("a child")
+}
+
+/// A client that is talked to; killed when it goes out of scope.
+struct Talker {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    out: Receiver<String>,
+    err: Receiver<String>,
+}
+
+impl Talker {
+    fn start(server: &Server, args: &[&str]) -> Self {
+        Self::spawn(client(server.tcp, server.udp, args))
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command.stdin(Stdio::piped()).spawn().expect("the built client");
+        let out = lines_of(child.stdout.take().expect("piped"));
+        let err = lines_of(child.stderr.take().expect("piped"));
+        Self { stdin: child.stdin.take(), child, out, err }
+    }
+
+    fn say(&mut self, line: &str) {
+        self.stdin.as_mut().expect("open").write_all(line.as_bytes()).expect("written");
+    }
+
+    fn end_input(&mut self) {
+        self.stdin = None;
+    }
+
+    #[track_caller]
+    fn expect(&self, line: &str) {
+        assert_eq!(self.out.recv_timeout(DEADLINE).as_deref(), Ok(line));
+    }
+
+    #[track_caller]
+    fn expect_complaint(&self, line: &str) {
+        assert_eq!(self.err.recv_timeout(DEADLINE).as_deref(), Ok(line));
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().expect("kill").success());
+    }
+
+    /// Waits for the end, with no more output up to it.
+    #[track_caller]
+    fn expect_end(&mut self, status: i32) {
+        assert_eq!(self.wait().code(), Some(status));
+        for output in [&self.out, &self.err] {
+            assert_eq!(output.recv_timeout(DEADLINE), Err(RecvTimeoutError::Disconnected));
+        }
+    }
+
+    fn wait(&mut self) -> ExitStatus {
+        wait_for("the client to end", || self.child.try_wait().expect("a child"))
+    }
+}
+
+impl Drop for Talker {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[track_caller]
+fn expect_output(output: &Output, status: i32, stdout: &str, stderr: &str) {
+    assert_eq!(String::from_utf8_lossy(&output.stderr), stderr);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), stdout);
+    assert_eq!(output.status.code(), Some(status));
+}
+
+/// Bob, in ann's room, and known to the server with his address.
+fn bob_joins(server: &Server, ann: &Member) -> Talker {
+    let mut bob = Talker::start(server, &["join", "r1", "bob"]);
+    bob.say("here\n");
+    ann.expect("bob joined");
+    ann.expect("bob: here");
+    bob
+}
+
+/// Ann, a client that has made a room and is known to the server with her address: it answers.
+fn ann_creates(server: &Server, args: &[&str]) -> Talker {
+    let mut ann = Talker::start(server, args);
+    ann.say("/help\n");
+    assert!(ann.out.recv_timeout(DEADLINE).expect("an answer").starts_with("* /exit leaves"));
+    ann
+}
+
+fn host(server: &Server) -> Member {
+    Member::create(server, "r1", r#"{"username":"ann"}"#)
+}
+
+/// A server of another kind: it lets one client in, and says what the test wants.
+struct Stranger {
+    tcp: TcpListener,
+    udp: UdpSocket,
+}
+
+impl Stranger {
+    fn start() -> Self {
+        let tcp = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let udp = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        udp.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+        Self { tcp, udp }
+    }
+
+    fn client(&self, args: &[&str]) -> Talker {
+        let udp = self.udp.local_addr().expect("an address");
+        Talker::spawn(client(self.tcp.local_addr().expect("an address"), udp, args))
+    }
+
+    /// Answers a request, whatever it is, with these bytes.
+    fn answer(&self, bytes: &[u8]) {
+        let (mut stream, _) = self.tcp.accept().expect("a client");
+        // A connection that is closed with unread input is reset, and its output lost.
+        assert!(stream.read(&mut [0; 4096]).expect("a request") > 0);
+        stream.write_all(bytes).expect("sent");
+    }
+
+    fn admit(&self) {
+        let [mut accepted, mut completion] = [frame(JOIN, "", &[0]), frame(JOIN, "", &[b'7'; 32])];
+        (accepted[2], completion[2]) = (1, 2);
+        self.answer(&[accepted, completion].concat());
+    }
+
+    /// What the client sends next, behind its token, and where it is.
+    fn hear(&self) -> (String, SocketAddr) {
+        let mut buffer = [0; 5000];
+        let (size, from) = self.udp.recv_from(&mut buffer).expect("a datagram in time");
+        let message = &buffer[2 + usize::from(buffer[0]) + 32..size];
+        (String::from_utf8(message.to_vec()).expect("UTF-8"), from)
+    }
+}
+
+#[test]
+fn what_is_piped_arrives_before_the_client_leaves() {
+    let server = Server::start(&[]);
+    let ann = host(&server);
+    let output = run_with_input(&server, &["join", "r1", "bob"], b"hi\n\nlast line without end");
+    expect_output(&output, 0, "", "");
+    for line in ["bob joined", "bob: hi", "bob: last line without end", "bob left"] {
+        ann.expect(line);
+    }
+}
+
+#[test]
+fn many_lines_arrive_in_order() {
+    let server = Server::start(&["--rate-limit", "0"]);
+    let ann = host(&server);
+    let input: String = (0..150).map(|line| format!("line {line}\n")).collect();
+    let output = run_with_input(&server, &["join", "r1", "bob"], input.as_bytes());
+    assert!(output.status.success());
+    ann.expect("bob joined");
+    for line in 0..150 {
+        ann.expect(&format!("bob: line {line}"));
+    }
+    ann.expect("bob left");
+}
+
+#[test]
+fn two_clients_chat_and_the_hosts_end_of_input_closes_the_room() {
+    let server = Server::start(&[]);
+    let mut ann = ann_creates(&server, &["create", "r1", "ann"]);
+    let mut bob = Talker::start(&server, &["join", "r1", "bob"]);
+    ann.expect("* bob joined");
+    bob.say("hi ann\r\n");
+    ann.expect("bob: hi ann");
+    ann.say("日本語\n");
+    bob.expect("ann: 日本語");
+    ann.end_input();
+    ann.expect("* the room was closed");
+    bob.expect("* the room was closed");
+    ann.expect_end(0);
+    bob.expect_end(0);
+}
+
+#[test]
+fn exit_leaves_and_what_comes_after_it_is_not_said() {
+    let server = Server::start(&[]);
+    let ann = host(&server);
+    for exit in ["/exit\n", " /EXIT \r\n"] {
+        let mut bob = bob_joins(&server, &ann);
+        bob.say(&format!("bye\n{exit}still here?\n"));
+        ann.expect("bob: bye");
+        ann.expect("bob left");
+        bob.expect_end(0);
+    }
+    ann.expect_silence();
+}
+
+#[test]
+fn what_is_under_way_when_the_client_leaves_is_still_printed() {
+    let stranger = Stranger::start();
+    let mut bob = stranger.client(&["join", "r1", "bob"]);
+    stranger.admit();
+    bob.say("/exit\n");
+    let leaving_from = loop {
+        let (message, from) = stranger.hear();
+        if message == "/exit" {
+            break from;
+        }
+    };
+    stranger.udp.send_to(b"\x03annlast", leaving_from).expect("sent");
+    bob.expect("ann: last");
+    bob.expect_end(0);
+}
+
+#[test]
+fn a_signal_leaves_the_room_first() {
+    let server = Server::start(&[]);
+    let ann = host(&server);
+    for signal in ["INT", "TERM"] {
+        let mut bob = bob_joins(&server, &ann);
+        bob.signal(signal);
+        ann.expect("bob left");
+        bob.expect_end(0);
+    }
+}
+
+#[test]
+fn a_second_signal_ends_a_client_that_nothing_else_would() {
+    let stranger = Stranger::start();
+    let mut bob = stranger.client(&["join", "r1", "bob"]);
+    // The request is here, so the signals are caught; the reply never comes.
+    let (mut stream, _) = stranger.tcp.accept().expect("a client");
+    assert!(stream.read(&mut [0; 4096]).expect("a request") > 0);
+    bob.signal("TERM");
+    bob.signal("INT");
+    let status = bob.wait().code();
+    // Which of two pending signals is delivered first is the kernel's choice.
+    assert!(matches!(status, Some(130 | 143)), "{status:?}");
+}
+
+#[test]
+fn a_closed_stdout_leaves_the_room_without_a_word() {
+    let server = Server::start(&[]);
+    let ann = host(&server);
+    let mut command = client(server.tcp, server.udp, &["join", "r1", "bob"]);
+    let mut child = command.stdin(Stdio::piped()).spawn().expect("the built client");
+    drop(child.stdout.take());
+    // Kept open, so that it is not the end of the input that ends the client.
+    let mut input = child.stdin.take().expect("piped");
+    input.write_all(b"/help\n").expect("written");
+    ann.expect("bob joined");
+    ann.expect("bob left");
+    expect_output(&child.wait_with_output().expect("a child"), 0, "", "");
+}
+
+#[test]
+fn a_full_stdout_is_a_failure() {
+    let server = Server::start(&[]);
+    let ann = host(&server);
+    let full = File::options().write(true).open("/dev/full").expect("full(4)");
+    let mut command = client(server.tcp, server.udp, &["join", "r1", "bob"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(full).spawn().expect("the built client");
+    let mut input = child.stdin.take().expect("piped");
+    input.write_all(b"/help\n").expect("written");
+    ann.expect("bob joined");
+    ann.expect("bob left");
+    let output = child.wait_with_output().expect("a child");
+    let why = "No space left on device (os error 28)";
+    expect_output(&output, 1, "", &format!("reactor-chat-client: cannot print: {why}\n"));
+}
+
+#[test]
+fn a_refused_request_prints_the_reason() {
+    let server = Server::start(&[]);
+    let _ann = Member::create(&server, "r1", r#"{"username":"ann","password":"secret"}"#);
+    let full = r#"{"username":"ann","capacity":1}"#;
+    let _full = Member::create(&server, "full", full);
+    for (args, why) in [
+        (&["join", "r2", "bob"][..], "join 'r2': there is no room of that name"),
+        (&["join", "r1", "bob"], "join 'r1': the password is wrong"),
+        (&["--password", "x", "join", "r1", "bob"], "join 'r1': the password is wrong"),
+        (
+            &["--password", "secret", "join", "r1", "Ann"],
+            "join 'r1': the user name is taken in that room",
+        ),
+        (&["create", "r1", "bob"], "create 'r1': a room of that name exists"),
+        (&["join", "full", "bob"], "join 'full': the room is full"),
+        (&["create", "a\x1bb", "bob"], r"create 'a\u{1b}b': the room name is not valid"),
+        (&["create", "", "bob"], "create '': the room name is not valid"),
+        (&["create", "r3", "bob:"], "create 'r3': the user name is not valid"),
+    ] {
+        let output = run(&server, args);
+        expect_output(&output, 1, "", &format!("reactor-chat-client: cannot {why}\n"));
+    }
+}
+
+#[test]
+fn the_right_password_opens_the_room() {
+    let server = Server::start(&[]);
+    let password = "pässwörd \"1\"";
+    let mut ann = ann_creates(&server, &["--password", password, "create", "r1", "ann"]);
+    let output = run_with_input(&server, &["--password", password, "join", "r1", "bob"], b"hi\n");
+    assert!(output.status.success());
+    ann.expect("* bob joined");
+    ann.expect("bob: hi");
+    ann.expect("* bob left");
+    ann.say("/exit\n");
+    ann.expect("* the room was closed");
+    ann.expect_end(0);
+}
+
+#[test]
+fn bad_usage_is_one_line_and_help_is_no_mistake() {
+    let server = Server::start(&[]);
+    let long = "x".repeat(256);
+    for args in [
+        &[][..],
+        &["join"],
+        &["join", "r1"],
+        &["dance", "r1", "bob"],
+        &["list", "r1"],
+        &["--frob", "list"],
+        &["join", &long, "bob"],
+    ] {
+        let output = run(&server, args);
+        let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {stderr}");
+        assert!(stderr.starts_with("reactor-chat-client: ") && stderr.lines().count() == 1);
+        assert!(output.stdout.is_empty());
+    }
+    let help = run(&server, &["--help"]);
+    assert!(help.status.success() && help.stdout.starts_with(b"Usage: reactor-chat-client"));
+    let version = format!("reactor-chat-client {}\n", env!("CARGO_PKG_VERSION"));
+    expect_output(&run(&server, &["-V"]), 0, &version, "");
+}
+
+#[test]
+fn rooms_are_listed() {
+    let server = Server::start(&["--max-members", "0"]);
+    expect_output(&run(&server, &["list"]), 0, "", "reactor-chat-client: no rooms\n");
+    let _a = Member::create(&server, "lobby", r#"{"username":"a","capacity":5,"password":"x"}"#);
+    let _b = Member::create(&server, "部屋", r#"{"username":"b"}"#);
+    let _c = Member::join(&server, "部屋", "c");
+    let expected = "\
+ROOM   MEMBERS  CAPACITY  PASSWORD
+lobby        1         5  yes
+部屋           2         -  no
+";
+    expect_output(&run(&server, &["list"]), 0, expected, "");
+}
+
+#[test]
+fn stdin_may_be_a_regular_file_or_nothing() {
+    let server = Server::start(&[]);
+    let ann = host(&server);
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("lines.txt");
+    std::fs::write(&path, "from a file\n").expect("written");
+    let mut command = client(server.tcp, server.udp, &["join", "r1", "bob"]);
+    command.stdin(File::open(&path).expect("a file"));
+    expect_output(&command.output().expect("the client"), 0, "", "");
+    for line in ["bob joined", "bob: from a file", "bob left"] {
+        ann.expect(line);
+    }
+    expect_output(&run(&server, &["join", "r1", "cy"]), 0, "", "");
+    ann.expect("cy joined");
+    ann.expect("cy left");
+}
+
+#[test]
+fn stdin_that_cannot_be_read_is_a_failure() {
+    let server = Server::start(&[]);
+    let ann = host(&server);
+    let mut command = client(server.tcp, server.udp, &["join", "r1", "bob"]);
+    command.stdin(File::open("/").expect("a directory"));
+    let why = "cannot read from stdin: Is a directory (os error 21)";
+    let output = command.output().expect("the client");
+    expect_output(&output, 1, "", &format!("reactor-chat-client: {why}\n"));
+    ann.expect("bob joined");
+    ann.expect("bob left");
+}
+
+#[test]
+fn lines_that_cannot_be_sent_are_told_and_the_next_ones_are_sent() {
+    let server = Server::start(&[]);
+    let ann = host(&server);
+    // A datagram may have 4,096 bytes: two sizes, the room, the token, the message.
+    let (fits, long, huge) = ("x".repeat(4060), "é".repeat(2031), "y".repeat(1 << 20));
+    let input = [fits.as_bytes(), long.as_bytes(), huge.as_bytes(), b"\xff", b"ok\n"];
+    let output = run_with_input(&server, &["join", "r1", "bob"], &input.join(&b'\n'));
+    let too_long = "reactor-chat-client: line not sent: it is too long, 4060 bytes fit\n";
+    let not_utf8 = "reactor-chat-client: line not sent: it is not UTF-8\n";
+    expect_output(&output, 0, "", &[too_long, too_long, not_utf8].concat());
+    for line in ["bob joined", &format!("bob: {fits}"), "bob: ok", "bob left"] {
+        ann.expect(line);
+    }
+}
+
+#[test]
+fn with_a_long_user_name_it_is_name_and_message_that_limit() {
+    let server = Server::start(&[]);
+    let ann = host(&server);
+    let name = "b".repeat(255);
+    let fits = 4070 - 255;
+    let input = format!("{}\n{}\n", "x".repeat(fits + 1), "x".repeat(fits));
+    let output = run_with_input(&server, &["join", "r1", &name], input.as_bytes());
+    let complaint = format!("line not sent: it is too long, {fits} bytes fit");
+    expect_output(&output, 0, "", &format!("reactor-chat-client: {complaint}\n"));
+    for line in [
+        &format!("{name} joined"),
+        &format!("{name}: {}", "x".repeat(fits)),
+        &format!("{name} left"),
+    ] {
+        ann.expect(line);
+    }
+}
+
+#[test]
+fn a_client_ends_when_a_japanese_room_is_closed() {
+    let server = Server::start(&["--lang", "ja"]);
+    let ann = host(&server);
+    let mut bob = Talker::start(&server, &["join", "r1", "bob"]);
+    bob.say("here\n");
+    ann.expect_sometime("bob: here");
+    ann.say("/exit");
+    bob.expect("* チャットルームが閉じられました");
+    bob.expect_end(0);
+}
+
+#[test]
+fn a_client_that_is_removed_ends() {
+    let server = Server::start(&[]);
+    let ann = host(&server);
+    let mut bob = bob_joins(&server, &ann);
+    ann.say("/kick bob");
+    bob.expect("* you were removed from the room by its host");
+    bob.expect_end(0);
+    let output = run(&server, &["join", "r1", "bob"]);
+    let why = "cannot join 'r1': this name was removed from that room by its host";
+    expect_output(&output, 1, "", &format!("reactor-chat-client: {why}\n"));
+}
+
+#[test]
+fn only_a_notice_ends_a_client_and_not_who_says_the_same() {
+    let server = Server::start(&[]);
+    let ann = host(&server);
+    let mut bob = bob_joins(&server, &ann);
+    ann.say("the room was closed");
+    ann.say("a\nbob: b");
+    bob.expect("ann: the room was closed");
+    bob.expect("ann: a bob: b");
+    bob.end_input();
+    bob.expect_end(0);
+}
+
+#[test]
+fn nothing_from_the_network_reaches_the_terminal_as_a_control_character() {
+    let stranger = Stranger::start();
+    let bob = stranger.client(&["join", "r1", "bob"]);
+    stranger.admit();
+    let (_, at) = stranger.hear();
+    for datagram in [
+        &b""[..],
+        b"\x06short",
+        b"\x04a\x1b[mred\x1b[31m\r\x07\x9b\xc2\x9b",
+        b"\0notice\n* \x1b]0;title\x07",
+    ] {
+        stranger.udp.send_to(datagram, at).expect("sent");
+    }
+    bob.expect("a\\u{1b}[m: red\\u{1b}[31m\\u{d}\\u{7}\u{fffd}\\u{9b}");
+    bob.expect("* notice * \\u{1b}]0;title\\u{7}");
+}
+
+#[test]
+fn only_the_server_is_heard() {
+    let stranger = Stranger::start();
+    let bob = stranger.client(&["join", "r1", "bob"]);
+    stranger.admit();
+    let (_, at) = stranger.hear();
+    let forger = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    // Refused, if it is told at all: the client's socket is another's.
+    let _ = forger.send_to(b"\x03annforged", at);
+    stranger.udp.send_to(b"\x03annreal", at).expect("sent");
+    bob.expect("ann: real");
+}
+
+#[test]
+fn the_address_is_proved_three_times_in_the_first_second_and_lines_are_not_delayed() {
+    let stranger = Stranger::start();
+    let mut bob = stranger.client(&["join", "r1", "bob"]);
+    let start = Instant::now();
+    stranger.admit();
+    for _ in 0..3 {
+        assert_eq!(stranger.hear().0, "");
+    }
+    assert!(start.elapsed().as_millis() >= 1000, "{:?}", start.elapsed());
+    bob.say("hi\n");
+    assert_eq!(stranger.hear().0, "hi");
+}
+
+#[test]
+fn a_server_that_is_gone_is_a_failure() {
+    let stranger = Stranger::start();
+    let mut bob = stranger.client(&["join", "r1", "bob"]);
+    stranger.admit();
+    let (_, at) = stranger.hear();
+    let udp = stranger.udp.local_addr().expect("an address");
+    stranger.udp.send_to(b"\x03annlast", at).expect("sent");
+    bob.expect("ann: last");
+    drop(stranger);
+    bob.say("anybody?\n");
+    let line = format!("the server is gone: nothing listens at UDP {udp}");
+    bob.expect_complaint(&format!("reactor-chat-client: {line}"));
+    bob.expect_end(1);
+}
+
+#[test]
+fn a_server_that_ends_in_good_order_is_none() {
+    let mut server = Server::start(&[]);
+    let mut ann = ann_creates(&server, &["create", "r1", "ann"]);
+    server.signal("TERM");
+    assert!(server.wait().success());
+    ann.expect("* the room was closed");
+    ann.expect_end(0);
+}
+
+#[test]
+fn a_server_that_cannot_be_reached_is_named() {
+    let stranger = Stranger::start();
+    let (tcp, udp) = (stranger.tcp.local_addr(), stranger.udp.local_addr());
+    let (tcp, udp) = (tcp.expect("an address"), udp.expect("an address"));
+    drop(stranger);
+    for args in [&["list"][..], &["join", "r1", "bob"]] {
+        let output = client(tcp, udp, args).output().expect("the built client");
+        let why = "Connection refused (os error 111)";
+        let line = format!("cannot connect to 127.0.0.1 port {}: {why}", tcp.port());
+        expect_output(&output, 1, "", &format!("reactor-chat-client: {line}\n"));
+    }
+}
+
+#[test]
+fn a_reply_that_makes_no_sense_is_a_failure() {
+    let mut too_large = frame(JOIN, "", b"");
+    (too_large[2], too_large[29]) = (1, 0x11);
+    let mut unknown = frame(JOIN, "", &[99]);
+    unknown[2] = 1;
+    let mut not_acknowledged = frame(JOIN, "", &[0]);
+    not_acknowledged[2] = 2;
+    let mut no_token = [frame(JOIN, "", &[0]), frame(JOIN, "", b"token")];
+    (no_token[0][2], no_token[1][2]) = (1, 2);
+    for (reply, why) in [
+        (&b""[..], "the server ended the connection without a reply"),
+        (&unknown[..20], "the server ended the connection without a reply"),
+        (&unknown, "the server refuses it with status 99, unknown here"),
+        (&too_large, "the server's reply makes no sense"),
+        (&not_acknowledged, "the server's reply makes no sense"),
+        (&no_token.concat(), "the server's reply makes no sense"),
+    ] {
+        let stranger = Stranger::start();
+        let mut bob = stranger.client(&["join", "r1", "bob"]);
+        stranger.answer(reply);
+        bob.expect_complaint(&format!("reactor-chat-client: cannot join 'r1': {why}"));
+        bob.expect_end(1);
+    }
+}
+
+#[test]
+fn an_endless_input_costs_no_memory_and_a_signal_ends_it() {
+    let server = Server::start(&["--rate-limit", "0"]);
+    let ann = host(&server);
+    let mut bob = bob_joins(&server, &ann);
+    let mut stdin = bob.stdin.take().expect("open");
+    let writer = thread::spawn(move || {
+        loop {
+            if let Err(error) = stdin.write_all(b"and on and on\n") {
+                return error.kind();
+            }
+        }
+    });
+    wait_for("a signal to be worth it", || (server.cpu_time().as_millis() > 50).then_some(()));
+    bob.signal("INT");
+    assert_eq!(bob.wait().code(), Some(0));
+    assert_eq!(writer.join().expect("no panic"), ErrorKind::BrokenPipe);
+}
