@@ -80,6 +80,12 @@ impl Server {
         wait_for("the server to end", || self.child.try_wait().expect("a child"))
     }
 
+    /// Ends the server and gives the line in which it says what it has counted.
+    pub fn final_counts(&self) -> String {
+        self.signal("TERM");
+        self.expect_log("connections accepted")
+    }
+
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("a child").is_none()
     }
@@ -351,6 +357,30 @@ impl Member {
         Self::with_token(server.udp, control.local_ip(), room, token)
     }
 
+    /// Gets a token over `control`, which stays open, and proves the address that it came from.
+    pub fn enter_over(
+        control: &mut Control,
+        server: &Server,
+        operation: u8,
+        room: &str,
+        payload: &str,
+    ) -> Self {
+        let token = control.enter(operation, room, payload.as_bytes());
+        let member = Self::with_token(server.udp, control.local_ip(), room, token);
+        member.prove();
+        member
+    }
+
+    /// The same member with another socket, at `ip`; the server has not heard from there.
+    pub fn at(&self, ip: IpAddr) -> Self {
+        Self::with_token(self.server, ip, &self.room, self.token)
+    }
+
+    /// The same member with another socket at the same IP.
+    pub fn elsewhere(&self) -> Self {
+        self.at(self.socket.local_addr().expect("an address").ip())
+    }
+
     /// A member that has a token already, at `ip`.
     pub fn with_token(server: SocketAddr, ip: IpAddr, room: &str, token: Token) -> Self {
         let socket = UdpSocket::bind((ip, 0)).expect("a free port");
@@ -449,6 +479,20 @@ impl Member {
         assert_eq!(error.kind(), ErrorKind::WouldBlock);
         self.socket.set_nonblocking(false).expect("an option");
     }
+}
+
+/// The payload of a request for text delivery.
+pub fn text(name: &str) -> String {
+    format!(r#"{{"username":"{name}"}}"#)
+}
+
+/// Alice, the host of the room "room", and her guest Bob, both with text delivery; they have heard
+/// of each other.
+pub fn alice_and_bob(server: &Server) -> (Member, Member) {
+    let alice = Member::create(server, "room", &text("alice"));
+    let bob = Member::join(server, "room", &text("bob"));
+    alice.expect("bob joined");
+    (alice, bob)
 }
 
 /// An address of the loopback range: another client than 127.0.0.1.
