@@ -121,9 +121,9 @@ impl Chat {
         if message.is_empty() {
             return Fate::KeptAlive;
         }
-        let text = datagram::message_text(message);
-        if text.is_ok_and(command::is_exit) {
-            // Never rationed: who wants to go goes.
+        if str::from_utf8(message).is_ok_and(command::is_exit) {
+            // Never rationed, and not refused for a line end with a carriage return: who wants to go
+            // goes.
             self.leave(id, now);
             return Fate::Command;
         }
@@ -131,7 +131,7 @@ impl Chat {
             self.warn(id, Notice::RateLimited, now);
             return Fate::RateLimited;
         }
-        match text {
+        match datagram::message_text(message) {
             Err(why) => self.refuse(id, Notice::Unfit(why)),
             Ok(text) => match command::parse(text) {
                 Line::Message(text) => self.relay(id, text, now),
