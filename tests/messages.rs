@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use support::*;
 
@@ -27,8 +27,7 @@ fn w17_what_has_another_layout_is_dropped_and_never_answered() {
     let (alice, bob) = alice_and_bob(&server);
     let good = datagram("room", &alice.token, b"hi");
     let keep_alive_size = good.len() - "hi".len();
-    let mut bad: Vec<Vec<u8>> =
-        (0..keep_alive_size).map(|size| good[..size].to_vec()).collect();
+    let mut bad: Vec<Vec<u8>> = (0..keep_alive_size).map(|size| good[..size].to_vec()).collect();
     for (at, sizes) in [(0, [0, 3, 5, 255]), (1, [0, 31, 33, 255])] {
         bad.extend(sizes.map(|size| with_byte(&good, at, size)));
     }
@@ -378,8 +377,8 @@ fn w24_the_messages_of_one_sender_keep_their_order() {
 fn w25_d7_a_wildcard_bind_answers_from_the_address_that_was_spoken_to() {
     let server = Server::start(&["--bind", "0.0.0.0"]);
     let spoken_to = Ipv4Addr::new(127, 0, 0, 2).into();
-    let alice = member_that_speaks_to(&server, spoken_to, CREATE, "alice");
-    let bob = member_that_speaks_to(&server, spoken_to, JOIN, "bob");
+    let alice = speak_to(&server, spoken_to, CREATE, "alice");
+    let bob = speak_to(&server, spoken_to, JOIN, "bob");
     alice.expect("bob joined");
     bob.say("hi");
     alice.expect("bob: hi");
@@ -391,8 +390,8 @@ fn w25_d7_a_wildcard_bind_answers_from_the_address_that_was_spoken_to() {
 fn w25_d7_the_same_with_ipv6() {
     let server = Server::start(&["--bind", "::"]);
     let spoken_to = Ipv6Addr::LOCALHOST.into();
-    let alice = member_that_speaks_to(&server, spoken_to, CREATE, "alice");
-    let bob = member_that_speaks_to(&server, spoken_to, JOIN, "bob");
+    let alice = speak_to(&server, spoken_to, CREATE, "alice");
+    let bob = speak_to(&server, spoken_to, JOIN, "bob");
     alice.expect("bob joined");
     alice.say("hi");
     bob.expect("alice: hi");
@@ -401,7 +400,7 @@ fn w25_d7_the_same_with_ipv6() {
 #[test]
 fn w25_answers_follow_a_member_that_speaks_to_another_address() {
     let server = Server::start(&["--bind", "0.0.0.0"]);
-    let first = member_that_speaks_to(&server, loopback(1), CREATE, "alice");
+    let first = speak_to(&server, loopback(1), CREATE, "alice");
     let mut alice = first.elsewhere();
     alice.server = SocketAddr::new(loopback(3), server.udp.port());
     alice.socket.connect(alice.server).expect("a route");
@@ -413,7 +412,7 @@ fn w25_answers_follow_a_member_that_speaks_to_another_address() {
 #[test]
 fn w25_an_announced_port_hears_the_address_that_tcp_spoke_to() {
     let server = Server::start(&["--bind", "0.0.0.0"]);
-    let alice = member_that_speaks_to(&server, loopback(1), CREATE, "alice");
+    let alice = speak_to(&server, loopback(1), CREATE, "alice");
     let spoken_to = loopback(2);
     let mut control = Control::connect_to(SocketAddr::new(spoken_to, server.tcp.port()));
     let token = control.enter(JOIN, "room", text("bob").as_bytes());
@@ -473,18 +472,6 @@ fn w26_what_is_dropped_is_counted() {
     ] {
         assert!(counts.contains(part), "{part:?} in {counts}");
     }
-}
-
-/// A member of "room" with text delivery that speaks to `ip` over TCP and UDP; its connected socket
-/// hears nobody else.
-fn member_that_speaks_to(server: &Server, ip: IpAddr, operation: u8, name: &str) -> Member {
-    let mut control = Control::connect_to(SocketAddr::new(ip, server.tcp.port()));
-    let token = control.enter(operation, "room", text(name).as_bytes());
-    let udp = SocketAddr::new(ip, server.udp.port());
-    let member = Member::with_token(udp, control.local_ip(), "room", token);
-    member.socket.connect(udp).expect("a route");
-    member.prove();
-    member
 }
 
 /// Announces a UDP port over TCP and waits until the server has taken it.

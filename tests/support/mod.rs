@@ -9,7 +9,7 @@
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -35,8 +35,13 @@ pub struct Server {
 impl Server {
     /// Starts a server on free ports and waits until it listens.
     pub fn start(options: &[&str]) -> Self {
+        Self::start_at("0", "0", options)
+    }
+
+    /// Starts a server on these ports and waits until it listens.
+    pub fn start_at(tcp_port: &str, udp_port: &str, options: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_reactor-chat"));
-        command.args(["--tcp-port", "0", "--udp-port", "0"]).args(options);
+        command.args(["--tcp-port", tcp_port, "--udp-port", udp_port]).args(options);
         Self::spawn(command, options.iter().filter(|option| **option == "--bind").count().max(1))
     }
 
@@ -108,9 +113,16 @@ impl Server {
         self.log.try_iter().collect()
     }
 
-    /// Everything logged until the server has ended.
+    /// Everything that the server logs until it ends, as far as it was not looked at yet.
     pub fn log_to_the_end(&self) -> Vec<String> {
-        self.log.iter().collect()
+        let mut lines = Vec::new();
+        loop {
+            match self.log.recv_timeout(DEADLINE) {
+                Ok(line) => lines.push(line),
+                Err(RecvTimeoutError::Disconnected) => return lines,
+                Err(RecvTimeoutError::Timeout) => panic!("the server does not end"),
+            }
+        }
     }
 
     /// CPU time used up to now, user and system, from /proc/PID/stat (proc(5), fields 14 and 15).
@@ -493,6 +505,18 @@ pub fn alice_and_bob(server: &Server) -> (Member, Member) {
     let bob = Member::join(server, "room", &text("bob"));
     alice.expect("bob joined");
     (alice, bob)
+}
+
+/// A member of "room" with text delivery that speaks to `ip` over TCP and UDP; its connected socket
+/// hears nobody else. For servers with a wildcard bind.
+pub fn speak_to(server: &Server, ip: IpAddr, operation: u8, name: &str) -> Member {
+    let mut control = Control::connect_to(SocketAddr::new(ip, server.tcp.port()));
+    let token = control.enter(operation, "room", text(name).as_bytes());
+    let udp = SocketAddr::new(ip, server.udp.port());
+    let member = Member::with_token(udp, control.local_ip(), "room", token);
+    member.socket.connect(udp).expect("a route");
+    member.prove();
+    member
 }
 
 /// An address of the loopback range: another client than 127.0.0.1.

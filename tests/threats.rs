@@ -1,0 +1,327 @@
+//! What strangers and bad luck try on the real binary (pitfalls.md; its ids begin the tests' names).
+
+mod support;
+
+use std::collections::HashSet;
+use std::net::Ipv6Addr;
+
+use support::*;
+
+/// Datagrams sent before a member is asked whether the server has read them: they fit the smallest
+/// socket buffer, so that none is lost and each must be counted.
+const BURST: usize = 64;
+
+#[test]
+fn d1_an_empty_datagram_ends_nothing_and_strands_nothing() {
+    let server = Server::start(&[]);
+    let (alice, bob) = alice_and_bob(&server);
+    let stranger = alice.elsewhere();
+    for _ in 0..3 {
+        stranger.send_datagram(b"");
+        bob.say("");
+        alice.say("behind it");
+        bob.expect("alice: behind it");
+    }
+    stranger.expect_empty_socket();
+}
+
+#[test]
+fn d2_a_datagram_that_is_too_long_is_not_cut_into_one_that_is_not() {
+    let server = Server::start(&[]);
+    let (alice, bob) = alice_and_bob(&server);
+    for size in [4097, 4098, 9000, 65_507] {
+        let mut bytes = datagram("room", &alice.token, b"");
+        bytes.resize(size, b'x');
+        alice.send_datagram(&bytes);
+    }
+    bob.expect_silence();
+    alice.expect_silence();
+    let counts = server.final_counts();
+    assert!(counts.contains("too long 4,"), "{counts}");
+}
+
+#[test]
+fn d3_a_member_whose_socket_is_closed_costs_the_others_nothing() {
+    let server = Server::start(&["--rate-limit", "0"]);
+    let (alice, bob) = alice_and_bob(&server);
+    let gone = Member::join(&server, "room", &text("gone"));
+    let carol = Member::join(&server, "room", &text("carol"));
+    bob.settle();
+    drop(gone);
+    for number in 0..200 {
+        alice.say(&number.to_string());
+        bob.expect(&format!("alice: {number}"));
+        carol.expect(&format!("alice: {number}"));
+    }
+}
+
+#[test]
+fn d8_the_ipv4_and_ipv6_wildcards_share_their_ports() {
+    // Below the ports that the system hands out (ip_local_port_range), so that no other test gets it.
+    let port = (10_000 + std::process::id() % 20_000).to_string();
+    for [first, second] in [["0.0.0.0", "::"], ["::", "0.0.0.0"]] {
+        let server = Server::start_at(&port, &port, &["--bind", first, "--bind", second]);
+        let alice = speak_to(&server, loopback(1), CREATE, "alice");
+        let bob = speak_to(&server, Ipv6Addr::LOCALHOST.into(), JOIN, "bob");
+        alice.expect("bob joined");
+        alice.say("hi");
+        bob.expect("alice: hi");
+        bob.say("hi");
+        alice.expect("bob: hi");
+    }
+}
+
+#[test]
+fn t1_spoofed_datagrams_are_never_answered_and_reach_nobody() {
+    const EACH: usize = 10_000;
+    let server = Server::start(&["--rate-limit", "0"]);
+    let (alice, bob) = alice_and_bob(&server);
+    let dead = Member::join(&server, "room", &text("dead"));
+    alice.expect("dead joined");
+    dead.say("/exit");
+    alice.expect("dead left");
+    bob.settle();
+
+    let here = bob.elsewhere();
+    let other_ip = bob.at(loopback(2));
+    let mut random = Random(0x5EED);
+    flood(&here, EACH, &bob, || datagram("room", &random.token(), b"/who"));
+    flood(&here, EACH, &bob, || random.bytes());
+    flood(&here, EACH, &bob, || cut(datagram("room", &alice.token, b""), random.below(38)));
+    flood(&dead, EACH, &bob, || datagram("room", &dead.token, b"/who"));
+    flood(&other_ip, EACH, &bob, || datagram("room", &alice.token, b"/who"));
+
+    alice.expect_silence();
+    for stranger in [&here, &dead, &other_ip] {
+        stranger.expect_empty_socket();
+    }
+    let counts = server.final_counts();
+    let looked_at = format!(
+        "malformed {}, unknown token {}, token of another room or address {EACH},",
+        2 * EACH,
+        2 * EACH
+    );
+    assert!(counts.contains(&looked_at), "every one: {counts}");
+}
+
+#[test]
+fn t1_an_announced_port_belongs_to_the_ip_that_announced_it() {
+    let server = Server::start(&[]);
+    let victim = Member::create(&server, "other", &text("victim")).at(loopback(1));
+    let mut control = Control::connect_from(&server, loopback(2));
+    let mallory = Member::enter_over(&mut control, &server, CREATE, "room", &text("mallory"));
+    let mut control = Control::connect_from(&server, loopback(2));
+    control.enter(JOIN, "room", text("bomb").as_bytes());
+    control.send(&victim.port().to_be_bytes());
+    control.end();
+    control.expect_end();
+    (0..20).for_each(|_| mallory.say("boom"));
+    mallory.settle();
+    victim.expect_empty_socket();
+}
+
+#[test]
+fn t2_a_token_is_dead_when_its_member_is_and_no_two_are_alike() {
+    let server = Server::start(&["--max-unproved", "0"]);
+    let alice = Member::create(&server, "room", &text("alice"));
+    let mut tokens = HashSet::from([alice.token]);
+    let mut control = Control::connect(&server);
+    for guest in 0..500 {
+        let token = control.enter(JOIN, "room", format!("guest {guest}").as_bytes());
+        assert!(token.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')));
+        assert!(tokens.insert(token), "drawn twice");
+    }
+    alice.say("/exit");
+    alice.expect_sometime("the room was closed");
+    let heir = Member::create(&server, "room", &text("heir"));
+    for burst in tokens.iter().collect::<Vec<_>>().chunks(BURST) {
+        burst.iter().for_each(|token| {
+            alice.send_datagram(&datagram("room", token, b"from the dead"));
+        });
+        heir.expect_silence();
+    }
+    alice.expect_empty_socket();
+}
+
+#[test]
+fn t6_a_name_with_an_escape_is_refused_and_the_log_obeys_nobody() {
+    const INVALID_ROOM_NAME: u8 = 4;
+    const INVALID_USER_NAME: u8 = 5;
+    let server = Server::start(&["-v"]);
+    let mut control = Control::connect(&server);
+    for bad in ["\x1b[2J", "a\nb", "\r", "\u{7f}", "\u{9b}31m", "\u{202e}abc", "\u{2028}"] {
+        assert_eq!(control.status_of(CREATE, bad, b"alice"), INVALID_ROOM_NAME, "{bad:?}");
+        assert_eq!(control.status_of(CREATE, "room", bad.as_bytes()), INVALID_USER_NAME);
+        control.request(77, bad, b"");
+        control.expect_status();
+    }
+    control.request(CREATE, &"\x1b".repeat(255), b"alice");
+    control.expect_status();
+    server.signal("TERM");
+    let lines = server.log_to_the_end();
+    assert!(lines.iter().any(|line| line.contains(r"\u{1b}[2J")), "escaped: {lines:?}");
+    for line in &lines {
+        let obeyed = |c: char| c.is_control() || ('\u{2028}'..='\u{202e}').contains(&c);
+        assert!(!line.contains(obeyed), "{line:?}");
+        assert!(line.len() < 1000, "{line:?}");
+    }
+}
+
+#[test]
+fn t6_the_log_holds_no_token_no_password_and_no_message() {
+    let server = Server::start(&["-v"]);
+    let alice = Member::create(&server, "room", r#"{"username":"alice","password":"open sesame"}"#);
+    let mut control = Control::connect(&server);
+    control.status_of(JOIN, "room", br#"{"username":"bob","password":"open barley"}"#);
+    alice.say("what I said");
+    alice.say("\x1bwhat was refused");
+    alice.at(loopback(2)).say("what was stolen");
+    alice.send_datagram(&[b'w'; 5000]);
+    alice.settle();
+    server.signal("TERM");
+    let log = server.log_to_the_end().join("\n");
+    let token = String::from_utf8(alice.token.to_vec()).expect("hex");
+    assert!(log.contains("operation 1, room \"room\""), "it does log: {log}");
+    for secret in [&token, &token[..8], "sesame", "barley", "what ", "www"] {
+        assert!(!log.contains(secret), "{secret:?} in {log}");
+    }
+}
+
+#[test]
+fn t7_invalid_utf8_never_reaches_a_member() {
+    let server = Server::start(&["--rate-limit", "0"]);
+    let (alice, bob) = alice_and_bob(&server);
+    let mut random = Random(7);
+    for _ in 0..1000 {
+        let mut bytes = random.bytes();
+        bytes.push(0xff);
+        alice.say_bytes(&bytes);
+        alice.expect("message refused, it is not UTF-8");
+    }
+    bob.expect_silence();
+}
+
+#[test]
+fn t8_nobody_speaks_as_another_or_as_the_server() {
+    const INVALID_USER_NAME: u8 = 5;
+    const NAME_TAKEN: u8 = 6;
+    let server = Server::start(&[]);
+    let alice = Member::create(&server, "room", &text("alice"));
+    let bob = Member::join(&server, "room", "bob");
+    let mut control = Control::connect(&server);
+    for look_alike in ["ALICE", "Alice"] {
+        assert_eq!(control.status_of(JOIN, "room", look_alike.as_bytes()), NAME_TAKEN);
+    }
+    for invisible in ["alice\u{200b}", "alice ", "al\u{ad}ice", "alice: hi", "alice:"] {
+        assert_eq!(control.status_of(JOIN, "room", invisible.as_bytes()), INVALID_USER_NAME);
+    }
+    bob.say("x\nalice: I am alice");
+    alice.expect_sometime("bob: x alice: I am alice");
+    alice.say("the room was closed");
+    assert_eq!(bob.hear(), b"\x05alicethe room was closed", "a notice begins with 0");
+}
+
+#[test]
+fn l8_a_new_member_does_not_inherit_the_address_of_the_one_before() {
+    let server = Server::start(&[]);
+    let (alice, bob) = alice_and_bob(&server);
+    bob.say("/exit");
+    alice.expect("bob left");
+    // The first free slot is Bob's.
+    let carol = Member::enter_unproved(&server, JOIN, "room", &text("carol"));
+    alice.expect("carol joined");
+    alice.say("for carol");
+    bob.say("for carol, from her slot");
+    alice.expect_silence();
+    bob.expect_empty_socket();
+    carol.prove();
+    alice.say("for carol");
+    carol.expect("alice: for carol");
+}
+
+#[test]
+fn l9_who_goes_while_the_others_are_served_takes_nothing_from_them() {
+    const ROUNDS: usize = 50;
+    let server = Server::start(&["--rate-limit", "0", "--max-unproved", "0"]);
+    let alice = Member::create(&server, "room", &text("alice"));
+    for round in 0..ROUNDS {
+        let name = format!("guest {round}");
+        let leaver = Member::join(&server, "room", &text(&format!("leaver {round}")));
+        let kicked = Member::join(&server, "room", &text(&name));
+        let bob = Member::join(&server, "room", &text("bob"));
+        // In one go, so that the server finds all of it in one turn.
+        alice.say("before");
+        alice.say(&format!("/kick {name}"));
+        leaver.say("/exit");
+        alice.say("after");
+        bob.say("/exit");
+        for heard in ["alice: before", "you were removed from the room by its host"] {
+            kicked.expect_sometime(heard);
+        }
+        for heard in ["alice: before", "alice: after"] {
+            bob.expect_sometime(heard);
+        }
+        leaver.expect_sometime("alice: before");
+        kicked.expect_empty_socket();
+        alice.settle();
+    }
+}
+
+#[test]
+fn l9_a_room_that_closes_is_heard_to_its_last_word() {
+    let server = Server::start(&["--rate-limit", "0"]);
+    let alice = Member::create(&server, "room", &text("alice"));
+    let guests: Vec<Member> =
+        (0..20).map(|guest| Member::join(&server, "room", &guest.to_string())).collect();
+    guests.iter().for_each(Member::settle);
+    (0..10).for_each(|number| alice.say(&number.to_string()));
+    alice.say("/exit");
+    for guest in &guests {
+        let words: Vec<String> = (0..10).map(|_| guest.hear_text()).collect();
+        let said: Vec<String> = (0..10).map(|number| format!("\x05alice{number}")).collect();
+        assert_eq!(words, said);
+        guest.expect("\0the room was closed");
+    }
+}
+
+/// Sends `count` datagrams from `stranger`; `witness`, a member, hears meanwhile that the server
+/// lives and that nothing is relayed.
+fn flood(stranger: &Member, count: usize, witness: &Member, mut next: impl FnMut() -> Vec<u8>) {
+    for number in 0..count {
+        stranger.send_datagram(&next());
+        if number % BURST == 0 {
+            witness.expect_silence();
+        }
+    }
+    witness.expect_silence();
+}
+
+fn cut(mut bytes: Vec<u8>, size: usize) -> Vec<u8> {
+    bytes.truncate(size);
+    bytes
+}
+
+/// Numbers that look random and are the same every time (xorshift64).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        (self.next() % end as u64) as usize
+    }
+
+    fn bytes(&mut self) -> Vec<u8> {
+        let size = self.below(100);
+        (0..size).map(|_| self.next() as u8).collect()
+    }
+
+    fn token(&mut self) -> Token {
+        std::array::from_fn(|_| b"0123456789abcdef"[self.below(16)])
+    }
+}
