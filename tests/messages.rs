@@ -48,6 +48,8 @@ fn w17_a_room_name_of_no_bytes_is_reserved() {
     alice.send_datagram(&datagram("", &alice.token, b"hi"));
     bob.expect_silence();
     alice.expect_silence();
+    let counts = server.final_counts();
+    assert!(counts.contains("malformed 1,"), "{counts}");
 }
 
 #[test]

@@ -4,6 +4,8 @@ mod support;
 
 use std::collections::HashSet;
 use std::net::Ipv6Addr;
+use std::thread;
+use std::time::Duration;
 
 use support::*;
 
@@ -237,6 +239,20 @@ fn l8_a_new_member_does_not_inherit_the_address_of_the_one_before() {
     carol.prove();
     alice.say("for carol");
     carol.expect("alice: for carol");
+}
+
+#[test]
+fn l16_open_connections_that_say_nothing_cost_no_cpu_time() {
+    let server = Server::start(&[]);
+    let mut silent = Control::connect(&server);
+    silent.enter(CREATE, "room", b"alice");
+    let mut halfway = Control::connect(&server);
+    halfway.send(&frame(JOIN, "room", b"bob")[..20]);
+    let before = server.cpu_time();
+    // Nothing is to happen, and only time can show that.
+    thread::sleep(Duration::from_millis(500));
+    let spent = server.cpu_time() - before;
+    assert!(spent.as_millis() <= 50, "{spent:?} in half a second");
 }
 
 #[test]
