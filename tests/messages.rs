@@ -329,6 +329,19 @@ fn w24_w13_an_announced_port_is_an_address() {
 }
 
 #[test]
+fn w19_w13_an_announcement_does_not_replace_a_learnt_port() {
+    let server = Server::start(&[]);
+    let alice = Member::create(&server, "room", &text("alice"));
+    let mut control = Control::connect(&server);
+    let bob = Member::enter_over(&mut control, &server, JOIN, "room", &text("bob"));
+    let announced = bob.elsewhere();
+    announce(&mut control, announced.port());
+    alice.say("hi");
+    bob.expect("alice: hi");
+    announced.expect_empty_socket();
+}
+
+#[test]
 fn w24_name_and_message_have_4070_bytes_together_in_every_room() {
     let name = "n".repeat(200);
     let longest = "x".repeat(4070 - 200);
