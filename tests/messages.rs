@@ -304,6 +304,35 @@ fn w24_everyone_hears_a_message_but_its_sender() {
 }
 
 #[test]
+fn w24_everyone_hears_everything_once_in_a_room_that_is_larger_than_a_turns_budget() {
+    // More than one room is served at once, and fewer than the usual limit of open files.
+    const GUESTS: usize = 700;
+    const MESSAGES: usize = 3;
+    let server = Server::start(&["--max-unproved", "0", "--rate-limit", "0"]);
+    let alice = Member::create(&server, "room", &text("alice"));
+    let mut control = Control::connect(&server);
+    let payload = |guest: usize| match guest % 2 {
+        0 => text(&guest.to_string()),
+        _ => guest.to_string(),
+    };
+    let ip = control.local_ip();
+    let guests: Vec<Member> = (0..GUESTS)
+        .map(|guest| control.enter(JOIN, "room", payload(guest).as_bytes()))
+        .map(|token| Member::with_token(server.udp, ip, "room", token))
+        .collect();
+    guests.iter().for_each(Member::settle);
+    (0..MESSAGES).for_each(|number| alice.say(&format!("message {number}")));
+    for (number, guest) in guests.iter().enumerate() {
+        let form = if number % 2 == 0 { "alice: " } else { "\x05alice" };
+        let said: Vec<_> = (0..MESSAGES).map(|at| format!("{form}message {at}")).collect();
+        guest.expect_sometime(&said[0]);
+        let mut rest = guest.heard_up_to_now();
+        rest.retain(|heard| !heard.ends_with("joined"));
+        assert_eq!(rest, said[1..]);
+    }
+}
+
+#[test]
 fn w24_a_member_without_an_address_misses_what_is_said_before_it_has_one() {
     let server = Server::start(&[]);
     let alice = Member::create(&server, "room", &text("alice"));
