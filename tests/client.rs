@@ -4,12 +4,13 @@ mod support;
 
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Instant;
 
+use socket2::{Domain, Socket, Type};
 use support::*;
 
 /// The client, pointed at a server.
@@ -556,10 +557,11 @@ fn a_server_that_ends_in_good_order_is_none() {
 
 #[test]
 fn a_server_that_cannot_be_reached_is_named() {
-    let stranger = Stranger::start();
-    let (tcp, udp) = (stranger.tcp.local_addr(), stranger.udp.local_addr());
-    let (tcp, udp) = (tcp.expect("an address"), udp.expect("an address"));
-    drop(stranger);
+    // Bound, so that nobody else can have the port, but not listening.
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a free port");
+    let tcp = socket.local_addr().expect("an address").as_socket().expect("an IP address");
+    let udp = tcp;
     for args in [&["list"][..], &["join", "r1", "bob"]] {
         let output = client(tcp, udp, args).output().expect("the built client");
         let why = "Connection refused (os error 111)";

@@ -20,7 +20,11 @@ fn main() -> ExitCode {
         Err(mistake) => complain(&mistake.to_string(), USAGE),
         Ok(Invocation::Print(text)) => print(&text),
         Ok(Invocation::Serve { config, log_level }) => {
-            env_logger::Builder::new().filter_level(log_level).parse_default_env().init();
+            env_logger::Builder::new()
+                .filter_level(log_level)
+                .format_target(false)
+                .parse_default_env()
+                .init();
             serve(*config)
         }
     }
@@ -64,6 +68,7 @@ fn print(text: &str) -> ExitCode {
 }
 
 fn complain(why: &str, status: u8) -> ExitCode {
-    eprintln!("reactor-chat: {why}");
+    // A stderr that takes nothing leaves nobody to tell.
+    let _ = writeln!(io::stderr(), "reactor-chat: {why}");
     ExitCode::from(status)
 }
