@@ -116,6 +116,10 @@ impl Connections {
             let Some(id) = self.ready.pop_front() else { return };
             let Some(seat) = self.seats.get_mut(id) else { continue };
             seat.is_ready = false;
+            // It may have been ready when it gave way: what it asks now could not be answered.
+            if seat.is_doomed {
+                continue;
+            }
             let served = seat.session.serve(desk, &mut self.scratch, &self.config, &self.budgets);
             self.settle(id, served, desk.metrics);
         }
