@@ -80,6 +80,16 @@ impl Server {
         assert!(sent.success());
     }
 
+    /// Stops the server in its tracks, so that what is sent meanwhile meets it all at once.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+        wait_for("the server to stop", || (self.state() == "T").then_some(()));
+    }
+
+    pub fn thaw(&self) {
+        self.signal("CONT");
+    }
+
     /// Waits for the end.
     pub fn wait(&mut self) -> ExitStatus {
         wait_for("the server to end", || self.child.try_wait().expect("a child"))
@@ -127,23 +137,39 @@ impl Server {
 
     /// CPU time used up to now, user and system, from /proc/PID/stat (proc(5), fields 14 and 15).
     pub fn cpu_time(&self) -> Duration {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("proc(5)");
-        let after_name = stat.rsplit(')').next().expect("a name in parentheses");
-        let ticks: u64 = after_name
-            .split_whitespace()
-            .skip(11)
-            .take(2)
-            .map(|field| field.parse::<u64>().expect("ticks"))
-            .sum();
+        let ticks: u64 =
+            self.stat()[11..13].iter().map(|field| field.parse::<u64>().expect("ticks")).sum();
         // USER_HZ is 100 on every Linux that Rust runs on.
         Duration::from_millis(ticks * 10)
     }
 
-    /// Memory in use, in bytes, from /proc/PID/status.
+    /// The state of the process, a letter.
+    fn state(&self) -> String {
+        self.stat().swap_remove(0)
+    }
+
+    /// /proc/PID/stat from its third field on.
+    fn stat(&self) -> Vec<String> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("proc(5)");
+        let after_name = stat.rsplit(')').next().expect("a name in parentheses");
+        after_name.split_whitespace().map(String::from).collect()
+    }
+
+    /// Memory in use, in bytes.
     pub fn memory(&self) -> u64 {
+        self.memory_of("VmRSS:")
+    }
+
+    /// Memory asked of the system, in bytes, whether it was touched or not.
+    pub fn reserved_memory(&self) -> u64 {
+        self.memory_of("VmData:")
+    }
+
+    /// A line of /proc/PID/status.
+    fn memory_of(&self, what: &str) -> u64 {
         let status =
             std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("proc(5)");
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
+        let line = status.lines().find(|line| line.starts_with(what)).expect("a known line");
         let kilobytes: u64 =
             line.split_whitespace().nth(1).expect("a number").parse().expect("a number");
         kilobytes * 1024
