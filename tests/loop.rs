@@ -1,0 +1,498 @@
+//! What breaks event loops, as far as TCP goes: the rows L and T of the pitfalls.
+//!
+//! Where a server must meet something all at once it is frozen until everything is there: its next
+//! wait tells of it in one batch, as on a busy machine.
+
+mod support;
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::thread;
+use std::time::Duration;
+
+use support::*;
+
+/// Far below what a mistake costs in these tests, far above what the allocator's moods do.
+const LITTLE_MEMORY: u64 = 8 << 20;
+
+/// More connections than a turn accepts or serves.
+const CROWD: usize = 1000;
+
+const MALFORMED: u8 = 9;
+
+/// Lifts the limit of open files, which is 1,024 in most shells, for tests with a crowd.
+fn allow_a_crowd() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: both calls get a valid pointer to a limit that outlives them (getrlimit(2)).
+    let outcome = unsafe {
+        libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit);
+        limit.rlim_cur = limit.rlim_max;
+        libc::setrlimit(libc::RLIMIT_NOFILE, &limit)
+    };
+    assert_eq!(outcome, 0, "the limit of open files");
+}
+
+fn crowd(server: &Server) -> Vec<Control> {
+    allow_a_crowd();
+    (0..CROWD).map(|_| Control::connect(server)).collect()
+}
+
+fn list_frame() -> Vec<u8> {
+    frame(LIST, "", b"")
+}
+
+/// A header of a payload that no limit allows.
+fn oversized_header() -> Vec<u8> {
+    let mut header = list_frame();
+    header[3] = 1;
+    header
+}
+
+/// The server answers this connection.
+#[track_caller]
+fn expect_answer(control: &mut Control) {
+    assert_eq!(control.status_of(LIST, "", b""), 0);
+}
+
+/// The server answers a newcomer.
+#[track_caller]
+fn expect_service(server: &Server) {
+    expect_answer(&mut Control::connect(server));
+}
+
+/// A server with a list of rooms that is about as long as a payload may be.
+fn server_with_a_long_list(options: &[&str]) -> Server {
+    let server = Server::start(&[&["--max-unproved", "0"], options].concat());
+    let mut control = Control::connect(&server);
+    for number in 0..200 {
+        control.enter(CREATE, &format!("{number:0>200}"), b"host");
+    }
+    control.end();
+    control.expect_end();
+    server
+}
+
+/// A connection whose peer can have little on its way that was not read.
+fn connect_with_a_small_window(server: &Server) -> TcpStream {
+    use socket2::{Domain, Socket, Type};
+    let socket = Socket::new(Domain::for_address(server.tcp), Type::STREAM, None).expect("one");
+    socket.set_recv_buffer_size(4096).expect("an option");
+    socket.connect_timeout(&server.tcp.into(), DEADLINE).expect("a connection");
+    socket.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+    socket.into()
+}
+
+/// A peer that asks for far more than it ever reads.
+fn hoard(server: &Server) -> TcpStream {
+    let mut stream = connect_with_a_small_window(server);
+    stream.write_all(&list_frame().repeat(500)).expect("sent");
+    stream
+}
+
+/// The server does next to nothing for a second.
+#[track_caller]
+fn expect_idleness(server: &Server) {
+    let before = server.cpu_time();
+    // The pause is what is measured.
+    thread::sleep(Duration::from_secs(1));
+    let used = server.cpu_time() - before;
+    assert!(used <= Duration::from_millis(30), "{used:?} of CPU time in an idle second");
+}
+
+#[test]
+fn l1_what_a_turn_has_no_budget_for_is_done_in_the_next() {
+    let server = Server::start(&[]);
+    let mut controls = crowd(&server);
+    controls.iter_mut().for_each(expect_answer);
+    server.freeze();
+    for control in &mut controls {
+        control.send(&list_frame().repeat(3));
+    }
+    server.thaw();
+    for control in &mut controls {
+        for _ in 0..3 {
+            control.expect_success();
+        }
+    }
+}
+
+#[test]
+fn l2_a_burst_of_connections_is_all_accepted() {
+    let server = Server::start(&[]);
+    server.freeze();
+    let mut controls = crowd(&server);
+    for control in &mut controls {
+        control.request(LIST, "", b"");
+    }
+    server.thaw();
+    for control in &mut controls {
+        control.expect_success();
+    }
+}
+
+#[test]
+fn l3_requests_that_came_at_once_are_all_answered_in_order() {
+    let server = Server::start(&["--max-unproved", "0"]);
+    let mut control = Control::connect(&server);
+    expect_answer(&mut control);
+    let rooms: Vec<String> = (0..300).map(|number| format!("room {number}")).collect();
+    let requests = rooms.iter().map(|room| frame(CREATE, room, br#"{"username":"host"}"#));
+    let requests: Vec<u8> = requests.flatten().collect();
+    server.freeze();
+    control.send(&requests);
+    server.thaw();
+    for room in &rooms {
+        for state in [1, 2] {
+            let reply = control.expect_reply();
+            assert_eq!((reply.state, reply.room), (state, room.as_bytes().to_vec()));
+        }
+    }
+}
+
+#[test]
+fn l3_requests_that_waited_for_the_peer_to_read_are_all_answered() {
+    let server = server_with_a_long_list(&[]);
+    let mut control = Control::over(hoard(&server));
+    for _ in 0..500 {
+        control.expect_success();
+    }
+    expect_answer(&mut control);
+}
+
+/// Connections in every state that a peer can reset them in.
+fn connections_in_every_state(server: &Server) -> Vec<Control> {
+    let sent = |bytes: &[u8]| {
+        let mut control = Control::connect(server);
+        control.send(bytes);
+        control
+    };
+    let request = frame(JOIN, "r", br#"{"username":"x"}"#);
+    let fresh = sent(b"");
+    let half_a_frame = sent(&request[..20]);
+    let reply_unread = sent(&list_frame());
+    let mut reply_read = sent(&list_frame());
+    reply_read.expect_success();
+    let many_requests = sent(&list_frame().repeat(100));
+    let mut half_closed = sent(&list_frame().repeat(100));
+    half_closed.end();
+    let mut refused = sent(&oversized_header());
+    refused.expect_status();
+    let garbage = sent(&[0xff; 100_000]);
+    let blocked = Control::over(hoard(server));
+    vec![
+        fresh,
+        half_a_frame,
+        reply_unread,
+        reply_read,
+        many_requests,
+        half_closed,
+        refused,
+        garbage,
+        blocked,
+    ]
+}
+
+#[test]
+fn l6_a_reset_in_any_state_ends_that_peer_alone() {
+    let server = server_with_a_long_list(&[]);
+    let mut bystander = Control::connect(&server);
+    expect_answer(&mut bystander);
+    let descriptors = server.descriptors();
+    let host = Member::create(&server, "r", "host");
+    for witnessed in [true, false] {
+        let controls = connections_in_every_state(&server);
+        if witnessed {
+            expect_answer(&mut bystander);
+        }
+        controls.into_iter().for_each(Control::reset);
+        expect_answer(&mut bystander);
+        host.settle();
+        expect_service(&server);
+    }
+    let freed = || (server.descriptors() == descriptors).then_some(());
+    wait_for("the connections to be freed", freed);
+}
+
+#[test]
+fn l5_l6_a_reset_before_it_is_accepted_ends_that_peer_alone() {
+    let server = Server::start(&[]);
+    server.freeze();
+    for _ in 0..10 {
+        Control::connect(&server).reset();
+    }
+    let mut patient = Control::connect(&server);
+    server.thaw();
+    expect_answer(&mut patient);
+}
+
+#[test]
+fn l7_a_request_of_a_connection_that_gave_way_in_the_same_turn_is_ignored() {
+    let server = Server::start(&["--max-connections", "2"]);
+    let (mut silent, mut talking) = (Control::connect(&server), Control::connect(&server));
+    expect_answer(&mut silent);
+    expect_answer(&mut talking);
+    server.freeze();
+    // Nobody could be told of this room.
+    silent.request(CREATE, "r", b"alice");
+    let mut newcomer = Control::connect(&server);
+    server.thaw();
+    newcomer.request(LIST, "", b"");
+    assert_eq!(newcomer.expect_success(), b"[]");
+    expect_answer(&mut talking);
+}
+
+#[test]
+fn l7_events_of_connections_that_end_in_the_same_batch() {
+    let server = Server::start(&["--max-connections", "50"]);
+    for _ in 0..5 {
+        let mut controls: Vec<Control> = (0..50).map(|_| Control::connect(&server)).collect();
+        expect_answer(&mut controls[0]);
+        server.freeze();
+        // All these give way to those that come, and have events of every kind.
+        for (number, mut control) in controls.into_iter().enumerate() {
+            match number % 3 {
+                0 => control.reset(),
+                1 => control.end(),
+                _ => control.send(&list_frame()),
+            }
+        }
+        let mut newcomers: Vec<Control> = (0..50).map(|_| Control::connect(&server)).collect();
+        server.thaw();
+        newcomers.iter_mut().for_each(expect_answer);
+    }
+}
+
+#[test]
+fn l8_a_deadline_does_not_find_the_next_tenant_of_the_slot() {
+    let server = Server::start(&["--handshake-timeout", "1"]);
+    let descriptors = server.descriptors();
+    let mut gone = Control::connect(&server);
+    gone.send(b"x");
+    wait_for("the connection", || (server.descriptors() > descriptors).then_some(()));
+    gone.reset();
+    wait_for("its end", || (server.descriptors() == descriptors).then_some(()));
+    let mut tenant = Control::connect(&server);
+    expect_answer(&mut tenant);
+    let mut later = Control::connect(&server);
+    later.send(b"x");
+    assert_eq!(later.expect_status(), MALFORMED, "this deadline is over: so is the first");
+    expect_answer(&mut tenant);
+}
+
+#[test]
+fn l8_an_announced_port_does_not_find_the_next_tenant_of_the_slot() {
+    let server = Server::start(&[]);
+    let host = Member::create(&server, "r", "host");
+    let mut control = Control::connect(&server);
+    let token = control.enter(JOIN, "r", br#"{"username":"gone"}"#);
+    let gone = Member::with_token(server.udp, control.local_ip(), "r", token);
+    gone.say("/exit");
+    host.expect_sometime("\0gone left");
+    let tenant = Member::enter_unproved(&server, JOIN, "r", r#"{"username":"tenant"}"#);
+    control.send(&gone.port().to_be_bytes());
+    control.end();
+    control.expect_end();
+    host.say("for the tenant");
+    host.settle();
+    gone.expect_empty_socket();
+    tenant.settle();
+    host.say("hi");
+    tenant.expect("host: hi");
+}
+
+#[test]
+fn l9_members_that_end_while_others_are_told() {
+    let server = Server::start(&[]);
+    let member = |name: &str| {
+        let payload = format!(r#"{{"username":"{name}"}}"#);
+        let operation = if name == "host" { CREATE } else { JOIN };
+        let member = Member::enter_unproved(&server, operation, "r", &payload);
+        member.prove();
+        member
+    };
+    let [host, speaker, leaving, kicked] = ["host", "speaker", "leaving", "kicked"].map(member);
+    [&host, &speaker, &leaving].into_iter().for_each(Member::settle);
+    server.freeze();
+    leaving.say("/exit");
+    speaker.say("1");
+    host.say("/kick kicked");
+    speaker.say("2");
+    server.thaw();
+    for text in ["leaving left", "speaker: 1", "kicked was removed by the host", "speaker: 2"] {
+        host.expect(text);
+    }
+    for text in ["leaving left", "kicked was removed by the host"] {
+        speaker.expect(text);
+    }
+    for text in ["leaving left", "speaker: 1", "you were removed from the room by its host"] {
+        kicked.expect(text);
+    }
+    server.freeze();
+    speaker.say("3");
+    host.say("/exit");
+    speaker.say("4");
+    server.thaw();
+    host.expect("speaker: 3");
+    for member in [&host, &speaker] {
+        member.expect("the room was closed");
+    }
+    Member::create(&server, "r", "host").expect_silence();
+    [&host, &speaker, &leaving, &kicked].into_iter().for_each(Member::expect_empty_socket);
+}
+
+#[test]
+fn l10_replies_arrive_whole_however_slowly_they_are_read() {
+    let server = server_with_a_long_list(&[]);
+    let mut control = Control::connect(&server);
+    control.request(LIST, "", b"");
+    let list = control.expect_success();
+    assert!(list.len() > 40_000, "much more than the window");
+    let mut expected = Vec::new();
+    for (state, payload) in [(1, &[0][..]), (2, &list)] {
+        let mut reply = frame(LIST, "", payload);
+        reply[2] = state;
+        expected.extend(reply);
+    }
+    let mut stream = connect_with_a_small_window(&server);
+    stream.write_all(&list_frame().repeat(20)).expect("sent");
+    stream.shutdown(std::net::Shutdown::Write).expect("shut down");
+    let mut heard = Vec::new();
+    for size in [1, 7, 100, 1000, 4096].into_iter().cycle() {
+        let mut chunk = vec![0; size];
+        match stream.read(&mut chunk).expect("more, or the end") {
+            0 => break,
+            size => heard.extend_from_slice(&chunk[..size]),
+        }
+    }
+    assert!(heard == expected.repeat(20), "{} bytes", heard.len());
+}
+
+#[test]
+fn l11_a_peer_that_asks_and_never_reads_costs_little_and_is_ended() {
+    let server = server_with_a_long_list(&["--handshake-timeout", "2"]);
+    let mut bystander = Control::connect(&server);
+    expect_answer(&mut bystander);
+    let (memory, descriptors) = (server.memory(), server.descriptors());
+    let hoarders: Vec<TcpStream> = (0..20).map(|_| hoard(&server)).collect();
+    for _ in 0..500 {
+        expect_answer(&mut bystander);
+    }
+    assert_eq!(server.descriptors(), descriptors + hoarders.len(), "they are still there");
+    let grown = server.memory().saturating_sub(memory);
+    assert!(grown < LITTLE_MEMORY, "{grown} bytes");
+    let ended = || (server.descriptors() == descriptors).then_some(());
+    wait_for("the end of those that do not read", ended);
+    expect_answer(&mut bystander);
+}
+
+#[test]
+fn l13_a_last_reply_is_not_lost_to_a_reset() {
+    let server = Server::start(&[]);
+    let mut controls: Vec<Control> = (0..50).map(|_| Control::connect(&server)).collect();
+    controls.iter_mut().for_each(expect_answer);
+    server.freeze();
+    for control in &mut controls {
+        control.send(&[oversized_header(), vec![b'x'; 40_000]].concat());
+    }
+    server.thaw();
+    for control in &mut controls {
+        assert_eq!(control.expect_status(), MALFORMED);
+        control.expect_end();
+    }
+}
+
+#[test]
+fn l12_l16_a_server_with_nothing_to_do_does_nothing() {
+    let server = Server::start(&[]);
+    let host = Member::create(&server, "r", "host");
+    let _guest = Member::join(&server, "r", "guest");
+    let _unproved = Member::enter_unproved(&server, JOIN, "r", "unproved");
+    let _fresh: Vec<Control> = (0..100).map(|_| Control::connect(&server)).collect();
+    let mut answered = Control::connect(&server);
+    let mut half = Control::connect(&server);
+    half.send(&list_frame()[..31]);
+    expect_answer(&mut answered);
+    host.settle();
+    expect_idleness(&server);
+}
+
+#[test]
+fn l16_a_deadline_that_is_near_costs_nothing_before() {
+    let server = Server::start(&["--connect-timeout", "1", "--handshake-timeout", "1"]);
+    let mut controls: Vec<Control> = (0..30).map(|_| Control::connect(&server)).collect();
+    for control in controls.iter_mut().step_by(2) {
+        control.send(b"x");
+    }
+    expect_idleness(&server);
+}
+
+#[test]
+fn l16_a_deadline_that_is_far_is_no_trouble() {
+    let year = (365 * 24 * 60 * 60).to_string();
+    let names = ["--connect-timeout", "--handshake-timeout", "--idle-timeout"];
+    let options: Vec<&str> = names.iter().flat_map(|name| [*name, &year]).collect();
+    let server = Server::start(&options);
+    let _host = Member::create(&server, "r", "host");
+    let mut half = Control::connect(&server);
+    half.send(b"x");
+    expect_service(&server);
+    expect_idleness(&server);
+}
+
+#[test]
+fn l16_an_interrupted_wait_goes_on() {
+    let server = Server::start(&[]);
+    let mut control = Control::connect(&server);
+    for _ in 0..20 {
+        server.freeze();
+        server.thaw();
+        expect_answer(&mut control);
+    }
+}
+
+#[test]
+fn l10_l16_a_peer_that_does_not_read_costs_no_time() {
+    let server = server_with_a_long_list(&["--handshake-timeout", "0"]);
+    let mut stream = hoard(&server);
+    let mut bystander = Control::connect(&server);
+    for _ in 0..200 {
+        expect_answer(&mut bystander);
+    }
+    expect_idleness(&server);
+    stream.set_nonblocking(true).expect("an option");
+    assert_ne!(stream.read(&mut [0]).map_err(|error| error.kind()), Err(ErrorKind::WouldBlock));
+}
+
+#[test]
+fn t3_what_is_announced_and_not_sent_takes_no_memory() {
+    let server = Server::start(&["--max-payload", "0"]);
+    let mut header = list_frame();
+    // 2^29, the most that the protocol knows.
+    header[28] = 0x20;
+    let mut liars = crowd(&server);
+    liars.iter_mut().for_each(expect_answer);
+    let before = (server.memory(), server.reserved_memory());
+    for liar in &mut liars {
+        liar.send(&header);
+        liar.send(&[b' '; 100]);
+    }
+    expect_service(&server);
+    let used = server.memory().saturating_sub(before.0);
+    let reserved = server.reserved_memory().saturating_sub(before.1);
+    assert!(used < LITTLE_MEMORY && reserved < LITTLE_MEMORY, "{used} used, {reserved} reserved");
+}
+
+#[test]
+fn t4_connections_that_are_held_give_way() {
+    let server = Server::start(&["--max-connections", "20"]);
+    let mut held: Vec<Control> = (0..20).map(|_| Control::connect(&server)).collect();
+    for control in &mut held {
+        control.send(b"x");
+    }
+    for _ in 0..50 {
+        let mut control = Control::connect(&server);
+        for _ in 0..3 {
+            expect_answer(&mut control);
+        }
+    }
+}
