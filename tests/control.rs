@@ -237,7 +237,7 @@ fn w6_the_user_name_and_what_else_an_object_may_hold() {
 }
 
 #[test]
-fn w6_no_password_can_be_said_in_four_ways() {
+fn w6_absent_null_and_empty_passwords_are_none() {
     let server = Server::start(&[]);
     let mut control = Control::connect(&server);
     for (room, password) in [("r", ""), ("s", r#","password":null"#), ("t", r#","password":"""#)] {

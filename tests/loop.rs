@@ -19,6 +19,7 @@ const LITTLE_MEMORY: u64 = 8 << 20;
 const CROWD: usize = 1000;
 
 const MALFORMED: u8 = 9;
+const RATE_LIMITED: u8 = 10;
 
 /// Lifts the limit of open files, which is 1,024 in most shells, for tests with a crowd.
 fn allow_a_crowd() {
@@ -281,7 +282,7 @@ fn l8_a_deadline_does_not_find_the_next_tenant_of_the_slot() {
 
 #[test]
 fn l8_an_announced_port_does_not_find_the_next_tenant_of_the_slot() {
-    let server = Server::start(&[]);
+    let server = Server::start(&["--max-unproved", "1"]);
     let host = Member::create(&server, "r", "host");
     let mut control = Control::connect(&server);
     let token = control.enter(JOIN, "r", br#"{"username":"gone"}"#);
@@ -292,6 +293,8 @@ fn l8_an_announced_port_does_not_find_the_next_tenant_of_the_slot() {
     control.send(&gone.port().to_be_bytes());
     control.end();
     control.expect_end();
+    let status = Control::connect(&server).status_of(JOIN, "absent", b"x");
+    assert_eq!(status, RATE_LIMITED, "the tenant has no port yet");
     host.say("for the tenant");
     host.settle();
     gone.expect_empty_socket();
@@ -485,14 +488,15 @@ fn t3_what_is_announced_and_not_sent_takes_no_memory() {
 #[test]
 fn t4_connections_that_are_held_give_way() {
     let server = Server::start(&["--max-connections", "20"]);
-    let mut held: Vec<Control> = (0..20).map(|_| Control::connect(&server)).collect();
-    for control in &mut held {
-        control.send(b"x");
-    }
-    for _ in 0..50 {
+    let answered = || {
         let mut control = Control::connect(&server);
-        for _ in 0..3 {
-            expect_answer(&mut control);
-        }
+        expect_answer(&mut control);
+        control
+    };
+    let held: Vec<Control> = (0..20).map(|_| answered()).collect();
+    let mut newcomers: Vec<Control> = (0..20).map(|_| answered()).collect();
+    for mut control in held {
+        control.expect_end();
     }
+    newcomers.iter_mut().for_each(expect_answer);
 }

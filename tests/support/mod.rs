@@ -266,6 +266,7 @@ impl Control {
 
     pub fn over(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+        stream.set_write_timeout(Some(DEADLINE)).expect("a timeout");
         stream.set_nodelay(true).expect("an option");
         Self { stream }
     }
@@ -291,6 +292,7 @@ impl Control {
         let mut header = [0; 32];
         self.stream.read_exact(&mut header).expect("a header");
         let size = header[3..].iter().fold(0usize, |size, byte| size << 8 | usize::from(*byte));
+        assert!(size <= 1 << 29, "no frame of the server's: {header:?}");
         let mut room = vec![0; usize::from(header[0])];
         self.stream.read_exact(&mut room).expect("a room name");
         let mut payload = vec![0; size];
