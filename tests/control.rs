@@ -469,7 +469,7 @@ fn w12_what_the_request_itself_shows_comes_first() {
     let server = Server::start(&["--max-unproved", "1"]);
     let mut control = Control::connect(&server);
     control.enter(CREATE, "r", b"alice");
-    let all_wrong = br#"{"username":" ","hidden":3}"#;
+    let all_wrong = br#"{"username":" ","delivery":3}"#;
     for operation in [CREATE, JOIN] {
         assert_eq!(control.status_of(operation, " ", all_wrong), MALFORMED);
         assert_eq!(control.status_of(operation, " ", json(" ").as_bytes()), INVALID_ROOM_NAME);

@@ -86,12 +86,8 @@ pub enum Request<'a> {
 pub fn parse<'a>(frame: &Frame<'a>) -> Result<Request<'a>, Status> {
     match Operation::from_byte(frame.operation).ok_or(Status::Malformed)? {
         Operation::List => Ok(Request::List { prefix: frame.room }),
-        Operation::Join => entrant(frame).map(|(entrant, _)| Request::Join(entrant)),
-        Operation::Create => entrant(frame).map(|(host, room)| Request::Create {
-            host,
-            capacity: room.capacity,
-            hidden: room.hidden,
-        }),
+        Operation::Join => entrant(frame).map(Request::Join),
+        Operation::Create => create(frame),
     }
 }
 
@@ -104,53 +100,50 @@ pub fn echoed_room<'a>(frame: &Frame<'a>) -> &'a [u8] {
     }
 }
 
-/// What only a create request can say of the room.
-#[derive(Default)]
-struct RoomWishes {
-    capacity: Option<u32>,
-    hidden: bool,
-}
-
 fn is_json(payload: &[u8]) -> bool {
     payload.trim_ascii_start().first() == Some(&b'{')
 }
 
-fn entrant<'a>(frame: &Frame<'a>) -> Result<(Entrant<'a>, RoomWishes), Status> {
+/// What only a create request says of the room; in a join these keys mean nothing.
+#[derive(Default, Deserialize)]
+struct RoomWishes {
+    capacity: Option<u64>,
+    hidden: Option<bool>,
+}
+
+/// Status 9 comes before 4 and 5, so the wishes are understood before a name is judged.
+fn create<'a>(frame: &Frame<'a>) -> Result<Request<'a>, Status> {
+    let wishes = if is_json(frame.payload) { json(frame.payload)? } else { RoomWishes::default() };
+    let capacity = capacity(wishes.capacity)?;
+    let hidden = wishes.hidden.unwrap_or(false);
+    Ok(Request::Create { host: entrant(frame)?, capacity, hidden })
+}
+
+fn entrant<'a>(frame: &Frame<'a>) -> Result<Entrant<'a>, Status> {
     if is_json(frame.payload) { json_entrant(frame) } else { bare_entrant(frame) }
 }
 
-fn bare_entrant<'a>(frame: &Frame<'a>) -> Result<(Entrant<'a>, RoomWishes), Status> {
+fn bare_entrant<'a>(frame: &Frame<'a>) -> Result<Entrant<'a>, Status> {
     let room = name::room_name(frame.room).ok_or(Status::InvalidRoomName)?;
     let name = str::from_utf8(frame.payload).map_err(|_| Status::InvalidUserName)?;
-    let entrant = Entrant {
-        room,
-        name: valid_user_name(Cow::Borrowed(name))?,
-        password: None,
-        delivery: Delivery::Named,
-    };
-    Ok((entrant, RoomWishes::default()))
+    let name = valid_user_name(Cow::Borrowed(name))?;
+    Ok(Entrant { room, name, password: None, delivery: Delivery::Named })
 }
 
-/// The payload as JSON. `null` is the same as an absent key: that is how many libraries write an
+/// Who asks, in JSON. `null` is the same as an absent key: that is how many libraries write an
 /// option that is not set.
 #[derive(Deserialize)]
 struct Payload {
     username: Option<String>,
     user_name: Option<String>,
     password: Option<String>,
-    capacity: Option<u64>,
-    hidden: Option<bool>,
     delivery: Option<String>,
 }
 
-/// Status 9 comes before 4, and 4 before 5, so the payload is understood before a name is judged.
-fn json_entrant<'a>(frame: &Frame<'a>) -> Result<(Entrant<'a>, RoomWishes), Status> {
-    let payload: Payload = serde_json::from_slice(frame.payload).map_err(|_| Status::Malformed)?;
+/// Status 4 comes before 5, so the room name is judged before the user name.
+fn json_entrant<'a>(frame: &Frame<'a>) -> Result<Entrant<'a>, Status> {
+    let payload: Payload = json(frame.payload)?;
     let delivery = delivery(payload.delivery.as_deref())?;
-    let wishes = RoomWishes {
-        capacity: capacity(payload.capacity)?,
-        hidden: payload.hidden.unwrap_or(false),
-    };
     let password = payload.password.filter(|password| !password.is_empty());
     if password.as_ref().is_some_and(|password| password.len() > MAX_PASSWORD) {
         return Err(Status::Malformed);
@@ -158,7 +151,11 @@ fn json_entrant<'a>(frame: &Frame<'a>) -> Result<(Entrant<'a>, RoomWishes), Stat
     let room = name::room_name(frame.room).ok_or(Status::InvalidRoomName)?;
     let name = payload.username.or(payload.user_name).ok_or(Status::InvalidUserName)?;
     let name = valid_user_name(Cow::Owned(name))?;
-    Ok((Entrant { room, name, password, delivery }, wishes))
+    Ok(Entrant { room, name, password, delivery })
+}
+
+fn json<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Result<T, Status> {
+    serde_json::from_slice(payload).map_err(|_| Status::Malformed)
 }
 
 fn delivery(wish: Option<&str>) -> Result<Delivery, Status> {
@@ -251,11 +248,6 @@ mod tests {
             r#"{"username":"b"} x"#,
             r#"{"username":1}"#,
             r#"{"username":"b","password":5}"#,
-            r#"{"username":"b","capacity":0}"#,
-            r#"{"username":"b","capacity":-1}"#,
-            r#"{"username":"b","capacity":1.5}"#,
-            r#"{"username":"b","capacity":"9"}"#,
-            r#"{"username":"b","hidden":1}"#,
             r#"{"username":"b","delivery":"stream"}"#,
             r#"{"username":"b","delivery":"TEXT"}"#,
             &long,
@@ -265,6 +257,22 @@ mod tests {
             assert_eq!(join(payload), Err(Status::Malformed), "{shown}");
         }
         assert_eq!(parse(&frame(2, "r", b"{\"username\":\"\xff\"}")), Err(Status::Malformed));
+    }
+
+    #[test]
+    fn w6_what_a_create_request_says_of_the_room_is_checked_there_and_ignored_in_a_join() {
+        for wish in [
+            r#""capacity":0"#,
+            r#""capacity":-1"#,
+            r#""capacity":1.5"#,
+            r#""capacity":"9""#,
+            r#""hidden":1"#,
+        ] {
+            let payload = format!(r#"{{"username":"b",{wish}}}"#);
+            let create = parse(&frame(1, "r", payload.as_bytes())).map(drop);
+            assert_eq!(create, Err(Status::Malformed), "{wish}");
+            assert!(join(&payload).is_ok(), "{wish}");
+        }
     }
 
     #[test]
