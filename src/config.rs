@@ -22,6 +22,18 @@ pub struct Config {
     pub connections: ConnectionConfig,
     /// How much of each kind of work a turn does.
     pub budgets: Budgets,
+    /// How datagrams go through the kernel.
+    pub datagram_path: DatagramPath,
+}
+
+/// How datagrams go through the kernel. For tests and measurements; the server takes the default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DatagramPath {
+    /// In batches, many of one member's in one message.
+    #[default]
+    Mmsg,
+    /// A call for each.
+    Portable,
 }
 
 /// The rules of the chat. `None` is no limit.

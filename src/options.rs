@@ -9,7 +9,7 @@ use std::time::Duration;
 use getopts::{Matches, Options};
 use log::LevelFilter;
 
-use crate::config::{Budgets, ChatConfig, Config, ConnectionConfig, HostLeaves};
+use crate::config::{Budgets, ChatConfig, Config, ConnectionConfig, DatagramPath, HostLeaves};
 use crate::protocol::Language;
 use crate::protocol::frame::PROTOCOL_MAX_PAYLOAD;
 
@@ -135,6 +135,7 @@ fn options() -> Options {
         "max-connections",
         "max-payload",
         "rate-limit",
+        HIDDEN,
     ] {
         options.optopt("", name, "", "");
     }
@@ -171,9 +172,14 @@ fn config(matches: &Matches) -> Result<Config, UsageError> {
             max_payload: max_payload(matches, connections.max_payload)?,
         },
         budgets: Budgets::default(),
+        datagram_path: choice(matches, HIDDEN, PATHS)?.unwrap_or_default(),
     })
 }
 
+/// Not in the help: it is for tests and measurements.
+const HIDDEN: &str = "datagram-path";
+const PATHS: [(&str, DatagramPath); 2] =
+    [("mmsg", DatagramPath::Mmsg), ("portable", DatagramPath::Portable)];
 const LANGUAGES: [(&str, Language); 2] = [("en", Language::English), ("ja", Language::Japanese)];
 const LEAVES: [(&str, HostLeaves); 2] = [("close", HostLeaves::Close), ("pass", HostLeaves::Pass)];
 
@@ -353,7 +359,7 @@ mod tests {
         assert!(HELP.lines().all(|line| line.len() < 80), "80 columns");
         let usage = options().usage("");
         for word in usage.split_whitespace().filter(|word| word.starts_with("--")) {
-            assert!(HELP.contains(word), "{word}");
+            assert!(HELP.contains(word) || word.contains(HIDDEN), "{word}");
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The system calls that std, mio and socket2 lack, and all of this crate's `unsafe`.
 //!
-//! Three things: datagrams that know which of our addresses they came to and leave from (`IP_PKTINFO`
-//! and `IPV6_PKTINFO`, ip(7) and ipv6(7)), the count of datagrams that the kernel dropped
-//! (`SO_RXQ_OVFL`, socket(7)), and the limit of open descriptors (getrlimit(2)). Every function is
+//! Three things: batches of datagrams (recvmmsg(2), sendmmsg(2)) that know which of our addresses
+//! they came to and leave from (`IP_PKTINFO` and `IPV6_PKTINFO`, ip(7) and ipv6(7)) and that the
+//! kernel cuts up (`UDP_SEGMENT`, udp(7)); the count of datagrams that the kernel dropped
+//! (`SO_RXQ_OVFL`, socket(7)); and the limit of open descriptors (getrlimit(2)). Every function is
 //! safe to call and turns errno into an [`io::Error`]; what an error means is decided by the caller.
 #![allow(unsafe_code)]
 
@@ -12,7 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 
-use libc::{c_int, c_void, socklen_t};
+use libc::{c_int, c_uint, c_void, socklen_t};
 
 /// A socket address as the kernel takes it, stored ready for the call.
 #[derive(Clone, Copy)]
@@ -43,7 +44,27 @@ impl From<SocketAddr> for Address {
     }
 }
 
+impl PartialEq for Address {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_socket_addr() == other.to_socket_addr()
+    }
+}
+
 impl Address {
+    /// The same as std has it.
+    pub fn to_socket_addr(self) -> SocketAddr {
+        match self {
+            Self::V4(v4) => {
+                let ip = Ipv4Addr::from(v4.sin_addr.s_addr.to_ne_bytes());
+                SocketAddrV4::new(ip, u16::from_be(v4.sin_port)).into()
+            }
+            Self::V6(v6) => {
+                let (ip, port) = (v6.sin6_addr.s6_addr.into(), u16::from_be(v6.sin6_port));
+                SocketAddrV6::new(ip, port, v6.sin6_flowinfo, v6.sin6_scope_id).into()
+            }
+        }
+    }
+
     fn as_raw(&self) -> (*const c_void, socklen_t) {
         match self {
             Self::V4(v4) => (ptr::from_ref(v4).cast(), size_of_val(v4) as socklen_t),
@@ -59,9 +80,9 @@ fn in_addr(ip: Ipv4Addr) -> libc::in_addr {
 
 /// One received datagram.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Arrival {
-    /// Its bytes, at the beginning of the buffer. A longer datagram is cut to the buffer's size.
-    pub size: usize,
+pub struct Arrival<'a> {
+    /// Its bytes. A datagram longer than the buffers is cut to their size.
+    pub bytes: &'a [u8],
     /// Who sent it.
     pub remote: SocketAddr,
     /// Whom of us it was sent to, if the socket was asked to tell.
@@ -71,69 +92,176 @@ pub struct Arrival {
     pub overflow: Option<u32>,
 }
 
+/// Messages in one call, either way. The kernel's own limit is 1,024 (`UIO_MAXIOV`); beyond a few
+/// dozen the call itself is no longer what costs.
+pub const BATCH: usize = 64;
+
+/// Datagrams of one message that the kernel cuts up itself (`UDP_MAX_SEGMENTS` was 64 when the
+/// option came, in Linux 4.18).
+pub const MAX_SEGMENTS: usize = 64;
+
 /// Room for the largest socket address that we can meet, aligned for any.
+#[derive(Clone, Copy)]
 #[repr(C, align(8))]
 struct NameBuffer([u8; NAME_SIZE]);
 
 const NAME_SIZE: usize = size_of::<libc::sockaddr_in6>();
 
-/// Room for control messages in both directions: a packet info and an overflow count need 64 bytes.
+/// Room for control messages in both directions: the most are a packet info and an overflow count,
+/// or a packet info and a segment size, 64 bytes either way.
+#[derive(Clone, Copy)]
 #[repr(C, align(8))]
-struct ControlBuffer([u8; 128]);
+struct ControlBuffer([u8; CONTROL_SIZE]);
 
-/// Receives one datagram into `buffer`. It may be empty: that is a datagram too.
-///
-/// # Errors
-/// `WouldBlock` when there is none; else what recvmsg(2) says, which includes errors that earlier
-/// datagrams of ours have met on their way.
-pub fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Arrival> {
-    let mut name = NameBuffer([0; _]);
-    let mut control = ControlBuffer([0; _]);
-    let mut piece = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
-    let mut message = empty_message();
-    message.msg_name = name.0.as_mut_ptr().cast();
-    message.msg_namelen = NAME_SIZE as socklen_t;
-    message.msg_iov = &raw mut piece;
-    message.msg_iovlen = 1;
-    message.msg_control = control.0.as_mut_ptr().cast();
-    message.msg_controllen = size_of::<ControlBuffer>() as _;
-    // SAFETY: `message` points at a name, a piece and a control buffer that live until the end of
-    // this function, with their true sizes, and nothing else reads or writes them meanwhile.
-    let size = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, 0) };
-    let size = usize::try_from(size).map_err(|_| io::Error::last_os_error())?;
-    let (local, overflow) = read_control(&message);
-    let remote = parse_name(&name.0).ok_or(io::ErrorKind::InvalidData)?;
-    Ok(Arrival { size, remote, local, overflow })
+const CONTROL_SIZE: usize = 64;
+
+/// Up to [`BATCH`] received datagrams.
+pub struct ReceiveBatch {
+    headers: Vec<libc::mmsghdr>,
+    names: Vec<NameBuffer>,
+    controls: Vec<ControlBuffer>,
+    bytes: Vec<u8>,
+    size: usize,
+    filled: usize,
 }
 
-/// Sends one datagram, from `local` where the socket has more addresses than one.
-///
-/// # Errors
-/// `WouldBlock` when the socket's buffer is full; else what sendmsg(2) says, which includes errors
-/// that earlier datagrams have met.
-pub fn send(
-    fd: BorrowedFd<'_>,
-    bytes: &[u8],
-    to: &Address,
-    local: Option<IpAddr>,
-) -> io::Result<()> {
-    let (name, name_size) = to.as_raw();
-    let mut control = ControlBuffer([0; _]);
-    // The kernel only reads what is sent; the type has no const.
-    let mut piece =
-        libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
-    let mut message = empty_message();
-    message.msg_name = name.cast_mut();
-    message.msg_namelen = name_size;
-    message.msg_iov = &raw mut piece;
-    message.msg_iovlen = 1;
-    if let Some(local) = local {
-        write_source(&mut message, &mut control, local);
+impl ReceiveBatch {
+    /// Buffers of `size` bytes a datagram.
+    pub fn new(size: usize) -> Self {
+        Self {
+            headers: vec![empty_header(); BATCH],
+            names: vec![NameBuffer([0; _]); BATCH],
+            controls: vec![ControlBuffer([0; _]); BATCH],
+            bytes: vec![0; size * BATCH],
+            size,
+            filled: 0,
+        }
     }
-    // SAFETY: `message` points at an address, bytes and a control buffer that live until the end of
-    // this function, with their true sizes; sendmsg only reads them.
-    let sent = unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) };
-    if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+
+    /// Receives up to `max` datagrams, and gives how many. Empty ones count.
+    ///
+    /// # Errors
+    /// `WouldBlock` when there is none; else what recvmmsg(2) says, which includes errors that
+    /// earlier datagrams of ours have met on their way.
+    pub fn receive(&mut self, fd: BorrowedFd<'_>, max: usize) -> io::Result<usize> {
+        let max = max.min(BATCH);
+        self.filled = 0;
+        let mut pieces = [EMPTY_PIECE; BATCH];
+        let buffers = self.bytes.chunks_exact_mut(self.size);
+        for (index, (piece, buffer)) in pieces.iter_mut().zip(buffers).enumerate().take(max) {
+            *piece = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+            let header = &mut self.headers[index].msg_hdr;
+            header.msg_name = self.names[index].0.as_mut_ptr().cast();
+            header.msg_namelen = NAME_SIZE as socklen_t;
+            header.msg_iov = ptr::from_mut(piece);
+            header.msg_iovlen = 1;
+            header.msg_control = self.controls[index].0.as_mut_ptr().cast();
+            header.msg_controllen = CONTROL_SIZE as _;
+        }
+        let headers = self.headers.as_mut_ptr();
+        // SAFETY: the first `max` headers point at names, pieces, control buffers and bytes that
+        // live until the end of this function at least, with their true sizes, each header at its
+        // own; nothing else reads or writes them meanwhile. No timeout is passed.
+        let count =
+            unsafe { libc::recvmmsg(fd.as_raw_fd(), headers, max as c_uint, 0, ptr::null_mut()) };
+        self.filled = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
+        Ok(self.filled)
+    }
+
+    /// The datagrams of the last [`ReceiveBatch::receive`]. One whose sender can't be told, which
+    /// the kernel does not do, is left out.
+    pub fn arrivals(&self) -> impl Iterator<Item = Arrival<'_>> {
+        (0..self.filled).filter_map(|index| {
+            let header = &self.headers[index];
+            let start = index * self.size;
+            let (local, overflow) = read_control(&header.msg_hdr);
+            Some(Arrival {
+                bytes: &self.bytes[start..start + (header.msg_len as usize).min(self.size)],
+                remote: parse_name(&self.names[index].0)?,
+                local,
+                overflow,
+            })
+        })
+    }
+}
+
+/// One message to send: one datagram, or several of one size, of which the last may be shorter.
+#[derive(Clone, Copy)]
+pub struct Outgoing<'a> {
+    /// To whom.
+    pub to: &'a Address,
+    /// From which of our addresses, where the socket has more than one.
+    pub local: Option<IpAddr>,
+    /// Where its bytes are, among those given to [`SendBatch::send`]: starts and ends.
+    pub pieces: &'a [(u32, u32)],
+    /// The size of the datagrams that the kernel is to cut it into (`UDP_SEGMENT`, udp(7)).
+    pub segment: Option<u16>,
+}
+
+/// What a batch of messages is sent with.
+pub struct SendBatch {
+    headers: Vec<libc::mmsghdr>,
+    controls: Vec<ControlBuffer>,
+    pieces: Vec<libc::iovec>,
+}
+
+impl SendBatch {
+    /// Room for [`BATCH`] messages.
+    pub fn new() -> Self {
+        Self {
+            headers: vec![empty_header(); BATCH],
+            controls: vec![ControlBuffer([0; _]); BATCH],
+            pieces: Vec::new(),
+        }
+    }
+
+    /// Sends up to [`BATCH`] messages and gives how many the kernel took, in order. If that is fewer
+    /// than there were, the next one met an error, which calling again with it first will tell.
+    ///
+    /// # Errors
+    /// About the first message: `WouldBlock` when the socket's buffer is full; else what sendmmsg(2)
+    /// says, which includes errors that earlier datagrams have met.
+    pub fn send<'a>(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        bytes: &[u8],
+        messages: impl Iterator<Item = Outgoing<'a>> + Clone,
+    ) -> io::Result<usize> {
+        self.pieces.clear();
+        for (start, end) in messages.clone().take(BATCH).flat_map(|message| message.pieces) {
+            let piece = &bytes[*start as usize..*end as usize];
+            // The kernel only reads what is sent; the type has no const.
+            let base = piece.as_ptr().cast_mut().cast();
+            self.pieces.push(libc::iovec { iov_base: base, iov_len: piece.len() });
+        }
+        let mut count = 0;
+        let mut next_piece = 0;
+        for message in messages.take(BATCH) {
+            let header = &mut self.headers[count].msg_hdr;
+            let pieces = &mut self.pieces[next_piece..next_piece + message.pieces.len()];
+            let (name, name_size) = message.to.as_raw();
+            header.msg_name = name.cast_mut();
+            header.msg_namelen = name_size;
+            header.msg_iov = pieces.as_mut_ptr();
+            header.msg_iovlen = pieces.len() as _;
+            write_controls(header, &mut self.controls[count], message.local, message.segment);
+            next_piece += message.pieces.len();
+            count += 1;
+        }
+        let headers = self.headers.as_mut_ptr();
+        // SAFETY: the first `count` headers point at addresses, pieces and control buffers that are
+        // borrowed or owned here until the end of this function, with their true sizes, and the
+        // pieces at bytes that are borrowed as long; sendmmsg writes to nothing but the headers.
+        let sent =
+            unsafe { libc::sendmmsg(fd.as_raw_fd(), headers, count as c_uint, libc::MSG_NOSIGNAL) };
+        usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+    }
+}
+
+const EMPTY_PIECE: libc::iovec = libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 };
+
+fn empty_header() -> libc::mmsghdr {
+    libc::mmsghdr { msg_hdr: empty_message(), msg_len: 0 }
 }
 
 fn empty_message() -> libc::msghdr {
@@ -192,50 +320,61 @@ fn read_control(message: &libc::msghdr) -> (Option<IpAddr>, Option<u32>) {
     (local, overflow)
 }
 
-/// Says that a message is to leave from `local`.
-fn write_source(message: &mut libc::msghdr, control: &mut ControlBuffer, local: IpAddr) {
+/// Says from where a message is to leave and into what datagrams it is to be cut.
+fn write_controls(
+    message: &mut libc::msghdr,
+    control: &mut ControlBuffer,
+    local: Option<IpAddr>,
+    segment: Option<u16>,
+) {
+    let mut used = 0;
     match local {
-        IpAddr::V4(ip) => {
+        Some(IpAddr::V4(ip)) => {
             let info = libc::in_pktinfo {
                 ipi_ifindex: 0,
                 ipi_spec_dst: in_addr(ip),
                 ipi_addr: libc::in_addr { s_addr: 0 },
             };
-            write_control(message, control, libc::IPPROTO_IP, libc::IP_PKTINFO, info);
+            used += write_control(control, used, libc::IPPROTO_IP, libc::IP_PKTINFO, info);
         }
-        IpAddr::V6(ip) => {
+        Some(IpAddr::V6(ip)) => {
             let info = libc::in6_pktinfo {
                 ipi6_addr: libc::in6_addr { s6_addr: ip.octets() },
                 ipi6_ifindex: 0,
             };
-            write_control(message, control, libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, info);
+            used += write_control(control, used, libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, info);
         }
+        None => {}
     }
+    if let Some(segment) = segment {
+        used += write_control(control, used, libc::SOL_UDP, libc::UDP_SEGMENT, segment);
+    }
+    message.msg_control = control.0.as_mut_ptr().cast();
+    message.msg_controllen = used as _;
 }
 
-/// Writes one control message into `control` and points `message` at it.
+/// Writes one control message into `control` behind what is there, and gives how much it takes.
 fn write_control<T: Copy>(
-    message: &mut libc::msghdr,
     control: &mut ControlBuffer,
+    start: usize,
     level: c_int,
     kind: c_int,
     data: T,
-) {
+) -> usize {
     let size = size_of::<T>() as u32;
     // SAFETY: CMSG_SPACE and CMSG_LEN only compute.
     let (space, length) = unsafe { (libc::CMSG_SPACE(size), libc::CMSG_LEN(size)) };
-    assert!(space as usize <= size_of::<ControlBuffer>());
-    message.msg_control = control.0.as_mut_ptr().cast();
-    message.msg_controllen = space as _;
-    // SAFETY: the control buffer is aligned for a header, zeroed, and large enough for one with its
-    // data, as was just asserted, so the first header is in it and so is its data.
+    let place = &mut control.0[start..start + space as usize];
+    let header = place.as_mut_ptr().cast::<libc::cmsghdr>();
+    // SAFETY: `place` is as large as a header with this data and its padding, CMSG_SPACE, and begins
+    // at a multiple of 8, as the buffer and every CMSG_SPACE do, so it is aligned for a header.
     unsafe {
-        let header = libc::CMSG_FIRSTHDR(message);
         (*header).cmsg_level = level;
         (*header).cmsg_type = kind;
         (*header).cmsg_len = length as _;
         libc::CMSG_DATA(header).cast::<T>().write_unaligned(data);
     }
+    space as usize
 }
 
 /// Asks that received datagrams tell which of our addresses they were sent to.
@@ -310,55 +449,72 @@ mod tests {
         socket
     }
 
-    /// Receives one datagram that must be there already: loopback delivers in the send call.
-    fn arrival(socket: &UdpSocket) -> (Arrival, Vec<u8>) {
-        let mut buffer = [0; 16];
-        let arrival = receive(socket.as_fd(), &mut buffer).expect("a datagram");
-        let bytes = buffer[..arrival.size].to_vec();
-        (arrival, bytes)
+    /// Receives what is there: loopback delivers in the send call.
+    fn received(socket: &UdpSocket) -> ReceiveBatch {
+        let mut batch = ReceiveBatch::new(16);
+        batch.receive(socket.as_fd(), BATCH).expect("datagrams");
+        batch
     }
 
-    #[test]
-    fn d7_a_wildcard_socket_learns_whom_it_was_spoken_to_and_answers_from_there() {
-        let server = socket("0.0.0.0:0");
-        enable_packet_info(server.as_fd(), Ipv4Addr::UNSPECIFIED.into()).expect("packet info");
-        let client = socket("127.0.0.1:0");
-        let port = server.local_addr().expect("an address").port();
-        client.connect(("127.0.0.2", port)).expect("a route");
+    fn send(socket: &UdpSocket, bytes: &[u8], to: SocketAddr, local: Option<IpAddr>) {
+        let to = Address::from(to);
+        let pieces = [(0, bytes.len() as u32)];
+        let message = Outgoing { to: &to, local, pieces: &pieces, segment: None };
+        let sent = SendBatch::new().send(socket.as_fd(), bytes, [message].into_iter());
+        assert_eq!(sent.expect("sent"), 1);
+    }
+
+    fn address(socket: &UdpSocket) -> SocketAddr {
+        socket.local_addr().expect("an address")
+    }
+
+    /// A wildcard socket hears from a client that speaks to `spoken_to`, and answers.
+    fn answers_from_where_it_was_spoken_to(wildcard: &str, client: &str, spoken_to: IpAddr) {
+        let server = socket(wildcard);
+        enable_packet_info(server.as_fd(), address(&server).ip()).expect("packet info");
+        let client = socket(client);
+        client.connect((spoken_to, address(&server).port())).expect("a route");
         client.send(b"hello").expect("sent");
-        let (arrival_at_server, bytes) = arrival(&server);
-        assert_eq!(bytes, b"hello");
-        assert_eq!(arrival_at_server.remote, client.local_addr().expect("an address"));
-        let local = arrival_at_server.local;
-        assert_eq!(local, Some(Ipv4Addr::new(127, 0, 0, 2).into()));
+        let batch = received(&server);
+        let arrival = batch.arrivals().next().expect("one");
+        assert_eq!((arrival.bytes, arrival.remote), (&b"hello"[..], address(&client)));
+        assert_eq!(arrival.local, Some(spoken_to));
         // A connected socket hears only the address that it is connected to.
-        send(server.as_fd(), b"back", &arrival_at_server.remote.into(), local).expect("sent");
-        assert_eq!(arrival(&client).1, b"back");
+        send(&server, b"back", arrival.remote, arrival.local);
+        assert_eq!(received(&client).arrivals().next().expect("one").bytes, b"back");
     }
 
     #[test]
-    fn d7_the_same_with_ipv6() {
-        let server = socket("[::]:0");
-        enable_packet_info(server.as_fd(), Ipv6Addr::UNSPECIFIED.into()).expect("packet info");
-        let client = socket("[::1]:0");
-        client.connect(("::1", server.local_addr().expect("an address").port())).expect("a route");
-        client.send(b"hello").expect("sent");
-        let (at_server, _) = arrival(&server);
-        assert_eq!(at_server.local, Some(Ipv6Addr::LOCALHOST.into()));
-        assert_eq!(at_server.remote, client.local_addr().expect("an address"));
-        send(server.as_fd(), b"back", &at_server.remote.into(), at_server.local).expect("sent");
-        assert_eq!(arrival(&client).1, b"back");
+    fn d7_a_wildcard_socket_answers_from_the_address_that_was_spoken_to() {
+        let spoken_to = Ipv4Addr::new(127, 0, 0, 2).into();
+        answers_from_where_it_was_spoken_to("0.0.0.0:0", "127.0.0.1:0", spoken_to);
+        answers_from_where_it_was_spoken_to("[::]:0", "[::1]:0", Ipv6Addr::LOCALHOST.into());
     }
 
     #[test]
     fn d1_an_empty_datagram_is_a_datagram() {
         let (a, b) = (socket("127.0.0.1:0"), socket("127.0.0.1:0"));
-        let to = b.local_addr().expect("an address").into();
-        send(a.as_fd(), b"", &to, None).expect("sent");
-        let (arrival, bytes) = arrival(&b);
-        assert_eq!((arrival.size, bytes, arrival.local), (0, vec![], None));
-        let nothing = receive(b.as_fd(), &mut [0; 1]).expect_err("no more");
+        for bytes in [&b""[..], b"x", b""] {
+            send(&a, bytes, address(&b), None);
+        }
+        let batch = received(&b);
+        let all: Vec<&[u8]> = batch.arrivals().map(|arrival| arrival.bytes).collect();
+        assert_eq!(all, [&b""[..], b"x", b""]);
+        let nothing = ReceiveBatch::new(16).receive(b.as_fd(), BATCH).expect_err("no more");
         assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn one_message_is_gathered_and_cut_into_datagrams() {
+        let (a, b) = (socket("127.0.0.1:0"), socket("127.0.0.1:0"));
+        let to = Address::from(address(&b));
+        let pieces = [(0, 4), (6, 9)];
+        let message = Outgoing { to: &to, local: None, pieces: &pieces, segment: Some(2) };
+        let sent = SendBatch::new().send(a.as_fd(), b"aabb__ccd", [message].into_iter());
+        assert_eq!(sent.expect("sent"), 1);
+        let batch = received(&b);
+        let all: Vec<&[u8]> = batch.arrivals().map(|arrival| arrival.bytes).collect();
+        assert_eq!(all, [&b"aa"[..], b"bb", b"cc", b"d"]);
     }
 
     #[test]
@@ -366,17 +522,17 @@ mod tests {
         let (a, b) = (socket("127.0.0.1:0"), socket("127.0.0.1:0"));
         enable_overflow_count(b.as_fd()).expect("the option");
         set_option(b.as_fd(), libc::SOL_SOCKET, libc::SO_RCVBUF, 1).expect("the least there is");
-        let to = b.local_addr().expect("an address").into();
         for _ in 0..100 {
-            send(a.as_fd(), &[0; 1000], &to, None).expect("sent");
+            send(&a, &[0; 1000], address(&b), None);
         }
-        let mut buffer = [0; 1000];
+        let mut batch = ReceiveBatch::new(1000);
         let mut received = 0;
-        while receive(b.as_fd(), &mut buffer).is_ok() {
-            received += 1;
+        while let Ok(count) = batch.receive(b.as_fd(), BATCH) {
+            received += count as u32;
         }
-        send(a.as_fd(), b"x", &to, None).expect("sent");
-        assert_eq!(arrival(&b).0.overflow, Some(100 - received));
+        send(&a, b"x", address(&b), None);
+        batch.receive(b.as_fd(), 1).expect("one");
+        assert_eq!(batch.arrivals().next().expect("one").overflow, Some(100 - received));
     }
 
     #[test]

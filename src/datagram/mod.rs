@@ -5,6 +5,9 @@
 //! an event and cleared only by a call that would have blocked. All calls go through mio's `try_io`,
 //! which sees to it that the next edge is told.
 
+mod batch;
+mod dispatch;
+mod parcels;
 mod socket;
 mod table;
 
@@ -13,11 +16,15 @@ use std::net::SocketAddr;
 
 use mio::net::UdpSocket;
 
+use crate::config::DatagramPath;
 use crate::fanout::{Job, Receipt};
 use crate::ids::{MemberId, Origin};
 use crate::protocol::datagram::MAX_UPSTREAM;
 
-use socket::{ReceiveOutcome, SendOutcome, Socket};
+use batch::Batch;
+use dispatch::Dispatch;
+use parcels::Parcels;
+use socket::{ReceiveOutcome, Socket};
 use table::Table;
 
 pub use socket::bind;
@@ -37,14 +44,20 @@ pub struct Intake {
 pub struct Datagrams {
     sockets: Vec<Socket>,
     table: Table,
-    /// One byte more than a client may send, so that what is too long is seen and not cut.
-    buffer: Box<[u8; MAX_UPSTREAM + 1]>,
+    batch: Batch,
+    parcels: Parcels,
 }
 
 impl Datagrams {
     /// No sockets yet.
-    pub fn new() -> Self {
-        Self { sockets: Vec::new(), table: Table::default(), buffer: Box::new([0; _]) }
+    pub fn new(path: DatagramPath) -> Self {
+        Self {
+            sockets: Vec::new(),
+            table: Table::default(),
+            // One byte more than a client may send, so that what is too long is seen and not cut.
+            batch: Batch::new(path, MAX_UPSTREAM + 1),
+            parcels: Parcels::default(),
+        }
     }
 
     /// Takes a socket that [`bind`] has made; its index is its place in `--bind`.
@@ -90,22 +103,20 @@ impl Datagrams {
         mut hear: impl FnMut(&Origin, &[u8]) -> Option<MemberId>,
     ) -> Intake {
         let mut intake = Intake::default();
-        let socket = &mut self.sockets[index];
-        for _ in 0..budget {
-            if !socket.is_readable {
-                break;
-            }
-            match socket.receive(&mut self.buffer[..]) {
-                ReceiveOutcome::Received { size, remote, local, overflow } => {
-                    intake.received += 1;
-                    intake.overflow = intake.overflow.saturating_add(overflow);
-                    let origin = Origin { socket: index, local, remote };
-                    if let Some(member) = hear(&origin, &self.buffer[..size]) {
-                        self.table.announce(member, &origin);
-                    }
+        let (socket, table) = (&mut self.sockets[index], &mut self.table);
+        while socket.is_readable && intake.received + intake.errors < budget {
+            let max = budget - intake.received - intake.errors;
+            let outcome = socket.receive(&mut self.batch, max, |arrival, dropped| {
+                intake.overflow = intake.overflow.saturating_add(dropped);
+                let origin = Origin { socket: index, local: arrival.local, remote: arrival.remote };
+                if let Some(member) = hear(&origin, arrival.bytes) {
+                    table.announce(member, &origin);
                 }
-                ReceiveOutcome::Drained => {}
+            });
+            match outcome {
+                ReceiveOutcome::Received(count) => intake.received += count,
                 ReceiveOutcome::Failed => intake.errors += 1,
+                ReceiveOutcome::Drained => {}
             }
         }
         intake
@@ -125,33 +136,10 @@ impl Datagrams {
     /// address gets nothing and is passed over. Where a socket is full, the shares of its members
     /// stay where they are.
     pub fn send(&mut self, job: Job<'_>, budget: usize) -> Receipt {
-        let mut receipt = Receipt::default();
-        let Job { bytes, entries, to } = job;
-        for share in to {
-            let Some(row) = self.table.get(share.member) else {
-                share.next = share.until;
-                continue;
-            };
-            let socket = &mut self.sockets[row.socket()];
-            while share.next < share.until {
-                if entries[share.next as usize].audience.includes(share.member) {
-                    if receipt.sent + receipt.dropped >= budget {
-                        return receipt;
-                    }
-                    let job = Job { bytes, entries, to: &mut [] };
-                    match socket.send(job.datagram(share.next), row) {
-                        SendOutcome::Sent => receipt.sent += 1,
-                        SendOutcome::Refused => receipt.dropped += 1,
-                        SendOutcome::Blocked => {
-                            receipt.blocked = true;
-                            break;
-                        }
-                    }
-                }
-                share.next += 1;
-            }
-        }
-        receipt
+        self.parcels.clear();
+        let Self { sockets, table, batch, parcels } = self;
+        let receipt = Receipt::default();
+        Dispatch { sockets, table, batch, parcels, job, budget, receipt }.run()
     }
 
     /// The address of the socket with this index, with its real port.

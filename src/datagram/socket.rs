@@ -1,15 +1,15 @@
 //! One UDP socket, and what errno means on it.
 
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 
 use mio::net::UdpSocket;
 use socket2::{Domain, Protocol, SockRef, Type};
 
-use super::table::Row;
+use super::batch::Batch;
 use crate::config::UDP_BUFFER;
-use crate::sys;
+use crate::sys::{self, Arrival, Outgoing};
 
 /// Binds a UDP socket with the options that the server needs.
 ///
@@ -36,14 +36,8 @@ pub fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
 
 /// What came of one receive call.
 pub(super) enum ReceiveOutcome {
-    /// A datagram, perhaps an empty one.
-    Received {
-        size: usize,
-        remote: SocketAddr,
-        local: Option<IpAddr>,
-        /// How many the kernel dropped since the last one.
-        overflow: u32,
-    },
+    /// So many datagrams, perhaps empty ones.
+    Received(usize),
     /// Nothing for now: an event will tell.
     Drained,
     /// An error that is about an earlier datagram, or about nothing that we could mend. The socket
@@ -53,11 +47,11 @@ pub(super) enum ReceiveOutcome {
 
 /// What came of one send call.
 pub(super) enum SendOutcome {
-    /// The kernel has it.
-    Sent,
+    /// The kernel has so many messages.
+    Sent(usize),
     /// The socket's buffer is full: an event will tell.
     Blocked,
-    /// This one can't be sent, ever. The others can.
+    /// The first message can't be sent, ever. The others can.
     Refused,
 }
 
@@ -91,37 +85,51 @@ impl Socket {
         self.inner.local_addr()
     }
 
-    pub(super) fn receive(&mut self, buffer: &mut [u8]) -> ReceiveOutcome {
-        match self.inner.try_io(|| sys::receive(self.inner.as_fd(), buffer)) {
-            Ok(arrival) => ReceiveOutcome::Received {
-                size: arrival.size,
-                remote: arrival.remote,
-                local: arrival.local,
-                overflow: self.note_overflow(arrival.overflow),
-            },
+    /// Receives up to `max` datagrams; `take` gets each, with how many the kernel dropped before it.
+    pub(super) fn receive(
+        &mut self,
+        batch: &mut Batch,
+        max: usize,
+        mut take: impl FnMut(Arrival<'_>, u32),
+    ) -> ReceiveOutcome {
+        let overflow = &mut self.overflow;
+        let outcome = batch.receive(&self.inner, max, |arrival| {
+            let dropped = note_overflow(overflow, arrival.overflow);
+            take(arrival, dropped);
+        });
+        match outcome {
+            Ok(count) => ReceiveOutcome::Received(count),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 self.is_readable = false;
                 ReceiveOutcome::Drained
             }
             Err(error) => {
-                log::debug!("receiving a datagram: {error}");
+                log::debug!("receiving datagrams: {error}");
                 ReceiveOutcome::Failed
             }
         }
     }
 
-    pub(super) fn send(&mut self, bytes: &[u8], row: &Row) -> SendOutcome {
+    /// Sends messages whose pieces lie in `bytes`, in order, as many as one call takes.
+    pub(super) fn send<'a>(
+        &mut self,
+        batch: &mut Batch,
+        bytes: &[u8],
+        messages: impl Iterator<Item = Outgoing<'a>> + Clone,
+    ) -> SendOutcome {
         if !self.is_writable {
             return SendOutcome::Blocked;
         }
         // An error may be the echo of an earlier datagram, to somebody else, which the kernel hands
         // to whoever calls next and then forgets: the second call is about this one (ip(7), IP_RECVERR).
-        let outcome = self.try_send(bytes, row).or_else(|error| match error.kind() {
-            ErrorKind::WouldBlock => Err(error),
-            _ => self.try_send(bytes, row),
-        });
+        let outcome = match batch.send(&self.inner, bytes, messages.clone()) {
+            Err(error) if error.kind() != ErrorKind::WouldBlock => {
+                batch.send(&self.inner, bytes, messages)
+            }
+            outcome => outcome,
+        };
         match outcome {
-            Ok(()) => SendOutcome::Sent,
+            Ok(count) => SendOutcome::Sent(count),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 self.is_writable = false;
                 SendOutcome::Blocked
@@ -132,16 +140,10 @@ impl Socket {
             }
         }
     }
+}
 
-    fn try_send(&self, bytes: &[u8], row: &Row) -> io::Result<()> {
-        self.inner.try_io(|| sys::send(self.inner.as_fd(), bytes, &row.remote, row.local))
-    }
-
-    /// How many datagrams the kernel dropped since it last told; its count wraps.
-    fn note_overflow(&mut self, count: Option<u32>) -> u32 {
-        let count = count.unwrap_or(self.overflow);
-        let dropped = count.wrapping_sub(self.overflow);
-        self.overflow = count;
-        dropped
-    }
+/// How many datagrams the kernel dropped since it last told; its count wraps.
+fn note_overflow(last: &mut u32, count: Option<u32>) -> u32 {
+    let count = count.unwrap_or(*last);
+    count.wrapping_sub(std::mem::replace(last, count))
 }

@@ -89,7 +89,7 @@ fn fit_descriptor_limit(config: &mut Config) {
 
 fn open_sockets(config: &Config) -> Result<(Vec<TcpListener>, Datagrams), BindError> {
     let mut listeners = Vec::new();
-    let mut datagrams = Datagrams::new();
+    let mut datagrams = Datagrams::new(config.datagram_path);
     for &address in &config.bind {
         let with_port = |port| {
             let mut address = address;

@@ -1,0 +1,251 @@
+//! What goes out in the next call: messages, planned from the shares of a job.
+//!
+//! Several entries that wait for one member go as one message, which the kernel cuts into datagrams
+//! of one size, the last of which may be shorter (`UDP_SEGMENT`, udp(7)). That is what makes busy
+//! rooms cheap: the way through the kernel is gone once a message, not once a datagram.
+
+use std::net::IpAddr;
+
+use super::table::Row;
+use crate::fanout::{Entry, Share};
+use crate::sys::{Address, BATCH, MAX_SEGMENTS, Outgoing};
+
+/// The largest UDP payload over IPv4: 65,535 less 20 bytes of IP header and 8 of UDP.
+const MAX_MESSAGE: u32 = 65_507;
+/// What passes an Ethernet of 1,500 bytes without being cut up, over IPv4 and IPv6. Segments must
+/// fit the path; datagrams that do not, go alone and are fragmented.
+const MAX_SEGMENT_V4: u32 = 1_472;
+const MAX_SEGMENT_V6: u32 = 1_452;
+
+/// One message to one member.
+pub(super) struct Parcel {
+    /// The index of the share that it was taken from.
+    pub(super) share: usize,
+    /// Where that share stood before.
+    pub(super) rewind: u32,
+    /// How many datagrams it is.
+    pub(super) datagrams: usize,
+    to: Address,
+    local: Option<IpAddr>,
+    segment: Option<u16>,
+    first_piece: usize,
+    last_piece: usize,
+}
+
+impl Parcel {
+    /// Whether the kernel has to cut it up.
+    pub(super) fn is_segmented(&self) -> bool {
+        self.segment.is_some()
+    }
+}
+
+/// Parcels for one socket, at most a call's worth.
+#[derive(Default)]
+pub(super) struct Parcels {
+    parcels: Vec<Parcel>,
+    pieces: Vec<(u32, u32)>,
+    datagrams: usize,
+}
+
+impl Parcels {
+    pub(super) fn clear(&mut self) {
+        self.parcels.clear();
+        self.pieces.clear();
+        self.datagrams = 0;
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.parcels.is_empty()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.parcels.len() == BATCH
+    }
+
+    /// Datagrams planned.
+    pub(super) fn datagrams(&self) -> usize {
+        self.datagrams
+    }
+
+    pub(super) fn parcels(&self) -> &[Parcel] {
+        &self.parcels
+    }
+
+    /// The messages from the one with this index on, ready for the call.
+    pub(super) fn outgoing(&self, from: usize) -> impl Iterator<Item = Outgoing<'_>> + Clone {
+        self.parcels[from..].iter().map(|parcel| Outgoing {
+            to: &parcel.to,
+            local: parcel.local,
+            pieces: &self.pieces[parcel.first_piece..parcel.last_piece],
+            segment: parcel.segment,
+        })
+    }
+
+    /// Takes the next message for a member from its share, which it moves on: at most `max`
+    /// datagrams, more than one only if `can_segment`. Gives whether there was anything to take.
+    pub(super) fn plan(
+        &mut self,
+        (index, share): (usize, &mut Share),
+        entries: &[Entry],
+        row: &Row,
+        can_segment: bool,
+        max: usize,
+    ) -> bool {
+        let first_piece = self.pieces.len();
+        let rewind = share.next;
+        let Some((start, end)) = next_entry(share, entries) else { return false };
+        share.next += 1;
+        self.pieces.push((start, end));
+        let size = end - start;
+        let largest = largest_segment(row);
+        let max = if can_segment && row.segments && size <= largest { max } else { 1 };
+        let datagrams = 1 + self.extend(share, entries, size, max.min(MAX_SEGMENTS));
+        self.datagrams += datagrams;
+        self.parcels.push(Parcel {
+            share: index,
+            rewind,
+            datagrams,
+            to: row.remote,
+            local: row.local,
+            // A size that is split fits a segment, and that fits 16 bits.
+            segment: (datagrams > 1).then_some(size as u16),
+            first_piece,
+            last_piece: self.pieces.len(),
+        });
+        true
+    }
+
+    /// Adds entries of this size to the message that was begun, and a last one that is shorter;
+    /// gives how many.
+    fn extend(&mut self, share: &mut Share, entries: &[Entry], size: u32, max: usize) -> usize {
+        let (mut count, mut total) = (0, size);
+        while 1 + count < max
+            && let Some((start, end)) = next_entry(share, entries)
+            && end - start <= size
+            && total + (end - start) <= MAX_MESSAGE
+        {
+            share.next += 1;
+            self.push_piece(start, end);
+            count += 1;
+            total += end - start;
+            if end - start < size {
+                break;
+            }
+        }
+        count
+    }
+
+    /// Adds bytes to the message; what lies behind what is there already needs no piece of its own.
+    fn push_piece(&mut self, start: u32, end: u32) {
+        match self.pieces.last_mut() {
+            Some(last) if last.1 == start => last.1 = end,
+            _ => self.pieces.push((start, end)),
+        }
+    }
+}
+
+/// Moves the share to its next entry that is meant for its member, and gives where its bytes are.
+fn next_entry(share: &mut Share, entries: &[Entry]) -> Option<(u32, u32)> {
+    while share.next < share.until {
+        let index = share.next as usize;
+        if entries[index].audience.includes(share.member) {
+            let start = index.checked_sub(1).map_or(0, |before| entries[before].end);
+            return Some((start, entries[index].end));
+        }
+        share.next += 1;
+    }
+    None
+}
+
+fn largest_segment(row: &Row) -> u32 {
+    match row.remote.to_socket_addr().ip() {
+        ip if ip.is_loopback() => MAX_MESSAGE,
+        IpAddr::V4(_) => MAX_SEGMENT_V4,
+        IpAddr::V6(_) => MAX_SEGMENT_V6,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fanout::Audience;
+    use crate::ids::{Key, MemberId, Origin};
+
+    fn member(slot: u32) -> MemberId {
+        MemberId(Key { slot, generation: 0 })
+    }
+
+    fn row(address: &str) -> Row {
+        let remote = address.parse().expect("an address");
+        Row::new(0, &Origin { socket: 0, local: None, remote })
+    }
+
+    /// Plans everything for member 1; gives each message's datagrams and segment size.
+    fn plan(row: &Row, sizes: &[(u32, Audience)], max: usize) -> Vec<(usize, Option<u16>)> {
+        let mut end = 0;
+        let entries: Vec<Entry> = sizes
+            .iter()
+            .map(|(size, audience)| {
+                end += size;
+                Entry { end, audience: *audience }
+            })
+            .collect();
+        let mut share = Share { member: member(1), next: 0, until: entries.len() as u32 };
+        let mut parcels = Parcels::default();
+        while parcels.plan((0, &mut share), &entries, row, true, max) {}
+        let datagrams: usize = parcels.parcels().iter().map(|parcel| parcel.datagrams).sum();
+        assert_eq!(datagrams, parcels.datagrams());
+        parcels.parcels().iter().map(|parcel| (parcel.datagrams, parcel.segment)).collect()
+    }
+
+    fn to_all(sizes: &[u32]) -> Vec<(u32, Audience)> {
+        sizes.iter().map(|size| (*size, Audience::All)).collect()
+    }
+
+    #[test]
+    fn neighbours_of_one_size_go_together_and_the_last_may_be_shorter() {
+        let row = row("127.0.0.1:9");
+        let planned = plan(&row, &to_all(&[64, 64, 64, 10, 64, 70, 70]), 99);
+        assert_eq!(planned, [(4, Some(64)), (1, None), (2, Some(70))]);
+    }
+
+    #[test]
+    fn what_is_not_for_a_member_is_left_out_and_does_not_part_the_others() {
+        let own = (64, Audience::AllBut(member(1)));
+        let for_all = (64, Audience::All);
+        let for_other = (200, Audience::Only(member(2)));
+        let entries = [for_all, own, for_all, for_other, for_all];
+        assert_eq!(plan(&row("127.0.0.1:9"), &entries, 99), [(3, Some(64))]);
+        assert_eq!(plan(&row("127.0.0.1:9"), &[own, for_other], 99), []);
+    }
+
+    #[test]
+    fn no_message_has_more_segments_or_bytes_than_the_kernel_takes() {
+        let loopback = row("127.0.0.1:9");
+        let planned = plan(&loopback, &to_all(&[8; 130]), 999);
+        assert_eq!(planned, [(64, Some(8)), (64, Some(8)), (2, Some(8))]);
+        let planned = plan(&loopback, &to_all(&[4000; 17]), 999);
+        assert_eq!(planned, [(16, Some(4000)), (1, None)]);
+    }
+
+    #[test]
+    fn what_does_not_fit_the_path_goes_alone() {
+        let planned = plan(&row("192.0.2.1:9"), &to_all(&[1472, 1472, 1473, 1473]), 99);
+        assert_eq!(planned, [(2, Some(1472)), (1, None), (1, None)]);
+        let planned = plan(&row("[2001:db8::1]:9"), &to_all(&[1453, 1453, 1452, 1452]), 99);
+        assert_eq!(planned, [(1, None), (1, None), (2, Some(1452))]);
+    }
+
+    #[test]
+    fn a_budget_ends_a_message() {
+        let planned = plan(&row("127.0.0.1:9"), &to_all(&[64; 5]), 2);
+        assert_eq!(planned, [(2, Some(64)), (2, Some(64)), (1, None)]);
+    }
+
+    #[test]
+    fn a_path_that_refused_segments_gets_single_datagrams() {
+        let mut row = row("127.0.0.1:9");
+        row.segments = false;
+        assert_eq!(plan(&row, &to_all(&[64; 2]), 99), [(1, None), (1, None)]);
+    }
+}
