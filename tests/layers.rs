@@ -106,6 +106,24 @@ fn unsafe_lives_in_one_file_and_every_block_has_its_reason() {
     }
 }
 
+/// mio does the bookkeeping of readiness in `try_io`: a call past it may lose the edge on systems
+/// where mio has some to do.
+#[test]
+fn d5_every_call_on_a_raw_descriptor_goes_through_try_io() {
+    let descriptors = |code: &str| code.matches(".as_fd()").count();
+    for source in below("src/datagram/").iter().filter(|source| !source.path.ends_with("socket.rs"))
+    {
+        let code = source.code();
+        let inside: usize =
+            code.split("try_io(").skip(1).map(|rest| descriptors(line_of(rest))).sum();
+        assert_eq!(inside, descriptors(&code), "{}", source.path);
+    }
+}
+
+fn line_of(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
 #[test]
 fn t5_every_map_hashes_with_a_random_key() {
     let keyless = ["with_hasher", "BuildHasher", "DefaultHasher", "ahash", "fxhash", "FxHash"];

@@ -12,10 +12,10 @@ use sources::sources;
 const STATEMENTS: u32 = 38;
 
 /// The rows of loops, datagrams and threats that are held so far.
-const ROWS: [&str; 26] = [
+const ROWS: [&str; 29] = [
     "l1", "l2", "l3", "l5", "l6", "l7", "l8", "l9", "l10", "l11", "l12", "l13",
     "l16", // the loop
-    "d1", "d2", "d3", "d7", "d8", // datagrams
+    "d1", "d2", "d3", "d4", "d5", "d6", "d7", "d8", // datagrams
     "t1", "t2", "t3", "t4", "t5", "t6", "t7", "t8", // threats
 ];
 

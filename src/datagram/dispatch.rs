@@ -121,3 +121,140 @@ impl Dispatch<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::SocketAddr;
+
+    use crate::datagram::batch::played::{Line, Played};
+    use crate::datagram::socket::bind;
+    use crate::fanout::{Audience, Entry, Share};
+    use crate::ids::{Key, MemberId, Origin};
+
+    /// Three members, all of whom are to get five messages of one size, and a kernel that is played.
+    struct Stage {
+        sockets: Vec<Socket>,
+        table: Table,
+        batch: Batch,
+        parcels: Parcels,
+        entries: Vec<Entry>,
+        shares: Vec<Share>,
+    }
+
+    const BYTES: &[u8] = b"aabbccddee";
+
+    fn member(slot: u32) -> MemberId {
+        MemberId(Key { slot, generation: 0 })
+    }
+
+    fn address(slot: u32) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], 1 + slot as u16))
+    }
+
+    impl Stage {
+        fn new(lines: impl IntoIterator<Item = Line>) -> Self {
+            let socket = bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+            let mut table = Table::default();
+            for slot in 0..3 {
+                let remote = address(slot);
+                table.announce(member(slot), &Origin { socket: 0, local: None, remote });
+            }
+            let entry = |end| Entry { end, audience: Audience::All };
+            let share = |slot| Share { member: member(slot), next: 0, until: 5 };
+            Self {
+                sockets: vec![Socket::new(socket).expect("an address")],
+                table,
+                batch: Batch::Played(Played { lines: lines.into_iter().collect(), sent: vec![] }),
+                parcels: Parcels::default(),
+                entries: [2, 4, 6, 8, 10].map(entry).to_vec(),
+                shares: [0, 1, 2].map(share).to_vec(),
+            }
+        }
+
+        fn send(&mut self, budget: usize) -> Receipt {
+            Dispatch {
+                sockets: &mut self.sockets,
+                table: &mut self.table,
+                batch: &mut self.batch,
+                parcels: &mut self.parcels,
+                job: Job { bytes: BYTES, entries: &self.entries, to: &mut self.shares },
+                budget,
+                receipt: Receipt::default(),
+            }
+            .run()
+        }
+
+        fn positions(&self) -> [u32; 3] {
+            [0, 1, 2].map(|index| self.shares[index].next)
+        }
+
+        /// What a member was sent, in order.
+        fn sent_to(&self, slot: u32) -> String {
+            let Batch::Played(played) = &self.batch else { panic!("played") };
+            let texts = played.sent.iter().filter(|(to, _)| *to == address(slot));
+            texts.map(|(_, text)| text.as_str()).collect::<Vec<_>>().join(" ")
+        }
+    }
+
+    const ALL: &str = "aa bb cc dd ee";
+
+    #[test]
+    fn d6_what_a_full_socket_did_not_take_waits_and_goes_out_exactly_once() {
+        let mut stage = Stage::new([Line::Take(1), Line::Fail(libc::EAGAIN)]);
+        let receipt = stage.send(99);
+        assert_eq!(receipt, Receipt { sent: 5, dropped: 0, blocked: true });
+        assert_eq!(stage.positions(), [5, 0, 0]);
+        assert_eq!(stage.send(99), Receipt { blocked: true, ..Receipt::default() }, "no call");
+        stage.sockets[0].is_writable = true;
+        assert_eq!(stage.send(99), Receipt { sent: 10, dropped: 0, blocked: false });
+        assert_eq!([0, 1, 2].map(|slot| stage.sent_to(slot)), [ALL, ALL, ALL]);
+    }
+
+    #[test]
+    fn d4_a_short_count_goes_on_behind_what_was_taken() {
+        let mut stage = Stage::new([Line::Take(1), Line::Take(1), Line::Take(1)]);
+        assert_eq!(stage.send(99).sent, 15);
+        assert_eq!([0, 1, 2].map(|slot| stage.sent_to(slot)), [ALL, ALL, ALL]);
+    }
+
+    #[test]
+    fn a_way_that_refuses_segments_gets_single_datagrams_and_is_remembered() {
+        for errno in [libc::EINVAL, libc::EIO, libc::EMSGSIZE] {
+            let refused = [Line::Take(1), Line::Fail(errno), Line::Fail(errno)];
+            let mut stage = Stage::new(refused);
+            assert_eq!(stage.send(99), Receipt { sent: 15, dropped: 0, blocked: false });
+            assert_eq!([0, 1, 2].map(|slot| stage.sent_to(slot)), [ALL, ALL, ALL]);
+            let segments =
+                [0, 1, 2].map(|slot| stage.table.get(member(slot)).expect("it").segments);
+            assert_eq!(segments, [true, false, true], "errno {errno}");
+        }
+    }
+
+    #[test]
+    fn d3_the_echo_of_an_earlier_datagram_costs_nothing() {
+        let mut stage = Stage::new([Line::Fail(libc::ECONNREFUSED)]);
+        assert_eq!(stage.send(99), Receipt { sent: 15, dropped: 0, blocked: false });
+    }
+
+    #[test]
+    fn d4_one_that_can_never_be_sent_is_dropped_and_the_others_are_not() {
+        let mut stage = Stage::new([]);
+        stage.entries.truncate(1);
+        stage.shares.iter_mut().for_each(|share| share.until = 1);
+        let Batch::Played(played) = &mut stage.batch else { panic!("played") };
+        let refused = || Line::Fail(libc::EPERM);
+        played.lines.extend([Line::Take(1), refused(), refused()]);
+        assert_eq!(stage.send(99), Receipt { sent: 2, dropped: 1, blocked: false });
+        assert_eq!([0, 1, 2].map(|slot| stage.sent_to(slot)), ["aa", "", "aa"]);
+    }
+
+    #[test]
+    fn a_budget_is_kept_to_the_datagram() {
+        let mut stage = Stage::new([]);
+        assert_eq!(stage.send(7).sent, 7);
+        assert_eq!(stage.positions(), [5, 2, 0]);
+        assert_eq!(stage.send(99).sent, 8);
+        assert_eq!([0, 1, 2].map(|slot| stage.sent_to(slot)), [ALL, ALL, ALL]);
+    }
+}
