@@ -200,11 +200,16 @@ impl<S: Stream> Connection<S> {
     }
 
     fn half_close(&mut self) -> io::Result<()> {
-        if self.phase == Phase::Finishing {
-            self.phase = if self.peer_ended { Phase::Over } else { Phase::Lingering };
-            self.stream.shutdown_write()?;
+        if self.phase != Phase::Finishing {
+            return Ok(());
         }
-        Ok(())
+        if self.peer_ended {
+            // Closing the socket does the rest.
+            self.phase = Phase::Over;
+            return Ok(());
+        }
+        self.phase = Phase::Lingering;
+        self.stream.shutdown_write()
     }
 
     fn note_peer_end(&mut self) {

@@ -97,7 +97,8 @@ impl Acceptor {
         }
         match listener.inner.accept() {
             Ok((stream, remote)) => {
-                let local = stream.local_addr().ok().filter(|_| listener.is_wildcard);
+                // A listener with one address leaves no question which of ours was spoken to.
+                let local = listener.is_wildcard.then(|| stream.local_addr().ok()).flatten();
                 let local = local.map(|address| address.ip());
                 AcceptOutcome::Accepted(stream, Origin { socket: index, local, remote })
             }

@@ -260,7 +260,7 @@ impl Reactor {
     fn reap(&mut self) {
         let datagrams = &mut self.datagrams;
         self.chat.reap(|member| datagrams.forget(member));
-        if self.connections.reap(self.poll.registry()) > 0 {
+        if self.connections.reap() > 0 {
             self.acceptor.resume();
         }
     }
