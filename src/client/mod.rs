@@ -9,12 +9,14 @@
 //! | `entering.rs` | requests over TCP, before the loop turns |
 //! | `link.rs` | the UDP socket: datagrams to and from the server |
 //! | `stdin.rs` | the thread that reads lines |
-//! | `printing.rs` | stdout and stderr, and what may be shown there |
+//! | `printing.rs` | stdout and stderr |
+//! | `plain.rs` | what may be shown there |
 //! | `signals.rs` | SIGINT and SIGTERM |
 
 mod entering;
 mod link;
 pub mod options;
+mod plain;
 mod printing;
 mod signals;
 mod stdin;
@@ -30,7 +32,8 @@ use crate::protocol::notice::ends_membership;
 
 use link::{FlushOutcome, Link, ReceiveOutcome};
 use options::{Entry, Server};
-use printing::{Page, plain, tell};
+use plain::plain;
+use printing::{Page, tell};
 use signals::Signals;
 use stdin::{Stdin, TakeOutcome};
 

@@ -6,7 +6,7 @@ use std::num::NonZeroU16;
 
 use getopts::{Matches, Options};
 
-use super::printing::plain;
+use super::plain::plain;
 use crate::protocol::Operation;
 use crate::protocol::name::MAX_NAME;
 
