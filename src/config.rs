@@ -178,7 +178,7 @@ impl fmt::Display for Config {
             f,
             "connections {}, rooms {}, members {}, payload {} bytes, unproved members an IP {}, \
              messages a second and member {}, idle timeout {}, connect timeout {}, \
-             handshake timeout {}, silent guests replaced after {}",
+             handshake timeout {}, silent guests replaced {}",
             count(self.connections.max_connections),
             count(self.chat.max_rooms),
             count(self.chat.max_members),
@@ -188,7 +188,9 @@ impl fmt::Display for Config {
             seconds(self.chat.idle_timeout),
             seconds(self.connections.connect_timeout),
             seconds(self.connections.handshake_timeout),
-            seconds(self.chat.replace_silent),
+            self.chat
+                .replace_silent
+                .map_or("off".into(), |limit| format!("after {} s", limit.as_secs())),
         )
     }
 }

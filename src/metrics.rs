@@ -95,10 +95,10 @@ impl fmt::Display for Metrics {
             between = ", ";
         }
         for (status, count) in self.replies.iter().enumerate().filter(|(_, count)| **count > 0) {
-            write!(f, "{between}replies with status {status} {count}")?;
+            write!(f, "{between}status-{status} replies {count}")?;
             between = ", ";
         }
-        if between.is_empty() { f.write_str("nothing yet") } else { Ok(()) }
+        if between.is_empty() { f.write_str("nothing happened") } else { Ok(()) }
     }
 }
 
@@ -109,9 +109,9 @@ mod tests {
     #[test]
     fn only_what_happened_is_shown() {
         let mut metrics = Metrics::default();
-        assert_eq!(metrics.to_string(), "nothing yet");
+        assert_eq!(metrics.to_string(), "nothing happened");
         metrics.messages = 3;
         metrics.count_reply(Status::RoomFull);
-        assert_eq!(metrics.to_string(), "messages 3, replies with status 7 1");
+        assert_eq!(metrics.to_string(), "messages 3, status-7 replies 1");
     }
 }

@@ -62,7 +62,7 @@ The chat:
                           when a room's host goes, close the room or make its
                           longest member the host           [close]
   --idle-timeout SECONDS  remove a member that sends nothing for so long;
-                          0 is never                        [300]
+                          our client sends every 20 s; 0 is never  [300]
   --replace-silent SECONDS
                           a guest not heard for so long gives way to a join
                           under its name from its IP; 0 is never  [30]
@@ -72,8 +72,8 @@ Limits, 0 is none:
   --max-members N         members in all                    [100000]
   --max-unproved N        members of one IP that have not shown a UDP port
                           yet                               [32]
-  --rate-limit MSGS       messages a second and member; five seconds' worth
-                          may come at once                  [20]
+  --rate-limit MSGS       messages and commands a second and member; five
+                          seconds' worth may come at once   [20]
   --max-connections N     TCP connections at a time; the one silent longest
                           gives way                         [10000]
   --max-payload BYTES     payload of a request, and size of the room list;
@@ -81,7 +81,8 @@ Limits, 0 is none:
   --connect-timeout SECONDS
                           for the first byte of a request   [120]
   --handshake-timeout SECONDS
-                          for a whole request from its first byte  [10]
+                          for a whole request from its first byte, and for
+                          the peer to read its reply        [10]
 
 The log goes to stderr (RUST_LOG=debug and the like override these):
   -q, --quiet             warnings and errors only
@@ -91,8 +92,8 @@ The log goes to stderr (RUST_LOG=debug and the like override these):
   -V, --version           print the version
 
 It ends on SIGINT or SIGTERM, after telling every room; on a second one at
-once. Exit status: 0 after a signal, 1 when it cannot listen, 2 when an option
-or an address is wrong.
+once. Exit status: 0 after one signal, 128 and its number after a second, 1
+when it cannot listen, 2 when an option or an address is wrong.
 ";
 
 /// Understands the command line, without the program's name.
@@ -214,7 +215,7 @@ fn resolve(name: &str) -> Result<impl Iterator<Item = SocketAddr>, UsageError> {
     let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
     let mut addresses = (bare, 0)
         .to_socket_addrs()
-        .map_err(|error| refused(format!("no such address ({error})")))?
+        .map_err(|error| refused(format!("no such address, without a port ({error})")))?
         .peekable();
     match addresses.peek() {
         Some(_) => Ok(addresses),

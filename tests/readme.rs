@@ -39,6 +39,18 @@ fn the_set_up_is_two_commands() {
     assert_eq!(commands, ["cargo run --release", "cargo test"]);
 }
 
+#[test]
+fn the_last_words_are_those_that_end_a_membership() {
+    let text = readme();
+    let table = text.split_once("| | `--lang en` | `--lang ja` |").expect("the table").1;
+    let rows: Vec<&str> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
+    let words = rows.iter().flat_map(|row| row.split('`').skip(1).step_by(2));
+    assert_eq!(words.clone().count(), 6);
+    for words in words {
+        assert!(reactor_chat::protocol::notice::ends_membership(words), "{words}");
+    }
+}
+
 /// Plays the exchange of the README against a real server, byte by byte.
 #[test]
 fn the_exchange_happens_as_it_is_written() {

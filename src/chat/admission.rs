@@ -12,7 +12,7 @@ use super::allowance::Allowance;
 use super::arrivals::Passage;
 use super::member::{Member, Port};
 use super::room::Room;
-use super::{Alarm, Chat};
+use super::{Alarm, Chat, Reply};
 use crate::fanout::Audience;
 use crate::ids::{Key, MemberId, RoomId};
 use crate::protocol::name::fold;
@@ -25,9 +25,9 @@ impl Chat {
         host: &Entrant<'_>,
         capacity: Option<u32>,
         hidden: bool,
-        token: Token,
+        draw: impl FnOnce() -> Option<Token>,
         now: Instant,
-    ) -> Result<MemberId, Status> {
+    ) -> Result<Reply, Status> {
         if self.has_too_many_unproved(peer) {
             return Err(Status::RateLimited);
         }
@@ -37,24 +37,26 @@ impl Chat {
         if is_full(self.names.len(), self.config.max_rooms) || self.has_too_many_members(0) {
             return Err(Status::ServerFull);
         }
+        let token = draw().ok_or(Status::ServerFull)?;
         let room = self.open_room(host, capacity, hidden);
         let member = self.admit(room, peer, host, fold(&host.name), token, now);
         if let Some(room) = self.rooms.get_mut(room) {
             room.host = member;
         }
-        Ok(member)
+        Ok(Reply::Entered { member, token })
     }
 
     pub(super) fn join(
         &mut self,
         peer: IpAddr,
         guest: &Entrant<'_>,
-        token: Token,
+        draw: impl FnOnce() -> Option<Token>,
         now: Instant,
-    ) -> Result<MemberId, Status> {
+    ) -> Result<Reply, Status> {
         let folded = fold(&guest.name);
         let room_id = self.find_open_room(peer, guest)?;
         let replaced = self.check_place(room_id, peer, &folded, now)?;
+        let token = draw().ok_or(Status::ServerFull)?;
         if let Some(silent) = replaced {
             // Without a word to anyone: the address may be the very one that comes back.
             self.end_member(silent);
@@ -62,7 +64,7 @@ impl Chat {
         let member = self.admit(room_id, peer, guest, folded, token, now);
         let joined = Audience::AllBut(member);
         self.tell_passage(room_id, &guest.name, Passage::Joined, joined, now);
-        Ok(member)
+        Ok(Reply::Entered { member, token })
     }
 
     /// The room that the guest may enter as far as the room and its password go. With too many

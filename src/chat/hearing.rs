@@ -21,6 +21,16 @@ pub enum Heard {
     Accepted(MemberId, Fate),
 }
 
+impl Heard {
+    /// Whose datagram it was, if it was somebody's.
+    pub fn member(self) -> Option<MemberId> {
+        match self {
+            Self::Dropped(_) => None,
+            Self::Accepted(member, _) => Some(member),
+        }
+    }
+}
+
 /// Why a datagram is nobody's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dropped {

@@ -151,8 +151,9 @@ impl Chat {
         }
     }
 
-    /// Does what a request from `peer` asks. `fresh` is the token of the member, should there be a
-    /// new one: 128 random bits, used at most once. A list is cut to `max_list` bytes.
+    /// Does what a request from `peer` asks. `draw` gives the token of the member, should there be a
+    /// new one: 128 random bits, or nothing if there is no randomness to be had. A list is cut to
+    /// `max_list` bytes.
     ///
     /// # Errors
     /// The status that says why not; nothing has changed then.
@@ -160,19 +161,18 @@ impl Chat {
         &mut self,
         peer: IpAddr,
         request: &Request<'_>,
-        fresh: Token,
+        draw: impl FnOnce() -> Option<Token>,
         max_list: usize,
         now: Instant,
     ) -> Result<Reply, Status> {
         let peer = peer.to_canonical();
-        let member = match request {
-            Request::List { prefix } => return Ok(Reply::Rooms(self.list(prefix, max_list))),
+        match request {
+            Request::List { prefix } => Ok(Reply::Rooms(self.list(prefix, max_list))),
             Request::Create { host, capacity, hidden } => {
-                self.create(peer, host, *capacity, *hidden, fresh, now)?
+                self.create(peer, host, *capacity, *hidden, draw, now)
             }
-            Request::Join(guest) => self.join(peer, guest, fresh, now)?,
-        };
-        Ok(Reply::Entered { member, token: fresh })
+            Request::Join(guest) => self.join(peer, guest, draw, now),
+        }
     }
 
     /// When [`Chat::handle_timeout`] has something to do.

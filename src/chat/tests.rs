@@ -50,8 +50,9 @@ impl Stage {
         let (room, payload) = (room.as_bytes(), payload.as_bytes());
         let request = request::parse(&Frame { operation, state: 0, room, payload })?;
         self.drawn += 1;
-        let fresh = Token::from_bits([self.drawn; 16]);
-        self.chat.handle_request(IpAddr::V4(ip), &request, fresh, 65_536, self.now)
+        let drawn = self.drawn;
+        let draw = || Some(Token::from_bits([drawn; 16]));
+        self.chat.handle_request(IpAddr::V4(ip), &request, draw, 65_536, self.now)
     }
 
     fn enter(&mut self, operation: u8, room: &'static str, payload: &str) -> Result<Guest, Status> {
@@ -473,6 +474,21 @@ fn when_everyone_is_gone_nothing_is_left() {
     stage.advance(Duration::from_secs(301));
     stage.deliver();
     assert_eq!(stage.chat.census(), Census::default());
+}
+
+#[test]
+fn t2_without_randomness_there_is_no_token_and_nothing_has_changed() {
+    let mut stage = Stage::with_defaults();
+    stage.create("r", r#"{"username":"host"}"#);
+    let before = stage.chat.census();
+    for (operation, room) in [(1, "new"), (2, "r")] {
+        let (room, payload) = (room.as_bytes(), &b"guest"[..]);
+        let request = request::parse(&Frame { operation, state: 0, room, payload }).expect("one");
+        let peer = IpAddr::V4(HOME);
+        let outcome = stage.chat.handle_request(peer, &request, || None, 99, stage.now);
+        assert_eq!(outcome, Err(Status::ServerFull));
+    }
+    assert_eq!(stage.chat.census(), before);
 }
 
 #[test]

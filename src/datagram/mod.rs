@@ -46,6 +46,8 @@ pub struct Datagrams {
     table: Table,
     batch: Batch,
     parcels: Parcels,
+    /// A socket that was full is so no more.
+    unblocked: bool,
 }
 
 impl Datagrams {
@@ -57,6 +59,7 @@ impl Datagrams {
             // One byte more than a client may send, so that what is too long is seen and not cut.
             batch: Batch::new(path, MAX_UPSTREAM + 1),
             parcels: Parcels::default(),
+            unblocked: false,
         }
     }
 
@@ -79,9 +82,15 @@ impl Datagrams {
         self.sockets[index].is_readable = true;
     }
 
-    /// An event said that writing to this socket will not block. Gives whether it would have before.
-    pub fn note_writable(&mut self, index: usize) -> bool {
-        !std::mem::replace(&mut self.sockets[index].is_writable, true)
+    /// An event said that writing to this socket will not block.
+    pub fn note_writable(&mut self, index: usize) {
+        self.unblocked |= !self.sockets[index].is_writable;
+        self.sockets[index].is_writable = true;
+    }
+
+    /// Whether a socket that was full has become writable since this was last asked.
+    pub fn take_unblocked(&mut self) -> bool {
+        std::mem::take(&mut self.unblocked)
     }
 
     /// Whether a socket has datagrams that were not read yet.
@@ -137,7 +146,7 @@ impl Datagrams {
     /// stay where they are.
     pub fn send(&mut self, job: Job<'_>, budget: usize) -> Receipt {
         self.parcels.clear();
-        let Self { sockets, table, batch, parcels } = self;
+        let Self { sockets, table, batch, parcels, .. } = self;
         let receipt = Receipt::default();
         Dispatch { sockets, table, batch, parcels, job, budget, receipt }.run()
     }

@@ -13,7 +13,7 @@ use super::acceptor::Acceptor;
 use super::connections::Connections;
 use super::signals::Signals;
 use super::source::Source;
-use super::{EVENTS, Reactor};
+use super::{EVENTS, Reactor, Services};
 use crate::chat::Chat;
 use crate::config::{Config, METRICS_INTERVAL, RESERVED_DESCRIPTORS};
 use crate::datagram::{self, Datagrams};
@@ -138,13 +138,15 @@ fn assemble(
         events: Events::with_capacity(EVENTS),
         acceptor: Acceptor::new(listeners)?,
         connections: Connections::new(config.connections.clone(), config.budgets.clone()),
-        datagrams,
-        chat: Chat::new(config.chat.clone()),
-        metrics: Metrics::default(),
+        services: Services {
+            chat: Chat::new(config.chat.clone()),
+            datagrams,
+            metrics: Metrics::default(),
+            now,
+        },
         reported: Metrics::default(),
         report_at: now + METRICS_INTERVAL,
         config,
-        now,
         leave_by: None,
         forced: None,
     })
@@ -152,7 +154,7 @@ fn assemble(
 
 impl Reactor {
     fn register_sockets(&mut self) -> io::Result<()> {
-        for (index, socket) in self.datagrams.sockets_mut().enumerate() {
+        for (index, socket) in self.services.datagrams.sockets_mut().enumerate() {
             let interest = Interest::READABLE | Interest::WRITABLE;
             self.poll.registry().register(socket, Source::Datagrams(index).into(), interest)?;
         }

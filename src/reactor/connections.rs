@@ -7,7 +7,8 @@ use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Interest, Registry};
 
-use super::session::{Desk, Served, Session};
+use super::Services;
+use super::session::{Served, Session};
 use super::source::Source;
 use crate::config::{Budgets, ConnectionConfig};
 use crate::ids::{ConnId, Origin};
@@ -19,7 +20,7 @@ use crate::timers::Timers;
 const SCRATCH: usize = 16 * 1024;
 
 /// A session and where it stands in the queues.
-struct Seat {
+struct Place {
     session: Session,
     /// Its entry in `deadlines`.
     deadline: Option<Instant>,
@@ -32,7 +33,7 @@ struct Seat {
 
 /// All TCP connections.
 pub(super) struct Connections {
-    seats: Slots<ConnId, Seat>,
+    places: Slots<ConnId, Place>,
     /// Connections that have something to do, each once, in turns.
     ready: VecDeque<ConnId>,
     /// Connections that may have something to write, each once.
@@ -50,7 +51,7 @@ pub(super) struct Connections {
 impl Connections {
     pub(super) fn new(config: ConnectionConfig, budgets: Budgets) -> Self {
         Self {
-            seats: Slots::new(),
+            places: Slots::new(),
             ready: VecDeque::new(),
             unflushed: Vec::new(),
             doomed: Vec::new(),
@@ -72,7 +73,7 @@ impl Connections {
         metrics: &mut Metrics,
         now: Instant,
     ) {
-        let count = self.seats.len() - self.doomed.len();
+        let count = self.places.len() - self.doomed.len();
         if self.config.max_connections.is_some_and(|limit| count >= limit)
             && let Some(silent) = self.silence.first()
         {
@@ -82,7 +83,7 @@ impl Connections {
         if let Err(error) = stream.set_nodelay(true) {
             log::debug!("{}: {error}", origin.remote);
         }
-        let id = self.seats.insert(Seat {
+        let id = self.places.insert(Place {
             session: Session::new(stream, origin, now),
             deadline: None,
             silent_since: None,
@@ -97,11 +98,11 @@ impl Connections {
 
     /// Notes what an event says of a connection. The id may be that of one that is gone.
     pub(super) fn note_event(&mut self, id: ConnId, event: &Event) {
-        let Some(seat) = self.seats.get_mut(id) else { return };
+        let Some(place) = self.places.get_mut(id) else { return };
         // A call finds out what an error is: both ways, since either may be waited for.
         let failed = event.is_error();
         if event.is_readable() || event.is_read_closed() || failed {
-            seat.session.connection.note_readable();
+            place.session.connection.note_readable();
             self.mark_ready(id);
         }
         if event.is_writable() || event.is_write_closed() || failed {
@@ -111,28 +112,29 @@ impl Connections {
 
     /// Serves those that were ready when the step began, each as far as its budget goes; who has
     /// more to do goes to the back of the queue.
-    pub(super) fn serve(&mut self, desk: &mut Desk<'_>) {
+    pub(super) fn serve(&mut self, services: &mut Services) {
         for _ in 0..self.ready.len().min(self.budgets.connections) {
             let Some(id) = self.ready.pop_front() else { return };
-            let Some(seat) = self.seats.get_mut(id) else { continue };
-            seat.is_ready = false;
+            let Some(place) = self.places.get_mut(id) else { continue };
+            place.is_ready = false;
             // It may have been ready when it gave way: what it asks now could not be answered.
-            if seat.is_doomed {
+            if place.is_doomed {
                 continue;
             }
-            let served = seat.session.serve(desk, &mut self.scratch, &self.config, &self.budgets);
-            self.settle(id, served, desk.metrics);
+            let served =
+                place.session.serve(services, &mut self.scratch, &self.config, &self.budgets);
+            self.settle(id, served, &mut services.metrics);
         }
     }
 
-    /// Acts on the deadlines that have come up.
-    pub(super) fn expire(&mut self, desk: &mut Desk<'_>) {
-        while let Some((_, id)) = self.deadlines.pop_due(desk.now) {
-            let Some(seat) = self.seats.get_mut(id) else { continue };
-            seat.deadline = None;
-            desk.metrics.timed_out += 1;
-            let served = seat.session.expire(desk);
-            self.settle(id, served, desk.metrics);
+    /// Acts on the deadlines that have come up, as many as the budget allows.
+    pub(super) fn expire(&mut self, services: &mut Services) {
+        for _ in 0..self.budgets.timers {
+            let Some((_, id)) = self.deadlines.pop_due(services.now) else { return };
+            let Some(place) = self.places.get_mut(id) else { continue };
+            place.deadline = None;
+            let served = place.session.expire(services);
+            self.settle(id, served, &mut services.metrics);
         }
     }
 
@@ -140,11 +142,12 @@ impl Connections {
     pub(super) fn flush(&mut self, metrics: &mut Metrics, now: Instant) {
         let mut unflushed = std::mem::take(&mut self.unflushed);
         for id in unflushed.drain(..) {
-            let Some(seat) = self.seats.get_mut(id) else { continue };
-            seat.is_unflushed = false;
-            match seat.session.flush(&self.config, now) {
+            let Some(place) = self.places.get_mut(id) else { continue };
+            place.is_unflushed = false;
+            match place.session.flush(&self.config, now) {
                 Served::Failed => self.fail(id, metrics),
                 Served::More => self.mark_ready(id),
+                Served::Over => self.doom(id),
                 Served::Done => {}
             }
             self.reschedule(id);
@@ -157,11 +160,11 @@ impl Connections {
 
     /// Begins the end of every connection. Those that wait for nothing are done at once.
     pub(super) fn finish_all(&mut self, now: Instant) {
-        let all: Vec<ConnId> = self.seats.iter().map(|(id, _)| id).collect();
+        let all: Vec<ConnId> = self.places.iter().map(|(id, _)| id).collect();
         for id in all {
-            let Some(seat) = self.seats.get_mut(id) else { continue };
-            let is_idle = seat.session.connection.unsent() == 0 && !seat.is_ready;
-            seat.session.finish(now);
+            let Some(place) = self.places.get_mut(id) else { continue };
+            let is_idle = place.session.connection.unsent() == 0 && !place.is_ready;
+            place.session.finish(now);
             self.mark_unflushed(id);
             self.reschedule(id);
             if is_idle {
@@ -175,7 +178,7 @@ impl Connections {
     pub(super) fn reap(&mut self) -> usize {
         let count = self.doomed.len();
         for id in self.doomed.drain(..) {
-            self.seats.remove(id);
+            self.places.remove(id);
         }
         count
     }
@@ -189,13 +192,13 @@ impl Connections {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.seats.len() == 0
+        self.places.len() == 0
     }
 
     fn register(&mut self, id: ConnId, registry: &Registry, metrics: &mut Metrics) {
-        let Some(seat) = self.seats.get_mut(id) else { return };
+        let Some(place) = self.places.get_mut(id) else { return };
         let interest = Interest::READABLE | Interest::WRITABLE;
-        let stream = seat.session.connection.stream_mut();
+        let stream = place.session.connection.stream_mut();
         if let Err(error) = registry.register(stream, Source::Connection(id).into(), interest) {
             log::debug!("registering a connection: {error}");
             self.fail(id, metrics);
@@ -207,6 +210,7 @@ impl Connections {
         match served {
             Served::Failed => self.fail(id, metrics),
             Served::More => self.mark_ready(id),
+            Served::Over => self.doom(id),
             Served::Done => {}
         }
         self.mark_unflushed(id);
@@ -215,45 +219,45 @@ impl Connections {
     }
 
     fn note_writable(&mut self, id: ConnId) {
-        if let Some(seat) = self.seats.get_mut(id) {
-            seat.session.connection.note_writable();
-            if seat.session.connection.unsent() > 0 {
+        if let Some(place) = self.places.get_mut(id) {
+            place.session.connection.note_writable();
+            if place.session.connection.unsent() > 0 {
                 self.mark_unflushed(id);
             }
         }
     }
 
     fn mark_ready(&mut self, id: ConnId) {
-        if let Some(seat) = self.seats.get_mut(id)
-            && !seat.is_ready
-            && !seat.is_doomed
+        if let Some(place) = self.places.get_mut(id)
+            && !place.is_ready
+            && !place.is_doomed
         {
-            seat.is_ready = true;
+            place.is_ready = true;
             self.ready.push_back(id);
         }
     }
 
     fn mark_unflushed(&mut self, id: ConnId) {
-        if let Some(seat) = self.seats.get_mut(id)
-            && !seat.is_unflushed
-            && !seat.is_doomed
+        if let Some(place) = self.places.get_mut(id)
+            && !place.is_unflushed
+            && !place.is_doomed
         {
-            seat.is_unflushed = true;
+            place.is_unflushed = true;
             self.unflushed.push(id);
         }
     }
 
     /// Brings the session's deadline and its place among the silent up to date.
     fn reschedule(&mut self, id: ConnId) {
-        let Some(seat) = self.seats.get_mut(id) else { return };
-        let (deadline, heard_at) = match seat.is_doomed {
+        let Some(place) = self.places.get_mut(id) else { return };
+        let (deadline, heard_at) = match place.is_doomed {
             true => (None, None),
-            false => (seat.session.deadline(&self.config), Some(seat.session.heard_at)),
+            false => (place.session.deadline(&self.config), Some(place.session.heard_at)),
         };
-        self.deadlines.change(id, seat.deadline, deadline);
-        self.silence.change(id, seat.silent_since, heard_at);
-        seat.deadline = deadline;
-        seat.silent_since = heard_at;
+        self.deadlines.change(id, place.deadline, deadline);
+        self.silence.change(id, place.silent_since, heard_at);
+        place.deadline = deadline;
+        place.silent_since = heard_at;
     }
 
     fn fail(&mut self, id: ConnId, metrics: &mut Metrics) {
@@ -262,17 +266,17 @@ impl Connections {
     }
 
     fn doom_if_over(&mut self, id: ConnId) {
-        if self.seats.get(id).is_some_and(|seat| seat.session.connection.is_over()) {
+        if self.places.get(id).is_some_and(|place| place.session.connection.is_over()) {
             self.doom(id);
         }
     }
 
     /// Marks a connection to be freed at the end of the turn.
     fn doom(&mut self, id: ConnId) {
-        if let Some(seat) = self.seats.get_mut(id)
-            && !seat.is_doomed
+        if let Some(place) = self.places.get_mut(id)
+            && !place.is_doomed
         {
-            seat.is_doomed = true;
+            place.is_doomed = true;
             self.doomed.push(id);
             self.reschedule(id);
         }

@@ -28,7 +28,6 @@ use mio::{Events, Poll};
 use crate::chat::{Chat, Dropped, Fate, Heard};
 use crate::config::{Config, DRAIN, METRICS_INTERVAL};
 use crate::datagram::Datagrams;
-use crate::ids::MemberId;
 use crate::metrics::Metrics;
 
 use acceptor::{AcceptOutcome, Acceptor};
@@ -54,21 +53,27 @@ pub enum Exit {
     Forced(i32),
 }
 
+/// What a request or a datagram is answered with; one value, so that the steps of a turn can be
+/// handed all of it beside the table that they walk.
+struct Services {
+    chat: Chat,
+    datagrams: Datagrams,
+    metrics: Metrics,
+    /// The one clock reading of the turn.
+    now: Instant,
+}
+
 /// The server.
 pub struct Reactor {
     poll: Poll,
     events: Events,
     acceptor: Acceptor,
     connections: Connections,
-    datagrams: Datagrams,
-    chat: Chat,
     signals: Signals,
-    metrics: Metrics,
+    services: Services,
     reported: Metrics,
     report_at: Instant,
     config: Config,
-    /// The one clock reading of the turn.
-    now: Instant,
     /// Set by the first signal: when to leave at the latest.
     leave_by: Option<Instant>,
     /// Set by the second signal.
@@ -89,8 +94,10 @@ impl Reactor {
     /// # Errors
     /// What getsockname(2) says.
     pub fn addresses(&self) -> io::Result<Vec<(SocketAddr, SocketAddr)>> {
-        (0..self.datagrams.len())
-            .map(|index| Ok((self.acceptor.local_addr(index)?, self.datagrams.local_addr(index)?)))
+        (0..self.services.datagrams.len())
+            .map(|index| {
+                Ok((self.acceptor.local_addr(index)?, self.services.datagrams.local_addr(index)?))
+            })
             .collect()
     }
 
@@ -102,7 +109,7 @@ impl Reactor {
         loop {
             self.turn()?;
             if let Some(exit) = self.exit() {
-                log::info!("{}", self.metrics);
+                log::info!("{}", self.services.metrics);
                 return Ok(exit);
             }
         }
@@ -137,7 +144,7 @@ impl Reactor {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
             outcome => outcome?,
         }
-        self.now = Instant::now();
+        self.services.now = Instant::now();
         Ok(())
     }
 
@@ -151,10 +158,10 @@ impl Reactor {
                 Source::Signals => self.signals.note_readable(),
                 Source::Datagrams(index) => {
                     if event.is_readable() || event.is_error() {
-                        self.datagrams.note_readable(index);
+                        self.services.datagrams.note_readable(index);
                     }
-                    if event.is_writable() && self.datagrams.note_writable(index) {
-                        self.chat.resume_stalled();
+                    if event.is_writable() {
+                        self.services.datagrams.note_writable(index);
                     }
                 }
             }
@@ -173,31 +180,33 @@ impl Reactor {
         }
     }
 
+    /// Tells everyone that it is over, and takes nothing new.
     fn drain(&mut self) {
-        self.leave_by = Some(self.now + DRAIN);
+        self.leave_by = Some(self.services.now + DRAIN);
         self.acceptor.close(self.poll.registry());
-        self.chat.close_all();
-        self.connections.finish_all(self.now);
+        self.services.chat.close_all();
+        self.connections.finish_all(self.services.now);
     }
 
+    /// Takes new connections in.
     fn accept(&mut self) {
         for index in 0..self.acceptor.len() {
             for _ in 0..self.config.budgets.accepts {
-                match self.acceptor.accept(index, self.now) {
+                match self.acceptor.accept(index, self.services.now) {
                     AcceptOutcome::Accepted(stream, origin) => {
-                        self.metrics.accepted += 1;
+                        self.services.metrics.accepted += 1;
                         let registry = self.poll.registry();
                         self.connections.admit(
                             stream,
                             origin,
                             registry,
-                            &mut self.metrics,
-                            self.now,
+                            &mut self.services.metrics,
+                            self.services.now,
                         );
                     }
-                    AcceptOutcome::Retry => self.metrics.accept_errors += 1,
+                    AcceptOutcome::Retry => self.services.metrics.accept_errors += 1,
                     AcceptOutcome::Pause => {
-                        self.metrics.accept_errors += 1;
+                        self.services.metrics.accept_errors += 1;
                         break;
                     }
                     AcceptOutcome::Drained => break,
@@ -206,60 +215,59 @@ impl Reactor {
         }
     }
 
+    /// Reads requests and carries them out; their replies wait for the flush.
     fn read_connections(&mut self) {
-        let mut desk = session::Desk {
-            chat: &mut self.chat,
-            datagrams: &mut self.datagrams,
-            metrics: &mut self.metrics,
-            now: self.now,
-        };
-        self.connections.serve(&mut desk);
+        self.connections.serve(&mut self.services);
     }
 
+    /// Hands each datagram to the chat, which relays it, obeys it or drops it; whoever it is from is
+    /// answered the way it came.
     fn read_datagrams(&mut self) {
-        for index in 0..self.datagrams.len() {
-            let (chat, metrics, now) = (&mut self.chat, &mut self.metrics, self.now);
-            let budget = self.config.budgets.datagrams;
-            let intake = self.datagrams.receive(index, budget, |origin, bytes| {
-                let heard = chat.handle_datagram(origin.remote, bytes, now);
-                count_heard(metrics, heard)
-            });
-            self.metrics.datagrams += intake.received as u64;
-            self.metrics.receive_errors += intake.errors as u64;
-            self.metrics.kernel_dropped += u64::from(intake.overflow);
+        let Services { chat, datagrams, metrics, now } = &mut self.services;
+        for index in 0..datagrams.len() {
+            let intake =
+                datagrams.receive(index, self.config.budgets.datagrams, |origin, bytes| {
+                    let heard = chat.handle_datagram(origin.remote, bytes, *now);
+                    count_heard(metrics, heard);
+                    heard.member()
+                });
+            metrics.datagrams += intake.received as u64;
+            metrics.receive_errors += intake.errors as u64;
+            metrics.kernel_dropped += u64::from(intake.overflow);
         }
     }
 
+    /// Acts on deadlines: idle members, merged notices, late connections, the report of the counters.
     fn expire_timers(&mut self) {
-        self.chat.handle_timeout(self.now, self.config.budgets.timers);
-        let mut desk = session::Desk {
-            chat: &mut self.chat,
-            datagrams: &mut self.datagrams,
-            metrics: &mut self.metrics,
-            now: self.now,
-        };
-        self.connections.expire(&mut desk);
-        if self.now >= self.report_at {
+        self.services.chat.handle_timeout(self.services.now, self.config.budgets.timers);
+        self.connections.expire(&mut self.services);
+        if self.services.now >= self.report_at {
             self.report();
         }
     }
 
+    /// Sends what the chat has for members: it says which bytes and to whom, the datagram layer knows
+    /// where they are, and the receipt says how far it came.
     fn deliver(&mut self) {
-        let datagrams = &mut self.datagrams;
+        let Services { chat, datagrams, metrics, .. } = &mut self.services;
+        if datagrams.take_unblocked() {
+            chat.resume_stalled();
+        }
         let budget = self.config.budgets.deliveries;
-        let receipt = self.chat.deliver(budget, |job, budget| datagrams.send(job, budget));
-        self.metrics.sent += receipt.sent as u64;
-        self.metrics.send_errors += receipt.dropped as u64;
+        let receipt = chat.deliver(budget, |job, budget| datagrams.send(job, budget));
+        metrics.sent += receipt.sent as u64;
+        metrics.send_errors += receipt.dropped as u64;
     }
 
+    /// Writes the replies that this turn made.
     fn flush(&mut self) {
-        self.connections.flush(&mut self.metrics, self.now);
+        self.connections.flush(&mut self.services.metrics, self.services.now);
     }
 
     /// The only place where anything is freed.
     fn reap(&mut self) {
-        let datagrams = &mut self.datagrams;
-        self.chat.reap(|member| datagrams.forget(member));
+        let Services { chat, datagrams, .. } = &mut self.services;
+        chat.reap(|member| datagrams.forget(member));
         if self.connections.reap() > 0 {
             self.acceptor.resume();
         }
@@ -269,13 +277,13 @@ impl Reactor {
     fn has_work(&self) -> bool {
         self.acceptor.has_input()
             || self.connections.has_work()
-            || self.datagrams.has_input()
-            || self.chat.has_output()
+            || self.services.datagrams.has_input()
+            || self.services.chat.has_output()
     }
 
     fn next_deadline(&self) -> Instant {
         let deadlines = [
-            self.chat.poll_timeout(),
+            self.services.chat.poll_timeout(),
             self.connections.next_deadline(),
             self.acceptor.next_deadline(),
             self.leave_by,
@@ -287,17 +295,22 @@ impl Reactor {
         if let Some(signal) = self.forced {
             return Some(Exit::Forced(signal));
         }
-        let late = self.leave_by.is_some_and(|deadline| self.now >= deadline);
-        let done = self.chat.census().rooms == 0 && self.connections.is_empty();
+        let late = self.leave_by.is_some_and(|deadline| self.services.now >= deadline);
+        let done = self.services.chat.census().rooms == 0 && self.connections.is_empty();
         (late || (self.leave_by.is_some() && done)).then_some(Exit::Drained)
     }
 
     fn report(&mut self) {
-        self.report_at = self.now + METRICS_INTERVAL;
-        if self.metrics != self.reported {
-            let census = self.chat.census();
-            log::info!("rooms {}, members {}, {}", census.rooms, census.tokens, self.metrics);
-            self.reported = self.metrics.clone();
+        self.report_at = self.services.now + METRICS_INTERVAL;
+        if self.services.metrics != self.reported {
+            let census = self.services.chat.census();
+            log::info!(
+                "rooms {}, members {}, {}",
+                census.rooms,
+                census.tokens,
+                self.services.metrics
+            );
+            self.reported = self.services.metrics.clone();
         }
     }
 }
@@ -311,29 +324,21 @@ fn time_until(deadline: Instant, now: Instant) -> Duration {
     Duration::from_millis(milliseconds as u64)
 }
 
-/// Counts what became of a datagram and gives its member, if it is somebody's.
-fn count_heard(metrics: &mut Metrics, heard: Heard) -> Option<MemberId> {
-    let (counter, member) = match heard {
-        Heard::Dropped(Dropped::TooLong) => (&mut metrics.too_long, None),
-        Heard::Dropped(Dropped::Malformed) => (&mut metrics.malformed, None),
-        Heard::Dropped(Dropped::UnknownToken) => (&mut metrics.unknown_token, None),
-        Heard::Dropped(Dropped::WrongRoom | Dropped::WrongAddress) => {
-            (&mut metrics.misplaced_token, None)
-        }
-        Heard::Accepted(member, fate) => {
-            let counter = match fate {
-                Fate::KeptAlive => &mut metrics.kept_alive,
-                Fate::Relayed => &mut metrics.messages,
-                Fate::Command => &mut metrics.commands,
-                Fate::Refused => &mut metrics.refused,
-                Fate::RateLimited => &mut metrics.rate_limited,
-                Fate::RoomBusy => &mut metrics.room_busy,
-            };
-            (counter, Some(member))
-        }
+/// Counts what became of a datagram.
+fn count_heard(metrics: &mut Metrics, heard: Heard) {
+    let counter = match heard {
+        Heard::Dropped(Dropped::TooLong) => &mut metrics.too_long,
+        Heard::Dropped(Dropped::Malformed) => &mut metrics.malformed,
+        Heard::Dropped(Dropped::UnknownToken) => &mut metrics.unknown_token,
+        Heard::Dropped(Dropped::WrongRoom | Dropped::WrongAddress) => &mut metrics.misplaced_token,
+        Heard::Accepted(_, Fate::KeptAlive) => &mut metrics.kept_alive,
+        Heard::Accepted(_, Fate::Relayed) => &mut metrics.messages,
+        Heard::Accepted(_, Fate::Command) => &mut metrics.commands,
+        Heard::Accepted(_, Fate::Refused) => &mut metrics.refused,
+        Heard::Accepted(_, Fate::RateLimited) => &mut metrics.rate_limited,
+        Heard::Accepted(_, Fate::RoomBusy) => &mut metrics.room_busy,
     };
     *counter += 1;
-    member
 }
 
 #[cfg(test)]

@@ -4,25 +4,20 @@ use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 
-use crate::chat::{Chat, Reply};
+use super::Services;
+use crate::chat::Reply;
 use crate::config::{Budgets, ConnectionConfig, LINGER};
 use crate::connection::{Connection, ReadOutcome, WriteOutcome};
-use crate::datagram::Datagrams;
 use crate::ids::{MemberId, Origin};
 use crate::metrics::Metrics;
-use crate::protocol::{Decoded, Frame, Request, Status, Token, decode, frame, reply, request};
+use crate::protocol::{Decoded, Frame, Status, Token, decode, frame, reply, request};
 
 /// No further request is answered while this many bytes of replies wait for the peer to read them,
 /// so that a peer that only asks costs this and one reply.
 const MAX_UNSENT: usize = 64 * 1024;
 
-/// What sessions work with.
-pub(super) struct Desk<'a> {
-    pub(super) chat: &'a mut Chat,
-    pub(super) datagrams: &'a mut Datagrams,
-    pub(super) metrics: &'a mut Metrics,
-    pub(super) now: Instant,
-}
+/// Bytes of a port announcement.
+const PORT_SIZE: usize = 2;
 
 /// What a session did with its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +28,8 @@ pub(super) enum Served {
     More,
     /// The connection is gone.
     Failed,
+    /// Time has run out for it: there is nothing more to do.
+    Over,
 }
 
 /// What a session waits for; each has its own deadline, counted from when the waiting began.
@@ -75,7 +72,7 @@ impl Session {
     /// Reads and answers as far as the budgets go.
     pub(super) fn serve(
         &mut self,
-        desk: &mut Desk<'_>,
+        services: &mut Services,
         scratch: &mut [u8],
         config: &ConnectionConfig,
         budgets: &Budgets,
@@ -83,21 +80,21 @@ impl Session {
         let (mut bytes, mut requests) = (budgets.connection_bytes, budgets.requests);
         loop {
             match self.next_step(config.max_payload) {
-                Step::Wait => return self.end_turn(Served::Done, desk.now),
-                Step::Answer if requests == 0 => return self.end_turn(Served::More, desk.now),
+                Step::Wait => return self.end_turn(Served::Done, services.now),
+                Step::Answer if requests == 0 => return self.end_turn(Served::More, services.now),
                 Step::Answer => {
                     requests -= 1;
-                    self.answer(desk, config.max_payload);
+                    self.answer(services, config.max_payload);
                 }
-                Step::Refuse { operation } => self.refuse(operation, desk.metrics),
-                Step::Read if bytes == 0 => return self.end_turn(Served::More, desk.now),
+                Step::Refuse { operation } => self.refuse(operation, &mut services.metrics),
+                Step::Read if bytes == 0 => return self.end_turn(Served::More, services.now),
                 Step::Read => match self.connection.fill(scratch) {
                     ReadOutcome::Filled(size) => {
                         bytes = bytes.saturating_sub(size);
-                        self.heard_at = desk.now;
+                        self.heard_at = services.now;
                     }
                     ReadOutcome::Drained => {}
-                    ReadOutcome::Ended => self.end_input(desk),
+                    ReadOutcome::Ended => self.end_input(services),
                     ReadOutcome::Failed(_) => return Served::Failed,
                 },
             }
@@ -117,17 +114,27 @@ impl Session {
     }
 
     /// A deadline has come up.
-    pub(super) fn expire(&mut self, desk: &mut Desk<'_>) -> Served {
+    pub(super) fn expire(&mut self, services: &mut Services) -> Served {
         match self.waiting {
-            Waiting::Request => self.connection.finish(),
-            Waiting::Frame => {
-                if !self.take_announcement(desk) {
-                    self.refuse(self.operation(), desk.metrics);
-                }
+            // Time decides that this was a port, and no more: the connection goes on.
+            Waiting::Frame if self.is_announcement() => {
+                self.take_announcement(services);
             }
-            Waiting::Reader | Waiting::End => return Served::Failed,
+            Waiting::Frame => {
+                services.metrics.timed_out += 1;
+                self.refuse(self.operation(), &mut services.metrics);
+            }
+            Waiting::Request => {
+                services.metrics.timed_out += 1;
+                self.connection.finish();
+            }
+            Waiting::Reader => {
+                services.metrics.timed_out += 1;
+                return Served::Over;
+            }
+            Waiting::End => return Served::Over,
         }
-        self.end_turn(Served::More, desk.now)
+        self.end_turn(Served::More, services.now)
     }
 
     /// Begins the end of a connection that nobody waits for.
@@ -167,9 +174,9 @@ impl Session {
     }
 
     /// Answers the frame that the input begins with.
-    fn answer(&mut self, desk: &mut Desk<'_>, max_payload: usize) {
+    fn answer(&mut self, services: &mut Services, max_payload: usize) {
         let Decoded::Whole(frame) = decode(self.connection.input(), max_payload) else { return };
-        let outcome = carry_out(&frame, &self.origin, desk, max_payload);
+        let outcome = carry_out(&frame, &self.origin, services, max_payload);
         let (status, completion) = match &outcome {
             Ok(Reply::Entered { member, token }) => {
                 self.last_entered = Some(*member);
@@ -181,7 +188,7 @@ impl Session {
         let (operation, room) = (frame.operation, request::echoed_room(&frame));
         let mut replies = vec![reply::acknowledgement(operation, room, status)];
         replies.extend(completion.map(|payload| reply::completion(operation, room, &payload)));
-        desk.metrics.count_reply(status);
+        services.metrics.count_reply(status);
         log::debug!(
             "{}: operation {operation}, room \"{}\": {status}",
             self.origin.remote,
@@ -193,7 +200,7 @@ impl Session {
         }
         // The next frame has its own time, even if its first byte is here already.
         self.waiting = Waiting::Request;
-        self.since = desk.now;
+        self.since = services.now;
     }
 
     /// Answers what can't be understood as a frame. There is no telling where the next one would
@@ -206,28 +213,33 @@ impl Session {
     }
 
     /// The peer has ended its half; what it asked before is still answered.
-    fn end_input(&mut self, desk: &mut Desk<'_>) {
-        if !self.take_announcement(desk) && !self.connection.input().is_empty() {
-            self.refuse(self.operation(), desk.metrics);
+    fn end_input(&mut self, services: &mut Services) {
+        if self.is_announcement() {
+            self.take_announcement(services);
+        } else if !self.connection.input().is_empty() {
+            self.refuse(self.operation(), &mut services.metrics);
         }
         self.connection.finish();
     }
 
     /// Two bytes behind a success, and nothing more, are the member's UDP port. Only the end of the
     /// stream or of the time for a frame shows that nothing more comes.
-    fn take_announcement(&mut self, desk: &mut Desk<'_>) -> bool {
+    fn is_announcement(&self) -> bool {
+        self.last_entered.is_some() && self.connection.input().len() == PORT_SIZE
+    }
+
+    fn take_announcement(&mut self, services: &mut Services) {
         let (Some(member), &[high, low]) = (self.last_entered, self.connection.input()) else {
-            return false;
+            return;
         };
+        self.connection.consume(PORT_SIZE);
         let port = u16::from_be_bytes([high, low]);
-        self.connection.consume(2);
-        if desk.chat.handle_announcement(member, port) {
-            desk.metrics.announcements += 1;
+        if services.chat.handle_announcement(member, port) {
+            services.metrics.announcements += 1;
             let mut origin = self.origin;
             origin.remote.set_port(port);
-            desk.datagrams.announce(member, &origin);
+            services.datagrams.announce(member, &origin);
         }
-        true
     }
 
     /// The operation of the frame that has begun to arrive.
@@ -268,16 +280,12 @@ enum Step {
 fn carry_out(
     frame: &Frame<'_>,
     origin: &Origin,
-    desk: &mut Desk<'_>,
+    services: &mut Services,
     max_list: usize,
 ) -> Result<Reply, Status> {
     let request = request::parse(frame)?;
-    let fresh = match &request {
-        // A list makes no member: nothing is drawn for it.
-        Request::List { .. } => Token::from_bits([0; 16]),
-        _ => draw_token().ok_or(Status::ServerFull)?,
-    };
-    desk.chat.handle_request(origin.remote.ip(), &request, fresh, max_list, desk.now)
+    let peer = origin.remote.ip();
+    services.chat.handle_request(peer, &request, draw_token, max_list, services.now)
 }
 
 /// A token nobody can guess. Without randomness there is none, and so no new member.
