@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::net::{Ipv4Addr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -890,4 +891,42 @@ fn w16_a_peer_that_never_ends_is_waited_for_two_seconds() {
     assert!(server.descriptors() > before, "it is still read on");
     wait_for("the connection to be freed", || (server.descriptors() == before).then_some(()));
     assert!(begun.elapsed() > Duration::from_secs(1));
+}
+
+#[test]
+fn w13_a_reset_behind_the_port_does_not_take_it_back() {
+    let server = Server::start(&[]);
+    let alice = Member::create(&server, "r", &json("alice"));
+    let mut control = Control::connect(&server);
+    control.request(JOIN, "r", json("bob").as_bytes());
+    assert_eq!(control.expect_status(), OK);
+    let socket = UdpSocket::bind((control.local_ip(), 0)).expect("a free port");
+    socket.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+    alice.expect("bob joined");
+    control.send(&socket.local_addr().expect("an address").port().to_be_bytes());
+    // The completion lies unread, so closing resets the connection.
+    control.reset();
+    wait_for("the announcement", || {
+        alice.say("are you there");
+        socket.set_read_timeout(Some(Duration::from_millis(20))).expect("a timeout");
+        let mut buffer = [0; 64];
+        socket.recv(&mut buffer).ok()
+    });
+}
+
+#[test]
+fn w13_t1_the_servers_own_port_is_nobodys() {
+    for bind in ["127.0.0.1", "0.0.0.0"] {
+        let server = Server::start(&["--bind", bind]);
+        let tcp = (Ipv4Addr::LOCALHOST, server.tcp.port()).into();
+        let mut control = Control::connect_to(tcp);
+        control.enter(CREATE, "r", json("alice").as_bytes());
+        control.send(&server.udp.port().to_be_bytes());
+        control.end();
+        control.expect_end();
+        let mut bob = Control::connect_to(tcp);
+        bob.enter(JOIN, "r", json("bob").as_bytes());
+        let counts = server.final_counts();
+        assert!(!counts.contains("ports announced") && !counts.contains("sent"), "{counts}");
+    }
 }

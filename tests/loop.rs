@@ -500,3 +500,19 @@ fn t4_connections_that_are_held_give_way() {
     }
     newcomers.iter_mut().for_each(expect_answer);
 }
+
+#[test]
+fn l16_after_a_stop_what_has_come_meanwhile_counts_before_the_deadlines() {
+    let server = Server::start(&["--idle-timeout", "1", "--connect-timeout", "1"]);
+    let alice = Member::create(&server, "r", r#"{"username":"alice"}"#);
+    let mut control = Control::connect(&server);
+    assert_eq!(control.status_of(LIST, "", b""), 0);
+    server.freeze();
+    alice.say("");
+    control.request(LIST, "", b"");
+    // Both deadlines pass while the server stands still.
+    thread::sleep(Duration::from_millis(1200));
+    server.thaw();
+    control.expect_success();
+    alice.expect_silence();
+}

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use support::*;
 
 /// How long the server may take to its end.
-const DRAIN: Duration = Duration::from_secs(2);
+const DRAIN: Duration = reactor_chat::config::DRAIN;
 
 #[test]
 fn a_signal_closes_every_room_and_ends_with_status_0() {

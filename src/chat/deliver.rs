@@ -12,8 +12,9 @@ impl Chat {
     /// Hands waiting output to `send` until `budget` datagrams are sent or nothing is left that
     /// could be. `send` gets a job and how many datagrams of it to send at most.
     ///
-    /// Rooms take turns; a room that is not finished goes to the back of the queue. A room whose
-    /// rest waits for a full socket is put aside until [`Chat::resume_stalled`].
+    /// Rooms take turns; a room that is not finished goes to the back of the queue of those, behind
+    /// every room that has just become busy. A room whose rest waits for a full socket is put aside
+    /// until [`Chat::resume_stalled`].
     pub fn deliver(
         &mut self,
         budget: usize,
@@ -22,7 +23,7 @@ impl Chat {
         let mut total = Receipt::default();
         let mut left = budget;
         while left > 0
-            && let Some(room) = self.ready.pop_front()
+            && let Some(room) = self.fresh.pop_front().or_else(|| self.backlogged.pop_front())
         {
             let receipt = self.deliver_room(room, left.min(QUANTUM), &mut send);
             // A room whose members have no address costs no datagram, but not nothing.
@@ -36,7 +37,7 @@ impl Chat {
 
     /// Whether [`Chat::deliver`] would find something to do.
     pub fn has_output(&self) -> bool {
-        !self.ready.is_empty()
+        !self.fresh.is_empty() || !self.backlogged.is_empty()
     }
 
     /// Puts the rooms that waited for a socket back in the queue: one is writable again.
@@ -110,7 +111,8 @@ impl Chat {
                 self.stalled.push(room_id);
             }
         } else {
-            self.queue(room_id);
+            room.is_ready = true;
+            self.backlogged.push_back(room_id);
         }
     }
 }

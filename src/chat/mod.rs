@@ -117,8 +117,11 @@ pub struct Chat {
     tokens: HashMap<Token, MemberId>,
     proofs: Proofs,
     timers: Timers<Alarm>,
-    /// Rooms with output to deliver, each once, in turns.
-    ready: VecDeque<RoomId>,
+    /// Rooms with output to deliver, each once: those that have had nothing to deliver before, and
+    /// those whose output was more than a quantum. The first go first, so that a quiet room's line
+    /// does not stand in one queue with the backlogs of busy ones.
+    fresh: VecDeque<RoomId>,
+    backlogged: VecDeque<RoomId>,
     /// Rooms whose remaining output waits for a socket to be writable.
     stalled: Vec<RoomId>,
     /// Members and rooms that are delivered to the end, to be freed by [`Chat::reap`].
@@ -141,7 +144,8 @@ impl Chat {
             tokens: HashMap::new(),
             proofs: Proofs::default(),
             timers: Timers::new(),
-            ready: VecDeque::new(),
+            fresh: VecDeque::new(),
+            backlogged: VecDeque::new(),
             stalled: Vec::new(),
             ended: Vec::new(),
             closed: Vec::new(),
@@ -200,7 +204,7 @@ impl Chat {
             listed: self.listed.len(),
             deadlines: self.timers.len(),
             proofs: self.proofs.len(),
-            waiting: self.ready.len() + self.stalled.len(),
+            waiting: self.fresh.len() + self.backlogged.len() + self.stalled.len(),
         }
     }
 
@@ -268,13 +272,13 @@ impl Chat {
         self.queue(room_id);
     }
 
-    /// Puts a room in the queue of those that have something to deliver, once.
+    /// Puts a room in the queue of those that have something to deliver, unless it is in one.
     fn queue(&mut self, room_id: RoomId) {
         if let Some(room) = self.rooms.get_mut(room_id)
             && !room.is_ready
         {
             room.is_ready = true;
-            self.ready.push_back(room_id);
+            self.fresh.push_back(room_id);
         }
     }
 }

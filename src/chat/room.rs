@@ -313,16 +313,18 @@ impl Room {
 
     fn collect_finished(&mut self, ended: &mut Vec<MemberId>) {
         let before = ended.len();
+        let (mut index, mut moved_up) = (0, 0);
         self.seats.retain(|seat| {
             let finished = seat.is_finished();
             if finished {
                 ended.push(seat.member);
+                moved_up += usize::from(index < self.first_seat);
             }
+            index += 1;
             !finished
         });
         self.leaving -= ended.len() - before;
-        // Seats moved up: where the delivery was cut is not worth finding again.
-        self.first_seat = 0;
+        self.first_seat -= moved_up;
     }
 
     /// Whether all output is delivered.

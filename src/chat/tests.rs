@@ -203,6 +203,30 @@ fn a_quantum_cuts_a_room_and_the_back_rows_get_their_turn() {
 }
 
 #[test]
+fn l14_a_quiet_room_does_not_wait_for_the_backlogs_of_busy_ones() {
+    let mut stage = Stage::new(ChatConfig { rate_limit: None, ..ChatConfig::default() });
+    stage.chat.config.max_unproved = None;
+    for room in ["busy", "busier"] {
+        let host = stage.create(room, r#"{"username":"host"}"#);
+        for n in 0..20 {
+            stage.join(room, &format!("g{n}"));
+        }
+        stage.deliver();
+        for text in texts(100) {
+            stage.say(host, &text);
+        }
+    }
+    let heard = &mut stage.heard;
+    stage.chat.deliver(1500, |job, budget| send_all(job, budget, heard));
+    let host = stage.create("quiet", r#"{"username":"host"}"#);
+    let guest = stage.join("quiet", r#"{"username":"guest"}"#);
+    stage.say(host, "hi");
+    let heard = &mut stage.heard;
+    stage.chat.deliver(10, |job, budget| send_all(job, budget, heard));
+    assert_eq!(stage.heard[&guest.id], ["host: hi"]);
+}
+
+#[test]
 fn neither_form_of_delivery_uses_up_the_turns_of_the_other() {
     let mut stage = Stage::with_defaults();
     let host = stage.create("r", r#"{"username":"host"}"#);

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::Failure;
 use super::options::{Entry, Server};
 use crate::protocol::frame::{self, STATE_ACKNOWLEDGEMENT, STATE_COMPLETION, STATE_REQUEST};
+use crate::protocol::name::MAX_NAME;
 use crate::protocol::{Decoded, Operation, Status, Token, decode};
 
 /// How long one address may take to answer, and how long a server may take for all of its reply.
@@ -96,8 +97,14 @@ pub(super) fn enter(connection: Connection, entry: &Entry) -> Result<Seat, Failu
 pub(super) fn list(server: &Server) -> Result<Vec<ListedRoom>, Failure> {
     let connection = connect(server)?;
     ask(connection.stream, Operation::List, "", b"")
-        .and_then(|payload| serde_json::from_slice(&payload).map_err(|_| Why::Nonsense))
+        .and_then(|payload| listed_rooms(&payload).ok_or(Why::Nonsense))
         .map_err(|why| Failure::new(deed(Operation::List, ""), why))
+}
+
+/// The rooms of a list, if it is one: a longer name than the protocol's is none.
+fn listed_rooms(payload: &[u8]) -> Option<Vec<ListedRoom>> {
+    let rooms: Vec<ListedRoom> = serde_json::from_slice(payload).ok()?;
+    rooms.iter().all(|room| room.room.len() <= MAX_NAME).then_some(rooms)
 }
 
 fn deed(operation: Operation, room: &str) -> String {
@@ -217,5 +224,21 @@ impl Replies {
             Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_with_a_name_that_cannot_be_is_none() {
+        let list = |size: usize| {
+            let name = "x".repeat(size);
+            format!(r#"[{{"room":"{name}","members":1,"capacity":2,"password":false}}]"#)
+        };
+        assert!(listed_rooms(list(MAX_NAME).as_bytes()).is_some());
+        assert!(listed_rooms(list(MAX_NAME + 1).as_bytes()).is_none());
+        assert!(listed_rooms(b"[{}]").is_none());
     }
 }

@@ -11,7 +11,7 @@ mod parcels;
 mod socket;
 mod table;
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::net::SocketAddr;
 
 use mio::net::UdpSocket;
@@ -112,10 +112,10 @@ impl Datagrams {
         mut hear: impl FnMut(&Origin, &[u8]) -> Option<MemberId>,
     ) -> Intake {
         let mut intake = Intake::default();
-        let (socket, table) = (&mut self.sockets[index], &mut self.table);
-        while socket.is_readable && intake.received + intake.errors < budget {
+        let table = &mut self.table;
+        while self.sockets[index].is_readable && intake.received + intake.errors < budget {
             let max = budget - intake.received - intake.errors;
-            let outcome = socket.receive(&mut self.batch, max, |arrival, dropped| {
+            let outcome = self.sockets[index].receive(&mut self.batch, max, |arrival, dropped| {
                 intake.overflow = intake.overflow.saturating_add(dropped);
                 let origin = Origin { socket: index, local: arrival.local, remote: arrival.remote };
                 if let Some(member) = hear(&origin, arrival.bytes) {
@@ -129,6 +129,12 @@ impl Datagrams {
             }
         }
         intake
+    }
+
+    /// Whether a peer's address is that of one of our own sockets: who has it as a member's gets the
+    /// server to talk to itself, for ever if its answers make sense as questions.
+    pub fn is_own_address(&self, origin: &Origin) -> bool {
+        self.sockets.iter().any(|socket| socket.is_at(origin))
     }
 
     /// A member's datagrams go to `origin` from now on.
@@ -151,11 +157,8 @@ impl Datagrams {
         Dispatch { sockets, table, batch, parcels, job, budget, receipt }.run()
     }
 
-    /// The address of the socket with this index, with its real port.
-    ///
-    /// # Errors
-    /// What getsockname(2) says.
-    pub fn local_addr(&self, index: usize) -> io::Result<SocketAddr> {
-        self.sockets.get(index).ok_or(ErrorKind::NotFound)?.local_addr()
+    /// The addresses of the sockets, with their real ports.
+    pub fn local_addrs(&self) -> impl Iterator<Item = SocketAddr> {
+        self.sockets.iter().map(Socket::local_addr)
     }
 }

@@ -9,6 +9,7 @@ use socket2::{Domain, Protocol, SockRef, Type};
 
 use super::batch::Batch;
 use crate::config::UDP_BUFFER;
+use crate::ids::Origin;
 use crate::sys::{self, Arrival, Outgoing};
 
 /// Binds a UDP socket with the options that the server needs.
@@ -58,6 +59,7 @@ pub(super) enum SendOutcome {
 /// A UDP socket with its remembered readiness.
 pub(super) struct Socket {
     inner: UdpSocket,
+    address: SocketAddr,
     pub(super) is_readable: bool,
     pub(super) is_writable: bool,
     /// The kernel's count of dropped datagrams when it last told.
@@ -67,22 +69,33 @@ pub(super) struct Socket {
 impl Socket {
     /// A socket counts as ready both ways until a call says otherwise.
     pub(super) fn new(inner: UdpSocket) -> io::Result<Self> {
-        let buffers = SockRef::from(&inner);
+        let (buffers, address) = (SockRef::from(&inner), inner.local_addr()?);
         log::info!(
             "udp {}: the kernel grants {} bytes of receive buffer and {} of send buffer",
-            inner.local_addr()?,
+            address,
             buffers.recv_buffer_size()?,
             buffers.send_buffer_size()?,
         );
-        Ok(Self { inner, is_readable: true, is_writable: true, overflow: 0 })
+        Ok(Self { inner, address, is_readable: true, is_writable: true, overflow: 0 })
     }
 
     pub(super) fn inner_mut(&mut self) -> &mut UdpSocket {
         &mut self.inner
     }
 
-    pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.inner.local_addr()
+    pub(super) fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Whether datagrams to this peer come to this very socket. A wildcard socket has the address
+    /// that the peer spoke to, and the whole loopback range.
+    pub(super) fn is_at(&self, peer: &Origin) -> bool {
+        let ip = peer.remote.ip();
+        let is_own_ip = match self.address.ip() {
+            own if own.is_unspecified() => peer.local == Some(ip) || ip.is_loopback(),
+            own => own == ip,
+        };
+        is_own_ip && self.address.port() == peer.remote.port()
     }
 
     /// Receives up to `max` datagrams; `take` gets each, with how many the kernel dropped before it.

@@ -111,18 +111,23 @@ impl Connections {
     }
 
     /// Serves those that were ready when the step began, each as far as its budget goes; who has
-    /// more to do goes to the back of the queue.
+    /// more to do goes to the back of the queue. The replies of all have a budget too: a list of
+    /// rooms costs far more to make than to ask for.
     pub(super) fn serve(&mut self, services: &mut Services) {
+        let mut reply_bytes = 0;
         for _ in 0..self.ready.len().min(self.budgets.connections) {
+            if reply_bytes >= self.budgets.reply_bytes {
+                return;
+            }
             let Some(id) = self.ready.pop_front() else { return };
             let Some(place) = self.places.get_mut(id) else { continue };
             place.is_ready = false;
-            // It may have been ready when it gave way: what it asks now could not be answered.
             if place.is_doomed {
                 continue;
             }
             let served =
                 place.session.serve(services, &mut self.scratch, &self.config, &self.budgets);
+            reply_bytes += place.session.connection.unsent();
             self.settle(id, served, &mut services.metrics);
         }
     }

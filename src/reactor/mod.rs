@@ -94,11 +94,8 @@ impl Reactor {
     /// # Errors
     /// What getsockname(2) says.
     pub fn addresses(&self) -> io::Result<Vec<(SocketAddr, SocketAddr)>> {
-        (0..self.services.datagrams.len())
-            .map(|index| {
-                Ok((self.acceptor.local_addr(index)?, self.services.datagrams.local_addr(index)?))
-            })
-            .collect()
+        let udp = self.services.datagrams.local_addrs();
+        udp.enumerate().map(|(index, udp)| Ok((self.acceptor.local_addr(index)?, udp))).collect()
     }
 
     /// Turns until a signal ends it.
@@ -135,14 +132,17 @@ impl Reactor {
 
     /// Waits for an event or the next deadline; not at all while work is left over.
     fn wait(&mut self) -> io::Result<()> {
-        let timeout = match self.has_work() {
-            true => Some(Duration::ZERO),
-            false => Some(time_until(self.next_deadline(), Instant::now())),
+        let mut timeout = match self.has_work() {
+            true => Duration::ZERO,
+            false => time_until(self.next_deadline(), Instant::now()),
         };
-        match self.poll.poll(&mut self.events, timeout) {
-            // A signal handler ran (signal(7)); its pipe will tell in the next wait.
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
-            outcome => outcome?,
+        while let Err(error) = self.poll.poll(&mut self.events, Some(timeout)) {
+            // A signal handler ran, or we were stopped and continued (signal(7)). However late it is
+            // now, what has come meanwhile is looked at before any deadline.
+            if error.kind() != io::ErrorKind::Interrupted {
+                return Err(error);
+            }
+            timeout = Duration::ZERO;
         }
         self.services.now = Instant::now();
         Ok(())

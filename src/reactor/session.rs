@@ -95,7 +95,12 @@ impl Session {
                     }
                     ReadOutcome::Drained => {}
                     ReadOutcome::Ended => self.end_input(services),
-                    ReadOutcome::Failed(_) => return Served::Failed,
+                    ReadOutcome::Failed(_) => {
+                        // A client that closes with bytes of ours unread resets the connection,
+                        // and nothing more can come behind its port.
+                        self.take_announcement(services);
+                        return Served::Failed;
+                    }
                 },
             }
         }
@@ -176,14 +181,13 @@ impl Session {
     /// Answers the frame that the input begins with.
     fn answer(&mut self, services: &mut Services, max_payload: usize) {
         let Decoded::Whole(frame) = decode(self.connection.input(), max_payload) else { return };
-        let outcome = carry_out(&frame, &self.origin, services, max_payload);
-        let (status, completion) = match &outcome {
+        let (status, completion) = match carry_out(&frame, &self.origin, services, max_payload) {
             Ok(Reply::Entered { member, token }) => {
-                self.last_entered = Some(*member);
+                self.last_entered = Some(member);
                 (Status::Success, Some(token.to_wire().to_vec()))
             }
-            Ok(Reply::Rooms(list)) => (Status::Success, Some(list.clone())),
-            Err(status) => (*status, None),
+            Ok(Reply::Rooms(list)) => (Status::Success, Some(list)),
+            Err(status) => (status, None),
         };
         let (operation, room) = (frame.operation, request::echoed_room(&frame));
         let mut replies = vec![reply::acknowledgement(operation, room, status)];
@@ -234,10 +238,12 @@ impl Session {
         };
         self.connection.consume(PORT_SIZE);
         let port = u16::from_be_bytes([high, low]);
-        if services.chat.handle_announcement(member, port) {
+        let mut origin = self.origin;
+        origin.remote.set_port(port);
+        let is_taken = !services.datagrams.is_own_address(&origin)
+            && services.chat.handle_announcement(member, port);
+        if is_taken {
             services.metrics.announcements += 1;
-            let mut origin = self.origin;
-            origin.remote.set_port(port);
             services.datagrams.announce(member, &origin);
         }
     }
@@ -249,10 +255,10 @@ impl Session {
 
     /// Notes what the session waits for now; the time for it runs from when that began.
     fn note_waiting(&mut self, now: Instant) {
-        let waiting = if !self.connection.is_open() {
-            Waiting::End
-        } else if self.connection.unsent() > 0 {
+        let waiting = if self.connection.unsent() > 0 {
             Waiting::Reader
+        } else if !self.connection.is_open() {
+            Waiting::End
         } else if !self.connection.input().is_empty() {
             Waiting::Frame
         } else {
