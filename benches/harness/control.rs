@@ -1,0 +1,121 @@
+//! A client's side of TCP: a request, and the token that comes back.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::process;
+use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
+
+pub const CREATE: u8 = 1;
+pub const JOIN: u8 = 2;
+
+const HEADER: usize = 32;
+const TOKEN: usize = 32;
+
+/// A server that has not answered by then does not answer.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+
+pub type Token = [u8; TOKEN];
+
+/// A connection that asks for places in rooms.
+pub struct Control {
+    stream: TcpStream,
+}
+
+impl Control {
+    /// Connects, from `source` if that is given.
+    ///
+    /// # Errors
+    /// One that names the server.
+    pub fn connect(server: SocketAddr, source: Option<IpAddr>) -> io::Result<Self> {
+        let connect = || {
+            let socket = Socket::new(Domain::for_address(server), Type::STREAM, None)?;
+            if let Some(source) = source {
+                socket.bind(&SocketAddr::new(source, 0).into())?;
+            }
+            socket.set_read_timeout(Some(PATIENCE))?;
+            socket.connect_timeout(&server.into(), PATIENCE)?;
+            Ok(Self { stream: socket.into() })
+        };
+        connect().map_err(|error| does_not_answer(server, &error))
+    }
+
+    pub fn local_ip(&self) -> io::Result<IpAddr> {
+        self.stream.local_addr().map(|address| address.ip())
+    }
+
+    /// Creates or joins a room and gives the token.
+    ///
+    /// # Errors
+    /// One that names the server, and its status if it has refused.
+    pub fn enter(&mut self, operation: u8, room: &str, name: &str) -> io::Result<Token> {
+        self.exchange(operation, room, name).map_err(|error| match self.stream.peer_addr() {
+            Ok(server) if error.kind() != ErrorKind::Other => does_not_answer(server, &error),
+            _ => error,
+        })
+    }
+
+    fn exchange(&mut self, operation: u8, room: &str, name: &str) -> io::Result<Token> {
+        let payload = format!(r#"{{"username":"{name}","delivery":"text"}}"#);
+        self.stream.write_all(&frame(operation, 0, room, payload.as_bytes()))?;
+        let acknowledgement = HEADER + room.len() + 1;
+        let total = acknowledgement + HEADER + room.len() + TOKEN;
+        let mut answer = [0; 1024];
+        let mut filled = 0;
+        while filled < total {
+            filled += match self.stream.read(&mut answer[filled..total])? {
+                0 => return Err(ErrorKind::UnexpectedEof.into()),
+                count => count,
+            };
+            let status = answer[acknowledgement - 1];
+            if filled >= acknowledgement && status != 0 {
+                let why = format!("the server refuses room '{room}' with status {status}");
+                return Err(io::Error::other(why));
+            }
+        }
+        Ok(*answer[..total].last_chunk().unwrap_or(&[0; TOKEN]))
+    }
+}
+
+fn does_not_answer(server: SocketAddr, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("the server at {server} does not answer: {error}"))
+}
+
+fn frame(operation: u8, state: u8, room: &str, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0; HEADER];
+    bytes[..3].copy_from_slice(&[room.len() as u8, operation, state]);
+    bytes[HEADER - 4..].copy_from_slice(&(payload.len() as u32).to_be_bytes());
+    bytes.extend_from_slice(room.as_bytes());
+    bytes.extend_from_slice(payload);
+    bytes
+}
+
+/// A client's datagram up to its text.
+pub fn prefix(room: &str, token: &Token) -> Vec<u8> {
+    let mut bytes = vec![room.len() as u8, token.len() as u8];
+    bytes.extend_from_slice(room.as_bytes());
+    bytes.extend_from_slice(token);
+    bytes
+}
+
+/// A room that no other bench makes. Every name has the same length.
+pub fn numbered_room(number: usize) -> String {
+    format!("bench {:010} {number:08}", process::id())
+}
+
+/// What a join to a numbered room is answered with: an acknowledgement and a completion.
+pub fn answer_like_a_join() -> (Vec<u8>, Vec<u8>) {
+    let room = numbered_room(0);
+    (frame(JOIN, 1, &room, &[0]), frame(JOIN, 2, &room, &[b'0'; TOKEN]))
+}
+
+/// A source for the client with this number, spread over 127.0.0.0/8, if the server is there: no two
+/// of the first 160,000 have the same, so that no port of a closed connection is in the way.
+pub fn source_of(server: SocketAddr, client: usize) -> Option<IpAddr> {
+    const STRIDE: u32 = 101;
+    const SOURCES: u32 = 160_000;
+    let index = (client as u32 % SOURCES) * STRIDE;
+    let source = Ipv4Addr::from_bits(Ipv4Addr::new(127, 0, 0, 2).to_bits() + index);
+    (server.is_ipv4() && server.ip().is_loopback()).then_some(source.into())
+}

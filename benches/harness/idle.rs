@@ -1,0 +1,70 @@
+//! Members that say nothing: what one takes in memory, and what they all cost in time.
+//!
+//! Each is another client: a connection from an address of its own that is closed with the token, and
+//! one datagram from there, which proves the address. Then nobody listens any more.
+
+use std::io;
+use std::net::UdpSocket;
+use std::thread;
+use std::time::Duration;
+
+use super::control::{self, CREATE, Control, JOIN};
+use super::scenario::Idle;
+use super::target::Target;
+
+/// What was found.
+pub struct Quiet {
+    pub members: usize,
+    pub bytes_per_member: Option<f64>,
+    pub cpu_percent: Option<f64>,
+}
+
+/// Fills the rooms and watches the server do nothing.
+///
+/// # Errors
+/// If the server does not answer, or refuses.
+pub fn measure(target: &Target, idle: &Idle, settling: Duration) -> io::Result<Quiet> {
+    let members = idle.rooms * idle.members;
+    let before = target.memory();
+    fill(target, idle)?;
+    thread::sleep(settling);
+    let after = target.memory();
+    let cpu_before = target.cpu_time();
+    thread::sleep(Duration::from_secs_f64(idle.seconds));
+    let cpu = cpu_before.and_then(|before| Some(target.cpu_time()? - before));
+    let bytes = before.zip(after).map(|(before, after)| after.saturating_sub(before));
+    Ok(Quiet {
+        members,
+        bytes_per_member: bytes.map(|bytes| bytes as f64 / members as f64),
+        cpu_percent: cpu.map(|cpu| 100.0 * cpu.as_secs_f64() / idle.seconds),
+    })
+}
+
+/// Room by room, several at a time: a room that fills at once has few notices of who joined.
+fn fill(target: &Target, idle: &Idle) -> io::Result<()> {
+    let threads = thread::available_parallelism()?.get().max(2);
+    thread::scope(|scope| {
+        let share = |first| {
+            let mut rooms = (first..idle.rooms).step_by(threads);
+            scope.spawn(move || rooms.try_for_each(|room| fill_room(target, idle, room)))
+        };
+        let threads: Vec<_> = (0..threads).map(share).collect();
+        threads.into_iter().try_for_each(|thread| thread.join().expect("no panic"))
+    })
+}
+
+fn fill_room(target: &Target, idle: &Idle, room: usize) -> io::Result<()> {
+    (0..idle.members).try_for_each(|place| {
+        let client = room * idle.members + place;
+        enter(target, &control::numbered_room(room), place, client)
+    })
+}
+
+fn enter(target: &Target, room: &str, place: usize, client: usize) -> io::Result<()> {
+    let mut control = Control::connect(target.tcp, control::source_of(target.tcp, client))?;
+    let operation = if place == 0 { CREATE } else { JOIN };
+    let token = control.enter(operation, room, &format!("m{place:04}"))?;
+    let socket = UdpSocket::bind((control.local_ip()?, 0))?;
+    socket.send_to(&control::prefix(room, &token), target.udp)?;
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! Create and join exchanges: connect, ask, take the token, close.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::control::{self, CREATE, Control, JOIN};
+use super::load::{Sample, new_histogram, record};
+use super::target::{Target, own_cpu_time};
+
+/// Exchanges of a room: one creates it, the others join.
+const MEMBERS: usize = 10;
+
+/// Numbers exchanges over all measurements, so that no room is created twice.
+#[derive(Default)]
+pub struct Joins {
+    next: AtomicUsize,
+}
+
+/// What one thread did.
+struct Share {
+    latency: hdrhistogram::Histogram<u64>,
+    load: f64,
+}
+
+impl Joins {
+    /// Makes exchanges for so long, several at a time.
+    ///
+    /// # Errors
+    /// If the target does not answer, or refuses.
+    pub fn measure(&self, target: &Target, seconds: f64) -> io::Result<Sample> {
+        let threads = thread::available_parallelism()?.get().max(2);
+        let before = target.cpu_time();
+        let start = Instant::now();
+        let end = start + Duration::from_secs_f64(seconds);
+        let shares = thread::scope(|scope| {
+            let work = || self.exchange_until(end, target.tcp);
+            let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            let join = |thread: thread::ScopedJoinHandle<'_, io::Result<Share>>| {
+                thread.join().expect("no panic")
+            };
+            threads.into_iter().map(join).collect::<io::Result<Vec<Share>>>()
+        })?;
+        let elapsed = start.elapsed();
+        let cpu = before.and_then(|before| Some(target.cpu_time()? - before));
+        Ok(summarize(&shares, cpu, elapsed))
+    }
+
+    /// Whole rooms at a time, so that nobody joins a room that is not there yet.
+    fn exchange_until(&self, end: Instant, server: SocketAddr) -> io::Result<Share> {
+        let (cpu, start) = (own_cpu_time(), Instant::now());
+        let mut latency = new_histogram();
+        while Instant::now() < end {
+            let first = self.next.fetch_add(MEMBERS, Relaxed);
+            let room = control::numbered_room(first / MEMBERS);
+            for member in 0..MEMBERS {
+                let began = Instant::now();
+                let source = control::source_of(server, first + member);
+                let operation = if member == 0 { CREATE } else { JOIN };
+                Control::connect(server, source)?.enter(operation, &room, &format!("m{member}"))?;
+                record(&mut latency, began.elapsed());
+            }
+        }
+        let load = (own_cpu_time() - cpu).as_secs_f64() / start.elapsed().as_secs_f64();
+        Ok(Share { latency, load })
+    }
+}
+
+fn summarize(shares: &[Share], cpu: Option<Duration>, elapsed: Duration) -> Sample {
+    let mut latency = new_histogram();
+    for share in shares {
+        latency.add(&share.latency).expect("histograms of the same bounds");
+    }
+    let done = latency.len();
+    Sample {
+        offered: done,
+        delivered: done,
+        delivered_per_s: done as f64 / elapsed.as_secs_f64(),
+        cpu,
+        latency,
+        load: shares.iter().map(|share| share.load).fold(0.0, f64::max),
+    }
+}

@@ -1,0 +1,27 @@
+//! The parts of the bench.
+//!
+//! | part | what it owns |
+//! | --- | --- |
+//! | [`options`] | the command line, as a plan |
+//! | [`scenario`] | the shapes by name: who is in which room, and what is said |
+//! | [`target`] | the server, or a relay, as a process: its addresses, CPU time and memory |
+//! | [`relay`] | the floors: what the child process does that the bench starts beside the server |
+//! | [`control`] | a client's side of TCP |
+//! | [`crowd`] | members with a socket each, and how they enter a target |
+//! | [`load`] | messages on a schedule or in a closed loop, and who heard them when |
+//! | [`joins`], [`idle`] | the two scenarios without messages |
+//! | [`run`] | the order of it all: what is interleaved with what, how often |
+//! | [`report`], [`picture`] | the table, the JSON, the SVG |
+
+pub mod control;
+pub mod crowd;
+pub mod idle;
+pub mod joins;
+pub mod load;
+pub mod options;
+pub mod picture;
+pub mod relay;
+pub mod report;
+pub mod run;
+pub mod scenario;
+pub mod target;

@@ -1,0 +1,228 @@
+//! What is written: the head, the table, progress, JSON.
+
+use std::fs;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::thread;
+
+use serde_json::{Value, json};
+
+use super::options::Options;
+use super::run::{Basis, Figure, Row, Spread};
+use super::scenario::{Fanout, Scenario, Text};
+use super::target::SERVER_OPTIONS;
+
+/// A thread of ours that is busier than this may be what was measured.
+const BUSY: f64 = 0.9;
+
+/// What may be lost before a figure does not count, of all that was offered.
+const TOLERATED_AT_SATURATION: f64 = 0.01;
+
+/// What was measured on, and how.
+pub fn print_head(options: &Options) {
+    let cores = thread::available_parallelism().map_or(0, usize::from);
+    let kernel = read("/proc/sys/kernel/osrelease");
+    let others = read("/proc/loadavg");
+    let others = others.split_whitespace().next().unwrap_or("unknown");
+    println!("machine  {}, {cores} cores", processor().unwrap_or_else(|| "unknown".into()));
+    println!("load     {others} in the minute before: what else runs here spoils the figures");
+    println!("kernel   Linux {}", kernel.trim());
+    println!("command  cargo bench -- {}", options.words.join(" "));
+    match (options.connect, &options.path) {
+        (Some((tcp, udp)), _) => println!("server   at tcp {tcp} udp {udp}, without floors"),
+        (None, None) => println!("server   {SERVER_OPTIONS}"),
+        (None, Some(path)) => println!("server   {SERVER_OPTIONS} --datagram-path {path}"),
+    }
+    println!("runs     {} of {} s, server and floors in turn", options.runs, options.seconds);
+    println!();
+    println!(
+        "{:24}{:>8} {:>9} {:>7} {:>9}  {:<18}{:>5} {:>7} {:>7} {:>7} {:>5}",
+        "",
+        "offered",
+        "delivered",
+        "lost",
+        "deliv./s",
+        "CPU us a delivery",
+        "ratio",
+        "p50 us",
+        "p99",
+        "p99.9",
+        "load"
+    );
+}
+
+fn processor() -> Option<String> {
+    let text = read("/proc/cpuinfo");
+    let line = text.lines().find(|line| line.starts_with("model name"))?;
+    Some(line.split_once(':')?.1.trim().into())
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}
+
+/// The rows of one scenario.
+pub fn print_rows(scenario: &Scenario, rows: &[Row]) {
+    println!("\n{}", describe(scenario));
+    for row in rows {
+        if let Some(quiet) = &row.quiet {
+            let memory = quiet.bytes_per_member.map_or("-".into(), |bytes| format!("{bytes:.0}"));
+            let cpu = quiet.cpu_percent.map_or("-".into(), |percent| format!("{percent:.2}"));
+            println!("  server: {memory} bytes of memory a member, {cpu} % of a CPU");
+            continue;
+        }
+        println!("  {}", pace(scenario, row));
+        print_figure("server", &row.server, row);
+        for (name, floor) in &row.floors {
+            print_figure(name, floor, row);
+        }
+    }
+}
+
+fn describe(scenario: &Scenario) -> String {
+    let name = scenario.name();
+    match scenario {
+        Scenario::Fanout(Fanout { shape, .. }) => {
+            let rooms =
+                if shape.rooms == 1 { "1 room".into() } else { format!("{} rooms", shape.rooms) };
+            let text = match shape.text {
+                Text::Fixed(size) => format!("texts of {size} bytes"),
+                Text::Mixed => "names of 3 to 20 bytes, texts of 10 to 300".into(),
+            };
+            format!("{name}: {rooms} of {}, {text}, text delivery", shape.members)
+        }
+        Scenario::Joins => {
+            format!("{name}: exchanges instead of deliveries; the ratio is of their rates")
+        }
+        Scenario::Idle(idle) => {
+            let (rooms, members) = (idle.rooms, idle.members);
+            format!("{name}: {rooms} rooms of {members}, nobody speaks for {} s", idle.seconds)
+        }
+    }
+}
+
+fn pace(scenario: &Scenario, row: &Row) -> String {
+    match scenario {
+        Scenario::Fanout(fanout) if row.mode == "rate" => format!("at {} messages/s", fanout.rate),
+        _ => "at saturation".into(),
+    }
+}
+
+fn print_figure(name: &str, figure: &Figure, row: &Row) {
+    let label = match figure.in_flight {
+        Some(window) => format!("{name}, {window}"),
+        None => name.into(),
+    };
+    let cost = |us: &Spread| format!("{:.2} ({:.2}-{:.2})", us.median, us.least, us.most);
+    let [p50, p99, p999] = figure.percentiles;
+    println!(
+        "    {label:20}{:>8} {:>9} {:>7} {:>9.0}  {:<18}{:>5} {p50:>7.0} {p99:>7.0} {p999:>7.0} {:>4.0}%{}",
+        figure.offered,
+        figure.delivered,
+        figure.lost(),
+        figure.per_s.median,
+        figure.us.as_ref().map_or("-".into(), cost),
+        row.ratio(figure).map_or("-".into(), |ratio| format!("{ratio:.2}")),
+        100.0 * figure.load,
+        marks(figure, row.mode),
+    );
+}
+
+/// Why a figure does not count.
+fn marks(figure: &Figure, mode: &str) -> String {
+    let tolerated = if mode == "rate" { 0.0 } else { TOLERATED_AT_SATURATION };
+    let mut marks = String::new();
+    if figure.lost() as f64 > tolerated * figure.offered as f64 {
+        marks.push_str(" LOST");
+    }
+    if figure.load > BUSY {
+        marks.push_str(" LOAD");
+    }
+    marks
+}
+
+/// What the marks and columns mean.
+pub fn print_legend() {
+    println!(
+        "\nMedians of the runs (least-most); offered, delivered and lost of the run that lost most.\n\
+         The ratio is to relay_send_to. Behind a name: messages in flight. load: the busiest thread of\n\
+         the load side. LOST: more than nothing (at a rate) or 1 % (at saturation) is lost; LOAD: the\n\
+         load side was above 90 % and may be what was measured. Such figures do not count."
+    );
+}
+
+/// Says what is going on, if somebody watches.
+pub fn show(scenario: &str, what: &str) {
+    let mut err = io::stderr();
+    if err.is_terminal() {
+        // Progress that can't be shown is not missed.
+        let _ = write!(err, "\r\x1b[K{scenario}: {what}");
+    }
+}
+
+/// Makes way for the table.
+pub fn clear_progress() {
+    let mut err = io::stderr();
+    if err.is_terminal() {
+        // As above.
+        let _ = write!(err, "\r\x1b[K");
+    }
+}
+
+/// Writes a list of rows.
+///
+/// # Errors
+/// One that names the file.
+pub fn write_json(path: &Path, rows: &[Row]) -> io::Result<()> {
+    let rows: Vec<Value> = rows.iter().map(row_json).collect();
+    let text = serde_json::to_string_pretty(&rows)? + "\n";
+    write(path, &text)
+}
+
+/// Writes a file.
+///
+/// # Errors
+/// One that names it.
+pub fn write(path: &Path, text: &str) -> io::Result<()> {
+    fs::write(path, text).map_err(|error| io::Error::other(format!("{}: {error}", path.display())))
+}
+
+fn row_json(row: &Row) -> Value {
+    let mut value = figure_json(&row.server);
+    let us = |figure: &Figure| figure.us.as_ref().map(|us| us.median);
+    value["scenario"] = row.scenario.into();
+    value["delivery"] = "text".into();
+    value["mode"] = row.mode.into();
+    value["server_us"] = us(&row.server).into();
+    value["floor_us"] = row.floors.first().and_then(|(_, floor)| us(floor)).into();
+    value["ratio"] = row.ratio(&row.server).into();
+    value["ratio_of"] = if row.basis == Basis::Rate { "rate" } else { "cost" }.into();
+    let floors = row.floors.iter().map(|(name, floor)| (String::from(*name), figure_json(floor)));
+    value["floors"] = Value::Object(floors.collect());
+    if let Some(quiet) = &row.quiet {
+        value["bytes_per_member"] = quiet.bytes_per_member.into();
+        value["cpu_percent"] = quiet.cpu_percent.into();
+    }
+    value
+}
+
+fn figure_json(figure: &Figure) -> Value {
+    let [p50, p99, p999] = figure.percentiles;
+    let us = figure.us.as_ref().map(|us| {
+        json!({
+            "median": us.median, "min": us.least, "max": us.most,
+        })
+    });
+    json!({
+        "in_flight": figure.in_flight,
+        "offered": figure.offered,
+        "delivered": figure.delivered,
+        "lost": figure.lost(),
+        "deliveries_per_s": figure.per_s.median,
+        "us": us,
+        "p50_us": p50,
+        "p99_us": p99,
+        "p999_us": p999,
+        "load_percent": 100.0 * figure.load,
+    })
+}

@@ -1,0 +1,355 @@
+//! The order of it all: what is measured beside what, how often, and what becomes of the samples.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::thread;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use super::crowd::{Attendance, Crowd};
+use super::idle::{self, Quiet};
+use super::joins::Joins;
+use super::load::{GIVE_UP, Load, Pace, Sample, new_histogram};
+use super::options::Options;
+use super::relay;
+use super::report;
+use super::scenario::{Fanout, Idle, Scenario};
+use super::target::Target;
+
+/// Messages in flight that a closed loop is tried with, the fewest first.
+const WINDOWS: [usize; 3] = [64, 256, 1_024];
+
+/// How long a target is warmed up, or a window tried, beside how long it is measured.
+const TRIAL: f64 = 0.3;
+
+/// The picture's rate curve: parts and multiples of the scenario's rate.
+const CURVE: [f64; 6] = [0.5, 1.0, 2.0, 3.0, 4.0, 6.0];
+
+/// The scenario whose rate curve is drawn, if it is among those that are measured.
+const CURVE_OF: &str = "fanout_100x64";
+
+/// Of all that was offered, what may be lost at saturation.
+const TOLERATED_LOSS: f64 = 0.01;
+
+/// What was measured.
+pub struct Results {
+    pub rows: Vec<Row>,
+    pub curve: Vec<Point>,
+}
+
+impl Results {
+    /// # Errors
+    /// If a server delivered nothing at all.
+    pub fn check(&self) -> io::Result<()> {
+        match self.rows.iter().find(|row| row.server.delivered == 0) {
+            Some(row) => {
+                Err(io::Error::other(format!("nothing was delivered in {}", row.scenario)))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// One scenario in one mode.
+pub struct Row {
+    pub scenario: &'static str,
+    /// "rate" or "saturation".
+    pub mode: &'static str,
+    pub server: Figure,
+    /// The one that ratios refer to first; none for a server that runs elsewhere.
+    pub floors: Vec<(&'static str, Figure)>,
+    /// What the ratio compares.
+    pub basis: Basis,
+    pub quiet: Option<Quiet>,
+}
+
+/// What of the server is divided by the same of the floor.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Basis {
+    /// CPU time a delivery.
+    Cost,
+    /// Exchanges a second.
+    Rate,
+}
+
+impl Row {
+    /// A figure beside that of the first floor.
+    pub fn ratio(&self, figure: &Figure) -> Option<f64> {
+        let (_, floor) = self.floors.first()?;
+        match self.basis {
+            Basis::Cost => Some(figure.us.as_ref()?.median / floor.us.as_ref()?.median),
+            Basis::Rate => Some(figure.per_s.median / floor.per_s.median),
+        }
+    }
+}
+
+/// A value over several runs.
+pub struct Spread {
+    pub median: f64,
+    pub least: f64,
+    pub most: f64,
+}
+
+impl Spread {
+    fn of(values: impl Iterator<Item = f64>) -> Option<Self> {
+        let mut values: Vec<f64> = values.filter(|value| value.is_finite()).collect();
+        values.sort_by(f64::total_cmp);
+        let (least, most) = (*values.first()?, *values.last()?);
+        Some(Self { median: values[values.len() / 2], least, most })
+    }
+}
+
+/// One target in one mode of one scenario, over all runs.
+pub struct Figure {
+    pub in_flight: Option<usize>,
+    /// These two are of the run that lost most.
+    pub offered: u64,
+    pub delivered: u64,
+    pub per_s: Spread,
+    /// CPU time a delivery, in microseconds.
+    pub us: Option<Spread>,
+    /// p50, p99 and p99.9, in microseconds.
+    pub percentiles: [f64; 3],
+    /// All runs together.
+    pub latency: Histogram<u64>,
+    /// The busiest thread of ours in the busiest run.
+    pub load: f64,
+}
+
+impl Figure {
+    fn of(samples: &[Sample], in_flight: Option<usize>) -> Self {
+        let worst = samples.iter().max_by_key(|sample| sample.offered - sample.delivered);
+        let spread = |of: &dyn Fn(&Sample) -> f64| Spread::of(samples.iter().map(of));
+        let nothing = || Spread { median: 0.0, least: 0.0, most: 0.0 };
+        let percentile = |quantile| {
+            let of = move |sample: &Sample| sample.latency.value_at_quantile(quantile) as f64;
+            spread(&of).map_or(0.0, |spread| spread.median)
+        };
+        let mut latency = new_histogram();
+        for sample in samples {
+            latency.add(&sample.latency).expect("histograms of the same bounds");
+        }
+        Self {
+            in_flight,
+            offered: worst.map_or(0, |sample| sample.offered),
+            delivered: worst.map_or(0, |sample| sample.delivered),
+            per_s: spread(&|sample| sample.delivered_per_s).unwrap_or_else(nothing),
+            us: spread(&|sample| match sample.cpu {
+                Some(cpu) => cpu.as_secs_f64() * 1e6 / sample.delivered as f64,
+                None => f64::NAN,
+            }),
+            percentiles: [0.5, 0.99, 0.999].map(percentile),
+            latency,
+            load: samples.iter().map(|sample| sample.load).fold(0.0, f64::max),
+        }
+    }
+
+    pub fn lost(&self) -> u64 {
+        self.offered - self.delivered
+    }
+}
+
+/// A point of the rate curve.
+pub struct Point {
+    pub target: &'static str,
+    /// Deliveries a second that there should have been, and that there were.
+    pub offered: f64,
+    pub delivered: f64,
+}
+
+/// Measures everything that the options ask for, and prints it as it comes.
+///
+/// # Errors
+/// If a server or a relay does not start or does not answer.
+pub fn run(options: &Options) -> io::Result<Results> {
+    let mut results = Results { rows: Vec::new(), curve: Vec::new() };
+    let fanouts = || options.scenarios.iter().filter(|s| matches!(s, Scenario::Fanout(_)));
+    let drawn = fanouts().find(|s| s.name() == CURVE_OF).or(fanouts().next()).map(Scenario::name);
+    for scenario in &options.scenarios {
+        let rows = match scenario {
+            Scenario::Fanout(fanout) => {
+                let mut stage = Stage::set(options, fanout)?;
+                let rows = stage.play(options, fanout)?;
+                if options.svg.is_some() && drawn == Some(fanout.name) {
+                    results.curve = stage.draw_curve(options, fanout)?;
+                }
+                stage.clear();
+                rows
+            }
+            Scenario::Joins => vec![join(options)?],
+            Scenario::Idle(idle) => vec![watch(options, idle)?],
+        };
+        report::clear_progress();
+        report::print_rows(scenario, &rows);
+        results.rows.extend(rows);
+    }
+    Ok(results)
+}
+
+/// The server that the options ask for, of our own or elsewhere.
+fn server(options: &Options) -> io::Result<Target> {
+    match options.connect {
+        Some(addresses) => Ok(Target::connect(addresses)),
+        None => Target::start_server(options.path.as_deref()),
+    }
+}
+
+/// The server first, then its floors. A server elsewhere has none: they would run here.
+fn targets(options: &Options, floors: &[relay::Kind]) -> io::Result<Vec<Target>> {
+    let floors = if options.connect.is_some() { &[] } else { floors };
+    let floors = floors.iter().map(|kind| Target::start_relay(*kind));
+    std::iter::once(server(options)).chain(floors).collect()
+}
+
+/// A crowd that is in the server and in all floors.
+struct Stage {
+    load: Load,
+    targets: Vec<(Target, Attendance)>,
+}
+
+impl Stage {
+    fn set(options: &Options, fanout: &Fanout) -> io::Result<Self> {
+        report::show(fanout.name, "members enter");
+        let targets = targets(options, &relay::Kind::OF_MESSAGES)?;
+        let crowd = Crowd::gather(fanout.shape, local_ip(&targets[0])?)?;
+        let attend = |target| {
+            let attendance = Attendance::enter(&crowd, &target)?;
+            Ok((target, attendance))
+        };
+        let targets = targets.into_iter().map(attend).collect::<io::Result<Vec<_>>>()?;
+        thread::sleep(options.settling);
+        Ok(Self { load: Load::new(crowd)?, targets })
+    }
+
+    fn play(&mut self, options: &Options, fanout: &Fanout) -> io::Result<Vec<Row>> {
+        let count = self.targets.len();
+        let rate = Pace::Rate(fanout.rate);
+        for target in 0..count {
+            self.measure(target, rate, options.seconds * TRIAL)?;
+        }
+        let at_rate = self.measure_in_turn(options, fanout, "rate", &vec![rate; count])?;
+        let seconds = options.seconds * TRIAL;
+        let windows = (0..count).map(|target| self.best_window(target, seconds));
+        let windows: Vec<Pace> = windows.collect::<io::Result<_>>()?;
+        let saturated = self.measure_in_turn(options, fanout, "saturation", &windows)?;
+        Ok(vec![at_rate, saturated])
+    }
+
+    /// Server, floor, floor, floor, and again: what wanders with the machine wanders for all.
+    fn measure_in_turn(
+        &mut self,
+        options: &Options,
+        fanout: &Fanout,
+        mode: &'static str,
+        paces: &[Pace],
+    ) -> io::Result<Row> {
+        let mut samples: Vec<Vec<Sample>> = paces.iter().map(|_| Vec::new()).collect();
+        for run in 1..=options.runs {
+            report::show(fanout.name, &format!("{mode}, run {run} of {}", options.runs));
+            for (target, pace) in paces.iter().enumerate() {
+                samples[target].push(self.measure(target, *pace, options.seconds)?);
+            }
+        }
+        let names = self.targets.iter().map(|(target, _)| target.kind.name());
+        let mut figures = names.zip(samples.iter().zip(paces).map(|(samples, pace)| {
+            let in_flight = match pace {
+                Pace::InFlight(window) => Some(*window),
+                Pace::Rate(_) => None,
+            };
+            Figure::of(samples, in_flight)
+        }));
+        let (_, server) = figures.next().ok_or(io::ErrorKind::NotFound)?;
+        let (scenario, floors) = (fanout.name, figures.collect());
+        Ok(Row { scenario, mode, server, floors, basis: Basis::Cost, quiet: None })
+    }
+
+    fn measure(&mut self, target: usize, pace: Pace, seconds: f64) -> io::Result<Sample> {
+        let (target, attendance) = &self.targets[target];
+        self.load.measure(target, attendance, pace, seconds)
+    }
+
+    /// How many messages in flight give the most deliveries. More than can be done before they are
+    /// given up would be no closed loop, and are not tried.
+    fn best_window(&mut self, target: usize, seconds: f64) -> io::Result<Pace> {
+        let (mut best, mut most) = (WINDOWS[0], 0.0);
+        for window in WINDOWS {
+            let sample = self.measure(target, Pace::InFlight(window), seconds)?;
+            let lost = (sample.offered - sample.delivered) as f64;
+            if lost > TOLERATED_LOSS * sample.offered as f64 {
+                break;
+            }
+            if sample.delivered_per_s > most {
+                (best, most) = (window, sample.delivered_per_s);
+            }
+            let typical = Duration::from_micros(sample.latency.value_at_quantile(0.5));
+            if typical * (WINDOWS[1] / WINDOWS[0]) as u32 > GIVE_UP {
+                break;
+            }
+        }
+        Ok(Pace::InFlight(best))
+    }
+
+    /// The server's and the first floor's rate over what is offered.
+    fn draw_curve(&mut self, options: &Options, fanout: &Fanout) -> io::Result<Vec<Point>> {
+        let audience = fanout.shape.audience() as f64;
+        let mut points = Vec::new();
+        for factor in CURVE {
+            report::show(fanout.name, &format!("rate curve, {factor} times the rate"));
+            let rate = (f64::from(fanout.rate) * factor).ceil();
+            for target in 0..self.targets.len().min(2) {
+                let sample = self.measure(target, Pace::Rate(rate as u32), options.seconds)?;
+                let target = self.targets[target].0.kind.name();
+                let delivered = sample.delivered_per_s;
+                points.push(Point { target, offered: rate * audience, delivered });
+            }
+        }
+        Ok(points)
+    }
+
+    fn clear(self) {
+        if let Some((_, attendance)) = self.targets.first() {
+            attendance.leave(&self.load.crowd);
+        }
+    }
+}
+
+/// The address that we speak to a target from.
+fn local_ip(target: &Target) -> io::Result<IpAddr> {
+    let any: IpAddr = match target.udp.is_ipv4() {
+        true => Ipv4Addr::UNSPECIFIED.into(),
+        false => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0))?;
+    socket.connect(target.udp)?;
+    Ok(socket.local_addr()?.ip())
+}
+
+fn join(options: &Options) -> io::Result<Row> {
+    let targets = targets(options, &[relay::Kind::Tcp])?;
+    let joins = Joins::default();
+    let mut samples: Vec<Vec<Sample>> = targets.iter().map(|_| Vec::new()).collect();
+    for run in 1..=options.runs {
+        report::show("joins", &format!("run {run} of {}", options.runs));
+        for (target, samples) in targets.iter().zip(&mut samples) {
+            samples.push(joins.measure(target, options.seconds)?);
+        }
+    }
+    let mut figures = targets
+        .iter()
+        .zip(&samples)
+        .map(|(target, samples)| (target.kind.name(), Figure::of(samples, None)));
+    let (_, server) = figures.next().ok_or(io::ErrorKind::NotFound)?;
+    let floors = figures.collect();
+    let (scenario, mode) = ("joins", "saturation");
+    Ok(Row { scenario, mode, server, floors, basis: Basis::Rate, quiet: None })
+}
+
+fn watch(options: &Options, idle: &Idle) -> io::Result<Row> {
+    report::show(idle.name, &format!("members enter, then {} idle seconds", idle.seconds));
+    let quiet = idle::measure(&server(options)?, idle, options.settling)?;
+    let mut server = Figure::of(&[], None);
+    (server.offered, server.delivered) = (quiet.members as u64, quiet.members as u64);
+    let (scenario, mode, floors) = (idle.name, "rate", Vec::new());
+    Ok(Row { scenario, mode, server, floors, basis: Basis::Cost, quiet: Some(quiet) })
+}

@@ -1,0 +1,148 @@
+//! The scenarios by name: who is in which room, what is said, and how fast.
+
+/// Digits of the sequence number that every message begins with: a delivery is told by it.
+pub const DIGITS: usize = 10;
+
+/// How long names and texts are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Text {
+    /// All names have one length and all texts have so many bytes.
+    Fixed(usize),
+    /// Names of 3 to 20 bytes and texts of 10 to 300, as people have and write them.
+    Mixed,
+}
+
+/// Rooms of one size and what is said in them. Members are numbered across the rooms, so that members
+/// who speak in turn speak in different rooms.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    pub rooms: usize,
+    /// In each room.
+    pub members: usize,
+    pub text: Text,
+}
+
+impl Shape {
+    pub fn population(&self) -> usize {
+        self.rooms * self.members
+    }
+
+    pub fn room_of(&self, member: usize) -> usize {
+        member % self.rooms
+    }
+
+    /// The member's number in its room; 0 made it.
+    pub fn place_of(&self, member: usize) -> usize {
+        member / self.rooms
+    }
+
+    /// Who says the message with this number.
+    pub fn speaker(&self, sequence: u64) -> usize {
+        (sequence % self.population() as u64) as usize
+    }
+
+    /// How many hear a message: its speaker does not.
+    pub fn audience(&self) -> usize {
+        self.members - 1
+    }
+
+    pub fn name_of(&self, member: usize) -> String {
+        let place = self.place_of(member);
+        match self.text {
+            Text::Fixed(_) => format!("m{place:04}"),
+            Text::Mixed => {
+                let size = 3 + (scatter(place as u64) % 18) as usize;
+                format!("{:x<size$}", format!("m{place:02}"))
+            }
+        }
+    }
+
+    /// Appends the text of the message with this number.
+    pub fn write_text(&self, sequence: u64, bytes: &mut Vec<u8>) {
+        let size = match self.text {
+            Text::Fixed(size) => size,
+            Text::Mixed => DIGITS + (scatter(sequence) % 291) as usize,
+        };
+        let end = bytes.len() + size;
+        bytes.extend_from_slice(format!("{sequence:0DIGITS$}").as_bytes());
+        bytes.resize(end, b'.');
+    }
+}
+
+/// The number of the message that a delivery `NAME: TEXT` is, unless it is something else. No name
+/// holds a colon.
+pub fn sequence_of(delivery: &[u8]) -> Option<u64> {
+    let colon = delivery.iter().position(|byte| *byte == b':')?;
+    let digits = delivery.get(colon + 2..colon + 2 + DIGITS)?;
+    digits.iter().try_fold(0, |number, digit| {
+        digit.is_ascii_digit().then(|| number * 10 + u64::from(digit - b'0'))
+    })
+}
+
+/// The same pseudo-random number for the same input on every machine (the finalizer of SplitMix64).
+fn scatter(index: u64) -> u64 {
+    let mut x = index.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+/// Messages from members to members.
+#[derive(Clone, Debug)]
+pub struct Fanout {
+    pub name: &'static str,
+    pub shape: Shape,
+    /// Messages a second in all, where the pace is fixed.
+    pub rate: u32,
+}
+
+/// Members that say nothing.
+#[derive(Clone, Debug)]
+pub struct Idle {
+    pub name: &'static str,
+    pub rooms: usize,
+    /// In each room.
+    pub members: usize,
+    pub seconds: f64,
+}
+
+#[derive(Clone, Debug)]
+pub enum Scenario {
+    Fanout(Fanout),
+    /// Create and join exchanges, as fast as they go.
+    Joins,
+    Idle(Idle),
+}
+
+impl Scenario {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Fanout(fanout) => fanout.name,
+            Self::Joins => "joins",
+            Self::Idle(idle) => idle.name,
+        }
+    }
+}
+
+/// Every scenario, in the order of the table.
+pub fn all() -> Vec<Scenario> {
+    let fanout = |name, rooms, members, text, rate| {
+        Scenario::Fanout(Fanout { name, shape: Shape { rooms, members, text }, rate })
+    };
+    vec![
+        fanout("fanout_10x64", 1, 10, Text::Fixed(64), 5_000),
+        fanout("fanout_100x64", 1, 100, Text::Fixed(64), 2_000),
+        fanout("fanout_1000x64", 1, 1_000, Text::Fixed(64), 200),
+        fanout("fanout_100x1000", 1, 100, Text::Fixed(1_000), 1_000),
+        fanout("fanout_100xmix", 1, 100, Text::Mixed, 2_000),
+        fanout("rooms_500x10x64", 500, 10, Text::Fixed(64), 10_000),
+        Scenario::Joins,
+        Scenario::Idle(Idle { name: "idle_100000", rooms: 1_000, members: 100, seconds: 10.0 }),
+    ]
+}
+
+/// A shape of the command line's own.
+pub fn custom() -> Scenario {
+    let shape = Shape { rooms: 1, members: 100, text: Text::Fixed(64) };
+    Scenario::Fanout(Fanout { name: "custom", shape, rate: 1_000 })
+}

@@ -1,0 +1,124 @@
+//! What is measured, as a process: the server or a relay, its addresses, its CPU time, its memory.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use super::relay;
+
+/// The server's options: every limit that would stand in the way of a load is off.
+pub const SERVER_OPTIONS: &str = "--tcp-port 0 --udp-port 0 --max-unproved 0 --rate-limit 0 \
+     --max-members 0 --max-rooms 0 --idle-timeout 0 -q";
+
+/// What kind of process it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Server,
+    Relay(relay::Kind),
+}
+
+impl Kind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::Relay(kind) => kind.name(),
+        }
+    }
+}
+
+/// A running server or relay. A child ends with it.
+pub struct Target {
+    pub kind: Kind,
+    pub tcp: SocketAddr,
+    pub udp: SocketAddr,
+    child: Option<Child>,
+}
+
+impl Target {
+    /// Starts the server that was built with this bench.
+    ///
+    /// # Errors
+    /// If it does not start and say where it listens.
+    pub fn start_server(path: Option<&str>) -> io::Result<Self> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_reactor-chat"));
+        command.args(SERVER_OPTIONS.split_whitespace()).env_remove("RUST_LOG");
+        if let Some(path) = path {
+            command.args(["--datagram-path", path]);
+        }
+        Self::start(Kind::Server, &mut command)
+    }
+
+    /// Starts this very program as a relay.
+    ///
+    /// # Errors
+    /// If it does not start and say where it listens.
+    pub fn start_relay(kind: relay::Kind) -> io::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["--relay", kind.word()]);
+        Self::start(Kind::Relay(kind), &mut command)
+    }
+
+    /// A server that runs already, whose CPU time and memory are out of reach.
+    pub fn connect((tcp, udp): (SocketAddr, SocketAddr)) -> Self {
+        Self { kind: Kind::Server, tcp, udp, child: None }
+    }
+
+    fn start(kind: Kind, command: &mut Command) -> io::Result<Self> {
+        // A relay ends when its stdin does.
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let mut line = String::new();
+        if let Some(out) = child.stdout.take() {
+            BufReader::new(out).read_line(&mut line)?;
+        }
+        let unspecified = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut target = Self { kind, tcp: unspecified, udp: unspecified, child: Some(child) };
+        (target.tcp, target.udp) = listening(&line).ok_or_else(|| {
+            io::Error::other(format!("{} did not start: it said {line:?}", kind.name()))
+        })?;
+        Ok(target)
+    }
+
+    /// CPU time used up to now, user and system, to the nanosecond while the process sleeps. Every
+    /// target has one thread that works.
+    pub fn cpu_time(&self) -> Option<Duration> {
+        cpu_time(&format!("/proc/{}/schedstat", self.child.as_ref()?.id()))
+    }
+
+    /// Memory in use, in bytes.
+    pub fn memory(&self) -> Option<u64> {
+        let pid = self.child.as_ref()?.id();
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+        Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            // It may have ended already.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// CPU time of the thread that calls.
+pub fn own_cpu_time() -> Duration {
+    cpu_time("/proc/thread-self/schedstat").unwrap_or_default()
+}
+
+/// The first number of a schedstat file: nanoseconds on a CPU (Documentation/scheduler/sched-stats).
+fn cpu_time(path: &str) -> Option<Duration> {
+    let text = fs::read_to_string(path).ok()?;
+    text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
+}
+
+/// Reads `listening on tcp ADDRESS udp ADDRESS`.
+fn listening(line: &str) -> Option<(SocketAddr, SocketAddr)> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let ["listening", "on", "tcp", tcp, "udp", udp] = words[..] else { return None };
+    Some((tcp.parse().ok()?, udp.parse().ok()?))
+}
