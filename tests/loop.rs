@@ -23,14 +23,7 @@ const RATE_LIMITED: u8 = 10;
 
 /// Lifts the limit of open files, which is 1,024 in most shells, for tests with a crowd.
 fn allow_a_crowd() {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: both calls get a valid pointer to a limit that outlives them (getrlimit(2)).
-    let outcome = unsafe {
-        libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit);
-        limit.rlim_cur = limit.rlim_max;
-        libc::setrlimit(libc::RLIMIT_NOFILE, &limit)
-    };
-    assert_eq!(outcome, 0, "the limit of open files");
+    reactor_chat::sys::raise_descriptor_limit().expect("the limit of open files");
 }
 
 fn crowd(server: &Server) -> Vec<Control> {
