@@ -900,11 +900,12 @@ fn w13_a_reset_behind_the_port_does_not_take_it_back() {
     let mut control = Control::connect(&server);
     control.request(JOIN, "r", json("bob").as_bytes());
     assert_eq!(control.expect_status(), OK);
+    // The completion has come, and lies unread.
+    assert_ne!(control.stream().peek(&mut [0; 1]).expect("a byte"), 0);
     let socket = UdpSocket::bind((control.local_ip(), 0)).expect("a free port");
     socket.set_read_timeout(Some(DEADLINE)).expect("a timeout");
     alice.expect("bob joined");
     control.send(&socket.local_addr().expect("an address").port().to_be_bytes());
-    // The completion lies unread, so closing resets the connection.
     control.reset();
     wait_for("the announcement", || {
         alice.say("are you there");
