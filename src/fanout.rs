@@ -80,6 +80,15 @@ pub struct Receipt {
     pub blocked: bool,
 }
 
+impl Receipt {
+    /// Adds what became of another job.
+    pub fn add(&mut self, other: Self) {
+        self.sent += other.sent;
+        self.dropped += other.dropped;
+        self.blocked |= other.blocked;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

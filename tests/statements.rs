@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use sources::sources;
 
 /// Each number, and what it says in short.
-const PROMISES: [(&str, &str); 67] = [
+const PROMISES: [(&str, &str); 68] = [
     ("w1", "a frame is a 32-byte header, the room name, the payload"),
     ("w2", "a frame ends at its size, however TCP cuts it"),
     ("w3", "a size over the limit is status 9 and the end; memory grows with what arrived"),
@@ -63,6 +63,7 @@ const PROMISES: [(&str, &str); 67] = [
     ("l11", "a peer that never reads"),
     ("l12", "a byte a second"),
     ("l13", "a close that overtakes the last reply"),
+    ("l14", "a flood, or a crowd, beside a quiet room"),
     ("l16", "waits that are too short, too long or interrupted"),
     ("d1", "an empty datagram is no end"),
     ("d2", "a datagram that is too long is dropped, not cut"),

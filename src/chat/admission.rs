@@ -158,6 +158,7 @@ impl Chat {
             token,
             ip: peer,
             port: Port::Unknown,
+            delivery: entrant.delivery,
             heard_at: now,
             alarm,
             allowance: Allowance::default(),

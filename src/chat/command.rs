@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use super::Chat;
-use crate::fanout::Audience;
 use crate::ids::MemberId;
 use crate::protocol::name::fold;
 use crate::protocol::notice::{Notice, write_members};
@@ -75,8 +74,10 @@ impl Chat {
     }
 
     fn list_members(&mut self, id: MemberId) {
-        let Some(room_id) = self.members.get(id).map(|member| member.room) else { return };
-        let Some(room) = self.rooms.get(room_id).filter(|room| room.has_space_for_notice()) else {
+        if !self.has_space_to_answer(id) {
+            return;
+        }
+        let Some(room) = self.members.get(id).and_then(|member| self.rooms.get(member.room)) else {
             return;
         };
         let names = room.live_members().filter_map(|member| {
@@ -86,7 +87,7 @@ impl Chat {
         self.notice.clear();
         let (language, total) = (self.config.language, room.population());
         write_members(names, total, language, MAX_MEMBER_LIST, &mut self.notice);
-        self.append_notice_text(room_id, Audience::Only(id));
+        self.append_aside(id);
     }
 
     /// Does what only the host may do to the member called `name`.

@@ -1,8 +1,10 @@
 //! The waiting output, handed out in jobs.
 
 use super::Chat;
+use super::log::{Log, Pool};
 use super::member::Member;
-use crate::fanout::{Job, Receipt};
+use super::room::Room;
+use crate::fanout::{Job, Receipt, Share};
 use crate::ids::{MemberId, RoomId};
 
 /// The most datagrams of one room before the next room has its turn.
@@ -28,9 +30,7 @@ impl Chat {
             let receipt = self.deliver_room(room, left.min(QUANTUM), &mut send);
             // A room whose members have no address costs no datagram, but not nothing.
             left = left.saturating_sub((receipt.sent + receipt.dropped).max(1));
-            total.sent += receipt.sent;
-            total.dropped += receipt.dropped;
-            total.blocked |= receipt.blocked;
+            total.add(receipt);
         }
         total
     }
@@ -74,27 +74,27 @@ impl Chat {
         quantum: usize,
         send: &mut impl FnMut(Job<'_>, usize) -> Receipt,
     ) -> Receipt {
-        let mut total = Receipt::default();
-        let Some(room) = self.rooms.get_mut(room_id) else { return total };
+        let Some(room) = self.rooms.get_mut(room_id) else { return Receipt::default() };
         room.is_ready = false;
-        let mut cut = None;
-        for delivery in room.next_order() {
-            let left = quantum - (total.sent + total.dropped);
-            room.share_out(delivery, &mut self.shares);
-            if self.shares.is_empty() || left == 0 {
-                continue;
-            }
-            let log = room.log(delivery);
-            let to = &mut self.shares;
-            let receipt = send(Job { bytes: log.bytes(), entries: log.entries(), to }, left);
-            total.sent += receipt.sent;
-            total.dropped += receipt.dropped;
-            total.blocked |= receipt.blocked;
-            cut = cut.or(room.take_back(delivery, &self.shares));
+        let mut delivery = RoomDelivery {
+            pool: &mut self.pool,
+            shares: &mut self.shares,
+            left: quantum,
+            cut: None,
+            total: Receipt::default(),
+        };
+        // Asides come behind what was said before them; but the last word of all is that the room
+        // is closed.
+        if room.is_closing {
+            delivery.send_asides(room, send);
+            delivery.send_logs(room, send);
+        } else {
+            delivery.send_logs(room, send);
+            delivery.send_asides(room, send);
         }
+        let RoomDelivery { left, cut, total, .. } = delivery;
         room.settle(cut, &mut self.pool, &mut self.ended);
-        let exhausted = total.sent + total.dropped >= quantum;
-        self.put_back(room_id, exhausted, total.blocked);
+        self.put_back(room_id, left == 0, total.blocked);
         total
     }
 
@@ -113,6 +113,45 @@ impl Chat {
         } else {
             room.is_ready = true;
             self.backlogged.push_back(room_id);
+        }
+    }
+}
+
+/// One room's turn.
+struct RoomDelivery<'a> {
+    pool: &'a mut Pool,
+    shares: &'a mut Vec<Share>,
+    /// Datagrams that may still be sent.
+    left: usize,
+    /// The seat at which the delivery was cut.
+    cut: Option<usize>,
+    total: Receipt,
+}
+
+impl RoomDelivery<'_> {
+    fn send_logs(&mut self, room: &mut Room, send: &mut impl FnMut(Job<'_>, usize) -> Receipt) {
+        for delivery in room.next_order() {
+            room.share_out(delivery, self.shares);
+            self.send_shares(room.log(delivery), send);
+            self.cut = self.cut.or(room.take_back(delivery, self.shares));
+        }
+    }
+
+    /// A room with a backlog has not come to its asides yet.
+    fn send_asides(&mut self, room: &mut Room, send: &mut impl FnMut(Job<'_>, usize) -> Receipt) {
+        if self.cut.is_none() && !room.asides().is_empty() {
+            room.share_out_asides(self.shares);
+            self.send_shares(room.asides(), send);
+            room.take_back_asides(self.shares, self.pool);
+        }
+    }
+
+    fn send_shares(&mut self, log: &Log, send: &mut impl FnMut(Job<'_>, usize) -> Receipt) {
+        if self.left > 0 && !self.shares.is_empty() {
+            let job = Job { bytes: log.bytes(), entries: log.entries(), to: self.shares };
+            let receipt = send(job, self.left);
+            self.left = self.left.saturating_sub(receipt.sent + receipt.dropped);
+            self.total.add(receipt);
         }
     }
 }

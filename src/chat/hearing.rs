@@ -7,7 +7,6 @@ use std::time::Instant;
 use super::Chat;
 use super::command::{self, Line};
 use super::member::Port;
-use crate::fanout::Audience;
 use crate::ids::MemberId;
 use crate::protocol::Notice;
 use crate::protocol::datagram::{self, MAX_NAME_AND_MESSAGE, MAX_UPSTREAM};
@@ -174,13 +173,6 @@ impl Chat {
     fn refuse(&mut self, id: MemberId, why: Notice<'_>) -> Fate {
         self.answer(id, why);
         Fate::Refused
-    }
-
-    /// Tells a member alone.
-    pub(super) fn answer(&mut self, id: MemberId, notice: Notice<'_>) {
-        if let Some(room) = self.members.get(id).map(|member| member.room) {
-            self.append_notice(room, notice, Audience::Only(id));
-        }
     }
 
     /// Tells a member that it sends too much, but not for every message.

@@ -31,13 +31,12 @@ impl Chat {
     pub(super) fn expire_member(&mut self, id: MemberId, now: Instant) {
         let Some(timeout) = self.config.idle_timeout else { return };
         let Some(member) = self.members.get_mut(id) else { return };
-        let room = member.room;
         let deadline = member.heard_at + timeout;
         // The entry that came up is gone from the timers already.
         member.alarm = (deadline > now).then_some(deadline);
         self.timers.change(Alarm::Idle(id), None, member.alarm);
         if member.alarm.is_none() {
-            self.append_last_words(room, Notice::RemovedForSilence, Audience::Only(id));
+            self.tell_last(id, Notice::RemovedForSilence);
             self.depart(id, Departure::Passage(Passage::TimedOut), now);
         }
     }
@@ -49,7 +48,7 @@ impl Chat {
         if let Some(room) = self.rooms.get_mut(room_id) {
             room.note_kicked(folded);
         }
-        self.append_last_words(room_id, Notice::RemovedByHost, Audience::Only(id));
+        self.tell_last(id, Notice::RemovedByHost);
         self.depart(id, Departure::Kicked, now);
     }
 

@@ -1,4 +1,4 @@
-//! A room's waiting output in one form: encoded entries, each with its audience.
+//! Waiting output of a room: encoded entries, each with its audience.
 //!
 //! Entries are numbered from the room's start and never again, so that a member's cursor stays
 //! valid while the log is filled at one end and emptied at the other.
@@ -113,6 +113,20 @@ impl Log {
         None
     }
 
+    /// Forgets all entries but those with these indices, in order: for a log whose entries have one
+    /// reader each. Gives the buffers back when nothing is left.
+    pub(super) fn retain(&mut self, kept: impl Iterator<Item = u32>, pool: &mut Pool) {
+        let old = mem::take(&mut self.buffers);
+        self.first += old.entries.len() as u64;
+        for index in kept.map(|index| index as usize) {
+            let start = index.checked_sub(1).map_or(0, |before| old.entries[before].end);
+            let Entry { end, audience } = old.entries[index];
+            let bytes = &old.bytes[start as usize..end as usize];
+            self.push(audience, pool, |out| out.extend_from_slice(bytes));
+        }
+        pool.give_back(old);
+    }
+
     fn drop_front(&mut self, passed: usize, cut: u32) {
         self.buffers.bytes.drain(..cut as usize);
         self.buffers.entries.drain(..passed);
@@ -152,6 +166,17 @@ mod tests {
         assert!(log.forget_before(1).is_none());
         assert_eq!(log.bytes().len(), 9);
         assert_eq!(log.index(1), 1);
+    }
+
+    #[test]
+    fn what_is_retained_keeps_its_bytes_and_its_order() {
+        let mut log = log_of(&["aa", "b", "ccc", "d"]);
+        let mut pool = Pool::default();
+        log.retain([1, 3].into_iter(), &mut pool);
+        assert_eq!((log.bytes(), log.entries().len()), (&b"bd"[..], 2));
+        assert_eq!(log.entries()[1].end, 2);
+        log.retain([].into_iter(), &mut pool);
+        assert!(log.is_empty());
     }
 
     #[test]

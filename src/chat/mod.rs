@@ -250,25 +250,48 @@ impl Chat {
     }
 
     /// Appends a notice for `audience` to the room's log. A notice that finds the room's share of
-    /// memory full is dropped; [`Chat::append_last_words`] are not.
+    /// memory full is dropped.
     fn append_notice(&mut self, room_id: RoomId, notice: Notice<'_>, audience: Audience) {
         if self.rooms.get(room_id).is_some_and(Room::has_space_for_notice) {
             self.append_last_words(room_id, notice, audience);
         }
     }
 
-    /// As [`Chat::append_notice`], for a notice that must not be dropped: there is at most one for
-    /// each member, so memory stays bounded.
+    /// As [`Chat::append_notice`], for a notice that must not be dropped: there is one for each room.
     fn append_last_words(&mut self, room_id: RoomId, notice: Notice<'_>, audience: Audience) {
         self.notice.clear();
         notice.write(self.config.language, &mut self.notice);
-        self.append_notice_text(room_id, audience);
-    }
-
-    /// Appends the text that was written to `self.notice`.
-    fn append_notice_text(&mut self, room_id: RoomId, audience: Audience) {
         let Some(room) = self.rooms.get_mut(room_id) else { return };
         room.append_notice(&self.notice, audience, &mut self.pool);
+        self.queue(room_id);
+    }
+
+    /// Tells a member alone. An answer that finds the room's share of memory full is dropped.
+    fn answer(&mut self, id: MemberId, notice: Notice<'_>) {
+        if self.has_space_to_answer(id) {
+            self.tell_last(id, notice);
+        }
+    }
+
+    /// As [`Chat::answer`], for a notice that must not be dropped: there is at most one for each
+    /// member, so memory stays bounded.
+    fn tell_last(&mut self, id: MemberId, notice: Notice<'_>) {
+        self.notice.clear();
+        notice.write(self.config.language, &mut self.notice);
+        self.append_aside(id);
+    }
+
+    fn has_space_to_answer(&self, id: MemberId) -> bool {
+        let room = self.members.get(id).and_then(|member| self.rooms.get(member.room));
+        room.is_some_and(Room::has_space_for_notice)
+    }
+
+    /// Appends the text that was written to `self.notice` for one member.
+    fn append_aside(&mut self, id: MemberId) {
+        let Some(member) = self.members.get(id) else { return };
+        let (room_id, delivery) = (member.room, member.delivery);
+        let Some(room) = self.rooms.get_mut(room_id) else { return };
+        room.append_aside(id, delivery, &self.notice, &mut self.pool);
         self.queue(room_id);
     }
 

@@ -71,6 +71,9 @@ pub(super) struct Room {
     /// Live members of each form.
     takers: [usize; Delivery::ALL.len()],
     logs: [Log; Delivery::ALL.len()],
+    /// What one member alone is told: answers, refusals, good-byes. Apart from the logs, so that an
+    /// answer in a large room costs no look at all of its members.
+    asides: Log,
     /// The seat at which the next delivery begins: where the last one was cut, so that the back
     /// rows get their turn.
     first_seat: usize,
@@ -102,6 +105,7 @@ impl Room {
             leaving: 0,
             takers: [0; Delivery::ALL.len()],
             logs: Default::default(),
+            asides: Log::default(),
             first_seat: 0,
             order: Delivery::ALL,
         }
@@ -200,7 +204,7 @@ impl Room {
     }
 
     fn waiting_bytes(&self) -> usize {
-        self.logs.iter().map(|log| log.bytes().len()).sum()
+        self.logs.iter().chain([&self.asides]).map(|log| log.bytes().len()).sum()
     }
 
     /// Appends a message to everyone but its author, encoded once for each form that somebody takes.
@@ -216,7 +220,20 @@ impl Room {
         });
     }
 
-    /// Appends a notice.
+    /// Appends a notice to one member, in the form that it takes.
+    pub(super) fn append_aside(
+        &mut self,
+        member: MemberId,
+        delivery: Delivery,
+        text: &str,
+        pool: &mut Pool,
+    ) {
+        self.asides.push(Audience::Only(member), pool, |out| {
+            datagram::encode_notice(delivery, text, out);
+        });
+    }
+
+    /// Appends a notice to everyone, or everyone but one.
     pub(super) fn append_notice(&mut self, text: &str, audience: Audience, pool: &mut Pool) {
         self.append(audience, pool, |delivery, out| {
             datagram::encode_notice(delivery, text, out);
@@ -285,6 +302,27 @@ impl Room {
         cut
     }
 
+    /// What is said to single members.
+    pub(super) fn asides(&self) -> &Log {
+        &self.asides
+    }
+
+    /// Collects the asides, each for its one reader.
+    pub(super) fn share_out_asides(&self, shares: &mut Vec<Share>) {
+        shares.clear();
+        for (next, entry) in (0..).zip(self.asides.entries()) {
+            if let Audience::Only(member) = entry.audience {
+                shares.push(Share { member, next, until: next + 1 });
+            }
+        }
+    }
+
+    /// Forgets the asides that were sent.
+    pub(super) fn take_back_asides(&mut self, shares: &[Share], pool: &mut Pool) {
+        let waiting = shares.iter().filter(|share| share.next < share.until);
+        self.asides.retain(waiting.map(|share| share.next), pool);
+    }
+
     /// After a delivery: begins the next one at `cut`, forgets what everyone has, and hands out the
     /// members that are delivered to the end.
     pub(super) fn settle(
@@ -294,11 +332,15 @@ impl Room {
         ended: &mut Vec<MemberId>,
     ) {
         self.first_seat = cut.unwrap_or(0);
-        if self.leaving > 0 {
+        // The last thing that a member is told may be an aside.
+        if self.leaving > 0 && self.asides.is_empty() {
             self.collect_finished(ended);
         }
         for delivery in Delivery::ALL {
             let log = &mut self.logs[delivery as usize];
+            if log.is_empty() {
+                continue;
+            }
             let lowest = self
                 .seats
                 .iter()
@@ -329,7 +371,7 @@ impl Room {
 
     /// Whether all output is delivered.
     pub(super) fn is_delivered(&self) -> bool {
-        self.leaving == 0 && self.logs.iter().all(Log::is_empty)
+        self.leaving == 0 && self.logs.iter().chain([&self.asides]).all(Log::is_empty)
     }
 
     /// Whether there is nobody left to deliver to.

@@ -203,6 +203,43 @@ fn a_quantum_cuts_a_room_and_the_back_rows_get_their_turn() {
 }
 
 #[test]
+fn l14_an_answer_looks_at_its_member_alone_however_large_the_room_is() {
+    let mut stage = Stage::new(ChatConfig { max_unproved: None, ..ChatConfig::default() });
+    let host = stage.create("r", r#"{"username":"host"}"#);
+    for n in 0..50 {
+        stage.join("r", &format!("g{n}"));
+    }
+    stage.advance(Duration::from_secs(2));
+    stage.take_heard(host);
+    stage.say(host, "/who");
+    stage.say(host, "/kick nobody");
+    let mut readers = Vec::new();
+    stage.chat.deliver(9, |job, budget| {
+        readers.extend(job.to.iter().map(|share| share.member));
+        send_all(job, budget, &mut HashMap::new())
+    });
+    assert_eq!(readers, [host.id, host.id], "nobody else is looked at");
+}
+
+#[test]
+fn answers_wait_for_a_full_socket_too_and_come_once() {
+    let mut stage = Stage::with_defaults();
+    let host = stage.create("r", r#"{"username":"host"}"#);
+    let guest = stage.join("r", r#"{"username":"guest"}"#);
+    stage.take_heard(host);
+    stage.say(host, "/kick nobody");
+    stage.say(host, "/kick guest");
+    assert!(stage.chat.deliver(9, block_all).blocked);
+    assert!(stage.chat.members.get(guest.id).is_some(), "its last word is not sent yet");
+    stage.chat.resume_stalled();
+    let removed = "you were removed from the room by its host";
+    assert_eq!(stage.take_heard(guest), [removed]);
+    let answer = "nobody here has that name, /who lists the names";
+    assert_eq!(stage.take_heard(host), ["guest was removed by the host", answer]);
+    assert_eq!(stage.chat.census().members, 1);
+}
+
+#[test]
 fn l14_a_quiet_room_does_not_wait_for_the_backlogs_of_busy_ones() {
     let mut stage = Stage::new(ChatConfig { rate_limit: None, ..ChatConfig::default() });
     stage.chat.config.max_unproved = None;
