@@ -51,6 +51,8 @@ pub struct Metrics {
     pub sent: u64,
     /// Datagrams that the kernel refused.
     pub send_errors: u64,
+    /// Turns in which a socket was full and its members had to wait.
+    pub blocked: u64,
 }
 
 impl Metrics {
@@ -59,7 +61,7 @@ impl Metrics {
         self.replies[status as usize] += 1;
     }
 
-    fn named(&self) -> [(&'static str, u64); 21] {
+    fn named(&self) -> [(&'static str, u64); 22] {
         [
             ("connections accepted", self.accepted),
             ("accept errors", self.accept_errors),
@@ -82,6 +84,7 @@ impl Metrics {
             ("room busy", self.room_busy),
             ("sent", self.sent),
             ("send errors", self.send_errors),
+            ("waits for a full socket", self.blocked),
         ]
     }
 }

@@ -257,6 +257,7 @@ impl Reactor {
         let receipt = chat.deliver(budget, |job, budget| datagrams.send(job, budget));
         metrics.sent += receipt.sent as u64;
         metrics.send_errors += receipt.dropped as u64;
+        metrics.blocked += u64::from(receipt.blocked);
     }
 
     /// Writes the replies that this turn made.

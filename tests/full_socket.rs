@@ -1,0 +1,124 @@
+//! A send buffer that is full, on the real binary. Loopback hands a datagram over in the very call
+//! and so never fills one; in a network namespace of its own it can be made slow.
+
+mod support;
+
+use std::env;
+use std::io::ErrorKind;
+use std::process::Command;
+use std::time::Instant;
+
+use support::*;
+
+/// Set in the child that runs inside of the namespace.
+const INSIDE: &str = "REACTOR_CHAT_SLOW_LOOPBACK";
+
+/// 12.5 MB a second: what is sent here takes a second, and does not fit the 8 MiB that the kernel
+/// grants at most.
+const SLOW: &str = "ip link set lo up && \
+    tc qdisc add dev lo root tbf rate 100mbit burst 256kb limit 200mb";
+
+const MEMBERS: usize = 50;
+/// With their names just below the 256 KiB that may wait in a room.
+const MESSAGES: usize = 250;
+const SIZE: usize = 1000;
+
+#[test]
+fn d6_a_full_send_buffer_loses_nothing_and_costs_no_spin() {
+    if env::var_os(INSIDE).is_some() {
+        return everyone_gets_everything_from_a_server_that_has_to_wait();
+    }
+    let try_it = Command::new("unshare").args(["-n", "sh", "-c", SLOW]).output();
+    match try_it {
+        Ok(output) if output.status.success() => run_inside("d6_a_full_send_buffer_loses_nothing"),
+        Ok(output) => {
+            println!("skipped: no slow loopback: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Err(error) => println!("skipped: unshare(1): {error}"),
+    }
+}
+
+/// Runs a test of this file in a network namespace whose loopback is slow.
+fn run_inside(test: &str) {
+    let script = format!("{SLOW} && exec \"$0\" {test} --nocapture");
+    let output = Command::new("unshare")
+        .args(["-n", "sh", "-c", &script])
+        .arg(env::current_exe().expect("this test"))
+        .env(INSIDE, "1")
+        .output()
+        .expect("unshare(1) has just worked");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn everyone_gets_everything_from_a_server_that_has_to_wait() {
+    let server = Server::start(&["--rate-limit", "0", "--max-unproved", "0"]);
+    let host = Member::create(&server, "r", r#"{"username":"host"}"#);
+    let listeners: Vec<Member> = (1..MEMBERS)
+        .map(|index| Member::join(&server, "r", &format!(r#"{{"username":"m{index}"}}"#)))
+        .collect();
+    listeners.iter().for_each(Member::settle);
+
+    let cpu_before = server.cpu_time();
+    let start = Instant::now();
+    listeners.iter().for_each(prepare);
+    server.freeze();
+    for number in 0..MESSAGES {
+        host.say(&message(number));
+    }
+    server.thaw();
+    hear_all(&listeners);
+    let (cpu, took) = (server.cpu_time() - cpu_before, start.elapsed());
+
+    assert!(cpu < took / 2, "{cpu:?} of CPU in {took:?}");
+    let counts = server.final_counts();
+    assert!(counts.contains("waits for a full socket"), "it was full: {counts}");
+    assert!(!counts.contains("send errors") && !counts.contains("room busy"), "{counts}");
+}
+
+fn message(number: usize) -> String {
+    format!("{number:0SIZE$}")
+}
+
+/// Gives a listener room for all of it, as far as the kernel does: it is not what is tested here.
+fn prepare(listener: &Member) {
+    listener.socket.set_nonblocking(true).expect("an option");
+    let socket = socket2::SockRef::from(&listener.socket);
+    socket.set_recv_buffer_size(4 * MESSAGES * SIZE).expect("an option");
+}
+
+/// Reads what every listener gets, as it comes, until each has had every message in order.
+fn hear_all(listeners: &[Member]) {
+    let mut next = vec![0; listeners.len()];
+    wait_for("every message to everyone", || {
+        for (listener, next) in listeners.iter().zip(&mut next) {
+            hear_some(listener, next);
+        }
+        next.iter().all(|next| *next == MESSAGES).then_some(())
+    });
+}
+
+fn hear_some(listener: &Member, next: &mut usize) {
+    let mut buffer = [0; 2 * SIZE];
+    loop {
+        match listener.socket.recv(&mut buffer) {
+            // How many have joined is told within a second, at any time.
+            Ok(size) if !buffer[..size].starts_with(b"host: ") => {}
+            Ok(size) => {
+                assert_eq!(&buffer[b"host: ".len()..size], message(*next).as_bytes());
+                *next += 1;
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// The counters say so when a server with room never had to wait, or the test above shows nothing.
+#[test]
+fn d6_a_socket_with_room_is_never_called_full() {
+    let server = Server::start(&[]);
+    let host = Member::create(&server, "r", r#"{"username":"host"}"#);
+    host.say("/who");
+    host.expect("host (host)");
+    assert!(!server.final_counts().contains("full socket"));
+}
