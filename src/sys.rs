@@ -211,7 +211,7 @@ impl SendBatch {
         Self {
             headers: vec![empty_header(); BATCH],
             controls: vec![ControlBuffer([0; _]); BATCH],
-            pieces: Vec::new(),
+            pieces: Vec::with_capacity(BATCH),
         }
     }
 

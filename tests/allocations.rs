@@ -42,7 +42,8 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-const MEMBERS: usize = 8;
+/// Few enough that their joining is told by name, and not in a count a second later.
+const MEMBERS: usize = 5;
 const ROUNDS: usize = 200;
 
 /// Every member says something in every round, so that messages wait and go together, and everyone

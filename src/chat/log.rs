@@ -24,9 +24,20 @@ pub(super) struct Pool {
 /// its memory for ever.
 const MAX_SPARE: usize = 64;
 
+/// What a turn of a room that is not flooded fits in: a page of bytes, and the entries in it.
+const FIRST_BYTES: usize = 4096;
+const FIRST_ENTRIES: usize = 64;
+
+impl Buffers {
+    fn with_room() -> Self {
+        let (entries, bytes) = (FIRST_ENTRIES, FIRST_BYTES);
+        Self { entries: Vec::with_capacity(entries), bytes: Vec::with_capacity(bytes) }
+    }
+}
+
 impl Pool {
     fn take(&mut self) -> Buffers {
-        self.spare.pop().unwrap_or_default()
+        self.spare.pop().unwrap_or_else(Buffers::with_room)
     }
 
     /// Takes buffers back.

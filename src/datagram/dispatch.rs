@@ -166,7 +166,7 @@ mod tests {
                 sockets: vec![Socket::new(socket).expect("an address")],
                 table,
                 batch: Batch::Played(Played { lines: lines.into_iter().collect(), sent: vec![] }),
-                parcels: Parcels::default(),
+                parcels: Parcels::new(),
                 entries: [2, 4, 6, 8, 10].map(entry).to_vec(),
                 shares: [0, 1, 2].map(share).to_vec(),
             }

@@ -58,7 +58,7 @@ impl Datagrams {
             table: Table::default(),
             // One byte more than a client may send, so that what is too long is seen and not cut.
             batch: Batch::new(path, MAX_UPSTREAM + 1),
-            parcels: Parcels::default(),
+            parcels: Parcels::new(),
             unblocked: false,
         }
     }

@@ -40,7 +40,6 @@ impl Parcel {
 }
 
 /// Parcels for one socket, at most a call's worth.
-#[derive(Default)]
 pub(super) struct Parcels {
     parcels: Vec<Parcel>,
     pieces: Vec<(u32, u32)>,
@@ -48,6 +47,11 @@ pub(super) struct Parcels {
 }
 
 impl Parcels {
+    pub(super) fn new() -> Self {
+        let (parcels, pieces) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
+        Self { parcels, pieces, datagrams: 0 }
+    }
+
     pub(super) fn clear(&mut self) {
         self.parcels.clear();
         self.pieces.clear();
@@ -191,7 +195,7 @@ mod tests {
             })
             .collect();
         let mut share = Share { member: member(1), next: 0, until: entries.len() as u32 };
-        let mut parcels = Parcels::default();
+        let mut parcels = Parcels::new();
         while parcels.plan((0, &mut share), &entries, row, true, max) {}
         let datagrams: usize = parcels.parcels().iter().map(|parcel| parcel.datagrams).sum();
         assert_eq!(datagrams, parcels.datagrams());
