@@ -1,7 +1,7 @@
 //! The table of TCP connections: who is served next, who has to flush, who runs out of time.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mio::event::Event;
 use mio::net::TcpStream;
@@ -18,6 +18,9 @@ use crate::timers::Timers;
 
 /// What one read takes at most. One buffer for all connections: those that are idle need none.
 const SCRATCH: usize = 16 * 1024;
+
+/// When a deadline is looked at again that came up before its connection was served: a few turns on.
+const RECONSIDER: Duration = Duration::from_millis(10);
 
 /// A session and where it stands in the queues.
 struct Place {
@@ -132,11 +135,17 @@ impl Connections {
         }
     }
 
-    /// Acts on the deadlines that have come up, as many as the budget allows.
+    /// Acts on the deadlines that have come up, as many as the budget allows. Who still waits to be
+    /// served is looked at first: what it was late with may be here already.
     pub(super) fn expire(&mut self, services: &mut Services) {
         for _ in 0..self.budgets.timers {
             let Some((_, id)) = self.deadlines.pop_due(services.now) else { return };
             let Some(place) = self.places.get_mut(id) else { continue };
+            if place.is_ready {
+                place.deadline = Some(services.now + RECONSIDER);
+                self.deadlines.change(id, None, place.deadline);
+                continue;
+            }
             place.deadline = None;
             let served = place.session.expire(services);
             self.settle(id, served, &mut services.metrics);
