@@ -6,16 +6,9 @@
 
 use std::net::IpAddr;
 
-use super::table::Row;
+use super::table::{MAX_MESSAGE, Row};
 use crate::fanout::{Entry, Share};
 use crate::sys::{Address, BATCH, MAX_SEGMENTS, Outgoing};
-
-/// The largest UDP payload over IPv4: 65,535 less 20 bytes of IP header and 8 of UDP.
-const MAX_MESSAGE: u32 = 65_507;
-/// What passes an Ethernet of 1,500 bytes without being cut up, over IPv4 and IPv6. Segments must
-/// fit the path; datagrams that do not, go alone and are fragmented.
-const MAX_SEGMENT_V4: u32 = 1_472;
-const MAX_SEGMENT_V6: u32 = 1_452;
 
 /// One message to one member.
 pub(super) struct Parcel {
@@ -101,8 +94,7 @@ impl Parcels {
         share.next += 1;
         self.pieces.push((start, end));
         let size = end - start;
-        let largest = largest_segment(row);
-        let max = if can_segment && row.segments && size <= largest { max } else { 1 };
+        let max = if can_segment && size <= row.largest_segment { max } else { 1 };
         let datagrams = 1 + self.extend(share, entries, size, max.min(MAX_SEGMENTS));
         self.datagrams += datagrams;
         self.parcels.push(Parcel {
@@ -159,14 +151,6 @@ fn next_entry(share: &mut Share, entries: &[Entry]) -> Option<(u32, u32)> {
         share.next += 1;
     }
     None
-}
-
-fn largest_segment(row: &Row) -> u32 {
-    match row.remote.to_socket_addr().ip() {
-        ip if ip.is_loopback() => MAX_MESSAGE,
-        IpAddr::V4(_) => MAX_SEGMENT_V4,
-        IpAddr::V6(_) => MAX_SEGMENT_V6,
-    }
 }
 
 #[cfg(test)]
@@ -249,7 +233,7 @@ mod tests {
     #[test]
     fn a_path_that_refused_segments_gets_single_datagrams() {
         let mut row = row("127.0.0.1:9");
-        row.segments = false;
+        row.refuse_segments();
         assert_eq!(plan(&row, &to_all(&[64; 2]), 99), [(1, None), (1, None)]);
     }
 }

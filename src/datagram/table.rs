@@ -5,13 +5,21 @@ use std::net::IpAddr;
 use crate::ids::{Key, MemberId, Origin};
 use crate::sys::Address;
 
+/// The largest UDP payload over IPv4: 65,535 less 20 bytes of IP header and 8 of UDP.
+pub(super) const MAX_MESSAGE: u32 = 65_507;
+/// What passes an Ethernet of 1,500 bytes without being cut up, over IPv4 and IPv6. Segments must
+/// fit the path; datagrams that do not, go alone and are fragmented.
+const MAX_SEGMENT_V4: u32 = 1_472;
+const MAX_SEGMENT_V6: u32 = 1_452;
+
 /// The way to one member.
 #[derive(Clone, Copy)]
 pub(super) struct Row {
     generation: u32,
     socket: u16,
-    /// Whether the way there takes messages that the kernel cuts up.
-    pub(super) segments: bool,
+    /// The largest datagrams that may go as segments of one message; 0 when the way there has
+    /// refused such a message.
+    pub(super) largest_segment: u32,
     pub(super) local: Option<IpAddr>,
     /// Ready for the call: nothing is converted for a delivery.
     pub(super) remote: Address,
@@ -23,7 +31,11 @@ impl Row {
             generation,
             // There are as many sockets as there were --bind options.
             socket: origin.socket as u16,
-            segments: true,
+            largest_segment: match origin.remote.ip() {
+                ip if ip.is_loopback() => MAX_MESSAGE,
+                IpAddr::V4(_) => MAX_SEGMENT_V4,
+                IpAddr::V6(_) => MAX_SEGMENT_V6,
+            },
             local: origin.local,
             remote: Address::from(origin.remote),
         }
@@ -32,6 +44,11 @@ impl Row {
     /// The index of the socket that the member spoke to.
     pub(super) fn socket(&self) -> usize {
         usize::from(self.socket)
+    }
+
+    /// Remembers that the way does not take messages that the kernel cuts up.
+    pub(super) fn refuse_segments(&mut self) {
+        self.largest_segment = 0;
     }
 
     fn is_same_way(&self, other: &Self) -> bool {
@@ -54,7 +71,7 @@ impl Table {
         }
         let mut row = Row::new(generation, origin);
         if let Some(known) = self.rows[slot].filter(|known| known.is_same_way(&row)) {
-            row.segments = known.segments;
+            row.largest_segment = known.largest_segment;
         }
         self.rows[slot] = Some(row);
     }
@@ -76,7 +93,7 @@ impl Table {
         if let Some(Some(row)) = self.rows.get_mut(member.0.slot as usize)
             && row.generation == member.0.generation
         {
-            row.segments = false;
+            row.refuse_segments();
         }
     }
 }
@@ -111,8 +128,8 @@ mod tests {
         table.announce(member(1), &origin("192.0.2.1:9"));
         table.note_refused_segments(member(1));
         table.announce(member(1), &origin("192.0.2.1:9"));
-        assert!(!table.get(member(1)).expect("a row").segments);
+        assert_eq!(table.get(member(1)).expect("a row").largest_segment, 0);
         table.announce(member(1), &origin("192.0.2.1:10"));
-        assert!(table.get(member(1)).expect("a row").segments);
+        assert_eq!(table.get(member(1)).expect("a row").largest_segment, MAX_SEGMENT_V4);
     }
 }
