@@ -147,15 +147,18 @@ impl ReceiveBatch {
         let max = max.min(BATCH);
         self.filled = 0;
         let mut pieces = [EMPTY_PIECE; BATCH];
-        let buffers = self.bytes.chunks_exact_mut(self.size);
-        for (index, (piece, buffer)) in pieces.iter_mut().zip(buffers).enumerate().take(max) {
+        let places = self.names.iter_mut().zip(&mut self.controls).zip(&mut pieces);
+        let buffers = places.zip(self.bytes.chunks_exact_mut(self.size));
+        for (header, (((name, control), piece), buffer)) in
+            self.headers.iter_mut().zip(buffers).take(max)
+        {
             *piece = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
-            let header = &mut self.headers[index].msg_hdr;
-            header.msg_name = self.names[index].0.as_mut_ptr().cast();
+            let header = &mut header.msg_hdr;
+            header.msg_name = name.0.as_mut_ptr().cast();
             header.msg_namelen = NAME_SIZE as socklen_t;
             header.msg_iov = ptr::from_mut(piece);
             header.msg_iovlen = 1;
-            header.msg_control = self.controls[index].0.as_mut_ptr().cast();
+            header.msg_control = control.0.as_mut_ptr().cast();
             header.msg_controllen = CONTROL_SIZE as _;
         }
         let headers = self.headers.as_mut_ptr();
@@ -235,17 +238,18 @@ impl SendBatch {
             self.pieces.push(libc::iovec { iov_base: base, iov_len: piece.len() });
         }
         let mut count = 0;
-        let mut next_piece = 0;
-        for message in messages.take(BATCH) {
-            let header = &mut self.headers[count].msg_hdr;
-            let pieces = &mut self.pieces[next_piece..next_piece + message.pieces.len()];
+        let mut rest = &mut self.pieces[..];
+        let places = self.headers.iter_mut().zip(&mut self.controls);
+        for (message, (header, control)) in messages.zip(places) {
+            let (pieces, others) = rest.split_at_mut(message.pieces.len());
+            rest = others;
+            let header = &mut header.msg_hdr;
             let (name, name_size) = message.to.as_raw();
             header.msg_name = name.cast_mut();
             header.msg_namelen = name_size;
             header.msg_iov = pieces.as_mut_ptr();
             header.msg_iovlen = pieces.len() as _;
-            write_controls(header, &mut self.controls[count], message.local, message.segment);
-            next_piece += message.pieces.len();
+            write_controls(header, control, message.local, message.segment);
             count += 1;
         }
         let headers = self.headers.as_mut_ptr();
@@ -305,25 +309,37 @@ fn read_control(message: &libc::msghdr) -> (Option<IpAddr>, Option<u32>) {
         // SAFETY: the macros give a header within the control buffer or null. Its data is of the
         // type that its level and type say, and is read without a demand on its alignment.
         unsafe {
-            let data = libc::CMSG_DATA(header);
             match ((*header).cmsg_level, (*header).cmsg_type) {
                 (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
-                    let info = data.cast::<libc::in_pktinfo>().read_unaligned();
-                    local = Some(Ipv4Addr::from(info.ipi_spec_dst.s_addr.to_ne_bytes()).into());
+                    local = read_data::<libc::in_pktinfo>(header)
+                        .map(|info| Ipv4Addr::from(info.ipi_spec_dst.s_addr.to_ne_bytes()).into());
                 }
                 (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
-                    let info = data.cast::<libc::in6_pktinfo>().read_unaligned();
-                    local = Some(Ipv6Addr::from(info.ipi6_addr.s6_addr).into());
+                    local = read_data::<libc::in6_pktinfo>(header)
+                        .map(|info| Ipv6Addr::from(info.ipi6_addr.s6_addr).into());
                 }
-                (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => {
-                    overflow = Some(data.cast::<u32>().read_unaligned());
-                }
+                (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => overflow = read_data::<u32>(header),
                 _ => {}
             }
             header = libc::CMSG_NXTHDR(message, header);
         }
     }
     (local, overflow)
+}
+
+/// The data of a control message, unless the kernel had to cut it short.
+///
+/// # Safety
+/// `header` is that of a control message within a living buffer, of a type whose data is a `T`, which
+/// is plain data.
+unsafe fn read_data<T: Copy>(header: *const libc::cmsghdr) -> Option<T> {
+    // SAFETY: CMSG_LEN only computes; the caller promises the rest, and the header's own length is
+    // looked at before the data is.
+    unsafe {
+        let size = libc::CMSG_LEN(size_of::<T>() as u32);
+        let is_whole = (*header).cmsg_len >= size as _;
+        is_whole.then(|| libc::CMSG_DATA(header).cast::<T>().read_unaligned())
+    }
 }
 
 /// Says from where a message is to leave and into what datagrams it is to be cut.

@@ -3,12 +3,15 @@
 use super::Chat;
 use super::log::{Log, Pool};
 use super::member::Member;
-use super::room::Room;
+use super::room::{Cut, Room};
 use crate::fanout::{Job, Receipt, Share};
 use crate::ids::{MemberId, RoomId};
 
 /// The most datagrams of one room before the next room has its turn.
 const QUANTUM: usize = 512;
+
+/// How many fresh rooms go before a backlogged one has its turn.
+const FRESH_IN_A_ROW: usize = 8;
 
 impl Chat {
     /// Hands waiting output to `send` until `budget` datagrams are sent or nothing is left that
@@ -25,7 +28,7 @@ impl Chat {
         let mut total = Receipt::default();
         let mut left = budget;
         while left > 0
-            && let Some(room) = self.fresh.pop_front().or_else(|| self.backlogged.pop_front())
+            && let Some(room) = self.next_room()
         {
             let receipt = self.deliver_room(room, left.min(QUANTUM), &mut send);
             // A room whose members have no address costs no datagram, but not nothing.
@@ -33,6 +36,18 @@ impl Chat {
             total.add(receipt);
         }
         total
+    }
+
+    /// Fresh rooms first, but a backlogged one after every few of them.
+    fn next_room(&mut self) -> Option<RoomId> {
+        if self.fresh_in_a_row < FRESH_IN_A_ROW
+            && let Some(room) = self.fresh.pop_front()
+        {
+            self.fresh_in_a_row += 1;
+            return Some(room);
+        }
+        self.fresh_in_a_row = 0;
+        self.backlogged.pop_front().or_else(|| self.fresh.pop_front())
     }
 
     /// Whether [`Chat::deliver`] would find something to do.
@@ -80,16 +95,18 @@ impl Chat {
             pool: &mut self.pool,
             shares: &mut self.shares,
             left: quantum,
-            cut: None,
+            cut: [None; _],
             total: Receipt::default(),
         };
-        // Asides come behind what was said before them; but the last word of all is that the room
-        // is closed.
-        if room.is_closing {
+        // Asides come behind what was said before them, if that does not take for ever; and the last
+        // word of all is that the room is closed.
+        if room.is_closing || room.has_held_asides_enough() {
             delivery.send_asides(room, send);
-            delivery.send_logs(room, send);
+        }
+        delivery.send_logs(room, send);
+        if delivery.is_cut_by_budget() {
+            room.hold_asides();
         } else {
-            delivery.send_logs(room, send);
             delivery.send_asides(room, send);
         }
         let RoomDelivery { left, cut, total, .. } = delivery;
@@ -123,8 +140,8 @@ struct RoomDelivery<'a> {
     shares: &'a mut Vec<Share>,
     /// Datagrams that may still be sent.
     left: usize,
-    /// The seat at which the delivery was cut.
-    cut: Option<usize>,
+    /// The seats at which the delivery was cut, by form.
+    cut: Cut,
     total: Receipt,
 }
 
@@ -133,13 +150,18 @@ impl RoomDelivery<'_> {
         for delivery in room.next_order() {
             room.share_out(delivery, self.shares);
             self.send_shares(room.log(delivery), send);
-            self.cut = self.cut.or(room.take_back(delivery, self.shares));
+            self.cut[delivery as usize] = room.take_back(delivery, self.shares);
         }
     }
 
-    /// A room with a backlog has not come to its asides yet.
+    /// Whether there is a backlog that could be sent, had the turn not ended: members whose socket is
+    /// full are nobody's to wait for.
+    fn is_cut_by_budget(&self) -> bool {
+        self.cut != Cut::default() && !self.total.blocked
+    }
+
     fn send_asides(&mut self, room: &mut Room, send: &mut impl FnMut(Job<'_>, usize) -> Receipt) {
-        if self.cut.is_none() && !room.asides().is_empty() {
+        if !room.asides().is_empty() {
             room.share_out_asides(self.shares);
             self.send_shares(room.asides(), send);
             room.take_back_asides(self.shares, self.pool);

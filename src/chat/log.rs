@@ -18,11 +18,12 @@ pub(super) struct Buffers {
 #[derive(Debug, Default)]
 pub(super) struct Pool {
     spare: Vec<Buffers>,
+    spare_bytes: usize,
 }
 
-/// More spare buffers than this are freed, so that a burst of a thousand busy rooms does not hold
-/// its memory for ever.
-const MAX_SPARE: usize = 64;
+/// What spare buffers may hold together. More is freed, so that a burst of busy rooms does not keep
+/// its memory for ever: enough for a thousand rooms that speak, or thirty that flood.
+const MAX_SPARE_BYTES: usize = 8 << 20;
 
 /// What a turn of a room that is not flooded fits in: a page of bytes, and the entries in it.
 const FIRST_BYTES: usize = 4096;
@@ -37,14 +38,18 @@ impl Buffers {
 
 impl Pool {
     fn take(&mut self) -> Buffers {
-        self.spare.pop().unwrap_or_else(Buffers::with_room)
+        let Some(buffers) = self.spare.pop() else { return Buffers::with_room() };
+        self.spare_bytes -= buffers.bytes.capacity();
+        buffers
     }
 
     /// Takes buffers back.
     pub(super) fn give_back(&mut self, mut buffers: Buffers) {
-        if self.spare.len() < MAX_SPARE {
+        let size = buffers.bytes.capacity();
+        if size > 0 && self.spare_bytes + size <= MAX_SPARE_BYTES {
             buffers.entries.clear();
             buffers.bytes.clear();
+            self.spare_bytes += size;
             self.spare.push(buffers);
         }
     }
@@ -56,6 +61,8 @@ pub(super) struct Log {
     /// The number of the first entry that is held.
     first: u64,
     buffers: Buffers,
+    /// Bytes at the front that everyone has passed and that were not won back yet.
+    passed_bytes: usize,
 }
 
 impl Log {
@@ -77,6 +84,11 @@ impl Log {
 
     pub(super) fn bytes(&self) -> &[u8] {
         &self.buffers.bytes
+    }
+
+    /// Bytes that somebody has still to get.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.buffers.bytes.len() - self.passed_bytes
     }
 
     pub(super) fn entries(&self) -> &[Entry] {
@@ -112,11 +124,13 @@ impl Log {
         }
         if number == self.end() {
             self.first = number;
+            self.passed_bytes = 0;
             return Some(mem::take(&mut self.buffers));
         }
         let passed = self.index(number) as usize;
         if passed > 0 {
             let cut = self.buffers.entries[passed - 1].end;
+            self.passed_bytes = cut as usize;
             if cut as usize * 2 >= self.buffers.bytes.len() {
                 self.drop_front(passed, cut);
             }
@@ -145,6 +159,7 @@ impl Log {
             entry.end -= cut;
         }
         self.first += passed as u64;
+        self.passed_bytes = 0;
     }
 }
 
@@ -175,7 +190,7 @@ mod tests {
     fn a_little_is_not_worth_moving_the_rest() {
         let mut log = log_of(&["a", "bbbbbbbb"]);
         assert!(log.forget_before(1).is_none());
-        assert_eq!(log.bytes().len(), 9);
+        assert_eq!((log.bytes().len(), log.waiting_bytes()), (9, 8));
         assert_eq!(log.index(1), 1);
     }
 

@@ -122,6 +122,8 @@ pub struct Chat {
     /// does not stand in one queue with the backlogs of busy ones.
     fresh: VecDeque<RoomId>,
     backlogged: VecDeque<RoomId>,
+    /// Fresh rooms delivered since the last backlogged one.
+    fresh_in_a_row: usize,
     /// Rooms whose remaining output waits for a socket to be writable.
     stalled: Vec<RoomId>,
     /// Members and rooms that are delivered to the end, to be freed by [`Chat::reap`].
@@ -146,6 +148,7 @@ impl Chat {
             timers: Timers::new(),
             fresh: VecDeque::new(),
             backlogged: VecDeque::new(),
+            fresh_in_a_row: 0,
             stalled: Vec::new(),
             ended: Vec::new(),
             closed: Vec::new(),

@@ -16,6 +16,10 @@ use crate::protocol::{Delivery, datagram};
 const MAX_WAITING: usize = 256 * 1024;
 /// What notices may use beyond that, so that a sender can be told that the room is full.
 const NOTICE_RESERVE: usize = 64 * 1024;
+/// How many deliveries the asides of a room wait for its backlog: some ten milliseconds of them.
+const MAX_ASIDES_HELD: u32 = 16;
+/// The seats at which a delivery was cut, by form.
+pub(super) type Cut = [Option<usize>; Delivery::ALL.len()];
 /// The most names that a room remembers as removed.
 const MAX_KICKED: usize = 1024;
 
@@ -74,9 +78,11 @@ pub(super) struct Room {
     /// What one member alone is told: answers, refusals, good-byes. Apart from the logs, so that an
     /// answer in a large room costs no look at all of its members.
     asides: Log,
-    /// The seat at which the next delivery begins: where the last one was cut, so that the back
-    /// rows get their turn.
-    first_seat: usize,
+    /// Deliveries in which the asides were held back.
+    asides_held: u32,
+    /// The seat at which the next delivery of each form begins: where the last one was cut, so that
+    /// the back rows get their turn.
+    first_seats: [usize; Delivery::ALL.len()],
     /// The forms in the order of the next delivery.
     order: [Delivery; Delivery::ALL.len()],
 }
@@ -106,7 +112,8 @@ impl Room {
             takers: [0; Delivery::ALL.len()],
             logs: Default::default(),
             asides: Log::default(),
-            first_seat: 0,
+            asides_held: 0,
+            first_seats: [0; Delivery::ALL.len()],
             order: Delivery::ALL,
         }
     }
@@ -204,7 +211,7 @@ impl Room {
     }
 
     fn waiting_bytes(&self) -> usize {
-        self.logs.iter().chain([&self.asides]).map(|log| log.bytes().len()).sum()
+        self.logs.iter().chain([&self.asides]).map(Log::waiting_bytes).sum()
     }
 
     /// Appends a message to everyone but its author, encoded once for each form that somebody takes.
@@ -273,7 +280,7 @@ impl Room {
         if log.is_empty() {
             return;
         }
-        let (later, sooner) = self.seats.split_at(self.first_seat.min(self.seats.len()));
+        let (later, sooner) = self.seats.split_at(self.first_seat(delivery));
         for seat in sooner.iter().chain(later).filter(|seat| seat.delivery == delivery) {
             if let Some((next, until)) = seat.waiting(log) {
                 let [next, until] = [next, until].map(|number| log.index(number));
@@ -286,7 +293,7 @@ impl Room {
     /// which the delivery was cut.
     pub(super) fn take_back(&mut self, delivery: Delivery, shares: &[Share]) -> Option<usize> {
         let log = &self.logs[delivery as usize];
-        let start = self.first_seat.min(self.seats.len());
+        let start = self.first_seat(delivery);
         let mut shares = shares.iter().peekable();
         let mut cut = None;
         for index in (start..self.seats.len()).chain(0..start) {
@@ -300,6 +307,20 @@ impl Room {
             }
         }
         cut
+    }
+
+    /// The asides wait for the backlog in front of them once more.
+    pub(super) fn hold_asides(&mut self) {
+        self.asides_held += u32::from(!self.asides.is_empty());
+    }
+
+    /// Whether they have waited as long as they should.
+    pub(super) fn has_held_asides_enough(&self) -> bool {
+        self.asides_held >= MAX_ASIDES_HELD
+    }
+
+    fn first_seat(&self, delivery: Delivery) -> usize {
+        self.first_seats[delivery as usize].min(self.seats.len())
     }
 
     /// What is said to single members.
@@ -319,19 +340,15 @@ impl Room {
 
     /// Forgets the asides that were sent.
     pub(super) fn take_back_asides(&mut self, shares: &[Share], pool: &mut Pool) {
+        self.asides_held = 0;
         let waiting = shares.iter().filter(|share| share.next < share.until);
         self.asides.retain(waiting.map(|share| share.next), pool);
     }
 
     /// After a delivery: begins the next one at `cut`, forgets what everyone has, and hands out the
     /// members that are delivered to the end.
-    pub(super) fn settle(
-        &mut self,
-        cut: Option<usize>,
-        pool: &mut Pool,
-        ended: &mut Vec<MemberId>,
-    ) {
-        self.first_seat = cut.unwrap_or(0);
+    pub(super) fn settle(&mut self, cut: Cut, pool: &mut Pool, ended: &mut Vec<MemberId>) {
+        self.first_seats = cut.map(Option::unwrap_or_default);
         // The last thing that a member is told may be an aside.
         if self.leaving > 0 && self.asides.is_empty() {
             self.collect_finished(ended);
@@ -355,18 +372,23 @@ impl Room {
 
     fn collect_finished(&mut self, ended: &mut Vec<MemberId>) {
         let before = ended.len();
-        let (mut index, mut moved_up) = (0, 0);
+        let first_seats = self.first_seats;
+        let (mut index, mut moved_up) = (0, [0; Delivery::ALL.len()]);
         self.seats.retain(|seat| {
             let finished = seat.is_finished();
             if finished {
                 ended.push(seat.member);
-                moved_up += usize::from(index < self.first_seat);
+                for (moved_up, first) in moved_up.iter_mut().zip(first_seats) {
+                    *moved_up += usize::from(index < first);
+                }
             }
             index += 1;
             !finished
         });
         self.leaving -= ended.len() - before;
-        self.first_seat -= moved_up;
+        for (first, moved_up) in self.first_seats.iter_mut().zip(moved_up) {
+            *first -= moved_up;
+        }
     }
 
     /// Whether all output is delivered.

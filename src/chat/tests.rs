@@ -222,6 +222,56 @@ fn l14_an_answer_looks_at_its_member_alone_however_large_the_room_is() {
 }
 
 #[test]
+fn in_a_room_that_gets_more_than_can_be_sent_answers_still_come() {
+    let mut stage = Stage::new(ChatConfig { rate_limit: None, ..ChatConfig::default() });
+    let host = stage.create("r", r#"{"username":"host"}"#);
+    for n in 0..20 {
+        stage.join("r", &format!(r#"{{"username":"g{n}"}}"#));
+    }
+    let told = "the room is too busy, what you wrote last was not sent on";
+    for turn in 0..2000 {
+        for _ in 0..256 {
+            stage.say(host, &"x".repeat(40));
+        }
+        let heard = &mut stage.heard;
+        stage.chat.deliver(2048, |job, budget| send_all(job, budget, heard));
+        stage.advance(Duration::from_millis(5));
+        let heard = stage.heard.remove(&host.id).unwrap_or_default();
+        if heard.iter().any(|text| text == told) {
+            return assert!(turn < 500, "told in turn {turn}");
+        }
+    }
+    panic!("never told");
+}
+
+#[test]
+fn members_of_a_full_socket_do_not_hold_up_the_answers_of_others() {
+    let mut stage = Stage::with_defaults();
+    let near = stage.create("r", r#"{"username":"near"}"#);
+    let far = stage.join("r", r#"{"username":"far"}"#);
+    stage.take_heard(near);
+    stage.say(far, "one");
+    stage.say(near, "two");
+    stage.say(near, "/who");
+    let heard = &mut stage.heard;
+    stage.chat.deliver(99, |job, budget| {
+        let (blocked, open): (Vec<Share>, Vec<Share>) =
+            job.to.iter().partition(|share| share.member == far.id);
+        let mut open = open;
+        let Job { bytes, entries, .. } = job;
+        let mut receipt = send_all(Job { bytes, entries, to: &mut open }, budget, heard);
+        receipt.blocked = !blocked.is_empty();
+        for share in &mut *job.to {
+            let sent = open.iter().find(|sent| sent.member == share.member);
+            share.next = sent.map_or(share.next, |sent| sent.next);
+        }
+        receipt
+    });
+    assert_eq!(stage.heard[&near.id], ["far: one", "near (host), far"]);
+    assert!(!stage.heard.contains_key(&far.id));
+}
+
+#[test]
 fn answers_wait_for_a_full_socket_too_and_come_once() {
     let mut stage = Stage::with_defaults();
     let host = stage.create("r", r#"{"username":"host"}"#);

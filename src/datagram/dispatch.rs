@@ -87,14 +87,14 @@ impl Dispatch<'_> {
             let messages = self.parcels.outgoing(done);
             match self.sockets[socket].send(self.batch, self.job.bytes, messages) {
                 SendOutcome::Sent(count) => done += self.account_sent(done, count),
-                SendOutcome::Refused if parcel.is_segmented() => {
+                SendOutcome::Unfit if parcel.is_segmented() => {
                     let share = parcel.share;
                     self.table.note_refused_segments(self.job.to[share].member);
                     self.rewind(done);
                     break Flushed::Rewound(share);
                 }
-                SendOutcome::Refused => {
-                    self.receipt.dropped += 1;
+                SendOutcome::Refused | SendOutcome::Unfit => {
+                    self.receipt.dropped += parcel.datagrams;
                     done += 1;
                 }
                 SendOutcome::Blocked => {
@@ -231,6 +231,14 @@ mod tests {
             };
             assert_eq!([0, 1, 2].map(has_refused), [false, true, false], "errno {errno}");
         }
+    }
+
+    #[test]
+    fn an_error_that_is_not_about_segments_is_not_remembered() {
+        let refused = || Line::Fail(libc::ENOBUFS);
+        let mut stage = Stage::new([refused(), refused()]);
+        assert_eq!(stage.send(99), Receipt { sent: 10, dropped: 5, blocked: false });
+        assert_ne!(stage.table.get(member(0)).expect("a row").largest_segment, 0);
     }
 
     #[test]

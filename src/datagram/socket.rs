@@ -52,8 +52,11 @@ pub(super) enum SendOutcome {
     Sent(usize),
     /// The socket's buffer is full: an event will tell.
     Blocked,
-    /// The first message can't be sent, ever. The others can.
+    /// The first message can't be sent. The others can.
     Refused,
+    /// The first message can't be sent in this form: the kernel has no way to cut it up, or the path
+    /// no room for it (EINVAL, EIO or EMSGSIZE, by kernel and driver).
+    Unfit,
 }
 
 /// A UDP socket with its remembered readiness.
@@ -149,7 +152,10 @@ impl Socket {
             }
             Err(error) => {
                 log::debug!("sending a datagram: {error}");
-                SendOutcome::Refused
+                match error.raw_os_error() {
+                    Some(libc::EINVAL | libc::EIO | libc::EMSGSIZE) => SendOutcome::Unfit,
+                    _ => SendOutcome::Refused,
+                }
             }
         }
     }

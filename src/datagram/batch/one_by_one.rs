@@ -1,7 +1,7 @@
 //! A call for each datagram, as every system has it.
 //!
 //! It does not know which of our addresses a datagram was sent to, so a wildcard socket answers from
-//! the address that the route takes.
+//! the address that the route takes, nor how many datagrams the kernel has dropped.
 
 use std::io;
 
