@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::process;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
@@ -99,9 +100,18 @@ pub fn prefix(room: &str, token: &Token) -> Vec<u8> {
     bytes
 }
 
-/// A room that no other bench makes. Every name has the same length.
+/// Which scenario of this process it is: a server that goes on has the rooms of those before for a
+/// while.
+static SCENARIO: AtomicU32 = AtomicU32::new(0);
+
+/// From now on rooms have other names than before.
+pub fn begin_scenario() {
+    SCENARIO.fetch_add(1, Relaxed);
+}
+
+/// A room that no other bench and no other scenario makes. Every name has the same length.
 pub fn numbered_room(number: usize) -> String {
-    format!("bench {:010} {number:08}", process::id())
+    format!("bench {:010} {:04} {number:08}", process::id(), SCENARIO.load(Relaxed))
 }
 
 /// What a join to a numbered room is answered with: an acknowledgement and a completion.

@@ -176,6 +176,8 @@ struct Message {
 struct Waiting {
     bytes: Vec<u8>,
     messages: HashMap<u32, Vec<Message>>,
+    /// Rooms that have messages, so that nobody walks the others.
+    busy: Vec<u32>,
     count: usize,
 }
 
@@ -184,7 +186,11 @@ impl Waiting {
         let start = self.bytes.len() as u32;
         self.bytes.extend_from_slice(message);
         let piece = (start, self.bytes.len() as u32);
-        self.messages.entry(room).or_default().push(Message { from, piece });
+        let messages = self.messages.entry(room).or_default();
+        if messages.is_empty() {
+            self.busy.push(room);
+        }
+        messages.push(Message { from, piece });
         self.count += 1;
     }
 }
@@ -199,8 +205,9 @@ fn relay_in_segments(socket: UdpSocket) -> io::Result<()> {
     let (mut receive, mut send) = (ReceiveBatch::new(MAX_DATAGRAM), SendBatch::new());
     loop {
         let is_empty = take_waiting(&socket, &mut receive, &mut rooms, &mut waiting)?;
-        for (room, messages) in &mut waiting.messages {
-            relay_room(&mut send, &socket, &waiting.bytes, messages, &rooms.members[room]);
+        for room in waiting.busy.drain(..) {
+            let Some(messages) = waiting.messages.get_mut(&room) else { continue };
+            relay_room(&mut send, &socket, &waiting.bytes, messages, &rooms.members[&room]);
             messages.clear();
         }
         waiting.bytes.clear();

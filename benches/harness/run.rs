@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use super::control;
 use super::crowd::{Attendance, Crowd};
 use super::idle::{self, Quiet};
 use super::joins::Joins;
@@ -167,6 +168,7 @@ pub fn run(options: &Options) -> io::Result<Results> {
     let fanouts = || options.scenarios.iter().filter(|s| matches!(s, Scenario::Fanout(_)));
     let drawn = fanouts().find(|s| s.name() == CURVE_OF).or(fanouts().next()).map(Scenario::name);
     for scenario in &options.scenarios {
+        control::begin_scenario();
         let rows = match scenario {
             Scenario::Fanout(fanout) => {
                 let mut stage = Stage::set(options, fanout)?;
