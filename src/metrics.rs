@@ -53,6 +53,8 @@ pub struct Metrics {
     pub send_errors: u64,
     /// Turns in which a socket was full and its members had to wait.
     pub blocked: u64,
+    /// Deliveries that still waited when the server was told to end.
+    pub abandoned: u64,
 }
 
 impl Metrics {
@@ -61,7 +63,7 @@ impl Metrics {
         self.replies[status as usize] += 1;
     }
 
-    fn named(&self) -> [(&'static str, u64); 22] {
+    fn named(&self) -> [(&'static str, u64); 23] {
         [
             ("connections accepted", self.accepted),
             ("accept errors", self.accept_errors),
@@ -85,6 +87,7 @@ impl Metrics {
             ("sent", self.sent),
             ("send errors", self.send_errors),
             ("waits for a full socket", self.blocked),
+            ("abandoned at the end", self.abandoned),
         ]
     }
 }

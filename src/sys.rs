@@ -230,13 +230,7 @@ impl SendBatch {
         bytes: &[u8],
         messages: impl Iterator<Item = Outgoing<'a>> + Clone,
     ) -> io::Result<usize> {
-        self.pieces.clear();
-        for (start, end) in messages.clone().take(BATCH).flat_map(|message| message.pieces) {
-            let piece = &bytes[*start as usize..*end as usize];
-            // The kernel only reads what is sent; the type has no const.
-            let base = piece.as_ptr().cast_mut().cast();
-            self.pieces.push(libc::iovec { iov_base: base, iov_len: piece.len() });
-        }
+        self.gather(bytes, messages.clone().take(BATCH));
         let mut count = 0;
         let mut rest = &mut self.pieces[..];
         let places = self.headers.iter_mut().zip(&mut self.controls);
@@ -259,6 +253,19 @@ impl SendBatch {
         let sent =
             unsafe { libc::sendmmsg(fd.as_raw_fd(), headers, count as c_uint, libc::MSG_NOSIGNAL) };
         usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+    }
+}
+
+impl SendBatch {
+    /// Collects where the bytes of all messages are.
+    fn gather<'a>(&mut self, bytes: &[u8], messages: impl Iterator<Item = Outgoing<'a>>) {
+        self.pieces.clear();
+        for (start, end) in messages.flat_map(|message| message.pieces) {
+            let piece = &bytes[*start as usize..*end as usize];
+            // The kernel only reads what is sent; the type has no const.
+            let base = piece.as_ptr().cast_mut().cast();
+            self.pieces.push(libc::iovec { iov_base: base, iov_len: piece.len() });
+        }
     }
 }
 

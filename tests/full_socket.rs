@@ -4,7 +4,7 @@
 mod support;
 
 use std::env;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind, Write};
 use std::process::Command;
 use std::time::Instant;
 
@@ -31,11 +31,15 @@ fn d6_a_full_send_buffer_loses_nothing_and_costs_no_spin() {
     let try_it = Command::new("unshare").args(["-n", "sh", "-c", SLOW]).output();
     match try_it {
         Ok(output) if output.status.success() => run_inside("d6_a_full_send_buffer_loses_nothing"),
-        Ok(output) => {
-            println!("skipped: no slow loopback: {}", String::from_utf8_lossy(&output.stderr));
-        }
-        Err(error) => println!("skipped: unshare(1): {error}"),
+        Ok(output) => skip(&String::from_utf8_lossy(&output.stderr)),
+        Err(error) => skip(&format!("unshare(1): {error}")),
     }
+}
+
+/// Says why nothing was tested, where it is seen: what a test that passes prints is not.
+fn skip(why: &str) {
+    let line = format!("SKIPPED: d6 on the real binary, no slow loopback: {}\n", why.trim());
+    io::stderr().write_all(line.as_bytes()).expect("stderr");
 }
 
 /// Runs a test of this file in a network namespace whose loopback is slow.

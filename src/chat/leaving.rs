@@ -6,6 +6,7 @@
 use std::time::Instant;
 
 use super::arrivals::{Passage, Telling};
+use super::room::Room;
 use super::{Alarm, Chat};
 use crate::config::HostLeaves;
 use crate::fanout::Audience;
@@ -60,12 +61,16 @@ impl Chat {
         self.append_notice(room_id, Notice::NewHost(&name), Audience::All);
     }
 
-    /// Closes every room, as at the end of the server.
-    pub fn close_all(&mut self) {
+    /// Closes every room, as at the end of the server, and gives how many deliveries that abandons:
+    /// there is no time left for a backlog, and everyone has to be told.
+    pub fn close_all(&mut self) -> usize {
         let all: Vec<RoomId> = self.names.values().copied().collect();
-        for room in all {
-            self.close_room(room);
+        let mut abandoned = 0;
+        for room_id in all {
+            abandoned += self.rooms.get_mut(room_id).map_or(0, Room::abandon_backlog);
+            self.close_room(room_id);
         }
+        abandoned
     }
 
     fn depart(&mut self, id: MemberId, departure: Departure, now: Instant) {

@@ -309,6 +309,18 @@ impl Room {
         cut
     }
 
+    /// Passes over everything that waits in the logs; gives how many deliveries that were at most.
+    pub(super) fn abandon_backlog(&mut self) -> usize {
+        let mut abandoned = 0;
+        for seat in &mut self.seats {
+            if let Some((next, until)) = seat.waiting(&self.logs[seat.delivery as usize]) {
+                abandoned += (until - next) as usize;
+                seat.next = until;
+            }
+        }
+        abandoned
+    }
+
     /// The asides wait for the backlog in front of them once more.
     pub(super) fn hold_asides(&mut self) {
         self.asides_held += u32::from(!self.asides.is_empty());

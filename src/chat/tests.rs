@@ -618,6 +618,28 @@ fn closing_all_rooms_tells_everyone_and_leaves_nothing() {
 }
 
 #[test]
+fn at_the_end_everyone_is_told_before_a_backlog_that_there_is_no_time_for() {
+    let mut stage = Stage::with_defaults();
+    let host = stage.create("r", r#"{"username":"host"}"#);
+    let guests = ["a", "b"].map(|name| stage.join("r", &format!(r#"{{"username":"{name}"}}"#)));
+    stage.deliver();
+    stage.heard.clear();
+    for text in texts(50) {
+        stage.say(host, &text);
+    }
+    stage.chat.deliver(9, block_all);
+    stage.chat.resume_stalled();
+    assert!(stage.chat.close_all() >= 2 * 50);
+    let heard = &mut stage.heard;
+    stage.chat.deliver(3, |job, budget| send_all(job, budget, heard));
+    for member in [host, guests[0], guests[1]] {
+        assert_eq!(stage.heard[&member.id], ["the room was closed"]);
+    }
+    stage.deliver();
+    assert_eq!(stage.chat.census(), Census::default());
+}
+
+#[test]
 fn w10_the_list_is_cut_after_a_whole_entry() {
     let mut stage = Stage::with_defaults();
     for room in ["b", "a", "ab"] {

@@ -184,7 +184,7 @@ impl Reactor {
     fn drain(&mut self) {
         self.leave_by = Some(self.services.now + DRAIN);
         self.acceptor.close(self.poll.registry());
-        self.services.chat.close_all();
+        self.services.metrics.abandoned += self.services.chat.close_all() as u64;
         self.connections.finish_all(self.services.now);
     }
 
