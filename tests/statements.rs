@@ -1,7 +1,7 @@
 //! What the server promises, by number, and that every number stands in the name of a test: one that
 //! is missing is a promise that nothing holds.
 //!
-//! W are statements about the wire; the README tells them in full. L, D and T are what breaks event
+//! W are statements about the wire, S about stream delivery; the README tells them in full. L, D and T are what breaks event
 //! loops, datagram relays and servers on the open internet.
 
 #[path = "support/sources.rs"]
@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use sources::sources;
 
 /// Each number, and what it says in short.
-const PROMISES: [(&str, &str); 68] = [
+const PROMISES: [(&str, &str); 76] = [
     ("w1", "a frame is a 32-byte header, the room name, the payload"),
     ("w2", "a frame ends at its size, however TCP cuts it"),
     ("w3", "a size over the limit is status 9 and the end; memory grows with what arrived"),
@@ -51,6 +51,14 @@ const PROMISES: [(&str, &str); 68] = [
     ("w36", "idle members and members without an address go"),
     ("w37", "a dead token never works again"),
     ("w38", "a silent guest gives way to its return"),
+    ("s1", "the completion; the layout of a datagram"),
+    ("s2", "1,200 bytes, or one entry; the sequence; padding; unknown kinds"),
+    ("s4", "the codes; a keep-alive"),
+    ("s5", "only the expected id is taken, and what answers each"),
+    ("s8", "have, and that it is answered"),
+    ("s10", "when a gap is asked for, how much is held, how far ahead"),
+    ("s12", "the ring, its memory, and who reads the past"),
+    ("s14", "resuming from another IP"),
     ("l1", "a socket read in part gets no further event"),
     ("l2", "one event may stand for many clients"),
     ("l3", "whole frames in the inbox, and no more events"),

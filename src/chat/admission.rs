@@ -16,7 +16,7 @@ use super::{Alarm, Chat, Reply};
 use crate::fanout::Audience;
 use crate::ids::{Key, MemberId, RoomId};
 use crate::protocol::name::fold;
-use crate::protocol::{Entrant, Status, Token};
+use crate::protocol::{Delivery, Entrant, Status, Token};
 
 impl Chat {
     pub(super) fn create(
@@ -28,6 +28,9 @@ impl Chat {
         draw: impl FnOnce() -> Option<Token>,
         now: Instant,
     ) -> Result<Reply, Status> {
+        if host.delivery == Delivery::Stream {
+            return Err(Status::Malformed);
+        }
         if self.has_too_many_unproved(peer) {
             return Err(Status::RateLimited);
         }
@@ -53,6 +56,9 @@ impl Chat {
         draw: impl FnOnce() -> Option<Token>,
         now: Instant,
     ) -> Result<Reply, Status> {
+        if guest.delivery == Delivery::Stream {
+            return Err(Status::Malformed);
+        }
         let folded = fold(&guest.name);
         let room_id = self.find_open_room(peer, guest)?;
         let replaced = self.check_place(room_id, peer, &folded, now)?;
@@ -151,6 +157,7 @@ impl Chat {
         token: Token,
         now: Instant,
     ) -> MemberId {
+        let Delivery::Each(form) = entrant.delivery else { unreachable!() };
         let alarm = self.config.idle_timeout.map(|timeout| now + timeout);
         let member = self.members.insert(Member {
             room: room_id,
@@ -158,7 +165,7 @@ impl Chat {
             token,
             ip: peer,
             port: Port::Unknown,
-            delivery: entrant.delivery,
+            form,
             heard_at: now,
             alarm,
             allowance: Allowance::default(),
@@ -168,7 +175,7 @@ impl Chat {
         self.tokens.insert(token, member);
         self.proofs.note(peer, Port::Unknown);
         if let Some(room) = self.rooms.get_mut(room_id) {
-            room.seat(member, folded, entrant.delivery);
+            room.seat(member, folded, form);
         }
         member
     }

@@ -147,10 +147,10 @@ struct RoomDelivery<'a> {
 
 impl RoomDelivery<'_> {
     fn send_logs(&mut self, room: &mut Room, send: &mut impl FnMut(Job<'_>, usize) -> Receipt) {
-        for delivery in room.next_order() {
-            room.share_out(delivery, self.shares);
-            self.send_shares(room.log(delivery), send);
-            self.cut[delivery as usize] = room.take_back(delivery, self.shares);
+        for form in room.next_order() {
+            room.share_out(form, self.shares);
+            self.send_shares(room.log(form), send);
+            self.cut[form as usize] = room.take_back(form, self.shares);
         }
     }
 

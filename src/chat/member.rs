@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::allowance::Allowance;
 use crate::ids::RoomId;
-use crate::protocol::{Delivery, Token};
+use crate::protocol::{Form, Token};
 
 /// A user in a room, from the token to the last datagram.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(super) struct Member {
     /// The IP that asked for the token. Datagrams from any other are not this member's.
     pub(super) ip: IpAddr,
     pub(super) port: Port,
-    pub(super) delivery: Delivery,
+    pub(super) form: Form,
     /// When it was last heard; before that, when it got its token.
     pub(super) heard_at: Instant,
     /// Its entry in the timers.

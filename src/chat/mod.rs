@@ -179,6 +179,7 @@ impl Chat {
                 self.create(peer, host, *capacity, *hidden, draw, now)
             }
             Request::Join(guest) => self.join(peer, guest, draw, now),
+            Request::Resume { .. } => Err(Status::Malformed),
         }
     }
 
@@ -292,9 +293,9 @@ impl Chat {
     /// Appends the text that was written to `self.notice` for one member.
     fn append_aside(&mut self, id: MemberId) {
         let Some(member) = self.members.get(id) else { return };
-        let (room_id, delivery) = (member.room, member.delivery);
+        let (room_id, form) = (member.room, member.form);
         let Some(room) = self.rooms.get_mut(room_id) else { return };
-        room.append_aside(id, delivery, &self.notice, &mut self.pool);
+        room.append_aside(id, form, &self.notice, &mut self.pool);
         self.queue(room_id);
     }
 

@@ -9,7 +9,7 @@ use super::arrivals::Arrivals;
 use super::log::{Log, Pool};
 use crate::fanout::{Audience, Share};
 use crate::ids::MemberId;
-use crate::protocol::{Delivery, datagram};
+use crate::protocol::{Form, datagram};
 
 /// The most bytes of messages that wait in a room. A message that finds it full is not taken: a
 /// room that is written to faster than it can be sent loses messages, not the server's memory.
@@ -19,7 +19,7 @@ const NOTICE_RESERVE: usize = 64 * 1024;
 /// How many deliveries the asides of a room wait for its backlog: some ten milliseconds of them.
 const MAX_ASIDES_HELD: u32 = 16;
 /// The seats at which a delivery was cut, by form.
-pub(super) type Cut = [Option<usize>; Delivery::ALL.len()];
+pub(super) type Cut = [Option<usize>; Form::ALL.len()];
 /// The most names that a room remembers as removed.
 const MAX_KICKED: usize = 1024;
 
@@ -27,7 +27,7 @@ const MAX_KICKED: usize = 1024;
 #[derive(Debug)]
 pub(super) struct Seat {
     pub(super) member: MemberId,
-    delivery: Delivery,
+    form: Form,
     /// The number of the next entry to send.
     next: u64,
     /// The number after the last entry to send, once the member has ended.
@@ -73,8 +73,8 @@ pub(super) struct Room {
     /// How many seats have ended.
     leaving: usize,
     /// Live members of each form.
-    takers: [usize; Delivery::ALL.len()],
-    logs: [Log; Delivery::ALL.len()],
+    takers: [usize; Form::ALL.len()],
+    logs: [Log; Form::ALL.len()],
     /// What one member alone is told: answers, refusals, good-byes. Apart from the logs, so that an
     /// answer in a large room costs no look at all of its members.
     asides: Log,
@@ -82,9 +82,9 @@ pub(super) struct Room {
     asides_held: u32,
     /// The seat at which the next delivery of each form begins: where the last one was cut, so that
     /// the back rows get their turn.
-    first_seats: [usize; Delivery::ALL.len()],
+    first_seats: [usize; Form::ALL.len()],
     /// The forms in the order of the next delivery.
-    order: [Delivery; Delivery::ALL.len()],
+    order: [Form; Form::ALL.len()],
 }
 
 impl Room {
@@ -109,12 +109,12 @@ impl Room {
             kicked: HashSet::new(),
             seats: Vec::new(),
             leaving: 0,
-            takers: [0; Delivery::ALL.len()],
+            takers: [0; Form::ALL.len()],
             logs: Default::default(),
             asides: Log::default(),
             asides_held: 0,
-            first_seats: [0; Delivery::ALL.len()],
-            order: Delivery::ALL,
+            first_seats: [0; Form::ALL.len()],
+            order: Form::ALL,
         }
     }
 
@@ -167,10 +167,10 @@ impl Room {
     }
 
     /// Seats a member: it gets what is appended from now on.
-    pub(super) fn seat(&mut self, member: MemberId, folded: Box<str>, delivery: Delivery) {
-        let next = self.logs[delivery as usize].end();
-        self.seats.push(Seat { member, delivery, next, until: None });
-        self.takers[delivery as usize] += 1;
+    pub(super) fn seat(&mut self, member: MemberId, folded: Box<str>, form: Form) {
+        let next = self.logs[form as usize].end();
+        self.seats.push(Seat { member, form, next, until: None });
+        self.takers[form as usize] += 1;
         self.names.insert(folded, member);
     }
 
@@ -193,8 +193,8 @@ impl Room {
     fn end_seat(&mut self, index: usize) {
         let seat = &mut self.seats[index];
         if seat.is_live() {
-            seat.until = Some(self.logs[seat.delivery as usize].end());
-            self.takers[seat.delivery as usize] -= 1;
+            seat.until = Some(self.logs[seat.form as usize].end());
+            self.takers[seat.form as usize] -= 1;
             self.leaving += 1;
         }
     }
@@ -222,8 +222,8 @@ impl Room {
         text: &str,
         pool: &mut Pool,
     ) {
-        self.append(Audience::AllBut(author), pool, |delivery, out| {
-            datagram::encode_message(delivery, name, text, out);
+        self.append(Audience::AllBut(author), pool, |form, out| {
+            datagram::encode_message(form, name, text, out);
         });
     }
 
@@ -231,57 +231,52 @@ impl Room {
     pub(super) fn append_aside(
         &mut self,
         member: MemberId,
-        delivery: Delivery,
+        form: Form,
         text: &str,
         pool: &mut Pool,
     ) {
         self.asides.push(Audience::Only(member), pool, |out| {
-            datagram::encode_notice(delivery, text, out);
+            datagram::encode_notice(form, text, out);
         });
     }
 
     /// Appends a notice to everyone, or everyone but one.
     pub(super) fn append_notice(&mut self, text: &str, audience: Audience, pool: &mut Pool) {
-        self.append(audience, pool, |delivery, out| {
-            datagram::encode_notice(delivery, text, out);
+        self.append(audience, pool, |form, out| {
+            datagram::encode_notice(form, text, out);
         });
     }
 
-    fn append(
-        &mut self,
-        audience: Audience,
-        pool: &mut Pool,
-        encode: impl Fn(Delivery, &mut Vec<u8>),
-    ) {
-        for delivery in Delivery::ALL {
-            if self.takers[delivery as usize] > 0 {
-                let log = &mut self.logs[delivery as usize];
-                log.push(audience, pool, |out| encode(delivery, out));
+    fn append(&mut self, audience: Audience, pool: &mut Pool, encode: impl Fn(Form, &mut Vec<u8>)) {
+        for form in Form::ALL {
+            if self.takers[form as usize] > 0 {
+                let log = &mut self.logs[form as usize];
+                log.push(audience, pool, |out| encode(form, out));
             }
         }
     }
 
     /// The order of the forms in this delivery. Each comes first in turn, so that those who take one
     /// do not use up the budget of those who take another.
-    pub(super) fn next_order(&mut self) -> [Delivery; Delivery::ALL.len()] {
+    pub(super) fn next_order(&mut self) -> [Form; Form::ALL.len()] {
         self.order.rotate_left(1);
         self.order
     }
 
     /// The log of one form.
-    pub(super) fn log(&self, delivery: Delivery) -> &Log {
-        &self.logs[delivery as usize]
+    pub(super) fn log(&self, form: Form) -> &Log {
+        &self.logs[form as usize]
     }
 
     /// Collects who is to get which entries of one form, beginning where the last delivery was cut.
-    pub(super) fn share_out(&self, delivery: Delivery, shares: &mut Vec<Share>) {
+    pub(super) fn share_out(&self, form: Form, shares: &mut Vec<Share>) {
         shares.clear();
-        let log = self.log(delivery);
+        let log = self.log(form);
         if log.is_empty() {
             return;
         }
-        let (later, sooner) = self.seats.split_at(self.first_seat(delivery));
-        for seat in sooner.iter().chain(later).filter(|seat| seat.delivery == delivery) {
+        let (later, sooner) = self.seats.split_at(self.first_seat(form));
+        for seat in sooner.iter().chain(later).filter(|seat| seat.form == form) {
             if let Some((next, until)) = seat.waiting(log) {
                 let [next, until] = [next, until].map(|number| log.index(number));
                 shares.push(Share { member: seat.member, next, until });
@@ -291,9 +286,9 @@ impl Room {
 
     /// Takes back what [`Room::share_out`] gave, moved on as far as it was sent. Gives the seat at
     /// which the delivery was cut.
-    pub(super) fn take_back(&mut self, delivery: Delivery, shares: &[Share]) -> Option<usize> {
-        let log = &self.logs[delivery as usize];
-        let start = self.first_seat(delivery);
+    pub(super) fn take_back(&mut self, form: Form, shares: &[Share]) -> Option<usize> {
+        let log = &self.logs[form as usize];
+        let start = self.first_seat(form);
         let mut shares = shares.iter().peekable();
         let mut cut = None;
         for index in (start..self.seats.len()).chain(0..start) {
@@ -313,7 +308,7 @@ impl Room {
     pub(super) fn abandon_backlog(&mut self) -> usize {
         let mut abandoned = 0;
         for seat in &mut self.seats {
-            if let Some((next, until)) = seat.waiting(&self.logs[seat.delivery as usize]) {
+            if let Some((next, until)) = seat.waiting(&self.logs[seat.form as usize]) {
                 abandoned += (until - next) as usize;
                 seat.next = until;
             }
@@ -331,8 +326,8 @@ impl Room {
         self.asides_held >= MAX_ASIDES_HELD
     }
 
-    fn first_seat(&self, delivery: Delivery) -> usize {
-        self.first_seats[delivery as usize].min(self.seats.len())
+    fn first_seat(&self, form: Form) -> usize {
+        self.first_seats[form as usize].min(self.seats.len())
     }
 
     /// What is said to single members.
@@ -365,17 +360,13 @@ impl Room {
         if self.leaving > 0 && self.asides.is_empty() {
             self.collect_finished(ended);
         }
-        for delivery in Delivery::ALL {
-            let log = &mut self.logs[delivery as usize];
+        for form in Form::ALL {
+            let log = &mut self.logs[form as usize];
             if log.is_empty() {
                 continue;
             }
-            let lowest = self
-                .seats
-                .iter()
-                .filter(|seat| seat.delivery == delivery)
-                .map(|seat| seat.next)
-                .min();
+            let lowest =
+                self.seats.iter().filter(|seat| seat.form == form).map(|seat| seat.next).min();
             if let Some(buffers) = log.forget_before(lowest.unwrap_or(log.end())) {
                 pool.give_back(buffers);
             }
@@ -385,7 +376,7 @@ impl Room {
     fn collect_finished(&mut self, ended: &mut Vec<MemberId>) {
         let before = ended.len();
         let first_seats = self.first_seats;
-        let (mut index, mut moved_up) = (0, [0; Delivery::ALL.len()]);
+        let (mut index, mut moved_up) = (0, [0; Form::ALL.len()]);
         self.seats.retain(|seat| {
             let finished = seat.is_finished();
             if finished {

@@ -75,7 +75,7 @@ impl Stage {
 
     fn say(&mut self, guest: Guest, message: &str) -> Heard {
         let mut bytes = Vec::new();
-        datagram::encode_upstream(guest.room, guest.token, message, &mut bytes);
+        datagram::encode_upstream(guest.room, guest.token, message.as_bytes(), &mut bytes);
         self.chat.handle_datagram(guest.address, &bytes, self.now)
     }
 

@@ -112,6 +112,7 @@ fn deed(operation: Operation, room: &str) -> String {
         Operation::Create => format!("create '{}'", room.escape_debug()),
         Operation::Join => format!("join '{}'", room.escape_debug()),
         Operation::List => "list the rooms".into(),
+        Operation::Resume => format!("go on in room {room}"),
     }
 }
 

@@ -120,7 +120,7 @@ impl Link {
     /// Puts a message at the end of what waits.
     pub(super) fn queue(&mut self, message: &str) {
         let mut datagram = Vec::with_capacity(MAX_UPSTREAM);
-        encode_upstream(&self.room, self.token, message, &mut datagram);
+        encode_upstream(&self.room, self.token, message.as_bytes(), &mut datagram);
         self.waiting.push_back(datagram);
     }
 

@@ -1,7 +1,7 @@
 //! The UDP datagrams: what a member sends, what a member gets.
 
 use super::name::MAX_NAME;
-use super::request::Delivery;
+use super::request::Form;
 use super::token::Token;
 
 /// The longest datagram from a client, in bytes. A longer one is dropped, never cut.
@@ -41,26 +41,26 @@ pub fn parse(datagram: &[u8]) -> Option<Upstream<'_>> {
 ///
 /// # Panics
 /// If the room name is longer than 255 bytes.
-pub fn encode_upstream(room: &str, token: Token, message: &str, out: &mut Vec<u8>) {
+pub fn encode_upstream(room: &str, token: Token, message: &[u8], out: &mut Vec<u8>) {
     let room_size = u8::try_from(room.len()).expect("a room name of at most 255 bytes");
     out.extend_from_slice(&[room_size, Token::WIRE_SIZE as u8]);
     out.extend_from_slice(room.as_bytes());
     out.extend_from_slice(&token.to_wire());
-    out.extend_from_slice(message.as_bytes());
+    out.extend_from_slice(message);
 }
 
-/// Encodes a message in the form of `delivery` behind what `out` holds.
+/// Encodes a message in a form behind what `out` holds.
 ///
 /// # Panics
 /// If the name is longer than 255 bytes: every name is checked at the door.
-pub fn encode_message(delivery: Delivery, name: &str, message: &str, out: &mut Vec<u8>) {
-    match delivery {
-        Delivery::Text => {
+pub fn encode_message(form: Form, name: &str, message: &str, out: &mut Vec<u8>) {
+    match form {
+        Form::Text => {
             out.extend_from_slice(name.as_bytes());
             out.extend_from_slice(b": ");
             extend_with_one_line(message, out);
         }
-        Delivery::Named => {
+        Form::Named => {
             assert!(name.len() <= MAX_NAME);
             out.push(name.len() as u8);
             out.extend_from_slice(name.as_bytes());
@@ -69,10 +69,10 @@ pub fn encode_message(delivery: Delivery, name: &str, message: &str, out: &mut V
     }
 }
 
-/// Encodes a notice in the form of `delivery` behind what `out` holds. In named delivery no member
+/// Encodes a notice in a form behind what `out` holds. In named delivery no member
 /// can imitate one: a name has at least one byte.
-pub fn encode_notice(delivery: Delivery, text: &str, out: &mut Vec<u8>) {
-    if delivery == Delivery::Named {
+pub fn encode_notice(form: Form, text: &str, out: &mut Vec<u8>) {
+    if form == Form::Named {
         out.push(0);
     }
     out.extend_from_slice(text.as_bytes());
@@ -151,7 +151,7 @@ mod tests {
 
     fn upstream(room: &str, message: &str) -> Vec<u8> {
         let mut out = Vec::new();
-        encode_upstream(room, TOKEN, message, &mut out);
+        encode_upstream(room, TOKEN, message.as_bytes(), &mut out);
         out
     }
 
@@ -185,29 +185,29 @@ mod tests {
     fn w23_text_delivery_is_one_line_and_named_delivery_is_as_written() {
         let message = "a\nb\u{2028}c\u{2029}\nd\t";
         let mut text = Vec::new();
-        encode_message(Delivery::Text, "bob", message, &mut text);
+        encode_message(Form::Text, "bob", message, &mut text);
         assert_eq!(text, b"bob: a b c  d\t");
         let mut named = Vec::new();
-        encode_message(Delivery::Named, "bob", message, &mut named);
+        encode_message(Form::Named, "bob", message, &mut named);
         assert_eq!(named, [b"\x03bob", message.as_bytes()].concat());
     }
 
     #[test]
     fn t8_a_notice_has_no_name_in_named_delivery() {
         let mut out = Vec::new();
-        encode_notice(Delivery::Named, "x", &mut out);
-        encode_notice(Delivery::Text, "y", &mut out);
+        encode_notice(Form::Named, "x", &mut out);
+        encode_notice(Form::Text, "y", &mut out);
         assert_eq!(out, b"\0xy");
     }
 
     #[test]
     fn w23_named_delivery_is_read_as_it_was_written() {
         let mut message = Vec::new();
-        encode_message(Delivery::Named, "bob", "hi", &mut message);
+        encode_message(Form::Named, "bob", "hi", &mut message);
         let said = Named::Message { name: b"bob", message: b"hi" };
         assert_eq!(parse_named(&message), Some(said));
         let mut notice = Vec::new();
-        encode_notice(Delivery::Named, "bob: hi", &mut notice);
+        encode_notice(Form::Named, "bob: hi", &mut notice);
         assert_eq!(parse_named(&notice), Some(Named::Notice(b"bob: hi")));
         for senseless in [&b""[..], b"\x03bo"] {
             assert_eq!(parse_named(senseless), None);

@@ -7,6 +7,8 @@ use serde::Deserialize;
 use super::frame::Frame;
 use super::name;
 use super::status::Status;
+use super::stream::MAX_HISTORY;
+use super::token::Token;
 
 /// The longest password in bytes. The protocol sets no limit below the payload's; with this one a
 /// room's memory does not hang on what its creator sends.
@@ -22,25 +24,38 @@ pub enum Operation {
     Join = 2,
     /// Get the list of rooms.
     List = 3,
+    /// Go on as a member from another IP.
+    Resume = 4,
 }
 
 impl Operation {
     /// The operation of a byte from the wire.
     pub fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Create, Self::Join, Self::List].into_iter().find(|known| *known as u8 == byte)
+        const ALL: [Operation; 4] =
+            [Operation::Create, Operation::Join, Operation::List, Operation::Resume];
+        ALL.into_iter().find(|known| *known as u8 == byte)
     }
 }
 
-/// The form in which a member gets its datagrams.
+/// How a member gets what is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Delivery {
+    /// A datagram for each entry, at most once.
+    Each(Form),
+    /// Numbered entries in one order for all, repaired when lost: see [`super::stream`].
+    Stream,
+}
+
+/// The form of a datagram that is one message or one notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Form {
     /// `NAME: MESSAGE`, a notice as it is.
     Text,
     /// The name's length in one byte, the name, the message; a notice has length 0 and no name.
     Named,
 }
 
-impl Delivery {
+impl Form {
     /// Every form.
     pub const ALL: [Self; 2] = [Self::Text, Self::Named];
 }
@@ -54,8 +69,11 @@ pub struct Entrant<'a> {
     pub name: Cow<'a, str>,
     /// The password, if one was given that is not empty.
     pub password: Option<String>,
-    /// The form of its datagrams.
+    /// How it gets what is said.
     pub delivery: Delivery,
+    /// With stream delivery: how many earlier entries it wants to see; the host also says with it
+    /// how many anybody may.
+    pub history: u32,
 }
 
 /// A request that is whole and makes sense by itself.
@@ -72,6 +90,13 @@ pub enum Request<'a> {
     },
     /// Become a member of a room.
     Join(Entrant<'a>),
+    /// Go on as a member from the IP that this comes from.
+    Resume {
+        /// The member's room, a valid name.
+        room: &'a str,
+        /// Its token.
+        token: Token,
+    },
     /// List the rooms whose names begin so.
     List {
         /// Any bytes; what is not UTF-8 begins no name.
@@ -88,7 +113,14 @@ pub fn parse<'a>(frame: &Frame<'a>) -> Result<Request<'a>, Status> {
         Operation::List => Ok(Request::List { prefix: frame.room }),
         Operation::Join => entrant(frame).map(Request::Join),
         Operation::Create => create(frame),
+        Operation::Resume => resume(frame),
     }
+}
+
+fn resume<'a>(frame: &Frame<'a>) -> Result<Request<'a>, Status> {
+    let token = Token::from_wire(frame.payload).ok_or(Status::Malformed)?;
+    let room = name::room_name(frame.room).ok_or(Status::InvalidRoomName)?;
+    Ok(Request::Resume { room, token })
 }
 
 /// The room name that the replies to `frame` carry. Clients that send JSON expect it; those that
@@ -127,7 +159,8 @@ fn bare_entrant<'a>(frame: &Frame<'a>) -> Result<Entrant<'a>, Status> {
     let room = name::room_name(frame.room).ok_or(Status::InvalidRoomName)?;
     let name = str::from_utf8(frame.payload).map_err(|_| Status::InvalidUserName)?;
     let name = valid_user_name(Cow::Borrowed(name))?;
-    Ok(Entrant { room, name, password: None, delivery: Delivery::Named })
+    let delivery = Delivery::Each(Form::Named);
+    Ok(Entrant { room, name, password: None, delivery, history: 0 })
 }
 
 /// Who asks, in JSON. `null` is the same as an absent key: that is how many libraries write an
@@ -138,6 +171,7 @@ struct Payload {
     user_name: Option<String>,
     password: Option<String>,
     delivery: Option<String>,
+    history: Option<u64>,
 }
 
 /// Status 4 comes before 5, so the room name is judged before the user name.
@@ -151,7 +185,8 @@ fn json_entrant<'a>(frame: &Frame<'a>) -> Result<Entrant<'a>, Status> {
     let room = name::room_name(frame.room).ok_or(Status::InvalidRoomName)?;
     let name = payload.username.or(payload.user_name).ok_or(Status::InvalidUserName)?;
     let name = valid_user_name(Cow::Owned(name))?;
-    Ok(Entrant { room, name, password, delivery })
+    let history = payload.history.unwrap_or(0).min(u64::from(MAX_HISTORY)) as u32;
+    Ok(Entrant { room, name, password, delivery, history })
 }
 
 fn json<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Result<T, Status> {
@@ -160,8 +195,9 @@ fn json<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Result<T, Status> {
 
 fn delivery(wish: Option<&str>) -> Result<Delivery, Status> {
     match wish {
-        None | Some("text") => Ok(Delivery::Text),
-        Some("named") => Ok(Delivery::Named),
+        None | Some("text") => Ok(Delivery::Each(Form::Text)),
+        Some("named") => Ok(Delivery::Each(Form::Named)),
+        Some("stream") => Ok(Delivery::Stream),
         Some(_) => Err(Status::Malformed),
     }
 }
@@ -203,7 +239,7 @@ mod tests {
 
     #[test]
     fn w4_an_unknown_operation_is_malformed() {
-        for operation in [0, 4, 5, 255] {
+        for operation in [0, 5, 6, 255] {
             assert_eq!(parse(&frame(operation, "r", b"bob")), Err(Status::Malformed));
         }
     }
@@ -211,11 +247,11 @@ mod tests {
     #[test]
     fn w5_a_brace_makes_it_json_and_anything_else_is_the_name() {
         let bare = join("bob").unwrap();
-        assert_eq!((&*bare.name, bare.delivery), ("bob", Delivery::Named));
+        assert_eq!((&*bare.name, bare.delivery), ("bob", Delivery::Each(Form::Named)));
         assert_eq!(join("[bob]").unwrap().name, "[bob]");
         assert_eq!(join("\"bob\"").unwrap().name, "\"bob\"");
         let json = join(" \r\n\t{\"username\":\"bob\"} ").unwrap();
-        assert_eq!((&*json.name, json.delivery), ("bob", Delivery::Text));
+        assert_eq!((&*json.name, json.delivery), ("bob", Delivery::Each(Form::Text)));
         assert_eq!(join(" bob"), Err(Status::InvalidUserName), "whole, not trimmed");
         assert_eq!(join(""), Err(Status::InvalidUserName));
     }
@@ -248,7 +284,6 @@ mod tests {
             r#"{"username":"b"} x"#,
             r#"{"username":1}"#,
             r#"{"username":"b","password":5}"#,
-            r#"{"username":"b","delivery":"stream"}"#,
             r#"{"username":"b","delivery":"TEXT"}"#,
             &long,
             &deep,
@@ -281,7 +316,34 @@ mod tests {
         let Ok(Request::Create { host, capacity, hidden }) = parse(&frame(1, "r", payload)) else {
             panic!("a create request")
         };
-        assert_eq!((capacity, hidden, host.delivery), (Some(3), true, Delivery::Named));
+        assert_eq!((capacity, hidden, host.delivery), (Some(3), true, Delivery::Each(Form::Named)));
+    }
+
+    #[test]
+    fn s12_history_is_a_wish_that_is_cut() {
+        let history = |json: &str| {
+            join(&format!(r#"{{"username":"b","delivery":"stream"{json}}}"#))
+                .map(|entrant| (entrant.delivery, entrant.history))
+        };
+        let of = |history| Ok((Delivery::Stream, history));
+        assert_eq!(history(""), of(0));
+        assert_eq!(history(r#","history":null"#), of(0));
+        assert_eq!(history(r#","history":1024"#), of(1024));
+        assert_eq!(history(r#","history":18446744073709551615"#), of(1024));
+        for wrong in ["-1", "1.5", "\"9\"", "true"] {
+            let wish = format!(r#","history":{wrong}"#);
+            assert_eq!(history(&wish), Err(Status::Malformed), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn s14_resume_takes_a_token() {
+        let token = "0123456789abcdef0123456789abcdef";
+        let resume = parse(&frame(4, "r", token.as_bytes()));
+        let Ok(Request::Resume { room, token: read }) = resume else { panic!("{resume:?}") };
+        assert_eq!((room, &read.to_wire()[..]), ("r", token.as_bytes()));
+        assert_eq!(parse(&frame(4, "r", &token.as_bytes()[1..])), Err(Status::Malformed));
+        assert_eq!(parse(&frame(4, " ", token.as_bytes())), Err(Status::InvalidRoomName));
     }
 
     #[test]

@@ -1,0 +1,96 @@
+//! What a member of a stream is told when it enters, or comes back.
+
+use serde::{Deserialize, Serialize};
+
+use crate::protocol::Token;
+
+/// The most seconds between two signs of life of a member: routers forget a way that was silent for
+/// 30 (many do, although RFC 4787, REQ-5, asks them for two minutes).
+const MAX_KEEP_ALIVE: u64 = 20;
+
+/// The payload of the completion, a JSON object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Completion {
+    /// The token, 32 characters.
+    pub token: String,
+    /// The member's number in the room, never used twice while the room lives.
+    pub member: u32,
+    /// Which life of the room this is; every datagram of it begins so.
+    pub tag: u32,
+    /// The number of the first entry that the member gets.
+    pub next: u64,
+    /// The id that its next message must have.
+    pub expected: u32,
+    /// Seconds from one sign of life to the next.
+    pub keep_alive: u64,
+    /// Seconds of silence after which the member is removed; 0 is never.
+    pub idle_timeout: u64,
+}
+
+impl Completion {
+    /// The payload, as JSON.
+    pub fn encode(&self) -> Vec<u8> {
+        // Numbers and a string into a Vec: there is nothing to fail.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Makes sense of a payload; `None` where it is not of stream delivery: a server that does not
+    /// know it gives the token alone.
+    pub fn parse(payload: &[u8]) -> Option<Self> {
+        serde_json::from_slice(payload).ok()
+    }
+
+    /// The token, if it is one.
+    pub fn token(&self) -> Option<Token> {
+        Token::from_wire(self.token.as_bytes())
+    }
+}
+
+/// Seconds from one sign of life to the next where so many seconds of silence end a member, 0 for
+/// none: three in that time, so that two may be lost.
+pub fn keep_alive(idle_timeout: u64) -> u64 {
+    match idle_timeout {
+        0 => MAX_KEEP_ALIVE,
+        timeout => (timeout / 3).clamp(1, MAX_KEEP_ALIVE),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s1_the_keys_of_the_completion() {
+        let completion = Completion {
+            token: "0".repeat(32),
+            member: 3,
+            tag: u32::MAX,
+            next: 1 << 40,
+            expected: 1,
+            keep_alive: 20,
+            idle_timeout: 300,
+        };
+        let text = String::from_utf8(completion.encode()).unwrap();
+        let token = "0".repeat(32);
+        assert_eq!(
+            text,
+            format!(
+                r#"{{"token":"{token}","member":3,"tag":4294967295,"next":1099511627776,"expected":1,"keep_alive":20,"idle_timeout":300}}"#
+            )
+        );
+        assert_eq!(Completion::parse(text.as_bytes()), Some(completion));
+    }
+
+    #[test]
+    fn s1_what_is_not_an_object_is_of_another_server() {
+        for payload in [&b"0123456789abcdef0123456789abcdef"[..], b"", b"{}", b"[]"] {
+            assert_eq!(Completion::parse(payload), None);
+        }
+    }
+
+    #[test]
+    fn s1_three_signs_of_life_in_an_idle_timeout() {
+        assert_eq!([1, 3, 7, 30, 60, 300].map(keep_alive), [1, 1, 2, 10, 20, 20]);
+        assert_eq!(keep_alive(0), 20, "no timeout");
+    }
+}
