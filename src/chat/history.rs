@@ -57,12 +57,13 @@ impl History {
 }
 
 impl Chat {
-    /// Lets a room's ring grow, if it must for an entry of so many bytes and may.
+    /// Lets a room's ring grow, if it must for an entry of so many bytes and may: before it pushes
+    /// anything out, and before what is still to be sent fills half of it.
     pub(super) fn make_ring_space(&mut self, room: RoomId, entry: usize) {
-        while let Some(ring) = self.ring(room)
-            && !ring.has_space_for(entry)
+        while let Some(stream) = self.rooms.get(room).and_then(|room| room.stream.as_ref())
+            && !(stream.ring.has_space_for(entry) && stream.has_space_for(entry))
         {
-            let old = ring.capacity();
+            let old = stream.ring.capacity();
             let new = (2 * old).min(self.config.room_history.max(GUARANTEED));
             if new <= old || !self.win_memory(new - old, new) {
                 return;
@@ -93,10 +94,6 @@ impl Chat {
         let old = ring.capacity();
         ring.set_capacity(capacity);
         self.history.note_resized(room, old, capacity);
-    }
-
-    fn ring(&self, room: RoomId) -> Option<&Ring> {
-        Some(&self.rooms.get(room)?.stream.as_ref()?.ring)
     }
 
     fn ring_mut(&mut self, room: RoomId) -> Option<&mut Ring> {
