@@ -149,7 +149,7 @@ impl StreamReceiver {
                 take(event);
             }
             Some(event) => self.accept_out_of_order(first, bytes, event, now, take),
-            None => self.accept_gone(first.max(self.next), end, now, take),
+            None => self.accept_gone(first, end, now, take),
         }
     }
 
@@ -619,6 +619,16 @@ mod tests {
         let mut times = Vec::new();
         bench.receiver.take_repair_times(|time| times.push(time));
         assert_eq!(times, [ms(3); 3]);
+    }
+
+    #[test]
+    fn s9_s10_a_tail_that_grows_is_asked_for_by_its_parts() {
+        let mut bench = Bench::with_rtt(ms(1));
+        bench.tail(102);
+        assert_eq!(bench.requests_within(ms(3)), [(2, vec![(100, 2)])]);
+        bench.tail(103);
+        assert_eq!(bench.requests_within(ms(3)), [(2, vec![(102, 1)])]);
+        assert_eq!(bench.requests_within(ms(6)), [(6, vec![(100, 2)])]);
     }
 
     #[test]
