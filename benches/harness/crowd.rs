@@ -12,7 +12,7 @@ use mio::net::UdpSocket;
 use reactor_chat::sys;
 
 use super::control::{self, CREATE, Control, JOIN, PATIENCE};
-use super::relay::{REGISTRATION, SOCKET_BUFFER};
+use super::relay::{self, REGISTRATION, SOCKET_BUFFER};
 use super::scenario::Shape;
 use super::target::{Kind, Target};
 
@@ -54,10 +54,19 @@ impl Crowd {
     }
 }
 
-/// A crowd in a target: what each member's messages begin with, and where they go.
+/// A crowd in a target: what each member's messages begin with, where they go, and what comes back.
 pub struct Attendance {
     pub udp: SocketAddr,
     pub prefixes: Vec<Vec<u8>>,
+    pub wire: Wire,
+}
+
+/// What the datagrams to the members are.
+pub enum Wire {
+    /// `NAME: TEXT` each.
+    Plain,
+    /// Several of these, each behind its length.
+    Packed,
 }
 
 impl Attendance {
@@ -66,7 +75,11 @@ impl Attendance {
     /// # Errors
     /// If the target does not answer, or refuses.
     pub fn enter(crowd: &Crowd, target: &Target) -> io::Result<Self> {
-        let mut attendance = Self { udp: target.udp, prefixes: Vec::new() };
+        let wire = match target.kind {
+            Kind::Relay(relay::Kind::Pack) => Wire::Packed,
+            _ => Wire::Plain,
+        };
+        let mut attendance = Self { udp: target.udp, prefixes: Vec::new(), wire };
         match target.kind {
             Kind::Server => attendance.join_server(crowd, target.tcp)?,
             Kind::Relay(_) => attendance.register(crowd)?,

@@ -15,7 +15,8 @@ use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token, Waker};
 use reactor_chat::sys::{BATCH, ReceiveBatch};
 
-use super::crowd::{Attendance, Crowd};
+use super::crowd::{Attendance, Crowd, Wire};
+use super::relay;
 use super::scenario::{Shape, sequence_of};
 use super::target::{Target, own_cpu_time};
 
@@ -112,8 +113,10 @@ impl Load {
         let (sockets, ears) = (&self.crowd.sockets, &mut self.ears);
         let (sent, load, heard) = thread::scope(|scope| {
             let wakers: Vec<_> = ears.iter().map(|ear| ear.waker.clone()).collect();
-            let listeners: Vec<_> =
-                ears.iter_mut().map(|ear| scope.spawn(|| ear.listen(sockets, phase))).collect();
+            let listeners: Vec<_> = ears
+                .iter_mut()
+                .map(|ear| scope.spawn(|| ear.listen(sockets, &attendance.wire, phase)))
+                .collect();
             let speaker = Speaker { phase, sockets, attendance, bytes: Vec::new() };
             let (sent, load) = speaker.speak(pace, seconds);
             phase.is_over.store(true, Relaxed);
@@ -319,7 +322,7 @@ impl Ear {
         Ok(Self { poll, waker, events: Events::with_capacity(1024) })
     }
 
-    fn listen(&mut self, sockets: &[UdpSocket], phase: &Phase) -> io::Result<Heard> {
+    fn listen(&mut self, sockets: &[UdpSocket], wire: &Wire, phase: &Phase) -> io::Result<Heard> {
         let cpu = own_cpu_time();
         let mut batch = ReceiveBatch::new(MAX_DELIVERY);
         let (latency, last) = (new_histogram(), Duration::ZERO);
@@ -330,7 +333,7 @@ impl Ear {
             self.poll.poll(&mut self.events, patience)?;
             for event in self.events.iter().filter(|event| event.token() != WAKE) {
                 let member = event.token().0;
-                drain(&mut batch, &sockets[member], member, phase, &mut heard);
+                drain(&mut batch, &sockets[member], wire, member, phase, &mut heard);
             }
             match phase.pace {
                 Pace::Rate(_) if !self.events.is_empty() => awake_until = Instant::now() + LINGER,
@@ -348,6 +351,7 @@ impl Ear {
 fn drain(
     batch: &mut ReceiveBatch,
     socket: &UdpSocket,
+    wire: &Wire,
     member: usize,
     phase: &Phase,
     heard: &mut Heard,
@@ -357,7 +361,14 @@ fn drain(
         let count = batch.receive(socket.as_fd(), BATCH).unwrap_or(0);
         let now = phase.start.elapsed();
         for arrival in batch.arrivals() {
-            heard.note(phase, member, arrival.bytes, now);
+            match wire {
+                Wire::Plain => heard.note(phase, member, arrival.bytes, now),
+                Wire::Packed => {
+                    for message in relay::unpack(arrival.bytes) {
+                        heard.note(phase, member, message, now);
+                    }
+                }
+            }
         }
         phase.heard.fetch_add(count as u64, Relaxed);
         if count < BATCH {
@@ -368,7 +379,8 @@ fn drain(
 
 impl Heard {
     fn note(&mut self, phase: &Phase, member: usize, bytes: &[u8], now: Duration) {
-        let index = sequence_of(bytes).and_then(|number| number.checked_sub(phase.base));
+        let sequence = sequence_of(bytes).filter(|number| phase.shape.speaker(*number) != member);
+        let index = sequence.and_then(|number| number.checked_sub(phase.base));
         let Some(index) = index.map(|index| index as usize) else { return };
         let bit = index * phase.shape.members + phase.shape.place_of(member);
         if index >= phase.due.len() || !insert(&mut self.seen, bit) {
