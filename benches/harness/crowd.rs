@@ -33,11 +33,11 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// Sockets on `ip` for everyone.
+    /// Sockets on `ip` for everyone, with UDP_GRO if so wished.
     ///
     /// # Errors
     /// If there are not as many to be had.
-    pub fn gather(shape: Shape, ip: IpAddr) -> io::Result<Self> {
+    pub fn gather(shape: Shape, ip: IpAddr, gro: bool) -> io::Result<Self> {
         let limit = sys::raise_descriptor_limit()?;
         let population = shape.population();
         if population as u64 + RESERVED_DESCRIPTORS > limit {
@@ -48,6 +48,9 @@ impl Crowd {
         let socket = |_| {
             let socket = UdpSocket::bind(SocketAddr::new(ip, 0))?;
             sys::request_buffers(socket.as_fd(), SOCKET_BUFFER);
+            if gro {
+                sys::enable_gro(socket.as_fd())?;
+            }
             Ok(socket)
         };
         Ok(Self { shape, sockets: (0..population).map(socket).collect::<io::Result<_>>()? })

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token, Waker};
-use reactor_chat::sys::{BATCH, ReceiveBatch};
+use reactor_chat::sys::{Arrival, BATCH, ReceiveBatch};
 
 use super::crowd::{Attendance, Crowd, Wire};
 use super::relay;
@@ -46,8 +46,8 @@ const NAP: Duration = Duration::from_micros(100);
 /// No server takes more messages a second than this; room is made for as many.
 const MOST_MESSAGES: f64 = 400_000.0;
 
-/// Longer than any delivery of the bench.
-const MAX_DELIVERY: usize = 4096;
+/// The most that arrives at once: with UDP_GRO it is many datagrams.
+const MAX_ARRIVAL: usize = 65_536;
 
 const WAKE: Token = Token(usize::MAX);
 
@@ -324,7 +324,7 @@ impl Ear {
 
     fn listen(&mut self, sockets: &[UdpSocket], wire: &Wire, phase: &Phase) -> io::Result<Heard> {
         let cpu = own_cpu_time();
-        let mut batch = ReceiveBatch::new(MAX_DELIVERY);
+        let mut batch = ReceiveBatch::new(MAX_ARRIVAL);
         let (latency, last) = (new_histogram(), Duration::ZERO);
         let mut heard = Heard { latency, last, load: 0.0, seen: Vec::new() };
         let mut awake_until = Instant::now();
@@ -360,11 +360,11 @@ fn drain(
         // Errors are echoes of what was sent to a server that is gone: what it owes is lost.
         let count = batch.receive(socket.as_fd(), BATCH).unwrap_or(0);
         let now = phase.start.elapsed();
-        for arrival in batch.arrivals() {
+        for datagram in batch.arrivals().flat_map(datagrams) {
             match wire {
-                Wire::Plain => heard.note(phase, member, arrival.bytes, now),
+                Wire::Plain => heard.note(phase, member, datagram, now),
                 Wire::Packed => {
-                    for message in relay::unpack(arrival.bytes) {
+                    for message in relay::unpack(datagram) {
                         heard.note(phase, member, message, now);
                     }
                 }
@@ -375,6 +375,12 @@ fn drain(
             return;
         }
     }
+}
+
+/// What the kernel has put together. Nothing comes of an empty datagram, which means nothing here.
+fn datagrams(arrival: Arrival<'_>) -> impl Iterator<Item = &[u8]> {
+    let size = arrival.segment.map_or(MAX_ARRIVAL, usize::from);
+    arrival.bytes.chunks(size.max(1))
 }
 
 impl Heard {

@@ -24,6 +24,8 @@ pub struct Options {
     pub connect: Option<(SocketAddr, SocketAddr)>,
     /// The server's datagram path, if not its default.
     pub path: Option<String>,
+    /// Whether datagrams that leave together arrive together.
+    pub gro: bool,
     pub json: Option<PathBuf>,
     pub svg: Option<PathBuf>,
     /// The command line as it was given.
@@ -63,6 +65,8 @@ How:
   --runs N              measurements of each kind            [3]
   --smoke               everything, small, in a few seconds
   --path mmsg|portable  the server's datagram path           [mmsg]
+  --gro                 the members' sockets have UDP_GRO: what is sent
+                        together arrives together
 
 A server that runs already, without floors and without its CPU time:
   --connect HOST
@@ -107,6 +111,7 @@ fn parser() -> Parser {
         parser.optopt("", name, "", "");
     }
     parser.optflag("", "smoke", "");
+    parser.optflag("", "gro", "");
     // Cargo says so to every bench.
     parser.optflag("", "bench", "");
     parser.optflag("h", "help", "");
@@ -133,6 +138,7 @@ fn options(matches: &Matches, words: Vec<String>) -> Result<Options, String> {
         settling,
         connect,
         path,
+        gro: matches.opt_present("gro"),
         json: matches.opt_str("json").map(PathBuf::from),
         svg: matches.opt_str("svg").map(PathBuf::from),
         words: words.into_iter().filter(|word| word != "--bench").collect(),

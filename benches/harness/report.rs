@@ -33,6 +33,8 @@ pub fn print_head(options: &Options) {
         (None, None) => println!("server   {SERVER_OPTIONS}"),
         (None, Some(path)) => println!("server   {SERVER_OPTIONS} --datagram-path {path}"),
     }
+    let gro = if options.gro { "with" } else { "without" };
+    println!("members  {gro} UDP_GRO");
     println!("runs     {} of {} s, server and floors in turn", options.runs, options.seconds);
     println!();
     println!(

@@ -214,7 +214,7 @@ impl Stage {
     fn set(options: &Options, fanout: &Fanout) -> io::Result<Self> {
         report::show(fanout.name, "members enter");
         let targets = targets(options, &relay::Kind::OF_MESSAGES)?;
-        let crowd = Crowd::gather(fanout.shape, local_ip(&targets[0])?)?;
+        let crowd = Crowd::gather(fanout.shape, local_ip(&targets[0])?, options.gro)?;
         let attend = |target| {
             let attendance = Attendance::enter(&crowd, &target)?;
             Ok((target, attendance))
