@@ -57,6 +57,10 @@ pub struct ChatConfig {
     pub max_members: Option<usize>,
     /// Messages and commands a second and member.
     pub rate_limit: Option<u32>,
+    /// Bytes of entries that a room keeps for its stream members.
+    pub room_history: usize,
+    /// The same of all rooms together.
+    pub history_memory: Option<usize>,
 }
 
 /// What becomes of a room whose host goes.
@@ -155,6 +159,9 @@ impl Default for ChatConfig {
             max_members: Some(100_000),
             // A person types one or two a second; games and scripts send bursts.
             rate_limit: Some(20),
+            // Some ten thousand lines of a chat; at full speed a tenth of a second.
+            room_history: 1 << 20,
+            history_memory: Some(64 << 20),
         }
     }
 }
@@ -182,7 +189,7 @@ impl fmt::Display for Config {
             f,
             "connections {}, rooms {}, members {}, payload {} bytes, unproved members an IP {}, \
              messages a second and member {}, idle timeout {}, connect timeout {}, \
-             handshake timeout {}, silent guests replaced {}",
+             handshake timeout {}, silent guests replaced {}, history of a room {} bytes, of all {}",
             count(self.connections.max_connections),
             count(self.chat.max_rooms),
             count(self.chat.max_members),
@@ -195,6 +202,8 @@ impl fmt::Display for Config {
             self.chat
                 .replace_silent
                 .map_or("off".into(), |limit| format!("after {} s", limit.as_secs())),
+            self.chat.room_history,
+            count(self.chat.history_memory),
         )
     }
 }

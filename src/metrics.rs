@@ -47,6 +47,16 @@ pub struct Metrics {
     pub rate_limited: u64,
     /// Messages for which a room had no space.
     pub room_busy: u64,
+    /// Stream members' word on how far they are.
+    pub confirmations: u64,
+    /// Repair requests of stream members.
+    pub repair_requests: u64,
+    /// Messages of stream members that were not the next: repeated, or behind one that was lost.
+    pub out_of_order: u64,
+    /// What stream members sent without sense.
+    pub senseless: u64,
+    /// Datagrams of stream members that have ended.
+    pub ended: u64,
     /// Datagrams sent.
     pub sent: u64,
     /// Datagrams that the kernel refused.
@@ -63,7 +73,7 @@ impl Metrics {
         self.replies[status as usize] += 1;
     }
 
-    fn named(&self) -> [(&'static str, u64); 23] {
+    fn named(&self) -> [(&'static str, u64); 28] {
         [
             ("connections accepted", self.accepted),
             ("accept errors", self.accept_errors),
@@ -84,6 +94,11 @@ impl Metrics {
             ("refused", self.refused),
             ("rate limited", self.rate_limited),
             ("room busy", self.room_busy),
+            ("confirmations", self.confirmations),
+            ("repair requests", self.repair_requests),
+            ("out of order", self.out_of_order),
+            ("senseless", self.senseless),
+            ("of ended members", self.ended),
             ("sent", self.sent),
             ("send errors", self.send_errors),
             ("waits for a full socket", self.blocked),

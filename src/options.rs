@@ -67,6 +67,11 @@ The chat:
                           a guest not heard for so long gives way to a join
                           under its name from its IP; 0 is never  [30]
 
+What members with stream delivery may ask for again:
+  --room-history BYTES    kept for each room, 4096 or more  [1048576]
+  --history-memory BYTES  kept for all rooms, the largest shrinks first; 0 is
+                          no limit                          [67108864]
+
 Limits, 0 is none:
   --max-rooms N           rooms in all                      [10000]
   --max-members N         members in all                    [100000]
@@ -136,6 +141,8 @@ fn options() -> Options {
         "max-connections",
         "max-payload",
         "rate-limit",
+        "room-history",
+        "history-memory",
         HIDDEN,
     ] {
         options.optopt("", name, "", "");
@@ -165,6 +172,8 @@ fn config(matches: &Matches) -> Result<Config, UsageError> {
             max_rooms: count("max-rooms", chat.max_rooms)?,
             max_members: count("max-members", chat.max_members)?,
             rate_limit: limit(matches, "rate-limit", chat.rate_limit)?,
+            room_history: room_history(matches)?.unwrap_or(chat.room_history),
+            history_memory: count("history-memory", chat.history_memory)?,
         },
         connections: ConnectionConfig {
             connect_timeout: seconds("connect-timeout", connections.connect_timeout)?,
@@ -241,6 +250,20 @@ impl Bounded for u16 {
 
 impl Bounded for u32 {
     const MAX: Self = u32::MAX;
+}
+
+/// The longest entry fits the least; the most is far below the 4 GiB at which a ring's offsets would
+/// run into each other.
+fn room_history(matches: &Matches) -> Result<Option<usize>, UsageError> {
+    const LEAST: usize = 4096;
+    const MOST: usize = 1 << 30;
+    let Some(text) = matches.opt_str("room-history") else { return Ok(None) };
+    match text.parse() {
+        Ok(bytes) if (LEAST..=MOST).contains(&bytes) => Ok(Some(bytes)),
+        _ => Err(UsageError(format!(
+            "--room-history takes bytes from {LEAST} to {MOST}, not '{text}'"
+        ))),
+    }
 }
 
 fn seconds(

@@ -276,13 +276,6 @@ fn w6_what_an_object_must_not_hold() {
 }
 
 #[test]
-fn w6_stream_delivery_is_unknown_as_long_as_there_is_none() {
-    let server = Server::start(&[]);
-    let payload = br#"{"username":"a","delivery":"stream"}"#;
-    assert_eq!(Control::connect(&server).status_of(CREATE, "r", payload), MALFORMED);
-}
-
-#[test]
 fn w6_the_form_of_delivery() {
     let server = Server::start(&[]);
     let host = Member::create(&server, "r", &json("host"));

@@ -11,7 +11,9 @@ use std::time::Instant;
 use super::allowance::Allowance;
 use super::arrivals::Passage;
 use super::member::{Member, Port};
-use super::room::Room;
+use super::remains::Farewell;
+use super::room::{Room, Wishes};
+use super::stream::Stream;
 use super::{Alarm, Chat, Reply};
 use crate::fanout::Audience;
 use crate::ids::{Key, MemberId, RoomId};
@@ -23,14 +25,10 @@ impl Chat {
         &mut self,
         peer: IpAddr,
         host: &Entrant<'_>,
-        capacity: Option<u32>,
-        hidden: bool,
-        draw: impl FnOnce() -> Option<Token>,
+        (capacity, hidden): (Option<u32>, bool),
+        mut draw: impl FnMut() -> Option<[u8; 16]>,
         now: Instant,
     ) -> Result<Reply, Status> {
-        if host.delivery == Delivery::Stream {
-            return Err(Status::Malformed);
-        }
         if self.has_too_many_unproved(peer) {
             return Err(Status::RateLimited);
         }
@@ -40,37 +38,49 @@ impl Chat {
         if is_full(self.names.len(), self.config.max_rooms) || self.has_too_many_members(0) {
             return Err(Status::ServerFull);
         }
-        let token = draw().ok_or(Status::ServerFull)?;
-        let room = self.open_room(host, capacity, hidden);
-        let member = self.admit(room, peer, host, fold(&host.name), token, now);
-        if let Some(room) = self.rooms.get_mut(room) {
+        let drawn = Drawn::draw(host, &mut draw).ok_or(Status::ServerFull)?;
+        let room_id = self.open_room(host, capacity, hidden);
+        let member = self.admit(room_id, peer, host, fold(&host.name), &drawn, now);
+        if let Some(room) = self.rooms.get_mut(room_id) {
             room.host = member;
         }
-        Ok(Reply::Entered { member, token })
+        if host.delivery == Delivery::Stream {
+            // Everyone's stream begins with its own joining: the first proof that it works.
+            self.tell_joined(room_id, member, host, now);
+        }
+        Ok(Reply::Entered { member, token: drawn.token, stream: self.completion(member) })
     }
 
     pub(super) fn join(
         &mut self,
         peer: IpAddr,
         guest: &Entrant<'_>,
-        draw: impl FnOnce() -> Option<Token>,
+        mut draw: impl FnMut() -> Option<[u8; 16]>,
         now: Instant,
     ) -> Result<Reply, Status> {
-        if guest.delivery == Delivery::Stream {
-            return Err(Status::Malformed);
-        }
         let folded = fold(&guest.name);
         let room_id = self.find_open_room(peer, guest)?;
         let replaced = self.check_place(room_id, peer, &folded, now)?;
-        let token = draw().ok_or(Status::ServerFull)?;
+        let drawn = Drawn::draw(guest, &mut draw).ok_or(Status::ServerFull)?;
         if let Some(silent) = replaced {
             // Without a word to anyone: the address may be the very one that comes back.
-            self.end_member(silent);
+            self.end_member(silent, Farewell::Replaced, now);
         }
-        let member = self.admit(room_id, peer, guest, folded, token, now);
-        let joined = Audience::AllBut(member);
-        self.tell_passage(room_id, &guest.name, Passage::Joined, joined, now);
-        Ok(Reply::Entered { member, token })
+        let member = self.admit(room_id, peer, guest, folded, &drawn, now);
+        self.tell_joined(room_id, member, guest, now);
+        Ok(Reply::Entered { member, token: drawn.token, stream: self.completion(member) })
+    }
+
+    fn tell_joined(
+        &mut self,
+        room_id: RoomId,
+        member: MemberId,
+        entrant: &Entrant<'_>,
+        now: Instant,
+    ) {
+        let number = self.members.get(member).map_or(0, |member| member.number);
+        let (who, others) = ((number, &*entrant.name), Audience::AllBut(member));
+        self.tell_passage(room_id, who, Passage::Joined, others, now);
     }
 
     /// The room that the guest may enter as far as the room and its password go. With too many
@@ -125,7 +135,7 @@ impl Chat {
         namesake != room.host && member.ip == peer && member.is_silent(limit, now)
     }
 
-    fn has_too_many_unproved(&self, peer: IpAddr) -> bool {
+    pub(super) fn has_too_many_unproved(&self, peer: IpAddr) -> bool {
         let unproved = self.proofs.unproved(peer);
         self.config.max_unproved.is_some_and(|limit| unproved >= limit)
     }
@@ -139,7 +149,8 @@ impl Chat {
         // Who the host is, `create` says as soon as there is one: a member needs its room first.
         let nobody = MemberId(Key { slot: u32::MAX, generation: u32::MAX });
         let password = host.password.as_deref();
-        let room = Room::new(Rc::clone(&name), nobody, password, capacity, hidden);
+        let wishes = Wishes { password, capacity, hidden, history: host.history };
+        let room = Room::new(Rc::clone(&name), nobody, wishes);
         let room_id = self.rooms.insert(room);
         if !hidden {
             self.listed.insert(Rc::clone(&name), room_id);
@@ -148,36 +159,79 @@ impl Chat {
         room_id
     }
 
+    /// What is left of members that have ended gives way to new ones.
+    fn make_place(&mut self) {
+        let Some(limit) = self.config.max_members else { return };
+        while self.remains.len() > 0 && self.tokens.len() + self.remains.len() >= limit {
+            self.drop_oldest_remains();
+        }
+    }
+
+    /// A room has a stream from now on, if it had none.
+    fn open_stream(&mut self, room_id: RoomId, tag: u32) {
+        if let Some(room) = self.rooms.get_mut(room_id)
+            && room.stream.is_none()
+        {
+            room.stream = Some(Box::new(Stream::new(tag)));
+            self.history.open(room_id);
+        }
+    }
+
     fn admit(
         &mut self,
         room_id: RoomId,
         peer: IpAddr,
         entrant: &Entrant<'_>,
         folded: Box<str>,
-        token: Token,
+        drawn: &Drawn,
         now: Instant,
     ) -> MemberId {
-        let Delivery::Each(form) = entrant.delivery else { unreachable!() };
+        self.make_place();
+        if let Some(tag) = drawn.tag {
+            self.open_stream(room_id, tag);
+        }
+        let number = self.rooms.get(room_id).map_or(0, Room::next_number);
         let alarm = self.config.idle_timeout.map(|timeout| now + timeout);
         let member = self.members.insert(Member {
             room: room_id,
             name: Rc::from(&*entrant.name),
-            token,
+            token: drawn.token,
             ip: peer,
             port: Port::Unknown,
-            form,
+            delivery: entrant.delivery,
+            number,
             heard_at: now,
             alarm,
             allowance: Allowance::default(),
             warned_at: None,
+            end: None,
         });
         self.timers.change(Alarm::Idle(member), None, alarm);
-        self.tokens.insert(token, member);
+        self.tokens.insert(drawn.token, member);
         self.proofs.note(peer, Port::Unknown);
         if let Some(room) = self.rooms.get_mut(room_id) {
-            room.seat(member, folded, form);
+            room.seat(member, folded, entrant.delivery, entrant.history, now);
         }
         member
+    }
+}
+
+/// What randomness gives a new member.
+struct Drawn {
+    token: Token,
+    /// The tag of its room's stream, should it be the first who takes it.
+    tag: Option<u32>,
+}
+
+impl Drawn {
+    fn draw(entrant: &Entrant<'_>, draw: &mut impl FnMut() -> Option<[u8; 16]>) -> Option<Self> {
+        let token = Token::from_bits(draw()?);
+        let tag = match entrant.delivery {
+            Delivery::Each(_) => None,
+            // Four bytes of sixteen.
+            Delivery::Stream => Some(u32::from_be_bytes(*draw()?.first_chunk()?)),
+        };
+        Some(Self { token, tag })
     }
 }
 

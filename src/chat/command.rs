@@ -6,6 +6,7 @@ use super::Chat;
 use crate::ids::MemberId;
 use crate::protocol::name::fold;
 use crate::protocol::notice::{Notice, write_members};
+use crate::protocol::stream::Code;
 
 /// The longest list of members in bytes: with the length byte of named delivery it fits 1,200,
 /// which passes every link without being cut up (RFC 8200 promises 1,280 with the headers).
@@ -18,8 +19,6 @@ pub(super) enum Line<'a> {
     Message(&'a str),
     /// Something to be done.
     Command(Command<'a>),
-    /// Neither; its sender is told.
-    Mistake(Notice<'a>),
 }
 
 /// A command, but for `/exit`: see [`is_exit`].
@@ -41,21 +40,24 @@ pub(super) fn is_exit(line: &str) -> bool {
 }
 
 /// Tells commands from messages.
-pub(super) fn parse(line: &str) -> Line<'_> {
-    let Some(rest) = line.strip_prefix('/') else { return Line::Message(line) };
+///
+/// # Errors
+/// What its sender is told, if it is neither.
+pub(super) fn parse(line: &str) -> Result<Line<'_>, Notice<'_>> {
+    let Some(rest) = line.strip_prefix('/') else { return Ok(Line::Message(line)) };
     if rest.starts_with('/') {
-        return Line::Message(rest);
+        return Ok(Line::Message(rest));
     }
     // No name ends in white space, and clients send line ends.
     let rest = rest.trim_end();
     let (word, argument) = rest.split_once(' ').unwrap_or((rest, ""));
     match word.to_ascii_lowercase().as_str() {
-        "who" => Line::Command(Command::Who),
-        "help" => Line::Command(Command::Help),
-        "kick" | "host" if argument.is_empty() => Line::Mistake(Notice::NameNeeded),
-        "kick" => Line::Command(Command::Kick(argument)),
-        "host" => Line::Command(Command::Host(argument)),
-        _ => Line::Mistake(Notice::UnknownCommand),
+        "who" => Ok(Line::Command(Command::Who)),
+        "help" => Ok(Line::Command(Command::Help)),
+        "kick" | "host" if argument.is_empty() => Err(Notice::NameNeeded),
+        "kick" => Ok(Line::Command(Command::Kick(argument))),
+        "host" => Ok(Line::Command(Command::Host(argument))),
+        _ => Err(Notice::UnknownCommand),
     }
 }
 
@@ -87,7 +89,7 @@ impl Chat {
         self.notice.clear();
         let (language, total) = (self.config.language, room.population());
         write_members(names, total, language, MAX_MEMBER_LIST, &mut self.notice);
-        self.append_aside(id);
+        self.append_aside(id, Code::Answer);
     }
 
     /// Does what only the host may do to the member called `name`.
@@ -113,6 +115,7 @@ impl Chat {
             return self.answer(host, Notice::KickListFull);
         }
         self.remove_kicked(target, now);
+        self.confirm_taken(host);
     }
 
     fn pass_host(&mut self, host: MemberId, target: MemberId) {
@@ -121,6 +124,7 @@ impl Chat {
         }
         let Some(room) = self.members.get(target).map(|member| member.room) else { return };
         self.set_host(room, target);
+        self.confirm_taken(host);
     }
 }
 
@@ -140,23 +144,23 @@ mod tests {
 
     #[test]
     fn w22_a_slash_is_a_command_and_two_are_a_message() {
-        assert_eq!(parse("//exit"), Line::Message("/exit"));
-        assert_eq!(parse("///"), Line::Message("//"));
-        assert_eq!(parse(" /who"), Line::Message(" /who"));
-        assert_eq!(parse("/who"), Line::Command(Command::Who));
-        assert_eq!(parse("/WHO\n"), Line::Command(Command::Who));
-        assert_eq!(parse("/help"), Line::Command(Command::Help));
+        assert_eq!(parse("//exit"), Ok(Line::Message("/exit")));
+        assert_eq!(parse("///"), Ok(Line::Message("//")));
+        assert_eq!(parse(" /who"), Ok(Line::Message(" /who")));
+        assert_eq!(parse("/who"), Ok(Line::Command(Command::Who)));
+        assert_eq!(parse("/WHO\n"), Ok(Line::Command(Command::Who)));
+        assert_eq!(parse("/help"), Ok(Line::Command(Command::Help)));
     }
 
     #[test]
     fn w32_a_name_is_everything_after_one_space() {
-        assert_eq!(parse("/kick A b c"), Line::Command(Command::Kick("A b c")));
-        assert_eq!(parse("/host bob\n"), Line::Command(Command::Host("bob")));
+        assert_eq!(parse("/kick A b c"), Ok(Line::Command(Command::Kick("A b c"))));
+        assert_eq!(parse("/host bob\n"), Ok(Line::Command(Command::Host("bob"))));
         for line in ["/kick", "/kick ", "/host"] {
-            assert_eq!(parse(line), Line::Mistake(Notice::NameNeeded), "{line:?}");
+            assert_eq!(parse(line), Err(Notice::NameNeeded), "{line:?}");
         }
         for line in ["/", "/ who", "/whoami", "/exit now", "/kickbob"] {
-            assert_eq!(parse(line), Line::Mistake(Notice::UnknownCommand), "{line:?}");
+            assert_eq!(parse(line), Err(Notice::UnknownCommand), "{line:?}");
         }
     }
 }

@@ -1,17 +1,31 @@
 //! The waiting output, handed out in jobs.
 
-use super::Chat;
-use super::log::{Log, Pool};
+use std::time::Instant;
+
+use super::asides::Asides;
+use super::each::Cut;
+use super::log::Pool;
 use super::member::Member;
-use super::room::{Cut, Room};
+use super::room::{Part, Room};
+use super::stream::{Stream, TailStep, Train};
+use super::{Alarm, Chat};
 use crate::fanout::{Job, Receipt, Share};
 use crate::ids::{MemberId, RoomId};
+use crate::protocol::Form;
 
 /// The most datagrams of one room before the next room has its turn.
 const QUANTUM: usize = 512;
 
 /// How many fresh rooms go before a backlogged one has its turn.
 const FRESH_IN_A_ROW: usize = 8;
+
+/// Of a turn's datagrams, what repairs and farewells may be at most, each: what is said now goes
+/// before what was lost.
+const SHARE_OF_REPAIRS: usize = 4;
+
+/// The most groups of members at one cursor that a room's turn serves, each of which costs a look
+/// at all of its members. After their first delivery all stand at the same cursor.
+const MAX_GROUPS: usize = 8;
 
 impl Chat {
     /// Hands waiting output to `send` until `budget` datagrams are sent or nothing is left that
@@ -23,14 +37,18 @@ impl Chat {
     pub fn deliver(
         &mut self,
         budget: usize,
+        now: Instant,
         mut send: impl FnMut(Job<'_>, usize) -> Receipt,
     ) -> Receipt {
-        let mut total = Receipt::default();
-        let mut left = budget;
+        let share = (budget / SHARE_OF_REPAIRS).max(1);
+        let mut total = self.deliver_farewells(share, &mut send);
+        let mut left = budget.saturating_sub(total.sent + total.dropped);
+        let mut repairs = share;
+        self.backlogged.extend(self.rationed.drain(..));
         while left > 0
             && let Some(room) = self.next_room()
         {
-            let receipt = self.deliver_room(room, left.min(QUANTUM), &mut send);
+            let receipt = self.deliver_room(room, left.min(QUANTUM), &mut repairs, now, &mut send);
             // A room whose members have no address costs no datagram, but not nothing.
             left = left.saturating_sub((receipt.sent + receipt.dropped).max(1));
             total.add(receipt);
@@ -52,14 +70,27 @@ impl Chat {
 
     /// Whether [`Chat::deliver`] would find something to do.
     pub fn has_output(&self) -> bool {
-        !self.fresh.is_empty() || !self.backlogged.is_empty()
+        !self.fresh.is_empty()
+            || !self.backlogged.is_empty()
+            || !self.rationed.is_empty()
+            || self.remains.farewells().is_some()
+    }
+
+    /// Whether somebody is still to be told of what has happened: at the end of the server, whether
+    /// to wait.
+    pub fn has_last_words(&self) -> bool {
+        self.has_output() || !self.stalled.is_empty() || self.remains.has_untold()
     }
 
     /// Puts the rooms that waited for a socket back in the queue: one is writable again.
     pub fn resume_stalled(&mut self) {
+        self.remains.resume();
         for room_id in std::mem::take(&mut self.stalled) {
             if let Some(room) = self.rooms.get_mut(room_id) {
                 room.is_stalled = false;
+                if let Some(stream) = &mut room.stream {
+                    stream.unblock();
+                }
             }
             self.queue(room_id);
         }
@@ -72,8 +103,12 @@ impl Chat {
             self.members.remove(member);
             freed(member);
         }
-        for room in self.closed.drain(..) {
-            self.rooms.remove(room);
+        for room_id in self.closed.drain(..) {
+            let stream = self.rooms.remove(room_id).and_then(|room| room.stream);
+            if let Some(stream) = stream {
+                self.timers.change(Alarm::Tail(room_id), stream.tail.alarm, None);
+                self.history.forget(room_id, stream.ring.capacity());
+            }
         }
     }
 
@@ -83,17 +118,62 @@ impl Chat {
         (self.tokens.get(&member.token) == Some(&id)).then_some(member)
     }
 
+    /// A room may have fallen silent.
+    pub(super) fn step_tail(&mut self, room_id: RoomId, now: Instant) {
+        let room = self.rooms.get_mut(room_id);
+        let Some(stream) = room.and_then(|room| room.stream.as_mut()) else { return };
+        // The entry that came up is gone from the timers already.
+        stream.tail.alarm = None;
+        let is_told = stream.tail.step(now) == TailStep::Tell;
+        self.set_tail_alarm(room_id);
+        if is_told {
+            self.queue(room_id);
+        }
+    }
+
+    /// Sets the alarm for a room's next step, unless there is one: if that comes too early, because
+    /// the room speaks, it is set again then.
+    fn set_tail_alarm(&mut self, room_id: RoomId) {
+        let room = self.rooms.get_mut(room_id).filter(|room| !room.is_closing);
+        let Some(stream) = room.and_then(|room| room.stream.as_mut()) else { return };
+        if stream.tail.alarm.is_none() {
+            stream.tail.alarm = stream.tail.due();
+            self.timers.change(Alarm::Tail(room_id), None, stream.tail.alarm);
+        }
+    }
+
+    /// Tells those that have ended.
+    fn deliver_farewells(
+        &mut self,
+        budget: usize,
+        send: &mut impl FnMut(Job<'_>, usize) -> Receipt,
+    ) -> Receipt {
+        let Some(farewells) = self.remains.farewells() else { return Receipt::default() };
+        farewells.share_out(&mut self.shares);
+        let receipt = send(farewells.job(&mut self.shares), budget);
+        let is_stalled = is_blocked(receipt, budget);
+        self.remains.farewells_mut(is_stalled).take_back(&self.shares, &mut self.pool);
+        receipt
+    }
+
     fn deliver_room(
         &mut self,
         room_id: RoomId,
         quantum: usize,
+        repairs: &mut usize,
+        now: Instant,
         send: &mut impl FnMut(Job<'_>, usize) -> Receipt,
     ) -> Receipt {
         let Some(room) = self.rooms.get_mut(room_id) else { return Receipt::default() };
         room.is_ready = false;
+        // Nobody will say that the socket is writable to a room that does not wait for it.
+        if let Some(stream) = room.stream.as_mut().filter(|_| !room.is_stalled) {
+            stream.unblock();
+        }
         let mut delivery = RoomDelivery {
             pool: &mut self.pool,
             shares: &mut self.shares,
+            train: &mut self.train,
             left: quantum,
             cut: [None; _],
             total: Receipt::default(),
@@ -103,26 +183,32 @@ impl Chat {
         if room.is_closing || room.has_held_asides_enough() {
             delivery.send_asides(room, send);
         }
-        delivery.send_logs(room, send);
-        if delivery.is_cut_by_budget() {
+        delivery.send_parts(room, send);
+        if delivery.is_cut_by_budget(room) {
             room.hold_asides();
         } else {
             delivery.send_asides(room, send);
         }
+        delivery.send_repairs(room, repairs, send);
         let RoomDelivery { left, cut, total, .. } = delivery;
-        room.settle(cut, &mut self.pool, &mut self.ended);
-        self.put_back(room_id, left == 0, total.blocked);
+        room.settle(cut, &mut self.pool, &mut self.ended, now);
+        self.set_tail_alarm(room_id);
+        self.put_back(room_id, left == 0, total.blocked, *repairs == 0);
         total
     }
 
     /// Decides where a room goes after its turn.
-    fn put_back(&mut self, room_id: RoomId, exhausted: bool, blocked: bool) {
+    fn put_back(&mut self, room_id: RoomId, exhausted: bool, blocked: bool, rationed: bool) {
         let Some(room) = self.rooms.get_mut(room_id) else { return };
         if room.is_delivered() {
-            if room.is_closing && room.is_empty() {
-                self.closed.push(room_id);
-            }
-        } else if blocked && !exhausted {
+            return self.close_if_empty(room_id);
+        }
+        let has_stream_output = room.stream.as_ref().is_some_and(|stream| stream.has_output());
+        let waits = room.stream.as_ref().is_some_and(|stream| stream.is_blocked());
+        if rationed && !exhausted && !has_stream_output && room.has_only_repairs() {
+            room.is_ready = true;
+            self.rationed.push(room_id);
+        } else if (blocked || waits) && !exhausted && !has_stream_output {
             if !room.is_stalled {
                 room.is_stalled = true;
                 self.stalled.push(room_id);
@@ -132,12 +218,29 @@ impl Chat {
             self.backlogged.push_back(room_id);
         }
     }
+
+    /// A closed room goes when there is nobody left in it.
+    pub(super) fn close_if_empty(&mut self, room_id: RoomId) {
+        if let Some(room) = self.rooms.get(room_id)
+            && room.is_closing
+            && room.is_empty()
+            && room.is_delivered()
+        {
+            self.closed.push(room_id);
+        }
+    }
+}
+
+/// Whether a receipt with so much budget was cut by a full socket, and not by the budget.
+fn is_blocked(receipt: Receipt, budget: usize) -> bool {
+    receipt.blocked && receipt.sent + receipt.dropped < budget
 }
 
 /// One room's turn.
 struct RoomDelivery<'a> {
     pool: &'a mut Pool,
     shares: &'a mut Vec<Share>,
+    train: &'a mut Train,
     /// Datagrams that may still be sent.
     left: usize,
     /// The seats at which the delivery was cut, by form.
@@ -146,34 +249,100 @@ struct RoomDelivery<'a> {
 }
 
 impl RoomDelivery<'_> {
-    fn send_logs(&mut self, room: &mut Room, send: &mut impl FnMut(Job<'_>, usize) -> Receipt) {
-        for form in room.next_order() {
-            room.share_out(form, self.shares);
-            self.send_shares(room.log(form), send);
-            self.cut[form as usize] = room.take_back(form, self.shares);
+    fn send_parts(&mut self, room: &mut Room, send: &mut impl FnMut(Job<'_>, usize) -> Receipt) {
+        for part in room.next_order() {
+            match (part, &mut room.stream) {
+                (Part::Each(form), _) => self.send_log(room, form, send),
+                (Part::Stream, Some(stream)) => self.send_stream(stream, send),
+                (Part::Stream, None) => {}
+            }
+        }
+    }
+
+    fn send_log(
+        &mut self,
+        room: &mut Room,
+        form: Form,
+        send: &mut impl FnMut(Job<'_>, usize) -> Receipt,
+    ) {
+        room.each.share_out(form, self.shares);
+        let log = room.each.log(form);
+        if self.left > 0 && !self.shares.is_empty() {
+            let job = Job { bytes: log.bytes(), entries: log.entries(), to: self.shares };
+            let receipt = send(job, self.left);
+            self.account(receipt);
+        }
+        self.cut[form as usize] = room.each.take_back(form, self.shares);
+    }
+
+    fn send_stream(
+        &mut self,
+        stream: &mut Stream,
+        send: &mut impl FnMut(Job<'_>, usize) -> Receipt,
+    ) {
+        for _ in 0..MAX_GROUPS {
+            if self.left == 0 || !stream.share_out(self.train, self.shares) {
+                break;
+            }
+            let receipt = send(self.train.job(self.shares), self.left);
+            stream.take_back(self.train, self.shares, is_blocked(receipt, self.left));
+            self.account(receipt);
+        }
+        if self.left > 0 && stream.share_out_tail(self.train, self.shares, self.left) {
+            let receipt = send(self.train.job(self.shares), self.left);
+            self.account(receipt);
         }
     }
 
     /// Whether there is a backlog that could be sent, had the turn not ended: members whose socket is
     /// full are nobody's to wait for.
-    fn is_cut_by_budget(&self) -> bool {
-        self.cut != Cut::default() && !self.total.blocked
+    fn is_cut_by_budget(&self, room: &Room) -> bool {
+        let is_log_cut = self.cut != Cut::default() && !self.total.blocked;
+        let is_stream_cut =
+            self.left == 0 && room.stream.as_ref().is_some_and(|stream| stream.has_output());
+        is_log_cut || is_stream_cut
     }
 
     fn send_asides(&mut self, room: &mut Room, send: &mut impl FnMut(Job<'_>, usize) -> Receipt) {
-        if !room.asides().is_empty() {
-            room.share_out_asides(self.shares);
-            self.send_shares(room.asides(), send);
-            room.take_back_asides(self.shares, self.pool);
+        if !room.asides.is_empty() {
+            room.release_asides();
+            self.send_each(&room.asides, self.left, send);
+            room.asides.take_back(self.shares, self.pool);
         }
     }
 
-    fn send_shares(&mut self, log: &Log, send: &mut impl FnMut(Job<'_>, usize) -> Receipt) {
-        if self.left > 0 && !self.shares.is_empty() {
-            let job = Job { bytes: log.bytes(), entries: log.entries(), to: self.shares };
-            let receipt = send(job, self.left);
-            self.left = self.left.saturating_sub(receipt.sent + receipt.dropped);
-            self.total.add(receipt);
+    fn send_repairs(
+        &mut self,
+        room: &mut Room,
+        budget: &mut usize,
+        send: &mut impl FnMut(Job<'_>, usize) -> Receipt,
+    ) {
+        let Some(stream) = &mut room.stream else { return };
+        if !stream.repairs().is_empty() {
+            let sent = self.send_each(stream.repairs(), self.left.min(*budget), send);
+            *budget -= sent;
+            stream.take_back_repairs(self.shares, self.pool);
         }
+    }
+
+    /// Sends what has one reader each, at most so many datagrams, and gives how many.
+    fn send_each(
+        &mut self,
+        asides: &Asides,
+        budget: usize,
+        send: &mut impl FnMut(Job<'_>, usize) -> Receipt,
+    ) -> usize {
+        asides.share_out(self.shares);
+        if budget == 0 {
+            return 0;
+        }
+        let receipt = send(asides.job(self.shares), budget);
+        self.account(receipt);
+        receipt.sent + receipt.dropped
+    }
+
+    fn account(&mut self, receipt: Receipt) {
+        self.left = self.left.saturating_sub(receipt.sent + receipt.dropped);
+        self.total.add(receipt);
     }
 }

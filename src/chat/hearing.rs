@@ -7,9 +7,11 @@ use std::time::Instant;
 use super::Chat;
 use super::command::{self, Line};
 use super::member::Port;
+use super::room;
 use crate::ids::MemberId;
-use crate::protocol::Notice;
 use crate::protocol::datagram::{self, MAX_NAME_AND_MESSAGE, MAX_UPSTREAM};
+use crate::protocol::stream::downstream::MESSAGE_OVERHEAD;
+use crate::protocol::{Delivery, Notice};
 
 /// What became of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +62,16 @@ pub enum Fate {
     RateLimited,
     /// The room holds as much as it may.
     RoomBusy,
+    /// A stream member said how far it is.
+    Confirmed,
+    /// A stream member asked for entries again.
+    Repaired,
+    /// A stream member's message did not have the id that its next one must have.
+    OutOfOrder,
+    /// It has no sense as what a stream member sends.
+    Senseless,
+    /// Its member has ended, and is told so.
+    Ended,
 }
 
 impl Chat {
@@ -67,7 +79,10 @@ impl Chat {
     pub fn handle_datagram(&mut self, peer: SocketAddr, bytes: &[u8], now: Instant) -> Heard {
         match self.identify(peer, bytes) {
             Err(why) => Heard::Dropped(why),
-            Ok((member, message)) => {
+            Ok(Speaker { member, message, is_live: false }) => {
+                Heard::Accepted(member, self.hear_remains(member, message, now))
+            }
+            Ok(Speaker { member, message, is_live: true }) => {
                 self.learn_port(member, peer.port());
                 Heard::Accepted(member, self.hear(member, message, now))
             }
@@ -76,12 +91,13 @@ impl Chat {
 
     /// Takes the port that a member announced over TCP. Gives whether it is where its datagrams go
     /// from now on: not if it is 0, or another member of its IP has it, or a datagram has taught the
-    /// real one.
+    /// real one, or the member takes a stream, which only a datagram of its own begins.
     pub fn handle_announcement(&mut self, member: MemberId, port: u16) -> bool {
         let Some(known) = self.live(member) else { return false };
         let learnt = matches!(known.port, Port::Learnt(_));
         let own = known.port == Port::Announced(port);
-        if port == 0 || learnt || (!own && self.proofs.is_taken(known.ip, port)) {
+        let takes_stream = known.delivery == Delivery::Stream;
+        if port == 0 || learnt || takes_stream || (!own && self.proofs.is_taken(known.ip, port)) {
             return false;
         }
         self.set_port(member, Port::Announced(port));
@@ -89,30 +105,39 @@ impl Chat {
     }
 
     /// Whose datagram this is and what it says. A wrong token costs one look-up.
-    fn identify<'a>(
-        &self,
-        peer: SocketAddr,
-        bytes: &'a [u8],
-    ) -> Result<(MemberId, &'a [u8]), Dropped> {
+    fn identify<'a>(&self, peer: SocketAddr, bytes: &'a [u8]) -> Result<Speaker<'a>, Dropped> {
         if bytes.len() > MAX_UPSTREAM {
             return Err(Dropped::TooLong);
         }
         let upstream = datagram::parse(bytes).ok_or(Dropped::Malformed)?;
-        let id = *self.tokens.get(&upstream.token).ok_or(Dropped::UnknownToken)?;
+        let live = self.tokens.get(&upstream.token).copied();
+        let id = live.or_else(|| self.remains.find(upstream.token)).ok_or(Dropped::UnknownToken)?;
         let member = self.members.get(id).ok_or(Dropped::UnknownToken)?;
-        let room = self.rooms.get(member.room).ok_or(Dropped::UnknownToken)?;
-        if room.name.as_bytes() != upstream.room {
+        let is_here =
+            self.rooms.get(member.room).is_none_or(|room| room.name.as_bytes() == upstream.room);
+        if !is_here {
             return Err(Dropped::WrongRoom);
         }
         if member.ip != peer.ip().to_canonical() {
             return Err(Dropped::WrongAddress);
         }
-        Ok((id, upstream.message))
+        Ok(Speaker { member: id, message: upstream.message, is_live: live.is_some() })
     }
 
-    fn learn_port(&mut self, member: MemberId, port: u16) {
-        if self.members.get(member).is_some_and(|known| known.port != Port::Learnt(port)) {
-            self.set_port(member, Port::Learnt(port));
+    fn learn_port(&mut self, id: MemberId, port: u16) {
+        let Some(known) = self.members.get(id) else { return };
+        if known.port == Port::Learnt(port) {
+            return;
+        }
+        let (room_id, number, was_unknown) =
+            (known.room, known.number, known.port == Port::Unknown);
+        self.set_port(id, Port::Learnt(port));
+        if was_unknown
+            && let Some(room) = self.rooms.get_mut(room_id)
+            && let Some(stream) = &mut room.stream
+        {
+            stream.prove(number);
+            self.queue(room_id);
         }
     }
 
@@ -127,58 +152,100 @@ impl Chat {
     fn hear(&mut self, id: MemberId, message: &[u8], now: Instant) -> Fate {
         let Some(member) = self.members.get_mut(id) else { return Fate::KeptAlive };
         member.heard_at = now;
+        if member.delivery == Delivery::Stream {
+            return self.hear_stream(id, message, now);
+        }
         if message.is_empty() {
             return Fate::KeptAlive;
         }
         if str::from_utf8(message).is_ok_and(command::is_exit) {
             // Never rationed, and not refused for a line end with a carriage return: who wants to go
             // goes.
-            self.leave(id, now);
+            self.leave(id, 0, now);
             return Fate::Command;
         }
         if !self.config.rate_limit.is_none_or(|rate| member.allowance.take(rate, now)) {
             self.warn(id, Notice::RateLimited, now);
             return Fate::RateLimited;
         }
-        match datagram::message_text(message) {
-            Err(why) => self.refuse(id, Notice::Unfit(why)),
-            Ok(text) => match command::parse(text) {
-                Line::Message(text) => self.relay(id, text, now),
-                Line::Command(command) => {
-                    self.obey(id, command, now);
-                    Fate::Command
-                }
-                Line::Mistake(why) => self.refuse(id, why),
-            },
+        match understand(message) {
+            Err(why) => self.refuse(id, why),
+            Ok(Line::Message(text)) => self.relay(id, text, now),
+            Ok(Line::Command(command)) => {
+                self.obey(id, command, now);
+                Fate::Command
+            }
         }
     }
 
     fn relay(&mut self, id: MemberId, text: &str, now: Instant) -> Fate {
-        let Some(member) = self.members.get(id) else { return Fate::Refused };
-        let (room_id, name) = (member.room, Rc::clone(&member.name));
-        let fits = MAX_NAME_AND_MESSAGE - name.len();
-        if text.len() > fits {
-            return self.refuse(id, Notice::TooLong { fits });
+        match self.append_message(id, 0, text) {
+            Ok(()) => Fate::Relayed,
+            Err(Unfitting::TooLong(why)) => self.refuse(id, why),
+            Err(Unfitting::RoomBusy) => {
+                self.warn(id, Notice::RoomBusy, now);
+                Fate::RoomBusy
+            }
         }
-        let Some(room) = self.rooms.get_mut(room_id) else { return Fate::Refused };
-        if !room.has_space_for(text.len()) {
-            self.warn(id, Notice::RoomBusy, now);
-            return Fate::RoomBusy;
-        }
-        room.append_message(id, &name, text, &mut self.pool);
-        self.queue(room_id);
-        Fate::Relayed
     }
 
-    fn refuse(&mut self, id: MemberId, why: Notice<'_>) -> Fate {
+    /// Appends a member's message to its room; `message` is the id that a stream member gave it.
+    pub(super) fn append_message(
+        &mut self,
+        id: MemberId,
+        message: u32,
+        text: &str,
+    ) -> Result<(), Unfitting> {
+        let Some(member) = self.members.get(id) else { return Err(Unfitting::RoomBusy) };
+        let (room_id, number, name) = (member.room, member.number, Rc::clone(&member.name));
+        let fits = MAX_NAME_AND_MESSAGE - name.len();
+        if text.len() > fits {
+            return Err(Unfitting::TooLong(Notice::TooLong { fits }));
+        }
+        let size = MESSAGE_OVERHEAD + name.len() + text.len();
+        self.make_ring_space(room_id, size);
+        let Some(room) = self.rooms.get_mut(room_id) else { return Err(Unfitting::RoomBusy) };
+        if !room.has_space_for(size) {
+            return Err(Unfitting::RoomBusy);
+        }
+        if room.stream.is_some() {
+            room::encode_message((number, &name), message, text, &mut self.entry);
+        }
+        room.append_message(id, (&name, text), &self.entry, &mut self.pool);
+        self.queue(room_id);
+        Ok(())
+    }
+
+    pub(super) fn refuse(&mut self, id: MemberId, why: Notice<'_>) -> Fate {
         self.answer(id, why);
         Fate::Refused
     }
 
     /// Tells a member that it sends too much, but not for every message.
-    fn warn(&mut self, id: MemberId, notice: Notice<'_>, now: Instant) {
+    pub(super) fn warn(&mut self, id: MemberId, notice: Notice<'_>, now: Instant) {
         if self.members.get_mut(id).is_some_and(|member| member.take_warning(now)) {
             self.answer(id, notice);
         }
     }
+}
+
+/// Whose a datagram is and what it says.
+struct Speaker<'a> {
+    member: MemberId,
+    message: &'a [u8],
+    /// A member still.
+    is_live: bool,
+}
+
+/// Why a message can't be appended.
+pub(super) enum Unfitting {
+    /// It never can.
+    TooLong(Notice<'static>),
+    /// Not now.
+    RoomBusy,
+}
+
+/// Tells messages from commands, and what is fit for neither.
+pub(super) fn understand(message: &[u8]) -> Result<Line<'_>, Notice<'_>> {
+    command::parse(datagram::message_text(message).map_err(Notice::Unfit)?)
 }

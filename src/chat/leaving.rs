@@ -6,13 +6,15 @@
 use std::time::Instant;
 
 use super::arrivals::{Passage, Telling};
+use super::remains::Farewell;
 use super::room::Room;
 use super::{Alarm, Chat};
 use crate::config::HostLeaves;
 use crate::fanout::Audience;
 use crate::ids::{MemberId, RoomId};
-use crate::protocol::Notice;
 use crate::protocol::name::fold;
+use crate::protocol::stream::Code;
+use crate::protocol::{Delivery, Notice};
 
 /// Why a member goes, to the others.
 #[derive(Clone, Copy)]
@@ -22,9 +24,9 @@ enum Departure {
 }
 
 impl Chat {
-    /// A member leaves of its own accord.
-    pub(super) fn leave(&mut self, id: MemberId, now: Instant) {
-        self.depart(id, Departure::Passage(Passage::Left), now);
+    /// A member leaves of its own accord, with the message of this id if it takes a stream.
+    pub(super) fn leave(&mut self, id: MemberId, message: u32, now: Instant) {
+        self.depart(id, Departure::Passage(Passage::Left), Farewell::Asked(message), now);
     }
 
     /// An idle deadline has come up. It was set when the member was last looked at; if it was heard
@@ -37,8 +39,9 @@ impl Chat {
         member.alarm = (deadline > now).then_some(deadline);
         self.timers.change(Alarm::Idle(id), None, member.alarm);
         if member.alarm.is_none() {
-            self.tell_last(id, Notice::RemovedForSilence);
-            self.depart(id, Departure::Passage(Passage::TimedOut), now);
+            let (passage, farewell) = (Passage::TimedOut, Farewell::Told(Code::TimedOut));
+            self.tell_end(id, Notice::RemovedForSilence);
+            self.depart(id, Departure::Passage(passage), farewell, now);
         }
     }
 
@@ -49,62 +52,76 @@ impl Chat {
         if let Some(room) = self.rooms.get_mut(room_id) {
             room.note_kicked(folded);
         }
-        self.tell_last(id, Notice::RemovedByHost);
-        self.depart(id, Departure::Kicked, now);
+        self.tell_end(id, Notice::RemovedByHost);
+        self.depart(id, Departure::Kicked, Farewell::Told(Code::Removed), now);
+    }
+
+    /// Tells a member of its end. A stream member is told by what it leaves behind.
+    fn tell_end(&mut self, id: MemberId, notice: Notice<'_>) {
+        if self.members.get(id).is_some_and(|member| member.delivery != Delivery::Stream) {
+            self.tell_last(id, notice);
+        }
     }
 
     /// Makes a member the host and tells everyone.
     pub(super) fn set_host(&mut self, room_id: RoomId, host: MemberId) {
-        let Some(name) = self.members.get(host).map(|member| member.name.clone()) else { return };
+        let Some(member) = self.members.get(host) else { return };
+        let (name, number) = (member.name.clone(), member.number);
         let Some(room) = self.rooms.get_mut(room_id) else { return };
         room.host = host;
-        self.append_notice(room_id, Notice::NewHost(&name), Audience::All);
+        self.append_notice(room_id, Notice::NewHost(&name), number, Audience::All);
     }
 
     /// Closes every room, as at the end of the server, and gives how many deliveries that abandons:
     /// there is no time left for a backlog, and everyone has to be told.
-    pub fn close_all(&mut self) -> usize {
+    pub fn close_all(&mut self, now: Instant) -> usize {
         let all: Vec<RoomId> = self.names.values().copied().collect();
         let mut abandoned = 0;
         for room_id in all {
             abandoned += self.rooms.get_mut(room_id).map_or(0, Room::abandon_backlog);
-            self.close_room(room_id);
+            self.close_room(room_id, Farewell::ToldLast(Code::RoomClosed), now);
         }
         abandoned
     }
 
-    fn depart(&mut self, id: MemberId, departure: Departure, now: Instant) {
+    fn depart(&mut self, id: MemberId, departure: Departure, farewell: Farewell, now: Instant) {
         let Some(member) = self.members.get(id) else { return };
-        let (room_id, name) = (member.room, member.name.clone());
+        let (room_id, name, number) = (member.room, member.name.clone(), member.number);
         let Some(room) = self.rooms.get(room_id) else { return };
         let heir = room.live_members().find(|other| *other != id);
         let heir = heir.filter(|_| self.config.host_leaves == HostLeaves::Pass);
         if room.host != id {
-            self.end_member(id);
-            self.tell_departure(room_id, &name, departure, now);
+            self.end_member(id, farewell, now);
+            self.tell_departure(room_id, (number, &name), departure, now);
         } else if let Some(heir) = heir {
-            self.end_member(id);
-            self.tell_departure(room_id, &name, departure, now);
+            self.end_member(id, farewell, now);
+            self.tell_departure(room_id, (number, &name), departure, now);
             self.set_host(room_id, heir);
         } else {
-            self.close_room(room_id);
+            self.close_room(room_id, Farewell::Told(Code::RoomClosed), now);
         }
     }
 
-    fn tell_departure(&mut self, room: RoomId, name: &str, departure: Departure, now: Instant) {
+    fn tell_departure(
+        &mut self,
+        room: RoomId,
+        (number, name): (u32, &str),
+        departure: Departure,
+        now: Instant,
+    ) {
         match departure {
             Departure::Kicked => {
-                self.append_notice(room, Notice::Kicked(name), Audience::All);
+                self.append_notice(room, Notice::Kicked(name), number, Audience::All);
             }
             Departure::Passage(passage) => {
-                self.tell_passage(room, name, passage, Audience::All, now);
+                self.tell_passage(room, (number, name), passage, Audience::All, now);
             }
         }
     }
 
     /// Everyone hears that the room is closed, all tokens die, and the name is free at once.
-    fn close_room(&mut self, room_id: RoomId) {
-        self.append_last_words(room_id, Notice::RoomClosed, Audience::All);
+    fn close_room(&mut self, room_id: RoomId, farewell: Farewell, now: Instant) {
+        self.append_last_words(room_id, Notice::RoomClosed);
         let Some(room) = self.rooms.get_mut(room_id) else { return };
         let members: Vec<MemberId> = room.live_members().collect();
         room.unseat_all();
@@ -114,17 +131,22 @@ impl Chat {
         self.listed.remove(&room.name);
         for member in members {
             self.forget_member(member);
+            self.keep_remains(member, farewell, now);
+        }
+        if self.rooms.get(room_id).is_some_and(|room| room.stream.is_some()) {
+            self.history.note_closed(room_id);
         }
         self.queue(room_id);
     }
 
-    /// Ends a member that nobody has to be told of.
-    pub(super) fn end_member(&mut self, id: MemberId) {
+    /// Ends a member; the others are told by who calls.
+    pub(super) fn end_member(&mut self, id: MemberId, farewell: Farewell, now: Instant) {
         let Some(member) = self.members.get(id) else { return };
-        let (room_id, folded) = (member.room, fold(&member.name));
+        let (room_id, number, folded) = (member.room, member.number, fold(&member.name));
         self.forget_member(id);
+        self.keep_remains(id, farewell, now);
         if let Some(room) = self.rooms.get_mut(room_id) {
-            room.unseat(id, &folded);
+            room.unseat(number, &folded);
         }
         self.queue(room_id);
     }
@@ -141,7 +163,7 @@ impl Chat {
     pub(super) fn tell_passage(
         &mut self,
         room_id: RoomId,
-        name: &str,
+        (number, name): (u32, &str),
         passage: Passage,
         audience: Audience,
         now: Instant,
@@ -158,13 +180,13 @@ impl Chat {
                 self.timers.change(Alarm::Crowd(room_id), before, Some(due));
             }
             (Telling::ByName, Passage::Joined) => {
-                self.append_notice(room_id, Notice::Joined(name), audience);
+                self.append_notice(room_id, Notice::Joined(name), number, audience);
             }
             (Telling::ByName, Passage::Left) => {
-                self.append_notice(room_id, Notice::Left(name), audience);
+                self.append_notice(room_id, Notice::Left(name), number, audience);
             }
             (Telling::ByName, Passage::TimedOut) => {
-                self.append_notice(room_id, Notice::TimedOut(name), audience);
+                self.append_notice(room_id, Notice::TimedOut(name), number, audience);
             }
         }
     }
@@ -173,7 +195,7 @@ impl Chat {
     pub(super) fn end_crowd(&mut self, room_id: RoomId) {
         if let Some(room) = self.rooms.get_mut(room_id) {
             let crowd = room.arrivals.take_crowd();
-            self.append_notice(room_id, Notice::Crowd(crowd), Audience::All);
+            self.append_notice(room_id, Notice::Crowd(crowd), 0, Audience::All);
         }
     }
 }

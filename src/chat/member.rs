@@ -5,8 +5,9 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::allowance::Allowance;
+use super::remains::End;
 use crate::ids::RoomId;
-use crate::protocol::{Form, Token};
+use crate::protocol::{Delivery, Token};
 
 /// A user in a room, from the token to the last datagram.
 #[derive(Debug)]
@@ -18,14 +19,18 @@ pub(super) struct Member {
     /// The IP that asked for the token. Datagrams from any other are not this member's.
     pub(super) ip: IpAddr,
     pub(super) port: Port,
-    pub(super) form: Form,
+    pub(super) delivery: Delivery,
+    /// Its number in the room, never used twice there.
+    pub(super) number: u32,
     /// When it was last heard; before that, when it got its token.
     pub(super) heard_at: Instant,
-    /// Its entry in the timers.
+    /// Its entry in the timers: when it may be idle, or after its end when something is due.
     pub(super) alarm: Option<Instant>,
     pub(super) allowance: Allowance,
     /// When it was last told that it sends too much.
     pub(super) warned_at: Option<Instant>,
+    /// How it ended, if it took a stream and may still be told.
+    pub(super) end: Option<Box<End>>,
 }
 
 /// The port that a member's datagrams go to.

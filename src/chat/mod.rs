@@ -14,11 +14,17 @@
 //! | file | what it owns |
 //! | --- | --- |
 //! | `admission.rs` | create and join: who gets in, which status wins |
+//! | `resuming.rs` | going on from another IP |
 //! | `hearing.rs` | datagrams: who speaks, what becomes of it |
+//! | `stream_hearing.rs` | the same of stream members |
 //! | `command.rs` | what begins with `/` |
 //! | `leaving.rs` | every way out: left, timed out, kicked, room closed |
+//! | `remains.rs` | telling those that have ended |
 //! | `deliver.rs` | the waiting output, handed out in jobs |
-//! | `room.rs`, `member.rs`, `log.rs` | what they are called |
+//! | `room.rs`, `member.rs` | what they are called |
+//! | `each.rs`, `stream/` | who gets a datagram for each entry, who takes the stream |
+//! | `log.rs`, `asides.rs` | waiting output of many readers, and of one |
+//! | `history.rs` | the memory of all streams |
 //! | `allowance.rs` | a member's message rate |
 //! | `arrivals.rs` | joined and left notices, merged when there are many |
 //! | `proofs.rs` | proved ports, and how many members of an IP have none |
@@ -26,14 +32,21 @@
 mod admission;
 mod allowance;
 mod arrivals;
+mod asides;
 mod command;
 mod deliver;
+mod each;
 mod hearing;
+mod history;
 mod leaving;
 mod log;
 mod member;
 mod proofs;
+mod remains;
+mod resuming;
 mod room;
+mod stream;
+mod stream_hearing;
 #[cfg(test)]
 mod tests;
 
@@ -48,26 +61,42 @@ use serde::Serialize;
 use crate::config::ChatConfig;
 use crate::fanout::{Audience, Share};
 use crate::ids::{MemberId, RoomId};
-use crate::protocol::{Notice, Request, Status, Token};
+use crate::protocol::stream::downstream::NOTICE_OVERHEAD;
+use crate::protocol::stream::{Code, Completion};
+use crate::protocol::{Delivery, Notice, Request, Status, Token};
 use crate::slots::Slots;
 use crate::timers::Timers;
 
 pub use hearing::{Dropped, Fate, Heard};
 
+use history::History;
 use log::Pool;
 use member::Member;
 use proofs::Proofs;
+use remains::Remains;
 use room::Room;
+use stream::Train;
 
 /// What a request that succeeded gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// A member more, and its secret.
+    /// A member more.
     Entered {
         /// Who.
         member: MemberId,
-        /// The secret.
+        /// Its secret.
         token: Token,
+        /// What it has to know of its stream, if it takes one.
+        stream: Option<Completion>,
+    },
+    /// A member goes on from another address, which is not proved yet.
+    Resumed {
+        /// Who.
+        member: MemberId,
+        /// Its secret.
+        token: Token,
+        /// What it has to know of its stream, if it takes one.
+        stream: Option<Completion>,
     },
     /// The list of rooms, a JSON array.
     Rooms(Vec<u8>),
@@ -80,6 +109,10 @@ enum Alarm {
     Idle(MemberId),
     /// A room's merged notice is due.
     Crowd(RoomId),
+    /// A room may have fallen silent.
+    Tail(RoomId),
+    /// A member that has ended is to be told, or may be forgotten.
+    Remains(MemberId),
 }
 
 /// How much there is of everything; all zero when everyone is gone.
@@ -87,7 +120,7 @@ enum Alarm {
 pub struct Census {
     /// Rooms, those that still say good-bye included.
     pub rooms: usize,
-    /// Members, those that still get their last datagrams included.
+    /// Members, those that still get their last datagrams, or may ask for them, included.
     pub members: usize,
     /// Tokens that work: live members.
     pub tokens: usize,
@@ -99,6 +132,10 @@ pub struct Census {
     pub proofs: usize,
     /// Rooms that wait to be delivered.
     pub waiting: usize,
+    /// Dead tokens that still get an answer.
+    pub remains: usize,
+    /// Streams.
+    pub streams: usize,
 }
 
 /// All rooms and members.
@@ -126,12 +163,18 @@ pub struct Chat {
     fresh_in_a_row: usize,
     /// Rooms whose remaining output waits for a socket to be writable.
     stalled: Vec<RoomId>,
+    /// Rooms that have only repairs left to deliver, of which there were enough for this turn.
+    rationed: Vec<RoomId>,
+    remains: Remains,
+    history: History,
     /// Members and rooms that are delivered to the end, to be freed by [`Chat::reap`].
     ended: Vec<MemberId>,
     closed: Vec<RoomId>,
     pool: Pool,
     shares: Vec<Share>,
+    train: Train,
     notice: String,
+    entry: Vec<u8>,
 }
 
 impl Chat {
@@ -150,16 +193,21 @@ impl Chat {
             backlogged: VecDeque::new(),
             fresh_in_a_row: 0,
             stalled: Vec::new(),
+            rationed: Vec::new(),
+            remains: Remains::default(),
+            history: History::default(),
             ended: Vec::new(),
             closed: Vec::new(),
             pool: Pool::default(),
             shares: Vec::new(),
+            train: Train::default(),
             notice: String::new(),
+            entry: Vec::new(),
         }
     }
 
-    /// Does what a request from `peer` asks. `draw` gives the token of the member, should there be a
-    /// new one: 128 random bits, or nothing if there is no randomness to be had. A list is cut to
+    /// Does what a request from `peer` asks. `draw` gives 128 random bits, or nothing if there is no
+    /// randomness to be had: for the token of a new member, and for a new stream. A list is cut to
     /// `max_list` bytes.
     ///
     /// # Errors
@@ -168,7 +216,7 @@ impl Chat {
         &mut self,
         peer: IpAddr,
         request: &Request<'_>,
-        draw: impl FnOnce() -> Option<Token>,
+        draw: impl FnMut() -> Option<[u8; 16]>,
         max_list: usize,
         now: Instant,
     ) -> Result<Reply, Status> {
@@ -176,10 +224,10 @@ impl Chat {
         match request {
             Request::List { prefix } => Ok(Reply::Rooms(self.list(prefix, max_list))),
             Request::Create { host, capacity, hidden } => {
-                self.create(peer, host, *capacity, *hidden, draw, now)
+                self.create(peer, host, (*capacity, *hidden), draw, now)
             }
             Request::Join(guest) => self.join(peer, guest, draw, now),
-            Request::Resume { .. } => Err(Status::Malformed),
+            Request::Resume { room, token } => self.resume(peer, room, *token),
         }
     }
 
@@ -194,6 +242,8 @@ impl Chat {
             match self.timers.pop_due(now) {
                 Some((_, Alarm::Idle(member))) => self.expire_member(member, now),
                 Some((_, Alarm::Crowd(room))) => self.end_crowd(room),
+                Some((_, Alarm::Tail(room))) => self.step_tail(room, now),
+                Some((_, Alarm::Remains(member))) => self.expire_remains(member, now),
                 None => return,
             }
         }
@@ -208,7 +258,12 @@ impl Chat {
             listed: self.listed.len(),
             deadlines: self.timers.len(),
             proofs: self.proofs.len(),
-            waiting: self.fresh.len() + self.backlogged.len() + self.stalled.len(),
+            waiting: self.fresh.len()
+                + self.backlogged.len()
+                + self.stalled.len()
+                + self.rationed.len(),
+            remains: self.remains.len(),
+            streams: self.history.len(),
         }
     }
 
@@ -253,21 +308,47 @@ impl Chat {
         }
     }
 
-    /// Appends a notice for `audience` to the room's log. A notice that finds the room's share of
-    /// memory full is dropped.
-    fn append_notice(&mut self, room_id: RoomId, notice: Notice<'_>, audience: Audience) {
-        if self.rooms.get(room_id).is_some_and(Room::has_space_for_notice) {
-            self.append_last_words(room_id, notice, audience);
+    /// Appends a notice for `audience`, about the member with this number, 0 for several. A notice
+    /// that finds the room's share of memory full is dropped.
+    fn append_notice(
+        &mut self,
+        room_id: RoomId,
+        notice: Notice<'_>,
+        about: u32,
+        audience: Audience,
+    ) {
+        let size = self.write_notice(notice) + notice.subject().len() + NOTICE_OVERHEAD;
+        self.make_ring_space(room_id, size);
+        if self.rooms.get(room_id).is_some_and(|room| room.has_space_for_notice(size)) {
+            self.append_written(room_id, notice, about, audience);
         }
     }
 
     /// As [`Chat::append_notice`], for a notice that must not be dropped: there is one for each room.
-    fn append_last_words(&mut self, room_id: RoomId, notice: Notice<'_>, audience: Audience) {
+    fn append_last_words(&mut self, room_id: RoomId, notice: Notice<'_>) {
+        self.write_notice(notice);
+        self.append_written(room_id, notice, 0, Audience::All);
+    }
+
+    /// Appends a notice whose text was written.
+    fn append_written(
+        &mut self,
+        room_id: RoomId,
+        notice: Notice<'_>,
+        about: u32,
+        audience: Audience,
+    ) {
+        let Some(room) = self.rooms.get_mut(room_id) else { return };
+        room::encode_notice(notice, about, &self.notice, &mut self.entry);
+        room.append_notice(&self.notice, audience, &self.entry, &mut self.pool);
+        self.queue(room_id);
+    }
+
+    /// Writes a notice's text to `self.notice`, and gives its size.
+    fn write_notice(&mut self, notice: Notice<'_>) -> usize {
         self.notice.clear();
         notice.write(self.config.language, &mut self.notice);
-        let Some(room) = self.rooms.get_mut(room_id) else { return };
-        room.append_notice(&self.notice, audience, &mut self.pool);
-        self.queue(room_id);
+        self.notice.len()
     }
 
     /// Tells a member alone. An answer that finds the room's share of memory full is dropped.
@@ -280,22 +361,29 @@ impl Chat {
     /// As [`Chat::answer`], for a notice that must not be dropped: there is at most one for each
     /// member, so memory stays bounded.
     fn tell_last(&mut self, id: MemberId, notice: Notice<'_>) {
-        self.notice.clear();
-        notice.write(self.config.language, &mut self.notice);
-        self.append_aside(id);
+        self.write_notice(notice);
+        self.append_aside(id, notice.code());
     }
 
     fn has_space_to_answer(&self, id: MemberId) -> bool {
         let room = self.members.get(id).and_then(|member| self.rooms.get(member.room));
-        room.is_some_and(Room::has_space_for_notice)
+        room.is_some_and(Room::has_space_for_aside)
     }
 
-    /// Appends the text that was written to `self.notice` for one member.
-    fn append_aside(&mut self, id: MemberId) {
+    /// Appends the text that was written to `self.notice` for one member. A stream member is told
+    /// with it which message that answers: the one that was taken last.
+    fn append_aside(&mut self, id: MemberId, code: Code) {
         let Some(member) = self.members.get(id) else { return };
-        let (room_id, form) = (member.room, member.form);
+        let (room_id, number) = (member.room, member.number);
         let Some(room) = self.rooms.get_mut(room_id) else { return };
-        room.append_aside(id, form, &self.notice, &mut self.pool);
+        match member.delivery {
+            Delivery::Each(form) => room.append_aside(id, form, &self.notice, &mut self.pool),
+            Delivery::Stream => {
+                let answered = room.last_taken(number);
+                let (about, text) = ((code, answered), &self.notice);
+                room.append_stream_aside((id, number), about, text, &mut self.pool);
+            }
+        }
         self.queue(room_id);
     }
 

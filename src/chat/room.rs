@@ -2,14 +2,19 @@
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
+use std::time::Instant;
 
 use subtle::ConstantTimeEq;
 
 use super::arrivals::Arrivals;
-use super::log::{Log, Pool};
-use crate::fanout::{Audience, Share};
+use super::asides::Asides;
+use super::each::{Cut, Each};
+use super::log::Pool;
+use super::stream::Stream;
+use crate::fanout::Audience;
 use crate::ids::MemberId;
-use crate::protocol::{Form, datagram};
+use crate::protocol::stream::{Code, Entry};
+use crate::protocol::{Delivery, Form, Notice, datagram};
 
 /// The most bytes of messages that wait in a room. A message that finds it full is not taken: a
 /// room that is written to faster than it can be sent loses messages, not the server's memory.
@@ -18,36 +23,28 @@ const MAX_WAITING: usize = 256 * 1024;
 const NOTICE_RESERVE: usize = 64 * 1024;
 /// How many deliveries the asides of a room wait for its backlog: some ten milliseconds of them.
 const MAX_ASIDES_HELD: u32 = 16;
-/// The seats at which a delivery was cut, by form.
-pub(super) type Cut = [Option<usize>; Form::ALL.len()];
 /// The most names that a room remembers as removed.
 const MAX_KICKED: usize = 1024;
 
-/// A place in a room: a cursor into the log of one form.
-#[derive(Debug)]
-pub(super) struct Seat {
-    pub(super) member: MemberId,
-    form: Form,
-    /// The number of the next entry to send.
-    next: u64,
-    /// The number after the last entry to send, once the member has ended.
-    until: Option<u64>,
+/// The parts of a room's members, each with output of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Those who get a datagram for each entry, in this form.
+    Each(Form),
+    /// Those who take the stream.
+    Stream,
 }
 
-impl Seat {
-    pub(super) fn is_live(&self) -> bool {
-        self.until.is_none()
-    }
+const PARTS: [Part; 3] = [Part::Each(Form::Text), Part::Each(Form::Named), Part::Stream];
 
-    /// The entries to send, if any.
-    fn waiting(&self, log: &Log) -> Option<(u64, u64)> {
-        let until = self.until.unwrap_or(log.end());
-        (self.next < until).then_some((self.next, until))
-    }
-
-    fn is_finished(&self) -> bool {
-        self.until.is_some_and(|until| self.next >= until)
-    }
+/// What its creator wants of a room.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wishes<'a> {
+    pub(super) password: Option<&'a str>,
+    pub(super) capacity: Option<u32>,
+    pub(super) hidden: bool,
+    /// How many earlier entries a newcomer may see.
+    pub(super) history: u32,
 }
 
 /// A room, from its creation to the last good-bye.
@@ -61,60 +58,48 @@ pub(super) struct Room {
     pub(super) is_ready: bool,
     /// It is in the list of rooms that wait for a socket.
     pub(super) is_stalled: bool,
-    /// Nobody is a member any more; the good-byes are on their way.
+    /// Nobody is a member any more; the good-byes are on their way, or may be asked for again.
     pub(super) is_closing: bool,
     password: Option<Box<str>>,
     capacity: Option<u32>,
+    history: u32,
     /// Live members by name, as names are compared.
     names: HashMap<Box<str>, MemberId>,
     kicked: HashSet<Box<str>>,
-    /// In the order of joining; those that ended stay until they got what they should.
-    seats: Vec<Seat>,
-    /// How many seats have ended.
-    leaving: usize,
-    /// Live members of each form.
-    takers: [usize; Form::ALL.len()],
-    logs: [Log; Form::ALL.len()],
-    /// What one member alone is told: answers, refusals, good-byes. Apart from the logs, so that an
-    /// answer in a large room costs no look at all of its members.
-    asides: Log,
+    /// The number of the last member: none is used twice.
+    last_number: u32,
+    pub(super) each: Each,
+    /// From the first member that takes it to the room's end.
+    pub(super) stream: Option<Box<Stream>>,
+    /// What one member alone is told: answers, refusals, good-byes.
+    pub(super) asides: Asides,
     /// Deliveries in which the asides were held back.
     asides_held: u32,
-    /// The seat at which the next delivery of each form begins: where the last one was cut, so that
-    /// the back rows get their turn.
-    first_seats: [usize; Form::ALL.len()],
-    /// The forms in the order of the next delivery.
-    order: [Form; Form::ALL.len()],
+    /// The parts in the order of the next delivery.
+    order: [Part; PARTS.len()],
 }
 
 impl Room {
-    pub(super) fn new(
-        name: Rc<str>,
-        host: MemberId,
-        password: Option<&str>,
-        capacity: Option<u32>,
-        hidden: bool,
-    ) -> Self {
+    pub(super) fn new(name: Rc<str>, host: MemberId, wishes: Wishes<'_>) -> Self {
         Self {
             name,
-            hidden,
+            hidden: wishes.hidden,
             host,
             arrivals: Arrivals::default(),
             is_ready: false,
             is_stalled: false,
             is_closing: false,
-            password: password.map(Box::from),
-            capacity,
+            password: wishes.password.map(Box::from),
+            capacity: wishes.capacity,
+            history: wishes.history,
             names: HashMap::new(),
             kicked: HashSet::new(),
-            seats: Vec::new(),
-            leaving: 0,
-            takers: [0; Form::ALL.len()],
-            logs: Default::default(),
-            asides: Log::default(),
+            last_number: 0,
+            each: Each::default(),
+            stream: None,
+            asides: Asides::default(),
             asides_held: 0,
-            first_seats: [0; Form::ALL.len()],
-            order: Form::ALL,
+            order: PARTS,
         }
     }
 
@@ -163,68 +148,115 @@ impl Room {
 
     /// Live members in the order of joining.
     pub(super) fn live_members(&self) -> impl Iterator<Item = MemberId> {
-        self.seats.iter().filter(|seat| seat.is_live()).map(|seat| seat.member)
+        let mut each = self.each.live().peekable();
+        let mut stream = self.stream.iter().flat_map(|stream| stream.live()).peekable();
+        std::iter::from_fn(move || {
+            let is_each_next = match (each.peek(), stream.peek()) {
+                (Some((one, _)), Some((other, _))) => one < other,
+                (one, _) => one.is_some(),
+            };
+            let next = if is_each_next { each.next() } else { stream.next() };
+            next.map(|(_, member)| member)
+        })
     }
 
-    /// Seats a member: it gets what is appended from now on.
-    pub(super) fn seat(&mut self, member: MemberId, folded: Box<str>, form: Form) {
-        let next = self.logs[form as usize].end();
-        self.seats.push(Seat { member, form, next, until: None });
-        self.takers[form as usize] += 1;
+    /// The number that the next member gets.
+    pub(super) fn next_number(&self) -> u32 {
+        // A join is a TCP exchange: four billion of them in the life of one room do not happen.
+        self.last_number + 1
+    }
+
+    /// Seats a member under [`Room::next_number`]: it gets what is appended from now on, and of a
+    /// stream as many earlier entries as it wants and may see. A room has a stream before it seats
+    /// somebody in it.
+    pub(super) fn seat(
+        &mut self,
+        member: MemberId,
+        folded: Box<str>,
+        delivery: Delivery,
+        history: u32,
+        now: Instant,
+    ) {
+        self.last_number += 1;
         self.names.insert(folded, member);
+        match (delivery, &mut self.stream) {
+            (Delivery::Each(form), _) => self.each.seat(member, self.last_number, form),
+            (Delivery::Stream, Some(stream)) => {
+                stream.seat(member, self.last_number, history.min(self.history), now);
+            }
+            (Delivery::Stream, None) => {}
+        }
     }
 
     /// Ends a member: it gets what was appended up to now, and its name is free.
-    pub(super) fn unseat(&mut self, member: MemberId, folded: &str) {
+    pub(super) fn unseat(&mut self, number: u32, folded: &str) {
         self.names.remove(folded);
-        if let Some(index) = self.seats.iter().position(|seat| seat.member == member) {
-            self.end_seat(index);
+        self.each.end_seat(number);
+        if let Some(stream) = &mut self.stream {
+            stream.end_seat(number);
         }
     }
 
     /// Ends everyone.
     pub(super) fn unseat_all(&mut self) {
         self.names.clear();
-        for index in 0..self.seats.len() {
-            self.end_seat(index);
-        }
-    }
-
-    fn end_seat(&mut self, index: usize) {
-        let seat = &mut self.seats[index];
-        if seat.is_live() {
-            seat.until = Some(self.logs[seat.form as usize].end());
-            self.takers[seat.form as usize] -= 1;
-            self.leaving += 1;
+        self.each.end_all_seats();
+        if let Some(stream) = &mut self.stream {
+            stream.end_all_seats();
         }
     }
 
     // What waits to be sent.
 
-    /// Whether a message of so many bytes can be taken.
-    pub(super) fn has_space_for(&self, message: usize) -> bool {
-        self.waiting_bytes() + message <= MAX_WAITING
+    /// Whether a message can be taken that has so many bytes as an entry of a stream.
+    pub(super) fn has_space_for(&self, entry: usize) -> bool {
+        self.waiting_bytes() + entry <= MAX_WAITING
+            && self.stream.as_ref().is_none_or(|stream| stream.has_space_for(entry))
     }
 
-    pub(super) fn has_space_for_notice(&self) -> bool {
+    /// The same for a notice.
+    pub(super) fn has_space_for_notice(&self, entry: usize) -> bool {
+        self.has_space_for_aside()
+            && self.stream.as_ref().is_none_or(|stream| stream.has_space_for_notice(entry))
+    }
+
+    /// Whether one member can be told something.
+    pub(super) fn has_space_for_aside(&self) -> bool {
         self.waiting_bytes() <= MAX_WAITING + NOTICE_RESERVE
     }
 
     fn waiting_bytes(&self) -> usize {
-        self.logs.iter().chain([&self.asides]).map(Log::waiting_bytes).sum()
+        self.each.waiting_bytes() + self.asides.waiting_bytes()
     }
 
-    /// Appends a message to everyone but its author, encoded once for each form that somebody takes.
+    /// Appends a message: to the stream for everyone, its author included, whom it tells that the
+    /// message was taken; else for everyone but the author.
     pub(super) fn append_message(
         &mut self,
         author: MemberId,
-        name: &str,
-        text: &str,
+        (name, text): (&str, &str),
+        entry: &[u8],
         pool: &mut Pool,
     ) {
-        self.append(Audience::AllBut(author), pool, |form, out| {
-            datagram::encode_message(form, name, text, out);
-        });
+        self.each.append_message(author, name, text, pool);
+        if let Some(stream) = &mut self.stream {
+            stream.ring.push(entry);
+        }
+    }
+
+    /// Appends a notice to everyone; but for the stream, whose order is one for all, perhaps only to
+    /// everyone but one.
+    pub(super) fn append_notice(
+        &mut self,
+        text: &str,
+        audience: Audience,
+        entry: &[u8],
+        pool: &mut Pool,
+    ) {
+        self.each.append_notice(text, audience, pool);
+        if let Some(stream) = &mut self.stream {
+            stream.ring.push(entry);
+        }
     }
 
     /// Appends a notice to one member, in the form that it takes.
@@ -235,85 +267,42 @@ impl Room {
         text: &str,
         pool: &mut Pool,
     ) {
-        self.asides.push(Audience::Only(member), pool, |out| {
-            datagram::encode_notice(form, text, out);
-        });
+        self.asides.push(member, pool, |out| datagram::encode_notice(form, text, out));
     }
 
-    /// Appends a notice to everyone, or everyone but one.
-    pub(super) fn append_notice(&mut self, text: &str, audience: Audience, pool: &mut Pool) {
-        self.append(audience, pool, |form, out| {
-            datagram::encode_notice(form, text, out);
-        });
-    }
-
-    fn append(&mut self, audience: Audience, pool: &mut Pool, encode: impl Fn(Form, &mut Vec<u8>)) {
-        for form in Form::ALL {
-            if self.takers[form as usize] > 0 {
-                let log = &mut self.logs[form as usize];
-                log.push(audience, pool, |out| encode(form, out));
-            }
+    /// Appends an aside to one member of the stream. `id` is the message that it answers, 0 for none.
+    pub(super) fn append_stream_aside(
+        &mut self,
+        (member, number): (MemberId, u32),
+        (code, id): (Code, u32),
+        text: &str,
+        pool: &mut Pool,
+    ) {
+        if let Some(stream) = &self.stream {
+            self.asides.push(member, pool, |out| stream.encode_aside(number, code, id, text, out));
         }
     }
 
-    /// The order of the forms in this delivery. Each comes first in turn, so that those who take one
+    /// The id of the message that was taken last of a stream member.
+    pub(super) fn last_taken(&self, number: u32) -> u32 {
+        let seat = self.stream.as_ref().and_then(|stream| stream.find(number));
+        seat.map_or(0, |seat| seat.expected.saturating_sub(1))
+    }
+
+    /// The order of the parts in this delivery. Each comes first in turn, so that those who take one
     /// do not use up the budget of those who take another.
-    pub(super) fn next_order(&mut self) -> [Form; Form::ALL.len()] {
+    pub(super) fn next_order(&mut self) -> [Part; PARTS.len()] {
         self.order.rotate_left(1);
+        if self.order[0] == Part::Stream && self.stream.is_none() {
+            self.order.rotate_left(1);
+        }
         self.order
     }
 
-    /// The log of one form.
-    pub(super) fn log(&self, form: Form) -> &Log {
-        &self.logs[form as usize]
-    }
-
-    /// Collects who is to get which entries of one form, beginning where the last delivery was cut.
-    pub(super) fn share_out(&self, form: Form, shares: &mut Vec<Share>) {
-        shares.clear();
-        let log = self.log(form);
-        if log.is_empty() {
-            return;
-        }
-        let (later, sooner) = self.seats.split_at(self.first_seat(form));
-        for seat in sooner.iter().chain(later).filter(|seat| seat.form == form) {
-            if let Some((next, until)) = seat.waiting(log) {
-                let [next, until] = [next, until].map(|number| log.index(number));
-                shares.push(Share { member: seat.member, next, until });
-            }
-        }
-    }
-
-    /// Takes back what [`Room::share_out`] gave, moved on as far as it was sent. Gives the seat at
-    /// which the delivery was cut.
-    pub(super) fn take_back(&mut self, form: Form, shares: &[Share]) -> Option<usize> {
-        let log = &self.logs[form as usize];
-        let start = self.first_seat(form);
-        let mut shares = shares.iter().peekable();
-        let mut cut = None;
-        for index in (start..self.seats.len()).chain(0..start) {
-            let seat = &mut self.seats[index];
-            let Some(share) = shares.next_if(|share| share.member == seat.member) else {
-                continue;
-            };
-            seat.next = log.number(share.next);
-            if share.next < share.until && cut.is_none() {
-                cut = Some(index);
-            }
-        }
-        cut
-    }
-
-    /// Passes over everything that waits in the logs; gives how many deliveries that were at most.
+    /// Passes over everything that waits; gives how many deliveries that were at most.
     pub(super) fn abandon_backlog(&mut self) -> usize {
-        let mut abandoned = 0;
-        for seat in &mut self.seats {
-            if let Some((next, until)) = seat.waiting(&self.logs[seat.form as usize]) {
-                abandoned += (until - next) as usize;
-                seat.next = until;
-            }
-        }
-        abandoned
+        let of_stream = self.stream.as_mut().map_or(0, |stream| stream.abandon_backlog());
+        self.each.abandon_backlog() + of_stream
     }
 
     /// The asides wait for the backlog in front of them once more.
@@ -321,86 +310,63 @@ impl Room {
         self.asides_held += u32::from(!self.asides.is_empty());
     }
 
+    /// The asides are sent now.
+    pub(super) fn release_asides(&mut self) {
+        self.asides_held = 0;
+    }
+
     /// Whether they have waited as long as they should.
     pub(super) fn has_held_asides_enough(&self) -> bool {
         self.asides_held >= MAX_ASIDES_HELD
     }
 
-    fn first_seat(&self, form: Form) -> usize {
-        self.first_seats[form as usize].min(self.seats.len())
-    }
-
-    /// What is said to single members.
-    pub(super) fn asides(&self) -> &Log {
-        &self.asides
-    }
-
-    /// Collects the asides, each for its one reader.
-    pub(super) fn share_out_asides(&self, shares: &mut Vec<Share>) {
-        shares.clear();
-        for (next, entry) in (0..).zip(self.asides.entries()) {
-            if let Audience::Only(member) = entry.audience {
-                shares.push(Share { member, next, until: next + 1 });
-            }
-        }
-    }
-
-    /// Forgets the asides that were sent.
-    pub(super) fn take_back_asides(&mut self, shares: &[Share], pool: &mut Pool) {
-        self.asides_held = 0;
-        let waiting = shares.iter().filter(|share| share.next < share.until);
-        self.asides.retain(waiting.map(|share| share.next), pool);
-    }
-
     /// After a delivery: begins the next one at `cut`, forgets what everyone has, and hands out the
     /// members that are delivered to the end.
-    pub(super) fn settle(&mut self, cut: Cut, pool: &mut Pool, ended: &mut Vec<MemberId>) {
-        self.first_seats = cut.map(Option::unwrap_or_default);
+    pub(super) fn settle(
+        &mut self,
+        cut: Cut,
+        pool: &mut Pool,
+        ended: &mut Vec<MemberId>,
+        now: Instant,
+    ) {
+        self.each.begin_at(cut);
         // The last thing that a member is told may be an aside.
-        if self.leaving > 0 && self.asides.is_empty() {
-            self.collect_finished(ended);
+        if self.asides.is_empty() {
+            self.each.collect_finished(ended);
         }
-        for form in Form::ALL {
-            let log = &mut self.logs[form as usize];
-            if log.is_empty() {
-                continue;
-            }
-            let lowest =
-                self.seats.iter().filter(|seat| seat.form == form).map(|seat| seat.next).min();
-            if let Some(buffers) = log.forget_before(lowest.unwrap_or(log.end())) {
-                pool.give_back(buffers);
-            }
-        }
-    }
-
-    fn collect_finished(&mut self, ended: &mut Vec<MemberId>) {
-        let before = ended.len();
-        let first_seats = self.first_seats;
-        let (mut index, mut moved_up) = (0, [0; Form::ALL.len()]);
-        self.seats.retain(|seat| {
-            let finished = seat.is_finished();
-            if finished {
-                ended.push(seat.member);
-                for (moved_up, first) in moved_up.iter_mut().zip(first_seats) {
-                    *moved_up += usize::from(index < first);
-                }
-            }
-            index += 1;
-            !finished
-        });
-        self.leaving -= ended.len() - before;
-        for (first, moved_up) in self.first_seats.iter_mut().zip(moved_up) {
-            *first -= moved_up;
+        self.each.settle(pool);
+        if let Some(stream) = &mut self.stream {
+            stream.settle(self.is_closing, now);
         }
     }
 
     /// Whether all output is delivered.
     pub(super) fn is_delivered(&self) -> bool {
-        self.leaving == 0 && self.logs.iter().chain([&self.asides]).all(Log::is_empty)
+        self.asides.is_empty()
+            && self.each.is_delivered()
+            && self.stream.as_ref().is_none_or(|stream| stream.is_delivered())
+    }
+
+    /// Whether nothing waits but repairs.
+    pub(super) fn has_only_repairs(&self) -> bool {
+        self.asides.is_empty() && self.each.is_delivered()
     }
 
     /// Whether there is nobody left to deliver to.
     pub(super) fn is_empty(&self) -> bool {
-        self.seats.is_empty()
+        self.each.is_empty() && self.stream.as_ref().is_none_or(|stream| stream.is_empty())
     }
+}
+
+/// Writes a message as an entry of a stream.
+pub(super) fn encode_message((member, name): (u32, &str), id: u32, text: &str, out: &mut Vec<u8>) {
+    out.clear();
+    Entry::Message { member, id, name: name.as_bytes(), text: text.as_bytes() }.encode(out);
+}
+
+/// Writes a notice, whose text is `text`, as an entry of a stream.
+pub(super) fn encode_notice(notice: Notice<'_>, member: u32, text: &str, out: &mut Vec<u8>) {
+    out.clear();
+    let (code, name) = (notice.code() as u8, notice.subject().as_bytes());
+    Entry::Notice { code, member, name, text: text.as_bytes() }.encode(out);
 }

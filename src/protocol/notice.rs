@@ -6,6 +6,7 @@
 use std::fmt::{self, Write as _};
 
 use super::datagram::Unfit;
+use super::stream::Code;
 
 /// The language of the notices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,6 +43,10 @@ pub enum Notice<'a> {
     RateLimited,
     /// To a sender: more waits to be sent to this room than it may hold.
     RoomBusy,
+    /// To a sender in a stream, whose program sends it again: your messages come too fast.
+    TooFast,
+    /// To a sender in a stream, whose program sends it again: the room is busy.
+    NotYet,
     /// To a sender: the message was not relayed, and why.
     Unfit(Unfit),
     /// To a sender: the message was not relayed, and how many bytes fit.
@@ -79,6 +84,17 @@ pub struct Crowd {
 }
 
 impl Crowd {
+    /// What most of them did: the text tells the rest.
+    fn code(self) -> Code {
+        if self.joined >= self.left.max(self.timed_out) {
+            Code::Joined
+        } else if self.left >= self.timed_out {
+            Code::Left
+        } else {
+            Code::TimedOut
+        }
+    }
+
     /// Whether nobody is counted.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -110,7 +126,43 @@ pub fn ends_membership(text: &str) -> bool {
     LAST_WORDS.contains(&text)
 }
 
-impl Notice<'_> {
+impl<'a> Notice<'a> {
+    /// What it is about, for programs.
+    pub fn code(self) -> Code {
+        match self {
+            Self::Joined(_) => Code::Joined,
+            Self::Left(_) => Code::Left,
+            Self::TimedOut(_) => Code::TimedOut,
+            Self::Crowd(crowd) => crowd.code(),
+            Self::Kicked(_) => Code::Kicked,
+            Self::NewHost(_) => Code::NewHost,
+            Self::RoomClosed => Code::RoomClosed,
+            Self::RemovedForSilence => Code::TimedOut,
+            Self::RemovedByHost => Code::Removed,
+            Self::RateLimited | Self::RoomBusy | Self::TooFast | Self::NotYet => Code::RateLimited,
+            Self::Unfit(_) | Self::TooLong { .. } | Self::UnknownCommand => Code::Refused,
+            Self::NameNeeded
+            | Self::NoSuchMember
+            | Self::HostOnly
+            | Self::NotYourself
+            | Self::AlreadyHost
+            | Self::KickListFull
+            | Self::Help => Code::Answer,
+        }
+    }
+
+    /// The name of the member that it is about; empty where it is about none or several.
+    pub fn subject(self) -> &'a str {
+        match self {
+            Self::Joined(name)
+            | Self::Left(name)
+            | Self::TimedOut(name)
+            | Self::Kicked(name)
+            | Self::NewHost(name) => name,
+            _ => "",
+        }
+    }
+
     /// Writes the notice in `language` behind what `out` holds.
     pub fn write(self, language: Language, out: &mut String) {
         let written = match language {
@@ -138,6 +190,8 @@ impl Notice<'_> {
             Self::RoomBusy => {
                 out.write_str("the room is too busy, what you wrote last was not sent on")
             }
+            Self::TooFast => out.write_str("you are sending too fast, the rest has to wait"),
+            Self::NotYet => out.write_str("the room is too busy, what you wrote has to wait"),
             Self::Unfit(Unfit::NotUtf8) => out.write_str("message refused, it is not UTF-8"),
             Self::Unfit(Unfit::Control) => {
                 out.write_str("message refused, it holds control characters")
@@ -186,6 +240,8 @@ impl Notice<'_> {
             Self::RoomBusy => {
                 out.write_str("ルームが混み合っているため、最後の発言は送られませんでした")
             }
+            Self::TooFast => out.write_str("送信が速すぎるため、残りの発言はお待ちください"),
+            Self::NotYet => out.write_str("ルームが混み合っているため、発言はお待ちください"),
             Self::Unfit(Unfit::NotUtf8) => {
                 out.write_str("UTF-8ではないため、発言は送られませんでした")
             }

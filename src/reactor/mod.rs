@@ -184,7 +184,7 @@ impl Reactor {
     fn drain(&mut self) {
         self.leave_by = Some(self.services.now + DRAIN);
         self.acceptor.close(self.poll.registry());
-        self.services.metrics.abandoned += self.services.chat.close_all() as u64;
+        self.services.metrics.abandoned += self.services.chat.close_all(self.services.now) as u64;
         self.connections.finish_all(self.services.now);
     }
 
@@ -249,12 +249,12 @@ impl Reactor {
     /// Sends what the chat has for members: it says which bytes and to whom, the datagram layer knows
     /// where they are, and the receipt says how far it came.
     fn deliver(&mut self) {
-        let Services { chat, datagrams, metrics, .. } = &mut self.services;
+        let Services { chat, datagrams, metrics, now } = &mut self.services;
         if datagrams.take_unblocked() {
             chat.resume_stalled();
         }
         let budget = self.config.budgets.deliveries;
-        let receipt = chat.deliver(budget, |job, budget| datagrams.send(job, budget));
+        let receipt = chat.deliver(budget, *now, |job, budget| datagrams.send(job, budget));
         metrics.sent += receipt.sent as u64;
         metrics.send_errors += receipt.dropped as u64;
         metrics.blocked += u64::from(receipt.blocked);
@@ -297,7 +297,7 @@ impl Reactor {
             return Some(Exit::Forced(signal));
         }
         let late = self.leave_by.is_some_and(|deadline| self.services.now >= deadline);
-        let done = self.services.chat.census().rooms == 0 && self.connections.is_empty();
+        let done = !self.services.chat.has_last_words() && self.connections.is_empty();
         (late || (self.leave_by.is_some() && done)).then_some(Exit::Drained)
     }
 
@@ -338,6 +338,11 @@ fn count_heard(metrics: &mut Metrics, heard: Heard) {
         Heard::Accepted(_, Fate::Refused) => &mut metrics.refused,
         Heard::Accepted(_, Fate::RateLimited) => &mut metrics.rate_limited,
         Heard::Accepted(_, Fate::RoomBusy) => &mut metrics.room_busy,
+        Heard::Accepted(_, Fate::Confirmed) => &mut metrics.confirmations,
+        Heard::Accepted(_, Fate::Repaired) => &mut metrics.repair_requests,
+        Heard::Accepted(_, Fate::OutOfOrder) => &mut metrics.out_of_order,
+        Heard::Accepted(_, Fate::Senseless) => &mut metrics.senseless,
+        Heard::Accepted(_, Fate::Ended) => &mut metrics.ended,
     };
     *counter += 1;
 }

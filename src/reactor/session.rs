@@ -10,6 +10,7 @@ use crate::config::{Budgets, ConnectionConfig, LINGER};
 use crate::connection::{Connection, ReadOutcome, WriteOutcome};
 use crate::ids::{MemberId, Origin};
 use crate::metrics::Metrics;
+use crate::protocol::stream::Completion;
 use crate::protocol::{Decoded, Frame, Status, Token, decode, frame, reply, request};
 
 /// No further request is answered while this many bytes of replies wait for the peer to read them,
@@ -182,9 +183,14 @@ impl Session {
     fn answer(&mut self, services: &mut Services, max_payload: usize) {
         let Decoded::Whole(frame) = decode(self.connection.input(), max_payload) else { return };
         let (status, completion) = match carry_out(&frame, &self.origin, services, max_payload) {
-            Ok(Reply::Entered { member, token }) => {
+            Ok(Reply::Entered { member, token, stream }) => {
                 self.last_entered = Some(member);
-                (Status::Success, Some(token.to_wire().to_vec()))
+                (Status::Success, Some(secret(token, stream)))
+            }
+            Ok(Reply::Resumed { member, token, stream }) => {
+                self.last_entered = Some(member);
+                services.datagrams.forget(member);
+                (Status::Success, Some(secret(token, stream)))
             }
             Ok(Reply::Rooms(list)) => (Status::Success, Some(list)),
             Err(status) => (status, None),
@@ -291,18 +297,26 @@ fn carry_out(
 ) -> Result<Reply, Status> {
     let request = request::parse(frame)?;
     let peer = origin.remote.ip();
-    services.chat.handle_request(peer, &request, draw_token, max_list, services.now)
+    services.chat.handle_request(peer, &request, draw, max_list, services.now)
 }
 
-/// A token nobody can guess. Without randomness there is none, and so no new member.
-fn draw_token() -> Option<Token> {
+/// 128 bits that nobody can guess. Without randomness there are none, and so no new member.
+fn draw() -> Option<[u8; 16]> {
     let mut bits = [0; 16];
     match getrandom::fill(&mut bits) {
-        Ok(()) => Some(Token::from_bits(bits)),
+        Ok(()) => Some(bits),
         Err(error) => {
             log::error!("no randomness for a token: {error}");
             None
         }
+    }
+}
+
+/// The payload of a completion: the token, and for a stream what else has to be known of it.
+fn secret(token: Token, stream: Option<Completion>) -> Vec<u8> {
+    match stream {
+        Some(completion) => completion.encode(),
+        None => token.to_wire().to_vec(),
     }
 }
 

@@ -9,6 +9,12 @@ pub const HEADER_SIZE: usize = 12;
 /// Bytes of an entry's size and kind.
 pub const ENTRY_OVERHEAD: usize = 3;
 
+/// Bytes of a message beside name and text: member, id and the name's size.
+pub const MESSAGE_OVERHEAD: usize = ENTRY_OVERHEAD + 4 + 4 + 1;
+
+/// Bytes of a notice beside name and text: code, member and the name's size.
+pub const NOTICE_OVERHEAD: usize = ENTRY_OVERHEAD + 1 + 4 + 1;
+
 const KIND_MESSAGE: u8 = 0;
 const KIND_NOTICE: u8 = 1;
 const KIND_ASIDE: u8 = 2;
@@ -278,6 +284,8 @@ mod tests {
         let [message, notice, aside, gone] = all();
         assert_eq!(datagram(&[]), b"\xaa\xbb\xcc\xdd\0\0\0\0\0\0\x01\x02");
         let body = |entry| datagram(&[entry])[HEADER_SIZE..].to_vec();
+        assert_eq!(body(message).len(), MESSAGE_OVERHEAD + "bob".len() + "hi".len());
+        assert_eq!(body(notice).len(), NOTICE_OVERHEAD + "bob".len() + "bob joined".len());
         assert_eq!(body(message), b"\0\x0f\0\0\0\0\x07\0\0\0\x09\x03bobhi");
         assert_eq!(body(notice), b"\0\x14\x01\x01\0\0\0\x07\x03bobbob joined");
         assert_eq!(body(aside), b"\0\x0a\x02\x0c\0\0\0\x03\0\0\0\0");

@@ -1,0 +1,238 @@
+//! The members of a room who get a datagram for each entry, in text or named delivery.
+//!
+//! What is to be sent lies in a log for each form, encoded once, and is forgotten as soon as everyone
+//! has it; a member is a cursor into the log of its form.
+
+use super::log::{Log, Pool};
+use crate::fanout::{Audience, Share};
+use crate::ids::MemberId;
+use crate::protocol::{Form, datagram};
+
+/// How many forms there are.
+const FORMS: usize = Form::ALL.len();
+
+/// The seats at which a delivery was cut, by form.
+pub(super) type Cut = [Option<usize>; FORMS];
+
+/// A place in a room: a cursor into the log of one form.
+#[derive(Debug)]
+struct Seat {
+    member: MemberId,
+    /// The member's number in the room; seats stand in the order of these.
+    number: u32,
+    form: Form,
+    /// The number of the next entry to send.
+    next: u64,
+    /// The number after the last entry to send, once the member has ended.
+    until: Option<u64>,
+}
+
+impl Seat {
+    fn is_live(&self) -> bool {
+        self.until.is_none()
+    }
+
+    /// The entries to send, if any.
+    fn waiting(&self, log: &Log) -> Option<(u64, u64)> {
+        let until = self.until.unwrap_or(log.end());
+        (self.next < until).then_some((self.next, until))
+    }
+
+    fn is_finished(&self) -> bool {
+        self.until.is_some_and(|until| self.next >= until)
+    }
+}
+
+/// The members, and what waits to be sent to them.
+#[derive(Debug, Default)]
+pub(super) struct Each {
+    /// In the order of joining; those that ended stay until they got what they should.
+    seats: Vec<Seat>,
+    /// How many seats have ended.
+    leaving: usize,
+    /// Live members of each form.
+    takers: [usize; FORMS],
+    logs: [Log; FORMS],
+    /// The seat at which the next delivery of each form begins: where the last one was cut, so that
+    /// the back rows get their turn.
+    first_seats: [usize; FORMS],
+}
+
+impl Each {
+    /// Seats a member, whose number is above all before: it gets what is appended from now on.
+    pub(super) fn seat(&mut self, member: MemberId, number: u32, form: Form) {
+        let next = self.logs[form as usize].end();
+        self.seats.push(Seat { member, number, form, next, until: None });
+        self.takers[form as usize] += 1;
+    }
+
+    /// Ends a member: it gets what was appended up to now.
+    pub(super) fn end_seat(&mut self, number: u32) {
+        if let Ok(index) = self.seats.binary_search_by_key(&number, |seat| seat.number) {
+            self.end_seat_at(index);
+        }
+    }
+
+    pub(super) fn end_all_seats(&mut self) {
+        (0..self.seats.len()).for_each(|index| self.end_seat_at(index));
+    }
+
+    fn end_seat_at(&mut self, index: usize) {
+        let seat = &mut self.seats[index];
+        if seat.is_live() {
+            seat.until = Some(self.logs[seat.form as usize].end());
+            self.takers[seat.form as usize] -= 1;
+            self.leaving += 1;
+        }
+    }
+
+    /// Live members with their numbers, in the order of joining.
+    pub(super) fn live(&self) -> impl Iterator<Item = (u32, MemberId)> {
+        self.seats.iter().filter(|seat| seat.is_live()).map(|seat| (seat.number, seat.member))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.seats.is_empty()
+    }
+
+    /// Bytes that somebody has still to get.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.logs.iter().map(Log::waiting_bytes).sum()
+    }
+
+    /// Appends a message to everyone but its author, encoded once for each form that somebody takes.
+    pub(super) fn append_message(
+        &mut self,
+        author: MemberId,
+        name: &str,
+        text: &str,
+        pool: &mut Pool,
+    ) {
+        self.append(Audience::AllBut(author), pool, |form, out| {
+            datagram::encode_message(form, name, text, out);
+        });
+    }
+
+    /// Appends a notice to everyone, or everyone but one.
+    pub(super) fn append_notice(&mut self, text: &str, audience: Audience, pool: &mut Pool) {
+        self.append(audience, pool, |form, out| {
+            datagram::encode_notice(form, text, out);
+        });
+    }
+
+    fn append(&mut self, audience: Audience, pool: &mut Pool, encode: impl Fn(Form, &mut Vec<u8>)) {
+        for form in Form::ALL {
+            if self.takers[form as usize] > 0 {
+                let log = &mut self.logs[form as usize];
+                log.push(audience, pool, |out| encode(form, out));
+            }
+        }
+    }
+
+    /// The log of one form.
+    pub(super) fn log(&self, form: Form) -> &Log {
+        &self.logs[form as usize]
+    }
+
+    /// Collects who is to get which entries of one form, beginning where the last delivery was cut.
+    pub(super) fn share_out(&self, form: Form, shares: &mut Vec<Share>) {
+        shares.clear();
+        let log = self.log(form);
+        if log.is_empty() {
+            return;
+        }
+        let (later, sooner) = self.seats.split_at(self.first_seat(form));
+        for seat in sooner.iter().chain(later).filter(|seat| seat.form == form) {
+            if let Some((next, until)) = seat.waiting(log) {
+                let [next, until] = [next, until].map(|number| log.index(number));
+                shares.push(Share { member: seat.member, next, until });
+            }
+        }
+    }
+
+    /// Takes back what [`Each::share_out`] gave, moved on as far as it was sent. Gives the seat at
+    /// which the delivery was cut.
+    pub(super) fn take_back(&mut self, form: Form, shares: &[Share]) -> Option<usize> {
+        let log = &self.logs[form as usize];
+        let start = self.first_seat(form);
+        let mut shares = shares.iter().peekable();
+        let mut cut = None;
+        for index in (start..self.seats.len()).chain(0..start) {
+            let seat = &mut self.seats[index];
+            let Some(share) = shares.next_if(|share| share.member == seat.member) else {
+                continue;
+            };
+            seat.next = log.number(share.next);
+            if share.next < share.until && cut.is_none() {
+                cut = Some(index);
+            }
+        }
+        cut
+    }
+
+    /// Passes over everything that waits in the logs; gives how many deliveries that were at most.
+    pub(super) fn abandon_backlog(&mut self) -> usize {
+        let mut abandoned = 0;
+        for seat in &mut self.seats {
+            if let Some((next, until)) = seat.waiting(&self.logs[seat.form as usize]) {
+                abandoned += (until - next) as usize;
+                seat.next = until;
+            }
+        }
+        abandoned
+    }
+
+    /// The next delivery of each form begins where this one was cut.
+    pub(super) fn begin_at(&mut self, cut: Cut) {
+        self.first_seats = cut.map(Option::unwrap_or_default);
+    }
+
+    /// Forgets what everyone has.
+    pub(super) fn settle(&mut self, pool: &mut Pool) {
+        for form in Form::ALL {
+            let log = &mut self.logs[form as usize];
+            if log.is_empty() {
+                continue;
+            }
+            let takers = self.seats.iter().filter(|seat| seat.form == form);
+            let lowest = takers.map(|seat| seat.next).min();
+            if let Some(buffers) = log.forget_before(lowest.unwrap_or(log.end())) {
+                pool.give_back(buffers);
+            }
+        }
+    }
+
+    /// Frees the seats of the members that are delivered to the end, and hands these out.
+    pub(super) fn collect_finished(&mut self, ended: &mut Vec<MemberId>) {
+        if self.leaving == 0 {
+            return;
+        }
+        let before = ended.len();
+        let first_seats = self.first_seats;
+        let (mut index, mut moved_up) = (0, [0; FORMS]);
+        self.seats.retain(|seat| {
+            let finished = seat.is_finished();
+            if finished {
+                ended.push(seat.member);
+                for (moved_up, first) in moved_up.iter_mut().zip(first_seats) {
+                    *moved_up += usize::from(index < first);
+                }
+            }
+            index += 1;
+            !finished
+        });
+        self.leaving -= ended.len() - before;
+        for (first, moved_up) in self.first_seats.iter_mut().zip(moved_up) {
+            *first -= moved_up;
+        }
+    }
+
+    /// Whether all output is delivered.
+    pub(super) fn is_delivered(&self) -> bool {
+        self.leaving == 0 && self.logs.iter().all(Log::is_empty)
+    }
+
+    fn first_seat(&self, form: Form) -> usize {
+        self.first_seats[form as usize].min(self.seats.len())
+    }
+}

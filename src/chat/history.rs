@@ -1,0 +1,105 @@
+//! The memory of all rings together.
+//!
+//! A ring grows as its room speaks, up to the limit of a room. When the rings of all rooms have used
+//! up what there is, those of closed rooms go first, then the largest is halved: a busy room can't
+//! take the past of the quiet ones.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use super::Chat;
+use super::stream::{FIRST_CAPACITY, Ring};
+use crate::ids::RoomId;
+
+/// What every ring may have, whatever the others hold: the longest entry fits.
+const GUARANTEED: usize = 4096;
+
+/// What is granted to rings.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    granted: usize,
+    /// By capacity, so that the largest is found.
+    rings: BTreeSet<(usize, RoomId)>,
+    /// Closed rooms, oldest first; some may be gone.
+    closed: VecDeque<RoomId>,
+}
+
+impl History {
+    /// A room has a ring from now on.
+    pub(super) fn open(&mut self, room: RoomId) {
+        self.granted += FIRST_CAPACITY;
+        self.rings.insert((FIRST_CAPACITY, room));
+    }
+
+    /// A room is closed: its ring is the first to go.
+    pub(super) fn note_closed(&mut self, room: RoomId) {
+        self.closed.push_back(room);
+    }
+
+    /// A room is gone, and its ring of this capacity with it.
+    pub(super) fn forget(&mut self, room: RoomId, capacity: usize) {
+        self.granted -= capacity;
+        self.rings.remove(&(capacity, room));
+        while self.closed.front() == Some(&room) {
+            self.closed.pop_front();
+        }
+    }
+
+    /// How many rings there are.
+    pub(super) fn len(&self) -> usize {
+        self.rings.len()
+    }
+
+    fn note_resized(&mut self, room: RoomId, old: usize, new: usize) {
+        self.granted = self.granted - old + new;
+        self.rings.remove(&(old, room));
+        self.rings.insert((new, room));
+    }
+}
+
+impl Chat {
+    /// Lets a room's ring grow, if it must for an entry of so many bytes and may.
+    pub(super) fn make_ring_space(&mut self, room: RoomId, entry: usize) {
+        while let Some(ring) = self.ring(room)
+            && !ring.has_space_for(entry)
+        {
+            let old = ring.capacity();
+            let new = (2 * old).min(self.config.room_history.max(GUARANTEED));
+            if new <= old || !self.win_memory(new - old, new) {
+                return;
+            }
+            self.resize_ring(room, new);
+        }
+    }
+
+    /// Frees memory of others for a ring that would then have so much. Gives whether there is enough.
+    fn win_memory(&mut self, more: usize, size: usize) -> bool {
+        let Some(limit) = self.config.history_memory else { return true };
+        while self.history.granted + more > limit {
+            if let Some(closed) = self.history.closed.pop_front() {
+                self.resize_ring(closed, 0);
+            } else if let Some((largest, room)) = self.history.rings.last().copied()
+                && largest > size
+            {
+                self.resize_ring(room, largest / 2);
+            } else {
+                return size <= GUARANTEED;
+            }
+        }
+        true
+    }
+
+    fn resize_ring(&mut self, room: RoomId, capacity: usize) {
+        let Some(ring) = self.ring_mut(room) else { return };
+        let old = ring.capacity();
+        ring.set_capacity(capacity);
+        self.history.note_resized(room, old, capacity);
+    }
+
+    fn ring(&self, room: RoomId) -> Option<&Ring> {
+        Some(&self.rooms.get(room)?.stream.as_ref()?.ring)
+    }
+
+    fn ring_mut(&mut self, room: RoomId) -> Option<&mut Ring> {
+        Some(&mut self.rooms.get_mut(room)?.stream.as_mut()?.ring)
+    }
+}

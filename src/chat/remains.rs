@@ -1,0 +1,245 @@
+//! What is left of stream members that have ended.
+//!
+//! A datagram that tells a member of its end may be lost, so the end is told again: a few times
+//! unasked where the member did not ask for it, and for a minute to whatever it still sends. Its
+//! token reaches no room any more. The members of a closed room may still ask for what they missed.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use super::asides::Asides;
+use super::hearing::Fate;
+use super::{Alarm, Chat};
+use crate::ids::MemberId;
+use crate::protocol::stream::upstream::{self, Upstream};
+use crate::protocol::stream::{Code, Entry, Header};
+use crate::protocol::{Delivery, Notice, Token};
+
+/// How long the end is told to who asks: three keep-alives.
+const KEPT: Duration = Duration::from_secs(60);
+
+/// When an end that was not asked for is told again, counted from the end.
+const REPEATS: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
+
+/// The same at the end of the server, which nobody can ask later.
+const LAST_REPEATS: [Duration; 3] =
+    [Duration::from_millis(250), Duration::from_millis(500), Duration::from_secs(1)];
+
+/// Answers that wait, in bytes. Who asks when there are so many asks again.
+const MAX_WAITING: usize = 64 * 1024;
+
+/// Why a member has ended, and how it is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Farewell {
+    /// It asked for it, with the message of this id.
+    Asked(u32),
+    /// It has to be told.
+    Told(Code),
+    /// It has to be told, and the server ends.
+    ToldLast(Code),
+    /// Somebody came in its place, perhaps from its very address: it is not told unasked.
+    Replaced,
+}
+
+impl Farewell {
+    fn code(self) -> Code {
+        match self {
+            Self::Asked(_) => Code::Left,
+            Self::Told(code) | Self::ToldLast(code) => code,
+            Self::Replaced => Code::Removed,
+        }
+    }
+
+    fn repeats(self) -> &'static [Duration] {
+        match self {
+            Self::Asked(_) | Self::Replaced => &[],
+            Self::Told(_) => &REPEATS,
+            Self::ToldLast(_) => &LAST_REPEATS,
+        }
+    }
+}
+
+/// How a member ended, and what it is told of it.
+#[derive(Debug)]
+pub(super) struct End {
+    header: Header,
+    code: Code,
+    expected: u32,
+    id: u32,
+    at: Instant,
+    /// When it is still to be told unasked, counted from the end.
+    repeats: &'static [Duration],
+}
+
+/// All that is left.
+#[derive(Default)]
+pub(super) struct Remains {
+    /// Dead tokens that still get an answer.
+    tokens: HashMap<Token, MemberId>,
+    /// Oldest first; some may be gone.
+    order: VecDeque<MemberId>,
+    farewells: Asides,
+    /// The farewells wait for a socket.
+    is_stalled: bool,
+    /// Members that are still to be told unasked.
+    untold: usize,
+}
+
+impl Remains {
+    /// Whose dead token this is.
+    pub(super) fn find(&self, token: Token) -> Option<MemberId> {
+        self.tokens.get(&token).copied()
+    }
+
+    /// How many members they are of.
+    pub(super) fn len(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// Datagrams to send.
+    pub(super) fn farewells(&self) -> Option<&Asides> {
+        (!self.is_stalled && !self.farewells.is_empty()).then_some(&self.farewells)
+    }
+
+    /// As [`Remains::farewells`], to take back what was sent.
+    pub(super) fn farewells_mut(&mut self, is_stalled: bool) -> &mut Asides {
+        self.is_stalled = is_stalled;
+        &mut self.farewells
+    }
+
+    /// A socket that was full is so no more.
+    pub(super) fn resume(&mut self) {
+        self.is_stalled = false;
+    }
+
+    /// Whether somebody is still to be told unasked.
+    pub(super) fn has_untold(&self) -> bool {
+        self.untold > 0 || !self.farewells.is_empty()
+    }
+}
+
+impl Chat {
+    /// A stream member has ended, as far as its room and its token go: keeps what is needed to tell
+    /// it. Others are gone when they have been delivered to.
+    pub(super) fn keep_remains(&mut self, id: MemberId, farewell: Farewell, now: Instant) {
+        let Some(member) = self.members.get_mut(id) else { return };
+        let stream = self.rooms.get(member.room).and_then(|room| room.stream.as_ref());
+        let (Delivery::Stream, Some(stream)) = (member.delivery, stream) else { return };
+        let expected = stream.find(member.number).map_or(1, |seat| seat.expected);
+        let answered = if let Farewell::Asked(id) = farewell { id } else { 0 };
+        let (header, code, repeats) = (stream.header(), farewell.code(), farewell.repeats());
+        let end = End { header, code, expected, id: answered, at: now, repeats };
+        member.end = Some(Box::new(end));
+        self.remains.tokens.insert(member.token, id);
+        self.remains.order.push_back(id);
+        self.remains.untold += usize::from(!repeats.is_empty());
+        if farewell != Farewell::Replaced {
+            self.say_farewell(id, true);
+        }
+        self.set_remains_alarm(id);
+    }
+
+    /// Takes what comes with a dead token: one answer, which is never longer.
+    pub(super) fn hear_remains(&mut self, id: MemberId, message: &[u8], now: Instant) -> Fate {
+        let Some(member) = self.members.get(id) else { return Fate::Ended };
+        let (room_id, number) = (member.room, member.number);
+        if let Some(room) = self.rooms.get_mut(room_id).filter(|room| room.is_closing)
+            && let Some(stream) = &mut room.stream
+        {
+            match upstream::parse(message) {
+                Some(Upstream::Have { next }) => stream.confirm(number, next),
+                Some(Upstream::Repair(ranges)) => {
+                    let (train, pool) = (&mut self.train, &mut self.pool);
+                    stream.repair(number, ranges.iter(), train, pool, now);
+                    self.queue(room_id);
+                }
+                _ => {}
+            }
+        }
+        if self.remains.farewells.waiting_bytes() < MAX_WAITING {
+            self.say_farewell(id, false);
+        }
+        Fate::Ended
+    }
+
+    /// A member that has ended is to be told again, or may be forgotten.
+    pub(super) fn expire_remains(&mut self, id: MemberId, now: Instant) {
+        let Some(member) = self.members.get_mut(id) else { return };
+        member.alarm = None;
+        let Some(end) = &mut member.end else { return };
+        match end.repeats.split_first() {
+            Some((_, rest)) => {
+                end.repeats = rest;
+                self.remains.untold -= usize::from(rest.is_empty());
+                self.say_farewell(id, true);
+                self.set_remains_alarm(id);
+            }
+            None if end.at + KEPT <= now => self.drop_remains(id),
+            None => self.set_remains_alarm(id),
+        }
+    }
+
+    /// Remains are members to the limit of members; when it is reached the oldest go.
+    pub(super) fn drop_oldest_remains(&mut self) {
+        while let Some(id) = self.remains.order.pop_front() {
+            if self.has_remains(id) {
+                return self.drop_remains(id);
+            }
+        }
+    }
+
+    fn drop_remains(&mut self, id: MemberId) {
+        let Some(member) = self.members.get_mut(id) else { return };
+        let Some(end) = member.end.take() else { return };
+        let (room_id, number, token) = (member.room, member.number, member.token);
+        self.timers.change(Alarm::Remains(id), member.alarm.take(), None);
+        self.remains.untold -= usize::from(!end.repeats.is_empty());
+        self.remains.tokens.remove(&token);
+        self.ended.push(id);
+        while self.remains.order.front().is_some_and(|id| !self.has_remains(*id)) {
+            self.remains.order.pop_front();
+        }
+        if let Some(stream) = self.rooms.get_mut(room_id).and_then(|room| room.stream.as_mut()) {
+            stream.drop_seat(number);
+        }
+        self.close_if_empty(room_id);
+    }
+
+    fn has_remains(&self, id: MemberId) -> bool {
+        self.members.get(id).is_some_and(|member| member.end.is_some())
+    }
+
+    fn set_remains_alarm(&mut self, id: MemberId) {
+        let Some(member) = self.members.get_mut(id) else { return };
+        let Some(end) = &member.end else { return };
+        let due = Some(end.at + end.repeats.first().copied().unwrap_or(KEPT));
+        self.timers.change(Alarm::Remains(id), member.alarm, due);
+        member.alarm = due;
+    }
+
+    /// Appends the aside that tells a member of its end; `with_text` also people.
+    fn say_farewell(&mut self, id: MemberId, with_text: bool) {
+        let Some(end) = self.members.get(id).and_then(|member| member.end.as_ref()) else { return };
+        self.notice.clear();
+        let notice = last_notice(end.code).filter(|_| with_text);
+        if let Some(notice) = notice {
+            notice.write(self.config.language, &mut self.notice);
+        }
+        let (code, text) = (end.code as u8, self.notice.as_bytes());
+        let entry = Entry::Aside { code, expected: end.expected, id: end.id, text };
+        self.remains.farewells.push(id, &mut self.pool, |out| {
+            end.header.encode(out);
+            entry.encode(out);
+        });
+    }
+}
+
+/// What people are told of an end that they did not ask for.
+fn last_notice(code: Code) -> Option<Notice<'static>> {
+    match code {
+        Code::RoomClosed => Some(Notice::RoomClosed),
+        Code::TimedOut => Some(Notice::RemovedForSilence),
+        Code::Removed => Some(Notice::RemovedByHost),
+        _ => None,
+    }
+}

@@ -1,0 +1,188 @@
+//! The last entries of a room's stream, encoded as they lie in datagrams.
+//!
+//! A ring in bytes: what is appended pushes out what is oldest. Entries are numbered from the
+//! stream's start and never again, so a cursor that has fallen below the ring knows how much it
+//! has missed.
+
+use std::collections::VecDeque;
+
+/// What finding an entry by its number costs beside its bytes.
+const INDEX_SIZE: usize = size_of::<u32>();
+
+/// What a ring has room for at first; it grows by doubling, so that a room that says little holds
+/// little.
+pub(in crate::chat) const FIRST_CAPACITY: usize = 512;
+
+/// Encoded entries, oldest first.
+#[derive(Debug)]
+pub(in crate::chat) struct Ring {
+    /// The number of the first entry that is held.
+    first: u64,
+    /// Where each entry begins, in bytes since the stream's start, modulo 2^32: a ring is far
+    /// smaller than that.
+    starts: VecDeque<u32>,
+    /// Where the next entry will begin.
+    end: u32,
+    bytes: VecDeque<u8>,
+    capacity: usize,
+}
+
+impl Ring {
+    /// An empty ring whose first entry will have the number 1.
+    pub(in crate::chat) fn new() -> Self {
+        let (starts, bytes) = (VecDeque::new(), VecDeque::new());
+        Self { first: 1, starts, end: 0, bytes, capacity: FIRST_CAPACITY }
+    }
+
+    /// The number of the first entry that is held.
+    pub(in crate::chat) fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// The number that the next entry gets.
+    pub(in crate::chat) fn end(&self) -> u64 {
+        self.first + self.starts.len() as u64
+    }
+
+    /// Bytes that it may hold, what finding them costs included.
+    pub(in crate::chat) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Whether an entry of so many bytes pushes none out.
+    pub(in crate::chat) fn has_space_for(&self, entry: usize) -> bool {
+        self.used() + entry + INDEX_SIZE <= self.capacity
+    }
+
+    /// The number of the first entry that is still held when one of so many bytes was appended.
+    pub(in crate::chat) fn first_after(&self, entry: usize) -> u64 {
+        let mut free = self.capacity.saturating_sub(self.used());
+        let mut first = self.first;
+        while free < entry + INDEX_SIZE && first < self.end() {
+            free += self.size(first, first + 1) + INDEX_SIZE;
+            first += 1;
+        }
+        first
+    }
+
+    /// Appends an entry, which pushes out the oldest as far as it must.
+    pub(in crate::chat) fn push(&mut self, entry: &[u8]) {
+        while !self.has_space_for(entry.len()) && !self.starts.is_empty() {
+            self.drop_first();
+        }
+        self.starts.push_back(self.end);
+        self.end = self.end.wrapping_add(entry.len() as u32);
+        self.bytes.extend(entry);
+    }
+
+    /// Gives the ring room for `capacity` bytes: more, or less than before.
+    pub(in crate::chat) fn set_capacity(&mut self, capacity: usize) {
+        self.capacity = capacity;
+        while self.used() > capacity && !self.starts.is_empty() {
+            self.drop_first();
+        }
+        // Exactly: a deque that grows by itself takes twice what it has.
+        let len = self.bytes.len();
+        self.bytes.reserve_exact(capacity.saturating_sub(len));
+        self.bytes.shrink_to(capacity);
+        self.starts.shrink_to(2 * self.starts.len());
+    }
+
+    /// The bytes of the entries from one number to before another, both held or the end.
+    pub(in crate::chat) fn size(&self, from: u64, until: u64) -> usize {
+        self.start(until).wrapping_sub(self.start(from)) as usize
+    }
+
+    /// The number after the last entry, before `until`, up to which the entries from `from` on fit
+    /// so many bytes.
+    pub(in crate::chat) fn fit(&self, from: u64, until: u64, space: usize) -> u64 {
+        let mut next = from;
+        while next < until && self.size(from, next + 1) <= space {
+            next += 1;
+        }
+        next
+    }
+
+    /// Copies entries behind what `out` holds.
+    pub(in crate::chat) fn copy(&self, from: u64, until: u64, out: &mut Vec<u8>) {
+        let start = self.size(self.first, from);
+        let end = self.size(self.first, until);
+        let (front, back) = self.bytes.as_slices();
+        let split = front.len();
+        out.extend_from_slice(&front[start.min(split)..end.min(split)]);
+        out.extend_from_slice(&back[start.max(split) - split..end.max(split) - split]);
+    }
+
+    fn used(&self) -> usize {
+        self.bytes.len() + INDEX_SIZE * self.starts.len()
+    }
+
+    /// Where an entry begins that is held, or the next one will.
+    fn start(&self, number: u64) -> u32 {
+        self.starts.get((number - self.first) as usize).copied().unwrap_or(self.end)
+    }
+
+    fn drop_first(&mut self) {
+        let size = self.size(self.first, self.first + 1);
+        self.bytes.drain(..size);
+        self.starts.pop_front();
+        self.first += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn copied(ring: &Ring, from: u64, until: u64) -> Vec<u8> {
+        let mut out = Vec::new();
+        ring.copy(from, until, &mut out);
+        out
+    }
+
+    #[test]
+    fn s12_a_ring_in_bytes_pushes_out_the_oldest() {
+        let mut ring = Ring::new();
+        ring.set_capacity(3 * (10 + INDEX_SIZE));
+        for number in 1..=100u8 {
+            assert!(ring.first_after(10) <= u64::from(number));
+            let first_after = ring.first_after(10);
+            ring.push(&[number; 10]);
+            assert_eq!(ring.first(), first_after);
+        }
+        assert_eq!((ring.first(), ring.end()), (98, 101));
+        assert_eq!(copied(&ring, 98, 100), [[98; 10], [99; 10]].concat());
+        assert_eq!(copied(&ring, 101, 101), b"");
+        assert_eq!((ring.size(98, 101), ring.fit(98, 101, 29)), (30, 100));
+    }
+
+    #[test]
+    fn s12_one_entry_is_held_however_large() {
+        let mut ring = Ring::new();
+        ring.push(b"small");
+        ring.push(&[7; 4082]);
+        assert_eq!((ring.first(), ring.end()), (2, 3));
+        assert_eq!(copied(&ring, 2, 3), [7; 4082]);
+    }
+
+    #[test]
+    fn s12_a_ring_that_shrinks_keeps_the_newest() {
+        let mut ring = Ring::new();
+        ring.set_capacity(10_000);
+        (0..50u8).for_each(|n| ring.push(&[n; 100]));
+        ring.set_capacity(1_000);
+        assert_eq!((ring.first(), ring.end()), (42, 51));
+        assert!(ring.bytes.capacity() <= 1_000);
+        assert_eq!(copied(&ring, 50, 51), [49; 100]);
+    }
+
+    #[test]
+    fn s12_offsets_may_pass_2_to_the_32() {
+        let mut ring = Ring::new();
+        ring.end = u32::MAX - 5;
+        ring.push(&[1; 10]);
+        ring.push(&[2; 10]);
+        assert_eq!((ring.size(1, 2), ring.size(2, 3)), (10, 10));
+        assert_eq!(copied(&ring, 2, 3), [2; 10]);
+    }
+}

@@ -1,0 +1,245 @@
+//! Entries of a ring packed into datagrams, for every member that is to get the same.
+//!
+//! As many entries as fit go into a datagram, and all datagrams but the last have one size, made
+//! equal with padding: so the kernel can take them as one message and cut it up (`UDP_SEGMENT`,
+//! udp(7)). They are made once, however many members get them.
+
+use super::ring::Ring;
+use crate::fanout::{Audience, Entry, Job, Share};
+use crate::protocol::stream::downstream::{ENTRY_OVERHEAD, HEADER_SIZE};
+use crate::protocol::stream::{self, Header, MAX_PACKED};
+
+/// Bytes of the entry that says how much is gone.
+const GONE_SIZE: usize = ENTRY_OVERHEAD + 4;
+
+/// One datagram of a train.
+#[derive(Clone, Copy, Debug)]
+struct Car {
+    /// The number that its first entry has.
+    first: u64,
+    /// How many numbers it says are gone.
+    gone: u32,
+    /// The number after its last entry.
+    until: u64,
+    /// Its bytes, without padding.
+    size: usize,
+}
+
+/// Datagrams in a row.
+#[derive(Debug, Default)]
+pub(in crate::chat) struct Train {
+    cars: Vec<Car>,
+    bytes: Vec<u8>,
+    entries: Vec<Entry>,
+}
+
+impl Train {
+    /// Packs the entries from one number to before another, as far as `max` datagrams go. Numbers
+    /// that the ring no longer holds are told as gone.
+    pub(in crate::chat) fn pack(&mut self, ring: &Ring, tag: u32, numbers: (u64, u64), max: usize) {
+        self.plan(ring, numbers, max);
+        self.write(ring, tag);
+    }
+
+    /// The datagram that says only which number comes next.
+    pub(in crate::chat) fn pack_sequence(&mut self, tag: u32, next: u64) {
+        self.cars.clear();
+        self.cars.push(Car { first: next, gone: 0, until: next, size: HEADER_SIZE });
+        self.bytes.clear();
+        self.entries.clear();
+        Header { tag, sequence: next }.encode(&mut self.bytes);
+        self.entries.push(Entry { end: HEADER_SIZE as u32, audience: Audience::All });
+    }
+
+    /// How many datagrams there are.
+    pub(in crate::chat) fn len(&self) -> u32 {
+        // At most as many as were asked for, and that is a handful.
+        self.cars.len() as u32
+    }
+
+    /// The index of the datagram that begins with this number.
+    pub(in crate::chat) fn index(&self, number: u64) -> Option<u32> {
+        let index = self.cars.binary_search_by_key(&number, |car| car.first).ok()?;
+        Some(index as u32)
+    }
+
+    /// The number that the datagram with this index begins with, or where the train ends.
+    pub(in crate::chat) fn number(&self, index: u32) -> u64 {
+        match self.cars.get(index as usize) {
+            Some(car) => car.first,
+            None => self.cars.last().map_or(0, |car| car.until),
+        }
+    }
+
+    /// The bytes of the datagrams with their padding, in order.
+    pub(in crate::chat) fn datagrams(&self) -> impl Iterator<Item = &[u8]> {
+        let job = Job { bytes: &self.bytes, entries: &self.entries, to: &mut [] };
+        (0..self.len()).map(move |index| job.datagram(index))
+    }
+
+    /// The train for these members.
+    pub(in crate::chat) fn job<'a>(&'a self, to: &'a mut [Share]) -> Job<'a> {
+        Job { bytes: &self.bytes, entries: &self.entries, to }
+    }
+
+    fn plan(&mut self, ring: &Ring, (from, until): (u64, u64), max: usize) {
+        self.cars.clear();
+        let mut next = from;
+        while next < until && self.cars.len() < max {
+            let car = next_car(ring, next, until);
+            next = car.until;
+            self.cars.push(car);
+        }
+    }
+
+    fn write(&mut self, ring: &Ring, tag: u32) {
+        self.bytes.clear();
+        self.entries.clear();
+        let packed = self.cars.iter().map(|car| car.size).filter(|size| *size <= MAX_PACKED);
+        let size = packed.max().unwrap_or_default();
+        for (index, car) in self.cars.iter().enumerate() {
+            let start = self.bytes.len();
+            Header { tag, sequence: car.first }.encode(&mut self.bytes);
+            if car.gone > 0 {
+                stream::Entry::Gone { count: car.gone }.encode(&mut self.bytes);
+            }
+            let held = car.first + u64::from(car.gone);
+            if held < car.until {
+                ring.copy(held, car.until, &mut self.bytes);
+            }
+            if index + 1 < self.cars.len() && car.size < size {
+                self.bytes.resize(start + size, 0);
+            }
+            self.entries.push(Entry { end: self.bytes.len() as u32, audience: Audience::All });
+        }
+    }
+}
+
+/// The datagram that begins with `first`: as many entries as fit, or one that is longer, alone.
+fn next_car(ring: &Ring, first: u64, until: u64) -> Car {
+    let missed = ring.first().min(until).saturating_sub(first);
+    let gone = u32::try_from(missed).unwrap_or(u32::MAX);
+    let next = first + u64::from(gone);
+    let told = HEADER_SIZE + if gone > 0 { GONE_SIZE } else { 0 };
+    if next < ring.first() || next == until {
+        return Car { first, gone, until: next, size: told };
+    }
+    let fitting = ring.fit(next, until, MAX_PACKED - told);
+    let until = if fitting == next && gone == 0 { next + 1 } else { fitting };
+    Car { first, gone, until, size: told + ring.size(next, until) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::datagram::MAX_DOWNSTREAM;
+    use crate::protocol::stream::downstream::parse;
+
+    const TAG: u32 = 7;
+
+    fn message(text: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        stream::Entry::Message { member: 1, id: 1, name: b"bob", text }.encode(&mut out);
+        out
+    }
+
+    fn ring_of(sizes: impl IntoIterator<Item = usize>) -> Ring {
+        let mut ring = Ring::new();
+        ring.set_capacity(1 << 20);
+        sizes.into_iter().for_each(|size| ring.push(&message(&vec![b'x'; size])));
+        ring
+    }
+
+    fn sizes(train: &Train) -> Vec<usize> {
+        train.datagrams().map(<[u8]>::len).collect()
+    }
+
+    /// What a reader makes of it: every number once, in order; gives how many are gone.
+    fn read(train: &Train, from: u64) -> (u64, u64) {
+        let (mut next, mut gone) = (from, 0);
+        for datagram in train.datagrams() {
+            let (header, entries) = parse(datagram).unwrap();
+            assert_eq!(header, Header { tag: TAG, sequence: next });
+            for entry in entries {
+                next += entry.numbers();
+                if let stream::Entry::Gone { count } = entry {
+                    gone += u64::from(count);
+                }
+            }
+        }
+        (next, gone)
+    }
+
+    #[test]
+    fn s2_what_waits_goes_into_datagrams_of_one_size() {
+        let ring = ring_of([64; 100]);
+        let mut train = Train::default();
+        train.pack(&ring, TAG, (1, 101), 99);
+        let sizes = sizes(&train);
+        let entry = message(&[0; 64]).len();
+        let each = (MAX_PACKED - HEADER_SIZE) / entry;
+        assert_eq!(sizes.len(), 100usize.div_ceil(each));
+        let (last, others) = sizes.split_last().unwrap();
+        assert!(others.iter().all(|size| *size == HEADER_SIZE + each * entry), "{sizes:?}");
+        assert!(*last <= others[0], "the last needs no padding");
+        assert_eq!(read(&train, 1), (101, 0));
+    }
+
+    #[test]
+    fn s2_datagrams_of_mixed_entries_are_padded_to_one_size() {
+        let ring = ring_of((0..200).map(|n| 10 + n * 37 % 290));
+        let mut train = Train::default();
+        train.pack(&ring, TAG, (1, 201), 99);
+        let sizes = sizes(&train);
+        let (_, others) = sizes.split_last().unwrap();
+        assert!(others.len() > 20 && others.iter().all(|size| *size == others[0]));
+        assert!(others[0] <= MAX_PACKED);
+        assert_eq!(read(&train, 1), (201, 0));
+    }
+
+    #[test]
+    fn s2_an_entry_that_is_longer_goes_alone_and_unpadded() {
+        let longest = MAX_DOWNSTREAM - HEADER_SIZE - message(b"").len();
+        let ring = ring_of([10, longest, 10, 700, 700, 10]);
+        let mut train = Train::default();
+        train.pack(&ring, TAG, (1, 7), 99);
+        let both = HEADER_SIZE + message(&[0; 700]).len() + message(&[0; 10]).len();
+        assert_eq!(sizes(&train), [both, MAX_DOWNSTREAM, both, both]);
+        assert_eq!(read(&train, 1), (7, 0));
+    }
+
+    #[test]
+    fn s7_a_cursor_below_the_ring_is_told_how_much_is_gone() {
+        let mut ring = ring_of([64; 1000]);
+        ring.set_capacity(9_000);
+        let (first, end) = (ring.first(), ring.end());
+        let mut train = Train::default();
+        train.pack(&ring, TAG, (5, end), 99);
+        assert_eq!(read(&train, 5), (end, first - 5));
+        train.pack(&ring, TAG, (5, 20), 99);
+        assert_eq!(read(&train, 5), (20, 15), "all of it is gone");
+        assert_eq!(train.len(), 1);
+    }
+
+    #[test]
+    fn s7_gone_and_a_long_entry_are_two_datagrams() {
+        let mut ring = ring_of([64, 4000]);
+        ring.set_capacity(4096);
+        let mut train = Train::default();
+        train.pack(&ring, TAG, (1, 3), 99);
+        assert!(sizes(&train).iter().all(|size| *size <= MAX_DOWNSTREAM));
+        assert_eq!((train.len(), read(&train, 1)), (2, (3, 1)));
+    }
+
+    #[test]
+    fn a_train_is_found_in_by_number_and_cut_at_its_length() {
+        let ring = ring_of([500; 10]);
+        let mut train = Train::default();
+        train.pack(&ring, TAG, (1, 11), 3);
+        assert_eq!((train.len(), train.number(0), train.number(3)), (3, 1, 7));
+        assert_eq!(
+            [1, 2, 3, 5, 7].map(|n| train.index(n)),
+            [Some(0), None, Some(1), Some(2), None]
+        );
+    }
+}

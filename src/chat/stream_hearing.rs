@@ -1,0 +1,152 @@
+//! Datagrams of stream members: messages in order, confirmations, repair requests.
+//!
+//! Only the message with the expected id is taken, so one that is repeated, or that overtakes
+//! another, never reaches the room twice or out of order. Whatever is not relayed is answered.
+
+use std::time::Instant;
+
+use super::Chat;
+use super::command::{self, Line};
+use super::hearing::{Fate, Unfitting, understand};
+use crate::ids::MemberId;
+use crate::protocol::Notice;
+use crate::protocol::stream::Code;
+use crate::protocol::stream::upstream::{self, Upstream};
+
+impl Chat {
+    /// Takes what an identified stream member sent.
+    pub(super) fn hear_stream(&mut self, id: MemberId, message: &[u8], now: Instant) -> Fate {
+        match upstream::parse(message) {
+            None => Fate::Senseless,
+            Some(Upstream::KeepAlive) => Fate::KeptAlive,
+            Some(Upstream::Message { id: message, text }) => self.take(id, message, text, now),
+            Some(Upstream::Have { next }) => {
+                self.with_stream(id, |stream, number| stream.confirm(number, next));
+                self.tell_state(id, 0);
+                Fate::Confirmed
+            }
+            Some(Upstream::Repair(ranges)) => {
+                let Some(member) = self.members.get(id) else { return Fate::Repaired };
+                let (room_id, number) = (member.room, member.number);
+                let room = self.rooms.get_mut(room_id);
+                if let Some(stream) = room.and_then(|room| room.stream.as_mut()) {
+                    let (train, pool) = (&mut self.train, &mut self.pool);
+                    stream.repair(number, ranges.iter(), train, pool, now);
+                    self.queue(room_id);
+                }
+                Fate::Repaired
+            }
+        }
+    }
+
+    /// Takes a message if it is the expected one.
+    fn take(&mut self, id: MemberId, message: u32, text: &[u8], now: Instant) -> Fate {
+        if self.expected(id) != Some(message) {
+            self.tell_state(id, message);
+            return Fate::OutOfOrder;
+        }
+        if str::from_utf8(text).is_ok_and(command::is_exit) {
+            // Never rationed: who wants to go goes.
+            self.note_taken(id);
+            self.leave(id, message, now);
+            return Fate::Command;
+        }
+        if !self.is_allowed(id, now) {
+            return self.put_off(id, message, Notice::TooFast, Fate::RateLimited, now);
+        }
+        match understand(text) {
+            Err(why) => {
+                self.note_taken(id);
+                self.refuse(id, why)
+            }
+            Ok(Line::Command(command)) => {
+                self.note_taken(id);
+                self.obey(id, command, now);
+                Fate::Command
+            }
+            Ok(Line::Message(text)) => self.relay_in_stream(id, message, text, now),
+        }
+    }
+
+    fn relay_in_stream(&mut self, id: MemberId, message: u32, text: &str, now: Instant) -> Fate {
+        if text.is_empty() {
+            self.note_taken(id);
+            self.confirm_taken(id);
+            return Fate::KeptAlive;
+        }
+        match self.append_message(id, message, text) {
+            Ok(()) => {
+                self.note_taken(id);
+                Fate::Relayed
+            }
+            Err(Unfitting::TooLong(why)) => {
+                self.note_taken(id);
+                self.refuse(id, why)
+            }
+            Err(Unfitting::RoomBusy) => {
+                self.put_off(id, message, Notice::NotYet, Fate::RoomBusy, now)
+            }
+        }
+    }
+
+    /// Tells a member that its message was not taken and may come again. A person is told now and
+    /// then only: nothing is lost.
+    fn put_off(
+        &mut self,
+        id: MemberId,
+        message: u32,
+        notice: Notice<'_>,
+        fate: Fate,
+        now: Instant,
+    ) -> Fate {
+        self.notice.clear();
+        if self.members.get_mut(id).is_some_and(|member| member.take_warning(now)) {
+            notice.write(self.config.language, &mut self.notice);
+        }
+        self.answer_stream(id, notice.code(), message);
+        fate
+    }
+
+    /// Tells a stream member that its last message was taken, where nothing else does.
+    pub(super) fn confirm_taken(&mut self, id: MemberId) {
+        let taken = self.expected(id).map_or(0, |expected| expected.saturating_sub(1));
+        self.tell_state(id, taken);
+    }
+
+    /// Tells a stream member how things stand; `message` is what that answers, 0 for none.
+    fn tell_state(&mut self, id: MemberId, message: u32) {
+        self.notice.clear();
+        self.answer_stream(id, Code::State, message);
+    }
+
+    /// Appends the text that was written to `self.notice` as the answer to a message.
+    fn answer_stream(&mut self, id: MemberId, code: Code, message: u32) {
+        let Some(member) = self.members.get(id) else { return };
+        let (room_id, number) = (member.room, member.number);
+        if let Some(room) = self.rooms.get_mut(room_id).filter(|room| room.has_space_for_aside()) {
+            let (to, about) = ((id, number), (code, message));
+            room.append_stream_aside(to, about, &self.notice, &mut self.pool);
+            self.queue(room_id);
+        }
+    }
+
+    fn is_allowed(&mut self, id: MemberId, now: Instant) -> bool {
+        let Some(member) = self.members.get_mut(id) else { return false };
+        self.config.rate_limit.is_none_or(|rate| member.allowance.take(rate, now))
+    }
+
+    /// The id that a member's next message must have. None has the last of all: ids end there.
+    fn expected(&mut self, id: MemberId) -> Option<u32> {
+        let expected = self.with_stream(id, |stream, number| Some(stream.find(number)?.expected));
+        expected.flatten().filter(|expected| *expected < u32::MAX)
+    }
+
+    fn note_taken(&mut self, id: MemberId) {
+        self.with_stream(id, |stream, number| {
+            if let Some(seat) = stream.find_mut(number) {
+                // Below the last of all: see `expected`.
+                seat.expected += 1;
+            }
+        });
+    }
+}
