@@ -30,15 +30,18 @@
 //! knows rooms and members and has no socket, no clock and no randomness. `connection` moves the
 //! bytes of a TCP stream and does not know what they mean. `datagram` moves datagrams and knows
 //! where each member's go. [`protocol`] turns bytes into values and back. `client` is the other end
-//! of the wire and shares nothing with the server but [`protocol`].
+//! of the wire and shares nothing with the server but [`protocol`]. [`stream`] is the member's side
+//! of stream delivery, for any client: it sees [`protocol`] alone and has no socket and no clock.
 //!
 //! # Words
 //!
 //! A *connection* is a TCP stream and its buffers. A *member* is a user in a *room*; the *host* is
 //! the member that created it. A *token* is a member's secret. A *request* asks over TCP and a
 //! *reply* answers. A *message* is a line from a member, a *notice* a line from the server, both in a
-//! *datagram*, in the form that the member's *delivery* says. The *audience* of an entry is who gets
-//! it, *fan-out* is sending it to them. A *turn* is one round of the loop, *readiness* a bit that an
+//! *datagram*, in the form that the member's *delivery* says. In a *log* or a *stream* each is an
+//! *entry*; a member is a *cursor* into it. A *ring* is the last entries of a stream, a *repair* is
+//! sending one again, what is *gone* can't be repaired. The *audience* of an entry is who gets it,
+//! *fan-out* is sending it to them. A *turn* is one round of the loop, *readiness* a bit that an
 //! event sets, a *budget* the most that a step does in a turn, an *outbox* what waits to be written,
 //! to *drain* is to end in good order, to *reap* is to free.
 //!
@@ -70,6 +73,7 @@ pub mod options;
 pub mod protocol;
 pub mod reactor;
 mod slots;
+pub mod stream;
 // Open for the bench, whose floors make the same calls as the server.
 #[doc(hidden)]
 pub mod sys;

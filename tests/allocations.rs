@@ -1,5 +1,5 @@
-//! In the steady state a relayed message allocates nothing: the server runs in a thread of this
-//! test, under an allocator that counts what that thread asks for.
+//! In the steady state a relayed message allocates nothing, whatever the delivery: the server runs
+//! in a thread of this test, under an allocator that counts what that thread asks for.
 
 mod support;
 
@@ -9,9 +9,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use reactor_chat::options::{self, Invocation};
+use reactor_chat::protocol::stream::Completion;
 use reactor_chat::reactor::{Exit, Reactor};
+use reactor_chat::stream::{StreamReceiver, StreamSender};
 use support::*;
 
 struct Counting;
@@ -43,20 +46,66 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 /// Few enough that their joining is told by name, and not in a count a second later.
-const MEMBERS: usize = 5;
+const MEMBERS: usize = 3;
+const STREAMERS: usize = 2;
 const ROUNDS: usize = 200;
+
+/// A member with stream delivery.
+struct Streamer {
+    member: Member,
+    receiver: StreamReceiver,
+    sender: StreamSender,
+}
+
+impl Streamer {
+    fn new(member: Member, completion: &Completion) -> Self {
+        let keep_alive = Duration::from_secs(completion.keep_alive);
+        let Completion { tag, next, expected, .. } = *completion;
+        let receiver = StreamReceiver::new(tag, next, keep_alive, Instant::now());
+        Self { member, receiver, sender: StreamSender::new(completion.member, expected) }
+    }
+
+    fn say(&mut self, text: &str) {
+        self.sender.push(text.as_bytes()).expect("space");
+        self.transmit();
+    }
+
+    fn transmit(&mut self) {
+        let (now, mut body) = (Instant::now(), Vec::new());
+        while self.receiver.poll_transmit(now, &mut body)
+            || self.sender.poll_transmit(now, &mut body)
+        {
+            self.member.say_bytes(&body);
+        }
+    }
+
+    /// Hears up to this entry.
+    fn hear_to(&mut self, next: u64) {
+        while self.receiver.next() < next {
+            let (datagram, now) = (self.member.hear(), Instant::now());
+            let Self { receiver, sender, .. } = self;
+            receiver.handle_datagram(&datagram, now, |event| sender.handle_event(&event, now));
+            self.transmit();
+        }
+    }
+}
 
 /// Every member says something in every round, so that messages wait and go together, and everyone
 /// reads what the others said.
-fn chat(members: &[Member]) {
+fn chat(members: &[Member], streamers: &mut [Streamer]) {
+    let said = members.len() + streamers.len();
     for round in 0..ROUNDS {
+        let text = format!("round {round:05}");
+        members.iter().for_each(|member| member.say(&text));
+        streamers.iter_mut().for_each(|streamer| streamer.say(&text));
         for member in members {
-            member.say(&format!("round {round:05}"));
-        }
-        for member in members {
-            for _ in 1..members.len() {
+            for _ in 1..said {
                 member.hear();
             }
+        }
+        // All streamers stand at the same entry, and then at the same again.
+        for streamer in &mut *streamers {
+            streamer.hear_to(streamer.receiver.next() + said as u64);
         }
     }
 }
@@ -66,7 +115,9 @@ fn a_relayed_message_allocates_nothing() {
     let (listening, listens) = channel();
     let server = thread::spawn(move || {
         IS_SERVER.set(true);
-        let options = ["--tcp-port=0", "--udp-port=0", "--rate-limit=0"].map(Into::into);
+        // A ring that is full soon: one that grows allocates.
+        let options = ["--tcp-port=0", "--udp-port=0", "--rate-limit=0", "--room-history=8192"];
+        let options = options.map(Into::into);
         let Ok(Invocation::Serve { config, .. }) = options::parse(options) else { panic!("serve") };
         let mut reactor = Reactor::bind(*config).expect("free ports");
         listening.send(reactor.addresses().expect("addresses")[0]).expect("the test");
@@ -74,15 +125,25 @@ fn a_relayed_message_allocates_nothing() {
     });
     let (tcp, udp) = listens.recv_timeout(DEADLINE).expect("a server that listens");
     let members: Vec<Member> = (0..MEMBERS).map(|index| enter(tcp, udp, index)).collect();
+    let mut streamers: Vec<Streamer> =
+        (0..STREAMERS).map(|index| enter_stream(tcp, udp, index)).collect();
+    for streamer in &mut streamers {
+        streamer.hear_to(1 + STREAMERS as u64);
+    }
     for member in &members {
         member.settle();
     }
 
-    chat(&members); // Until every buffer has its size.
+    chat(&members, &mut streamers); // Until every buffer has its size.
     IS_COUNTING.store(true, Ordering::SeqCst);
-    chat(&members);
+    chat(&members, &mut streamers);
     IS_COUNTING.store(false, Ordering::SeqCst);
-    assert_eq!(COUNTED.load(Ordering::SeqCst), 0, "allocations for {} messages", ROUNDS * MEMBERS);
+    assert_eq!(
+        COUNTED.load(Ordering::SeqCst),
+        0,
+        "allocations for {} messages",
+        ROUNDS * (MEMBERS + STREAMERS)
+    );
 
     // The counter counts: a new member allocates.
     IS_COUNTING.store(true, Ordering::SeqCst);
@@ -107,4 +168,16 @@ fn enter(tcp: SocketAddr, udp: SocketAddr, index: usize) -> Member {
     let member = Member::with_token(udp, Ipv4Addr::LOCALHOST.into(), "r", token);
     member.prove();
     member
+}
+
+fn enter_stream(tcp: SocketAddr, udp: SocketAddr, index: usize) -> Streamer {
+    let payload = format!(r#"{{"username":"streamer {index}","delivery":"stream"}}"#);
+    let mut control = Control::connect_to(tcp);
+    control.request(JOIN, "r", payload.as_bytes());
+    let completion = Completion::parse(&control.expect_success()).expect("a stream's completion");
+    let token = completion.token.as_bytes().try_into().expect("32 characters");
+    let member = Member::with_token(udp, Ipv4Addr::LOCALHOST.into(), "r", token);
+    let mut streamer = Streamer::new(member, &completion);
+    streamer.transmit();
+    streamer
 }

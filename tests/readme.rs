@@ -14,6 +14,9 @@ fn readme() -> String {
     fs::read_to_string(path).expect("README.md")
 }
 
+/// Bytes of a datagram of a stream before its entries.
+const STREAM_HEADER: usize = 12;
+
 /// The fenced block that begins with these words on the fence or in its first line.
 fn block(beginning: &str) -> String {
     let text = readme();
@@ -54,9 +57,18 @@ fn the_last_words_are_those_that_end_a_membership() {
 /// Plays the exchange of the README against a real server, byte by byte.
 #[test]
 fn the_exchange_happens_as_it_is_written() {
+    play(&block("exchange"));
+}
+
+/// The same for the one with stream delivery.
+#[test]
+fn the_exchange_with_stream_delivery_happens_as_it_is_written() {
+    play(&block("stream"));
+}
+
+fn play(script: &str) {
     let server = Server::start(&[]);
     let mut people: HashMap<String, Person> = HashMap::new();
-    let script = block("exchange");
     assert!(script.lines().count() > 10);
     for line in script.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -72,6 +84,7 @@ struct Person {
     control: Control,
     socket: UdpSocket,
     token: Option<Vec<u8>>,
+    tag: Option<[u8; 4]>,
 }
 
 impl Person {
@@ -79,7 +92,7 @@ impl Person {
         let control = Control::connect(server);
         let socket = UdpSocket::bind((control.local_ip(), 0)).expect("a free port");
         socket.set_read_timeout(Some(DEADLINE)).expect("a timeout");
-        Self { control, socket, token: None }
+        Self { control, socket, token: None, tag: None }
     }
 
     fn step(&mut self, transport: &str, way: &str, text: &str, server: &Server, line: &str) {
@@ -89,14 +102,44 @@ impl Person {
                 let sent = self.socket.send_to(&self.bytes_of(text), server.udp);
                 sent.expect("sent");
             }
+            ("tcp", "<") if text.trim() == "COMPLETION" => self.expect_completion(),
             ("tcp", "<") => self.expect_frame(text, line),
             ("udp", "<") => {
-                let mut buffer = [0; 5000];
-                let size = self.socket.recv(&mut buffer).expect(line);
-                assert_eq!(buffer[..size], self.bytes_of(text), "{line}");
+                let bytes = self.hear(line);
+                assert_eq!(bytes, self.bytes_of(text), "{line}");
             }
             _ => panic!("{line}"),
         }
+    }
+
+    /// The next datagram; those that only say which number comes next depend on the time.
+    fn hear(&self, line: &str) -> Vec<u8> {
+        let mut buffer = [0; 5000];
+        loop {
+            let size = self.socket.recv(&mut buffer).expect(line);
+            if self.tag.is_none() || size > STREAM_HEADER {
+                return buffer[..size].into();
+            }
+        }
+    }
+
+    /// The completion of a stream: every key that the README names, and no other.
+    fn expect_completion(&mut self) {
+        let completion: serde_json::Value =
+            serde_json::from_slice(&self.control.expect_reply().payload).expect("JSON");
+        let keys: Vec<&String> = completion.as_object().expect("an object").keys().collect();
+        let text = readme();
+        let table = text.split_once("The completion's payload").expect("the table").1;
+        let rows = table.lines().skip_while(|line| !line.starts_with('|')).skip(2);
+        let mut named: Vec<&str> = rows
+            .take_while(|line| line.starts_with('|'))
+            .filter_map(|row| row.split('`').nth(1))
+            .collect();
+        named.sort_unstable();
+        assert_eq!(keys, named);
+        self.token = completion["token"].as_str().map(|token| token.as_bytes().into());
+        let tag = completion["tag"].as_u64().and_then(|tag| u32::try_from(tag).ok());
+        self.tag = tag.map(u32::to_be_bytes);
     }
 
     fn expect_frame(&mut self, text: &str, line: &str) {
@@ -110,7 +153,8 @@ impl Person {
         assert_eq!(bytes, self.bytes_of(text), "{line}");
     }
 
-    /// Hex bytes, quoted text, `0*N` for N zero bytes, and a name in capitals for its token.
+    /// Hex bytes, quoted text, `0*N` for N zero bytes, and a name in capitals for its token,
+    /// TAG for the tag.
     fn bytes_of(&self, text: &str) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut rest = text.trim();
@@ -124,6 +168,7 @@ impl Person {
             };
             match word.split_once('*') {
                 _ if rest.starts_with('"') => bytes.extend_from_slice(word.as_bytes()),
+                _ if word == "TAG" => bytes.extend(self.tag.expect("a tag by now")),
                 Some(("0", count)) => bytes.resize(bytes.len() + number(count), 0),
                 _ if word.chars().all(|c| c.is_ascii_uppercase()) && word.len() > 2 => {
                     bytes.extend_from_slice(self.token.as_ref().expect("a token by now"));

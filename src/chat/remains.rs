@@ -141,18 +141,12 @@ impl Chat {
 
     /// Takes what comes with a dead token: one answer, which is never longer.
     pub(super) fn hear_remains(&mut self, id: MemberId, message: &[u8], now: Instant) -> Fate {
-        let Some(member) = self.members.get(id) else { return Fate::Ended };
-        let (room_id, number) = (member.room, member.number);
-        if let Some(room) = self.rooms.get_mut(room_id).filter(|room| room.is_closing)
-            && let Some(stream) = &mut room.stream
-        {
+        if self.is_of_closed_room(id) {
             match upstream::parse(message) {
-                Some(Upstream::Have { next }) => stream.confirm(number, next),
-                Some(Upstream::Repair(ranges)) => {
-                    let (train, pool) = (&mut self.train, &mut self.pool);
-                    stream.repair(number, ranges.iter(), train, pool, now);
-                    self.queue(room_id);
+                Some(Upstream::Have { next }) => {
+                    self.with_stream(id, |stream, number| stream.confirm(number, next));
                 }
+                Some(Upstream::Repair(ranges)) => self.repair(id, ranges, now),
                 _ => {}
             }
         }
@@ -160,6 +154,11 @@ impl Chat {
             self.say_farewell(id, false);
         }
         Fate::Ended
+    }
+
+    fn is_of_closed_room(&self, id: MemberId) -> bool {
+        let room = self.members.get(id).and_then(|member| self.rooms.get(member.room));
+        room.is_some_and(|room| room.is_closing)
     }
 
     /// A member that has ended is to be told again, or may be forgotten.

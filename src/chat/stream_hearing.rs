@@ -11,7 +11,7 @@ use super::hearing::{Fate, Unfitting, understand};
 use crate::ids::MemberId;
 use crate::protocol::Notice;
 use crate::protocol::stream::Code;
-use crate::protocol::stream::upstream::{self, Upstream};
+use crate::protocol::stream::upstream::{self, Ranges, Upstream};
 
 impl Chat {
     /// Takes what an identified stream member sent.
@@ -26,16 +26,20 @@ impl Chat {
                 Fate::Confirmed
             }
             Some(Upstream::Repair(ranges)) => {
-                let Some(member) = self.members.get(id) else { return Fate::Repaired };
-                let (room_id, number) = (member.room, member.number);
-                let room = self.rooms.get_mut(room_id);
-                if let Some(stream) = room.and_then(|room| room.stream.as_mut()) {
-                    let (train, pool) = (&mut self.train, &mut self.pool);
-                    stream.repair(number, ranges.iter(), train, pool, now);
-                    self.queue(room_id);
-                }
+                self.repair(id, ranges, now);
                 Fate::Repaired
             }
+        }
+    }
+
+    /// Prepares the answer to a member's repair request.
+    pub(super) fn repair(&mut self, id: MemberId, ranges: Ranges<'_>, now: Instant) {
+        let Some(member) = self.members.get(id) else { return };
+        let (room_id, number) = (member.room, member.number);
+        let Some(room) = self.rooms.get_mut(room_id) else { return };
+        if let Some(stream) = &mut room.stream {
+            stream.repair(number, ranges.iter(), &mut self.train, &mut self.pool, now);
+            self.queue(room_id);
         }
     }
 
