@@ -40,6 +40,9 @@ impl Kind {
     /// The floors of messages, the one that ratios refer to first.
     pub const OF_MESSAGES: [Self; 4] = [Self::SendTo, Self::SendMmsg, Self::Gso, Self::Pack];
 
+    /// The same of streams, which are packed.
+    pub const OF_STREAMS: [Self; 2] = [Self::SendTo, Self::Pack];
+
     pub fn name(self) -> &'static str {
         match self {
             Self::SendTo => "relay_send_to",
