@@ -154,10 +154,15 @@ fn print_figure(name: &str, figure: &Figure, row: &Row) {
         figure.lost(),
         figure.per_s.median,
         figure.us.as_ref().map_or("-".into(), cost),
-        row.ratio(figure).map_or("-".into(), |ratio| format!("{ratio:.2}")),
+        row.ratio(figure).map_or("-".into(), ratio),
         100.0 * figure.load,
         marks(figure, row.mode),
     );
+}
+
+/// Five characters at most, with two digits that tell something.
+fn ratio(ratio: f64) -> String {
+    if ratio < 0.1 { format!("{ratio:.3}") } else { format!("{ratio:.2}") }
 }
 
 /// Why a figure does not count.
