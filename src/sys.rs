@@ -2,7 +2,7 @@
 //!
 //! Three things: batches of datagrams (recvmmsg(2), sendmmsg(2)) that know which of our addresses
 //! they came to and leave from (`IP_PKTINFO` and `IPV6_PKTINFO`, ip(7) and ipv6(7)) and that the
-//! kernel cuts up (`UDP_SEGMENT`, udp(7)); the count of datagrams that the kernel dropped
+//! kernel cuts up (`UDP_SEGMENT`, udp(7)) or puts together (`UDP_GRO`, likewise); the count of datagrams that the kernel dropped
 //! (`SO_RXQ_OVFL`, socket(7)); and the limit of open descriptors (getrlimit(2)). Every function is
 //! safe to call and turns errno into an [`io::Error`]; what an error means is decided by the caller.
 #![allow(unsafe_code)]
@@ -83,6 +83,9 @@ fn in_addr(ip: Ipv4Addr) -> libc::in_addr {
 pub struct Arrival<'a> {
     /// Its bytes. A datagram longer than the buffers is cut to their size.
     pub bytes: &'a [u8],
+    /// The size of the datagrams that the kernel put together to this one, of which the last may be
+    /// shorter, where the socket has asked for that: see [`enable_gro`].
+    pub segment: Option<u16>,
     /// Who sent it.
     pub remote: SocketAddr,
     /// Whom of us it was sent to, if the socket was asked to tell.
@@ -107,13 +110,13 @@ struct NameBuffer([u8; NAME_SIZE]);
 
 const NAME_SIZE: usize = size_of::<libc::sockaddr_in6>();
 
-/// Room for control messages in both directions: the most are a packet info and an overflow count,
-/// or a packet info and a segment size, 64 bytes either way.
+/// Room for control messages in both directions: the most are a packet info, an overflow count and a
+/// segment size, 40 and twice 24 bytes.
 #[derive(Clone, Copy)]
 #[repr(C, align(8))]
 struct ControlBuffer([u8; CONTROL_SIZE]);
 
-const CONTROL_SIZE: usize = 64;
+const CONTROL_SIZE: usize = 88;
 
 /// Up to [`BATCH`] received datagrams.
 pub struct ReceiveBatch {
@@ -177,12 +180,13 @@ impl ReceiveBatch {
         (0..self.filled).filter_map(|index| {
             let header = &self.headers[index];
             let start = index * self.size;
-            let (local, overflow) = read_control(&header.msg_hdr);
+            let told = read_control(&header.msg_hdr);
             Some(Arrival {
                 bytes: &self.bytes[start..start + (header.msg_len as usize).min(self.size)],
+                segment: told.segment,
                 remote: parse_name(&self.names[index].0)?,
-                local,
-                overflow,
+                local: told.local,
+                overflow: told.overflow,
             })
         })
     }
@@ -306,9 +310,19 @@ fn parse_name(name: &[u8; NAME_SIZE]) -> Option<SocketAddr> {
     }
 }
 
-/// The address that a received message was sent to and the kernel's count of dropped ones.
-fn read_control(message: &libc::msghdr) -> (Option<IpAddr>, Option<u32>) {
-    let (mut local, mut overflow) = (None, None);
+/// What the kernel tells of a received message, each only if it was asked to.
+#[derive(Default)]
+struct Told {
+    /// The address that it was sent to.
+    local: Option<IpAddr>,
+    /// The count of dropped ones.
+    overflow: Option<u32>,
+    /// The size of the datagrams in it.
+    segment: Option<u16>,
+}
+
+fn read_control(message: &libc::msghdr) -> Told {
+    let mut told = Told::default();
     // SAFETY: recvmsg has filled in `message`, whose control buffer is aligned for a header and
     // still alive; the CMSG macros stay within `msg_controllen`, which the kernel has set.
     let mut header = unsafe { libc::CMSG_FIRSTHDR(message) };
@@ -318,20 +332,24 @@ fn read_control(message: &libc::msghdr) -> (Option<IpAddr>, Option<u32>) {
         unsafe {
             match ((*header).cmsg_level, (*header).cmsg_type) {
                 (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
-                    local = read_data::<libc::in_pktinfo>(header)
+                    told.local = read_data::<libc::in_pktinfo>(header)
                         .map(|info| Ipv4Addr::from(info.ipi_spec_dst.s_addr.to_ne_bytes()).into());
                 }
                 (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
-                    local = read_data::<libc::in6_pktinfo>(header)
+                    told.local = read_data::<libc::in6_pktinfo>(header)
                         .map(|info| Ipv6Addr::from(info.ipi6_addr.s6_addr).into());
                 }
-                (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => overflow = read_data::<u32>(header),
+                (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => told.overflow = read_data::<u32>(header),
+                (libc::SOL_UDP, libc::UDP_GRO) => {
+                    told.segment =
+                        read_data::<c_int>(header).and_then(|size| u16::try_from(size).ok());
+                }
                 _ => {}
             }
             header = libc::CMSG_NXTHDR(message, header);
         }
     }
-    (local, overflow)
+    told
 }
 
 /// The data of a control message, unless the kernel had to cut it short.
@@ -423,6 +441,15 @@ pub fn enable_packet_info(fd: BorrowedFd<'_>, address: IpAddr) -> io::Result<()>
 /// What setsockopt(2) says.
 pub fn enable_overflow_count(fd: BorrowedFd<'_>) -> io::Result<()> {
     set_option(fd, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 1)
+}
+
+/// Asks that datagrams of one size from one sender which the kernel has together arrive as one, of up
+/// to 64 KiB.
+///
+/// # Errors
+/// What setsockopt(2) says.
+pub fn enable_gro(fd: BorrowedFd<'_>) -> io::Result<()> {
+    set_option(fd, libc::SOL_UDP, libc::UDP_GRO, 1)
 }
 
 /// Asks for socket buffers of `bytes` each way, beyond the system's limit (`net.core.rmem_max`) if
@@ -544,6 +571,23 @@ mod tests {
         let batch = received(&b);
         let all: Vec<&[u8]> = batch.arrivals().map(|arrival| arrival.bytes).collect();
         assert_eq!(all, [&b"aa"[..], b"bb", b"cc", b"d"]);
+    }
+
+    #[test]
+    fn datagrams_that_were_cut_arrive_as_one_where_that_is_asked_for() {
+        let (a, b) = (socket("[::]:0"), socket("[::1]:0"));
+        enable_gro(b.as_fd()).expect("the option");
+        enable_packet_info(b.as_fd(), address(&b).ip()).expect("packet info");
+        let to = Address::from(address(&b));
+        let pieces = [(0, 5)];
+        let message = Outgoing { to: &to, local: None, pieces: &pieces, segment: Some(2) };
+        let sent = SendBatch::new().send(a.as_fd(), b"aabbc", [message].into_iter());
+        assert_eq!(sent.expect("sent"), 1);
+        let batch = received(&b);
+        let all: Vec<_> = batch.arrivals().map(|one| (one.bytes, one.segment)).collect();
+        assert_eq!(all, [(&b"aabbc"[..], Some(2))]);
+        let local = batch.arrivals().next().expect("one").local;
+        assert_eq!(local, Some(Ipv6Addr::LOCALHOST.into()));
     }
 
     #[test]

@@ -1,12 +1,15 @@
-//! A client's side of TCP: a request, and the token that comes back.
+//! A client's side of TCP: a request, and the place in a room that comes back.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, BufReader, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
+use reactor_chat::protocol::stream::Completion;
 use socket2::{Domain, Socket, Type};
+
+use super::scenario::Delivery;
 
 pub const CREATE: u8 = 1;
 pub const JOIN: u8 = 2;
@@ -17,11 +20,19 @@ const TOKEN: usize = 32;
 /// A server that has not answered by then does not answer.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
-pub type Token = [u8; TOKEN];
+/// An acknowledgement and a completion take less.
+const BUFFER: usize = 1024;
 
 /// A connection that asks for places in rooms.
 pub struct Control {
-    stream: TcpStream,
+    stream: BufReader<TcpStream>,
+}
+
+/// A place in a room.
+pub struct Place {
+    pub token: Vec<u8>,
+    /// Where the member is in the stream, if it hears one.
+    pub completion: Option<Completion>,
 }
 
 impl Control {
@@ -37,45 +48,68 @@ impl Control {
             }
             socket.set_read_timeout(Some(PATIENCE))?;
             socket.connect_timeout(&server.into(), PATIENCE)?;
-            Ok(Self { stream: socket.into() })
+            Ok(Self { stream: BufReader::with_capacity(BUFFER, socket.into()) })
         };
         connect().map_err(|error| does_not_answer(server, &error))
     }
 
     pub fn local_ip(&self) -> io::Result<IpAddr> {
-        self.stream.local_addr().map(|address| address.ip())
+        self.stream.get_ref().local_addr().map(|address| address.ip())
     }
 
-    /// Creates or joins a room and gives the token.
+    /// Creates or joins a room.
     ///
     /// # Errors
     /// One that names the server, and its status if it has refused.
-    pub fn enter(&mut self, operation: u8, room: &str, name: &str) -> io::Result<Token> {
-        self.exchange(operation, room, name).map_err(|error| match self.stream.peer_addr() {
+    pub fn enter(
+        &mut self,
+        operation: u8,
+        room: &str,
+        name: &str,
+        delivery: Delivery,
+    ) -> io::Result<Place> {
+        let payload = self.exchange(operation, room, name, delivery).map_err(|error| match self
+            .stream
+            .get_ref()
+            .peer_addr()
+        {
             Ok(server) if error.kind() != ErrorKind::Other => does_not_answer(server, &error),
             _ => error,
+        })?;
+        Ok(match Completion::parse(&payload) {
+            None => Place { token: payload, completion: None },
+            Some(completion) => {
+                Place { token: completion.token.clone().into(), completion: Some(completion) }
+            }
         })
     }
 
-    fn exchange(&mut self, operation: u8, room: &str, name: &str) -> io::Result<Token> {
-        let payload = format!(r#"{{"username":"{name}","delivery":"text"}}"#);
-        self.stream.write_all(&frame(operation, 0, room, payload.as_bytes()))?;
-        let acknowledgement = HEADER + room.len() + 1;
-        let total = acknowledgement + HEADER + room.len() + TOKEN;
-        let mut answer = [0; 1024];
-        let mut filled = 0;
-        while filled < total {
-            filled += match self.stream.read(&mut answer[filled..total])? {
-                0 => return Err(ErrorKind::UnexpectedEof.into()),
-                count => count,
-            };
-            let status = answer[acknowledgement - 1];
-            if filled >= acknowledgement && status != 0 {
-                let why = format!("the server refuses room '{room}' with status {status}");
-                return Err(io::Error::other(why));
+    fn exchange(
+        &mut self,
+        operation: u8,
+        room: &str,
+        name: &str,
+        delivery: Delivery,
+    ) -> io::Result<Vec<u8>> {
+        let payload = format!(r#"{{"username":"{name}","delivery":"{}"}}"#, delivery.word());
+        self.stream.get_mut().write_all(&frame(operation, 0, room, payload.as_bytes()))?;
+        match self.read_payload()?[..] {
+            [0] => self.read_payload(),
+            ref status => {
+                let why = format!("the server refuses room '{room}' with status {status:?}");
+                Err(io::Error::other(why))
             }
         }
-        Ok(*answer[..total].last_chunk().unwrap_or(&[0; TOKEN]))
+    }
+
+    fn read_payload(&mut self) -> io::Result<Vec<u8>> {
+        let mut header = [0; HEADER];
+        self.stream.read_exact(&mut header)?;
+        let room = usize::from(header[0]);
+        let [.., a, b, c, d] = header;
+        let mut body = vec![0; room + u32::from_be_bytes([a, b, c, d]) as usize];
+        self.stream.read_exact(&mut body)?;
+        Ok(body.split_off(room))
     }
 }
 
@@ -93,7 +127,7 @@ fn frame(operation: u8, state: u8, room: &str, payload: &[u8]) -> Vec<u8> {
 }
 
 /// A client's datagram up to its text.
-pub fn prefix(room: &str, token: &Token) -> Vec<u8> {
+pub fn prefix(room: &str, token: &[u8]) -> Vec<u8> {
     let mut bytes = vec![room.len() as u8, token.len() as u8];
     bytes.extend_from_slice(room.as_bytes());
     bytes.extend_from_slice(token);

@@ -5,15 +5,17 @@ use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::os::fd::AsFd;
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use mio::net::UdpSocket;
-use reactor_chat::sys;
+use reactor_chat::sys::{self, Arrival, BATCH, ReceiveBatch};
 
 use super::control::{self, CREATE, Control, JOIN, PATIENCE};
-use super::relay::{REGISTRATION, SOCKET_BUFFER};
-use super::scenario::Shape;
+use super::listener::Listener;
+use super::relay::{self, REGISTRATION, SOCKET_BUFFER};
+use super::scenario::{Delivery, Shape};
 use super::target::{Kind, Target};
 
 /// Members that enter at a time: as many as a server takes of one IP before they have shown their
@@ -22,6 +24,9 @@ const AT_A_TIME: usize = 32;
 
 /// After so long without an answer a member introduces itself again.
 const REPEAT: Duration = Duration::from_millis(300);
+
+/// The most that arrives at once: with UDP_GRO it is many datagrams.
+pub const MAX_ARRIVAL: usize = 65_536;
 
 /// Descriptors that are not members' sockets: polls, pipes, the standard three.
 const RESERVED_DESCRIPTORS: u64 = 100;
@@ -33,11 +38,11 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// Sockets on `ip` for everyone.
+    /// Sockets on `ip` for everyone, with UDP_GRO if so wished.
     ///
     /// # Errors
     /// If there are not as many to be had.
-    pub fn gather(shape: Shape, ip: IpAddr) -> io::Result<Self> {
+    pub fn gather(shape: Shape, ip: IpAddr, gro: bool) -> io::Result<Self> {
         let limit = sys::raise_descriptor_limit()?;
         let population = shape.population();
         if population as u64 + RESERVED_DESCRIPTORS > limit {
@@ -48,16 +53,30 @@ impl Crowd {
         let socket = |_| {
             let socket = UdpSocket::bind(SocketAddr::new(ip, 0))?;
             sys::request_buffers(socket.as_fd(), SOCKET_BUFFER);
+            if gro {
+                sys::enable_gro(socket.as_fd())?;
+            }
             Ok(socket)
         };
         Ok(Self { shape, sockets: (0..population).map(socket).collect::<io::Result<_>>()? })
     }
 }
 
-/// A crowd in a target: what each member's messages begin with, and where they go.
+/// A crowd in a target: what each member's messages begin with, where they go, and what comes back.
 pub struct Attendance {
     pub udp: SocketAddr,
     pub prefixes: Vec<Vec<u8>>,
+    pub wire: Wire,
+}
+
+/// What the datagrams to the members are.
+pub enum Wire {
+    /// `NAME: TEXT` each.
+    Plain,
+    /// Several of these, each behind its length.
+    Packed,
+    /// Entries of a stream, which every member keeps account of.
+    Stream(Vec<Mutex<Listener>>),
 }
 
 impl Attendance {
@@ -66,28 +85,60 @@ impl Attendance {
     /// # Errors
     /// If the target does not answer, or refuses.
     pub fn enter(crowd: &Crowd, target: &Target) -> io::Result<Self> {
-        let mut attendance = Self { udp: target.udp, prefixes: Vec::new() };
+        let wire = match target.kind {
+            Kind::Server(Delivery::Stream) => Wire::Stream(Vec::new()),
+            Kind::Relay(relay::Kind::Pack) => Wire::Packed,
+            _ => Wire::Plain,
+        };
+        let mut attendance = Self { udp: target.udp, prefixes: Vec::new(), wire };
         match target.kind {
-            Kind::Server => attendance.join_server(crowd, target.tcp)?,
+            Kind::Server(delivery) => attendance.join_server(crowd, target.tcp, delivery)?,
             Kind::Relay(_) => attendance.register(crowd)?,
         }
         Ok(attendance)
     }
 
-    fn join_server(&mut self, crowd: &Crowd, server: SocketAddr) -> io::Result<()> {
+    fn join_server(
+        &mut self,
+        crowd: &Crowd,
+        server: SocketAddr,
+        delivery: Delivery,
+    ) -> io::Result<()> {
         let shape = &crowd.shape;
         let mut control = Control::connect(server, None)?;
         for members in groups(shape) {
             for member in members.clone() {
                 let operation = if shape.place_of(member) == 0 { CREATE } else { JOIN };
                 let room = control::numbered_room(shape.room_of(member));
-                let token = control.enter(operation, &room, &shape.name_of(member))?;
-                self.prefixes.push(control::prefix(&room, &token));
+                let place = control.enter(operation, &room, &shape.name_of(member), delivery)?;
+                self.prefixes.push(control::prefix(&room, &place.token));
+                if let Wire::Stream(listeners) = &mut self.wire {
+                    listeners.push(Mutex::new(Listener::new(place.completion)?));
+                }
             }
-            let introduction = |member: usize| [&self.prefixes[member][..], b"/help"].concat();
-            introduce(crowd, self.udp, members, introduction, |answer| answer.starts_with(b"/"))?;
+            self.prove_ports(crowd, members)?;
         }
         Ok(())
+    }
+
+    fn prove_ports(&self, crowd: &Crowd, members: Range<usize>) -> io::Result<()> {
+        match &self.wire {
+            Wire::Stream(listeners) => {
+                let listener = |member: usize| listeners[member].lock().expect("no panic");
+                let introduction = |member: usize| {
+                    [&self.prefixes[member][..], &listener(member).introduction()].concat()
+                };
+                introduce(crowd, self.udp, members, introduction, |member, answer| {
+                    listener(member).hear(answer, Instant::now(), |_| ())
+                })
+            }
+            _ => {
+                let introduction = |member: usize| [&self.prefixes[member][..], b"/help"].concat();
+                introduce(crowd, self.udp, members, introduction, |_, answer| {
+                    answer.starts_with(b"/")
+                })
+            }
+        }
     }
 
     /// A relay passes on what it gets, so members say there what the server would have made of it.
@@ -97,7 +148,7 @@ impl Attendance {
         self.prefixes = (0..shape.population()).map(name).collect();
         for members in groups(shape) {
             let introduction = |member| (shape.room_of(member) as u32).to_be_bytes().to_vec();
-            introduce(crowd, self.udp, members, introduction, |answer| {
+            introduce(crowd, self.udp, members, introduction, |_, answer| {
                 answer.len() == REGISTRATION
             })?;
         }
@@ -107,10 +158,32 @@ impl Attendance {
     /// The hosts leave, which closes the rooms: nothing stays behind in a server that goes on.
     pub fn leave(&self, crowd: &Crowd) {
         for host in 0..crowd.shape.rooms {
-            let exit = [&self.prefixes[host][..], b"/exit"].concat();
             // What is lost here, the server's idle timeout sees to.
-            let _ = crowd.sockets[host].send_to(&exit, self.udp);
+            self.say(crowd, host, b"/exit");
         }
+    }
+
+    /// A member says something, unless too much of what it said in a stream is still under way: then
+    /// `false`.
+    pub fn say(&self, crowd: &Crowd, member: usize, text: &[u8]) -> bool {
+        let Wire::Stream(listeners) = &self.wire else {
+            let message = [&self.prefixes[member], text].concat();
+            // What can't be sent is not delivered, and so counted as lost.
+            let _ = crowd.sockets[member].send_to(&message, self.udp);
+            return true;
+        };
+        let mut listener = listeners[member].lock().expect("no panic");
+        let is_taken = listener.say(text);
+        self.send_due(crowd, member, &mut listener, Instant::now());
+        is_taken
+    }
+
+    /// Sends what a member of a stream has to send by now.
+    pub fn send_due(&self, crowd: &Crowd, member: usize, listener: &mut Listener, now: Instant) {
+        listener.send_due(now, &self.prefixes[member], |datagram| {
+            // What can't be sent is lost, as on any way.
+            let _ = crowd.sockets[member].send_to(datagram, self.udp);
+        });
     }
 }
 
@@ -125,8 +198,9 @@ fn introduce(
     udp: SocketAddr,
     members: Range<usize>,
     introduction: impl Fn(usize) -> Vec<u8>,
-    is_answer: impl Fn(&[u8]) -> bool,
+    is_answer: impl Fn(usize, &[u8]) -> bool,
 ) -> io::Result<()> {
+    let mut batch = ReceiveBatch::new(MAX_ARRIVAL);
     let end = Instant::now() + PATIENCE;
     let mut waiting: Vec<usize> = members.collect();
     while !waiting.is_empty() {
@@ -139,7 +213,9 @@ fn introduce(
         }
         let repeat = Instant::now() + REPEAT;
         while !waiting.is_empty() && Instant::now() < repeat {
-            waiting.retain(|member| !has_heard(&crowd.sockets[*member], &is_answer));
+            waiting.retain(|member| {
+                !has_heard(&mut batch, &crowd.sockets[*member], |answer| is_answer(*member, answer))
+            });
             if !waiting.is_empty() {
                 thread::sleep(Duration::from_micros(50));
             }
@@ -149,11 +225,22 @@ fn introduce(
 }
 
 /// Reads what lies in a socket, and gives whether the answer was there.
-fn has_heard(socket: &UdpSocket, is_answer: impl Fn(&[u8]) -> bool) -> bool {
-    let mut buffer = [0; 4096];
+fn has_heard(
+    batch: &mut ReceiveBatch,
+    socket: &UdpSocket,
+    is_answer: impl Fn(&[u8]) -> bool,
+) -> bool {
     let mut has_heard = false;
-    while let Ok(size) = socket.recv(&mut buffer) {
-        has_heard |= is_answer(&buffer[..size]);
+    while batch.receive(socket.as_fd(), BATCH).is_ok() {
+        for datagram in batch.arrivals().flat_map(datagrams) {
+            has_heard |= is_answer(datagram);
+        }
     }
     has_heard
+}
+
+/// What the kernel has put together. Nothing comes of an empty datagram, which means nothing here.
+pub fn datagrams(arrival: Arrival<'_>) -> impl Iterator<Item = &[u8]> {
+    let size = arrival.segment.map_or(MAX_ARRIVAL, usize::from);
+    arrival.bytes.chunks(size.max(1))
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::control::{self, CREATE, Control, JOIN};
 use super::load::{Sample, new_histogram, record};
+use super::scenario::Delivery;
 use super::target::{Target, own_cpu_time};
 
 /// Exchanges of a room: one creates it, the others join.
@@ -59,7 +60,8 @@ impl Joins {
                 let began = Instant::now();
                 let source = control::source_of(server, first + member);
                 let operation = if member == 0 { CREATE } else { JOIN };
-                Control::connect(server, source)?.enter(operation, &room, &format!("m{member}"))?;
+                let mut control = Control::connect(server, source)?;
+                control.enter(operation, &room, &format!("m{member}"), Delivery::Text)?;
                 record(&mut latency, began.elapsed());
             }
         }

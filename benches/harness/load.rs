@@ -11,12 +11,12 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token, Waker};
 use reactor_chat::sys::{BATCH, ReceiveBatch};
 
-use super::crowd::{Attendance, Crowd};
-use super::scenario::{Shape, sequence_of};
+use super::crowd::{Attendance, Crowd, MAX_ARRIVAL, Wire, datagrams};
+use super::relay;
+use super::scenario::{Shape, number_of, sequence_of};
 use super::target::{Target, own_cpu_time};
 
 /// How messages are offered.
@@ -34,6 +34,17 @@ pub const GIVE_UP: Duration = Duration::from_millis(200);
 /// What has not arrived after so long a silence is lost.
 const SILENCE: Duration = Duration::from_millis(200);
 
+/// The same in a stream, where what was lost is sent again, at first after a second. At saturation
+/// that is too late: see [`GIVE_UP`].
+const SILENCE_IN_STREAM: Duration = Duration::from_secs(3);
+
+/// How often an ear looks through its members of a stream for what is due, whatever they said when
+/// they were looked at last: the speaker may have given one something to wait for.
+const ROUND: Duration = Duration::from_millis(10);
+
+/// How long it leaves between two such looks at least.
+const BREATH: Duration = Duration::from_millis(1);
+
 /// How long an ear looks for more before it sleeps, at a rate. Whoever sends pays for waking a
 /// receiver, several microseconds in a virtual machine. Members elsewhere cost a server no such
 /// thing, so an ear stays awake between the deliveries of one message.
@@ -44,9 +55,6 @@ const NAP: Duration = Duration::from_micros(100);
 
 /// No server takes more messages a second than this; room is made for as many.
 const MOST_MESSAGES: f64 = 400_000.0;
-
-/// Longer than any delivery of the bench.
-const MAX_DELIVERY: usize = 4096;
 
 const WAKE: Token = Token(usize::MAX);
 
@@ -88,7 +96,8 @@ impl Load {
         // The server, the speaker and each ear want a core of their own.
         let cores = thread::available_parallelism()?.get();
         let count = cores.saturating_sub(2).clamp(1, 4).min(crowd.shape.population());
-        let ears = (0..count).map(|_| Ear::new()).collect::<io::Result<Vec<_>>>()?;
+        let ears =
+            (0..count).map(|first| Ear::new(first, count)).collect::<io::Result<Vec<_>>>()?;
         for (member, socket) in crowd.sockets.iter_mut().enumerate() {
             let registry = ears[member % count].poll.registry();
             registry.register(socket, Token(member), Interest::READABLE)?;
@@ -109,12 +118,13 @@ impl Load {
     ) -> io::Result<Sample> {
         let before = target.cpu_time();
         let phase = &Phase::new(self.crowd.shape, self.next, pace, seconds);
-        let (sockets, ears) = (&self.crowd.sockets, &mut self.ears);
+        let scene = Scene { crowd: &self.crowd, attendance, phase };
+        let ears = &mut self.ears;
         let (sent, load, heard) = thread::scope(|scope| {
             let wakers: Vec<_> = ears.iter().map(|ear| ear.waker.clone()).collect();
             let listeners: Vec<_> =
-                ears.iter_mut().map(|ear| scope.spawn(|| ear.listen(sockets, phase))).collect();
-            let speaker = Speaker { phase, sockets, attendance, bytes: Vec::new() };
+                ears.iter_mut().map(|ear| scope.spawn(|| ear.listen(scene))).collect();
+            let speaker = Speaker { scene, text: Vec::new() };
             let (sent, load) = speaker.speak(pace, seconds);
             phase.is_over.store(true, Relaxed);
             for waker in wakers {
@@ -216,12 +226,18 @@ enum Settled {
     GivenUp,
 }
 
+/// What a measurement is about: who, where, which messages.
+#[derive(Clone, Copy)]
+struct Scene<'a> {
+    crowd: &'a Crowd,
+    attendance: &'a Attendance,
+    phase: &'a Phase,
+}
+
 /// Says the messages of one measurement.
 struct Speaker<'a> {
-    phase: &'a Phase,
-    sockets: &'a [UdpSocket],
-    attendance: &'a Attendance,
-    bytes: Vec<u8>,
+    scene: Scene<'a>,
+    text: Vec<u8>,
 }
 
 impl Speaker<'_> {
@@ -238,10 +254,11 @@ impl Speaker<'_> {
     }
 
     fn speak_on_schedule(&mut self, rate: u32) -> usize {
-        let messages = self.phase.due.len();
+        let phase = self.scene.phase;
+        let messages = phase.due.len();
         for index in 0..messages {
             let due = Duration::from_secs_f64(index as f64 / f64::from(rate));
-            if let Some(early) = due.checked_sub(self.phase.start.elapsed()) {
+            if let Some(early) = due.checked_sub(phase.start.elapsed()) {
                 thread::sleep(early);
             }
             self.say(index, due);
@@ -250,7 +267,7 @@ impl Speaker<'_> {
     }
 
     fn speak_in_flight(&mut self, window: usize, seconds: f64) -> usize {
-        let phase = self.phase;
+        let phase = self.scene.phase;
         let end = Duration::from_secs_f64(seconds);
         let (mut sent, mut oldest, mut given_up) = (0, 0, 0);
         while phase.start.elapsed() < end && sent < phase.due.len() {
@@ -273,20 +290,28 @@ impl Speaker<'_> {
     }
 
     fn say(&mut self, index: usize, due: Duration) {
-        let sequence = self.phase.base + index as u64;
-        let speaker = self.phase.shape.speaker(sequence);
-        self.phase.due[index].store(due.as_nanos() as u64, Relaxed);
-        self.bytes.clear();
-        self.bytes.extend_from_slice(&self.attendance.prefixes[speaker]);
-        self.phase.shape.write_text(sequence, &mut self.bytes);
-        // What can't be sent is not delivered, and so counted as lost.
-        let _ = self.sockets[speaker].send_to(&self.bytes, self.attendance.udp);
+        let Scene { crowd, attendance, phase } = self.scene;
+        let sequence = phase.base + index as u64;
+        let speaker = phase.shape.speaker(sequence);
+        phase.due[index].store(due.as_nanos() as u64, Relaxed);
+        self.text.clear();
+        phase.shape.write_text(sequence, &mut self.text);
+        let end = Instant::now() + GIVE_UP;
+        // What is not said in time is not delivered, and so counted as lost.
+        while !attendance.say(crowd, speaker, &self.text) && Instant::now() < end {
+            thread::park_timeout(NAP);
+        }
     }
 
     fn wait_for_rest(&self, sent: usize) {
+        let Scene { attendance, phase, .. } = self.scene;
+        let silence = match (&attendance.wire, phase.pace) {
+            (Wire::Stream(_), Pace::Rate(_)) => SILENCE_IN_STREAM,
+            _ => SILENCE,
+        };
         let (mut heard, mut since) = (0, Instant::now());
-        while self.phase.done.load(Relaxed) < sent && since.elapsed() < SILENCE {
-            let now = self.phase.heard.load(Relaxed);
+        while phase.done.load(Relaxed) < sent && since.elapsed() < silence {
+            let now = phase.heard.load(Relaxed);
             if now != heard {
                 (heard, since) = (now, Instant::now());
             }
@@ -300,6 +325,9 @@ struct Ear {
     poll: Poll,
     waker: Arc<Waker>,
     events: Events,
+    /// Its members: this one and every so many after it.
+    first: usize,
+    step: usize,
 }
 
 /// What an ear has heard in one measurement.
@@ -313,24 +341,30 @@ struct Heard {
 }
 
 impl Ear {
-    fn new() -> io::Result<Self> {
+    fn new(first: usize, step: usize) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKE)?.into();
-        Ok(Self { poll, waker, events: Events::with_capacity(1024) })
+        Ok(Self { poll, waker, events: Events::with_capacity(1024), first, step })
     }
 
-    fn listen(&mut self, sockets: &[UdpSocket], phase: &Phase) -> io::Result<Heard> {
+    fn listen(&mut self, scene: Scene<'_>) -> io::Result<Heard> {
+        let phase = scene.phase;
         let cpu = own_cpu_time();
-        let mut batch = ReceiveBatch::new(MAX_DELIVERY);
+        let mut batch = ReceiveBatch::new(MAX_ARRIVAL);
         let (latency, last) = (new_histogram(), Duration::ZERO);
         let mut heard = Heard { latency, last, load: 0.0, seen: Vec::new() };
         let mut awake_until = Instant::now();
+        let mut round = Round::new(&scene.attendance.wire);
         while !phase.is_over.load(Relaxed) {
-            let patience = (Instant::now() < awake_until).then_some(Duration::ZERO);
+            let is_awake = Instant::now() < awake_until;
+            let patience = if is_awake { Some(Duration::ZERO) } else { round.patience() };
             self.poll.poll(&mut self.events, patience)?;
             for event in self.events.iter().filter(|event| event.token() != WAKE) {
-                let member = event.token().0;
-                drain(&mut batch, &sockets[member], member, phase, &mut heard);
+                drain(&mut batch, scene, event.token().0, &mut heard, &mut round);
+            }
+            if round.is_due() {
+                let population = phase.shape.population();
+                round.walk(scene, (self.first..population).step_by(self.step));
             }
             match phase.pace {
                 Pace::Rate(_) if !self.events.is_empty() => awake_until = Instant::now() + LINGER,
@@ -344,22 +378,61 @@ impl Ear {
     }
 }
 
+/// When to look through the members of a stream for what is due. There is no such time elsewhere.
+struct Round {
+    last: Instant,
+    next: Option<Instant>,
+}
+
+impl Round {
+    fn new(wire: &Wire) -> Self {
+        let now = Instant::now();
+        Self { last: now, next: matches!(wire, Wire::Stream(_)).then_some(now) }
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        self.next.map(|next| next.saturating_duration_since(Instant::now()))
+    }
+
+    fn is_due(&self) -> bool {
+        self.next.is_some_and(|next| next <= Instant::now())
+    }
+
+    /// A member has something to do then.
+    fn heed(&mut self, deadline: Option<Instant>) {
+        if let (Some(next), Some(deadline)) = (&mut self.next, deadline) {
+            *next = deadline.max(self.last + BREATH).min(*next);
+        }
+    }
+
+    fn walk(&mut self, scene: Scene<'_>, members: impl Iterator<Item = usize>) {
+        let Scene { crowd, attendance, .. } = scene;
+        let Wire::Stream(listeners) = &attendance.wire else { return };
+        self.last = Instant::now();
+        self.next = Some(self.last + ROUND);
+        for member in members {
+            let mut listener = listeners[member].lock().expect("no panic");
+            if listener.deadline().is_some_and(|deadline| deadline <= self.last) {
+                attendance.send_due(crowd, member, &mut listener, self.last);
+            }
+            self.heed(listener.deadline());
+        }
+    }
+}
+
 /// Reads a socket until it is empty, which a batch that is not full says.
 fn drain(
     batch: &mut ReceiveBatch,
-    socket: &UdpSocket,
+    scene: Scene<'_>,
     member: usize,
-    phase: &Phase,
     heard: &mut Heard,
+    round: &mut Round,
 ) {
     loop {
         // Errors are echoes of what was sent to a server that is gone: what it owes is lost.
-        let count = batch.receive(socket.as_fd(), BATCH).unwrap_or(0);
-        let now = phase.start.elapsed();
-        for arrival in batch.arrivals() {
-            heard.note(phase, member, arrival.bytes, now);
-        }
-        phase.heard.fetch_add(count as u64, Relaxed);
+        let count = batch.receive(scene.crowd.sockets[member].as_fd(), BATCH).unwrap_or(0);
+        heard.take(batch, scene, member, round);
+        scene.phase.heard.fetch_add(count as u64, Relaxed);
         if count < BATCH {
             return;
         }
@@ -367,8 +440,35 @@ fn drain(
 }
 
 impl Heard {
-    fn note(&mut self, phase: &Phase, member: usize, bytes: &[u8], now: Duration) {
-        let index = sequence_of(bytes).and_then(|number| number.checked_sub(phase.base));
+    fn take(&mut self, batch: &ReceiveBatch, scene: Scene<'_>, member: usize, round: &mut Round) {
+        let Scene { crowd, attendance, phase } = scene;
+        let now = Instant::now();
+        let at = now - phase.start;
+        let datagrams = batch.arrivals().flat_map(datagrams);
+        match &attendance.wire {
+            Wire::Plain => {
+                datagrams.for_each(|datagram| self.note(phase, member, sequence_of(datagram), at));
+            }
+            Wire::Packed => datagrams
+                .flat_map(relay::unpack)
+                .for_each(|message| self.note(phase, member, sequence_of(message), at)),
+            Wire::Stream(listeners) => {
+                let mut listener = listeners[member].lock().expect("no panic");
+                for datagram in datagrams {
+                    listener.hear(datagram, now, |text| {
+                        self.note(phase, member, number_of(text), at);
+                    });
+                }
+                attendance.send_due(crowd, member, &mut listener, now);
+                round.heed(listener.deadline());
+            }
+        }
+    }
+
+    /// The message with this number has come. A member's own counts for nothing.
+    fn note(&mut self, phase: &Phase, member: usize, sequence: Option<u64>, now: Duration) {
+        let sequence = sequence.filter(|number| phase.shape.speaker(*number) != member);
+        let index = sequence.and_then(|number| number.checked_sub(phase.base));
         let Some(index) = index.map(|index| index as usize) else { return };
         let bit = index * phase.shape.members + phase.shape.place_of(member);
         if index >= phase.due.len() || !insert(&mut self.seen, bit) {

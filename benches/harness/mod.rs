@@ -8,8 +8,11 @@
 //! | [`relay`] | the floors: what the child process does that the bench starts beside the server |
 //! | [`control`] | a client's side of TCP |
 //! | [`crowd`] | members with a socket each, and how they enter a target |
+//! | [`listener`] | a member of a stream, with the library's two ends of it |
+//! | [`proxy`] | a network between members and server that loses datagrams |
 //! | [`load`] | messages on a schedule or in a closed loop, and who heard them when |
-//! | [`joins`], [`idle`] | the two scenarios without messages |
+//! | [`loss`] | the scenario of a network that loses |
+//! | [`joins`], [`idle`] | the scenarios without messages |
 //! | [`run`] | the order of it all: what is interleaved with what, how often |
 //! | [`report`], [`picture`] | the table, the JSON, the SVG |
 
@@ -17,9 +20,12 @@ pub mod control;
 pub mod crowd;
 pub mod idle;
 pub mod joins;
+pub mod listener;
 pub mod load;
+pub mod loss;
 pub mod options;
 pub mod picture;
+pub mod proxy;
 pub mod relay;
 pub mod report;
 pub mod run;

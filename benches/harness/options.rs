@@ -9,7 +9,7 @@ use std::time::Duration;
 use getopts::{Matches, Options as Parser};
 
 use super::relay;
-use super::scenario::{self, DIGITS, Fanout, Idle, Scenario, Text};
+use super::scenario::{self, DIGITS, Idle, Scenario, Text};
 
 /// What is to be measured, and how.
 pub struct Options {
@@ -24,6 +24,8 @@ pub struct Options {
     pub connect: Option<(SocketAddr, SocketAddr)>,
     /// The server's datagram path, if not its default.
     pub path: Option<String>,
+    /// Whether datagrams that leave together arrive together.
+    pub gro: bool,
     pub json: Option<PathBuf>,
     pub svg: Option<PathBuf>,
     /// The command line as it was given.
@@ -50,19 +52,29 @@ Usage: cargo bench -- [OPTIONS]
 What one delivery costs the server, beside what it costs the plainest relays.
 
 Which scenario, all by default:
-  --scenario NAME       one of them; may be given several times
+  --scenario NAME       one of them; may be given several times:
+                        with text delivery fanout_10x64 fanout_100x64
+                        fanout_1000x64 fanout_100x1000 fanout_100xmix
+                        rooms_500x10x64 idle_100000, with stream delivery
+                        stream_10x64 stream_100x64 stream_1000x64
+                        stream_100x1000 stream_100xmix
+                        stream_rooms_500x10x64 idle_stream_100000, through a
+                        network that loses 5 % loss_5, and joins
   --members N           in each room
   --rooms N
   --size BYTES          of a text, 10 to 4000
   --rate MSGS           messages a second in all, where the pace is fixed
                         (without --scenario, any of these four measures one
-                        scenario of its own, 1 room of 100, 64 bytes, 1000/s)
+                        scenario of its own, 1 room of 100, 64 bytes, 1000/s,
+                        text delivery)
 
 How:
   --seconds SECONDS     one measurement                      [0.2]
   --runs N              measurements of each kind            [3]
   --smoke               everything, small, in a few seconds
   --path mmsg|portable  the server's datagram path           [mmsg]
+  --gro                 the members' sockets have UDP_GRO: what is sent
+                        together arrives together
 
 A server that runs already, without floors and without its CPU time:
   --connect HOST
@@ -107,6 +119,7 @@ fn parser() -> Parser {
         parser.optopt("", name, "", "");
     }
     parser.optflag("", "smoke", "");
+    parser.optflag("", "gro", "");
     // Cargo says so to every bench.
     parser.optflag("", "bench", "");
     parser.optflag("h", "help", "");
@@ -133,6 +146,7 @@ fn options(matches: &Matches, words: Vec<String>) -> Result<Options, String> {
         settling,
         connect,
         path,
+        gro: matches.opt_present("gro"),
         json: matches.opt_str("json").map(PathBuf::from),
         svg: matches.opt_str("svg").map(PathBuf::from),
         words: words.into_iter().filter(|word| word != "--bench").collect(),
@@ -167,7 +181,8 @@ fn by_name(name: &str) -> Result<Scenario, String> {
 /// Small enough that everything is over in seconds, large enough that everything happens.
 fn shrink(scenario: &mut Scenario) {
     match scenario {
-        Scenario::Fanout(Fanout { shape, .. }) => {
+        Scenario::Fanout(fanout) | Scenario::Loss(fanout, _) => {
+            let shape = &mut fanout.shape;
             shape.rooms = shape.rooms.min(5);
             shape.members = shape.members.min(20);
         }
@@ -182,11 +197,12 @@ fn reshape(scenario: &mut Scenario, matches: &Matches) -> Result<(), String> {
     let size = number(matches, "size", DIGITS, 4_000)?;
     let rate = number(matches, "rate", 1, 1_000_000)?;
     match scenario {
-        Scenario::Fanout(Fanout { shape, rate: own_rate, .. }) => {
+        Scenario::Fanout(fanout) | Scenario::Loss(fanout, _) => {
+            let shape = &mut fanout.shape;
             shape.members = members.unwrap_or(shape.members);
             shape.rooms = rooms.unwrap_or(shape.rooms);
             shape.text = size.map_or(shape.text, Text::Fixed);
-            *own_rate = rate.unwrap_or(*own_rate);
+            fanout.rate = rate.unwrap_or(fanout.rate);
         }
         Scenario::Joins => {}
         Scenario::Idle(idle) => {

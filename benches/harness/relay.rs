@@ -6,9 +6,11 @@
 
 use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read, Write};
+use std::iter;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::process;
+use std::slice;
 use std::str::FromStr;
 use std::thread;
 
@@ -26,19 +28,27 @@ pub enum Kind {
     SendMmsg,
     /// recv until empty, then several messages of one size to one member in one send.
     Gso,
+    /// recv until empty, then several messages in a datagram, and several of those in one send.
+    Pack,
     /// accept, read, write, write, close.
     Tcp,
 }
 
 impl Kind {
+    const ALL: [Self; 5] = [Self::SendTo, Self::SendMmsg, Self::Gso, Self::Pack, Self::Tcp];
+
     /// The floors of messages, the one that ratios refer to first.
-    pub const OF_MESSAGES: [Self; 3] = [Self::SendTo, Self::SendMmsg, Self::Gso];
+    pub const OF_MESSAGES: [Self; 4] = [Self::SendTo, Self::SendMmsg, Self::Gso, Self::Pack];
+
+    /// The same of streams, which are packed.
+    pub const OF_STREAMS: [Self; 2] = [Self::SendTo, Self::Pack];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::SendTo => "relay_send_to",
             Self::SendMmsg => "relay_sendmmsg",
             Self::Gso => "relay_gso",
+            Self::Pack => "relay_pack",
             Self::Tcp => "bare_accept",
         }
     }
@@ -53,7 +63,7 @@ impl FromStr for Kind {
     type Err = String;
 
     fn from_str(word: &str) -> Result<Self, String> {
-        [Self::SendTo, Self::SendMmsg, Self::Gso, Self::Tcp]
+        Self::ALL
             .into_iter()
             .find(|kind| kind.word() == word)
             .ok_or_else(|| format!("there is no relay '{word}'"))
@@ -74,6 +84,9 @@ const MAX_WAITING: usize = 256;
 
 /// The most bytes in one send, with room for headers below UDP's 65,507.
 const MAX_SEND: u32 = 60_000;
+
+/// The most bytes of a datagram that holds several messages: as many as the server's have.
+const MAX_PACKED: usize = 1_200;
 
 /// Is a relay until the bench is gone.
 ///
@@ -103,7 +116,19 @@ pub fn serve(kind: Kind) -> io::Result<()> {
                 send_all(&mut batch, socket, bytes, &outgoing);
             })
         }
-        Kind::Gso => relay_in_segments(socket),
+        Kind::Gso => {
+            let mut batch = SendBatch::new();
+            relay_in_turns(socket, |socket, bytes, messages, members| {
+                relay_room(&mut batch, socket, bytes, messages, members);
+            })
+        }
+        Kind::Pack => {
+            let (mut batch, mut packed) = (SendBatch::new(), Packed::default());
+            relay_in_turns(socket, |socket, bytes, messages, members| {
+                packed.fill(bytes, messages);
+                packed.send(&mut batch, socket, members);
+            })
+        }
         Kind::Tcp => serve_bare_tcp(&listener),
     }
 }
@@ -195,19 +220,24 @@ impl Waiting {
     }
 }
 
-fn relay_in_segments(socket: UdpSocket) -> io::Result<()> {
+/// The loop of the two relays that let messages wait for one another: as many in as there are, then
+/// what each room has to everyone in it.
+fn relay_in_turns(
+    socket: UdpSocket,
+    mut relay_room: impl FnMut(&UdpSocket, &[u8], &[Message], &[Address]),
+) -> io::Result<()> {
     socket.set_nonblocking(true)?;
     let mut polled = mio::net::UdpSocket::from_std(socket.try_clone()?);
     let mut poll = Poll::new()?;
     poll.registry().register(&mut polled, Token(0), Interest::READABLE)?;
     let mut events = Events::with_capacity(1);
     let (mut rooms, mut waiting) = (Rooms::default(), Waiting::default());
-    let (mut receive, mut send) = (ReceiveBatch::new(MAX_DATAGRAM), SendBatch::new());
+    let mut receive = ReceiveBatch::new(MAX_DATAGRAM);
     loop {
         let is_empty = take_waiting(&socket, &mut receive, &mut rooms, &mut waiting)?;
         for room in waiting.busy.drain(..) {
             let Some(messages) = waiting.messages.get_mut(&room) else { continue };
-            relay_room(&mut send, &socket, &waiting.bytes, messages, &rooms.members[&room]);
+            relay_room(&socket, &waiting.bytes, messages, &rooms.members[&room]);
             messages.clear();
         }
         waiting.bytes.clear();
@@ -295,6 +325,83 @@ fn plan<'a>(
 
 fn takes_more(count: usize, size: u32) -> bool {
     count < MAX_SEGMENTS && (count as u32 + 1) * size <= MAX_SEND
+}
+
+/// A room's messages of one turn, the same for everyone in it: each has its length in front, and a
+/// length of 0 is padding.
+#[derive(Default)]
+struct Packed {
+    bytes: Vec<u8>,
+    sends: Vec<PackedSend>,
+}
+
+/// What goes out in one call.
+struct PackedSend {
+    /// Its start and its end.
+    piece: (u32, u32),
+    /// [`MAX_PACKED`] where it is datagrams of that size, of which the last may be shorter; none for
+    /// one message that is longer.
+    segment: Option<u16>,
+}
+
+impl Packed {
+    fn fill(&mut self, bytes: &[u8], messages: &[Message]) {
+        self.bytes.clear();
+        self.sends.clear();
+        for Message { piece: (start, end), .. } in messages {
+            let message = &bytes[*start as usize..*end as usize];
+            self.make_room(2 + message.len());
+            self.bytes.extend_from_slice(&(message.len() as u16).to_be_bytes());
+            self.bytes.extend_from_slice(message);
+            if let Some(send) = self.sends.last_mut() {
+                send.piece.1 = self.bytes.len() as u32;
+            }
+        }
+    }
+
+    /// So many bytes follow: in the last datagram, in one behind it or in another send.
+    fn make_room(&mut self, size: usize) {
+        let is_long = size > MAX_PACKED;
+        let open = self.sends.last().filter(|send| send.segment.is_some() && !is_long);
+        let used = open.map(|send| (send.piece.1 - send.piece.0) as usize);
+        let padding = used.map(|used| match used % MAX_PACKED + size <= MAX_PACKED {
+            true => 0,
+            false => MAX_PACKED - used % MAX_PACKED,
+        });
+        match used.zip(padding) {
+            Some((used, padding)) if used + padding + size <= MAX_SEND as usize => {
+                self.bytes.resize(self.bytes.len() + padding, 0);
+            }
+            _ => {
+                let start = self.bytes.len() as u32;
+                let segment = (!is_long).then_some(MAX_PACKED as u16);
+                self.sends.push(PackedSend { piece: (start, start), segment });
+            }
+        }
+    }
+
+    /// Sends everything to everyone, those who said it too.
+    fn send(&self, batch: &mut SendBatch, socket: &UdpSocket, members: &[Address]) {
+        let to_member = |to| {
+            self.sends.iter().map(move |send| {
+                let pieces = slice::from_ref(&send.piece);
+                Outgoing { to, local: None, pieces, segment: send.segment }
+            })
+        };
+        let outgoing: Vec<Outgoing<'_>> = members.iter().flat_map(to_member).collect();
+        send_all(batch, socket, &self.bytes, &outgoing);
+    }
+}
+
+/// What is packed in a datagram.
+pub fn unpack(mut datagram: &[u8]) -> impl Iterator<Item = &[u8]> {
+    iter::from_fn(move || {
+        let (size, rest) = datagram.split_first_chunk()?;
+        let size = usize::from(u16::from_be_bytes(*size));
+        let (message, rest) = rest.split_at_checked(size)?;
+        datagram = rest;
+        (size > 0).then_some(message)
+    })
 }
 
 /// Answers each connection with as many bytes as a join is answered with, and closes it.

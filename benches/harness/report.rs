@@ -5,10 +5,12 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::thread;
 
+use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
+use super::loss::Repairs;
 use super::options::Options;
-use super::run::{Basis, Figure, Row, Spread};
+use super::run::{Basis, Extra, Figure, Row, Spread};
 use super::scenario::{Fanout, Scenario, Text};
 use super::target::SERVER_OPTIONS;
 
@@ -33,6 +35,8 @@ pub fn print_head(options: &Options) {
         (None, None) => println!("server   {SERVER_OPTIONS}"),
         (None, Some(path)) => println!("server   {SERVER_OPTIONS} --datagram-path {path}"),
     }
+    let gro = if options.gro { "with" } else { "without" };
+    println!("members  {gro} UDP_GRO");
     println!("runs     {} of {} s, server and floors in turn", options.runs, options.seconds);
     println!();
     println!(
@@ -65,7 +69,7 @@ fn read(path: &str) -> String {
 pub fn print_rows(scenario: &Scenario, rows: &[Row]) {
     println!("\n{}", describe(scenario));
     for row in rows {
-        if let Some(quiet) = &row.quiet {
+        if let Some(Extra::Quiet(quiet)) = &row.extra {
             let memory = quiet.bytes_per_member.map_or("-".into(), |bytes| format!("{bytes:.0}"));
             let cpu = quiet.cpu_percent.map_or("-".into(), |percent| format!("{percent:.2}"));
             println!("  server: {memory} bytes of memory a member, {cpu} % of a CPU");
@@ -76,34 +80,62 @@ pub fn print_rows(scenario: &Scenario, rows: &[Row]) {
         for (name, floor) in &row.floors {
             print_figure(name, floor, row);
         }
+        if let Some(Extra::Repairs(repairs)) = &row.extra {
+            print_repairs(repairs);
+        }
     }
+}
+
+fn print_repairs(repairs: &Repairs) {
+    let Repairs { repaired, gone, times, rtts, sent_again, with_loss, without_loss } = repairs;
+    let ms = |of: &Histogram<u64>, quantile| of.value_at_quantile(quantile) as f64 / 1e3;
+    let (p50, p99, rtt) = (ms(times, 0.5), ms(times, 0.99), ms(rtts, 0.5));
+    println!("    way down: {repaired} repaired, {gone} gone for good, RTT {rtt:.1} ms");
+    println!("      from found missing to repaired p50 {p50:.1} ms, p99 {p99:.1} ms");
+    println!("    way up: {sent_again} messages sent again");
+    println!(
+        "    datagrams a message, without loss: to members {:.1}, {:.1}; to the server {:.1}, {:.1}",
+        with_loss.to_members, without_loss.to_members, with_loss.to_server, without_loss.to_server,
+    );
 }
 
 fn describe(scenario: &Scenario) -> String {
     let name = scenario.name();
     match scenario {
-        Scenario::Fanout(Fanout { shape, .. }) => {
+        Scenario::Fanout(Fanout { shape, delivery, .. }) => {
             let rooms =
                 if shape.rooms == 1 { "1 room".into() } else { format!("{} rooms", shape.rooms) };
             let text = match shape.text {
                 Text::Fixed(size) => format!("texts of {size} bytes"),
                 Text::Mixed => "names of 3 to 20 bytes, texts of 10 to 300".into(),
             };
-            format!("{name}: {rooms} of {}, {text}, text delivery", shape.members)
+            format!("{name}: {rooms} of {}, {text}, {} delivery", shape.members, delivery.word())
+        }
+        Scenario::Loss(Fanout { shape, .. }, percent) => {
+            let members = shape.members;
+            format!(
+                "{name}: {members} members, {percent} % of datagrams lost each way, stream delivery;\n\
+                 \x20 the ratio is to the same without loss"
+            )
         }
         Scenario::Joins => {
             format!("{name}: exchanges instead of deliveries; the ratio is of their rates")
         }
         Scenario::Idle(idle) => {
             let (rooms, members) = (idle.rooms, idle.members);
-            format!("{name}: {rooms} rooms of {members}, nobody speaks for {} s", idle.seconds)
+            let (delivery, seconds) = (idle.delivery.word(), idle.seconds);
+            format!(
+                "{name}: {rooms} rooms of {members}, {delivery} delivery, nobody speaks for {seconds} s"
+            )
         }
     }
 }
 
 fn pace(scenario: &Scenario, row: &Row) -> String {
     match scenario {
-        Scenario::Fanout(fanout) if row.mode == "rate" => format!("at {} messages/s", fanout.rate),
+        Scenario::Fanout(fanout) | Scenario::Loss(fanout, _) if row.mode == "rate" => {
+            format!("at {} messages/s", fanout.rate)
+        }
         _ => "at saturation".into(),
     }
 }
@@ -122,10 +154,15 @@ fn print_figure(name: &str, figure: &Figure, row: &Row) {
         figure.lost(),
         figure.per_s.median,
         figure.us.as_ref().map_or("-".into(), cost),
-        row.ratio(figure).map_or("-".into(), |ratio| format!("{ratio:.2}")),
+        row.ratio(figure).map_or("-".into(), ratio),
         100.0 * figure.load,
         marks(figure, row.mode),
     );
+}
+
+/// Five characters at most, with two digits that tell something.
+fn ratio(ratio: f64) -> String {
+    if ratio < 0.1 { format!("{ratio:.3}") } else { format!("{ratio:.2}") }
 }
 
 /// Why a figure does not count.
@@ -191,7 +228,7 @@ fn row_json(row: &Row) -> Value {
     let mut value = figure_json(&row.server);
     let us = |figure: &Figure| figure.us.as_ref().map(|us| us.median);
     value["scenario"] = row.scenario.into();
-    value["delivery"] = "text".into();
+    value["delivery"] = row.delivery.word().into();
     value["mode"] = row.mode.into();
     value["server_us"] = us(&row.server).into();
     value["floor_us"] = row.floors.first().and_then(|(_, floor)| us(floor)).into();
@@ -199,11 +236,33 @@ fn row_json(row: &Row) -> Value {
     value["ratio_of"] = if row.basis == Basis::Rate { "rate" } else { "cost" }.into();
     let floors = row.floors.iter().map(|(name, floor)| (String::from(*name), figure_json(floor)));
     value["floors"] = Value::Object(floors.collect());
-    if let Some(quiet) = &row.quiet {
-        value["bytes_per_member"] = quiet.bytes_per_member.into();
-        value["cpu_percent"] = quiet.cpu_percent.into();
+    match &row.extra {
+        Some(Extra::Quiet(quiet)) => {
+            value["bytes_per_member"] = quiet.bytes_per_member.into();
+            value["cpu_percent"] = quiet.cpu_percent.into();
+        }
+        Some(Extra::Repairs(repairs)) => value["repairs"] = repairs_json(repairs),
+        None => {}
     }
     value
+}
+
+fn repairs_json(repairs: &Repairs) -> Value {
+    let us = |of: &Histogram<u64>, quantile| of.value_at_quantile(quantile);
+    json!({
+        "repaired": repairs.repaired,
+        "gone": repairs.gone,
+        "p50_us": us(&repairs.times, 0.5),
+        "p99_us": us(&repairs.times, 0.99),
+        "rtt_us": us(&repairs.rtts, 0.5),
+        "sent_again": repairs.sent_again,
+        "datagrams_a_message": {
+            "to_members": repairs.with_loss.to_members,
+            "to_members_without_loss": repairs.without_loss.to_members,
+            "to_server": repairs.with_loss.to_server,
+            "to_server_without_loss": repairs.without_loss.to_server,
+        },
+    })
 }
 
 fn figure_json(figure: &Figure) -> Value {

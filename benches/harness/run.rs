@@ -1,7 +1,6 @@
 //! The order of it all: what is measured beside what, how often, and what becomes of the samples.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::thread;
 use std::time::Duration;
 
@@ -12,11 +11,12 @@ use super::crowd::{Attendance, Crowd};
 use super::idle::{self, Quiet};
 use super::joins::Joins;
 use super::load::{GIVE_UP, Load, Pace, Sample, new_histogram};
+use super::loss::{self, Outcome, Repairs};
 use super::options::Options;
 use super::relay;
 use super::report;
-use super::scenario::{Fanout, Idle, Scenario};
-use super::target::Target;
+use super::scenario::{Delivery, Fanout, Idle, Scenario};
+use super::target::{Kind, Target};
 
 /// Messages in flight that a closed loop is tried with, the fewest first.
 const WINDOWS: [usize; 3] = [64, 256, 1_024];
@@ -55,6 +55,7 @@ impl Results {
 /// One scenario in one mode.
 pub struct Row {
     pub scenario: &'static str,
+    pub delivery: Delivery,
     /// "rate" or "saturation".
     pub mode: &'static str,
     pub server: Figure,
@@ -62,7 +63,13 @@ pub struct Row {
     pub floors: Vec<(&'static str, Figure)>,
     /// What the ratio compares.
     pub basis: Basis,
-    pub quiet: Option<Quiet>,
+    pub extra: Option<Extra>,
+}
+
+/// What only some scenarios measure.
+pub enum Extra {
+    Quiet(Quiet),
+    Repairs(Box<Repairs>),
 }
 
 /// What of the server is divided by the same of the floor.
@@ -179,6 +186,7 @@ pub fn run(options: &Options) -> io::Result<Results> {
                 stage.clear();
                 rows
             }
+            Scenario::Loss(fanout, percent) => vec![lose(options, fanout, *percent)?],
             Scenario::Joins => vec![join(options)?],
             Scenario::Idle(idle) => vec![watch(options, idle)?],
         };
@@ -190,18 +198,39 @@ pub fn run(options: &Options) -> io::Result<Results> {
 }
 
 /// The server that the options ask for, of our own or elsewhere.
-fn server(options: &Options) -> io::Result<Target> {
+fn server(options: &Options, delivery: Delivery) -> io::Result<Target> {
     match options.connect {
-        Some(addresses) => Ok(Target::connect(addresses)),
-        None => Target::start_server(options.path.as_deref()),
+        Some(addresses) => Ok(Target::connect(addresses, delivery)),
+        None => Target::start_server(options.path.as_deref(), delivery),
     }
 }
 
-/// The server first, then its floors. A server elsewhere has none: they would run here.
-fn targets(options: &Options, floors: &[relay::Kind]) -> io::Result<Vec<Target>> {
-    let floors = if options.connect.is_some() { &[] } else { floors };
-    let floors = floors.iter().map(|kind| Target::start_relay(*kind));
-    std::iter::once(server(options)).chain(floors).collect()
+/// The server first, then what it is measured beside: its floors, and for a stream another server
+/// with text delivery. A server elsewhere has none: they would run here.
+fn targets(options: &Options, delivery: Delivery) -> io::Result<Vec<Target>> {
+    let mut targets = vec![server(options, delivery)?];
+    if options.connect.is_some() {
+        return Ok(targets);
+    }
+    let floors: &[relay::Kind] = match delivery {
+        Delivery::Text => &relay::Kind::OF_MESSAGES,
+        Delivery::Stream => &relay::Kind::OF_STREAMS,
+    };
+    for kind in floors {
+        targets.push(Target::start_relay(*kind)?);
+    }
+    if delivery == Delivery::Stream {
+        targets.push(server(options, Delivery::Text)?);
+    }
+    Ok(targets)
+}
+
+/// What stands beside the server.
+fn name_beside(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Server(_) => "text_delivery",
+        Kind::Relay(kind) => kind.name(),
+    }
 }
 
 /// A crowd that is in the server and in all floors.
@@ -213,8 +242,8 @@ struct Stage {
 impl Stage {
     fn set(options: &Options, fanout: &Fanout) -> io::Result<Self> {
         report::show(fanout.name, "members enter");
-        let targets = targets(options, &relay::Kind::OF_MESSAGES)?;
-        let crowd = Crowd::gather(fanout.shape, local_ip(&targets[0])?)?;
+        let targets = targets(options, fanout.delivery)?;
+        let crowd = Crowd::gather(fanout.shape, targets[0].local_ip()?, options.gro)?;
         let attend = |target| {
             let attendance = Attendance::enter(&crowd, &target)?;
             Ok((target, attendance))
@@ -253,7 +282,7 @@ impl Stage {
                 samples[target].push(self.measure(target, *pace, options.seconds)?);
             }
         }
-        let names = self.targets.iter().map(|(target, _)| target.kind.name());
+        let names = self.targets.iter().map(|(target, _)| name_beside(target.kind));
         let mut figures = names.zip(samples.iter().zip(paces).map(|(samples, pace)| {
             let in_flight = match pace {
                 Pace::InFlight(window) => Some(*window),
@@ -262,8 +291,9 @@ impl Stage {
             Figure::of(samples, in_flight)
         }));
         let (_, server) = figures.next().ok_or(io::ErrorKind::NotFound)?;
-        let (scenario, floors) = (fanout.name, figures.collect());
-        Ok(Row { scenario, mode, server, floors, basis: Basis::Cost, quiet: None })
+        let (scenario, delivery, floors) = (fanout.name, fanout.delivery, figures.collect());
+        let (basis, extra) = (Basis::Cost, None);
+        Ok(Row { scenario, delivery, mode, server, floors, basis, extra })
     }
 
     fn measure(&mut self, target: usize, pace: Pace, seconds: f64) -> io::Result<Sample> {
@@ -316,19 +346,21 @@ impl Stage {
     }
 }
 
-/// The address that we speak to a target from.
-fn local_ip(target: &Target) -> io::Result<IpAddr> {
-    let any: IpAddr = match target.udp.is_ipv4() {
-        true => Ipv4Addr::UNSPECIFIED.into(),
-        false => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let socket = UdpSocket::bind((any, 0))?;
-    socket.connect(target.udp)?;
-    Ok(socket.local_addr()?.ip())
+fn lose(options: &Options, fanout: &Fanout, percent: u8) -> io::Result<Row> {
+    let target = server(options, fanout.delivery)?;
+    let Outcome { lossless, lossy, repairs } = loss::measure(options, target, fanout, percent)?;
+    let (scenario, delivery, mode) = (fanout.name, fanout.delivery, "rate");
+    let server = Figure::of(&lossy, None);
+    let floors = vec![("without_loss", Figure::of(&lossless, None))];
+    let (basis, extra) = (Basis::Cost, Some(Extra::Repairs(repairs.into())));
+    Ok(Row { scenario, delivery, mode, server, floors, basis, extra })
 }
 
 fn join(options: &Options) -> io::Result<Row> {
-    let targets = targets(options, &[relay::Kind::Tcp])?;
+    let mut targets = vec![server(options, Delivery::Text)?];
+    if options.connect.is_none() {
+        targets.push(Target::start_relay(relay::Kind::Tcp)?);
+    }
     let joins = Joins::default();
     let mut samples: Vec<Vec<Sample>> = targets.iter().map(|_| Vec::new()).collect();
     for run in 1..=options.runs {
@@ -343,15 +375,16 @@ fn join(options: &Options) -> io::Result<Row> {
         .map(|(target, samples)| (target.kind.name(), Figure::of(samples, None)));
     let (_, server) = figures.next().ok_or(io::ErrorKind::NotFound)?;
     let floors = figures.collect();
-    let (scenario, mode) = ("joins", "saturation");
-    Ok(Row { scenario, mode, server, floors, basis: Basis::Rate, quiet: None })
+    let (scenario, delivery, mode) = ("joins", Delivery::Text, "saturation");
+    Ok(Row { scenario, delivery, mode, server, floors, basis: Basis::Rate, extra: None })
 }
 
 fn watch(options: &Options, idle: &Idle) -> io::Result<Row> {
     report::show(idle.name, &format!("members enter, then {} idle seconds", idle.seconds));
-    let quiet = idle::measure(&server(options)?, idle, options.settling)?;
+    let quiet = idle::measure(&server(options, idle.delivery)?, idle, options.settling)?;
     let mut server = Figure::of(&[], None);
     (server.offered, server.delivered) = (quiet.members as u64, quiet.members as u64);
-    let (scenario, mode, floors) = (idle.name, "rate", Vec::new());
-    Ok(Row { scenario, mode, server, floors, basis: Basis::Cost, quiet: Some(quiet) })
+    let (scenario, delivery, mode) = (idle.name, idle.delivery, "rate");
+    let (floors, basis, extra) = (Vec::new(), Basis::Cost, Some(Extra::Quiet(quiet)));
+    Ok(Row { scenario, delivery, mode, server, floors, basis, extra })
 }

@@ -12,6 +12,25 @@ pub enum Text {
     Mixed,
 }
 
+/// What members hear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// A datagram a message, `NAME: TEXT`.
+    Text,
+    /// One order for all, repaired, several messages in a datagram.
+    Stream,
+}
+
+impl Delivery {
+    /// How a request calls it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Stream => "stream",
+        }
+    }
+}
+
 /// Rooms of one size and what is said in them. Members are numbered across the rooms, so that members
 /// who speak in turn speak in different rooms.
 #[derive(Clone, Copy, Debug)]
@@ -73,14 +92,18 @@ impl Shape {
 /// holds a colon.
 pub fn sequence_of(delivery: &[u8]) -> Option<u64> {
     let colon = delivery.iter().position(|byte| *byte == b':')?;
-    let digits = delivery.get(colon + 2..colon + 2 + DIGITS)?;
-    digits.iter().try_fold(0, |number, digit| {
+    number_of(delivery.get(colon + 2..)?)
+}
+
+/// The number that a text begins with.
+pub fn number_of(text: &[u8]) -> Option<u64> {
+    text.get(..DIGITS)?.iter().try_fold(0, |number, digit| {
         digit.is_ascii_digit().then(|| number * 10 + u64::from(digit - b'0'))
     })
 }
 
 /// The same pseudo-random number for the same input on every machine (the finalizer of SplitMix64).
-fn scatter(index: u64) -> u64 {
+pub fn scatter(index: u64) -> u64 {
     let mut x = index.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -94,6 +117,7 @@ pub struct Fanout {
     pub shape: Shape,
     /// Messages a second in all, where the pace is fixed.
     pub rate: u32,
+    pub delivery: Delivery,
 }
 
 /// Members that say nothing.
@@ -104,11 +128,14 @@ pub struct Idle {
     /// In each room.
     pub members: usize,
     pub seconds: f64,
+    pub delivery: Delivery,
 }
 
 #[derive(Clone, Debug)]
 pub enum Scenario {
     Fanout(Fanout),
+    /// The same through a network that loses so many of a hundred datagrams each way.
+    Loss(Fanout, u8),
     /// Create and join exchanges, as fast as they go.
     Joins,
     Idle(Idle),
@@ -117,7 +144,7 @@ pub enum Scenario {
 impl Scenario {
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Fanout(fanout) => fanout.name,
+            Self::Fanout(fanout) | Self::Loss(fanout, _) => fanout.name,
             Self::Joins => "joins",
             Self::Idle(idle) => idle.name,
         }
@@ -126,23 +153,40 @@ impl Scenario {
 
 /// Every scenario, in the order of the table.
 pub fn all() -> Vec<Scenario> {
-    let fanout = |name, rooms, members, text, rate| {
-        Scenario::Fanout(Fanout { name, shape: Shape { rooms, members, text }, rate })
+    let text = |name, rooms, members, text, rate| {
+        let shape = Shape { rooms, members, text };
+        Fanout { name, shape, rate, delivery: Delivery::Text }
     };
+    let stream = |name, rooms, members, size, rate| Fanout {
+        delivery: Delivery::Stream,
+        ..text(name, rooms, members, size, rate)
+    };
+    let idle = |name, delivery| {
+        Scenario::Idle(Idle { name, rooms: 1_000, members: 100, seconds: 10.0, delivery })
+    };
+    let lossy = stream("loss_5", 1, 100, Text::Fixed(64), 2_000);
     vec![
-        fanout("fanout_10x64", 1, 10, Text::Fixed(64), 5_000),
-        fanout("fanout_100x64", 1, 100, Text::Fixed(64), 2_000),
-        fanout("fanout_1000x64", 1, 1_000, Text::Fixed(64), 200),
-        fanout("fanout_100x1000", 1, 100, Text::Fixed(1_000), 1_000),
-        fanout("fanout_100xmix", 1, 100, Text::Mixed, 2_000),
-        fanout("rooms_500x10x64", 500, 10, Text::Fixed(64), 10_000),
+        Scenario::Fanout(text("fanout_10x64", 1, 10, Text::Fixed(64), 5_000)),
+        Scenario::Fanout(text("fanout_100x64", 1, 100, Text::Fixed(64), 2_000)),
+        Scenario::Fanout(text("fanout_1000x64", 1, 1_000, Text::Fixed(64), 200)),
+        Scenario::Fanout(text("fanout_100x1000", 1, 100, Text::Fixed(1_000), 1_000)),
+        Scenario::Fanout(text("fanout_100xmix", 1, 100, Text::Mixed, 2_000)),
+        Scenario::Fanout(text("rooms_500x10x64", 500, 10, Text::Fixed(64), 10_000)),
+        Scenario::Fanout(stream("stream_10x64", 1, 10, Text::Fixed(64), 5_000)),
+        Scenario::Fanout(stream("stream_100x64", 1, 100, Text::Fixed(64), 2_000)),
+        Scenario::Fanout(stream("stream_1000x64", 1, 1_000, Text::Fixed(64), 200)),
+        Scenario::Fanout(stream("stream_100x1000", 1, 100, Text::Fixed(1_000), 1_000)),
+        Scenario::Fanout(stream("stream_100xmix", 1, 100, Text::Mixed, 2_000)),
+        Scenario::Fanout(stream("stream_rooms_500x10x64", 500, 10, Text::Fixed(64), 10_000)),
+        Scenario::Loss(lossy, 5),
         Scenario::Joins,
-        Scenario::Idle(Idle { name: "idle_100000", rooms: 1_000, members: 100, seconds: 10.0 }),
+        idle("idle_100000", Delivery::Text),
+        idle("idle_stream_100000", Delivery::Stream),
     ]
 }
 
 /// A shape of the command line's own.
 pub fn custom() -> Scenario {
     let shape = Shape { rooms: 1, members: 100, text: Text::Fixed(64) };
-    Scenario::Fanout(Fanout { name: "custom", shape, rate: 1_000 })
+    Scenario::Fanout(Fanout { name: "custom", shape, rate: 1_000, delivery: Delivery::Text })
 }

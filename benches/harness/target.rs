@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::io::{self, BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use super::relay;
+use super::scenario::Delivery;
 
 /// The server's options: every limit that would stand in the way of a load is off.
 pub const SERVER_OPTIONS: &str = "--tcp-port 0 --udp-port 0 --max-unproved 0 --rate-limit 0 \
@@ -15,14 +16,14 @@ pub const SERVER_OPTIONS: &str = "--tcp-port 0 --udp-port 0 --max-unproved 0 --r
 /// What kind of process it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    Server,
+    Server(Delivery),
     Relay(relay::Kind),
 }
 
 impl Kind {
     pub fn name(self) -> &'static str {
         match self {
-            Self::Server => "server",
+            Self::Server(_) => "server",
             Self::Relay(kind) => kind.name(),
         }
     }
@@ -41,13 +42,13 @@ impl Target {
     ///
     /// # Errors
     /// If it does not start and say where it listens.
-    pub fn start_server(path: Option<&str>) -> io::Result<Self> {
+    pub fn start_server(path: Option<&str>, delivery: Delivery) -> io::Result<Self> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_reactor-chat"));
         command.args(SERVER_OPTIONS.split_whitespace()).env_remove("RUST_LOG");
         if let Some(path) = path {
             command.args(["--datagram-path", path]);
         }
-        Self::start(Kind::Server, &mut command)
+        Self::start(Kind::Server(delivery), &mut command)
     }
 
     /// Starts this very program as a relay.
@@ -61,8 +62,8 @@ impl Target {
     }
 
     /// A server that runs already, whose CPU time and memory are out of reach.
-    pub fn connect((tcp, udp): (SocketAddr, SocketAddr)) -> Self {
-        Self { kind: Kind::Server, tcp, udp, child: None }
+    pub fn connect((tcp, udp): (SocketAddr, SocketAddr), delivery: Delivery) -> Self {
+        Self { kind: Kind::Server(delivery), tcp, udp, child: None }
     }
 
     fn start(kind: Kind, command: &mut Command) -> io::Result<Self> {
@@ -78,6 +79,20 @@ impl Target {
             io::Error::other(format!("{} did not start: it said {line:?}", kind.name()))
         })?;
         Ok(target)
+    }
+
+    /// The address that we speak to it from.
+    ///
+    /// # Errors
+    /// If there is no way to it.
+    pub fn local_ip(&self) -> io::Result<IpAddr> {
+        let any: IpAddr = match self.udp.is_ipv4() {
+            true => Ipv4Addr::UNSPECIFIED.into(),
+            false => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let socket = UdpSocket::bind((any, 0))?;
+        socket.connect(self.udp)?;
+        Ok(socket.local_addr()?.ip())
     }
 
     /// CPU time used up to now, user and system, to the nanosecond while the process sleeps. Every

@@ -27,7 +27,8 @@ impl OneByOne {
         mut take: impl FnMut(Arrival<'_>),
     ) -> io::Result<usize> {
         let (size, remote) = socket.recv_from(&mut self.buffer)?;
-        take(Arrival { bytes: &self.buffer[..size], remote, local: None, overflow: None });
+        let bytes = &self.buffer[..size];
+        take(Arrival { bytes, segment: None, remote, local: None, overflow: None });
         Ok(1)
     }
 
