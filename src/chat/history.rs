@@ -35,11 +35,17 @@ impl History {
         self.closed.push_back(room);
     }
 
-    /// A room is gone, and its ring of this capacity with it.
-    pub(super) fn forget(&mut self, room: RoomId, capacity: usize) {
+    /// A room is gone, and its ring of this capacity with it; `is_there` tells which are not.
+    pub(super) fn forget(
+        &mut self,
+        room: RoomId,
+        capacity: usize,
+        is_there: impl Fn(RoomId) -> bool,
+    ) {
         self.granted -= capacity;
         self.rings.remove(&(capacity, room));
-        while self.closed.front() == Some(&room) {
+        // Rooms that were closed at one time may go in another order.
+        while self.closed.front().is_some_and(|room| !is_there(*room)) {
             self.closed.pop_front();
         }
     }
