@@ -271,12 +271,13 @@ impl Stream {
     pub(super) fn take_back(&mut self, train: &Train, shares: &[Share], is_blocked: bool) {
         let start = self.first_seat.min(self.seats.len());
         let mut shares = shares.iter().peekable();
-        let mut cut = None;
+        let (mut leader, mut cut) = (None, None);
         for index in (start..self.seats.len()).chain(0..start) {
             let seat = &mut self.seats[index];
             let Some(share) = shares.next_if(|share| share.member == seat.member) else {
                 continue;
             };
+            leader = leader.or(Some(index));
             seat.next = seat.next.max(train.number(share.next));
             if share.next < share.until {
                 seat.is_blocked = is_blocked;
@@ -284,7 +285,8 @@ impl Stream {
                 cut = cut.or(Some(index));
             }
         }
-        self.first_seat = cut.unwrap_or_default();
+        // Whose turn it was comes last now: should everyone before have more again, there are others.
+        self.first_seat = cut.or(leader.map(|index| index + 1)).unwrap_or_default();
     }
 
     /// Answers to repair requests that wait.
