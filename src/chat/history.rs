@@ -7,7 +7,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::Chat;
-use super::stream::{FIRST_CAPACITY, Ring};
+use super::stream::{FIRST_CAPACITY, Ring, Stream};
 use crate::ids::RoomId;
 
 /// What every ring may have, whatever the others hold: the longest entry fits.
@@ -55,6 +55,12 @@ impl History {
         self.rings.len()
     }
 
+    /// How many closed rooms it knows.
+    #[cfg(test)]
+    pub(super) fn closed_len(&self) -> usize {
+        self.closed.len()
+    }
+
     fn note_resized(&mut self, room: RoomId, old: usize, new: usize) {
         self.granted = self.granted - old + new;
         self.rings.remove(&(old, room));
@@ -65,10 +71,10 @@ impl History {
 impl Chat {
     /// Lets a room's ring grow, if it must for an entry of so many bytes and may.
     pub(super) fn make_ring_space(&mut self, room: RoomId, entry: usize) {
-        while let Some(ring) = self.ring(room)
-            && !ring.has_space_for(entry)
+        while let Some(stream) = self.stream_of(room)
+            && stream.wants_larger_ring(entry)
         {
-            let old = ring.capacity();
+            let old = stream.ring.capacity();
             let new = (2 * old).min(self.config.room_history.max(GUARANTEED));
             if new <= old || !self.win_memory(new - old, new) {
                 return;
@@ -84,9 +90,9 @@ impl Chat {
             if let Some(closed) = self.history.closed.pop_front() {
                 self.resize_ring(closed, 0);
             } else if let Some((largest, room)) = self.history.rings.last().copied()
-                && largest > size
+                && largest > size.max(GUARANTEED)
             {
-                self.resize_ring(room, largest / 2);
+                self.resize_ring(room, (largest / 2).max(GUARANTEED));
             } else {
                 return size <= GUARANTEED;
             }
@@ -101,8 +107,8 @@ impl Chat {
         self.history.note_resized(room, old, capacity);
     }
 
-    fn ring(&self, room: RoomId) -> Option<&Ring> {
-        Some(&self.rooms.get(room)?.stream.as_ref()?.ring)
+    fn stream_of(&self, room: RoomId) -> Option<&Stream> {
+        self.rooms.get(room)?.stream.as_deref()
     }
 
     fn ring_mut(&mut self, room: RoomId) -> Option<&mut Ring> {
