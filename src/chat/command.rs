@@ -4,13 +4,17 @@ use std::time::Instant;
 
 use super::Chat;
 use crate::ids::MemberId;
+use crate::protocol::Delivery;
 use crate::protocol::name::fold;
 use crate::protocol::notice::{Notice, write_members};
-use crate::protocol::stream::Code;
+use crate::protocol::stream::downstream::{ASIDE_OVERHEAD, HEADER_SIZE};
+use crate::protocol::stream::{Code, MAX_PACKED};
 
-/// The longest list of members in bytes: with the length byte of named delivery it fits 1,200,
-/// which passes every link without being cut up (RFC 8200 promises 1,280 with the headers).
-const MAX_MEMBER_LIST: usize = 1199;
+/// The longest list of members in bytes: with the length byte of named delivery, or in an aside, it
+/// fits 1,200, which passes every link without being cut up (RFC 8200 promises 1,280 with the
+/// headers).
+const MAX_MEMBER_LIST: usize = MAX_PACKED - 1;
+const MAX_MEMBER_LIST_IN_STREAM: usize = MAX_PACKED - HEADER_SIZE - ASIDE_OVERHEAD;
 
 /// What a member's line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,8 +83,11 @@ impl Chat {
         if !self.has_space_to_answer(id) {
             return;
         }
-        let Some(room) = self.members.get(id).and_then(|member| self.rooms.get(member.room)) else {
-            return;
+        let Some(member) = self.members.get(id) else { return };
+        let Some(room) = self.rooms.get(member.room) else { return };
+        let max = match member.delivery {
+            Delivery::Each(_) => MAX_MEMBER_LIST,
+            Delivery::Stream => MAX_MEMBER_LIST_IN_STREAM,
         };
         let names = room.live_members().filter_map(|member| {
             let name: &str = &self.members.get(member)?.name;
@@ -88,7 +95,7 @@ impl Chat {
         });
         self.notice.clear();
         let (language, total) = (self.config.language, room.population());
-        write_members(names, total, language, MAX_MEMBER_LIST, &mut self.notice);
+        write_members(names, total, language, max, &mut self.notice);
         self.append_aside(id, Code::Answer);
     }
 

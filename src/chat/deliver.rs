@@ -107,7 +107,8 @@ impl Chat {
             let stream = self.rooms.remove(room_id).and_then(|room| room.stream);
             if let Some(stream) = stream {
                 self.timers.change(Alarm::Tail(room_id), stream.tail.alarm, None);
-                self.history.forget(room_id, stream.ring.capacity());
+                let is_there = |room| self.rooms.get(room).is_some();
+                self.history.forget(room_id, stream.ring.capacity(), is_there);
             }
         }
     }

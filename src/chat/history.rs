@@ -7,7 +7,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::Chat;
-use super::stream::{FIRST_CAPACITY, Ring};
+use super::stream::{FIRST_CAPACITY, Ring, Stream};
 use crate::ids::RoomId;
 
 /// What every ring may have, whatever the others hold: the longest entry fits.
@@ -35,11 +35,17 @@ impl History {
         self.closed.push_back(room);
     }
 
-    /// A room is gone, and its ring of this capacity with it.
-    pub(super) fn forget(&mut self, room: RoomId, capacity: usize) {
+    /// A room is gone, and its ring of this capacity with it; `is_there` tells which are not.
+    pub(super) fn forget(
+        &mut self,
+        room: RoomId,
+        capacity: usize,
+        is_there: impl Fn(RoomId) -> bool,
+    ) {
         self.granted -= capacity;
         self.rings.remove(&(capacity, room));
-        while self.closed.front() == Some(&room) {
+        // Rooms that were closed at one time may go in another order.
+        while self.closed.front().is_some_and(|room| !is_there(*room)) {
             self.closed.pop_front();
         }
     }
@@ -47,6 +53,12 @@ impl History {
     /// How many rings there are.
     pub(super) fn len(&self) -> usize {
         self.rings.len()
+    }
+
+    /// How many closed rooms it knows.
+    #[cfg(test)]
+    pub(super) fn closed_len(&self) -> usize {
+        self.closed.len()
     }
 
     fn note_resized(&mut self, room: RoomId, old: usize, new: usize) {
@@ -60,8 +72,8 @@ impl Chat {
     /// Lets a room's ring grow, if it must for an entry of so many bytes and may: before it pushes
     /// anything out, and before what is still to be sent fills half of it.
     pub(super) fn make_ring_space(&mut self, room: RoomId, entry: usize) {
-        while let Some(stream) = self.rooms.get(room).and_then(|room| room.stream.as_ref())
-            && !(stream.ring.has_space_for(entry) && stream.has_space_for(entry))
+        while let Some(stream) = self.stream_of(room)
+            && stream.wants_larger_ring(entry)
         {
             let old = stream.ring.capacity();
             let new = (2 * old).min(self.config.room_history.max(GUARANTEED));
@@ -79,9 +91,9 @@ impl Chat {
             if let Some(closed) = self.history.closed.pop_front() {
                 self.resize_ring(closed, 0);
             } else if let Some((largest, room)) = self.history.rings.last().copied()
-                && largest > size
+                && largest > size.max(GUARANTEED)
             {
-                self.resize_ring(room, largest / 2);
+                self.resize_ring(room, (largest / 2).max(GUARANTEED));
             } else {
                 return size <= GUARANTEED;
             }
@@ -94,6 +106,10 @@ impl Chat {
         let old = ring.capacity();
         ring.set_capacity(capacity);
         self.history.note_resized(room, old, capacity);
+    }
+
+    fn stream_of(&self, room: RoomId) -> Option<&Stream> {
+        self.rooms.get(room)?.stream.as_deref()
     }
 
     fn ring_mut(&mut self, room: RoomId) -> Option<&mut Ring> {

@@ -79,7 +79,7 @@ impl Chat {
         let mut abandoned = 0;
         for room_id in all {
             abandoned += self.rooms.get_mut(room_id).map_or(0, Room::abandon_backlog);
-            self.close_room(room_id, Farewell::ToldLast(Code::RoomClosed), now);
+            self.close_room(room_id, |_| Farewell::ToldLast(Code::RoomClosed), now);
         }
         abandoned
     }
@@ -98,7 +98,9 @@ impl Chat {
             self.tell_departure(room_id, (number, &name), departure, now);
             self.set_host(room_id, heir);
         } else {
-            self.close_room(room_id, Farewell::Told(Code::RoomClosed), now);
+            // The host is told of its own end, the others what comes of it.
+            let closed = Farewell::Told(Code::RoomClosed);
+            self.close_room(room_id, |member| if member == id { farewell } else { closed }, now);
         }
     }
 
@@ -120,7 +122,12 @@ impl Chat {
     }
 
     /// Everyone hears that the room is closed, all tokens die, and the name is free at once.
-    fn close_room(&mut self, room_id: RoomId, farewell: Farewell, now: Instant) {
+    fn close_room(
+        &mut self,
+        room_id: RoomId,
+        farewell: impl Fn(MemberId) -> Farewell,
+        now: Instant,
+    ) {
         self.append_last_words(room_id, Notice::RoomClosed);
         let Some(room) = self.rooms.get_mut(room_id) else { return };
         let members: Vec<MemberId> = room.live_members().collect();
@@ -131,7 +138,7 @@ impl Chat {
         self.listed.remove(&room.name);
         for member in members {
             self.forget_member(member);
-            self.keep_remains(member, farewell, now);
+            self.keep_remains(member, farewell(member), now);
         }
         if self.rooms.get(room_id).is_some_and(|room| room.stream.is_some()) {
             self.history.note_closed(room_id);

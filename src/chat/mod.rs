@@ -48,6 +48,8 @@ mod room;
 mod stream;
 mod stream_hearing;
 #[cfg(test)]
+mod stream_tests;
+#[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};

@@ -9,9 +9,9 @@ use super::Chat;
 use super::command::{self, Line};
 use super::hearing::{Fate, Unfitting, understand};
 use crate::ids::MemberId;
-use crate::protocol::Notice;
 use crate::protocol::stream::Code;
 use crate::protocol::stream::upstream::{self, Ranges, Upstream};
+use crate::protocol::{Delivery, Notice};
 
 impl Chat {
     /// Takes what an identified stream member sent.
@@ -111,8 +111,12 @@ impl Chat {
         fate
     }
 
-    /// Tells a stream member that its last message was taken, where nothing else does.
+    /// Tells a stream member that its last message was taken, where nothing else does. Others see
+    /// what became of it.
     pub(super) fn confirm_taken(&mut self, id: MemberId) {
+        if self.members.get(id).is_none_or(|member| member.delivery != Delivery::Stream) {
+            return;
+        }
         let taken = self.expected(id).map_or(0, |expected| expected.saturating_sub(1));
         self.tell_state(id, taken);
     }

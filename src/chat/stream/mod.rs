@@ -154,16 +154,26 @@ impl Stream {
         self.ring.size(unsent, self.ring.end())
     }
 
+    /// Whether a larger ring would serve an entry of so many bytes: this one would push something
+    /// out for it, or has no half free of what is still to be sent.
+    pub(super) fn wants_larger_ring(&self, entry: usize) -> bool {
+        !self.ring.has_space_for(entry) || !self.has_half_for(entry)
+    }
+
+    /// Whether what is to be sent takes half of the ring at most, with an entry of so many bytes.
+    fn has_half_for(&self, entry: usize) -> bool {
+        self.waiting_bytes() + entry <= (self.ring.capacity() / 2).max(entry)
+    }
+
     /// Whether an entry of so many bytes can be taken: it pushes nothing out that is still to be
     /// sent, and half of the ring stays for what was lost on the way.
     pub(super) fn has_space_for(&self, entry: usize) -> bool {
-        self.ring.first_after(entry) <= self.unsent
-            && self.waiting_bytes() + entry <= (self.ring.capacity() / 2).max(entry)
+        self.has_space_for_notice(entry) && self.has_half_for(entry)
     }
 
     /// The same for a notice, which has all of the ring.
     pub(super) fn has_space_for_notice(&self, entry: usize) -> bool {
-        self.ring.first_after(entry) <= self.unsent
+        self.ring.first_after(entry) <= self.unsent.max(self.ring.first())
     }
 
     /// Writes an aside to `member`, a whole datagram.
@@ -185,8 +195,11 @@ impl Stream {
 
     /// A member's port is proved: it is sent to from now on.
     pub(super) fn prove(&mut self, number: u32) {
+        let end = self.ring.end();
         if let Some(seat) = self.find_mut(number) {
             seat.is_proved = true;
+            let next = if seat.waits(end) { seat.next } else { end };
+            self.unsent = self.unsent.min(next);
             self.has_newcomers = true;
         }
     }
@@ -271,12 +284,13 @@ impl Stream {
     pub(super) fn take_back(&mut self, train: &Train, shares: &[Share], is_blocked: bool) {
         let start = self.first_seat.min(self.seats.len());
         let mut shares = shares.iter().peekable();
-        let mut cut = None;
+        let (mut leader, mut cut) = (None, None);
         for index in (start..self.seats.len()).chain(0..start) {
             let seat = &mut self.seats[index];
             let Some(share) = shares.next_if(|share| share.member == seat.member) else {
                 continue;
             };
+            leader = leader.or(Some(index));
             seat.next = seat.next.max(train.number(share.next));
             if share.next < share.until {
                 seat.is_blocked = is_blocked;
@@ -284,7 +298,8 @@ impl Stream {
                 cut = cut.or(Some(index));
             }
         }
-        self.first_seat = cut.unwrap_or_default();
+        // Whose turn it was comes last now: should everyone before have more again, there are others.
+        self.first_seat = cut.or(leader.map(|index| index + 1)).unwrap_or_default();
     }
 
     /// Answers to repair requests that wait.
@@ -312,6 +327,14 @@ impl Stream {
         }
         self.seats.iter_mut().for_each(|seat| seat.is_blocked = false);
         self.has_newcomers = true;
+        self.note_waiting();
+    }
+
+    /// Notes from which entry on there is somebody who could be sent to.
+    fn note_waiting(&mut self) {
+        let end = self.ring.end();
+        let waiting = self.seats.iter().filter(|seat| seat.waits(end));
+        self.unsent = waiting.map(|seat| seat.next).min().unwrap_or(end);
     }
 
     /// After a delivery: notes how far everyone is, and frees the seats of those that ended and got
@@ -322,8 +345,7 @@ impl Stream {
             self.seats.retain(|seat| !seat.is_finished());
         }
         if self.unsent < end || self.has_newcomers {
-            let waiting = self.seats.iter().filter(|seat| seat.waits(end));
-            self.unsent = waiting.map(|seat| seat.next).min().unwrap_or(end);
+            self.note_waiting();
             self.has_newcomers = false;
             self.is_blocked = self.seats.iter().any(|seat| seat.is_blocked);
         }

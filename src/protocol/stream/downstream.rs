@@ -15,6 +15,9 @@ pub const MESSAGE_OVERHEAD: usize = ENTRY_OVERHEAD + 4 + 4 + 1;
 /// Bytes of a notice beside name and text: code, member and the name's size.
 pub const NOTICE_OVERHEAD: usize = ENTRY_OVERHEAD + 1 + 4 + 1;
 
+/// Bytes of an aside beside its text: code, expected id and id.
+pub const ASIDE_OVERHEAD: usize = ENTRY_OVERHEAD + 1 + 4 + 4;
+
 const KIND_MESSAGE: u8 = 0;
 const KIND_NOTICE: u8 = 1;
 const KIND_ASIDE: u8 = 2;
@@ -293,6 +296,7 @@ mod tests {
         assert_eq!(body(notice).len(), NOTICE_OVERHEAD + "bob".len() + "bob joined".len());
         assert_eq!(body(message), b"\0\x0f\0\0\0\0\x07\0\0\0\x09\x03bobhi");
         assert_eq!(body(notice), b"\0\x14\x01\x01\0\0\0\x07\x03bobbob joined");
+        assert_eq!(body(aside).len(), ASIDE_OVERHEAD);
         assert_eq!(body(aside), b"\0\x0a\x02\x0c\0\0\0\x03\0\0\0\0");
         assert_eq!(body(gone), b"\0\x05\x04\0\0\0\x05");
         assert_eq!(all().map(|entry| entry.numbers()), [1, 1, 0, 5]);

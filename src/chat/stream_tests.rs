@@ -1,0 +1,944 @@
+//! Streams in the chat by itself: no socket, no waiting; time and full sockets are what the test
+//! says, and every member checks the sequence that it gets.
+
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::config::HostLeaves;
+use crate::fanout::{Job, Receipt};
+use crate::protocol::stream::downstream::{Entry, parse};
+use crate::protocol::stream::upstream::{self, Range};
+use crate::protocol::{Frame, datagram, request};
+
+/// What a member has got.
+#[derive(Default)]
+struct Ear {
+    /// The number of the next entry that it misses.
+    next: u64,
+    tag: u32,
+    /// What was said, in order, with the numbers.
+    entries: Vec<(u64, String)>,
+    /// Codes, expected ids, ids and texts of asides.
+    asides: Vec<(u8, u32, u32, String)>,
+    gone: u64,
+    /// Entries that came again.
+    repeated: u64,
+    /// Entries that were passed over without a word.
+    skipped: u64,
+    /// Sizes of the datagrams.
+    sizes: Vec<usize>,
+    /// What came to a member without a stream.
+    lines: Vec<String>,
+}
+
+impl Ear {
+    fn hear(&mut self, datagram: &[u8]) {
+        self.sizes.push(datagram.len());
+        if self.tag == 0 {
+            return self.lines.push(String::from_utf8(datagram.to_vec()).expect("UTF-8"));
+        }
+        let (header, entries) = parse(datagram).expect("a header");
+        assert_eq!(header.tag, self.tag);
+        assert!(datagram.len() <= datagram::MAX_DOWNSTREAM);
+        let (mut number, mut numbered) = (header.sequence, 0);
+        for entry in entries {
+            let first = number;
+            number += entry.numbers();
+            numbered += entry.numbers();
+            let text = match entry {
+                Entry::Aside { code, expected, id, text } => {
+                    let text = String::from_utf8(text.to_vec()).expect("UTF-8");
+                    self.asides.push((code, expected, id, text));
+                    continue;
+                }
+                Entry::Message { text, .. } | Entry::Notice { text, .. } => text,
+                Entry::Gone { .. } => b"",
+                Entry::Unknown => panic!("an unknown kind"),
+            };
+            if first < self.next {
+                self.repeated += 1;
+                continue;
+            }
+            self.skipped += first - self.next;
+            self.next = number;
+            match entry {
+                Entry::Gone { count } => self.gone += u64::from(count),
+                _ => self.entries.push((first, String::from_utf8(text.to_vec()).expect("UTF-8"))),
+            }
+        }
+        assert!(numbered == 0 || datagram.len() <= 1200 || number == header.sequence + 1);
+    }
+
+    /// What was said, without the numbers.
+    fn said(&self) -> Vec<&str> {
+        self.entries.iter().map(|(_, text)| text.as_str()).collect()
+    }
+}
+
+#[derive(Clone)]
+struct Guest {
+    id: MemberId,
+    token: Token,
+    room: String,
+    address: SocketAddr,
+    stream: Option<Completion>,
+    /// The id of its next message.
+    next_id: u32,
+}
+
+struct Stage {
+    chat: Chat,
+    now: Instant,
+    drawn: u64,
+    ears: HashMap<MemberId, Ear>,
+    /// Members whose sockets are full.
+    blocked: HashSet<MemberId>,
+    /// Members whose addresses the datagram layer knows: a datagram came from there.
+    reachable: HashSet<MemberId>,
+}
+
+const HOME: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+const STREAM: &str = r#","delivery":"stream""#;
+
+fn open() -> ChatConfig {
+    ChatConfig { rate_limit: None, max_unproved: None, ..ChatConfig::default() }
+}
+
+impl Stage {
+    fn new(config: ChatConfig) -> Self {
+        Self {
+            chat: Chat::new(config),
+            now: Instant::now(),
+            drawn: 0,
+            ears: HashMap::new(),
+            blocked: HashSet::new(),
+            reachable: HashSet::new(),
+        }
+    }
+
+    fn request(
+        &mut self,
+        ip: Ipv4Addr,
+        op: u8,
+        room: &str,
+        payload: &str,
+    ) -> Result<Reply, Status> {
+        let (room, payload) = (room.as_bytes(), payload.as_bytes());
+        let request = request::parse(&Frame { operation: op, state: 0, room, payload })?;
+        let drawn = &mut self.drawn;
+        let draw = || {
+            *drawn += 1;
+            let mut bits = [1; 16];
+            bits[8..].copy_from_slice(&drawn.to_be_bytes());
+            bits[..4].copy_from_slice(&(*drawn as u32).to_be_bytes());
+            Some(bits)
+        };
+        self.chat.handle_request(IpAddr::V4(ip), &request, draw, 65_536, self.now)
+    }
+
+    fn try_enter(&mut self, op: u8, room: &str, name: &str, more: &str) -> Result<Guest, Status> {
+        let payload = format!(r#"{{"username":"{name}"{more}}}"#);
+        match self.request(HOME, op, room, &payload)? {
+            Reply::Entered { member: id, token, stream } => {
+                let ear = Ear {
+                    next: stream.as_ref().map_or(0, |stream| stream.next),
+                    tag: stream.as_ref().map_or(0, |stream| stream.tag),
+                    ..Ear::default()
+                };
+                self.ears.insert(id, ear);
+                let address = SocketAddr::from((HOME, 1000 + (self.drawn % 60_000) as u16));
+                let room = room.to_string();
+                Ok(Guest { id, token, room, address, stream, next_id: 1 })
+            }
+            _ => panic!("not a place"),
+        }
+    }
+
+    /// A host with stream delivery, whose port is proved.
+    fn host(&mut self, room: &str) -> Guest {
+        self.enter(1, room, "host", STREAM)
+    }
+
+    fn guest(&mut self, room: &str, name: &str) -> Guest {
+        self.enter(2, room, name, STREAM)
+    }
+
+    fn enter(&mut self, op: u8, room: &str, name: &str, more: &str) -> Guest {
+        let guest = self.try_enter(op, room, name, more).expect("a place");
+        self.send(&guest, b"");
+        guest
+    }
+
+    fn send(&mut self, guest: &Guest, body: &[u8]) -> Heard {
+        let mut bytes = Vec::new();
+        datagram::encode_upstream(&guest.room, guest.token, body, &mut bytes);
+        let heard = self.chat.handle_datagram(guest.address, &bytes, self.now);
+        self.reachable.extend(heard.member());
+        heard
+    }
+
+    fn fate(&mut self, guest: &Guest, body: &[u8]) -> Fate {
+        match self.send(guest, body) {
+            Heard::Accepted(_, fate) => fate,
+            Heard::Dropped(why) => panic!("{why:?}"),
+        }
+    }
+
+    /// Says something under the next id, which is used up unless it was put off.
+    fn say(&mut self, guest: &mut Guest, text: &str) -> Fate {
+        if guest.stream.is_none() {
+            return self.fate(guest, text.as_bytes());
+        }
+        let mut body = Vec::new();
+        upstream::encode_message(guest.next_id, text.as_bytes(), &mut body);
+        let fate = self.fate(guest, &body);
+        if !matches!(fate, Fate::RateLimited | Fate::RoomBusy | Fate::OutOfOrder | Fate::Ended) {
+            guest.next_id += 1;
+        }
+        fate
+    }
+
+    fn have(&mut self, guest: &Guest, next: u64) -> Fate {
+        let mut body = Vec::new();
+        upstream::encode_have(next, &mut body);
+        self.fate(guest, &body)
+    }
+
+    fn repair(&mut self, guest: &Guest, ranges: &[(u64, u16)]) -> Fate {
+        let mut body = Vec::new();
+        let ranges = ranges.iter().map(|(from, count)| Range { from: *from, count: *count });
+        upstream::encode_repair(ranges, &mut body);
+        self.fate(guest, &body)
+    }
+
+    /// One turn's delivery.
+    fn turn(&mut self, budget: usize) -> Receipt {
+        let Self { chat, now, ears, blocked, reachable, .. } = self;
+        let receipt = chat.deliver(budget, *now, |job, budget| {
+            let receipt = carry(job, budget, ears, blocked, reachable);
+            assert!(receipt.sent <= budget);
+            receipt
+        });
+        assert!(receipt.sent <= budget);
+        self.chat.reap(|_| {});
+        receipt
+    }
+
+    /// Delivers until nothing is left that could be sent; it must not take for ever.
+    fn deliver(&mut self) {
+        let mut turns = 0;
+        while self.chat.has_output() {
+            self.turn(2048);
+            turns += 1;
+            assert!(turns < 10_000, "there is no end to it");
+        }
+        self.chat.reap(|_| {});
+    }
+
+    fn unblock(&mut self) {
+        self.blocked.clear();
+        self.chat.resume_stalled();
+    }
+
+    /// Moves the clock, acting on every deadline in between and delivering.
+    fn advance(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(due) = self.chat.poll_timeout().filter(|due| *due <= end) {
+            self.now = self.now.max(due);
+            self.chat.handle_timeout(self.now, usize::MAX);
+            self.deliver();
+        }
+        self.now = end;
+    }
+
+    fn ear(&self, guest: &Guest) -> &Ear {
+        &self.ears[&guest.id]
+    }
+
+    fn hush(&mut self) {
+        self.deliver();
+        for ear in self.ears.values_mut() {
+            ear.entries.clear();
+            ear.asides.clear();
+            ear.lines.clear();
+            ear.sizes.clear();
+        }
+    }
+
+    #[track_caller]
+    fn assert_whole(&self, guest: &Guest, end: u64) {
+        let ear = self.ear(guest);
+        assert_eq!((ear.next, ear.skipped, ear.gone, ear.repeated), (end, 0, 0, 0));
+    }
+}
+
+/// A network with full sockets, which loses nothing.
+fn carry(
+    job: Job<'_>,
+    budget: usize,
+    ears: &mut HashMap<MemberId, Ear>,
+    blocked: &HashSet<MemberId>,
+    reachable: &HashSet<MemberId>,
+) -> Receipt {
+    let mut receipt = Receipt::default();
+    let Job { bytes, entries, to } = job;
+    for share in to {
+        if !reachable.contains(&share.member) {
+            share.next = share.until;
+        }
+        while share.next < share.until && receipt.sent < budget {
+            if entries[share.next as usize].audience.includes(share.member) {
+                if blocked.contains(&share.member) {
+                    receipt.blocked = true;
+                    break;
+                }
+                let datagram = Job { bytes, entries, to: &mut [] }.datagram(share.next);
+                ears.get_mut(&share.member).expect("a known member").hear(datagram);
+                receipt.sent += 1;
+            }
+            share.next += 1;
+        }
+    }
+    receipt
+}
+
+fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+#[test]
+fn s7_a_full_socket_holds_up_nobody_and_what_it_missed_follows_once() {
+    let mut stage = Stage::new(open());
+    let mut host = stage.host("r");
+    let [slow, quick] = ["slow", "quick"].map(|name| stage.guest("r", name));
+    stage.deliver();
+    stage.blocked.insert(slow.id);
+    for n in 0..100 {
+        assert_eq!(stage.say(&mut host, &n.to_string()), Fate::Relayed);
+        stage.deliver();
+        assert!(!stage.chat.has_output(), "a full socket is waited for, not asked");
+    }
+    assert_eq!(stage.ear(&quick).said().len(), 101);
+    assert_eq!(stage.ear(&slow).said().len(), 2);
+    for _ in 0..3 {
+        stage.chat.resume_stalled();
+        stage.deliver();
+        assert_eq!(stage.ear(&slow).said().len(), 2, "it is full still");
+    }
+    stage.unblock();
+    stage.deliver();
+    for guest in [&slow, &quick] {
+        stage.assert_whole(guest, 104);
+    }
+    assert!(stage.ear(&slow).sizes.len() < 10, "packed");
+    stage.unblock();
+    assert!(!stage.chat.has_output());
+}
+
+#[test]
+fn s7_what_the_ring_lost_while_a_socket_was_full_is_counted_exactly() {
+    let mut stage = Stage::new(ChatConfig { room_history: 4096, ..open() });
+    let mut host = stage.host("r");
+    let slow = stage.guest("r", "slow");
+    let quick = stage.guest("r", "quick");
+    stage.deliver();
+    stage.blocked.insert(slow.id);
+    for n in 0..500 {
+        assert_eq!(stage.say(&mut host, &format!("{n:050}")), Fate::Relayed);
+        stage.deliver();
+    }
+    stage.unblock();
+    stage.deliver();
+    let ear = stage.ear(&slow);
+    assert_eq!((ear.next, ear.skipped), (504, 0));
+    assert_eq!(ear.gone as usize + ear.entries.len(), 502);
+    assert!(ear.gone > 400 && ear.entries.len() > 30, "{} are gone", ear.gone);
+    stage.assert_whole(&quick, 504);
+}
+
+#[test]
+fn s7_small_budgets_serve_everyone_and_each_entry_once() {
+    for budget in 1..=9 {
+        let mut stage = Stage::new(open());
+        let mut host = stage.host("r");
+        let guests: Vec<Guest> = (0..20).map(|n| stage.guest("r", &format!("g{n}"))).collect();
+        stage.deliver();
+        let mut ends = vec![0];
+        for n in 0..60 {
+            // What is put off comes again.
+            while stage.say(&mut host, &format!("{n}{}", "x".repeat(n * 20))) != Fate::Relayed {
+                stage.turn(budget);
+            }
+            for _ in 0..n % 3 {
+                stage.turn(budget);
+            }
+            let nexts = guests.iter().map(|guest| stage.ear(guest).next);
+            ends.push(nexts.clone().max().unwrap_or(0) - nexts.min().unwrap_or(0));
+        }
+        let mut turns = 0;
+        while stage.chat.has_output() {
+            stage.turn(budget);
+            turns += 1;
+            assert!(turns < 20_000, "budget {budget}");
+        }
+        let end = stage.ear(&host).next;
+        assert!(end >= 66, "{end}");
+        guests.iter().for_each(|guest| stage.assert_whole(guest, end));
+    }
+}
+
+#[test]
+fn s7_the_back_rows_are_served_although_the_front_rows_have_more() {
+    let mut stage = Stage::new(open());
+    let mut host = stage.host("r");
+    let guests: Vec<Guest> = (0..9).map(|n| stage.guest("r", &format!("g{n}"))).collect();
+    stage.deliver();
+    let start = stage.ear(&host).next;
+    for n in 0..200 {
+        stage.say(&mut host, &n.to_string());
+        stage.turn(2);
+    }
+    for guest in &guests {
+        assert!(stage.ear(guest).next > start + 20, "{}", stage.ear(guest).next - start);
+    }
+}
+
+#[test]
+fn s7_members_at_many_places_come_and_go_during_a_backlog() {
+    let mut stage = Stage::new(open());
+    let mut host = stage.host("r");
+    let mut guests = Vec::new();
+    for n in 0..30 {
+        let guest = stage.guest("r", &format!("g{n}"));
+        stage.say(&mut host, &format!("line {n}"));
+        if n % 3 == 0 {
+            stage.blocked.insert(guest.id);
+        }
+        stage.turn(1 + n % 7);
+        if n % 5 == 4 {
+            let mut gone: Guest = guests.remove(0);
+            assert_eq!(stage.say(&mut gone, "/exit"), Fate::Command);
+        }
+        guests.push(guest);
+    }
+    stage.unblock();
+    stage.deliver();
+    stage.advance(seconds(2));
+    let end = stage.ear(&host).next;
+    guests.iter().for_each(|guest| stage.assert_whole(guest, end));
+}
+
+#[test]
+fn s7_messages_push_out_nothing_that_is_still_to_be_sent() {
+    let mut stage = Stage::new(ChatConfig { room_history: 4096, ..open() });
+    let mut host = stage.host("r");
+    let late = stage.try_enter(2, "r", "late", STREAM).expect("a place");
+    stage.deliver();
+    for n in 0..60 {
+        stage.say(&mut host, &format!("{n:050}"));
+        stage.deliver();
+    }
+    // Its port is proved, and in the same turn more is said than the ring holds.
+    let held = stage.chat.rooms.get(stage.chat.names["r"]).and_then(|room| room.stream.as_ref());
+    let first = held.expect("a stream").ring.first();
+    stage.send(&late, b"");
+    let fates: Vec<Fate> = (0..60).map(|n| stage.say(&mut host, &format!("{n:050}"))).collect();
+    assert!(fates.contains(&Fate::RoomBusy));
+    stage.deliver();
+    let ear = stage.ear(&late);
+    assert_eq!((ear.skipped, ear.next), (0, stage.ear(&host).next));
+    let next = late.stream.as_ref().map_or(0, |stream| stream.next);
+    assert_eq!(ear.gone, first.saturating_sub(next), "what was held came");
+    assert_eq!(stage.ear(&host).gone, 0);
+}
+
+#[test]
+fn s7_a_socket_that_is_free_again_loses_nothing_that_was_held() {
+    let mut stage = Stage::new(ChatConfig { room_history: 4096, ..open() });
+    let mut host = stage.host("r");
+    let slow = stage.guest("r", "slow");
+    stage.deliver();
+    stage.blocked.insert(slow.id);
+    for n in 0..40 {
+        stage.say(&mut host, &format!("{n:050}"));
+        stage.deliver();
+    }
+    stage.unblock();
+    for n in 0..40 {
+        stage.say(&mut host, &format!("{n:050}"));
+    }
+    stage.deliver();
+    let ear = stage.ear(&slow);
+    assert_eq!((ear.skipped, ear.gone, ear.next), (0, 0, stage.ear(&host).next));
+}
+
+#[test]
+fn s12_a_young_ring_grows_before_it_refuses() {
+    let mut stage = Stage::new(open());
+    let mut host = stage.host("r");
+    let mut text = stage.enter(2, "r", "text", "");
+    stage.deliver();
+    for n in 0..200 {
+        assert_eq!(stage.say(&mut host, &"x".repeat(100)), Fate::Relayed, "{n}");
+        assert_eq!(stage.say(&mut text, &"y".repeat(100)), Fate::Relayed, "{n}");
+    }
+    stage.deliver();
+    stage.assert_whole(&host, 403);
+}
+
+#[test]
+fn s12_half_of_the_ring_is_for_what_was_lost() {
+    let mut stage = Stage::new(ChatConfig { room_history: 65_536, ..open() });
+    let mut host = stage.host("r");
+    stage.deliver();
+    let mut taken = 0;
+    while stage.say(&mut host, &"x".repeat(1000)) == Fate::Relayed {
+        taken += 1;
+        assert!(taken < 100);
+    }
+    assert!((30..=32).contains(&taken), "{taken}");
+    stage.deliver();
+    assert_eq!(stage.say(&mut host, "now there is space"), Fate::Relayed);
+    assert_eq!(stage.ear(&host).asides.len(), 1);
+    assert_eq!(stage.ear(&host).asides[0].0, 8);
+}
+
+#[test]
+fn s12_the_least_that_a_ring_may_have_is_not_taken_from_it() {
+    let mut stage = Stage::new(ChatConfig { history_memory: Some(6000), ..open() });
+    let mut host = stage.host("r");
+    stage.deliver();
+    let long = "x".repeat(4000);
+    assert_eq!(stage.say(&mut host, &long), Fate::Relayed);
+    for other in 0..4 {
+        let mut guest = stage.host(&format!("other{other}"));
+        for _ in 0..10 {
+            stage.say(&mut guest, &"y".repeat(300));
+        }
+    }
+    stage.deliver();
+    assert_eq!(stage.ear(&host).gone, 0);
+    assert_eq!(stage.ear(&host).said().last(), Some(&&*long));
+}
+
+#[test]
+fn s11_of_a_turn_a_quarter_goes_to_repairs_and_what_is_said_now_goes_first() {
+    let mut stage = Stage::new(open());
+    let mut host = stage.host("r");
+    let guests: Vec<Guest> = (0..4).map(|n| stage.guest("r", &format!("g{n}"))).collect();
+    stage.deliver();
+    for _ in 0..60 {
+        stage.say(&mut host, &"x".repeat(1000));
+        stage.deliver();
+    }
+    for guest in &guests {
+        stage.repair(guest, &[(7, 50)]);
+    }
+    stage.say(&mut host, "now");
+    let receipt = stage.turn(20);
+    assert!(guests.iter().all(|guest| stage.ear(guest).said().last() == Some(&"now")));
+    let repeated: u64 = guests.iter().map(|guest| stage.ear(guest).repeated).sum();
+    assert_eq!((repeated, receipt.sent), (5, 10));
+    let mut turns = 0;
+    while stage.chat.has_output() {
+        let before: u64 = guests.iter().map(|guest| stage.ear(guest).repeated).sum();
+        stage.turn(20);
+        let after: u64 = guests.iter().map(|guest| stage.ear(guest).repeated).sum();
+        assert!(after - before <= 5);
+        turns += 1;
+    }
+    assert!(turns < 30, "{turns}");
+    for guest in &guests {
+        assert_eq!(stage.ear(guest).repeated, 16, "16 datagrams for each");
+    }
+}
+
+#[test]
+fn s11_one_whose_last_answer_waits_gets_no_other() {
+    let mut stage = Stage::new(open());
+    let mut host = stage.host("r");
+    let guest = stage.guest("r", "guest");
+    stage.deliver();
+    for _ in 0..20 {
+        stage.say(&mut host, &"x".repeat(1000));
+        stage.deliver();
+    }
+    for _ in 0..50 {
+        stage.repair(&guest, &[(5, 3)]);
+    }
+    stage.deliver();
+    assert_eq!(stage.ear(&guest).repeated, 3);
+    stage.repair(&guest, &[(5, 3)]);
+    stage.deliver();
+    assert_eq!(stage.ear(&guest).repeated, 6, "now it has been sent");
+}
+
+#[test]
+fn s11_s13_what_waits_for_full_sockets_is_bounded_however_often_it_is_asked_for() {
+    let mut stage = Stage::new(open());
+    let mut host = stage.host("r");
+    let guests: Vec<Guest> = (0..200).map(|n| stage.guest("r", &format!("g{n}"))).collect();
+    stage.deliver();
+    for _ in 0..20 {
+        stage.say(&mut host, &"x".repeat(1000));
+        stage.deliver();
+    }
+    stage.blocked.extend(guests.iter().map(|guest| guest.id));
+    let waiting = |stage: &Stage| {
+        let room = stage.chat.rooms.iter().next().expect("a room").1;
+        let repairs = room.stream.as_ref().map_or(0, |stream| stream.repairs().waiting_bytes());
+        repairs.max(room.asides.waiting_bytes())
+    };
+    for _ in 0..100 {
+        for guest in &guests {
+            stage.have(guest, 3);
+            stage.repair(guest, &[(5, 20)]);
+        }
+        stage.deliver();
+        assert!(waiting(&stage) < 512 * 1024, "{}", waiting(&stage));
+    }
+    stage.unblock();
+    stage.deliver();
+    assert_eq!(waiting(&stage), 0);
+    // Dead tokens.
+    stage.say(&mut host, "/exit");
+    stage.blocked.extend(guests.iter().map(|guest| guest.id));
+    for _ in 0..100 {
+        for guest in &guests {
+            assert_eq!(stage.fate(guest, b""), Fate::Ended);
+        }
+        stage.deliver();
+    }
+    let sizes: usize = guests.iter().map(|guest| stage.ear(guest).asides.len()).sum();
+    stage.unblock();
+    stage.deliver();
+    let after: usize = guests.iter().map(|guest| stage.ear(guest).asides.len()).sum();
+    assert!(after - sizes <= 200 + 64 * 1024 / 24 + 1, "{}", after - sizes);
+}
+
+#[test]
+fn s13_when_the_remains_have_expired_nothing_is_left() {
+    let mut stage = Stage::new(ChatConfig { idle_timeout: Some(seconds(30)), ..open() });
+    for room in ["a", "b", "c"] {
+        let mut host = stage.host(room);
+        let mut guests: Vec<Guest> = (0..8).map(|n| stage.guest(room, &format!("g{n}"))).collect();
+        stage.enter(2, room, "text", "");
+        stage.try_enter(2, room, "unproved", STREAM).expect("a place");
+        stage.say(&mut host, "hello");
+        stage.say(&mut host, "/kick g1");
+        stage.say(&mut guests[2], "/exit");
+        stage.blocked.insert(guests[3].id);
+        stage.deliver();
+        if room == "a" {
+            stage.say(&mut host, "/exit");
+        }
+    }
+    stage.advance(seconds(31));
+    assert_eq!(stage.chat.census().tokens, 0);
+    assert!(stage.chat.census().remains > 0);
+    stage.advance(seconds(58));
+    assert!(stage.chat.census().remains > 0, "a minute");
+    stage.advance(seconds(3));
+    stage.unblock();
+    stage.deliver();
+    assert_eq!(stage.chat.census(), Census::default());
+    assert!(!stage.chat.has_last_words());
+}
+
+#[test]
+fn s13_the_end_of_the_server_is_told_four_times_and_then_done() {
+    let mut stage = Stage::new(open());
+    let mut host = stage.host("r");
+    let guest = stage.guest("r", "guest");
+    let blocked = stage.guest("r", "blocked");
+    stage.deliver();
+    stage.blocked.insert(blocked.id);
+    stage.say(&mut host, "one");
+    stage.chat.close_all(stage.now);
+    stage.deliver();
+    assert!(stage.chat.has_last_words());
+    stage.unblock();
+    let told = |stage: &Stage| stage.ear(&guest).asides.iter().filter(|aside| aside.0 == 5).count();
+    assert_eq!(told(&stage), 1);
+    for (wait, count) in [(250, 2), (250, 3), (499, 3), (1, 4)] {
+        assert!(stage.chat.has_last_words());
+        stage.advance(Duration::from_millis(wait));
+        assert_eq!(told(&stage), count);
+    }
+    assert!(!stage.chat.has_last_words());
+    assert_eq!(stage.ear(&guest).said().last(), Some(&"the room was closed"));
+}
+
+#[test]
+fn s13_the_host_that_leaves_is_answered_and_the_others_are_told() {
+    let mut stage = Stage::new(open());
+    let mut host = stage.host("r");
+    let guest = stage.guest("r", "guest");
+    stage.hush();
+    stage.say(&mut host, "hello");
+    stage.say(&mut host, "/exit");
+    stage.advance(seconds(5));
+    assert_eq!(stage.ear(&host).asides, [(2, 3, 2, String::new())], "once, with the id");
+    let told = (5, 1, 0, String::from("the room was closed"));
+    assert_eq!(stage.ear(&guest).asides, [told.clone(), told.clone(), told]);
+}
+
+#[test]
+fn s13_closed_rooms_are_forgotten_in_whatever_order_they_end() {
+    let mut stage = Stage::new(open());
+    for round in 0..20 {
+        let mut hosts: Vec<Guest> =
+            (0..5).map(|n| stage.host(&format!("room{round}-{n}"))).collect();
+        hosts.reverse();
+        for host in &mut hosts {
+            stage.say(host, "/exit");
+        }
+        stage.advance(seconds(61));
+    }
+    assert_eq!(stage.chat.census(), Census::default());
+    assert_eq!(stage.chat.history.closed_len(), 0);
+}
+
+#[test]
+fn s1_s13_no_number_is_given_twice_in_the_life_of_a_room() {
+    let mut stage = Stage::new(ChatConfig { idle_timeout: None, ..open() });
+    stage.host("r");
+    let mut numbers = HashSet::from([1]);
+    for n in 0..50 {
+        let mut guest = stage.guest("r", &format!("g{}", n % 3));
+        assert!(numbers.insert(guest.stream.as_ref().map_or(0, |stream| stream.member)));
+        stage.say(&mut guest, "/exit");
+        stage.deliver();
+        if n % 10 == 0 {
+            stage.advance(seconds(61));
+        }
+    }
+}
+
+#[test]
+fn s9_only_who_is_behind_is_told_and_nobody_whose_socket_is_full() {
+    let mut stage = Stage::new(open());
+    let mut host = stage.host("r");
+    let [behind, here, full] = ["behind", "here", "full"].map(|name| stage.guest("r", name));
+    let unproved = stage.try_enter(2, "r", "unproved", STREAM).expect("a place");
+    stage.say(&mut host, "last");
+    stage.deliver();
+    let end = stage.ear(&here).next;
+    for guest in [&host, &here] {
+        stage.have(guest, end);
+    }
+    stage.hush();
+    stage.blocked.insert(full.id);
+    for (wait, count) in [(49, 0), (1, 1), (199, 1), (1, 2), (999, 2), (1, 3), (9999, 3)] {
+        stage.advance(Duration::from_millis(wait));
+        assert_eq!(stage.ear(&behind).sizes, vec![12; count]);
+        assert_eq!(stage.ear(&here).sizes, [0; 0]);
+        assert_eq!(stage.ear(&unproved).sizes, [0; 0]);
+        assert!(!stage.chat.has_output());
+    }
+    assert_eq!(stage.ear(&behind).next, end);
+}
+
+#[test]
+fn s15_a_host_with_text_delivery_hears_text_alone_whatever_it_commands() {
+    let mut stage = Stage::new(open());
+    let mut host = stage.enter(1, "r", "host", "");
+    let [one, two] = ["one", "two"].map(|name| stage.guest("r", name));
+    stage.hush();
+    stage.say(&mut host, "/kick one");
+    stage.say(&mut host, "/host two");
+    stage.deliver();
+    let lines = ["one was removed by the host", "two is the host now"];
+    assert_eq!(stage.ear(&host).lines, lines);
+    assert_eq!(stage.ear(&two).said(), lines);
+    assert_eq!(stage.ear(&one).asides[0].0, 7);
+}
+
+#[test]
+fn s2_s5_the_list_of_members_fits_1200_bytes_in_a_stream_too() {
+    let mut stage = Stage::new(open());
+    let mut host = stage.host("r");
+    for n in 0..60 {
+        stage.try_enter(2, "r", &format!("{n:030}"), STREAM).expect("a place");
+    }
+    stage.hush();
+    stage.say(&mut host, "/who");
+    stage.deliver();
+    assert_eq!(stage.ear(&host).asides.len(), 1);
+    let size = stage.ear(&host).sizes[0];
+    assert!((1160..=1200).contains(&size), "{size}");
+}
+
+/// Numbers that look random and are the same every time: xorshift.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % sides
+    }
+}
+
+/// What the test knows of a member.
+struct Known {
+    guest: Guest,
+    is_live: bool,
+    /// No datagram of it is lost, and all are to be there in the end.
+    is_proved: bool,
+}
+
+#[test]
+fn s5_s7_s13_s15_whatever_happens_everyone_hears_the_same_sequence() {
+    for seed in 1..=12 {
+        random_life(seed);
+    }
+}
+
+fn random_life(seed: u64) {
+    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let mut stage = Stage::new(ChatConfig {
+        idle_timeout: Some(seconds(40)),
+        room_history: 4096 << (seed % 6),
+        history_memory: (seed % 3 == 0).then_some(20_000),
+        host_leaves: if seed % 2 == 0 { HostLeaves::Pass } else { HostLeaves::Close },
+        max_members: (seed % 4 == 0).then_some(25),
+        ..open()
+    });
+    let mut known: Vec<Known> = Vec::new();
+    for step in 0..4000u64 {
+        let room = format!("room{}", dice.roll(4));
+        let pick = dice.roll(known.len().max(1) as u64) as usize;
+        match dice.roll(24) {
+            0..3 => {
+                let more = [STREAM, STREAM, "", r#","delivery":"named""#][dice.roll(4) as usize];
+                let history = format!(r#"{more},"history":{}"#, dice.roll(30));
+                let name = format!("m{}", dice.roll(40));
+                let op = if stage.chat.names.contains_key(&*room) { 2 } else { 1 };
+                if let Ok(guest) = stage.try_enter(op, &room, &name, &history) {
+                    let is_proved = dice.roll(8) > 0;
+                    if is_proved {
+                        stage.send(&guest, b"");
+                    }
+                    known.push(Known { guest, is_live: true, is_proved });
+                }
+            }
+            3..10 if !known.is_empty() => {
+                let size = dice.roll(10) * dice.roll(120);
+                let text = format!("{step}{}", "x".repeat(size as usize));
+                say_of(&mut stage, &mut known[pick], &text);
+            }
+            10 if !known.is_empty() && dice.roll(4) == 0 => {
+                say_of(&mut stage, &mut known[pick], "/exit");
+            }
+            11 if !known.is_empty() => {
+                let name = format!("/kick m{}", dice.roll(40));
+                let line = if dice.roll(3) > 0 { "/who" } else { &name };
+                say_of(&mut stage, &mut known[pick], line);
+            }
+            12..15 if !known.is_empty() => {
+                let one = &mut known[pick];
+                let next = stage.ear(&one.guest).next;
+                let next = next.saturating_sub(dice.roll(20));
+                if one.guest.stream.is_some() && one.is_proved {
+                    let token = one.guest.token;
+                    if stage.chat.tokens.contains_key(&token)
+                        || stage.chat.remains.find(token).is_some()
+                    {
+                        stage.have(&one.guest, next);
+                    }
+                }
+            }
+            15..17 if !known.is_empty() => {
+                let one = &known[pick];
+                let token = one.guest.token;
+                let has_answer = stage.chat.tokens.contains_key(&token)
+                    || stage.chat.remains.find(token).is_some();
+                if one.guest.stream.is_some() && one.is_proved && has_answer {
+                    let from = dice.roll(stage.ear(&one.guest).next + 5);
+                    let guest = one.guest.clone();
+                    stage.repair(&guest, &[(from, dice.roll(300) as u16), (dice.roll(9999), 3)]);
+                }
+            }
+            17 if !known.is_empty() => {
+                stage.blocked.insert(known[pick].guest.id);
+            }
+            18 => stage.unblock(),
+            19 => stage.advance(Duration::from_millis(dice.roll(400))),
+            20 if dice.roll(12) == 0 => stage.advance(seconds(dice.roll(12))),
+            21 => stage.deliver(),
+            22 if !known.is_empty() && dice.roll(6) == 0 => {
+                let one = &mut known[pick].guest;
+                let ip = Ipv4Addr::new(192, 0, 2, 1 + dice.roll(9) as u8);
+                let token = String::from_utf8(one.token.to_wire().to_vec()).expect("hex");
+                let is_live = stage.chat.tokens.contains_key(&one.token);
+                let reply = stage.request(ip, 4, &one.room, &token);
+                assert_eq!(reply.is_ok(), is_live, "{reply:?}");
+                if let Ok(Reply::Resumed { member, .. }) = reply {
+                    stage.reachable.remove(&member);
+                    one.address.set_ip(IpAddr::V4(ip));
+                    let guest = one.clone();
+                    stage.send(&guest, b"");
+                    known[pick].is_proved = true;
+                }
+            }
+            _ => {
+                stage.turn(1 + dice.roll(40) as usize);
+            }
+        }
+        for one in &mut known {
+            one.is_live = stage.chat.tokens.contains_key(&one.guest.token);
+        }
+        check(&stage, &known);
+        if step % 500 == 0 {
+            known.retain(|one| one.is_live);
+        }
+    }
+    stage.unblock();
+    stage.deliver();
+    for one in known.iter().filter(|one| one.is_live) {
+        let ear = stage.ear(&one.guest);
+        if one.guest.stream.is_some() && one.is_proved {
+            let id = stage.chat.tokens[&one.guest.token];
+            let member = stage.chat.members.get(id).expect("a member");
+            let room = stage.chat.rooms.get(member.room).expect("a room");
+            let end = room.stream.as_ref().map_or(0, |stream| stream.header().sequence);
+            assert_eq!((ear.next, ear.skipped), (end, 0), "seed {seed}");
+        }
+    }
+    stage.advance(seconds(41));
+    stage.unblock();
+    stage.advance(seconds(61));
+    stage.deliver();
+    assert_eq!(stage.chat.census(), Census::default(), "seed {seed}");
+    assert_eq!(stage.chat.history.closed_len(), 0);
+}
+
+fn say_of(stage: &mut Stage, one: &mut Known, text: &str) {
+    let token = one.guest.token;
+    if stage.chat.tokens.contains_key(&token) {
+        stage.say(&mut one.guest, text);
+        one.is_proved = true;
+    } else if stage.chat.remains.find(token).is_some() {
+        assert_eq!(stage.say(&mut one.guest, text), Fate::Ended);
+        one.is_proved = true;
+    }
+}
+
+fn check(stage: &Stage, known: &[Known]) {
+    let census = stage.chat.census();
+    assert_eq!(census.tokens, stage.chat.tokens.len());
+    assert!(census.members >= census.tokens + census.remains);
+    assert!(census.remains + census.tokens <= stage.chat.config.max_members.unwrap_or(usize::MAX));
+    for one in known {
+        let ear = stage.ear(&one.guest);
+        if one.guest.stream.is_some() {
+            assert!(ear.lines.is_empty());
+            assert!(!one.is_live || ear.skipped == 0, "a gap without a word");
+        }
+        assert!(one.is_proved || ear.sizes.is_empty(), "nothing before the port is proved");
+    }
+}
