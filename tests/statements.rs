@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use sources::sources;
 
 /// Each number, and what it says in short.
-const PROMISES: [(&str, &str); 82] = [
+const PROMISES: [(&str, &str); 83] = [
     ("w1", "a frame is a 32-byte header, the room name, the payload"),
     ("w2", "a frame ends at its size, however TCP cuts it"),
     ("w3", "a size over the limit is status 9 and the end; memory grows with what arrived"),
@@ -65,6 +65,7 @@ const PROMISES: [(&str, &str); 82] = [
     ("s12", "the ring, its memory, and who reads the past"),
     ("s13", "ends: what is told, how often, and for how long"),
     ("s14", "resuming from another IP"),
+    ("s15", "text, named and stream members share a room"),
     ("l1", "a socket read in part gets no further event"),
     ("l2", "one event may stand for many clients"),
     ("l3", "whole frames in the inbox, and no more events"),
