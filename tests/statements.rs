@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use sources::sources;
 
 /// Each number, and what it says in short.
-const PROMISES: [(&str, &str); 79] = [
+const PROMISES: [(&str, &str); 81] = [
     ("w1", "a frame is a 32-byte header, the room name, the payload"),
     ("w2", "a frame ends at its size, however TCP cuts it"),
     ("w3", "a size over the limit is status 9 and the end; memory grows with what arrived"),
@@ -61,7 +61,9 @@ const PROMISES: [(&str, &str); 79] = [
     ("s10", "when a gap is asked for, how much is held, how far ahead"),
     ("s11", "how much is repaired"),
     ("s12", "the ring, its memory, and who reads the past"),
+    ("s13", "how streams end, who is told, and what answers a dead token"),
     ("s14", "resuming from another IP"),
+    ("s15", "text, named and stream members in one room"),
     ("l1", "a socket read in part gets no further event"),
     ("l2", "one event may stand for many clients"),
     ("l3", "whole frames in the inbox, and no more events"),
