@@ -803,9 +803,9 @@ fn random_life(seed: u64) {
     let mut stage = Stage::new(ChatConfig {
         idle_timeout: Some(seconds(40)),
         room_history: 4096 << (seed % 6),
-        history_memory: (seed % 3 == 0).then_some(20_000),
-        host_leaves: if seed % 2 == 0 { HostLeaves::Pass } else { HostLeaves::Close },
-        max_members: (seed % 4 == 0).then_some(25),
+        history_memory: seed.is_multiple_of(3).then_some(20_000),
+        host_leaves: if seed.is_multiple_of(2) { HostLeaves::Pass } else { HostLeaves::Close },
+        max_members: seed.is_multiple_of(4).then_some(25),
         ..open()
     });
     let mut known: Vec<Known> = Vec::new();
