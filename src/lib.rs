@@ -30,7 +30,8 @@
 //! knows rooms and members and has no socket, no clock and no randomness. `connection` moves the
 //! bytes of a TCP stream and does not know what they mean. `datagram` moves datagrams and knows
 //! where each member's go. [`protocol`] turns bytes into values and back. `client` is the other end
-//! of the wire and shares nothing with the server but [`protocol`].
+//! of the wire and shares nothing with the server but [`protocol`]. [`stream`] is the member's side
+//! of stream delivery, for any client: it sees [`protocol`] alone and has no socket and no clock.
 //!
 //! # Words
 //!
@@ -70,6 +71,7 @@ pub mod options;
 pub mod protocol;
 pub mod reactor;
 mod slots;
+pub mod stream;
 // Open for the bench, whose floors make the same calls as the server.
 #[doc(hidden)]
 pub mod sys;

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use sources::sources;
 
 /// Each number, and what it says in short.
-const PROMISES: [(&str, &str); 79] = [
+const PROMISES: [(&str, &str); 81] = [
     ("w1", "a frame is a 32-byte header, the room name, the payload"),
     ("w2", "a frame ends at its size, however TCP cuts it"),
     ("w3", "a size over the limit is status 9 and the end; memory grows with what arrived"),
@@ -53,8 +53,10 @@ const PROMISES: [(&str, &str); 79] = [
     ("w38", "a silent guest gives way to its return"),
     ("s1", "the completion; the layout of a datagram"),
     ("s2", "1,200 bytes, or one entry; the sequence; padding; unknown kinds"),
+    ("s3", "another tag, or another address than the server's"),
     ("s4", "the codes; a keep-alive"),
     ("s5", "only the expected id is taken, and what answers each"),
+    ("s6", "what is open, the timeout, and what is repeated"),
     ("s7", "a cursor for each member; nothing before its port is proved; what is gone"),
     ("s8", "have, and that it is answered"),
     ("s9", "a room that fell silent tells what came last"),

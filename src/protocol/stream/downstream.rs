@@ -258,6 +258,11 @@ pub fn parse(datagram: &[u8]) -> Option<(Header, Entries<'_>)> {
     Some((Header { tag, sequence }, Entries { rest }))
 }
 
+/// Makes sense of one entry that was kept with its size, as [`Entries::next_with_bytes`] gave it.
+pub fn parse_entry(bytes: &[u8]) -> Option<Entry<'_>> {
+    Entries { rest: bytes }.next()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -302,6 +307,16 @@ mod tests {
             let (read, entries) = parse(&bytes).unwrap();
             assert_eq!((read, entries.collect::<Vec<_>>()), (header, all().to_vec()));
         }
+    }
+
+    #[test]
+    fn s2_an_entry_that_was_kept_is_read_again() {
+        let bytes = datagram(&all());
+        let mut entries = parse(&bytes).unwrap().1;
+        while let Some((kept, entry)) = entries.next_with_bytes() {
+            assert_eq!(parse_entry(kept), Some(entry));
+        }
+        assert_eq!(parse_entry(b""), None);
     }
 
     #[test]

@@ -1,0 +1,116 @@
+//! The member's side of stream delivery, for any client: [`StreamReceiver`] takes the room's stream
+//! in and asks again for what is missing, [`StreamSender`] sends messages until they are taken.
+//!
+//! There is no socket, no thread and no clock in here. The caller owns the UDP socket and the loop:
+//! it puts in what it received and says what time it is, and it sends what comes out, with its token
+//! before it (as any message, by [`protocol::datagram`](crate::protocol::datagram)). The rules are
+//! the statements S3 to S10 of the protocol; their numbers are in the names of the tests.
+//!
+//! ```
+//! use std::time::{Duration, Instant};
+//! use reactor_chat::protocol::stream::{Entry, Header};
+//! use reactor_chat::stream::{Event, StreamReceiver, StreamSender};
+//!
+//! // What the completion of the create or join request said: tag 7, next 40, expected 1, member 3.
+//! let now = Instant::now();
+//! let mut receiver = StreamReceiver::new(7, 40, Duration::from_secs(20), now);
+//! let mut sender = StreamSender::new(3, 1);
+//! sender.push(b"hello").expect("nothing is open yet");
+//!
+//! // After whatever happened: send until there is nothing to send.
+//! let mut body = Vec::new();
+//! while receiver.poll_transmit(now, &mut body) || sender.poll_transmit(now, &mut body) {
+//!     // socket.send(token, then body)
+//! }
+//!
+//! // Then wait for the socket, but no longer than until the earlier of these.
+//! let wait_until = receiver.poll_timeout().into_iter().chain(sender.poll_timeout()).min();
+//! assert!(wait_until.is_some());
+//! receiver.handle_timeout(now);
+//! sender.handle_timeout(now);
+//!
+//! // A datagram came: here it is written by hand, and holds the relayed message.
+//! let mut datagram = Vec::new();
+//! Header { tag: 7, sequence: 40 }.encode(&mut datagram);
+//! Entry::Message { member: 3, id: 1, name: b"ann", text: b"hello" }.encode(&mut datagram);
+//! receiver.handle_datagram(&datagram, now, |event| {
+//!     sender.handle_event(&event, now);
+//!     if let Event::Message { name, text, .. } = event {
+//!         println!("{}: {}", name.escape_ascii(), text.escape_ascii());
+//!     }
+//! });
+//! assert_eq!((receiver.next(), sender.open()), (41, 0));
+//! ```
+
+mod ahead;
+mod gaps;
+mod probe;
+mod receiver;
+mod rtt;
+mod sender;
+
+pub use receiver::StreamReceiver;
+pub use sender::{Full, MAX_OPEN, MAX_OPEN_BYTES, StreamSender};
+
+use crate::protocol::stream::Code;
+
+/// What a receiver hands on. Names and texts come from the network: they are not checked, and a
+/// terminal must not be given their control characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// A member said this.
+    Message {
+        /// The entry's number in the room.
+        number: u64,
+        /// The number of the member that said it.
+        member: u32,
+        /// The id that it gave the message; 0 from members without stream delivery.
+        id: u32,
+        /// Its name.
+        name: &'a [u8],
+        /// What it said.
+        text: &'a [u8],
+    },
+    /// The server says this to everyone.
+    Notice {
+        /// The entry's number in the room.
+        number: u64,
+        /// What it is about, a [`Code`] if it is known.
+        code: u8,
+        /// The member that it is about, 0 for several.
+        member: u32,
+        /// That member's name; empty for several.
+        name: &'a [u8],
+        /// The same for people.
+        text: &'a [u8],
+    },
+    /// The server says this to us alone. It is handed on at once and has no place in the order.
+    Aside {
+        /// What it is about, a [`Code`] if it is known.
+        code: u8,
+        /// The id that our next message must have.
+        expected: u32,
+        /// The message that it answers, 0 for none.
+        id: u32,
+        /// The same for people; often empty.
+        text: &'a [u8],
+    },
+    /// These entries are gone for good: the server no longer holds them.
+    Gone {
+        /// The number of the first.
+        first: u64,
+        /// How many.
+        count: u64,
+    },
+}
+
+impl Event<'_> {
+    /// The reason, if this says that we are no member any more: an aside that we left, were silent
+    /// for too long, that the room was closed or that we were removed. The receiver goes on with
+    /// what is missing below the end: the server answers for another 60 s (S13).
+    pub fn ends_membership(&self) -> Option<Code> {
+        let Self::Aside { code, .. } = *self else { return None };
+        let ends = [Code::Left, Code::TimedOut, Code::RoomClosed, Code::Removed];
+        Code::from_byte(code).filter(|code| ends.contains(code))
+    }
+}

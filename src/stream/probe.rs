@@ -1,0 +1,116 @@
+//! When to say `have` (S8), and what its answers tell: that the server lives, and how far it is.
+
+use std::time::{Duration, Instant};
+
+use super::rtt::{Rtt, doubled};
+
+/// The time from one sign of life to the next is within these, whatever a server says (S1).
+const SHORTEST_KEEP_ALIVE: Duration = Duration::from_secs(1);
+const LONGEST_KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// A `have` is not repeated sooner.
+const SHORTEST_REPEAT: Duration = Duration::from_secs(1);
+
+/// The `have`s of one receiver.
+#[derive(Debug)]
+pub(super) struct Probe {
+    keep_alive: Duration,
+    /// There is a reason to send one.
+    wanted: bool,
+    /// When there is one in any case.
+    due: Instant,
+    last_sent: Option<Instant>,
+    last_heard: Instant,
+    /// Sent since the server was heard last.
+    unanswered: u32,
+    /// Sent and not answered one by one; by Karn's rule the answer to one of several tells nothing.
+    on_the_way: u32,
+    rtt: Rtt,
+}
+
+impl Probe {
+    /// The first one is sent at once: it proves the port (S7).
+    pub(super) fn new(keep_alive: Duration, now: Instant) -> Self {
+        Self {
+            keep_alive: keep_alive.clamp(SHORTEST_KEEP_ALIVE, LONGEST_KEEP_ALIVE),
+            wanted: true,
+            due: now,
+            last_sent: None,
+            last_heard: now,
+            unanswered: 0,
+            on_the_way: 0,
+            rtt: Rtt::default(),
+        }
+    }
+
+    /// A datagram of the server came, whatever is in it.
+    pub(super) fn heard(&mut self, now: Instant) {
+        self.last_heard = now;
+        if self.unanswered > 0 {
+            self.unanswered = 0;
+            self.due = self.last_sent.unwrap_or(now) + self.keep_alive;
+        }
+    }
+
+    /// A `have` was answered.
+    pub(super) fn answered(&mut self, now: Instant) {
+        if self.on_the_way == 1
+            && let Some(sent) = self.last_sent
+        {
+            self.rtt.sample(now.saturating_duration_since(sent));
+        }
+        self.on_the_way = self.on_the_way.saturating_sub(1);
+    }
+
+    /// There is something to confirm.
+    pub(super) fn want(&mut self) {
+        self.wanted = true;
+    }
+
+    /// Looks at the time.
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        self.wanted |= self.due <= now;
+    }
+
+    /// When to look at the time again; `patience` is how long an answer may take.
+    pub(super) fn timeout(&self, patience: Duration) -> Instant {
+        if self.wanted { self.free_at(patience).unwrap_or(self.last_heard) } else { self.due }
+    }
+
+    /// Whether one is to be sent now. There is one at a time on the way, so that each can be
+    /// measured; after `patience` it counts as lost.
+    pub(super) fn is_ready(&self, patience: Duration, now: Instant) -> bool {
+        self.wanted && self.free_at(patience).is_none_or(|free| free <= now)
+    }
+
+    /// When the one on the way counts as lost.
+    fn free_at(&self, patience: Duration) -> Option<Instant> {
+        self.last_sent.filter(|_| self.on_the_way > 0).map(|sent| sent + patience)
+    }
+
+    /// One is sent.
+    pub(super) fn sent(&mut self, now: Instant) {
+        // Without a sign of life, answers to both may come. With one, the other is lost.
+        self.on_the_way = if self.unanswered > 0 { self.on_the_way + 1 } else { 1 };
+        self.unanswered = self.unanswered.saturating_add(1);
+        self.wanted = false;
+        self.last_sent = Some(now);
+        self.due = now + self.repeat_after();
+    }
+
+    fn repeat_after(&self) -> Duration {
+        let first = SHORTEST_REPEAT.max(self.rtt.timeout());
+        doubled(first, self.unanswered - 1, self.keep_alive)
+    }
+
+    pub(super) fn last_heard(&self) -> Instant {
+        self.last_heard
+    }
+
+    pub(super) fn unanswered(&self) -> u32 {
+        self.unanswered
+    }
+
+    pub(super) fn rtt(&self) -> Option<Duration> {
+        self.rtt.smoothed()
+    }
+}

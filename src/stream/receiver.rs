@@ -1,0 +1,644 @@
+//! Takes a stream in: hands its entries on in order, each once, and asks for what is missing.
+
+use std::time::{Duration, Instant};
+
+use super::Event;
+use super::ahead::{Ahead, Held, cost_of};
+use super::gaps::{GAP_COST, Gaps, Patience, Taken};
+use super::probe::Probe;
+use crate::protocol::stream::downstream::{self, ENTRY_OVERHEAD, HEADER_SIZE};
+use crate::protocol::stream::{Code, Entry, MAX_PACKED, MAX_REPAIR, upstream};
+
+/// Bytes of memory that what came before its turn may take, with what it costs to keep it (S10).
+const MAX_HELD: usize = 1 << 20;
+/// Numbers so far ahead of what was handed on are no numbers of this stream (S10).
+const FAR_AHEAD: u64 = 1 << 32;
+/// So many bytes of entries after the last `have`, it is time for another while we are behind (S8).
+const CONFIRM_AFTER: usize = 32 << 10;
+/// Repair times are kept until they are taken, but no more than so many.
+const MAX_REPAIR_TIMES: usize = 1024;
+
+/// The receiving end of a stream.
+///
+/// It has no socket and no clock: datagrams are put in, what to send comes out, and the time is
+/// said with every call. The module's documentation has an example.
+#[derive(Debug)]
+pub struct StreamReceiver {
+    tag: u32,
+    /// Everything below was handed on.
+    next: u64,
+    /// Everything below exists. What lies between is either missing or held.
+    known: u64,
+    gaps: Gaps,
+    ahead: Ahead,
+    probe: Probe,
+    sizes: Sizes,
+    /// Bytes of entries since the last `have`.
+    unconfirmed: usize,
+    gone: u64,
+    repaired: u64,
+    repair_times: Vec<Duration>,
+}
+
+impl StreamReceiver {
+    /// A receiver of the room whose datagrams have this tag, from the entry with the number `next`
+    /// on; both and the time from one sign of life to the next are in the completion (S1), and
+    /// within 1 to 20 seconds. It has something to send at once.
+    pub fn new(tag: u32, next: u64, keep_alive: Duration, now: Instant) -> Self {
+        Self {
+            tag,
+            next,
+            known: next,
+            gaps: Gaps::default(),
+            ahead: Ahead::default(),
+            probe: Probe::new(keep_alive, now),
+            sizes: Sizes::default(),
+            unconfirmed: 0,
+            gone: 0,
+            repaired: 0,
+            repair_times: Vec::new(),
+        }
+    }
+
+    /// Takes a datagram in that came from the server's address: to see to that is the caller's, or
+    /// that of a connected socket. `take` gets what can be handed on now, in order; asides at once.
+    /// `false`: it is not of this stream (S3), and nothing has changed.
+    ///
+    /// What is next is handed on from the datagram itself, without a copy.
+    pub fn handle_datagram(
+        &mut self,
+        datagram: &[u8],
+        now: Instant,
+        mut take: impl FnMut(Event<'_>),
+    ) -> bool {
+        let Some((header, mut entries)) = downstream::parse(datagram) else { return false };
+        if header.tag != self.tag {
+            return false;
+        }
+        self.probe.heard(now);
+        let mut number = header.sequence;
+        while let Some((bytes, entry)) = entries.next_with_bytes() {
+            let Some(end) = number.checked_add(entry.numbers()) else { break };
+            if number == end {
+                self.hand_on_aside(entry, now, &mut take);
+                continue;
+            }
+            if number == header.sequence {
+                self.notice_place(number, now);
+            }
+            self.accept(number, end, bytes, entry, now, &mut take);
+            number = end;
+        }
+        if number == header.sequence {
+            self.learn(number, 0, now);
+        }
+        true
+    }
+
+    /// What takes no number is handed on at once.
+    fn hand_on_aside(&mut self, entry: Entry<'_>, now: Instant, take: &mut impl FnMut(Event<'_>)) {
+        if let Entry::Aside { code, expected, id, text } = entry {
+            if code == Code::State as u8 && id == 0 {
+                self.probe.answered(now);
+            }
+            take(Event::Aside { code, expected, id, text });
+        }
+    }
+
+    /// The first entry of a datagram has this number.
+    fn notice_place(&mut self, number: u64, now: Instant) {
+        if number >= self.known && !self.is_far(number) {
+            self.gaps.count_later(now);
+            self.learn(number, 1, now);
+        }
+    }
+
+    /// Everything below `end` exists. `shown` is how many datagrams from behind it say so.
+    fn learn(&mut self, end: u64, shown: u64, now: Instant) {
+        if end > self.known && !self.is_far(end) {
+            let due = now + self.patience().reorder;
+            self.gaps.find(self.known, end, shown, due, now);
+            self.known = end;
+        }
+    }
+
+    /// Whether a number below `end` is too far ahead.
+    fn is_far(&self, end: u64) -> bool {
+        end.saturating_sub(self.next) > FAR_AHEAD
+    }
+
+    /// Takes an entry in that has the numbers from `first` to below `end`.
+    fn accept(
+        &mut self,
+        first: u64,
+        end: u64,
+        bytes: &[u8],
+        entry: Entry<'_>,
+        now: Instant,
+        take: &mut impl FnMut(Event<'_>),
+    ) {
+        self.count(bytes.len());
+        if end <= self.next || self.is_far(end) {
+            return;
+        }
+        match event_of(first, entry) {
+            Some(event) if first == self.known && first == self.next => {
+                self.known = end;
+                self.next = end;
+                take(event);
+            }
+            Some(event) => self.accept_out_of_order(first, bytes, event, now, take),
+            None => self.accept_gone(first.max(self.next), end, now, take),
+        }
+    }
+
+    fn count(&mut self, bytes: usize) {
+        self.sizes.add(bytes);
+        if !self.gaps.is_empty() {
+            self.unconfirmed += bytes;
+            if self.unconfirmed >= CONFIRM_AFTER {
+                self.probe.want();
+            }
+        }
+    }
+
+    /// One entry, while others are missing.
+    fn accept_out_of_order(
+        &mut self,
+        number: u64,
+        bytes: &[u8],
+        event: Event<'_>,
+        now: Instant,
+        take: &mut impl FnMut(Event<'_>),
+    ) {
+        self.learn(number + 1, 1, now);
+        if number != self.next && !self.has_room(cost_of(bytes)) {
+            return; // It stays missing, and comes again when what is held has its turn.
+        }
+        let Some(taken) = self.gaps.take(number, number + 1, now) else { return };
+        self.note_repair(taken, now);
+        if number == self.next {
+            self.next += 1;
+            take(event);
+            self.hand_on_held(take);
+        } else {
+            self.ahead.hold(number, Held::Entry(bytes.into()));
+        }
+    }
+
+    fn has_room(&self, cost: usize) -> bool {
+        self.ahead.cost() + self.gaps.len() * GAP_COST + cost <= MAX_HELD
+    }
+
+    fn note_repair(&mut self, taken: Taken, now: Instant) {
+        if taken.asked {
+            self.probe.want();
+            self.repaired += 1;
+            if self.repair_times.len() < MAX_REPAIR_TIMES {
+                self.repair_times.push(now.saturating_duration_since(taken.found));
+            }
+        }
+    }
+
+    /// What is missing of these is gone for good; what is held, or was handed on, is not.
+    fn accept_gone(
+        &mut self,
+        first: u64,
+        end: u64,
+        now: Instant,
+        take: &mut impl FnMut(Event<'_>),
+    ) {
+        self.learn(end, 1, now);
+        while self.has_room(cost_of(b""))
+            && let Some((from, to)) = self.take_run(first, end, now)
+        {
+            self.ahead.hold(from, Held::Gone(to - from));
+            self.hand_on_held(take);
+        }
+    }
+
+    /// Takes out the lowest missing entries of these, and all that follow without one that is here.
+    fn take_run(&mut self, first: u64, end: u64, now: Instant) -> Option<(u64, u64)> {
+        let run = self.gaps.take(first, end, now)?;
+        let mut asked = run.asked;
+        let mut behind = run.end;
+        while self.gaps.begins_at(behind)
+            && let Some(more) = self.gaps.take(behind, end, now)
+        {
+            asked |= more.asked;
+            behind = more.end;
+        }
+        if asked {
+            self.probe.want();
+        }
+        Some((run.first, behind))
+    }
+
+    fn hand_on_held(&mut self, take: &mut impl FnMut(Event<'_>)) {
+        while let Some(held) = self.ahead.take(self.next) {
+            match held {
+                Held::Entry(bytes) => self.hand_on_entry(&bytes, take),
+                Held::Gone(count) => self.hand_on_gone(count, take),
+            }
+        }
+    }
+
+    fn hand_on_entry(&mut self, bytes: &[u8], take: &mut impl FnMut(Event<'_>)) {
+        let number = self.next;
+        self.next += 1;
+        let entry = downstream::parse_entry(bytes);
+        // Only what could be read was held.
+        if let Some(event) = entry.and_then(|entry| event_of(number, entry)) {
+            take(event);
+        }
+    }
+
+    fn hand_on_gone(&mut self, count: u64, take: &mut impl FnMut(Event<'_>)) {
+        let first = self.next;
+        self.next += count;
+        self.gone += count;
+        take(Event::Gone { first, count });
+    }
+
+    /// Looks at the time. [`Self::poll_transmit`] does that as well.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.probe.handle_timeout(now);
+    }
+
+    /// Writes what is to be sent next, without the token before it, into `out`, which is cleared.
+    /// `false`: nothing for now. To be called until then after a datagram or a timeout.
+    pub fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
+        out.clear();
+        self.handle_timeout(now);
+        // First `have`: it refills the ration from which repairs are sent (S11).
+        self.transmit_have(now, out) || self.transmit_repair(now, out)
+    }
+
+    fn transmit_have(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
+        let ready = self.probe.is_ready(self.patience().answer, now);
+        if ready {
+            self.probe.sent(now);
+            self.unconfirmed = 0;
+            upstream::encode_have(self.next, out);
+        }
+        ready
+    }
+
+    fn transmit_repair(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
+        // Where nothing more can be held, only what is next serves.
+        let most_gaps = if self.has_room(cost_of(b"")) { usize::MAX } else { 1 };
+        let window = self.sizes.in_an_answer();
+        let ranges = self.gaps.request(now, window, most_gaps, self.patience());
+        if !ranges.is_empty() {
+            upstream::encode_repair(ranges, out);
+        }
+        !out.is_empty()
+    }
+
+    fn patience(&self) -> Patience {
+        Patience::of(self.probe.rtt())
+    }
+
+    /// When to call [`Self::handle_timeout`]; it may already be past. There always is such a time.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let probe = self.probe.timeout(self.patience().answer);
+        Some(self.gaps.wake().map_or(probe, |wake| wake.min(probe)))
+    }
+
+    /// The number of the entry that is handed on next: everything below was.
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Whether nothing that is known to exist is missing.
+    pub fn is_complete(&self) -> bool {
+        self.next == self.known
+    }
+
+    /// How many entries are gone for good, of those whose turn has come.
+    pub fn gone(&self) -> u64 {
+        self.gone
+    }
+
+    /// When the server gave a sign of life last; at first, when the receiver was made (S8).
+    pub fn last_heard(&self) -> Instant {
+        self.probe.last_heard()
+    }
+
+    /// How many `have`s were sent since then. When the server counts as gone is for the caller to
+    /// say: they are sent 1, 3, 7 and so on seconds after the first.
+    pub fn unanswered(&self) -> u32 {
+        self.probe.unanswered()
+    }
+
+    /// The smoothed round trip, as far as it is known (RFC 6298).
+    pub fn rtt(&self) -> Option<Duration> {
+        self.probe.rtt()
+    }
+
+    /// How many entries came after they were asked for.
+    pub fn repaired(&self) -> u64 {
+        self.repaired
+    }
+
+    /// Gives and forgets, for each of these, the time from when it was found missing to when it
+    /// came. Of those since the last call, the first 1,024.
+    pub fn take_repair_times(&mut self, take: impl FnMut(Duration)) {
+        self.repair_times.drain(..).for_each(take);
+    }
+}
+
+/// What an entry with one number of its own is to the caller.
+fn event_of(number: u64, entry: Entry<'_>) -> Option<Event<'_>> {
+    match entry {
+        Entry::Message { member, id, name, text } => {
+            Some(Event::Message { number, member, id, name, text })
+        }
+        Entry::Notice { code, member, name, text } => {
+            Some(Event::Notice { number, code, member, name, text })
+        }
+        Entry::Aside { .. } | Entry::Gone { .. } | Entry::Unknown => None,
+    }
+}
+
+/// How large entries are, of late.
+#[derive(Debug, Default)]
+struct Sizes {
+    bytes: usize,
+    entries: usize,
+}
+
+impl Sizes {
+    /// What is assumed before anything came, in bytes.
+    const ASSUMED: usize = 256;
+    /// Of so many entries the older half begins to be forgotten.
+    const REMEMBERED: usize = 256;
+
+    fn add(&mut self, bytes: usize) {
+        if self.entries == Self::REMEMBERED {
+            self.bytes /= 2;
+            self.entries /= 2;
+        }
+        self.bytes += bytes;
+        self.entries += 1;
+    }
+
+    /// How many entries one answer to a repair request holds (S11), of these sizes.
+    fn in_an_answer(&self) -> u64 {
+        let average = self.bytes.checked_div(self.entries).unwrap_or(Self::ASSUMED);
+        let in_a_datagram = (MAX_PACKED - HEADER_SIZE) / average.max(ENTRY_OVERHEAD);
+        (MAX_REPAIR * in_a_datagram.max(1)) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::stream::upstream::{Range, Upstream};
+    use crate::protocol::stream::{Header, upstream};
+
+    const TAG: u32 = 7;
+    const FIRST: u64 = 100;
+
+    const fn ms(milliseconds: u64) -> Duration {
+        Duration::from_millis(milliseconds)
+    }
+
+    /// A receiver, what it handed on, and a clock that the test moves.
+    struct Bench {
+        receiver: StreamReceiver,
+        start: Instant,
+        now: Instant,
+        got: Vec<u64>,
+        gone: Vec<(u64, u64)>,
+        asides: Vec<u8>,
+    }
+
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    enum Sent {
+        Have(u64),
+        Repair(Vec<(u64, u16)>),
+    }
+
+    impl Bench {
+        /// The first `have` is on its way.
+        fn new() -> Self {
+            Self::starting_at(FIRST)
+        }
+
+        fn starting_at(next: u64) -> Self {
+            let start = Instant::now();
+            let receiver = StreamReceiver::new(TAG, next, Duration::from_secs(20), start);
+            let mut bench = Self {
+                receiver,
+                start,
+                now: start,
+                got: Vec::new(),
+                gone: Vec::new(),
+                asides: Vec::new(),
+            };
+            assert_eq!(bench.sent(), [Sent::Have(next)]);
+            bench
+        }
+
+        /// The same after a first answer that took so long.
+        fn with_rtt(rtt: Duration) -> Self {
+            let mut bench = Self::new();
+            bench.wait(rtt);
+            bench.state(FIRST);
+            bench
+        }
+
+        fn wait(&mut self, time: Duration) {
+            self.now += time;
+            self.receiver.handle_timeout(self.now);
+        }
+
+        fn feed(&mut self, datagram: &[u8]) -> bool {
+            let (got, gone, asides) = (&mut self.got, &mut self.gone, &mut self.asides);
+            self.receiver.handle_datagram(datagram, self.now, |event| match event {
+                Event::Message { number, .. } | Event::Notice { number, .. } => got.push(number),
+                Event::Gone { first, count } => gone.push((first, count)),
+                Event::Aside { code, .. } => asides.push(code),
+            })
+        }
+
+        /// Messages with these numbers, in one datagram.
+        fn messages(&mut self, numbers: std::ops::Range<u64>) {
+            assert!(self.feed(&datagram(numbers, b"text")));
+        }
+
+        /// The room gives `next` next, says a datagram without entries.
+        fn tail(&mut self, next: u64) {
+            assert!(self.feed(&datagram(next..next, b"")));
+        }
+
+        fn state(&mut self, next: u64) {
+            let aside = Entry::Aside { code: 12, expected: 1, id: 0, text: b"" };
+            assert!(self.feed(&with(next, &[aside])));
+        }
+
+        fn gone(&mut self, first: u64, count: u32) {
+            assert!(self.feed(&with(first, &[Entry::Gone { count }])));
+        }
+
+        fn sent(&mut self) -> Vec<Sent> {
+            let mut out = Vec::new();
+            let mut sent = Vec::new();
+            while self.receiver.poll_transmit(self.now, &mut out) {
+                assert!(out.len() <= 641);
+                sent.push(match upstream::parse(&out).unwrap() {
+                    Upstream::Have { next } => Sent::Have(next),
+                    Upstream::Repair(ranges) => Sent::Repair(
+                        ranges.iter().map(|Range { from, count }| (from, count)).collect(),
+                    ),
+                    other => panic!("{other:?}"),
+                });
+            }
+            assert!(out.is_empty());
+            sent
+        }
+
+        /// The repair requests until `time` has passed, with the milliseconds from now.
+        fn requests_within(&mut self, time: Duration) -> Vec<(u128, Vec<(u64, u16)>)> {
+            let (from, until) = (self.now, self.now + time);
+            let mut requests = Vec::new();
+            while let Some(at) = self.receiver.poll_timeout().filter(|at| *at <= until) {
+                self.now = self.now.max(at);
+                self.receiver.handle_timeout(self.now);
+                for sent in self.sent() {
+                    if let Sent::Repair(ranges) = sent {
+                        requests.push(((self.now - from).as_millis(), ranges));
+                    }
+                }
+                assert!(self.receiver.poll_timeout() > Some(self.now), "a timer that stands still");
+            }
+            self.now = until;
+            requests
+        }
+    }
+
+    fn with(sequence: u64, entries: &[Entry<'_>]) -> Vec<u8> {
+        let mut out = Vec::new();
+        Header { tag: TAG, sequence }.encode(&mut out);
+        entries.iter().for_each(|entry| entry.encode(&mut out));
+        out
+    }
+
+    fn datagram(numbers: std::ops::Range<u64>, text: &[u8]) -> Vec<u8> {
+        let entry = Entry::Message { member: 1, id: 1, name: b"ann", text };
+        let entries: Vec<_> = numbers.clone().map(|_| entry).collect();
+        with(numbers.start, &entries)
+    }
+
+    #[test]
+    fn s3_another_tag_and_what_is_too_short_change_nothing() {
+        let mut bench = Bench::new();
+        let mut foreign = datagram(FIRST..FIRST + 1, b"text");
+        foreign[3] ^= 1;
+        bench.wait(ms(5));
+        assert!(!bench.feed(&foreign) && !bench.feed(b"") && !bench.feed(&[0; 11]));
+        assert_eq!((bench.receiver.last_heard(), bench.receiver.unanswered()), (bench.start, 1));
+        assert!(bench.got.is_empty() && bench.receiver.is_complete());
+        bench.messages(FIRST..FIRST + 1);
+        assert_eq!((bench.receiver.last_heard(), bench.receiver.unanswered()), (bench.now, 0));
+    }
+
+    #[test]
+    fn s10_what_is_next_is_handed_on_and_what_came_twice_is_not() {
+        let mut bench = Bench::new();
+        bench.messages(100..103);
+        bench.messages(101..104);
+        bench.messages(100..101);
+        assert_eq!(bench.got, [100, 101, 102, 103]);
+        assert_eq!((bench.receiver.next(), bench.receiver.is_complete()), (104, true));
+    }
+
+    #[test]
+    fn s10_what_comes_out_of_order_is_handed_on_in_order() {
+        let mut bench = Bench::new();
+        bench.messages(103..105);
+        bench.messages(101..102);
+        assert!(bench.got.is_empty() && !bench.receiver.is_complete());
+        bench.messages(100..101);
+        assert_eq!(bench.got, [100, 101]);
+        bench.messages(101..106);
+        assert_eq!(bench.got, [100, 101, 102, 103, 104, 105]);
+        assert!(bench.receiver.is_complete() && bench.receiver.repaired() == 0);
+        assert_eq!(bench.receiver.ahead.cost(), 0);
+    }
+
+    #[test]
+    fn s10_the_third_later_datagram_asks() {
+        let mut bench = Bench::new();
+        bench.messages(101..102);
+        bench.messages(102..103);
+        bench.messages(101..102);
+        assert_eq!(bench.sent(), [], "a copy is not a later one");
+        bench.messages(103..104);
+        assert_eq!(bench.sent(), [Sent::Repair(vec![(100, 1)])]);
+        bench.messages(104..105);
+        assert_eq!(bench.sent(), []);
+    }
+
+    #[test]
+    fn s10_time_asks_too_and_again_at_doubled_times() {
+        let mut bench = Bench::with_rtt(ms(1));
+        bench.messages(101..102);
+        let times: Vec<_> = bench.requests_within(ms(6000)).into_iter().collect();
+        let expected = [2, 12, 32, 72, 152, 312, 632, 1272, 2552, 4552];
+        assert_eq!(times.iter().map(|(at, _)| *at).collect::<Vec<_>>(), expected);
+        assert!(times.iter().all(|(_, ranges)| *ranges == [(100, 1)]));
+    }
+
+    #[test]
+    fn s10_the_times_follow_the_round_trip() {
+        let mut bench = Bench::with_rtt(ms(80));
+        bench.messages(101..102);
+        let times: Vec<_> = bench.requests_within(ms(500)).into_iter().map(|(at, _)| at).collect();
+        assert_eq!(times, [20, 120, 320]);
+    }
+
+    #[test]
+    fn s9_s10_time_asks_for_the_tail() {
+        let mut bench = Bench::with_rtt(ms(1));
+        bench.messages(100..101);
+        bench.tail(104);
+        bench.tail(104);
+        bench.tail(104);
+        assert!(!bench.receiver.is_complete());
+        assert_eq!(bench.sent(), []);
+        assert_eq!(bench.requests_within(ms(3)), [(2, vec![(101, 3)])]);
+        bench.messages(101..104);
+        assert!(bench.receiver.is_complete());
+        assert_eq!((bench.receiver.repaired(), bench.sent()), (3, vec![Sent::Have(104)]));
+        let mut times = Vec::new();
+        bench.receiver.take_repair_times(|time| times.push(time));
+        assert_eq!(times, [ms(3); 3]);
+    }
+
+    #[test]
+    fn s9_an_aside_shows_the_tail_as_well() {
+        let mut bench = Bench::with_rtt(ms(1));
+        bench.state(102);
+        assert_eq!(bench.requests_within(ms(3)), [(2, vec![(100, 2)])]);
+        assert_eq!(bench.asides, [12, 12]);
+    }
+
+    #[test]
+    fn s10_only_what_is_missing_is_gone() {
+        let mut bench = Bench::new();
+        bench.messages(100..102);
+        bench.messages(104..106);
+        bench.messages(109..110);
+        bench.gone(99, 9);
+        assert_eq!((bench.gone.clone(), bench.receiver.gone()), (vec![(102, 2), (106, 2)], 4));
+        assert_eq!(bench.got, [100, 101, 104, 105]);
+        bench.gone(99, 9);
+        bench.messages(106..107);
+        assert_eq!((bench.receiver.gone(), bench.receiver.next()), (4, 108));
+        bench.messages(108..109);
+        assert_eq!(bench.got, [100, 101, 104, 105, 108, 109]);
+        assert!(bench.receiver.is_complete());
+    }
+}

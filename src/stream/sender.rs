@@ -1,0 +1,394 @@
+//! Sends messages in order, and again until the server has taken them (S5, S6).
+//!
+//! The server takes only the id that it expects. What is not settled stays here, and a cursor in it
+//! goes over what is to be sent: forward with every datagram, back to the first when that was lost
+//! or refused. A window bounds how far it goes beyond what is settled. After a timeout or a refusal
+//! it is one message and grows by one with every message that is taken: slow start, as TCP does it.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::Event;
+use super::rtt::{Rtt, doubled};
+use crate::protocol::datagram::MAX_NAME_AND_MESSAGE;
+use crate::protocol::stream::{Code, upstream};
+
+/// Messages that may be open (S6).
+pub const MAX_OPEN: usize = 64;
+/// Bytes of text that may be open (S6).
+pub const MAX_OPEN_BYTES: usize = 32 << 10;
+
+/// A timeout is not shorter (S6).
+const SHORTEST_TIMEOUT: Duration = Duration::from_millis(20);
+/// Nor is it longer (S6).
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(2);
+/// A refusal for the rate is heeded at least so long: a person does not notice, and a server that
+/// takes 20 messages a second takes one more by then.
+const SHORTEST_HOLD: Duration = Duration::from_millis(50);
+/// And at most so long, while nothing is taken.
+const LONGEST_HOLD: Duration = Duration::from_secs(1);
+
+/// There is no space for the message until others are settled: [`MAX_OPEN`] messages or
+/// [`MAX_OPEN_BYTES`] are open, or the ids are used up, all 2^32 - 1 of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+impl std::fmt::Display for Full {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("too much is waiting for the server")
+    }
+}
+
+impl std::error::Error for Full {}
+
+/// A message that is not settled.
+#[derive(Debug)]
+struct Message {
+    text: Box<[u8]>,
+    /// When it was sent last.
+    sent: Option<Instant>,
+    repeated: bool,
+}
+
+/// What the running timer is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Timer {
+    Off,
+    /// The first open message is repeated.
+    Repeat(Instant),
+    /// We came too fast: nothing is sent before.
+    Hold(Instant),
+}
+
+/// The sending end of one member.
+///
+/// Like [`StreamReceiver`](super::StreamReceiver), without a socket or a clock. What that one hands
+/// on is shown to this one, which learns from it what is settled.
+#[derive(Debug)]
+pub struct StreamSender {
+    member: u32,
+    /// The id of the first open message, or of the next one.
+    first: u32,
+    open: VecDeque<Message>,
+    open_bytes: usize,
+    /// How many of the open ones were ever sent.
+    sent: usize,
+    /// Which of the open ones is sent next.
+    cursor: usize,
+    /// How many of the open ones may be on the way.
+    window: usize,
+    timer: Timer,
+    /// Timeouts since a round trip was measured last.
+    timeouts: u32,
+    /// Refusals for the rate since something was taken.
+    refusals: u32,
+    rtt: Rtt,
+}
+
+impl StreamSender {
+    /// A sender for the member with this number, whose next message must have the id `expected`;
+    /// both are in the completion (S1).
+    pub fn new(member: u32, expected: u32) -> Self {
+        Self {
+            member,
+            first: expected,
+            open: VecDeque::new(),
+            open_bytes: 0,
+            sent: 0,
+            cursor: 0,
+            window: MAX_OPEN,
+            timer: Timer::Off,
+            timeouts: 0,
+            refusals: 0,
+            rtt: Rtt::default(),
+        }
+    }
+
+    /// Takes a message or a command to be sent; its id. What a message may hold is for the server to
+    /// say, but one of more than [`MAX_OPEN_BYTES`] never finds space.
+    pub fn push(&mut self, text: &[u8]) -> Result<u32, Full> {
+        let bytes = self.open_bytes + text.len();
+        if self.open.len() >= MAX_OPEN || bytes > MAX_OPEN_BYTES {
+            return Err(Full);
+        }
+        let open = u32::try_from(self.open.len()).map_err(|_| Full)?;
+        let id = self.first.checked_add(open).filter(|id| *id < u32::MAX).ok_or(Full)?;
+        self.open_bytes = bytes;
+        self.open.push_back(Message { text: text.into(), sent: None, repeated: false });
+        Ok(id)
+    }
+
+    /// Learns from what the receiver handed on.
+    pub fn handle_event(&mut self, event: &Event<'_>, now: Instant) {
+        match *event {
+            Event::Message { member, id, .. } if member == self.member => {
+                self.measure(id, now);
+                self.settle_below(id.saturating_add(1), now);
+            }
+            Event::Aside { code, expected, id, .. } => self.handle_aside(code, expected, id, now),
+            Event::Message { .. } | Event::Notice { .. } | Event::Gone { .. } => {}
+        }
+    }
+
+    fn handle_aside(&mut self, code: u8, expected: u32, id: u32, now: Instant) {
+        if id < expected {
+            self.measure(id, now);
+        }
+        self.settle_below(expected, now);
+        if code == Code::RateLimited as u8 {
+            self.hold(id, now);
+        } else if expected == self.first && self.is_lost(id, now) {
+            self.repeat_all();
+        }
+    }
+
+    /// The message with this id was taken. By Karn's rule one that was repeated says nothing about
+    /// the round trip.
+    fn measure(&mut self, id: u32, now: Instant) {
+        if let Some(message) = self.find(id)
+            && !message.repeated
+            && let Some(sent) = message.sent
+        {
+            self.rtt.sample(now.saturating_duration_since(sent));
+            self.timeouts = 0;
+        }
+    }
+
+    fn find(&self, id: u32) -> Option<&Message> {
+        let place = usize::try_from(id.checked_sub(self.first)?).ok()?;
+        self.open.get(place)
+    }
+
+    /// Everything below this id was taken; what was never sent was not, whoever says so.
+    fn settle_below(&mut self, id: u32, now: Instant) {
+        let below = usize::try_from(id.saturating_sub(self.first)).unwrap_or(usize::MAX);
+        let settled = below.min(self.sent);
+        if settled == 0 {
+            return;
+        }
+        self.open_bytes -=
+            self.open.drain(..settled).map(|message| message.text.len()).sum::<usize>();
+        // At most as many as there are ids: `push` gave them out.
+        self.first += u32::try_from(settled).unwrap_or_default();
+        self.sent -= settled;
+        self.cursor = self.cursor.saturating_sub(settled);
+        self.window = (self.window + settled).min(MAX_OPEN);
+        self.refusals = 0;
+        self.restart_timer(now);
+    }
+
+    /// RFC 6298, 5.2 and 5.3. A hold is not shortened.
+    fn restart_timer(&mut self, now: Instant) {
+        if !self.holds() {
+            let on_the_way = self.cursor > 0;
+            self.timer = if on_the_way { Timer::Repeat(now + self.timeout()) } else { Timer::Off };
+        }
+    }
+
+    fn timeout(&self) -> Duration {
+        doubled(self.rtt.timeout().max(SHORTEST_TIMEOUT), self.timeouts, LONGEST_TIMEOUT)
+    }
+
+    fn holds(&self) -> bool {
+        matches!(self.timer, Timer::Hold(_))
+    }
+
+    /// Whether the first open message is lost, as the server expects it still and answers the
+    /// message `id`. It is if that one was sent after it, or if it was sent a round trip ago. Once
+    /// repeated, only the latter: what answers the first round is still coming in.
+    fn is_lost(&self, id: u32, now: Instant) -> bool {
+        let Some(message) = self.find(self.first) else { return false };
+        let Some(sent) = message.sent else { return false };
+        let is_overtaken = id > self.first && !message.repeated;
+        is_overtaken || now.saturating_duration_since(sent) >= self.rtt.timeout()
+    }
+
+    /// The server did not take the message `id`, because we came too fast. What was sent behind it
+    /// is not taken either, and answered as well: all that is one refusal.
+    fn hold(&mut self, id: u32, now: Instant) {
+        let is_stale = id < self.first || self.sent == 0;
+        if is_stale || self.holds() {
+            return;
+        }
+        let first = SHORTEST_HOLD.max(self.rtt.smoothed().unwrap_or_default());
+        let time = doubled(first, self.refusals, LONGEST_HOLD);
+        self.refusals = self.refusals.saturating_add(1);
+        self.go_back(Timer::Hold(now + time));
+    }
+
+    /// What was sent from the first open message on is sent again.
+    fn repeat_all(&mut self) {
+        if !self.holds() {
+            (self.cursor, self.timer) = (0, Timer::Off);
+        }
+    }
+
+    /// To the first open message, and no further until that is taken.
+    fn go_back(&mut self, timer: Timer) {
+        (self.cursor, self.window, self.timer) = (0, 1, timer);
+    }
+
+    /// Looks at the time. [`Self::poll_transmit`] does that as well.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        match self.timer {
+            Timer::Repeat(at) if at <= now => {
+                self.timeouts = self.timeouts.saturating_add(1);
+                self.go_back(Timer::Off);
+            }
+            Timer::Hold(at) if at <= now => self.timer = Timer::Off,
+            Timer::Repeat(_) | Timer::Hold(_) | Timer::Off => {}
+        }
+    }
+
+    /// Writes the next message to be sent, without the token before it, into `out`, which is
+    /// cleared. `false`: nothing for now. To be called until then after a message was pushed, an
+    /// event handled or a timeout.
+    pub fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
+        out.clear();
+        self.handle_timeout(now);
+        if self.holds() || self.cursor >= self.window {
+            return false;
+        }
+        self.transmit(now, out)
+    }
+
+    fn transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
+        let Some(message) = self.open.get_mut(self.cursor) else { return false };
+        let place = u32::try_from(self.cursor).unwrap_or_default();
+        upstream::encode_message(self.first + place, &message.text, out);
+        message.repeated = message.sent.is_some();
+        message.sent = Some(now);
+        self.cursor += 1;
+        self.sent = self.sent.max(self.cursor);
+        if self.timer == Timer::Off {
+            self.timer = Timer::Repeat(now + self.timeout());
+        }
+        true
+    }
+
+    /// When to call [`Self::handle_timeout`]; `None` while nothing is on the way.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match self.timer {
+            Timer::Repeat(at) | Timer::Hold(at) => Some(at),
+            Timer::Off => None,
+        }
+    }
+
+    /// How many messages are not settled yet.
+    pub fn open(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Whether there is space for another message, however long it is.
+    pub fn has_space(&self) -> bool {
+        self.open.len() < MAX_OPEN && self.open_bytes + MAX_NAME_AND_MESSAGE <= MAX_OPEN_BYTES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::stream::Upstream;
+
+    const MEMBER: u32 = 3;
+
+    const fn ms(milliseconds: u64) -> Duration {
+        Duration::from_millis(milliseconds)
+    }
+
+    /// A sender and a clock that the test moves.
+    struct Bench {
+        sender: StreamSender,
+        now: Instant,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            Self { sender: StreamSender::new(MEMBER, 1), now: Instant::now() }
+        }
+
+        /// With a first message that was taken after so long, so that the next id is 2.
+        fn with_rtt(rtt: Duration) -> Self {
+            let mut bench = Self::new();
+            bench.push(1);
+            bench.wait(rtt);
+            bench.own(1);
+            bench
+        }
+
+        fn push(&mut self, messages: usize) -> Vec<u32> {
+            (0..messages).for_each(|_| assert!(self.sender.push(b"hi").is_ok()));
+            self.sent()
+        }
+
+        fn wait(&mut self, time: Duration) {
+            self.now += time;
+            self.sender.handle_timeout(self.now);
+        }
+
+        /// Our message came back.
+        fn own(&mut self, id: u32) {
+            let event = Event::Message { number: 9, member: MEMBER, id, name: b"", text: b"" };
+            self.sender.handle_event(&event, self.now);
+        }
+
+        fn aside(&mut self, code: Code, expected: u32, id: u32) {
+            let event = Event::Aside { code: code as u8, expected, id, text: b"" };
+            self.sender.handle_event(&event, self.now);
+        }
+
+        /// The ids that are sent now.
+        fn sent(&mut self) -> Vec<u32> {
+            let mut out = Vec::new();
+            let mut ids = Vec::new();
+            while self.sender.poll_transmit(self.now, &mut out) {
+                let Some(Upstream::Message { id, .. }) = upstream::parse(&out) else { panic!() };
+                ids.push(id);
+            }
+            ids
+        }
+    }
+
+    #[test]
+    fn s5_messages_go_at_once_and_in_order_and_end_with_their_entry() {
+        let mut bench = Bench::new();
+        assert_eq!(bench.push(3), [1, 2, 3]);
+        assert!(bench.sent().is_empty());
+        bench.own(1);
+        assert_eq!(bench.sender.open(), 2);
+        bench.aside(Code::Answer, 4, 3);
+        assert_eq!((bench.sender.open(), bench.sender.poll_timeout()), (0, None));
+        assert_eq!(bench.push(1), [4]);
+    }
+
+    #[test]
+    fn s6_no_more_than_64_messages_and_32_kib_are_open() {
+        let mut bench = Bench::new();
+        assert_eq!(bench.push(64).len(), 64);
+        assert_eq!((bench.sender.push(b"hi"), bench.sender.has_space()), (Err(Full), false));
+        bench.own(1);
+        assert_eq!((bench.sender.push(b"hi"), bench.sender.has_space()), (Ok(65), false));
+
+        let mut bench = Bench::new();
+        assert!((0..8).all(|_| bench.sender.has_space() && bench.sender.push(&[0; 4095]).is_ok()));
+        assert!(!bench.sender.has_space());
+        assert_eq!(bench.sender.push(&[0; 9]), Err(Full));
+        assert_eq!(bench.sender.push(&[0; 8]), Ok(9));
+    }
+
+    #[test]
+    fn s6_a_timeout_repeats_the_first_one_only() {
+        let mut bench = Bench::with_rtt(ms(80));
+        assert_eq!(bench.push(4), [2, 3, 4, 5]);
+        bench.wait(ms(239));
+        assert!(bench.sent().is_empty());
+        bench.wait(ms(1));
+        assert_eq!(bench.sent(), [2]);
+        bench.wait(ms(479));
+        assert!(bench.sent().is_empty());
+        bench.wait(ms(1));
+        assert_eq!(bench.sent(), [2], "after twice the time");
+        bench.own(2);
+        assert_eq!(bench.sent(), [3, 4], "and then slowly those that were lost as well");
+    }
+}
