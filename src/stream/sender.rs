@@ -274,6 +274,12 @@ impl StreamSender {
         }
     }
 
+    /// What is not settled, oldest first: for a member that lost its place and goes on under another
+    /// number, with another sender.
+    pub fn into_open(self) -> impl Iterator<Item = Box<[u8]>> {
+        self.open.into_iter().map(|message| message.text)
+    }
+
     /// How many messages are not settled yet.
     pub fn open(&self) -> usize {
         self.open.len()
@@ -359,6 +365,18 @@ mod tests {
         bench.aside(Code::Answer, 4, 3);
         assert_eq!((bench.sender.open(), bench.sender.poll_timeout()), (0, None));
         assert_eq!(bench.push(1), [4]);
+    }
+
+    #[test]
+    fn s15_what_is_open_can_be_taken_along() {
+        let mut bench = Bench::new();
+        for text in ["one", "two", "three"] {
+            bench.sender.push(text.as_bytes()).unwrap();
+        }
+        bench.sent();
+        bench.own(1);
+        let open: Vec<_> = bench.sender.into_open().collect();
+        assert_eq!(open, [Box::from(&b"two"[..]), Box::from(&b"three"[..])]);
     }
 
     #[test]
