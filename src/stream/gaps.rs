@@ -158,7 +158,7 @@ impl Gaps {
     fn lowest_in(&self, first: u64, end: u64) -> Option<u64> {
         let around = self.missing.range(..=first).next_back().filter(|(_, gap)| gap.end > first);
         let (start, _) = around.or_else(|| self.missing.range(first..).next())?;
-        (*start < end && first < end).then_some(*start)
+        (*start < end).then_some(*start)
     }
 
     fn put_back(&mut self, first: u64, end: u64, gap: Gap) {

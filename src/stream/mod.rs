@@ -48,6 +48,8 @@ mod probe;
 mod receiver;
 mod rtt;
 mod sender;
+#[cfg(test)]
+mod tests;
 
 pub use receiver::StreamReceiver;
 pub use sender::{Full, MAX_OPEN, MAX_OPEN_BYTES, StreamSender};

@@ -6,6 +6,7 @@ use super::Event;
 use super::ahead::{Ahead, Held, cost_of};
 use super::gaps::{GAP_COST, Gaps, Patience, Taken};
 use super::probe::Probe;
+use crate::protocol::datagram::MAX_DOWNSTREAM;
 use crate::protocol::stream::downstream::{self, ENTRY_OVERHEAD, HEADER_SIZE};
 use crate::protocol::stream::{Code, Entry, MAX_PACKED, MAX_REPAIR, upstream};
 
@@ -84,7 +85,7 @@ impl StreamReceiver {
                 continue;
             }
             if number == header.sequence {
-                self.notice_place(number, now);
+                self.notice_place(number, end, now);
             }
             self.accept(number, end, bytes, entry, now, &mut take);
             number = end;
@@ -105,9 +106,9 @@ impl StreamReceiver {
         }
     }
 
-    /// The first entry of a datagram has this number.
-    fn notice_place(&mut self, number: u64, now: Instant) {
-        if number >= self.known && !self.is_far(number) {
+    /// The first entry of a datagram has the numbers from `number` to below `end`.
+    fn notice_place(&mut self, number: u64, end: u64, now: Instant) {
+        if number >= self.known && !self.is_far(end) {
             self.gaps.count_later(now);
             self.learn(number, 1, now);
         }
@@ -148,7 +149,7 @@ impl StreamReceiver {
                 take(event);
             }
             Some(event) => self.accept_out_of_order(first, bytes, event, now, take),
-            None => self.accept_gone(first.max(self.next), end, now, take),
+            None => self.accept_gone(first, end, now, take),
         }
     }
 
@@ -186,8 +187,10 @@ impl StreamReceiver {
         }
     }
 
+    /// Whether so much more may be held. An entry in the middle of a gap makes two of it, and the
+    /// next may be behind another.
     fn has_room(&self, cost: usize) -> bool {
-        self.ahead.cost() + self.gaps.len() * GAP_COST + cost <= MAX_HELD
+        self.ahead.cost() + (self.gaps.len() + 2) * GAP_COST + cost <= MAX_HELD
     }
 
     fn note_repair(&mut self, taken: Taken, now: Instant) {
@@ -209,7 +212,8 @@ impl StreamReceiver {
         take: &mut impl FnMut(Event<'_>),
     ) {
         self.learn(end, 1, now);
-        while self.has_room(cost_of(b""))
+        // What is next goes out at once and needs no room.
+        while (first <= self.next || self.has_room(cost_of(b"")))
             && let Some((from, to)) = self.take_run(first, end, now)
         {
             self.ahead.hold(from, Held::Gone(to - from));
@@ -286,7 +290,7 @@ impl StreamReceiver {
 
     fn transmit_repair(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
         // Where nothing more can be held, only what is next serves.
-        let most_gaps = if self.has_room(cost_of(b"")) { usize::MAX } else { 1 };
+        let most_gaps = if self.has_room(MAX_DOWNSTREAM) { usize::MAX } else { 1 };
         let window = self.sizes.in_an_answer();
         let ranges = self.gaps.request(now, window, most_gaps, self.patience());
         if !ranges.is_empty() {
@@ -618,6 +622,16 @@ mod tests {
     }
 
     #[test]
+    fn s9_s10_a_tail_that_grows_is_asked_for_by_its_parts() {
+        let mut bench = Bench::with_rtt(ms(1));
+        bench.tail(102);
+        assert_eq!(bench.requests_within(ms(3)), [(2, vec![(100, 2)])]);
+        bench.tail(103);
+        assert_eq!(bench.requests_within(ms(3)), [(2, vec![(102, 1)])]);
+        assert_eq!(bench.requests_within(ms(6)), [(6, vec![(100, 2)])]);
+    }
+
+    #[test]
     fn s9_an_aside_shows_the_tail_as_well() {
         let mut bench = Bench::with_rtt(ms(1));
         bench.state(102);
@@ -640,5 +654,176 @@ mod tests {
         bench.messages(108..109);
         assert_eq!(bench.got, [100, 101, 104, 105, 108, 109]);
         assert!(bench.receiver.is_complete());
+    }
+
+    #[test]
+    fn s10_no_more_than_a_mebibyte_is_held_ahead_of_a_gap() {
+        let mut bench = Bench::with_rtt(ms(1));
+        for number in 101..3000 {
+            assert!(bench.feed(&datagram(number..number + 1, &[0; 1000])));
+            let memory = bench.receiver.ahead.cost() + bench.receiver.gaps.len() * GAP_COST;
+            assert!(memory <= MAX_HELD);
+        }
+        assert!(bench.receiver.ahead.cost() > MAX_HELD - 5000);
+        assert_eq!(bench.receiver.gaps.len(), 2, "the first, and all that found no room");
+        // What could not be held anyway is not asked for.
+        assert_eq!(bench.requests_within(ms(5)), [(0, vec![(100, 1)])]);
+        bench.messages(100..101);
+        assert!(bench.got.len() > 900 && bench.receiver.next() == 100 + bench.got.len() as u64);
+        assert_eq!(bench.sent(), [Sent::Repair(vec![(1072, 16)])], "a `have` is on its way");
+        bench.wait(ms(5));
+        assert_eq!(bench.sent(), [Sent::Have(1072)], "that one counts as lost");
+    }
+
+    #[test]
+    fn s10_gaps_between_what_is_held_count_as_well() {
+        let mut bench = Bench::new();
+        for number in 0..20_000 {
+            bench.messages(101 + 2 * number..102 + 2 * number);
+        }
+        let gaps = bench.receiver.gaps.len();
+        assert!(bench.receiver.ahead.cost() + gaps * GAP_COST <= MAX_HELD);
+        bench.gone(100, 50_000);
+        assert_eq!(bench.receiver.next(), 50_100);
+        assert_eq!(bench.receiver.gone() + bench.got.len() as u64, 50_000);
+    }
+
+    #[test]
+    fn s10_numbers_far_ahead_are_ignored() {
+        let mut bench = Bench::new();
+        bench.messages(FIRST + FAR_AHEAD..FIRST + FAR_AHEAD + 1);
+        bench.tail(FIRST + FAR_AHEAD + 1);
+        bench.state(u64::MAX);
+        bench.gone(FIRST + 2, u32::MAX);
+        assert!(bench.receiver.is_complete());
+        assert_eq!(bench.asides, [12], "an aside is for us, wherever the room is");
+        bench.messages(FIRST + FAR_AHEAD - 1..FIRST + FAR_AHEAD);
+        assert!(!bench.receiver.is_complete());
+        bench.gone(FIRST, u32::MAX);
+        assert_eq!(bench.got, [FIRST + FAR_AHEAD - 1]);
+        assert_eq!(bench.gone, [(FIRST, u64::from(u32::MAX))]);
+    }
+
+    #[test]
+    fn s10_the_last_numbers_there_are() {
+        let mut bench = Bench::starting_at(u64::MAX - 4);
+        bench.messages(u64::MAX - 3..u64::MAX);
+        assert!(bench.feed(&with(u64::MAX - 2, &[Entry::Gone { count: 9 }])));
+        assert!(bench.feed(&with(u64::MAX, &[Entry::Gone { count: 1 }])));
+        bench.tail(u64::MAX);
+        bench.messages(u64::MAX - 4..u64::MAX - 3);
+        assert_eq!(bench.got.len(), 4);
+        assert_eq!((bench.receiver.next(), bench.receiver.is_complete()), (u64::MAX, true));
+    }
+
+    #[test]
+    fn s3_s10_noise_does_no_harm() {
+        let mut seed = 1_u64;
+        let mut random = move |bound: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (seed >> 33) % bound
+        };
+        let mut bench = Bench::new();
+        for _ in 0..50_000 {
+            let first = FIRST + random(300);
+            let mut noise = datagram(first..first + random(4), b"text");
+            if random(2) == 0 {
+                noise = with(first, &[Entry::Gone { count: random(9) as u32 }]);
+            }
+            for _ in 0..random(4) {
+                let place = 4 + random(noise.len() as u64 - 4) as usize;
+                noise[place] = random(256) as u8;
+            }
+            noise.truncate(random(200) as usize);
+            bench.feed(&noise);
+            bench.wait(Duration::from_micros(random(3000)));
+            bench.sent();
+        }
+        let handed_on = bench.got.len() as u64 + bench.receiver.gone();
+        assert_eq!(bench.receiver.next(), FIRST + handed_on);
+    }
+
+    #[test]
+    fn s10_requests_travel_together_and_have_64_ranges_at_most() {
+        let mut bench = Bench::with_rtt(ms(1));
+        for number in 0..100 {
+            bench.messages(101 + 2 * number..102 + 2 * number);
+        }
+        let requests = bench.requests_within(ms(9));
+        assert_eq!(requests.iter().map(|(_, ranges)| ranges.len()).sum::<usize>(), 100);
+        let sizes: Vec<_> = requests.iter().map(|(at, ranges)| (*at, ranges.len())).collect();
+        assert_eq!(sizes, [(0, 64), (1, 34), (2, 2)], "the last two wait for their time");
+    }
+
+    #[test]
+    fn s10_no_more_is_asked_for_than_one_answer_holds() {
+        let mut bench = Bench::with_rtt(ms(1));
+        bench.messages(100..200); // 19 bytes each: 62 in a datagram
+        bench.tail(100_200);
+        let requests = bench.requests_within(ms(9));
+        assert_eq!(requests, [(2, vec![(200, 16 * 62)])]);
+        bench.messages(200..448);
+        bench.messages(448..695);
+        assert_eq!(bench.sent(), [Sent::Have(695)], "more than half is still to come");
+        bench.messages(695..696);
+        assert_eq!(bench.sent(), [Sent::Repair(vec![(1192, 496)])]);
+    }
+
+    #[test]
+    fn s8_have_is_repeated_until_the_server_is_heard() {
+        let mut bench = Bench::new();
+        let mut times = Vec::new();
+        while bench.now < bench.start + ms(60_000) {
+            bench.now = bench.receiver.poll_timeout().unwrap();
+            assert_eq!(bench.sent(), [Sent::Have(FIRST)]);
+            times.push((bench.now - bench.start).as_secs());
+        }
+        assert_eq!(times, [1, 3, 7, 15, 31, 51, 71]);
+        assert_eq!((bench.receiver.unanswered(), bench.receiver.last_heard()), (8, bench.start));
+        bench.tail(FIRST);
+        assert_eq!(bench.receiver.unanswered(), 0);
+        assert_eq!(bench.receiver.poll_timeout(), Some(bench.now + ms(20_000)));
+    }
+
+    #[test]
+    fn s8_the_time_from_have_to_have_is_within_bounds() {
+        for (said, kept) in [(Duration::MAX, 20_000), (Duration::ZERO, 1000), (ms(5000), 5000)] {
+            let now = Instant::now();
+            let mut receiver = StreamReceiver::new(TAG, 1, said, now);
+            assert!(receiver.poll_transmit(now, &mut Vec::new()));
+            assert!(receiver.handle_datagram(&with(1, &[]), now, |_| {}));
+            assert_eq!(receiver.poll_timeout(), Some(now + ms(kept)));
+        }
+    }
+
+    #[test]
+    fn s8_an_answer_to_one_of_two_is_not_measured() {
+        let mut bench = Bench::new();
+        bench.wait(ms(1000));
+        assert_eq!(bench.sent(), [Sent::Have(FIRST)]);
+        bench.wait(ms(30));
+        bench.state(FIRST);
+        assert_eq!(bench.receiver.rtt(), None, "Karn's rule");
+        bench.wait(ms(20_000));
+        assert_eq!(bench.sent(), [Sent::Have(FIRST)]);
+        bench.wait(ms(40));
+        assert!(
+            bench.feed(&with(FIRST, &[Entry::Aside { code: 12, expected: 1, id: 5, text: b"" }]))
+        );
+        assert_eq!(bench.receiver.rtt(), None, "it answers a message");
+        bench.state(FIRST);
+        assert_eq!(bench.receiver.rtt(), Some(ms(40)));
+    }
+
+    #[test]
+    fn s8_have_every_32_kib_while_behind() {
+        let mut bench = Bench::with_rtt(ms(100));
+        let big = |number| datagram(number..number + 1, &[0; 4000]);
+        (100..120).for_each(|number| assert!(bench.feed(&big(number))));
+        assert_eq!(bench.sent(), [], "not behind");
+        (121..129).for_each(|number| assert!(bench.feed(&big(number))));
+        assert_eq!(bench.sent(), [Sent::Repair(vec![(120, 1)])]);
+        assert!(bench.feed(&big(129)));
+        assert_eq!(bench.sent(), [Sent::Have(120)]);
     }
 }

@@ -48,6 +48,9 @@ struct Message {
     /// When it was sent last.
     sent: Option<Instant>,
     repeated: bool,
+    /// Whether its answer still tells the round trip: not when it was repeated, by Karn's rule, and
+    /// not twice.
+    timed: bool,
 }
 
 /// What the running timer is for.
@@ -114,7 +117,12 @@ impl StreamSender {
         let open = u32::try_from(self.open.len()).map_err(|_| Full)?;
         let id = self.first.checked_add(open).filter(|id| *id < u32::MAX).ok_or(Full)?;
         self.open_bytes = bytes;
-        self.open.push_back(Message { text: text.into(), sent: None, repeated: false });
+        self.open.push_back(Message {
+            text: text.into(),
+            sent: None,
+            repeated: false,
+            timed: true,
+        });
         Ok(id)
     }
 
@@ -131,9 +139,7 @@ impl StreamSender {
     }
 
     fn handle_aside(&mut self, code: u8, expected: u32, id: u32, now: Instant) {
-        if id < expected {
-            self.measure(id, now);
-        }
+        self.measure(id, now);
         self.settle_below(expected, now);
         if code == Code::RateLimited as u8 {
             self.hold(id, now);
@@ -142,21 +148,22 @@ impl StreamSender {
         }
     }
 
-    /// The message with this id was taken. By Karn's rule one that was repeated says nothing about
-    /// the round trip.
+    /// The message with this id was answered, whatever the answer. A gap in the stream may have held
+    /// that up: then the round trip seems longer than it is, but no longer than anybody waits.
     fn measure(&mut self, id: u32, now: Instant) {
         if let Some(message) = self.find(id)
-            && !message.repeated
+            && message.timed
             && let Some(sent) = message.sent
         {
-            self.rtt.sample(now.saturating_duration_since(sent));
+            message.timed = false;
+            self.rtt.sample(now.saturating_duration_since(sent).min(LONGEST_TIMEOUT));
             self.timeouts = 0;
         }
     }
 
-    fn find(&self, id: u32) -> Option<&Message> {
+    fn find(&mut self, id: u32) -> Option<&mut Message> {
         let place = usize::try_from(id.checked_sub(self.first)?).ok()?;
-        self.open.get(place)
+        self.open.get_mut(place)
     }
 
     /// Everything below this id was taken; what was never sent was not, whoever says so.
@@ -197,10 +204,15 @@ impl StreamSender {
     /// message `id`. It is if that one was sent after it, or if it was sent a round trip ago. Once
     /// repeated, only the latter: what answers the first round is still coming in.
     fn is_lost(&self, id: u32, now: Instant) -> bool {
-        let Some(message) = self.find(self.first) else { return false };
+        let Some(message) = self.open.front() else { return false };
         let Some(sent) = message.sent else { return false };
         let is_overtaken = id > self.first && !message.repeated;
-        is_overtaken || now.saturating_duration_since(sent) >= self.rtt.timeout()
+        is_overtaken || now.saturating_duration_since(sent) >= self.round_trip()
+    }
+
+    /// After so long what answers a message has come (S10 gives an answer as much).
+    fn round_trip(&self) -> Duration {
+        self.rtt.smoothed().map_or(self.rtt.timeout(), |rtt| rtt * 5 / 4)
     }
 
     /// The server did not take the message `id`, because we came too fast. What was sent behind it
@@ -257,6 +269,7 @@ impl StreamSender {
         let place = u32::try_from(self.cursor).unwrap_or_default();
         upstream::encode_message(self.first + place, &message.text, out);
         message.repeated = message.sent.is_some();
+        message.timed &= !message.repeated;
         message.sent = Some(now);
         self.cursor += 1;
         self.sent = self.sent.max(self.cursor);
@@ -408,5 +421,137 @@ mod tests {
         assert_eq!(bench.sent(), [2], "after twice the time");
         bench.own(2);
         assert_eq!(bench.sent(), [3, 4], "and then slowly those that were lost as well");
+    }
+
+    #[test]
+    fn s6_timeouts_are_between_20_ms_and_2_s() {
+        let mut bench = Bench::with_rtt(Duration::ZERO);
+        bench.push(1);
+        let mut waits = Vec::new();
+        for _ in 0..9 {
+            let at = bench.sender.poll_timeout().unwrap();
+            waits.push((at - bench.now).as_millis());
+            bench.wait(at - bench.now);
+            assert_eq!(bench.sent(), [2]);
+        }
+        assert_eq!(waits, [20, 40, 80, 160, 320, 640, 1280, 2000, 2000]);
+        let mut fresh = Bench::new();
+        fresh.push(1);
+        assert_eq!(fresh.sender.poll_timeout(), Some(fresh.now + ms(1000)));
+    }
+
+    #[test]
+    fn s6_an_answer_to_a_repeated_message_is_not_measured() {
+        let mut bench = Bench::with_rtt(ms(80));
+        bench.push(1);
+        bench.wait(ms(240));
+        assert_eq!(bench.sent(), [2]);
+        bench.wait(ms(1));
+        bench.own(2);
+        bench.push(1);
+        assert_eq!(
+            bench.sender.poll_timeout(),
+            Some(bench.now + ms(480)),
+            "the doubled time stays"
+        );
+        bench.wait(ms(80));
+        bench.own(3);
+        bench.push(1);
+        let timeout = ms(80) + 4 * ms(30);
+        assert_eq!(bench.sender.poll_timeout(), Some(bench.now + timeout));
+    }
+
+    #[test]
+    fn s6_an_aside_repeats_from_what_is_expected_once_a_round_trip() {
+        let mut bench = Bench::with_rtt(ms(80));
+        assert_eq!(bench.push(5), [2, 3, 4, 5, 6]);
+        bench.wait(ms(70));
+        bench.aside(Code::State, 3, 4);
+        assert_eq!(bench.sent(), [3, 4, 5, 6]);
+        bench.aside(Code::State, 3, 5);
+        bench.aside(Code::State, 3, 6);
+        assert!(bench.sent().is_empty(), "that was the first round");
+        bench.wait(ms(110));
+        bench.aside(Code::State, 3, 6);
+        assert_eq!(bench.sent(), [3, 4, 5, 6], "but not the second");
+    }
+
+    #[test]
+    fn s6_the_answer_to_a_late_copy_repeats_nothing() {
+        let mut bench = Bench::with_rtt(ms(80));
+        bench.push(5);
+        bench.wait(ms(60));
+        bench.aside(Code::State, 4, 1);
+        bench.aside(Code::State, 4, 0);
+        bench.aside(Code::Answer, 4, 3);
+        assert!(bench.sent().is_empty());
+        assert_eq!(bench.sender.open(), 3);
+    }
+
+    #[test]
+    fn s5_what_was_never_sent_is_not_settled() {
+        let mut bench = Bench::new();
+        bench.push(2);
+        assert_eq!(bench.sender.push(b"hi"), Ok(3));
+        bench.aside(Code::State, u32::MAX, u32::MAX);
+        assert_eq!((bench.sender.open(), bench.sent()), (1, vec![3]));
+        bench.own(u32::MAX);
+        bench.aside(Code::State, 0, 0);
+        bench.aside(Code::RateLimited, 0, u32::MAX);
+        assert_eq!(bench.sender.open(), 0);
+        assert_eq!(bench.push(1), [4]);
+    }
+
+    #[test]
+    fn s5_the_message_of_another_settles_nothing() {
+        let mut bench = Bench::new();
+        bench.push(1);
+        let event = Event::Message { number: 9, member: MEMBER + 1, id: 1, name: b"", text: b"" };
+        bench.sender.handle_event(&event, bench.now);
+        assert_eq!(bench.sender.open(), 1);
+    }
+
+    #[test]
+    fn s5_the_last_ids_there_are() {
+        let mut sender = StreamSender::new(MEMBER, u32::MAX - 1);
+        assert_eq!(sender.push(b"hi"), Ok(u32::MAX - 1));
+        assert_eq!(sender.push(b"hi"), Err(Full));
+        let mut bench = Bench { sender, now: Instant::now() };
+        assert_eq!(bench.sent(), [u32::MAX - 1]);
+        bench.own(u32::MAX - 1);
+        assert_eq!((bench.sender.open(), bench.sender.push(b"hi")), (0, Err(Full)));
+    }
+
+    #[test]
+    fn s5_a_refusal_for_the_rate_holds_everything_and_doubles_without_progress() {
+        let mut bench = Bench::with_rtt(ms(1));
+        bench.push(5);
+        let mut waits = Vec::new();
+        for _ in 0..7 {
+            bench.aside(Code::RateLimited, 2, 2);
+            bench.aside(Code::State, 2, 3);
+            bench.aside(Code::RateLimited, 2, 2);
+            let at = bench.sender.poll_timeout().unwrap();
+            waits.push((at - bench.now).as_millis());
+            bench.wait(at - bench.now - ms(1));
+            assert!(bench.sent().is_empty());
+            bench.wait(ms(1));
+            assert_eq!(bench.sent(), [2], "only the first");
+        }
+        assert_eq!(waits, [50, 100, 200, 400, 800, 1000, 1000]);
+        bench.own(2);
+        assert_eq!(bench.sent(), [3, 4], "one more for each that was taken");
+        bench.aside(Code::RateLimited, 3, 3);
+        assert_eq!(bench.sender.poll_timeout(), Some(bench.now + ms(50)), "there was progress");
+        bench.wait(ms(50));
+        assert_eq!(bench.sent(), [3]);
+    }
+
+    #[test]
+    fn s5_a_hold_is_a_round_trip_at_least() {
+        let mut bench = Bench::with_rtt(ms(300));
+        bench.push(1);
+        bench.aside(Code::RateLimited, 2, 2);
+        assert!(bench.sender.poll_timeout() >= Some(bench.now + ms(260)));
     }
 }

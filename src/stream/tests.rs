@@ -1,0 +1,468 @@
+//! Receiver and sender against a small server over a bad network, in virtual time.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::{Duration, Instant};
+
+use super::{Event, StreamReceiver, StreamSender};
+use crate::protocol::stream::upstream::{self, Range, Upstream};
+use crate::protocol::stream::{Code, Entry, Header, MAX_PACKED, MAX_REPAIR};
+
+const TAG: u32 = 0xfeed;
+const MEMBER: u32 = 3;
+const RATION: usize = 64 << 10;
+const REFILL_IN_A_SECOND: f64 = 16384.0;
+
+/// SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    fn hits(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+}
+
+/// What the server of the protocol does for one member, as far as it can be seen from here.
+struct Server {
+    first: u64,
+    /// Every entry ever given a number.
+    entries: Vec<Vec<u8>>,
+    /// Entries below this number are held no more.
+    floor: u64,
+    /// The next entry to send, once a datagram has come.
+    cursor: u64,
+    proved: bool,
+    confirmed: u64,
+    ration: f64,
+    refilled: Duration,
+    expected: u32,
+    /// The texts that were taken.
+    taken: Vec<Vec<u8>>,
+    /// Repair requests so far.
+    asked: usize,
+    refused: usize,
+    /// When it takes the next message, and how long from one to the next.
+    pace: Option<(Duration, Duration)>,
+}
+
+impl Server {
+    fn new(first: u64) -> Self {
+        Self {
+            first,
+            entries: Vec::new(),
+            floor: first,
+            cursor: first,
+            proved: false,
+            confirmed: first,
+            ration: RATION as f64,
+            refilled: Duration::ZERO,
+            expected: 1,
+            taken: Vec::new(),
+            asked: 0,
+            refused: 0,
+            pace: None,
+        }
+    }
+
+    fn next(&self) -> u64 {
+        self.first + self.entries.len() as u64
+    }
+
+    fn entry(&self, number: u64) -> &[u8] {
+        &self.entries[usize::try_from(number - self.first).unwrap()]
+    }
+
+    fn say(&mut self, member: u32, id: u32, text: &[u8]) {
+        let mut bytes = Vec::new();
+        Entry::Message { member, id, name: b"somebody", text }.encode(&mut bytes);
+        self.entries.push(bytes);
+    }
+
+    /// Datagrams with what was not sent yet.
+    fn deliver(&mut self) -> Vec<Vec<u8>> {
+        if !self.proved {
+            return Vec::new();
+        }
+        let datagrams = self.pack(self.cursor, self.next());
+        self.cursor = self.next();
+        datagrams
+    }
+
+    fn pack(&self, from: u64, to: u64) -> Vec<Vec<u8>> {
+        let mut datagrams = Vec::new();
+        let mut number = from;
+        if from < self.floor {
+            let count = u32::try_from(self.floor.min(to) - from).unwrap();
+            datagrams.push(datagram(from, &[Entry::Gone { count }]));
+            number = self.floor;
+        }
+        while number < to {
+            let mut out = datagram(number, &[]);
+            out.extend_from_slice(self.entry(number));
+            number += 1;
+            while number < to && out.len() + self.entry(number).len() <= MAX_PACKED {
+                out.extend_from_slice(self.entry(number));
+                number += 1;
+            }
+            datagrams.push(out);
+        }
+        datagrams
+    }
+
+    fn answer(&mut self, body: &[u8], now: Duration) -> Vec<Vec<u8>> {
+        self.proved = true;
+        let mut answers = match upstream::parse(body).expect("sense") {
+            Upstream::KeepAlive => Vec::new(),
+            Upstream::Have { next } => self.answer_have(next),
+            Upstream::Message { id, text } => self.answer_message(id, text, now),
+            Upstream::Repair(ranges) => self.answer_repair(&ranges.iter().collect::<Vec<_>>(), now),
+        };
+        answers.extend(self.deliver());
+        answers
+    }
+
+    fn answer_have(&mut self, next: u64) -> Vec<Vec<u8>> {
+        assert!(next <= self.next());
+        for number in self.confirmed..next {
+            self.ration += self.entry(number).len() as f64;
+        }
+        self.ration = self.ration.min(RATION as f64);
+        self.confirmed = self.confirmed.max(next);
+        vec![self.aside(Code::State, 0)]
+    }
+
+    fn answer_message(&mut self, id: u32, text: &[u8], now: Duration) -> Vec<Vec<u8>> {
+        if id != self.expected {
+            return vec![self.aside(Code::State, id)];
+        }
+        if !self.has_token(now) {
+            self.refused += 1;
+            return vec![self.aside(Code::RateLimited, id)];
+        }
+        self.expected += 1;
+        self.taken.push(text.to_vec());
+        if text.starts_with(b"/") {
+            return vec![self.aside(Code::Answer, id)];
+        }
+        self.say(MEMBER, id, text);
+        Vec::new()
+    }
+
+    fn has_token(&mut self, now: Duration) -> bool {
+        let Some((at, every)) = self.pace else { return true };
+        if now >= at {
+            self.pace = Some((at.max(now.saturating_sub(every)) + every, every));
+        }
+        now >= at
+    }
+
+    fn aside(&self, code: Code, id: u32) -> Vec<u8> {
+        let aside = Entry::Aside { code: code as u8, expected: self.expected, id, text: b"" };
+        datagram(self.next(), &[aside])
+    }
+
+    fn answer_repair(&mut self, ranges: &[Range], now: Duration) -> Vec<Vec<u8>> {
+        self.asked += 1;
+        self.ration += (now - self.refilled).as_secs_f64() * REFILL_IN_A_SECOND;
+        self.ration = self.ration.min(RATION as f64);
+        self.refilled = now;
+        let mut datagrams = Vec::new();
+        for Range { from, count } in ranges {
+            let to = from + u64::from(*count);
+            assert!(*from >= self.first && to <= self.next() && *count > 0);
+            datagrams.extend(self.pack(*from, to));
+        }
+        datagrams.truncate(MAX_REPAIR);
+        datagrams.retain(|datagram| {
+            let sent = self.ration >= datagram.len() as f64;
+            self.ration -= if sent { datagram.len() as f64 } else { 0.0 };
+            sent
+        });
+        datagrams
+    }
+}
+
+fn datagram(sequence: u64, entries: &[Entry<'_>]) -> Vec<u8> {
+    let mut out = Vec::new();
+    Header { tag: TAG, sequence }.encode(&mut out);
+    entries.iter().for_each(|entry| entry.encode(&mut out));
+    out
+}
+
+/// What a network does to a datagram, in percent and microseconds.
+#[derive(Clone, Copy)]
+struct Network {
+    lost: u64,
+    doubled: u64,
+    garbled: u64,
+    delay: u64,
+    jitter: u64,
+}
+
+const CLEAN: Network = Network { lost: 0, doubled: 0, garbled: 0, delay: 500, jitter: 0 };
+
+type Flight = Reverse<(Duration, u64, bool, Vec<u8>)>;
+
+/// A server, a member and the way between them.
+struct World {
+    random: Random,
+    start: Instant,
+    now: Duration,
+    network: Network,
+    flying: BinaryHeap<Flight>,
+    flights: u64,
+    server: Server,
+    receiver: StreamReceiver,
+    sender: StreamSender,
+    pushed: Vec<Vec<u8>>,
+    /// The number that must be handed on next.
+    next: u64,
+    gone: u64,
+    /// Datagrams that the member sent.
+    upstream: usize,
+}
+
+impl World {
+    fn new(seed: u64, network: Network) -> Self {
+        let start = Instant::now();
+        let first = Random(seed).below(1 << 40) + 1;
+        Self {
+            random: Random(seed),
+            start,
+            now: Duration::ZERO,
+            network,
+            flying: BinaryHeap::new(),
+            flights: 0,
+            server: Server::new(first),
+            receiver: StreamReceiver::new(TAG, first, Duration::from_secs(5), start),
+            sender: StreamSender::new(MEMBER, 1),
+            pushed: Vec::new(),
+            next: first,
+            gone: 0,
+            upstream: 0,
+        }
+    }
+
+    fn throw(&mut self, up: bool, mut bytes: Vec<u8>) {
+        if self.random.hits(self.network.lost) {
+            return;
+        }
+        if self.random.hits(self.network.doubled) {
+            self.fly(up, bytes.clone());
+        }
+        if !up && self.random.hits(self.network.garbled) {
+            let mut foreign = bytes.clone();
+            foreign[0] ^= 1;
+            self.fly(up, foreign);
+            bytes.resize(bytes.len() + 9, 0);
+        }
+        self.fly(up, bytes);
+    }
+
+    fn fly(&mut self, up: bool, bytes: Vec<u8>) {
+        let jitter = self.random.below(self.network.jitter + 1);
+        let arrival = self.now + Duration::from_micros(self.network.delay + jitter);
+        self.flights += 1;
+        self.flying.push(Reverse((arrival, self.flights, up, bytes)));
+    }
+
+    fn land(&mut self, up: bool, bytes: &[u8]) {
+        if up {
+            for answer in self.server.answer(bytes, self.now) {
+                self.throw(false, answer);
+            }
+        } else {
+            self.hear(bytes);
+        }
+    }
+
+    fn hear(&mut self, bytes: &[u8]) {
+        let now = self.start + self.now;
+        let Self { receiver, sender, server, next, gone, .. } = self;
+        let known = receiver.handle_datagram(bytes, now, |event| {
+            sender.handle_event(&event, now);
+            match event {
+                Event::Message { number, member, id, name, text } => {
+                    assert_eq!(number, *next, "in order, and once");
+                    let mut expected = Vec::new();
+                    Entry::Message { member, id, name, text }.encode(&mut expected);
+                    assert_eq!(server.entry(number), expected);
+                    *next += 1;
+                }
+                Event::Gone { first, count } => {
+                    assert_eq!(first, *next, "in its place");
+                    assert!(count > 0 && first + count <= server.floor, "still there");
+                    *next += count;
+                    *gone += count;
+                }
+                Event::Notice { .. } => panic!("there are none"),
+                Event::Aside { .. } => {}
+            }
+        });
+        assert_eq!(known, bytes.starts_with(&TAG.to_be_bytes()));
+    }
+
+    /// Sends what is to be sent, then lets time pass until something happens or `until`.
+    fn step(&mut self, until: Duration) {
+        self.transmit();
+        let timeouts = self.receiver.poll_timeout().into_iter().chain(self.sender.poll_timeout());
+        let timeout = timeouts.map(|at| at.saturating_duration_since(self.start)).min();
+        let arrival = self.flying.peek().map(|flight| flight.0.0);
+        let at = timeout.into_iter().chain(arrival).fold(until, Duration::min);
+        self.now = self.now.max(at);
+        while self.flying.peek().is_some_and(|flight| flight.0.0 <= self.now) {
+            let Reverse((_, _, up, bytes)) = self.flying.pop().unwrap();
+            self.land(up, &bytes);
+        }
+        self.receiver.handle_timeout(self.start + self.now);
+        self.sender.handle_timeout(self.start + self.now);
+    }
+
+    fn transmit(&mut self) {
+        let now = self.start + self.now;
+        let mut out = Vec::new();
+        while self.receiver.poll_transmit(now, &mut out) || self.sender.poll_transmit(now, &mut out)
+        {
+            self.upstream += 1;
+            assert!(self.upstream < 100_000, "too many datagrams");
+            self.throw(true, out.clone());
+        }
+    }
+
+    fn run_until(&mut self, until: Duration) {
+        let mut steps = 0;
+        while self.now < until {
+            self.step(until);
+            steps += 1;
+            assert!(steps < 1_000_000, "time stands still");
+        }
+        self.transmit();
+    }
+
+    fn push(&mut self, text: Vec<u8>) {
+        if self.sender.push(&text).is_ok() {
+            self.pushed.push(text);
+        }
+    }
+
+    fn say(&mut self) {
+        let size = self.random.below(if self.random.0 & 7 == 0 { 3000 } else { 200 });
+        let text = vec![b'x'; usize::try_from(size).unwrap()];
+        self.server.say(9, 0, &text);
+        for datagram in self.server.deliver() {
+            self.throw(false, datagram);
+        }
+    }
+
+    fn live(&mut self, until: Duration) {
+        while self.now < until {
+            let pause = Duration::from_micros(self.random.below(20_000));
+            self.run_until(self.now + pause);
+            match self.random.below(8) {
+                0 => self.push(format!("/command {}", self.pushed.len()).into_bytes()),
+                1..=3 => self.push(format!("message {}", self.pushed.len()).into_bytes()),
+                _ => (0..=self.random.below(6)).for_each(|_| self.say()),
+            }
+            if self.random.hits(2) {
+                self.server.floor = self.server.next().saturating_sub(40).max(self.server.floor);
+            }
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        let all = self.receiver.next() == self.server.next() && self.receiver.is_complete();
+        all && self.sender.open() == 0
+    }
+}
+
+/// S9: what the server does after its last entry.
+fn tails(world: &mut World) {
+    for wait in [50, 200, 1000] {
+        world.run_until(world.now + Duration::from_millis(wait));
+        let tail = datagram(world.server.next(), &[]);
+        world.throw(false, tail);
+    }
+}
+
+#[test]
+fn s5_s10_everything_once_in_order_and_complete_after_the_network_healed() {
+    for seed in 0..400 {
+        let mut random = Random(seed ^ 0x5eed);
+        let network = Network {
+            lost: random.below(41),
+            doubled: random.below(30),
+            garbled: random.below(20),
+            delay: 50 + random.below(50_000),
+            jitter: random.below(30_000),
+        };
+        let mut world = World::new(seed, network);
+        world.live(Duration::from_secs(2));
+        world.network = Network { lost: 0, ..network };
+        tails(&mut world);
+        world.run_until(world.now + Duration::from_secs(15));
+        let (next, last) = (world.receiver.next(), world.server.next());
+        assert!(world.is_settled(), "seed {seed}: {next} of {last}, {} open", world.sender.open());
+        assert_eq!(world.server.taken, world.pushed, "seed {seed}");
+        assert_eq!(world.receiver.gone(), world.gone, "seed {seed}");
+    }
+}
+
+/// A megabyte was sent and lost.
+fn catching_up(size: usize, entries: usize, network: Network) -> World {
+    let mut world = World::new(1, network);
+    (0..entries).for_each(|_| world.server.say(9, 0, &vec![b'x'; size]));
+    world.server.cursor = world.server.next();
+    while !world.is_settled() && world.now < Duration::from_secs(60) {
+        world.step(Duration::from_secs(60));
+    }
+    world
+}
+
+#[test]
+fn s10_a_megabyte_is_caught_up_in_well_under_a_second() {
+    for (size, entries) in [(20, 26_000), (100, 8_700), (1000, 1_024), (4000, 256)] {
+        let world = catching_up(size, entries, CLEAN);
+        assert!(world.is_settled());
+        assert!(world.now < Duration::from_millis(300), "{size} bytes: {:?}", world.now);
+        assert!(world.server.asked < 300, "{size} bytes: {} requests", world.server.asked);
+    }
+}
+
+#[test]
+fn s5_s6_a_server_that_takes_twenty_a_second_is_met_at_that_rate() {
+    let mut world = World::new(1, CLEAN);
+    world.server.pace = Some((Duration::ZERO, Duration::from_millis(50)));
+    while world.now < Duration::from_secs(10) {
+        while world.sender.has_space() {
+            world.push(b"hi".to_vec());
+        }
+        world.step(Duration::from_secs(10));
+    }
+    let (taken, refused) = (world.server.taken.len(), world.server.refused);
+    assert!((160..=201).contains(&taken), "{taken} taken");
+    assert!(refused <= taken + 5, "{refused} refused");
+    assert!(world.upstream < 4 * taken + 100, "{} sent", world.upstream);
+}
+
+#[test]
+fn which_asides_end_the_membership() {
+    let ends = [Code::Left, Code::TimedOut, Code::RoomClosed, Code::Removed].map(|code| code as u8);
+    for code in 0..=255 {
+        let aside = Event::Aside { code, expected: 1, id: 0, text: b"" };
+        assert_eq!(aside.ends_membership().map(|code| code as u8).is_some(), ends.contains(&code));
+        let notice = Event::Notice { number: 1, code, member: MEMBER, name: b"", text: b"" };
+        assert_eq!(notice.ends_membership(), None);
+    }
+}
