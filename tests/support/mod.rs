@@ -7,6 +7,7 @@
 #![allow(dead_code)] // Each test file is a crate of its own and uses a part of this.
 
 pub mod program;
+pub mod proxy;
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};

@@ -85,6 +85,19 @@ impl Talker {
         }
     }
 
+    /// Everything on stdout from here on, up to this line.
+    #[track_caller]
+    pub fn lines_up_to(&self, last: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        while lines.last().is_none_or(|line| line != last) {
+            match self.out.recv_timeout(DEADLINE) {
+                Ok(line) => lines.push(line),
+                Err(_) => panic!("no {last:?} in {lines:?}"),
+            }
+        }
+        lines
+    }
+
     pub fn wait(&mut self) -> ExitStatus {
         wait_for("the client to end", || self.child.try_wait().expect("a child"))
     }
@@ -138,11 +151,28 @@ impl Stranger {
         self.answer(&[accepted, completion].concat());
     }
 
+    /// Lets the client into a stream: it is member 3 of the room's life 7, the first entry is 1.
+    pub fn admit_to_stream(&self, idle_timeout: u64) {
+        let (token, keep_alive) = ("7".repeat(32), idle_timeout / 3);
+        let payload = format!(
+            r#"{{"token":"{token}","member":3,"tag":7,"next":1,"expected":1,"keep_alive":{keep_alive},"idle_timeout":{idle_timeout}}}"#
+        );
+        let mut accepted = frame(JOIN, "", &[0]);
+        let mut completion = frame(JOIN, "", payload.as_bytes());
+        (accepted[2], completion[2]) = (1, 2);
+        self.answer(&[accepted, completion].concat());
+    }
+
     /// What the client sends next, behind its token, and where it is.
     pub fn hear(&self) -> (String, SocketAddr) {
+        let (message, from) = self.hear_bytes();
+        (String::from_utf8(message).expect("UTF-8"), from)
+    }
+
+    /// The same where it need not be text.
+    pub fn hear_bytes(&self) -> (Vec<u8>, SocketAddr) {
         let mut buffer = [0; 5000];
         let (size, from) = self.udp.recv_from(&mut buffer).expect("a datagram in time");
-        let message = &buffer[2 + usize::from(buffer[0]) + 32..size];
-        (String::from_utf8(message.to_vec()).expect("UTF-8"), from)
+        (buffer[2 + usize::from(buffer[0]) + 32..size].to_vec(), from)
     }
 }
