@@ -1,116 +1,40 @@
-//! The plain client, as a program: its arguments, its pipes, its signals, its exit status.
+//! The client as a program: its arguments, its pipes, its signals, its exit status; and what it does
+//! with named delivery. Stream delivery is in `client_stream.rs`.
 
 mod support;
 
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::process::{Output, Stdio};
 use std::thread;
 use std::time::Instant;
 
 use socket2::{Domain, Socket, Type};
+use support::program::*;
 use support::*;
 
-/// The client, pointed at a server.
-fn client(tcp: SocketAddr, udp: SocketAddr, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_reactor-chat-client"));
-    command.args(["--host", &tcp.ip().to_string()]);
-    command.args(["--tcp-port", &tcp.port().to_string(), "--udp-port", &udp.port().to_string()]);
-    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
+/// These arguments, with named delivery.
+fn named<'a>(args: &[&'a str]) -> Vec<&'a str> {
+    [&["--delivery", "named"], args].concat()
 }
 
-/// A client that runs to its end by itself.
-fn run(server: &Server, args: &[&str]) -> Output {
-    client(server.tcp, server.udp, args).output().expect("the built client")
+fn start(server: &Server, args: &[&str]) -> Talker {
+    Talker::start(server, &named(args))
 }
 
-/// A client that runs to its end with this in a pipe as its input.
-fn run_with_input(server: &Server, args: &[&str], input: &[u8]) -> Output {
-    let mut command = client(server.tcp, server.udp, args);
-    let mut child = command.stdin(Stdio::piped()).spawn().expect("the built client");
-    // Dropping it is the end of the input.
-    child.stdin.take().expect("piped").write_all(input).expect("written");
-    child.wait_with_output().expect("a child")
+fn pipe(server: &Server, args: &[&str], input: &[u8]) -> Output {
+    run_with_input(server, &named(args), input)
 }
 
-/// A client that is talked to; killed when it goes out of scope.
-struct Talker {
-    child: Child,
-    stdin: Option<ChildStdin>,
-    out: Receiver<String>,
-    err: Receiver<String>,
-}
-
-impl Talker {
-    fn start(server: &Server, args: &[&str]) -> Self {
-        Self::spawn(client(server.tcp, server.udp, args))
-    }
-
-    fn spawn(mut command: Command) -> Self {
-        let mut child = command.stdin(Stdio::piped()).spawn().expect("the built client");
-        let out = lines_of(child.stdout.take().expect("piped"));
-        let err = lines_of(child.stderr.take().expect("piped"));
-        Self { stdin: child.stdin.take(), child, out, err }
-    }
-
-    fn say(&mut self, line: &str) {
-        self.stdin.as_mut().expect("open").write_all(line.as_bytes()).expect("written");
-    }
-
-    fn end_input(&mut self) {
-        self.stdin = None;
-    }
-
-    #[track_caller]
-    fn expect(&self, line: &str) {
-        assert_eq!(self.out.recv_timeout(DEADLINE).as_deref(), Ok(line));
-    }
-
-    #[track_caller]
-    fn expect_complaint(&self, line: &str) {
-        assert_eq!(self.err.recv_timeout(DEADLINE).as_deref(), Ok(line));
-    }
-
-    fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().expect("kill").success());
-    }
-
-    /// Waits for the end, with no more output up to it.
-    #[track_caller]
-    fn expect_end(&mut self, status: i32) {
-        assert_eq!(self.wait().code(), Some(status));
-        for output in [&self.out, &self.err] {
-            assert_eq!(output.recv_timeout(DEADLINE), Err(RecvTimeoutError::Disconnected));
-        }
-    }
-
-    fn wait(&mut self) -> ExitStatus {
-        wait_for("the client to end", || self.child.try_wait().expect("a child"))
-    }
-}
-
-impl Drop for Talker {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-#[track_caller]
-fn expect_output(output: &Output, status: i32, stdout: &str, stderr: &str) {
-    assert_eq!(String::from_utf8_lossy(&output.stderr), stderr);
-    assert_eq!(String::from_utf8_lossy(&output.stdout), stdout);
-    assert_eq!(output.status.code(), Some(status));
+/// Bob, who talks to a server of another kind.
+fn bob_at(stranger: &Stranger) -> Talker {
+    stranger.client(&named(&["join", "r1", "bob"]))
 }
 
 /// Bob, in ann's room, and known to the server with his address.
 fn bob_joins(server: &Server, ann: &Member) -> Talker {
-    let mut bob = Talker::start(server, &["join", "r1", "bob"]);
+    let mut bob = start(server, &["join", "r1", "bob"]);
     bob.say("here\n");
     ann.expect("bob joined");
     ann.expect("bob: here");
@@ -119,7 +43,7 @@ fn bob_joins(server: &Server, ann: &Member) -> Talker {
 
 /// Ann, a client that has made a room and is known to the server with her address: it answers.
 fn ann_creates(server: &Server, args: &[&str]) -> Talker {
-    let mut ann = Talker::start(server, args);
+    let mut ann = start(server, args);
     ann.say("/help\n");
     assert!(ann.out.recv_timeout(DEADLINE).expect("an answer").starts_with("* /exit leaves"));
     ann
@@ -129,53 +53,11 @@ fn host(server: &Server) -> Member {
     Member::create(server, "r1", r#"{"username":"ann"}"#)
 }
 
-/// A server of another kind: it lets one client in, and says what the test wants.
-struct Stranger {
-    tcp: TcpListener,
-    udp: UdpSocket,
-}
-
-impl Stranger {
-    fn start() -> Self {
-        let tcp = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let udp = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-        udp.set_read_timeout(Some(DEADLINE)).expect("a timeout");
-        Self { tcp, udp }
-    }
-
-    fn client(&self, args: &[&str]) -> Talker {
-        let udp = self.udp.local_addr().expect("an address");
-        Talker::spawn(client(self.tcp.local_addr().expect("an address"), udp, args))
-    }
-
-    /// Answers a request, whatever it is, with these bytes.
-    fn answer(&self, bytes: &[u8]) {
-        let (mut stream, _) = self.tcp.accept().expect("a client");
-        // A connection that is closed with unread input is reset, and its output lost.
-        assert!(stream.read(&mut [0; 4096]).expect("a request") > 0);
-        stream.write_all(bytes).expect("sent");
-    }
-
-    fn admit(&self) {
-        let [mut accepted, mut completion] = [frame(JOIN, "", &[0]), frame(JOIN, "", &[b'7'; 32])];
-        (accepted[2], completion[2]) = (1, 2);
-        self.answer(&[accepted, completion].concat());
-    }
-
-    /// What the client sends next, behind its token, and where it is.
-    fn hear(&self) -> (String, SocketAddr) {
-        let mut buffer = [0; 5000];
-        let (size, from) = self.udp.recv_from(&mut buffer).expect("a datagram in time");
-        let message = &buffer[2 + usize::from(buffer[0]) + 32..size];
-        (String::from_utf8(message.to_vec()).expect("UTF-8"), from)
-    }
-}
-
 #[test]
 fn what_is_piped_arrives_before_the_client_leaves() {
     let server = Server::start(&[]);
     let ann = host(&server);
-    let output = run_with_input(&server, &["join", "r1", "bob"], b"hi\n\nlast line without end");
+    let output = pipe(&server, &["join", "r1", "bob"], b"hi\n\nlast line without end");
     expect_output(&output, 0, "", "");
     for line in ["bob joined", "bob: hi", "bob: last line without end", "bob left"] {
         ann.expect(line);
@@ -187,7 +69,7 @@ fn many_lines_arrive_in_order() {
     let server = Server::start(&["--rate-limit", "0"]);
     let ann = host(&server);
     let input: String = (0..150).map(|line| format!("line {line}\n")).collect();
-    let output = run_with_input(&server, &["join", "r1", "bob"], input.as_bytes());
+    let output = pipe(&server, &["join", "r1", "bob"], input.as_bytes());
     assert!(output.status.success());
     ann.expect("bob joined");
     for line in 0..150 {
@@ -200,7 +82,7 @@ fn many_lines_arrive_in_order() {
 fn two_clients_chat_and_the_hosts_end_of_input_closes_the_room() {
     let server = Server::start(&[]);
     let mut ann = ann_creates(&server, &["create", "r1", "ann"]);
-    let mut bob = Talker::start(&server, &["join", "r1", "bob"]);
+    let mut bob = start(&server, &["join", "r1", "bob"]);
     ann.expect("* bob joined");
     bob.say("hi ann\r\n");
     ann.expect("bob: hi ann");
@@ -230,7 +112,7 @@ fn exit_leaves_and_what_comes_after_it_is_not_said() {
 #[test]
 fn what_is_under_way_when_the_client_leaves_is_still_printed() {
     let stranger = Stranger::start();
-    let mut bob = stranger.client(&["join", "r1", "bob"]);
+    let mut bob = bob_at(&stranger);
     stranger.admit();
     bob.say("/exit\n");
     let leaving_from = loop {
@@ -259,7 +141,7 @@ fn a_signal_leaves_the_room_first() {
 #[test]
 fn a_second_signal_ends_a_client_that_nothing_else_would() {
     let stranger = Stranger::start();
-    let mut bob = stranger.client(&["join", "r1", "bob"]);
+    let mut bob = bob_at(&stranger);
     // The request is here, so the signals are caught; the reply never comes.
     let (mut stream, _) = stranger.tcp.accept().expect("a client");
     assert!(stream.read(&mut [0; 4096]).expect("a request") > 0);
@@ -274,7 +156,7 @@ fn a_second_signal_ends_a_client_that_nothing_else_would() {
 fn a_closed_stdout_leaves_the_room_without_a_word() {
     let server = Server::start(&[]);
     let ann = host(&server);
-    let mut command = client(server.tcp, server.udp, &["join", "r1", "bob"]);
+    let mut command = client(server.tcp, server.udp, &named(&["join", "r1", "bob"]));
     let mut child = command.stdin(Stdio::piped()).spawn().expect("the built client");
     drop(child.stdout.take());
     // Kept open, so that it is not the end of the input that ends the client.
@@ -290,7 +172,7 @@ fn a_full_stdout_is_a_failure() {
     let server = Server::start(&[]);
     let ann = host(&server);
     let full = File::options().write(true).open("/dev/full").expect("full(4)");
-    let mut command = client(server.tcp, server.udp, &["join", "r1", "bob"]);
+    let mut command = client(server.tcp, server.udp, &named(&["join", "r1", "bob"]));
     let mut child = command.stdin(Stdio::piped()).stdout(full).spawn().expect("the built client");
     let mut input = child.stdin.take().expect("piped");
     input.write_all(b"/help\n").expect("written");
@@ -331,7 +213,7 @@ fn the_right_password_opens_the_room() {
     let server = Server::start(&[]);
     let password = "pässwörd \"1\"";
     let mut ann = ann_creates(&server, &["--password", password, "create", "r1", "ann"]);
-    let output = run_with_input(&server, &["--password", password, "join", "r1", "bob"], b"hi\n");
+    let output = pipe(&server, &["--password", password, "join", "r1", "bob"], b"hi\n");
     assert!(output.status.success());
     ann.expect("* bob joined");
     ann.expect("bob: hi");
@@ -387,13 +269,13 @@ fn stdin_may_be_a_regular_file_or_nothing() {
     let ann = host(&server);
     let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("lines.txt");
     std::fs::write(&path, "from a file\n").expect("written");
-    let mut command = client(server.tcp, server.udp, &["join", "r1", "bob"]);
+    let mut command = client(server.tcp, server.udp, &named(&["join", "r1", "bob"]));
     command.stdin(File::open(&path).expect("a file"));
     expect_output(&command.output().expect("the client"), 0, "", "");
     for line in ["bob joined", "bob: from a file", "bob left"] {
         ann.expect(line);
     }
-    expect_output(&run(&server, &["join", "r1", "cy"]), 0, "", "");
+    expect_output(&run(&server, &named(&["join", "r1", "cy"])), 0, "", "");
     ann.expect("cy joined");
     ann.expect("cy left");
 }
@@ -402,7 +284,7 @@ fn stdin_may_be_a_regular_file_or_nothing() {
 fn stdin_that_cannot_be_read_is_a_failure() {
     let server = Server::start(&[]);
     let ann = host(&server);
-    let mut command = client(server.tcp, server.udp, &["join", "r1", "bob"]);
+    let mut command = client(server.tcp, server.udp, &named(&["join", "r1", "bob"]));
     command.stdin(File::open("/").expect("a directory"));
     let why = "cannot read from stdin: Is a directory (os error 21)";
     let output = command.output().expect("the client");
@@ -418,7 +300,7 @@ fn lines_that_cannot_be_sent_are_told_and_the_next_ones_are_sent() {
     // A datagram may have 4,096 bytes: two sizes, the room, the token, the message.
     let (fits, long, huge) = ("x".repeat(4060), "é".repeat(2031), "y".repeat(1 << 20));
     let input = [fits.as_bytes(), long.as_bytes(), huge.as_bytes(), b"\xff", b"ok\n"];
-    let output = run_with_input(&server, &["join", "r1", "bob"], &input.join(&b'\n'));
+    let output = pipe(&server, &["join", "r1", "bob"], &input.join(&b'\n'));
     let too_long = "reactor-chat-client: line not sent: it is too long, 4060 bytes fit\n";
     let not_utf8 = "reactor-chat-client: line not sent: it is not UTF-8\n";
     expect_output(&output, 0, "", &[too_long, too_long, not_utf8].concat());
@@ -434,7 +316,7 @@ fn with_a_long_user_name_it_is_name_and_message_that_limit() {
     let name = "b".repeat(255);
     let fits = 4070 - 255;
     let input = format!("{}\n{}\n", "x".repeat(fits + 1), "x".repeat(fits));
-    let output = run_with_input(&server, &["join", "r1", &name], input.as_bytes());
+    let output = pipe(&server, &["join", "r1", &name], input.as_bytes());
     let complaint = format!("line not sent: it is too long, {fits} bytes fit");
     expect_output(&output, 0, "", &format!("reactor-chat-client: {complaint}\n"));
     for line in [
@@ -450,7 +332,7 @@ fn with_a_long_user_name_it_is_name_and_message_that_limit() {
 fn a_client_ends_when_a_japanese_room_is_closed() {
     let server = Server::start(&["--lang", "ja"]);
     let ann = host(&server);
-    let mut bob = Talker::start(&server, &["join", "r1", "bob"]);
+    let mut bob = start(&server, &["join", "r1", "bob"]);
     bob.say("here\n");
     ann.expect_sometime("bob: here");
     ann.say("/exit");
@@ -487,7 +369,7 @@ fn only_a_notice_ends_a_client_and_not_who_says_the_same() {
 #[test]
 fn nothing_from_the_network_reaches_the_terminal_as_a_control_character() {
     let stranger = Stranger::start();
-    let bob = stranger.client(&["join", "r1", "bob"]);
+    let bob = bob_at(&stranger);
     stranger.admit();
     let (_, at) = stranger.hear();
     for datagram in [
@@ -505,7 +387,7 @@ fn nothing_from_the_network_reaches_the_terminal_as_a_control_character() {
 #[test]
 fn only_the_server_is_heard() {
     let stranger = Stranger::start();
-    let bob = stranger.client(&["join", "r1", "bob"]);
+    let bob = bob_at(&stranger);
     stranger.admit();
     let (_, at) = stranger.hear();
     let forger = UdpSocket::bind("127.0.0.1:0").expect("a free port");
@@ -518,7 +400,7 @@ fn only_the_server_is_heard() {
 #[test]
 fn the_address_is_proved_three_times_in_the_first_second_and_lines_are_not_delayed() {
     let stranger = Stranger::start();
-    let mut bob = stranger.client(&["join", "r1", "bob"]);
+    let mut bob = bob_at(&stranger);
     let start = Instant::now();
     stranger.admit();
     for _ in 0..3 {
@@ -532,7 +414,7 @@ fn the_address_is_proved_three_times_in_the_first_second_and_lines_are_not_delay
 #[test]
 fn a_server_that_is_gone_is_a_failure() {
     let stranger = Stranger::start();
-    let mut bob = stranger.client(&["join", "r1", "bob"]);
+    let mut bob = bob_at(&stranger);
     stranger.admit();
     let (_, at) = stranger.hear();
     let udp = stranger.udp.local_addr().expect("an address");
@@ -589,7 +471,7 @@ fn a_reply_that_makes_no_sense_is_a_failure() {
         (&no_token.concat(), "the server's reply makes no sense"),
     ] {
         let stranger = Stranger::start();
-        let mut bob = stranger.client(&["join", "r1", "bob"]);
+        let mut bob = bob_at(&stranger);
         stranger.answer(reply);
         bob.expect_complaint(&format!("reactor-chat-client: cannot join 'r1': {why}"));
         bob.expect_end(1);

@@ -28,7 +28,7 @@ const ALLOWED: [(&str, &[&str]); 17] = [
             "timers",
         ],
     ),
-    ("client", &["protocol"]),
+    ("client", &["protocol", "stream"]),
     ("chat", &["config", "fanout", "ids", "protocol", "slots", "timers"]),
     ("connection", &[]),
     ("datagram", &["config", "fanout", "ids", "protocol", "sys"]),

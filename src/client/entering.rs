@@ -1,7 +1,7 @@
-//! Requests over TCP: asking for a seat in a room, or for the list of rooms.
+//! Requests over TCP: asking for a seat in a room, for a lost one, or for the list of rooms.
 //!
-//! Calls block here, each with a deadline. There is nothing else to do meanwhile: the loop begins
-//! to turn when there is a token to talk with.
+//! Calls block here, each with a deadline. The first ones are made before the loop turns: there is
+//! nothing else to do without a token. Those for a lost seat are made by a thread of their own.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
@@ -14,7 +14,8 @@ use super::Failure;
 use super::options::{Entry, Server};
 use crate::protocol::frame::{self, STATE_ACKNOWLEDGEMENT, STATE_COMPLETION, STATE_REQUEST};
 use crate::protocol::name::MAX_NAME;
-use crate::protocol::{Decoded, Operation, Status, Token, decode};
+use crate::protocol::stream::{Completion, MAX_HISTORY};
+use crate::protocol::{Decoded, Delivery, Form, Operation, Status, Token, decode};
 
 /// How long one address may take to answer, and how long a server may take for all of its reply.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -39,6 +40,28 @@ pub(super) struct Seat {
     pub(super) token: Token,
     pub(super) local: SocketAddr,
     pub(super) server: SocketAddr,
+    pub(super) terms: Terms,
+}
+
+/// How the server is going to deliver. It need not be as we wished: another server may know text
+/// delivery only.
+pub(super) enum Terms {
+    Each(Form),
+    Stream(Completion),
+}
+
+/// What [`come_back`] came to.
+pub(super) enum Return {
+    /// We are a member still.
+    Resumed(Seat),
+    /// We are a new member.
+    Entered(Seat),
+    /// Not now. Later it may work.
+    NotYet(Failure),
+    /// There is no such room. Who had made it may make it again.
+    NoRoom(Failure),
+    /// The server does not want us.
+    Refused(Failure),
 }
 
 /// A room as the server lists it.
@@ -86,11 +109,95 @@ impl Connection {
 
 /// Makes the room or joins it.
 pub(super) fn enter(connection: Connection, entry: &Entry) -> Result<Seat, Failure> {
-    let failed = |why| Failure::new(deed(entry.operation, &entry.room), why);
+    take_seat(connection, entry, entry.operation, entry.history)
+        .map_err(|why| Failure::new(deed(entry.operation, &entry.room), why))
+}
+
+fn take_seat(
+    connection: Connection,
+    entry: &Entry,
+    operation: Operation,
+    history: u32,
+) -> Result<Seat, Why> {
     let (local, server) = (connection.local, connection.datagrams);
-    let completion = ask(connection.stream, entry.operation, &entry.room, &wish(entry));
-    let token = completion.and_then(|payload| Token::from_wire(&payload).ok_or(Why::Nonsense));
-    Ok(Seat { token: token.map_err(failed)?, local, server })
+    let wish = wish(entry, history);
+    let completion = ask(connection.stream, operation, &entry.room, &wish)?;
+    let (token, terms) = understand(&completion, entry.delivery).ok_or(Why::Nonsense)?;
+    Ok(Seat { token, local, server, terms })
+}
+
+/// What a completion says. A token alone is text delivery where stream delivery was asked for.
+fn understand(completion: &[u8], delivery: Delivery) -> Option<(Token, Terms)> {
+    let form = match (delivery, Completion::parse(completion)) {
+        (Delivery::Stream, Some(stream)) => return Some((stream.token()?, Terms::Stream(stream))),
+        (Delivery::Stream, None) => Form::Text,
+        (Delivery::Each(form), _) => form,
+    };
+    Some((Token::from_wire(completion)?, Terms::Each(form)))
+}
+
+/// Goes back to the room: as the member with this token, or if that is dead, as a new one. It tries
+/// once.
+pub(super) fn come_back(entry: &Entry, token: Token) -> Return {
+    match once(entry, Operation::Resume, |connection| resume(connection, entry, token)) {
+        Err(Setback { status: Some(Status::RoomNotFound), .. }) => enter_again(entry),
+        outcome => outcome.map_or_else(Return::from, Return::Resumed),
+    }
+}
+
+fn resume(connection: Connection, entry: &Entry, token: Token) -> Result<Seat, Why> {
+    let (local, server) = (connection.local, connection.datagrams);
+    let completion = ask(connection.stream, Operation::Resume, &entry.room, &token.to_wire())?;
+    let (token, terms) = understand(&completion, entry.delivery).ok_or(Why::Nonsense)?;
+    Ok(Seat { token, local, server, terms })
+}
+
+/// Joins the room, and makes it if it is gone and was ours. What was said meanwhile is wished for,
+/// all of it.
+fn enter_again(entry: &Entry) -> Return {
+    let join = |connection| take_seat(connection, entry, Operation::Join, MAX_HISTORY);
+    let make = |connection| take_seat(connection, entry, Operation::Create, entry.history);
+    let outcome = match once(entry, Operation::Join, join) {
+        Err(Setback { status: Some(Status::RoomNotFound), .. })
+            if entry.operation == Operation::Create =>
+        {
+            once(entry, Operation::Create, make)
+        }
+        outcome => outcome,
+    };
+    outcome.map_or_else(Return::from, Return::Entered)
+}
+
+/// Makes one request over a connection of its own.
+fn once(
+    entry: &Entry,
+    operation: Operation,
+    request: impl FnOnce(Connection) -> Result<Seat, Why>,
+) -> Result<Seat, Setback> {
+    let connection = connect(&entry.server).map_err(|failure| Setback { failure, status: None })?;
+    request(connection).map_err(|why| Setback {
+        status: why.status(),
+        failure: Failure::new(deed(operation, &entry.room), why),
+    })
+}
+
+/// Why a request has not succeeded, and the status if it was refused.
+struct Setback {
+    failure: Failure,
+    status: Option<Status>,
+}
+
+impl From<Setback> for Return {
+    fn from(Setback { failure, status }: Setback) -> Self {
+        match status {
+            // Our ghost has the name, somebody was faster, or the server is busy.
+            None | Some(Status::NameTaken | Status::RoomExists | Status::RateLimited) => {
+                Self::NotYet(failure)
+            }
+            Some(Status::RoomNotFound) => Self::NoRoom(failure),
+            Some(_) => Self::Refused(failure),
+        }
+    }
 }
 
 /// Asks which rooms there are.
@@ -112,21 +219,28 @@ fn deed(operation: Operation, room: &str) -> String {
         Operation::Create => format!("create '{}'", room.escape_debug()),
         Operation::Join => format!("join '{}'", room.escape_debug()),
         Operation::List => "list the rooms".into(),
-        Operation::Resume => format!("go on in room {room}"),
+        Operation::Resume => format!("go on in '{}'", room.escape_debug()),
     }
 }
 
-/// The operation payload. Named delivery, so that nobody has to guess from a text who said it.
-fn wish(entry: &Entry) -> Vec<u8> {
+/// The operation payload.
+fn wish(entry: &Entry, history: u32) -> Vec<u8> {
     #[derive(Serialize)]
     struct Wish<'a> {
         username: &'a str,
         password: Option<&'a str>,
         delivery: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        history: Option<u32>,
     }
-    let wish =
-        Wish { username: &entry.name, password: entry.password.as_deref(), delivery: "named" };
-    serde_json::to_vec(&wish).expect("strings under fixed keys always have a JSON form")
+    let (delivery, history) = match entry.delivery {
+        Delivery::Each(Form::Text) => ("text", None),
+        Delivery::Each(Form::Named) => ("named", None),
+        Delivery::Stream => ("stream", Some(history)),
+    };
+    let password = entry.password.as_deref();
+    let wish = Wish { username: &entry.name, password, delivery, history };
+    serde_json::to_vec(&wish).expect("strings and numbers under fixed keys have a JSON form")
 }
 
 /// Why a request has not succeeded.
@@ -140,6 +254,16 @@ enum Why {
     /// It ends before it is whole.
     Ended,
     Broken(io::Error),
+}
+
+impl Why {
+    /// The status of a refusal. One that is unknown here is none that could be mended.
+    fn status(&self) -> Option<Status> {
+        match self {
+            Self::Refused(byte) => Some(Status::from_byte(*byte).unwrap_or(Status::Malformed)),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Why {
@@ -231,6 +355,39 @@ impl Replies {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn s1_a_token_alone_is_text_delivery() {
+        let token = [b'7'; Token::WIRE_SIZE];
+        let terms = |delivery| match understand(&token, delivery) {
+            Some((_, Terms::Each(form))) => form,
+            _ => panic!("{delivery:?}"),
+        };
+        assert_eq!(terms(Delivery::Stream), Form::Text);
+        assert_eq!(terms(Delivery::Each(Form::Named)), Form::Named);
+        assert_eq!(terms(Delivery::Each(Form::Text)), Form::Text);
+        assert!(understand(b"{}", Delivery::Stream).is_none());
+    }
+
+    #[test]
+    fn s15_what_may_work_later_is_no_refusal() {
+        let outcome = |status| {
+            let failure = Failure(String::new());
+            match Return::from(Setback { failure, status }) {
+                Return::NotYet(_) => "not yet",
+                Return::NoRoom(_) => "no room",
+                Return::Refused(_) => "refused",
+                Return::Resumed(_) | Return::Entered(_) => unreachable!("a setback"),
+            }
+        };
+        for status in [Status::NameTaken, Status::RateLimited, Status::RoomExists] {
+            assert_eq!(outcome(Some(status)), "not yet");
+        }
+        assert_eq!(outcome(None), "not yet");
+        assert_eq!(outcome(Some(Status::RoomNotFound)), "no room");
+        assert_eq!(outcome(Some(Status::Kicked)), "refused");
+        assert_eq!(outcome(Why::Refused(99).status()), "refused");
+    }
 
     #[test]
     fn a_list_with_a_name_that_cannot_be_is_none() {

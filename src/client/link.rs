@@ -1,6 +1,5 @@
 //! The UDP socket: datagrams to the server and from it.
 
-use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 
@@ -8,10 +7,11 @@ use mio::event::Event;
 use mio::net::UdpSocket;
 use mio::{Interest, Registry};
 
-use super::entering::Seat;
+use super::entering::{Seat, Terms};
 use super::options::Entry;
 use crate::protocol::Token;
 use crate::protocol::datagram::{MAX_NAME_AND_MESSAGE, MAX_UPSTREAM, encode_upstream};
+use crate::protocol::stream::upstream::MESSAGE_OVERHEAD;
 
 /// What [`Link::receive`] came to.
 pub(super) enum ReceiveOutcome {
@@ -19,32 +19,23 @@ pub(super) enum ReceiveOutcome {
     Received(usize),
     /// There is none up to now.
     Drained,
-    /// Nothing listens where our datagrams go (ICMP port unreachable, udp(7)).
-    Refused,
-    /// The socket is of no use.
+    /// The socket does not say. The next event will tell whether it can be read again.
     Failed(io::Error),
 }
 
-/// What [`Link::flush`] came to.
-pub(super) enum FlushOutcome {
-    /// Everything is sent, or what is not waits until the socket is writable.
-    Done,
-    /// Nothing listens where our datagrams go.
-    Refused,
-    /// One datagram could not be sent and is given up; the rest waits for the next turn.
-    Failed(io::Error),
-}
-
-/// The socket, and what waits to be sent.
+/// The socket, and the one datagram that may wait to be sent.
 pub(super) struct Link {
     socket: UdpSocket,
     server: SocketAddr,
     room: String,
     token: Token,
     fits: usize,
-    waiting: VecDeque<Vec<u8>>,
+    /// What was sent last, or waits to be sent.
+    datagram: Vec<u8>,
+    is_waiting: bool,
     is_readable: bool,
     is_writable: bool,
+    is_refused: bool,
 }
 
 impl Link {
@@ -62,17 +53,23 @@ impl Link {
         Ok(Self {
             socket,
             server: seat.server,
-            fits: fits(entry),
+            fits: fits(entry, &seat.terms),
             room: entry.room.clone(),
             token: seat.token,
-            waiting: VecDeque::new(),
+            datagram: Vec::with_capacity(MAX_UPSTREAM),
+            is_waiting: false,
             is_readable: false,
             is_writable: true,
+            is_refused: false,
         })
     }
 
     pub(super) fn server(&self) -> SocketAddr {
         self.server
+    }
+
+    pub(super) fn token(&self) -> Token {
+        self.token
     }
 
     /// How many bytes a message may have.
@@ -82,16 +79,19 @@ impl Link {
 
     /// Whether nothing waits to be sent.
     pub(super) fn is_idle(&self) -> bool {
-        self.waiting.is_empty()
-    }
-
-    pub(super) fn has_input(&self) -> bool {
-        self.is_readable
+        !self.is_waiting
     }
 
     /// Whether something can be done without an event.
     pub(super) fn has_work(&self) -> bool {
-        self.is_readable || (self.is_writable && !self.is_idle())
+        self.is_readable || (self.is_writable && self.is_waiting)
+    }
+
+    /// Whether nothing listens where our datagrams go (ICMP port unreachable, udp(7)). The kernel
+    /// tells that before what lies in the socket already, and that may be the notice which explains
+    /// it: it is not said before everything is read.
+    pub(super) fn is_refused(&self) -> bool {
+        self.is_refused && !self.is_readable
     }
 
     pub(super) fn note_event(&mut self, event: &Event) {
@@ -101,56 +101,58 @@ impl Link {
     }
 
     pub(super) fn receive(&mut self, buffer: &mut [u8]) -> ReceiveOutcome {
-        if !self.is_readable {
-            return ReceiveOutcome::Drained;
+        while self.is_readable {
+            match retry(|| self.socket.recv(buffer)) {
+                Ok(size) => return ReceiveOutcome::Received(size),
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock => self.is_readable = false,
+                    ErrorKind::ConnectionRefused => self.is_refused = true,
+                    _ => {
+                        self.is_readable = false;
+                        return ReceiveOutcome::Failed(error);
+                    }
+                },
+            }
         }
-        match retry(|| self.socket.recv(buffer)) {
-            Ok(size) => ReceiveOutcome::Received(size),
+        ReceiveOutcome::Drained
+    }
+
+    /// Sends this behind the token, now or when the socket takes it. Nothing else may be waiting.
+    ///
+    /// # Errors
+    /// It could not be sent and is given up.
+    pub(super) fn send(&mut self, body: &[u8]) -> io::Result<()> {
+        debug_assert!(self.is_idle());
+        self.datagram.clear();
+        encode_upstream(&self.room, self.token, body, &mut self.datagram);
+        self.is_waiting = true;
+        self.flush()
+    }
+
+    /// Sends what waits, if the socket takes it.
+    ///
+    /// # Errors
+    /// It could not be sent and is given up.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        if !self.is_waiting || !self.is_writable {
+            return Ok(());
+        }
+        match retry(|| self.socket.send(&self.datagram)) {
+            Ok(_) => self.is_waiting = false,
             Err(error) => match error.kind() {
-                ErrorKind::WouldBlock => {
-                    self.is_readable = false;
-                    ReceiveOutcome::Drained
+                ErrorKind::WouldBlock => self.is_writable = false,
+                ErrorKind::ConnectionRefused => {
+                    // What an earlier datagram met. This one waits for the next turn; receiving
+                    // goes on until there is nothing more.
+                    (self.is_refused, self.is_readable) = (true, true);
                 }
-                ErrorKind::ConnectionRefused => ReceiveOutcome::Refused,
-                _ => ReceiveOutcome::Failed(error),
+                _ => {
+                    self.is_waiting = false;
+                    return Err(error);
+                }
             },
         }
-    }
-
-    /// Puts a message at the end of what waits.
-    pub(super) fn queue(&mut self, message: &str) {
-        let mut datagram = Vec::with_capacity(MAX_UPSTREAM);
-        encode_upstream(&self.room, self.token, message.as_bytes(), &mut datagram);
-        self.waiting.push_back(datagram);
-    }
-
-    /// Sends what waits, in order, as far as the socket takes it.
-    pub(super) fn flush(&mut self) -> FlushOutcome {
-        while let Some(datagram) = self.waiting.front().filter(|_| self.is_writable) {
-            match retry(|| self.socket.send(datagram)) {
-                Ok(_) => self.waiting.pop_front(),
-                Err(error) => return self.fail(error),
-            };
-        }
-        FlushOutcome::Done
-    }
-
-    fn fail(&mut self, error: io::Error) -> FlushOutcome {
-        match error.kind() {
-            ErrorKind::WouldBlock => {
-                self.is_writable = false;
-                FlushOutcome::Done
-            }
-            ErrorKind::ConnectionRefused => {
-                // Receiving goes on until there is nothing more, and finds that out itself.
-                self.is_readable = true;
-                FlushOutcome::Refused
-            }
-            _ => {
-                self.waiting.pop_front();
-                FlushOutcome::Failed(error)
-            }
-        }
+        Ok(())
     }
 }
 
@@ -166,7 +168,12 @@ fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
 
 /// The room that is left in the smaller of two limits: that of the datagram, and that of name and
 /// message together.
-fn fits(entry: &Entry) -> usize {
+fn fits(entry: &Entry, terms: &Terms) -> usize {
     let sizes_room_and_token = 2 + entry.room.len() + Token::WIRE_SIZE;
-    (MAX_UPSTREAM - sizes_room_and_token).min(MAX_NAME_AND_MESSAGE - entry.name.len())
+    let before_message = match terms {
+        Terms::Each(_) => 0,
+        Terms::Stream(_) => MESSAGE_OVERHEAD,
+    };
+    let in_datagram = MAX_UPSTREAM - sizes_room_and_token - before_message;
+    in_datagram.min(MAX_NAME_AND_MESSAGE - entry.name.len())
 }

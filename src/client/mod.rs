@@ -1,4 +1,4 @@
-//! The plain terminal client: lines from stdin to a room, a room's messages to stdout.
+//! The terminal client: lines from stdin to a room, a room's messages to stdout.
 //!
 //! It is a small event loop of its own and shares nothing with the server but
 //! [`protocol`](crate::protocol). Start at `Client::turn`. The files:
@@ -6,41 +6,54 @@
 //! | file | what it owns |
 //! | --- | --- |
 //! | `options.rs` | the command line |
-//! | `entering.rs` | requests over TCP, before the loop turns |
+//! | `entering.rs` | requests over TCP |
 //! | `link.rs` | the UDP socket: datagrams to and from the server |
+//! | `room.rs` | the membership, as the loop sees it |
+//! | `each.rs` | a membership with text or named delivery |
+//! | `streamed.rs` | one with stream delivery, on top of [`stream`](crate::stream) |
+//! | `record.rs` | what is shown of a stream, and how it ended |
+//! | `returning.rs` | a server that does not answer, and the way back to it |
 //! | `stdin.rs` | the thread that reads lines |
 //! | `printing.rs` | stdout and stderr |
 //! | `plain.rs` | what may be shown there |
 //! | `signals.rs` | SIGINT and SIGTERM |
 
+mod each;
 mod entering;
 mod link;
 pub mod options;
 mod plain;
 mod printing;
+mod record;
+mod returning;
+mod room;
 mod signals;
 mod stdin;
+mod streamed;
 
 use std::fmt;
 use std::io::{self, IsTerminal};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mio::{Events, Poll, Token};
+use mio::{Events, Poll, Token, Waker};
 
-use crate::protocol::datagram::{MAX_DOWNSTREAM, Named, parse_named};
-use crate::protocol::notice::ends_membership;
+use crate::protocol::datagram::MAX_DOWNSTREAM;
 
-use link::{FlushOutcome, Link, ReceiveOutcome};
+use entering::{Seat, Terms};
+use link::{Link, ReceiveOutcome};
 use options::{Entry, Server};
 use plain::plain;
 use printing::{Page, tell};
+use returning::Returning;
+use room::Room;
 use signals::Signals;
-use stdin::{Stdin, TakeOutcome};
+use stdin::Stdin;
 
 /// The token of the datagrams.
 const LINK: Token = Token(0);
-/// Of the thread that reads stdin.
-const STDIN: Token = Token(1);
+/// Of the threads.
+const THREADS: Token = Token(1);
 /// Of the signals.
 const SIGNALS: Token = Token(2);
 
@@ -50,18 +63,6 @@ const EVENTS: usize = 3;
 /// The most datagrams that are heard, and the most lines that are taken, in one turn: neither keeps
 /// the other or a signal waiting, and a batch is printed before it grows old.
 const BUDGET: usize = 64;
-
-/// From one proof of our address to the next, at the beginning: the first datagram may be lost, and
-/// until one arrives nobody can talk to us. They are sent at 0, 0.25 and 1 s.
-const EARLY_KEEP_ALIVES: [Duration; 2] = [Duration::from_millis(250), Duration::from_millis(750)];
-
-/// And from then on. The server forgets who is silent, and so do the routers between: many after
-/// 30 s, although RFC 4787 (REQ-5) asks them for two minutes.
-const KEEP_ALIVE: Duration = Duration::from_secs(20);
-
-/// How long the last messages are waited for after `/exit`. To a host the server confirms it by
-/// closing the room, to a guest with nothing.
-const LINGER: Duration = Duration::from_millis(300);
 
 /// The line that leaves a room.
 const EXIT: &str = "/exit";
@@ -123,22 +124,21 @@ fn unless_unread(error: io::Error) -> Result<(), Failure> {
 
 /// A member of a room, and the terminal that it talks to.
 struct Client {
+    entry: Arc<Entry>,
     poll: Poll,
     events: Events,
     signals: Signals,
     link: Link,
     stdin: Stdin,
     page: Page,
+    room: Room,
+    returning: Returning,
+    /// What is sent next, kept for its memory.
+    body: Vec<u8>,
     /// The one clock reading of the turn.
     now: Instant,
-    keep_alive_at: Instant,
-    early_keep_alives: std::array::IntoIter<Duration, 2>,
-    /// Set when the room is being left: when to end at the latest.
-    leave_by: Option<Instant>,
-    /// The server has said that we are no member any more.
-    is_removed: bool,
-    /// Nothing listens at the server's address any more.
-    is_gone: bool,
+    /// There is nothing to stay for, whatever the room says.
+    is_lost: bool,
     /// What to say of it all in the end.
     outcome: Result<(), Failure>,
 }
@@ -152,21 +152,22 @@ impl Client {
         let signals = Signals::register(poll.registry(), SIGNALS).map_err(start)?;
         let seat = entering::enter(connection, entry)?;
         let link = Link::open(poll.registry(), LINK, entry, &seat).map_err(start)?;
-        let stdin = Stdin::read(poll.registry(), STDIN).map_err(start)?;
-        let now = Instant::now();
+        let waker = Arc::new(Waker::new(poll.registry(), THREADS).map_err(start)?);
+        let stdin = Stdin::read(Arc::clone(&waker)).map_err(start)?;
+        let (now, entry) = (Instant::now(), Arc::new(entry.clone()));
         Ok(Self {
+            returning: Returning::new(Arc::clone(&entry), waker),
+            entry,
             poll,
             events: Events::with_capacity(EVENTS),
             signals,
             link,
             stdin,
             page: Page::new(),
+            room: Room::new(&seat.terms, shows_own(), now),
+            body: Vec::new(),
             now,
-            keep_alive_at: now,
-            early_keep_alives: EARLY_KEEP_ALIVES.into_iter(),
-            leave_by: None,
-            is_removed: false,
-            is_gone: false,
+            is_lost: false,
             outcome: Ok(()),
         })
     }
@@ -174,6 +175,11 @@ impl Client {
     fn run(&mut self) -> io::Result<()> {
         while !self.has_ended() {
             self.turn()?;
+        }
+        let end = self.room.finish(&mut self.page);
+        self.print();
+        if self.outcome.is_ok() {
+            self.outcome = end;
         }
         Ok(())
     }
@@ -186,19 +192,20 @@ impl Client {
         self.note_readiness();
         self.heed_signals();
         self.hear();
+        self.come_back();
         self.take_lines();
-        self.keep_alive();
-        self.flush();
+        self.room.handle_time(self.now);
+        self.transmit();
         self.print();
         Ok(())
     }
 
     fn wait(&mut self) -> io::Result<()> {
         let timeout = match self.has_work() {
-            true => Duration::ZERO,
-            false => self.next_deadline().saturating_duration_since(Instant::now()),
+            true => Some(Duration::ZERO),
+            false => self.next_deadline().map(|at| at.saturating_duration_since(Instant::now())),
         };
-        match self.poll.poll(&mut self.events, Some(timeout)) {
+        match self.poll.poll(&mut self.events, timeout) {
             // A signal handler ran (signal(7)); its pipe will tell in the next wait.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
             outcome => outcome?,
@@ -211,7 +218,7 @@ impl Client {
         for event in &self.events {
             match event.token() {
                 LINK => self.link.note_event(event),
-                STDIN => self.stdin.note_ready(),
+                THREADS => self.stdin.note_ready(),
                 _ => self.signals.note_readable(),
             }
         }
@@ -227,49 +234,86 @@ impl Client {
         let mut buffer = [0; MAX_DOWNSTREAM];
         for _ in 0..BUDGET {
             match self.link.receive(&mut buffer) {
-                ReceiveOutcome::Received(size) => self.show(&buffer[..size]),
+                ReceiveOutcome::Received(size) => {
+                    self.room.hear(&buffer[..size], self.now, &mut self.page);
+                }
                 ReceiveOutcome::Drained => break,
-                // The kernel tells an error before what lies in the socket already, and that may
-                // be the notice which explains it: read on.
-                ReceiveOutcome::Refused => self.is_gone = true,
+                ReceiveOutcome::Failed(_) if self.room.is_patient() => break,
                 ReceiveOutcome::Failed(error) => {
-                    self.outcome = Err(Failure::new("receive", error));
-                    self.leave(EXIT);
+                    self.fail(Failure::new("receive", error));
                     break;
                 }
             }
         }
     }
 
-    fn show(&mut self, datagram: &[u8]) {
-        match parse_named(datagram) {
-            Some(Named::Message { name, message }) => self.page.add_message(name, message),
-            Some(Named::Notice(text)) => {
-                self.page.add_notice(text);
-                self.is_removed |= str::from_utf8(text).is_ok_and(ends_membership);
-            }
-            // Not of this protocol.
-            None => {}
+    /// Sees to a server with stream delivery that does not answer.
+    fn come_back(&mut self) {
+        let Some(stream) = self.room.stream().filter(|stream| stream.is_staying()) else { return };
+        self.returning.note(stream.unanswered(), self.now);
+        let patience = stream.patience();
+        match self.returning.take(self.now) {
+            returning::TakeOutcome::Nothing => {}
+            returning::TakeOutcome::Resumed(seat) => self.resume(&seat),
+            returning::TakeOutcome::Entered(seat) => self.enter_again(&seat),
+            returning::TakeOutcome::Failed(failure) => self.lose(failure),
+        }
+        if let Some(failure) = self.returning.give_up(patience, self.now) {
+            self.lose(failure);
+        }
+        self.returning.try_if_due(self.link.token(), self.now);
+    }
+
+    /// The same member at another address.
+    fn resume(&mut self, seat: &Seat) {
+        if self.take_seat(seat)
+            && let Some(stream) = self.room.stream()
+        {
+            stream.prove(self.now);
         }
     }
 
-    /// Takes lines only when those before are sent: what can't be sent yet then waits in the
-    /// channel, and behind it in the pipe, but not in our memory.
-    fn take_lines(&mut self) {
-        if !self.link.is_idle() {
+    /// A new member, to whom everything is handed down that the old one had still to say.
+    fn enter_again(&mut self, seat: &Seat) {
+        if !self.take_seat(seat) {
             return;
         }
+        let room = self.successor(&seat.terms);
+        let old = std::mem::replace(&mut self.room, room);
+        if let Room::Streamed(stream) = old {
+            stream.into_unsaid().for_each(|line| self.room.push(&line));
+        }
+        self.returning.forget();
+        tell(&format!("in {} again", plain(&self.entry.room)));
+    }
+
+    fn successor(&mut self, terms: &Terms) -> Room {
+        match (terms, self.room.stream()) {
+            (Terms::Stream(completion), Some(stream)) => {
+                let reborn = stream.reborn(completion, self.now, &mut self.page);
+                Room::Streamed(Box::new(reborn))
+            }
+            _ => Room::new(terms, shows_own(), self.now),
+        }
+    }
+
+    /// Whether there is a socket for the seat. Without one the silence goes on, and so do we.
+    fn take_seat(&mut self, seat: &Seat) -> bool {
+        let link = Link::open(self.poll.registry(), LINK, &self.entry, seat);
+        link.map(|link| self.link = link).is_ok()
+    }
+
+    fn take_lines(&mut self) {
         for _ in 0..BUDGET {
-            if self.leave_by.is_some() {
+            if !self.room.takes_lines() {
                 return;
             }
             match self.stdin.take() {
-                TakeOutcome::Taken(line) => self.say(&line),
-                TakeOutcome::Drained => return,
-                TakeOutcome::Ended => self.leave(EXIT),
-                TakeOutcome::Failed(error) => {
-                    self.outcome = Err(Failure::new("read from stdin", error));
-                    self.leave(EXIT);
+                stdin::TakeOutcome::Taken(line) => self.say(&line),
+                stdin::TakeOutcome::Drained => return,
+                stdin::TakeOutcome::Ended => self.leave(EXIT),
+                stdin::TakeOutcome::Failed(error) => {
+                    self.fail(Failure::new("read from stdin", error));
                 }
             }
         }
@@ -286,31 +330,37 @@ impl Client {
             }
             Err(_) => tell("line not sent: it is not UTF-8"),
             Ok(text) if text.trim().eq_ignore_ascii_case(EXIT) => self.leave(text),
-            Ok(text) => self.link.queue(text),
+            Ok(text) => self.room.push(text.as_bytes()),
         }
     }
 
     fn leave(&mut self, how: &str) {
-        if self.leave_by.is_none() {
-            self.link.queue(how);
-            self.leave_by = Some(self.now + LINGER);
-        }
+        self.room.leave(how, self.now);
     }
 
-    fn keep_alive(&mut self) {
-        if self.now >= self.keep_alive_at {
-            self.keep_alive_at = self.now + self.early_keep_alives.next().unwrap_or(KEEP_ALIVE);
-            if self.leave_by.is_none() && self.link.is_idle() {
-                self.link.queue("");
-            }
-        }
+    /// Leaves, because something does not work.
+    fn fail(&mut self, failure: Failure) {
+        self.outcome = Err(failure);
+        self.leave(EXIT);
     }
 
-    fn flush(&mut self) {
-        match self.link.flush() {
-            FlushOutcome::Done => {}
-            FlushOutcome::Refused => self.is_gone = true,
-            FlushOutcome::Failed(error) => tell(&format!("line not sent: {error}")),
+    /// Ends, because nobody is there to be left.
+    fn lose(&mut self, failure: Failure) {
+        self.outcome = Err(failure);
+        self.is_lost = true;
+    }
+
+    /// Sends as much as the socket takes. When it is full nothing more is asked for, so nothing
+    /// waits here.
+    fn transmit(&mut self) {
+        let mut sent = self.link.flush();
+        while self.link.is_idle() && self.room.poll_transmit(self.now, &mut self.body) {
+            sent = sent.and(self.link.send(&self.body));
+        }
+        if let Err(error) = sent
+            && !self.room.is_patient()
+        {
+            tell(&format!("line not sent: {error}"));
         }
     }
 
@@ -323,20 +373,29 @@ impl Client {
 
     /// Whether something can be done without an event.
     fn has_work(&self) -> bool {
-        let takes_lines = self.leave_by.is_none() && self.link.is_idle();
-        self.link.has_work() || (takes_lines && self.stdin.has_input())
+        self.link.has_work() || (self.room.takes_lines() && self.stdin.has_input())
     }
 
-    fn next_deadline(&self) -> Instant {
-        self.leave_by.unwrap_or(self.keep_alive_at)
+    fn next_deadline(&mut self) -> Option<Instant> {
+        let send = self.room.transmit_at().filter(|_| self.link.is_idle());
+        let end = self.room.ends_by();
+        let stream = self.room.stream().filter(|stream| stream.is_staying());
+        let back = stream.and_then(|stream| self.returning.poll_timeout(stream.patience()));
+        [send, end, back].into_iter().flatten().min()
     }
 
     fn has_ended(&mut self) -> bool {
-        if self.is_gone && !self.is_removed && !self.link.has_input() {
+        let has_ended = self.is_lost || self.room.has_ended(self.now);
+        if !has_ended && self.link.is_refused() && !self.room.is_patient() {
             let why = format!("nothing listens at UDP {}", self.link.server());
-            self.outcome = Err(Failure(format!("the server is gone: {why}")));
-            return true;
+            self.lose(Failure(format!("the server is gone: {why}")));
         }
-        self.is_removed || self.leave_by.is_some_and(|deadline| self.now >= deadline)
+        has_ended || self.is_lost
     }
+}
+
+/// At a terminal they stand there already; elsewhere stdout is the room's record, the same for
+/// everyone.
+fn shows_own() -> bool {
+    !io::stdin().is_terminal()
 }

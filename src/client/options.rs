@@ -7,8 +7,9 @@ use std::num::NonZeroU16;
 use getopts::{Matches, Options};
 
 use super::plain::plain;
-use crate::protocol::Operation;
 use crate::protocol::name::MAX_NAME;
+use crate::protocol::stream::MAX_HISTORY;
+use crate::protocol::{Delivery, Form, Operation};
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ pub enum Invocation {
 }
 
 /// Where the server is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Server {
     /// A host name or an IP address.
     pub host: String,
@@ -33,7 +34,7 @@ pub struct Server {
 }
 
 /// Who wants to enter which room.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Entry {
     /// The server that has the room.
     pub server: Server,
@@ -45,6 +46,10 @@ pub struct Entry {
     pub name: String,
     /// The room's password.
     pub password: Option<String>,
+    /// How what is said is to come.
+    pub delivery: Delivery,
+    /// How many earlier entries to see on joining; on making a room, how many newcomers may see.
+    pub history: u32,
 }
 
 /// A command line that makes no sense: one line that says why.
@@ -59,6 +64,9 @@ impl fmt::Display for UsageError {
 
 impl std::error::Error for UsageError {}
 
+/// Earlier entries without `--history`: about a screen.
+const HISTORY: u32 = 20;
+
 const HELP: &str = "\
 Usage: reactor-chat-client [OPTIONS] create ROOM NAME
        reactor-chat-client [OPTIONS] join ROOM NAME
@@ -72,15 +80,24 @@ and notices come out on stdout, one a line. Or lists the rooms.
   --udp-port PORT      where it takes messages              [9002]
   --password PW        the room's; other users of this machine may see it in
                        the list of processes
+  --delivery text|named|stream
+                       stream: in one order for all, and what was lost comes
+                       again; named, text: at most once       [stream]
+  --history N          join: show so many of the entries before; create: let
+                       newcomers see so many; 0 to 1024       [20]
 
   -h, --help           print this
   -V, --version        print the version
 
 It leaves the room on /exit, at the end of its input, on SIGINT or SIGTERM, and
 when nobody reads its output; it ends when the room is closed. /help asks the
-server for its commands. Exit status: 0 after all of these, 1 when the request
-is refused or the server can't be reached or is gone, 2 when the command line
-is wrong.
+server for its commands. With stream delivery it goes on after a cut, joins
+again after a restart of the server, and shows its own messages where its input
+is no terminal: its output is the room's record.
+
+Exit status: 0 after leaving and when the room is closed; 1 when the request is
+refused, the server can't be reached or is gone, or messages were not taken in
+the end; 2 when the command line is wrong.
 ";
 
 /// Understands the command line, without the program's name.
@@ -100,9 +117,15 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Usa
     match words[..] {
         ["create", room, name] => entry(&matches, Operation::Create, room, name),
         ["join", room, name] => entry(&matches, Operation::Join, room, name),
-        ["list"] if matches.opt_present("password") => Err(usage("list takes no --password")),
-        ["list"] => Ok(Invocation::List(server(&matches)?)),
+        ["list"] => list(&matches),
         _ => Err(usage("it takes create ROOM NAME, or join ROOM NAME, or list")),
+    }
+}
+
+fn list(matches: &Matches) -> Result<Invocation, UsageError> {
+    match CHATS_OPTIONS.into_iter().find(|name| matches.opt_present(name)) {
+        Some(name) => Err(usage(&format!("list takes no --{name}"))),
+        None => Ok(Invocation::List(server(matches)?)),
     }
 }
 
@@ -111,9 +134,12 @@ fn usage(why: &str) -> UsageError {
     UsageError(format!("{} (--help tells more)", plain(why)))
 }
 
+/// Options that only say how to enter a room.
+const CHATS_OPTIONS: [&str; 3] = ["password", "delivery", "history"];
+
 fn options() -> Options {
     let mut options = Options::new();
-    for name in ["host", "tcp-port", "udp-port", "password"] {
+    for name in ["host", "tcp-port", "udp-port"].into_iter().chain(CHATS_OPTIONS) {
         options.optopt("", name, "", "");
     }
     options.optflag("h", "help", "");
@@ -143,7 +169,26 @@ fn entry(
         room: short_enough("ROOM", room)?,
         name: short_enough("NAME", name)?,
         password: matches.opt_str("password"),
+        delivery: delivery(matches)?,
+        history: history(matches)?,
     }))
+}
+
+fn delivery(matches: &Matches) -> Result<Delivery, UsageError> {
+    match matches.opt_str("delivery").as_deref() {
+        None | Some("stream") => Ok(Delivery::Stream),
+        Some("named") => Ok(Delivery::Each(Form::Named)),
+        Some("text") => Ok(Delivery::Each(Form::Text)),
+        Some(text) => Err(usage(&format!("--delivery takes text, named or stream, not '{text}'"))),
+    }
+}
+
+fn history(matches: &Matches) -> Result<u32, UsageError> {
+    let Some(text) = matches.opt_str("history") else { return Ok(HISTORY) };
+    match text.parse() {
+        Ok(entries @ 0..=MAX_HISTORY) => Ok(entries),
+        _ => Err(usage(&format!("--history takes 0 to {MAX_HISTORY}, not '{text}'"))),
+    }
 }
 
 fn port(matches: &Matches, name: &str, default: u16) -> Result<u16, UsageError> {
@@ -178,6 +223,7 @@ mod tests {
         let entry = entry_of(&["join", "r1", "bob"]);
         assert_eq!((&*entry.room, &*entry.name, entry.password), ("r1", "bob", None));
         assert_eq!(entry.operation, Operation::Join);
+        assert_eq!((entry.delivery, entry.history), (Delivery::Stream, 20));
         let server = entry.server;
         assert_eq!((&*server.host, server.tcp_port, server.udp_port), ("127.0.0.1", 9001, 9002));
     }
@@ -190,6 +236,21 @@ mod tests {
     }
 
     #[test]
+    fn deliveries_and_histories() {
+        for (text, delivery) in [
+            ("text", Delivery::Each(Form::Text)),
+            ("named", Delivery::Each(Form::Named)),
+            ("stream", Delivery::Stream),
+        ] {
+            assert_eq!(entry_of(&["join", "r", "b", "--delivery", text]).delivery, delivery);
+        }
+        for history in [0, 1, 1024] {
+            let text = history.to_string();
+            assert_eq!(entry_of(&["join", "r", "b", "--history", &text]).history, history);
+        }
+    }
+
+    #[test]
     fn a_mistake_is_one_line_that_names_it() {
         let long = "x".repeat(256);
         for (args, part) in [
@@ -199,6 +260,11 @@ mod tests {
             (&["leave", "r1", "bob"], "join ROOM NAME"),
             (&["list", "r1"], "list"),
             (&["list", "--password", "x"], "--password"),
+            (&["list", "--delivery", "text"], "--delivery"),
+            (&["list", "--history", "1"], "--history"),
+            (&["join", "r", "b", "--delivery", "x"], "text, named or stream, not 'x'"),
+            (&["join", "r", "b", "--history", "1025"], "0 to 1024, not '1025'"),
+            (&["join", "r", "b", "--history", "-1"], "0 to 1024, not '-1'"),
             (&["--tcp-port", "0", "list"], "1 to 65535, not '0'"),
             (&["--udp-port", "70000", "list"], "--udp-port"),
             (&["--non\nsense", "list"], "non sense"),

@@ -30,8 +30,19 @@ impl Page {
         self.add(&[&shown(name), ": ", &shown(message)]);
     }
 
+    /// What the server has made into a line itself.
+    pub(super) fn add_line(&mut self, line: &[u8]) {
+        self.add(&[&shown(line)]);
+    }
+
     pub(super) fn add_notice(&mut self, text: &[u8]) {
         self.add(&["* ", &shown(text)]);
+    }
+
+    /// In their place: so many entries are gone for good.
+    pub(super) fn add_gone(&mut self, count: u64) {
+        let messages = if count == 1 { "message" } else { "messages" };
+        self.add(&[&format!("* {count} {messages} could not be recovered")]);
     }
 
     /// A table, its first column as wide as it needs to be.
@@ -91,7 +102,18 @@ mod tests {
         page.add_message(b"bob", "a\nalice: b\u{2028}c\u{2029}d".as_bytes());
         page.add_message(b"b\n* x", b"\xff");
         page.add_notice(b"bob left\n* alice left");
-        assert_eq!(page.lines, "bob: a alice: b c d\nb * x: \u{fffd}\n* bob left * alice left\n");
+        page.add_line(b"bob: a\x1b");
+        let messages = "bob: a alice: b c d\nb * x: \u{fffd}\n* bob left * alice left\n";
+        assert_eq!(page.lines, [messages, "bob: a\\u{1b}\n"].concat());
+    }
+
+    #[test]
+    fn what_is_gone_is_counted() {
+        let mut page = Page::new();
+        page.add_gone(1);
+        page.add_gone(3);
+        let lines = "* 1 message could not be recovered\n* 3 messages could not be recovered\n";
+        assert_eq!(page.lines, lines);
     }
 
     #[test]

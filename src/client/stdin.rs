@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread;
 
-use mio::{Registry, Token, Waker};
+use mio::Waker;
 
 use crate::protocol::datagram::MAX_UPSTREAM;
 
@@ -39,19 +39,16 @@ pub(super) enum TakeOutcome {
 pub(super) struct Stdin {
     lines: Receiver<io::Result<Vec<u8>>>,
     is_ready: bool,
-    /// Kept, because an event of a descriptor that is closed is lost (epoll(7)): the thread's last
-    /// one, which tells the end of the input, is followed by the end of the thread.
-    _waker: Arc<Waker>,
 }
 
 impl Stdin {
-    /// Starts the thread.
-    pub(super) fn read(registry: &Registry, token: Token) -> io::Result<Self> {
-        let waker = Arc::new(Waker::new(registry, token)?);
+    /// Starts the thread. Its last event, which tells the end of the input, is followed by its own
+    /// end, and an event of a descriptor that is closed is lost (epoll(7)): whoever polls keeps the
+    /// waker too.
+    pub(super) fn read(waker: Arc<Waker>) -> io::Result<Self> {
         let (sender, lines) = sync_channel(WAITING_LINES);
-        let threads = Arc::clone(&waker);
-        thread::Builder::new().name("stdin".into()).spawn(move || send_lines(sender, &threads))?;
-        Ok(Self { lines, is_ready: false, _waker: waker })
+        thread::Builder::new().name("stdin".into()).spawn(move || send_lines(sender, &waker))?;
+        Ok(Self { lines, is_ready: false })
     }
 
     pub(super) fn note_ready(&mut self) {

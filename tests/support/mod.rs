@@ -6,6 +6,8 @@
 
 #![allow(dead_code)] // Each test file is a crate of its own and uses a part of this.
 
+pub mod program;
+pub mod proxy;
 pub mod streams;
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};

@@ -4,6 +4,9 @@ const KIND_MESSAGE: u8 = 0;
 const KIND_HAVE: u8 = 1;
 const KIND_REPAIR: u8 = 2;
 
+/// Bytes of a message beside its text: kind and id.
+pub const MESSAGE_OVERHEAD: usize = 1 + 4;
+
 /// Bytes of one range of a repair request.
 const RANGE_SIZE: usize = 10;
 
@@ -109,6 +112,7 @@ mod tests {
         let mut bytes = Vec::new();
         encode_message(258, b"hi", &mut bytes);
         assert_eq!(bytes, b"\0\0\0\x01\x02hi");
+        assert_eq!(bytes.len(), MESSAGE_OVERHEAD + "hi".len());
         assert_eq!(parse(&bytes), Some(Upstream::Message { id: 258, text: b"hi" }));
         assert_eq!(parse(b"\0\0\0\0"), None, "an id that is cut");
     }

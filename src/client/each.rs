@@ -1,0 +1,123 @@
+//! A membership with text or named delivery: a datagram for each entry, at most once.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::printing::Page;
+use crate::protocol::Form;
+use crate::protocol::datagram::{Named, parse_named};
+use crate::protocol::notice::ends_membership;
+
+/// Lines that may wait to be sent.
+const MAX_WAITING: usize = 64;
+
+/// From one proof of our address to the next, at the beginning: the first datagram may be lost, and
+/// until one arrives nobody can talk to us. They are sent at 0, 0.25 and 1 s.
+const EARLY_KEEP_ALIVES: [Duration; 2] = [Duration::from_millis(250), Duration::from_millis(750)];
+
+/// And from then on. The server forgets who is silent, and so do the routers between: many after
+/// 30 s, although RFC 4787 (REQ-5) asks them for two minutes.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+/// How long the last messages are waited for after `/exit`. To a host the server confirms it by
+/// closing the room, to a guest with nothing.
+const LINGER: Duration = Duration::from_millis(300);
+
+/// What is known of the membership.
+pub(super) struct Each {
+    form: Form,
+    waiting: VecDeque<Box<[u8]>>,
+    keep_alive_at: Instant,
+    early_keep_alives: std::array::IntoIter<Duration, 2>,
+    /// Set when the room is being left: when to end at the latest.
+    leave_by: Option<Instant>,
+    /// The server has said that we are no member any more.
+    is_removed: bool,
+}
+
+impl Each {
+    pub(super) fn new(form: Form, now: Instant) -> Self {
+        Self {
+            form,
+            waiting: VecDeque::new(),
+            keep_alive_at: now,
+            early_keep_alives: EARLY_KEEP_ALIVES.into_iter(),
+            leave_by: None,
+            is_removed: false,
+        }
+    }
+
+    pub(super) fn hear(&mut self, datagram: &[u8], page: &mut Page) {
+        match self.form {
+            Form::Text => {
+                page.add_line(datagram);
+                self.heed(datagram);
+            }
+            Form::Named => match parse_named(datagram) {
+                Some(Named::Message { name, message }) => page.add_message(name, message),
+                Some(Named::Notice(text)) => {
+                    page.add_notice(text);
+                    self.heed(text);
+                }
+                // Not of this protocol.
+                None => {}
+            },
+        }
+    }
+
+    /// In text delivery no message looks like this: its sender's name stands before it.
+    fn heed(&mut self, notice: &[u8]) {
+        self.is_removed |= str::from_utf8(notice).is_ok_and(ends_membership);
+    }
+
+    /// Whether another line may be pushed: what can't be sent yet waits in stdin's pipe, and not in
+    /// our memory.
+    pub(super) fn takes_lines(&self) -> bool {
+        self.leave_by.is_none() && self.waiting.len() < MAX_WAITING
+    }
+
+    pub(super) fn push(&mut self, line: &[u8]) {
+        self.waiting.push_back(line.into());
+    }
+
+    pub(super) fn leave(&mut self, how: &str, now: Instant) {
+        if self.leave_by.is_none() {
+            self.push(how.as_bytes());
+            self.leave_by = Some(now + LINGER);
+        }
+    }
+
+    /// Writes what is to be sent next. Any datagram proves our address, so a keep-alive is only
+    /// sent where there is no other.
+    pub(super) fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
+        out.clear();
+        let is_due = self.is_keep_alive_due(now);
+        match self.waiting.pop_front() {
+            Some(line) => out.extend_from_slice(&line),
+            None if is_due => {}
+            None => return false,
+        }
+        true
+    }
+
+    fn is_keep_alive_due(&mut self, now: Instant) -> bool {
+        let is_due = self.leave_by.is_none() && self.keep_alive_at <= now;
+        if is_due {
+            self.keep_alive_at = now + self.early_keep_alives.next().unwrap_or(KEEP_ALIVE);
+        }
+        is_due
+    }
+
+    /// When the next keep-alive is due; none is while we leave.
+    pub(super) fn transmit_at(&self) -> Option<Instant> {
+        self.leave_by.is_none().then_some(self.keep_alive_at)
+    }
+
+    pub(super) fn ends_by(&self) -> Option<Instant> {
+        self.leave_by
+    }
+
+    pub(super) fn has_ended(&self, now: Instant) -> bool {
+        self.is_removed || self.leave_by.is_some_and(|deadline| deadline <= now)
+    }
+}

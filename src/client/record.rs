@@ -1,0 +1,112 @@
+//! What a stream's events are to somebody who reads along, and how the membership ended.
+
+use std::time::{Duration, Instant};
+
+use super::printing::Page;
+use crate::protocol::stream::Code;
+use crate::protocol::{Language, Notice};
+use crate::stream::Event;
+
+/// How long what is missing is waited for when the membership has ended.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// The end of the membership, as the server has told it.
+struct End {
+    code: Code,
+    text: Vec<u8>,
+    /// When to stop waiting for what is missing.
+    by: Instant,
+}
+
+/// The room's record.
+pub(super) struct Record {
+    /// Our number.
+    member: u32,
+    /// Whether our own messages are shown: they stand already where somebody typed them.
+    shows_own: bool,
+    /// That the room was closed is shown, in its place.
+    is_closing_shown: bool,
+    end: Option<End>,
+    /// The server has said that a message has to wait.
+    is_held_back: bool,
+}
+
+impl Record {
+    pub(super) fn new(member: u32, shows_own: bool) -> Self {
+        Self { member, shows_own, is_closing_shown: false, end: None, is_held_back: false }
+    }
+
+    pub(super) fn shows_own(&self) -> bool {
+        self.shows_own
+    }
+
+    pub(super) fn take(&mut self, event: &Event<'_>, now: Instant, page: &mut Page) {
+        match *event {
+            Event::Message { member, .. } if member == self.member && !self.shows_own => {}
+            Event::Message { name, text, .. } => page.add_message(name, text),
+            Event::Notice { code, text, .. } => {
+                self.is_closing_shown |= code == Code::RoomClosed as u8;
+                page.add_notice(text);
+            }
+            Event::Gone { count, .. } => page.add_gone(count),
+            Event::Aside { code, text, .. } => match event.ends_membership() {
+                Some(end) => self.note_end(end, text, now),
+                None => self.take_aside(code, text, page),
+            },
+        }
+    }
+
+    fn take_aside(&mut self, code: u8, text: &[u8], page: &mut Page) {
+        self.is_held_back |= code == Code::RateLimited as u8;
+        if !text.is_empty() {
+            page.add_notice(text);
+        }
+    }
+
+    /// The end is told several times, to some questions without a text.
+    fn note_end(&mut self, code: Code, text: &[u8], now: Instant) {
+        let end = self.end.get_or_insert(End { code, text: Vec::new(), by: now + LINGER });
+        if end.text.is_empty() {
+            end.text = text.into();
+        }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// When to stop waiting for what is missing, if the membership has ended.
+    pub(super) fn over_by(&self) -> Option<Instant> {
+        self.end.as_ref().map(|end| end.by)
+    }
+
+    /// Whether the server has held a message back since the last time.
+    pub(super) fn take_held_back(&mut self) -> bool {
+        std::mem::take(&mut self.is_held_back)
+    }
+
+    /// Shows why the membership ended, if nothing has up to now and it was not our wish.
+    pub(super) fn finish(&mut self, page: &mut Page) {
+        let Some(End { code, text, .. }) = self.end.take() else { return };
+        if code == Code::RoomClosed && self.is_closing_shown {
+            return;
+        }
+        match text.is_empty() {
+            false => page.add_notice(&text),
+            true => add_own_words(code, page),
+        }
+    }
+}
+
+/// For when the words of the server were lost.
+fn add_own_words(code: Code, page: &mut Page) {
+    let notice = match code {
+        Code::RoomClosed => Notice::RoomClosed,
+        Code::TimedOut => Notice::RemovedForSilence,
+        Code::Removed => Notice::RemovedByHost,
+        _ => return,
+    };
+    let mut text = String::new();
+    notice.write(Language::English, &mut text);
+    page.add_notice(text.as_bytes());
+}

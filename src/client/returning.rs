@@ -1,0 +1,153 @@
+//! A server that does not answer: saying so, and coming back to it.
+//!
+//! When a server with stream delivery has been silent for some seconds, somebody asks over TCP
+//! whether we are still a member, and makes us one again if not. As in `stdin.rs` that is a thread,
+//! because its calls block, and it answers through a channel and a [`Waker`].
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mio::Waker;
+
+use super::Failure;
+use super::entering::{Return, Seat, come_back};
+use super::options::Entry;
+use super::printing::tell;
+use crate::protocol::Token;
+
+/// So many questions without an answer are told. They are sent 1, 3, 7 and so on seconds after the
+/// first.
+const TOLD_AFTER: u32 = 3;
+/// And after so many we ask over TCP.
+const RETURN_AFTER: u32 = 4;
+/// From one try to the next.
+const PAUSE: Duration = Duration::from_secs(3);
+/// How long a guest waits for a host that is slower to come back and make the room again.
+const ROOM_PATIENCE: Duration = Duration::from_secs(15);
+
+/// What [`Returning::take`] found.
+pub(super) enum TakeOutcome {
+    /// Nothing up to now.
+    Nothing,
+    /// We are a member still, in this seat.
+    Resumed(Seat),
+    /// We are a new member.
+    Entered(Seat),
+    /// There is no way back.
+    Failed(Failure),
+}
+
+/// The silence, if there is one, and the way back.
+pub(super) struct Returning {
+    waker: Arc<Waker>,
+    entry: Arc<Entry>,
+    /// Since when the silence counts, if it does.
+    silent_since: Option<Instant>,
+    try_at: Option<Instant>,
+    running: Option<Receiver<Return>>,
+    /// Since when the room is known to be gone.
+    gone_since: Option<Instant>,
+    last_failure: Option<Failure>,
+}
+
+impl Returning {
+    pub(super) fn new(entry: Arc<Entry>, waker: Arc<Waker>) -> Self {
+        Self {
+            waker,
+            entry,
+            silent_since: None,
+            try_at: None,
+            running: None,
+            gone_since: None,
+            last_failure: None,
+        }
+    }
+
+    /// Takes notice of how many questions have no answer, and says when that begins and ends.
+    pub(super) fn note(&mut self, unanswered: u32, now: Instant) {
+        if self.silent_since.is_none() && unanswered >= TOLD_AFTER {
+            tell("no answer from the server, trying on");
+            self.silent_since = Some(now);
+        } else if self.silent_since.is_some() && unanswered == 0 {
+            tell("the server answers again");
+            self.forget();
+        }
+        if unanswered >= RETURN_AFTER {
+            self.try_at.get_or_insert(now);
+        }
+    }
+
+    /// The silence is over. What is under way over TCP is still waited for: it may change our seat.
+    pub(super) fn forget(&mut self) {
+        (self.silent_since, self.try_at) = (None, None);
+        (self.gone_since, self.last_failure) = (None, None);
+    }
+
+    /// Starts to try if it is time.
+    pub(super) fn try_if_due(&mut self, token: Token, now: Instant) {
+        if self.running.is_some() || self.try_at.is_none_or(|at| at > now) {
+            return;
+        }
+        self.try_at = Some(now + PAUSE);
+        let (sender, receiver) = channel();
+        let (entry, waker) = (Arc::clone(&self.entry), Arc::clone(&self.waker));
+        let job = move || {
+            // Without a receiver, or a poll to wake, the loop has ended.
+            let _ = sender.send(come_back(&entry, token));
+            let _ = waker.wake();
+        };
+        match thread::Builder::new().name("return".into()).spawn(job) {
+            Ok(_) => self.running = Some(receiver),
+            Err(error) => self.last_failure = Some(Failure::new("start a thread", error)),
+        }
+    }
+
+    /// What has come of it.
+    pub(super) fn take(&mut self, now: Instant) -> TakeOutcome {
+        let outcome = match self.running.as_ref().map(Receiver::try_recv) {
+            None | Some(Err(TryRecvError::Empty)) => return TakeOutcome::Nothing,
+            Some(Ok(outcome)) => Some(outcome),
+            // It panicked; the next one may not.
+            Some(Err(TryRecvError::Disconnected)) => None,
+        };
+        self.running = None;
+        match outcome {
+            None => TakeOutcome::Nothing,
+            Some(Return::Resumed(seat)) => TakeOutcome::Resumed(seat),
+            Some(Return::Entered(seat)) => TakeOutcome::Entered(seat),
+            Some(Return::Refused(failure)) => TakeOutcome::Failed(failure),
+            Some(Return::NoRoom(failure)) => self.miss_room(failure, now),
+            Some(Return::NotYet(failure)) => self.fail(failure),
+        }
+    }
+
+    fn miss_room(&mut self, failure: Failure, now: Instant) -> TakeOutcome {
+        match *self.gone_since.get_or_insert(now) {
+            since if now.saturating_duration_since(since) < ROOM_PATIENCE => self.fail(failure),
+            _ => TakeOutcome::Failed(failure),
+        }
+    }
+
+    /// It is for the next time.
+    fn fail(&mut self, failure: Failure) -> TakeOutcome {
+        self.last_failure = Some(failure);
+        TakeOutcome::Nothing
+    }
+
+    /// The end of all patience, if it is reached.
+    pub(super) fn give_up(&mut self, patience: Duration, now: Instant) -> Option<Failure> {
+        self.silent_since.filter(|since| *since + patience <= now)?;
+        let why = self.last_failure.take();
+        let why = why.map_or_else(|| "nothing comes from it".into(), |failure| failure.to_string());
+        Some(Failure(format!("the server is gone: {why}")))
+    }
+
+    /// When to look at the time again.
+    pub(super) fn poll_timeout(&self, patience: Duration) -> Option<Instant> {
+        let give_up_at = self.silent_since.map(|since| since + patience);
+        let try_at = self.try_at.filter(|_| self.running.is_none());
+        give_up_at.into_iter().chain(try_at).min()
+    }
+}

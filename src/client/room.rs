@@ -1,0 +1,126 @@
+//! The room as the loop sees it: one interface for both ways of delivery.
+
+use std::time::Instant;
+
+use super::Failure;
+use super::each::Each;
+use super::entering::Terms;
+use super::printing::{Page, tell};
+use super::streamed::Streamed;
+
+/// A membership, in one of the ways in which servers deliver.
+pub(super) enum Room {
+    Each(Each),
+    Streamed(Box<Streamed>),
+}
+
+impl Room {
+    /// A member on these terms. `shows_own`: whether own messages are shown if they come back.
+    pub(super) fn new(terms: &Terms, shows_own: bool, now: Instant) -> Self {
+        match terms {
+            Terms::Each(form) => Self::Each(Each::new(*form, now)),
+            Terms::Stream(completion) => {
+                Self::Streamed(Box::new(Streamed::new(completion, shows_own, now)))
+            }
+        }
+    }
+
+    /// The stream, if there is one.
+    pub(super) fn stream(&mut self) -> Option<&mut Streamed> {
+        match self {
+            Self::Each(_) => None,
+            Self::Streamed(stream) => Some(stream),
+        }
+    }
+
+    /// Whether a network that fails is like one that is silent: what was lost comes again.
+    pub(super) fn is_patient(&self) -> bool {
+        matches!(self, Self::Streamed(_))
+    }
+
+    /// Takes a datagram of the server's.
+    pub(super) fn hear(&mut self, datagram: &[u8], now: Instant, page: &mut Page) {
+        match self {
+            Self::Each(each) => each.hear(datagram, page),
+            Self::Streamed(stream) => stream.hear(datagram, now, page),
+        }
+    }
+
+    /// Whether another line may be pushed.
+    pub(super) fn takes_lines(&self) -> bool {
+        match self {
+            Self::Each(each) => each.takes_lines(),
+            Self::Streamed(stream) => stream.takes_lines(),
+        }
+    }
+
+    /// Puts a line behind those that are to be sent.
+    pub(super) fn push(&mut self, line: &[u8]) {
+        match self {
+            Self::Each(each) => each.push(line),
+            Self::Streamed(stream) => {
+                if let Err(full) = stream.push(line) {
+                    tell(&format!("line not sent: {full}"));
+                }
+            }
+        }
+    }
+
+    /// Leaves with this line, behind all others. Only the first call counts.
+    pub(super) fn leave(&mut self, how: &str, now: Instant) {
+        match self {
+            Self::Each(each) => each.leave(how, now),
+            Self::Streamed(stream) => stream.leave(how, now),
+        }
+    }
+
+    /// Looks at the time.
+    pub(super) fn handle_time(&mut self, now: Instant) {
+        if let Self::Streamed(stream) = self {
+            stream.mind_leaving(now);
+        }
+    }
+
+    /// Writes what is to be sent next, without what every datagram begins with; `false`: nothing.
+    pub(super) fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
+        match self {
+            Self::Each(each) => each.poll_transmit(now, out),
+            Self::Streamed(stream) => stream.poll_transmit(now, out),
+        }
+    }
+
+    /// When something is to be sent.
+    pub(super) fn transmit_at(&self) -> Option<Instant> {
+        match self {
+            Self::Each(each) => each.transmit_at(),
+            Self::Streamed(stream) => stream.transmit_at(),
+        }
+    }
+
+    /// When the client ends at the latest, if that is known.
+    pub(super) fn ends_by(&self) -> Option<Instant> {
+        match self {
+            Self::Each(each) => each.ends_by(),
+            Self::Streamed(stream) => stream.ends_by(),
+        }
+    }
+
+    /// Whether the membership is over and nothing more is to come.
+    pub(super) fn has_ended(&self, now: Instant) -> bool {
+        match self {
+            Self::Each(each) => each.has_ended(now),
+            Self::Streamed(stream) => stream.has_ended(now),
+        }
+    }
+
+    /// Shows what is left to be shown when it has ended.
+    ///
+    /// # Errors
+    /// It is not the end that was wanted.
+    pub(super) fn finish(&mut self, page: &mut Page) -> Result<(), Failure> {
+        match self {
+            Self::Each(_) => Ok(()),
+            Self::Streamed(stream) => stream.finish(page),
+        }
+    }
+}

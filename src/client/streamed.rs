@@ -1,0 +1,207 @@
+//! A membership with stream delivery: a [`StreamReceiver`] and a [`StreamSender`], and what a
+//! person at a terminal, or a pipe, sees of them.
+
+use std::time::{Duration, Instant};
+
+use super::Failure;
+use super::printing::Page;
+use super::record::Record;
+use crate::protocol::stream::{Completion, upstream};
+use crate::stream::{StreamReceiver, StreamSender};
+
+/// How long `/exit` may take without any progress. Then we leave without having been told.
+const EXIT_PATIENCE: Duration = Duration::from_secs(2);
+
+/// From one proof of a new address to the next: they are sent at 0, 0.25 and 1 s, until the server
+/// answers.
+const PROOFS: [Duration; 2] = [Duration::from_millis(250), Duration::from_millis(750)];
+
+/// For how long a server is searched for that removes nobody for silence.
+const LONG_PATIENCE: Duration = Duration::from_secs(300);
+
+/// The way out, once it is taken.
+struct Leaving {
+    /// The line that leaves, while it waits for space behind what is open.
+    exit: Option<Box<[u8]>>,
+    /// What was open when there was progress last.
+    open: usize,
+    by: Instant,
+}
+
+/// Proofs of an address that the server does not know yet.
+struct Proofs {
+    since: Instant,
+    next: Instant,
+    rest: std::array::IntoIter<Duration, 2>,
+}
+
+/// What is known of the membership.
+pub(super) struct Streamed {
+    tag: u32,
+    receiver: StreamReceiver,
+    sender: StreamSender,
+    record: Record,
+    leaving: Option<Leaving>,
+    proofs: Option<Proofs>,
+    patience: Duration,
+}
+
+impl Streamed {
+    pub(super) fn new(completion: &Completion, shows_own: bool, now: Instant) -> Self {
+        let keep_alive = Duration::from_secs(completion.keep_alive);
+        let patience = match completion.idle_timeout {
+            0 => LONG_PATIENCE,
+            seconds => Duration::from_secs(seconds),
+        };
+        Self {
+            tag: completion.tag,
+            receiver: StreamReceiver::new(completion.tag, completion.next, keep_alive, now),
+            sender: StreamSender::new(completion.member, completion.expected),
+            record: Record::new(completion.member, shows_own),
+            leaving: None,
+            proofs: None,
+            patience,
+        }
+    }
+
+    /// The same person as a new member. In the same life of the room the record goes on where it
+    /// broke off, as far as newcomers may see what was before them.
+    pub(super) fn reborn(&self, completion: &Completion, now: Instant, page: &mut Page) -> Self {
+        let mut completion = completion.clone();
+        if completion.tag == self.tag {
+            let seen = self.receiver.next();
+            let missed = completion.next.saturating_sub(seen);
+            if missed > 0 {
+                page.add_gone(missed);
+            }
+            completion.next = completion.next.max(seen);
+        }
+        Self::new(&completion, self.record.shows_own(), now)
+    }
+
+    /// What is open, for the membership that follows this one.
+    pub(super) fn into_unsaid(self) -> impl Iterator<Item = Box<[u8]>> {
+        self.sender.into_open()
+    }
+
+    /// The server knows us, but not our address.
+    pub(super) fn prove(&mut self, now: Instant) {
+        self.proofs = Some(Proofs { since: now, next: now, rest: PROOFS.into_iter() });
+    }
+
+    pub(super) fn hear(&mut self, datagram: &[u8], now: Instant, page: &mut Page) {
+        let Self { receiver, sender, record, .. } = self;
+        receiver.handle_datagram(datagram, now, |event| {
+            sender.handle_event(&event, now);
+            record.take(&event, now, page);
+        });
+    }
+
+    pub(super) fn takes_lines(&self) -> bool {
+        self.leaving.is_none() && !self.record.is_over() && self.sender.has_space()
+    }
+
+    /// # Errors
+    /// There is no space, and for a line there always is some when lines are taken: the ids of this
+    /// membership are used up.
+    pub(super) fn push(&mut self, line: &[u8]) -> Result<(), crate::stream::Full> {
+        self.sender.push(line).map(drop)
+    }
+
+    pub(super) fn leave(&mut self, how: &str, now: Instant) {
+        if self.leaving.is_none() {
+            let (exit, open) = (Some(how.as_bytes().into()), self.sender.open());
+            self.leaving = Some(Leaving { exit, open, by: now + EXIT_PATIENCE });
+        }
+    }
+
+    /// Sees to the way out: whether there is progress, and whether there is space for `/exit`.
+    pub(super) fn mind_leaving(&mut self, now: Instant) {
+        let is_held_back = self.record.take_held_back();
+        let Some(leaving) = &mut self.leaving else { return };
+        if self.sender.open() < leaving.open || is_held_back {
+            leaving.by = now + EXIT_PATIENCE;
+        }
+        leaving.exit.take_if(|exit| self.sender.push(exit).is_ok());
+        leaving.open = self.sender.open();
+    }
+
+    /// Writes what is to be sent next.
+    pub(super) fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
+        self.receiver.poll_transmit(now, out)
+            || self.sender.poll_transmit(now, out)
+            || self.transmit_proof(now, out)
+    }
+
+    /// A `have` beside those that are due: it is answered, and that ends the silence.
+    fn transmit_proof(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
+        let heard = self.receiver.last_heard();
+        let Some(proofs) = self.proofs.as_mut().filter(|proofs| proofs.next <= now) else {
+            return false;
+        };
+        if heard > proofs.since {
+            self.proofs = None;
+            return false;
+        }
+        upstream::encode_have(self.receiver.next(), out);
+        match proofs.rest.next() {
+            Some(pause) => proofs.next = now + pause,
+            None => self.proofs = None,
+        }
+        true
+    }
+
+    /// When something is to be sent.
+    pub(super) fn transmit_at(&self) -> Option<Instant> {
+        let proof = self.proofs.as_ref().map(|proofs| proofs.next);
+        let deadlines = [self.receiver.poll_timeout(), self.sender.poll_timeout(), proof];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// When the client ends at the latest, if that is known.
+    pub(super) fn ends_by(&self) -> Option<Instant> {
+        self.record.over_by().or(self.leaving.as_ref().map(|leaving| leaving.by))
+    }
+
+    pub(super) fn has_ended(&self, now: Instant) -> bool {
+        let has_everything = self.record.is_over() && self.receiver.is_complete();
+        has_everything || self.ends_by().is_some_and(|by| by <= now)
+    }
+
+    /// Shows what is left to be shown.
+    ///
+    /// # Errors
+    /// The server has not taken everything.
+    pub(super) fn finish(&mut self, page: &mut Page) -> Result<(), Failure> {
+        let is_told = self.record.is_over();
+        self.record.finish(page);
+        match self.unsaid() {
+            lines if lines > 0 && !is_told => Err(Failure(format!(
+                "the server is gone: it has not confirmed the last {lines} lines"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Lines that the server has not taken, as far as is known, beside the one that leaves.
+    fn unsaid(&self) -> usize {
+        let exit_is_open = self.leaving.as_ref().is_some_and(|leaving| leaving.exit.is_none());
+        self.sender.open().saturating_sub(usize::from(exit_is_open))
+    }
+
+    /// Whether we are there to stay.
+    pub(super) fn is_staying(&self) -> bool {
+        self.leaving.is_none() && !self.record.is_over()
+    }
+
+    /// How many questions the server has left without an answer.
+    pub(super) fn unanswered(&self) -> u32 {
+        self.receiver.unanswered()
+    }
+
+    /// How long a server that is gone is searched for: when it comes back later, it has forgotten us
+    /// in any case.
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
+    }
+}

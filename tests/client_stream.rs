@@ -1,0 +1,489 @@
+//! The client with stream delivery, as a program: nothing is lost, whatever the network and the
+//! server do.
+
+mod support;
+
+use std::net::{SocketAddr, UdpSocket};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use support::program::*;
+use support::proxy::Proxy;
+use support::*;
+
+const CLOSED: &str = "* the room was closed";
+
+/// A datagram of life 7 of the room: the number of its first entry, and the entries.
+fn stream(sequence: u64, entries: &[Vec<u8>]) -> Vec<u8> {
+    let header = [&7_u32.to_be_bytes()[..], &sequence.to_be_bytes()].concat();
+    let sized = entries.iter().map(|entry| {
+        let size = u16::try_from(entry.len()).expect("a short entry");
+        [&size.to_be_bytes()[..], entry].concat()
+    });
+    std::iter::once(header).chain(sized).collect::<Vec<_>>().concat()
+}
+
+fn message(member: u32, id: u32, name: &str, text: &str) -> Vec<u8> {
+    let numbers = [member.to_be_bytes(), id.to_be_bytes()].concat();
+    [b"\0", &numbers[..], &[name.len() as u8], name.as_bytes(), text.as_bytes()].concat()
+}
+
+fn notice(code: u8, text: &str) -> Vec<u8> {
+    [&[1, code, 0, 0, 0, 0, 0], text.as_bytes()].concat()
+}
+
+fn aside(code: u8, expected: u32, id: u32, text: &str) -> Vec<u8> {
+    [&[2, code], &expected.to_be_bytes()[..], &id.to_be_bytes(), text.as_bytes()].concat()
+}
+
+fn gone(count: u32) -> Vec<u8> {
+    [&[4], &count.to_be_bytes()[..]].concat()
+}
+
+/// Bob in a stream of a server that the test plays, and where he is.
+fn bob_in_stream(stranger: &Stranger, idle_timeout: u64) -> (Talker, SocketAddr) {
+    let bob = stranger.client(&["join", "r1", "bob"]);
+    stranger.admit_to_stream(idle_timeout);
+    let (first, at) = stranger.hear_bytes();
+    assert_eq!(first, b"\x01\0\0\0\0\0\0\0\x01", "have: nothing below 1 is missing");
+    (bob, at)
+}
+
+/// Ann, who makes the room, and is there.
+fn ann_creates(server: &Server, args: &[&str]) -> Talker {
+    let ann = Talker::start(server, &[args, &["create", "r1", "ann"]].concat());
+    ann.expect("* ann joined");
+    ann
+}
+
+fn bob_joins(server: &Server) -> Talker {
+    Talker::start(server, &["join", "r1", "bob"])
+}
+
+/// A client that speaks to the server over this network.
+fn over(proxy: &Proxy, server: &Server, args: &[&str]) -> Talker {
+    Talker::spawn(client(server.tcp, proxy.address, args))
+}
+
+fn numbered(lines: std::ops::Range<usize>) -> String {
+    lines.map(|line| format!("line {line}\n")).collect()
+}
+
+#[test]
+fn what_is_piped_comes_back_in_order_and_the_end_is_quick() {
+    let server = Server::start(&[]);
+    let mut ann = ann_creates(&server, &[]);
+    let start = Instant::now();
+    let output = run_with_input(&server, &["join", "r1", "bob"], b"hi\n\nlast line without end");
+    let stdout = "* ann joined\n* bob joined\nbob: hi\nbob: last line without end\n";
+    expect_output(&output, 0, stdout, "");
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    for line in ["* bob joined", "bob: hi", "bob: last line without end", "* bob left"] {
+        ann.expect(line);
+    }
+    ann.end_input();
+    ann.expect(CLOSED);
+    ann.expect_end(0);
+}
+
+#[test]
+fn s12_the_entries_before_are_shown_as_far_as_both_sides_wish() {
+    let server = Server::start(&[]);
+    for (made, joined, shown) in [
+        ("20", "20", &["* ann joined", "ann: 1", "ann: 2"][..]),
+        ("20", "1", &["ann: 2"]),
+        ("2", "1024", &["ann: 1", "ann: 2"]),
+        ("20", "0", &[]),
+        ("0", "20", &[]),
+    ] {
+        let mut ann = ann_creates(&server, &["--history", made]);
+        ann.say("1\n2\n");
+        ann.lines_up_to("ann: 2");
+        let output = run(&server, &["--history", joined, "join", "r1", "bob"]);
+        let lines = [shown, &["* bob joined"]].concat().join("\n") + "\n";
+        expect_output(&output, 0, &lines, "");
+        ann.end_input();
+        ann.lines_up_to(CLOSED);
+        ann.expect_end(0);
+    }
+}
+
+#[test]
+fn two_clients_read_the_same() {
+    let server = Server::start(&["--rate-limit", "0"]);
+    let mut ann = ann_creates(&server, &[]);
+    let mut bob = bob_joins(&server);
+    ann.lines_up_to("* bob joined");
+    bob.lines_up_to("* bob joined");
+    let input = numbered(0..300);
+    ann.say(&input);
+    bob.say(&input);
+    // What the server says to one alone is no part of the record.
+    let record_of = |talker: &Talker| -> Vec<String> {
+        let lines = std::iter::from_fn(|| talker.out.recv_timeout(DEADLINE).ok());
+        lines.filter(|line| !line.starts_with("* ")).take(600).collect()
+    };
+    let record = record_of(&ann);
+    assert_eq!(record, record_of(&bob));
+    for name in ["ann", "bob"] {
+        let said: Vec<_> =
+            record.iter().filter_map(|line| line.strip_prefix(&format!("{name}: "))).collect();
+        assert_eq!(said, input.lines().collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn s5_a_long_input_waits_for_the_server_and_nothing_is_lost() {
+    let server = Server::start(&["--rate-limit", "200"]);
+    let ann = ann_creates(&server, &[]);
+    let input = numbered(0..1500);
+    let output = run_with_input(&server, &["join", "r1", "bob"], input.as_bytes());
+    assert!(output.status.success(), "{output:?}");
+    let heard = ann.lines_up_to("* bob left");
+    let said: Vec<_> = heard.iter().filter_map(|line| line.strip_prefix("bob: ")).collect();
+    assert_eq!(said, input.lines().collect::<Vec<_>>());
+}
+
+#[test]
+fn s1_another_server_has_text_delivery() {
+    let stranger = Stranger::start();
+    let mut bob = stranger.client(&["join", "r1", "bob"]);
+    stranger.admit();
+    let (proof, at) = stranger.hear();
+    assert_eq!(proof, "");
+    stranger.udp.send_to("ann: hi\x1b".as_bytes(), at).expect("sent");
+    bob.expect("ann: hi\\u{1b}");
+    bob.say("hello\n");
+    while stranger.hear().0 != "hello" {}
+    stranger.udp.send_to(b"the room was closed", at).expect("sent");
+    bob.expect("the room was closed");
+    bob.expect_end(0);
+}
+
+#[test]
+fn text_delivery_is_had_for_the_asking() {
+    let server = Server::start(&[]);
+    let ann = Member::create(&server, "r1", &text("ann"));
+    let mut bob = Talker::start(&server, &["--delivery", "text", "join", "r1", "bob"]);
+    bob.say("here\n");
+    ann.expect("bob joined");
+    ann.expect("bob: here");
+    ann.say("hi");
+    bob.expect("ann: hi");
+    ann.say("/exit");
+    bob.expect("the room was closed");
+    bob.expect_end(0);
+}
+
+#[test]
+fn lines_that_cannot_be_sent_are_told_and_the_next_ones_are_sent() {
+    let server = Server::start(&[]);
+    let ann = ann_creates(&server, &[]);
+    // A datagram may have 4,096 bytes: two sizes, the room, the token, the kind, the id, the message.
+    let fits = "x".repeat(4055);
+    let input = [fits.as_bytes(), &[b'y'; 4056], b"\xff", b"ok\n"].join(&b'\n');
+    let output = run_with_input(&server, &["--history", "0", "join", "r1", "bob"], &input);
+    let too_long = "reactor-chat-client: line not sent: it is too long, 4055 bytes fit\n";
+    let not_utf8 = "reactor-chat-client: line not sent: it is not UTF-8\n";
+    let stdout = format!("* bob joined\nbob: {fits}\nbob: ok\n");
+    expect_output(&output, 0, &stdout, &[too_long, not_utf8].concat());
+    assert!(ann.lines_up_to("* bob left").contains(&format!("bob: {fits}")));
+}
+
+#[test]
+fn asides_are_shown_once_and_states_never() {
+    let stranger = Stranger::start();
+    let (bob, at) = bob_in_stream(&stranger, 300);
+    let send = |bytes: &[u8]| stranger.udp.send_to(bytes, at).expect("sent");
+    send(&stream(1, &[aside(12, 1, 0, ""), aside(10, 1, 0, "ann (host)\x1b"), gone(1)]));
+    send(&stream(2, &[message(1, 1, "ann", "a\nbob: b"), gone(3), notice(1, "cy joined")]));
+    for line in [
+        "* ann (host)\\u{1b}",
+        "* 1 message could not be recovered",
+        "ann: a bob: b",
+        "* 3 messages could not be recovered",
+        "* cy joined",
+    ] {
+        bob.expect(line);
+    }
+}
+
+#[test]
+fn s10_what_is_missing_is_shown_in_its_place() {
+    let stranger = Stranger::start();
+    let (bob, at) = bob_in_stream(&stranger, 300);
+    let send = |bytes: &[u8]| stranger.udp.send_to(bytes, at).expect("sent");
+    send(&stream(2, &[message(1, 2, "ann", "second")]));
+    while stranger.hear_bytes().0 != [&b"\x02"[..], &1_u64.to_be_bytes(), &[0, 1]].concat() {}
+    send(&stream(1, &[message(1, 1, "ann", "first")]));
+    bob.expect("ann: first");
+    bob.expect("ann: second");
+}
+
+#[test]
+fn s13_that_the_room_was_closed_is_shown_once() {
+    let closed = "the room was closed";
+    let in_place = stream(1, &[notice(5, closed), message(1, 1, "ann", "after")]);
+    let told = |sequence| stream(sequence, &[aside(5, 1, 0, closed)]);
+    let silent = |sequence| stream(sequence, &[aside(5, 1, 0, "")]);
+    for (datagrams, lines) in [
+        (vec![in_place.clone(), told(3)], vec![CLOSED, "ann: after"]),
+        (vec![told(3), told(3), in_place.clone()], vec![CLOSED, "ann: after"]),
+        (vec![told(1), told(1)], vec![CLOSED]),
+        (vec![silent(1)], vec![CLOSED]),
+        // What can't be had is waited for, but not for ever.
+        (vec![told(9)], vec![CLOSED]),
+    ] {
+        let stranger = Stranger::start();
+        let (mut bob, at) = bob_in_stream(&stranger, 300);
+        for datagram in datagrams {
+            stranger.udp.send_to(&datagram, at).expect("sent");
+        }
+        lines.into_iter().for_each(|line| bob.expect(line));
+        bob.expect_end(0);
+    }
+}
+
+#[test]
+fn s13_who_is_removed_is_told_and_ends() {
+    let server = Server::start(&[]);
+    let mut ann = ann_creates(&server, &[]);
+    let mut bob = bob_joins(&server);
+    bob.lines_up_to("* bob joined");
+    ann.say("/kick bob\n");
+    bob.expect("* you were removed from the room by its host");
+    bob.expect_end(0);
+    ann.lines_up_to("* bob was removed by the host");
+}
+
+#[test]
+fn a_server_that_ends_in_good_order_is_none_that_is_gone() {
+    let mut server = Server::start(&[]);
+    let mut ann = ann_creates(&server, &[]);
+    server.signal("TERM");
+    assert!(server.wait().success());
+    ann.expect(CLOSED);
+    ann.expect_end(0);
+}
+
+#[test]
+fn s13_exit_is_given_up_after_two_seconds_of_silence() {
+    let stranger = Stranger::start();
+    let (mut bob, _) = bob_in_stream(&stranger, 300);
+    let start = Instant::now();
+    bob.say("/exit\n");
+    bob.expect_end(0);
+    let waited = start.elapsed();
+    assert!((2..5).contains(&waited.as_secs()), "{waited:?}");
+}
+
+#[test]
+fn s13_what_the_server_has_not_taken_in_the_end_is_a_failure() {
+    let stranger = Stranger::start();
+    let (mut bob, _) = bob_in_stream(&stranger, 300);
+    bob.say("one\ntwo\n/exit\n");
+    let why = "the server is gone: it has not confirmed the last 2 lines";
+    bob.expect_complaint(&format!("reactor-chat-client: {why}"));
+    bob.expect_end(1);
+}
+
+#[test]
+fn exit_waits_for_space_and_goes_behind_what_was_typed() {
+    let stranger = Stranger::start();
+    let (mut bob, at) = bob_in_stream(&stranger, 300);
+    bob.say(&[&numbered(0..100), "/exit\n"].concat());
+    let mut heard = Vec::new();
+    while heard.last().is_none_or(|text| text != "/exit") {
+        let (bytes, _) = stranger.hear_bytes();
+        let Some((0, body)) = bytes.split_first() else { continue };
+        let (id, text) = body.split_first_chunk().expect("an id");
+        let id = u32::from_be_bytes(*id);
+        if id as usize == heard.len() + 1 {
+            heard.push(String::from_utf8(text.to_vec()).expect("UTF-8"));
+            stranger.udp.send_to(&stream(1, &[aside(12, id + 1, id, "")]), at).expect("sent");
+        }
+    }
+    let sent = [&numbered(0..100), "/exit\n"].concat();
+    assert_eq!(heard, sent.lines().collect::<Vec<_>>());
+    stranger.udp.send_to(&stream(1, &[aside(2, 102, 101, "")]), at).expect("sent");
+    bob.expect_end(0);
+}
+
+#[test]
+fn a_signal_leaves_and_a_second_one_does_not_wait() {
+    let server = Server::start(&[]);
+    let ann = ann_creates(&server, &[]);
+    for signal in ["INT", "TERM"] {
+        let mut bob = Talker::start(&server, &["--history", "0", "join", "r1", "bob"]);
+        bob.expect("* bob joined");
+        let start = Instant::now();
+        bob.signal(signal);
+        bob.expect_end(0);
+        assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+        ann.lines_up_to("* bob left");
+    }
+    let stranger = Stranger::start();
+    let (mut bob, _) = bob_in_stream(&stranger, 300);
+    let start = Instant::now();
+    bob.signal("INT");
+    // The first one is heeded: `/exit` is here.
+    while !stranger.hear_bytes().0.ends_with(b"/exit") {}
+    bob.signal("INT");
+    assert_eq!(bob.wait().code(), Some(130));
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+}
+
+#[test]
+fn s3_only_the_server_and_only_this_life_of_the_room_are_heard() {
+    let stranger = Stranger::start();
+    let (bob, at) = bob_in_stream(&stranger, 300);
+    let forger = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    for forged in [
+        stream(1, &[message(1, 1, "ann", "forged")]),
+        stream(1, &[gone(1000)]),
+        stream(1, &[aside(5, 1, 0, "the room was closed")]),
+    ] {
+        // Refused, if it is told at all: the client's socket is another's.
+        let _ = forger.send_to(&forged, at);
+    }
+    let mut other_life = stream(1, &[message(1, 1, "ann", "of before")]);
+    other_life[3] = 8;
+    stranger.udp.send_to(&other_life, at).expect("sent");
+    stranger.udp.send_to(&stream(1, &[message(1, 1, "ann", "real")]), at).expect("sent");
+    bob.expect("ann: real");
+}
+
+#[test]
+fn a_cut_ends_nothing_and_nothing_is_missing() {
+    let server = Server::start(&["--rate-limit", "0"]);
+    let proxy = Proxy::start(server.udp, 0, 1);
+    let mut ann = ann_creates(&server, &[]);
+    let mut bob = over(&proxy, &server, &["join", "r1", "bob"]);
+    ann.lines_up_to("* bob joined");
+    bob.lines_up_to("* bob joined");
+    proxy.cut();
+    ann.say(&numbered(0..200));
+    bob.say(&numbered(200..400));
+    ann.lines_up_to("ann: line 199");
+    // This is the length of the cut, not a wait for something.
+    thread::sleep(Duration::from_millis(1500));
+    assert!(ann.out.try_recv().is_err() && bob.out.try_recv().is_err(), "it is a cut");
+    proxy.heal();
+    let heard = ann.lines_up_to("bob: line 399");
+    assert_eq!(heard, (200..400).map(|line| format!("bob: line {line}")).collect::<Vec<_>>());
+    let record = bob.lines_up_to("bob: line 399");
+    let from_ann = (0..200).map(|line| format!("ann: line {line}"));
+    assert_eq!(record, from_ann.chain(heard).collect::<Vec<_>>());
+    bob.end_input();
+    bob.expect_end(0);
+}
+
+#[test]
+fn s8_silence_is_told_and_so_is_its_end() {
+    let stranger = Stranger::start();
+    let (mut bob, at) = bob_in_stream(&stranger, 3);
+    bob.expect_complaint("reactor-chat-client: no answer from the server, trying on");
+    let state = stream(1, &[aside(12, 1, 0, "")]);
+    stranger.udp.send_to(&state, at).expect("sent");
+    bob.expect_complaint("reactor-chat-client: the server answers again");
+    stranger.udp.send_to(&stream(1, &[message(1, 1, "ann", "hi")]), at).expect("sent");
+    bob.expect("ann: hi");
+    stranger.udp.send_to(&stream(2, &[aside(5, 1, 0, "the room was closed")]), at).expect("sent");
+    bob.expect(CLOSED);
+    bob.expect_end(0);
+}
+
+#[test]
+fn s14_a_token_that_lives_gets_a_new_address() {
+    let stranger = Stranger::start();
+    let (mut bob, at) = bob_in_stream(&stranger, 6);
+    bob.say("typed\n");
+    bob.expect_complaint("reactor-chat-client: no answer from the server, trying on");
+    // The request to go on; it is answered as the one to join was.
+    stranger.admit_to_stream(6);
+    let new = loop {
+        let (_, from) = stranger.hear_bytes();
+        if from != at {
+            break from;
+        }
+    };
+    // The message that is open is sent from there too, with the same id.
+    while stranger.hear_bytes() != (b"\0\0\0\0\x01typed".to_vec(), new) {}
+    stranger.udp.send_to(&stream(1, &[message(3, 1, "bob", "typed")]), new).expect("sent");
+    bob.expect_complaint("reactor-chat-client: the server answers again");
+    bob.expect("bob: typed");
+}
+
+#[test]
+fn s15_after_a_restart_everyone_joins_again_and_what_was_typed_arrives() {
+    // Long enough for a guest that is faster than its host to try again.
+    let options = ["--idle-timeout", "6"];
+    let server = Server::start(&options);
+    let mut ann = ann_creates(&server, &[]);
+    let mut bob = bob_joins(&server);
+    ann.lines_up_to("* bob joined");
+    bob.lines_up_to("* bob joined");
+    let (tcp, udp) = (server.tcp.port().to_string(), server.udp.port().to_string());
+    drop(server);
+    bob.say("one\ntwo\n");
+    for talker in [&ann, &bob] {
+        talker.expect_complaint("reactor-chat-client: no answer from the server, trying on");
+    }
+    let _server = Server::start_at(&tcp, &udp, &options);
+    for talker in [&ann, &bob] {
+        talker.expect_complaint("reactor-chat-client: in r1 again");
+        talker.lines_up_to("bob: one");
+        talker.expect("bob: two");
+    }
+    ann.say("welcome back\n");
+    bob.expect("ann: welcome back");
+    ann.end_input();
+    bob.expect(CLOSED);
+    bob.expect_end(0);
+}
+
+#[test]
+fn s15_a_server_that_stays_away_is_gone() {
+    let server = Server::start(&["--idle-timeout", "3"]);
+    let mut ann = ann_creates(&server, &[]);
+    let tcp = server.tcp;
+    drop(server);
+    ann.expect_complaint("reactor-chat-client: no answer from the server, trying on");
+    let why = "Connection refused (os error 111)";
+    ann.expect_complaint(&format!(
+        "reactor-chat-client: the server is gone: cannot connect to 127.0.0.1 port {}: {why}",
+        tcp.port()
+    ));
+    ann.expect_end(1);
+}
+
+#[test]
+fn s15_who_is_not_wanted_any_more_ends() {
+    let stranger = Stranger::start();
+    let (mut bob, _) = bob_in_stream(&stranger, 3);
+    for status in [2, 11] {
+        let mut refusal = frame(JOIN, "", &[status]);
+        refusal[2] = 1;
+        stranger.answer(&refusal);
+    }
+    bob.expect_complaint("reactor-chat-client: no answer from the server, trying on");
+    let why = "cannot join 'r1': this name was removed from that room by its host";
+    bob.expect_complaint(&format!("reactor-chat-client: {why}"));
+    bob.expect_end(1);
+}
+
+#[test]
+fn an_endless_input_costs_no_memory_and_a_signal_ends_it() {
+    let server = Server::start(&["--rate-limit", "0"]);
+    let _ann = ann_creates(&server, &[]);
+    let mut bob = bob_joins(&server);
+    let mut stdin = bob.stdin.take().expect("open");
+    let writer = thread::spawn(move || {
+        use std::io::Write;
+        while stdin.write_all(b"and on and on\n").is_ok() {}
+    });
+    wait_for("a signal to be worth it", || (server.cpu_time().as_millis() > 50).then_some(()));
+    bob.signal("INT");
+    assert_eq!(bob.wait().code(), Some(0));
+    writer.join().expect("no panic");
+}

@@ -1,0 +1,47 @@
+//! Twenty clients over a network that loses one datagram in ten either way: everyone reads the same,
+//! and nothing is missing.
+
+mod support;
+
+use std::collections::HashSet;
+
+use support::program::*;
+use support::proxy::Proxy;
+use support::*;
+
+const CLIENTS: usize = 20;
+const MESSAGES: usize = 200;
+const PERCENT: u64 = 10;
+const SEED: u64 = 20_261_122;
+
+/// The messages of a client's output, without notices, up to this number of them.
+fn messages(talker: &Talker) -> Vec<String> {
+    let lines = std::iter::from_fn(|| talker.out.recv_timeout(DEADLINE).ok());
+    lines.filter(|line| !line.starts_with("* ")).take(CLIENTS * MESSAGES).collect()
+}
+
+#[test]
+fn s10_twenty_records_are_the_same_and_whole() {
+    let server = Server::start(&["--rate-limit", "0", "--max-unproved", "0"]);
+    let proxy = Proxy::start(server.udp, PERCENT, SEED);
+    let enter = |deed: &str, index: usize| {
+        let args = ["--history", "1024", deed, "r1", &format!("m{index}")];
+        Talker::spawn(client(server.tcp, proxy.address, &args))
+    };
+    let mut talkers = vec![enter("create", 0)];
+    talkers[0].expect("* m0 joined");
+    talkers.extend((1..CLIENTS).map(|index| enter("join", index)));
+    for talker in &mut talkers {
+        talker.say(&(0..MESSAGES).map(|line| format!("line {line}\n")).collect::<String>());
+    }
+    let records: Vec<Vec<String>> = talkers.iter().map(messages).collect();
+    let different: HashSet<&String> = records[0].iter().collect();
+    assert_eq!((records[0].len(), different.len()), (CLIENTS * MESSAGES, CLIENTS * MESSAGES));
+    for record in &records {
+        assert_eq!(record, &records[0]);
+    }
+    for index in 0..CLIENTS {
+        let said = records[0].iter().filter_map(|line| line.strip_prefix(&format!("m{index}: ")));
+        assert!(said.eq((0..MESSAGES).map(|line| format!("line {line}"))), "the order of m{index}");
+    }
+}
