@@ -40,7 +40,8 @@ fn expect_dead(listener: &Listener, aside: &Item) {
                 break packet;
             }
         };
-        assert!(packet.items.iter().eq([&aside]), "{packet:?}");
+        let [only] = &packet.items[..] else { panic!("{:?}", packet.items) };
+        assert_eq!(only, &aside);
         assert!(packet.size <= datagram("room", &listener.ticket.token, body).len());
     }
     let spoofer = listener.wire.at(loopback(77));
