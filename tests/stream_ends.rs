@@ -41,7 +41,7 @@ fn expect_dead(listener: &Listener, aside: &Item) {
             }
         };
         let [only] = &packet.items[..] else { panic!("{:?}", packet.items) };
-        assert_eq!(only, &aside);
+        assert_eq!(only, aside);
         assert!(packet.size <= datagram("room", &listener.ticket.token, body).len());
     }
     let spoofer = listener.wire.at(loopback(77));
