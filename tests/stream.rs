@@ -92,7 +92,7 @@ fn s2_a_lone_message_leaves_at_once_and_alone() {
             (packet.sequence, packet.padding, packet.size),
             (2 + u64::from(id), 0, 12 + 3 + 9 + 7)
         );
-        assert!(since.elapsed() < SECOND / 2);
+        assert!(since.elapsed() < SECOND);
     }
 }
 
@@ -112,6 +112,7 @@ fn s2_what_waits_together_goes_together_in_at_most_1200_bytes() {
         let entries: u64 = packets.iter().map(|packet| packet.numbers()).sum();
         assert_eq!(entries, 120);
         assert!(packets.len() < 60, "{} datagrams", packets.len());
+        assert_eq!(packets.last().map(|packet| packet.padding), Some(0));
         let mut next = 3;
         for packet in packets {
             assert_eq!(packet.sequence, next);
@@ -257,15 +258,16 @@ fn s5_a_command_is_carried_out_once_and_in_its_turn() {
 fn s5_what_came_too_fast_is_not_taken_and_may_come_again() {
     let server = Server::start(&["--rate-limit", "1"]);
     let (alice, bob) = listening_alice_and_bob(&server);
-    for id in 1..=5 {
-        bob.say(id, "quick");
-        bob.expect(2 + u64::from(id), &[Item::message(2, id, "bob", "quick")]);
-    }
-    bob.say(6, "six");
+    server.freeze();
+    (1..=6).for_each(|id| bob.say(id, "quick"));
+    bob.say(6, "quick");
+    server.thaw();
+    let mut asides = bob.items_up_to_now();
+    let entries: Vec<Item> = asides.extract_if(.., |item| item.numbers() > 0).collect();
+    assert_eq!(entries, [1, 2, 3, 4, 5].map(|id| Item::message(2, id, "bob", "quick")));
+    // A person is told once.
     let told = "you are sending too fast, the rest has to wait";
-    assert_eq!(bob.expect_aside(RATE_LIMITED).0, Item::aside(RATE_LIMITED, 6, 6, told));
-    bob.say(6, "six");
-    assert_eq!(bob.expect_aside(RATE_LIMITED).0, Item::aside(RATE_LIMITED, 6, 6, ""), "told once");
+    assert_eq!(asides, [told, ""].map(|text| Item::aside(RATE_LIMITED, 6, 6, text)));
     wait_for("the message to be taken", || {
         bob.say(6, "six");
         let items = bob.items_up_to_now();
@@ -374,9 +376,9 @@ fn s7_s12_what_fell_out_of_the_ring_is_told_as_gone() {
     assert_eq!(held, 4096 / (12 + 5 + 60 + 4));
     let last = packets.last().and_then(|packet| packet.items.last());
     assert_eq!(last, Some(&Item::message(1, 200, "alice", &format!("{:060}", 200))));
-    bob.repair(&[(2, 10)]);
-    bob.heard_up_to_now();
-    bob.expect(2, &[Item::Gone(10)]);
+    let packets = bob.repaired(&[(2, 10)]);
+    assert_eq!((packets.len(), packets[0].sequence), (1, 2));
+    assert_eq!(packets[0].items, [Item::Gone(10)]);
 }
 
 // S8: have.
@@ -413,9 +415,9 @@ fn s9_the_tail_comes_after_50_250_and_1250_milliseconds_to_those_behind() {
         listener.have(3);
         listener.expect_aside(STATE);
     }
+    let since = Instant::now();
     alice.say(1, "last");
     bob.expect(3, &[Item::message(1, 1, "alice", "last")]);
-    let since = Instant::now();
     alice.expect(3, &[Item::message(1, 1, "alice", "last")]);
     alice.have(4);
     alice.expect(4, &[Item::state(2, 0)]);
@@ -451,9 +453,7 @@ fn s11_what_is_asked_for_comes_again_and_nothing_below_the_first() {
         (&[(u64::MAX, 5)], &[]),
         (&[(14, 0)], &[]),
     ] {
-        bob.repair(ranges);
-        let mut packets = bob.heard_up_to_now();
-        packets.extend(bob.heard_up_to_now());
+        let packets = bob.repaired(ranges);
         assert_eq!(numbers(&packets), expected, "{ranges:?}");
     }
 }
@@ -465,9 +465,7 @@ fn s11_an_answer_has_16_datagrams_at_most() {
     chatter(&alice, 1, 40, 1000);
     let all: Vec<(u64, u16)> = (1..=40).map(|number| (number, 1)).collect();
     for ranges in [&[(1, 41)][..], &all] {
-        alice.repair(ranges);
-        let mut packets = alice.heard_up_to_now();
-        packets.extend(alice.heard_up_to_now());
+        let packets = alice.repaired(ranges);
         assert_eq!(packets.len(), 16);
     }
 }
@@ -478,9 +476,7 @@ fn s11_the_ration_ends_and_is_refilled_by_what_is_confirmed_and_by_time() {
     let alice = Listener::create(&server, "alice");
     chatter(&alice, 1, 100, 1000);
     let repaired = || {
-        alice.repair(&[(2, 100)]);
-        let mut packets = alice.heard_up_to_now();
-        packets.extend(alice.heard_up_to_now());
+        let packets = alice.repaired(&[(2, 100)]);
         packets.iter().map(|packet| packet.size).sum::<usize>()
     };
     let since = Instant::now();
@@ -521,9 +517,7 @@ fn s12_the_host_decides_who_reads_the_past_and_the_wish_is_cut_to_that() {
         assert_eq!(bob.ticket.next, 32 - seen, "{allowed} {wish}");
         let packets = bob.heard_up_to_now();
         assert_eq!(numbers(&packets), (32 - seen..33).collect::<Vec<_>>());
-        bob.repair(&[(1, 99)]);
-        let mut packets = bob.heard_up_to_now();
-        packets.extend(bob.heard_up_to_now());
+        let packets = bob.repaired(&[(1, 99)]);
         assert_eq!(numbers(&packets), (32 - seen..33).collect::<Vec<_>>(), "no way round it");
     }
 }
@@ -562,13 +556,9 @@ fn s12_the_largest_ring_shrinks_first_and_those_of_closed_rooms_go_before() {
         host.wire.say("");
         host
     };
-    let held = |host: &Listener| {
-        host.repair(&[(1, 1000)]);
-        host.heard_up_to_now();
-        match host.hear().items[0] {
-            Item::Gone(gone) => 1001 - u64::from(gone),
-            _ => 1001,
-        }
+    let held = |host: &Listener| match host.repaired(&[(1, 1000)])[0].items[0] {
+        Item::Gone(gone) => 1001 - u64::from(gone),
+        _ => 1001,
     };
     let [big, quiet] = ["big", "quiet"].map(enter);
     chatter(&quiet, 1, 10, 100);

@@ -206,15 +206,17 @@ impl Chat {
         }
         let has_stream_output = room.stream.as_ref().is_some_and(|stream| stream.has_output());
         let waits = room.stream.as_ref().is_some_and(|stream| stream.is_blocked());
+        let is_stopped = (blocked || waits) && !exhausted && !has_stream_output;
+        // A room that goes on, because others can be sent to, waits for the full sockets all the
+        // same: else they would be asked again in each of its turns.
+        if (waits || is_stopped) && !room.is_stalled {
+            room.is_stalled = true;
+            self.stalled.push(room_id);
+        }
         if rationed && !exhausted && !has_stream_output && room.has_only_repairs() {
             room.is_ready = true;
             self.rationed.push(room_id);
-        } else if (blocked || waits) && !exhausted && !has_stream_output {
-            if !room.is_stalled {
-                room.is_stalled = true;
-                self.stalled.push(room_id);
-            }
-        } else {
+        } else if !is_stopped {
             room.is_ready = true;
             self.backlogged.push_back(room_id);
         }

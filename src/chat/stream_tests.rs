@@ -359,6 +359,48 @@ fn s7_what_the_ring_lost_while_a_socket_was_full_is_counted_exactly() {
 }
 
 #[test]
+fn s7_a_full_socket_is_not_asked_again_and_again_however_many_places_its_members_stand_at() {
+    let mut stage = Stage::new(open());
+    let mut host = stage.host("r");
+    let guests: Vec<Guest> = (0..30).map(|n| stage.guest("r", &format!("g{n}"))).collect();
+    stage.deliver();
+    for guest in &guests {
+        stage.blocked.insert(guest.id);
+        stage.say(&mut host, "one more");
+        stage.deliver();
+    }
+    for _ in 0..3 {
+        stage.chat.resume_stalled();
+        stage.deliver();
+        assert!(!stage.chat.has_output());
+    }
+    stage.say(&mut host, "the last");
+    stage.deliver();
+    let end = stage.ear(&host).next;
+    stage.unblock();
+    stage.deliver();
+    guests.iter().for_each(|guest| stage.assert_whole(guest, end));
+}
+
+#[test]
+fn s7_what_a_member_says_it_has_is_not_sent_to_it() {
+    let mut stage = Stage::new(open());
+    let mut host = stage.host("r");
+    let slow = stage.guest("r", "slow");
+    stage.deliver();
+    stage.blocked.insert(slow.id);
+    for n in 0..10 {
+        stage.say(&mut host, &n.to_string());
+        stage.deliver();
+    }
+    stage.have(&slow, 8);
+    stage.unblock();
+    stage.deliver();
+    let numbers: Vec<u64> = stage.ear(&slow).entries.iter().map(|(number, _)| *number).collect();
+    assert_eq!(numbers, [2, 8, 9, 10, 11, 12]);
+}
+
+#[test]
 fn s7_small_budgets_serve_everyone_and_each_entry_once() {
     for budget in 1..=9 {
         let mut stage = Stage::new(open());
@@ -715,6 +757,67 @@ fn s1_s13_no_number_is_given_twice_in_the_life_of_a_room() {
             stage.advance(seconds(61));
         }
     }
+}
+
+#[test]
+fn s13_who_is_replaced_is_told_only_when_it_asks() {
+    let mut stage = Stage::new(open());
+    let mut host = stage.host("r");
+    let old = stage.guest("r", "guest");
+    stage.hush();
+    stage.advance(seconds(30));
+    stage.say(&mut host, "hello?");
+    let new = stage.guest("r", "guest");
+    stage.advance(seconds(5));
+    assert_eq!(stage.ear(&old).asides, []);
+    assert_eq!(stage.fate(&old, b""), Fate::Ended);
+    stage.deliver();
+    assert_eq!(stage.ear(&old).asides, [(7, 1, 0, String::new())]);
+    assert_eq!(stage.ear(&new).said(), ["guest joined"]);
+}
+
+#[test]
+fn s14_who_may_not_guess_passwords_may_not_guess_tokens() {
+    let mut stage = Stage::new(ChatConfig { max_unproved: Some(2), ..open() });
+    let host = stage.host("r");
+    let token = String::from_utf8(host.token.to_wire().to_vec()).expect("hex");
+    for name in ["a", "b"] {
+        stage.try_enter(2, "r", name, STREAM).expect("a place");
+    }
+    assert_eq!(stage.request(HOME, 4, "r", &token), Err(Status::RateLimited));
+    assert!(stage.request(Ipv4Addr::new(192, 0, 2, 2), 4, "r", &token).is_ok());
+}
+
+#[test]
+fn s13_a_dead_token_asks_in_vain_for_what_a_living_room_says() {
+    let mut stage = Stage::new(open());
+    let mut host = stage.host("r");
+    let slow = stage.guest("r", "slow");
+    stage.hush();
+    stage.blocked.insert(slow.id);
+    stage.say(&mut host, "one");
+    stage.say(&mut host, "/kick slow");
+    stage.deliver();
+    stage.repair(&slow, &[(1, 9)]);
+    stage.unblock();
+    stage.deliver();
+    assert_eq!(stage.ear(&slow).said(), ["one"], "what was said before its end");
+    assert_eq!(stage.ear(&slow).repeated, 0);
+    assert_eq!(stage.ear(&slow).asides.len(), 2);
+}
+
+#[test]
+fn s13_remains_that_gave_way_are_waited_for_by_nobody() {
+    let mut stage = Stage::new(ChatConfig { max_members: Some(2), ..open() });
+    let mut host = stage.host("r");
+    let guest = stage.guest("r", "guest");
+    stage.say(&mut host, "/kick guest");
+    stage.deliver();
+    assert!(stage.chat.has_last_words());
+    stage.guest("r", "other");
+    stage.deliver();
+    assert!(!stage.chat.has_last_words());
+    assert!(matches!(stage.send(&guest, b""), Heard::Dropped(Dropped::UnknownToken)));
 }
 
 #[test]

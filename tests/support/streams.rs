@@ -256,7 +256,16 @@ impl Listener {
         }
     }
 
-    /// The same, entry by entry.
+    /// Asks for entries again, and gives what comes.
+    pub fn repaired(&self, ranges: &[(u64, u16)]) -> Vec<Packet> {
+        self.repair(ranges);
+        // A turn's repairs go behind its asides: the answer to a second question is behind both.
+        let mut heard = self.heard_up_to_now();
+        heard.extend(self.heard_up_to_now());
+        heard
+    }
+
+    /// As [`Listener::heard_up_to_now`], entry by entry.
     pub fn items_up_to_now(&self) -> Vec<Item> {
         self.heard_up_to_now().into_iter().flat_map(|packet| packet.items).collect()
     }
