@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use sources::sources;
 
 /// Each number, and what it says in short.
-const PROMISES: [(&str, &str); 81] = [
+const PROMISES: [(&str, &str); 83] = [
     ("w1", "a frame is a 32-byte header, the room name, the payload"),
     ("w2", "a frame ends at its size, however TCP cuts it"),
     ("w3", "a size over the limit is status 9 and the end; memory grows with what arrived"),
@@ -63,7 +63,9 @@ const PROMISES: [(&str, &str); 81] = [
     ("s10", "when a gap is asked for, how much is held, how far ahead"),
     ("s11", "how much is repaired"),
     ("s12", "the ring, its memory, and who reads the past"),
+    ("s13", "every end is told, once, and left behind"),
     ("s14", "resuming from another IP"),
+    ("s15", "a server that has forgotten everybody"),
     ("l1", "a socket read in part gets no further event"),
     ("l2", "one event may stand for many clients"),
     ("l3", "whole frames in the inbox, and no more events"),
