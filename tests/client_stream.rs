@@ -43,7 +43,7 @@ fn gone(count: u32) -> Vec<u8> {
 /// Bob in a stream of a server that the test plays, and where he is.
 fn bob_in_stream(stranger: &Stranger, idle_timeout: u64) -> (Talker, SocketAddr) {
     let bob = stranger.client(&["join", "r1", "bob"]);
-    stranger.admit_to_stream(idle_timeout);
+    stranger.admit_to_stream(1, idle_timeout);
     let (first, at) = stranger.hear_bytes();
     assert_eq!(first, b"\x01\0\0\0\0\0\0\0\x01", "have: nothing below 1 is missing");
     (bob, at)
@@ -142,6 +142,18 @@ fn s5_a_long_input_waits_for_the_server_and_nothing_is_lost() {
     let heard = ann.lines_up_to("* bob left");
     let said: Vec<_> = heard.iter().filter_map(|line| line.strip_prefix("bob: ")).collect();
     assert_eq!(said, input.lines().collect::<Vec<_>>());
+}
+
+#[test]
+fn s13_the_end_waits_for_a_server_that_is_slow() {
+    // A hundred lines may come at once; the others take three seconds and a half.
+    let server = Server::start(&["--rate-limit", "20"]);
+    let ann = ann_creates(&server, &[]);
+    let input = numbered(0..170);
+    let output = run_with_input(&server, &["join", "r1", "bob"], input.as_bytes());
+    assert!(output.status.success(), "{output:?}");
+    ann.lines_up_to("bob: line 169");
+    ann.expect("* bob left");
 }
 
 #[test]
@@ -400,13 +412,17 @@ fn s14_a_token_that_lives_gets_a_new_address() {
     bob.say("typed\n");
     bob.expect_complaint("reactor-chat-client: no answer from the server, trying on");
     // The request to go on; it is answered as the one to join was.
-    stranger.admit_to_stream(6);
+    stranger.admit_to_stream(1, 6);
+    let admitted = Instant::now();
+    let have = b"\x01\0\0\0\0\0\0\0\x01";
     let new = loop {
-        let (_, from) = stranger.hear_bytes();
-        if from != at {
+        let (bytes, from) = stranger.hear_bytes();
+        if from != at && bytes == have {
             break from;
         }
     };
+    // Until it is there nobody can talk to us, so it does not wait for its turn.
+    assert!(admitted.elapsed() < Duration::from_secs(1), "{:?}", admitted.elapsed());
     // The message that is open is sent from there too, with the same id.
     while stranger.hear_bytes() != (b"\0\0\0\0\x01typed".to_vec(), new) {}
     stranger.udp.send_to(&stream(1, &[message(3, 1, "bob", "typed")]), new).expect("sent");
@@ -442,6 +458,44 @@ fn s15_after_a_restart_everyone_joins_again_and_what_was_typed_arrives() {
     bob.expect_end(0);
 }
 
+/// Bob has entries 1 and 2 of the room and a line that is open when he becomes a new member, who may
+/// see what is from `next` on.
+fn come_back_to_the_same_life(next: u64, missing: Option<&str>) {
+    let stranger = Stranger::start();
+    let (mut bob, at) = bob_in_stream(&stranger, 6);
+    let two = [message(1, 1, "ann", "one"), message(1, 2, "ann", "two")];
+    stranger.udp.send_to(&stream(1, &two), at).expect("sent");
+    bob.lines_up_to("ann: two");
+    bob.say("typed\n");
+    // The token is dead, and nobody has made the room again: later.
+    stranger.refuse(2);
+    stranger.refuse(2);
+    stranger.refuse(2);
+    stranger.admit_to_stream(next, 6);
+    bob.expect_complaint("reactor-chat-client: no answer from the server, trying on");
+    bob.expect_complaint("reactor-chat-client: in r1 again");
+    let new = loop {
+        let (bytes, from) = stranger.hear_bytes();
+        if from != at && bytes == b"\0\0\0\0\x01typed" {
+            break from;
+        }
+    };
+    let more: Vec<_> = (next..8).map(|id| message(1, id as u32, "ann", &id.to_string())).collect();
+    stranger.udp.send_to(&stream(next, &more), new).expect("sent");
+    missing.into_iter().for_each(|line| bob.expect(line));
+    (next.max(3)..8).for_each(|id| bob.expect(&format!("ann: {id}")));
+}
+
+#[test]
+fn s15_in_the_same_life_of_the_room_the_record_goes_on_where_it_broke_off() {
+    come_back_to_the_same_life(2, None);
+}
+
+#[test]
+fn s15_what_newcomers_may_not_see_of_it_is_counted() {
+    come_back_to_the_same_life(5, Some("* 2 messages could not be recovered"));
+}
+
 #[test]
 fn s15_a_server_that_stays_away_is_gone() {
     let server = Server::start(&["--idle-timeout", "3"]);
@@ -462,9 +516,7 @@ fn s15_who_is_not_wanted_any_more_ends() {
     let stranger = Stranger::start();
     let (mut bob, _) = bob_in_stream(&stranger, 3);
     for status in [2, 11] {
-        let mut refusal = frame(JOIN, "", &[status]);
-        refusal[2] = 1;
-        stranger.answer(&refusal);
+        stranger.refuse(status);
     }
     bob.expect_complaint("reactor-chat-client: no answer from the server, trying on");
     let why = "cannot join 'r1': this name was removed from that room by its host";

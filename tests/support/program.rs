@@ -145,17 +145,24 @@ impl Stranger {
         stream.write_all(bytes).expect("sent");
     }
 
+    pub fn refuse(&self, status: u8) {
+        let mut refusal = frame(JOIN, "", &[status]);
+        refusal[2] = 1;
+        self.answer(&refusal);
+    }
+
     pub fn admit(&self) {
         let [mut accepted, mut completion] = [frame(JOIN, "", &[0]), frame(JOIN, "", &[b'7'; 32])];
         (accepted[2], completion[2]) = (1, 2);
         self.answer(&[accepted, completion].concat());
     }
 
-    /// Lets the client into a stream: it is member 3 of the room's life 7, the first entry is 1.
-    pub fn admit_to_stream(&self, idle_timeout: u64) {
+    /// Lets the client into a stream: it is member 3 of the room's life 7 and gets the entries from
+    /// `next` on.
+    pub fn admit_to_stream(&self, next: u64, idle_timeout: u64) {
         let (token, keep_alive) = ("7".repeat(32), idle_timeout / 3);
         let payload = format!(
-            r#"{{"token":"{token}","member":3,"tag":7,"next":1,"expected":1,"keep_alive":{keep_alive},"idle_timeout":{idle_timeout}}}"#
+            r#"{{"token":"{token}","member":3,"tag":7,"next":{next},"expected":1,"keep_alive":{keep_alive},"idle_timeout":{idle_timeout}}}"#
         );
         let mut accepted = frame(JOIN, "", &[0]);
         let mut completion = frame(JOIN, "", payload.as_bytes());
