@@ -31,7 +31,8 @@
 //! bytes of a TCP stream and does not know what they mean. `datagram` moves datagrams and knows
 //! where each member's go. [`protocol`] turns bytes into values and back. `client` is the other end
 //! of the wire and shares nothing with the server but [`protocol`]. [`stream`] is the member's side
-//! of stream delivery, for any client: it sees [`protocol`] alone and has no socket and no clock.
+//! of stream delivery, for ours and any other client: it sees [`protocol`] alone and has no socket
+//! and no clock.
 //!
 //! # Words
 //!

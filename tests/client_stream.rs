@@ -294,7 +294,7 @@ fn s13_what_the_server_has_not_taken_in_the_end_is_a_failure() {
     let stranger = Stranger::start();
     let (mut bob, _) = bob_in_stream(&stranger, 300);
     bob.say("one\ntwo\n/exit\n");
-    let why = "the server is gone: it has not confirmed the last 2 lines";
+    let why = "the server is gone, lines that it has not confirmed: 2";
     bob.expect_complaint(&format!("reactor-chat-client: {why}"));
     bob.expect_end(1);
 }

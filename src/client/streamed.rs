@@ -176,9 +176,10 @@ impl Streamed {
         let is_told = self.record.is_over();
         self.record.finish(page);
         match self.unsaid() {
-            lines if lines > 0 && !is_told => Err(Failure(format!(
-                "the server is gone: it has not confirmed the last {lines} lines"
-            ))),
+            lines if lines > 0 && !is_told => {
+                let why = format!("the server is gone, lines that it has not confirmed: {lines}");
+                Err(Failure(why))
+            }
             _ => Ok(()),
         }
     }
