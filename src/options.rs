@@ -68,7 +68,7 @@ The chat:
                           under its name from its IP; 0 is never  [30]
 
 What members with stream delivery may ask for again:
-  --room-history BYTES    kept for each room, 4096 or more  [1048576]
+  --room-history BYTES    kept for each room, 4096 to 1073741824  [1048576]
   --history-memory BYTES  kept for all rooms, the largest shrinks first; 0 is
                           no limit                          [67108864]
 

@@ -62,7 +62,7 @@ impl Streamer {
         let keep_alive = Duration::from_secs(completion.keep_alive);
         let Completion { tag, next, expected, .. } = *completion;
         let receiver = StreamReceiver::new(tag, next, keep_alive, Instant::now());
-        Self { member, receiver, sender: StreamSender::new(completion.member, expected) }
+        Self { member, receiver, sender: StreamSender::new(completion.member, expected, "r") }
     }
 
     fn say(&mut self, text: &str) {

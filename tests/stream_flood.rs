@@ -49,7 +49,7 @@ impl Streamer {
             tag,
             first: next,
             receiver: StreamReceiver::new(tag, next, keep_alive, Instant::now()),
-            sender: StreamSender::new(member, expected),
+            sender: StreamSender::new(member, expected, "room"),
             heard: BTreeMap::new(),
             said: 0,
             bytes: 0,

@@ -338,7 +338,7 @@ impl Client {
             address,
             first: next,
             receiver: StreamReceiver::new(completion.tag, next, keep_alive, now),
-            sender: StreamSender::new(completion.member, completion.expected),
+            sender: StreamSender::new(completion.member, completion.expected, "r"),
             unsaid: Vec::new(),
             heard: BTreeMap::new(),
             gone: 0,

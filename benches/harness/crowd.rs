@@ -113,7 +113,7 @@ impl Attendance {
                 let place = control.enter(operation, &room, &shape.name_of(member), delivery)?;
                 self.prefixes.push(control::prefix(&room, &place.token));
                 if let Wire::Stream(listeners) = &mut self.wire {
-                    listeners.push(Mutex::new(Listener::new(place.completion)?));
+                    listeners.push(Mutex::new(Listener::new(place.completion, &room)?));
                 }
             }
             self.prove_ports(crowd, members)?;

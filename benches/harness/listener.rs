@@ -24,14 +24,14 @@ pub struct Listener {
 impl Listener {
     /// # Errors
     /// If the server has not told where the member is in the stream.
-    pub fn new(completion: Option<Completion>) -> io::Result<Self> {
+    pub fn new(completion: Option<Completion>, room: &str) -> io::Result<Self> {
         let unknown = || io::Error::other("the server does not know stream delivery");
         let Completion { member, tag, next, expected, keep_alive, .. } =
             completion.ok_or_else(unknown)?;
         let keep_alive = Duration::from_secs(keep_alive);
         Ok(Self {
             receiver: StreamReceiver::new(tag, next, keep_alive, Instant::now()),
-            sender: StreamSender::new(member, expected),
+            sender: StreamSender::new(member, expected, room),
             body: Vec::new(),
             messages_sent: 0,
             messages_said: 0,

@@ -107,6 +107,7 @@ impl Chat {
             let stream = self.rooms.remove(room_id).and_then(|room| room.stream);
             if let Some(stream) = stream {
                 self.timers.change(Alarm::Tail(room_id), stream.tail.alarm, None);
+                self.timers.change(Alarm::Rest(room_id), stream.rest_alarm, None);
                 let is_there = |room| self.rooms.get(room).is_some();
                 self.history.forget(room_id, stream.ring.capacity(), is_there);
             }
@@ -141,6 +142,25 @@ impl Chat {
             stream.tail.alarm = stream.tail.due();
             self.timers.change(Alarm::Tail(room_id), None, stream.tail.alarm);
         }
+    }
+
+    fn set_rest_alarm(&mut self, room_id: RoomId, now: Instant) {
+        let room = self.rooms.get_mut(room_id);
+        let Some(stream) = room.and_then(|room| room.stream.as_mut()) else { return };
+        if let Some(due) = stream.rest_due(now) {
+            stream.rest_alarm = Some(due);
+            self.timers.change(Alarm::Rest(room_id), None, Some(due));
+        }
+    }
+
+    /// The rest of those who are behind is over.
+    pub(super) fn end_rest(&mut self, room_id: RoomId) {
+        let room = self.rooms.get_mut(room_id);
+        let Some(stream) = room.and_then(|room| room.stream.as_mut()) else { return };
+        // The entry that came up is gone from the timers already.
+        stream.rest_alarm = None;
+        stream.end_rest();
+        self.queue(room_id);
     }
 
     /// Tells those that have ended.
@@ -192,8 +212,9 @@ impl Chat {
         }
         delivery.send_repairs(room, repairs, send);
         let RoomDelivery { left, cut, total, .. } = delivery;
-        room.settle(cut, &mut self.pool, &mut self.ended, now);
+        room.settle(cut, left == 0, &mut self.pool, &mut self.ended, now);
         self.set_tail_alarm(room_id);
+        self.set_rest_alarm(room_id, now);
         self.put_back(room_id, left == 0, total.blocked, *repairs == 0);
         total
     }
@@ -284,7 +305,7 @@ impl RoomDelivery<'_> {
         send: &mut impl FnMut(Job<'_>, usize) -> Receipt,
     ) {
         for _ in 0..MAX_GROUPS {
-            if self.left == 0 || !stream.share_out(self.train, self.shares) {
+            if self.left == 0 || !stream.share_out(self.train, self.shares, self.left) {
                 break;
             }
             let receipt = send(self.train.job(self.shares), self.left);

@@ -153,6 +153,9 @@ impl Each {
     /// Takes back what [`Each::share_out`] gave, moved on as far as it was sent. Gives the seat at
     /// which the delivery was cut.
     pub(super) fn take_back(&mut self, form: Form, shares: &[Share]) -> Option<usize> {
+        if shares.is_empty() {
+            return None;
+        }
         let log = &self.logs[form as usize];
         let start = self.first_seat(form);
         let mut shares = shares.iter().peekable();

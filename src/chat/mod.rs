@@ -113,6 +113,8 @@ enum Alarm {
     Crowd(RoomId),
     /// A room may have fallen silent.
     Tail(RoomId),
+    /// Those of a room that are behind get their next train.
+    Rest(RoomId),
     /// A member that has ended is to be told, or may be forgotten.
     Remains(MemberId),
 }
@@ -120,8 +122,10 @@ enum Alarm {
 /// How much there is of everything; all zero when everyone is gone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Census {
-    /// Rooms, those that still say good-bye included.
+    /// Rooms, those that still say good-bye, or may be asked for it, included.
     pub rooms: usize,
+    /// Rooms that can be joined.
+    pub open: usize,
     /// Members, those that still get their last datagrams, or may ask for them, included.
     pub members: usize,
     /// Tokens that work: live members.
@@ -245,6 +249,7 @@ impl Chat {
                 Some((_, Alarm::Idle(member))) => self.expire_member(member, now),
                 Some((_, Alarm::Crowd(room))) => self.end_crowd(room),
                 Some((_, Alarm::Tail(room))) => self.step_tail(room, now),
+                Some((_, Alarm::Rest(room))) => self.end_rest(room),
                 Some((_, Alarm::Remains(member))) => self.expire_remains(member, now),
                 None => return,
             }
@@ -255,6 +260,7 @@ impl Chat {
     pub fn census(&self) -> Census {
         Census {
             rooms: self.rooms.len(),
+            open: self.names.len(),
             members: self.members.len(),
             tokens: self.tokens.len(),
             listed: self.listed.len(),

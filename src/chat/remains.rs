@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::asides::Asides;
 use super::hearing::Fate;
+use super::member::Port;
 use super::{Alarm, Chat};
 use crate::ids::MemberId;
 use crate::protocol::stream::upstream::{self, Upstream};
@@ -127,7 +128,9 @@ impl Chat {
         let (Delivery::Stream, Some(stream)) = (member.delivery, stream) else { return };
         let expected = stream.find(member.number).map_or(1, |seat| seat.expected);
         let answered = if let Farewell::Asked(id) = farewell { id } else { 0 };
-        let (header, code, repeats) = (stream.header(), farewell.code(), farewell.repeats());
+        let (header, code) = (stream.header(), farewell.code());
+        // Who never proved where it is can't be told.
+        let repeats = if member.port == Port::Unknown { &[] } else { farewell.repeats() };
         let end = End { header, code, expected, id: answered, at: now, repeats };
         member.end = Some(Box::new(end));
         self.remains.tokens.insert(member.token, id);

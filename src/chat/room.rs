@@ -320,11 +320,12 @@ impl Room {
         self.asides_held >= MAX_ASIDES_HELD
     }
 
-    /// After a delivery: begins the next one at `cut`, forgets what everyone has, and hands out the
-    /// members that are delivered to the end.
+    /// After a delivery, which was perhaps cut by the budget: begins the next one of each form at
+    /// `cut`, forgets what everyone has, and hands out the members that are delivered to the end.
     pub(super) fn settle(
         &mut self,
         cut: Cut,
+        is_cut: bool,
         pool: &mut Pool,
         ended: &mut Vec<MemberId>,
         now: Instant,
@@ -336,7 +337,7 @@ impl Room {
         }
         self.each.settle(pool);
         if let Some(stream) = &mut self.stream {
-            stream.settle(self.is_closing, now);
+            stream.settle(self.is_closing, is_cut, now);
         }
     }
 
@@ -349,7 +350,8 @@ impl Room {
 
     /// Whether nothing waits but repairs.
     pub(super) fn has_only_repairs(&self) -> bool {
-        self.asides.is_empty() && self.each.is_delivered()
+        let has_repairs = self.stream.as_ref().is_some_and(|stream| !stream.repairs().is_empty());
+        has_repairs && self.asides.is_empty() && self.each.is_delivered()
     }
 
     /// Whether there is nobody left to deliver to.

@@ -156,6 +156,7 @@ impl Client {
         let stdin = Stdin::read(Arc::clone(&waker)).map_err(start)?;
         let (now, entry) = (Instant::now(), Arc::new(entry.clone()));
         Ok(Self {
+            room: Room::new(&seat.terms, &entry.room, shows_own(), now),
             returning: Returning::new(Arc::clone(&entry), waker),
             entry,
             poll,
@@ -164,7 +165,6 @@ impl Client {
             link,
             stdin,
             page: Page::new(),
-            room: Room::new(&seat.terms, shows_own(), now),
             body: Vec::new(),
             now,
             is_lost: false,
@@ -290,10 +290,10 @@ impl Client {
     fn successor(&mut self, terms: &Terms) -> Room {
         match (terms, self.room.stream()) {
             (Terms::Stream(completion), Some(stream)) => {
-                let reborn = stream.reborn(completion, self.now, &mut self.page);
+                let reborn = stream.reborn(completion, &self.entry.room, self.now, &mut self.page);
                 Room::Streamed(Box::new(reborn))
             }
-            _ => Room::new(terms, shows_own(), self.now),
+            _ => Room::new(terms, &self.entry.room, shows_own(), self.now),
         }
     }
 

@@ -10,6 +10,9 @@ use crate::stream::Event;
 /// How long what is missing is waited for when the membership has ended.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// The same when we have left: only a room that closed with that still repairs.
+const SHORT_LINGER: Duration = Duration::from_millis(250);
+
 /// The end of the membership, as the server has told it.
 struct End {
     code: Code,
@@ -65,7 +68,8 @@ impl Record {
 
     /// The end is told several times, to some questions without a text.
     fn note_end(&mut self, code: Code, text: &[u8], now: Instant) {
-        let end = self.end.get_or_insert(End { code, text: Vec::new(), by: now + LINGER });
+        let linger = if code == Code::Left { SHORT_LINGER } else { LINGER };
+        let end = self.end.get_or_insert(End { code, text: Vec::new(), by: now + linger });
         if end.text.is_empty() {
             end.text = text.into();
         }

@@ -16,11 +16,11 @@ pub(super) enum Room {
 
 impl Room {
     /// A member on these terms. `shows_own`: whether own messages are shown if they come back.
-    pub(super) fn new(terms: &Terms, shows_own: bool, now: Instant) -> Self {
+    pub(super) fn new(terms: &Terms, room: &str, shows_own: bool, now: Instant) -> Self {
         match terms {
             Terms::Each(form) => Self::Each(Each::new(*form, now)),
             Terms::Stream(completion) => {
-                Self::Streamed(Box::new(Streamed::new(completion, shows_own, now)))
+                Self::Streamed(Box::new(Streamed::new(completion, room, shows_own, now)))
             }
         }
     }
@@ -59,8 +59,8 @@ impl Room {
         match self {
             Self::Each(each) => each.push(line),
             Self::Streamed(stream) => {
-                if let Err(full) = stream.push(line) {
-                    tell(&format!("line not sent: {full}"));
+                if let Err(why) = stream.push(line) {
+                    tell(&format!("line not sent: {why}"));
                 }
             }
         }

@@ -7,7 +7,7 @@ use super::Failure;
 use super::printing::Page;
 use super::record::Record;
 use crate::protocol::stream::{Completion, upstream};
-use crate::stream::{StreamReceiver, StreamSender};
+use crate::stream::{PushError, StreamReceiver, StreamSender};
 
 /// How long `/exit` may take without any progress. Then we leave without having been told.
 const EXIT_PATIENCE: Duration = Duration::from_secs(2);
@@ -47,7 +47,7 @@ pub(super) struct Streamed {
 }
 
 impl Streamed {
-    pub(super) fn new(completion: &Completion, shows_own: bool, now: Instant) -> Self {
+    pub(super) fn new(completion: &Completion, room: &str, shows_own: bool, now: Instant) -> Self {
         let keep_alive = Duration::from_secs(completion.keep_alive);
         let patience = match completion.idle_timeout {
             0 => LONG_PATIENCE,
@@ -56,7 +56,7 @@ impl Streamed {
         Self {
             tag: completion.tag,
             receiver: StreamReceiver::new(completion.tag, completion.next, keep_alive, now),
-            sender: StreamSender::new(completion.member, completion.expected),
+            sender: StreamSender::new(completion.member, completion.expected, room),
             record: Record::new(completion.member, shows_own),
             leaving: None,
             proofs: None,
@@ -66,7 +66,13 @@ impl Streamed {
 
     /// The same person as a new member. In the same life of the room the record goes on where it
     /// broke off, as far as newcomers may see what was before them.
-    pub(super) fn reborn(&self, completion: &Completion, now: Instant, page: &mut Page) -> Self {
+    pub(super) fn reborn(
+        &self,
+        completion: &Completion,
+        room: &str,
+        now: Instant,
+        page: &mut Page,
+    ) -> Self {
         let mut completion = completion.clone();
         if completion.tag == self.tag {
             let seen = self.receiver.next();
@@ -76,7 +82,7 @@ impl Streamed {
             }
             completion.next = completion.next.max(seen);
         }
-        Self::new(&completion, self.record.shows_own(), now)
+        Self::new(&completion, room, self.record.shows_own(), now)
     }
 
     /// What is open, for the membership that follows this one.
@@ -104,7 +110,7 @@ impl Streamed {
     /// # Errors
     /// There is no space, and for a line there always is some when lines are taken: the ids of this
     /// membership are used up.
-    pub(super) fn push(&mut self, line: &[u8]) -> Result<(), crate::stream::Full> {
+    pub(super) fn push(&mut self, line: &[u8]) -> Result<(), PushError> {
         self.sender.push(line).map(drop)
     }
 

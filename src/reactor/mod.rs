@@ -307,7 +307,7 @@ impl Reactor {
             let census = self.services.chat.census();
             log::info!(
                 "rooms {}, members {}, {}",
-                census.rooms,
+                census.open,
                 census.tokens,
                 self.services.metrics
             );

@@ -14,7 +14,7 @@
 //! // What the completion of the create or join request said: tag 7, next 40, expected 1, member 3.
 //! let now = Instant::now();
 //! let mut receiver = StreamReceiver::new(7, 40, Duration::from_secs(20), now);
-//! let mut sender = StreamSender::new(3, 1);
+//! let mut sender = StreamSender::new(3, 1, "lobby");
 //! sender.push(b"hello").expect("nothing is open yet");
 //!
 //! // After whatever happened: send until there is nothing to send.
@@ -52,7 +52,7 @@ mod sender;
 mod tests;
 
 pub use receiver::StreamReceiver;
-pub use sender::{Full, MAX_OPEN, MAX_OPEN_BYTES, StreamSender};
+pub use sender::{MAX_OPEN, MAX_OPEN_BYTES, PushError, StreamSender};
 
 use crate::protocol::stream::Code;
 
@@ -72,6 +72,9 @@ pub enum Event<'a> {
         name: &'a [u8],
         /// What it said.
         text: &'a [u8],
+        /// It was missing for a while, or waited here for one that was: when it comes tells nothing
+        /// of the round trip.
+        is_late: bool,
     },
     /// The server says this to everyone.
     Notice {

@@ -142,8 +142,9 @@ impl StreamReceiver {
         if end <= self.next || self.is_far(end) {
             return;
         }
-        match event_of(first, entry) {
-            Some(event) if first == self.known && first == self.next => {
+        let is_late = first != self.known || first != self.next;
+        match event_of(first, entry, is_late) {
+            Some(event) if !is_late => {
                 self.known = end;
                 self.next = end;
                 take(event);
@@ -252,7 +253,7 @@ impl StreamReceiver {
         self.next += 1;
         let entry = downstream::parse_entry(bytes);
         // Only what could be read was held.
-        if let Some(event) = entry.and_then(|entry| event_of(number, entry)) {
+        if let Some(event) = entry.and_then(|entry| event_of(number, entry, true)) {
             take(event);
         }
     }
@@ -353,10 +354,10 @@ impl StreamReceiver {
 }
 
 /// What an entry with one number of its own is to the caller.
-fn event_of(number: u64, entry: Entry<'_>) -> Option<Event<'_>> {
+fn event_of(number: u64, entry: Entry<'_>, is_late: bool) -> Option<Event<'_>> {
     match entry {
         Entry::Message { member, id, name, text } => {
-            Some(Event::Message { number, member, id, name, text })
+            Some(Event::Message { number, member, id, name, text, is_late })
         }
         Entry::Notice { code, member, name, text } => {
             Some(Event::Notice { number, code, member, name, text })

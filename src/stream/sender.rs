@@ -6,17 +6,22 @@
 //! it is one message and grows by one with every message that is taken: slow start, as TCP does it.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::Event;
 use super::rtt::{Rtt, doubled};
-use crate::protocol::datagram::MAX_NAME_AND_MESSAGE;
+use crate::protocol::Token;
+use crate::protocol::datagram::MAX_UPSTREAM;
 use crate::protocol::stream::{Code, upstream};
 
 /// Messages that may be open (S6).
 pub const MAX_OPEN: usize = 64;
 /// Bytes of text that may be open (S6).
 pub const MAX_OPEN_BYTES: usize = 32 << 10;
+
+/// Bytes that a datagram begins with: the sizes of the room's name and of the token (W17).
+const SIZES: usize = 2;
 
 /// A timeout is not shorter (S6).
 const SHORTEST_TIMEOUT: Duration = Duration::from_millis(20);
@@ -28,18 +33,30 @@ const SHORTEST_HOLD: Duration = Duration::from_millis(50);
 /// And at most so long, while nothing is taken.
 const LONGEST_HOLD: Duration = Duration::from_secs(1);
 
-/// There is no space for the message until others are settled: [`MAX_OPEN`] messages or
-/// [`MAX_OPEN_BYTES`] are open, or the ids are used up, all 2^32 - 1 of them.
+/// Why a message is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Full;
+pub enum PushError {
+    /// There is no space until others are settled: [`MAX_OPEN`] messages or [`MAX_OPEN_BYTES`] are
+    /// open, or the ids are used up, all 2^32 - 1 of them.
+    Full,
+    /// It fits no datagram. A server drops what is too long without an answer (W17), so it would be
+    /// sent for ever, and everything behind it would wait.
+    TooLong {
+        /// Bytes that fit.
+        fits: usize,
+    },
+}
 
-impl std::fmt::Display for Full {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("too much is waiting for the server")
+impl fmt::Display for PushError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("too much is waiting for the server"),
+            Self::TooLong { fits } => write!(f, "it is too long, {fits} bytes fit"),
+        }
     }
 }
 
-impl std::error::Error for Full {}
+impl std::error::Error for PushError {}
 
 /// A message that is not settled.
 #[derive(Debug)]
@@ -70,6 +87,8 @@ enum Timer {
 #[derive(Debug)]
 pub struct StreamSender {
     member: u32,
+    /// The longest text that fits a datagram.
+    longest: usize,
     /// The id of the first open message, or of the next one.
     first: u32,
     open: VecDeque<Message>,
@@ -90,10 +109,12 @@ pub struct StreamSender {
 
 impl StreamSender {
     /// A sender for the member with this number, whose next message must have the id `expected`;
-    /// both are in the completion (S1).
-    pub fn new(member: u32, expected: u32) -> Self {
+    /// both are in the completion (S1). The name of the room has its part of every datagram.
+    pub fn new(member: u32, expected: u32, room: &str) -> Self {
+        let around = SIZES + room.len() + Token::WIRE_SIZE + upstream::MESSAGE_OVERHEAD;
         Self {
             member,
+            longest: MAX_UPSTREAM.saturating_sub(around),
             first: expected,
             open: VecDeque::new(),
             open_bytes: 0,
@@ -107,15 +128,22 @@ impl StreamSender {
         }
     }
 
-    /// Takes a message or a command to be sent; its id. What a message may hold is for the server to
-    /// say, but one of more than [`MAX_OPEN_BYTES`] never finds space.
-    pub fn push(&mut self, text: &[u8]) -> Result<u32, Full> {
+    /// Takes a message or a command to be sent, and gives its id. What a message may hold, and how
+    /// long it may be beside its sender's name, is for the server to say.
+    ///
+    /// # Errors
+    /// Why it is not taken.
+    pub fn push(&mut self, text: &[u8]) -> Result<u32, PushError> {
+        if text.len() > self.longest {
+            return Err(PushError::TooLong { fits: self.longest });
+        }
         let bytes = self.open_bytes + text.len();
         if self.open.len() >= MAX_OPEN || bytes > MAX_OPEN_BYTES {
-            return Err(Full);
+            return Err(PushError::Full);
         }
-        let open = u32::try_from(self.open.len()).map_err(|_| Full)?;
-        let id = self.first.checked_add(open).filter(|id| *id < u32::MAX).ok_or(Full)?;
+        let open = u32::try_from(self.open.len()).map_err(|_| PushError::Full)?;
+        let id = self.first.checked_add(open).filter(|id| *id < u32::MAX);
+        let id = id.ok_or(PushError::Full)?;
         self.open_bytes = bytes;
         self.open.push_back(Message {
             text: text.into(),
@@ -129,8 +157,10 @@ impl StreamSender {
     /// Learns from what the receiver handed on.
     pub fn handle_event(&mut self, event: &Event<'_>, now: Instant) {
         match *event {
-            Event::Message { member, id, .. } if member == self.member => {
-                self.measure(id, now);
+            Event::Message { member, id, is_late, .. } if member == self.member => {
+                if !is_late {
+                    self.measure(id, now);
+                }
                 self.settle_below(id.saturating_add(1), now);
             }
             Event::Aside { code, expected, id, .. } => self.handle_aside(code, expected, id, now),
@@ -148,8 +178,7 @@ impl StreamSender {
         }
     }
 
-    /// The message with this id was answered, whatever the answer. A gap in the stream may have held
-    /// that up: then the round trip seems longer than it is, but no longer than anybody waits.
+    /// The message with this id was answered, whatever the answer.
     fn measure(&mut self, id: u32, now: Instant) {
         if let Some(message) = self.find(id)
             && message.timed
@@ -302,7 +331,7 @@ impl StreamSender {
 
     /// Whether there is space for another message, however long it is.
     pub fn has_space(&self) -> bool {
-        self.open.len() < MAX_OPEN && self.open_bytes + MAX_NAME_AND_MESSAGE <= MAX_OPEN_BYTES
+        self.open.len() < MAX_OPEN && self.open_bytes + self.longest <= MAX_OPEN_BYTES
     }
 }
 
@@ -325,7 +354,7 @@ mod tests {
 
     impl Bench {
         fn new() -> Self {
-            Self { sender: StreamSender::new(MEMBER, 1), now: Instant::now() }
+            Self { sender: StreamSender::new(MEMBER, 1, "room"), now: Instant::now() }
         }
 
         /// With a first message that was taken after so long, so that the next id is 2.
@@ -349,7 +378,14 @@ mod tests {
 
         /// Our message came back.
         fn own(&mut self, id: u32) {
-            let event = Event::Message { number: 9, member: MEMBER, id, name: b"", text: b"" };
+            let event = Event::Message {
+                number: 9,
+                member: MEMBER,
+                id,
+                name: b"",
+                text: b"",
+                is_late: false,
+            };
             self.sender.handle_event(&event, self.now);
         }
 
@@ -398,15 +434,27 @@ mod tests {
     fn s6_no_more_than_64_messages_and_32_kib_are_open() {
         let mut bench = Bench::new();
         assert_eq!(bench.push(64).len(), 64);
-        assert_eq!((bench.sender.push(b"hi"), bench.sender.has_space()), (Err(Full), false));
+        assert_eq!(
+            (bench.sender.push(b"hi"), bench.sender.has_space()),
+            (Err(PushError::Full), false)
+        );
         bench.own(1);
         assert_eq!((bench.sender.push(b"hi"), bench.sender.has_space()), (Ok(65), false));
 
         let mut bench = Bench::new();
-        assert!((0..8).all(|_| bench.sender.has_space() && bench.sender.push(&[0; 4095]).is_ok()));
+        assert!((0..8).all(|_| bench.sender.has_space() && bench.sender.push(&[0; 4050]).is_ok()));
         assert!(!bench.sender.has_space());
-        assert_eq!(bench.sender.push(&[0; 9]), Err(Full));
-        assert_eq!(bench.sender.push(&[0; 8]), Ok(9));
+        assert_eq!(bench.sender.push(&[0; 369]), Err(PushError::Full));
+        assert_eq!(bench.sender.push(&[0; 368]), Ok(9));
+    }
+
+    #[test]
+    fn s6_what_fits_no_datagram_is_refused_here_for_no_server_would_answer_it() {
+        let mut bench = Bench::new();
+        let fits = 4096 - 2 - "room".len() - 32 - 1 - 4;
+        let too_long = Err(PushError::TooLong { fits });
+        assert_eq!(bench.sender.push(&vec![b'x'; fits + 1]), too_long);
+        assert_eq!(bench.sender.push(&vec![b'x'; fits]), Ok(1));
     }
 
     #[test]
@@ -508,20 +556,27 @@ mod tests {
     fn s5_the_message_of_another_settles_nothing() {
         let mut bench = Bench::new();
         bench.push(1);
-        let event = Event::Message { number: 9, member: MEMBER + 1, id: 1, name: b"", text: b"" };
+        let event = Event::Message {
+            number: 9,
+            member: MEMBER + 1,
+            id: 1,
+            name: b"",
+            text: b"",
+            is_late: false,
+        };
         bench.sender.handle_event(&event, bench.now);
         assert_eq!(bench.sender.open(), 1);
     }
 
     #[test]
     fn s5_the_last_ids_there_are() {
-        let mut sender = StreamSender::new(MEMBER, u32::MAX - 1);
+        let mut sender = StreamSender::new(MEMBER, u32::MAX - 1, "room");
         assert_eq!(sender.push(b"hi"), Ok(u32::MAX - 1));
-        assert_eq!(sender.push(b"hi"), Err(Full));
+        assert_eq!(sender.push(b"hi"), Err(PushError::Full));
         let mut bench = Bench { sender, now: Instant::now() };
         assert_eq!(bench.sent(), [u32::MAX - 1]);
         bench.own(u32::MAX - 1);
-        assert_eq!((bench.sender.open(), bench.sender.push(b"hi")), (0, Err(Full)));
+        assert_eq!((bench.sender.open(), bench.sender.push(b"hi")), (0, Err(PushError::Full)));
     }
 
     #[test]

@@ -247,7 +247,7 @@ impl World {
             flights: 0,
             server: Server::new(first),
             receiver: StreamReceiver::new(TAG, first, Duration::from_secs(5), start),
-            sender: StreamSender::new(MEMBER, 1),
+            sender: StreamSender::new(MEMBER, 1, "room"),
             pushed: Vec::new(),
             next: first,
             gone: 0,
@@ -294,7 +294,7 @@ impl World {
         let known = receiver.handle_datagram(bytes, now, |event| {
             sender.handle_event(&event, now);
             match event {
-                Event::Message { number, member, id, name, text } => {
+                Event::Message { number, member, id, name, text, .. } => {
                     assert_eq!(number, *next, "in order, and once");
                     let mut expected = Vec::new();
                     Entry::Message { member, id, name, text }.encode(&mut expected);

@@ -18,23 +18,28 @@ mod seat;
 mod tail;
 mod train;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::asides::Asides;
 use super::log::Pool;
 use crate::fanout::Share;
 use crate::ids::MemberId;
 use crate::protocol::stream::upstream::Range;
-use crate::protocol::stream::{Code, Entry, Header, MAX_REPAIR};
+use crate::protocol::stream::{Code, Entry, Header, MAX_PACKED, MAX_REPAIR};
 
 pub(super) use ring::{FIRST_CAPACITY, Ring};
 pub(super) use seat::Seat;
+use seat::Standing;
 pub(super) use tail::{Tail, TailStep};
 pub(super) use train::Train;
 
-/// The most datagrams that a member is sent in one go: a receiver's socket holds some 90 of them as
-/// Linux has it by default, and what it can't hold would only have to be repaired.
+/// The most datagrams that are packed at once, and so what a member gets before those at other cursors
+/// have their turn: some 40 KB.
 const MAX_TRAIN: usize = 32;
+
+/// How long who is behind rests between two trains. With a train of 40 KB that is some 40 MB a second:
+/// more at once than a receiver's socket holds, 208 KiB as Linux has it by default, would be lost.
+const REST: Duration = Duration::from_millis(1);
 
 /// Answers to repair requests that wait, in bytes. A request that finds them full is not answered;
 /// it will be asked again.
@@ -51,10 +56,16 @@ pub(super) struct Stream {
     seats: Vec<Seat>,
     /// Live seats.
     population: usize,
-    /// Entries from this number on are still to be sent to somebody who could be sent to.
+    /// Seats that are to be freed.
+    dropped: usize,
+    /// Entries from this number on are still to be sent to somebody who keeps up.
     unsent: u64,
-    /// Somebody can be sent to who could not be at the last delivery.
-    has_newcomers: bool,
+    /// There may be somebody to send to beside those.
+    has_others: bool,
+    /// Somebody rests until the next train.
+    has_resting: bool,
+    /// The room's entry in the timers: when their rest is over.
+    pub(super) rest_alarm: Option<Instant>,
     /// Somebody waited for a socket at the last delivery.
     is_blocked: bool,
     /// The seat at which the next delivery begins.
@@ -72,8 +83,11 @@ impl Stream {
             ring: Ring::new(),
             seats: Vec::new(),
             population: 0,
+            dropped: 0,
             unsent: 1,
-            has_newcomers: false,
+            has_others: false,
+            has_resting: false,
+            rest_alarm: None,
             is_blocked: false,
             first_seat: 0,
             tail: Tail::default(),
@@ -107,7 +121,7 @@ impl Stream {
 
     pub(super) fn find(&self, number: u32) -> Option<&Seat> {
         let index = self.seats.binary_search_by_key(&number, |seat| seat.number).ok()?;
-        Some(&self.seats[index])
+        Some(&self.seats[index]).filter(|seat| seat.standing != Standing::Dropped)
     }
 
     pub(super) fn find_mut(&mut self, number: u32) -> Option<&mut Seat> {
@@ -135,15 +149,27 @@ impl Stream {
         self.population = 0;
     }
 
-    /// Frees the seat of a member that ended and may not ask any more.
+    /// The seat of a member that ended and may not ask any more is to be freed. Half of the seats at
+    /// a time, so that the end of a large room costs each of them a constant.
     pub(super) fn drop_seat(&mut self, number: u32) {
-        if let Ok(index) = self.seats.binary_search_by_key(&number, |seat| seat.number) {
-            self.seats.remove(index);
+        let Ok(index) = self.seats.binary_search_by_key(&number, |seat| seat.number) else {
+            return;
+        };
+        self.seats[index].standing = Standing::Dropped;
+        self.dropped += 1;
+        if 2 * self.dropped >= self.seats.len() {
+            self.free_seats(|seat| seat.standing == Standing::Dropped);
         }
     }
 
+    /// Frees the dropped seats and perhaps others.
+    fn free_seats(&mut self, is_free: impl Fn(&Seat) -> bool) {
+        self.seats.retain(|seat| !is_free(seat));
+        self.dropped = 0;
+    }
+
     pub(super) fn is_empty(&self) -> bool {
-        self.seats.is_empty()
+        self.seats.len() == self.dropped
     }
 
     // What is said.
@@ -195,19 +221,16 @@ impl Stream {
 
     /// A member's port is proved: it is sent to from now on.
     pub(super) fn prove(&mut self, number: u32) {
-        let end = self.ring.end();
         if let Some(seat) = self.find_mut(number) {
-            seat.is_proved = true;
-            let next = if seat.waits(end) { seat.next } else { end };
-            self.unsent = self.unsent.min(next);
-            self.has_newcomers = true;
+            seat.catch_up();
+            self.has_others = true;
         }
     }
 
     /// Nothing is sent to a member until it proves its port again.
     pub(super) fn disprove(&mut self, number: u32) {
         if let Some(seat) = self.find_mut(number) {
-            seat.is_proved = false;
+            seat.standing = Standing::Unproved;
         }
     }
 
@@ -239,10 +262,16 @@ impl Stream {
         if seat.is_in_repair || repairs.waiting_bytes() > MAX_WAITING_REPAIRS {
             return;
         }
-        let mut datagrams = 0;
+        let mut left = MAX_REPAIR;
         for Range { from, count } in ranges {
+            let ration = seat.ration.left(now);
             let until = from.saturating_add(u64::from(count)).min(seat.limit(ring.end()));
-            train.pack(ring, *tag, (from.max(seat.first), until), MAX_REPAIR - datagrams);
+            // No more than the ration pays is packed: asking has to cost less than an answer.
+            let most = left.min(ration.div_ceil(MAX_PACKED));
+            if most == 0 {
+                return;
+            }
+            train.pack(ring, *tag, (from.max(seat.first), until), most);
             for datagram in train.datagrams() {
                 if datagram.len() > seat.ration.left(now) {
                     return;
@@ -252,19 +281,19 @@ impl Stream {
                     in_repair.push((seat.member, number));
                 }
                 repairs.push(seat.member, pool, |out| out.extend_from_slice(datagram));
-                datagrams += 1;
+                left -= 1;
             }
         }
     }
 
     // What is to be sent.
 
-    /// Packs what waits at one cursor, and collects everyone whose cursor stands where one of its
-    /// datagrams begins. Gives whether there is anything.
-    pub(super) fn share_out(&self, train: &mut Train, shares: &mut Vec<Share>) -> bool {
+    /// Packs what waits at one cursor, and collects those whose cursor stands where one of its
+    /// datagrams begins, at most `max` of them. Gives whether there is anything.
+    pub(super) fn share_out(&self, train: &mut Train, shares: &mut Vec<Share>, max: usize) -> bool {
         shares.clear();
         let end = self.ring.end();
-        if self.unsent == end && !self.has_newcomers {
+        if self.unsent == end && !self.has_others {
             return false;
         }
         let Some(leader) = self.in_turn().find(|seat| seat.waits(end)) else { return false };
@@ -272,31 +301,38 @@ impl Stream {
         train.pack(&self.ring, self.tag, (leader.next, limit), MAX_TRAIN);
         let until = train.len();
         let alike = self.in_turn().filter(|seat| seat.waits(end) && seat.limit(end) == limit);
-        shares.extend(alike.filter_map(|seat| {
+        let group = alike.filter_map(|seat| {
             let next = train.index(seat.next)?;
             Some(Share { member: seat.member, next, until })
-        }));
+        });
+        shares.extend(group.take(max));
         true
     }
 
     /// Takes back what [`Stream::share_out`] gave, moved on as far as it was sent. With `is_blocked`
     /// those that were not sent to wait for a socket.
     pub(super) fn take_back(&mut self, train: &Train, shares: &[Share], is_blocked: bool) {
-        let start = self.first_seat.min(self.seats.len());
+        let (start, end) = (self.first_seat.min(self.seats.len()), self.ring.end());
         let mut shares = shares.iter().peekable();
         let (mut leader, mut cut) = (None, None);
         for index in (start..self.seats.len()).chain(0..start) {
+            let Some(share) = shares.peek() else { break };
             let seat = &mut self.seats[index];
-            let Some(share) = shares.next_if(|share| share.member == seat.member) else {
+            if share.member != seat.member {
                 continue;
-            };
+            }
             leader = leader.or(Some(index));
-            seat.next = seat.next.max(train.number(share.next));
-            if share.next < share.until {
+            let is_cut = share.next < share.until;
+            if is_cut {
+                seat.next = seat.next.max(train.number(share.next));
                 seat.is_blocked = is_blocked;
                 self.is_blocked |= is_blocked;
                 cut = cut.or(Some(index));
+            } else {
+                seat.advance(train.number(share.next), end);
+                self.has_resting |= seat.standing == Standing::Resting;
             }
+            shares.next();
         }
         // Whose turn it was comes last now: should everyone before have more again, there are others.
         self.first_seat = cut.or(leader.map(|index| index + 1)).unwrap_or_default();
@@ -309,15 +345,29 @@ impl Stream {
 
     /// Forgets the repairs that were sent.
     pub(super) fn take_back_repairs(&mut self, shares: &[Share], pool: &mut Pool) {
-        self.repairs.take_back(shares, pool);
+        let Self { seats, repairs, in_repair, .. } = self;
+        repairs.take_back(shares, pool);
         let mut waiting = shares.iter().filter(|share| share.next < share.until).peekable();
-        for (member, number) in std::mem::take(&mut self.in_repair) {
-            if waiting.next_if(|share| share.member == member).is_some() {
-                self.in_repair.push((member, number));
-            } else if let Some(seat) = self.find_mut(number) {
-                seat.is_in_repair = false;
+        in_repair.retain(|(member, number)| {
+            let waits = waiting.next_if(|share| share.member == *member).is_some();
+            if let Ok(index) = seats.binary_search_by_key(number, |seat| seat.number) {
+                seats[index].is_in_repair = waits;
             }
+            waits
+        });
+    }
+
+    /// When somebody rests and no alarm is set: the rest is to be over then.
+    pub(super) fn rest_due(&self, now: Instant) -> Option<Instant> {
+        (self.has_resting && self.rest_alarm.is_none()).then(|| now + REST)
+    }
+
+    /// Those that rested get their next train.
+    pub(super) fn end_rest(&mut self) {
+        for seat in self.seats.iter_mut().filter(|seat| seat.standing == Standing::Resting) {
+            seat.standing = Standing::Behind;
         }
+        (self.has_resting, self.has_others) = (false, true);
     }
 
     /// The sockets that were full are so no more.
@@ -325,28 +375,25 @@ impl Stream {
         if !std::mem::take(&mut self.is_blocked) {
             return;
         }
-        self.seats.iter_mut().for_each(|seat| seat.is_blocked = false);
-        self.has_newcomers = true;
-        self.note_waiting();
-    }
-
-    /// Notes from which entry on there is somebody who could be sent to.
-    fn note_waiting(&mut self) {
-        let end = self.ring.end();
-        let waiting = self.seats.iter().filter(|seat| seat.waits(end));
-        self.unsent = waiting.map(|seat| seat.next).min().unwrap_or(end);
+        self.seats.iter_mut().filter(|seat| seat.is_blocked).for_each(Seat::catch_up);
+        self.has_others = true;
     }
 
     /// After a delivery: notes how far everyone is, and frees the seats of those that ended and got
-    /// everything, except in a closed room, whose members may still ask.
-    pub(super) fn settle(&mut self, is_closed: bool, now: Instant) {
+    /// everything, except in a closed room, whose members may still ask. A delivery that the budget
+    /// has cut goes on where it was, and has nothing to note yet.
+    pub(super) fn settle(&mut self, is_closed: bool, is_cut: bool, now: Instant) {
         let end = self.ring.end();
-        if !is_closed && self.population < self.seats.len() {
-            self.seats.retain(|seat| !seat.is_finished());
+        if is_cut {
+            return;
         }
-        if self.unsent < end || self.has_newcomers {
-            self.note_waiting();
-            self.has_newcomers = false;
+        if !is_closed && self.population < self.seats.len() {
+            self.free_seats(Seat::is_finished);
+        }
+        if self.unsent < end || self.has_others {
+            let holding = self.seats.iter().filter(|seat| seat.holds_up(end));
+            self.unsent = holding.map(|seat| seat.next).min().unwrap_or(end);
+            self.has_others = self.seats.iter().any(|seat| seat.waits(end));
             self.is_blocked = self.seats.iter().any(|seat| seat.is_blocked);
         }
         if self.unsent == end {
@@ -356,7 +403,7 @@ impl Stream {
 
     /// Whether there is something that could be sent at once, but for repairs.
     pub(super) fn has_output(&self) -> bool {
-        self.unsent < self.ring.end() || self.has_newcomers || self.tail.is_under_way()
+        self.unsent < self.ring.end() || self.has_others || self.tail.is_under_way()
     }
 
     /// Whether everything is delivered that could be, and no repair waits.
@@ -373,7 +420,8 @@ impl Stream {
     pub(super) fn abandon_backlog(&mut self) -> usize {
         let end = self.ring.end();
         let mut abandoned = 0;
-        for seat in self.seats.iter_mut().filter(|seat| seat.is_live() && seat.is_proved) {
+        let reached = |seat: &&mut Seat| seat.is_live() && seat.standing != Standing::Unproved;
+        for seat in self.seats.iter_mut().filter(reached) {
             abandoned += (end - seat.next) as usize;
             seat.next = end;
         }
@@ -398,7 +446,7 @@ impl Stream {
                 next = Some(index);
                 break;
             }
-            if seat.is_live() && seat.is_proved && !seat.is_blocked && seat.have < end {
+            if seat.is_live() && seat.is_at(end) && seat.have < end {
                 shares.push(Share { member: seat.member, next: 0, until: 1 });
             }
         }

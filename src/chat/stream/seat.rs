@@ -8,6 +8,22 @@ use crate::ids::MemberId;
 /// Until when a live member gets what is appended.
 const FOREVER: u64 = u64::MAX;
 
+/// How a member stands to what is said now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// No datagram of its own has proved its port: nothing is sent to it.
+    Unproved,
+    /// It gets what is said as it is said. What waits for it is not pushed out of the ring.
+    Current,
+    /// It came late, or its socket was full: it gets a train at a time until it is current, and holds
+    /// up nobody meanwhile.
+    Behind,
+    /// It is behind, has just got a train, and gets the next after a pause.
+    Resting,
+    /// It may not ask any more: the seat is to be freed.
+    Dropped,
+}
+
 /// A place in a stream.
 #[derive(Debug)]
 pub(in crate::chat) struct Seat {
@@ -24,8 +40,7 @@ pub(in crate::chat) struct Seat {
     pub(in crate::chat) have: u64,
     until: u64,
     pub(in crate::chat) ration: Ration,
-    /// A datagram of its own has proved its port: it may be sent to.
-    pub(super) is_proved: bool,
+    pub(super) standing: Standing,
     /// The socket that leads to it is full.
     pub(super) is_blocked: bool,
     /// An answer to its last repair request is still to be sent.
@@ -43,7 +58,7 @@ impl Seat {
             have: first,
             until: FOREVER,
             ration: Ration::new(now),
-            is_proved: false,
+            standing: Standing::Unproved,
             is_blocked: false,
             is_in_repair: false,
         }
@@ -63,13 +78,44 @@ impl Seat {
         self.until.min(end)
     }
 
-    /// Whether it has ended and got everything, or never proved that it is there.
+    /// Whether it has ended and got everything, or can't be sent to.
     pub(super) fn is_finished(&self) -> bool {
-        !self.is_live() && (!self.is_proved || self.next >= self.until)
+        let is_out_of_reach = matches!(self.standing, Standing::Unproved | Standing::Dropped);
+        !self.is_live() && (is_out_of_reach || self.next >= self.until)
     }
 
     /// Whether there is something to send to it now.
     pub(super) fn waits(&self, end: u64) -> bool {
-        self.is_proved && !self.is_blocked && self.next < self.limit(end)
+        let has_turn = matches!(self.standing, Standing::Current | Standing::Behind);
+        has_turn && self.has_waiting(end)
+    }
+
+    /// Whether what waits for it is kept, and so bounds what is taken.
+    pub(super) fn holds_up(&self, end: u64) -> bool {
+        self.standing == Standing::Current && self.has_waiting(end)
+    }
+
+    /// Whether it was sent everything up to `end`.
+    pub(super) fn is_at(&self, end: u64) -> bool {
+        self.standing == Standing::Current && !self.is_blocked && self.next == end
+    }
+
+    fn has_waiting(&self, end: u64) -> bool {
+        !self.is_blocked && self.next < self.limit(end)
+    }
+
+    /// Moves the cursor to what was sent, in a ring that ends at `end`.
+    pub(super) fn advance(&mut self, next: u64, end: u64) {
+        self.next = self.next.max(next);
+        if self.standing == Standing::Behind {
+            let is_current = self.next >= self.limit(end);
+            self.standing = if is_current { Standing::Current } else { Standing::Resting };
+        }
+    }
+
+    /// It can be sent to from now on, or again.
+    pub(super) fn catch_up(&mut self) {
+        self.standing = Standing::Behind;
+        self.is_blocked = false;
     }
 }
