@@ -800,6 +800,29 @@ fn s13_who_is_replaced_is_told_only_when_it_asks() {
 }
 
 #[test]
+fn s14_who_was_behind_a_full_socket_and_resumed_gets_nothing_before_it_is_proved_again() {
+    let mut stage = Stage::new(open());
+    let mut host = stage.host("r");
+    let mut guest = stage.guest("r", "guest");
+    stage.deliver();
+    stage.blocked.insert(guest.id);
+    stage.say(&mut host, "one");
+    stage.deliver();
+    let token = String::from_utf8(guest.token.to_wire().to_vec()).expect("hex");
+    let elsewhere = Ipv4Addr::new(192, 0, 2, 2);
+    stage.request(elsewhere, 4, "r", &token).expect("to go on");
+    stage.reachable.remove(&guest.id);
+    stage.unblock();
+    stage.say(&mut host, "two");
+    stage.deliver();
+    guest.address.set_ip(elsewhere.into());
+    stage.send(&guest, b"");
+    stage.deliver();
+    let end = stage.ear(&host).next;
+    stage.assert_whole(&guest, end);
+}
+
+#[test]
 fn s14_who_may_not_guess_passwords_may_not_guess_tokens() {
     let mut stage = Stage::new(ChatConfig { max_unproved: Some(2), ..open() });
     let host = stage.host("r");

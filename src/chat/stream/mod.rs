@@ -222,7 +222,7 @@ impl Stream {
     /// A member's port is proved: it is sent to from now on.
     pub(super) fn prove(&mut self, number: u32) {
         if let Some(seat) = self.find_mut(number) {
-            seat.catch_up();
+            seat.prove();
             self.has_others = true;
         }
     }
@@ -230,7 +230,7 @@ impl Stream {
     /// Nothing is sent to a member until it proves its port again.
     pub(super) fn disprove(&mut self, number: u32) {
         if let Some(seat) = self.find_mut(number) {
-            seat.standing = Standing::Unproved;
+            seat.disprove();
         }
     }
 
@@ -375,7 +375,7 @@ impl Stream {
         if !std::mem::take(&mut self.is_blocked) {
             return;
         }
-        self.seats.iter_mut().filter(|seat| seat.is_blocked).for_each(Seat::catch_up);
+        self.seats.iter_mut().for_each(Seat::unblock);
         self.has_others = true;
     }
 

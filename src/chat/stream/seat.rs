@@ -113,9 +113,20 @@ impl Seat {
         }
     }
 
-    /// It can be sent to from now on, or again.
-    pub(super) fn catch_up(&mut self) {
-        self.standing = Standing::Behind;
-        self.is_blocked = false;
+    /// A datagram of its own has come: it can be sent to.
+    pub(super) fn prove(&mut self) {
+        (self.standing, self.is_blocked) = (Standing::Behind, false);
+    }
+
+    /// It is somewhere else now, where nothing has come from yet.
+    pub(super) fn disprove(&mut self) {
+        (self.standing, self.is_blocked) = (Standing::Unproved, false);
+    }
+
+    /// Its socket is full no more.
+    pub(super) fn unblock(&mut self) {
+        if std::mem::take(&mut self.is_blocked) && self.standing == Standing::Current {
+            self.standing = Standing::Behind;
+        }
     }
 }
