@@ -7,9 +7,10 @@ use std::path::Path;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::run::{Point, Results, Row};
+use super::run::{Extra, Point, Results, Row};
+use super::scenario::Delivery;
 
-const SIZE: (u32, u32) = (1_200, 520);
+const SIZE: (u32, u32) = (1_500, 560);
 const FONT: (&str, u32) = ("sans-serif", 14);
 const CAPTION: (&str, u32) = ("sans-serif", 18);
 
@@ -26,7 +27,7 @@ struct Line {
     points: Vec<(f64, f64)>,
 }
 
-/// Draws both charts into an SVG file.
+/// Draws all charts into an SVG file.
 ///
 /// # Errors
 /// One that names the file.
@@ -34,27 +35,43 @@ pub fn draw(path: &Path, results: &Results) -> io::Result<()> {
     let root = SVGBackend::new(path, SIZE).into_drawing_area();
     let draw = || -> Drawn {
         root.fill(&WHITE)?;
-        let (left, right) = root.split_horizontally(SIZE.0 / 2);
-        draw_percentiles(&left, &results.rows)?;
-        draw_curve(&right, &results.curve)?;
+        let [text, stream, curve] = &root.split_evenly((1, 3))[..] else {
+            return Err("three charts".into());
+        };
+        let at_rate: Vec<&Row> = results.rows.iter().filter(|row| is_drawn(row)).collect();
+        let of = |delivery| at_rate.iter().filter(move |row| row.delivery == delivery).copied();
+        let range = bounds(&at_rate.iter().copied().map(percentiles).collect::<Vec<_>>());
+        draw_percentiles(text, "text delivery", range, of(Delivery::Text))?;
+        draw_percentiles(stream, "stream delivery", range, of(Delivery::Stream))?;
+        draw_curve(curve, &results.curve)?;
         root.present()?;
         Ok(())
     };
     draw().map_err(|error| io::Error::other(format!("{}: {error}", path.display())))
 }
 
-fn draw_percentiles(area: &Area<'_>, rows: &[Row]) -> Drawn {
-    let lines: Vec<Line> = rows
-        .iter()
-        .filter(|row| row.mode == "rate" && !row.server.latency.is_empty())
-        .map(|row| Line {
-            name: row.scenario.into(),
-            points: ONE_IN.map(|n| (n, value_at(row, 1.0 - 1.0 / n))).into(),
-        })
-        .collect();
-    let (least, most) = bounds(&lines);
+/// Latencies at a fixed rate are. What a network that loses adds to them is another story.
+fn is_drawn(row: &Row) -> bool {
+    let is_lossy = matches!(row.extra, Some(Extra::Repairs(_)));
+    row.mode == "rate" && !row.server.latency.is_empty() && !is_lossy
+}
+
+fn percentiles(row: &Row) -> Line {
+    let points = ONE_IN.map(|n| (n, value_at(row, 1.0 - 1.0 / n))).into();
+    Line { name: row.scenario.into(), points }
+}
+
+fn draw_percentiles<'a>(
+    area: &Area<'_>,
+    delivery: &str,
+    (least, most): (f64, f64),
+    rows: impl Iterator<Item = &'a Row>,
+) -> Drawn {
+    let lines: Vec<Line> = rows.map(percentiles).collect();
+    // The names stand above the lines.
+    let most = most * 10.0;
     let mut chart = ChartBuilder::on(area)
-        .caption("latency of the server at a fixed rate", CAPTION)
+        .caption(format!("latency at a fixed rate, {delivery}"), CAPTION)
         .margin(12)
         .x_label_area_size(40)
         .y_label_area_size(70)
@@ -84,7 +101,7 @@ where
     }
     chart
         .configure_series_labels()
-        // Both charts rise from left to right, so that corner is free.
+        // Every chart leaves that corner free.
         .position(SeriesLabelPosition::UpperLeft)
         .label_font(FONT)
         .background_style(WHITE)
