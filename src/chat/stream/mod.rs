@@ -8,13 +8,15 @@
 //! | --- | --- |
 //! | `ring.rs` | the last entries |
 //! | `train.rs` | entries packed into datagrams |
-//! | `seat.rs` | a member's cursor |
-//! | `ration.rs` | how much may be repaired |
+//! | `seat.rs`, `seats.rs` | a member's cursor; all of them |
+//! | `repairs.rs`, `ration.rs` | what is sent again, and how much of it |
 //! | `tail.rs` | telling a room that fell silent what came last |
 
 mod ration;
+mod repairs;
 mod ring;
 mod seat;
+mod seats;
 mod tail;
 mod train;
 
@@ -25,11 +27,13 @@ use super::log::Pool;
 use crate::fanout::Share;
 use crate::ids::MemberId;
 use crate::protocol::stream::upstream::Range;
-use crate::protocol::stream::{Code, Entry, Header, MAX_PACKED, MAX_REPAIR};
+use crate::protocol::stream::{Code, Entry, Header};
 
+use repairs::Repairs;
 pub(super) use ring::{FIRST_CAPACITY, Ring};
 pub(super) use seat::Seat;
 use seat::Standing;
+use seats::Seats;
 pub(super) use tail::{Tail, TailStep};
 pub(super) use train::Train;
 
@@ -41,23 +45,13 @@ const MAX_TRAIN: usize = 32;
 /// more at once than a receiver's socket holds, 208 KiB as Linux has it by default, would be lost.
 const REST: Duration = Duration::from_millis(1);
 
-/// Answers to repair requests that wait, in bytes. A request that finds them full is not answered;
-/// it will be asked again.
-const MAX_WAITING_REPAIRS: usize = 256 * 1024;
-
 /// The stream of one room, from its first stream member to the room's end.
 #[derive(Debug)]
 pub(super) struct Stream {
     /// Which life of the room this is: in every datagram.
     pub(super) tag: u32,
     pub(super) ring: Ring,
-    /// In the order of their numbers. Those that ended stay until they got what they should, in a
-    /// closed room until nobody may ask any more.
-    seats: Vec<Seat>,
-    /// Live seats.
-    population: usize,
-    /// Seats that are to be freed.
-    dropped: usize,
+    seats: Seats,
     /// Entries from this number on are still to be sent to somebody who keeps up.
     unsent: u64,
     /// There may be somebody to send to beside those.
@@ -68,12 +62,8 @@ pub(super) struct Stream {
     pub(super) rest_alarm: Option<Instant>,
     /// Somebody waited for a socket at the last delivery.
     is_blocked: bool,
-    /// The seat at which the next delivery begins.
-    first_seat: usize,
     pub(super) tail: Tail,
-    /// Answers to repair requests, and whom they are for, in the same order.
-    repairs: Asides,
-    in_repair: Vec<(MemberId, u32)>,
+    repairs: Repairs,
 }
 
 impl Stream {
@@ -81,18 +71,14 @@ impl Stream {
         Self {
             tag,
             ring: Ring::new(),
-            seats: Vec::new(),
-            population: 0,
-            dropped: 0,
+            seats: Seats::default(),
             unsent: 1,
             has_others: false,
             has_resting: false,
             rest_alarm: None,
             is_blocked: false,
-            first_seat: 0,
             tail: Tail::default(),
-            repairs: Asides::default(),
-            in_repair: Vec::new(),
+            repairs: Repairs::default(),
         }
     }
 
@@ -115,61 +101,38 @@ impl Stream {
         let end = self.ring.end();
         let first = end.saturating_sub(u64::from(history)).max(self.ring.first());
         self.seats.push(Seat::new(member, number, first, now));
-        self.population += 1;
         first
     }
 
     pub(super) fn find(&self, number: u32) -> Option<&Seat> {
-        let index = self.seats.binary_search_by_key(&number, |seat| seat.number).ok()?;
-        Some(&self.seats[index]).filter(|seat| seat.standing != Standing::Dropped)
+        self.seats.find(number)
     }
 
     pub(super) fn find_mut(&mut self, number: u32) -> Option<&mut Seat> {
-        let index = self.seats.binary_search_by_key(&number, |seat| seat.number).ok()?;
-        Some(&mut self.seats[index])
+        self.seats.find_mut(number)
     }
 
     /// Live members with their numbers, in the order of joining.
     pub(super) fn live(&self) -> impl Iterator<Item = (u32, MemberId)> {
-        self.seats.iter().filter(|seat| seat.is_live()).map(|seat| (seat.number, seat.member))
+        self.seats.live()
     }
 
     /// Ends a member: it gets what was appended up to now.
     pub(super) fn end_seat(&mut self, number: u32) {
-        let end = self.ring.end();
-        if let Some(seat) = self.find_mut(number).filter(|seat| seat.is_live()) {
-            seat.end(end);
-            self.population -= 1;
-        }
+        self.seats.end(number, self.ring.end());
     }
 
     pub(super) fn end_all_seats(&mut self) {
-        let end = self.ring.end();
-        self.seats.iter_mut().for_each(|seat| seat.end(end));
-        self.population = 0;
+        self.seats.end_all(self.ring.end());
     }
 
-    /// The seat of a member that ended and may not ask any more is to be freed. Half of the seats at
-    /// a time, so that the end of a large room costs each of them a constant.
+    /// Frees the seat of a member that ended and may not ask any more.
     pub(super) fn drop_seat(&mut self, number: u32) {
-        let Ok(index) = self.seats.binary_search_by_key(&number, |seat| seat.number) else {
-            return;
-        };
-        self.seats[index].standing = Standing::Dropped;
-        self.dropped += 1;
-        if 2 * self.dropped >= self.seats.len() {
-            self.free_seats(|seat| seat.standing == Standing::Dropped);
-        }
-    }
-
-    /// Frees the dropped seats and perhaps others.
-    fn free_seats(&mut self, is_free: impl Fn(&Seat) -> bool) {
-        self.seats.retain(|seat| !is_free(seat));
-        self.dropped = 0;
+        self.seats.drop(number);
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.seats.len() == self.dropped
+        self.seats.is_empty()
     }
 
     // What is said.
@@ -237,8 +200,7 @@ impl Stream {
     /// A member has everything below `next`.
     pub(super) fn confirm(&mut self, number: u32, next: u64) {
         let Self { ring, seats, .. } = self;
-        let Ok(index) = seats.binary_search_by_key(&number, |seat| seat.number) else { return };
-        let seat = &mut seats[index];
+        let Some(seat) = seats.find_mut(number) else { return };
         let next = next.min(seat.limit(ring.end()));
         let before = seat.have.max(ring.first());
         seat.have = seat.have.max(next);
@@ -246,8 +208,7 @@ impl Stream {
         seat.ration.refill(ring.size(before, before.max(next)));
     }
 
-    /// Prepares the answer to a repair request, as far as the member's ration goes. One whose last
-    /// answer still waits gets no other.
+    /// Prepares the answer to a repair request, as far as the member's ration goes.
     pub(super) fn repair(
         &mut self,
         number: u32,
@@ -256,34 +217,9 @@ impl Stream {
         pool: &mut Pool,
         now: Instant,
     ) {
-        let Self { ring, seats, repairs, in_repair, tag, .. } = self;
-        let Ok(index) = seats.binary_search_by_key(&number, |seat| seat.number) else { return };
-        let seat = &mut seats[index];
-        if seat.is_in_repair || repairs.waiting_bytes() > MAX_WAITING_REPAIRS {
-            return;
-        }
-        let mut left = MAX_REPAIR;
-        for Range { from, count } in ranges {
-            let ration = seat.ration.left(now);
-            let until = from.saturating_add(u64::from(count)).min(seat.limit(ring.end()));
-            // No more than the ration pays is packed: asking has to cost less than an answer.
-            let most = left.min(ration.div_ceil(MAX_PACKED));
-            if most == 0 {
-                return;
-            }
-            train.pack(ring, *tag, (from.max(seat.first), until), most);
-            for datagram in train.datagrams() {
-                if datagram.len() > seat.ration.left(now) {
-                    return;
-                }
-                seat.ration.take(datagram.len());
-                if !std::mem::replace(&mut seat.is_in_repair, true) {
-                    in_repair.push((seat.member, number));
-                }
-                repairs.push(seat.member, pool, |out| out.extend_from_slice(datagram));
-                left -= 1;
-            }
-        }
+        let Self { ring, seats, repairs, tag, .. } = self;
+        let Some(seat) = seats.find_mut(number) else { return };
+        repairs.prepare(seat, ranges, (ring, *tag), train, pool, now);
     }
 
     // What is to be sent.
@@ -296,11 +232,11 @@ impl Stream {
         if self.unsent == end && !self.has_others {
             return false;
         }
-        let Some(leader) = self.in_turn().find(|seat| seat.waits(end)) else { return false };
+        let Some(leader) = self.seats.in_turn().find(|seat| seat.waits(end)) else { return false };
         let limit = leader.limit(end);
         train.pack(&self.ring, self.tag, (leader.next, limit), MAX_TRAIN);
         let until = train.len();
-        let alike = self.in_turn().filter(|seat| seat.waits(end) && seat.limit(end) == limit);
+        let alike = self.seats.in_turn().filter(|seat| seat.waits(end) && seat.limit(end) == limit);
         let group = alike.filter_map(|seat| {
             let next = train.index(seat.next)?;
             Some(Share { member: seat.member, next, until })
@@ -312,18 +248,16 @@ impl Stream {
     /// Takes back what [`Stream::share_out`] gave, moved on as far as it was sent. With `is_blocked`
     /// those that were not sent to wait for a socket.
     pub(super) fn take_back(&mut self, train: &Train, shares: &[Share], is_blocked: bool) {
-        let (start, end) = (self.first_seat.min(self.seats.len()), self.ring.end());
+        let end = self.ring.end();
         let mut shares = shares.iter().peekable();
         let (mut leader, mut cut) = (None, None);
-        for index in (start..self.seats.len()).chain(0..start) {
+        for (index, seat) in self.seats.in_turn_mut() {
             let Some(share) = shares.peek() else { break };
-            let seat = &mut self.seats[index];
             if share.member != seat.member {
                 continue;
             }
             leader = leader.or(Some(index));
-            let is_cut = share.next < share.until;
-            if is_cut {
+            if share.next < share.until {
                 seat.next = seat.next.max(train.number(share.next));
                 seat.is_blocked = is_blocked;
                 self.is_blocked |= is_blocked;
@@ -335,26 +269,17 @@ impl Stream {
             shares.next();
         }
         // Whose turn it was comes last now: should everyone before have more again, there are others.
-        self.first_seat = cut.or(leader.map(|index| index + 1)).unwrap_or_default();
+        self.seats.set_first(cut.or(leader.map(|index| index + 1)).unwrap_or_default());
     }
 
     /// Answers to repair requests that wait.
     pub(super) fn repairs(&self) -> &Asides {
-        &self.repairs
+        self.repairs.asides()
     }
 
     /// Forgets the repairs that were sent.
     pub(super) fn take_back_repairs(&mut self, shares: &[Share], pool: &mut Pool) {
-        let Self { seats, repairs, in_repair, .. } = self;
-        repairs.take_back(shares, pool);
-        let mut waiting = shares.iter().filter(|share| share.next < share.until).peekable();
-        in_repair.retain(|(member, number)| {
-            let waits = waiting.next_if(|share| share.member == *member).is_some();
-            if let Ok(index) = seats.binary_search_by_key(number, |seat| seat.number) {
-                seats[index].is_in_repair = waits;
-            }
-            waits
-        });
+        self.repairs.take_back(shares, &mut self.seats, pool);
     }
 
     /// When somebody rests and no alarm is set: the rest is to be over then.
@@ -387,8 +312,8 @@ impl Stream {
         if is_cut {
             return;
         }
-        if !is_closed && self.population < self.seats.len() {
-            self.free_seats(Seat::is_finished);
+        if !is_closed {
+            self.seats.free_finished();
         }
         if self.unsent < end || self.has_others {
             let holding = self.seats.iter().filter(|seat| seat.holds_up(end));
@@ -408,7 +333,7 @@ impl Stream {
 
     /// Whether everything is delivered that could be, and no repair waits.
     pub(super) fn is_delivered(&self) -> bool {
-        !self.has_output() && !self.is_blocked && self.repairs.is_empty()
+        !self.has_output() && !self.is_blocked && self.repairs.asides().is_empty()
     }
 
     /// Whether something waits for a socket.
@@ -452,11 +377,5 @@ impl Stream {
         }
         self.tail.set_round(next);
         true
-    }
-
-    /// The seats, beginning with the one whose turn it is.
-    fn in_turn(&self) -> impl Iterator<Item = &Seat> {
-        let (later, sooner) = self.seats.split_at(self.first_seat.min(self.seats.len()));
-        sooner.iter().chain(later)
     }
 }
