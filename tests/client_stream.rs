@@ -4,6 +4,7 @@
 mod support;
 
 use std::net::{SocketAddr, UdpSocket};
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -319,6 +320,25 @@ fn exit_waits_for_space_and_goes_behind_what_was_typed() {
     assert_eq!(heard, sent.lines().collect::<Vec<_>>());
     stranger.udp.send_to(&stream(1, &[aside(2, 102, 101, "")]), at).expect("sent");
     bob.expect_end(0);
+}
+
+/// The turn in which stdout fails is not followed by an event that would send `/exit`.
+#[test]
+fn a_closed_stdout_leaves_at_once() {
+    let server = Server::start(&[]);
+    let ann = ann_creates(&server, &[]);
+    let mut command = client(server.tcp, server.udp, &["join", "r1", "bob"]);
+    let mut child = command.stdin(Stdio::piped()).spawn().expect("the built client");
+    drop(child.stdout.take());
+    // Kept open, so that it is not the end of the input that ends the client.
+    let _input = child.stdin.take();
+    let start = Instant::now();
+    let output = child.wait_with_output();
+    expect_output(&output.expect("a child"), 0, "", "");
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(2), "given up, not confirmed: {took:?}");
+    ann.expect("* bob joined");
+    ann.expect("* bob left");
 }
 
 #[test]

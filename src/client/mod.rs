@@ -368,6 +368,9 @@ impl Client {
         if let Err(error) = self.page.flush() {
             self.outcome = unless_unread(error);
             self.leave(EXIT);
+            // The turn has sent already, and nothing may come that makes another one.
+            self.room.handle_time(self.now);
+            self.transmit();
         }
     }
 
