@@ -325,20 +325,23 @@ fn exit_waits_for_space_and_goes_behind_what_was_typed() {
 /// The turn in which stdout fails is not followed by an event that would send `/exit`.
 #[test]
 fn a_closed_stdout_leaves_at_once() {
-    let server = Server::start(&[]);
-    let ann = ann_creates(&server, &[]);
-    let mut command = client(server.tcp, server.udp, &["join", "r1", "bob"]);
+    let stranger = Stranger::start();
+    let [tcp, udp] = [stranger.tcp.local_addr(), stranger.udp.local_addr()];
+    let (tcp, udp) = (tcp.expect("an address"), udp.expect("an address"));
+    let mut command = client(tcp, udp, &["join", "r1", "bob"]);
     let mut child = command.stdin(Stdio::piped()).spawn().expect("the built client");
     drop(child.stdout.take());
-    // Kept open, so that it is not the end of the input that ends the client.
-    let _input = child.stdin.take();
+    stranger.admit_to_stream(1, 300);
+    let (_, at) = stranger.hear_bytes();
     let start = Instant::now();
-    let output = child.wait_with_output();
-    expect_output(&output.expect("a child"), 0, "", "");
-    let took = start.elapsed();
-    assert!(took < Duration::from_secs(2), "given up, not confirmed: {took:?}");
-    ann.expect("* bob joined");
-    ann.expect("* bob left");
+    // Its `have` is answered, so it has no question to ask for 20 s.
+    let answered = stream(1, &[aside(12, 1, 0, ""), message(1, 1, "ann", "hi")]);
+    stranger.udp.send_to(&answered, at).expect("sent");
+    while !stranger.hear_bytes().0.ends_with(b"/exit") {}
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    stranger.udp.send_to(&stream(2, &[aside(2, 2, 1, "")]), at).expect("sent");
+    let _input = child.stdin.take();
+    expect_output(&child.wait_with_output().expect("a child"), 0, "", "");
 }
 
 #[test]
