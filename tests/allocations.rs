@@ -175,7 +175,7 @@ fn enter_stream(tcp: SocketAddr, udp: SocketAddr, index: usize) -> Streamer {
     let mut control = Control::connect_to(tcp);
     control.request(JOIN, "r", payload.as_bytes());
     let completion = Completion::parse(&control.expect_success()).expect("a stream's completion");
-    let token = completion.token.as_bytes().try_into().expect("32 characters");
+    let token = completion.token.to_wire();
     let member = Member::with_token(udp, Ipv4Addr::LOCALHOST.into(), "r", token);
     let mut streamer = Streamer::new(member, &completion);
     streamer.transmit();

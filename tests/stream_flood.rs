@@ -44,7 +44,7 @@ impl Streamer {
         let keep_alive = Duration::from_secs(completion.keep_alive);
         let Completion { tag, next, expected, member, .. } = completion;
         Self {
-            token: completion.token.as_bytes().try_into().expect("32 characters"),
+            token: completion.token.to_wire(),
             socket,
             tag,
             first: next,

@@ -79,7 +79,7 @@ impl Control {
         Ok(match Completion::parse(&payload) {
             None => Place { token: payload, completion: None },
             Some(completion) => {
-                Place { token: completion.token.clone().into(), completion: Some(completion) }
+                Place { token: completion.token.to_wire().into(), completion: Some(completion) }
             }
         })
     }

@@ -37,12 +37,11 @@ impl Chat {
     /// What a member has to know of its stream, if it takes one.
     pub(super) fn completion(&mut self, id: MemberId) -> Option<Completion> {
         let idle_timeout = self.config.idle_timeout.map_or(0, |timeout| timeout.as_secs());
-        let token = self.members.get(id)?.token.to_wire();
+        let token = self.members.get(id)?.token;
         self.with_stream(id, |stream, number| {
             let seat = stream.find(number)?;
             Some(Completion {
-                // Hex characters.
-                token: String::from_utf8_lossy(&token).into_owned(),
+                token,
                 member: number,
                 tag: stream.tag,
                 next: seat.first,

@@ -129,7 +129,7 @@ fn take_seat(
 /// What a completion says. A token alone is text delivery where stream delivery was asked for.
 fn understand(completion: &[u8], delivery: Delivery) -> Option<(Token, Terms)> {
     let form = match (delivery, Completion::parse(completion)) {
-        (Delivery::Stream, Some(stream)) => return Some((stream.token()?, Terms::Stream(stream))),
+        (Delivery::Stream, Some(stream)) => return Some((stream.token, Terms::Stream(stream))),
         (Delivery::Stream, None) => Form::Text,
         (Delivery::Each(form), _) => form,
     };

@@ -24,8 +24,9 @@ const TOLD_AFTER: u32 = 3;
 const RETURN_AFTER: u32 = 4;
 /// From one try to the next.
 const PAUSE: Duration = Duration::from_secs(3);
-/// How long a guest waits for a host that is slower to come back and make the room again.
-const ROOM_PATIENCE: Duration = Duration::from_secs(15);
+/// How long a guest waits for a host that is slower to come back and make the room again: one that says
+/// nothing notices with its next sign of life, 20 s later, that the server is gone, and asks some 10 s.
+const ROOM_PATIENCE: Duration = Duration::from_secs(45);
 
 /// What [`Returning::take`] found.
 pub(super) enum TakeOutcome {

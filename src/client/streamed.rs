@@ -134,6 +134,10 @@ impl Streamed {
 
     /// Writes what is to be sent next.
     pub(super) fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
+        if self.sender.timeouts() > 0 {
+            // Else a dead server would be noticed with the next sign of life only, in 20 s.
+            self.receiver.doubt(now);
+        }
         self.receiver.poll_transmit(now, out)
             || self.sender.poll_transmit(now, out)
             || self.transmit_proof(now, out)

@@ -66,6 +66,12 @@ impl Probe {
         self.wanted = true;
     }
 
+    /// There is a reason to doubt that the server is there.
+    pub(super) fn doubt(&mut self, now: Instant) {
+        let last = self.last_sent;
+        self.wanted |= last.is_none_or(|sent| sent + SHORTEST_REPEAT <= now);
+    }
+
     /// Looks at the time.
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         self.wanted |= self.due <= now;

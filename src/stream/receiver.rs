@@ -265,6 +265,12 @@ impl StreamReceiver {
         take(Event::Gone { first, count });
     }
 
+    /// Asks the server for a sign of life, at most once a second: for a program that has a reason to
+    /// doubt that it is there, as when [`StreamSender::timeouts`](super::StreamSender::timeouts) grow.
+    pub fn doubt(&mut self, now: Instant) {
+        self.probe.doubt(now);
+    }
+
     /// Looks at the time. [`Self::poll_transmit`] does that as well.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.probe.handle_timeout(now);
@@ -768,6 +774,27 @@ mod tests {
         assert_eq!(bench.sent(), [Sent::Have(695)], "more than half is still to come");
         bench.messages(695..696);
         assert_eq!(bench.sent(), [Sent::Repair(vec![(1192, 496)])]);
+    }
+
+    #[test]
+    fn s8_a_doubt_asks_at_once_but_not_again_and_again() {
+        let start = Instant::now();
+        let mut receiver = StreamReceiver::new(7, 1, Duration::from_secs(20), start);
+        let (mut out, at) = (Vec::new(), |ms| start + Duration::from_millis(ms));
+        assert!(receiver.poll_transmit(start, &mut out), "the first");
+        let mut state = Vec::new();
+        downstream::Header { tag: 7, sequence: 1 }.encode(&mut state);
+        let answer = Entry::Aside { code: Code::State as u8, expected: 1, id: 0, text: b"" };
+        answer.encode(&mut state);
+        let mut asked = Vec::new();
+        for ms in (0..2500).step_by(100) {
+            receiver.handle_datagram(&state, at(ms), |_| {});
+            receiver.doubt(at(ms));
+            if receiver.poll_transmit(at(ms), &mut out) {
+                asked.push(ms);
+            }
+        }
+        assert_eq!(asked, [1000, 2000]);
     }
 
     #[test]

@@ -324,6 +324,11 @@ impl StreamSender {
         self.open.into_iter().map(|message| message.text)
     }
 
+    /// Timeouts since something was taken: when there are any, the server may be gone.
+    pub fn timeouts(&self) -> u32 {
+        self.timeouts
+    }
+
     /// How many messages are not settled yet.
     pub fn open(&self) -> usize {
         self.open.len()

@@ -1,6 +1,7 @@
 //! What a member of a stream is told when it enters, or comes back.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::protocol::Token;
 
@@ -11,8 +12,9 @@ const MAX_KEEP_ALIVE: u64 = 20;
 /// The payload of the completion, a JSON object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Completion {
-    /// The token, 32 characters.
-    pub token: String,
+    /// The member's secret, 32 characters on the wire.
+    #[serde(serialize_with = "write_token", deserialize_with = "read_token")]
+    pub token: Token,
     /// The member's number in the room, never used twice while the room lives.
     pub member: u32,
     /// Which life of the room this is; every datagram of it begins so.
@@ -39,11 +41,16 @@ impl Completion {
     pub fn parse(payload: &[u8]) -> Option<Self> {
         serde_json::from_slice(payload).ok()
     }
+}
 
-    /// The token, if it is one.
-    pub fn token(&self) -> Option<Token> {
-        Token::from_wire(self.token.as_bytes())
-    }
+fn write_token<S: Serializer>(token: &Token, serializer: S) -> Result<S::Ok, S::Error> {
+    // Hex characters.
+    serializer.serialize_str(&String::from_utf8_lossy(&token.to_wire()))
+}
+
+fn read_token<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Token, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Token::from_wire(text.as_bytes()).ok_or_else(|| D::Error::custom("not a token"))
 }
 
 /// Seconds from one sign of life to the next where so many seconds of silence end a member, 0 for
@@ -62,7 +69,7 @@ mod tests {
     #[test]
     fn s1_the_keys_of_the_completion() {
         let completion = Completion {
-            token: "0".repeat(32),
+            token: Token::from_bits([0; 16]),
             member: 3,
             tag: u32::MAX,
             next: 1 << 40,
