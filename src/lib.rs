@@ -34,6 +34,8 @@
 //! of stream delivery, for ours and any other client: it sees [`protocol`] alone and has no socket
 //! and no clock.
 //!
+//! A client in Rust needs [`protocol`] and [`stream`] only.
+//!
 //! # Words
 //!
 //! A *connection* is a TCP stream and its buffers. A *member* is a user in a *room*; the *host* is

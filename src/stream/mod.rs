@@ -42,6 +42,28 @@
 //! assert_eq!((receiver.next(), sender.open()), (41, 0));
 //! ```
 
+//! # The rest of a client
+//!
+//! 1. Send a create or join request over TCP ([`frame::encode`](crate::protocol::frame), its payload
+//!    is JSON, as the README tells), read two frames, and make a
+//!    [`Completion`](crate::protocol::stream::Completion) of the second one's payload.
+//! 2. Open a UDP socket at the IP that the TCP connection had, and connect it: what comes from other
+//!    addresses is not to be put in. Receive with [`MAX_DOWNSTREAM`] bytes. Errors of sending and
+//!    receiving are like a loss: `ConnectionRefused` says no more than that nothing listens now.
+//! 3. Put every body behind room and token with [`encode_upstream`], which appends. Which of the two
+//!    is asked first what it has to send does not matter.
+//! 4. A message of one's own is an [`Event::Message`] with the completion's `member` and the id that
+//!    [`StreamSender::push`] gave. What is put off (code 8) is sent again by the sender; texts of
+//!    asides are for people.
+//! 5. When [`StreamReceiver::unanswered`] has grown to 3, the server does not answer; to 4, it is time
+//!    to resume over TCP, and if that is refused with status 2, to join again.
+//! 6. To leave, push `/exit` and go on until [`Event::ends_membership`]. After any end, go on for what
+//!    [`StreamReceiver::is_complete`] misses as long as you like; the server answers for 60 s if the
+//!    room was closed.
+//!
+//! [`MAX_DOWNSTREAM`]: crate::protocol::datagram::MAX_DOWNSTREAM
+//! [`encode_upstream`]: crate::protocol::datagram::encode_upstream
+
 mod ahead;
 mod gaps;
 mod probe;
