@@ -161,10 +161,18 @@ impl Chat {
 
     /// What is left of members that have ended gives way to new ones.
     fn make_place(&mut self) {
-        let Some(limit) = self.config.max_members else { return };
-        while self.remains.len() > 0 && self.tokens.len() + self.remains.len() >= limit {
+        while self.remains.len() > 0 && self.has_too_many_remains() {
             self.drop_oldest_remains();
         }
+    }
+
+    /// Remains are members to the limit of members, and of closed rooms there are no more than there
+    /// may be open ones.
+    fn has_too_many_remains(&self) -> bool {
+        let members = self.tokens.len() + self.remains.len();
+        // Those that are to be reaped are gone already.
+        let rooms = self.rooms.len().saturating_sub(self.names.len() + self.closed.len());
+        is_full(members, self.config.max_members) || is_full(rooms, self.config.max_rooms)
     }
 
     /// A room has a stream from now on, if it had none.

@@ -91,9 +91,14 @@ impl Chat {
 
     /// Takes the port that a member announced over TCP. Gives whether it is where its datagrams go
     /// from now on: not if it is 0, or another member of its IP has it, or a datagram has taught the
-    /// real one, or the member takes a stream, which only a datagram of its own begins.
-    pub fn handle_announcement(&mut self, member: MemberId, port: u16) -> bool {
+    /// real one, or the member takes a stream, which only a datagram of its own begins, or it has gone on
+    /// at another IP since.
+    pub fn handle_announcement(&mut self, member: MemberId, peer: SocketAddr) -> bool {
         let Some(known) = self.live(member) else { return false };
+        let (ip, port) = (peer.ip().to_canonical(), peer.port());
+        if known.ip != ip {
+            return false;
+        }
         let learnt = matches!(known.port, Port::Learnt(_));
         let own = known.port == Port::Announced(port);
         let takes_stream = known.delivery == Delivery::Stream;

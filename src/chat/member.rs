@@ -57,6 +57,11 @@ impl Member {
         due
     }
 
+    /// Whether it counts as unproved there.
+    pub(super) fn is_unproved_at(&self, ip: IpAddr) -> bool {
+        self.ip == ip && self.port == Port::Unknown
+    }
+
     /// Whether it was not heard for `limit`.
     pub(super) fn is_silent(&self, limit: Duration, now: Instant) -> bool {
         now.saturating_duration_since(self.heard_at) >= limit

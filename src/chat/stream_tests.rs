@@ -823,6 +823,39 @@ fn s14_who_was_behind_a_full_socket_and_resumed_gets_nothing_before_it_is_proved
 }
 
 #[test]
+fn s14_the_same_request_again_is_no_unproved_member_more() {
+    let mut stage = Stage::new(ChatConfig { max_unproved: Some(1), ..open() });
+    let host = stage.host("r");
+    let token = String::from_utf8(host.token.to_wire().to_vec()).expect("hex");
+    for _ in 0..3 {
+        assert!(stage.request(Ipv4Addr::new(192, 0, 2, 2), 4, "r", &token).is_ok());
+    }
+}
+
+#[test]
+fn w13_s14_a_port_announced_from_the_ip_that_a_member_has_left_is_not_its_own() {
+    let mut stage = Stage::new(open());
+    let host = stage.enter(1, "r", "host", "");
+    let token = String::from_utf8(host.token.to_wire().to_vec()).expect("hex");
+    let elsewhere = Ipv4Addr::new(192, 0, 2, 2);
+    stage.request(elsewhere, 4, "r", &token).expect("to go on");
+    assert!(!stage.chat.handle_announcement(host.id, SocketAddr::from((HOME, 9))));
+    assert!(stage.chat.handle_announcement(host.id, SocketAddr::from((elsewhere, 9))));
+}
+
+#[test]
+fn s13_of_closed_rooms_there_are_no_more_than_there_may_be_open_ones() {
+    let mut stage = Stage::new(ChatConfig { max_rooms: Some(5), ..open() });
+    for n in 0..100 {
+        let mut host = stage.host(&format!("r{n}"));
+        stage.say(&mut host, "/exit");
+        stage.deliver();
+    }
+    assert!(stage.chat.census().rooms <= 5 + 1, "{:?}", stage.chat.census());
+    assert!(stage.chat.census().remains > 0);
+}
+
+#[test]
 fn s14_who_may_not_guess_passwords_may_not_guess_tokens() {
     let mut stage = Stage::new(ChatConfig { max_unproved: Some(2), ..open() });
     let host = stage.host("r");

@@ -402,7 +402,10 @@ fn l8_a_slot_that_is_used_again_keeps_nothing_of_the_last_tenant() {
     stage.deliver();
     let new = stage.join("r", r#"{"username":"new"}"#);
     assert_eq!(new.id.0.slot, gone.id.0.slot, "the slot is used again");
-    assert!(!stage.chat.handle_announcement(gone.id, 7), "an old id reaches nobody");
+    assert!(
+        !stage.chat.handle_announcement(gone.id, SocketAddr::from((HOME, 7))),
+        "an old id reaches nobody"
+    );
     assert_eq!(stage.say(gone, "hi"), Heard::Dropped(Dropped::UnknownToken));
     stage.advance(Duration::from_secs(299));
     assert!(stage.chat.live(new.id).is_some(), "no deadline of the old one fires");
@@ -484,13 +487,19 @@ fn w13_an_announced_port_is_taken_unless_it_is_zero_or_anothers_or_too_late() {
     let mut stage = Stage::with_defaults();
     let a = stage.create("r", r#"{"username":"a"}"#);
     let b = stage.join("r", "b");
-    assert!(!stage.chat.handle_announcement(a.id, 0));
-    assert!(stage.chat.handle_announcement(a.id, 7000));
-    assert!(!stage.chat.handle_announcement(b.id, 7000), "that is a's");
-    assert!(stage.chat.handle_announcement(a.id, 7001), "a later one counts");
-    assert!(stage.chat.handle_announcement(b.id, 7000), "now it is free");
+    assert!(!stage.chat.handle_announcement(a.id, SocketAddr::from((HOME, 0))));
+    assert!(stage.chat.handle_announcement(a.id, SocketAddr::from((HOME, 7000))));
+    assert!(!stage.chat.handle_announcement(b.id, SocketAddr::from((HOME, 7000))), "that is a's");
+    assert!(
+        stage.chat.handle_announcement(a.id, SocketAddr::from((HOME, 7001))),
+        "a later one counts"
+    );
+    assert!(stage.chat.handle_announcement(b.id, SocketAddr::from((HOME, 7000))), "now it is free");
     stage.say(a, "");
-    assert!(!stage.chat.handle_announcement(a.id, 7002), "a datagram has taught the real one");
+    assert!(
+        !stage.chat.handle_announcement(a.id, SocketAddr::from((HOME, 7002))),
+        "a datagram has taught the real one"
+    );
 }
 
 #[test]
@@ -575,7 +584,7 @@ fn when_everyone_is_gone_nothing_is_left() {
             match n {
                 0 => drop(stage.say(guest, "/exit")),
                 1 => drop(stage.say(host, "/kick g1")),
-                2 => drop(stage.chat.handle_announcement(guest.id, 9)),
+                2 => drop(stage.chat.handle_announcement(guest.id, SocketAddr::from((HOME, 9)))),
                 3 => drop(stage.say(guest, "hi")),
                 _ => {}
             }
