@@ -55,6 +55,12 @@ impl History {
         self.rings.len()
     }
 
+    /// What all rings have together.
+    #[cfg(test)]
+    pub(super) fn granted(&self) -> usize {
+        self.granted
+    }
+
     /// How many closed rooms it knows.
     #[cfg(test)]
     pub(super) fn closed_len(&self) -> usize {
