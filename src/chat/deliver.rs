@@ -7,7 +7,7 @@ use super::each::Cut;
 use super::log::Pool;
 use super::member::Member;
 use super::room::{Part, Room};
-use super::stream::{Stream, TailStep, Train};
+use super::stream::{Stream, Train};
 use super::{Alarm, Chat};
 use crate::fanout::{Job, Receipt, Share};
 use crate::ids::{MemberId, RoomId};
@@ -126,7 +126,7 @@ impl Chat {
         let Some(stream) = room.and_then(|room| room.stream.as_mut()) else { return };
         // The entry that came up is gone from the timers already.
         stream.tail.alarm = None;
-        let is_told = stream.tail.step(now) == TailStep::Tell;
+        let is_told = stream.tail.step(now);
         self.set_tail_alarm(room_id);
         if is_told {
             self.queue(room_id);
@@ -199,18 +199,7 @@ impl Chat {
             cut: [None; _],
             total: Receipt::default(),
         };
-        // Asides come behind what was said before them, if that does not take for ever; and the last
-        // word of all is that the room is closed.
-        if room.is_closing || room.has_held_asides_enough() {
-            delivery.send_asides(room, send);
-        }
-        delivery.send_parts(room, send);
-        if delivery.is_cut_by_budget(room) {
-            room.hold_asides();
-        } else {
-            delivery.send_asides(room, send);
-        }
-        delivery.send_repairs(room, repairs, send);
+        delivery.run(room, repairs, send);
         let RoomDelivery { left, cut, total, .. } = delivery;
         room.settle(cut, left == 0, &mut self.pool, &mut self.ended, now);
         self.set_tail_alarm(room_id);
@@ -273,6 +262,26 @@ struct RoomDelivery<'a> {
 }
 
 impl RoomDelivery<'_> {
+    /// Asides come behind what was said before them, if that does not take for ever; and the last word
+    /// of all is that the room is closed. Repairs come behind all that is new.
+    fn run(
+        &mut self,
+        room: &mut Room,
+        repairs: &mut usize,
+        send: &mut impl FnMut(Job<'_>, usize) -> Receipt,
+    ) {
+        if room.is_closing || room.has_held_asides_enough() {
+            self.send_asides(room, send);
+        }
+        self.send_parts(room, send);
+        if self.is_cut_by_budget(room) {
+            room.hold_asides();
+        } else {
+            self.send_asides(room, send);
+        }
+        self.send_repairs(room, repairs, send);
+    }
+
     fn send_parts(&mut self, room: &mut Room, send: &mut impl FnMut(Job<'_>, usize) -> Receipt) {
         for part in room.next_order() {
             match (part, &mut room.stream) {

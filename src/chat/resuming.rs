@@ -19,9 +19,9 @@ impl Chat {
         room: &str,
         token: Token,
     ) -> Result<Reply, Status> {
+        let known = self.tokens.get(&token).and_then(|id| self.members.get(*id));
         // The same again, perhaps because the reply was lost, makes no unproved member more.
-        let is_repeated = self.tokens.get(&token).and_then(|id| self.members.get(*id));
-        let is_repeated = is_repeated.is_some_and(|known| known.is_unproved_at(peer));
+        let is_repeated = known.is_some_and(|known| known.is_unproved_at(peer));
         if !is_repeated && self.has_too_many_unproved(peer) {
             return Err(Status::RateLimited);
         }

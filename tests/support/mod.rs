@@ -4,7 +4,7 @@
 //! the protocol are written out here and not taken from the library, so that a mistake there does
 //! not hide itself. Waiting is always for something, with a deadline.
 
-#![allow(dead_code)] // Each test file is a crate of its own and uses a part of this.
+#![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
 
 pub mod program;
 pub mod proxy;

@@ -1,8 +1,6 @@
 //! The client as a program, for the tests that talk to it: its arguments, its pipes, its end; and a
 //! server that says what a test wants.
 
-#![allow(dead_code)] // Each test file is a crate of its own and uses a part of this.
-
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};

@@ -1,7 +1,5 @@
 //! A network between client and server that loses datagrams, by chance or all of them.
 
-#![allow(dead_code)] // Each test file is a crate of its own and uses a part of this.
-
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::net::SocketAddr;

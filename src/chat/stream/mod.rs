@@ -34,7 +34,7 @@ pub(super) use ring::{FIRST_CAPACITY, Ring};
 pub(super) use seat::Seat;
 use seat::Standing;
 use seats::Seats;
-pub(super) use tail::{Tail, TailStep};
+pub(super) use tail::Tail;
 pub(super) use train::Train;
 
 /// The most datagrams that are packed at once, and so what a member gets before those at other cursors
@@ -89,19 +89,11 @@ impl Stream {
 
     // Who is in it.
 
-    /// Seats a member, whose number is above all before; it may see so many earlier entries. Gives
-    /// the number of the first.
-    pub(super) fn seat(
-        &mut self,
-        member: MemberId,
-        number: u32,
-        history: u32,
-        now: Instant,
-    ) -> u64 {
+    /// Seats a member, whose number is above all before; it may see so many earlier entries.
+    pub(super) fn seat(&mut self, member: MemberId, number: u32, history: u32, now: Instant) {
         let end = self.ring.end();
         let first = end.saturating_sub(u64::from(history)).max(self.ring.first());
         self.seats.push(Seat::new(member, number, first, now));
-        first
     }
 
     pub(super) fn find(&self, number: u32) -> Option<&Seat> {

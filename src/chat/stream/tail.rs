@@ -24,17 +24,6 @@ pub(in crate::chat) struct Tail {
     pub(in crate::chat) alarm: Option<Instant>,
 }
 
-/// What to do when the alarm comes up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::chat) enum TailStep {
-    /// Entries came since it was set.
-    Wait,
-    /// Tell everyone.
-    Tell,
-    /// All steps are made.
-    Rest,
-}
-
 impl Tail {
     /// Everything before `end` was delivered, as far as it could be.
     pub(super) fn note_delivered(&mut self, end: u64, now: Instant) {
@@ -48,17 +37,15 @@ impl Tail {
         Some(self.since? + *STEPS.get(self.steps)?)
     }
 
-    /// Makes the step that is due, if one is.
-    pub(in crate::chat) fn step(&mut self, now: Instant) -> TailStep {
-        match self.due() {
-            None => TailStep::Rest,
-            Some(due) if due > now => TailStep::Wait,
-            Some(_) => {
-                self.steps += 1;
-                self.round = Some(0);
-                TailStep::Tell
-            }
+    /// Makes the step that is due, and gives whether one was: all may be made already, and entries may
+    /// have come since the alarm was set.
+    pub(in crate::chat) fn step(&mut self, now: Instant) -> bool {
+        let is_due = self.due().is_some_and(|due| due <= now);
+        if is_due {
+            self.steps += 1;
+            self.round = Some(0);
         }
+        is_due
     }
 
     pub(super) fn is_under_way(&self) -> bool {
@@ -83,15 +70,15 @@ mod tests {
         let start = Instant::now();
         let at = |milliseconds| start + Duration::from_millis(milliseconds);
         let mut tail = Tail::default();
-        assert_eq!(tail.step(at(9999)), TailStep::Rest, "nothing was said yet");
+        assert!(!tail.step(at(9999)), "nothing was said yet");
         tail.note_delivered(2, start);
         for due in [50, 250, 1250] {
             tail.note_delivered(2, at(due));
             assert_eq!(tail.due(), Some(at(due)));
-            assert_eq!(tail.step(at(due - 1)), TailStep::Wait);
-            assert_eq!((tail.step(at(due)), tail.round()), (TailStep::Tell, Some(0)));
+            assert!(!tail.step(at(due - 1)));
+            assert_eq!((tail.step(at(due)), tail.round()), (true, Some(0)));
         }
-        assert_eq!(tail.step(at(9999)), TailStep::Rest);
+        assert!(!tail.step(at(9999)));
         tail.note_delivered(3, at(10_000));
         assert_eq!(tail.due(), Some(at(10_050)));
         assert!(!tail.is_under_way());
