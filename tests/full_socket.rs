@@ -3,15 +3,11 @@
 
 mod support;
 
-use std::env;
-use std::io::{self, ErrorKind, Write};
-use std::process::Command;
+use std::io::ErrorKind;
 use std::time::Instant;
 
+use support::namespace::in_namespace;
 use support::*;
-
-/// Set in the child that runs inside of the namespace.
-const INSIDE: &str = "REACTOR_CHAT_SLOW_LOOPBACK";
 
 /// 12.5 MB a second: what is sent here takes a second, and does not fit the 8 MiB that the kernel
 /// grants at most.
@@ -25,33 +21,12 @@ const SIZE: usize = 1000;
 
 #[test]
 fn d6_a_full_send_buffer_loses_nothing_and_costs_no_spin() {
-    if env::var_os(INSIDE).is_some() {
-        return everyone_gets_everything_from_a_server_that_has_to_wait();
-    }
-    let try_it = Command::new("unshare").args(["-n", "sh", "-c", SLOW]).output();
-    match try_it {
-        Ok(output) if output.status.success() => run_inside("d6_a_full_send_buffer_loses_nothing"),
-        Ok(output) => skip(&String::from_utf8_lossy(&output.stderr)),
-        Err(error) => skip(&format!("unshare(1): {error}")),
-    }
-}
-
-/// Says why nothing was tested, where it is seen: what a test that passes prints is not.
-fn skip(why: &str) {
-    let line = format!("SKIPPED: d6 on the real binary, no slow loopback: {}\n", why.trim());
-    io::stderr().write_all(line.as_bytes()).expect("stderr");
-}
-
-/// Runs a test of this file in a network namespace whose loopback is slow.
-fn run_inside(test: &str) {
-    let script = format!("{SLOW} && exec \"$0\" {test} --nocapture");
-    let output = Command::new("unshare")
-        .args(["-n", "sh", "-c", &script])
-        .arg(env::current_exe().expect("this test"))
-        .env(INSIDE, "1")
-        .output()
-        .expect("unshare(1) has just worked");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    in_namespace(
+        "d6_a_full_send_buffer_loses_nothing_and_costs_no_spin",
+        "d6 on the real binary, no slow loopback",
+        SLOW,
+        everyone_gets_everything_from_a_server_that_has_to_wait,
+    );
 }
 
 fn everyone_gets_everything_from_a_server_that_has_to_wait() {

@@ -4,11 +4,9 @@
 mod support;
 
 use std::collections::HashSet;
-use std::env;
-use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::process::Command;
 
+use support::namespace::in_namespace;
 use support::program::*;
 use support::proxy::Proxy;
 use support::*;
@@ -17,9 +15,6 @@ const CLIENTS: usize = 20;
 const MESSAGES: usize = 200;
 const PERCENT: u64 = 10;
 const SEED: u64 = 20_261_122;
-
-/// Set in the child that runs inside of the namespace.
-const INSIDE: &str = "REACTOR_CHAT_LOSSY_LOOPBACK";
 
 /// One datagram in ten: netem, and where the kernel has none a rule of its packet filter.
 const LOSSY: &str = "ip link set lo up && { tc qdisc add dev lo root netem loss 10% || \
@@ -34,45 +29,27 @@ fn messages(talker: &Talker) -> Vec<String> {
 
 #[test]
 fn s10_twenty_records_are_the_same_and_whole() {
-    let server = Server::start(&["--rate-limit", "0", "--max-unproved", "0"]);
+    let server = start();
     let proxy = Proxy::start(server.udp, PERCENT, SEED);
     records_are_the_same_and_whole(&server, proxy.address);
-    assert!(server.final_counts().contains("repair requests"), "something was lost");
 }
 
 /// The same where the kernel loses them: what it has put together for `UDP_SEGMENT` goes at once.
 #[test]
 fn s10_twenty_records_are_the_same_and_whole_over_a_kernel_that_loses() {
-    if env::var_os(INSIDE).is_some() {
-        let server = Server::start(&["--rate-limit", "0", "--max-unproved", "0"]);
-        records_are_the_same_and_whole(&server, server.udp);
-        assert!(server.final_counts().contains("repair requests"), "something was lost");
-        return;
-    }
-    let try_it = Command::new("unshare").args(["-n", "sh", "-c", LOSSY]).output();
-    match try_it {
-        Ok(output) if output.status.success() => run_inside("over_a_kernel_that_loses"),
-        Ok(output) => skip(&String::from_utf8_lossy(&output.stderr)),
-        Err(error) => skip(&format!("unshare(1): {error}")),
-    }
+    in_namespace(
+        "s10_twenty_records_are_the_same_and_whole_over_a_kernel_that_loses",
+        "s10 over a kernel that loses",
+        LOSSY,
+        || {
+            let server = start();
+            records_are_the_same_and_whole(&server, server.udp);
+        },
+    );
 }
 
-/// Says why nothing was tested, where it is seen: what a test that passes prints is not.
-fn skip(why: &str) {
-    let line = format!("SKIPPED: s10 over a kernel that loses: {}\n", why.trim());
-    io::stderr().write_all(line.as_bytes()).expect("stderr");
-}
-
-/// Runs a test of this file in a network namespace whose loopback loses datagrams.
-fn run_inside(test: &str) {
-    let script = format!("{LOSSY} && exec \"$0\" {test} --nocapture");
-    let output = Command::new("unshare")
-        .args(["-n", "sh", "-c", &script])
-        .arg(env::current_exe().expect("this test"))
-        .env(INSIDE, "1")
-        .output()
-        .expect("unshare(1) has just worked");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+fn start() -> Server {
+    Server::start(&["--rate-limit", "0", "--max-unproved", "0"])
 }
 
 fn records_are_the_same_and_whole(server: &Server, udp: SocketAddr) {
@@ -96,4 +73,5 @@ fn records_are_the_same_and_whole(server: &Server, udp: SocketAddr) {
         let said = records[0].iter().filter_map(|line| line.strip_prefix(&format!("m{index}: ")));
         assert!(said.eq((0..MESSAGES).map(|line| format!("line {line}"))), "the order of m{index}");
     }
+    assert!(server.final_counts().contains("repair requests"), "something was lost");
 }

@@ -1,0 +1,227 @@
+//! Random lives of rooms: whatever happens, everyone hears the same sequence, and in the end nothing
+//! is left.
+
+use super::*;
+
+const STEPS: u64 = 4_000;
+
+/// Numbers that look random and are the same every time: xorshift.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % sides
+    }
+}
+
+/// What the test knows of a member.
+struct Known {
+    guest: Guest,
+    is_live: bool,
+    /// No datagram of it is lost, and all are to be there in the end.
+    is_proved: bool,
+}
+
+/// One life.
+struct Life {
+    seed: u64,
+    dice: Dice,
+    stage: Stage,
+    known: Vec<Known>,
+}
+
+#[test]
+fn s5_s7_s13_s15_whatever_happens_everyone_hears_the_same_sequence() {
+    for seed in 1..=40 {
+        let mut life = Life::new(seed);
+        for step in 0..STEPS {
+            life.step(step);
+            life.check(step);
+        }
+        life.check_that_everyone_has_everything();
+        life.end();
+    }
+}
+
+impl Life {
+    fn new(seed: u64) -> Self {
+        let stage = Stage::new(ChatConfig {
+            idle_timeout: Some(seconds(40)),
+            room_history: 4096 << (seed % 6),
+            history_memory: seed.is_multiple_of(3).then_some(20_000),
+            host_leaves: if seed.is_multiple_of(2) { HostLeaves::Pass } else { HostLeaves::Close },
+            max_members: seed.is_multiple_of(4).then_some(25),
+            ..open()
+        });
+        let dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        Self { seed, dice, stage, known: Vec::new() }
+    }
+
+    fn step(&mut self, step: u64) {
+        let what = self.dice.roll(24);
+        if self.known.is_empty() || what < 3 {
+            return self.enter();
+        }
+        let pick = self.dice.roll(self.known.len() as u64) as usize;
+        match what {
+            3..10 => {
+                let size = self.dice.roll(10) * self.dice.roll(120);
+                self.say(pick, &format!("{step}{}", "x".repeat(size as usize)));
+            }
+            10 if self.dice.roll(4) == 0 => self.say(pick, "/exit"),
+            11 => {
+                let name = format!("/kick m{}", self.dice.roll(40));
+                let line = if self.dice.roll(3) > 0 { "/who" } else { &name };
+                self.say(pick, line);
+            }
+            12..15 => self.have(pick),
+            15..17 => self.repair(pick),
+            17 => drop(self.stage.blocked.insert(self.known[pick].guest.id)),
+            22 if self.dice.roll(6) == 0 => self.resume(pick),
+            _ => self.let_time_pass(what),
+        }
+    }
+
+    fn let_time_pass(&mut self, how: u64) {
+        match how {
+            18 => self.stage.unblock(),
+            19 => self.stage.advance(Duration::from_millis(self.dice.roll(400))),
+            20 if self.dice.roll(12) == 0 => self.stage.advance(seconds(self.dice.roll(12))),
+            21 => self.stage.deliver(),
+            _ => drop(self.stage.turn(1 + self.dice.roll(40) as usize)),
+        }
+    }
+
+    fn enter(&mut self) {
+        let room = format!("room{}", self.dice.roll(4));
+        let named = r#","delivery":"named""#;
+        let delivery = [STREAM, STREAM, "", named][self.dice.roll(4) as usize];
+        let more = format!(r#"{delivery},"history":{}"#, self.dice.roll(30));
+        let name = format!("m{}", self.dice.roll(40));
+        let op = if self.stage.chat.names.contains_key(&*room) { 2 } else { 1 };
+        if let Ok(guest) = self.stage.try_enter(op, &room, &name, &more) {
+            let is_proved = self.dice.roll(8) > 0;
+            if is_proved {
+                self.stage.send(&guest, b"");
+            }
+            self.known.push(Known { guest, is_live: true, is_proved });
+        }
+    }
+
+    fn say(&mut self, pick: usize, text: &str) {
+        let one = &mut self.known[pick];
+        let token = one.guest.token;
+        if self.stage.chat.tokens.contains_key(&token) {
+            self.stage.say(&mut one.guest, text);
+            one.is_proved = true;
+        } else if self.stage.chat.remains.find(token).is_some() {
+            assert_eq!(self.stage.say(&mut one.guest, text), Fate::Ended);
+            one.is_proved = true;
+        }
+    }
+
+    fn have(&mut self, pick: usize) {
+        if let Some(guest) = self.answered(pick) {
+            let next = self.stage.ear(&guest).next.saturating_sub(self.dice.roll(20));
+            self.stage.have(&guest, next);
+        }
+    }
+
+    fn repair(&mut self, pick: usize) {
+        if let Some(guest) = self.answered(pick) {
+            let from = self.dice.roll(self.stage.ear(&guest).next + 5);
+            let ranges = [(from, self.dice.roll(300) as u16), (self.dice.roll(9999), 3)];
+            self.stage.repair(&guest, &ranges);
+        }
+    }
+
+    /// The member, if it takes a stream and the server knows where it is and answers it.
+    fn answered(&self, pick: usize) -> Option<Guest> {
+        let Known { guest, is_proved, .. } = &self.known[pick];
+        let chat = &self.stage.chat;
+        let has_answer =
+            chat.tokens.contains_key(&guest.token) || chat.remains.find(guest.token).is_some();
+        (guest.stream.is_some() && *is_proved && has_answer).then(|| guest.clone())
+    }
+
+    /// From another IP, where the member may say nothing for a while.
+    fn resume(&mut self, pick: usize) {
+        let one = &mut self.known[pick];
+        let ip = Ipv4Addr::new(192, 0, 2, 1 + self.dice.roll(9) as u8);
+        let token = String::from_utf8(one.guest.token.to_wire().to_vec()).expect("hex");
+        let is_live = self.stage.chat.tokens.contains_key(&one.guest.token);
+        let reply = self.stage.request(ip, 4, &one.guest.room, &token);
+        assert_eq!(reply.is_ok(), is_live, "{reply:?}");
+        let Ok(Reply::Resumed { member, .. }) = reply else { return };
+        self.stage.reachable.remove(&member);
+        one.guest.address.set_ip(IpAddr::V4(ip));
+        if self.dice.roll(2) == 0 {
+            self.stage.send(&one.guest, b"");
+            one.is_proved = true;
+        }
+    }
+
+    /// What has to hold at any time.
+    fn check(&mut self, step: u64) {
+        let Self { stage, known, .. } = self;
+        check_accounts(stage);
+        for one in &mut *known {
+            one.is_live = stage.chat.tokens.contains_key(&one.guest.token);
+            let ear = stage.ear(&one.guest);
+            if one.guest.stream.is_some() {
+                assert!(ear.lines.is_empty());
+                assert!(!one.is_live || ear.skipped == 0, "a gap without a word");
+            }
+            assert!(one.is_proved || ear.sizes.is_empty(), "nothing before the port is proved");
+        }
+        if step.is_multiple_of(500) {
+            known.retain(|one| one.is_live);
+        }
+    }
+
+    fn check_that_everyone_has_everything(&mut self) {
+        let Self { seed, stage, known, .. } = self;
+        stage.unblock();
+        stage.deliver();
+        for one in known.iter().filter(|one| one.is_live && one.guest.stream.is_some()) {
+            // Who has resumed elsewhere and said nothing since can't be reached.
+            if stage.reachable.contains(&one.guest.id) {
+                let ear = stage.ear(&one.guest);
+                assert_eq!((ear.next, ear.skipped), (stage.end_of(&one.guest), 0), "seed {seed}");
+            }
+        }
+    }
+
+    /// Everyone falls silent, and is forgotten.
+    fn end(&mut self) {
+        let Self { seed, stage, .. } = self;
+        stage.advance(seconds(41));
+        stage.unblock();
+        stage.advance(seconds(61));
+        stage.deliver();
+        assert_eq!(stage.chat.census(), Census::default(), "seed {seed}");
+        assert_eq!(stage.chat.history.closed_len(), 0);
+    }
+}
+
+fn check_accounts(stage: &Stage) {
+    let (chat, census) = (&stage.chat, stage.chat.census());
+    assert_eq!(census.tokens, chat.tokens.len());
+    assert!(census.members >= census.tokens + census.remains);
+    assert!(census.remains + census.tokens <= chat.config.max_members.unwrap_or(usize::MAX));
+    let rings = chat.rooms.iter().filter_map(|(_, room)| room.stream.as_ref());
+    let capacity: usize = rings.map(|stream| stream.ring.capacity()).sum();
+    assert_eq!(chat.history.granted(), capacity, "the account of the rings' memory");
+}
+
+impl Stage {
+    /// The number that a live member's room gives next.
+    fn end_of(&self, guest: &Guest) -> u64 {
+        let member = self.chat.members.get(guest.id).expect("a member");
+        let room = self.chat.rooms.get(member.room).expect("a room");
+        room.stream.as_ref().map_or(0, |stream| stream.header().sequence)
+    }
+}
