@@ -152,3 +152,43 @@ impl Returning {
         give_up_at.into_iter().chain(try_at).min()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::options::{Invocation, parse};
+    use mio::{Poll, Token};
+
+    fn returning() -> Returning {
+        let poll = Poll::new().expect("a poll");
+        let waker = Waker::new(poll.registry(), Token(0)).expect("a waker");
+        let words = ["join", "r", "bob"].map(Into::into);
+        let Ok(Invocation::Chat(entry)) = parse(words) else { panic!("a chat") };
+        Returning::new(Arc::new(entry), Arc::new(waker))
+    }
+
+    #[test]
+    fn s15_a_guest_waits_45_seconds_for_its_host_to_make_the_room_again() {
+        let (mut returning, start) = (returning(), Instant::now());
+        let mut is_given_up = |seconds| {
+            let now = start + Duration::from_secs(seconds);
+            let outcome = returning.miss_room(Failure("no such room".into()), now);
+            matches!(outcome, TakeOutcome::Failed(_))
+        };
+        assert_eq!([0, 3, 30, 44].map(&mut is_given_up), [false; 4]);
+        assert!(is_given_up(45));
+    }
+
+    #[test]
+    fn s8_silence_that_ends_is_forgotten_and_patience_begins_anew() {
+        let (mut returning, start) = (returning(), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let patience = Duration::from_secs(300);
+        returning.note(TOLD_AFTER, at(0));
+        assert!(returning.give_up(patience, at(299)).is_none());
+        returning.note(0, at(299));
+        returning.note(TOLD_AFTER, at(310));
+        assert!(returning.give_up(patience, at(609)).is_none());
+        assert!(returning.give_up(patience, at(610)).is_some());
+    }
+}
