@@ -109,7 +109,8 @@ impl Chat {
         true
     }
 
-    /// Whose datagram this is and what it says. A wrong token costs one look-up.
+    /// Whose datagram this is and what it says. A wrong token costs two look-ups, among the living and
+    /// among those that have ended.
     fn identify<'a>(&self, peer: SocketAddr, bytes: &'a [u8]) -> Result<Speaker<'a>, Dropped> {
         if bytes.len() > MAX_UPSTREAM {
             return Err(Dropped::TooLong);
