@@ -53,10 +53,21 @@ pub struct ChatConfig {
     pub max_unproved: Option<u32>,
     /// Rooms in all.
     pub max_rooms: Option<usize>,
+    /// Rooms that one IP has made: names are free for whoever comes first, so nobody may take all.
+    pub max_rooms_ip: Option<u32>,
     /// Members in all.
     pub max_members: Option<usize>,
+    /// Members of one IP.
+    pub max_members_ip: Option<u32>,
+    /// Members of one room, whatever capacity its creator wants.
+    pub max_room_members: Option<usize>,
+    /// Wrong passwords and tokens of one IP a minute.
+    pub wrong_passwords: Option<u32>,
     /// Messages and commands a second and member.
     pub rate_limit: Option<u32>,
+    /// Bytes a second that a member may cause to be sent: those of its messages, times the members
+    /// who get them.
+    pub fanout_limit: Option<u32>,
     /// Bytes of entries that a room keeps for its stream members.
     pub room_history: usize,
     /// The same of all rooms together.
@@ -84,6 +95,8 @@ pub struct ConnectionConfig {
     pub handshake_timeout: Option<Duration>,
     /// Connections at a time; the one that has been silent longest gives way.
     pub max_connections: Option<usize>,
+    /// The same of one IP.
+    pub max_connections_ip: Option<usize>,
     /// Bytes of an operation payload, of a request and of the list of rooms.
     pub max_payload: usize,
 }
@@ -156,9 +169,19 @@ impl Default for ChatConfig {
             replace_silent: Some(Duration::from_secs(30)),
             max_unproved: Some(32),
             max_rooms: Some(10_000),
+            // Each match of a game's lobby, run by one machine; ten others still find room.
+            max_rooms_ip: Some(500),
             max_members: Some(100_000),
+            // A university behind one address; nine others still find room.
+            max_members_ip: Some(10_000),
+            // An event with its audience. One message to so many takes some 30 ms of the loop.
+            max_room_members: Some(10_000),
+            // A class that mistypes; it takes a year to try the ten million likeliest.
+            wrong_passwords: Some(20),
             // A person types one or two a second; games and scripts send bursts.
             rate_limit: Some(20),
+            // Ten messages a second of 1,600 bytes to 1,000 members.
+            fanout_limit: Some(16 << 20),
             // Some ten thousand lines of a chat; at full speed a tenth of a second.
             room_history: 1 << 20,
             history_memory: Some(64 << 20),
@@ -172,6 +195,8 @@ impl Default for ConnectionConfig {
             connect_timeout: Some(Duration::from_secs(120)),
             handshake_timeout: Some(Duration::from_secs(10)),
             max_connections: Some(10_000),
+            // A school behind one address; nine others still find room.
+            max_connections_ip: Some(1_000),
             max_payload: 64 * 1024,
         }
     }
@@ -187,15 +212,22 @@ impl fmt::Display for Config {
         let small = |limit: Option<u32>| count(limit.map(|limit| limit as usize));
         write!(
             f,
-            "connections {}, rooms {}, members {}, payload {} bytes, unproved members an IP {}, \
-             messages a second and member {}, idle timeout {}, connect timeout {}, \
+            "connections {}, of an IP {}, rooms {}, of an IP {}, members {}, of an IP {}, of a room {}, \
+             payload {} bytes, unproved members an IP {}, wrong passwords a minute and IP {}, \
+             messages a second and member {}, their bytes to all {}, idle timeout {}, connect timeout {}, \
              handshake timeout {}, silent guests replaced {}, history of a room {} bytes, of all {}",
             count(self.connections.max_connections),
+            count(self.connections.max_connections_ip),
             count(self.chat.max_rooms),
+            small(self.chat.max_rooms_ip),
             count(self.chat.max_members),
+            small(self.chat.max_members_ip),
+            count(self.chat.max_room_members),
             self.connections.max_payload,
             small(self.chat.max_unproved),
+            small(self.chat.wrong_passwords),
             small(self.chat.rate_limit),
+            small(self.chat.fanout_limit),
             seconds(self.chat.idle_timeout),
             seconds(self.connections.connect_timeout),
             seconds(self.connections.handshake_timeout),

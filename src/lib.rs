@@ -23,7 +23,7 @@
 //!   bin  ->  reactor  ->  chat | connection | datagram | metrics
 //!                                   |
 //!                                   v
-//!            protocol | config | fanout | ids | slots | timers | sys
+//!            protocol | config | fanout | ids | slots | subnet | timers | sys
 //! ```
 //!
 //! The four in the upper row do not see one another; only [`reactor`] introduces them. [`chat`]
@@ -77,6 +77,7 @@ pub mod protocol;
 pub mod reactor;
 mod slots;
 pub mod stream;
+mod subnet;
 // Open for the bench, whose floors make the same calls as the server.
 #[doc(hidden)]
 pub mod sys;

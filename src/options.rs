@@ -72,15 +72,23 @@ What members with stream delivery may ask for again:
   --history-memory BYTES  kept for all rooms, the largest shrinks first; 0 is
                           no limit                          [67108864]
 
-Limits, 0 is none:
+Limits, 0 is none; of IPv6 a /64 counts as one IP:
   --max-rooms N           rooms in all                      [10000]
+  --max-rooms-ip N        rooms that one IP has made        [500]
   --max-members N         members in all                    [100000]
+  --max-members-ip N      members of one IP                 [10000]
+  --max-room-members N    members of one room, whatever capacity its creator
+                          wants                             [10000]
   --max-unproved N        members of one IP that have not shown a UDP port
                           yet                               [32]
+  --wrong-passwords N     wrong passwords of one IP a minute  [20]
   --rate-limit MSGS       messages and commands a second and member; five
                           seconds' worth may come at once   [20]
+  --fanout-limit BYTES    a second and member: the bytes of its messages, times
+                          the members of the room; likewise [16777216]
   --max-connections N     TCP connections at a time; the one silent longest
                           gives way                         [10000]
+  --max-connections-ip N  the same of one IP                [1000]
   --max-payload BYTES     payload of a request, and size of the room list;
                           0 is the protocol's 536870912     [65536]
   --connect-timeout SECONDS
@@ -136,11 +144,17 @@ fn options() -> Options {
         "connect-timeout",
         "handshake-timeout",
         "max-rooms",
+        "max-rooms-ip",
         "max-members",
+        "max-members-ip",
+        "max-room-members",
         "max-unproved",
+        "wrong-passwords",
         "max-connections",
+        "max-connections-ip",
         "max-payload",
         "rate-limit",
+        "fanout-limit",
         "room-history",
         "history-memory",
         HIDDEN,
@@ -170,8 +184,13 @@ fn config(matches: &Matches) -> Result<Config, UsageError> {
             replace_silent: seconds("replace-silent", chat.replace_silent)?,
             max_unproved: limit(matches, "max-unproved", chat.max_unproved)?,
             max_rooms: count("max-rooms", chat.max_rooms)?,
+            max_rooms_ip: limit(matches, "max-rooms-ip", chat.max_rooms_ip)?,
             max_members: count("max-members", chat.max_members)?,
+            max_members_ip: limit(matches, "max-members-ip", chat.max_members_ip)?,
+            max_room_members: count("max-room-members", chat.max_room_members)?,
+            wrong_passwords: limit(matches, "wrong-passwords", chat.wrong_passwords)?,
             rate_limit: limit(matches, "rate-limit", chat.rate_limit)?,
+            fanout_limit: limit(matches, "fanout-limit", chat.fanout_limit)?,
             room_history: room_history(matches)?.unwrap_or(chat.room_history),
             history_memory: count("history-memory", chat.history_memory)?,
         },
@@ -179,6 +198,7 @@ fn config(matches: &Matches) -> Result<Config, UsageError> {
             connect_timeout: seconds("connect-timeout", connections.connect_timeout)?,
             handshake_timeout: seconds("handshake-timeout", connections.handshake_timeout)?,
             max_connections: count("max-connections", connections.max_connections)?,
+            max_connections_ip: count("max-connections-ip", connections.max_connections_ip)?,
             max_payload: max_payload(matches, connections.max_payload)?,
         },
         budgets: Budgets::default(),

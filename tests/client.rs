@@ -256,7 +256,7 @@ fn bad_usage_is_one_line_and_help_is_no_mistake() {
 
 #[test]
 fn rooms_are_listed() {
-    let server = Server::start(&["--max-members", "0"]);
+    let server = Server::start(&["--max-members", "0", "--max-room-members", "0"]);
     expect_output(&run(&server, &["list"]), 0, "", "reactor-chat-client: no rooms\n");
     let _a = Member::create(&server, "lobby", r#"{"username":"a","capacity":5,"password":"x"}"#);
     let _b = Member::create(&server, "部屋", r#"{"username":"b"}"#);

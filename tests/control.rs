@@ -836,11 +836,13 @@ fn w15_the_longest_silent_gives_way() {
     let mut talking = Control::connect(&server);
     settle(&mut talking);
     let mut third = Control::connect(&server);
+    assert_eq!(silent.expect_status(), 8);
     silent.expect_end();
     settle(&mut talking);
     settle(&mut third);
     // Now the second has been silent for longer than the third.
     let mut fourth = Control::connect(&server);
+    assert_eq!(talking.expect_status(), 8);
     talking.expect_end();
     settle(&mut third);
     settle(&mut fourth);

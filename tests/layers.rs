@@ -9,7 +9,7 @@ use sources::{Source, sources};
 
 /// What each part may import of this crate. Imports point one way: the reactor introduces the
 /// siblings, which do not see one another.
-const ALLOWED: [(&str, &[&str]); 17] = [
+const ALLOWED: [(&str, &[&str]); 18] = [
     ("bin/reactor-chat", &["config", "options", "reactor"]),
     ("bin/reactor-chat-client", &["client"]),
     ("options", &["config", "protocol"]),
@@ -24,12 +24,13 @@ const ALLOWED: [(&str, &[&str]); 17] = [
             "metrics",
             "protocol",
             "slots",
+            "subnet",
             "sys",
             "timers",
         ],
     ),
     ("client", &["protocol", "stream"]),
-    ("chat", &["config", "fanout", "ids", "protocol", "slots", "timers"]),
+    ("chat", &["config", "fanout", "ids", "protocol", "slots", "subnet", "timers"]),
     ("connection", &[]),
     ("datagram", &["config", "fanout", "ids", "protocol", "sys"]),
     ("metrics", &["protocol"]),
@@ -37,6 +38,7 @@ const ALLOWED: [(&str, &[&str]); 17] = [
     ("fanout", &["ids"]),
     ("slots", &["ids"]),
     ("ids", &[]),
+    ("subnet", &[]),
     ("protocol", &[]),
     ("stream", &["protocol"]),
     ("timers", &[]),

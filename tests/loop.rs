@@ -489,6 +489,7 @@ fn t4_connections_that_are_held_give_way() {
     let held: Vec<Control> = (0..20).map(|_| answered()).collect();
     let mut newcomers: Vec<Control> = (0..20).map(|_| answered()).collect();
     for mut control in held {
+        assert_eq!(control.expect_status(), 8);
         control.expect_end();
     }
     newcomers.iter_mut().for_each(expect_answer);

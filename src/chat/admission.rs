@@ -19,6 +19,7 @@ use crate::fanout::Audience;
 use crate::ids::{Key, MemberId, RoomId};
 use crate::protocol::name::fold;
 use crate::protocol::{Delivery, Entrant, Status, Token};
+use crate::subnet::Subnet;
 
 impl Chat {
     pub(super) fn create(
@@ -29,17 +30,18 @@ impl Chat {
         mut draw: impl FnMut() -> Option<[u8; 16]>,
         now: Instant,
     ) -> Result<Reply, Status> {
-        if self.has_too_many_unproved(peer) {
+        let creator = Subnet::of(peer);
+        if self.is_limited(creator) || self.has_rooms_enough(creator) {
             return Err(Status::RateLimited);
         }
         if self.names.contains_key(host.room) {
             return Err(Status::RoomExists);
         }
-        if is_full(self.names.len(), self.config.max_rooms) || self.has_too_many_members(0) {
+        if self.has_too_many_rooms() || self.has_too_many_members(0) {
             return Err(Status::ServerFull);
         }
         let drawn = Drawn::draw(host, &mut draw).ok_or(Status::ServerFull)?;
-        let room_id = self.open_room(host, capacity, hidden);
+        let room_id = self.open_room(creator, host, capacity, hidden);
         let member = self.admit(room_id, peer, host, fold(&host.name), &drawn, now);
         if let Some(room) = self.rooms.get_mut(room_id) {
             room.host = member;
@@ -59,7 +61,7 @@ impl Chat {
         now: Instant,
     ) -> Result<Reply, Status> {
         let folded = fold(&guest.name);
-        let room_id = self.find_open_room(peer, guest)?;
+        let room_id = self.find_open_room(Subnet::of(peer), guest, now)?;
         let replaced = self.check_place(room_id, peer, &folded, now)?;
         let drawn = Drawn::draw(guest, &mut draw).ok_or(Status::ServerFull)?;
         if let Some(silent) = replaced {
@@ -83,20 +85,50 @@ impl Chat {
         self.tell_passage(room_id, who, Passage::Joined, others, now);
     }
 
-    /// The room that the guest may enter as far as the room and its password go. With too many
-    /// unproved members no password is looked at, so a limit can't be used to guess on.
-    fn find_open_room(&self, peer: IpAddr, guest: &Entrant<'_>) -> Result<RoomId, Status> {
-        let limited = self.has_too_many_unproved(peer);
-        let room_id = self.names.get(guest.room).copied();
-        let Some((room_id, room)) = room_id.and_then(|id| Some((id, self.rooms.get(id)?))) else {
-            return Err(if limited { Status::RateLimited } else { Status::RoomNotFound });
+    /// The room that the guest may enter as far as the room and its password go. A peer that has
+    /// reached a limit has no password of its looked at, so that nobody can guess beyond it.
+    ///
+    /// A password that opens nothing counts as wrong also where there is no room: else the limit would
+    /// tell a hidden room from none.
+    fn find_open_room(
+        &mut self,
+        peer: Subnet,
+        guest: &Entrant<'_>,
+        now: Instant,
+    ) -> Result<RoomId, Status> {
+        let password = guest.password.as_deref();
+        let found = self.names.get(guest.room).copied();
+        let Some((room_id, room)) = found.and_then(|id| Some((id, self.rooms.get(id)?))) else {
+            return Err(match self.is_limited(peer) {
+                true => Status::RateLimited,
+                false => self.refuse_guess(peer, password, Status::RoomNotFound, now),
+            });
         };
-        let refusal = match limited {
-            true => Status::RateLimited,
-            false if !room.opens_with(guest.password.as_deref()) => Status::WrongPassword,
-            false => return Ok(room_id),
-        };
-        Err(if room.hidden { Status::RoomNotFound } else { refusal })
+        let shown = |status| if room.hidden { Status::RoomNotFound } else { status };
+        let limited = self.is_limited(peer)
+            || (room.has_password() && !self.guesses.has_left(peer, self.config.wrong_passwords, now));
+        if limited {
+            return Err(shown(Status::RateLimited));
+        }
+        if !room.opens_with(password) {
+            let status = shown(Status::WrongPassword);
+            return Err(self.refuse_guess(peer, password, status, now));
+        }
+        Ok(room_id)
+    }
+
+    /// Counts a password that opened nothing, if one was shown.
+    fn refuse_guess(
+        &mut self,
+        peer: Subnet,
+        password: Option<&str>,
+        status: Status,
+        now: Instant,
+    ) -> Status {
+        if password.is_some() {
+            self.guesses.note(peer, self.config.wrong_passwords, now);
+        }
+        status
     }
 
     /// Whether there is a place under this name; gives the silent guest that has to go for it.
@@ -116,7 +148,7 @@ impl Chat {
             return Err(Status::NameTaken);
         }
         let leaving = usize::from(namesake.is_some());
-        if is_full(room.population() - leaving, room.capacity()) {
+        if self.has_no_place(room, leaving) {
             return Err(Status::RoomFull);
         }
         if self.has_too_many_members(leaving) {
@@ -135,27 +167,25 @@ impl Chat {
         namesake != room.host && member.ip == peer && member.is_silent(limit, now)
     }
 
-    pub(super) fn has_too_many_unproved(&self, peer: IpAddr) -> bool {
-        let unproved = self.proofs.unproved(peer);
-        self.config.max_unproved.is_some_and(|limit| unproved >= limit)
-    }
-
-    fn has_too_many_members(&self, leaving: usize) -> bool {
-        is_full(self.tokens.len() - leaving, self.config.max_members)
-    }
-
-    fn open_room(&mut self, host: &Entrant<'_>, capacity: Option<u32>, hidden: bool) -> RoomId {
+    fn open_room(
+        &mut self,
+        creator: Subnet,
+        host: &Entrant<'_>,
+        capacity: Option<u32>,
+        hidden: bool,
+    ) -> RoomId {
         let name: Rc<str> = Rc::from(host.room);
         // Who the host is, `create` says as soon as there is one: a member needs its room first.
         let nobody = MemberId(Key { slot: u32::MAX, generation: u32::MAX });
         let password = host.password.as_deref();
         let wishes = Wishes { password, capacity, hidden, history: host.history };
-        let room = Room::new(Rc::clone(&name), nobody, wishes);
+        let room = Room::new(Rc::clone(&name), nobody, creator, wishes);
         let room_id = self.rooms.insert(room);
         if !hidden {
             self.listed.insert(Rc::clone(&name), room_id);
         }
         self.names.insert(name, room_id);
+        self.peers.count_room_in(creator);
         room_id
     }
 
@@ -164,15 +194,6 @@ impl Chat {
         while self.remains.len() > 0 && self.has_too_many_remains() {
             self.drop_oldest_remains();
         }
-    }
-
-    /// Remains are members to the limit of members, and of closed rooms there are no more than there
-    /// may be open ones.
-    fn has_too_many_remains(&self) -> bool {
-        let members = self.tokens.len() + self.remains.len();
-        // Those that are to be reaped are gone already.
-        let rooms = self.rooms.len().saturating_sub(self.names.len() + self.closed.len());
-        is_full(members, self.config.max_members) || is_full(rooms, self.config.max_rooms)
     }
 
     /// A room has a stream from now on, if it had none.
@@ -216,7 +237,7 @@ impl Chat {
         });
         self.timers.change(Alarm::Idle(member), None, alarm);
         self.tokens.insert(drawn.token, member);
-        self.proofs.note(peer, Port::Unknown);
+        self.peers.count_in(peer, Port::Unknown);
         if let Some(room) = self.rooms.get_mut(room_id) {
             room.seat(member, folded, entrant.delivery, entrant.history, now);
         }
@@ -241,8 +262,4 @@ impl Drawn {
         };
         Some(Self { token, tag })
     }
-}
-
-fn is_full(count: usize, limit: Option<usize>) -> bool {
-    limit.is_some_and(|limit| count >= limit)
 }

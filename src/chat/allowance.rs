@@ -1,55 +1,88 @@
-//! How many messages a member may still send: a token bucket in one time stamp.
+//! How much a member may still send: messages, and what they cost to send on.
 //!
-//! The bucket is kept as the moment when it will be full again. Taking a token moves that moment by
-//! the time a token takes to grow; a bucket is empty when the moment is a whole bucket away. This is
-//! the generic cell rate algorithm of ATM (ITU-T I.371), the same thing without a count to refresh.
+//! A message counts once, and by its bytes times the members who get it: what is nothing in a room
+//! of two is a flood in one of a thousand.
 
 use std::time::{Duration, Instant};
 
-/// The bucket holds what grows in this time, so that a burst of lines pasted into a terminal goes
+use super::bucket::Bucket;
+use crate::config::ChatConfig;
+
+/// Both buckets hold what grows in this time, so that a burst of lines pasted into a terminal goes
 /// through.
 const BURST: Duration = Duration::from_secs(5);
 
-/// One member's bucket; a new one is full.
+/// What IPv4 and UDP put in front of a datagram, in bytes (RFC 791, RFC 768): a short message is not
+/// nearly free.
+const HEADERS: usize = 28;
+
+/// One member's allowance; a new one is whole.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Allowance {
-    full_at: Option<Instant>,
+    messages: Bucket,
+    fanout: Bucket,
 }
 
 impl Allowance {
-    /// Takes a token, if there is one, from a bucket that grows by `rate` tokens a second.
-    pub(super) fn take(&mut self, rate: u32, now: Instant) -> bool {
-        let one = Duration::from_secs(1) / rate.max(1);
-        let full_at = self.full_at.filter(|at| *at > now).unwrap_or(now) + one;
-        let taken = full_at - now <= BURST;
-        if taken {
-            self.full_at = Some(full_at);
+    /// Takes what a message of `size` bytes to `audience` members costs, if there is as much.
+    pub(super) fn take(
+        &mut self,
+        (size, audience): (usize, usize),
+        config: &ChatConfig,
+        now: Instant,
+    ) -> bool {
+        let message = config.rate_limit.map(|rate| time_for(1, u64::from(rate)));
+        let bytes = (size + HEADERS).saturating_mul(audience) as u64;
+        let fanout = config.fanout_limit.map(|rate| time_for(bytes, u64::from(rate)));
+        let costs = [(&mut self.messages, message), (&mut self.fanout, fanout)];
+        let has_all = costs
+            .iter()
+            .all(|(bucket, cost)| cost.is_none_or(|cost| bucket.has(cost, BURST, now)));
+        if has_all {
+            for (bucket, cost) in costs {
+                bucket.take(cost.unwrap_or_default(), now);
+            }
         }
-        taken
+        has_all
     }
+}
+
+/// How long `amount` takes to grow at `rate` a second.
+fn time_for(amount: u64, rate: u64) -> Duration {
+    Duration::from_nanos(amount.saturating_mul(1_000_000_000) / rate.max(1))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_burst_goes_through_and_then_the_rate_holds() {
-        let start = Instant::now();
-        let mut allowance = Allowance::default();
-        let burst = (0..1000).filter(|_| allowance.take(10, start)).count();
-        assert_eq!(burst, 50);
-        let second_later = start + Duration::from_secs(1);
-        let next = (0..1000).filter(|_| allowance.take(10, second_later)).count();
-        assert_eq!(next, 10);
+    fn burst(config: &ChatConfig, size: usize, audience: usize) -> usize {
+        let (now, mut allowance) = (Instant::now(), Allowance::default());
+        (0..100_000).take_while(|_| allowance.take((size, audience), config, now)).count()
     }
 
     #[test]
-    fn a_bucket_never_holds_more_than_a_burst() {
-        let start = Instant::now();
-        let mut allowance = Allowance::default();
-        assert!(allowance.take(1, start));
-        let much_later = start + Duration::from_secs(10_000);
-        assert_eq!((0..1000).filter(|_| allowance.take(1, much_later)).count(), 5);
+    fn t10_a_message_to_many_costs_more() {
+        let config =
+            ChatConfig { rate_limit: Some(20), fanout_limit: Some(100_000), ..Default::default() };
+        assert_eq!(burst(&config, 72, 10), 100, "the messages are counted");
+        assert_eq!(burst(&config, 72, 1000), 5, "and their bytes for each who gets them");
+        assert_eq!(burst(&config, 4000, 100_000), 1, "one passes in any case");
+    }
+
+    #[test]
+    fn t10_what_one_bucket_refuses_costs_nothing_in_the_other() {
+        let config = ChatConfig { fanout_limit: Some(1), ..Default::default() };
+        let (now, mut allowance) = (Instant::now(), Allowance::default());
+        assert!(allowance.take((1000, 1000), &config, now));
+        assert!((0..100_000).all(|_| !allowance.take((1000, 1000), &config, now)));
+        let unlimited = ChatConfig { fanout_limit: None, ..Default::default() };
+        assert!(allowance.take((1000, 1000), &unlimited, now), "messages are left");
+    }
+
+    #[test]
+    fn t10_zero_is_no_limit() {
+        let config = ChatConfig { rate_limit: None, fanout_limit: None, ..Default::default() };
+        assert_eq!(burst(&config, 4096, usize::MAX), 100_000);
     }
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::Chat;
 use super::command::{self, Line};
 use super::member::Port;
-use super::room;
+use super::room::{self, Room};
 use crate::ids::MemberId;
 use crate::protocol::datagram::{self, MAX_NAME_AND_MESSAGE, MAX_UPSTREAM};
 use crate::protocol::stream::downstream::MESSAGE_OVERHEAD;
@@ -102,7 +102,7 @@ impl Chat {
         let learnt = matches!(known.port, Port::Learnt(_));
         let own = known.port == Port::Announced(port);
         let takes_stream = known.delivery == Delivery::Stream;
-        if port == 0 || learnt || takes_stream || (!own && self.proofs.is_taken(known.ip, port)) {
+        if port == 0 || learnt || takes_stream || (!own && self.peers.is_taken(known.ip, port)) {
             return false;
         }
         self.set_port(member, Port::Announced(port));
@@ -149,8 +149,8 @@ impl Chat {
 
     fn set_port(&mut self, member: MemberId, port: Port) {
         let Some(member) = self.members.get_mut(member) else { return };
-        self.proofs.forget(member.ip, member.port);
-        self.proofs.note(member.ip, port);
+        self.peers.count_out(member.ip, member.port);
+        self.peers.count_in(member.ip, port);
         member.port = port;
     }
 
@@ -170,7 +170,7 @@ impl Chat {
             self.leave(id, 0, now);
             return Fate::Command;
         }
-        if !self.config.rate_limit.is_none_or(|rate| member.allowance.take(rate, now)) {
+        if !self.is_allowed(id, message.len(), now) {
             self.warn(id, Notice::RateLimited, now);
             return Fate::RateLimited;
         }
@@ -182,6 +182,15 @@ impl Chat {
                 Fate::Command
             }
         }
+    }
+
+    /// Whether a member may send so many bytes now. A command counts as if all got it: some do tell
+    /// all, and who floods with the others is stopped as soon.
+    pub(super) fn is_allowed(&mut self, id: MemberId, size: usize, now: Instant) -> bool {
+        let Some(member) = self.members.get_mut(id) else { return false };
+        let audience = self.rooms.get(member.room).map_or(0, Room::population);
+        let cost = (member.name.len() + size, audience);
+        member.allowance.take(cost, &self.config, now)
     }
 
     fn relay(&mut self, id: MemberId, text: &str, now: Instant) -> Fate {

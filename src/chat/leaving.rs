@@ -135,6 +135,7 @@ impl Chat {
         room.is_closing = true;
         self.timers.change(Alarm::Crowd(room_id), room.arrivals.due(), None);
         self.names.remove(&room.name);
+        self.peers.count_room_out(room.creator);
         self.listed.remove(&room.name);
         for member in members {
             self.forget_member(member);
@@ -162,7 +163,7 @@ impl Chat {
     fn forget_member(&mut self, id: MemberId) {
         let Some(member) = self.members.get_mut(id) else { return };
         self.tokens.remove(&member.token);
-        self.proofs.forget(member.ip, member.port);
+        self.peers.count_out(member.ip, member.port);
         self.timers.change(Alarm::Idle(id), member.alarm.take(), None);
     }
 

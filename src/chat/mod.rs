@@ -25,23 +25,28 @@
 //! | `each.rs`, `stream/` | who gets a datagram for each entry, who takes the stream |
 //! | `log.rs`, `asides.rs` | waiting output of many readers, and of one |
 //! | `history.rs` | the memory of all streams |
-//! | `allowance.rs` | a member's message rate |
+//! | `allowance.rs`, `bucket.rs` | how much a member may send |
+//! | `guesses.rs` | wrong passwords |
+//! | `limits.rs` | how much of everything there may be |
 //! | `arrivals.rs` | joined and left notices, merged when there are many |
-//! | `proofs.rs` | proved ports, and how many members of an IP have none |
+//! | `peers.rs` | what each peer has: members, rooms, ports |
 
 mod admission;
 mod allowance;
 mod arrivals;
 mod asides;
+mod bucket;
 mod command;
 mod deliver;
 mod each;
+mod guesses;
 mod hearing;
 mod history;
 mod leaving;
+mod limits;
 mod log;
 mod member;
-mod proofs;
+mod peers;
 mod remains;
 mod resuming;
 mod room;
@@ -71,10 +76,11 @@ use crate::timers::Timers;
 
 pub use hearing::{Dropped, Fate, Heard};
 
+use guesses::Guesses;
 use history::History;
 use log::Pool;
 use member::Member;
-use proofs::Proofs;
+use peers::Peers;
 use remains::Remains;
 use room::Room;
 use stream::Train;
@@ -134,8 +140,8 @@ pub struct Census {
     pub listed: usize,
     /// Deadlines.
     pub deadlines: usize,
-    /// Entries about addresses: IPs with unproved members, ports in use.
-    pub proofs: usize,
+    /// Entries about peers: who has members or rooms, ports in use, who has guessed wrong.
+    pub peers: usize,
     /// Rooms that wait to be delivered.
     pub waiting: usize,
     /// Dead tokens that still get an answer.
@@ -158,7 +164,8 @@ pub struct Chat {
     listed: BTreeMap<Rc<str>, RoomId>,
     /// Live members. A member that ends is taken out at once: its token never works again.
     tokens: HashMap<Token, MemberId>,
-    proofs: Proofs,
+    peers: Peers,
+    guesses: Guesses,
     timers: Timers<Alarm>,
     /// Rooms with output to deliver, each once: those that have had nothing to deliver before, and
     /// those whose output was more than a quantum. The first go first, so that a quiet room's line
@@ -193,7 +200,8 @@ impl Chat {
             names: HashMap::new(),
             listed: BTreeMap::new(),
             tokens: HashMap::new(),
-            proofs: Proofs::default(),
+            peers: Peers::default(),
+            guesses: Guesses::new(),
             timers: Timers::new(),
             fresh: VecDeque::new(),
             backlogged: VecDeque::new(),
@@ -233,13 +241,14 @@ impl Chat {
                 self.create(peer, host, (*capacity, *hidden), draw, now)
             }
             Request::Join(guest) => self.join(peer, guest, draw, now),
-            Request::Resume { room, token } => self.resume(peer, room, *token),
+            Request::Resume { room, token } => self.resume(peer, room, *token, now),
         }
     }
 
     /// When [`Chat::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.next()
+        let deadlines = [self.timers.next(), self.guesses.next_deadline()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Acts on deadlines that are not after `now`, at most `budget` of them.
@@ -251,6 +260,7 @@ impl Chat {
                 Some((_, Alarm::Tail(room))) => self.step_tail(room, now),
                 Some((_, Alarm::Rest(room))) => self.end_rest(room),
                 Some((_, Alarm::Remains(member))) => self.expire_remains(member, now),
+                None if self.guesses.expire(now) => {}
                 None => return,
             }
         }
@@ -265,7 +275,7 @@ impl Chat {
             tokens: self.tokens.len(),
             listed: self.listed.len(),
             deadlines: self.timers.len(),
-            proofs: self.proofs.len(),
+            peers: self.peers.len() + self.guesses.len(),
             waiting: self.fresh.len()
                 + self.backlogged.len()
                 + self.stalled.len()
@@ -304,16 +314,6 @@ impl Chat {
         }
         out.push(b']');
         out
-    }
-
-    /// The capacity in force: the room's own or the server's limit of members, whichever is less;
-    /// 0 where neither is set.
-    fn capacity_of(&self, room: &Room) -> usize {
-        match (room.capacity(), self.config.max_members) {
-            (Some(own), Some(all)) => own.min(all),
-            (Some(one), None) | (None, Some(one)) => one,
-            (None, None) => 0,
-        }
     }
 
     /// Appends a notice for `audience`, about the member with this number, 0 for several. A notice

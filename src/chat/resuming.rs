@@ -1,6 +1,7 @@
 //! Going on as a member from another IP, as a telephone does that leaves the house.
 
 use std::net::IpAddr;
+use std::time::Instant;
 
 use super::member::Port;
 use super::stream::Stream;
@@ -9,6 +10,7 @@ use crate::ids::MemberId;
 use crate::protocol::stream::Completion;
 use crate::protocol::stream::completion::keep_alive;
 use crate::protocol::{Status, Token};
+use crate::subnet::Subnet;
 
 impl Chat {
     /// Makes `peer` the member's IP. Its port is not known until its next datagram; nothing is sent
@@ -18,23 +20,32 @@ impl Chat {
         peer: IpAddr,
         room: &str,
         token: Token,
+        now: Instant,
     ) -> Result<Reply, Status> {
         let known = self.tokens.get(&token).and_then(|id| self.members.get(*id));
         // The same again, perhaps because the reply was lost, makes no unproved member more.
         let is_repeated = known.is_some_and(|known| known.is_unproved_at(peer));
-        if !is_repeated && self.has_too_many_unproved(peer) {
+        let (subnet, limit) = (Subnet::of(peer), self.config.wrong_passwords);
+        if !is_repeated && (self.is_limited(subnet) || !self.guesses.has_left(subnet, limit, now)) {
             return Err(Status::RateLimited);
         }
-        let id = *self.tokens.get(&token).ok_or(Status::RoomNotFound)?;
-        let known = self.members.get_mut(id).ok_or(Status::RoomNotFound)?;
-        if self.rooms.get(known.room).is_none_or(|known| &*known.name != room) {
+        let Some(id) = self.find_resuming(room, token) else {
+            self.guesses.note(subnet, limit, now);
             return Err(Status::RoomNotFound);
-        }
-        self.proofs.forget(known.ip, known.port);
-        self.proofs.note(peer, Port::Unknown);
+        };
+        let known = self.members.get_mut(id).ok_or(Status::RoomNotFound)?;
+        self.peers.count_out(known.ip, known.port);
+        self.peers.count_in(peer, Port::Unknown);
         (known.ip, known.port) = (peer, Port::Unknown);
         self.with_stream(id, Stream::disprove);
         Ok(Reply::Resumed { member: id, token, stream: self.completion(id) })
+    }
+
+    /// The live member of this room with this token.
+    fn find_resuming(&self, room: &str, token: Token) -> Option<MemberId> {
+        let id = *self.tokens.get(&token)?;
+        let own = self.rooms.get(self.members.get(id)?.room)?;
+        (&*own.name == room).then_some(id)
     }
 
     /// What a member has to know of its stream, if it takes one.

@@ -15,6 +15,7 @@ use crate::fanout::Audience;
 use crate::ids::MemberId;
 use crate::protocol::stream::{Code, Entry};
 use crate::protocol::{Delivery, Form, Notice, datagram};
+use crate::subnet::Subnet;
 
 /// The most bytes of messages that wait in a room. A message that finds it full is not taken: a
 /// room that is written to faster than it can be sent loses messages, not the server's memory.
@@ -53,6 +54,8 @@ pub(super) struct Room {
     pub(super) name: Rc<str>,
     pub(super) hidden: bool,
     pub(super) host: MemberId,
+    /// Who has made it: it counts as that peer's to its end, whoever the host is.
+    pub(super) creator: Subnet,
     pub(super) arrivals: Arrivals,
     /// It is in the queue of rooms to deliver.
     pub(super) is_ready: bool,
@@ -80,11 +83,17 @@ pub(super) struct Room {
 }
 
 impl Room {
-    pub(super) fn new(name: Rc<str>, host: MemberId, wishes: Wishes<'_>) -> Self {
+    pub(super) fn new(
+        name: Rc<str>,
+        host: MemberId,
+        creator: Subnet,
+        wishes: Wishes<'_>,
+    ) -> Self {
         Self {
             name,
             hidden: wishes.hidden,
             host,
+            creator,
             arrivals: Arrivals::default(),
             is_ready: false,
             is_stalled: false,

@@ -55,7 +55,7 @@ impl Chat {
             self.leave(id, message, now);
             return Fate::Command;
         }
-        if !self.is_allowed(id, now) {
+        if !self.is_allowed(id, text.len(), now) {
             return self.put_off(id, message, Notice::TooFast, Fate::RateLimited, now);
         }
         match understand(text) {
@@ -136,11 +136,6 @@ impl Chat {
             room.append_stream_aside(to, about, &self.notice, &mut self.pool);
             self.queue(room_id);
         }
-    }
-
-    fn is_allowed(&mut self, id: MemberId, now: Instant) -> bool {
-        let Some(member) = self.members.get_mut(id) else { return false };
-        self.config.rate_limit.is_none_or(|rate| member.allowance.take(rate, now))
     }
 
     /// The id that a member's next message must have. None has the last of all: ids end there.

@@ -9,11 +9,14 @@ use mio::{Interest, Registry};
 
 use super::Services;
 use super::session::{Served, Session};
+use super::silence::Silence;
 use super::source::Source;
 use crate::config::{Budgets, ConnectionConfig};
 use crate::ids::{ConnId, Origin};
 use crate::metrics::Metrics;
+use crate::protocol::Status;
 use crate::slots::Slots;
+use crate::subnet::Subnet;
 use crate::timers::Timers;
 
 /// What one read takes at most. One buffer for all connections: those that are idle need none.
@@ -45,7 +48,7 @@ pub(super) struct Connections {
     doomed: Vec<ConnId>,
     deadlines: Timers<ConnId>,
     /// By when they were last heard, to find the one that gives way.
-    silence: Timers<ConnId>,
+    silence: Silence,
     scratch: Box<[u8]>,
     config: ConnectionConfig,
     budgets: Budgets,
@@ -59,35 +62,27 @@ impl Connections {
             unflushed: Vec::new(),
             doomed: Vec::new(),
             deadlines: Timers::new(),
-            silence: Timers::new(),
+            silence: Silence::new(),
             scratch: vec![0; SCRATCH].into_boxed_slice(),
             config,
             budgets,
         }
     }
 
-    /// Takes a stream that was just accepted. When there are as many as may be, the one that has
-    /// been silent longest gives way.
+    /// Takes a stream that was just accepted.
     pub(super) fn admit(
         &mut self,
         stream: TcpStream,
         origin: Origin,
         registry: &Registry,
-        metrics: &mut Metrics,
-        now: Instant,
+        Services { metrics, now, .. }: &mut Services,
     ) {
-        let count = self.places.len() - self.doomed.len();
-        if self.config.max_connections.is_some_and(|limit| count >= limit)
-            && let Some(silent) = self.silence.first()
-        {
-            metrics.evicted += 1;
-            self.doom(silent);
-        }
+        self.make_place(Subnet::of(origin.remote.ip()), metrics, *now);
         if let Err(error) = stream.set_nodelay(true) {
             log::debug!("{}: {error}", origin.remote);
         }
         let id = self.places.insert(Place {
-            session: Session::new(stream, origin, now),
+            session: Session::new(stream, origin, *now),
             deadline: None,
             silent_since: None,
             is_ready: false,
@@ -97,6 +92,28 @@ impl Connections {
         self.register(id, registry, metrics);
         self.reschedule(id);
         self.mark_ready(id);
+    }
+
+    /// When a peer has as many as it may, or there are as many as may be, the one of those that has
+    /// been silent longest gives way.
+    fn make_place(&mut self, peer: Subnet, metrics: &mut Metrics, now: Instant) {
+        let own = self.silence.first_of_peer_if_full(peer, self.config.max_connections_ip);
+        if let Some(silent) = own {
+            self.evict(silent, Status::RateLimited, metrics, now);
+        } else if let Some(silent) = self.silence.first_if_full(self.config.max_connections) {
+            self.evict(silent, Status::ServerFull, metrics, now);
+        }
+    }
+
+    /// Ends a connection whose place is needed now. It is told, if its socket takes it at once.
+    fn evict(&mut self, id: ConnId, why: Status, metrics: &mut Metrics, now: Instant) {
+        if let Some(place) = self.places.get_mut(id) {
+            place.session.give_way(why, metrics);
+            // It is freed in this turn, whatever comes of the flush.
+            let _ = place.session.flush(&self.config, now);
+            metrics.evicted += 1;
+            self.doom(id);
+        }
     }
 
     /// Notes what an event says of a connection. The id may be that of one that is gone.
@@ -269,7 +286,8 @@ impl Connections {
             false => (place.session.deadline(&self.config), Some(place.session.heard_at)),
         };
         self.deadlines.change(id, place.deadline, deadline);
-        self.silence.change(id, place.silent_since, heard_at);
+        let peer = Subnet::of(place.session.peer());
+        self.silence.change((peer, id), place.silent_since, heard_at);
         place.deadline = deadline;
         place.silent_since = heard_at;
     }

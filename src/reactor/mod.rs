@@ -9,6 +9,7 @@
 //! | `acceptor.rs` | the TCP listeners |
 //! | `connections.rs` | the table of connections, their queues and deadlines |
 //! | `session.rs` | one connection that speaks TCRP |
+//! | `silence.rs` | who has been silent longest, and gives way |
 //! | `signals.rs` | SIGINT and SIGTERM |
 //! | `bind.rs` | opening the sockets at the start |
 
@@ -16,6 +17,7 @@ mod acceptor;
 mod bind;
 mod connections;
 mod session;
+mod silence;
 mod signals;
 mod source;
 
@@ -196,13 +198,7 @@ impl Reactor {
                     AcceptOutcome::Accepted(stream, origin) => {
                         self.services.metrics.accepted += 1;
                         let registry = self.poll.registry();
-                        self.connections.admit(
-                            stream,
-                            origin,
-                            registry,
-                            &mut self.services.metrics,
-                            self.services.now,
-                        );
+                        self.connections.admit(stream, origin, registry, &mut self.services);
                     }
                     AcceptOutcome::Retry => self.services.metrics.accept_errors += 1,
                     AcceptOutcome::Pause => {

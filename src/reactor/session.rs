@@ -1,5 +1,6 @@
 //! One connection that speaks TCRP: frames in, replies out, and a port announcement at its end.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
@@ -220,6 +221,18 @@ impl Session {
         log::debug!("{}: not a frame", self.origin.remote);
         self.connection.send(reply::acknowledgement(operation, b"", Status::Malformed));
         self.connection.finish();
+    }
+
+    /// Tells the peer, unasked, that its place is needed for another connection.
+    pub(super) fn give_way(&mut self, why: Status, metrics: &mut Metrics) {
+        metrics.count_reply(why);
+        self.connection.send(reply::acknowledgement(self.operation(), b"", why));
+        self.connection.finish();
+    }
+
+    /// The IP at the other end.
+    pub(super) fn peer(&self) -> IpAddr {
+        self.origin.remote.ip()
     }
 
     /// The peer has ended its half; what it asked before is still answered.

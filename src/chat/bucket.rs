@@ -1,0 +1,76 @@
+//! A token bucket in one time stamp.
+//!
+//! The bucket is kept as the moment when it will be full again. Taking from it moves that moment by
+//! the time in which what was taken grows back. This is the generic cell rate algorithm of ATM
+//! (ITU-T I.371), the same thing without a count to refresh.
+
+use std::time::{Duration, Instant};
+
+/// A bucket; a new one is full.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Bucket {
+    full_at: Option<Instant>,
+}
+
+impl Bucket {
+    /// Whether what grows in `cost` can be taken from a bucket that holds what grows in `depth`. From a
+    /// full one anything can: what is larger than the bucket would never pass else.
+    pub(super) fn has(&self, cost: Duration, depth: Duration, now: Instant) -> bool {
+        let debt = self.debt(now);
+        debt.is_zero() || debt + cost <= depth
+    }
+
+    /// Takes what grows in `cost`.
+    pub(super) fn take(&mut self, cost: Duration, now: Instant) {
+        self.full_at = Some(now + self.debt(now) + cost);
+    }
+
+    /// When it will be full again, if it is not.
+    pub(super) fn full_at(&self) -> Option<Instant> {
+        self.full_at
+    }
+
+    fn debt(&self, now: Instant) -> Duration {
+        self.full_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: Duration = Duration::from_millis(100);
+    const DEPTH: Duration = Duration::from_secs(5);
+
+    fn take_all(bucket: &mut Bucket, now: Instant) -> usize {
+        let take = |_| bucket.has(ONE, DEPTH, now).then(|| bucket.take(ONE, now));
+        (0..1000).map_while(take).count()
+    }
+
+    #[test]
+    fn t10_a_burst_goes_through_and_then_the_rate_holds() {
+        let start = Instant::now();
+        let mut bucket = Bucket::default();
+        assert_eq!(take_all(&mut bucket, start), 50);
+        assert_eq!(take_all(&mut bucket, start + Duration::from_secs(1)), 10);
+    }
+
+    #[test]
+    fn t10_a_bucket_never_holds_more_than_a_burst() {
+        let start = Instant::now();
+        let mut bucket = Bucket::default();
+        bucket.take(ONE, start);
+        assert_eq!(take_all(&mut bucket, start + Duration::from_secs(10_000)), 50);
+    }
+
+    #[test]
+    fn t10_what_is_larger_than_the_bucket_passes_when_it_is_full_and_is_paid_for() {
+        let start = Instant::now();
+        let mut bucket = Bucket::default();
+        let large = DEPTH * 3;
+        assert!(bucket.has(large, DEPTH, start));
+        bucket.take(large, start);
+        assert!(!bucket.has(ONE, DEPTH, start + DEPTH));
+        assert!(bucket.has(ONE, DEPTH, start + DEPTH * 2 + ONE));
+    }
+}

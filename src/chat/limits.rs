@@ -1,0 +1,59 @@
+//! What is at its limit: rooms, members, and what one peer may have of them.
+
+use super::Chat;
+use super::peers::Tally;
+use super::room::Room;
+use crate::subnet::Subnet;
+
+impl Chat {
+    /// Whether a peer may not have one more member.
+    pub(super) fn is_limited(&self, peer: Subnet) -> bool {
+        let Tally { members, unproved, .. } = self.peers.tally(peer);
+        is_reached(unproved, self.config.max_unproved)
+            || is_reached(members, self.config.max_members_ip)
+    }
+
+    /// Whether a peer may not make one more room.
+    pub(super) fn has_rooms_enough(&self, peer: Subnet) -> bool {
+        is_reached(self.peers.tally(peer).rooms, self.config.max_rooms_ip)
+    }
+
+    pub(super) fn has_too_many_rooms(&self) -> bool {
+        is_full(self.names.len(), self.config.max_rooms)
+    }
+
+    /// Whether there may not be one more member, after so many have left.
+    pub(super) fn has_too_many_members(&self, leaving: usize) -> bool {
+        is_full(self.tokens.len() - leaving, self.config.max_members)
+    }
+
+    /// Whether a room may not have one more member, after so many have left.
+    pub(super) fn has_no_place(&self, room: &Room, leaving: usize) -> bool {
+        let population = room.population() - leaving;
+        is_full(population, room.capacity()) || is_full(population, self.config.max_room_members)
+    }
+
+    /// Remains are members to the limit of members, and of closed rooms there are no more than there
+    /// may be open ones.
+    pub(super) fn has_too_many_remains(&self) -> bool {
+        let members = self.tokens.len() + self.remains.len();
+        // Those that are to be reaped are gone already.
+        let rooms = self.rooms.len().saturating_sub(self.names.len() + self.closed.len());
+        is_full(members, self.config.max_members) || is_full(rooms, self.config.max_rooms)
+    }
+
+    /// The capacity in force: the least of the room's own, the server's limit for a room and that of
+    /// members in all; 0 where none is set.
+    pub(super) fn capacity_of(&self, room: &Room) -> usize {
+        let limits = [room.capacity(), self.config.max_room_members, self.config.max_members];
+        limits.into_iter().flatten().min().unwrap_or(0)
+    }
+}
+
+fn is_full(count: usize, limit: Option<usize>) -> bool {
+    limit.is_some_and(|limit| count >= limit)
+}
+
+fn is_reached(count: u32, limit: Option<u32>) -> bool {
+    limit.is_some_and(|limit| count >= limit)
+}

@@ -1,0 +1,85 @@
+//! Who has been silent longest, of all connections and of each peer's.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use crate::ids::ConnId;
+use crate::subnet::Subnet;
+use crate::timers::Timers;
+
+/// Connections by when they were last heard.
+#[derive(Debug)]
+pub(super) struct Silence {
+    all: Timers<ConnId>,
+    /// Peers without a connection have no entry.
+    peers: HashMap<Subnet, Timers<ConnId>>,
+}
+
+impl Silence {
+    pub(super) fn new() -> Self {
+        Self { all: Timers::new(), peers: HashMap::new() }
+    }
+
+    /// Moves a connection of `peer` from `old` to `new`; `None` is not there.
+    pub(super) fn change(
+        &mut self,
+        (peer, id): (Subnet, ConnId),
+        old: Option<Instant>,
+        new: Option<Instant>,
+    ) {
+        if old == new {
+            return;
+        }
+        self.all.change(id, old, new);
+        let own = self.peers.entry(peer).or_insert_with(Timers::new);
+        own.change(id, old, new);
+        if own.len() == 0 {
+            self.peers.remove(&peer);
+        }
+    }
+
+    /// The one of all that has been silent longest, if there are `limit` of them.
+    pub(super) fn first_if_full(&self, limit: Option<usize>) -> Option<ConnId> {
+        self.all.first().filter(|_| limit.is_some_and(|limit| self.all.len() >= limit))
+    }
+
+    /// The same of one peer's.
+    pub(super) fn first_of_peer_if_full(
+        &self,
+        peer: Subnet,
+        limit: Option<usize>,
+    ) -> Option<ConnId> {
+        let own = self.peers.get(&peer)?;
+        own.first().filter(|_| limit.is_some_and(|limit| own.len() >= limit))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Key;
+    use std::time::Duration;
+
+    #[test]
+    fn t4_a_full_peer_gives_way_to_itself_and_nobody_is_kept_who_is_gone() {
+        let start = Instant::now();
+        let at = |seconds| Some(start + Duration::from_secs(seconds));
+        let id = |slot| ConnId(Key { slot, generation: 0 });
+        let peer = |text: &str| Subnet::of(text.parse().expect("an address"));
+        let (one, other) = (peer("192.0.2.1"), peer("192.0.2.2"));
+        let mut silence = Silence::new();
+        silence.change((other, id(0)), None, at(0));
+        silence.change((one, id(1)), None, at(1));
+        silence.change((one, id(2)), None, at(2));
+        assert_eq!(silence.first_of_peer_if_full(one, Some(2)), Some(id(1)));
+        assert_eq!(silence.first_of_peer_if_full(other, Some(2)), None);
+        assert_eq!(silence.first_if_full(Some(3)), Some(id(0)));
+        assert_eq!(silence.first_if_full(Some(4)), None);
+        silence.change((one, id(1)), at(1), at(3));
+        assert_eq!(silence.first_of_peer_if_full(one, Some(2)), Some(id(2)));
+        for (peer, slot, heard_at) in [(other, 0, at(0)), (one, 1, at(3)), (one, 2, at(2))] {
+            silence.change((peer, id(slot)), heard_at, None);
+        }
+        assert_eq!((silence.all.len(), silence.peers.len()), (0, 0));
+    }
+}

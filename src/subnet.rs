@@ -1,0 +1,48 @@
+//! Whose an address is, as far as limits go.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+/// What counts as one peer: an IPv4 address, or the /64 of an IPv6 one. A single host gets a whole /64
+/// (RFC 6177, 2), so a limit by address would limit nobody there.
+///
+/// Link-local addresses are the exception: fe80::/64 is everyone on the link (RFC 4291, 2.5.6), so
+/// there each counts for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Subnet(
+    /// IPv4 is mapped into IPv6: that is 16 bytes, an `IpAddr` is 17 and this is kept for each peer.
+    Ipv6Addr,
+);
+
+impl Subnet {
+    /// The subnet of an address.
+    pub fn of(ip: IpAddr) -> Self {
+        match ip.to_canonical() {
+            IpAddr::V4(ip) => Self(ip.to_ipv6_mapped()),
+            IpAddr::V6(ip) if ip.is_unicast_link_local() => Self(ip),
+            IpAddr::V6(ip) => Self(Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 64))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_one(left: &str, right: &str) -> bool {
+        let subnet = |ip: &str| Subnet::of(ip.parse().expect("an address"));
+        subnet(left) == subnet(right)
+    }
+
+    #[test]
+    fn t4_a_64_is_one_peer_and_an_ipv4_address_is_one() {
+        assert!(is_one("2001:db8:0:1::1", "2001:db8:0:1:ffff::2"));
+        assert!(!is_one("2001:db8:0:1::1", "2001:db8:0:2::1"));
+        assert!(is_one("192.0.2.1", "::ffff:192.0.2.1"));
+        assert!(!is_one("192.0.2.1", "192.0.2.2"));
+    }
+
+    #[test]
+    fn neighbours_on_a_link_are_not_one_peer() {
+        assert!(!is_one("fe80::1", "fe80::2"));
+    }
+}
