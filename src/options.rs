@@ -91,6 +91,10 @@ Limits, 0 is none; of IPv6 a /64 counts as one IP:
   --max-connections-ip N  the same of one IP                [1000]
   --max-payload BYTES     payload of a request, and size of the room list;
                           0 is the protocol's 536870912     [65536]
+  --backlog-memory BYTES  what waits to be sent in all rooms; beyond it each
+                          may have 8 KiB                    [67108864]
+  --buffer-memory BYTES   requests and replies under way of all connections;
+                          beyond it each may have 4 KiB     [67108864]
   --connect-timeout SECONDS
                           for the first byte of a request   [120]
   --handshake-timeout SECONDS
@@ -157,6 +161,8 @@ fn options() -> Options {
         "fanout-limit",
         "room-history",
         "history-memory",
+        "backlog-memory",
+        "buffer-memory",
         HIDDEN,
     ] {
         options.optopt("", name, "", "");
@@ -193,6 +199,7 @@ fn config(matches: &Matches) -> Result<Config, UsageError> {
             fanout_limit: limit(matches, "fanout-limit", chat.fanout_limit)?,
             room_history: room_history(matches)?.unwrap_or(chat.room_history),
             history_memory: count("history-memory", chat.history_memory)?,
+            backlog_memory: count("backlog-memory", chat.backlog_memory)?,
         },
         connections: ConnectionConfig {
             connect_timeout: seconds("connect-timeout", connections.connect_timeout)?,
@@ -200,6 +207,7 @@ fn config(matches: &Matches) -> Result<Config, UsageError> {
             max_connections: count("max-connections", connections.max_connections)?,
             max_connections_ip: count("max-connections-ip", connections.max_connections_ip)?,
             max_payload: max_payload(matches, connections.max_payload)?,
+            buffer_memory: count("buffer-memory", connections.buffer_memory)?,
         },
         budgets: Budgets::default(),
         datagram_path: choice(matches, HIDDEN, PATHS)?.unwrap_or_default(),

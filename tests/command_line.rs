@@ -88,8 +88,9 @@ fn a_port_in_use_is_one_line_that_names_the_address_and_exit_1() {
 #[test]
 fn the_limits_in_force_are_logged_once() {
     let server = Server::start(&["--max-rooms", "7", "--idle-timeout", "0"]);
-    let line = server.expect_log("limits: ");
-    assert!(line.contains("rooms 7,") && line.contains("idle timeout off"), "{line}");
+    for limit in ["limits: rooms 7, of one IP 500", "limits: idle members off,"] {
+        server.expect_log(limit);
+    }
     server.expect_log("receive buffer");
     let mut control = Control::connect(&server);
     assert_eq!(control.status_of(LIST, "", b""), 0);

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use sources::sources;
 
 /// Each number, and what it says in short.
-const PROMISES: [(&str, &str); 83] = [
+const PROMISES: [(&str, &str); 86] = [
     ("w1", "a frame is a 32-byte header, the room name, the payload"),
     ("w2", "a frame ends at its size, however TCP cuts it"),
     ("w3", "a size over the limit is status 9 and the end; memory grows with what arrived"),
@@ -96,6 +96,9 @@ const PROMISES: [(&str, &str); 83] = [
     ("t6", "what a terminal or a log would obey"),
     ("t7", "invalid UTF-8"),
     ("t8", "looking like somebody else, or like the server"),
+    ("t9", "passwords that are guessed"),
+    ("t10", "a member that sends more than its room can bear"),
+    ("t11", "rooms that are only held"),
 ];
 
 #[test]

@@ -106,7 +106,8 @@ impl Chat {
         };
         let shown = |status| if room.hidden { Status::RoomNotFound } else { status };
         let limited = self.is_limited(peer)
-            || (room.has_password() && !self.guesses.has_left(peer, self.config.wrong_passwords, now));
+            || (room.has_password()
+                && !self.guesses.has_left(peer, self.config.wrong_passwords, now));
         if limited {
             return Err(shown(Status::RateLimited));
         }

@@ -35,9 +35,8 @@ impl Allowance {
         let bytes = (size + HEADERS).saturating_mul(audience) as u64;
         let fanout = config.fanout_limit.map(|rate| time_for(bytes, u64::from(rate)));
         let costs = [(&mut self.messages, message), (&mut self.fanout, fanout)];
-        let has_all = costs
-            .iter()
-            .all(|(bucket, cost)| cost.is_none_or(|cost| bucket.has(cost, BURST, now)));
+        let has_all =
+            costs.iter().all(|(bucket, cost)| cost.is_none_or(|cost| bucket.has(cost, BURST, now)));
         if has_all {
             for (bucket, cost) in costs {
                 bucket.take(cost.unwrap_or_default(), now);

@@ -202,6 +202,7 @@ impl Chat {
         delivery.run(room, repairs, send);
         let RoomDelivery { left, cut, total, .. } = delivery;
         room.settle(cut, left == 0, &mut self.pool, &mut self.ended, now);
+        self.recount_backlog(room_id);
         self.set_tail_alarm(room_id);
         self.set_rest_alarm(room_id, now);
         self.put_back(room_id, left == 0, total.blocked, *repairs == 0);

@@ -219,10 +219,11 @@ impl Chat {
         }
         let size = MESSAGE_OVERHEAD + name.len() + text.len();
         self.make_ring_space(room_id, size);
-        let Some(room) = self.rooms.get_mut(room_id) else { return Err(Unfitting::RoomBusy) };
-        if !room.has_space_for(size) {
+        let room = self.rooms.get(room_id);
+        if !room.is_some_and(|room| room.has_space_for(size) && self.has_memory_for(room)) {
             return Err(Unfitting::RoomBusy);
         }
+        let Some(room) = self.rooms.get_mut(room_id) else { return Err(Unfitting::RoomBusy) };
         if room.stream.is_some() {
             room::encode_message((number, &name), message, text, &mut self.entry);
         }

@@ -24,7 +24,7 @@
 //! | `room.rs`, `member.rs` | what they are called |
 //! | `each.rs`, `stream/` | who gets a datagram for each entry, who takes the stream |
 //! | `log.rs`, `asides.rs` | waiting output of many readers, and of one |
-//! | `history.rs` | the memory of all streams |
+//! | `history.rs`, `backlog.rs` | the memory of all streams, and of all that waits |
 //! | `allowance.rs`, `bucket.rs` | how much a member may send |
 //! | `guesses.rs` | wrong passwords |
 //! | `limits.rs` | how much of everything there may be |
@@ -35,6 +35,7 @@ mod admission;
 mod allowance;
 mod arrivals;
 mod asides;
+mod backlog;
 mod bucket;
 mod command;
 mod deliver;
@@ -148,6 +149,8 @@ pub struct Census {
     pub remains: usize,
     /// Streams.
     pub streams: usize,
+    /// Bytes that wait to be sent.
+    pub backlog: usize,
 }
 
 /// All rooms and members.
@@ -180,6 +183,8 @@ pub struct Chat {
     rationed: Vec<RoomId>,
     remains: Remains,
     history: History,
+    /// Bytes that wait to be sent in all rooms.
+    backlog: usize,
     /// Members and rooms that are delivered to the end, to be freed by [`Chat::reap`].
     ended: Vec<MemberId>,
     closed: Vec<RoomId>,
@@ -210,6 +215,7 @@ impl Chat {
             rationed: Vec::new(),
             remains: Remains::default(),
             history: History::default(),
+            backlog: 0,
             ended: Vec::new(),
             closed: Vec::new(),
             pool: Pool::default(),
@@ -282,6 +288,7 @@ impl Chat {
                 + self.rationed.len(),
             remains: self.remains.len(),
             streams: self.history.len(),
+            backlog: self.backlog,
         }
     }
 
@@ -327,7 +334,8 @@ impl Chat {
     ) {
         let size = self.write_notice(notice) + notice.subject().len() + NOTICE_OVERHEAD;
         self.make_ring_space(room_id, size);
-        if self.rooms.get(room_id).is_some_and(|room| room.has_space_for_notice(size)) {
+        let room = self.rooms.get(room_id);
+        if room.is_some_and(|room| room.has_space_for_notice(size) && self.has_memory_for(room)) {
             self.append_written(room_id, notice, about, audience);
         }
     }
@@ -375,7 +383,7 @@ impl Chat {
 
     fn has_space_to_answer(&self, id: MemberId) -> bool {
         let room = self.members.get(id).and_then(|member| self.rooms.get(member.room));
-        room.is_some_and(Room::has_space_for_aside)
+        room.is_some_and(|room| room.has_space_for_aside() && self.has_memory_for(room))
     }
 
     /// Appends the text that was written to `self.notice` for one member. A stream member is told
@@ -397,6 +405,7 @@ impl Chat {
 
     /// Puts a room in the queue of those that have something to deliver, unless it is in one.
     fn queue(&mut self, room_id: RoomId) {
+        self.recount_backlog(room_id);
         if let Some(room) = self.rooms.get_mut(room_id)
             && !room.is_ready
         {

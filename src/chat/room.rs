@@ -24,8 +24,10 @@ const MAX_WAITING: usize = 256 * 1024;
 const NOTICE_RESERVE: usize = 64 * 1024;
 /// How many deliveries the asides of a room wait for its backlog: some ten milliseconds of them.
 const MAX_ASIDES_HELD: u32 = 16;
-/// The most names that a room remembers as removed.
-const MAX_KICKED: usize = 1024;
+/// The most memory that a room has for names that it remembers as removed: some six hundred.
+const MAX_KICKED: usize = 32 * 1024;
+/// What such a name takes beside its bytes: an allocation and a place in a table.
+const KICKED_OVERHEAD: usize = 48;
 
 /// The parts of a room's members, each with output of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +71,7 @@ pub(super) struct Room {
     /// Live members by name, as names are compared.
     names: HashMap<Box<str>, MemberId>,
     kicked: HashSet<Box<str>>,
+    kicked_bytes: usize,
     /// The number of the last member: none is used twice.
     last_number: u32,
     pub(super) each: Each,
@@ -78,17 +81,14 @@ pub(super) struct Room {
     pub(super) asides: Asides,
     /// Deliveries in which the asides were held back.
     asides_held: u32,
+    /// What [`Room::waiting_bytes`] was when it was last added to those of all rooms.
+    pub(super) counted_bytes: usize,
     /// The parts in the order of the next delivery.
     order: [Part; PARTS.len()],
 }
 
 impl Room {
-    pub(super) fn new(
-        name: Rc<str>,
-        host: MemberId,
-        creator: Subnet,
-        wishes: Wishes<'_>,
-    ) -> Self {
+    pub(super) fn new(name: Rc<str>, host: MemberId, creator: Subnet, wishes: Wishes<'_>) -> Self {
         Self {
             name,
             hidden: wishes.hidden,
@@ -103,11 +103,13 @@ impl Room {
             history: wishes.history,
             names: HashMap::new(),
             kicked: HashSet::new(),
+            kicked_bytes: 0,
             last_number: 0,
             each: Each::default(),
             stream: None,
             asides: Asides::default(),
             asides_held: 0,
+            counted_bytes: 0,
             order: PARTS,
         }
     }
@@ -136,10 +138,11 @@ impl Room {
     }
 
     pub(super) fn can_kick(&self) -> bool {
-        self.kicked.len() < MAX_KICKED
+        self.kicked_bytes < MAX_KICKED
     }
 
     pub(super) fn note_kicked(&mut self, folded: Box<str>) {
+        self.kicked_bytes += KICKED_OVERHEAD + folded.len();
         self.kicked.insert(folded);
     }
 
@@ -208,7 +211,9 @@ impl Room {
 
     /// Ends everyone.
     pub(super) fn unseat_all(&mut self) {
-        self.names.clear();
+        // It may be kept for a while, for those who ask what they missed; nobody comes in any more.
+        self.names = HashMap::new();
+        self.kicked = HashSet::new();
         self.each.end_all_seats();
         if let Some(stream) = &mut self.stream {
             stream.end_all_seats();
@@ -219,7 +224,7 @@ impl Room {
 
     /// Whether a message can be taken that has so many bytes as an entry of a stream.
     pub(super) fn has_space_for(&self, entry: usize) -> bool {
-        self.waiting_bytes() + entry <= MAX_WAITING
+        self.logged_bytes() + entry <= MAX_WAITING
             && self.stream.as_ref().is_none_or(|stream| stream.has_space_for(entry))
     }
 
@@ -231,11 +236,18 @@ impl Room {
 
     /// Whether one member can be told something.
     pub(super) fn has_space_for_aside(&self) -> bool {
-        self.waiting_bytes() <= MAX_WAITING + NOTICE_RESERVE
+        self.logged_bytes() <= MAX_WAITING + NOTICE_RESERVE
     }
 
-    fn waiting_bytes(&self) -> usize {
+    /// Bytes that wait, beside those of the ring and of repairs.
+    fn logged_bytes(&self) -> usize {
         self.each.waiting_bytes() + self.asides.waiting_bytes()
+    }
+
+    /// Bytes that wait to be sent, beside those of the ring.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        let repairs = self.stream.as_ref().map_or(0, |stream| stream.repairs().waiting_bytes());
+        self.logged_bytes() + repairs
     }
 
     /// Appends a message: to the stream for everyone, its author included, whom it tells that the

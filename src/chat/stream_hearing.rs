@@ -36,6 +36,9 @@ impl Chat {
     pub(super) fn repair(&mut self, id: MemberId, ranges: Ranges<'_>, now: Instant) {
         let Some(member) = self.members.get(id) else { return };
         let (room_id, number) = (member.room, member.number);
+        if !self.rooms.get(room_id).is_some_and(|room| self.has_memory_for(room)) {
+            return;
+        }
         let Some(room) = self.rooms.get_mut(room_id) else { return };
         if let Some(stream) = &mut room.stream {
             stream.repair(number, ranges.iter(), &mut self.train, &mut self.pool, now);
@@ -129,9 +132,12 @@ impl Chat {
 
     /// Appends the text that was written to `self.notice` as the answer to a message.
     fn answer_stream(&mut self, id: MemberId, code: Code, message: u32) {
+        if !self.has_space_to_answer(id) {
+            return;
+        }
         let Some(member) = self.members.get(id) else { return };
         let (room_id, number) = (member.room, member.number);
-        if let Some(room) = self.rooms.get_mut(room_id).filter(|room| room.has_space_for_aside()) {
+        if let Some(room) = self.rooms.get_mut(room_id) {
             let (to, about) = ((id, number), (code, message));
             room.append_stream_aside(to, about, &self.notice, &mut self.pool);
             self.queue(room_id);

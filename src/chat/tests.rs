@@ -562,12 +562,40 @@ fn w29_a_room_refuses_to_kick_when_it_could_not_remember_it() {
     stage.join("r", r#"{"username":"guest"}"#);
     stage.take_heard(host);
     let room = stage.chat.names["r"];
-    for n in 0..1024 {
+    for n in 0..700 {
         stage.chat.rooms.get_mut(room).expect("a room").note_kicked(format!("{n}").into());
     }
     stage.say(host, "/kick guest");
     let why = "not removed, this room has removed as many names as it can remember";
     assert_eq!(stage.take_heard(host), [why]);
+}
+
+/// Rooms whose members' sockets are full: what waits is bounded by the sum, and a room that was quiet
+/// still has its place.
+#[test]
+fn t10_what_waits_in_all_rooms_is_bounded_and_quiet_rooms_do_not_notice() {
+    const SUM: usize = 64 * 1024;
+    const ROOMS: &str = "abcdefghijklmnopqrst";
+    let config = ChatConfig {
+        backlog_memory: Some(SUM),
+        rate_limit: None,
+        max_unproved: None,
+        ..Default::default()
+    };
+    let mut stage = Stage::new(config);
+    let mut taken = Vec::new();
+    for n in 0..ROOMS.len() {
+        stage.create(&ROOMS[n..=n], r#"{"username":"host"}"#);
+        let guest = stage.join(&ROOMS[n..=n], r#"{"username":"guest"}"#);
+        let is_taken = |heard: &Heard| matches!(heard, Heard::Accepted(_, Fate::Relayed));
+        let text = "x".repeat(1000);
+        taken.push((0..300).take_while(|_| is_taken(&stage.say(guest, &text))).count());
+    }
+    assert!(taken[0] > 60 && taken[1..].iter().all(|taken| *taken == 9), "{taken:?}");
+    let backlog = stage.chat.census().backlog;
+    assert!(backlog > SUM && backlog < SUM + ROOMS.len() * 10 * 1024, "{backlog}");
+    stage.deliver();
+    assert_eq!(stage.chat.census().backlog, 0);
 }
 
 #[test]

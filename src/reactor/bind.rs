@@ -64,7 +64,9 @@ impl std::error::Error for BindError {
 
 pub(super) fn bind(mut config: Config) -> Result<Reactor, BindError> {
     fit_descriptor_limit(&mut config);
-    log::info!("limits: {config}");
+    for line in config.limits() {
+        log::info!("limits: {line}");
+    }
     let poll = Poll::new().map_err(BindError::new("cannot make a poll"))?;
     let (listeners, datagrams) = open_sockets(&config)?;
     let mut reactor = assemble(poll, config, listeners, datagrams)

@@ -8,7 +8,7 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry};
 
 use super::Services;
-use super::session::{Served, Session};
+use super::session::{Served, Session, Space};
 use super::silence::Silence;
 use super::source::Source;
 use crate::config::{Budgets, ConnectionConfig};
@@ -32,6 +32,8 @@ struct Place {
     deadline: Option<Instant>,
     /// Its entry in `silence`.
     silent_since: Option<Instant>,
+    /// Its part of `buffered`.
+    buffered: usize,
     is_ready: bool,
     is_unflushed: bool,
     is_doomed: bool,
@@ -49,6 +51,8 @@ pub(super) struct Connections {
     deadlines: Timers<ConnId>,
     /// By when they were last heard, to find the one that gives way.
     silence: Silence,
+    /// Bytes of requests and replies under way.
+    buffered: usize,
     scratch: Box<[u8]>,
     config: ConnectionConfig,
     budgets: Budgets,
@@ -63,6 +67,7 @@ impl Connections {
             doomed: Vec::new(),
             deadlines: Timers::new(),
             silence: Silence::new(),
+            buffered: 0,
             scratch: vec![0; SCRATCH].into_boxed_slice(),
             config,
             budgets,
@@ -85,6 +90,7 @@ impl Connections {
             session: Session::new(stream, origin, *now),
             deadline: None,
             silent_since: None,
+            buffered: 0,
             is_ready: false,
             is_unflushed: false,
             is_doomed: false,
@@ -110,7 +116,7 @@ impl Connections {
         if let Some(place) = self.places.get_mut(id) {
             place.session.give_way(why, metrics);
             // It is freed in this turn, whatever comes of the flush.
-            let _ = place.session.flush(&self.config, now);
+            let _ = place.session.flush(&Space::plenty(&self.config), now);
             metrics.evicted += 1;
             self.doom(id);
         }
@@ -140,13 +146,14 @@ impl Connections {
                 return;
             }
             let Some(id) = self.ready.pop_front() else { return };
+            let space = self.space();
             let Some(place) = self.places.get_mut(id) else { continue };
             place.is_ready = false;
             if place.is_doomed {
                 continue;
             }
-            let served =
-                place.session.serve(services, &mut self.scratch, &self.config, &self.budgets);
+            let scratch = &mut self.scratch[..space.read.min(SCRATCH)];
+            let served = place.session.serve(services, scratch, &space, &self.budgets);
             reply_bytes += place.session.connection.unsent();
             self.settle(id, served, &mut services.metrics);
         }
@@ -171,11 +178,12 @@ impl Connections {
 
     /// Writes what was queued in this turn, and what a writable event has freed.
     pub(super) fn flush(&mut self, metrics: &mut Metrics, now: Instant) {
+        let space = self.space();
         let mut unflushed = std::mem::take(&mut self.unflushed);
         for id in unflushed.drain(..) {
             let Some(place) = self.places.get_mut(id) else { continue };
             place.is_unflushed = false;
-            match place.session.flush(&self.config, now) {
+            match place.session.flush(&space, now) {
                 Served::Failed => self.fail(id, metrics),
                 Served::More => self.mark_ready(id),
                 Served::Over => self.doom(id),
@@ -209,7 +217,8 @@ impl Connections {
     pub(super) fn reap(&mut self) -> usize {
         let count = self.doomed.len();
         for id in self.doomed.drain(..) {
-            self.places.remove(id);
+            let gone = self.places.remove(id).map_or(0, |place| place.buffered);
+            self.buffered -= gone;
         }
         count
     }
@@ -224,6 +233,17 @@ impl Connections {
 
     pub(super) fn is_empty(&self) -> bool {
         self.places.len() == 0
+    }
+
+    fn is_memory_scarce(&self) -> bool {
+        self.config.buffer_memory.is_some_and(|limit| self.buffered >= limit)
+    }
+
+    fn space(&self) -> Space {
+        match self.is_memory_scarce() {
+            true => Space::scarce(&self.config),
+            false => Space::plenty(&self.config),
+        }
     }
 
     fn register(&mut self, id: ConnId, registry: &Registry, metrics: &mut Metrics) {
@@ -290,6 +310,9 @@ impl Connections {
         self.silence.change((peer, id), place.silent_since, heard_at);
         place.deadline = deadline;
         place.silent_since = heard_at;
+        let buffered = place.session.buffered();
+        self.buffered = self.buffered - place.buffered + buffered;
+        place.buffered = buffered;
     }
 
     fn fail(&mut self, id: ConnId, metrics: &mut Metrics) {

@@ -17,8 +17,8 @@ mod acceptor;
 mod bind;
 mod connections;
 mod session;
-mod silence;
 mod signals;
+mod silence;
 mod source;
 
 use std::io;

@@ -14,9 +14,40 @@ use crate::metrics::Metrics;
 use crate::protocol::stream::Completion;
 use crate::protocol::{Decoded, Frame, Status, Token, decode, frame, reply, request};
 
-/// No further request is answered while this many bytes of replies wait for the peer to read them,
-/// so that a peer that only asks costs this and one reply.
-const MAX_UNSENT: usize = 64 * 1024;
+/// How large what is under way on a connection may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Space {
+    /// Bytes of a request's payload.
+    payload: usize,
+    /// Bytes of one read.
+    pub(super) read: usize,
+    /// Bytes of input after which a request that is not whole is refused.
+    input: usize,
+    /// No further request is answered while this many bytes of replies wait for the peer to read them,
+    /// so that a peer that only asks costs this and one reply.
+    unsent: usize,
+    /// Bytes of a list of rooms.
+    list: usize,
+}
+
+impl Space {
+    /// While there is memory.
+    pub(super) fn plenty(config: &ConnectionConfig) -> Self {
+        let payload = config.max_payload;
+        Self { payload, read: usize::MAX, input: usize::MAX, unsent: 64 * 1024, list: payload }
+    }
+
+    /// While the connections have used up what there is for all: a request that asks for a place in a
+    /// room still fits, and its reply.
+    pub(super) fn scarce(config: &ConnectionConfig) -> Self {
+        let payload = config.max_payload;
+        Self { payload, read: SCARCE, input: SCARCE, unsent: 1, list: payload.min(SCARCE) }
+    }
+}
+
+/// Bytes of input, and of output, that a connection may have whatever the others have. Names and
+/// passwords of the longest come to 1,600 bytes in a request.
+const SCARCE: usize = 4096;
 
 /// Bytes of a port announcement.
 const PORT_SIZE: usize = 2;
@@ -76,19 +107,21 @@ impl Session {
         &mut self,
         services: &mut Services,
         scratch: &mut [u8],
-        config: &ConnectionConfig,
+        space: &Space,
         budgets: &Budgets,
     ) -> Served {
         let (mut bytes, mut requests) = (budgets.connection_bytes, budgets.requests);
         loop {
-            match self.next_step(config.max_payload) {
+            match self.next_step(space) {
                 Step::Wait => return self.end_turn(Served::Done, services.now),
                 Step::Answer if requests == 0 => return self.end_turn(Served::More, services.now),
                 Step::Answer => {
                     requests -= 1;
-                    self.answer(services, config.max_payload);
+                    self.answer(services, space);
                 }
-                Step::Refuse { operation } => self.refuse(operation, &mut services.metrics),
+                Step::Refuse { operation, why } => {
+                    self.refuse(operation, why, &mut services.metrics);
+                }
                 Step::Read if bytes == 0 => return self.end_turn(Served::More, services.now),
                 Step::Read => match self.connection.fill(scratch) {
                     ReadOutcome::Filled(size) => {
@@ -109,12 +142,12 @@ impl Session {
     }
 
     /// Writes what waits, and says whether the session can go on with what it had put off for that.
-    pub(super) fn flush(&mut self, config: &ConnectionConfig, now: Instant) -> Served {
+    pub(super) fn flush(&mut self, space: &Space, now: Instant) -> Served {
         match self.connection.flush() {
             WriteOutcome::Failed(_) => return Served::Failed,
             WriteOutcome::Flushed | WriteOutcome::Blocked => self.note_waiting(now),
         }
-        match self.next_step(config.max_payload) {
+        match self.next_step(space) {
             Step::Wait => Served::Done,
             _ => Served::More,
         }
@@ -129,7 +162,7 @@ impl Session {
             }
             Waiting::Frame => {
                 services.metrics.timed_out += 1;
-                self.refuse(self.operation(), &mut services.metrics);
+                self.refuse(self.operation(), Status::Malformed, &mut services.metrics);
             }
             Waiting::Request => {
                 services.metrics.timed_out += 1;
@@ -160,18 +193,21 @@ impl Session {
         limit.map(|limit| self.since + limit)
     }
 
-    fn next_step(&self, max_payload: usize) -> Step {
+    fn next_step(&self, space: &Space) -> Step {
         let read = if self.connection.is_readable() { Step::Read } else { Step::Wait };
         if !self.connection.is_open() {
             return read;
         }
-        if self.connection.unsent() >= MAX_UNSENT {
+        if self.connection.unsent() >= space.unsent {
             return Step::Wait;
         }
-        match decode(self.connection.input(), max_payload) {
+        match decode(self.connection.input(), space.payload) {
+            Decoded::Incomplete if self.connection.input().len() >= space.input => {
+                Step::Refuse { operation: self.operation(), why: Status::ServerFull }
+            }
             Decoded::Incomplete => read,
             Decoded::Whole(_) => Step::Answer,
-            Decoded::TooLarge { operation } => Step::Refuse { operation },
+            Decoded::TooLarge { operation } => Step::Refuse { operation, why: Status::Malformed },
         }
     }
 
@@ -181,9 +217,9 @@ impl Session {
     }
 
     /// Answers the frame that the input begins with.
-    fn answer(&mut self, services: &mut Services, max_payload: usize) {
-        let Decoded::Whole(frame) = decode(self.connection.input(), max_payload) else { return };
-        let (status, completion) = match carry_out(&frame, &self.origin, services, max_payload) {
+    fn answer(&mut self, services: &mut Services, space: &Space) {
+        let Decoded::Whole(frame) = decode(self.connection.input(), space.payload) else { return };
+        let (status, completion) = match carry_out(&frame, &self.origin, services, space.list) {
             Ok(Reply::Entered { member, token, stream }) => {
                 self.last_entered = Some(member);
                 (Status::Success, Some(secret(token, stream)))
@@ -214,20 +250,23 @@ impl Session {
         self.since = services.now;
     }
 
-    /// Answers what can't be understood as a frame. There is no telling where the next one would
+    /// Answers what is no frame, or not to become one. There is no telling where the next one would
     /// begin, so it is the last answer.
-    fn refuse(&mut self, operation: u8, metrics: &mut Metrics) {
-        metrics.count_reply(Status::Malformed);
-        log::debug!("{}: not a frame", self.origin.remote);
-        self.connection.send(reply::acknowledgement(operation, b"", Status::Malformed));
+    fn refuse(&mut self, operation: u8, why: Status, metrics: &mut Metrics) {
+        metrics.count_reply(why);
+        log::debug!("{}: no frame: {why}", self.origin.remote);
+        self.connection.send(reply::acknowledgement(operation, b"", why));
         self.connection.finish();
     }
 
     /// Tells the peer, unasked, that its place is needed for another connection.
     pub(super) fn give_way(&mut self, why: Status, metrics: &mut Metrics) {
-        metrics.count_reply(why);
-        self.connection.send(reply::acknowledgement(self.operation(), b"", why));
-        self.connection.finish();
+        self.refuse(self.operation(), why, metrics);
+    }
+
+    /// Bytes of requests and replies under way.
+    pub(super) fn buffered(&self) -> usize {
+        self.connection.input().len() + self.connection.unsent()
     }
 
     /// The IP at the other end.
@@ -240,7 +279,7 @@ impl Session {
         if self.is_announcement() {
             self.take_announcement(services);
         } else if !self.connection.input().is_empty() {
-            self.refuse(self.operation(), &mut services.metrics);
+            self.refuse(self.operation(), Status::Malformed, &mut services.metrics);
         }
         self.connection.finish();
     }
@@ -294,8 +333,8 @@ impl Session {
 enum Step {
     /// Answer the frame that is there.
     Answer,
-    /// Refuse what can't become a frame.
-    Refuse { operation: u8 },
+    /// Refuse what can't become a frame, or not now.
+    Refuse { operation: u8, why: Status },
     /// Read on.
     Read,
     /// Nothing, before an event or a deadline.

@@ -1,6 +1,8 @@
 //! Every number of the server, with its unit and its reason.
 
-use std::fmt;
+mod ceiling;
+mod limits;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -72,6 +74,8 @@ pub struct ChatConfig {
     pub room_history: usize,
     /// The same of all rooms together.
     pub history_memory: Option<usize>,
+    /// Bytes that may wait to be sent in all rooms. Beyond it each may have only a little.
+    pub backlog_memory: Option<usize>,
 }
 
 /// What becomes of a room whose host goes.
@@ -99,6 +103,9 @@ pub struct ConnectionConfig {
     pub max_connections_ip: Option<usize>,
     /// Bytes of an operation payload, of a request and of the list of rooms.
     pub max_payload: usize,
+    /// Bytes of requests and replies under way of all connections. Beyond it each may have only a
+    /// little.
+    pub buffer_memory: Option<usize>,
 }
 
 /// How long a half-closed connection is read on, so that bytes of the peer on their way do not meet
@@ -185,6 +192,8 @@ impl Default for ChatConfig {
             // Some ten thousand lines of a chat; at full speed a tenth of a second.
             room_history: 1 << 20,
             history_memory: Some(64 << 20),
+            // Two hundred and fifty rooms that are flooded.
+            backlog_memory: Some(64 << 20),
         }
     }
 }
@@ -198,44 +207,8 @@ impl Default for ConnectionConfig {
             // A school behind one address; nine others still find room.
             max_connections_ip: Some(1_000),
             max_payload: 64 * 1024,
+            // A thousand requests of the largest.
+            buffer_memory: Some(64 << 20),
         }
-    }
-}
-
-/// The limits in force, for the log.
-impl fmt::Display for Config {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = |limit: Option<usize>| limit.map_or("off".into(), |limit| limit.to_string());
-        let seconds = |limit: Option<Duration>| {
-            limit.map_or("off".into(), |limit| format!("{} s", limit.as_secs()))
-        };
-        let small = |limit: Option<u32>| count(limit.map(|limit| limit as usize));
-        write!(
-            f,
-            "connections {}, of an IP {}, rooms {}, of an IP {}, members {}, of an IP {}, of a room {}, \
-             payload {} bytes, unproved members an IP {}, wrong passwords a minute and IP {}, \
-             messages a second and member {}, their bytes to all {}, idle timeout {}, connect timeout {}, \
-             handshake timeout {}, silent guests replaced {}, history of a room {} bytes, of all {}",
-            count(self.connections.max_connections),
-            count(self.connections.max_connections_ip),
-            count(self.chat.max_rooms),
-            small(self.chat.max_rooms_ip),
-            count(self.chat.max_members),
-            small(self.chat.max_members_ip),
-            count(self.chat.max_room_members),
-            self.connections.max_payload,
-            small(self.chat.max_unproved),
-            small(self.chat.wrong_passwords),
-            small(self.chat.rate_limit),
-            small(self.chat.fanout_limit),
-            seconds(self.chat.idle_timeout),
-            seconds(self.connections.connect_timeout),
-            seconds(self.connections.handshake_timeout),
-            self.chat
-                .replace_silent
-                .map_or("off".into(), |limit| format!("after {} s", limit.as_secs())),
-            self.chat.room_history,
-            count(self.chat.history_memory),
-        )
     }
 }

@@ -1,0 +1,221 @@
+//! The limits: who reaches one is told, others do not notice, and the memory has a ceiling.
+
+#[path = "support/mod.rs"]
+mod support;
+
+use std::io::Write;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use support::{CREATE, Control, JOIN, LIST, Member, Server, loopback, wait_for};
+
+const SUCCESS: u8 = 0;
+const NOT_FOUND: u8 = 2;
+const WRONG_PASSWORD: u8 = 3;
+const ROOM_FULL: u8 = 7;
+const SERVER_FULL: u8 = 8;
+const MALFORMED: u8 = 9;
+const RATE_LIMITED: u8 = 10;
+
+fn create(server: &Server, from: IpAddr, room: &str) -> u8 {
+    Control::connect_from(server, from).status_of(CREATE, room, br#"{"username":"host"}"#)
+}
+
+fn join(server: &Server, from: IpAddr, room: &str, payload: &str) -> u8 {
+    Control::connect_from(server, from).status_of(JOIN, room, payload.as_bytes())
+}
+
+#[test]
+fn t4_connections_of_one_ip_give_way_to_one_another() {
+    let server = Server::start(&["--max-connections-ip", "2"]);
+    let settled = |from| {
+        let mut control = Control::connect_from(&server, from);
+        assert_eq!(control.status_of(LIST, "", b""), SUCCESS);
+        control
+    };
+    let mut other = settled(loopback(9));
+    let mut first = settled(loopback(1));
+    let mut second = settled(loopback(1));
+    let mut third = settled(loopback(1));
+    assert_eq!(first.expect_status(), RATE_LIMITED);
+    first.expect_end();
+    for control in [&mut other, &mut second, &mut third] {
+        assert_eq!(control.status_of(LIST, "", b""), SUCCESS);
+    }
+}
+
+#[test]
+fn t11_rooms_of_one_ip_are_limited_and_closed_ones_do_not_count() {
+    let server = Server::start(&["--max-rooms-ip", "2"]);
+    let member = Member::create(&server, "a", r#"{"username":"host"}"#);
+    let own = loopback(1);
+    assert_eq!(create(&server, own, "b"), SUCCESS);
+    assert_eq!(create(&server, own, "c"), RATE_LIMITED);
+    assert_eq!(create(&server, loopback(2), "c"), SUCCESS);
+    assert_eq!(join(&server, own, "c", "guest"), SUCCESS, "joining is something else");
+    member.say("/exit");
+    member.expect_sometime("the room was closed");
+    assert_eq!(create(&server, own, "a"), SUCCESS);
+    assert_eq!(create(&server, own, "d"), RATE_LIMITED);
+}
+
+#[test]
+fn t4_members_of_one_ip_are_limited() {
+    let server = Server::start(&["--max-members-ip", "2"]);
+    let own = loopback(1);
+    assert_eq!(create(&server, own, "a"), SUCCESS);
+    let guest = Member::join(&server, "a", r#"{"username":"guest"}"#);
+    assert_eq!(join(&server, own, "a", "other"), RATE_LIMITED);
+    assert_eq!(create(&server, own, "b"), RATE_LIMITED);
+    assert_eq!(join(&server, loopback(2), "a", "other"), SUCCESS);
+    guest.say("/exit");
+    wait_for("the place", || (join(&server, own, "a", "third") == SUCCESS).then_some(()));
+}
+
+#[test]
+fn a_room_has_at_most_so_many_members_whatever_its_creator_wants() {
+    let server = Server::start(&["--max-room-members", "2"]);
+    let host = br#"{"username":"host","capacity":5}"#;
+    assert_eq!(Control::connect(&server).status_of(CREATE, "a", host), SUCCESS);
+    assert_eq!(join(&server, loopback(1), "a", "one"), SUCCESS);
+    assert_eq!(join(&server, loopback(1), "a", "two"), ROOM_FULL);
+    let mut control = Control::connect(&server);
+    control.request(LIST, "", b"");
+    let list = String::from_utf8(control.expect_success()).expect("UTF-8");
+    assert!(list.contains(r#""capacity":2"#), "{list}");
+}
+
+#[test]
+fn t9_wrong_passwords_of_one_ip_are_limited() {
+    let server = Server::start(&["--wrong-passwords", "3"]);
+    let host = br#"{"username":"host","password":"right"}"#;
+    assert_eq!(Control::connect(&server).status_of(CREATE, "a", host), SUCCESS);
+    assert_eq!(create(&server, loopback(1), "open"), SUCCESS);
+    let (guesser, guest) = (loopback(2), loopback(3));
+    let guess = |from, password: &str| {
+        join(&server, from, "a", &format!(r#"{{"username":"g","password":"{password}"}}"#))
+    };
+    // Who forgets the password has not guessed.
+    assert_eq!(join(&server, guesser, "a", "g"), WRONG_PASSWORD);
+    for password in ["one", "two", "three"] {
+        assert_eq!(guess(guesser, password), WRONG_PASSWORD);
+    }
+    assert_eq!(guess(guesser, "four"), RATE_LIMITED);
+    assert_eq!(guess(guesser, "right"), RATE_LIMITED, "it must not show");
+    assert_eq!(join(&server, guesser, "open", "g"), SUCCESS);
+    assert_eq!(guess(guest, "right"), SUCCESS);
+}
+
+/// A limit must not tell whether there is a hidden room.
+#[test]
+fn t9_w12_guesses_at_what_is_not_there_count_as_those_at_a_hidden_room() {
+    for hidden in ["there", "nowhere"] {
+        let server = Server::start(&["--wrong-passwords", "2"]);
+        for (room, payload) in [
+            ("there", r#"{"username":"host","password":"right","hidden":true}"#),
+            ("shown", r#"{"username":"host","password":"right"}"#),
+        ] {
+            let status = Control::connect(&server).status_of(CREATE, room, payload.as_bytes());
+            assert_eq!(status, SUCCESS);
+        }
+        let guess = r#"{"username":"g","password":"wrong"}"#;
+        let guesser = loopback(2);
+        for _ in 0..3 {
+            assert_eq!(join(&server, guesser, hidden, guess), NOT_FOUND);
+        }
+        assert_eq!(join(&server, guesser, "shown", guess), RATE_LIMITED, "after {hidden}");
+    }
+}
+
+#[test]
+fn t9_s14_wrong_tokens_count_as_wrong_passwords() {
+    const RESUME: u8 = 4;
+    let server = Server::start(&["--wrong-passwords", "2"]);
+    let member = Member::create(&server, "a", r#"{"username":"host"}"#);
+    let resume =
+        |from, token: &[u8]| Control::connect_from(&server, from).status_of(RESUME, "a", token);
+    let guesser = loopback(2);
+    assert_eq!(resume(guesser, &[b'0'; 32]), NOT_FOUND);
+    assert_eq!(resume(guesser, &[b'1'; 32]), NOT_FOUND);
+    assert_eq!(resume(guesser, &member.token), RATE_LIMITED);
+    assert_eq!(resume(loopback(3), &member.token), SUCCESS);
+}
+
+#[test]
+fn t10_what_goes_to_many_is_limited_by_its_bytes_and_the_sender_is_told_once() {
+    // A datagram of 28 + 4 + 968 bytes to two members: ten of them come to five seconds' worth.
+    let server = Server::start(&["--fanout-limit", "4000", "--rate-limit", "0"]);
+    let host = Member::create(&server, "a", r#"{"username":"host"}"#);
+    let guest = Member::join(&server, "a", r#"{"username":"abcd"}"#);
+    let text = "x".repeat(968);
+    for _ in 0..30 {
+        guest.say(&text);
+    }
+    let warning = "you are sending too fast, what came last was not sent on";
+    assert_eq!(guest.heard_up_to_now().iter().filter(|line| *line == warning).count(), 1);
+    let heard = host.heard_up_to_now();
+    let relayed = heard.iter().filter(|line| line.ends_with(&text)).count();
+    assert!((9..=12).contains(&relayed), "{relayed} of 30");
+}
+
+/// What connections have under way is bounded by their sum, long before each has reached its bound;
+/// requests that are small go on.
+#[test]
+fn t3_t4_many_large_requests_leave_memory_for_small_ones() {
+    const SUM: u64 = 2 << 20;
+    let sum = SUM.to_string();
+    let server = Server::start(&["--buffer-memory", &sum, "--handshake-timeout", "3"]);
+    assert_eq!(create(&server, loopback(1), "a"), SUCCESS);
+    let before = server.memory();
+    // 60,000 of 65,000 bytes: a request that is not whole.
+    let begun = &support::frame(JOIN, "a", &[b' '; 65_000])[..60_000];
+    let mut large: Vec<Control> = (0..400).map(|_| Control::connect(&server)).collect();
+    for control in &mut large {
+        // Who is refused may have its input cut off.
+        let _ = control.stream().write_all(begun);
+    }
+    assert_eq!(join(&server, loopback(1), "a", "guest"), SUCCESS);
+    let grown = server.memory() - before;
+    let refused = large.iter_mut().filter_map(|control| match control.expect_status() {
+        SERVER_FULL => Some(()),
+        // Their time was over.
+        status => (status != MALFORMED).then(|| panic!("status {status}")),
+    });
+    let refused = refused.count();
+    assert!(refused > 300, "{refused} of 400");
+    assert!(grown < 2 * SUM + 400 * 18 * 1024, "{grown} bytes, of 24 million sent");
+}
+
+/// A thousand members, one message of a kibibyte each tenth of a second, and nobody is refused: this
+/// has to work as the server comes.
+#[test]
+fn a_thousand_in_one_room_with_ten_messages_a_second_work_out_of_the_box() {
+    let server = Server::start(&[]);
+    let host = Member::create(&server, "hall", r#"{"username":"host"}"#);
+    let guests: Vec<Member> = (0..999)
+        .map(|n| Member::join(&server, "hall", &format!(r#"{{"username":"guest {n}"}}"#)))
+        .collect();
+    host.settle();
+    let text = "x".repeat(1024);
+    let start = Instant::now();
+    for (n, guest) in (0..20).zip(&guests) {
+        // The pace of the room, kept by the clock and not by the server.
+        let due = start + Duration::from_millis(100) * n;
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        guest.say(&text);
+    }
+    let speaker = &guests[0];
+    for _ in 0..20 {
+        speaker.say(&text);
+    }
+    let said = format!("guest 0: {text}");
+    wait_for("the last of them", || {
+        let line = host.hear_text();
+        assert!(!line.contains("too fast"));
+        (line == said).then_some(())
+    });
+    let refusals = |member: &Member| {
+        member.heard_up_to_now().iter().filter(|line| line.contains("too fast")).count()
+    };
+    assert_eq!(refusals(speaker), 0);
+}
