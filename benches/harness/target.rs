@@ -11,7 +11,8 @@ use super::scenario::Delivery;
 
 /// The server's options: every limit that would stand in the way of a load is off.
 pub const SERVER_OPTIONS: &str = "--tcp-port 0 --udp-port 0 --max-unproved 0 --rate-limit 0 \
-     --max-members 0 --max-rooms 0 --idle-timeout 0 -q";
+     --fanout-limit 0 --max-members 0 --max-members-ip 0 --max-room-members 0 --max-rooms 0 \
+     --max-rooms-ip 0 --max-connections-ip 0 --backlog-memory 0 --idle-timeout 0 -q";
 
 /// What kind of process it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
