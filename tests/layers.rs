@@ -146,6 +146,23 @@ fn t5_every_map_hashes_with_a_random_key() {
     }
 }
 
+/// Time comes from the monotonic clock, which no administrator and no leap second moves; what is counted
+/// for ever has 64 bits; and where a sum could still overflow, the release build ends and does not wrap.
+#[test]
+fn t12_counters_are_wide_clocks_do_not_jump_and_overflow_is_checked() {
+    for source in sources("src") {
+        assert!(!source.code().contains("SystemTime"), "{} asks for the date", source.path);
+    }
+    let metrics = std::fs::read_to_string("src/metrics.rs").expect("the counters");
+    let counters = metrics.split_once("\n}").expect("the end of a struct").0.lines();
+    let fields = counters.filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(": "));
+    let types: BTreeSet<&str> = fields.map(|(_, of_type)| of_type.trim_end_matches(',')).collect();
+    assert_eq!(types, BTreeSet::from(["u64", "[u64; Status::COUNT]"]));
+    let manifest = std::fs::read_to_string("Cargo.toml").expect("the manifest");
+    let release = manifest.split_once("[profile.release]").expect("a release profile").1;
+    assert!(release.lines().nth(1).is_some_and(|line| line == "overflow-checks = true"));
+}
+
 fn below(folder: &str) -> Vec<Source> {
     let inside: Vec<Source> = sources("src")
         .into_iter()

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use sources::sources;
 
 /// Each number, and what it says in short.
-const PROMISES: [(&str, &str); 86] = [
+const PROMISES: [(&str, &str); 87] = [
     ("w1", "a frame is a 32-byte header, the room name, the payload"),
     ("w2", "a frame ends at its size, however TCP cuts it"),
     ("w3", "a size over the limit is status 9 and the end; memory grows with what arrived"),
@@ -99,6 +99,7 @@ const PROMISES: [(&str, &str); 86] = [
     ("t9", "passwords that are guessed"),
     ("t10", "a member that sends more than its room can bear"),
     ("t11", "rooms that are only held"),
+    ("t12", "counters and clocks that wrap or jump"),
 ];
 
 #[test]
