@@ -4,6 +4,7 @@
 //! same rooms.
 
 use std::io;
+use std::iter;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -11,8 +12,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+use mio::net::UdpSocket;
 use reactor_chat::protocol::stream::upstream;
-use reactor_chat::sys::{Address, BATCH, Outgoing, SendBatch};
+use reactor_chat::sys::{Address, MAX_SEGMENTS, Outgoing, SendBatch};
 
 use super::control;
 use super::crowd::{Attendance, Crowd};
@@ -20,7 +22,7 @@ use super::joins;
 use super::load::{Load, Pace, Sample, new_histogram, record};
 use super::options::Options;
 use super::report;
-use super::scenario::{Delivery, Flood, Shape, Text};
+use super::scenario::{DIGITS, Delivery, Flood, Shape, Text};
 use super::target::Target;
 
 /// A run is so many times as long as others: what is rare in it is what is measured.
@@ -33,7 +35,7 @@ const QUIET: Shape = Shape { rooms: 5, members: 2, text: Text::Fixed(64) };
 const QUIET_RATE: u32 = 100;
 
 /// The room that is flooded, by the member that made it.
-const FLOODED: Shape = Shape { rooms: 1, members: 10, text: Text::Fixed(64) };
+const FLOODED: Shape = Shape { rooms: 1, members: 10, text: Text::Fixed(DIGITS) };
 
 /// A client comes so often.
 const JOIN_EVERY: Duration = Duration::from_millis(20);
@@ -91,9 +93,9 @@ pub fn measure(options: &Options, target: Target, flood: &Flood) -> io::Result<O
     let (mut without, mut with) = (Side::new(), Side::new());
     for run in 1..=options.runs {
         report::show(flood.name, &format!("run {run} of {}", options.runs));
-        course.run(&mut without, options.seconds * PATIENCE, || Ok(0))?;
-        let pour = || torrent.pour(&flooded.sockets[0]);
-        course.run(&mut with, options.seconds * PATIENCE, pour)?;
+        course.run(&mut without, options.seconds * PATIENCE, None)?;
+        let flood = Some((&torrent, &flooded.sockets[0]));
+        course.run(&mut with, options.seconds * PATIENCE, flood)?;
     }
     course.attendance.leave(&course.load.crowd);
     Ok(Outcome { without, with })
@@ -108,12 +110,12 @@ struct Course {
 }
 
 impl Course {
-    /// Messages and joins, while `pour` is called again and again.
+    /// Messages and joins, beside a flood from a socket if there is to be one.
     fn run(
         &mut self,
         side: &mut Side,
         seconds: f64,
-        mut pour: impl FnMut() -> io::Result<usize> + Send,
+        flood: Option<(&Torrent, &UdpSocket)>,
     ) -> io::Result<()> {
         let Self { load, attendance, target, clients } = self;
         let is_over = &AtomicBool::new(false);
@@ -121,21 +123,17 @@ impl Course {
         let server = target.tcp;
         let (first, end) = (*clients, start + Duration::from_secs_f64(seconds));
         let (sample, joins, datagrams) = thread::scope(|scope| {
-            let flood = scope.spawn(move || {
-                let mut datagrams = 0;
-                while !is_over.load(Relaxed) {
-                    match pour()? {
-                        0 => thread::sleep(JOIN_EVERY),
-                        sent => datagrams += sent as u64,
-                    }
-                }
-                io::Result::Ok(datagrams)
-            });
+            let flood =
+                flood.map(|(torrent, socket)| scope.spawn(move || torrent.pour(socket, is_over)));
             let joins = scope.spawn(move || join_until(end, server, first));
             let sample = load.measure(target, attendance, Pace::Rate(QUIET_RATE), seconds);
             let joins = joins.join().expect("no panic");
             is_over.store(true, Relaxed);
-            io::Result::Ok((sample?, joins?, flood.join().expect("no panic")?))
+            io::Result::Ok((
+                sample?,
+                joins?,
+                flood.map_or(0, |flood| flood.join().expect("no panic")),
+            ))
         })?;
         side.time += start.elapsed();
         let cpu = before.and_then(|before| Some(target.cpu_time()? - before));
@@ -165,47 +163,44 @@ fn join_until(end: Instant, server: SocketAddr, first: usize) -> io::Result<Hist
     Ok(latency)
 }
 
-/// Messages of one member, as many as go into one call.
+/// Messages of one member, which the kernel cuts up: nothing sends faster.
 struct Torrent {
     bytes: Vec<u8>,
-    pieces: Vec<(u32, u32)>,
+    /// Of one message, with its prefix.
+    size: u16,
     server: Address,
 }
 
 impl Torrent {
     fn new(attendance: &Attendance, delivery: Delivery) -> Self {
-        let (mut bytes, mut pieces) = (Vec::new(), Vec::new());
-        for number in 0..BATCH {
-            let start = bytes.len() as u32;
-            bytes.extend_from_slice(&attendance.prefixes[0]);
-            let mut text = Vec::new();
+        let (mut bytes, mut text, mut body) = (Vec::new(), Vec::new(), Vec::new());
+        for number in 0..MAX_SEGMENTS {
+            text.clear();
             FLOODED.write_text(number as u64, &mut text);
-            match delivery {
-                Delivery::Text => bytes.extend_from_slice(&text),
-                Delivery::Stream => {
-                    let mut body = Vec::new();
-                    upstream::encode_message(1 + number as u32, &text, &mut body);
-                    bytes.extend_from_slice(&body);
-                }
+            if delivery == Delivery::Stream {
+                upstream::encode_message(1 + number as u32, &text, &mut body);
+                text.clone_from(&body);
             }
-            pieces.push((start, bytes.len() as u32));
+            bytes.extend_from_slice(&attendance.prefixes[0]);
+            bytes.extend_from_slice(&text);
         }
-        Self { bytes, pieces, server: attendance.udp.into() }
+        let size = (bytes.len() / MAX_SEGMENTS) as u16;
+        Self { bytes, size, server: attendance.udp.into() }
     }
 
-    /// Sends all of them at once, and gives how many left.
-    fn pour(&self, socket: &impl AsFd) -> io::Result<usize> {
+    /// Sends them again and again, and gives how many left.
+    fn pour(&self, socket: &UdpSocket, is_over: &AtomicBool) -> u64 {
         let mut batch = SendBatch::new();
-        let messages = self.pieces.chunks(1).map(|pieces| Outgoing {
-            to: &self.server,
-            local: None,
-            pieces,
-            segment: None,
-        });
-        match batch.send(socket.as_fd(), &self.bytes, messages) {
-            // The echo of an earlier one, or a full buffer.
-            Err(_) => Ok(0),
-            sent => sent,
+        let all = [(0, self.bytes.len() as u32)];
+        let message =
+            Outgoing { to: &self.server, local: None, pieces: &all, segment: Some(self.size) };
+        let mut count = 0;
+        while !is_over.load(Relaxed) {
+            // An error is a full buffer, or the echo of an earlier datagram.
+            if batch.send(socket.as_fd(), &self.bytes, iter::once(message)).is_ok() {
+                count += MAX_SEGMENTS as u64;
+            }
         }
+        count
     }
 }

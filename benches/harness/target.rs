@@ -45,11 +45,7 @@ impl Target {
     ///
     /// # Errors
     /// If it does not start and say where it listens.
-    pub fn start_server(
-        options: &str,
-        path: Option<&str>,
-        delivery: Delivery,
-    ) -> io::Result<Self> {
+    pub fn start_server(options: &str, path: Option<&str>, delivery: Delivery) -> io::Result<Self> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_reactor-chat"));
         command.args(options.split_whitespace()).env_remove("RUST_LOG");
         if let Some(path) = path {
