@@ -173,16 +173,17 @@ struct Torrent {
 
 impl Torrent {
     fn new(attendance: &Attendance, delivery: Delivery) -> Self {
-        let (mut bytes, mut text, mut body) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut bytes, mut text) = (Vec::new(), Vec::new());
         for number in 0..MAX_SEGMENTS {
             text.clear();
             FLOODED.write_text(number as u64, &mut text);
-            if delivery == Delivery::Stream {
-                upstream::encode_message(1 + number as u32, &text, &mut body);
-                text.clone_from(&body);
-            }
             bytes.extend_from_slice(&attendance.prefixes[0]);
-            bytes.extend_from_slice(&text);
+            match delivery {
+                Delivery::Text => bytes.extend_from_slice(&text),
+                Delivery::Stream => {
+                    upstream::encode_message(1 + number as u32, &text, &mut bytes);
+                }
+            }
         }
         let size = (bytes.len() / MAX_SEGMENTS) as u16;
         Self { bytes, size, server: attendance.udp.into() }

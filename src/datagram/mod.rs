@@ -19,7 +19,7 @@ use mio::net::UdpSocket;
 use crate::config::DatagramPath;
 use crate::fanout::{Job, Receipt};
 use crate::ids::{MemberId, Origin};
-use crate::protocol::datagram::MAX_UPSTREAM;
+use crate::sys::MAX_ARRIVAL;
 
 use batch::Batch;
 use dispatch::Dispatch;
@@ -56,8 +56,8 @@ impl Datagrams {
         Self {
             sockets: Vec::new(),
             table: Table::default(),
-            // One byte more than a client may send, so that what is too long is seen and not cut.
-            batch: Batch::new(path, MAX_UPSTREAM + 1),
+            // Nothing that comes is longer: what is too long is seen and not cut.
+            batch: Batch::new(path, MAX_ARRIVAL),
             parcels: Parcels::new(),
             unblocked: false,
         }
@@ -68,6 +68,9 @@ impl Datagrams {
     /// # Errors
     /// If the socket does not know its own address.
     pub fn add(&mut self, socket: UdpSocket) -> io::Result<()> {
+        if self.batch.can_segment() {
+            socket::join_arrivals(&socket);
+        }
         self.sockets.push(Socket::new(socket)?);
         Ok(())
     }
@@ -103,8 +106,9 @@ impl Datagrams {
         self.sockets.len()
     }
 
-    /// Reads at most `budget` datagrams of one socket. `hear` says whose each is; from then on that
-    /// member's datagrams go back the way this one came.
+    /// Reads datagrams of one socket until there were `budget` of them, and what has come with the
+    /// last in one call. `hear` says whose each is; from then on that member's datagrams go back the
+    /// way this one came.
     pub fn receive(
         &mut self,
         index: usize,
@@ -118,14 +122,19 @@ impl Datagrams {
             let outcome = self.sockets[index].receive(&mut self.batch, max, |arrival, dropped| {
                 intake.overflow = intake.overflow.saturating_add(dropped);
                 let origin = Origin { socket: index, local: arrival.local, remote: arrival.remote };
-                if let Some(member) = hear(&origin, arrival.bytes) {
-                    table.announce(member, &origin);
+                let mut announced = None;
+                for bytes in arrival.datagrams() {
+                    intake.received += 1;
+                    let member = hear(&origin, bytes);
+                    if let Some(member) = member.filter(|_| member != announced) {
+                        table.announce(member, &origin);
+                        announced = Some(member);
+                    }
                 }
             });
             match outcome {
-                ReceiveOutcome::Received(count) => intake.received += count,
                 ReceiveOutcome::Failed => intake.errors += 1,
-                ReceiveOutcome::Drained => {}
+                ReceiveOutcome::Received | ReceiveOutcome::Drained => {}
             }
         }
         intake
