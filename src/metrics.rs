@@ -53,6 +53,8 @@ pub struct Metrics {
     pub repair_requests: u64,
     /// Messages of stream members that were not the next: repeated, or behind one that was lost.
     pub out_of_order: u64,
+    /// What stream members sent beyond what is answered.
+    pub unanswered: u64,
     /// What stream members sent without sense.
     pub senseless: u64,
     /// Datagrams of stream members that have ended.
@@ -73,7 +75,7 @@ impl Metrics {
         self.replies[status as usize] += 1;
     }
 
-    fn named(&self) -> [(&'static str, u64); 28] {
+    fn named(&self) -> [(&'static str, u64); 29] {
         [
             ("connections accepted", self.accepted),
             ("accept errors", self.accept_errors),
@@ -97,6 +99,7 @@ impl Metrics {
             ("confirmations", self.confirmations),
             ("repair requests", self.repair_requests),
             ("out of order", self.out_of_order),
+            ("beyond what is answered", self.unanswered),
             ("senseless", self.senseless),
             ("of ended members", self.ended),
             ("sent", self.sent),

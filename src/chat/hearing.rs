@@ -68,6 +68,8 @@ pub enum Fate {
     Repaired,
     /// A stream member's message did not have the id that its next one must have.
     OutOfOrder,
+    /// It came on top of more than a member is answered. What it confirms counts; nothing else of it.
+    Unanswered,
     /// It has no sense as what a stream member sends.
     Senseless,
     /// Its member has ended, and is told so.

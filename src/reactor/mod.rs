@@ -341,6 +341,7 @@ fn count_heard(metrics: &mut Metrics, heard: Heard) {
         Heard::Accepted(_, Fate::Confirmed) => &mut metrics.confirmations,
         Heard::Accepted(_, Fate::Repaired) => &mut metrics.repair_requests,
         Heard::Accepted(_, Fate::OutOfOrder) => &mut metrics.out_of_order,
+        Heard::Accepted(_, Fate::Unanswered) => &mut metrics.unanswered,
         Heard::Accepted(_, Fate::Senseless) => &mut metrics.senseless,
         Heard::Accepted(_, Fate::Ended) => &mut metrics.ended,
     };
