@@ -23,6 +23,8 @@ pub struct Metrics {
     pub replies: [u64; Status::COUNT],
     /// Datagrams read.
     pub datagrams: u64,
+    /// Of these, those that nobody looked at: behind others of one sender that came in vain.
+    pub unheard: u64,
     /// Errors met while reading datagrams.
     pub receive_errors: u64,
     /// Datagrams that the kernel dropped because we were late.
@@ -75,7 +77,7 @@ impl Metrics {
         self.replies[status as usize] += 1;
     }
 
-    fn named(&self) -> [(&'static str, u64); 29] {
+    fn named(&self) -> [(&'static str, u64); 30] {
         [
             ("connections accepted", self.accepted),
             ("accept errors", self.accept_errors),
@@ -84,6 +86,7 @@ impl Metrics {
             ("connections timed out", self.timed_out),
             ("ports announced", self.announcements),
             ("datagrams", self.datagrams),
+            ("not looked at", self.unheard),
             ("receive errors", self.receive_errors),
             ("dropped by the kernel", self.kernel_dropped),
             ("too long", self.too_long),

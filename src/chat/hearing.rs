@@ -30,6 +30,11 @@ impl Heard {
             Self::Accepted(member, _) => Some(member),
         }
     }
+
+    /// Whether it came to nothing, and more of the kind at the same time will.
+    pub fn is_in_vain(self) -> bool {
+        matches!(self, Self::Dropped(_) | Self::Accepted(_, Fate::RateLimited | Fate::Unanswered))
+    }
 }
 
 /// Why a datagram is nobody's.
