@@ -31,7 +31,7 @@ const ALLOWED: [(&str, &[&str]); 17] = [
     ("client", &["protocol", "stream"]),
     ("chat", &["config", "fanout", "ids", "protocol", "slots", "timers"]),
     ("connection", &[]),
-    ("datagram", &["config", "fanout", "ids", "protocol", "sys"]),
+    ("datagram", &["config", "fanout", "ids", "sys"]),
     ("metrics", &["protocol"]),
     ("config", &["protocol"]),
     ("fanout", &["ids"]),
