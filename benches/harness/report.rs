@@ -276,8 +276,8 @@ fn row_json(row: &Row) -> Value {
         Some(Extra::Repairs(repairs)) => value["repairs"] = repairs_json(repairs),
         Some(Extra::Flood(outcome)) => {
             value["flood"] = side_json(&outcome.with, &row.server);
-            let calm = row.floors.iter().map(|(_, figure)| side_json(&outcome.without, figure));
-            value["without_flood"] = calm.collect();
+            let calm = row.floors.first().map(|(_, figure)| side_json(&outcome.without, figure));
+            value["without_flood"] = calm.into();
         }
         None => {}
     }
