@@ -23,6 +23,8 @@ pub struct Metrics {
     pub replies: [u64; Status::COUNT],
     /// Datagrams read.
     pub datagrams: u64,
+    /// Of these, those that nobody looked at: behind others of one sender that came in vain.
+    pub unheard: u64,
     /// Errors met while reading datagrams.
     pub receive_errors: u64,
     /// Datagrams that the kernel dropped because we were late.
@@ -53,6 +55,8 @@ pub struct Metrics {
     pub repair_requests: u64,
     /// Messages of stream members that were not the next: repeated, or behind one that was lost.
     pub out_of_order: u64,
+    /// What stream members sent beyond what is answered.
+    pub unanswered: u64,
     /// What stream members sent without sense.
     pub senseless: u64,
     /// Datagrams of stream members that have ended.
@@ -73,7 +77,7 @@ impl Metrics {
         self.replies[status as usize] += 1;
     }
 
-    fn named(&self) -> [(&'static str, u64); 28] {
+    fn named(&self) -> [(&'static str, u64); 30] {
         [
             ("connections accepted", self.accepted),
             ("accept errors", self.accept_errors),
@@ -82,6 +86,7 @@ impl Metrics {
             ("connections timed out", self.timed_out),
             ("ports announced", self.announcements),
             ("datagrams", self.datagrams),
+            ("not looked at", self.unheard),
             ("receive errors", self.receive_errors),
             ("dropped by the kernel", self.kernel_dropped),
             ("too long", self.too_long),
@@ -97,6 +102,7 @@ impl Metrics {
             ("confirmations", self.confirmations),
             ("repair requests", self.repair_requests),
             ("out of order", self.out_of_order),
+            ("beyond what is answered", self.unanswered),
             ("senseless", self.senseless),
             ("of ended members", self.ended),
             ("sent", self.sent),

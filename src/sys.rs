@@ -8,6 +8,7 @@
 #![allow(unsafe_code)]
 
 use std::io;
+use std::iter;
 use std::mem::{self, MaybeUninit};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -94,6 +95,20 @@ pub struct Arrival<'a> {
     /// has dropped any.
     pub overflow: Option<u32>,
 }
+
+impl<'a> Arrival<'a> {
+    /// Its datagrams, one unless the kernel has put several together.
+    pub fn datagrams(self) -> impl Iterator<Item = &'a [u8]> {
+        // The first may be empty, and is one all the same.
+        let size = self.segment.map_or(usize::MAX, usize::from).max(1);
+        let (first, others) = self.bytes.split_at(size.min(self.bytes.len()));
+        iter::once(first).chain(others.chunks(size))
+    }
+}
+
+/// The most bytes that arrive at once: with [`enable_gro`] they are many datagrams. A little more
+/// than IP allows: buffers whose distance is a power of two are in each other's way in the cache.
+pub const MAX_ARRIVAL: usize = (1 << 16) + 64;
 
 /// Messages in one call, either way. The kernel's own limit is 1,024 (`UIO_MAXIOV`); beyond a few
 /// dozen the call itself is no longer what costs.

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use mio::net::UdpSocket;
-use reactor_chat::sys::{self, Arrival, BATCH, ReceiveBatch};
+use reactor_chat::sys::{self, Arrival, BATCH, MAX_ARRIVAL, ReceiveBatch};
 
 use super::control::{self, CREATE, Control, JOIN, PATIENCE};
 use super::listener::Listener;
@@ -24,9 +24,6 @@ const AT_A_TIME: usize = 32;
 
 /// After so long without an answer a member introduces itself again.
 const REPEAT: Duration = Duration::from_millis(300);
-
-/// The most that arrives at once: with UDP_GRO it is many datagrams.
-pub const MAX_ARRIVAL: usize = 65_536;
 
 /// Descriptors that are not members' sockets: polls, pipes, the standard three.
 const RESERVED_DESCRIPTORS: u64 = 100;
@@ -232,15 +229,9 @@ fn has_heard(
 ) -> bool {
     let mut has_heard = false;
     while batch.receive(socket.as_fd(), BATCH).is_ok() {
-        for datagram in batch.arrivals().flat_map(datagrams) {
+        for datagram in batch.arrivals().flat_map(Arrival::datagrams) {
             has_heard |= is_answer(datagram);
         }
     }
     has_heard
-}
-
-/// What the kernel has put together. Nothing comes of an empty datagram, which means nothing here.
-pub fn datagrams(arrival: Arrival<'_>) -> impl Iterator<Item = &[u8]> {
-    let size = arrival.segment.map_or(MAX_ARRIVAL, usize::from);
-    arrival.bytes.chunks(size.max(1))
 }

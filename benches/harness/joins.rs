@@ -55,19 +55,27 @@ impl Joins {
         let mut latency = new_histogram();
         while Instant::now() < end {
             let first = self.next.fetch_add(MEMBERS, Relaxed);
-            let room = control::numbered_room(first / MEMBERS);
-            for member in 0..MEMBERS {
+            for client in first..first + MEMBERS {
                 let began = Instant::now();
-                let source = control::source_of(server, first + member);
-                let operation = if member == 0 { CREATE } else { JOIN };
-                let mut control = Control::connect(server, source)?;
-                control.enter(operation, &room, &format!("m{member}"), Delivery::Text)?;
+                exchange(server, client)?;
                 record(&mut latency, began.elapsed());
             }
         }
         let load = (own_cpu_time() - cpu).as_secs_f64() / start.elapsed().as_secs_f64();
         Ok(Share { latency, load })
     }
+}
+
+/// The exchange with this number: the first of each room creates it.
+///
+/// # Errors
+/// If the server does not answer, or refuses.
+pub fn exchange(server: SocketAddr, number: usize) -> io::Result<()> {
+    let (room, member) = (control::numbered_room(number / MEMBERS), number % MEMBERS);
+    let operation = if member == 0 { CREATE } else { JOIN };
+    let mut control = Control::connect(server, control::source_of(server, number))?;
+    control.enter(operation, &room, &format!("m{member}"), Delivery::Text)?;
+    Ok(())
 }
 
 fn summarize(shares: &[Share], cpu: Option<Duration>, elapsed: Duration) -> Sample {

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use mio::{Events, Interest, Poll, Token, Waker};
-use reactor_chat::sys::{BATCH, ReceiveBatch};
+use reactor_chat::sys::{Arrival, BATCH, MAX_ARRIVAL, ReceiveBatch};
 
-use super::crowd::{Attendance, Crowd, MAX_ARRIVAL, Wire, datagrams};
+use super::crowd::{Attendance, Crowd, Wire};
 use super::relay;
 use super::scenario::{Shape, number_of, sequence_of};
 use super::target::{Target, own_cpu_time};
@@ -444,7 +444,7 @@ impl Heard {
         let Scene { crowd, attendance, phase } = scene;
         let now = Instant::now();
         let at = now - phase.start;
-        let datagrams = batch.arrivals().flat_map(datagrams);
+        let datagrams = batch.arrivals().flat_map(Arrival::datagrams);
         match &attendance.wire {
             Wire::Plain => {
                 datagrams.for_each(|datagram| self.note(phase, member, sequence_of(datagram), at));

@@ -12,12 +12,14 @@
 //! | [`proxy`] | a network between members and server that loses datagrams |
 //! | [`load`] | messages on a schedule or in a closed loop, and who heard them when |
 //! | [`loss`] | the scenario of a network that loses |
+//! | [`flood`] | the scenario of a member that floods its room |
 //! | [`joins`], [`idle`] | the scenarios without messages |
 //! | [`run`] | the order of it all: what is interleaved with what, how often |
 //! | [`report`], [`picture`] | the table, the JSON, the SVG |
 
 pub mod control;
 pub mod crowd;
+pub mod flood;
 pub mod idle;
 pub mod joins;
 pub mod listener;

@@ -59,7 +59,8 @@ Which scenario, all by default:
                         stream_10x64 stream_100x64 stream_1000x64
                         stream_100x1000 stream_100xmix
                         stream_rooms_500x10x64 idle_stream_100000, through a
-                        network that loses 5 % loss_5, and joins
+                        network that loses 5 % loss_5, beside a member that
+                        floods its room flood_text flood_stream, and joins
   --members N           in each room
   --rooms N
   --size BYTES          of a text, 10 to 4000
@@ -186,7 +187,7 @@ fn shrink(scenario: &mut Scenario) {
             shape.rooms = shape.rooms.min(5);
             shape.members = shape.members.min(20);
         }
-        Scenario::Joins => {}
+        Scenario::Joins | Scenario::Flood(_) => {}
         Scenario::Idle(idle) => *idle = Idle { rooms: 10, members: 20, seconds: 0.5, ..*idle },
     }
 }
@@ -204,7 +205,7 @@ fn reshape(scenario: &mut Scenario, matches: &Matches) -> Result<(), String> {
             shape.text = size.map_or(shape.text, Text::Fixed);
             fanout.rate = rate.unwrap_or(fanout.rate);
         }
-        Scenario::Joins => {}
+        Scenario::Joins | Scenario::Flood(_) => {}
         Scenario::Idle(idle) => {
             idle.members = members.unwrap_or(idle.members);
             idle.rooms = rooms.unwrap_or(idle.rooms);

@@ -8,10 +8,11 @@ use std::thread;
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
+use super::flood;
 use super::loss::Repairs;
 use super::options::Options;
 use super::run::{Basis, Extra, Figure, Row, Spread};
-use super::scenario::{Fanout, Scenario, Text};
+use super::scenario::{Fanout, Flood, Scenario, Text};
 use super::target::SERVER_OPTIONS;
 
 /// A thread of ours that is busier than this may be what was measured.
@@ -75,6 +76,10 @@ pub fn print_rows(scenario: &Scenario, rows: &[Row]) {
             println!("  server: {memory} bytes of memory a member, {cpu} % of a CPU");
             continue;
         }
+        if let Some(Extra::Flood(outcome)) = &row.extra {
+            print_flood(row, outcome);
+            continue;
+        }
         println!("  {}", pace(scenario, row));
         print_figure("server", &row.server, row);
         for (name, floor) in &row.floors {
@@ -99,6 +104,28 @@ fn print_repairs(repairs: &Repairs) {
     );
 }
 
+fn print_flood(row: &Row, outcome: &flood::Outcome) {
+    let calm = row.floors.iter().map(|(_, figure)| figure);
+    let figures = [&row.server].into_iter().chain(calm);
+    let sides = [("with the flood", &outcome.with), ("without", &outcome.without)];
+    for ((name, side), figure) in sides.into_iter().zip(figures) {
+        let cpu = side.cpu_percent().map_or("-".into(), |percent| format!("{percent:.0}"));
+        println!("  {name}: {:.0} datagrams/s of it, server {cpu} % of a CPU", side.flood_per_s());
+        let (offered, lost) = (figure.offered, figure.lost());
+        println!(
+            "    quiet rooms: {}, {lost} of {offered} lost in the worst run",
+            times(&figure.latency)
+        );
+        println!("    {} joins: {}", side.joins.len(), times(&side.joins));
+    }
+}
+
+fn times(of: &Histogram<u64>) -> String {
+    let ms = |us: u64| us as f64 / 1e3;
+    let [p50, p99] = [0.5, 0.99].map(|quantile| ms(of.value_at_quantile(quantile)));
+    format!("p50 {p50:.2} ms, p99 {p99:.2} ms, most {:.2} ms", ms(of.max()))
+}
+
 fn describe(scenario: &Scenario) -> String {
     let name = scenario.name();
     match scenario {
@@ -118,6 +145,11 @@ fn describe(scenario: &Scenario) -> String {
                  \x20 the ratio is to the same without loss"
             )
         }
+        Scenario::Flood(Flood { delivery, .. }) => format!(
+            "{name}: one member floods its room, beside quiet rooms and joins, {} delivery;\n\
+             \x20 the server's limits are its defaults",
+            delivery.word()
+        ),
         Scenario::Joins => {
             format!("{name}: exchanges instead of deliveries; the ratio is of their rates")
         }
@@ -242,6 +274,11 @@ fn row_json(row: &Row) -> Value {
             value["cpu_percent"] = quiet.cpu_percent.into();
         }
         Some(Extra::Repairs(repairs)) => value["repairs"] = repairs_json(repairs),
+        Some(Extra::Flood(outcome)) => {
+            value["flood"] = side_json(&outcome.with, &row.server);
+            let calm = row.floors.first().map(|(_, figure)| side_json(&outcome.without, figure));
+            value["without_flood"] = calm.into();
+        }
         None => {}
     }
     value
@@ -262,6 +299,22 @@ fn repairs_json(repairs: &Repairs) -> Value {
             "to_server": repairs.with_loss.to_server,
             "to_server_without_loss": repairs.without_loss.to_server,
         },
+    })
+}
+
+fn side_json(side: &flood::Side, figure: &Figure) -> Value {
+    let times = |of: &Histogram<u64>| {
+        json!({
+            "p50_us": of.value_at_quantile(0.5),
+            "p99_us": of.value_at_quantile(0.99),
+            "most_us": of.max(),
+        })
+    };
+    json!({
+        "datagrams_per_s": side.flood_per_s(),
+        "cpu_percent": side.cpu_percent(),
+        "quiet_rooms": times(&figure.latency),
+        "joins": times(&side.joins),
     })
 }
 

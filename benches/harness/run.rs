@@ -8,6 +8,7 @@ use hdrhistogram::Histogram;
 
 use super::control;
 use super::crowd::{Attendance, Crowd};
+use super::flood;
 use super::idle::{self, Quiet};
 use super::joins::Joins;
 use super::load::{GIVE_UP, Load, Pace, Sample, new_histogram};
@@ -15,8 +16,8 @@ use super::loss::{self, Outcome, Repairs};
 use super::options::Options;
 use super::relay;
 use super::report;
-use super::scenario::{Delivery, Fanout, Idle, Scenario};
-use super::target::{Kind, Target};
+use super::scenario::{Delivery, Fanout, Flood, Idle, Scenario};
+use super::target::{DEFAULT_LIMITS, Kind, SERVER_OPTIONS, Target};
 
 /// Messages in flight that a closed loop is tried with, the fewest first.
 const WINDOWS: [usize; 3] = [64, 256, 1_024];
@@ -70,6 +71,7 @@ pub struct Row {
 pub enum Extra {
     Quiet(Quiet),
     Repairs(Box<Repairs>),
+    Flood(Box<flood::Outcome>),
 }
 
 /// What of the server is divided by the same of the floor.
@@ -189,6 +191,7 @@ pub fn run(options: &Options) -> io::Result<Results> {
             Scenario::Loss(fanout, percent) => vec![lose(options, fanout, *percent)?],
             Scenario::Joins => vec![join(options)?],
             Scenario::Idle(idle) => vec![watch(options, idle)?],
+            Scenario::Flood(flood) => vec![pour(options, flood)?],
         };
         report::clear_progress();
         report::print_rows(scenario, &rows);
@@ -198,17 +201,17 @@ pub fn run(options: &Options) -> io::Result<Results> {
 }
 
 /// The server that the options ask for, of our own or elsewhere.
-fn server(options: &Options, delivery: Delivery) -> io::Result<Target> {
+fn server(options: &Options, limits: &str, delivery: Delivery) -> io::Result<Target> {
     match options.connect {
         Some(addresses) => Ok(Target::connect(addresses, delivery)),
-        None => Target::start_server(options.path.as_deref(), delivery),
+        None => Target::start_server(limits, options.path.as_deref(), delivery),
     }
 }
 
 /// The server first, then what it is measured beside: its floors, and for a stream another server
 /// with text delivery. A server elsewhere has none: they would run here.
 fn targets(options: &Options, delivery: Delivery) -> io::Result<Vec<Target>> {
-    let mut targets = vec![server(options, delivery)?];
+    let mut targets = vec![server(options, SERVER_OPTIONS, delivery)?];
     if options.connect.is_some() {
         return Ok(targets);
     }
@@ -220,7 +223,7 @@ fn targets(options: &Options, delivery: Delivery) -> io::Result<Vec<Target>> {
         targets.push(Target::start_relay(*kind)?);
     }
     if delivery == Delivery::Stream {
-        targets.push(server(options, Delivery::Text)?);
+        targets.push(server(options, SERVER_OPTIONS, Delivery::Text)?);
     }
     Ok(targets)
 }
@@ -347,7 +350,7 @@ impl Stage {
 }
 
 fn lose(options: &Options, fanout: &Fanout, percent: u8) -> io::Result<Row> {
-    let target = server(options, fanout.delivery)?;
+    let target = server(options, SERVER_OPTIONS, fanout.delivery)?;
     let Outcome { lossless, lossy, repairs } = loss::measure(options, target, fanout, percent)?;
     let (scenario, delivery, mode) = (fanout.name, fanout.delivery, "rate");
     let server = Figure::of(&lossy, None);
@@ -357,7 +360,7 @@ fn lose(options: &Options, fanout: &Fanout, percent: u8) -> io::Result<Row> {
 }
 
 fn join(options: &Options) -> io::Result<Row> {
-    let mut targets = vec![server(options, Delivery::Text)?];
+    let mut targets = vec![server(options, SERVER_OPTIONS, Delivery::Text)?];
     if options.connect.is_none() {
         targets.push(Target::start_relay(relay::Kind::Tcp)?);
     }
@@ -381,10 +384,21 @@ fn join(options: &Options) -> io::Result<Row> {
 
 fn watch(options: &Options, idle: &Idle) -> io::Result<Row> {
     report::show(idle.name, &format!("members enter, then {} idle seconds", idle.seconds));
-    let quiet = idle::measure(&server(options, idle.delivery)?, idle, options.settling)?;
+    let target = server(options, SERVER_OPTIONS, idle.delivery)?;
+    let quiet = idle::measure(&target, idle, options.settling)?;
     let mut server = Figure::of(&[], None);
     (server.offered, server.delivered) = (quiet.members as u64, quiet.members as u64);
     let (scenario, delivery, mode) = (idle.name, idle.delivery, "rate");
     let (floors, basis, extra) = (Vec::new(), Basis::Cost, Some(Extra::Quiet(quiet)));
+    Ok(Row { scenario, delivery, mode, server, floors, basis, extra })
+}
+
+fn pour(options: &Options, flood: &Flood) -> io::Result<Row> {
+    let target = server(options, DEFAULT_LIMITS, flood.delivery)?;
+    let outcome = flood::measure(options, target, flood)?;
+    let (scenario, delivery, mode) = (flood.name, flood.delivery, "rate");
+    let server = Figure::of(&outcome.with.samples, None);
+    let floors = vec![("without_flood", Figure::of(&outcome.without.samples, None))];
+    let (basis, extra) = (Basis::Cost, Some(Extra::Flood(outcome.into())));
     Ok(Row { scenario, delivery, mode, server, floors, basis, extra })
 }

@@ -131,6 +131,13 @@ pub struct Idle {
     pub delivery: Delivery,
 }
 
+/// A member that floods its room beside quiet rooms.
+#[derive(Clone, Debug)]
+pub struct Flood {
+    pub name: &'static str,
+    pub delivery: Delivery,
+}
+
 #[derive(Clone, Debug)]
 pub enum Scenario {
     Fanout(Fanout),
@@ -139,6 +146,7 @@ pub enum Scenario {
     /// Create and join exchanges, as fast as they go.
     Joins,
     Idle(Idle),
+    Flood(Flood),
 }
 
 impl Scenario {
@@ -147,6 +155,7 @@ impl Scenario {
             Self::Fanout(fanout) | Self::Loss(fanout, _) => fanout.name,
             Self::Joins => "joins",
             Self::Idle(idle) => idle.name,
+            Self::Flood(flood) => flood.name,
         }
     }
 }
@@ -164,6 +173,7 @@ pub fn all() -> Vec<Scenario> {
     let idle = |name, delivery| {
         Scenario::Idle(Idle { name, rooms: 1_000, members: 100, seconds: 10.0, delivery })
     };
+    let flood = |name, delivery| Scenario::Flood(Flood { name, delivery });
     let lossy = stream("loss_5", 1, 100, Text::Fixed(64), 2_000);
     vec![
         Scenario::Fanout(text("fanout_10x64", 1, 10, Text::Fixed(64), 5_000)),
@@ -179,6 +189,8 @@ pub fn all() -> Vec<Scenario> {
         Scenario::Fanout(stream("stream_100xmix", 1, 100, Text::Mixed, 2_000)),
         Scenario::Fanout(stream("stream_rooms_500x10x64", 500, 10, Text::Fixed(64), 10_000)),
         Scenario::Loss(lossy, 5),
+        flood("flood_text", Delivery::Text),
+        flood("flood_stream", Delivery::Stream),
         Scenario::Joins,
         idle("idle_100000", Delivery::Text),
         idle("idle_stream_100000", Delivery::Stream),

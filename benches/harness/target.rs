@@ -14,6 +14,9 @@ pub const SERVER_OPTIONS: &str = "--tcp-port 0 --udp-port 0 --max-unproved 0 --r
      --fanout-limit 0 --max-members 0 --max-members-ip 0 --max-room-members 0 --max-rooms 0 \
      --max-rooms-ip 0 --max-connections-ip 0 --backlog-memory 0 --idle-timeout 0 -q";
 
+/// The server's options where its limits are what is measured.
+pub const DEFAULT_LIMITS: &str = "--tcp-port 0 --udp-port 0 -q";
+
 /// What kind of process it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -43,9 +46,9 @@ impl Target {
     ///
     /// # Errors
     /// If it does not start and say where it listens.
-    pub fn start_server(path: Option<&str>, delivery: Delivery) -> io::Result<Self> {
+    pub fn start_server(options: &str, path: Option<&str>, delivery: Delivery) -> io::Result<Self> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_reactor-chat"));
-        command.args(SERVER_OPTIONS.split_whitespace()).env_remove("RUST_LOG");
+        command.args(options.split_whitespace()).env_remove("RUST_LOG");
         if let Some(path) = path {
             command.args(["--datagram-path", path]);
         }

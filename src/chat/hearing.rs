@@ -30,6 +30,11 @@ impl Heard {
             Self::Accepted(member, _) => Some(member),
         }
     }
+
+    /// Whether it came to nothing, and more of the kind at the same time will.
+    pub fn is_in_vain(self) -> bool {
+        matches!(self, Self::Dropped(_) | Self::Accepted(_, Fate::RateLimited | Fate::Unanswered))
+    }
 }
 
 /// Why a datagram is nobody's.
@@ -68,6 +73,8 @@ pub enum Fate {
     Repaired,
     /// A stream member's message did not have the id that its next one must have.
     OutOfOrder,
+    /// It came on top of more than a member is answered. What it confirms counts; nothing else of it.
+    Unanswered,
     /// It has no sense as what a stream member sends.
     Senseless,
     /// Its member has ended, and is told so.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::asides::Asides;
 use super::hearing::Fate;
 use super::member::Port;
+use super::stream::Answers;
 use super::{Alarm, Chat};
 use crate::ids::MemberId;
 use crate::protocol::stream::upstream::{self, Upstream};
@@ -70,6 +71,8 @@ pub(super) struct End {
     at: Instant,
     /// When it is still to be told unasked, counted from the end.
     repeats: &'static [Duration],
+    /// How often it is told what it asks.
+    answers: Answers,
 }
 
 /// All that is left.
@@ -131,7 +134,8 @@ impl Chat {
         let (header, code) = (stream.header(), farewell.code());
         // Who never proved where it is can't be told.
         let repeats = if member.port == Port::Unknown { &[] } else { farewell.repeats() };
-        let end = End { header, code, expected, id: answered, at: now, repeats };
+        let answers = Answers::default();
+        let end = End { header, code, expected, id: answered, at: now, repeats, answers };
         member.end = Some(Box::new(end));
         self.remains.tokens.insert(member.token, id);
         self.remains.order.push_back(id);
@@ -142,7 +146,7 @@ impl Chat {
         self.set_remains_alarm(id);
     }
 
-    /// Takes what comes with a dead token: one answer, which is never longer.
+    /// Takes what comes with a dead token: one answer at most, which is never longer.
     pub(super) fn hear_remains(&mut self, id: MemberId, message: &[u8], now: Instant) -> Fate {
         if self.is_of_closed_room(id) {
             match upstream::parse(message) {
@@ -152,6 +156,10 @@ impl Chat {
                 Some(Upstream::Repair(ranges)) => self.repair(id, ranges, now),
                 _ => {}
             }
+        }
+        let end = self.members.get_mut(id).and_then(|member| member.end.as_mut());
+        if end.is_some_and(|end| !end.answers.take(now)) {
+            return Fate::Unanswered;
         }
         if self.remains.farewells.waiting_bytes() < MAX_WAITING {
             self.say_farewell(id, false);

@@ -1,7 +1,8 @@
 //! Datagrams of stream members: messages in order, confirmations, repair requests.
 //!
 //! Only the message with the expected id is taken, so one that is repeated, or that overtakes
-//! another, never reaches the room twice or out of order. Whatever is not relayed is answered.
+//! another, never reaches the room twice or out of order. Whatever is not relayed is answered, as
+//! long as there is not more of it than a client that waits for answers would send.
 
 use std::time::Instant;
 
@@ -22,6 +23,9 @@ impl Chat {
             Some(Upstream::Message { id: message, text }) => self.take(id, message, text, now),
             Some(Upstream::Have { next }) => {
                 self.with_stream(id, |stream, number| stream.confirm(number, next));
+                if !self.takes_answer(id, now) {
+                    return Fate::Unanswered;
+                }
                 self.tell_state(id, 0);
                 Fate::Confirmed
             }
@@ -49,6 +53,9 @@ impl Chat {
     /// Takes a message if it is the expected one.
     fn take(&mut self, id: MemberId, message: u32, text: &[u8], now: Instant) -> Fate {
         if self.expected(id) != Some(message) {
+            if !self.takes_answer(id, now) {
+                return Fate::Unanswered;
+            }
             self.tell_state(id, message);
             return Fate::OutOfOrder;
         }
@@ -106,6 +113,9 @@ impl Chat {
         fate: Fate,
         now: Instant,
     ) -> Fate {
+        if !self.takes_answer(id, now) {
+            return Fate::Unanswered;
+        }
         self.notice.clear();
         if self.members.get_mut(id).is_some_and(|member| member.take_warning(now)) {
             notice.write(self.config.language, &mut self.notice);
@@ -122,6 +132,11 @@ impl Chat {
         }
         let taken = self.expected(id).map_or(0, |expected| expected.saturating_sub(1));
         self.tell_state(id, taken);
+    }
+
+    /// Whether a member is answered what it may send without end.
+    fn takes_answer(&mut self, id: MemberId, now: Instant) -> bool {
+        self.with_stream(id, |stream, number| stream.takes_answer(number, now)).unwrap_or(false)
     }
 
     /// Tells a stream member how things stand; `message` is what that answers, 0 for none.

@@ -1,6 +1,7 @@
 //! Streams in the chat by itself: no socket, no waiting; time and full sockets are what the test
 //! says, and every member checks the sequence that it gets.
 
+mod answers;
 mod lives;
 
 use std::collections::{HashMap, HashSet};
@@ -196,7 +197,10 @@ impl Stage {
         let mut body = Vec::new();
         upstream::encode_message(guest.next_id, text.as_bytes(), &mut body);
         let fate = self.fate(guest, &body);
-        if !matches!(fate, Fate::RateLimited | Fate::RoomBusy | Fate::OutOfOrder | Fate::Ended) {
+        if !matches!(
+            fate,
+            Fate::RateLimited | Fate::RoomBusy | Fate::OutOfOrder | Fate::Unanswered | Fate::Ended
+        ) {
             guest.next_id += 1;
         }
         fate

@@ -19,7 +19,7 @@ use mio::net::UdpSocket;
 use crate::config::DatagramPath;
 use crate::fanout::{Job, Receipt};
 use crate::ids::{MemberId, Origin};
-use crate::protocol::datagram::MAX_UPSTREAM;
+use crate::sys::MAX_ARRIVAL;
 
 use batch::Batch;
 use dispatch::Dispatch;
@@ -32,13 +32,28 @@ pub use socket::bind;
 /// What came of reading a socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Intake {
-    /// Datagrams handed over.
+    /// Datagrams that came.
     pub received: usize,
+    /// Those of them that were not handed over, behind others of one sender that came in vain.
+    pub unheard: usize,
     /// Errors met: echoes of what was sent to somebody who is gone. They end nothing.
     pub errors: usize,
     /// Datagrams that the kernel had dropped before, for lack of room.
     pub overflow: u32,
 }
+
+/// What became of a datagram that was handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hearing {
+    /// Whose it was.
+    pub member: Option<MemberId>,
+    /// It came to nothing, as will more of the kind.
+    pub was_in_vain: bool,
+}
+
+/// When so many of those that one sender has sent at once came in vain, the rest is not handed over:
+/// a flood is to cost less than what it drives out.
+const MAX_IN_VAIN: usize = 8;
 
 /// The UDP sockets, in the order of `--bind`, and the table of addresses.
 pub struct Datagrams {
@@ -56,8 +71,8 @@ impl Datagrams {
         Self {
             sockets: Vec::new(),
             table: Table::default(),
-            // One byte more than a client may send, so that what is too long is seen and not cut.
-            batch: Batch::new(path, MAX_UPSTREAM + 1),
+            // Nothing that comes is longer: what is too long is seen and not cut.
+            batch: Batch::new(path, MAX_ARRIVAL),
             parcels: Parcels::new(),
             unblocked: false,
         }
@@ -68,6 +83,9 @@ impl Datagrams {
     /// # Errors
     /// If the socket does not know its own address.
     pub fn add(&mut self, socket: UdpSocket) -> io::Result<()> {
+        if self.batch.can_segment() {
+            socket::join_arrivals(&socket);
+        }
         self.sockets.push(Socket::new(socket)?);
         Ok(())
     }
@@ -103,13 +121,14 @@ impl Datagrams {
         self.sockets.len()
     }
 
-    /// Reads at most `budget` datagrams of one socket. `hear` says whose each is; from then on that
-    /// member's datagrams go back the way this one came.
+    /// Reads datagrams of one socket until there were `budget` of them, and what has come with the
+    /// last in one call. `hear` says whose each is; from then on that member's datagrams go back the
+    /// way this one came.
     pub fn receive(
         &mut self,
         index: usize,
         budget: usize,
-        mut hear: impl FnMut(&Origin, &[u8]) -> Option<MemberId>,
+        mut hear: impl FnMut(&Origin, &[u8]) -> Hearing,
     ) -> Intake {
         let mut intake = Intake::default();
         let table = &mut self.table;
@@ -118,14 +137,27 @@ impl Datagrams {
             let outcome = self.sockets[index].receive(&mut self.batch, max, |arrival, dropped| {
                 intake.overflow = intake.overflow.saturating_add(dropped);
                 let origin = Origin { socket: index, local: arrival.local, remote: arrival.remote };
-                if let Some(member) = hear(&origin, arrival.bytes) {
-                    table.announce(member, &origin);
+                let (mut announced, mut in_vain) = (None, 0);
+                let mut datagrams = arrival.datagrams().peekable();
+                while let Some(bytes) = datagrams.next() {
+                    intake.received += 1;
+                    // The last is always heard. It alone may have another size, and so be another
+                    // kind of message, such as a good-bye.
+                    if in_vain >= MAX_IN_VAIN && datagrams.peek().is_some() {
+                        intake.unheard += 1;
+                        continue;
+                    }
+                    let Hearing { member, was_in_vain } = hear(&origin, bytes);
+                    in_vain += usize::from(was_in_vain);
+                    if let Some(member) = member.filter(|_| member != announced) {
+                        table.announce(member, &origin);
+                        announced = Some(member);
+                    }
                 }
             });
             match outcome {
-                ReceiveOutcome::Received(count) => intake.received += count,
                 ReceiveOutcome::Failed => intake.errors += 1,
-                ReceiveOutcome::Drained => {}
+                ReceiveOutcome::Received | ReceiveOutcome::Drained => {}
             }
         }
         intake

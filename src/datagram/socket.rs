@@ -35,10 +35,18 @@ pub fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     Ok(UdpSocket::from_std(socket.into()))
 }
 
+/// Asks that datagrams of one size from one sender, which the kernel has together, arrive as one. Who
+/// lets the kernel cut up what it sends would else send several times as fast as anyone can read, and
+/// fill the one queue that all senders share.
+pub(super) fn join_arrivals(socket: &UdpSocket) {
+    // A kernel before 5.0 lacks the option, and hands out one by one.
+    let _ = sys::enable_gro(socket.as_fd());
+}
+
 /// What came of one receive call.
 pub(super) enum ReceiveOutcome {
-    /// So many datagrams, perhaps empty ones.
-    Received(usize),
+    /// One arrival or more.
+    Received,
     /// Nothing for now: an event will tell.
     Drained,
     /// An error that is about an earlier datagram, or about nothing that we could mend. The socket
@@ -101,7 +109,7 @@ impl Socket {
         is_own_ip && self.address.port() == peer.remote.port()
     }
 
-    /// Receives up to `max` datagrams; `take` gets each, with how many the kernel dropped before it.
+    /// Receives up to `max` arrivals; `take` gets each, with how many the kernel dropped before it.
     pub(super) fn receive(
         &mut self,
         batch: &mut Batch,
@@ -114,7 +122,7 @@ impl Socket {
             take(arrival, dropped);
         });
         match outcome {
-            Ok(count) => ReceiveOutcome::Received(count),
+            Ok(_) => ReceiveOutcome::Received,
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 self.is_readable = false;
                 ReceiveOutcome::Drained

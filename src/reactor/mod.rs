@@ -29,7 +29,7 @@ use mio::{Events, Poll};
 
 use crate::chat::{Chat, Dropped, Fate, Heard};
 use crate::config::{Config, DRAIN, METRICS_INTERVAL};
-use crate::datagram::Datagrams;
+use crate::datagram::{Datagrams, Hearing};
 use crate::metrics::Metrics;
 
 use acceptor::{AcceptOutcome, Acceptor};
@@ -225,9 +225,10 @@ impl Reactor {
                 datagrams.receive(index, self.config.budgets.datagrams, |origin, bytes| {
                     let heard = chat.handle_datagram(origin.remote, bytes, *now);
                     count_heard(metrics, heard);
-                    heard.member()
+                    Hearing { member: heard.member(), was_in_vain: heard.is_in_vain() }
                 });
             metrics.datagrams += intake.received as u64;
+            metrics.unheard += intake.unheard as u64;
             metrics.receive_errors += intake.errors as u64;
             metrics.kernel_dropped += u64::from(intake.overflow);
         }
@@ -337,6 +338,7 @@ fn count_heard(metrics: &mut Metrics, heard: Heard) {
         Heard::Accepted(_, Fate::Confirmed) => &mut metrics.confirmations,
         Heard::Accepted(_, Fate::Repaired) => &mut metrics.repair_requests,
         Heard::Accepted(_, Fate::OutOfOrder) => &mut metrics.out_of_order,
+        Heard::Accepted(_, Fate::Unanswered) => &mut metrics.unanswered,
         Heard::Accepted(_, Fate::Senseless) => &mut metrics.senseless,
         Heard::Accepted(_, Fate::Ended) => &mut metrics.ended,
     };

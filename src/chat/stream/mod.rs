@@ -10,8 +10,10 @@
 //! | `train.rs` | entries packed into datagrams |
 //! | `seat.rs`, `seats.rs` | a member's cursor; all of them |
 //! | `repairs.rs`, `ration.rs` | what is sent again, and how much of it |
+//! | `answers.rs` | how many answers a member gets |
 //! | `tail.rs` | telling a room that fell silent what came last |
 
+mod answers;
 mod ration;
 mod repairs;
 mod ring;
@@ -29,6 +31,7 @@ use crate::ids::MemberId;
 use crate::protocol::stream::upstream::Range;
 use crate::protocol::stream::{Code, Entry, Header};
 
+pub(super) use answers::Answers;
 use repairs::Repairs;
 pub(super) use ring::{FIRST_CAPACITY, Ring};
 pub(super) use seat::Seat;
@@ -187,6 +190,11 @@ impl Stream {
         if let Some(seat) = self.find_mut(number) {
             seat.disprove();
         }
+    }
+
+    /// Whether a member is answered once more what nothing else bounds.
+    pub(super) fn takes_answer(&mut self, number: u32, now: Instant) -> bool {
+        self.find_mut(number).is_some_and(|seat| seat.answers.take(now))
     }
 
     /// A member has everything below `next`.

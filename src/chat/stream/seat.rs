@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::answers::Answers;
 use super::ration::Ration;
 use crate::ids::MemberId;
 
@@ -40,6 +41,7 @@ pub(in crate::chat) struct Seat {
     pub(in crate::chat) have: u64,
     until: u64,
     pub(in crate::chat) ration: Ration,
+    pub(super) answers: Answers,
     pub(super) standing: Standing,
     /// The socket that leads to it is full.
     pub(super) is_blocked: bool,
@@ -58,6 +60,7 @@ impl Seat {
             have: first,
             until: FOREVER,
             ration: Ration::new(now),
+            answers: Answers::default(),
             standing: Standing::Unproved,
             is_blocked: false,
             is_in_repair: false,

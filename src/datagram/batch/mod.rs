@@ -42,12 +42,12 @@ impl Batch {
         }
     }
 
-    /// Whether a message may be more than one datagram.
+    /// Whether a message may be more than one datagram, either way.
     pub(super) fn can_segment(&self) -> bool {
         !matches!(self, Self::OneByOne(_))
     }
 
-    /// Receives up to `max` datagrams, hands each to `take`, and gives how many there were.
+    /// Receives up to `max` arrivals, hands each to `take`, and gives how many there were.
     ///
     /// # Errors
     /// `WouldBlock` when there is none, else an error that ends nothing.

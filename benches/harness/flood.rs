@@ -1,0 +1,207 @@
+//! One member floods its room as fast as it can; beside it quiet rooms talk and clients come.
+//!
+//! The server has its default limits. Every run is made twice, without the flood and with it, in the
+//! same rooms.
+
+use std::io;
+use std::iter;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use mio::net::UdpSocket;
+use reactor_chat::protocol::stream::upstream;
+use reactor_chat::sys::{Address, MAX_SEGMENTS, Outgoing, SendBatch};
+
+use super::control;
+use super::crowd::{Attendance, Crowd};
+use super::joins;
+use super::load::{Load, Pace, Sample, new_histogram, record};
+use super::options::Options;
+use super::report;
+use super::scenario::{DIGITS, Delivery, Flood, Shape, Text};
+use super::target::Target;
+
+/// A run is so many times as long as others: what is rare in it is what is measured.
+const PATIENCE: f64 = 5.0;
+
+/// The quiet rooms. Ten members, so that each stays below the server's rate of messages.
+const QUIET: Shape = Shape { rooms: 5, members: 2, text: Text::Fixed(64) };
+
+/// Messages a second in all of them.
+const QUIET_RATE: u32 = 100;
+
+/// The room that is flooded, by the member that made it.
+const FLOODED: Shape = Shape { rooms: 1, members: 10, text: Text::Fixed(DIGITS) };
+
+/// A client comes so often.
+const JOIN_EVERY: Duration = Duration::from_millis(20);
+
+/// What was measured.
+pub struct Outcome {
+    pub without: Side,
+    pub with: Side,
+}
+
+/// All runs without the flood, or all with it.
+pub struct Side {
+    pub samples: Vec<Sample>,
+    /// From when a client was due to its token.
+    pub joins: Histogram<u64>,
+    time: Duration,
+    /// Datagrams of the flood.
+    datagrams: u64,
+    cpu: Option<Duration>,
+}
+
+impl Side {
+    fn new() -> Self {
+        let (samples, joins) = (Vec::new(), new_histogram());
+        Self { samples, joins, time: Duration::ZERO, datagrams: 0, cpu: Some(Duration::ZERO) }
+    }
+
+    /// Datagrams of the flood a second.
+    pub fn flood_per_s(&self) -> f64 {
+        self.datagrams as f64 / self.time.as_secs_f64()
+    }
+
+    /// How much of a CPU the server took.
+    pub fn cpu_percent(&self) -> Option<f64> {
+        Some(100.0 * self.cpu?.as_secs_f64() / self.time.as_secs_f64())
+    }
+}
+
+/// Measures the server.
+///
+/// # Errors
+/// If the server does not answer, or refuses.
+pub fn measure(options: &Options, target: Target, flood: &Flood) -> io::Result<Outcome> {
+    report::show(flood.name, "members enter");
+    let ip = target.local_ip()?;
+    let quiet = Crowd::gather(QUIET, ip, options.gro)?;
+    let attendance = Attendance::enter(&quiet, &target)?;
+    // The rooms of each part have names of their own.
+    control::begin_scenario();
+    let flooded = Crowd::gather(FLOODED, ip, options.gro)?;
+    let torrent = Torrent::new(&Attendance::enter(&flooded, &target)?, flood.delivery);
+    control::begin_scenario();
+    thread::sleep(options.settling);
+    let mut course = Course { load: Load::new(quiet)?, attendance, target, clients: 0 };
+    let (mut without, mut with) = (Side::new(), Side::new());
+    for run in 1..=options.runs {
+        report::show(flood.name, &format!("run {run} of {}", options.runs));
+        course.run(&mut without, options.seconds * PATIENCE, None)?;
+        let flood = Some((&torrent, &flooded.sockets[0]));
+        course.run(&mut with, options.seconds * PATIENCE, flood)?;
+    }
+    course.attendance.leave(&course.load.crowd);
+    Ok(Outcome { without, with })
+}
+
+/// Quiet members of a server, and how many clients have come.
+struct Course {
+    load: Load,
+    attendance: Attendance,
+    target: Target,
+    clients: usize,
+}
+
+impl Course {
+    /// Messages and joins, beside a flood from a socket if there is to be one.
+    fn run(
+        &mut self,
+        side: &mut Side,
+        seconds: f64,
+        flood: Option<(&Torrent, &UdpSocket)>,
+    ) -> io::Result<()> {
+        let Self { load, attendance, target, clients } = self;
+        let is_over = &AtomicBool::new(false);
+        let (before, start) = (target.cpu_time(), Instant::now());
+        let server = target.tcp;
+        let (first, end) = (*clients, start + Duration::from_secs_f64(seconds));
+        let (sample, joins, datagrams) = thread::scope(|scope| {
+            let flood =
+                flood.map(|(torrent, socket)| scope.spawn(move || torrent.pour(socket, is_over)));
+            let joins = scope.spawn(move || join_until(end, server, first));
+            let sample = load.measure(target, attendance, Pace::Rate(QUIET_RATE), seconds);
+            let joins = joins.join().expect("no panic");
+            is_over.store(true, Relaxed);
+            io::Result::Ok((
+                sample?,
+                joins?,
+                flood.map_or(0, |flood| flood.join().expect("no panic")),
+            ))
+        })?;
+        side.time += start.elapsed();
+        let cpu = before.and_then(|before| Some(target.cpu_time()? - before));
+        side.cpu = side.cpu.zip(cpu).map(|(all, cpu)| all + cpu);
+        *clients += joins.len() as usize;
+        side.joins.add(&joins).expect("histograms of the same bounds");
+        side.samples.push(sample);
+        side.datagrams += datagrams;
+        Ok(())
+    }
+}
+
+/// One client after the other, each at its time; one that is late because of those before counts
+/// from when it was due.
+fn join_until(end: Instant, server: SocketAddr, first: usize) -> io::Result<Histogram<u64>> {
+    let mut latency = new_histogram();
+    let (mut due, mut client) = (Instant::now(), first);
+    while due < end {
+        if let Some(early) = due.checked_duration_since(Instant::now()) {
+            thread::sleep(early);
+        }
+        joins::exchange(server, client)?;
+        record(&mut latency, due.elapsed());
+        due += JOIN_EVERY;
+        client += 1;
+    }
+    Ok(latency)
+}
+
+/// Messages of one member, which the kernel cuts up: nothing sends faster.
+struct Torrent {
+    bytes: Vec<u8>,
+    /// Of one message, with its prefix.
+    size: u16,
+    server: Address,
+}
+
+impl Torrent {
+    fn new(attendance: &Attendance, delivery: Delivery) -> Self {
+        let (mut bytes, mut text) = (Vec::new(), Vec::new());
+        for number in 0..MAX_SEGMENTS {
+            text.clear();
+            FLOODED.write_text(number as u64, &mut text);
+            bytes.extend_from_slice(&attendance.prefixes[0]);
+            match delivery {
+                Delivery::Text => bytes.extend_from_slice(&text),
+                Delivery::Stream => {
+                    upstream::encode_message(1 + number as u32, &text, &mut bytes);
+                }
+            }
+        }
+        let size = (bytes.len() / MAX_SEGMENTS) as u16;
+        Self { bytes, size, server: attendance.udp.into() }
+    }
+
+    /// Sends them again and again, and gives how many left.
+    fn pour(&self, socket: &UdpSocket, is_over: &AtomicBool) -> u64 {
+        let mut batch = SendBatch::new();
+        let all = [(0, self.bytes.len() as u32)];
+        let message =
+            Outgoing { to: &self.server, local: None, pieces: &all, segment: Some(self.size) };
+        let mut count = 0;
+        while !is_over.load(Relaxed) {
+            // An error is a full buffer, or the echo of an earlier datagram.
+            if batch.send(socket.as_fd(), &self.bytes, iter::once(message)).is_ok() {
+                count += MAX_SEGMENTS as u64;
+            }
+        }
+        count
+    }
+}

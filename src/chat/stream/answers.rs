@@ -1,0 +1,27 @@
+//! How many of a member's datagrams are answered that nothing else bounds: messages that are not the
+//! next or come too fast, words on how far it is, what it says after its end.
+//!
+//! An answer costs the server several times what the question cost the member. A member that waits
+//! for answers, as the protocol has it, gets every one: it asks again what is not answered, and its
+//! messages and repairs have bounds of their own.
+
+use std::time::Instant;
+
+use crate::chat::allowance::Allowance;
+
+/// Answers a second. One that is behind and takes 32 MB a second says so often how far it is; so many
+/// answers are less than a hundredth of a CPU.
+const RATE: u32 = 1_000;
+
+/// What one member is still answered; a new one is answered a burst.
+#[derive(Debug, Default)]
+pub(in crate::chat) struct Answers {
+    allowance: Allowance,
+}
+
+impl Answers {
+    /// Takes one, if there is one left.
+    pub(in crate::chat) fn take(&mut self, now: Instant) -> bool {
+        self.allowance.take(RATE, now)
+    }
+}

@@ -1,0 +1,114 @@
+//! Members that send as fast as they can: what they cost has a bound, and the others go on.
+
+mod support;
+
+use std::iter;
+use std::os::fd::AsFd;
+use std::time::Instant;
+
+use reactor_chat::sys::{Address, Outgoing, SendBatch};
+use support::streams::*;
+use support::*;
+
+/// What a stream member may ask without end is answered so often at first, and so often a second.
+const BURST: f64 = 5_000.0;
+const RATE: f64 = 1_000.0;
+
+/// Sends datagrams of one size, the last of which may be shorter, in one message that the kernel
+/// cuts up, and that comes in one piece where the receiver wants it so.
+fn send_together(member: &Member, messages: &[&str]) {
+    let datagrams: Vec<Vec<u8>> = messages
+        .iter()
+        .map(|text| datagram(&member.room, &member.token, text.as_bytes()))
+        .collect();
+    let (bytes, to) = (datagrams.concat(), Address::from(member.server));
+    let all = [(0, bytes.len() as u32)];
+    let segment = Some(datagrams[0].len() as u16);
+    let message = Outgoing { to: &to, local: None, pieces: &all, segment };
+    let sent = SendBatch::new().send(member.socket.as_fd(), &bytes, iter::once(message));
+    assert_eq!(sent.expect("sent"), 1);
+}
+
+/// How often something was counted; 0 where it is not named.
+fn counted(counts: &str, what: &str) -> u64 {
+    let named = counts.split(", ").find_map(|count| count.strip_prefix(what)?.strip_prefix(' '));
+    named.map_or(0, |count| count.parse().expect("a number"))
+}
+
+#[test]
+fn d1_d2_datagrams_that_come_in_one_piece_are_told_apart() {
+    for path in ["mmsg", "portable"] {
+        let server = Server::start(&["--datagram-path", path]);
+        let (alice, bob) = alice_and_bob(&server);
+        let said: Vec<String> = (0..60).map(|number| format!("message {number:02}")).collect();
+        let mut said: Vec<&str> = said.iter().map(String::as_str).collect();
+        // Its end, shorter than the others: a keep-alive.
+        said.push("");
+        send_together(&alice, &said);
+        for text in &said[..60] {
+            bob.expect(&format!("alice: {text}"));
+        }
+        bob.expect_silence();
+        let too_long = "x".repeat(4_000 + 96);
+        send_together(&alice, &[&too_long, &too_long, "fits"]);
+        bob.expect("alice: fits");
+        let counts = server.final_counts();
+        assert_eq!(counted(&counts, "too long"), 2, "{path}: {counts}");
+        assert!(counted(&counts, "keep-alives") >= 1, "{path}: {counts}");
+    }
+}
+
+#[test]
+fn l14_of_what_comes_in_one_piece_in_vain_the_rest_is_not_looked_at_but_for_the_last() {
+    let server = Server::start(&["--rate-limit", "1"]);
+    let (alice, bob) = alice_and_bob(&server);
+    let mut flood = ["a message"; 64];
+    flood[63] = "/exit";
+    send_together(&bob, &flood);
+    let mut relayed = 0;
+    loop {
+        match alice.hear_text().as_str() {
+            "bob: a message" => relayed += 1,
+            "bob left" => break,
+            other => panic!("{other}"),
+        }
+    }
+    assert!((1..=5).contains(&relayed), "{relayed} messages of a burst of 5");
+    let counts = server.final_counts();
+    assert_eq!(counted(&counts, "rate limited"), 8, "{counts}");
+    assert_eq!(counted(&counts, "not looked at"), 64 - relayed - 8 - 1, "{counts}");
+}
+
+#[test]
+fn l14_answers_to_a_stream_member_that_never_stops_are_bounded_and_others_get_theirs() {
+    const ROUNDS: usize = 200;
+    const A_ROUND: usize = 100;
+    let server = Server::start(&[]);
+    let (alice, bob) = listening_alice_and_bob(&server);
+    let start = Instant::now();
+    for round in 0..ROUNDS {
+        for _ in 0..A_ROUND / 2 {
+            alice.have(0);
+            alice.say(7, "not the next");
+        }
+        // Gone when it is not answered.
+        bob.end();
+        assert_eq!(alice.ticket.expected, 1);
+        if round % 50 == 0 {
+            bob.say(1 + (round / 50) as u32, "and what is said is heard");
+        }
+    }
+    // Four messages to two members, a notice or two, tails.
+    let others = (ROUNDS + 50) as f64;
+    let most = BURST + RATE * start.elapsed().as_secs_f64() + others;
+    // What alice says is taken as before.
+    alice.say(1, "the next");
+    let has_come = |packet: &Packet| {
+        packet.items.iter().any(|item| matches!(item, Item::Message { member: 1, id: 1, .. }))
+    };
+    while !has_come(&bob.hear()) {}
+    let counts = server.final_counts();
+    assert!(counted(&counts, "beyond what is answered") > 0, "{counts}");
+    let sent = counted(&counts, "sent") as f64;
+    assert!(sent < most && sent > BURST, "{sent} sent, {most} at most: {counts}");
+}
