@@ -5,23 +5,29 @@
 //! for answers, as the protocol has it, gets every one: it asks again what is not answered, and its
 //! messages and repairs have bounds of their own.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::chat::allowance::Allowance;
+use crate::chat::bucket::Bucket;
 
-/// Answers a second. One that is behind and takes 32 MB a second says so often how far it is; so many
-/// answers are less than a hundredth of a CPU.
-const RATE: u32 = 1_000;
+/// In which time one more grows. A member that is behind and takes 32 MB a second says a thousand
+/// times a second how far it is; so many answers are less than a hundredth of a CPU.
+const ONE: Duration = Duration::from_millis(1);
+/// The bucket holds what grows in this time.
+const DEPTH: Duration = Duration::from_secs(5);
 
 /// What one member is still answered; a new one is answered a burst.
 #[derive(Debug, Default)]
 pub(in crate::chat) struct Answers {
-    allowance: Allowance,
+    bucket: Bucket,
 }
 
 impl Answers {
     /// Takes one, if there is one left.
     pub(in crate::chat) fn take(&mut self, now: Instant) -> bool {
-        self.allowance.take(RATE, now)
+        let has_one = self.bucket.has(ONE, DEPTH, now);
+        if has_one {
+            self.bucket.take(ONE, now);
+        }
+        has_one
     }
 }
