@@ -409,6 +409,13 @@ impl Model {
         self.depart(index, Code::TimedOut, now);
     }
 
+    /// Who was sent all that it asked for has a full ration at most.
+    pub fn note_that_no_repair_waits(&mut self) {
+        for member in &mut self.members {
+            member.ration = member.ration.min(RATION);
+        }
+    }
+
     /// Whether a dead token is surely answered, or surely not; `None` where it hangs on limits.
     pub fn is_remembered(&self, index: usize, now: Instant) -> Option<bool> {
         let member = &self.members[index];

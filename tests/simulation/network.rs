@@ -199,7 +199,7 @@ impl Model {
             assert!(member.ration >= size, "more repairs than its ration");
             member.ration -= size;
             self.tally.note("repair sent");
-            if member.ration < RATION + RATION / 8 {
+            if member.ration < RATION / 8 {
                 self.tally.note("ration used up");
             }
         } else {

@@ -13,7 +13,7 @@ pub struct Tally {
 const LEAST: u64 = 20;
 
 /// Everything that is worth simulating.
-const WANTED: [&str; 72] = [
+const WANTED: &[&str] = &[
     // Fates of datagrams.
     "KeptAlive",
     "Relayed",
@@ -93,6 +93,7 @@ const WANTED: [&str; 72] = [
     "output of one input measured",
     "ration used up",
     "healed",
+    "hammered",
 ];
 
 impl Tally {
