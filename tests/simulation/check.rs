@@ -24,8 +24,10 @@ impl Model {
             live.iter().filter_map(|member| Some((member.ip, member.port?.0))).collect();
         let ips = unproved.chunk_by(|one, other| one == other);
         assert_eq!(census.proofs, ips.clone().count() + proved.len());
-        if census.rooms + census.members == 0 {
-            assert_eq!(census, Census::default(), "a deadline or an address of nobody");
+        if census.streams + census.remains == 0 {
+            let alarms = live.iter().filter(|member| member.alarm.is_some()).count();
+            let crowds = open.iter().filter(|room| room.arrivals.due().is_some()).count();
+            assert_eq!(census.deadlines, alarms + crowds, "a deadline of nobody, or none");
         }
         let most = config.max_unproved.map_or(usize::MAX, |limit| limit as usize);
         assert!(ips.map(<[_]>::len).all(|count| count <= most), "unproved members of an IP");

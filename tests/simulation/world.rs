@@ -47,6 +47,8 @@ pub struct World {
     /// Datagrams on their way to the server. Any may come next, or never, or twice.
     under_way: Vec<(SocketAddr, Vec<u8>)>,
     lost_percent: u64,
+    /// Nobody asks for a stream: the deadlines that there have to be can be counted.
+    is_without_streams: bool,
     serial: u64,
 }
 
@@ -85,6 +87,7 @@ impl World {
             model: Model::new(config),
             network,
             lost_percent: random.below(30),
+            is_without_streams: random.chance(20),
             random,
             now: Instant::now(),
             under_way: Vec::new(),
@@ -287,8 +290,12 @@ impl World {
         if self.random.chance(20) {
             return name.into();
         }
-        let delivery = self.random.pick(&["", r#","delivery":"named""#, r#","delivery":"stream""#]);
-        let delivery = if self.random.chance(25) { r#","delivery":"stream""# } else { delivery };
+        let delivery = match self.random.below(4) {
+            0 => "",
+            1 => r#","delivery":"named""#,
+            _ if self.is_without_streams => "",
+            _ => r#","delivery":"stream""#,
+        };
         let password = self.random.pick(&["", "", r#","password":"a""#, r#","password":"b""#]);
         let history = format!(r#","history":{}"#, self.random.below(12));
         let host = match is_host {
