@@ -157,7 +157,7 @@ impl Model {
     /// Takes a line: the next one of a stream member, or any other's.
     fn take(&mut self, whose: usize, id: u32, line: &[u8], fate: Fate, now: Instant) -> Fate {
         let text = str::from_utf8(line);
-        if text.is_ok_and(|text| text.trim().to_ascii_lowercase() == "/exit") {
+        if text.is_ok_and(|text| text.trim().eq_ignore_ascii_case("/exit")) {
             self.note_taken(whose);
             self.depart(whose, Code::Left, now);
             return Fate::Command;
