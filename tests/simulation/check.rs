@@ -17,26 +17,20 @@ impl Model {
         assert_eq!(census.open, open.len());
         assert_eq!(census.listed, open.iter().filter(|room| !room.hidden).count());
         assert_eq!(census.tokens, live.len(), "tokens die with their members, and not before");
-        let mut unproved: Vec<_> =
-            live.iter().filter(|member| member.port.is_none()).map(|member| member.ip).collect();
-        unproved.sort();
-        let proved: BTreeSet<_> =
-            live.iter().filter_map(|member| Some((member.ip, member.port?.0))).collect();
-        let ips = unproved.chunk_by(|one, other| one == other);
-        assert_eq!(census.proofs, ips.clone().count() + proved.len());
+        assert_eq!(census.peers, self.peers());
         if census.streams + census.remains == 0 {
             let alarms = live.iter().filter(|member| member.alarm.is_some()).count();
             let crowds = open.iter().filter(|room| room.arrivals.due().is_some()).count();
             assert_eq!(census.deadlines, alarms + crowds, "a deadline of nobody, or none");
         }
-        let most = config.max_unproved.map_or(usize::MAX, |limit| limit as usize);
-        assert!(ips.map(<[_]>::len).all(|count| count <= most), "unproved members of an IP");
+        self.check_peers();
         let most = config.max_members.unwrap_or(usize::MAX);
         assert!(census.tokens + census.remains <= most);
         assert!(census.members >= census.tokens + census.remains);
         assert!(open.len() <= config.max_rooms.unwrap_or(usize::MAX));
         for room in &open {
             assert!(room.members.contains(&room.host), "a room without its host");
+            assert!(room.members.len() <= config.max_room_members.unwrap_or(usize::MAX));
             assert!(room.capacity.is_none_or(|most| room.members.len() <= most as usize));
             let names: BTreeSet<_> =
                 room.members.iter().map(|member| &self.members[*member].folded).collect();

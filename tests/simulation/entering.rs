@@ -9,57 +9,76 @@ use reactor_chat::protocol::stream::{Code, Completion};
 use reactor_chat::protocol::{Delivery, Entrant, Request, Status};
 
 use crate::arrivals::Passage;
+use crate::limits::Bucket;
 use crate::model::{Member, Model, RATION};
 use crate::room::Room;
 
 impl Model {
     /// What a request has to be answered with: a reason why not, or nothing.
-    pub fn judge(&self, peer: IpAddr, request: &Request<'_>, now: Instant) -> Result<(), Status> {
-        let limited = self.has_too_many_unproved(peer);
+    pub fn judge(
+        &mut self,
+        peer: IpAddr,
+        request: &Request<'_>,
+        now: Instant,
+    ) -> Result<(), Status> {
         match request {
             Request::List { .. } => Ok(()),
-            Request::Create { .. } if limited => Err(Status::RateLimited),
-            Request::Create { host, .. } => {
-                let rooms = self.rooms.iter().filter(|room| room.is_open).count();
-                let is_full = self.config.max_rooms.is_some_and(|limit| rooms >= limit);
-                match self.open_room(host.room) {
-                    Some(_) => Err(Status::RoomExists),
-                    None if is_full || self.is_full(0) => Err(Status::ServerFull),
-                    None => Ok(()),
-                }
-            }
-            Request::Join(guest) => self.judge_guest(peer, guest, limited, now),
+            Request::Create { host, .. } => self.judge_host(peer, host.room),
+            Request::Join(guest) => self.judge_guest(peer, guest, now),
             Request::Resume { room, token } => {
                 let whose = self.find_token(*token).filter(|whose| self.members[*whose].is_live());
                 let known = whose.map(|whose| &self.members[whose]);
                 let is_repeated =
                     known.is_some_and(|known| known.ip == peer && known.port.is_none());
                 let is_here = known.is_some_and(|known| self.rooms[known.room].name == *room);
-                match (limited && !is_repeated, is_here) {
-                    (true, _) => Err(Status::RateLimited),
-                    (false, false) => Err(Status::RoomNotFound),
-                    (false, true) => Ok(()),
+                if !is_repeated && (self.is_limited(peer) || !self.may_guess(peer, now)) {
+                    return Err(Status::RateLimited);
                 }
+                if !is_here {
+                    self.note_guess(peer, now);
+                    return Err(Status::RoomNotFound);
+                }
+                Ok(())
             }
         }
     }
 
+    fn judge_host(&self, peer: IpAddr, room: &str) -> Result<(), Status> {
+        if self.is_limited(peer) || self.has_rooms_enough(peer) {
+            return Err(Status::RateLimited);
+        }
+        let rooms = self.rooms.iter().filter(|room| room.is_open).count();
+        let is_full = self.config.max_rooms.is_some_and(|limit| rooms >= limit);
+        match self.open_room(room) {
+            Some(_) => Err(Status::RoomExists),
+            None if is_full || self.is_full(0) => Err(Status::ServerFull),
+            None => Ok(()),
+        }
+    }
+
     fn judge_guest(
-        &self,
+        &mut self,
         peer: IpAddr,
         guest: &Entrant<'_>,
-        limited: bool,
         now: Instant,
     ) -> Result<(), Status> {
-        let Some(index) = self.open_room(guest.room) else {
-            return Err(if limited { Status::RateLimited } else { Status::RoomNotFound });
+        let (limited, may_guess) = (self.is_limited(peer), self.may_guess(peer, now));
+        let found = self.open_room(guest.room);
+        let password = found.and_then(|room| self.rooms[room].password.as_ref());
+        let is_locked = password.is_some();
+        let is_wrong = found.is_none() || (is_locked && password != guest.password.as_ref());
+        let is_hidden = found.is_none_or(|room| self.rooms[room].hidden);
+        if limited || (is_locked && !may_guess) {
+            let is_shown = found.is_none() || !is_hidden;
+            return Err(if is_shown { Status::RateLimited } else { Status::RoomNotFound });
+        }
+        if is_wrong && guest.password.is_some() {
+            self.note_guess(peer, now);
+        }
+        let Some(index) = found.filter(|_| !is_wrong) else {
+            return Err(if is_hidden { Status::RoomNotFound } else { Status::WrongPassword });
         };
         let room = &self.rooms[index];
-        let is_wrong = room.password.is_some() && room.password != guest.password;
-        if limited || is_wrong {
-            let why = if limited { Status::RateLimited } else { Status::WrongPassword };
-            return Err(if room.hidden { Status::RoomNotFound } else { why });
-        }
         if room.kicked.contains(&guest.name.to_lowercase()) {
             return Err(Status::Kicked);
         }
@@ -69,7 +88,8 @@ impl Model {
         }
         let leaving = usize::from(namesake.is_some());
         let population = room.members.len() - leaving;
-        if room.capacity.is_some_and(|capacity| population >= capacity as usize) {
+        let limits = [room.capacity.map(|own| own as usize), self.config.max_room_members];
+        if limits.into_iter().flatten().any(|limit| population >= limit) {
             return Err(Status::RoomFull);
         }
         if self.is_full(leaving) { Err(Status::ServerFull) } else { Ok(()) }
@@ -108,7 +128,7 @@ impl Model {
             }
             (Request::Create { host, capacity, hidden }, Reply::Entered { .. }) => {
                 self.tally.note("created");
-                let mut room = Room::new(host.room);
+                let mut room = Room::new(host.room, ip);
                 room.password = host.password.clone();
                 (room.capacity, room.hidden, room.history) = (*capacity, *hidden, host.history);
                 if *hidden {
@@ -186,8 +206,7 @@ impl Model {
             port: None,
             heard_at: now,
             alarm: self.config.idle_timeout.map(|timeout| now + timeout),
-            bucket: Duration::from_secs(5),
-            bucket_at: now,
+            messages: Bucket::full(Duration::from_secs(5), now),
             warned_at: None,
             end: None,
             is_freed: false,
@@ -234,7 +253,8 @@ impl Model {
             self.rooms.iter().filter(|room| room.is_open && !room.hidden).collect();
         shown.sort_by(|a, b| a.name.cmp(&b.name));
         let rows = shown.iter().filter(|room| room.name.starts_with(prefix)).map(|room| {
-            let limits = [room.capacity.map(|own| own as usize), self.config.max_members];
+            let own = room.capacity.map(|own| own as usize);
+            let limits = [own, self.config.max_room_members, self.config.max_members];
             let capacity = limits.into_iter().flatten().min().unwrap_or(0);
             format!(
                 r#"{{"room":"{}","members":{},"capacity":{capacity},"password":{}}}"#,

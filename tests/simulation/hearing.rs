@@ -12,7 +12,6 @@ use reactor_chat::protocol::{Delivery, Notice};
 use crate::model::Model;
 use crate::room::Room;
 
-const BURST: Duration = Duration::from_secs(5);
 const WARNING_INTERVAL: Duration = Duration::from_secs(5);
 
 impl Model {
@@ -294,16 +293,14 @@ impl Model {
         self.members[whose].expected += 1;
     }
 
-    /// A token bucket that holds what grows in five seconds.
+    /// Whether a line may be taken as far as its sender's rate goes.
     fn is_allowed(&mut self, whose: usize, now: Instant) -> bool {
         let Some(rate) = self.config.rate_limit else { return true };
         let one = Duration::from_secs(1) / rate;
-        let member = &mut self.members[whose];
-        member.bucket = (member.bucket + (now - member.bucket_at)).min(BURST);
-        member.bucket_at = now;
-        let has_one = member.bucket >= one;
+        let bucket = &mut self.members[whose].messages;
+        let has_one = bucket.has(one, now);
         if has_one {
-            member.bucket -= one;
+            bucket.take(one);
         }
         has_one
     }
@@ -317,13 +314,14 @@ impl Model {
                 && other.ip == member.ip
                 && other.port.is_some_and(|(taken, _)| taken == port)
         });
+        let is_own = member.port == Some((port, false));
         let is_learnt = matches!(member.port, Some((_, true)));
         let is_taken = member.is_live()
             && !member.takes_stream()
             && member.ip == peer.ip().to_canonical()
             && port != 0
             && !is_learnt
-            && !is_anothers;
+            && (is_own || !is_anothers);
         self.tally.note(if is_taken { "port announced" } else { "announcement refused" });
         if is_taken {
             self.members[index].port = Some((port, false));

@@ -9,6 +9,7 @@ mod arrivals;
 mod check;
 mod entering;
 mod hearing;
+mod limits;
 mod model;
 mod network;
 #[path = "../support/random.rs"]

@@ -12,6 +12,7 @@ use reactor_chat::protocol::stream::{Code, Entry};
 use reactor_chat::protocol::{Delivery, Form, Notice, Token, datagram};
 
 use crate::arrivals::Passage;
+use crate::limits::{Bucket, Guesses};
 use crate::room::{Owed, Room};
 use crate::tally::Tally;
 
@@ -47,9 +48,7 @@ pub struct Member {
     pub port: Option<(u16, bool)>,
     pub heard_at: Instant,
     pub alarm: Option<Instant>,
-    /// What is in its bucket of messages: the time that it took to grow.
-    pub bucket: Duration,
-    pub bucket_at: Instant,
+    pub messages: Bucket,
     pub warned_at: Option<Instant>,
     pub end: Option<End>,
     pub is_freed: bool,
@@ -101,6 +100,7 @@ pub struct Model {
     pub members: Vec<Member>,
     by_id: BTreeMap<MemberId, usize>,
     by_token: BTreeMap<[u8; Token::WIRE_SIZE], usize>,
+    pub guesses: Guesses,
     pub tally: Tally,
 }
 
@@ -112,6 +112,7 @@ impl Model {
             members: Vec::new(),
             by_id: BTreeMap::new(),
             by_token: BTreeMap::new(),
+            guesses: Guesses::new(),
             tally: Tally::default(),
         }
     }
@@ -128,14 +129,6 @@ impl Model {
 
     pub fn live_count(&self) -> usize {
         self.rooms.iter().map(|room| room.members.len()).sum()
-    }
-
-    pub fn unproved(&self, ip: IpAddr) -> usize {
-        self.live().filter(|member| member.ip == ip && member.port.is_none()).count()
-    }
-
-    pub fn has_too_many_unproved(&self, ip: IpAddr) -> bool {
-        self.config.max_unproved.is_some_and(|limit| self.unproved(ip) >= limit as usize)
     }
 
     pub fn find_named(&self, room: usize, name: &str) -> Option<usize> {
@@ -377,6 +370,7 @@ impl Model {
 
     /// Deadlines that are not after `now`, in their order.
     pub fn expire(&mut self, now: Instant) {
+        self.forget_guesses(now);
         loop {
             let live = self.rooms.iter().flat_map(|room| room.members.iter());
             let idle = live.filter_map(|index| {

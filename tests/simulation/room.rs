@@ -1,6 +1,7 @@
 //! A room as the model knows it, and its stream as the members see it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use crate::arrivals::Arrivals;
@@ -26,6 +27,7 @@ pub struct Room {
     pub name: String,
     pub is_open: bool,
     pub host: usize,
+    pub creator: IpAddr,
     pub password: Option<String>,
     pub hidden: bool,
     pub capacity: Option<u32>,
@@ -48,11 +50,12 @@ pub struct Room {
 }
 
 impl Room {
-    pub fn new(name: &str) -> Self {
+    pub fn new(name: &str, creator: IpAddr) -> Self {
         Self {
             name: name.into(),
             is_open: true,
             host: usize::MAX,
+            creator,
             password: None,
             hidden: false,
             capacity: None,

@@ -94,6 +94,8 @@ const WANTED: &[&str] = &[
     "ration used up",
     "healed",
     "hammered",
+    "wrong guess",
+    "one guess too many",
 ];
 
 impl Tally {
