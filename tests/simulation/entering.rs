@@ -207,6 +207,7 @@ impl Model {
             heard_at: now,
             alarm: self.config.idle_timeout.map(|timeout| now + timeout),
             messages: Bucket::full(Duration::from_secs(5), now),
+            fanout: Bucket::full(Duration::from_secs(5), now),
             warned_at: None,
             end: None,
             is_freed: false,

@@ -161,7 +161,7 @@ impl Model {
             self.depart(whose, Code::Left, now);
             return Fate::Command;
         }
-        if !self.is_allowed(whose, now) {
+        if !self.is_allowed(whose, line.len(), now) {
             self.put_off(whose, id, [Notice::RateLimited, Notice::TooFast], now);
             return Fate::RateLimited;
         }
@@ -293,16 +293,26 @@ impl Model {
         self.members[whose].expected += 1;
     }
 
-    /// Whether a line may be taken as far as its sender's rate goes.
-    fn is_allowed(&mut self, whose: usize, now: Instant) -> bool {
-        let Some(rate) = self.config.rate_limit else { return true };
-        let one = Duration::from_secs(1) / rate;
-        let bucket = &mut self.members[whose].messages;
-        let has_one = bucket.has(one, now);
-        if has_one {
-            bucket.take(one);
+    /// Whether a line of so many bytes may be taken as far as its sender's rates go: by its count, and
+    /// by its bytes, IP and UDP headers included, times everyone in the room.
+    fn is_allowed(&mut self, whose: usize, size: usize, now: Instant) -> bool {
+        let member = &mut self.members[whose];
+        let audience = self.rooms[member.room].members.len();
+        let bytes = ((member.name.len() + size + 28) * audience) as u64;
+        let second = Duration::from_secs(1);
+        let message = self.config.rate_limit.map_or(Duration::ZERO, |rate| second / rate);
+        let fanout = self.config.fanout_limit.map_or(Duration::ZERO, |rate| {
+            Duration::from_nanos(bytes * 1_000_000_000 / u64::from(rate))
+        });
+        let has_messages = member.messages.has(message, now);
+        let has_all = member.fanout.has(fanout, now) && has_messages;
+        if has_all {
+            member.messages.take(message);
+            member.fanout.take(fanout);
+        } else if has_messages {
+            self.tally.note("too much for so many");
         }
-        has_one
+        has_all
     }
 
     /// Whether an announced port has to be taken; if so it is.

@@ -6,33 +6,28 @@ use std::time::{Duration, Instant};
 
 use crate::model::Model;
 
-/// A naive token bucket: the time that it took to grow what is in it.
+/// A naive token bucket, in the time that it takes to grow what is missing in it.
 #[derive(Clone, Copy)]
 pub struct Bucket {
-    filled: Duration,
+    missing: Duration,
     depth: Duration,
     at: Instant,
 }
 
 impl Bucket {
     pub fn full(depth: Duration, now: Instant) -> Self {
-        Self { filled: depth, depth, at: now }
+        Self { missing: Duration::ZERO, depth, at: now }
     }
 
-    fn refill(&mut self, now: Instant) {
-        // One that owes more than it holds grows from below nothing: that never lasts here, where the
-        // costs are far below the depth.
-        self.filled = (self.filled + (now - self.at)).min(self.depth);
-        self.at = now;
-    }
-
+    /// Whether there is as much; from a full one anything can be taken.
     pub fn has(&mut self, cost: Duration, now: Instant) -> bool {
-        self.refill(now);
-        self.filled >= cost
+        self.missing = self.missing.saturating_sub(now - self.at);
+        self.at = now;
+        self.missing.is_zero() || self.missing + cost <= self.depth
     }
 
     pub fn take(&mut self, cost: Duration) {
-        self.filled -= cost;
+        self.missing += cost;
     }
 }
 
@@ -113,6 +108,8 @@ impl Model {
         let most = |limit: Option<u32>| limit.map_or(usize::MAX, |limit| limit as usize);
         for peer in peers {
             assert!(self.unproved(peer) <= most(self.config.max_unproved), "unproved of {peer}");
+            let members = self.members_of(peer);
+            assert!(members <= most(self.config.max_members_ip), "members of {peer}");
             assert!(self.rooms_of(peer) <= most(self.config.max_rooms_ip), "rooms of {peer}");
         }
     }

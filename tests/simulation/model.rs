@@ -49,6 +49,7 @@ pub struct Member {
     pub heard_at: Instant,
     pub alarm: Option<Instant>,
     pub messages: Bucket,
+    pub fanout: Bucket,
     pub warned_at: Option<Instant>,
     pub end: Option<End>,
     pub is_freed: bool,

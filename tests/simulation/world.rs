@@ -72,6 +72,7 @@ fn config(random: &mut Random) -> ChatConfig {
         max_rooms_ip: random.pick(&[None, Some(1), Some(3)]),
         max_members_ip: random.pick(&[None, Some(3), Some(12)]),
         max_room_members: random.pick(&[None, Some(3), Some(9)]),
+        fanout_limit: random.pick(&[None, None, Some(2_000)]),
         wrong_passwords: random.pick(&[None, Some(2), Some(20)]),
         ..ChatConfig::default()
     }
@@ -609,7 +610,9 @@ impl World {
     /// While nothing reaches anybody a member says several rations full.
     fn speak_to_the_deaf(&mut self, streams: &[usize]) {
         let Some(speaker) = streams.first().copied() else { return };
-        if self.model.config.rate_limit.is_some() || self.random.chance(80) {
+        let config = &self.model.config;
+        let is_limited = config.rate_limit.is_some() || config.fanout_limit.is_some();
+        if is_limited || self.random.chance(80) {
             return;
         }
         let from = self.model.members[speaker].address;
