@@ -321,8 +321,12 @@ impl World {
         let rooms = ["lobby", "r1", "r2", "r3", "部屋", "r5", "bad\u{200b}"];
         let room = self.random.pick(&rooms);
         // Now and then a crowd.
-        for _ in 0..if self.random.chance(3) { 25 } else { 1 } {
+        let is_crowd = self.random.chance(3);
+        for _ in 0..if is_crowd { 25 } else { 1 } {
             self.enter_room(room);
+        }
+        if is_crowd && self.random.chance(10) {
+            self.close_all();
         }
     }
 
