@@ -141,19 +141,22 @@ impl Room {
     }
 }
 
-/// Where in the script the entry is, from an index on. Only what may be missing is passed over, and as
-/// many others as were never sent.
-fn find(script: &[Owed], from: usize, mut unsent: u64, bytes: &[u8]) -> usize {
+/// Where in the script the entry is, from an index on, behind so many numbers that nobody was sent. What
+/// may be missing is passed over, and as many others as there are such numbers.
+fn find(script: &[Owed], from: usize, unsent: u64, bytes: &[u8]) -> usize {
+    let mut left = unsent;
     for (index, owed) in script.iter().enumerate().skip(from) {
-        if unsent == 0 && *owed.bytes == *bytes {
+        if (index - from) as u64 >= unsent && *owed.bytes == *bytes {
             return index;
         }
-        if unsent > 0 {
-            unsent -= 1;
-        } else {
-            let said = String::from_utf8_lossy(&owed.bytes);
+        if !owed.may_be_missing {
             let text = String::from_utf8_lossy(bytes);
-            assert!(owed.may_be_missing, "{said:?} is missing before {text:?}");
+            assert!(
+                left > 0,
+                "{:?} is missing before {text:?}",
+                String::from_utf8_lossy(&owed.bytes)
+            );
+            left -= 1;
         }
     }
     panic!("in the wrong order or twice: {:?}", String::from_utf8_lossy(bytes));
