@@ -3,6 +3,9 @@
 //! sees every message that was still to be had exactly once, in one order for all; and when the
 //! network has healed everyone has everything, knows how much is gone, and every exit is confirmed.
 
+#[path = "support/random.rs"]
+mod random;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -17,6 +20,8 @@ use reactor_chat::protocol::stream::Completion;
 use reactor_chat::protocol::{Frame, Token, datagram, request};
 use reactor_chat::stream::{Event, StreamReceiver, StreamSender};
 
+use random::{Random, seed_to_replay};
+
 const SEEDS: u64 = 10_000;
 
 /// When the network heals, and how long after that everything has to be well.
@@ -24,31 +29,6 @@ const HEALED: Duration = Duration::from_secs(4);
 const CALM: Duration = Duration::from_secs(60);
 
 const HOME: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
-
-/// The same numbers for the same seed on every machine (SplitMix64).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let x = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        x ^ (x >> 31)
-    }
-
-    /// Below `end`.
-    fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
-
-    fn chance(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
-
-    fn milliseconds(&mut self, end: u64) -> Duration {
-        Duration::from_micros(self.below(1 + end * 1000))
-    }
-}
 
 /// How bad the network is, each way.
 #[derive(Clone, Copy, Debug)]
@@ -419,7 +399,7 @@ fn play(seed: u64) -> World {
 fn s5_s6_s10_s13_every_history_ends_well_whatever_the_network_does() {
     let threads = thread::available_parallelism().map_or(2, usize::from).min(4) as u64;
     // One more seed than asked for can be given on the command line: the one that failed.
-    if let Some(seed) = std::env::var("REACTOR_CHAT_SEED").ok().and_then(|seed| seed.parse().ok()) {
+    if let Some(seed) = seed_to_replay() {
         play(seed);
         return;
     }

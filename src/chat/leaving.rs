@@ -75,7 +75,8 @@ impl Chat {
     /// Closes every room, as at the end of the server, and gives how many deliveries that abandons:
     /// there is no time left for a backlog, and everyone has to be told.
     pub fn close_all(&mut self, now: Instant) -> usize {
-        let all: Vec<RoomId> = self.names.values().copied().collect();
+        let open = self.rooms.iter().filter(|(_, room)| !room.is_closing);
+        let all: Vec<RoomId> = open.map(|(room_id, _)| room_id).collect();
         let mut abandoned = 0;
         for room_id in all {
             abandoned += self.rooms.get_mut(room_id).map_or(0, Room::abandon_backlog);

@@ -1,0 +1,60 @@
+//! W33, naively: of a room's comings and goings in a second five are told, the others counted.
+
+use std::time::{Duration, Instant};
+
+use reactor_chat::protocol::Notice;
+use reactor_chat::protocol::notice::Crowd;
+
+/// How somebody came or went.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Passage {
+    Joined,
+    Left,
+    TimedOut,
+}
+
+impl Passage {
+    pub fn notice(self, name: &str) -> Notice<'_> {
+        match self {
+            Self::Joined => Notice::Joined(name),
+            Self::Left => Notice::Left(name),
+            Self::TimedOut => Notice::TimedOut(name),
+        }
+    }
+}
+
+/// The second that runs.
+#[derive(Default)]
+pub struct Arrivals {
+    end: Option<Instant>,
+    told: u32,
+    crowd: Crowd,
+}
+
+impl Arrivals {
+    /// Gives whether it is told by its name.
+    pub fn note(&mut self, passage: Passage, now: Instant) -> bool {
+        if self.end.is_none_or(|end| end <= now) {
+            (self.end, self.told) = (Some(now + Duration::from_secs(1)), 0);
+        }
+        self.told += 1;
+        if self.told <= 5 {
+            return true;
+        }
+        match passage {
+            Passage::Joined => self.crowd.joined += 1,
+            Passage::Left => self.crowd.left += 1,
+            Passage::TimedOut => self.crowd.timed_out += 1,
+        }
+        false
+    }
+
+    /// When the count is told.
+    pub fn due(&self) -> Option<Instant> {
+        self.end.filter(|_| self.crowd != Crowd::default())
+    }
+
+    pub fn take(&mut self) -> Crowd {
+        std::mem::take(self).crowd
+    }
+}

@@ -1,0 +1,64 @@
+//! What has to hold after every step, and at the end.
+
+use std::collections::BTreeSet;
+
+use reactor_chat::chat::{Census, Chat};
+
+use crate::model::Model;
+use crate::network::Network;
+
+impl Model {
+    /// The chat counts what the model counts, and no limit is passed.
+    pub fn check(&self, chat: &Chat, network: &Network) {
+        let census = chat.census();
+        let config = &self.config;
+        let open: Vec<_> = self.rooms.iter().filter(|room| room.is_open).collect();
+        let live: Vec<_> = self.live().collect();
+        assert_eq!(census.open, open.len());
+        assert_eq!(census.listed, open.iter().filter(|room| !room.hidden).count());
+        assert_eq!(census.tokens, live.len(), "tokens die with their members, and not before");
+        assert_eq!(census.peers, self.peers());
+        if census.streams + census.remains == 0 {
+            let alarms = live.iter().filter(|member| member.alarm.is_some()).count();
+            let crowds = open.iter().filter(|room| room.arrivals.due().is_some()).count();
+            assert_eq!(census.deadlines, alarms + crowds, "a deadline of nobody, or none");
+        }
+        self.check_peers();
+        let most = config.max_members.unwrap_or(usize::MAX);
+        assert!(census.tokens + census.remains <= most);
+        assert!(census.members >= census.tokens + census.remains);
+        assert!(open.len() <= config.max_rooms.unwrap_or(usize::MAX));
+        for room in &open {
+            assert!(room.members.contains(&room.host), "a room without its host");
+            assert!(room.members.len() <= config.max_room_members.unwrap_or(usize::MAX));
+            assert!(room.capacity.is_none_or(|most| room.members.len() <= most as usize));
+            let names: BTreeSet<_> =
+                room.members.iter().map(|member| &self.members[*member].folded).collect();
+            assert_eq!(names.len(), room.members.len(), "names differ ignoring case");
+        }
+        assert!(network.table.keys().all(|id| self.find(*id).is_some()), "a row of nobody");
+    }
+
+    /// Nothing waits that could be sent: everyone whose socket is not full has all that it is owed.
+    pub fn check_that_all_is_said(&self, network: &Network) {
+        for member in self.members.iter().filter(|member| !member.is_freed) {
+            if !network.blocked.contains(&member.id) {
+                let mut waiting = member.owed.iter().chain(&member.asides);
+                let forgotten = waiting.find(|owed| !owed.may_be_missing);
+                let text = forgotten.map(|owed| String::from_utf8_lossy(&owed.bytes));
+                assert_eq!(text, None, "{} was forgotten: {:?}", member.name, member.delivery);
+                let is_untold = member.end.as_ref().is_some_and(|end| end.is_to_be_told);
+                let can_be_told = member.takes_stream() && network.blocked.is_empty();
+                assert!(!is_untold || !can_be_told, "its end was not told");
+            }
+        }
+    }
+
+    /// Nothing is left.
+    pub fn check_that_all_is_over(&self, chat: &Chat, network: &Network) {
+        assert_eq!(chat.census(), Census::default(), "a leak");
+        assert!(network.table.is_empty());
+        assert!(self.members.iter().all(|member| member.is_freed));
+        self.rooms.iter().for_each(|room| room.check_rest());
+    }
+}

@@ -1,0 +1,269 @@
+//! What has to come of a request.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use reactor_chat::chat::Reply;
+use reactor_chat::protocol::stream::{Code, Completion};
+use reactor_chat::protocol::{Delivery, Entrant, Request, Status};
+
+use crate::arrivals::Passage;
+use crate::limits::Bucket;
+use crate::model::{Member, Model, RATION};
+use crate::room::Room;
+
+impl Model {
+    /// What a request has to be answered with: a reason why not, or nothing.
+    pub fn judge(
+        &mut self,
+        peer: IpAddr,
+        request: &Request<'_>,
+        now: Instant,
+    ) -> Result<(), Status> {
+        match request {
+            Request::List { .. } => Ok(()),
+            Request::Create { host, .. } => self.judge_host(peer, host.room),
+            Request::Join(guest) => self.judge_guest(peer, guest, now),
+            Request::Resume { room, token } => {
+                let whose = self.find_token(*token).filter(|whose| self.members[*whose].is_live());
+                let known = whose.map(|whose| &self.members[whose]);
+                let is_repeated =
+                    known.is_some_and(|known| known.ip == peer && known.port.is_none());
+                let is_here = known.is_some_and(|known| self.rooms[known.room].name == *room);
+                if !is_repeated && (self.is_limited(peer) || !self.may_guess(peer, now)) {
+                    return Err(Status::RateLimited);
+                }
+                if !is_here {
+                    self.note_guess(peer, now);
+                    return Err(Status::RoomNotFound);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn judge_host(&self, peer: IpAddr, room: &str) -> Result<(), Status> {
+        if self.is_limited(peer) || self.has_rooms_enough(peer) {
+            return Err(Status::RateLimited);
+        }
+        let rooms = self.rooms.iter().filter(|room| room.is_open).count();
+        let is_full = self.config.max_rooms.is_some_and(|limit| rooms >= limit);
+        match self.open_room(room) {
+            Some(_) => Err(Status::RoomExists),
+            None if is_full || self.is_full(0) => Err(Status::ServerFull),
+            None => Ok(()),
+        }
+    }
+
+    fn judge_guest(
+        &mut self,
+        peer: IpAddr,
+        guest: &Entrant<'_>,
+        now: Instant,
+    ) -> Result<(), Status> {
+        let (limited, may_guess) = (self.is_limited(peer), self.may_guess(peer, now));
+        let found = self.open_room(guest.room);
+        let password = found.and_then(|room| self.rooms[room].password.as_ref());
+        let is_locked = password.is_some();
+        let is_wrong = found.is_none() || (is_locked && password != guest.password.as_ref());
+        let is_hidden = found.is_none_or(|room| self.rooms[room].hidden);
+        if limited || (is_locked && !may_guess) {
+            let is_shown = found.is_none() || !is_hidden;
+            return Err(if is_shown { Status::RateLimited } else { Status::RoomNotFound });
+        }
+        if is_wrong && guest.password.is_some() {
+            self.note_guess(peer, now);
+        }
+        let Some(index) = found.filter(|_| !is_wrong) else {
+            return Err(if is_hidden { Status::RoomNotFound } else { Status::WrongPassword });
+        };
+        let room = &self.rooms[index];
+        if room.kicked.contains(&guest.name.to_lowercase()) {
+            return Err(Status::Kicked);
+        }
+        let namesake = self.find_named(index, &guest.name);
+        if namesake.is_some() && self.silent_namesake(peer, guest, now).is_none() {
+            return Err(Status::NameTaken);
+        }
+        let leaving = usize::from(namesake.is_some());
+        let population = room.members.len() - leaving;
+        let limits = [room.capacity.map(|own| own as usize), self.config.max_room_members];
+        if limits.into_iter().flatten().any(|limit| population >= limit) {
+            return Err(Status::RoomFull);
+        }
+        if self.is_full(leaving) { Err(Status::ServerFull) } else { Ok(()) }
+    }
+
+    /// The guest whose place this one takes.
+    fn silent_namesake(&self, peer: IpAddr, guest: &Entrant<'_>, now: Instant) -> Option<usize> {
+        let room = self.open_room(guest.room)?;
+        let index = self.find_named(room, &guest.name)?;
+        let (limit, member) = (self.config.replace_silent?, &self.members[index]);
+        let gives_way =
+            self.rooms[room].host != index && member.ip == peer && now - member.heard_at >= limit;
+        gives_way.then_some(index)
+    }
+
+    fn is_full(&self, leaving: usize) -> bool {
+        let live = self.live_count() - leaving;
+        self.config.max_members.is_some_and(|limit| live >= limit)
+    }
+
+    /// Does what a request has done that was answered with success; gives the member, if it is of one.
+    pub fn carry_out(
+        &mut self,
+        peer: SocketAddr,
+        request: &Request<'_>,
+        reply: &Reply,
+        now: Instant,
+    ) -> Option<usize> {
+        let ip = peer.ip().to_canonical();
+        match (request, reply) {
+            (Request::List { prefix }, Reply::Rooms(list)) => {
+                let list = str::from_utf8(list).expect("UTF-8");
+                assert_eq!(list, self.list(str::from_utf8(prefix).expect("UTF-8")));
+                self.tally.note("listed");
+                None
+            }
+            (Request::Create { host, capacity, hidden }, Reply::Entered { .. }) => {
+                self.tally.note("created");
+                let mut room = Room::new(host.room, ip);
+                room.password = host.password.clone();
+                (room.capacity, room.hidden, room.history) = (*capacity, *hidden, host.history);
+                if *hidden {
+                    self.tally.note("hidden");
+                }
+                self.rooms.push(room);
+                let index = self.admit(self.rooms.len() - 1, peer, host, reply, now);
+                self.rooms.last_mut().expect("the new one").host = index;
+                if host.delivery == Delivery::Stream {
+                    self.tell_joined(index, now);
+                }
+                Some(index)
+            }
+            (Request::Join(guest), Reply::Entered { .. }) => {
+                self.tally.note("joined");
+                if let Some(silent) = self.silent_namesake(ip, guest, now) {
+                    self.tally.note("replaced");
+                    self.end(silent, Code::Removed, true, now);
+                }
+                let room = self.open_room(guest.room).expect("an open room");
+                let index = self.admit(room, peer, guest, reply, now);
+                self.tell_joined(index, now);
+                Some(index)
+            }
+            (Request::Resume { token, .. }, Reply::Resumed { member, token: same, stream }) => {
+                let index = self.find_token(*token).expect("a known token");
+                assert_eq!((*member, *token), (self.members[index].id, *same));
+                let known = &mut self.members[index];
+                let is_repeated = known.ip == ip && known.port.is_none();
+                (known.ip, known.port) = (ip, None);
+                self.tally.note(if is_repeated { "resume repeated" } else { "resumed" });
+                self.check_completion(index, stream.as_ref());
+                Some(index)
+            }
+            _ => panic!("another reply than was asked for"),
+        }
+    }
+
+    fn tell_joined(&mut self, index: usize, now: Instant) {
+        let (room, number) = (self.members[index].room, self.members[index].number);
+        let name = self.members[index].name.clone();
+        self.tell_passage(room, (number, &name), Passage::Joined, Some(index), now);
+    }
+
+    fn admit(
+        &mut self,
+        room: usize,
+        peer: SocketAddr,
+        entrant: &Entrant<'_>,
+        reply: &Reply,
+        now: Instant,
+    ) -> usize {
+        let Reply::Entered { member, token, stream } = reply else { panic!("not a place") };
+        self.tally.note(&format!("entered as {:?}", entrant.delivery));
+        let known = &mut self.rooms[room];
+        known.last_number += 1;
+        if entrant.delivery == Delivery::Stream && known.tag.is_none() {
+            known.tag = stream.as_ref().map(|stream| stream.tag);
+        }
+        let next = stream.as_ref().map_or(0, |stream| stream.next);
+        if stream.is_some() {
+            let history = u64::from(entrant.history.min(known.history));
+            assert!(next + history >= known.seen_end(), "more of the past than the host allows");
+            assert!(next <= known.highest_end());
+        }
+        let index = self.add(Member {
+            id: *member,
+            room,
+            name: entrant.name.to_string(),
+            folded: entrant.name.to_lowercase(),
+            number: self.rooms[room].last_number,
+            token: *token,
+            delivery: entrant.delivery,
+            ip: peer.ip().to_canonical(),
+            port: None,
+            heard_at: now,
+            alarm: self.config.idle_timeout.map(|timeout| now + timeout),
+            messages: Bucket::full(Duration::from_secs(5), now),
+            fanout: Bucket::full(Duration::from_secs(5), now),
+            warned_at: None,
+            end: None,
+            is_freed: false,
+            owed: VecDeque::new(),
+            asides: VecDeque::new(),
+            expected: 1,
+            first: next,
+            cursor: next,
+            may_skip: false,
+            have: next,
+            surely_has: next,
+            until: u64::MAX,
+            ration: RATION,
+            ration_at: now,
+            is_known: true,
+            address: peer,
+            got: next,
+            ahead: BTreeSet::new(),
+        });
+        self.rooms[room].members.push(index);
+        self.check_completion(index, stream.as_ref());
+        index
+    }
+
+    fn check_completion(&self, index: usize, completion: Option<&Completion>) {
+        let member = &self.members[index];
+        assert_eq!(completion.is_some(), member.takes_stream());
+        let Some(completion) = completion else { return };
+        let idle_timeout = self.config.idle_timeout.map_or(0, |timeout| timeout.as_secs());
+        let right = Completion {
+            token: member.token,
+            member: member.number,
+            tag: self.rooms[member.room].tag.expect("a stream"),
+            next: member.first,
+            expected: member.expected,
+            keep_alive: if idle_timeout == 0 { 20 } else { (idle_timeout / 3).clamp(1, 20) },
+            idle_timeout,
+        };
+        assert_eq!(*completion, right);
+    }
+
+    fn list(&self, prefix: &str) -> String {
+        let mut shown: Vec<&Room> =
+            self.rooms.iter().filter(|room| room.is_open && !room.hidden).collect();
+        shown.sort_by(|a, b| a.name.cmp(&b.name));
+        let rows = shown.iter().filter(|room| room.name.starts_with(prefix)).map(|room| {
+            let own = room.capacity.map(|own| own as usize);
+            let limits = [own, self.config.max_room_members, self.config.max_members];
+            let capacity = limits.into_iter().flatten().min().unwrap_or(0);
+            format!(
+                r#"{{"room":"{}","members":{},"capacity":{capacity},"password":{}}}"#,
+                room.name,
+                room.members.len(),
+                room.password.is_some(),
+            )
+        });
+        format!("[{}]", rows.collect::<Vec<_>>().join(","))
+    }
+}

@@ -1,0 +1,341 @@
+//! What has to come of a datagram and of an announced port.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use reactor_chat::chat::{Dropped, Fate, Heard};
+use reactor_chat::protocol::datagram::{self, MAX_NAME_AND_MESSAGE, Unfit};
+use reactor_chat::protocol::stream::upstream::{self, Upstream};
+use reactor_chat::protocol::stream::{Code, downstream::MESSAGE_OVERHEAD};
+use reactor_chat::protocol::{Delivery, Notice};
+
+use crate::model::Model;
+use crate::room::Room;
+
+const WARNING_INTERVAL: Duration = Duration::from_secs(5);
+
+impl Model {
+    /// Holds what the chat made of a datagram against what it had to, and does the same.
+    pub fn hear(&mut self, peer: SocketAddr, bytes: &[u8], heard: Heard, now: Instant) {
+        match heard {
+            Heard::Dropped(why) => self.tally.note_value(why),
+            Heard::Accepted(_, fate) => self.tally.note_value(fate),
+        }
+        let whose = match self.identify(peer, bytes, now) {
+            Ok(whose) => whose,
+            Err(allowed) => {
+                let Heard::Dropped(why) = heard else { panic!("{heard:?}, not {allowed:?}") };
+                assert!(allowed.contains(&why), "{why:?}, not {allowed:?}");
+                return;
+            }
+        };
+        let message = datagram::parse(bytes).expect("a datagram that makes sense").message;
+        if self.members[whose].is_live() {
+            let Heard::Accepted(id, fate) = heard else { panic!("{heard:?}: it was its member's") };
+            assert_eq!(id, self.members[whose].id, "a token is of one member");
+            self.learn_port(whose, peer.port());
+            self.members[whose].heard_at = now;
+            let right = self.understand(whose, message, fate, now);
+            assert_eq!(fate, right);
+        } else {
+            self.hear_dead((whose, peer.port()), message, heard, now);
+        }
+    }
+
+    /// Whose the datagram is, or why it may be dropped.
+    fn identify(
+        &self,
+        peer: SocketAddr,
+        bytes: &[u8],
+        now: Instant,
+    ) -> Result<usize, Vec<Dropped>> {
+        if bytes.len() > 4096 {
+            return Err(vec![Dropped::TooLong]);
+        }
+        let Some(upstream) = datagram::parse(bytes) else { return Err(vec![Dropped::Malformed]) };
+        let unknown = vec![Dropped::UnknownToken];
+        let Some(whose) = self.find_token(upstream.token) else { return Err(unknown) };
+        let member = &self.members[whose];
+        let remembered = self.is_remembered(whose, now);
+        if remembered == Some(false) {
+            return Err(unknown);
+        }
+        let is_here = self.rooms[member.room].name.as_bytes() == upstream.room;
+        let is_its_ip = member.ip == peer.ip().to_canonical();
+        if is_here && is_its_ip {
+            return Ok(whose);
+        }
+        // The room of a dead member may be gone, and with it its name.
+        let mut allowed = if is_here { vec![] } else { vec![Dropped::WrongRoom] };
+        if is_here || (!member.is_live() && !is_its_ip) {
+            allowed.push(Dropped::WrongAddress);
+        }
+        if remembered.is_none() {
+            allowed.push(Dropped::UnknownToken);
+        }
+        if !member.is_live() && is_its_ip {
+            return Ok(whose);
+        }
+        Err(allowed)
+    }
+
+    fn hear_dead(
+        &mut self,
+        (whose, port): (usize, u16),
+        message: &[u8],
+        heard: Heard,
+        now: Instant,
+    ) {
+        let certain = self.is_remembered(whose, now) == Some(true);
+        let member = &mut self.members[whose];
+        match heard {
+            Heard::Accepted(id, fate) => {
+                assert_eq!((id, fate), (member.id, Fate::Ended), "a dead token");
+                member.port = Some((port, true));
+                let end = member.end.as_mut().expect("an end");
+                end.farewells += 1;
+                if end.of_closed_room
+                    && let Some(Upstream::Have { next }) = upstream::parse(message)
+                {
+                    self.confirm(whose, next, now);
+                }
+            }
+            Heard::Dropped(Dropped::WrongRoom) => {}
+            Heard::Dropped(why) => {
+                assert!(why == Dropped::UnknownToken && !certain, "{why:?} of a dead token");
+                self.tally.note("remains dropped");
+            }
+        }
+    }
+
+    fn learn_port(&mut self, whose: usize, port: u16) {
+        let member = &mut self.members[whose];
+        match member.port {
+            Some((known, true)) if known == port => {}
+            Some((_, true)) => self.tally.note("port rebound"),
+            _ => self.tally.note("port learnt"),
+        }
+        member.port = Some((port, true));
+    }
+
+    fn understand(&mut self, whose: usize, message: &[u8], fate: Fate, now: Instant) -> Fate {
+        if !self.members[whose].takes_stream() {
+            if message.is_empty() {
+                return Fate::KeptAlive;
+            }
+            return self.take(whose, 0, message, fate, now);
+        }
+        match upstream::parse(message) {
+            None => Fate::Senseless,
+            Some(Upstream::KeepAlive) => Fate::KeptAlive,
+            Some(Upstream::Have { next }) => {
+                self.confirm(whose, next, now);
+                self.state(whose, 0);
+                Fate::Confirmed
+            }
+            Some(Upstream::Repair(_)) => Fate::Repaired,
+            Some(Upstream::Message { id, .. }) if id != self.members[whose].expected => {
+                self.state(whose, id);
+                Fate::OutOfOrder
+            }
+            Some(Upstream::Message { id, text }) => self.take(whose, id, text, fate, now),
+        }
+    }
+
+    fn confirm(&mut self, whose: usize, next: u64, now: Instant) {
+        let member = &mut self.members[whose];
+        let room = &self.rooms[member.room];
+        let next = next.min(member.until).min(room.highest_end());
+        let bytes = (member.have..next).map(|number| room.entry_size(number).unwrap_or(4094));
+        let bytes = bytes.sum::<usize>() as u64;
+        member.refill_ration(bytes, now);
+        member.have = member.have.max(next);
+        member.surely_has = member.surely_has.max(next.min(room.seen_end()));
+    }
+
+    /// Takes a line: the next one of a stream member, or any other's.
+    fn take(&mut self, whose: usize, id: u32, line: &[u8], fate: Fate, now: Instant) -> Fate {
+        let text = str::from_utf8(line);
+        if text.is_ok_and(|text| text.trim().eq_ignore_ascii_case("/exit")) {
+            self.note_taken(whose);
+            self.depart(whose, Code::Left, now);
+            return Fate::Command;
+        }
+        if !self.is_allowed(whose, line.len(), now) {
+            self.put_off(whose, id, [Notice::RateLimited, Notice::TooFast], now);
+            return Fate::RateLimited;
+        }
+        let Ok(text) = text else { return self.refuse(whose, Notice::Unfit(Unfit::NotUtf8)) };
+        if text.contains(['\u{202d}', '\u{202e}']) {
+            return self.refuse(whose, Notice::Unfit(Unfit::Bidi));
+        }
+        if text.contains(|c: char| c.is_control() && c != '\t' && c != '\n') {
+            return self.refuse(whose, Notice::Unfit(Unfit::Control));
+        }
+        match text.strip_prefix('/') {
+            Some(rest) if !rest.starts_with('/') => self.command(whose, rest, now),
+            Some(rest) => self.say(whose, id, rest, fate, now),
+            None if text.is_empty() => {
+                self.note_taken(whose);
+                self.state(whose, id);
+                Fate::KeptAlive
+            }
+            None => self.say(whose, id, text, fate, now),
+        }
+    }
+
+    fn say(&mut self, whose: usize, id: u32, text: &str, fate: Fate, now: Instant) -> Fate {
+        let (name, room) = (&self.members[whose].name, self.members[whose].room);
+        let fits = MAX_NAME_AND_MESSAGE - name.len();
+        if text.len() > fits {
+            return self.refuse(whose, Notice::TooLong { fits });
+        }
+        let size = MESSAGE_OVERHEAD + name.len() + text.len();
+        if fate == Fate::RoomBusy && self.rooms[room].may_be_busy(size) {
+            self.put_off(whose, id, [Notice::RoomBusy, Notice::NotYet], now);
+            return fate;
+        }
+        self.relay(whose, id, text);
+        self.note_taken(whose);
+        Fate::Relayed
+    }
+
+    fn command(&mut self, whose: usize, rest: &str, now: Instant) -> Fate {
+        let rest = rest.trim_end();
+        let (word, name) = rest.split_once(' ').unwrap_or((rest, ""));
+        let word = word.to_lowercase();
+        match (&*word, name) {
+            ("who" | "help", _) => {}
+            ("kick" | "host", "") => return self.refuse(whose, Notice::NameNeeded),
+            ("kick" | "host", _) => {}
+            _ => return self.refuse(whose, Notice::UnknownCommand),
+        }
+        self.note_taken(whose);
+        let room = self.members[whose].room;
+        match &*word {
+            "who" => {
+                let text = self.who(room);
+                self.answer_with(whose, Code::Answer, None, &text);
+            }
+            "help" => self.answer(whose, Notice::Help),
+            _ if self.rooms[room].host != whose => self.answer(whose, Notice::HostOnly),
+            _ => match self.find_named(room, name) {
+                None => self.answer(whose, Notice::NoSuchMember),
+                Some(target) => self.command_of_host(whose, &word, target, now),
+            },
+        }
+        Fate::Command
+    }
+
+    fn command_of_host(&mut self, host: usize, word: &str, target: usize, now: Instant) {
+        let room = self.members[host].room;
+        match (word, target == host) {
+            ("kick", true) => return self.answer(host, Notice::NotYourself),
+            ("kick", false) => {
+                let folded = self.members[target].folded.clone();
+                self.rooms[room].kicked.insert(folded);
+                if !self.members[target].takes_stream() {
+                    self.answer(target, Notice::RemovedByHost);
+                }
+                self.depart(target, Code::Removed, now);
+            }
+            (_, true) => return self.answer(host, Notice::AlreadyHost),
+            (_, false) => {
+                self.tally.note("host changed by hand");
+                self.pass_host(room, target);
+            }
+        }
+        self.state(host, self.members[host].expected.saturating_sub(1));
+    }
+
+    /// Everyone, and one host among them.
+    fn who(&self, room: usize) -> String {
+        let (mark, between) = match self.config.language {
+            reactor_chat::protocol::Language::English => (" (host)", ", "),
+            reactor_chat::protocol::Language::Japanese => ("（ホスト）", "、"),
+        };
+        let Room { members, host, .. } = &self.rooms[room];
+        assert_eq!(members.iter().filter(|member| *member == host).count(), 1, "one host");
+        let named = members.iter().map(|member| {
+            let mark = if member == host { mark } else { "" };
+            format!("{}{mark}", self.members[*member].name)
+        });
+        named.collect::<Vec<_>>().join(between)
+    }
+
+    fn refuse(&mut self, whose: usize, why: Notice<'_>) -> Fate {
+        self.note_taken(whose);
+        self.answer(whose, why);
+        Fate::Refused
+    }
+
+    /// Something is not taken now; a person is told so once in five seconds, a program always.
+    fn put_off(&mut self, whose: usize, id: u32, [each, stream]: [Notice<'_>; 2], now: Instant) {
+        let member = &mut self.members[whose];
+        let is_due = member.warned_at.is_none_or(|last| now - last >= WARNING_INTERVAL);
+        if is_due {
+            member.warned_at = Some(now);
+        }
+        match (member.delivery, is_due) {
+            (Delivery::Each(_), true) => self.answer(whose, each),
+            (Delivery::Each(_), false) => {}
+            (Delivery::Stream, _) => {
+                let mut text = String::new();
+                if is_due {
+                    stream.write(self.config.language, &mut text);
+                }
+                self.answer_with(whose, stream.code(), Some(id), &text);
+            }
+        }
+    }
+
+    fn note_taken(&mut self, whose: usize) {
+        self.members[whose].expected += 1;
+    }
+
+    /// Whether a line of so many bytes may be taken as far as its sender's rates go: by its count, and
+    /// by its bytes, IP and UDP headers included, times everyone in the room.
+    fn is_allowed(&mut self, whose: usize, size: usize, now: Instant) -> bool {
+        let member = &mut self.members[whose];
+        let audience = self.rooms[member.room].members.len();
+        let bytes = ((member.name.len() + size + 28) * audience) as u64;
+        let second = Duration::from_secs(1);
+        let message = self.config.rate_limit.map_or(Duration::ZERO, |rate| second / rate);
+        let fanout = self.config.fanout_limit.map_or(Duration::ZERO, |rate| {
+            Duration::from_nanos(bytes * 1_000_000_000 / u64::from(rate))
+        });
+        let has_messages = member.messages.has(message, now);
+        let has_all = member.fanout.has(fanout, now) && has_messages;
+        if has_all {
+            member.messages.take(message);
+            member.fanout.take(fanout);
+        } else if has_messages {
+            self.tally.note("too much for so many");
+        }
+        has_all
+    }
+
+    /// Whether an announced port has to be taken; if so it is.
+    pub fn announce(&mut self, index: usize, peer: SocketAddr) -> bool {
+        let member = &self.members[index];
+        let port = peer.port();
+        let is_anothers = self.live().any(|other| {
+            other.id != member.id
+                && other.ip == member.ip
+                && other.port.is_some_and(|(taken, _)| taken == port)
+        });
+        let is_own = member.port == Some((port, false));
+        let is_learnt = matches!(member.port, Some((_, true)));
+        let is_taken = member.is_live()
+            && !member.takes_stream()
+            && member.ip == peer.ip().to_canonical()
+            && port != 0
+            && !is_learnt
+            && (is_own || !is_anothers);
+        self.tally.note(if is_taken { "port announced" } else { "announcement refused" });
+        if is_taken {
+            self.members[index].port = Some((port, false));
+        }
+        is_taken
+    }
+}

@@ -1,0 +1,120 @@
+//! What one peer may have and do: an IPv4 address, or the /64 of an IPv6 one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::{Duration, Instant};
+
+use crate::model::Model;
+
+/// A naive token bucket, in the time that it takes to grow what is missing in it.
+#[derive(Clone, Copy)]
+pub struct Bucket {
+    missing: Duration,
+    depth: Duration,
+    at: Instant,
+}
+
+impl Bucket {
+    pub fn full(depth: Duration, now: Instant) -> Self {
+        Self { missing: Duration::ZERO, depth, at: now }
+    }
+
+    /// Whether there is as much; from a full one anything can be taken.
+    pub fn has(&mut self, cost: Duration, now: Instant) -> bool {
+        self.missing = self.missing.saturating_sub(now - self.at);
+        self.at = now;
+        self.missing.is_zero() || self.missing + cost <= self.depth
+    }
+
+    pub fn take(&mut self, cost: Duration) {
+        self.missing += cost;
+    }
+}
+
+/// Wrong passwords and tokens of the last minute.
+pub type Guesses = BTreeMap<IpAddr, Bucket>;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Whose an address is.
+pub fn subnet(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.into(),
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
+    }
+}
+
+impl Model {
+    pub fn unproved(&self, peer: IpAddr) -> usize {
+        let peer = subnet(peer);
+        self.live().filter(|member| subnet(member.ip) == peer && member.port.is_none()).count()
+    }
+
+    pub fn members_of(&self, peer: IpAddr) -> usize {
+        let peer = subnet(peer);
+        self.live().filter(|member| subnet(member.ip) == peer).count()
+    }
+
+    pub fn rooms_of(&self, peer: IpAddr) -> usize {
+        let peer = subnet(peer);
+        self.rooms.iter().filter(|room| room.is_open && subnet(room.creator) == peer).count()
+    }
+
+    /// Whether a peer may not have one more member.
+    pub fn is_limited(&self, peer: IpAddr) -> bool {
+        is_reached(self.unproved(peer), self.config.max_unproved)
+            || is_reached(self.members_of(peer), self.config.max_members_ip)
+    }
+
+    pub fn has_rooms_enough(&self, peer: IpAddr) -> bool {
+        is_reached(self.rooms_of(peer), self.config.max_rooms_ip)
+    }
+
+    pub fn may_guess(&mut self, peer: IpAddr, now: Instant) -> bool {
+        let Some(limit) = self.config.wrong_passwords else { return true };
+        let bucket = self.guesses.get_mut(&subnet(peer));
+        bucket.is_none_or(|bucket| bucket.has(MINUTE / limit, now))
+    }
+
+    pub fn note_guess(&mut self, peer: IpAddr, now: Instant) {
+        let Some(limit) = self.config.wrong_passwords else { return };
+        if self.may_guess(peer, now) {
+            let full = Bucket::full(MINUTE, now);
+            self.guesses.entry(subnet(peer)).or_insert(full).take(MINUTE / limit);
+            self.tally.note("wrong guess");
+        } else {
+            self.tally.note("one guess too many");
+        }
+    }
+
+    /// Who has not guessed for long enough is forgotten.
+    pub fn forget_guesses(&mut self, now: Instant) {
+        self.guesses.retain(|_, bucket| !bucket.has(MINUTE, now));
+    }
+
+    /// How many entries there have to be about peers.
+    pub fn peers(&self) -> usize {
+        let makers = self.rooms.iter().filter(|room| room.is_open).map(|room| room.creator);
+        let peers: BTreeSet<_> = self.live().map(|member| member.ip).chain(makers).collect();
+        let peers: BTreeSet<_> = peers.into_iter().map(subnet).collect();
+        let ports: BTreeSet<_> =
+            self.live().filter_map(|member| Some((member.ip, member.port?.0))).collect();
+        peers.len() + ports.len() + self.guesses.len()
+    }
+
+    /// No peer has more than it may.
+    pub fn check_peers(&self) {
+        let peers: BTreeSet<_> = self.live().map(|member| subnet(member.ip)).collect();
+        let most = |limit: Option<u32>| limit.map_or(usize::MAX, |limit| limit as usize);
+        for peer in peers {
+            assert!(self.unproved(peer) <= most(self.config.max_unproved), "unproved of {peer}");
+            let members = self.members_of(peer);
+            assert!(members <= most(self.config.max_members_ip), "members of {peer}");
+            assert!(self.rooms_of(peer) <= most(self.config.max_rooms_ip), "rooms of {peer}");
+        }
+    }
+}
+
+fn is_reached(count: usize, limit: Option<u32>) -> bool {
+    limit.is_some_and(|limit| count >= limit as usize)
+}

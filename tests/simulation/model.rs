@@ -1,0 +1,430 @@
+//! Rooms, members and tokens, naively: plain lists that are walked. It says what must come of every
+//! input, and what every member is owed.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use reactor_chat::config::{ChatConfig, HostLeaves};
+use reactor_chat::ids::MemberId;
+use reactor_chat::protocol::stream::{Code, Entry};
+use reactor_chat::protocol::{Delivery, Form, Notice, Token, datagram};
+
+use crate::arrivals::Passage;
+use crate::limits::{Bucket, Guesses};
+use crate::room::{Owed, Room};
+use crate::tally::Tally;
+
+/// S11: the most that waits, and what time adds in a second.
+pub const RATION: u64 = 64 * 1024;
+pub const RATION_A_SECOND: u64 = 16 * 1024;
+
+/// S13: how long a dead token is answered.
+const REMAINS: Duration = Duration::from_secs(60);
+
+/// How a member ended.
+pub struct End {
+    pub at: Instant,
+    pub code: Code,
+    pub of_closed_room: bool,
+    /// How many farewells it may still get.
+    pub farewells: u32,
+    /// It has to hear at least one.
+    pub is_to_be_told: bool,
+}
+
+/// A member, and what the test knows of its program.
+pub struct Member {
+    pub id: MemberId,
+    pub room: usize,
+    pub name: String,
+    pub folded: String,
+    pub number: u32,
+    pub token: Token,
+    pub delivery: Delivery,
+    pub ip: IpAddr,
+    /// The port, and whether a datagram taught it.
+    pub port: Option<(u16, bool)>,
+    pub heard_at: Instant,
+    pub alarm: Option<Instant>,
+    pub messages: Bucket,
+    pub fanout: Bucket,
+    pub warned_at: Option<Instant>,
+    pub end: Option<End>,
+    pub is_freed: bool,
+    pub owed: VecDeque<Owed>,
+    pub asides: VecDeque<Owed>,
+    // Its stream.
+    pub expected: u32,
+    pub first: u64,
+    pub cursor: u64,
+    /// The server has ended, and what waited for it was passed over.
+    pub may_skip: bool,
+    /// The most and the least that the server can take it to have: it may have said more than there is.
+    pub have: u64,
+    pub surely_has: u64,
+    pub until: u64,
+    pub ration: u64,
+    pub ration_at: Instant,
+    // Its program.
+    /// The reply that made it a member reached it.
+    pub is_known: bool,
+    pub address: SocketAddr,
+    pub got: u64,
+    pub ahead: BTreeSet<u64>,
+}
+
+impl Member {
+    pub fn is_live(&self) -> bool {
+        self.end.is_none()
+    }
+
+    pub fn takes_stream(&self) -> bool {
+        self.delivery == Delivery::Stream
+    }
+
+    /// Time has passed for its ration of repairs.
+    pub fn refill_ration(&mut self, more: u64, now: Instant) {
+        let passed = (now - self.ration_at).as_nanos() as u64;
+        self.ration_at = now;
+        // A whole answer may have waited to be sent while the ration grew.
+        let refilled = self.ration + more + passed * RATION_A_SECOND / 1_000_000_000 + 1;
+        self.ration = refilled.min(2 * RATION);
+    }
+}
+
+/// Everything.
+pub struct Model {
+    pub config: ChatConfig,
+    pub rooms: Vec<Room>,
+    pub members: Vec<Member>,
+    by_id: BTreeMap<MemberId, usize>,
+    by_token: BTreeMap<[u8; Token::WIRE_SIZE], usize>,
+    pub guesses: Guesses,
+    pub tally: Tally,
+}
+
+impl Model {
+    pub fn new(config: ChatConfig) -> Self {
+        Self {
+            config,
+            rooms: Vec::new(),
+            members: Vec::new(),
+            by_id: BTreeMap::new(),
+            by_token: BTreeMap::new(),
+            guesses: Guesses::new(),
+            tally: Tally::default(),
+        }
+    }
+
+    // Who there is.
+
+    pub fn open_room(&self, name: &str) -> Option<usize> {
+        self.rooms.iter().position(|room| room.is_open && room.name == name)
+    }
+
+    pub fn live(&self) -> impl Iterator<Item = &Member> {
+        self.rooms.iter().flat_map(|room| &room.members).map(|member| &self.members[*member])
+    }
+
+    pub fn live_count(&self) -> usize {
+        self.rooms.iter().map(|room| room.members.len()).sum()
+    }
+
+    pub fn find_named(&self, room: usize, name: &str) -> Option<usize> {
+        let folded = name.to_lowercase();
+        let mut members = self.rooms[room].members.iter().copied();
+        members.find(|member| self.members[*member].folded == folded)
+    }
+
+    pub fn find_token(&self, token: Token) -> Option<usize> {
+        self.by_token.get(&token.to_wire()).copied()
+    }
+
+    /// The member of this id, unless it was freed.
+    pub fn find(&self, id: MemberId) -> Option<usize> {
+        self.by_id.get(&id).copied()
+    }
+
+    pub fn add(&mut self, member: Member) -> usize {
+        let index = self.members.len();
+        assert!(self.by_id.insert(member.id, index).is_none(), "an id that is still in use");
+        let token = member.token.to_wire();
+        assert!(self.by_token.insert(token, index).is_none(), "a token twice");
+        self.members.push(member);
+        index
+    }
+
+    /// The chat frees a member: it has ended, and was told all that it was owed.
+    pub fn free(&mut self, id: MemberId) {
+        let index = self.by_id.remove(&id).expect("a member that was not freed yet");
+        let member = &mut self.members[index];
+        assert!(member.end.is_some(), "a live member was freed");
+        assert!(!member.is_freed);
+        member.is_freed = true;
+        let mut unsaid = member.owed.iter().chain(&member.asides);
+        let unsaid = unsaid.find(|owed| !owed.may_be_missing);
+        let text = unsaid.map(|owed| String::from_utf8_lossy(&owed.bytes));
+        // What is left of a stream member goes when the time or the place for it is over.
+        assert!(text.is_none() || member.takes_stream(), "freed with {text:?} unsaid");
+        self.tally.note("freed");
+    }
+
+    // What is said.
+
+    fn text(&self, notice: Notice<'_>) -> String {
+        let mut text = String::new();
+        notice.write(self.config.language, &mut text);
+        text
+    }
+
+    /// A message of a member to its room.
+    pub fn relay(&mut self, author: usize, id: u32, text: &str) {
+        let (room, number) = (self.members[author].room, self.members[author].number);
+        let name = self.members[author].name.clone();
+        let entry =
+            Entry::Message { member: number, id, name: name.as_bytes(), text: text.as_bytes() };
+        self.rooms[room].append(&encoded(&entry), false);
+        self.owe(room, Some(author), false, |form, out| {
+            datagram::encode_message(form, &name, text, out);
+        });
+    }
+
+    /// A notice to a room, but for those who get a datagram for each not to `except`.
+    pub fn tell(&mut self, room: usize, notice: Notice<'_>, about: u32, except: Option<usize>) {
+        let text = self.text(notice);
+        let (code, name) = (notice.code() as u8, notice.subject().as_bytes());
+        let entry = Entry::Notice { code, member: about, name, text: text.as_bytes() };
+        let bytes = encoded(&entry);
+        let is_last = notice == Notice::RoomClosed;
+        let may_be_missing = !is_last && self.rooms[room].may_drop_notice(bytes.len());
+        self.rooms[room].append(&bytes, may_be_missing);
+        self.owe(room, except, may_be_missing, |form, out| {
+            datagram::encode_notice(form, &text, out);
+        });
+        if matches!(notice, Notice::Crowd(_)) {
+            self.tally.note("crowd told");
+        }
+    }
+
+    fn owe(
+        &mut self,
+        room: usize,
+        except: Option<usize>,
+        may_be_missing: bool,
+        encode: impl Fn(Form, &mut Vec<u8>),
+    ) {
+        let [text, named] = [Form::Text, Form::Named].map(|form| {
+            let mut out = Vec::new();
+            encode(form, &mut out);
+            Rc::<[u8]>::from(out)
+        });
+        self.rooms[room].each_load += text.len() + named.len();
+        for index in &self.rooms[room].members {
+            let bytes = match self.members[*index].delivery {
+                Delivery::Each(Form::Text) => &text,
+                Delivery::Each(Form::Named) => &named,
+                Delivery::Stream => continue,
+            };
+            if Some(*index) != except {
+                let bytes = Rc::clone(bytes);
+                self.members[*index].owed.push_back(Owed { bytes, may_be_missing });
+            }
+        }
+    }
+
+    /// A member alone is told.
+    pub fn answer(&mut self, index: usize, notice: Notice<'_>) {
+        let text = self.text(notice);
+        self.answer_with(index, notice.code(), None, &text);
+    }
+
+    /// The same with a text, and for a stream with the message that it answers: without one that
+    /// which was taken last.
+    pub fn answer_with(&mut self, index: usize, code: Code, id: Option<u32>, text: &str) {
+        let member = &mut self.members[index];
+        let room = &mut self.rooms[member.room];
+        let mut bytes = Vec::new();
+        match member.delivery {
+            Delivery::Each(form) => datagram::encode_notice(form, text, &mut bytes),
+            Delivery::Stream => {
+                let id = id.unwrap_or(member.expected - 1);
+                let (code, expected) = (code as u8, member.expected);
+                Entry::Aside { code, expected, id, text: text.as_bytes() }.encode(&mut bytes);
+            }
+        }
+        let may_be_missing = room.may_drop_aside();
+        room.each_load += bytes.len() + 12;
+        member.asides.push_back(Owed { bytes: bytes.into(), may_be_missing });
+    }
+
+    /// A stream member is told how things stand.
+    pub fn state(&mut self, index: usize, id: u32) {
+        if self.members[index].takes_stream() {
+            self.answer_with(index, Code::State, Some(id), "");
+        }
+    }
+
+    // Comings and goings.
+
+    pub fn tell_passage(
+        &mut self,
+        room: usize,
+        (number, name): (u32, &str),
+        passage: Passage,
+        except: Option<usize>,
+        now: Instant,
+    ) {
+        if self.rooms[room].arrivals.due().is_some_and(|due| due <= now) {
+            self.end_crowd(room);
+        }
+        if self.rooms[room].arrivals.note(passage, now) {
+            self.tell(room, passage.notice(name), number, except);
+        }
+    }
+
+    fn end_crowd(&mut self, room: usize) {
+        let crowd = self.rooms[room].arrivals.take();
+        self.tell(room, Notice::Crowd(crowd), 0, None);
+    }
+
+    /// Takes a member out of its room, its token and its name.
+    pub fn end(&mut self, index: usize, code: Code, is_replaced: bool, now: Instant) {
+        let room = &mut self.rooms[self.members[index].room];
+        let member = &mut self.members[index];
+        assert!(member.end.is_none());
+        room.members.retain(|other| *other != index);
+        member.until = room.highest_end();
+        let is_proved = member.port.is_some();
+        let asked = code == Code::Left;
+        let repeats = if asked || is_replaced || !is_proved { 0 } else { 3 };
+        let at_once = u32::from(!is_replaced);
+        member.end = Some(End {
+            at: now,
+            code,
+            of_closed_room: false,
+            farewells: at_once + repeats,
+            is_to_be_told: is_proved && !is_replaced,
+        });
+        self.tally.note_value(code);
+    }
+
+    /// A member goes, and perhaps its room with it.
+    pub fn depart(&mut self, index: usize, code: Code, now: Instant) {
+        let (room, number) = (self.members[index].room, self.members[index].number);
+        let name = self.members[index].name.clone();
+        let is_host = self.rooms[room].host == index;
+        let heir = self.rooms[room].members.iter().copied().find(|other| *other != index);
+        let heir = heir.filter(|_| self.config.host_leaves == HostLeaves::Pass);
+        if is_host && heir.is_none() {
+            return self.close(room, Some((index, code)), now);
+        }
+        self.end(index, code, false, now);
+        match code {
+            Code::Removed => self.tell(room, Notice::Kicked(&name), number, None),
+            Code::TimedOut => {
+                self.tell_passage(room, (number, &name), Passage::TimedOut, None, now);
+            }
+            _ => self.tell_passage(room, (number, &name), Passage::Left, None, now),
+        }
+        if let Some(heir) = heir.filter(|_| is_host) {
+            self.tally.note("host passed");
+            self.pass_host(room, heir);
+        }
+    }
+
+    pub fn pass_host(&mut self, room: usize, heir: usize) {
+        self.rooms[room].host = heir;
+        let (name, number) = (self.members[heir].name.clone(), self.members[heir].number);
+        self.tell(room, Notice::NewHost(&name), number, None);
+    }
+
+    /// A room closes, because of one member or all at once.
+    pub fn close(&mut self, room: usize, because_of: Option<(usize, Code)>, now: Instant) {
+        self.tell(room, Notice::RoomClosed, 0, None);
+        for index in self.rooms[room].members.clone() {
+            let code = because_of.filter(|(host, _)| *host == index);
+            self.end(index, code.map_or(Code::RoomClosed, |(_, code)| code), false, now);
+        }
+        let members = self.members.iter_mut().filter(|member| member.room == room);
+        for end in members.filter_map(|member| member.end.as_mut()) {
+            end.of_closed_room = true;
+        }
+        self.rooms[room].is_open = false;
+    }
+
+    /// The server ends: what waits is passed over, and all rooms close.
+    pub fn abandon_and_close_all(&mut self, now: Instant) {
+        for member in &mut self.members {
+            if self.rooms[member.room].is_open {
+                member.owed.clear();
+                member.may_skip = true;
+            }
+        }
+        for room in
+            (0..self.rooms.len()).filter(|room| self.rooms[*room].is_open).collect::<Vec<_>>()
+        {
+            self.close(room, None, now);
+        }
+    }
+
+    /// Deadlines that are not after `now`, in their order.
+    pub fn expire(&mut self, now: Instant) {
+        self.forget_guesses(now);
+        loop {
+            let live = self.rooms.iter().flat_map(|room| room.members.iter());
+            let idle = live.filter_map(|index| {
+                Some((self.members[*index].alarm?, self.members[*index].id, *index))
+            });
+            let idle = idle.min().filter(|(alarm, ..)| *alarm <= now);
+            let open = (0..self.rooms.len()).filter(|room| self.rooms[*room].is_open);
+            let crowd = open.filter_map(|room| Some((self.rooms[room].arrivals.due()?, room)));
+            let crowd = crowd.min().filter(|(due, _)| *due <= now);
+            match (idle, crowd) {
+                (Some((alarm, _, index)), crowd) if crowd.is_none_or(|(due, _)| alarm <= due) => {
+                    self.expire_member(index, now);
+                }
+                (_, Some((_, room))) => self.end_crowd(room),
+                _ => return,
+            }
+        }
+    }
+
+    fn expire_member(&mut self, index: usize, now: Instant) {
+        let Some(timeout) = self.config.idle_timeout else { return };
+        let deadline = self.members[index].heard_at + timeout;
+        if deadline > now {
+            self.members[index].alarm = Some(deadline);
+            return;
+        }
+        if !self.members[index].takes_stream() {
+            self.answer(index, Notice::RemovedForSilence);
+        }
+        self.depart(index, Code::TimedOut, now);
+    }
+
+    /// Who was sent all that it asked for has a full ration at most.
+    pub fn note_that_no_repair_waits(&mut self) {
+        for member in &mut self.members {
+            member.ration = member.ration.min(RATION);
+        }
+    }
+
+    /// Whether a dead token is surely answered, or surely not; `None` where it hangs on limits.
+    pub fn is_remembered(&self, index: usize, now: Instant) -> Option<bool> {
+        let member = &self.members[index];
+        let Some(end) = &member.end else { return Some(true) };
+        if !member.takes_stream() || member.is_freed {
+            return Some(false);
+        }
+        let has_limits = self.config.max_members.is_some() || self.config.max_rooms.is_some();
+        if has_limits || end.at + REMAINS <= now { None } else { Some(true) }
+    }
+}
+
+fn encoded(entry: &Entry<'_>) -> Vec<u8> {
+    let mut out = Vec::new();
+    entry.encode(&mut out);
+    out
+}

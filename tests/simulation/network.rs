@@ -1,0 +1,237 @@
+//! The way from the chat to the members: what the reactor and the datagram layer do, played. Every
+//! datagram that the chat hands out is held against what its member is owed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use reactor_chat::fanout::{Audience, Job, Receipt};
+use reactor_chat::ids::MemberId;
+use reactor_chat::protocol::datagram::MAX_DOWNSTREAM;
+use reactor_chat::protocol::stream::downstream::{HEADER_SIZE, parse};
+use reactor_chat::protocol::stream::{Code, Entry, MAX_PACKED};
+
+use crate::model::{Model, RATION};
+use crate::random::Random;
+
+/// The network, as the server sees it.
+#[derive(Default)]
+pub struct Network {
+    /// Where each member's datagrams go.
+    pub table: BTreeMap<MemberId, SocketAddr>,
+    /// Members whose sockets are full.
+    pub blocked: BTreeSet<MemberId>,
+    /// Datagrams to clients that are lost, and that the kernel refuses.
+    pub lost_percent: u64,
+    pub refused_percent: u64,
+    /// All that was sent, in order.
+    pub history: DefaultHasher,
+    pub bytes_sent: usize,
+}
+
+impl Network {
+    /// Takes a job as far as the budget and the sockets allow.
+    pub fn carry(
+        &mut self,
+        job: Job<'_>,
+        budget: usize,
+        model: &mut Model,
+        random: &mut Random,
+        now: Instant,
+    ) -> Receipt {
+        let mut receipt = Receipt::default();
+        let Job { bytes, entries, to } = job;
+        for share in to {
+            while share.next < share.until && receipt.sent + receipt.dropped < budget {
+                let audience = entries[share.next as usize].audience;
+                if audience.includes(share.member) {
+                    let to = self.table.get(&share.member).copied();
+                    if to.is_some() && self.blocked.contains(&share.member) {
+                        receipt.blocked = true;
+                        model.tally.note("blocked");
+                        break;
+                    }
+                    let datagram = Job { bytes, entries, to: &mut [] }.datagram(share.next);
+                    let is_refused = to.is_some() && random.chance(self.refused_percent);
+                    let arrives = to.is_some() && !is_refused && !random.chance(self.lost_percent);
+                    let alone = matches!(audience, Audience::Only(_));
+                    model.emit(share.member, datagram, alone, (to, arrives), now);
+                    if is_refused {
+                        model.tally.note("refused by the network");
+                        receipt.dropped += 1;
+                    } else if to.is_some() {
+                        (share.member, datagram).hash(&mut self.history);
+                        self.bytes_sent += datagram.len();
+                        receipt.sent += 1;
+                    }
+                }
+                share.next += 1;
+            }
+        }
+        receipt
+    }
+}
+
+impl Model {
+    /// The chat hands a datagram out for a member, to this address, if there is one.
+    fn emit(
+        &mut self,
+        id: MemberId,
+        datagram: &[u8],
+        alone: bool,
+        (to, arrives): (Option<SocketAddr>, bool),
+        now: Instant,
+    ) {
+        assert!(!datagram.is_empty() && datagram.len() <= MAX_DOWNSTREAM);
+        let Some(index) = self.find(id) else {
+            assert!(alone && to.is_none(), "something for a member that was freed");
+            return;
+        };
+        let member = &self.members[index];
+        match (to, member.port) {
+            (Some(to), Some((port, _))) => {
+                assert_eq!(to, SocketAddr::new(member.ip, port), "not where it proved to be");
+            }
+            (Some(to), None) => panic!("to {to}, which is not proved"),
+            (None, _) => self.tally.note("swallowed"),
+        }
+        if member.takes_stream() {
+            self.emit_of_stream(index, datagram, alone, (to.is_some(), arrives), now);
+        } else {
+            let (owed, what) = match alone {
+                true => (&mut self.members[index].asides, "notice sent"),
+                false => (&mut self.members[index].owed, "message sent"),
+            };
+            while owed.front().is_some_and(|owed| owed.may_be_missing && *owed.bytes != *datagram) {
+                owed.pop_front();
+            }
+            let said = owed.pop_front().expect("something that nobody said, or twice");
+            let text = String::from_utf8_lossy(datagram);
+            assert_eq!(String::from_utf8_lossy(&said.bytes), text, "in order and to the letter");
+            self.tally.note(what);
+        }
+    }
+
+    fn emit_of_stream(
+        &mut self,
+        index: usize,
+        datagram: &[u8],
+        alone: bool,
+        (is_reached, arrives): (bool, bool),
+        now: Instant,
+    ) {
+        let (header, mut entries) = parse(datagram).expect("a header");
+        let room = &self.rooms[self.members[index].room];
+        assert_eq!(Some(header.tag), room.tag, "the tag of its room");
+        assert!(header.sequence <= room.highest_end());
+        match (alone, entries.clone().next()) {
+            (true, Some(Entry::Aside { code, .. })) => {
+                assert!(entries.next_with_bytes().is_some() && entries.next().is_none());
+                self.emit_aside(index, code, &datagram[HEADER_SIZE..], is_reached);
+            }
+            (_, None) => {
+                let member = &self.members[index];
+                assert!(is_reached && !alone && member.is_live(), "a tail to whom it may concern");
+                assert!(datagram.len() == HEADER_SIZE && member.surely_has < header.sequence);
+                self.tally.note("tail sent");
+            }
+            _ => self.emit_entries(index, datagram, alone, (is_reached, arrives), now),
+        }
+    }
+
+    fn emit_aside(&mut self, index: usize, code: u8, bytes: &[u8], is_reached: bool) {
+        let member = &mut self.members[index];
+        let is_farewell = [Code::Left, Code::TimedOut, Code::RoomClosed, Code::Removed]
+            .iter()
+            .any(|farewell| *farewell as u8 == code);
+        if is_farewell {
+            let end = member.end.as_mut().expect("a farewell to a live member");
+            assert_eq!(end.code as u8, code, "the reason of its end");
+            assert!(end.farewells > 0, "farewells without an end");
+            end.farewells -= 1;
+            end.is_to_be_told = false;
+            if is_reached {
+                self.tally.note("farewell sent");
+            }
+            return;
+        }
+        let asides = &mut member.asides;
+        while asides.front().is_some_and(|owed| owed.may_be_missing && *owed.bytes != *bytes) {
+            asides.pop_front();
+        }
+        let said = asides.pop_front().expect("an aside that answers nothing");
+        assert_eq!(&*said.bytes, bytes, "{:?}", self.members[index].id);
+        self.tally.note("aside sent");
+    }
+
+    fn emit_entries(
+        &mut self,
+        index: usize,
+        datagram: &[u8],
+        is_repair: bool,
+        (is_reached, arrives): (bool, bool),
+        now: Instant,
+    ) {
+        let (header, mut entries) = parse(datagram).expect("a header");
+        let member = &mut self.members[index];
+        let room = &mut self.rooms[member.room];
+        assert!(is_repair || is_reached, "sent before its port was proved, and so lost");
+        assert!(header.sequence >= member.first, "of a past that it may not see");
+        let (mut number, mut count, mut oldest) = (header.sequence, 0, None);
+        while let Some((bytes, entry)) = entries.next_with_bytes() {
+            match entry {
+                Entry::Message { .. } | Entry::Notice { .. } => {
+                    room.see(number, bytes);
+                    oldest = oldest.or(Some(number));
+                }
+                Entry::Gone { .. } => self.tally.note("gone sent"),
+                Entry::Aside { .. } | Entry::Unknown => panic!("{entry:?} among others"),
+            }
+            number += entry.numbers();
+            count += 1;
+        }
+        assert!(datagram.len() <= MAX_PACKED || count == 1, "one entry, or 1,200 bytes");
+        assert!(number <= member.until, "what was said after its end");
+        if is_repair {
+            member.refill_ration(0, now);
+            let size = datagram.len() as u64;
+            assert!(member.ration >= size, "more repairs than its ration");
+            member.ration -= size;
+            self.tally.note("repair sent");
+            if member.ration < RATION / 8 {
+                self.tally.note("ration used up");
+            }
+        } else {
+            let is_next = header.sequence == member.cursor;
+            let is_confirmed = header.sequence > member.cursor && header.sequence <= member.have;
+            let is_behind_gap = header.sequence > member.cursor && member.may_skip;
+            assert!(is_next || is_confirmed || is_behind_gap, "exactly once and in order");
+            member.cursor = number;
+            let held = self.config.room_history.max(4096);
+            if let Some(oldest) = oldest.filter(|_| held < 1 << 20) {
+                assert!(room.seen_since(oldest) <= held, "more than a room keeps");
+            }
+            self.tally.note("train sent");
+            if header.sequence == member.first && number - header.sequence > 1 {
+                self.tally.note("history sent");
+            }
+        }
+        if arrives {
+            member.arrive(header.sequence, number);
+        }
+    }
+}
+
+impl crate::model::Member {
+    /// Its program gets the entries from one number to before another.
+    fn arrive(&mut self, from: u64, until: u64) {
+        if until <= self.got {
+            return;
+        }
+        self.ahead.extend(from.max(self.got)..until);
+        while self.ahead.remove(&self.got) {
+            self.got += 1;
+        }
+    }
+}

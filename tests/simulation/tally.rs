@@ -1,0 +1,128 @@
+//! How often what happened: a simulation in which nothing happens proves nothing.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+/// Counts by name.
+#[derive(Debug, Default)]
+pub struct Tally {
+    counts: BTreeMap<String, u64>,
+}
+
+/// What has to happen at least this often in a whole run.
+const LEAST: u64 = 20;
+
+/// Everything that is worth simulating.
+const WANTED: &[&str] = &[
+    // Fates of datagrams.
+    "KeptAlive",
+    "Relayed",
+    "Command",
+    "Refused",
+    "RateLimited",
+    "RoomBusy",
+    "Confirmed",
+    "Repaired",
+    "OutOfOrder",
+    "Senseless",
+    "Ended",
+    // Why they are nobody's.
+    "TooLong",
+    "Malformed",
+    "UnknownToken",
+    "WrongRoom",
+    "WrongAddress",
+    // Replies.
+    "status RoomExists",
+    "status RoomNotFound",
+    "status WrongPassword",
+    "status NameTaken",
+    "status RoomFull",
+    "status ServerFull",
+    "status RateLimited",
+    "status Kicked",
+    "status InvalidRoomName",
+    "status InvalidUserName",
+    "status Malformed",
+    "created",
+    "joined",
+    "listed",
+    "resumed",
+    "hidden",
+    "no randomness",
+    "replaced",
+    "reply lost",
+    "entered as Each(Text)",
+    "entered as Each(Named)",
+    "entered as Stream",
+    // Ports.
+    "port learnt",
+    "port rebound",
+    "port announced",
+    "announcement refused",
+    "resume repeated",
+    // Ends.
+    "Left",
+    "TimedOut",
+    "Removed",
+    "RoomClosed",
+    "host passed",
+    "host changed by hand",
+    "all closed",
+    "everyone silent",
+    "freed",
+    // Output.
+    "message sent",
+    "notice sent",
+    "aside sent",
+    "train sent",
+    "repair sent",
+    "tail sent",
+    "gone sent",
+    "farewell sent",
+    "history sent",
+    "refused by the network",
+    "swallowed",
+    "blocked",
+    "crowd told",
+    "remains dropped",
+    // The network.
+    "datagram lost",
+    "datagram repeated",
+    "datagram overtaken",
+    "output of one input measured",
+    "ration used up",
+    "healed",
+    "hammered",
+    "wrong guess",
+    "one guess too many",
+    "too much for so many",
+];
+
+impl Tally {
+    pub fn note(&mut self, what: &str) {
+        match self.counts.get_mut(what) {
+            Some(count) => *count += 1,
+            None => drop(self.counts.insert(what.into(), 1)),
+        }
+    }
+
+    pub fn note_value(&mut self, what: impl Debug) {
+        self.note(&format!("{what:?}"));
+    }
+
+    pub fn count(&self, what: &str) -> u64 {
+        self.counts.get(what).copied().unwrap_or(0)
+    }
+
+    pub fn add(&mut self, other: &Self) {
+        for (what, count) in &other.counts {
+            *self.counts.entry(what.clone()).or_insert(0) += count;
+        }
+    }
+
+    pub fn assert_coverage(&self) {
+        let rare: Vec<_> = WANTED.iter().filter(|what| self.count(what) < LEAST).collect();
+        assert!(rare.is_empty(), "hardly ever or never: {rare:?} in {self:#?}");
+    }
+}
