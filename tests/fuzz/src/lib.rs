@@ -5,6 +5,8 @@
 mod datagrams;
 mod frame;
 mod input;
+#[path = "../../support/jobs.rs"]
+mod jobs;
 mod request;
 mod stage;
 

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use reactor_chat::chat::{Census, Chat, Fate, Heard, Reply};
 use reactor_chat::config::{ChatConfig, HostLeaves};
-use reactor_chat::fanout::{Job, Receipt};
 use reactor_chat::ids::MemberId;
 use reactor_chat::protocol::datagram::MAX_DOWNSTREAM;
 use reactor_chat::protocol::stream::downstream;
 use reactor_chat::protocol::{Frame, Request, Token, request};
+
+use super::jobs::{Sent, send};
 
 /// So small that entries are soon gone.
 const ROOM_HISTORY: usize = 8 << 10;
@@ -242,39 +243,6 @@ impl Stage {
         assert_eq!(self.chat.census(), Census::default(), "something is left");
         assert!(self.table.is_empty());
     }
-}
-
-/// What became of one datagram.
-enum Sent {
-    Taken,
-    Nowhere,
-    Blocked,
-}
-
-/// Sends a job as the datagram layer does.
-fn send(job: Job<'_>, budget: usize, mut put: impl FnMut(MemberId, &[u8]) -> Sent) -> Receipt {
-    let mut receipt = Receipt::default();
-    let Job { bytes, entries, to } = job;
-    for share in to {
-        while share.next < share.until && receipt.sent < budget {
-            if entries[share.next as usize].audience.includes(share.member) {
-                let datagram = Job { bytes, entries, to: &mut [] }.datagram(share.next);
-                match put(share.member, datagram) {
-                    Sent::Taken => receipt.sent += 1,
-                    Sent::Nowhere => {
-                        share.next = share.until;
-                        break;
-                    }
-                    Sent::Blocked => {
-                        receipt.blocked = true;
-                        break;
-                    }
-                }
-            }
-            share.next += 1;
-        }
-    }
-    receipt
 }
 
 /// It goes where its member is, and is what that member can read.
