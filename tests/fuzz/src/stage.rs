@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use reactor_chat::chat::{Census, Chat, Fate, Heard, Reply};
 use reactor_chat::config::{ChatConfig, HostLeaves};
 use reactor_chat::ids::MemberId;
-use reactor_chat::protocol::datagram::MAX_DOWNSTREAM;
+use reactor_chat::protocol::datagram::{MAX_DOWNSTREAM, MAX_UPSTREAM};
 use reactor_chat::protocol::stream::downstream;
 use reactor_chat::protocol::{Frame, Request, Token, request};
 
@@ -142,6 +142,7 @@ impl Stage {
                 None
             }
             Heard::Accepted(id, fate) => {
+                assert!(bytes.len() <= MAX_UPSTREAM, "{} bytes", bytes.len());
                 let guest = &self.guests[token.expect("a token in it")];
                 assert_eq!((id, from.ip()), (guest.id, guest.ip));
                 self.table.insert(id, from);
