@@ -1,4 +1,4 @@
-//! A chat with everything around it: a clock, the table of addresses that the reactor keeps, sockets
+//! A chat with all that is around it: a clock, the table of addresses that the reactor keeps, sockets
 //! that may be full, and an account of what may go out.
 
 use std::collections::{HashMap, HashSet};
