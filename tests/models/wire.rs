@@ -84,9 +84,8 @@ proptest! {
         if let Some(header) = bytes.first_chunk::<HEADER_SIZE>() {
             let digits = header[3..].iter().map(|byte| f64::from(*byte));
             let announced = digits.fold(0.0, |size, digit| size * 256.0 + digit);
-            let is_refused = matches!(
-                decode(&bytes, MAX_PAYLOAD), Decoded::TooLarge { operation } if operation == header[1]
-            );
+            let refused = Decoded::TooLarge { operation: header[1] };
+            let is_refused = decode(&bytes, MAX_PAYLOAD) == refused;
             prop_assert_eq!(is_refused, announced > MAX_PAYLOAD as f64);
         }
     }
@@ -96,8 +95,10 @@ proptest! {
         frames in vec(parts(), 0..6),
         cuts in vec(1..70usize, 0..20),
     ) {
-        let sent: Vec<u8> =
-            frames.iter().flat_map(|(op, state, room, load)| encode(*op, *state, room, load)).collect();
+        let one = |(operation, state, room, payload): &(u8, u8, Vec<u8>, Vec<u8>)| {
+            encode(*operation, *state, room, payload)
+        };
+        let sent: Vec<u8> = frames.iter().flat_map(one).collect();
         let (mut buffer, mut rest, mut cuts) = (Vec::new(), &sent[..], cuts.into_iter());
         let mut expected = frames.iter();
         'stream: while !rest.is_empty() {
@@ -110,7 +111,8 @@ proptest! {
                     Decoded::Incomplete => break,
                     Decoded::Whole(read) => prop_assert_eq!(read, frame),
                     Decoded::TooLarge { operation } => {
-                        prop_assert_eq!((operation, payload.len() > MAX_PAYLOAD), (frame.operation, true));
+                        prop_assert_eq!(operation, frame.operation);
+                        prop_assert!(payload.len() > MAX_PAYLOAD);
                         expected = [].iter();
                         break 'stream;
                     }
@@ -131,7 +133,8 @@ proptest! {
         let mut bytes = Vec::new();
         datagram::encode_upstream(&room, token, &message, &mut bytes);
         let read = datagram::parse(&bytes).expect("a datagram");
-        prop_assert_eq!((read.room, read.token, read.message), (room.as_bytes(), token, &message[..]));
+        prop_assert_eq!((read.room, read.token), (room.as_bytes(), token));
+        prop_assert_eq!(read.message, &message[..]);
         for cut in 0..bytes.len() - message.len() {
             prop_assert_eq!(datagram::parse(&bytes[..cut]), None);
         }
@@ -144,7 +147,8 @@ proptest! {
     ) {
         let bytes = [&[sizes.0, sizes.1][..], &body].concat();
         let (room, rest) = body.split_at((sizes.0 as usize).min(body.len()));
-        let is_token = rest.len() >= 32 && rest[..32].iter().all(|c| b"0123456789abcdef".contains(c));
+        let is_hex = |token: &[u8]| token.iter().all(|c| b"0123456789abcdef".contains(c));
+        let is_token = rest.get(..32).is_some_and(is_hex);
         let is_sense = sizes.0 > 0 && sizes.1 == 32 && room.len() == sizes.0 as usize && is_token;
         let read = datagram::parse(&bytes);
         prop_assert_eq!(read.is_some(), is_sense);
@@ -155,12 +159,16 @@ proptest! {
     }
 
     #[test]
-    fn w23_what_named_members_get_is_read_as_it_was_written(name in "[a-c]{1,9}", text in ".{0,20}") {
+    fn w23_what_named_members_get_is_read_as_it_was_written(
+        name in "[a-c]{1,9}",
+        text in ".{0,20}",
+    ) {
         let (mut message, mut notice) = (Vec::new(), Vec::new());
         datagram::encode_message(Form::Named, &name, &text, &mut message);
         datagram::encode_notice(Form::Named, &text, &mut notice);
         let (name, text) = (name.as_bytes(), text.as_bytes());
-        prop_assert_eq!(datagram::parse_named(&message), Some(Named::Message { name, message: text }));
+        let said = Named::Message { name, message: text };
+        prop_assert_eq!(datagram::parse_named(&message), Some(said));
         prop_assert_eq!(datagram::parse_named(&notice), Some(Named::Notice(text)));
     }
 

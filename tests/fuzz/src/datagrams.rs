@@ -1,5 +1,5 @@
-//! The way of datagrams into the chat and out of it: rooms with members of every delivery, and steps
-//! that the input chooses. Tokens are put in, so that what is behind them can be reached.
+//! The way of datagrams into the chat and out of it: rooms with members of every delivery, and
+//! steps that the input chooses. Tokens are put in, so that what is behind them can be reached.
 
 use std::net::SocketAddr;
 use std::time::Duration;

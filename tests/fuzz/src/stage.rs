@@ -1,5 +1,5 @@
-//! A chat with all that is around it: a clock, the table of addresses that the reactor keeps, sockets
-//! that may be full, and an account of what may go out.
+//! A chat with all that is around it: a clock, the table of addresses that the reactor keeps,
+//! sockets that may be full, and an account of what may go out.
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
