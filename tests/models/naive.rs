@@ -34,7 +34,7 @@ enum Port {
 
 #[derive(Debug)]
 struct Member {
-    /// The how manyth it is of all who ever entered a room.
+    /// How many had ever entered a room before it.
     who: usize,
     name: &'static str,
     ip: u8,
@@ -277,7 +277,7 @@ impl Naive {
         let name = member.name;
         match text.split_once(' ').unwrap_or((text, "")) {
             _ if text.is_empty() => return Heard::KeptAlive,
-            ("/exit", _) => self.depart(index, who, Some(&format!("{name} left"))),
+            ("/exit", _) => self.depart(index, who, &format!("{name} left")),
             ("/who", _) => {
                 let names = self.names(index);
                 self.answer(index, who, &names);
@@ -331,7 +331,7 @@ impl Naive {
         let name = self.rooms[index].member(target).name;
         self.rooms[index].kicked.push(name.to_lowercase());
         self.answer(index, target, "you were removed from the room by its host");
-        self.depart(index, target, Some(&format!("{name} was removed by the host")));
+        self.depart(index, target, &format!("{name} was removed by the host"));
     }
 
     fn pass(&mut self, index: usize, who: usize, name: &str) {
@@ -350,7 +350,7 @@ impl Naive {
     }
 
     /// Somebody goes, and the others are told; a room without its host is passed on or closed.
-    fn depart(&mut self, index: usize, who: usize, others: Option<&str>) {
+    fn depart(&mut self, index: usize, who: usize, others: &str) {
         let room = &mut self.rooms[index];
         let heir = room.members.iter().map(|member| member.who).find(|other| *other != who);
         let is_closed = room.host == who && (heir.is_none() || !self.is_passed_on);
@@ -360,9 +360,7 @@ impl Naive {
             return;
         }
         room.members.retain(|member| member.who != who);
-        if let Some(text) = others {
-            room.tell(&mut self.told, None, None, text);
-        }
+        room.tell(&mut self.told, None, None, others);
         if let (true, Some(heir)) = (room.host == who, heir) {
             self.crown(index, heir);
         }
@@ -376,7 +374,7 @@ impl Naive {
             let index = self.room_of(who).expect("a room");
             let why = "you were removed from the room, nothing was heard from you for a while";
             self.answer(index, who, why);
-            self.depart(index, who, Some(&format!("{name} timed out")));
+            self.depart(index, who, &format!("{name} timed out"));
         }
     }
 }
