@@ -20,7 +20,7 @@ impl Source {
     }
 }
 
-/// Every Rust file below `folder`, in order.
+/// Every Rust file below `folder`, in order, but for what a build has left there.
 pub fn sources(folder: &str) -> Vec<Source> {
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut paths = Vec::new();
@@ -39,6 +39,9 @@ pub fn sources(folder: &str) -> Vec<Source> {
 fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
+        if path.ends_with("target") {
+            continue;
+        }
         if path.is_dir() {
             collect(&path, paths);
         } else if path.extension().is_some_and(|extension| extension == "rs") {

@@ -1,0 +1,38 @@
+//! What fuzzing has kept, played once more: every file below `tests/fuzz/corpus/` goes through the
+//! target that its folder is named after. A panic says that something does not hold any more.
+
+#[path = "fuzz/src/lib.rs"]
+mod fuzz;
+
+use std::fs;
+use std::path::Path;
+
+/// Gives every file of a folder to its target, and fails if there are hardly any.
+fn replay(folder: &str, target: fn(&[u8])) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(folder);
+    let files = fs::read_dir(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut count = 0;
+    for file in files {
+        let file = file.expect("an entry").path();
+        // What was played last is what panicked: the test's output is shown then.
+        println!("{}", file.display());
+        target(&fs::read(&file).expect("a file"));
+        count += 1;
+    }
+    assert!(count >= 20, "{count} files in {}", path.display());
+}
+
+#[test]
+fn w2_w3_frames_of_the_corpus() {
+    replay("frame", fuzz::frame);
+}
+
+#[test]
+fn w5_w6_w7_requests_of_the_corpus() {
+    replay("request", fuzz::request);
+}
+
+#[test]
+fn t1_w18_datagrams_of_the_corpus() {
+    replay("datagrams", fuzz::datagrams);
+}

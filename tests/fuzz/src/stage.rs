@@ -1,0 +1,259 @@
+//! A chat with all that is around it: a clock, the table of addresses that the reactor keeps,
+//! sockets that may be full, and an account of what may go out.
+
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use reactor_chat::chat::{Census, Chat, Fate, Heard, Reply};
+use reactor_chat::config::{ChatConfig, HostLeaves};
+use reactor_chat::ids::MemberId;
+use reactor_chat::protocol::datagram::{MAX_DOWNSTREAM, MAX_UPSTREAM};
+use reactor_chat::protocol::stream::downstream;
+use reactor_chat::protocol::{Frame, Request, Token, request};
+
+use super::jobs::{Sent, send};
+
+/// So small that entries are soon gone.
+const ROOM_HISTORY: usize = 8 << 10;
+const HISTORY_MEMORY: usize = 20_000;
+const IDLE_TIMEOUT: Duration = Duration::from_secs(40);
+/// The most datagrams of one delivery.
+const MAX_DELIVERY: usize = 64;
+
+/// What stands around what is told, also where it is told that it came last.
+const HEADERS: usize = 100;
+/// What a message costs each who gets it, beside its size: headers, a name, what came last.
+const MESSAGE: usize = 340;
+/// The same of a notice, which may have a name twice, and of the two that end a host.
+const NOTICES: usize = 2 * 600;
+/// What one member alone is told at most: the list of members, or a line.
+const LIST: usize = 1_200;
+const ANSWER: usize = 340;
+
+/// A member as its client knows it.
+#[derive(Clone)]
+pub struct Guest {
+    pub id: MemberId,
+    pub token: Token,
+    pub room: String,
+    pub ip: IpAddr,
+    /// The tag of its stream, if it takes one.
+    tag: Option<u32>,
+    /// The id of its next message.
+    pub next_id: u32,
+}
+
+/// The chat and its surroundings.
+pub struct Stage {
+    chat: Chat,
+    now: Instant,
+    /// Everyone who ever was a member, by index.
+    pub guests: Vec<Guest>,
+    /// Where the datagrams of each member go.
+    table: HashMap<MemberId, SocketAddr>,
+    /// Ports whose sockets are full.
+    full: HashSet<u16>,
+    /// Bytes that went out, and those that may.
+    sent: usize,
+    allowed: usize,
+    /// What was said in each room, as far as somebody may ask for it: bytes.
+    said: HashMap<String, usize>,
+}
+
+pub fn ip(last: usize) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(192, 0, 2, last as u8))
+}
+
+impl Stage {
+    pub fn new(is_passed_on: bool) -> Self {
+        let chat = Chat::new(ChatConfig {
+            host_leaves: if is_passed_on { HostLeaves::Pass } else { HostLeaves::Close },
+            idle_timeout: Some(IDLE_TIMEOUT),
+            max_members: Some(24),
+            max_unproved: Some(12),
+            room_history: ROOM_HISTORY,
+            history_memory: Some(HISTORY_MEMORY),
+            ..ChatConfig::default()
+        });
+        Self {
+            chat,
+            now: Instant::now(),
+            guests: Vec::new(),
+            table: HashMap::new(),
+            full: HashSet::new(),
+            sent: 0,
+            allowed: 0,
+            said: HashMap::new(),
+        }
+    }
+
+    /// A request as it comes over TCP.
+    pub fn request(&mut self, ip: IpAddr, operation: u8, room: &str, payload: &[u8]) {
+        let frame = Frame { operation, state: 0, room: room.as_bytes(), payload };
+        let Ok(request) = request::parse(&frame) else { return };
+        self.carry_out(ip, &request, payload.len());
+    }
+
+    fn carry_out(&mut self, ip: IpAddr, request: &Request<'_>, size: usize) {
+        let mut drawn = self.guests.len() as u128 * 2;
+        let draw = || {
+            drawn += 1;
+            // Odd times anything: no two are the same, and none is easily guessed.
+            Some((drawn.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)).to_be_bytes())
+        };
+        match self.chat.handle_request(ip, request, draw, 1_000, self.now) {
+            Ok(Reply::Entered { member: id, token, stream }) => {
+                let (Request::Create { host: entrant, .. } | Request::Join(entrant)) = request
+                else {
+                    panic!("entered with {request:?}")
+                };
+                let (room, tag) = (entrant.room.into(), stream.map(|stream| stream.tag));
+                self.guests.push(Guest { id, token, room, ip, tag, next_id: 1 });
+                self.allow_past(entrant.room);
+                // The notice has the name twice.
+                self.allow_room(entrant.room, 2 * size + HEADERS);
+                assert!(!self.table.contains_key(&id), "a reused id");
+            }
+            Ok(Reply::Resumed { member, .. }) => {
+                let known = self.guests.iter_mut().find(|guest| guest.id == member);
+                known.expect("a member").ip = ip;
+                self.table.remove(&member);
+            }
+            Ok(Reply::Rooms(_)) | Err(_) => {}
+        }
+    }
+
+    /// The port that a member names over TCP, from any address.
+    pub fn announce(&mut self, member: usize, from: SocketAddr) {
+        let Guest { id, ip, .. } = self.guests[member];
+        if self.chat.handle_announcement(id, from) {
+            assert_eq!(from.ip(), ip, "an address that no handshake has proved");
+            self.table.insert(id, from);
+        }
+    }
+
+    /// A datagram; whose token is in it, if one is, the caller knows.
+    pub fn hear(&mut self, from: SocketAddr, token: Option<usize>, bytes: &[u8]) -> Option<Fate> {
+        let before = self.chat.census();
+        match self.chat.handle_datagram(from, bytes, self.now) {
+            Heard::Dropped(_) => {
+                assert_eq!(self.chat.census(), before, "what is dropped changes nothing");
+                None
+            }
+            Heard::Accepted(id, fate) => {
+                assert!(bytes.len() <= MAX_UPSTREAM, "{} bytes", bytes.len());
+                let guest = &self.guests[token.expect("a token in it")];
+                assert_eq!((id, from.ip()), (guest.id, guest.ip));
+                self.table.insert(id, from);
+                let room = guest.room.clone();
+                match fate {
+                    Fate::Relayed => self.allow_room(&room, bytes.len() + MESSAGE),
+                    Fate::Command => {
+                        self.allow_room(&room, NOTICES);
+                        self.allowed += LIST;
+                    }
+                    Fate::Repaired | Fate::Ended => self.allow_past(&room),
+                    _ => {}
+                }
+                self.allowed += ANSWER;
+                Some(fate)
+            }
+        }
+    }
+
+    /// Everyone in a room may get so many bytes.
+    fn allow_room(&mut self, room: &str, size: usize) {
+        self.allowed += size * self.guests.iter().filter(|guest| guest.room == room).count();
+        *self.said.entry(room.into()).or_default() += size;
+    }
+
+    /// One member may get what its room still holds.
+    fn allow_past(&mut self, room: &str) {
+        let said = self.said.get(room).copied().unwrap_or_default();
+        self.allowed += said.min(ROOM_HISTORY + MAX_DOWNSTREAM) + ANSWER;
+    }
+
+    pub fn fill(&mut self, port: u16) {
+        self.full.insert(port);
+    }
+
+    pub fn unblock(&mut self) {
+        self.full.clear();
+        self.chat.resume_stalled();
+    }
+
+    /// Moves the clock, acting on every deadline in between.
+    pub fn advance(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(due) = self.chat.poll_timeout().filter(|due| *due <= end) {
+            self.now = self.now.max(due);
+            self.chat.handle_timeout(self.now, 1);
+            // One room's: a member may have timed out, or a notice is due.
+            let rooms = self.guests.iter().map(|guest| &guest.room);
+            let largest = rooms.clone().map(|room| rooms.clone().filter(|r| *r == room).count());
+            self.allowed += NOTICES * largest.max().unwrap_or_default();
+        }
+        self.now = end;
+    }
+
+    /// One delivery.
+    pub fn deliver(&mut self, budget: usize) {
+        let Self { chat, guests, table, full, sent, .. } = self;
+        let budget = budget.clamp(1, MAX_DELIVERY);
+        let mut total = 0;
+        chat.deliver(budget, self.now, |job, most| {
+            let receipt = send(job, most, |id, datagram| {
+                // No address is proved: nothing is sent, and nothing waits.
+                let Some(address) = table.get(&id) else { return Sent::Nowhere };
+                if full.contains(&address.port()) {
+                    return Sent::Blocked;
+                }
+                check_datagram(guests, id, *address, datagram);
+                *sent += datagram.len();
+                Sent::Taken
+            });
+            assert!(receipt.sent <= most);
+            total += receipt.sent;
+            receipt
+        });
+        assert!(total <= budget, "{total} sent, {budget} allowed");
+        assert!(self.sent <= self.allowed, "{} bytes out, {} allowed", self.sent, self.allowed);
+    }
+
+    pub fn reap(&mut self) {
+        let Self { chat, table, .. } = self;
+        chat.reap(|member| {
+            table.remove(&member);
+        });
+    }
+
+    /// Everyone falls silent and is forgotten.
+    pub fn end(&mut self) {
+        for _ in 0..3 {
+            self.unblock();
+            self.advance(IDLE_TIMEOUT + Duration::from_secs(61));
+            let mut turns = 0;
+            while self.chat.has_output() {
+                self.deliver(MAX_DELIVERY);
+                turns += 1;
+                assert!(turns < 100_000, "output without end");
+            }
+            self.reap();
+        }
+        assert_eq!(self.chat.census(), Census::default(), "something is left");
+        assert!(self.table.is_empty());
+    }
+}
+
+/// It goes where its member is, and is what that member can read.
+fn check_datagram(guests: &[Guest], id: MemberId, address: SocketAddr, datagram: &[u8]) {
+    let guest = guests.iter().rfind(|guest| guest.id == id).expect("a member");
+    assert_eq!(address.ip(), guest.ip, "an address that no handshake has proved");
+    assert!((1..=MAX_DOWNSTREAM).contains(&datagram.len()), "{} bytes", datagram.len());
+    if let Some(tag) = guest.tag {
+        let (header, entries) = downstream::parse(datagram).expect("a header");
+        assert_eq!(header.tag, tag, "a stream of another room");
+        assert!(entries.clone().all(|entry| entry != downstream::Entry::Unknown));
+    }
+}

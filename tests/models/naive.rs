@@ -1,0 +1,380 @@
+//! The chat as the protocol tells it, written to be read: lists that are searched from the front,
+//! and nothing that is kept twice. It shares no code with the server.
+//!
+//! Members get a datagram for each entry. Time is in seconds; no two members are heard at the same.
+
+use reactor_chat::protocol::Status;
+
+pub const IDLE: u64 = 40;
+pub const SILENT: u64 = 10;
+pub const MAX_ROOMS: usize = 2;
+pub const MAX_MEMBERS: usize = 5;
+pub const MAX_UNPROVED: usize = 3;
+
+/// What somebody asks for to enter a room.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    pub ip: u8,
+    pub room: &'static str,
+    pub name: &'static str,
+    pub password: Option<&'static str>,
+    pub named: bool,
+    /// These only to create.
+    pub capacity: Option<usize>,
+    pub hidden: bool,
+}
+
+/// Where a member's datagrams go.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Port {
+    Unknown,
+    Announced(u16),
+    Learnt(u16),
+}
+
+#[derive(Debug)]
+struct Member {
+    /// How many had ever entered a room before it.
+    who: usize,
+    name: &'static str,
+    ip: u8,
+    port: Port,
+    heard: u64,
+    named: bool,
+}
+
+#[derive(Debug)]
+struct Room {
+    name: &'static str,
+    password: Option<&'static str>,
+    capacity: Option<usize>,
+    hidden: bool,
+    kicked: Vec<String>,
+    /// In the order of joining.
+    members: Vec<Member>,
+    host: usize,
+}
+
+/// What becomes of a datagram.
+#[derive(Debug, PartialEq)]
+pub enum Heard {
+    Dropped,
+    KeptAlive,
+    Relayed,
+    Command,
+}
+
+/// All of it.
+#[derive(Default)]
+pub struct Naive {
+    /// Whether the longest member becomes the host when the host goes.
+    is_passed_on: bool,
+    now: u64,
+    rooms: Vec<Room>,
+    /// How many ever entered a room.
+    entered: usize,
+    /// Who was told what since it was last looked at.
+    pub told: Vec<(usize, String)>,
+}
+
+/// As a member that takes this form is told something; the sender of a notice is nobody.
+fn line(named: bool, sender: Option<&str>, text: &str) -> String {
+    match (named, sender) {
+        (true, sender) => {
+            let name = sender.unwrap_or_default();
+            format!("{}{name}{text}", char::from(name.len() as u8))
+        }
+        (false, Some(name)) => format!("{name}: {text}"),
+        (false, None) => text.into(),
+    }
+}
+
+impl Room {
+    fn tell(
+        &self,
+        told: &mut Vec<(usize, String)>,
+        but: Option<usize>,
+        from: Option<&str>,
+        text: &str,
+    ) {
+        for member in &self.members {
+            if Some(member.who) != but && member.port != Port::Unknown {
+                told.push((member.who, line(member.named, from, text)));
+            }
+        }
+    }
+
+    fn member(&self, who: usize) -> &Member {
+        self.members.iter().find(|member| member.who == who).expect("a member")
+    }
+
+    fn namesake(&self, name: &str) -> Option<&Member> {
+        self.members.iter().find(|member| member.name.to_lowercase() == name.to_lowercase())
+    }
+}
+
+impl Naive {
+    pub fn new(is_passed_on: bool) -> Self {
+        Self { is_passed_on, ..Self::default() }
+    }
+
+    fn everyone(&self) -> impl Iterator<Item = &Member> {
+        self.rooms.iter().flat_map(|room| &room.members)
+    }
+
+    pub fn population(&self) -> usize {
+        self.everyone().count()
+    }
+
+    pub fn open_rooms(&self) -> usize {
+        self.rooms.len()
+    }
+
+    fn is_limited(&self, ip: u8) -> bool {
+        let unproved = self.everyone().filter(|one| one.ip == ip && one.port == Port::Unknown);
+        unproved.count() >= MAX_UNPROVED
+    }
+
+    /// The room that somebody is in, by index.
+    fn room_of(&self, who: usize) -> Option<usize> {
+        self.rooms.iter().position(|room| room.members.iter().any(|member| member.who == who))
+    }
+
+    fn member_mut(&mut self, who: usize) -> Option<&mut Member> {
+        self.rooms.iter_mut().flat_map(|room| &mut room.members).find(|member| member.who == who)
+    }
+
+    /// The rooms that anybody may see: name, members, capacity in force, whether it has a password.
+    pub fn list(&self, prefix: &str) -> Vec<(&'static str, usize, usize, bool)> {
+        let shown = self.rooms.iter().filter(|room| !room.hidden && room.name.starts_with(prefix));
+        let mut rows: Vec<_> = shown
+            .map(|room| {
+                let capacity = room.capacity.unwrap_or(usize::MAX).min(MAX_MEMBERS);
+                (room.name, room.members.len(), capacity, room.password.is_some())
+            })
+            .collect();
+        rows.sort();
+        rows
+    }
+
+    pub fn create(&mut self, wish: &Wish) -> Status {
+        if self.is_limited(wish.ip) {
+            return Status::RateLimited;
+        }
+        if self.rooms.iter().any(|room| room.name == wish.room) {
+            return Status::RoomExists;
+        }
+        if self.rooms.len() == MAX_ROOMS || self.population() == MAX_MEMBERS {
+            return Status::ServerFull;
+        }
+        self.rooms.push(Room {
+            name: wish.room,
+            password: wish.password,
+            capacity: wish.capacity,
+            hidden: wish.hidden,
+            kicked: vec![],
+            members: vec![],
+            host: self.entered,
+        });
+        self.seat(self.rooms.len() - 1, wish);
+        Status::Success
+    }
+
+    pub fn join(&mut self, wish: &Wish) -> Status {
+        let limited = self.is_limited(wish.ip);
+        let Some(index) = self.rooms.iter().position(|room| room.name == wish.room) else {
+            return if limited { Status::RateLimited } else { Status::RoomNotFound };
+        };
+        let room = &self.rooms[index];
+        let is_wrong = room.password.is_some() && room.password != wish.password;
+        if room.hidden && (limited || is_wrong) {
+            return Status::RoomNotFound;
+        }
+        if limited {
+            return Status::RateLimited;
+        }
+        if is_wrong {
+            return Status::WrongPassword;
+        }
+        if room.kicked.contains(&wish.name.to_lowercase()) {
+            return Status::Kicked;
+        }
+        let mut replaced = None;
+        if let Some(other) = room.namesake(wish.name) {
+            let is_silent = self.now - other.heard >= SILENT;
+            if other.who == room.host || other.ip != wish.ip || !is_silent {
+                return Status::NameTaken;
+            }
+            replaced = Some(other.who);
+        }
+        let leaving = usize::from(replaced.is_some());
+        if room.capacity.is_some_and(|capacity| room.members.len() - leaving >= capacity) {
+            return Status::RoomFull;
+        }
+        if self.population() - leaving >= MAX_MEMBERS {
+            return Status::ServerFull;
+        }
+        self.rooms[index].members.retain(|member| Some(member.who) != replaced);
+        let joined = format!("{} joined", wish.name);
+        self.rooms[index].tell(&mut self.told, None, None, &joined);
+        self.seat(index, wish);
+        Status::Success
+    }
+
+    fn seat(&mut self, index: usize, wish: &Wish) {
+        self.rooms[index].members.push(Member {
+            who: self.entered,
+            name: wish.name,
+            ip: wish.ip,
+            port: Port::Unknown,
+            heard: self.now,
+            named: wish.named,
+        });
+        self.entered += 1;
+    }
+
+    /// Whether the port is where its datagrams go from now on.
+    pub fn announce(&mut self, who: usize, ip: u8, port: u16) -> bool {
+        let has_port =
+            |one: &Member| [Port::Announced(port), Port::Learnt(port)].contains(&one.port);
+        let is_taken = self.everyone().any(|one| one.who != who && one.ip == ip && has_port(one));
+        let Some(member) = self.member_mut(who) else { return false };
+        if member.ip != ip || port == 0 || matches!(member.port, Port::Learnt(_)) {
+            return false;
+        }
+        // The one that it has, it may name again, whoever has come to have it too.
+        if is_taken && member.port != Port::Announced(port) {
+            return false;
+        }
+        member.port = Port::Announced(port);
+        true
+    }
+
+    pub fn resume(&mut self, who: usize, room: &str, ip: u8) -> Status {
+        let known = self.everyone().find(|member| member.who == who);
+        let is_repeated = known.is_some_and(|one| one.ip == ip && one.port == Port::Unknown);
+        if self.is_limited(ip) && !is_repeated {
+            return Status::RateLimited;
+        }
+        if self.room_of(who).is_none_or(|index| self.rooms[index].name != room) {
+            return Status::RoomNotFound;
+        }
+        let member = self.member_mut(who).expect("a member");
+        (member.ip, member.port) = (ip, Port::Unknown);
+        Status::Success
+    }
+
+    /// A datagram with somebody's token.
+    pub fn hear(&mut self, who: usize, ip: u8, port: u16, room: &str, text: &str) -> Heard {
+        let now = self.now;
+        let Some(index) = self.room_of(who) else { return Heard::Dropped };
+        let member = self.member_mut(who).expect("a member");
+        if member.ip != ip || self.rooms[index].name != room {
+            return Heard::Dropped;
+        }
+        let member = self.member_mut(who).expect("a member");
+        (member.port, member.heard) = (Port::Learnt(port), now);
+        let name = member.name;
+        match text.split_once(' ').unwrap_or((text, "")) {
+            _ if text.is_empty() => return Heard::KeptAlive,
+            ("/exit", _) => self.depart(index, who, &format!("{name} left")),
+            ("/who", _) => {
+                let names = self.names(index);
+                self.answer(index, who, &names);
+            }
+            ("/kick", target) => self.kick(index, who, target),
+            ("/host", target) => self.pass(index, who, target),
+            _ => {
+                self.rooms[index].tell(&mut self.told, Some(who), Some(name), text);
+                return Heard::Relayed;
+            }
+        }
+        Heard::Command
+    }
+
+    /// The members of a room, the host marked.
+    fn names(&self, index: usize) -> String {
+        let room = &self.rooms[index];
+        let mark = |member: &Member| if member.who == room.host { " (host)" } else { "" };
+        let names: Vec<String> =
+            room.members.iter().map(|member| format!("{}{}", member.name, mark(member))).collect();
+        names.join(", ")
+    }
+
+    fn answer(&mut self, index: usize, who: usize, text: &str) {
+        let member = self.rooms[index].member(who);
+        if member.port != Port::Unknown {
+            let line = line(member.named, None, text);
+            self.told.push((who, line));
+        }
+    }
+
+    /// Whom the host means; whoever may not is told why.
+    fn meant(&mut self, index: usize, who: usize, name: &str) -> Option<usize> {
+        if self.rooms[index].host != who {
+            self.answer(index, who, "only the host may do that");
+            return None;
+        }
+        let target = self.rooms[index].namesake(name).map(|member| member.who);
+        if target.is_none() {
+            self.answer(index, who, "nobody here has that name, /who lists the names");
+        }
+        target
+    }
+
+    fn kick(&mut self, index: usize, who: usize, name: &str) {
+        let Some(target) = self.meant(index, who, name) else { return };
+        if target == who {
+            let why = "you cannot remove yourself, /exit leaves and closes the room";
+            return self.answer(index, who, why);
+        }
+        let name = self.rooms[index].member(target).name;
+        self.rooms[index].kicked.push(name.to_lowercase());
+        self.answer(index, target, "you were removed from the room by its host");
+        self.depart(index, target, &format!("{name} was removed by the host"));
+    }
+
+    fn pass(&mut self, index: usize, who: usize, name: &str) {
+        let Some(target) = self.meant(index, who, name) else { return };
+        if target == who {
+            return self.answer(index, who, "you are the host already");
+        }
+        self.crown(index, target);
+    }
+
+    fn crown(&mut self, index: usize, who: usize) {
+        let room = &mut self.rooms[index];
+        room.host = who;
+        let text = format!("{} is the host now", room.member(who).name);
+        room.tell(&mut self.told, None, None, &text);
+    }
+
+    /// Somebody goes, and the others are told; a room without its host is passed on or closed.
+    fn depart(&mut self, index: usize, who: usize, others: &str) {
+        let room = &mut self.rooms[index];
+        let heir = room.members.iter().map(|member| member.who).find(|other| *other != who);
+        let is_closed = room.host == who && (heir.is_none() || !self.is_passed_on);
+        if is_closed {
+            room.tell(&mut self.told, None, None, "the room was closed");
+            self.rooms.remove(index);
+            return;
+        }
+        room.members.retain(|member| member.who != who);
+        room.tell(&mut self.told, None, None, others);
+        if let (true, Some(heir)) = (room.host == who, heir) {
+            self.crown(index, heir);
+        }
+    }
+
+    /// A second passes.
+    pub fn tick(&mut self) {
+        self.now += 1;
+        let silent = self.everyone().find(|member| member.heard + IDLE <= self.now);
+        if let Some((who, name)) = silent.map(|member| (member.who, member.name)) {
+            let index = self.room_of(who).expect("a room");
+            let why = "you were removed from the room, nothing was heard from you for a while";
+            self.answer(index, who, why);
+            self.depart(index, who, &format!("{name} timed out"));
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Requests: what is asked is understood, whatever is left out, and what is wrong gets its status.
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::{Map, Value, json};
+
+use reactor_chat::protocol::{Delivery, Entrant, Form, Frame, Request, Status, request};
+
+use super::inputs;
+
+/// Names, and whether one may have them as a room and as a user.
+const NAMES: [(&str, bool, bool); 9] = [
+    ("a", true, true),
+    ("b c", true, true),
+    ("部屋", true, true),
+    ("a: b", true, false),
+    ("a:", true, false),
+    ("", false, false),
+    (" a", false, false),
+    ("a\u{200b}", false, false),
+    ("a\n", false, false),
+];
+
+/// Values of a key, and what they mean: nothing where they are of the wrong type.
+type Meant<T> = (Value, Option<T>);
+
+fn passwords() -> [Meant<Option<&'static str>>; 5] {
+    [
+        (json!(null), Some(None)),
+        (json!(""), Some(None)),
+        (json!("p"), Some(Some("p"))),
+        (json!("パスワード"), Some(Some("パスワード"))),
+        (json!(1), None),
+    ]
+}
+
+fn capacities() -> [Meant<Option<u32>>; 6] {
+    [
+        (json!(null), Some(None)),
+        (json!(1), Some(Some(1))),
+        (json!(u64::MAX), Some(Some(u32::MAX))),
+        (json!(0), None),
+        (json!(-1), None),
+        (json!("1"), None),
+    ]
+}
+
+fn deliveries() -> [Meant<Delivery>; 6] {
+    [
+        (json!(null), Some(Delivery::Each(Form::Text))),
+        (json!("text"), Some(Delivery::Each(Form::Text))),
+        (json!("named"), Some(Delivery::Each(Form::Named))),
+        (json!("stream"), Some(Delivery::Stream)),
+        (json!("Text"), None),
+        (json!(true), None),
+    ]
+}
+
+fn histories() -> [Meant<u32>; 4] {
+    [(json!(null), Some(0)), (json!(7), Some(7)), (json!(1_025), Some(1_024)), (json!([]), None)]
+}
+
+fn hiddens() -> [Meant<bool>; 4] {
+    [
+        (json!(null), Some(false)),
+        (json!(false), Some(false)),
+        (json!(true), Some(true)),
+        (json!(1), None),
+    ]
+}
+
+/// A key that is there or not; that it is not means the same as null, which comes first.
+fn key<T: Clone + std::fmt::Debug + 'static>(
+    values: impl Into<Vec<Meant<T>>>,
+) -> impl Strategy<Value = (Option<Value>, Option<T>)> {
+    let values = values.into();
+    let absent = values[0].1.clone();
+    option::of(select(values)).prop_map(move |value| match value {
+        Some((value, meaning)) => (Some(value), meaning),
+        None => (None, absent.clone()),
+    })
+}
+
+proptest! {
+    #![proptest_config(inputs(10_000))]
+
+    #[test]
+    fn w5_w6_w12_every_key_means_what_it_says_and_the_first_reason_wins(
+        is_create in any::<bool>(),
+        (room, is_room, _) in select(&NAMES[..]),
+        names in prop::array::uniform2(option::of(option::of(select(&NAMES[..])))),
+        (password, word) in key(passwords()),
+        (delivery, form) in key(deliveries()),
+        (history, past) in key(histories()),
+        (capacity, most) in key(capacities()),
+        (hidden, is_hidden) in key(hiddens()),
+    ) {
+        let mut object = Map::new();
+        for (key, name) in ["username", "user_name"].into_iter().zip(names) {
+            object.extend(name.map(|name| (key.into(), json!(name.map(|name| name.0)))));
+        }
+        let values = [
+            ("password", password), ("delivery", delivery), ("history", history),
+            ("capacity", capacity), ("hidden", hidden), ("more", Some(json!({"x": [1]}))),
+        ];
+        for (key, value) in values {
+            object.extend(value.map(|value| (key.into(), value)));
+        }
+        let payload = Value::Object(object).to_string();
+        let operation = if is_create { 1 } else { 2 };
+        let frame =
+            Frame { operation, state: 1, room: room.as_bytes(), payload: payload.as_bytes() };
+        let user = names[0].flatten().or(names[1].flatten()).filter(|name| name.2);
+        let expected = match (word, form, past) {
+            (Some(word), Some(delivery), Some(history)) => {
+                let wishes = if is_create { most.zip(is_hidden) } else { Some((None, false)) };
+                match (wishes, is_room, user) {
+                    (None, ..) => Err(Status::Malformed),
+                    (_, false, _) => Err(Status::InvalidRoomName),
+                    (_, _, None) => Err(Status::InvalidUserName),
+                    (Some((capacity, hidden)), true, Some((name, ..))) => {
+                        let password = word.map(String::from);
+                        let name = name.into();
+                        let one = Entrant { room, name, password, delivery, history };
+                        Ok(match is_create {
+                            true => Request::Create { host: one, capacity, hidden },
+                            false => Request::Join(one),
+                        })
+                    }
+                }
+            }
+            _ => Err(Status::Malformed),
+        };
+        prop_assert_eq!(request::parse(&frame), expected, "{}", payload);
+        prop_assert_eq!(request::echoed_room(&frame), room.as_bytes());
+    }
+
+    #[test]
+    fn w5_w7_no_payload_is_too_strange(
+        operation in 0..6u8,
+        room in vec(any::<u8>(), 0..9),
+        payload in prop_oneof![
+            vec(any::<u8>(), 0..60),
+            vec(select(&b"{}[]\":,\\ue1 \n"[..]), 0..60),
+            r#" ?\{"(username|password|capacity)":("[a :]{0,4}"|-?[0-9.e]{1,5}|true|null|\[)\}?"#
+                .prop_map(String::into_bytes),
+        ],
+    ) {
+        let frame = Frame { operation, state: 0, room: &room, payload: &payload };
+        let read = request::parse(&frame);
+        let is_json = payload.trim_ascii_start().first() == Some(&b'{');
+        match read {
+            Ok(
+                Request::Create { host: Entrant { name, .. }, .. }
+                | Request::Join(Entrant { name, .. })
+            ) if !is_json => prop_assert_eq!(name.as_bytes(), &payload),
+            Ok(_) => {}
+            Err(Status::InvalidRoomName | Status::InvalidUserName | Status::Malformed) => {}
+            Err(other) => prop_assert!(false, "{:?} before anybody has looked", other),
+        }
+    }
+}

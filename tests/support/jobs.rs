@@ -1,0 +1,42 @@
+//! A chat's jobs, sent as the datagram layer sends them.
+
+#![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
+
+use reactor_chat::fanout::{Job, Receipt};
+use reactor_chat::ids::MemberId;
+
+/// What became of one datagram.
+pub enum Sent {
+    /// It is on its way.
+    Taken,
+    /// No address of the member is proved: nothing is sent, and nothing waits.
+    Nowhere,
+    /// The socket is full.
+    Blocked,
+}
+
+/// Sends a job as the datagram layer does.
+pub fn send(job: Job<'_>, budget: usize, mut put: impl FnMut(MemberId, &[u8]) -> Sent) -> Receipt {
+    let mut receipt = Receipt::default();
+    let Job { bytes, entries, to } = job;
+    for share in to {
+        while share.next < share.until && receipt.sent < budget {
+            if entries[share.next as usize].audience.includes(share.member) {
+                let datagram = Job { bytes, entries, to: &mut [] }.datagram(share.next);
+                match put(share.member, datagram) {
+                    Sent::Taken => receipt.sent += 1,
+                    Sent::Nowhere => {
+                        share.next = share.until;
+                        break;
+                    }
+                    Sent::Blocked => {
+                        receipt.blocked = true;
+                        break;
+                    }
+                }
+            }
+            share.next += 1;
+        }
+    }
+    receipt
+}
