@@ -120,7 +120,8 @@ fn texts(packet: Packet) -> Vec<String> {
 
 /// What a NAT needs beside machines.
 const NAT: &str = "nft 'add table t; add chain t c { type nat hook postrouting priority 100; }; \
-    add rule t c udp dport 9 masquerade to :20001-20099 random' && nft delete table t";
+    add rule t c udp dport 9 masquerade to :20001-20099 random' && nft delete table t && \
+    cat /proc/sys/net/netfilter/nf_conntrack_count";
 
 /// The rules of a NAT that gives these ports to what it sends for others.
 fn nat(ports: &str) -> String {

@@ -11,9 +11,11 @@ use super::{Server, wait_for};
 /// Set in the child that runs inside of the namespace.
 const INSIDE: &str = "REACTOR_CHAT_NAMESPACE";
 
-/// What [`Machine`] needs.
+/// What [`Machine`] and the tests that wire some of them up need, IPv6 included.
 pub const MACHINES: &str = "ip link set lo up && ip link add near type veth peer name far && \
-    ip link delete near && unshare -n nsenter --net=/proc/self/ns/net true";
+    echo 0 > /proc/sys/net/ipv6/conf/near/accept_dad && \
+    echo 0 > /proc/sys/net/ipv4/ip_forward && ip link delete near && \
+    unshare -n nsenter --net=/proc/self/ns/net true";
 
 /// Runs `body` in a namespace that the shell script `setup` has prepared: this test, by its name, is
 /// started once more there. Where the machine does not allow that, `what` is not tested, and it says
