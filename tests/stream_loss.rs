@@ -88,6 +88,10 @@ fn records_are_the_same_and_whole(server: &Server, udp: SocketAddr) {
     let mut talkers = vec![enter("create", 0)];
     talkers[0].expect("* m0 joined");
     talkers.extend((1..CLIENTS).map(|index| enter("join", index)));
+    // Who came later than so many messages would not see the first: all are in before anyone speaks.
+    for talker in &talkers[1..] {
+        talker.out.recv_timeout(DEADLINE).expect("what was before it, or its own joining");
+    }
     for talker in &mut talkers {
         talker.say(&(0..MESSAGES).map(|line| format!("line {line}\n")).collect::<String>());
     }
