@@ -467,6 +467,15 @@ pub fn enable_gro(fd: BorrowedFd<'_>) -> io::Result<()> {
     set_option(fd, libc::SOL_UDP, libc::UDP_GRO, 1)
 }
 
+/// Lets the routers of an IPv4 way cut up what does not fit it (`IP_PMTUDISC_OMIT`, ip(7)). Otherwise
+/// the kernel finds out how much fits by losing a datagram, and believes whoever forges that news.
+///
+/// # Errors
+/// What setsockopt(2) says.
+pub fn let_routers_fragment(fd: BorrowedFd<'_>) -> io::Result<()> {
+    set_option(fd, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_OMIT)
+}
+
 /// Asks for socket buffers of `bytes` each way, beyond the system's limit (`net.core.rmem_max`) if
 /// the process has the right (`CAP_NET_ADMIN`). The kernel gives what it wants: see socket(7).
 pub fn request_buffers(fd: BorrowedFd<'_>, bytes: usize) {

@@ -1,12 +1,12 @@
-//! Twenty clients over a network that loses one datagram in ten either way: everyone reads the same,
-//! and nothing is missing.
+//! Twenty clients over networks that lose datagrams either way: everyone reads the same, and nothing
+//! is missing.
 
 mod support;
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
 
-use support::namespace::in_namespace;
+use support::namespace::{MACHINES, Machine, in_namespace, in_user_namespace, run};
 use support::program::*;
 use support::proxy::Proxy;
 use support::*;
@@ -48,6 +48,34 @@ fn s10_twenty_records_are_the_same_and_whole_over_a_kernel_that_loses() {
     );
 }
 
+/// The same between two machines, over a way that loses five datagrams in a hundred in each direction.
+#[test]
+fn s10_twenty_records_are_the_same_and_whole_over_a_way_that_loses() {
+    in_user_namespace(
+        "s10_twenty_records_are_the_same_and_whole_over_a_way_that_loses",
+        "s10 over a way that loses",
+        &format!("{MACHINES} && nft '{}'", lossy_end("lo")),
+        || {
+            let far = Machine::start();
+            run(&format!("ip link add near type veth peer name far netns {}", far.pid()));
+            run("ip link set near up && ip address add 10.1.0.2/24 dev near");
+            far.run("ip link set far up && ip address add 10.1.0.1/24 dev far");
+            run(&format!("nft '{}'", lossy_end("near")));
+            far.run(&format!("nft '{}'", lossy_end("far")));
+            let server = far.serve("0.0.0.0", "10.1.0.1");
+            records_are_the_same_and_whole(&server, server.udp);
+        },
+    );
+}
+
+/// The rule of an interface that loses what comes to it.
+fn lossy_end(interface: &str) -> String {
+    format!(
+        "add table inet loss; add chain inet loss in {{ type filter hook input priority 0; }}; \
+         add rule inet loss in iifname {interface} meta l4proto udp numgen random mod 100 < 5 drop"
+    )
+}
+
 fn start() -> Server {
     Server::start(&["--rate-limit", "0", "--max-unproved", "0"])
 }
@@ -60,6 +88,10 @@ fn records_are_the_same_and_whole(server: &Server, udp: SocketAddr) {
     let mut talkers = vec![enter("create", 0)];
     talkers[0].expect("* m0 joined");
     talkers.extend((1..CLIENTS).map(|index| enter("join", index)));
+    // Who came later than so many messages would not see the first: all are in before anyone speaks.
+    for talker in &talkers[1..] {
+        talker.out.recv_timeout(DEADLINE).expect("what was before it, or its own joining");
+    }
     for talker in &mut talkers {
         talker.say(&(0..MESSAGES).map(|line| format!("line {line}\n")).collect::<String>());
     }

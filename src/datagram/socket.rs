@@ -22,8 +22,10 @@ use crate::sys::{self, Arrival, Outgoing};
 pub fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket =
         socket2::Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
+    match address {
+        SocketAddr::V4(_) => sys::let_routers_fragment(socket.as_fd())?,
+        // Routers of an IPv6 way may not, and the kernel has to find out.
+        SocketAddr::V6(_) => socket.set_only_v6(true)?,
     }
     socket.set_nonblocking(true)?;
     sys::request_buffers(socket.as_fd(), UDP_BUFFER);

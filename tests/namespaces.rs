@@ -1,0 +1,347 @@
+//! Networks that loopback is not: a machine with two interfaces, a NAT, a path of 1,280 bytes.
+
+mod support;
+
+use support::namespace::{MACHINES, Machine, in_user_namespace, run};
+use support::program::*;
+use support::streams::*;
+use support::*;
+
+/// A client's way to a server, with a router in between: the clients are 10.1.0.2 and fd01::2, where
+/// the test is, and the server is 10.2.0.2 and fd02::2.
+struct Path {
+    router: Machine,
+    far: Machine,
+}
+
+impl Path {
+    fn new() -> Self {
+        let (router, far) = (Machine::start(), Machine::start());
+        run(&format!("ip link add near type veth peer name lan netns {}", router.pid()));
+        router.run(&format!("ip link add wan type veth peer name far netns {}", far.pid()));
+        router.run(&format!(
+            "{} && {} && echo 1 | tee /proc/sys/net/ipv4/ip_forward \
+             /proc/sys/net/ipv6/conf/all/forwarding",
+            addresses("lan", &["10.1.0.1/24", "fd01::1/64"]),
+            addresses("wan", &["10.2.0.1/24", "fd02::1/64"]),
+        ));
+        run(&addresses("near", &["10.1.0.2/24", "fd01::2/64"]));
+        run("ip route add default via 10.1.0.1 && ip -6 route add default via fd01::1");
+        far.run(&addresses("far", &["10.2.0.2/24", "fd02::2/64"]));
+        far.run("ip route add default via 10.2.0.1 && ip -6 route add default via fd02::1");
+        Self { router, far }
+    }
+
+    /// How many datagrams were cut up by the server's kernel and by the router.
+    fn fragmented(&self) -> u64 {
+        [&self.router, &self.far].map(fragmented).iter().sum()
+    }
+}
+
+fn fragmented(machine: &Machine) -> u64 {
+    let v4 = machine.run("cat /proc/net/snmp");
+    let mut lines = v4.lines().filter(|line| line.starts_with("Ip: "));
+    let (names, values) = (lines.next().expect("names"), lines.next().expect("values"));
+    let mut columns = names.split(' ').zip(values.split(' '));
+    let (_, v4) = columns.find(|(name, _)| *name == "FragOKs").expect("a known column");
+    let v6 = machine.run("cat /proc/net/snmp6");
+    let v6 = v6.lines().find_map(|line| line.strip_prefix("Ip6FragOKs")).expect("a known line");
+    [v4, v6].map(|count| count.trim().parse::<u64>().expect("a number")).iter().sum()
+}
+
+/// The script that gives an interface its addresses and turns it on.
+fn addresses(interface: &str, all: &[&str]) -> String {
+    // Whether somebody else has an IPv6 address is otherwise asked for a second or two.
+    let mut script = format!("echo 0 > /proc/sys/net/ipv6/conf/{interface}/accept_dad");
+    script += &format!(" && ip link set {interface} up");
+    for address in all {
+        script += &format!(" && ip address add {address} dev {interface}");
+    }
+    script
+}
+
+#[test]
+fn w25_d7_a_server_with_two_interfaces_answers_from_the_address_that_was_spoken_to() {
+    in_user_namespace(
+        "w25_d7_a_server_with_two_interfaces_answers_from_the_address_that_was_spoken_to",
+        "w25 and d7 between two machines",
+        MACHINES,
+        || {
+            let far = Machine::start();
+            for (near_name, far_name) in [("near1", "far1"), ("near2", "far2")] {
+                let pid = far.pid();
+                run(&format!("ip link add {near_name} type veth peer name {far_name} netns {pid}"));
+            }
+            far.run(&addresses(
+                "far1",
+                &["10.1.0.1/24", "10.1.0.9/24", "fd01::1/64", "fd01::9/64"],
+            ));
+            far.run(&addresses("far2", &["10.2.0.1/24", "fd02::1/64"]));
+            run(&addresses("near1", &["10.1.0.2/24", "fd01::2/64"]));
+            run(&addresses("near2", &["10.2.0.2/24", "fd02::2/64"]));
+            // The other interface's address too is spoken to through the first one: the way back
+            // begins at 10.1.0.1, and an answer from there is nobody's.
+            run("ip route add 10.2.0.1/32 via 10.1.0.1 src 10.1.0.2");
+            run("ip -6 route add fd02::1/128 via fd01::1 src fd01::2");
+            answers_from(&far, "0.0.0.0", &["10.1.0.1", "10.1.0.9", "10.2.0.1"]);
+            answers_from(&far, "::", &["fd01::1", "fd01::9", "fd02::1"]);
+        },
+    );
+}
+
+/// Members with text and with stream delivery who speak to each of these addresses hear each other,
+/// and their sockets are connected: they hear nobody else.
+fn answers_from(far: &Machine, any: &str, ips: &[&str]) {
+    let mut server = far.serve(any, ips[0]);
+    for ip in ips {
+        let ip = ip.parse().expect("an address");
+        server.tcp.set_ip(ip);
+        server.udp.set_ip(ip);
+        let alice = speak_to(&server, ip, CREATE, "alice");
+        let bob = Listener::enter_unproved(&server, JOIN, "room", &streamed("bob", ""));
+        bob.wire.socket.connect(server.udp).expect("a route");
+        bob.wire.say("");
+        alice.expect("bob joined");
+        alice.say("hello");
+        while texts(bob.hear()) != ["hello"] {}
+        alice.say("/exit");
+        alice.expect("the room was closed");
+    }
+}
+
+/// The messages in a datagram of a stream.
+fn texts(packet: Packet) -> Vec<String> {
+    let text = |item| match item {
+        Item::Message { text, .. } => Some(text),
+        _ => None,
+    };
+    packet.items.into_iter().filter_map(text).collect()
+}
+
+/// What a NAT needs beside machines.
+const NAT: &str = "nft 'add table t; add chain t c { type nat hook postrouting priority 100; }; \
+    add rule t c udp dport 9 masquerade to :20001-20099 random' && nft delete table t && \
+    cat /proc/sys/net/netfilter/nf_conntrack_count";
+
+/// The rules of a NAT that gives these ports to what it sends for others.
+fn nat(ports: &str) -> String {
+    format!(
+        "nft 'add table nat; add chain nat post {{ type nat hook postrouting priority 100; }}; \
+         flush chain nat post; add rule nat post oifname wan meta l4proto tcp masquerade; \
+         add rule nat post oifname wan meta l4proto udp masquerade to :{ports} random'"
+    )
+}
+
+#[test]
+fn w19_after_a_nat_has_changed_all_ports_the_next_datagram_is_enough() {
+    in_user_namespace(
+        "w19_after_a_nat_has_changed_all_ports_the_next_datagram_is_enough",
+        "w19 behind a NAT",
+        &format!("{MACHINES} && {NAT}"),
+        || {
+            let path = Path::new();
+            path.router.run(&nat("20001-20099"));
+            // Who is not behind the NAT has no way back.
+            path.far.run("ip route delete default");
+            let server = path.far.serve("0.0.0.0", "10.2.0.2");
+            chat_through_a_nat_that_forgets(&server, &path.router);
+        },
+    );
+}
+
+fn chat_through_a_nat_that_forgets(server: &Server, router: &Machine) {
+    let (alice, bob) = alice_and_bob(server);
+    let mut carol = Talker::start(server, &["join", "room", "carol"]);
+    carol.expect("* carol joined");
+    [&alice, &bob].into_iter().for_each(|member| member.expect("carol joined"));
+    alice.say("before");
+    bob.expect("alice: before");
+    carol.expect("alice: before");
+
+    change_ports(router);
+    // Alice's next datagram is this one. The others have not sent any: it does not reach them.
+    alice.say("meanwhile");
+    alice.settle();
+    bob.prove();
+    bob.say("back");
+    alice.expect("bob: back");
+    // Carol's client has the stream: what it says brings what it has missed.
+    carol.say("me too\n");
+    for line in ["alice: meanwhile", "bob: back", "carol: me too"] {
+        carol.expect(line);
+    }
+    [&alice, &bob].into_iter().for_each(|member| member.expect("carol: me too"));
+    alice.say("after");
+    bob.expect("alice: after");
+    carol.expect("alice: after");
+}
+
+/// As when a router's line was cut: what it knew is gone, and what comes in for the ports from before
+/// meets nobody.
+fn change_ports(router: &Machine) {
+    router.run(&nat("20101-20199"));
+    router.run(
+        "nft 'add table old; add chain old c { type filter hook prerouting priority -300; }; \
+         add rule old c iifname wan udp dport 20001-20099 drop'",
+    );
+    router.run("ip link set wan down && ip link set wan up");
+    wait_for("the NAT to forget", || {
+        (router.run("cat /proc/sys/net/netfilter/nf_conntrack_count").trim() == "0").then_some(())
+    });
+}
+
+const NARROW: u32 = 1280;
+
+/// Where the path of 1,280 bytes begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Narrow {
+    /// At the server's own interface: its kernel knows.
+    AtTheServer,
+    /// Behind the router: nobody tells the server before it has sent something.
+    BehindTheRouter,
+}
+
+impl Path {
+    fn narrow(at: Narrow) -> Self {
+        let path = Self::new();
+        match at {
+            Narrow::AtTheServer => {
+                path.router.run(&format!("ip link set wan mtu {NARROW}"));
+                path.far.run(&format!("ip link set far mtu {NARROW}"));
+            }
+            Narrow::BehindTheRouter => {
+                path.router.run(&format!("ip link set lan mtu {NARROW}"));
+                run(&format!("ip link set near mtu {NARROW}"));
+            }
+        }
+        // The clients' kernel knows: it is the server's datagrams that are looked at.
+        for way in ["-4 route change default via 10.1.0.1", "-6 route change default via fd01::1"] {
+            run(&format!("ip {way} mtu {NARROW}"));
+        }
+        path
+    }
+}
+
+/// With both families and both kinds of path.
+fn on_narrow_paths(check: impl Fn(&Path, &Server, Narrow)) {
+    let mut ending = Vec::new();
+    for at in [Narrow::AtTheServer, Narrow::BehindTheRouter] {
+        for (any, ip) in [("0.0.0.0", "10.2.0.2"), ("::", "fd02::2")] {
+            // Seen only when this fails.
+            eprintln!("to {any}, narrow {at:?}");
+            // A path of its own each: nothing is known about it.
+            let path = Path::narrow(at);
+            let server = path.far.serve(any, ip);
+            check(&path, &server, at);
+            run("ip link delete near");
+            // It waits for members that can't answer any more; meanwhile there are the other paths.
+            server.signal("TERM");
+            ending.push((path, server));
+        }
+    }
+    for (_, server) in ending {
+        let counts = server.expect_log("connections accepted");
+        assert!(!counts.contains("errors"), "{counts}");
+    }
+}
+
+#[test]
+fn s2_a_stream_passes_a_path_of_1280_bytes_without_fragments() {
+    in_user_namespace(
+        "s2_a_stream_passes_a_path_of_1280_bytes_without_fragments",
+        "s2 on a narrow path",
+        MACHINES,
+        || on_narrow_paths(stream_without_fragments),
+    );
+}
+
+fn stream_without_fragments(path: &Path, server: &Server, _: Narrow) {
+    const LINES: u32 = 200;
+    let (alice, bob) = listening_alice_and_bob(server);
+    let before = path.fragmented();
+    // All at once, so that datagrams are full and several go in one message.
+    server.freeze();
+    for id in 1..=LINES {
+        alice.say(id, &format!("{id:0100}"));
+    }
+    server.thaw();
+    let (mut next, mut largest) = (3, 0);
+    while next < 3 + u64::from(LINES) {
+        let packet = bob.hear();
+        if packet.numbers() > 0 {
+            assert_eq!(packet.sequence, next, "nothing is missing");
+        }
+        next += packet.numbers();
+        largest = largest.max(packet.size);
+    }
+    assert!((1100..=1200).contains(&largest), "{largest} bytes");
+    assert_eq!(path.fragmented(), before);
+}
+
+#[test]
+fn w24_messages_of_every_size_pass_a_path_of_1280_bytes() {
+    in_user_namespace(
+        "w24_messages_of_every_size_pass_a_path_of_1280_bytes",
+        "w24 on a narrow path",
+        MACHINES,
+        || on_narrow_paths(every_size),
+    );
+}
+
+const NAME: usize = 40;
+/// The largest message under a name of that size: the largest datagram to a stream member.
+const LARGEST: usize = 4070 - NAME;
+
+fn every_size(path: &Path, server: &Server, at: Narrow) {
+    let name = "a".repeat(NAME);
+    let alice = Listener::create(server, &name);
+    let bob = Member::join(server, "room", &text("bob"));
+    let carol = Listener::join(server, "carol");
+    bob.expect("carol joined");
+    let before = path.fragmented();
+    let sizes = [1150, 1200, 1250, 1300, 1430, 1500, 2600, LARGEST];
+    // Each size by itself, and then several times, so that the kernel is asked to cut up what does
+    // not fit.
+    let singles = sizes.map(|size| format!("{:0size$}", 0));
+    let groups = sizes.iter().flat_map(|size| (1..5).map(move |turn| format!("{turn:0size$}")));
+    let mut id = 1;
+    if server.udp.is_ipv6() && at == Narrow::BehindTheRouter {
+        id = until_the_way_is_known(&alice, &bob);
+        alice.heard_up_to_now();
+        carol.heard_up_to_now();
+    }
+    for said in [singles.to_vec(), groups.collect()] {
+        server.freeze();
+        for text in &said {
+            alice.say(id, text);
+            id += 1;
+        }
+        server.thaw();
+        for text in &said {
+            let heard = bob.hear_text();
+            assert!(heard == format!("{name}: {text}"), "{} bytes", text.len());
+        }
+        for listener in [&alice, &carol] {
+            let (mut heard, mut largest) = (Vec::new(), 0);
+            while heard.len() < said.len() {
+                let packet = listener.hear();
+                largest = largest.max(packet.size);
+                heard.extend(texts(packet));
+            }
+            assert!(heard == said, "each once and in order");
+            assert_eq!(largest, 4094);
+        }
+    }
+    assert!(path.fragmented() > before, "the path was narrow");
+}
+
+/// Only the sender may cut up what goes over IPv6, and it finds out that it has to by losing
+/// datagrams. Gives the speaker's next id.
+fn until_the_way_is_known(alice: &Listener, bob: &Member) -> u32 {
+    let mut id = 1;
+    wait_for("a datagram that passes", || {
+        alice.say(id, &format!("{id:01300}"));
+        id += 1;
+        (!bob.heard_up_to_now().is_empty()).then_some(id)
+    })
+}
