@@ -22,7 +22,8 @@ pub fn in_namespace(test: &str, what: &str, setup: &str, body: impl FnOnce()) {
     }
 }
 
-fn skip(what: &str, why: &str) {
+/// Says where it is seen that something is not tested.
+pub fn skip(what: &str, why: &str) {
     let line = format!("SKIPPED: {what}: {}\n", why.trim());
     io::stderr().write_all(line.as_bytes()).expect("stderr");
 }
