@@ -294,10 +294,15 @@ impl Control {
 
     /// Connects from an address of the loopback range, to be another client than the others.
     pub fn connect_from(server: &Server, source: IpAddr) -> Self {
+        Self::connect_to_from(server.tcp, source)
+    }
+
+    /// The same where the server itself is not at hand.
+    pub fn connect_to_from(address: SocketAddr, source: IpAddr) -> Self {
         use socket2::{Domain, Socket, Type};
-        let socket = Socket::new(Domain::for_address(server.tcp), Type::STREAM, None).expect("one");
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("one");
         socket.bind(&SocketAddr::new(source, 0).into()).expect("a loopback address");
-        socket.connect_timeout(&server.tcp.into(), DEADLINE).expect("a connection");
+        socket.connect_timeout(&address.into(), DEADLINE).expect("a connection");
         Self::over(socket.into())
     }
 
