@@ -111,8 +111,8 @@ impl Server {
     pub fn leave_descriptors(&self, count: usize) -> io::Result<()> {
         let open = self.open_descriptors();
         // The limit is about numbers, and the lowest free one is taken: what is open may lie above.
-        let free = (0..).filter(|number| !open.contains(number));
-        let beyond = free.skip(count).next().expect("a number");
+        let mut free = (0..).filter(|number| !open.contains(number));
+        let beyond = free.nth(count).expect("a number");
         // The hard limit stays, so that this can be taken back.
         let (pid, soft) = (self.pid().to_string(), format!("--nofile={beyond}:"));
         let output = Command::new("prlimit").args(["--pid", &pid, &soft]).output()?;
