@@ -63,7 +63,8 @@ fn expect_succession(served: &mut Vec<Control>, waiting: &mut Vec<Control>) {
     let (took, next): (Vec<Duration>, Vec<Control>) =
         served.drain(..).zip(next).map(succeed).unzip();
     served.extend(next);
-    let fastest = took.iter().min().expect("some");
+    // The first may have come at the end of a pause.
+    let fastest = took[1..].iter().min().expect("some");
     assert!(*fastest < ACCEPT_PAUSE / 2, "{took:?}");
 }
 

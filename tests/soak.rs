@@ -228,6 +228,7 @@ impl Crowd {
 
     /// Ends a connection in one of the ways that there are.
     fn part(&mut self, mut control: Control) {
+        self.left.retain(|control| !control.has_heard());
         match self.random.below(4) {
             0 => control.reset(),
             1 => control.send(&[0xff, 0xff]),
@@ -247,9 +248,6 @@ impl Crowd {
             _ => list_frame().repeat(20),
         };
         control.send(&bytes);
-        if self.left.len() >= LEFT_BEHIND {
-            self.left.clear();
-        }
         self.part(control);
     }
 }
