@@ -50,7 +50,7 @@ fn d3_members_whose_sockets_are_closed_cost_the_others_nothing() {
     let alice = Member::create(&server, "room", &text("alice"));
     let join = |index: usize| Some(Member::join(&server, "room", &text(&format!("m{index}"))));
     let mut members: Vec<Option<Member>> = (0..MEMBERS).map(join).collect();
-    alice.settle();
+    alice.hear_of_joins(MEMBERS);
     members.iter().flatten().for_each(Member::settle);
     let carol = Member::create(&server, "other", &text("carol"));
     let dave = Member::join(&server, "other", &text("dave"));

@@ -545,6 +545,18 @@ impl Member {
         self.heard_up_to_now();
     }
 
+    /// Waits until so many have been told of who join, by name or in a count, which comes up to a
+    /// second later.
+    #[track_caller]
+    pub fn hear_of_joins(&self, count: usize) {
+        let mut joined = 0;
+        while joined < count {
+            let notice = self.hear_text();
+            let who = notice.strip_suffix(" joined").expect("a notice of those who join");
+            joined += who.parse().unwrap_or(1);
+        }
+    }
+
     /// Everything that the server has sent up to now, found by asking for something and reading
     /// until its answer. The server does one thing after the other, so what it does about an earlier
     /// datagram, of anyone, is done by then.
