@@ -9,12 +9,12 @@ use std::time::Instant;
 use support::namespace::in_namespace;
 use support::*;
 
-/// 12.5 MB a second: what is sent here takes a second, and does not fit the 8 MiB that the kernel
+/// 12.5 MB a second: what is sent here takes two seconds, and does not fit the 8 MiB that the kernel
 /// grants at most.
 const SLOW: &str = "ip link set lo up && \
     tc qdisc add dev lo root tbf rate 100mbit burst 256kb limit 200mb";
 
-const MEMBERS: usize = 50;
+const MEMBERS: usize = 100;
 /// With their names just below the 256 KiB that may wait in a room.
 const MESSAGES: usize = 250;
 const SIZE: usize = 1000;
@@ -35,6 +35,8 @@ fn everyone_gets_everything_from_a_server_that_has_to_wait() {
     let listeners: Vec<Member> = (1..MEMBERS)
         .map(|index| Member::join(&server, "r", &format!(r#"{{"username":"m{index}"}}"#)))
         .collect();
+    // A notice later on would have the room served again, whether its socket has room or not.
+    host.hear_of_joins(MEMBERS - 1);
     listeners.iter().for_each(Member::settle);
 
     let cpu_before = server.cpu_time();
@@ -48,7 +50,7 @@ fn everyone_gets_everything_from_a_server_that_has_to_wait() {
     hear_all(&listeners);
     let (cpu, took) = (server.cpu_time() - cpu_before, start.elapsed());
 
-    assert!(cpu < took / 2, "{cpu:?} of CPU in {took:?}");
+    assert!(cpu < took / 4, "{cpu:?} of CPU in {took:?}");
     let counts = server.final_counts();
     assert!(counts.contains("waits for a full socket"), "it was full: {counts}");
     assert!(!counts.contains("send errors") && !counts.contains("room busy"), "{counts}");
@@ -80,8 +82,6 @@ fn hear_some(listener: &Member, next: &mut usize) {
     let mut buffer = [0; 2 * SIZE];
     loop {
         match listener.socket.recv(&mut buffer) {
-            // How many have joined is told within a second, at any time.
-            Ok(size) if !buffer[..size].starts_with(b"host: ") => {}
             Ok(size) => {
                 assert_eq!(&buffer[b"host: ".len()..size], message(*next).as_bytes());
                 *next += 1;

@@ -10,10 +10,8 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
+use support::peers::*;
 use support::*;
-
-/// Far below what a mistake costs in these tests, far above what the allocator's moods do.
-const LITTLE_MEMORY: u64 = 8 << 20;
 
 /// More connections than a turn accepts or serves.
 const CROWD: usize = 1000;
@@ -21,76 +19,9 @@ const CROWD: usize = 1000;
 const MALFORMED: u8 = 9;
 const RATE_LIMITED: u8 = 10;
 
-/// Lifts the limit of open files, which is 1,024 in most shells, for tests with a crowd.
-fn allow_a_crowd() {
-    reactor_chat::sys::raise_descriptor_limit().expect("the limit of open files");
-}
-
 fn crowd(server: &Server) -> Vec<Control> {
     allow_a_crowd();
     (0..CROWD).map(|_| Control::connect(server)).collect()
-}
-
-fn list_frame() -> Vec<u8> {
-    frame(LIST, "", b"")
-}
-
-/// A header of a payload that no limit allows.
-fn oversized_header() -> Vec<u8> {
-    let mut header = list_frame();
-    header[3] = 1;
-    header
-}
-
-/// The server answers this connection.
-#[track_caller]
-fn expect_answer(control: &mut Control) {
-    assert_eq!(control.status_of(LIST, "", b""), 0);
-}
-
-/// The server answers a newcomer.
-#[track_caller]
-fn expect_service(server: &Server) {
-    expect_answer(&mut Control::connect(server));
-}
-
-/// A server with a list of rooms that is about as long as a payload may be.
-fn server_with_a_long_list(options: &[&str]) -> Server {
-    let server = Server::start(&[&["--max-unproved", "0"], options].concat());
-    let mut control = Control::connect(&server);
-    for number in 0..200 {
-        control.enter(CREATE, &format!("{number:0>200}"), b"host");
-    }
-    control.end();
-    control.expect_end();
-    server
-}
-
-/// A connection whose peer can have little on its way that was not read.
-fn connect_with_a_small_window(server: &Server) -> TcpStream {
-    use socket2::{Domain, Socket, Type};
-    let socket = Socket::new(Domain::for_address(server.tcp), Type::STREAM, None).expect("one");
-    socket.set_recv_buffer_size(4096).expect("an option");
-    socket.connect_timeout(&server.tcp.into(), DEADLINE).expect("a connection");
-    socket.set_read_timeout(Some(DEADLINE)).expect("a timeout");
-    socket.into()
-}
-
-/// A peer that asks for far more than it ever reads.
-fn hoard(server: &Server) -> TcpStream {
-    let mut stream = connect_with_a_small_window(server);
-    stream.write_all(&list_frame().repeat(500)).expect("sent");
-    stream
-}
-
-/// The server does next to nothing for a second.
-#[track_caller]
-fn expect_idleness(server: &Server) {
-    let before = server.cpu_time();
-    // The pause is what is measured.
-    thread::sleep(Duration::from_secs(1));
-    let used = server.cpu_time() - before;
-    assert!(used <= Duration::from_millis(30), "{used:?} of CPU time in an idle second");
 }
 
 #[test]
@@ -151,60 +82,6 @@ fn l3_requests_that_waited_for_the_peer_to_read_are_all_answered() {
         control.expect_success();
     }
     expect_answer(&mut control);
-}
-
-/// Connections in every state that a peer can reset them in.
-fn connections_in_every_state(server: &Server) -> Vec<Control> {
-    let sent = |bytes: &[u8]| {
-        let mut control = Control::connect(server);
-        control.send(bytes);
-        control
-    };
-    let request = frame(JOIN, "r", br#"{"username":"x"}"#);
-    let fresh = sent(b"");
-    let half_a_frame = sent(&request[..20]);
-    let reply_unread = sent(&list_frame());
-    let mut reply_read = sent(&list_frame());
-    reply_read.expect_success();
-    let many_requests = sent(&list_frame().repeat(100));
-    let mut half_closed = sent(&list_frame().repeat(100));
-    half_closed.end();
-    let mut refused = sent(&oversized_header());
-    refused.expect_status();
-    let garbage = sent(&[0xff; 100_000]);
-    let blocked = Control::over(hoard(server));
-    vec![
-        fresh,
-        half_a_frame,
-        reply_unread,
-        reply_read,
-        many_requests,
-        half_closed,
-        refused,
-        garbage,
-        blocked,
-    ]
-}
-
-#[test]
-fn l6_a_reset_in_any_state_ends_that_peer_alone() {
-    let server = server_with_a_long_list(&[]);
-    let mut bystander = Control::connect(&server);
-    expect_answer(&mut bystander);
-    let descriptors = server.descriptors();
-    let host = Member::create(&server, "r", "host");
-    for witnessed in [true, false] {
-        let controls = connections_in_every_state(&server);
-        if witnessed {
-            expect_answer(&mut bystander);
-        }
-        controls.into_iter().for_each(Control::reset);
-        expect_answer(&mut bystander);
-        host.settle();
-        expect_service(&server);
-    }
-    let freed = || (server.descriptors() == descriptors).then_some(());
-    wait_for("the connections to be freed", freed);
 }
 
 #[test]

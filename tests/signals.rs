@@ -2,17 +2,19 @@
 
 mod support;
 
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
+use support::peers::*;
 use support::*;
 
 /// How long the server may take to its end.
 const DRAIN: Duration = reactor_chat::config::DRAIN;
 
 #[test]
-fn a_signal_closes_every_room_and_ends_with_status_0() {
+fn l17_a_signal_closes_every_room_and_ends_with_status_0() {
     for signal in ["INT", "TERM"] {
         let mut server = Server::start(&[]);
         let (alice, bob) = alice_and_bob(&server);
@@ -62,9 +64,8 @@ fn what_the_server_did_is_logged_at_its_end() {
 }
 
 #[test]
-fn a_peer_that_does_not_read_keeps_the_server_for_the_drain_at_most() {
-    let mut server = Server::start(&["--max-unproved", "0"]);
-    let _deaf = ask_and_never_read(&server);
+fn l17_a_peer_that_does_not_read_keeps_the_server_for_the_drain_at_most() {
+    let (mut server, _deaf) = server_with_a_deaf_peer();
     let start = Instant::now();
     server.signal("TERM");
     server.expect_log("closing the rooms");
@@ -76,9 +77,8 @@ fn a_peer_that_does_not_read_keeps_the_server_for_the_drain_at_most() {
 
 #[test]
 fn after_the_first_signal_nobody_comes_in() {
-    let mut server = Server::start(&["--max-unproved", "0"]);
-    let _deaf = ask_and_never_read(&server);
-    let bob = Member::join(&server, "room 0", &text("bob"));
+    let (mut server, _deaf) = server_with_a_deaf_peer();
+    let bob = Member::create(&server, "room", &text("bob"));
     server.signal("TERM");
     bob.expect("the room was closed");
     let error = TcpStream::connect_timeout(&server.tcp, DEADLINE).expect_err("refused");
@@ -91,10 +91,9 @@ fn after_the_first_signal_nobody_comes_in() {
 }
 
 #[test]
-fn a_second_signal_ends_at_once_and_says_so_in_the_status() {
+fn l17_a_second_signal_ends_at_once_and_says_so_in_the_status() {
     for (first, second, number) in [("TERM", "TERM", 15), ("INT", "INT", 2), ("TERM", "INT", 2)] {
-        let mut server = Server::start(&["--max-unproved", "0"]);
-        let _deaf = ask_and_never_read(&server);
+        let (mut server, _deaf) = server_with_a_deaf_peer();
         server.signal(first);
         server.expect_log("closing the rooms");
         let start = Instant::now();
@@ -102,23 +101,124 @@ fn a_second_signal_ends_at_once_and_says_so_in_the_status() {
         let status = server.wait();
         assert_eq!(status.code(), Some(128 + number), "{:?}", status.signal());
         assert!(start.elapsed() < DRAIN, "at once");
-        server.expect_log("connections accepted 1, ");
+        server.expect_log("connections accepted");
     }
 }
 
-/// A client that asks for more than the buffers between it and the server hold and reads nothing,
-/// so that the server has something left to send.
-fn ask_and_never_read(server: &Server) -> Control {
-    const LISTS: usize = 300;
-    let mut control = Control::connect(server);
-    // 200 rooms of about 300 bytes: a list has about 60 KB, and all lists have 18 MB.
-    for room in 0..200 {
-        let name = format!("room {room}");
-        let name = if room == 0 { name } else { format!("{name:x<250}") };
-        control.enter(CREATE, &name, b"host");
+#[test]
+fn l17_a_storm_of_signals_ends_at_once_and_in_good_order() {
+    let (mut server, _deaf) = server_with_a_deaf_peer();
+    let alice = Member::create(&server, "room", &text("alice"));
+    let start = Instant::now();
+    let mut storm = server.storm(&["TERM", "INT"], 500);
+    alice.expect("the room was closed");
+    // First the storm: a process that is not waited for keeps its id, so no other is hit.
+    storm.wait().expect("a shell");
+    let code = server.wait().code();
+    assert!(matches!(code, Some(130 | 143)), "{code:?}");
+    assert!(start.elapsed() < DRAIN, "the deaf one did not keep it");
+    server.expect_log("connections accepted");
+}
+
+#[test]
+fn l16_a_storm_of_stops_and_of_signals_that_mean_nothing_is_not_noticed() {
+    let server = Server::start(&["--rate-limit", "0"]);
+    let (alice, bob) = alice_and_bob(&server);
+    let mut control = Control::connect(&server);
+    let mut storm = server.storm(&["STOP", "WINCH", "CONT", "URG", "CHLD"], 20_000);
+    let mut exchanges = 0;
+    while storm.try_wait().expect("a shell").is_none() {
+        exchanges += 1;
+        alice.say(&exchanges.to_string());
+        bob.expect(&format!("alice: {exchanges}"));
+        assert_eq!(control.status_of(LIST, "", b""), 0);
     }
-    control.send(&frame(LIST, "", b"").repeat(LISTS));
-    // Whatever can be sent, has been: the reply at the front has come.
-    control.stream().peek(&mut [0]).expect("the first reply");
-    control
+    assert!(exchanges > 10, "{exchanges}");
+    assert!(server.final_counts().contains(&format!("messages {exchanges}, ")));
+}
+
+#[test]
+fn l17_a_signal_in_the_middle_of_a_crowd_is_told_to_everyone_in_time() {
+    let mut server = Server::start(&["--rate-limit", "0", "--max-unproved", "0"]);
+    let rooms: Vec<Vec<Member>> = (0..10).map(|room| full_room(&server, room)).collect();
+    let mut asking: Vec<Control> = (0..50).map(|_| Control::connect(&server)).collect();
+    let (mut said, mut heard, mut told) = (0, 0, 0);
+    let mut signalled: Option<Instant> = None;
+    let all = rooms.iter().flatten().count();
+    while told < all {
+        if heard > 10_000 && signalled.is_none() {
+            server.signal("TERM");
+            signalled = Some(Instant::now());
+        }
+        assert!(signalled.is_none_or(|at| at.elapsed() < DEADLINE), "{told} of {all} were told");
+        for members in &rooms {
+            members[said % members.len()].say(&said.to_string());
+        }
+        for control in &mut asking {
+            // From the signal on nobody answers.
+            let _ = control.stream().write(&frame(LIST, "", b""));
+        }
+        said += 1;
+        for member in rooms.iter().flatten() {
+            let (messages, ends) = read_all(member);
+            heard += messages;
+            told += ends;
+        }
+        asking.retain_mut(read_replies);
+    }
+    while !asking.is_empty() {
+        asking.retain_mut(read_replies);
+    }
+    assert_eq!(server.wait().code(), Some(0));
+    let took = signalled.expect("sent").elapsed();
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(heard > 10_000 && told == all, "{heard} messages, {told} of {all} ends");
+}
+
+/// A room of ten, whose sockets do not block.
+fn full_room(server: &Server, room: usize) -> Vec<Member> {
+    let name = format!("room {room}");
+    let enter = |member| match member {
+        0 => Member::create(server, &name, &text("host")),
+        _ => Member::join(server, &name, &text(&format!("m{member}"))),
+    };
+    let members: Vec<Member> = (0..10).map(enter).collect();
+    members.iter().for_each(|member| member.socket.set_nonblocking(true).expect("an option"));
+    members
+}
+
+/// Reads what has come; gives how many messages and how many ends of the room there were.
+fn read_all(member: &Member) -> (usize, usize) {
+    let (mut messages, mut ends) = (0, 0);
+    let mut buffer = [0; 5000];
+    while let Ok(size) = member.socket.recv(&mut buffer) {
+        match &buffer[..size] == b"the room was closed" {
+            true => ends += 1,
+            false => messages += 1,
+        }
+    }
+    (messages, ends)
+}
+
+/// Reads what has come; gives whether the end has not.
+fn read_replies(control: &mut Control) -> bool {
+    while control.has_heard() {
+        if !control.stream().read(&mut [0; 4096]).is_ok_and(|size| size > 0) {
+            return false;
+        }
+    }
+    true
+}
+
+/// A server with a client that asks for more than the buffers between them hold and reads nothing, so
+/// that the server has something left to send for as long as it is there.
+fn server_with_a_deaf_peer() -> (Server, TcpStream) {
+    let server = server_with_a_long_list(&[]);
+    let deaf = hoard(&server);
+    // Others are served in turns with it: by now it has been served until nothing more could be sent.
+    let mut bystander = Control::connect(&server);
+    for _ in 0..200 {
+        expect_answer(&mut bystander);
+    }
+    (server, deaf)
 }

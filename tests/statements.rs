@@ -12,7 +12,11 @@ use std::collections::BTreeSet;
 use sources::sources;
 
 /// Each number, and what it says in short.
+<<<<<<< HEAD
 const PROMISES: [(&str, &str); 87] = [
+=======
+const PROMISES: [(&str, &str); 86] = [
+>>>>>>> h-faults
     ("w1", "a frame is a 32-byte header, the room name, the payload"),
     ("w2", "a frame ends at its size, however TCP cuts it"),
     ("w3", "a size over the limit is status 9 and the end; memory grows with what arrived"),
@@ -69,6 +73,7 @@ const PROMISES: [(&str, &str); 87] = [
     ("l1", "a socket read in part gets no further event"),
     ("l2", "one event may stand for many clients"),
     ("l3", "whole frames in the inbox, and no more events"),
+    ("l4", "no descriptors left on accept"),
     ("l5", "a failed accept ends nothing"),
     ("l6", "a reset ends one peer"),
     ("l7", "an event for a connection that has ended in the same batch"),
@@ -79,7 +84,9 @@ const PROMISES: [(&str, &str); 87] = [
     ("l12", "a byte a second"),
     ("l13", "a close that overtakes the last reply"),
     ("l14", "a flood, or a crowd, beside a quiet room"),
+    ("l15", "deadlines in the middle of a flood"),
     ("l16", "waits that are too short, too long or interrupted"),
+    ("l17", "an end that does not end"),
     ("d1", "an empty datagram is no end"),
     ("d2", "a datagram that is too long is dropped, not cut"),
     ("d3", "the echo of a datagram to somebody who is gone"),

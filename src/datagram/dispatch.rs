@@ -165,7 +165,10 @@ mod tests {
             Self {
                 sockets: vec![Socket::new(socket).expect("an address")],
                 table,
-                batch: Batch::Played(Played { lines: lines.into_iter().collect(), sent: vec![] }),
+                batch: Batch::Played(Played {
+                    lines: lines.into_iter().collect(),
+                    ..Played::default()
+                }),
                 parcels: Parcels::new(),
                 entries: [2, 4, 6, 8, 10].map(entry).to_vec(),
                 shares: [0, 1, 2].map(share).to_vec(),

@@ -194,3 +194,43 @@ impl Datagrams {
         self.sockets.iter().map(Socket::local_addr)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use batch::played::Played;
+
+    fn datagrams(heard: &[Result<&'static [u8], i32>]) -> Datagrams {
+        let mut datagrams = Datagrams::new(DatagramPath::Mmsg);
+        let socket = bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+        datagrams.add(socket).expect("an address");
+        datagrams.batch =
+            Batch::Played(Played { heard: heard.iter().copied().collect(), ..Played::default() });
+        datagrams
+    }
+
+    #[test]
+    fn d3_an_error_on_receive_is_counted_and_what_lies_behind_it_is_read() {
+        let errors = [libc::ECONNREFUSED, libc::EHOSTUNREACH, libc::ENETUNREACH, libc::ENOMEM];
+        for errno in errors {
+            let mut datagrams =
+                datagrams(&[Err(errno), Ok(b"a"), Err(errno), Err(errno), Ok(b"b")]);
+            let mut heard = Vec::new();
+            let intake = datagrams.receive(0, 99, |_, bytes| {
+                heard.push(bytes.to_vec());
+                None
+            });
+            assert_eq!(intake, Intake { received: 2, errors: 3, overflow: 0 }, "errno {errno}");
+            assert_eq!(heard, [b"a", b"b"]);
+            assert!(!datagrams.has_input(), "read to the end");
+        }
+    }
+
+    #[test]
+    fn d3_a_socket_that_only_fails_does_not_keep_the_turn() {
+        let mut datagrams = datagrams(&[Err(libc::ENETDOWN); 1000]);
+        assert_eq!(datagrams.receive(0, 64, |_, _| None).errors, 64);
+        assert!(datagrams.has_input(), "the next turn goes on");
+    }
+}

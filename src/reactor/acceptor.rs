@@ -120,3 +120,63 @@ impl Acceptor {
         AcceptOutcome::Retry
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An acceptor with a listener at which somebody waits.
+    fn acceptor() -> (Acceptor, std::net::TcpStream) {
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let listener = TcpListener::bind(address).expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let waiting = std::net::TcpStream::connect(address).expect("a place in the backlog");
+        (Acceptor::new(vec![listener]).expect("an address"), waiting)
+    }
+
+    #[test]
+    fn l4_whatever_has_run_out_is_waited_for_and_the_readiness_kept() {
+        for errno in [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM] {
+            let (mut acceptor, _waiting) = acceptor();
+            let now = Instant::now();
+            let outcome = acceptor.outcome_of(&io::Error::from_raw_os_error(errno), now);
+            assert!(matches!(outcome, AcceptOutcome::Pause), "errno {errno}");
+            assert_eq!(acceptor.next_deadline(), Some(now + ACCEPT_PAUSE));
+            assert!(!acceptor.has_input(), "no turn without a wait");
+            let too_early = acceptor.accept(0, now + ACCEPT_PAUSE / 2);
+            assert!(matches!(too_early, AcceptOutcome::Drained));
+            let in_time = acceptor.accept(0, now + ACCEPT_PAUSE);
+            assert!(matches!(in_time, AcceptOutcome::Accepted(..)), "without a new edge");
+        }
+    }
+
+    #[test]
+    fn l4_a_descriptor_that_becomes_free_ends_the_pause() {
+        let (mut acceptor, _waiting) = acceptor();
+        let now = Instant::now();
+        acceptor.outcome_of(&io::Error::from_raw_os_error(libc::EMFILE), now);
+        acceptor.resume();
+        assert!(acceptor.has_input());
+        assert!(matches!(acceptor.accept(0, now), AcceptOutcome::Accepted(..)));
+    }
+
+    #[test]
+    fn l5_what_is_wrong_with_one_connection_is_no_reason_to_wait() {
+        let errnos = [
+            libc::ECONNABORTED,
+            libc::EPROTO,
+            libc::EPERM,
+            libc::EINTR,
+            libc::ENETDOWN,
+            libc::EHOSTUNREACH,
+        ];
+        for errno in errnos {
+            let (mut acceptor, _waiting) = acceptor();
+            let now = Instant::now();
+            let outcome = acceptor.outcome_of(&io::Error::from_raw_os_error(errno), now);
+            assert!(matches!(outcome, AcceptOutcome::Retry), "errno {errno}");
+            assert!(acceptor.has_input());
+            assert!(matches!(acceptor.accept(0, now), AcceptOutcome::Accepted(..)));
+        }
+    }
+}

@@ -7,11 +7,14 @@
 #![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
 
 pub mod namespace;
+pub mod peers;
 pub mod program;
 pub mod proxy;
+pub mod random;
 pub mod streams;
 
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::fs;
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -95,6 +98,30 @@ impl Server {
         self.signal("CONT");
     }
 
+    /// Starts to send these signals in turn, `rounds` times, as fast as a shell can.
+    pub fn storm(&self, signals: &[&str], rounds: usize) -> Child {
+        let kills: String = signals.iter().map(|name| format!("kill -s {name} $0; ")).collect();
+        let script = format!("i=0; while [ $i -lt {rounds} ]; do {kills} i=$((i+1)); done");
+        let pid = self.pid().to_string();
+        Command::new("sh").args(["-c", &script, &pid]).spawn().expect("a shell")
+    }
+
+    /// Lets the server open so many more files from now on, as if the system had no more. Fails where
+    /// the machine has no prlimit(1).
+    pub fn leave_descriptors(&self, count: usize) -> io::Result<()> {
+        let open = self.open_descriptors();
+        // The limit is about numbers, and the lowest free one is taken: what is open may lie above.
+        let mut free = (0..).filter(|number| !open.contains(number));
+        let beyond = free.nth(count).expect("a number");
+        // The hard limit stays, so that this can be taken back.
+        let (pid, soft) = (self.pid().to_string(), format!("--nofile={beyond}:"));
+        let output = Command::new("prlimit").args(["--pid", &pid, &soft]).output()?;
+        match output.status.success() {
+            true => Ok(()),
+            false => Err(io::Error::other(String::from_utf8_lossy(&output.stderr))),
+        }
+    }
+
     /// Waits for the end.
     pub fn wait(&mut self) -> ExitStatus {
         wait_for("the server to end", || self.child.try_wait().expect("a child"))
@@ -155,7 +182,7 @@ impl Server {
 
     /// /proc/PID/stat from its third field on.
     fn stat(&self) -> Vec<String> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("proc(5)");
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("proc(5)");
         let after_name = stat.rsplit(')').next().expect("a name in parentheses");
         after_name.split_whitespace().map(String::from).collect()
     }
@@ -172,8 +199,7 @@ impl Server {
 
     /// A line of /proc/PID/status.
     fn memory_of(&self, what: &str) -> u64 {
-        let status =
-            std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("proc(5)");
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("proc(5)");
         let line = status.lines().find(|line| line.starts_with(what)).expect("a known line");
         let kilobytes: u64 =
             line.split_whitespace().nth(1).expect("a number").parse().expect("a number");
@@ -182,7 +208,13 @@ impl Server {
 
     /// How many descriptors the server has open.
     pub fn descriptors(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("proc(5)").count()
+        self.open_descriptors().len()
+    }
+
+    fn open_descriptors(&self) -> Vec<u32> {
+        let entries = fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("proc(5)");
+        let names = entries.map(|entry| entry.expect("an entry").file_name());
+        names.map(|name| name.to_string_lossy().parse().expect("a number")).collect()
     }
 }
 
@@ -262,10 +294,15 @@ impl Control {
 
     /// Connects from an address of the loopback range, to be another client than the others.
     pub fn connect_from(server: &Server, source: IpAddr) -> Self {
+        Self::connect_to_from(server.tcp, source)
+    }
+
+    /// The same where the server itself is not at hand.
+    pub fn connect_to_from(address: SocketAddr, source: IpAddr) -> Self {
         use socket2::{Domain, Socket, Type};
-        let socket = Socket::new(Domain::for_address(server.tcp), Type::STREAM, None).expect("one");
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("one");
         socket.bind(&SocketAddr::new(source, 0).into()).expect("a loopback address");
-        socket.connect_timeout(&server.tcp.into(), DEADLINE).expect("a connection");
+        socket.connect_timeout(&address.into(), DEADLINE).expect("a connection");
         Self::over(socket.into())
     }
 
@@ -348,6 +385,20 @@ impl Control {
             Ok(_) => assert_eq!(rest, b"", "nothing but the end"),
             Err(error) => panic!("not an end of stream but {error}"),
         }
+    }
+
+    /// The server has sent nothing up to now that was not read.
+    #[track_caller]
+    pub fn expect_nothing(&self) {
+        assert!(!self.has_heard(), "neither bytes nor an end");
+    }
+
+    /// Whether something can be read, be it the end.
+    pub fn has_heard(&self) -> bool {
+        self.stream.set_nonblocking(true).expect("an option");
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false).expect("an option");
+        !peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
 
     /// Ends the connection with a reset, whatever is under way.
@@ -492,6 +543,18 @@ impl Member {
     /// answer comes after whatever was sent before.
     pub fn settle(&self) {
         self.heard_up_to_now();
+    }
+
+    /// Waits until so many have been told of who join, by name or in a count, which comes up to a
+    /// second later.
+    #[track_caller]
+    pub fn hear_of_joins(&self, count: usize) {
+        let mut joined = 0;
+        while joined < count {
+            let notice = self.hear_text();
+            let who = notice.strip_suffix(" joined").expect("a notice of those who join");
+            joined += who.parse().unwrap_or(1);
+        }
     }
 
     /// Everything that the server has sent up to now, found by asking for something and reading

@@ -43,7 +43,8 @@ fn in_unshared(unshared: &str, test: &str, what: &str, setup: &str, body: impl F
     }
 }
 
-fn skip(what: &str, why: &str) {
+/// Says where it is seen that something is not tested.
+pub fn skip(what: &str, why: &str) {
     let line = format!("SKIPPED: {what}: {}\n", why.trim());
     io::stderr().write_all(line.as_bytes()).expect("stderr");
 }

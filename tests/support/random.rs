@@ -20,6 +20,22 @@ impl Random {
         self.next() % end
     }
 
+    /// The same for sizes and indices.
+    pub fn size_below(&mut self, end: usize) -> usize {
+        self.below(end as u64) as usize
+    }
+
+    /// Up to 99 bytes.
+    pub fn bytes(&mut self) -> Vec<u8> {
+        let size = self.size_below(100);
+        (0..size).map(|_| self.next() as u8).collect()
+    }
+
+    /// What could be a token.
+    pub fn token(&mut self) -> [u8; 32] {
+        std::array::from_fn(|_| b"0123456789abcdef"[self.size_below(16)])
+    }
+
     pub fn chance(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
@@ -29,7 +45,7 @@ impl Random {
     }
 
     pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len() as u64) as usize]
+        from[self.size_below(from.len())]
     }
 }
 
