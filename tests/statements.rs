@@ -12,11 +12,7 @@ use std::collections::BTreeSet;
 use sources::sources;
 
 /// Each number, and what it says in short.
-<<<<<<< HEAD
-const PROMISES: [(&str, &str); 87] = [
-=======
-const PROMISES: [(&str, &str); 86] = [
->>>>>>> h-faults
+const PROMISES: &[(&str, &str)] = &[
     ("w1", "a frame is a 32-byte header, the room name, the payload"),
     ("w2", "a frame ends at its size, however TCP cuts it"),
     ("w3", "a size over the limit is status 9 and the end; memory grows with what arrived"),
