@@ -1,0 +1,133 @@
+//! How a history ends: the network heals, everyone gets what is owed, everyone goes, and nothing is left.
+
+use std::time::Duration;
+
+use reactor_chat::protocol::stream::upstream::{self, Range};
+
+use super::World;
+
+impl World {
+    pub(super) fn close_all(&mut self) {
+        self.chat.close_all(self.now);
+        self.model.abandon_and_close_all(self.now);
+        self.model.tally.note("all closed");
+    }
+
+    // The end.
+
+    /// The network is well again: everyone who takes a stream gets all of it that is still held, even
+    /// who missed more than a full ration.
+    pub fn heal(&mut self) {
+        self.unblock();
+        self.under_way.clear();
+        (self.network.lost_percent, self.network.refused_percent) = (0, 0);
+        let streams: Vec<usize> = (0..self.model.members.len())
+            .filter(|index| {
+                let member = &self.model.members[*index];
+                member.is_live() && member.is_known && member.takes_stream()
+            })
+            .collect();
+        self.keep_alive(&streams);
+        self.speak_to_the_deaf(&streams);
+        self.pass(Duration::from_secs(5), Self::drain);
+        for _ in 0..300 {
+            self.drain();
+            self.keep_alive(&streams);
+            self.pass(Duration::from_millis(5), Self::drain);
+            if streams.iter().all(|index| self.has_everything(*index)) {
+                break;
+            }
+        }
+        for index in streams {
+            assert!(self.has_everything(index), "everything arrives in the end");
+            self.model.tally.note("healed");
+        }
+        self.model.check(&self.chat, &self.network);
+    }
+
+    fn has_everything(&self, index: usize) -> bool {
+        let member = &self.model.members[index];
+        !member.is_live() || member.got == self.model.rooms[member.room].seen_end()
+    }
+
+    /// While nothing reaches anybody a member says several rations full.
+    fn speak_to_the_deaf(&mut self, streams: &[usize]) {
+        let Some(speaker) = streams.first().copied() else { return };
+        let config = &self.model.config;
+        let is_limited = config.rate_limit.is_some() || config.fanout_limit.is_some();
+        if is_limited || self.random.chance(80) {
+            return;
+        }
+        let from = self.model.members[speaker].address;
+        self.network.lost_percent = 100;
+        for _ in 0..50 {
+            let mut body = Vec::new();
+            let expected = self.model.members[speaker].expected;
+            upstream::encode_message(expected, &[b'm'; 3_900], &mut body);
+            let bytes = self.encode(speaker, &body);
+            self.hear(from, &bytes);
+            self.drain();
+        }
+        self.network.lost_percent = 0;
+    }
+
+    /// A stream member asks for the same again and again, and says that it has what it had.
+    pub(super) fn hammer(&mut self) {
+        let Some(index) = self.somebody() else { return };
+        let member = &self.model.members[index];
+        if !member.takes_stream() {
+            return;
+        }
+        let (from, first, have) = (member.address, member.first, member.got);
+        self.unblock();
+        for _ in 0..40 {
+            let mut body = Vec::new();
+            upstream::encode_repair([Range { from: first, count: u16::MAX }], &mut body);
+            let repair = self.encode(index, &body);
+            body.clear();
+            upstream::encode_have(have, &mut body);
+            let have = self.encode(index, &body);
+            for bytes in [repair, have] {
+                self.hear(from, &bytes);
+                self.drain();
+            }
+        }
+        self.model.tally.note("hammered");
+    }
+
+    /// Everyone says how far it is and asks for the rest.
+    fn keep_alive(&mut self, streams: &[usize]) {
+        for index in streams {
+            let member = &self.model.members[*index];
+            if !member.is_live() {
+                continue;
+            }
+            let (from, got) = (member.address, member.got);
+            let missing = self.model.rooms[member.room].seen_end();
+            let mut body = Vec::new();
+            upstream::encode_have(got, &mut body);
+            let bytes = self.encode(*index, &body);
+            self.hear(from, &bytes);
+            if missing > got {
+                let count = (missing - got).min(1_000) as u16;
+                body.clear();
+                upstream::encode_repair([Range { from: got, count }], &mut body);
+                let bytes = self.encode(*index, &body);
+                self.hear(from, &bytes);
+            }
+        }
+    }
+
+    /// Everyone goes, and in the end nothing is left.
+    pub fn end(&mut self) {
+        match self.model.config.idle_timeout {
+            Some(timeout) if self.random.chance(50) => self.pass(timeout, Self::drain),
+            _ => self.close_all(),
+        }
+        self.drain();
+        assert_eq!(self.model.live_count(), 0);
+        self.pass(Duration::from_secs(70), Self::drain);
+        self.drain();
+        self.model.check_that_all_is_over(&self.chat, &self.network);
+    }
+}

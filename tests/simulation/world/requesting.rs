@@ -1,0 +1,177 @@
+//! What clients ask for over TCP.
+
+use std::hash::Hash;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use reactor_chat::chat::Census;
+use reactor_chat::protocol::{Frame, request};
+
+use super::World;
+
+/// Names of users, two of which are one ignoring case, one long and one not valid.
+pub(super) const NAMES: [&str; 14] = [
+    "ann",
+    "ANN",
+    "bob",
+    "cy",
+    "dé",
+    "DÉ",
+    "eve",
+    "fay",
+    "gus",
+    "hal",
+    "ivy",
+    "日本",
+    "x: y",
+    "a-name-that-is-so-long-that-with-it-a-message-can-be-too-long",
+];
+
+impl World {
+    fn payload(&mut self, is_host: bool) -> Vec<u8> {
+        let name = self.random.pick(&NAMES);
+        if self.random.chance(20) {
+            return name.into();
+        }
+        let delivery = match self.random.below(4) {
+            0 => "",
+            1 => r#","delivery":"named""#,
+            _ if self.is_without_streams => "",
+            _ => r#","delivery":"stream""#,
+        };
+        let password = self.random.pick(&["", "", r#","password":"a""#, r#","password":"b""#]);
+        let history = format!(r#","history":{}"#, self.random.below(12));
+        let host = match is_host {
+            true => {
+                let capacity = ["", r#","capacity":2"#, r#","capacity":6"#, ""];
+                let hidden = ["", "", r#","hidden":true"#];
+                format!("{}{}", self.random.pick(&capacity), self.random.pick(&hidden))
+            }
+            false => String::new(),
+        };
+        let broken = if self.random.chance(2) { "," } else { "" };
+        format!(r#"{{"username":"{name}"{delivery}{password}{history}{host}{broken}}}"#)
+            .into_bytes()
+    }
+
+    /// Somebody asks for a place. The reply may be lost: then there is a member that nobody knows of.
+    pub(super) fn enter(&mut self) {
+        let rooms = ["lobby", "r1", "r2", "r3", "部屋", "r5", "bad\u{200b}"];
+        let room = self.random.pick(&rooms);
+        // Now and then a crowd.
+        let is_crowd = self.random.chance(3);
+        for _ in 0..if is_crowd { 25 } else { 1 } {
+            self.enter_room(room);
+        }
+        if is_crowd && self.random.chance(10) {
+            self.close_all();
+        }
+    }
+
+    fn enter_room(&mut self, room: &str) {
+        let is_there = self.model.open_room(room).is_some();
+        let creates = if self.random.chance(85) { !is_there } else { is_there };
+        let payload = self.payload(creates);
+        let peer = self.address();
+        let operation = if creates { 1 } else { 2 };
+        let entered = self.request(peer, operation, room, &payload);
+        let Some(index) = entered else { return };
+        if self.random.chance(6) {
+            self.model.tally.note("reply lost");
+            self.model.members[index].is_known = false;
+        } else if self.random.chance(70) {
+            let bytes = self.encode(index, b"");
+            self.hear(peer, &bytes);
+        }
+    }
+
+    pub(super) fn resume(&mut self) {
+        let Some(index) = self.somebody() else { return };
+        let member = &self.model.members[index];
+        let (is_live, known) = (member.is_live(), member.address);
+        let room = match self.random.below(10) {
+            0 => "lobby".into(),
+            _ => self.model.rooms[member.room].name.clone(),
+        };
+        let token = member.token.to_wire();
+        let peer = if self.random.chance(30) { known } else { self.address() };
+        let done = self.request(peer, 4, &room, &token);
+        assert!(is_live || done.is_none(), "a dead token lives again");
+        if done.is_some() {
+            // The client is where it has gone, whether it has heard the reply or not.
+            self.model.members[index].address = peer;
+            let id = self.model.members[index].id;
+            self.network.table.remove(&id);
+        }
+    }
+
+    pub(super) fn list(&mut self) {
+        let peer = self.address();
+        let prefix = self.random.pick(&["", "r", "lobby", "none"]);
+        self.request(peer, 3, prefix, b"");
+    }
+
+    /// Makes a request; gives the member that it was about, if it succeeded.
+    fn request(
+        &mut self,
+        peer: SocketAddr,
+        operation: u8,
+        room: &str,
+        payload: &[u8],
+    ) -> Option<usize> {
+        let frame = Frame { operation, state: 0, room: room.as_bytes(), payload };
+        let request = match request::parse(&frame) {
+            Ok(request) => request,
+            Err(status) => {
+                self.model.tally.note(&format!("status {status:?}"));
+                return None;
+            }
+        };
+        let (now, ip) = (self.now, peer.ip());
+        let mut right = self.model.judge(ip.to_canonical(), &request, now);
+        let is_empty = self.random.chance(2) && (operation == 1 || operation == 2);
+        if is_empty && right.is_ok() {
+            right = Err(reactor_chat::protocol::Status::ServerFull);
+            self.model.tally.note("no randomness");
+        }
+        let random = &mut self.random;
+        let draw = || {
+            let bits = u128::from(random.next()) << 64 | u128::from(random.next());
+            (!is_empty).then(|| bits.to_be_bytes())
+        };
+        let before = self.chat.census();
+        let outcome = self.chat.handle_request(ip, &request, draw, 65_536, now);
+        format!("{outcome:?}").hash(&mut self.network.history);
+        match outcome {
+            Ok(reply) => {
+                assert_eq!(right, Ok(()), "{request:?} succeeded");
+                self.model.carry_out(peer, &request, &reply, now)
+            }
+            Err(status) => {
+                assert_eq!(right, Err(status), "{request:?}");
+                // But that somebody has guessed wrong.
+                let after = Census { peers: before.peers, ..self.chat.census() };
+                assert_eq!(after, before, "nothing has changed");
+                self.model.tally.note(&format!("status {status:?}"));
+                None
+            }
+        }
+    }
+
+    pub(super) fn announce(&mut self) {
+        let Some(index) = self.somebody() else { return };
+        let member = &self.model.members[index];
+        let mut peer = member.address;
+        match self.random.below(8) {
+            0 => peer.set_ip(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7))),
+            1 => peer.set_port(0),
+            _ => peer.set_port(1000 + self.random.below(12) as u16),
+        }
+        let id = member.id;
+        let is_taken = self.chat.handle_announcement(id, peer);
+        assert_eq!(is_taken, self.model.announce(index, peer));
+        if is_taken {
+            let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+            self.network.table.insert(id, peer);
+        }
+    }
+}
