@@ -1,5 +1,7 @@
 //! What the README shows is what happens.
 
+#[path = "support/sources.rs"]
+mod sources;
 mod support;
 
 use std::collections::HashMap;
@@ -7,6 +9,7 @@ use std::fs;
 use std::net::UdpSocket;
 use std::process::Command;
 
+use sources::sources;
 use support::*;
 
 fn readme() -> String {
@@ -51,6 +54,20 @@ fn the_last_words_are_those_that_end_a_membership() {
     assert_eq!(words.clone().count(), 6);
     for words in words {
         assert!(reactor_chat::protocol::notice::ends_membership(words), "{words}");
+    }
+}
+
+#[test]
+fn the_tests_that_hold_the_promises_are_there() {
+    let text = readme();
+    let table = text.split_once("| promise | a test that holds it |").expect("the table").1;
+    let rows: Vec<&str> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
+    assert!(rows.len() > 10);
+    let code: String =
+        sources("src").into_iter().chain(sources("tests")).map(|source| source.text).collect();
+    for row in rows {
+        let name = row.rsplit('`').nth(1).expect("a name");
+        assert!(code.contains(&format!("fn {name}()")), "no test {name}");
     }
 }
 
