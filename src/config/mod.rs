@@ -127,8 +127,9 @@ pub const METRICS_INTERVAL: Duration = Duration::from_secs(60);
 /// a tenth of a second at 40,000 small datagrams a second: the kernel charges each about 1 KiB.
 pub const UDP_BUFFER: usize = 4 << 20;
 
-/// Descriptors that connections never get: the poll, the signals, listeners, UDP sockets, log.
-pub const RESERVED_DESCRIPTORS: usize = 64;
+/// Descriptors that connections never get, beside those of `--bind`: the poll, the signals, the log, and
+/// what a supervisor has handed down.
+pub const RESERVED_DESCRIPTORS: usize = 62;
 
 /// How much of each kind of work a turn does at most. What is left over goes to the back of its
 /// queue and the next wait is zero, so that no peer and no kind of work starves the others.

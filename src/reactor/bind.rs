@@ -82,7 +82,9 @@ fn fit_descriptor_limit(config: &mut Config) {
         Err(error) => return log::warn!("the limit of open files is as it was: {error}"),
     };
     log::info!("open files: at most {limit}");
-    let possible = limit.saturating_sub(RESERVED_DESCRIPTORS).max(1);
+    // A listener and a UDP socket for each address.
+    let reserved = RESERVED_DESCRIPTORS + 2 * config.bind.len();
+    let possible = limit.saturating_sub(reserved).max(1);
     if config.connections.max_connections.is_none_or(|wanted| wanted > possible) {
         log::warn!("connections are limited to {possible}, by the limit of open files");
         config.connections.max_connections = Some(possible);
