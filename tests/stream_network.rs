@@ -3,6 +3,8 @@
 //! sees every message that was still to be had exactly once, in one order for all; and when the
 //! network has healed everyone has everything, knows how much is gone, and every exit is confirmed.
 
+#[path = "support/jobs.rs"]
+mod jobs;
 #[path = "support/random.rs"]
 mod random;
 
@@ -14,12 +16,12 @@ use std::time::{Duration, Instant};
 
 use reactor_chat::chat::{Chat, Reply};
 use reactor_chat::config::ChatConfig;
-use reactor_chat::fanout::{Job, Receipt};
 use reactor_chat::ids::MemberId;
 use reactor_chat::protocol::stream::Completion;
 use reactor_chat::protocol::{Frame, Token, datagram, request};
 use reactor_chat::stream::{Event, StreamReceiver, StreamSender};
 
+use jobs::Sent;
 use random::{Random, seed_to_replay};
 
 const SEEDS: u64 = 10_000;
@@ -246,7 +248,11 @@ impl World {
     fn send_down(&mut self) {
         let mut sent = Vec::new();
         while self.chat.has_output() {
-            self.chat.deliver(64, self.now(), |job, budget| take_all(job, budget, &mut sent));
+            let mut take = |member, datagram: &[u8]| {
+                sent.push((member, datagram.to_vec()));
+                Sent::Taken
+            };
+            self.chat.deliver(64, self.now(), |job, budget| jobs::send(job, budget, &mut take));
         }
         self.chat.reap(|_| {});
         for (member, bytes) in sent {
@@ -369,23 +375,6 @@ impl Client {
         }
         sent
     }
-}
-
-/// A socket that takes everything, as far as the budget goes.
-fn take_all(job: Job<'_>, budget: usize, sent: &mut Vec<(MemberId, Vec<u8>)>) -> Receipt {
-    let mut receipt = Receipt::default();
-    let Job { bytes, entries, to } = job;
-    for share in to {
-        while share.next < share.until && receipt.sent < budget {
-            if entries[share.next as usize].audience.includes(share.member) {
-                let datagram = Job { bytes, entries, to: &mut [] }.datagram(share.next);
-                sent.push((share.member, datagram.to_vec()));
-                receipt.sent += 1;
-            }
-            share.next += 1;
-        }
-    }
-    receipt
 }
 
 fn play(seed: u64) -> World {
