@@ -383,6 +383,7 @@ fn l9_members_end_while_their_rooms_output_waits() {
     stage.say(guests[1], "/exit");
     stage.say(host, "/kick g2");
     stage.say(host, "after");
+    assert_eq!(stage.chat.census().members, 5, "nobody is freed who has still to hear something");
     stage.chat.resume_stalled();
     assert_eq!(stage.take_heard(guests[1]), ["host: before"]);
     let removed = "you were removed from the room by its host";
@@ -521,7 +522,7 @@ fn w35_pass_makes_the_longest_member_host_and_closes_only_the_last() {
 }
 
 #[test]
-fn w33_a_crowd_is_told_in_one_notice_when_the_second_is_over() {
+fn t10_w33_a_crowd_is_told_in_one_notice_when_the_second_is_over() {
     let mut stage = Stage::with_defaults();
     let host = stage.create("r", r#"{"username":"host"}"#);
     for n in 0..12 {
@@ -637,6 +638,25 @@ fn t2_without_randomness_there_is_no_token_and_nothing_has_changed() {
         assert_eq!(outcome, Err(Status::ServerFull));
     }
     assert_eq!(stage.chat.census(), before);
+}
+
+/// Its slot is still there, and so is its address, until it is reaped.
+#[test]
+fn t2_a_token_dies_with_its_member_and_not_when_that_is_reaped() {
+    let mut stage = Stage::with_defaults();
+    let host = stage.create("r", r#"{"username":"host"}"#);
+    let [left, kicked, other] = ["left", "kicked", "other"]
+        .map(|name| stage.join("r", &format!(r#"{{"username":"{name}"}}"#)));
+    stage.say(left, "/exit");
+    stage.say(host, "/kick kicked");
+    for dead in [left, kicked] {
+        assert_eq!(stage.say(dead, "hi"), Heard::Dropped(Dropped::UnknownToken));
+    }
+    stage.say(host, "/exit");
+    for dead in [host, other] {
+        assert_eq!(stage.say(dead, "hi"), Heard::Dropped(Dropped::UnknownToken));
+    }
+    assert_eq!(stage.chat.census().members, 4, "nobody is reaped yet");
 }
 
 #[test]
