@@ -136,7 +136,7 @@ fn line_of(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
 
-/// No clock of a test shows it: a password meets the one function that is made for it, and no other.
+/// No clock of a test shows it: a password meets the one function that is made for it, no other.
 #[test]
 fn t9_passwords_are_compared_in_constant_time() {
     let mut compared = 0;
