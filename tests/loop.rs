@@ -42,6 +42,22 @@ fn l1_what_a_turn_has_no_budget_for_is_done_in_the_next() {
 }
 
 #[test]
+fn l1_datagrams_that_a_turn_has_no_budget_for_are_read_in_the_next() {
+    /// More than a turn reads; the smallest buffer that systems grant a socket takes them.
+    const COUNT: usize = 400;
+    let server = Server::start(&["--rate-limit", "0"]);
+    let host = Member::create(&server, "r", r#"{"username":"host"}"#);
+    let guest = Member::join(&server, "r", r#"{"username":"guest"}"#);
+    host.expect("guest joined");
+    guest.settle();
+    server.freeze();
+    (0..COUNT).for_each(|_| guest.say(""));
+    guest.say("behind them");
+    server.thaw();
+    host.expect("guest: behind them");
+}
+
+#[test]
 fn l2_a_burst_of_connections_is_all_accepted() {
     let server = Server::start(&[]);
     server.freeze();
@@ -289,6 +305,25 @@ fn l13_a_last_reply_is_not_lost_to_a_reset() {
         assert_eq!(control.expect_status(), MALFORMED);
         control.expect_end();
     }
+}
+
+/// What the kernel has taken of a reply it drops if the socket is closed and something comes in.
+#[test]
+fn l13_replies_that_the_kernel_still_holds_are_not_lost_to_a_reset() {
+    /// Many times the window of the peer, and little to the buffers of the server.
+    const REQUESTS: usize = 5;
+    let server = server_with_a_long_list(&[]);
+    let mut witness = Control::connect(&server);
+    let mut stream = connect_with_a_small_window(&server);
+    let requests = [list_frame().repeat(REQUESTS), oversized_header()].concat();
+    stream.write_all(&requests).expect("sent");
+    // A turn each: by then everything is answered.
+    (0..10).for_each(|_| expect_answer(&mut witness));
+    stream.write_all(&[b'x'; 1000]).expect("sent");
+    let mut control = Control::over(stream);
+    (0..REQUESTS).for_each(|_| drop(control.expect_success()));
+    assert_eq!(control.expect_status(), MALFORMED);
+    control.expect_end();
 }
 
 #[test]
