@@ -136,6 +136,21 @@ fn line_of(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
 
+/// No clock of a test shows it: a password meets the one function that is made for it, no other.
+#[test]
+fn t9_passwords_are_compared_in_constant_time() {
+    let mut compared = 0;
+    for source in below("src/chat/") {
+        let code = source.code();
+        compared += code.matches(".ct_eq(").count();
+        for line in code.lines().filter(|line| line.contains("password")) {
+            let is_compared = ["==", "!=", ".eq(", ".ne("].iter().any(|how| line.contains(how));
+            assert!(!is_compared, "{}: {line}", source.path);
+        }
+    }
+    assert_eq!(compared, 1);
+}
+
 #[test]
 fn t5_every_map_hashes_with_a_random_key() {
     let keyless = ["with_hasher", "BuildHasher", "DefaultHasher", "ahash", "fxhash", "FxHash"];

@@ -12,6 +12,7 @@ use support::{CREATE, Control, JOIN, LIST, Member, Server, loopback, wait_for};
 const SUCCESS: u8 = 0;
 const NOT_FOUND: u8 = 2;
 const WRONG_PASSWORD: u8 = 3;
+const INVALID_USER_NAME: u8 = 5;
 const ROOM_FULL: u8 = 7;
 const SERVER_FULL: u8 = 8;
 const MALFORMED: u8 = 9;
@@ -36,10 +37,12 @@ fn t4_connections_of_one_ip_give_way_to_one_another() {
     let mut other = settled(loopback(9));
     let mut first = settled(loopback(1));
     let mut second = settled(loopback(1));
+    // The first to come is not the longest silent.
+    assert_eq!(first.status_of(LIST, "", b""), SUCCESS);
     let mut third = settled(loopback(1));
-    assert_eq!(first.expect_status(), RATE_LIMITED);
-    first.expect_end();
-    for control in [&mut other, &mut second, &mut third] {
+    assert_eq!(second.expect_status(), RATE_LIMITED);
+    second.expect_end();
+    for control in [&mut other, &mut first, &mut third] {
         assert_eq!(control.status_of(LIST, "", b""), SUCCESS);
     }
 }
@@ -73,7 +76,35 @@ fn t4_members_of_one_ip_are_limited() {
 }
 
 #[test]
-fn a_room_has_at_most_so_many_members_whatever_its_creator_wants() {
+fn t4_members_that_have_proved_no_address_are_limited_and_expire() {
+    let server = Server::start(&["--max-unproved", "2", "--idle-timeout", "2"]);
+    let (own, other) = (loopback(1), loopback(2));
+    assert_eq!(create(&server, other, "a"), SUCCESS);
+    let guest = Member::enter_unproved(&server, JOIN, "a", r#"{"username":"guest"}"#);
+    assert_eq!(join(&server, own, "a", "one"), SUCCESS);
+    assert_eq!(join(&server, own, "a", "two"), RATE_LIMITED);
+    assert_eq!(create(&server, own, "b"), RATE_LIMITED);
+    guest.prove();
+    assert_eq!(create(&server, own, "b"), SUCCESS, "the guest does not count any more");
+    assert_eq!(create(&server, own, "c"), RATE_LIMITED);
+    wait_for("the end of the others", || (create(&server, own, "c") == SUCCESS).then_some(()));
+}
+
+#[test]
+fn t4_t11_members_and_rooms_are_limited_in_all() {
+    let server = Server::start(&["--max-members", "2"]);
+    assert_eq!(create(&server, loopback(1), "a"), SUCCESS);
+    assert_eq!(join(&server, loopback(2), "a", "guest"), SUCCESS);
+    assert_eq!(join(&server, loopback(3), "a", "other"), SERVER_FULL);
+    assert_eq!(create(&server, loopback(4), "b"), SERVER_FULL);
+    let server = Server::start(&["--max-rooms", "1"]);
+    assert_eq!(create(&server, loopback(1), "a"), SUCCESS);
+    assert_eq!(create(&server, loopback(2), "b"), SERVER_FULL);
+    assert_eq!(join(&server, loopback(3), "a", "guest"), SUCCESS);
+}
+
+#[test]
+fn t4_a_room_has_at_most_so_many_members_whatever_its_creator_wants() {
     let server = Server::start(&["--max-room-members", "2"]);
     let host = br#"{"username":"host","capacity":5}"#;
     assert_eq!(Control::connect(&server).status_of(CREATE, "a", host), SUCCESS);
@@ -184,6 +215,39 @@ fn t3_t4_many_large_requests_leave_memory_for_small_ones() {
     let refused = refused.count();
     assert!(refused > 300, "{refused} of 400");
     assert!(grown < 2 * SUM + 400 * 18 * 1024, "{grown} bytes, of 24 million sent");
+}
+
+/// Large requests that are over, answered, cut off or given up, leave their memory to others.
+#[test]
+fn t4_the_memory_of_requests_that_are_over_is_free() {
+    // Enough for those that are there at a time, and not for those of two rounds.
+    let server = Server::start(&["--buffer-memory", "2000000", "--max-payload", "65536"]);
+    let whole = support::frame(JOIN, "absent", &[b' '; 60_000]);
+    let begun = &whole[..50_000];
+    let mut control = Control::connect(&server);
+    assert_eq!(control.status_of(LIST, "", b""), SUCCESS);
+    let descriptors = server.descriptors();
+    for _ in 0..4 {
+        let mut large: Vec<Control> = (0..30).map(|_| Control::connect(&server)).collect();
+        large.iter_mut().for_each(|large| large.send(begun));
+        // Who asks behind them is answered behind them, a turn later at most.
+        for _ in 0..2 {
+            assert_eq!(control.status_of(LIST, "", b""), SUCCESS);
+        }
+        for (number, mut large) in large.into_iter().enumerate() {
+            if number % 2 == 0 {
+                large.reset();
+            } else {
+                large.end();
+                assert_eq!(large.expect_status(), MALFORMED, "cut off, and not refused before");
+            }
+        }
+        wait_for("their end", || (server.descriptors() == descriptors).then_some(()));
+        for _ in 0..20 {
+            control.send(&whole);
+            assert_eq!(control.expect_status(), INVALID_USER_NAME);
+        }
+    }
 }
 
 /// A thousand members, one message of a kibibyte each tenth of a second, and nobody is refused: this

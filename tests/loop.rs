@@ -42,6 +42,22 @@ fn l1_what_a_turn_has_no_budget_for_is_done_in_the_next() {
 }
 
 #[test]
+fn l1_datagrams_that_a_turn_has_no_budget_for_are_read_in_the_next() {
+    /// More than a turn reads; the smallest buffer that systems grant a socket takes them.
+    const COUNT: usize = 400;
+    let server = Server::start(&["--rate-limit", "0"]);
+    let host = Member::create(&server, "r", r#"{"username":"host"}"#);
+    let guest = Member::join(&server, "r", r#"{"username":"guest"}"#);
+    host.expect("guest joined");
+    guest.settle();
+    server.freeze();
+    (0..COUNT).for_each(|_| guest.say(""));
+    guest.say("behind them");
+    server.thaw();
+    host.expect("guest: behind them");
+}
+
+#[test]
 fn l2_a_burst_of_connections_is_all_accepted() {
     let server = Server::start(&[]);
     server.freeze();
@@ -136,9 +152,13 @@ fn l7_events_of_connections_that_end_in_the_same_batch() {
 #[test]
 fn l8_a_deadline_does_not_find_the_next_tenant_of_the_slot() {
     let server = Server::start(&["--handshake-timeout", "1"]);
+    let mut witness = Control::connect(&server);
+    expect_answer(&mut witness);
     let descriptors = server.descriptors();
     let mut gone = Control::connect(&server);
     gone.send(b"x");
+    // A reset takes away what was not read: these answers come behind that.
+    (0..3).for_each(|_| expect_answer(&mut witness));
     wait_for("the connection", || (server.descriptors() > descriptors).then_some(()));
     gone.reset();
     wait_for("its end", || (server.descriptors() == descriptors).then_some(()));
@@ -215,6 +235,8 @@ fn l9_members_that_end_while_others_are_told() {
 
 #[test]
 fn l10_replies_arrive_whole_however_slowly_they_are_read() {
+    /// More than the kernel holds for a connection (4 MiB, tcp(7)), so that writes are cut.
+    const REQUESTS: usize = 200;
     let server = server_with_a_long_list(&[]);
     let mut control = Control::connect(&server);
     control.request(LIST, "", b"");
@@ -226,18 +248,29 @@ fn l10_replies_arrive_whole_however_slowly_they_are_read() {
         reply[2] = state;
         expected.extend(reply);
     }
-    let mut stream = connect_with_a_small_window(&server);
-    stream.write_all(&list_frame().repeat(20)).expect("sent");
-    stream.shutdown(std::net::Shutdown::Write).expect("shut down");
-    let mut heard = Vec::new();
-    for size in [1, 7, 100, 1000, 4096].into_iter().cycle() {
-        let mut chunk = vec![0; size];
-        match stream.read(&mut chunk).expect("more, or the end") {
-            0 => break,
-            size => heard.extend_from_slice(&chunk[..size]),
+    let expected = expected.repeat(REQUESTS);
+    // Where an end lies behind the requests every event tells of it too, else of the window alone.
+    for is_ended in [false, true] {
+        let mut stream = connect_with_a_small_window(&server);
+        stream.write_all(&list_frame().repeat(REQUESTS)).expect("sent");
+        if is_ended {
+            stream.shutdown(std::net::Shutdown::Write).expect("shut down");
+        }
+        // A turn each: meanwhile the kernel gets what it takes, and the rest has to wait.
+        (0..50).for_each(|_| expect_answer(&mut control));
+        let mut heard = Vec::new();
+        let mut sizes = [1, 7, 100, 1000, 4096].into_iter().cycle();
+        while let Some(size) = sizes.next().filter(|_| heard.len() < expected.len()) {
+            let mut chunk = vec![0; size];
+            let size = stream.read(&mut chunk).expect("more");
+            assert_ne!(size, 0, "an end behind {} bytes", heard.len());
+            heard.extend_from_slice(&chunk[..size]);
+        }
+        assert!(heard == expected, "{} bytes", heard.len());
+        if is_ended {
+            assert_eq!(stream.read(&mut [0]).expect("the end"), 0);
         }
     }
-    assert!(heard == expected.repeat(20), "{} bytes", heard.len());
 }
 
 #[test]
@@ -272,6 +305,25 @@ fn l13_a_last_reply_is_not_lost_to_a_reset() {
         assert_eq!(control.expect_status(), MALFORMED);
         control.expect_end();
     }
+}
+
+/// What the kernel has taken of a reply it drops if the socket is closed and something comes in.
+#[test]
+fn l13_replies_that_the_kernel_still_holds_are_not_lost_to_a_reset() {
+    /// Many times the window of the peer, and little to the buffers of the server.
+    const REQUESTS: usize = 5;
+    let server = server_with_a_long_list(&[]);
+    let mut witness = Control::connect(&server);
+    let mut stream = connect_with_a_small_window(&server);
+    let requests = [list_frame().repeat(REQUESTS), oversized_header()].concat();
+    stream.write_all(&requests).expect("sent");
+    // A turn each: by then everything is answered.
+    (0..10).for_each(|_| expect_answer(&mut witness));
+    stream.write_all(&[b'x'; 1000]).expect("sent");
+    let mut control = Control::over(stream);
+    (0..REQUESTS).for_each(|_| drop(control.expect_success()));
+    assert_eq!(control.expect_status(), MALFORMED);
+    control.expect_end();
 }
 
 #[test]

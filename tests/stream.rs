@@ -255,7 +255,7 @@ fn s5_a_command_is_carried_out_once_and_in_its_turn() {
 }
 
 #[test]
-fn s5_what_came_too_fast_is_not_taken_and_may_come_again() {
+fn t10_s5_what_came_too_fast_is_not_taken_and_may_come_again() {
     let server = Server::start(&["--rate-limit", "1"]);
     let (alice, bob) = listening_alice_and_bob(&server);
     server.freeze();

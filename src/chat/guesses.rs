@@ -100,6 +100,8 @@ mod tests {
                 .count()
         };
         assert_eq!(guess_all(&mut guesses, start), 20);
+        // What was not looked at does not count.
+        (0..1000).for_each(|_| guesses.note(subnet(1), limit, start));
         assert_eq!(guess_all(&mut guesses, start + Duration::from_secs(6)), 2);
         assert!(guesses.has_left(subnet(2), limit, start));
         assert!(guesses.has_left(subnet(1), None, start), "0 is no limit");

@@ -647,6 +647,27 @@ fn s11_one_whose_last_answer_waits_gets_no_other() {
 }
 
 #[test]
+fn t10_s11_repairs_are_within_the_memory_of_what_waits_in_all_rooms() {
+    const SUM: usize = 16 * 1024;
+    let mut stage = Stage::new(ChatConfig { backlog_memory: Some(SUM), ..open() });
+    let mut host = stage.host("r");
+    let guests: Vec<Guest> = (0..20).map(|n| stage.guest("r", &format!("g{n}"))).collect();
+    stage.deliver();
+    for _ in 0..20 {
+        stage.say(&mut host, &"x".repeat(1000));
+        stage.deliver();
+    }
+    for guest in &guests {
+        stage.repair(guest, &[(5, 16)]);
+    }
+    let backlog = stage.chat.census().backlog;
+    // The last one taken may come to 16 datagrams.
+    assert!((SUM..SUM + 20 * 1024).contains(&backlog), "{backlog}");
+    stage.deliver();
+    assert_eq!(stage.chat.census().backlog, 0);
+}
+
+#[test]
 fn s11_s13_what_waits_for_full_sockets_is_bounded_however_often_it_is_asked_for() {
     let mut stage = Stage::new(open());
     let mut host = stage.host("r");

@@ -383,6 +383,7 @@ fn l9_members_end_while_their_rooms_output_waits() {
     stage.say(guests[1], "/exit");
     stage.say(host, "/kick g2");
     stage.say(host, "after");
+    assert_eq!(stage.chat.census().members, 5, "nobody is freed who has still to hear something");
     stage.chat.resume_stalled();
     assert_eq!(stage.take_heard(guests[1]), ["host: before"]);
     let removed = "you were removed from the room by its host";
@@ -521,7 +522,7 @@ fn w35_pass_makes_the_longest_member_host_and_closes_only_the_last() {
 }
 
 #[test]
-fn w33_a_crowd_is_told_in_one_notice_when_the_second_is_over() {
+fn t10_w33_a_crowd_is_told_in_one_notice_when_the_second_is_over() {
     let mut stage = Stage::with_defaults();
     let host = stage.create("r", r#"{"username":"host"}"#);
     for n in 0..12 {
@@ -541,7 +542,7 @@ fn w33_a_crowd_is_told_in_one_notice_when_the_second_is_over() {
 }
 
 #[test]
-fn the_rate_limit_takes_a_burst_warns_once_in_five_seconds_and_never_holds_back_an_exit() {
+fn t10_the_rate_limit_takes_a_burst_warns_once_in_five_seconds_and_never_holds_back_an_exit() {
     let mut stage = Stage::with_defaults();
     let host = stage.create("r", r#"{"username":"host"}"#);
     let guest = stage.join("r", r#"{"username":"guest"}"#);
@@ -551,6 +552,7 @@ fn the_rate_limit_takes_a_burst_warns_once_in_five_seconds_and_never_holds_back_
     assert_eq!(relayed, 100);
     let warning = "you are sending too fast, what came last was not sent on";
     assert_eq!(stage.take_heard(guest), [warning]);
+    assert_eq!(stage.say(guest, "/who"), Heard::Accepted(guest.id, Fate::RateLimited));
     assert!(matches!(stage.say(guest, "/exit"), Heard::Accepted(_, Fate::Command)));
     assert_eq!(stage.take_heard(host).last().map(String::as_str), Some("guest left"));
 }
@@ -583,13 +585,22 @@ fn t10_what_waits_in_all_rooms_is_bounded_and_quiet_rooms_do_not_notice() {
         ..Default::default()
     };
     let mut stage = Stage::new(config);
-    let mut taken = Vec::new();
+    let (mut taken, mut pairs) = (Vec::new(), Vec::new());
     for n in 0..ROOMS.len() {
-        stage.create(&ROOMS[n..=n], r#"{"username":"host"}"#);
+        let host = stage.create(&ROOMS[n..=n], r#"{"username":"host"}"#);
         let guest = stage.join(&ROOMS[n..=n], r#"{"username":"guest"}"#);
         let is_taken = |heard: &Heard| matches!(heard, Heard::Accepted(_, Fate::Relayed));
         let text = "x".repeat(1000);
         taken.push((0..300).take_while(|_| is_taken(&stage.say(guest, &text))).count());
+        pairs.push((host, guest));
+    }
+    // Nor is there more to be had by notices and answers.
+    for (host, guest) in pairs {
+        for _ in 0..300 {
+            stage.say(host, "/host guest");
+            stage.say(guest, "/host host");
+            stage.say(guest, "/help");
+        }
     }
     assert!(taken[0] > 60 && taken[1..].iter().all(|taken| *taken == 9), "{taken:?}");
     let backlog = stage.chat.census().backlog;
@@ -637,6 +648,25 @@ fn t2_without_randomness_there_is_no_token_and_nothing_has_changed() {
         assert_eq!(outcome, Err(Status::ServerFull));
     }
     assert_eq!(stage.chat.census(), before);
+}
+
+/// Its slot is still there, and so is its address, until it is reaped.
+#[test]
+fn t2_a_token_dies_with_its_member_and_not_when_that_is_reaped() {
+    let mut stage = Stage::with_defaults();
+    let host = stage.create("r", r#"{"username":"host"}"#);
+    let [left, kicked, other] = ["left", "kicked", "other"]
+        .map(|name| stage.join("r", &format!(r#"{{"username":"{name}"}}"#)));
+    stage.say(left, "/exit");
+    stage.say(host, "/kick kicked");
+    for dead in [left, kicked] {
+        assert_eq!(stage.say(dead, "hi"), Heard::Dropped(Dropped::UnknownToken));
+    }
+    stage.say(host, "/exit");
+    for dead in [host, other] {
+        assert_eq!(stage.say(dead, "hi"), Heard::Dropped(Dropped::UnknownToken));
+    }
+    assert_eq!(stage.chat.census().members, 4, "nobody is reaped yet");
 }
 
 #[test]

@@ -118,6 +118,9 @@ mod tests {
         assert!(table.get(member(2)).is_none(), "the new tenant has proved nothing yet");
         table.forget(member(2));
         assert!(table.get(member(1)).is_some(), "not its row to forget");
+        table.note_refused_segments(member(2));
+        let row = table.get(member(1)).expect("a row");
+        assert_eq!(row.largest_segment, MAX_SEGMENT_V4, "nor to change");
         table.forget(member(1));
         assert!(table.get(member(1)).is_none());
     }
