@@ -38,6 +38,7 @@ impl Guesses {
     pub(super) fn note(&mut self, peer: Subnet, limit: Option<u32>, now: Instant) {
         let Some(limit) = limit.filter(|_| self.has_left(peer, limit, now)) else { return };
         if self.buckets.len() >= MAX_COUNTED
+            && !self.buckets.contains_key(&peer)
             && let Some(least) = self.forgotten_at.first()
         {
             self.forget(least);
@@ -103,6 +104,21 @@ mod tests {
         assert_eq!(guess_all(&mut guesses, start + Duration::from_secs(6)), 2);
         assert!(guesses.has_left(subnet(2), limit, start));
         assert!(guesses.has_left(subnet(1), None, start), "0 is no limit");
+    }
+
+    #[test]
+    fn t9_who_has_guessed_least_of_a_crowd_is_not_forgotten_for_guessing_on() {
+        let (start, limit) = (Instant::now(), Some(20));
+        let mut guesses = Guesses::new();
+        for number in (1..MAX_COUNTED as u32).flat_map(|number| [number; 3]) {
+            guesses.note(subnet(number), limit, start);
+        }
+        let guess = |_| {
+            let has_left = guesses.has_left(subnet(0), limit, start);
+            guesses.note(subnet(0), limit, start);
+            has_left
+        };
+        assert_eq!((0..100).map(guess).filter(|has_left| *has_left).count(), 20);
     }
 
     #[test]
