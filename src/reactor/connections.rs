@@ -51,7 +51,7 @@ pub(super) struct Connections {
     deadlines: Timers<ConnId>,
     /// By when they were last heard, to find the one that gives way.
     silence: Silence,
-    /// Bytes of requests and replies under way.
+    /// Bytes of memory for requests and replies under way.
     buffered: usize,
     scratch: Box<[u8]>,
     config: ConnectionConfig,
@@ -310,7 +310,7 @@ impl Connections {
         self.silence.change((peer, id), place.silent_since, heard_at);
         place.deadline = deadline;
         place.silent_since = heard_at;
-        let buffered = place.session.buffered();
+        let buffered = place.session.connection.held_bytes();
         self.buffered = self.buffered - place.buffered + buffered;
         place.buffered = buffered;
     }

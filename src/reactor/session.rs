@@ -264,11 +264,6 @@ impl Session {
         self.refuse(self.operation(), why, metrics);
     }
 
-    /// Bytes of requests and replies under way.
-    pub(super) fn buffered(&self) -> usize {
-        self.connection.input().len() + self.connection.unsent()
-    }
-
     /// The IP at the other end.
     pub(super) fn peer(&self) -> IpAddr {
         self.origin.remote.ip()
