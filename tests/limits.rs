@@ -45,6 +45,23 @@ fn t4_connections_of_one_ip_give_way_to_one_another() {
 }
 
 #[test]
+fn w13_who_gives_way_has_announced_its_port() {
+    let server = Server::start(&["--max-connections-ip", "1"]);
+    let host = Member::create(&server, "a", r#"{"username":"host"}"#);
+    let mut guest = Control::connect_from(&server, loopback(2));
+    let token = guest.enter(JOIN, "a", br#"{"username":"guest"}"#);
+    let member = Member::with_token(server.udp, loopback(2), "a", token);
+    guest.send(&member.port().to_be_bytes());
+    // When this is answered the port has been read.
+    assert_eq!(Control::connect_from(&server, loopback(3)).status_of(LIST, "", b""), SUCCESS);
+    let mut other = Control::connect_from(&server, loopback(2));
+    assert_eq!(guest.expect_status(), RATE_LIMITED);
+    assert_eq!(other.status_of(LIST, "", b""), SUCCESS);
+    host.say("hi");
+    member.expect("host: hi");
+}
+
+#[test]
 fn t11_rooms_of_one_ip_are_limited_and_closed_ones_do_not_count() {
     let server = Server::start(&["--max-rooms-ip", "2"]);
     let member = Member::create(&server, "a", r#"{"username":"host"}"#);

@@ -259,9 +259,13 @@ impl Session {
         self.connection.finish();
     }
 
-    /// Tells the peer, unasked, that its place is needed for another connection.
-    pub(super) fn give_way(&mut self, why: Status, metrics: &mut Metrics) {
-        self.refuse(self.operation(), why, metrics);
+    /// Tells the peer, unasked, that its place is needed for another connection. This decides as the
+    /// deadline would that two bytes were a port.
+    pub(super) fn give_way(&mut self, why: Status, services: &mut Services) {
+        if self.is_announcement() {
+            self.take_announcement(services);
+        }
+        self.refuse(self.operation(), why, &mut services.metrics);
     }
 
     /// The IP at the other end.
