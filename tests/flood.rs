@@ -21,6 +21,10 @@ fn send_together(member: &Member, messages: &[&str]) {
         .iter()
         .map(|text| datagram(&member.room, &member.token, text.as_bytes()))
         .collect();
+    send_pieces_together(member, &datagrams);
+}
+
+fn send_pieces_together(member: &Member, datagrams: &[Vec<u8>]) {
     let (bytes, to) = (datagrams.concat(), Address::from(member.server));
     let all = [(0, bytes.len() as u32)];
     let segment = Some(datagrams[0].len() as u16);
@@ -77,6 +81,22 @@ fn l14_of_what_comes_in_one_piece_in_vain_the_rest_is_not_looked_at_but_for_the_
     let counts = server.final_counts();
     assert_eq!(counted(&counts, "rate limited"), 8, "{counts}");
     assert_eq!(counted(&counts, "not looked at"), 64 - relayed - 8 - 1, "{counts}");
+}
+
+/// A program may be several members at one port: what one of them floods with costs no other.
+#[test]
+fn l14_what_comes_in_one_piece_in_vain_costs_nobody_else_in_it() {
+    let server = Server::start(&[]);
+    let (alice, bob) = alice_and_bob(&server);
+    let forged = datagram(&bob.room, &[b'0'; 32], b"a message");
+    let true_one = datagram(&bob.room, &bob.token, b"a message");
+    let mut all = vec![forged; 40];
+    all.extend(vec![true_one; 5]);
+    send_pieces_together(&bob, &all);
+    for _ in 0..5 {
+        alice.expect("bob: a message");
+    }
+    assert_eq!(counted(&server.final_counts(), "not looked at"), 32);
 }
 
 #[test]

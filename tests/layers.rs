@@ -32,7 +32,7 @@ const ALLOWED: [(&str, &[&str]); 18] = [
     ("client", &["protocol", "stream"]),
     ("chat", &["config", "fanout", "ids", "protocol", "slots", "subnet", "timers"]),
     ("connection", &[]),
-    ("datagram", &["config", "fanout", "ids", "sys"]),
+    ("datagram", &["config", "fanout", "ids", "protocol", "sys"]),
     ("metrics", &["protocol"]),
     ("config", &["protocol"]),
     ("fanout", &["ids"]),

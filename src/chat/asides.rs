@@ -33,6 +33,11 @@ impl Asides {
         self.log.waiting_bytes()
     }
 
+    /// Bytes of memory in use.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.log.held_bytes()
+    }
+
     /// Collects the datagrams, neighbours of one reader together.
     pub(super) fn share_out(&self, shares: &mut Vec<Share>) {
         shares.clear();

@@ -14,15 +14,15 @@ impl Chat {
     /// Whether a room may have more waiting as far as the others go.
     pub(super) fn has_memory_for(&self, room: &Room) -> bool {
         let is_scarce = self.config.backlog_memory.is_some_and(|limit| self.backlog >= limit);
-        !is_scarce || room.waiting_bytes() < GUARANTEED
+        !is_scarce || room.held_bytes() < GUARANTEED
     }
 
     /// Brings the sum up to date with what a room has waiting now.
     pub(super) fn recount_backlog(&mut self, room_id: RoomId) {
         if let Some(room) = self.rooms.get_mut(room_id) {
-            let waiting = room.waiting_bytes();
-            self.backlog = self.backlog - room.counted_bytes + waiting;
-            room.counted_bytes = waiting;
+            let held = room.held_bytes();
+            self.backlog = self.backlog - room.counted_bytes + held;
+            room.counted_bytes = held;
         }
     }
 }

@@ -4,12 +4,16 @@
 //! has it; a member is a cursor into the log of its form.
 
 use super::log::{Log, Pool};
+use super::thinning::thin_list;
 use crate::fanout::{Audience, Share};
 use crate::ids::MemberId;
 use crate::protocol::{Form, datagram};
 
 /// How many forms there are.
 const FORMS: usize = Form::ALL.len();
+
+/// Seats that a room keeps space for.
+const FEW: usize = 8;
 
 /// The seats at which a delivery was cut, by form.
 pub(super) type Cut = [Option<usize>; FORMS];
@@ -95,9 +99,20 @@ impl Each {
         self.seats.is_empty()
     }
 
+    /// How many seats it has memory for.
+    #[cfg(test)]
+    pub(super) fn seat_capacity(&self) -> usize {
+        self.seats.capacity()
+    }
+
     /// Bytes that somebody has still to get.
     pub(super) fn waiting_bytes(&self) -> usize {
         self.logs.iter().map(Log::waiting_bytes).sum()
+    }
+
+    /// Bytes of memory in use for that.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.logs.iter().map(Log::held_bytes).sum()
     }
 
     /// Appends a message to everyone but its author, encoded once for each form that somebody takes.
@@ -224,6 +239,7 @@ impl Each {
             index += 1;
             !finished
         });
+        thin_list(&mut self.seats, FEW);
         self.leaving -= ended.len() - before;
         for (first, moved_up) in self.first_seats.iter_mut().zip(moved_up) {
             *first -= moved_up;

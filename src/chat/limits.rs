@@ -1,16 +1,21 @@
 //! What is at its limit: rooms, members, and what one peer may have of them.
 
 use super::Chat;
-use super::peers::Tally;
 use super::room::Room;
 use crate::subnet::Subnet;
 
 impl Chat {
     /// Whether a peer may not have one more member.
     pub(super) fn is_limited(&self, peer: Subnet) -> bool {
-        let Tally { members, unproved, .. } = self.peers.tally(peer);
-        is_reached(unproved, self.config.max_unproved)
-            || is_reached(members, self.config.max_members_ip)
+        self.has_unproved_enough(peer) || self.has_members_enough(peer)
+    }
+
+    pub(super) fn has_unproved_enough(&self, peer: Subnet) -> bool {
+        is_reached(self.peers.tally(peer).unproved, self.config.max_unproved)
+    }
+
+    pub(super) fn has_members_enough(&self, peer: Subnet) -> bool {
+        is_reached(self.peers.tally(peer).members, self.config.max_members_ip)
     }
 
     /// Whether a peer may not make one more room.

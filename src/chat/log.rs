@@ -5,6 +5,7 @@
 
 use std::mem;
 
+use super::thinning::thin_list;
 use crate::fanout::{Audience, Entry};
 
 /// What a log is written in. Rooms that are quiet hold none.
@@ -34,18 +35,23 @@ impl Buffers {
         let (entries, bytes) = (FIRST_ENTRIES, FIRST_BYTES);
         Self { entries: Vec::with_capacity(entries), bytes: Vec::with_capacity(bytes) }
     }
+
+    /// Bytes of memory.
+    fn capacity(&self) -> usize {
+        self.bytes.capacity() + size_of::<Entry>() * self.entries.capacity()
+    }
 }
 
 impl Pool {
     fn take(&mut self) -> Buffers {
         let Some(buffers) = self.spare.pop() else { return Buffers::with_room() };
-        self.spare_bytes -= buffers.bytes.capacity();
+        self.spare_bytes -= buffers.capacity();
         buffers
     }
 
     /// Takes buffers back.
     pub(super) fn give_back(&mut self, mut buffers: Buffers) {
-        let size = buffers.bytes.capacity();
+        let size = buffers.capacity();
         if size > 0 && self.spare_bytes + size <= MAX_SPARE_BYTES {
             buffers.entries.clear();
             buffers.bytes.clear();
@@ -89,6 +95,12 @@ impl Log {
     /// Bytes that somebody has still to get.
     pub(super) fn waiting_bytes(&self) -> usize {
         self.buffers.bytes.len() - self.passed_bytes
+    }
+
+    /// Bytes of memory in use: also for what was passed and not won back, and for where each entry
+    /// ends, which is more than the bytes of a short one.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.buffers.bytes.len() + size_of::<Entry>() * self.buffers.entries.len()
     }
 
     pub(super) fn entries(&self) -> &[Entry] {
@@ -158,6 +170,8 @@ impl Log {
         for entry in &mut self.buffers.entries {
             entry.end -= cut;
         }
+        thin_list(&mut self.buffers.bytes, FIRST_BYTES);
+        thin_list(&mut self.buffers.entries, FIRST_ENTRIES);
         self.first += passed as u64;
         self.passed_bytes = 0;
     }

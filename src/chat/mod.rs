@@ -28,6 +28,7 @@
 //! | `allowance.rs`, `bucket.rs` | how much a member may send |
 //! | `guesses.rs` | wrong passwords |
 //! | `limits.rs` | how much of everything there may be |
+//! | `thinning.rs` | memory of tables that were large once |
 //! | `arrivals.rs` | joined and left notices, merged when there are many |
 //! | `peers.rs` | what each peer has: members, rooms, ports |
 
@@ -57,6 +58,7 @@ mod stream_hearing;
 mod stream_tests;
 #[cfg(test)]
 mod tests;
+mod thinning;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::IpAddr;
@@ -149,7 +151,7 @@ pub struct Census {
     pub remains: usize,
     /// Streams.
     pub streams: usize,
-    /// Bytes that wait to be sent.
+    /// Bytes of memory in use for what waits to be sent.
     pub backlog: usize,
 }
 
@@ -183,7 +185,7 @@ pub struct Chat {
     rationed: Vec<RoomId>,
     remains: Remains,
     history: History,
-    /// Bytes that wait to be sent in all rooms.
+    /// Bytes of memory in use for what waits to be sent in all rooms.
     backlog: usize,
     /// Members and rooms that are delivered to the end, to be freed by [`Chat::reap`].
     ended: Vec<MemberId>,

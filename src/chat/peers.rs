@@ -1,6 +1,6 @@
 //! What each peer has: members, those of them without a proved address, rooms, and which ports of its
-//! addresses are taken. Entries that count nothing are removed, so this is never larger than the
-//! members.
+//! addresses are taken. Entries that count nothing are removed, so this is never larger than what
+//! members and rooms there are.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -26,11 +26,15 @@ impl Chat {
         // The same again, perhaps because the reply was lost, makes no unproved member more.
         let is_repeated = known.is_some_and(|known| known.is_unproved_at(peer));
         let (subnet, limit) = (Subnet::of(peer), self.config.wrong_passwords);
-        if !is_repeated && (self.is_limited(subnet) || !self.guesses.has_left(subnet, limit, now)) {
+        let is_neighbour = known.is_some_and(|known| Subnet::of(known.ip) == subnet);
+        let is_limited =
+            self.has_unproved_enough(subnet) || (!is_neighbour && self.has_members_enough(subnet));
+        if !is_repeated && is_limited {
             return Err(Status::RateLimited);
         }
         let Some(id) = self.find_resuming(room, token) else {
-            self.guesses.note(subnet, limit, now);
+            // No right token is refused for that: nobody guesses 128 bits.
+            self.guesses.note_token(subnet, limit, now);
             return Err(Status::RoomNotFound);
         };
         let known = self.members.get_mut(id).ok_or(Status::RoomNotFound)?;

@@ -11,6 +11,7 @@ use super::asides::Asides;
 use super::each::{Cut, Each};
 use super::log::Pool;
 use super::stream::Stream;
+use super::thinning::thin_map;
 use crate::fanout::Audience;
 use crate::ids::MemberId;
 use crate::protocol::stream::{Code, Entry};
@@ -28,6 +29,9 @@ const MAX_ASIDES_HELD: u32 = 16;
 const MAX_KICKED: usize = 32 * 1024;
 /// What such a name takes beside its bytes: an allocation and a place in a table.
 const KICKED_OVERHEAD: usize = 48;
+
+/// Names that it keeps space for.
+const FEW: usize = 8;
 
 /// The parts of a room's members, each with output of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +85,7 @@ pub(super) struct Room {
     pub(super) asides: Asides,
     /// Deliveries in which the asides were held back.
     asides_held: u32,
-    /// What [`Room::waiting_bytes`] was when it was last added to those of all rooms.
+    /// What [`Room::held_bytes`] was when it was last added to those of all rooms.
     pub(super) counted_bytes: usize,
     /// The parts in the order of the next delivery.
     order: [Part; PARTS.len()],
@@ -203,10 +207,18 @@ impl Room {
     /// Ends a member: it gets what was appended up to now, and its name is free.
     pub(super) fn unseat(&mut self, number: u32, folded: &str) {
         self.names.remove(folded);
+        thin_map(&mut self.names, FEW);
         self.each.end_seat(number);
         if let Some(stream) = &mut self.stream {
             stream.end_seat(number);
         }
+    }
+
+    /// How many members it has memory for, in names and in seats.
+    #[cfg(test)]
+    pub(super) fn seat_capacity(&self) -> usize {
+        let stream = self.stream.as_ref().map_or(0, |stream| stream.seat_capacity());
+        self.names.capacity() + self.each.seat_capacity() + stream
     }
 
     /// Ends everyone.
@@ -244,10 +256,10 @@ impl Room {
         self.each.waiting_bytes() + self.asides.waiting_bytes()
     }
 
-    /// Bytes that wait to be sent, beside those of the ring.
-    pub(super) fn waiting_bytes(&self) -> usize {
-        let repairs = self.stream.as_ref().map_or(0, |stream| stream.repairs().waiting_bytes());
-        self.logged_bytes() + repairs
+    /// Bytes of memory in use for what waits to be sent, beside the ring.
+    pub(super) fn held_bytes(&self) -> usize {
+        let repairs = self.stream.as_ref().map_or(0, |stream| stream.repairs().held_bytes());
+        self.each.held_bytes() + self.asides.held_bytes() + repairs
     }
 
     /// Appends a message: to the stream for everyone, its author included, whom it tells that the

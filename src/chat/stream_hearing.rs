@@ -30,6 +30,9 @@ impl Chat {
                 Fate::Confirmed
             }
             Some(Upstream::Repair(ranges)) => {
+                if !self.takes_answer(id, now) {
+                    return Fate::Unanswered;
+                }
                 self.repair(id, ranges, now);
                 Fate::Repaired
             }

@@ -45,7 +45,7 @@ impl Config {
     fn memory(&self) -> String {
         match self.memory_ceiling() {
             Some(bytes) => format!("memory {} MiB, beside the kernel's buffers", bytes >> 20),
-            None => "memory off, as one of those that it follows from".into(),
+            None => "memory without a ceiling: a limit that it follows from is off".into(),
         }
     }
 }

@@ -15,6 +15,12 @@ impl Inbox {
         &self.bytes[self.consumed..]
     }
 
+    /// Bytes of memory, beside those that it keeps when it is empty: what is consumed stays until more
+    /// comes, and so does the room for it.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.bytes.capacity().saturating_sub(KEPT)
+    }
+
     pub(super) fn extend(&mut self, bytes: &[u8]) {
         // The rest of a frame moves to the front when more of it comes, at most once a read.
         self.bytes.drain(..self.consumed);
@@ -48,6 +54,17 @@ mod tests {
         inbox.consume(2);
         inbox.extend(b"de");
         assert_eq!(inbox.bytes(), b"cde");
+    }
+
+    #[test]
+    fn t3_what_a_large_request_took_counts_until_it_is_given_back() {
+        let mut inbox = Inbox::default();
+        inbox.extend(&[0; 64 * 1024]);
+        inbox.consume(64 * 1024 - 1);
+        inbox.extend(b"x");
+        assert!(inbox.held_bytes() > 63 * 1024);
+        inbox.consume(2);
+        assert_eq!(inbox.held_bytes(), 0);
     }
 
     #[test]

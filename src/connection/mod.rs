@@ -161,6 +161,11 @@ impl<S: Stream> Connection<S> {
         self.outbox.len()
     }
 
+    /// Bytes of memory for input and output, beside a little that each connection keeps.
+    pub fn held_bytes(&self) -> usize {
+        self.inbox.held_bytes() + self.outbox.held_bytes()
+    }
+
     /// Writes what is queued, as far as the peer takes it, and goes on with the end if one was
     /// begun.
     pub fn flush(&mut self) -> WriteOutcome {

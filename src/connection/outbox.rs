@@ -2,6 +2,10 @@
 
 use std::collections::VecDeque;
 
+/// What a frame takes beside its bytes: a place in the queue, which grows by doubling, and an
+/// allocation.
+const FRAME_OVERHEAD: usize = 2 * size_of::<Vec<u8>>() + 16;
+
 /// Frames in order. Each goes out in a write of its own: there are clients that take what one read
 /// gives them for one frame.
 #[derive(Debug, Default)]
@@ -37,6 +41,11 @@ impl Outbox {
             // Most connections never speak again.
             self.frames = VecDeque::new();
         }
+    }
+
+    /// Bytes of memory, about.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.unsent + self.written + FRAME_OVERHEAD * self.frames.len()
     }
 
     pub(super) fn len(&self) -> usize {

@@ -19,6 +19,7 @@ use mio::net::UdpSocket;
 use crate::config::DatagramPath;
 use crate::fanout::{Job, Receipt};
 use crate::ids::{MemberId, Origin};
+use crate::protocol::datagram::claim;
 use crate::sys::MAX_ARRIVAL;
 
 use batch::Batch;
@@ -51,9 +52,29 @@ pub struct Hearing {
     pub was_in_vain: bool,
 }
 
-/// When so many of those that one sender has sent at once came in vain, the rest is not handed over:
-/// a flood is to cost less than what it drives out.
+/// When so many of those that one sender has sent at once, in one name, came in vain, the rest of them is
+/// not handed over: a flood is to cost less than what it drives out.
 const MAX_IN_VAIN: usize = 8;
+
+/// What came in vain of what one sender has sent at once.
+#[derive(Default)]
+struct Vain<'a> {
+    /// In whose name it was sent; the names of several members may come from one program.
+    claim: &'a [u8],
+    count: usize,
+}
+
+impl<'a> Vain<'a> {
+    fn is_one_more(&self, bytes: &[u8]) -> bool {
+        self.count >= MAX_IN_VAIN && claim(bytes) == self.claim
+    }
+
+    fn note(&mut self, bytes: &'a [u8]) {
+        let claim = claim(bytes);
+        self.count = if claim == self.claim { self.count + 1 } else { 1 };
+        self.claim = claim;
+    }
+}
 
 /// The UDP sockets, in the order of `--bind`, and the table of addresses.
 pub struct Datagrams {
@@ -137,18 +158,20 @@ impl Datagrams {
             let outcome = self.sockets[index].receive(&mut self.batch, max, |arrival, dropped| {
                 intake.overflow = intake.overflow.saturating_add(dropped);
                 let origin = Origin { socket: index, local: arrival.local, remote: arrival.remote };
-                let (mut announced, mut in_vain) = (None, 0);
+                let (mut announced, mut vain) = (None, Vain::default());
                 let mut datagrams = arrival.datagrams().peekable();
                 while let Some(bytes) = datagrams.next() {
                     intake.received += 1;
                     // The last is always heard. It alone may have another size, and so be another
                     // kind of message, such as a good-bye.
-                    if in_vain >= MAX_IN_VAIN && datagrams.peek().is_some() {
+                    if vain.is_one_more(bytes) && datagrams.peek().is_some() {
                         intake.unheard += 1;
                         continue;
                     }
                     let Hearing { member, was_in_vain } = hear(&origin, bytes);
-                    in_vain += usize::from(was_in_vain);
+                    if was_in_vain {
+                        vain.note(bytes);
+                    }
                     if let Some(member) = member.filter(|_| member != announced) {
                         table.announce(member, &origin);
                         announced = Some(member);

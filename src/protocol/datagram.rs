@@ -37,6 +37,13 @@ pub fn parse(datagram: &[u8]) -> Option<Upstream<'_>> {
     Some(Upstream { room, token: Token::from_wire(token)?, message })
 }
 
+/// The part of a client's datagram that says whose it is: room and token, with their sizes. All of it
+/// where there is no such part.
+pub fn claim(datagram: &[u8]) -> &[u8] {
+    let sizes = datagram.iter().take(2).map(|size| usize::from(*size));
+    datagram.get(..2 + sizes.sum::<usize>()).unwrap_or(datagram)
+}
+
 /// Encodes a client's datagram behind what `out` holds.
 ///
 /// # Panics

@@ -88,6 +88,9 @@ fn fit_descriptor_limit(config: &mut Config) {
     if config.connections.max_connections.is_none_or(|wanted| wanted > possible) {
         log::warn!("connections are limited to {possible}, by the limit of open files");
         config.connections.max_connections = Some(possible);
+        // Nobody may hold all of what there is.
+        let of_one = config.connections.max_connections_ip.map(|wanted| wanted.min(possible / 2));
+        config.connections.max_connections_ip = of_one.map(|limit| limit.max(1));
     }
 }
 

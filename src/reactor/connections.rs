@@ -51,7 +51,7 @@ pub(super) struct Connections {
     deadlines: Timers<ConnId>,
     /// By when they were last heard, to find the one that gives way.
     silence: Silence,
-    /// Bytes of requests and replies under way.
+    /// Bytes of memory for requests and replies under way.
     buffered: usize,
     scratch: Box<[u8]>,
     config: ConnectionConfig,
@@ -80,14 +80,14 @@ impl Connections {
         stream: TcpStream,
         origin: Origin,
         registry: &Registry,
-        Services { metrics, now, .. }: &mut Services,
+        services: &mut Services,
     ) {
-        self.make_place(Subnet::of(origin.remote.ip()), metrics, *now);
+        self.make_place(Subnet::of(origin.remote.ip()), services);
         if let Err(error) = stream.set_nodelay(true) {
             log::debug!("{}: {error}", origin.remote);
         }
         let id = self.places.insert(Place {
-            session: Session::new(stream, origin, *now),
+            session: Session::new(stream, origin, services.now),
             deadline: None,
             silent_since: None,
             buffered: 0,
@@ -95,29 +95,29 @@ impl Connections {
             is_unflushed: false,
             is_doomed: false,
         });
-        self.register(id, registry, metrics);
+        self.register(id, registry, &mut services.metrics);
         self.reschedule(id);
         self.mark_ready(id);
     }
 
     /// When a peer has as many as it may, or there are as many as may be, the one of those that has
     /// been silent longest gives way.
-    fn make_place(&mut self, peer: Subnet, metrics: &mut Metrics, now: Instant) {
+    fn make_place(&mut self, peer: Subnet, services: &mut Services) {
         let own = self.silence.first_of_peer_if_full(peer, self.config.max_connections_ip);
         if let Some(silent) = own {
-            self.evict(silent, Status::RateLimited, metrics, now);
+            self.evict(silent, Status::RateLimited, services);
         } else if let Some(silent) = self.silence.first_if_full(self.config.max_connections) {
-            self.evict(silent, Status::ServerFull, metrics, now);
+            self.evict(silent, Status::ServerFull, services);
         }
     }
 
     /// Ends a connection whose place is needed now. It is told, if its socket takes it at once.
-    fn evict(&mut self, id: ConnId, why: Status, metrics: &mut Metrics, now: Instant) {
+    fn evict(&mut self, id: ConnId, why: Status, services: &mut Services) {
         if let Some(place) = self.places.get_mut(id) {
-            place.session.give_way(why, metrics);
+            place.session.give_way(why, services);
             // It is freed in this turn, whatever comes of the flush.
-            let _ = place.session.flush(&Space::plenty(&self.config), now);
-            metrics.evicted += 1;
+            let _ = place.session.flush(&Space::plenty(&self.config), services.now);
+            services.metrics.evicted += 1;
             self.doom(id);
         }
     }
@@ -310,7 +310,7 @@ impl Connections {
         self.silence.change((peer, id), place.silent_since, heard_at);
         place.deadline = deadline;
         place.silent_since = heard_at;
-        let buffered = place.session.buffered();
+        let buffered = place.session.connection.held_bytes();
         self.buffered = self.buffered - place.buffered + buffered;
         place.buffered = buffered;
     }

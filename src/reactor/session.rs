@@ -49,6 +49,9 @@ impl Space {
 /// passwords of the longest come to 1,600 bytes in a request.
 const SCARCE: usize = 4096;
 
+/// What a frame echoes that answers no request.
+const NO_OPERATION: u8 = 0;
+
 /// Bytes of a port announcement.
 const PORT_SIZE: usize = 2;
 
@@ -259,14 +262,13 @@ impl Session {
         self.connection.finish();
     }
 
-    /// Tells the peer, unasked, that its place is needed for another connection.
-    pub(super) fn give_way(&mut self, why: Status, metrics: &mut Metrics) {
-        self.refuse(self.operation(), why, metrics);
-    }
-
-    /// Bytes of requests and replies under way.
-    pub(super) fn buffered(&self) -> usize {
-        self.connection.input().len() + self.connection.unsent()
+    /// Tells the peer, unasked, that its place is needed for another connection. This decides as the
+    /// deadline would that two bytes were a port.
+    pub(super) fn give_way(&mut self, why: Status, services: &mut Services) {
+        if self.is_announcement() {
+            self.take_announcement(services);
+        }
+        self.refuse(NO_OPERATION, why, &mut services.metrics);
     }
 
     /// The IP at the other end.

@@ -9,7 +9,7 @@ use reactor_chat::protocol::stream::{Code, Completion};
 use reactor_chat::protocol::{Delivery, Entrant, Request, Status};
 
 use crate::arrivals::Passage;
-use crate::limits::Bucket;
+use crate::limits::{Bucket, subnet};
 use crate::model::{Member, Model, RATION};
 use crate::room::Room;
 
@@ -31,11 +31,14 @@ impl Model {
                 let is_repeated =
                     known.is_some_and(|known| known.ip == peer && known.port.is_none());
                 let is_here = known.is_some_and(|known| self.rooms[known.room].name == *room);
-                if !is_repeated && (self.is_limited(peer) || !self.may_guess(peer, now)) {
+                let is_neighbour = known.is_some_and(|known| subnet(known.ip) == subnet(peer));
+                let is_limited = self.has_unproved_enough(peer)
+                    || (!is_neighbour && self.has_members_enough(peer));
+                if !is_repeated && is_limited {
                     return Err(Status::RateLimited);
                 }
                 if !is_here {
-                    self.note_guess(peer, now);
+                    self.note_token(peer, now);
                     return Err(Status::RoomNotFound);
                 }
                 Ok(())

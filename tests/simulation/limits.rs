@@ -21,9 +21,14 @@ impl Bucket {
 
     /// Whether there is as much; from a full one anything can be taken.
     pub fn has(&mut self, cost: Duration, now: Instant) -> bool {
+        self.has_in(self.depth, cost, now)
+    }
+
+    /// The same, if it were only so deep.
+    fn has_in(&mut self, depth: Duration, cost: Duration, now: Instant) -> bool {
         self.missing = self.missing.saturating_sub(now - self.at);
         self.at = now;
-        self.missing.is_zero() || self.missing + cost <= self.depth
+        self.missing.is_zero() || self.missing + cost <= depth
     }
 
     pub fn take(&mut self, cost: Duration) {
@@ -62,8 +67,15 @@ impl Model {
 
     /// Whether a peer may not have one more member.
     pub fn is_limited(&self, peer: IpAddr) -> bool {
+        self.has_unproved_enough(peer) || self.has_members_enough(peer)
+    }
+
+    pub fn has_unproved_enough(&self, peer: IpAddr) -> bool {
         is_reached(self.unproved(peer), self.config.max_unproved)
-            || is_reached(self.members_of(peer), self.config.max_members_ip)
+    }
+
+    pub fn has_members_enough(&self, peer: IpAddr) -> bool {
+        is_reached(self.members_of(peer), self.config.max_members_ip)
     }
 
     pub fn has_rooms_enough(&self, peer: IpAddr) -> bool {
@@ -84,6 +96,17 @@ impl Model {
             self.tally.note("wrong guess");
         } else {
             self.tally.note("one guess too many");
+        }
+    }
+
+    /// A wrong token: those have half of the guesses.
+    pub fn note_token(&mut self, peer: IpAddr, now: Instant) {
+        let Some(limit) = self.config.wrong_passwords else { return };
+        let bucket = self.guesses.get_mut(&subnet(peer));
+        if bucket.is_none_or(|bucket| bucket.has_in(MINUTE / 2, MINUTE / limit, now)) {
+            self.note_guess(peer, now);
+        } else {
+            self.tally.note("one token too many");
         }
     }
 

@@ -96,6 +96,7 @@ const WANTED: &[&str] = &[
     "hammered",
     "wrong guess",
     "one guess too many",
+    "one token too many",
     "too much for so many",
 ];
 

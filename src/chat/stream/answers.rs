@@ -1,5 +1,5 @@
 //! How many of a member's datagrams are answered that nothing else bounds: messages that are not the
-//! next or come too fast, words on how far it is, what it says after its end.
+//! next or come too fast, words on how far it is, requests for repair, what it says after its end.
 //!
 //! An answer costs the server several times what the question cost the member. A member that waits
 //! for answers, as the protocol has it, gets every one: it asks again what is not answered, and its

@@ -192,6 +192,12 @@ impl Stream {
         }
     }
 
+    /// How many members it has memory for.
+    #[cfg(test)]
+    pub(super) fn seat_capacity(&self) -> usize {
+        self.seats.capacity()
+    }
+
     /// Whether a member is answered once more what nothing else bounds.
     pub(super) fn takes_answer(&mut self, number: u32, now: Instant) -> bool {
         self.find_mut(number).is_some_and(|seat| seat.answers.take(now))

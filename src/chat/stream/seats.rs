@@ -1,7 +1,11 @@
 //! The seats of a stream: found by their members' numbers, walked in turn, freed in bulk.
 
 use super::seat::{Seat, Standing};
+use crate::chat::thinning::thin_list;
 use crate::ids::MemberId;
+
+/// Seats that a room keeps space for.
+const FEW: usize = 8;
 
 /// All seats, in the order of their numbers. Those that ended stay until they got what they should, in
 /// a closed room until nobody may ask any more.
@@ -77,12 +81,19 @@ impl Seats {
     /// Frees the dropped seats and perhaps others.
     fn free(&mut self, is_free: impl Fn(&Seat) -> bool) {
         self.list.retain(|seat| !is_free(seat));
+        thin_list(&mut self.list, FEW);
         self.dropped = 0;
     }
 
     /// Whether there is nobody left, live or ended.
     pub(super) fn is_empty(&self) -> bool {
         self.list.len() == self.dropped
+    }
+
+    /// How many it has memory for.
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.list.capacity()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Seat> {
