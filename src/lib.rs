@@ -65,6 +65,7 @@
 compile_error!("reactor-chat needs Linux: its datagram calls are those of ip(7) and ipv6(7)");
 
 pub mod chat;
+#[cfg(feature = "client")]
 pub mod client;
 pub mod config;
 mod connection;

@@ -49,6 +49,11 @@ fn ann_creates(server: &Server, args: &[&str]) -> Talker {
     ann
 }
 
+/// The options that lead to the server.
+fn at(server: &Server) -> String {
+    format!("--tcp-port {} --udp-port {}", server.tcp.port(), server.udp.port())
+}
+
 fn host(server: &Server) -> Member {
     Member::create(server, "r1", r#"{"username":"ann"}"#)
 }
@@ -195,22 +200,46 @@ fn a_refused_request_prints_the_reason() {
     let _ann = Member::create(&server, "r1", r#"{"username":"ann","password":"secret"}"#);
     let full = r#"{"username":"ann","capacity":1}"#;
     let _full = Member::create(&server, "full", full);
+    let options = at(&server);
+    let create_r2 = format!("reactor-chat-client {options} --name bob create r2");
+    let join_r1 = format!("reactor-chat-client {options} --name bob join r1");
     for (args, why) in [
-        (&["join", "r2", "bob"][..], "join 'r2': there is no room of that name"),
-        (&["join", "r1", "bob"], "join 'r1': the password is wrong"),
-        (&["--password", "x", "join", "r1", "bob"], "join 'r1': the password is wrong"),
+        (
+            &["join", "r2", "bob"][..],
+            &*format!("room 'r2' does not exist; create it with: {create_r2}"),
+        ),
+        (
+            &["join", "r1", "bob"],
+            "room 'r1' needs a password; give it with --password or in REACTOR_CHAT_PASSWORD",
+        ),
+        (
+            &["--password", "x", "join", "r1", "bob"],
+            "that is not the password of room 'r1'; ask its host for it",
+        ),
         (
             &["--password", "secret", "join", "r1", "Ann"],
-            "join 'r1': the user name is taken in that room",
+            "somebody in room 'r1' is called 'Ann'; choose another name with --name, or try again \
+             in half a minute if that was you",
         ),
-        (&["create", "r1", "bob"], "create 'r1': a room of that name exists"),
-        (&["join", "full", "bob"], "join 'full': the room is full"),
-        (&["create", "a\x1bb", "bob"], r"create 'a\u{1b}b': the room name is not valid"),
-        (&["create", "", "bob"], "create '': the room name is not valid"),
-        (&["create", "r3", "bob:"], "create 'r3': the user name is not valid"),
+        (&["create", "r1", "bob"], &format!("room 'r1' exists already; join it with: {join_r1}")),
+        (&["join", "full", "bob"], "room 'full' is full; try again when somebody has left"),
+        (
+            &["create", "a\x1bb", "bob"],
+            r"'a\u{1b}b' cannot be the name of a room; choose 1 to 255 bytes of visible characters, with single spaces between them",
+        ),
+        (
+            &["create", "", "bob"],
+            "'' cannot be the name of a room; choose 1 to 255 bytes of visible characters, with \
+             single spaces between them",
+        ),
+        (
+            &["create", "r3", "bob:"],
+            "'bob:' cannot be your name; choose another with --name, of visible characters with \
+             single spaces between them, without ': ' in it or ':' at its end",
+        ),
     ] {
         let output = run(&server, args);
-        expect_output(&output, 1, "", &format!("reactor-chat-client: cannot {why}\n"));
+        expect_output(&output, 1, "", &format!("reactor-chat-client: {why}\n"));
     }
 }
 
@@ -236,7 +265,6 @@ fn bad_usage_is_one_line_and_help_is_no_mistake() {
     for args in [
         &[][..],
         &["join"],
-        &["join", "r1"],
         &["dance", "r1", "bob"],
         &["list", "r1"],
         &["--frob", "list"],
@@ -356,7 +384,11 @@ fn a_client_that_is_removed_ends() {
     bob.expect("* you were removed from the room by its host");
     bob.expect_end(0);
     let output = run(&server, &["join", "r1", "bob"]);
-    let why = "cannot join 'r1': this name was removed from that room by its host";
+    let list = format!("reactor-chat-client {} list", at(&server));
+    let why = format!(
+        "the host has removed 'bob' from room 'r1', for as long as it lasts; ask the host, or find \
+         another room with: {list}"
+    );
     expect_output(&output, 1, "", &format!("reactor-chat-client: {why}\n"));
 }
 
@@ -453,8 +485,9 @@ fn a_server_that_cannot_be_reached_is_named() {
     let udp = tcp;
     for args in [&["list"][..], &["join", "r1", "bob"]] {
         let output = client(tcp, udp, args).output().expect("the built client");
-        let why = "Connection refused (os error 111)";
-        let line = format!("cannot connect to 127.0.0.1 port {}: {why}", tcp.port());
+        let place = format!("127.0.0.1 port {}", tcp.port());
+        let next = "check host and port, or ask who runs it";
+        let line = format!("no server listens at {place}; {next}");
         expect_output(&output, 1, "", &format!("reactor-chat-client: {line}\n"));
     }
 }
@@ -470,17 +503,26 @@ fn a_reply_that_makes_no_sense_is_a_failure() {
     let mut no_token = [frame(JOIN, "", &[0]), frame(JOIN, "", b"token")];
     (no_token[0][2], no_token[1][2]) = (1, 2);
     for (reply, why) in [
-        (&b""[..], "the server ended the connection without a reply"),
-        (&unknown[..20], "the server ended the connection without a reply"),
-        (&unknown, "the server refuses it with status 99, unknown here"),
-        (&too_large, "the server's reply makes no sense"),
-        (&not_acknowledged, "the server's reply makes no sense"),
-        (&no_token.concat(), "the server's reply makes no sense"),
+        (&b""[..], "the server at PLACE ended the connection without a reply; try again, and "),
+        (
+            &unknown[..20],
+            "the server at PLACE ended the connection without a reply; try again, and ",
+        ),
+        (
+            &unknown,
+            "the server refuses it with status 99, unknown here; a newer client may know it",
+        ),
+        (&too_large, "what answers at PLACE is no server of this protocol; "),
+        (&not_acknowledged, "what answers at PLACE is no server of this protocol; "),
+        (&no_token.concat(), "what answers at PLACE is no server of this protocol; "),
     ] {
         let stranger = Stranger::start();
         let mut bob = bob_at(&stranger);
         stranger.answer(reply);
-        bob.expect_complaint(&format!("reactor-chat-client: cannot join 'r1': {why}"));
+        let port = stranger.tcp.local_addr().expect("an address").port();
+        let next = if why.ends_with(' ') { "check host and port" } else { "" };
+        let why = why.replace("PLACE", &format!("127.0.0.1 port {port}"));
+        bob.expect_complaint(&format!("reactor-chat-client: {why}{next}"));
         bob.expect_end(1);
     }
 }

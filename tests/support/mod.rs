@@ -7,6 +7,7 @@
 #![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
 
 pub mod namespace;
+#[cfg(feature = "client")]
 pub mod program;
 pub mod proxy;
 pub mod streams;
