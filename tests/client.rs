@@ -456,12 +456,16 @@ fn a_server_that_is_gone_is_a_failure() {
     let mut bob = bob_at(&stranger);
     stranger.admit();
     let (_, at) = stranger.hear();
+    let tcp = stranger.tcp.local_addr().expect("an address").port();
     let udp = stranger.udp.local_addr().expect("an address");
     stranger.udp.send_to(b"\x03annlast", at).expect("sent");
     bob.expect("ann: last");
     drop(stranger);
     bob.say("anybody?\n");
-    let line = format!("the server is gone: nothing listens at UDP {udp}");
+    let options = format!("--tcp-port {tcp} --udp-port {} --name bob", udp.port());
+    let back = format!("reactor-chat-client {options} join r1");
+    let why = format!("nothing listens at UDP {udp}");
+    let line = format!("the server is gone: {why}; when it is back, go on with: {back}");
     bob.expect_complaint(&format!("reactor-chat-client: {line}"));
     bob.expect_end(1);
 }

@@ -69,6 +69,12 @@ pub(super) fn of_connection(server: &Server, tried: &[SocketAddr], error: &io::E
     Failure(plain(&sentence))
 }
 
+/// Why there is nobody to talk to any more, and how to come back.
+pub(super) fn of_loss(entry: &Entry, why: &str) -> Failure {
+    let back = command(entry, entry.operation);
+    Failure(plain(&format!("the server is gone: {why}; when it is back, go on with: {back}")))
+}
+
 /// The command that does this to the room of the entry.
 fn command(entry: &Entry, operation: Operation) -> String {
     let verb = if operation == Operation::Create { "create" } else { "join" };
@@ -215,6 +221,15 @@ mod tests {
         let Ok(Invocation::Chat(advised)) = parse(words) else { panic!("{line}") };
         assert_eq!((&*advised.room, &*advised.name), ("-r", "-b"));
         assert_eq!((advised.server, advised.operation), (entry.server, Operation::Create));
+    }
+
+    #[test]
+    fn who_loses_the_server_reads_how_to_come_back() {
+        let lost = of_loss(&entry(&["create", "r1", "ann"]), "nothing comes from it");
+        assert_eq!(
+            lost.to_string(),
+            "the server is gone: nothing comes from it; when it is back, go on with: reactor-chat-client --name ann create r1"
+        );
     }
 
     #[test]

@@ -399,7 +399,7 @@ impl Client {
         let has_ended = self.is_lost || self.room.has_ended(self.now);
         if !has_ended && self.link.is_refused() && !self.room.is_patient() {
             let why = format!("nothing listens at UDP {}", self.link.server());
-            self.lose(Failure(format!("the server is gone: {why}")));
+            self.lose(advice::of_loss(&self.entry, &why));
         }
         has_ended || self.is_lost
     }
