@@ -1,16 +1,15 @@
-//! The client as a program: its arguments, its pipes, its signals, its exit status; and what it does
-//! with named delivery. Stream delivery is in `client_stream.rs`.
+//! The client as a program: its pipes, its signals, its exit status; and what it does with named
+//! delivery. Stream delivery is in `client_stream.rs`, the command line in `client_commands.rs`.
 
 mod support;
 
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::process::{Output, Stdio};
 use std::thread;
 use std::time::Instant;
 
-use socket2::{Domain, Socket, Type};
 use support::program::*;
 use support::*;
 
@@ -47,11 +46,6 @@ fn ann_creates(server: &Server, args: &[&str]) -> Talker {
     ann.say("/help\n");
     assert!(ann.out.recv_timeout(DEADLINE).expect("an answer").starts_with("* /exit leaves"));
     ann
-}
-
-/// The options that lead to the server.
-fn at(server: &Server) -> String {
-    format!("--tcp-port {} --udp-port {}", server.tcp.port(), server.udp.port())
 }
 
 fn host(server: &Server) -> Member {
@@ -195,55 +189,6 @@ fn a_full_stdout_is_a_failure() {
 }
 
 #[test]
-fn a_refused_request_prints_the_reason() {
-    let server = Server::start(&[]);
-    let _ann = Member::create(&server, "r1", r#"{"username":"ann","password":"secret"}"#);
-    let full = r#"{"username":"ann","capacity":1}"#;
-    let _full = Member::create(&server, "full", full);
-    let options = at(&server);
-    let create_r2 = format!("reactor-chat-client {options} --name bob create r2");
-    let join_r1 = format!("reactor-chat-client {options} --name bob join r1");
-    for (args, why) in [
-        (
-            &["join", "r2", "bob"][..],
-            &*format!("room 'r2' does not exist; create it with: {create_r2}"),
-        ),
-        (
-            &["join", "r1", "bob"],
-            "room 'r1' needs a password; give it with --password or in REACTOR_CHAT_PASSWORD",
-        ),
-        (
-            &["--password", "x", "join", "r1", "bob"],
-            "that is not the password of room 'r1'; ask its host for it",
-        ),
-        (
-            &["--password", "secret", "join", "r1", "Ann"],
-            "somebody in room 'r1' is called 'Ann'; choose another name with --name, or try again \
-             in half a minute if that was you",
-        ),
-        (&["create", "r1", "bob"], &format!("room 'r1' exists already; join it with: {join_r1}")),
-        (&["join", "full", "bob"], "room 'full' is full; try again when somebody has left"),
-        (
-            &["create", "a\x1bb", "bob"],
-            r"'a\u{1b}b' cannot be the name of a room; choose 1 to 255 bytes of visible characters, with single spaces between them",
-        ),
-        (
-            &["create", "", "bob"],
-            "'' cannot be the name of a room; choose 1 to 255 bytes of visible characters, with \
-             single spaces between them",
-        ),
-        (
-            &["create", "r3", "bob:"],
-            "'bob:' cannot be your name; choose another with --name, of visible characters with \
-             single spaces between them, without ': ' in it or ':' at its end",
-        ),
-    ] {
-        let output = run(&server, args);
-        expect_output(&output, 1, "", &format!("reactor-chat-client: {why}\n"));
-    }
-}
-
-#[test]
 fn the_right_password_opens_the_room() {
     let server = Server::start(&[]);
     let password = "pässwörd \"1\"";
@@ -256,45 +201,6 @@ fn the_right_password_opens_the_room() {
     ann.say("/exit\n");
     ann.expect("* the room was closed");
     ann.expect_end(0);
-}
-
-#[test]
-fn bad_usage_is_one_line_and_help_is_no_mistake() {
-    let server = Server::start(&[]);
-    let long = "x".repeat(256);
-    for args in [
-        &[][..],
-        &["join"],
-        &["dance", "r1", "bob"],
-        &["list", "r1"],
-        &["--frob", "list"],
-        &["join", &long, "bob"],
-    ] {
-        let output = run(&server, args);
-        let stderr = String::from_utf8(output.stderr).expect("UTF-8");
-        assert_eq!(output.status.code(), Some(2), "{args:?}: {stderr}");
-        assert!(stderr.starts_with("reactor-chat-client: ") && stderr.lines().count() == 1);
-        assert!(output.stdout.is_empty());
-    }
-    let help = run(&server, &["--help"]);
-    assert!(help.status.success() && help.stdout.starts_with(b"Usage: reactor-chat-client"));
-    let version = format!("reactor-chat-client {}\n", env!("CARGO_PKG_VERSION"));
-    expect_output(&run(&server, &["-V"]), 0, &version, "");
-}
-
-#[test]
-fn rooms_are_listed() {
-    let server = Server::start(&["--max-members", "0", "--max-room-members", "0"]);
-    expect_output(&run(&server, &["list"]), 0, "", "reactor-chat-client: no rooms\n");
-    let _a = Member::create(&server, "lobby", r#"{"username":"a","capacity":5,"password":"x"}"#);
-    let _b = Member::create(&server, "部屋", r#"{"username":"b"}"#);
-    let _c = Member::join(&server, "部屋", "c");
-    let expected = "\
-ROOM   MEMBERS  CAPACITY  PASSWORD
-lobby        1         5  yes
-部屋           2         -  no
-";
-    expect_output(&run(&server, &["list"]), 0, expected, "");
 }
 
 #[test]
@@ -384,7 +290,7 @@ fn a_client_that_is_removed_ends() {
     bob.expect("* you were removed from the room by its host");
     bob.expect_end(0);
     let output = run(&server, &["join", "r1", "bob"]);
-    let list = format!("reactor-chat-client {} list", at(&server));
+    let list = format!("reactor-chat-client {} list", options_to(&server));
     let why = format!(
         "the host has removed 'bob' from room 'r1', for as long as it lasts; ask the host, or find \
          another room with: {list}"
@@ -478,22 +384,6 @@ fn a_server_that_ends_in_good_order_is_none() {
     assert!(server.wait().success());
     ann.expect("* the room was closed");
     ann.expect_end(0);
-}
-
-#[test]
-fn a_server_that_cannot_be_reached_is_named() {
-    // Bound, so that nobody else can have the port, but not listening.
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a free port");
-    let tcp = socket.local_addr().expect("an address").as_socket().expect("an IP address");
-    let udp = tcp;
-    for args in [&["list"][..], &["join", "r1", "bob"]] {
-        let output = client(tcp, udp, args).output().expect("the built client");
-        let place = format!("127.0.0.1 port {}", tcp.port());
-        let next = "check host and port, or ask who runs it";
-        let line = format!("no server listens at {place}; {next}");
-        expect_output(&output, 1, "", &format!("reactor-chat-client: {line}\n"));
-    }
 }
 
 #[test]

@@ -23,6 +23,11 @@ pub fn bare_client(args: &[&str]) -> Command {
     command
 }
 
+/// The options that lead to the server, as the client itself writes them.
+pub fn options_to(server: &Server) -> String {
+    format!("--tcp-port {} --udp-port {}", server.tcp.port(), server.udp.port())
+}
+
 /// A client that runs to its end by itself.
 pub fn run(server: &Server, args: &[&str]) -> Output {
     client(server.tcp, server.udp, args).output().expect("the built client")
