@@ -1,5 +1,5 @@
-//! Why nobody got in, in words: every status and every fault of a connection as a sentence that ends
-//! with what to do next. Nothing from the network stands in it as it came.
+//! Why nobody got in, in words: every status and every fault of a connection as a sentence that
+//! ends with what to do next. Nothing from the network stands in it as it came.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -56,13 +56,15 @@ pub(super) fn of_connection(server: &Server, tried: &[SocketAddr], error: &io::E
     let options = server.options();
     let sentence = match error.kind() {
         ErrorKind::ConnectionRefused if options.is_empty() => format!(
-            "no server listens at {place}{tried}; start one with: reactor-chat, or say where it is with --host HOST:PORT"
+            "no server listens at {place}{tried}; start one with: reactor-chat, or say where it \
+             is with --host HOST:PORT"
         ),
         ErrorKind::ConnectionRefused => {
             format!("no server listens at {place}{tried}; check host and port, or ask who runs it")
         }
         ErrorKind::TimedOut => format!(
-            "nothing answers at {place}{tried}; check host and port, and whether a firewall is in the way"
+            "nothing answers at {place}{tried}; check host and port, and whether a firewall is \
+             in the way"
         ),
         _ => format!("there is no way to {place}{tried}: {error}; check --host, and the network"),
     };
@@ -111,19 +113,23 @@ fn refusal(entry: &Entry, status: Status) -> String {
             "room '{room}' needs a password; give it with --password or in {PASSWORD_VARIABLE}"
         ),
         Status::InvalidRoomName => format!(
-            "'{room}' cannot be the name of a room; choose 1 to 255 bytes of visible characters, with single spaces between them"
+            "'{room}' cannot be the name of a room; choose 1 to 255 bytes of visible characters, \
+             with single spaces between them"
         ),
         Status::InvalidUserName => format!(
-            "'{name}' cannot be your name; choose another with --name, of visible characters with single spaces between them, without ': ' in it or ':' at its end"
+            "'{name}' cannot be your name; choose another with --name, of visible characters \
+             with single spaces between them, without ': ' in it or ':' at its end"
         ),
         Status::NameTaken => format!(
-            "somebody in room '{room}' is called '{name}'; choose another name with --name, or try again in half a minute if that was you"
+            "somebody in room '{room}' is called '{name}'; choose another name with --name, or \
+             try again in half a minute if that was you"
         ),
         Status::RoomFull => {
             format!("room '{room}' is full; try again when somebody has left")
         }
         Status::Kicked => format!(
-            "the host has removed '{name}' from room '{room}', for as long as it lasts; ask the host, or find another room with: reactor-chat-client{} list",
+            "the host has removed '{name}' from room '{room}', for as long as it lasts; ask the \
+             host, or find another room with: reactor-chat-client{} list",
             entry.server.options()
         ),
         Status::Success | Status::ServerFull | Status::Malformed | Status::RateLimited => {
@@ -140,10 +146,12 @@ fn of_server(server: &Server, status: Status) -> String {
             format!("the server at {place} is full; try again later, or ask who runs it")
         }
         Status::RateLimited => format!(
-            "the server at {place} takes no more requests from this address for now; try again in a minute"
+            "the server at {place} takes no more requests from this address for now; try again \
+             in a minute"
         ),
         Status::Malformed => format!(
-            "the server at {place} does not understand the request; check that both programs are of the same version"
+            "the server at {place} does not understand the request; check that both programs are \
+             of the same version"
         ),
         _ => format!("the server at {place} refuses it: {status}; ask who runs it"),
     }
@@ -166,7 +174,8 @@ fn fault(server: &Server, why: &Why) -> String {
             patience.as_secs()
         ),
         Why::Ended => format!(
-            "the server at {place} ended the connection without a reply; try again, and check host and port"
+            "the server at {place} ended the connection without a reply; try again, and check \
+             host and port"
         ),
         Why::Broken(error) => {
             format!("the connection to {place} broke: {error}; try again, and check the network")
@@ -205,7 +214,8 @@ mod tests {
         );
         assert_eq!(
             refused(&["join", "r 1", "it's", "--host", "a.example:7"], Status::RoomNotFound),
-            r"room 'r 1' does not exist; create it with: reactor-chat-client --host a.example --tcp-port 7 --udp-port 8 --name 'it'\''s' create 'r 1'"
+            "room 'r 1' does not exist; create it with: reactor-chat-client --host a.example \
+             --tcp-port 7 --udp-port 8 --name 'it'\\''s' create 'r 1'"
         );
         assert_eq!(
             refused(&["create", "--", "-r", "-b"], Status::RoomExists),
@@ -228,7 +238,8 @@ mod tests {
         let lost = of_loss(&entry(&["create", "r1", "ann"]), "nothing comes from it");
         assert_eq!(
             lost.to_string(),
-            "the server is gone: nothing comes from it; when it is back, go on with: reactor-chat-client --name ann create r1"
+            "the server is gone: nothing comes from it; when it is back, go on with: \
+             reactor-chat-client --name ann create r1"
         );
     }
 
@@ -270,7 +281,8 @@ mod tests {
             of_connection(&server(host), &tried, &io::Error::from(kind)).to_string()
         };
         let refused = told("127.0.0.1", ErrorKind::ConnectionRefused);
-        let expected = "no server listens at 127.0.0.1 port 9001 (tried [::]:9001, 127.0.0.1:9001); start one with: reactor-chat,";
+        let expected = "no server listens at 127.0.0.1 port 9001 (tried [::]:9001, \
+                        127.0.0.1:9001); start one with: reactor-chat,";
         assert!(refused.starts_with(expected), "{refused}");
         let elsewhere = told("a.example", ErrorKind::ConnectionRefused);
         assert!(

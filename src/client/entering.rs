@@ -17,8 +17,8 @@ use crate::protocol::name::MAX_NAME;
 use crate::protocol::stream::{Completion, MAX_HISTORY};
 use crate::protocol::{Decoded, Delivery, Form, Operation, Status, Token, decode};
 
-/// How long all addresses together may take to answer, and how long a server may take for all of its
-/// reply.
+/// How long all addresses together may take to answer, and how long a server may take for all of
+/// its reply.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The least that one address gets of that: a lost SYN comes again after a second (RFC 6298).

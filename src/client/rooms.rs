@@ -29,9 +29,8 @@ pub(super) fn print(list: &RoomList, is_json: bool) -> io::Result<()> {
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
 }
 
-/// The JSON on one line and harmless on a terminal. Between the values it has no other characters
-/// than in ASCII, and no control characters but white space, so any other such is in a string, where
-/// an escape stands for the same.
+/// The JSON on one line and harmless on a terminal. Outside of strings it is ASCII, without control
+/// characters but white space. So any other such is in a string, where an escape stands for it.
 fn one_line(json: &str) -> String {
     let mut line = String::with_capacity(json.len() + 1);
     for c in json.trim().chars() {
