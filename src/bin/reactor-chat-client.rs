@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     match options::parse(env::args_os().skip(1)) {
         Err(mistake) => complain(mistake, USAGE),
         Ok(Invocation::Print(text)) => print(&text),
-        Ok(Invocation::List(server)) => status(client::list(&server)),
+        Ok(Invocation::List(listing)) => status(client::list(&listing)),
         Ok(Invocation::Chat(entry)) => status(client::chat(&entry)),
     }
 }

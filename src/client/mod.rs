@@ -6,7 +6,14 @@
 //! | file | what it owns |
 //! | --- | --- |
 //! | `options.rs` | the command line |
+//! | `address.rs` | where the server is, as options say it |
+//! | `login.rs` | the name that one has without giving any |
 //! | `entering.rs` | requests over TCP |
+//! | `advice.rs` | why they did not succeed, and what to do next |
+//! | `password.rs` | asking for a room's password |
+//! | `rooms.rs` | the list of rooms |
+//! | `screen.rs` | what a terminal is like |
+//! | `shell.rs` | words that a shell is to read |
 //! | `link.rs` | the UDP socket: datagrams to and from the server |
 //! | `room.rs` | the membership, as the loop sees it |
 //! | `each.rs` | a membership with text or named delivery |
@@ -18,15 +25,22 @@
 //! | `plain.rs` | what may be shown there |
 //! | `signals.rs` | SIGINT and SIGTERM |
 
+mod address;
+mod advice;
 mod each;
 mod entering;
 mod link;
+mod login;
 pub mod options;
+mod password;
 mod plain;
 mod printing;
 mod record;
 mod returning;
 mod room;
+mod rooms;
+mod screen;
+mod shell;
 mod signals;
 mod stdin;
 mod streamed;
@@ -42,7 +56,7 @@ use crate::protocol::datagram::MAX_DOWNSTREAM;
 
 use entering::{Seat, Terms};
 use link::{Link, ReceiveOutcome};
-use options::{Entry, Server};
+use options::{Entry, Listing};
 use plain::plain;
 use printing::{Page, tell};
 use returning::Returning;
@@ -89,15 +103,9 @@ impl std::error::Error for Failure {}
 ///
 /// # Errors
 /// The server can't be reached or does not answer well, or stdout takes nothing.
-pub fn list(server: &Server) -> Result<(), Failure> {
-    let rooms = entering::list(server)?;
-    if rooms.is_empty() {
-        tell("no rooms");
-        return Ok(());
-    }
-    let mut page = Page::new();
-    page.add_rooms(&rooms);
-    page.flush().or_else(unless_unread)
+pub fn list(listing: &Listing) -> Result<(), Failure> {
+    let list = entering::list(&listing.server)?;
+    rooms::print(&list, listing.is_json).or_else(unless_unread)
 }
 
 /// Enters a room and stays until stdin, a signal or the server ends it.
@@ -150,11 +158,11 @@ impl Client {
         let start = |error| Failure::new("start", error);
         let poll = Poll::new().map_err(start)?;
         let signals = Signals::register(poll.registry(), SIGNALS).map_err(start)?;
-        let seat = entering::enter(connection, entry)?;
-        let link = Link::open(poll.registry(), LINK, entry, &seat).map_err(start)?;
+        let (seat, entry) = password::enter(connection, entry)?;
+        let link = Link::open(poll.registry(), LINK, &entry, &seat).map_err(start)?;
         let waker = Arc::new(Waker::new(poll.registry(), THREADS).map_err(start)?);
         let stdin = Stdin::read(Arc::clone(&waker)).map_err(start)?;
-        let (now, entry) = (Instant::now(), Arc::new(entry.clone()));
+        let (now, entry) = (Instant::now(), Arc::new(entry));
         Ok(Self {
             room: Room::new(&seat.terms, &entry.room, shows_own(), now),
             returning: Returning::new(Arc::clone(&entry), waker),
@@ -391,7 +399,7 @@ impl Client {
         let has_ended = self.is_lost || self.room.has_ended(self.now);
         if !has_ended && self.link.is_refused() && !self.room.is_patient() {
             let why = format!("nothing listens at UDP {}", self.link.server());
-            self.lose(Failure(format!("the server is gone: {why}")));
+            self.lose(advice::of_loss(&self.entry, &why));
         }
         has_ended || self.is_lost
     }

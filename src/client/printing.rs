@@ -1,12 +1,11 @@
 //! stdout and stderr, and what may be shown there.
 //!
-//! stdout carries messages, notices and lists and nothing else, so that it can be piped on. What
+//! stdout carries messages and notices and nothing else, so that it can be piped on. What
 //! comes from the network is never shown as it is: a terminal obeys control characters, and the
 //! server need not be one of ours that holds them back.
 
 use std::io::{self, Write as _};
 
-use super::entering::ListedRoom;
 use super::plain::plain;
 
 /// Says something about the client itself. A stderr that takes nothing leaves nobody to tell.
@@ -45,27 +44,6 @@ impl Page {
         self.add(&[&format!("* {count} {messages} could not be recovered")]);
     }
 
-    /// A table, its first column as wide as it needs to be.
-    pub(super) fn add_rooms(&mut self, rooms: &[ListedRoom]) {
-        const HEADER: [&str; 4] = ["ROOM", "MEMBERS", "CAPACITY", "PASSWORD"];
-        let names: Vec<String> = rooms.iter().map(|room| plain(&room.room)).collect();
-        let widths = names.iter().map(|name| name.chars().count());
-        let width = widths.fold(HEADER[0].len(), usize::max);
-        self.add_row(width, HEADER);
-        for (name, room) in names.iter().zip(rooms) {
-            let capacity = match room.capacity {
-                0 => "-".into(),
-                capacity => capacity.to_string(),
-            };
-            let password = if room.password { "yes" } else { "no" };
-            self.add_row(width, [name, &room.members.to_string(), &capacity, password]);
-        }
-    }
-
-    fn add_row(&mut self, width: usize, [room, members, capacity, password]: [&str; 4]) {
-        self.add(&[&format!("{room:width$}  {members:>7}  {capacity:>8}  {password}")]);
-    }
-
     fn add(&mut self, parts: &[&str]) {
         self.lines.extend(parts.iter().copied());
         self.lines.push('\n');
@@ -92,10 +70,6 @@ fn shown(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    fn room(name: &str, members: u64, capacity: u64, password: bool) -> ListedRoom {
-        ListedRoom { room: name.into(), members, capacity, password }
-    }
-
     #[test]
     fn a_message_is_one_line_whatever_is_in_it() {
         let mut page = Page::new();
@@ -114,20 +88,5 @@ mod tests {
         page.add_gone(3);
         let lines = "* 1 message could not be recovered\n* 3 messages could not be recovered\n";
         assert_eq!(page.lines, lines);
-    }
-
-    #[test]
-    fn rooms_stand_in_columns() {
-        let mut page = Page::new();
-        page.add_rooms(&[room("a much longer name", 12, 0, true), room("r\x1b", 1, 5, false)]);
-        let lines: Vec<&str> = page.lines.lines().collect();
-        assert_eq!(
-            lines,
-            [
-                "ROOM                MEMBERS  CAPACITY  PASSWORD",
-                "a much longer name       12         -  yes",
-                "r\\u{1b}                   1         5  no",
-            ]
-        );
     }
 }

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use mio::Waker;
 
-use super::Failure;
 use super::entering::{Return, Seat, come_back};
 use super::options::Entry;
 use super::printing::tell;
+use super::{Failure, advice};
 use crate::protocol::Token;
 
 /// So many questions without an answer are told. They are sent 1, 3, 7 and so on seconds after the
@@ -140,9 +140,10 @@ impl Returning {
     /// The end of all patience, if it is reached.
     pub(super) fn give_up(&mut self, patience: Duration, now: Instant) -> Option<Failure> {
         self.silent_since.filter(|since| *since + patience <= now)?;
-        let why = self.last_failure.take();
-        let why = why.map_or_else(|| "nothing comes from it".into(), |failure| failure.to_string());
-        Some(Failure(format!("the server is gone: {why}")))
+        Some(match self.last_failure.take() {
+            Some(why) => Failure(format!("the server is gone: {why}")),
+            None => advice::of_loss(&self.entry, "nothing comes from it"),
+        })
     }
 
     /// When to look at the time again.

@@ -8,6 +8,7 @@
 
 pub mod namespace;
 pub mod peers;
+#[cfg(feature = "client")]
 pub mod program;
 pub mod proxy;
 pub mod random;
