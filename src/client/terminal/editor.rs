@@ -19,18 +19,20 @@ use std::time::Duration;
 
 use mio::Waker;
 use rustyline::completion::Completer;
+use rustyline::config::BellStyle;
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
 use rustyline::history::DefaultHistory;
+use rustyline::line_buffer::LineBuffer;
 use rustyline::validate::Validator;
-use rustyline::{ColorMode, Config, ExternalPrinter, Helper};
+use rustyline::{Changeset, ColorMode, CompletionType, Config, Context, ExternalPrinter, Helper};
 
 use super::keys::{Keyboard, locked};
 use crate::client::stdin::Stdin;
 
 type Lines = Sender<io::Result<Vec<u8>>>;
-type LineEditor = rustyline::Editor<Looks, DefaultHistory>;
+type LineEditor = rustyline::Editor<Front, DefaultHistory>;
 
 const PROMPT: &str = "> ";
 
@@ -88,15 +90,18 @@ impl Editor {
         let desk = Arc::new(Desk::default());
         let config = Config::builder()
             .auto_add_history(false)
+            .bell_style(BellStyle::None)
+            // The other type waits for the next key, and shows no messages up to it.
+            .completion_type(CompletionType::List)
             .color_mode(ColorMode::Forced)
             .keyseq_timeout(Some(KEY_PATIENCE))
             .build();
         let mut editor = LineEditor::with_config(config).map_err(as_io)?;
-        editor.set_helper(Some(Looks(Arc::clone(&desk))));
-        let keyboard = Keyboard::new(lines.clone(), Arc::clone(&waker), names);
+        let keyboard = Arc::new(Keyboard::new(lines.clone(), Arc::clone(&waker), names));
         for (key, handler) in keyboard.bindings() {
             editor.bind_sequence(key, handler);
         }
+        editor.set_helper(Some(Front { desk: Arc::clone(&desk), keyboard }));
         let printer = editor.create_external_printer().map_err(as_io)?;
         let desks = [Arc::clone(&desk), Arc::clone(&desk)];
         let [editors, printers] = desks;
@@ -204,10 +209,14 @@ fn as_io(error: ReadlineError) -> io::Error {
     }
 }
 
-/// How the line looks, and where its thread hears that it has ended.
-struct Looks(Arc<Desk>);
+/// What rustyline calls: for how the line looks, for what it becomes; and where its thread hears
+/// that it has ended.
+struct Front {
+    desk: Arc<Desk>,
+    keyboard: Arc<Keyboard>,
+}
 
-impl Highlighter for Looks {
+impl Highlighter for Front {
     /// Pasted text may hold anything. What is left out has no width for rustyline either.
     fn highlight<'l>(&self, line: &'l str, _: usize) -> Cow<'l, str> {
         let is_harmful = |c: char| c.is_control() && c != '\n' && c != '\t';
@@ -219,11 +228,11 @@ impl Highlighter for Looks {
 
     fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, _: bool) -> Cow<'b, str> {
         let is_last = {
-            let mut state = locked(&self.0.state);
+            let mut state = locked(&self.desk.state);
             state.is_up = true;
             state.is_last
         };
-        self.0.changed.notify_all();
+        self.desk.changed.notify_all();
         if is_last {
             // Not a panic, so nothing is told about it: rustyline cleans up on the way.
             panic::resume_unwind(Box::new("the end"));
@@ -232,11 +241,25 @@ impl Highlighter for Looks {
     }
 }
 
-impl Helper for Looks {}
-impl Completer for Looks {
+impl Completer for Front {
     type Candidate = String;
+
+    fn complete(
+        &self,
+        line: &str,
+        pos: usize,
+        context: &Context<'_>,
+    ) -> rustyline::Result<(usize, Vec<String>)> {
+        self.keyboard.complete(line, pos, context)
+    }
+
+    fn update(&self, line: &mut LineBuffer, from: usize, text: &str, changes: &mut Changeset) {
+        self.keyboard.update(line, from, text, changes);
+    }
 }
-impl Hinter for Looks {
+
+impl Helper for Front {}
+impl Hinter for Front {
     type Hint = String;
 }
-impl Validator for Looks {}
+impl Validator for Front {}

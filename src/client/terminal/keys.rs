@@ -11,9 +11,11 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mio::Waker;
+use rustyline::completion::Completer;
+use rustyline::line_buffer::LineBuffer;
 use rustyline::{
-    Cmd, ConditionalEventHandler, Event, EventContext, EventHandler, KeyCode, KeyEvent, Modifiers,
-    Movement, RepeatCount,
+    Changeset, Cmd, ConditionalEventHandler, Context, Event, EventContext, EventHandler, KeyCode,
+    KeyEvent, Modifiers, Movement, RepeatCount,
 };
 
 use super::completing::Completing;
@@ -38,6 +40,21 @@ pub(super) struct Keyboard {
     names: Arc<Mutex<BTreeSet<String>>>,
     past: Mutex<Past>,
     completing: Mutex<Completing>,
+    /// What the line becomes, on the way from a key to rustyline.
+    replacement: Mutex<Option<Replacement>>,
+}
+
+/// What a part of the line, or all of it, becomes.
+struct Replacement {
+    text: String,
+    what: Part,
+}
+
+#[derive(Clone, Copy)]
+enum Part {
+    /// From this byte up to the cursor.
+    From(usize),
+    Whole,
 }
 
 impl Keyboard {
@@ -47,13 +64,19 @@ impl Keyboard {
         waker: Arc<Waker>,
         names: Arc<Mutex<BTreeSet<String>>>,
     ) -> Self {
-        Self { lines, waker, names, past: Mutex::default(), completing: Mutex::default() }
+        Self {
+            lines,
+            waker,
+            names,
+            past: Mutex::default(),
+            completing: Mutex::default(),
+            replacement: Mutex::default(),
+        }
     }
 
     /// Every key that has a deed, and those that would wait for a second key: up to that one
     /// rustyline shows no messages.
-    pub(super) fn bindings(self) -> Vec<(KeyEvent, EventHandler)> {
-        let keyboard = Arc::new(self);
+    pub(super) fn bindings(self: &Arc<Self>) -> Vec<(KeyEvent, EventHandler)> {
         let key = |code| KeyEvent(code, Modifiers::NONE);
         let deeds = [
             (key(KeyCode::Enter), Deed::Say),
@@ -69,7 +92,7 @@ impl Keyboard {
             (key(KeyCode::BackTab), Deed::Complete { is_forward: false }),
         ];
         let bind = |(key, deed)| {
-            let key_with_deed = Key { deed, keyboard: Arc::clone(&keyboard) };
+            let key_with_deed = Key { deed, keyboard: Arc::clone(self) };
             (key, EventHandler::Conditional(Box::new(key_with_deed)))
         };
         let silent = ['R', 'S', 'Q', 'V', 'X', ']'].map(KeyEvent::ctrl).into_iter();
@@ -82,7 +105,7 @@ impl Keyboard {
     fn say(&self, text: &str) -> Cmd {
         locked(&self.past).add(text);
         text.split('\n').for_each(|line| self.send(line));
-        replace(Movement::WholeBuffer, String::new())
+        Cmd::Kill(Movement::WholeBuffer)
     }
 
     fn send(&self, line: &str) {
@@ -91,12 +114,46 @@ impl Keyboard {
         let _ = self.waker.wake();
     }
 
-    fn complete(&self, line: &str, is_forward: bool) -> Cmd {
-        let names = locked(&self.names);
-        match locked(&self.completing).next(line, &names, is_forward) {
-            Some(completed) => replace(Movement::BeginningOfLine, completed),
-            None => Cmd::Noop,
-        }
+    fn complete_word(&self, line: &str, pos: usize, is_forward: bool) -> Cmd {
+        let start = line[..pos].rfind('\n').map_or(0, |at| at + 1);
+        let completed =
+            locked(&self.completing).next(&line[start..pos], &locked(&self.names), is_forward);
+        self.replace(Part::From(start), completed)
+    }
+
+    /// rustyline's own command for this leaves the cursor before the text. Completing puts it behind,
+    /// so that is how any text comes into the line.
+    fn replace(&self, what: Part, text: Option<String>) -> Cmd {
+        let replacement = text.map(|text| Replacement { text, what });
+        let cmd = if replacement.is_some() { Cmd::Complete } else { Cmd::Noop };
+        *locked(&self.replacement) = replacement;
+        cmd
+    }
+}
+
+impl Completer for Keyboard {
+    type Candidate = String;
+
+    fn complete(
+        &self,
+        _: &str,
+        _: usize,
+        _: &Context<'_>,
+    ) -> rustyline::Result<(usize, Vec<String>)> {
+        let replacement = locked(&self.replacement);
+        let from = match replacement.as_ref().map(|replacement| replacement.what) {
+            Some(Part::From(at)) => at,
+            Some(Part::Whole) | None => 0,
+        };
+        Ok((from, replacement.iter().map(|replacement| replacement.text.clone()).collect()))
+    }
+
+    fn update(&self, line: &mut LineBuffer, from: usize, text: &str, changes: &mut Changeset) {
+        let replacement = locked(&self.replacement).take();
+        let is_whole =
+            replacement.is_some_and(|replacement| matches!(replacement.what, Part::Whole));
+        let to = if is_whole { line.len() } else { line.pos() };
+        line.replace(from..to, text, changes);
     }
 }
 
@@ -108,33 +165,26 @@ struct Key {
 
 impl ConditionalEventHandler for Key {
     fn handle(&self, _: &Event, _: RepeatCount, _: bool, typed: &EventContext<'_>) -> Option<Cmd> {
-        let show = |line: Option<String>| {
-            line.map_or(Cmd::Noop, |line| replace(Movement::WholeBuffer, line))
-        };
+        let keyboard = &self.keyboard;
+        let show = |line| keyboard.replace(Part::Whole, line);
         Some(match self.deed {
-            Deed::Say => self.keyboard.say(typed.line()),
+            Deed::Say => keyboard.say(typed.line()),
             Deed::Leave => {
-                self.keyboard.send(EXIT);
+                keyboard.send(EXIT);
                 Cmd::Noop
             }
             Deed::LeaveIfEmpty if typed.line().is_empty() => {
-                self.keyboard.send(EXIT);
+                keyboard.send(EXIT);
                 Cmd::Noop
             }
             Deed::LeaveIfEmpty => return None,
-            Deed::Older => show(locked(&self.keyboard.past).older(typed.line())),
-            Deed::Newer => show(locked(&self.keyboard.past).newer()),
+            Deed::Older => show(locked(&keyboard.past).older(typed.line())),
+            Deed::Newer => show(locked(&keyboard.past).newer()),
             Deed::Complete { is_forward } => {
-                let before = &typed.line()[..typed.pos()];
-                let line = before.rsplit('\n').next().unwrap_or_default();
-                self.keyboard.complete(line, is_forward)
+                keyboard.complete_word(typed.line(), typed.pos(), is_forward)
             }
         })
     }
-}
-
-fn replace(what: Movement, text: String) -> Cmd {
-    Cmd::Replace(what, Some(text))
 }
 
 /// The threads share plain values: they are whole whoever has panicked.
