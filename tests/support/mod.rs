@@ -9,6 +9,7 @@
 pub mod namespace;
 pub mod program;
 pub mod proxy;
+pub mod pty;
 pub mod streams;
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};

@@ -65,8 +65,10 @@ fn is_word_start(line: &str, at: usize) -> bool {
 
 fn with_names(before: &str, start: &str, names: &BTreeSet<String>, behind: &str) -> Vec<String> {
     let start = fold(start);
-    let fitting = names.iter().filter(|name| fold(name).starts_with(&*start));
-    fitting.map(|name| [before, name, behind].concat()).collect()
+    let mut fitting: Vec<&String> =
+        names.iter().filter(|name| fold(name).starts_with(&*start)).collect();
+    fitting.sort_by_key(|name| fold(name));
+    fitting.into_iter().map(|name| [before, name, behind].concat()).collect()
 }
 
 #[cfg(test)]
@@ -74,7 +76,7 @@ mod tests {
     use super::*;
 
     fn completed(line: &str) -> Vec<String> {
-        let names = ["Ann", "anna lee", "bob", "日本"].map(String::from).into();
+        let names = ["Bob", "Ann", "anna lee", "日本"].map(String::from).into();
         let mut completing = Completing::default();
         let mut shown = line.to_owned();
         let mut seen = Vec::new();

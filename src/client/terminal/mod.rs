@@ -108,9 +108,13 @@ impl Conversation {
         self.add_message(name.as_bytes(), message.as_bytes());
     }
 
-    /// It may be a message or a notice: only the server knows.
+    /// It may be a message or a notice. No notice holds what stands behind a name in a message, so
+    /// the answer to our question is known all the same.
     pub(super) fn add_line(&mut self, line: &[u8]) {
         let text = shown(line);
+        if !text.contains(": ") && self.people.take_answer(&text, Instant::now()) {
+            return;
+        }
         add(&mut self.lines, &self.styling, (0, String::new()), &text, str::to_owned);
     }
 

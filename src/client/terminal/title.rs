@@ -30,8 +30,10 @@ impl Borrowed {
 }
 
 impl Drop for Borrowed {
+    /// The editor, which may have stopped in the middle of a drawing, has asked for that to be shown
+    /// all at once: the first sequence is its end.
     fn drop(&mut self) {
-        write("\x1b[23;0t");
+        write("\x1b[?2026l\x1b[23;0t");
     }
 }
 
