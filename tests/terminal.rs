@@ -304,6 +304,64 @@ fn a_signal_asks_nobody_and_leaves() {
     }
 }
 
+/// Keys behind which rustyline waits for another one: its thread can't be asked for the terminal.
+#[test]
+fn a_terminal_comes_back_from_an_editor_that_is_stuck() {
+    let server = Server::start(&[]);
+    let ann = ann(&server);
+    let mut bob = bob(&server, &ann, USUAL);
+    bob.keys("text\x1b5");
+    bob.expect_row("(arg: 5) text");
+    bob.signal("TERM");
+    ann.expect("bob left");
+    bob.expect_end(0);
+}
+
+#[test]
+fn keys_that_would_hide_messages_do_nothing() {
+    let server = Server::start(&[]);
+    let ann = ann(&server);
+    let mut bob = bob(&server, &ann, USUAL);
+    for (key, text) in [("\x12", "a"), ("\x13", "b"), ("\x16", "c"), ("\x18", "d"), ("\x1b", "e")] {
+        bob.keys(key);
+        ann.say(text);
+        bob.expect_row(&format!("HH:MM       ann: {text}"));
+    }
+}
+
+#[test]
+fn bytes_that_are_no_text_cost_their_line_only() {
+    let server = Server::start(&[]);
+    let ann = ann(&server);
+    let mut bob = bob(&server, &ann, USUAL);
+    bob.keys("caf");
+    bob.expect_row("> caf");
+    bob.bytes(b"\xe9!");
+    bob.expect_where("an empty line", |rows| rows.last().is_some_and(|last| last == ">"));
+    bob.keys("coffee\r");
+    ann.expect("bob: coffee");
+    bob.expect_row("HH:MM       bob: coffee");
+}
+
+#[test]
+fn a_line_that_is_too_long_is_told_and_can_be_taken_back() {
+    let server = Server::start(&[]);
+    let ann = ann(&server);
+    let mut bob = bob(&server, &ann, USUAL);
+    clear(&mut bob);
+    // More than a screen, and more than a datagram.
+    let long = "word ".repeat(820);
+    bob.keys(&long[..2000]);
+    bob.keys(&long[2000..]);
+    bob.keys("\r");
+    bob.expect_row("HH:MM         -- line not sent: it is too long, 4055 bytes fit");
+    bob.keys(UP);
+    bob.keys(&"\x17".repeat(810));
+    bob.keys("are enough\r");
+    let words = "word ".repeat(10);
+    ann.expect(&format!("bob: {words}are enough"));
+}
+
 #[test]
 fn a_terminal_that_is_closed_leaves_the_room() {
     let server = Server::start(&[]);

@@ -93,7 +93,12 @@ impl Terminal {
 
     /// Types these keys.
     pub fn keys(&mut self, keys: &str) {
-        self.pty().write_all(keys.as_bytes()).expect("a terminal takes some keys");
+        self.bytes(keys.as_bytes());
+    }
+
+    /// The same, from a keyboard with other settings.
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.pty().write_all(bytes).expect("a terminal takes some keys");
     }
 
     fn pty(&self) -> &Pty {
