@@ -2,6 +2,9 @@
 
 mod support;
 
+use std::ffi::OsStr;
+use std::process::Command;
+
 use support::program::*;
 use support::pty::*;
 use support::*;
@@ -302,6 +305,33 @@ fn a_signal_asks_nobody_and_leaves() {
         ann.expect_end(0);
         bob.expect_end(0);
     }
+}
+
+/// With a shell that has jobs: without one a terminal program is not stopped.
+#[test]
+fn ctrl_z_stops_the_client_and_fg_goes_on() {
+    let server = Server::start(&[]);
+    let ann = ann(&server);
+    let mut bash = Command::new("bash");
+    bash.args(["--norc", "-i"]);
+    let mut bob = Terminal::spawn(&bash, USUAL, &[("PS1", "$ ")]);
+    bob.expect_row("$");
+    let client = client(server.tcp, server.udp, &["join", "r1", "bob"]);
+    let words: Vec<_> = [client.get_program()].into_iter().chain(client.get_args()).collect();
+    let line = words.join(OsStr::new(" "));
+    bob.keys(&format!("clear; {}\r", line.to_str().expect("UTF-8")));
+    ann.expect("bob joined");
+    clear(&mut bob);
+    bob.keys("typed\x1a");
+    bob.expect_where("stopped", |rows| rows.iter().any(|row| row.contains("Stopped")));
+    assert_eq!(bob.window().title, "before");
+    ann.say("are you there?");
+    bob.keys("clear; fg\r");
+    bob.expect_row("HH:MM       ann: are you there?");
+    bob.expect_where("the line", |rows| rows.last().is_some_and(|last| last == "> typed"));
+    assert_eq!(bob.window().title, "r1 - reactor-chat");
+    bob.keys("!\r");
+    ann.expect("bob: typed!");
 }
 
 /// Keys behind which rustyline waits for another one: its thread can't be asked for the terminal.

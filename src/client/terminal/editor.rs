@@ -28,6 +28,7 @@ use rustyline::line_buffer::LineBuffer;
 use rustyline::validate::Validator;
 use rustyline::{Changeset, ColorMode, CompletionType, Config, Context, ExternalPrinter, Helper};
 
+use super::borrowed::Borrowed;
 use super::keys::{Keyboard, locked};
 use crate::client::stdin::Stdin;
 
@@ -85,6 +86,7 @@ impl Editor {
     pub(super) fn start(
         waker: Arc<Waker>,
         names: Arc<Mutex<BTreeSet<String>>>,
+        borrowed: Arc<Borrowed>,
     ) -> io::Result<(Self, Stdin)> {
         let (lines, receiver) = channel();
         let desk = Arc::new(Desk::default());
@@ -97,7 +99,7 @@ impl Editor {
             .keyseq_timeout(Some(KEY_PATIENCE))
             .build();
         let mut editor = LineEditor::with_config(config).map_err(as_io)?;
-        let keyboard = Arc::new(Keyboard::new(lines.clone(), Arc::clone(&waker), names));
+        let keyboard = Arc::new(Keyboard::new(lines.clone(), Arc::clone(&waker), names, borrowed));
         for (key, handler) in keyboard.bindings() {
             editor.bind_sequence(key, handler);
         }

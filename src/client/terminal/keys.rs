@@ -18,6 +18,7 @@ use rustyline::{
     KeyEvent, Modifiers, Movement, RepeatCount,
 };
 
+use super::borrowed::Borrowed;
 use super::completing::Completing;
 use super::past::Past;
 use crate::client::EXIT;
@@ -28,6 +29,7 @@ enum Deed {
     Say,
     Leave,
     LeaveIfEmpty,
+    Stop,
     Older,
     Newer,
     Complete { is_forward: bool },
@@ -38,6 +40,7 @@ pub(super) struct Keyboard {
     lines: Sender<io::Result<Vec<u8>>>,
     waker: Arc<Waker>,
     names: Arc<Mutex<BTreeSet<String>>>,
+    borrowed: Arc<Borrowed>,
     past: Mutex<Past>,
     completing: Mutex<Completing>,
     /// What the line becomes, on the way from a key to rustyline.
@@ -63,11 +66,13 @@ impl Keyboard {
         lines: Sender<io::Result<Vec<u8>>>,
         waker: Arc<Waker>,
         names: Arc<Mutex<BTreeSet<String>>>,
+        borrowed: Arc<Borrowed>,
     ) -> Self {
         Self {
             lines,
             waker,
             names,
+            borrowed,
             past: Mutex::default(),
             completing: Mutex::default(),
             replacement: Mutex::default(),
@@ -84,6 +89,7 @@ impl Keyboard {
             (KeyEvent::ctrl('C'), Deed::Leave),
             (KeyEvent::ctrl('\\'), Deed::Leave),
             (KeyEvent::ctrl('D'), Deed::LeaveIfEmpty),
+            (KeyEvent::ctrl('Z'), Deed::Stop),
             (key(KeyCode::Up), Deed::Older),
             (KeyEvent::ctrl('P'), Deed::Older),
             (key(KeyCode::Down), Deed::Newer),
@@ -178,6 +184,11 @@ impl ConditionalEventHandler for Key {
                 Cmd::Noop
             }
             Deed::LeaveIfEmpty => return None,
+            Deed::Stop => {
+                // A terminal that is gone is noticed by the next one who reads from it.
+                let _ = keyboard.borrowed.stop();
+                Cmd::Repaint
+            }
             Deed::Older => show(locked(&keyboard.past).older(typed.line())),
             Deed::Newer => show(locked(&keyboard.past).newer()),
             Deed::Complete { is_forward } => {

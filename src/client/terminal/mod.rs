@@ -9,15 +9,15 @@
 //! | `people.rs` | who is in the room |
 //! | `styling.rs` | colours |
 //! | `wrapping.rs` | columns |
-//! | `title.rs` | what the terminal gets back |
+//! | `borrowed.rs` | what the terminal gets back |
 
+mod borrowed;
 mod completing;
 mod editor;
 mod keys;
 mod past;
 mod people;
 mod styling;
-mod title;
 mod wrapping;
 
 use std::io::{self, IsTerminal as _};
@@ -32,10 +32,10 @@ use super::options::Entry;
 use super::plain::plain;
 use super::stdin::Stdin;
 use crate::protocol::Operation;
+use borrowed::Borrowed;
 use editor::Editor;
 use people::People;
 use styling::Styling;
-use title::Borrowed;
 use wrapping::{columns, wrap};
 
 /// Columns of a terminal that does not say.
@@ -63,7 +63,8 @@ pub(super) struct Conversation {
     styling: Styling,
     people: People,
     editor: Editor,
-    borrowed: Option<Borrowed>,
+    borrowed: Arc<Borrowed>,
+    is_closed: bool,
 }
 
 impl Conversation {
@@ -77,15 +78,17 @@ impl Conversation {
         waker: Arc<Waker>,
     ) -> io::Result<(Self, Stdin)> {
         let people = People::new(&entry.name, entry.operation == Operation::Create);
-        let borrowed = Borrowed::new(&format!("{} - reactor-chat", visible(&entry.room)))?;
-        let (editor, typed) = Editor::start(waker, people.names())?;
+        let title = format!("{} - reactor-chat", visible(&entry.room));
+        let borrowed = Arc::new(Borrowed::new(title)?);
+        let (editor, typed) = Editor::start(waker, people.names(), Arc::clone(&borrowed))?;
         let conversation = Self {
             lines: String::new(),
             me: entry.name.clone(),
             styling: Styling::new(!no_color, &entry.name),
             people,
             editor,
-            borrowed: Some(borrowed),
+            borrowed,
+            is_closed: false,
         };
         Ok((conversation, typed))
     }
@@ -163,11 +166,14 @@ impl Conversation {
 
     /// Shows what is left and gives back the terminal.
     pub(super) fn close(&mut self) {
-        let Some(borrowed) = self.borrowed.take() else { return };
+        if std::mem::replace(&mut self.is_closed, true) {
+            return;
+        }
         self.flush();
         if !self.editor.close() {
-            borrowed.put_back_mode();
+            self.borrowed.put_back_mode();
         }
+        self.borrowed.put_back();
     }
 }
 

@@ -28,6 +28,15 @@ pub(super) struct People {
     asked_at: Option<Instant>,
     /// The answer is for us and not for the user.
     is_answer_ours: bool,
+    /// What has happened since the question: its answer may come behind the notice of what happened
+    /// after it.
+    since: Since,
+}
+
+#[derive(Default)]
+struct Since {
+    gone: BTreeSet<String>,
+    has_new_host: bool,
 }
 
 impl People {
@@ -40,6 +49,7 @@ impl People {
             is_curious: true,
             asked_at: None,
             is_answer_ours: false,
+            since: Since::default(),
         }
     }
 
@@ -66,11 +76,20 @@ impl People {
             Some(Code::Joined | Code::Left | Code::TimedOut) if name.is_empty() => {
                 self.is_curious = true;
             }
-            Some(Code::Joined) => self.note_speaker(name),
+            Some(Code::Joined) => {
+                self.since.gone.remove(name);
+                self.note_speaker(name);
+            }
             Some(Code::Left | Code::TimedOut | Code::Kicked) => {
                 locked(&self.names).remove(name);
+                if self.is_answer_ours {
+                    self.since.gone.insert(name.into());
+                }
             }
-            Some(Code::NewHost) => self.is_host = fold(name) == self.me,
+            Some(Code::NewHost) => {
+                self.is_host = fold(name) == self.me;
+                self.since.has_new_host = self.is_answer_ours;
+            }
             _ => {}
         }
     }
@@ -81,6 +100,7 @@ impl People {
         let asks = self.is_curious && is_due;
         if asks {
             (self.is_curious, self.asked_at, self.is_answer_ours) = (false, Some(now), true);
+            self.since = Since::default();
         }
         asks
     }
@@ -97,14 +117,17 @@ impl People {
         };
         let host = text[..host_end].rsplit(", ").next().unwrap_or_default();
         let host = host.rsplit('、').next().unwrap_or_default();
-        self.is_host = fold(host) == self.me;
-        self.learn(text);
+        let since = std::mem::take(&mut self.since);
+        if !since.has_new_host {
+            self.is_host = fold(host) == self.me;
+        }
+        self.learn(text, &since.gone);
         let is_in_time = self.asked_at.is_some_and(|at| now <= at + ANSWER_PATIENCE);
         std::mem::take(&mut self.is_answer_ours) && is_in_time
     }
 
     /// Learns the list, which is whole unless it counts the rest.
-    fn learn(&self, text: &str) {
+    fn learn(&self, text: &str, gone: &BTreeSet<String>) {
         let is_whole = !text.contains(" more") && !text.contains("、ほか");
         let mut names = locked(&self.names);
         if is_whole {
@@ -113,7 +136,7 @@ impl People {
         for part in text.split('、').flat_map(|part| part.split(", ")) {
             let name = HOST_MARKS.iter().fold(part, |name, mark| name.trim_end_matches(mark));
             let is_count = !is_whole && (name.ends_with(" more") || name.starts_with("ほか"));
-            if !is_count && fold(name) != self.me {
+            if !is_count && fold(name) != self.me && !gone.contains(name) {
                 names.insert(name.into());
             }
         }
@@ -142,6 +165,17 @@ mod tests {
         people.note(Code::Left as u8, "bob");
         people.note(Code::Kicked as u8, "cy");
         assert_eq!(known(&people), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_answer_does_not_undo_what_happened_after_it() {
+        let (mut people, now) = (People::new("bob", false), Instant::now());
+        assert!(people.take_question(now));
+        people.note(Code::NewHost as u8, "bob");
+        people.note(Code::Left as u8, "ann");
+        assert!(people.take_answer("ann (host), bob", now));
+        assert_eq!(known(&people), Vec::<String>::new());
+        assert!(people.is_host);
     }
 
     #[test]
