@@ -255,7 +255,9 @@ fn a_host_is_asked_before_its_end_closes_the_room_for_others() {
         ann.expect_row(WARNING[0]);
         ann.expect_row(WARNING[1]);
         ann.keys("so I stay\r");
-        bob.expect_row("HH:MM       ann: so I stay");
+        for screen in [&mut bob, &mut ann] {
+            screen.expect_row("HH:MM       ann: so I stay");
+        }
         // A new resolution is a new question.
         ann.keys(CTRL_L);
         ann.expect(&[">"]);

@@ -105,8 +105,7 @@ impl Editor {
         }
         editor.set_helper(Some(Front { desk: Arc::clone(&desk), keyboard }));
         let printer = editor.create_external_printer().map_err(as_io)?;
-        let desks = [Arc::clone(&desk), Arc::clone(&desk)];
-        let [editors, printers] = desks;
+        let [editors, printers] = [Arc::clone(&desk), Arc::clone(&desk)];
         let edit = move || edit(editor, lines, &waker, &editors);
         thread::Builder::new().name("editor".into()).spawn(edit)?;
         let print = move || hand_over(printer, &printers);
