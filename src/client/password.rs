@@ -5,14 +5,13 @@ use std::io::{self, IsTerminal, Read, Write};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::termios::{
-    LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
-};
+use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex};
 
 use super::Failure;
 use super::entering::{self, Connection, Seat, Setback};
 use super::options::Entry;
 use super::plain::plain;
+use super::screen::Mode;
 use crate::protocol::Status;
 use crate::protocol::request::MAX_PASSWORD;
 
@@ -111,30 +110,25 @@ fn read_line(terminal: &mut File) -> io::Result<Option<Vec<u8>>> {
 }
 
 /// A terminal that echoes nothing and makes no signals of keys; as before when this is dropped.
-struct Silence {
-    terminal: File,
-    before: Termios,
-}
+struct Silence(Mode<File>);
 
 impl Silence {
     /// The kernel still edits the line. Ctrl-C ends it like Enter, so that the echo comes back
     /// before anything else happens.
     fn begin(terminal: &File) -> io::Result<Self> {
-        let before = tcgetattr(terminal)?;
-        let mut silent = before.clone();
+        let silence = Self(Mode::of(terminal.try_clone()?)?);
+        let mut silent = silence.0.before().clone();
         silent.local_modes.remove(LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ISIG);
         silent.local_modes.insert(LocalModes::ICANON);
         silent.special_codes[SpecialCodeIndex::VEOL] = INTERRUPT;
-        let silence = Self { terminal: terminal.try_clone()?, before };
-        tcsetattr(terminal, OptionalActions::Flush, &silent)?;
+        silence.0.set(&silent, OptionalActions::Flush)?;
         Ok(silence)
     }
 }
 
 impl Drop for Silence {
     fn drop(&mut self) {
-        // A terminal that is gone needs no echo.
-        let _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.before);
+        self.0.put_back();
     }
 }
 

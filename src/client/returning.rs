@@ -13,7 +13,7 @@ use mio::Waker;
 
 use super::entering::{Return, Seat, come_back};
 use super::options::Entry;
-use super::printing::tell;
+use super::page::Page;
 use super::{Failure, advice};
 use crate::protocol::Token;
 
@@ -67,12 +67,12 @@ impl Returning {
     }
 
     /// Takes notice of how many questions have no answer, and says when that begins and ends.
-    pub(super) fn note(&mut self, unanswered: u32, now: Instant) {
+    pub(super) fn note(&mut self, unanswered: u32, now: Instant, page: &mut Page) {
         if self.silent_since.is_none() && unanswered >= TOLD_AFTER {
-            tell("no answer from the server, trying on");
+            page.tell("no answer from the server, trying on");
             self.silent_since = Some(now);
         } else if self.silent_since.is_some() && unanswered == 0 {
-            tell("the server answers again");
+            page.tell("the server answers again");
             self.forget();
         }
         if unanswered >= RETURN_AFTER {
@@ -158,6 +158,7 @@ impl Returning {
 mod tests {
     use super::*;
     use crate::client::options::{Invocation, parse};
+    use crate::client::printing::Lines;
     use mio::{Poll, Token};
 
     fn returning() -> Returning {
@@ -185,10 +186,11 @@ mod tests {
         let (mut returning, start) = (returning(), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
         let patience = Duration::from_secs(300);
-        returning.note(TOLD_AFTER, at(0));
+        let mut page = Page::Plain(Lines::new());
+        returning.note(TOLD_AFTER, at(0), &mut page);
         assert!(returning.give_up(patience, at(299)).is_none());
-        returning.note(0, at(299));
-        returning.note(TOLD_AFTER, at(310));
+        returning.note(0, at(299), &mut page);
+        returning.note(TOLD_AFTER, at(310), &mut page);
         assert!(returning.give_up(patience, at(609)).is_none());
         assert!(returning.give_up(patience, at(610)).is_some());
     }

@@ -1,29 +1,28 @@
 //! The list of rooms: a table for people, lines in fixed columns for pipes, JSON for programs.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
-use unicode_width::UnicodeWidthStr;
 
 use super::entering::{ListedRoom, RoomList};
-use super::plain::plain;
+use super::plain::{plain, visible};
 use super::printing::tell;
-use super::screen;
+use super::screen::{self, columns, columns_of};
 
 /// The least that a name gets of a narrow terminal.
 const LEAST_NAME: usize = 8;
 
 /// Prints the list in the form that its reader needs.
 pub(super) fn print(list: &RoomList, is_json: bool) -> io::Result<()> {
-    let text = match screen::width() {
+    let text = match io::stdout().is_terminal() {
         _ if is_json => one_line(&list.json),
         _ if list.rooms.is_empty() => {
             tell("no rooms");
             return Ok(());
         }
-        Some(width) => table(&list.rooms, width),
-        None => columns(&list.rooms),
+        true => table(&list.rooms, screen::width()),
+        false => lines(&list.rooms),
     };
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
@@ -56,19 +55,18 @@ fn is_invisible(c: char) -> bool {
 
 /// For people: as wide as the terminal at most, long names cut.
 fn table(rooms: &[ListedRoom], width: usize) -> String {
-    let names: Vec<String> =
-        rooms.iter().map(|room| plain(&room.room).replace('\t', " ")).collect();
+    let names: Vec<String> = rooms.iter().map(|room| visible(&room.room)).collect();
     let members = digits(rooms.iter().map(|room| room.members));
     let capacity = digits(rooms.iter().filter_map(limit));
     let counts: Vec<String> = rooms.iter().map(|room| counts(room, members, capacity)).collect();
     let counts_width = counts.iter().map(String::len).fold("MEMBERS".len(), usize::max);
     let room_left = width.saturating_sub(counts_width + "PASSWORD".len() + 4).max(LEAST_NAME);
-    let widest = names.iter().map(|name| name.width()).fold("ROOM".len(), usize::max);
+    let widest = names.iter().map(|name| columns(name)).fold("ROOM".len(), usize::max);
     let name_width = widest.min(room_left);
     let mut text = format!("{:name_width$}  {:counts_width$}  PASSWORD\n", "ROOM", "MEMBERS");
     for ((name, counts), room) in names.iter().zip(&counts).zip(rooms) {
         let name = cut(name, name_width);
-        let blanks = name_width.saturating_sub(name.width());
+        let blanks = name_width.saturating_sub(columns(&name));
         let password = password(room);
         let _ = writeln!(text, "{name}{:blanks$}  {counts:counts_width$}  {password}", "");
     }
@@ -94,16 +92,19 @@ fn digits(numbers: impl Iterator<Item = u64>) -> usize {
 
 /// As much of the name as fits into so many columns, and a sign if that is not all.
 fn cut(name: &str, width: usize) -> String {
-    if name.width() <= width {
+    if columns(name) <= width {
         return name.into();
     }
-    let ends = name.char_indices().map(|(at, c)| at + c.len_utf8());
-    let fits = ends.take_while(|end| name[..*end].width() < width).last().unwrap_or_default();
-    format!("{}…", &name[..fits])
+    let mut taken = 0;
+    let fits = |c: &char| {
+        taken += columns_of(*c);
+        taken < width
+    };
+    name.chars().take_while(fits).chain(['…']).collect()
 }
 
 /// For pipes: a header and four columns, names whole.
-fn columns(rooms: &[ListedRoom]) -> String {
+fn lines(rooms: &[ListedRoom]) -> String {
     let names: Vec<String> = rooms.iter().map(|room| plain(&room.room)).collect();
     let width = names.iter().map(|name| name.chars().count()).fold("ROOM".len(), usize::max);
     let mut text = format!("{:width$}  MEMBERS  CAPACITY  PASSWORD\n", "ROOM");
@@ -127,7 +128,7 @@ mod tests {
         ListedRoom { room: name.into(), members, capacity, password }
     }
 
-    fn lines(text: &str) -> Vec<&str> {
+    fn rows(text: &str) -> Vec<&str> {
         text.lines().collect()
     }
 
@@ -135,7 +136,7 @@ mod tests {
     fn in_a_pipe_rooms_stand_in_columns_and_names_are_whole() {
         let rooms = [room("a much longer name", 12, 0, true), room("r\x1b", 1, 5, false)];
         assert_eq!(
-            lines(&columns(&rooms)),
+            rows(&super::lines(&rooms)),
             [
                 "ROOM                MEMBERS  CAPACITY  PASSWORD",
                 "a much longer name       12         -  yes",
@@ -152,7 +153,7 @@ mod tests {
             room("e\u{301}te\u{301}", 7, 0, false),
         ];
         assert_eq!(
-            lines(&table(&rooms, 80)),
+            rows(&table(&rooms, 80)),
             [
                 "ROOM              MEMBERS       PASSWORD",
                 "lobby               2 of 10000  no",
@@ -162,7 +163,7 @@ mod tests {
         );
         let narrow = table(&rooms, 36);
         assert_eq!(
-            lines(&narrow),
+            rows(&narrow),
             [
                 "ROOM          MEMBERS       PASSWORD",
                 "lobby           2 of 10000  no",
@@ -170,13 +171,13 @@ mod tests {
                 "e\u{301}te\u{301}             7           no",
             ]
         );
-        assert!(narrow.lines().all(|line| line.width() <= 36));
+        assert!(narrow.lines().all(|line| columns(line) <= 36));
     }
 
     #[test]
     fn a_terminal_that_is_too_narrow_still_shows_the_beginning_of_names() {
         let text = table(&[room("a_long_name", 1, 2, false)], 10);
-        assert_eq!(lines(&text), ["ROOM      MEMBERS  PASSWORD", "a_long_…  1 of 2   no"]);
+        assert_eq!(rows(&text), ["ROOM      MEMBERS  PASSWORD", "a_long_…  1 of 2   no"]);
     }
 
     #[test]
@@ -195,7 +196,10 @@ mod tests {
     #[test]
     fn t6_no_name_moves_the_cursor_or_ends_the_line() {
         let text = table(&[room("a\x1b[2J\tb\u{9b}\nc", 1, 2, false)], 80);
-        assert_eq!(lines(&text)[1].split("  ").next(), Some(r"a\u{1b}[2J b\u{9b} c"));
+        assert_eq!(
+            rows(&text)[1].split("  1 of").next().map(str::trim_end),
+            Some(r"a\u{1b}[2J    b\u{9b} c")
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::Failure;
-use super::printing::Page;
+use super::page::Page;
 use super::record::Record;
 use crate::protocol::stream::{Completion, upstream};
 use crate::stream::{PushError, StreamReceiver, StreamSender};

@@ -11,6 +11,8 @@ pub mod peers;
 #[cfg(feature = "client")]
 pub mod program;
 pub mod proxy;
+#[cfg(feature = "client")]
+pub mod pty;
 pub mod random;
 pub mod streams;
 
