@@ -3,7 +3,8 @@
 
 mod support;
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::io::Write as _;
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, UdpSocket};
 use std::process::{Command, Output};
 
 use socket2::{Domain, Socket, Type};
@@ -132,6 +133,46 @@ fn t6_a_list_from_a_stranger_smuggles_nothing_onto_the_terminal() {
         assert_eq!(client.lines_up_to(expected).len(), if args.len() == 2 { 1 } else { 2 });
         client.expect_end(0);
     }
+}
+
+/// The server may need a connection's place for another one at any time.
+#[test]
+fn a_frame_that_nobody_asked_for_is_a_sentence() {
+    let mut gives_way = frame(0, "", &[10]);
+    gives_way[2] = 1;
+    let mut accepted = frame(JOIN, "", &[0]);
+    accepted[2] = 1;
+    let why = "room 'r1' takes nobody from this address for now, because of too many wrong \
+               passwords or too many members from it; try again in a minute";
+    let complaint = format!("reactor-chat-client: {why}");
+    for after in [&[][..], &accepted] {
+        let stranger = Stranger::start();
+        let mut bob = stranger.client(&["join", "r1", "bob"]);
+        stranger.answer(&[after, &gives_way].concat());
+        bob.expect_complaint(&complaint);
+        bob.expect_end(1);
+    }
+    // Said and closed before the request is there, or on its way: which one, chance decides.
+    let stranger = Stranger::start();
+    let mut bob = stranger.client(&["join", "r1", "bob"]);
+    let (mut stream, _) = stranger.tcp.accept().expect("a client");
+    stream.write_all(&gives_way).expect("sent");
+    stream.shutdown(Shutdown::Write).expect("a connection");
+    bob.expect_complaint(&complaint);
+    bob.expect_end(1);
+}
+
+#[test]
+fn too_many_wrong_passwords_are_told_with_what_to_do() {
+    let server = Server::start(&["--wrong-passwords", "1"]);
+    let _ann = Member::create(&server, "r1", r#"{"username":"ann","password":"secret"}"#);
+    let wrong = run(&server, &["--password", "x", "join", "r1", "bob"]);
+    let why = "that is not the password of room 'r1'; ask its host for it";
+    expect_output(&wrong, 1, "", &format!("reactor-chat-client: {why}\n"));
+    let right = run(&server, &["--password", "secret", "join", "r1", "bob"]);
+    let why = "room 'r1' takes nobody from this address for now, because of too many wrong \
+               passwords or too many members from it; try again in a minute";
+    expect_output(&right, 1, "", &format!("reactor-chat-client: {why}\n"));
 }
 
 /// A TCP port that listens, and the next one for UDP.

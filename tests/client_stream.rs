@@ -296,7 +296,8 @@ fn s13_what_the_server_has_not_taken_in_the_end_is_a_failure() {
     let stranger = Stranger::start();
     let (mut bob, _) = bob_in_stream(&stranger, 300);
     bob.say("one\ntwo\n/exit\n");
-    let why = "the server is gone, lines that it has not confirmed: 2";
+    let why =
+        "the server is gone, lines that it has not confirmed: 2; say them again when you are back";
     bob.expect_complaint(&format!("reactor-chat-client: {why}"));
     bob.expect_end(1);
 }
@@ -440,6 +441,7 @@ fn s14_a_token_that_lives_gets_a_new_address() {
     let (mut bob, at) = bob_in_stream(&stranger, 6);
     bob.say("typed\n");
     bob.expect_complaint("reactor-chat-client: no answer from the server, trying on");
+    bob.expect_complaint("reactor-chat-client: no answer still, trying to get back into r1");
     // The request to go on; it is answered as the one to join was.
     stranger.admit_to_stream(1, 6);
     let admitted = Instant::now();
@@ -476,6 +478,7 @@ fn s15_after_a_restart_everyone_joins_again_and_what_was_typed_arrives() {
     }
     let _server = Server::start_at(&tcp, &udp, &options);
     for talker in [&ann, &bob] {
+        talker.expect_complaint("reactor-chat-client: no answer still, trying to get back into r1");
         talker.expect_complaint("reactor-chat-client: in r1 again");
         talker.lines_up_to("bob: one");
         talker.expect("bob: two");
@@ -502,6 +505,7 @@ fn come_back_to_the_same_life(next: u64, missing: Option<&str>) {
     stranger.refuse(2);
     stranger.admit_to_stream(next, 6);
     bob.expect_complaint("reactor-chat-client: no answer from the server, trying on");
+    bob.expect_complaint("reactor-chat-client: no answer still, trying to get back into r1");
     bob.expect_complaint("reactor-chat-client: in r1 again");
     let new = loop {
         let (bytes, from) = stranger.hear_bytes();
@@ -532,6 +536,7 @@ fn s15_a_server_that_stays_away_is_gone() {
     let tcp = server.tcp;
     drop(server);
     ann.expect_complaint("reactor-chat-client: no answer from the server, trying on");
+    ann.expect_complaint("reactor-chat-client: no answer still, trying to get back into r1");
     let place = format!("127.0.0.1 port {}", tcp.port());
     let next = "check host and port, or ask who runs it";
     ann.expect_complaint(&format!(
@@ -548,6 +553,7 @@ fn s15_who_is_not_wanted_any_more_ends() {
         stranger.refuse(status);
     }
     bob.expect_complaint("reactor-chat-client: no answer from the server, trying on");
+    bob.expect_complaint("reactor-chat-client: no answer still, trying to get back into r1");
     let complaint = bob.err.recv_timeout(DEADLINE).expect("a complaint");
     let why =
         "the host has removed 'bob' from room 'r1', for as long as it lasts; ask the host, or";

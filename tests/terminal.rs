@@ -174,19 +174,39 @@ fn names_have_colours_notices_are_dim_and_mentions_stand_out() {
 }
 
 #[test]
-fn no_color_is_honoured() {
+fn no_color_is_honoured_as_a_variable_and_as_an_option() {
     let server = Server::start(&[]);
     let ann = ann(&server);
-    let command = client(server.tcp, server.udp, &["join", "r1", "bob"]);
-    let mut bob = Terminal::spawn(&command, USUAL, &[("NO_COLOR", "1")]);
-    ann.expect("bob joined");
-    ann.say("hello bob");
-    bob.expect_row("HH:MM       ann: hello bob");
-    for part in ["in r1", "bob joined", "ann:", "hello", "bob"] {
-        let cell = bob.find(part).expect(part);
-        assert_eq!(cell.fgcolor(), vt100::Color::Default, "{part}");
-        assert!(!cell.dim() && !cell.bold() && !cell.inverse(), "{part}");
+    for (variable, option) in [("1", &[][..]), ("", &["--no-color"])] {
+        let args = [option, &["join", "r1", "bob"]].concat();
+        let command = client(server.tcp, server.udp, &args);
+        let mut bob = Terminal::spawn(&command, USUAL, &[("NO_COLOR", variable)]);
+        ann.expect("bob joined");
+        bob.expect_row(">");
+        ann.say("hello bob");
+        bob.expect_row("HH:MM       ann: hello bob");
+        for part in ["in r1", "bob joined", "ann:", "hello", "bob"] {
+            let cell = bob.find(part).expect(part);
+            assert_eq!(cell.fgcolor(), vt100::Color::Default, "{part}");
+            assert!(!cell.dim() && !cell.bold() && !cell.inverse(), "{part}");
+        }
+        bob.keys(CTRL_C);
+        ann.expect("bob left");
+        bob.expect_end(0);
     }
+}
+
+#[test]
+fn help_tells_the_keys_and_the_servers_commands() {
+    let server = Server::start(&[]);
+    let ann = ann(&server);
+    let mut bob = bob(&server, &ann, USUAL);
+    clear(&mut bob);
+    bob.keys("/help\r");
+    bob.expect_row("HH:MM         -- Tab completes commands and names, Up brings back what was");
+    bob.expect_where("the server's answer", |rows| {
+        rows.iter().any(|row| row.starts_with("HH:MM          * ") && row.contains("/who"))
+    });
 }
 
 #[test]

@@ -146,9 +146,10 @@ fn s8_a_server_that_is_gone_is_told_of_and_ctrl_c_ends_the_client() {
     bob.expect_row("> and now?");
     bob.keys(CTRL_C);
     bob.expect_end(1);
-    let last = bob.rows().pop();
-    let why = "the server is gone, lines that it has not confirmed: 1";
-    assert_eq!(last, Some(format!("reactor-chat-client: {why}")));
+    let rows = bob.rows();
+    let why =
+        "the server is gone, lines that it has not confirmed: 1; say them again when you are back";
+    assert_eq!(rows[rows.len() - 2..].concat(), format!("reactor-chat-client: {why}"));
 }
 
 #[test]
@@ -160,4 +161,19 @@ fn the_window_has_the_rooms_name_as_long_as_it_lasts() {
     ann.keys(CTRL_D);
     ann.expect_end(0);
     assert_eq!(ann.window().title, "before");
+}
+
+#[test]
+fn a_second_signal_does_not_wait_and_still_gives_the_terminal_back() {
+    let stranger = Stranger::start();
+    let [tcp, udp] = [stranger.tcp.local_addr(), stranger.udp.local_addr()];
+    let [tcp, udp] = [tcp, udp].map(|address| address.expect("an address"));
+    let mut bob = Terminal::spawn(&client(tcp, udp, &["join", "r1", "bob"]), USUAL, &[]);
+    stranger.admit_to_stream(1, 300);
+    bob.expect_row(">");
+    bob.signal("INT");
+    // The first one is heeded: `/exit` is here.
+    while !stranger.hear_bytes().0.ends_with(b"/exit") {}
+    bob.signal("TERM");
+    bob.expect_end(143);
 }

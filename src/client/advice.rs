@@ -132,7 +132,14 @@ fn refusal(entry: &Entry, status: Status) -> String {
              host, or find another room with: reactor-chat-client{} list",
             entry.server.options()
         ),
-        Status::Success | Status::ServerFull | Status::Malformed | Status::RateLimited => {
+        Status::RateLimited if entry.operation == Operation::Create => {
+            "too many rooms, members or connections from this address; try again in a minute".into()
+        }
+        Status::RateLimited => format!(
+            "room '{room}' takes nobody from this address for now, because of too many wrong \
+             passwords or too many members from it; try again in a minute"
+        ),
+        Status::Success | Status::ServerFull | Status::Malformed => {
             of_server(&entry.server, status)
         }
     }
@@ -146,8 +153,8 @@ fn of_server(server: &Server, status: Status) -> String {
             format!("the server at {place} is full; try again later, or ask who runs it")
         }
         Status::RateLimited => format!(
-            "the server at {place} takes no more requests from this address for now; try again \
-             in a minute"
+            "the server at {place} has too many connections from this address; try again in a \
+             minute"
         ),
         Status::Malformed => format!(
             "the server at {place} does not understand the request; check that both programs are \
@@ -255,6 +262,18 @@ mod tests {
         assert!(with("x", Status::WrongPassword).starts_with("that is not the password of"));
         assert!(with("x", Status::RoomNotFound).contains(", or is hidden and has another"));
         assert!(!refused(&join, Status::RoomNotFound).contains("hidden"));
+    }
+
+    #[test]
+    fn what_is_too_much_from_one_address_depends_on_what_was_asked() {
+        let join = refused(&["join", "r1", "bob"], Status::RateLimited);
+        assert!(join.starts_with("room 'r1' takes nobody from this address"), "{join}");
+        assert!(join.contains("wrong passwords") && join.ends_with("; try again in a minute"));
+        let create = refused(&["create", "r1", "bob"], Status::RateLimited);
+        assert!(create.starts_with("too many rooms, members or connections"), "{create}");
+        let server = entry(&["join", "r1", "bob"]).server;
+        let list = of_list(&server, &Why::Refused(Status::RateLimited as u8)).to_string();
+        assert!(list.contains("too many connections from this address; try"), "{list}");
     }
 
     #[test]

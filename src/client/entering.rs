@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::options::{Entry, Server};
 use super::{Failure, advice};
-use crate::protocol::frame::{self, STATE_ACKNOWLEDGEMENT, STATE_COMPLETION, STATE_REQUEST};
+use crate::protocol::frame::{self, Frame, STATE_ACKNOWLEDGEMENT, STATE_COMPLETION, STATE_REQUEST};
 use crate::protocol::name::MAX_NAME;
 use crate::protocol::stream::{Completion, MAX_HISTORY};
 use crate::protocol::{Decoded, Delivery, Form, Operation, Status, Token, decode};
@@ -203,9 +203,10 @@ impl From<Setback> for Return {
     fn from(Setback { failure, status }: Setback) -> Self {
         match status {
             // Our ghost has the name, somebody was faster, or the server is busy.
-            None | Some(Status::NameTaken | Status::RoomExists | Status::RateLimited) => {
-                Self::NotYet(failure)
-            }
+            None
+            | Some(
+                Status::NameTaken | Status::RoomExists | Status::RateLimited | Status::ServerFull,
+            ) => Self::NotYet(failure),
             Some(Status::RoomNotFound) => Self::NoRoom(failure),
             Some(_) => Self::Refused(failure),
         }
@@ -300,12 +301,30 @@ fn ask(
     room: &str,
     payload: &[u8],
 ) -> Result<Vec<u8>, Why> {
-    stream.write_all(&frame::encode(operation as u8, STATE_REQUEST, room.as_bytes(), payload))?;
-    let mut replies = Replies { stream, deadline: Instant::now() + PATIENCE, input: Vec::new() };
-    match *replies.next(STATE_ACKNOWLEDGEMENT)? {
+    let deadline = Instant::now() + PATIENCE;
+    let request = frame::encode(operation as u8, STATE_REQUEST, room.as_bytes(), payload);
+    let sent = stream.write_all(&request);
+    let mut replies = Replies { stream, deadline, input: Vec::new() };
+    // Also of a connection that was closed before the request: the server may have said why.
+    let acknowledgement = replies.next(STATE_ACKNOWLEDGEMENT);
+    if acknowledgement.is_err() {
+        sent?;
+    }
+    match *acknowledgement? {
         [status] if status == Status::Success as u8 => replies.next(STATE_COMPLETION),
         [status] => Err(Why::Refused(status)),
         _ => Err(Why::Nonsense),
+    }
+}
+
+/// What a frame says that is not the next one of a reply: that the server needs the connection's
+/// place for another one, if it is of any use.
+fn unasked(frame: &Frame<'_>) -> Why {
+    match (frame.state, frame.payload) {
+        (STATE_ACKNOWLEDGEMENT, [status]) if *status != Status::Success as u8 => {
+            Why::Refused(*status)
+        }
+        _ => Why::Nonsense,
     }
 }
 
@@ -328,7 +347,8 @@ impl Replies {
                     self.input.drain(..size);
                     return Ok(payload);
                 }
-                Decoded::Whole(_) | Decoded::TooLarge { .. } => return Err(Why::Nonsense),
+                Decoded::Whole(frame) => return Err(unasked(&frame)),
+                Decoded::TooLarge { .. } => return Err(Why::Nonsense),
             }
             self.read()?;
         }
@@ -384,7 +404,8 @@ mod tests {
                 Return::Resumed(_) | Return::Entered(_) => unreachable!("a setback"),
             }
         };
-        for status in [Status::NameTaken, Status::RateLimited, Status::RoomExists] {
+        use Status::{NameTaken, RateLimited, RoomExists, ServerFull};
+        for status in [NameTaken, RateLimited, RoomExists, ServerFull] {
             assert_eq!(outcome(Some(status)), "not yet");
         }
         assert_eq!(outcome(None), "not yet");

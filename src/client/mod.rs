@@ -68,6 +68,7 @@ use plain::plain;
 use printing::Lines;
 use returning::Returning;
 use room::Room;
+pub use signals::SIGNAL_BASE;
 use signals::Signals;
 use stdin::Stdin;
 use terminal::Conversation;
@@ -88,12 +89,23 @@ const BUDGET: usize = 64;
 
 /// The line that leaves a room.
 const EXIT: &str = "/exit";
+/// The line that asks for the commands, which are the server's.
+const HELP: &str = "/help";
 /// The line that asks who is there.
 const WHO: &str = "/who";
 
 /// What a host is told who wants to leave.
 const WARNING: &str = "leaving closes the room for everybody; the same again leaves, \
                        /host NAME makes another one the host first";
+
+/// How a chat ended that did not fail.
+#[derive(Debug)]
+pub enum End {
+    /// The room was left, or is closed.
+    Left,
+    /// By the second signal, of this number.
+    Signalled(i32),
+}
 
 /// Why the client did not do what it was asked to: one sentence.
 #[derive(Debug)]
@@ -126,7 +138,7 @@ pub fn list(listing: &Listing) -> Result<(), Failure> {
 ///
 /// # Errors
 /// It can't enter, the server is gone, or stdout takes nothing.
-pub fn chat(entry: &Entry) -> Result<(), Failure> {
+pub fn chat(entry: &Entry) -> Result<End, Failure> {
     let connection = entering::connect(&entry.server)?;
     let mut client = Client::enter(entry, connection)?;
     if io::stdin().is_terminal() {
@@ -167,7 +179,7 @@ struct Client {
     /// There is nothing to stay for, whatever the room says.
     is_lost: bool,
     /// What to say of it all in the end.
-    outcome: Result<(), Failure>,
+    outcome: Result<End, Failure>,
 }
 
 impl Client {
@@ -200,7 +212,7 @@ impl Client {
             is_warned: false,
             is_signalled: false,
             is_lost: false,
-            outcome: Ok(()),
+            outcome: Ok(End::Left),
         })
     }
 
@@ -211,8 +223,8 @@ impl Client {
         let end = self.room.finish(&mut self.page);
         self.print();
         self.page.close();
-        if self.outcome.is_ok() {
-            self.outcome = end;
+        if let (Ok(End::Left), Err(failure)) = (&self.outcome, end) {
+            self.outcome = Err(failure);
         }
         Ok(())
     }
@@ -230,6 +242,7 @@ impl Client {
         self.ask_around();
         self.room.handle_time(self.now);
         self.transmit();
+        self.note_silence();
         self.print();
         Ok(())
     }
@@ -260,9 +273,11 @@ impl Client {
 
     /// The second one ends us, whatever the server has to say.
     fn heed_signals(&mut self) {
-        if self.signals.take() {
-            self.leave(EXIT);
-            self.is_lost |= std::mem::replace(&mut self.is_signalled, true);
+        let Some(signal) = self.signals.take() else { return };
+        self.leave(EXIT);
+        if std::mem::replace(&mut self.is_signalled, true) {
+            self.outcome = Ok(End::Signalled(signal));
+            self.is_lost = true;
         }
     }
 
@@ -283,10 +298,18 @@ impl Client {
         }
     }
 
+    /// Looks at what has no answer, both when something was heard and when something was asked: the
+    /// next turn may be seconds away.
+    fn note_silence(&mut self) {
+        if let Some(stream) = self.room.stream().filter(|stream| stream.is_staying()) {
+            self.returning.note(stream.unanswered(), self.now, &mut self.page);
+        }
+    }
+
     /// Sees to a server with stream delivery that does not answer.
     fn come_back(&mut self) {
+        self.note_silence();
         let Some(stream) = self.room.stream().filter(|stream| stream.is_staying()) else { return };
-        self.returning.note(stream.unanswered(), self.now, &mut self.page);
         let patience = stream.patience();
         match self.returning.take(self.now) {
             returning::TakeOutcome::Nothing => {}
@@ -373,6 +396,9 @@ impl Client {
 
     fn send(&mut self, text: &str) {
         self.is_warned = false;
+        if text.trim().eq_ignore_ascii_case(HELP) {
+            self.page.tell_keys();
+        }
         self.room.push(text.as_bytes(), &mut self.page);
         match text.strip_prefix('/') {
             _ if self.room.echoes() => {}
@@ -431,7 +457,7 @@ impl Client {
 
     fn print(&mut self) {
         if let Err(error) = self.page.flush() {
-            self.outcome = unless_unread(error);
+            self.outcome = unless_unread(error).map(|()| End::Left);
             self.leave(EXIT);
             // The turn has sent already, and nothing may come that makes another one.
             self.room.handle_time(self.now);

@@ -116,11 +116,12 @@ Listing:
   -h, --help           print this
   -V, --version        print the version
 
-It leaves the room on /exit, at the end of its input, on SIGINT or SIGTERM, and
-when nobody reads its output; it ends when the room is closed. /help asks the
-server for its commands. With stream delivery it goes on after a cut, joins
-again after a restart of the server, and shows its own messages where its input
-is no terminal: its output is the room's record.
+It leaves the room on /exit, at the end of its input, on SIGINT, SIGTERM or
+SIGHUP, and when nobody reads its output; it ends when the room is closed.
+/help asks the server for its commands, and tells the keys on a terminal. With
+stream delivery it goes on after a cut, joins again after a restart of the
+server, and shows its own messages where its input is no terminal: its output
+is the room's record.
 
 Exit status: 0 after leaving and when the room is closed; 1 when the request is
 refused, the server can't be reached or is gone, or messages were not taken in

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _};
 use std::time::Instant;
 
 use super::printing::{self, Lines};
-use super::terminal::Conversation;
+use super::terminal::{self, Conversation};
 
 /// What is shown. Lines wait in it until they are flushed.
 pub(super) enum Page {
@@ -78,6 +78,13 @@ impl Page {
         match self {
             Self::Plain(_) => printing::tell(text),
             Self::Terminal(conversation) => conversation.tell(text),
+        }
+    }
+
+    /// What the keys do, where they are ours.
+    pub(super) fn tell_keys(&mut self) {
+        if let Self::Terminal(conversation) = self {
+            conversation.tell(terminal::KEYS);
         }
     }
 

@@ -9,9 +9,9 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::{SigId, flag, low_level};
 
 /// What shells add to the number of the signal that ended a program.
-const SIGNAL_BASE: i32 = 128;
+pub const SIGNAL_BASE: i32 = 128;
 
-/// Whether a signal has come.
+/// Which signal has come.
 pub(super) struct Signals {
     inner: signal_hook_mio::v1_0::Signals,
     /// What ends the client at the second one.
@@ -44,10 +44,10 @@ impl Signals {
         self.is_readable = true;
     }
 
-    /// Whether one has come since the last time.
-    pub(super) fn take(&mut self) -> bool {
+    /// One that has come since the last time.
+    pub(super) fn take(&mut self) -> Option<i32> {
         // `pending` reads its pipe until it is empty, so the next signal makes an edge.
-        std::mem::take(&mut self.is_readable) && self.inner.pending().count() > 0
+        std::mem::take(&mut self.is_readable).then(|| self.inner.pending().last()).flatten()
     }
 }
 

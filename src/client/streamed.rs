@@ -186,10 +186,10 @@ impl Streamed {
         let is_told = self.record.is_over();
         self.record.finish(page);
         match self.unsaid() {
-            lines if lines > 0 && !is_told => {
-                let why = format!("the server is gone, lines that it has not confirmed: {lines}");
-                Err(Failure(why))
-            }
+            lines if lines > 0 && !is_told => Err(Failure(format!(
+                "the server is gone, lines that it has not confirmed: {lines}; say them again \
+                     when you are back"
+            ))),
             _ => Ok(()),
         }
     }

@@ -38,6 +38,10 @@ use people::People;
 use styling::Styling;
 use wrapping::wrap;
 
+/// The keys that one can't guess; the README tells the rest.
+pub(super) const KEYS: &str = "Tab completes commands and names, Up brings back what was typed, \
+                               Ctrl-L clears the screen, Ctrl-Z stops, Ctrl-C leaves";
+
 /// Where names stand in a column of their own: on terminals that are so wide.
 const WIDE: usize = 60;
 /// That column.
