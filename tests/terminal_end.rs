@@ -1,4 +1,5 @@
-//! The client on a terminal, and its end: who is asked, who is told, and what becomes of the terminal.
+//! The client on a terminal, and its end: who is asked, who is told, and what becomes of the
+//! terminal.
 
 mod support;
 
@@ -150,6 +151,24 @@ fn s8_a_server_that_is_gone_is_told_of_and_ctrl_c_ends_the_client() {
     let why =
         "the server is gone, lines that it has not confirmed: 1; say them again when you are back";
     assert_eq!(rows[rows.len() - 2..].concat(), format!("reactor-chat-client: {why}"));
+}
+
+#[test]
+fn s15_a_restart_of_the_server_is_told_and_what_was_typed_arrives() {
+    let server = Server::start(&[]);
+    let mut ann = Terminal::start(&server, USUAL, &["create", "r1", "ann"]);
+    ann.expect_row("HH:MM          * ann joined");
+    let (tcp, udp) = (server.tcp.port().to_string(), server.udp.port().to_string());
+    drop(server);
+    ann.keys("one\rtwo");
+    ann.expect_row("HH:MM         -- no answer from the server, trying on");
+    let _server = Server::start_at(&tcp, &udp, &[]);
+    ann.expect_row("HH:MM         -- no answer still, trying to get back into r1");
+    ann.expect_row("HH:MM         -- in r1 again");
+    ann.expect_row("HH:MM       ann: one");
+    ann.expect_row("> two");
+    ann.keys(CTRL_C);
+    ann.expect_end(0);
 }
 
 #[test]

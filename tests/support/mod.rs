@@ -15,6 +15,8 @@ pub mod proxy;
 pub mod pty;
 pub mod random;
 pub mod streams;
+#[cfg(feature = "client")]
+pub mod talkers;
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
