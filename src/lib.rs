@@ -34,7 +34,8 @@
 //! of stream delivery, for ours and any other client: it sees [`protocol`] alone and has no socket
 //! and no clock.
 //!
-//! A client in Rust needs [`protocol`] and [`stream`] only.
+//! A client in Rust needs [`protocol`] and [`stream`] only. Ours is there with the feature `client`,
+//! on by default, and brings dependencies that the server has no use for.
 //!
 //! # Words
 //!
@@ -65,6 +66,7 @@
 compile_error!("reactor-chat needs Linux: its datagram calls are those of ip(7) and ipv6(7)");
 
 pub mod chat;
+#[cfg(feature = "client")]
 pub mod client;
 pub mod config;
 mod connection;

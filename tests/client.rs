@@ -1,16 +1,15 @@
-//! The client as a program: its arguments, its pipes, its signals, its exit status; and what it does
-//! with named delivery. Stream delivery is in `client_stream.rs`.
+//! The client as a program: its pipes, its signals, its exit status; and what it does with named
+//! delivery. Stream delivery is in `client_stream.rs`, the command line in `client_commands.rs`.
 
 mod support;
 
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::process::{Output, Stdio};
 use std::thread;
 use std::time::Instant;
 
-use socket2::{Domain, Socket, Type};
 use support::program::*;
 use support::*;
 
@@ -190,31 +189,6 @@ fn a_full_stdout_is_a_failure() {
 }
 
 #[test]
-fn a_refused_request_prints_the_reason() {
-    let server = Server::start(&[]);
-    let _ann = Member::create(&server, "r1", r#"{"username":"ann","password":"secret"}"#);
-    let full = r#"{"username":"ann","capacity":1}"#;
-    let _full = Member::create(&server, "full", full);
-    for (args, why) in [
-        (&["join", "r2", "bob"][..], "join 'r2': there is no room of that name"),
-        (&["join", "r1", "bob"], "join 'r1': the password is wrong"),
-        (&["--password", "x", "join", "r1", "bob"], "join 'r1': the password is wrong"),
-        (
-            &["--password", "secret", "join", "r1", "Ann"],
-            "join 'r1': the user name is taken in that room",
-        ),
-        (&["create", "r1", "bob"], "create 'r1': a room of that name exists"),
-        (&["join", "full", "bob"], "join 'full': the room is full"),
-        (&["create", "a\x1bb", "bob"], r"create 'a\u{1b}b': the room name is not valid"),
-        (&["create", "", "bob"], "create '': the room name is not valid"),
-        (&["create", "r3", "bob:"], "create 'r3': the user name is not valid"),
-    ] {
-        let output = run(&server, args);
-        expect_output(&output, 1, "", &format!("reactor-chat-client: cannot {why}\n"));
-    }
-}
-
-#[test]
 fn the_right_password_opens_the_room() {
     let server = Server::start(&[]);
     let password = "pässwörd \"1\"";
@@ -227,46 +201,6 @@ fn the_right_password_opens_the_room() {
     ann.say("/exit\n");
     ann.expect("* the room was closed");
     ann.expect_end(0);
-}
-
-#[test]
-fn bad_usage_is_one_line_and_help_is_no_mistake() {
-    let server = Server::start(&[]);
-    let long = "x".repeat(256);
-    for args in [
-        &[][..],
-        &["join"],
-        &["join", "r1"],
-        &["dance", "r1", "bob"],
-        &["list", "r1"],
-        &["--frob", "list"],
-        &["join", &long, "bob"],
-    ] {
-        let output = run(&server, args);
-        let stderr = String::from_utf8(output.stderr).expect("UTF-8");
-        assert_eq!(output.status.code(), Some(2), "{args:?}: {stderr}");
-        assert!(stderr.starts_with("reactor-chat-client: ") && stderr.lines().count() == 1);
-        assert!(output.stdout.is_empty());
-    }
-    let help = run(&server, &["--help"]);
-    assert!(help.status.success() && help.stdout.starts_with(b"Usage: reactor-chat-client"));
-    let version = format!("reactor-chat-client {}\n", env!("CARGO_PKG_VERSION"));
-    expect_output(&run(&server, &["-V"]), 0, &version, "");
-}
-
-#[test]
-fn rooms_are_listed() {
-    let server = Server::start(&["--max-members", "0", "--max-room-members", "0"]);
-    expect_output(&run(&server, &["list"]), 0, "", "reactor-chat-client: no rooms\n");
-    let _a = Member::create(&server, "lobby", r#"{"username":"a","capacity":5,"password":"x"}"#);
-    let _b = Member::create(&server, "部屋", r#"{"username":"b"}"#);
-    let _c = Member::join(&server, "部屋", "c");
-    let expected = "\
-ROOM   MEMBERS  CAPACITY  PASSWORD
-lobby        1         5  yes
-部屋           2         -  no
-";
-    expect_output(&run(&server, &["list"]), 0, expected, "");
 }
 
 #[test]
@@ -356,7 +290,11 @@ fn a_client_that_is_removed_ends() {
     bob.expect("* you were removed from the room by its host");
     bob.expect_end(0);
     let output = run(&server, &["join", "r1", "bob"]);
-    let why = "cannot join 'r1': this name was removed from that room by its host";
+    let list = format!("reactor-chat-client {} list", options_to(&server));
+    let why = format!(
+        "the host has removed 'bob' from room 'r1', for as long as it lasts; ask the host, or find \
+         another room with: {list}"
+    );
     expect_output(&output, 1, "", &format!("reactor-chat-client: {why}\n"));
 }
 
@@ -424,12 +362,16 @@ fn a_server_that_is_gone_is_a_failure() {
     let mut bob = bob_at(&stranger);
     stranger.admit();
     let (_, at) = stranger.hear();
+    let tcp = stranger.tcp.local_addr().expect("an address").port();
     let udp = stranger.udp.local_addr().expect("an address");
     stranger.udp.send_to(b"\x03annlast", at).expect("sent");
     bob.expect("ann: last");
     drop(stranger);
     bob.say("anybody?\n");
-    let line = format!("the server is gone: nothing listens at UDP {udp}");
+    let options = format!("--tcp-port {tcp} --udp-port {} --name bob", udp.port());
+    let back = format!("reactor-chat-client {options} join r1");
+    let why = format!("nothing listens at UDP {udp}");
+    let line = format!("the server is gone: {why}; when it is back, go on with: {back}");
     bob.expect_complaint(&format!("reactor-chat-client: {line}"));
     bob.expect_end(1);
 }
@@ -445,21 +387,6 @@ fn a_server_that_ends_in_good_order_is_none() {
 }
 
 #[test]
-fn a_server_that_cannot_be_reached_is_named() {
-    // Bound, so that nobody else can have the port, but not listening.
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a free port");
-    let tcp = socket.local_addr().expect("an address").as_socket().expect("an IP address");
-    let udp = tcp;
-    for args in [&["list"][..], &["join", "r1", "bob"]] {
-        let output = client(tcp, udp, args).output().expect("the built client");
-        let why = "Connection refused (os error 111)";
-        let line = format!("cannot connect to 127.0.0.1 port {}: {why}", tcp.port());
-        expect_output(&output, 1, "", &format!("reactor-chat-client: {line}\n"));
-    }
-}
-
-#[test]
 fn a_reply_that_makes_no_sense_is_a_failure() {
     let mut too_large = frame(JOIN, "", b"");
     (too_large[2], too_large[29]) = (1, 0x11);
@@ -470,17 +397,26 @@ fn a_reply_that_makes_no_sense_is_a_failure() {
     let mut no_token = [frame(JOIN, "", &[0]), frame(JOIN, "", b"token")];
     (no_token[0][2], no_token[1][2]) = (1, 2);
     for (reply, why) in [
-        (&b""[..], "the server ended the connection without a reply"),
-        (&unknown[..20], "the server ended the connection without a reply"),
-        (&unknown, "the server refuses it with status 99, unknown here"),
-        (&too_large, "the server's reply makes no sense"),
-        (&not_acknowledged, "the server's reply makes no sense"),
-        (&no_token.concat(), "the server's reply makes no sense"),
+        (&b""[..], "the server at PLACE ended the connection without a reply; try again, and "),
+        (
+            &unknown[..20],
+            "the server at PLACE ended the connection without a reply; try again, and ",
+        ),
+        (
+            &unknown,
+            "the server refuses it with status 99, unknown here; a newer client may know it",
+        ),
+        (&too_large, "what answers at PLACE is no server of this protocol; "),
+        (&not_acknowledged, "what answers at PLACE is no server of this protocol; "),
+        (&no_token.concat(), "what answers at PLACE is no server of this protocol; "),
     ] {
         let stranger = Stranger::start();
         let mut bob = bob_at(&stranger);
         stranger.answer(reply);
-        bob.expect_complaint(&format!("reactor-chat-client: cannot join 'r1': {why}"));
+        let port = stranger.tcp.local_addr().expect("an address").port();
+        let next = if why.ends_with(' ') { "check host and port" } else { "" };
+        let why = why.replace("PLACE", &format!("127.0.0.1 port {port}"));
+        bob.expect_complaint(&format!("reactor-chat-client: {why}{next}"));
         bob.expect_end(1);
     }
 }

@@ -4,72 +4,14 @@
 mod support;
 
 use std::fs::File;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use support::program::*;
-use support::proxy::Proxy;
+use support::talkers::*;
 use support::*;
-
-const CLOSED: &str = "* the room was closed";
-
-/// A datagram of life 7 of the room: the number of its first entry, and the entries.
-fn stream(sequence: u64, entries: &[Vec<u8>]) -> Vec<u8> {
-    let header = [&7_u32.to_be_bytes()[..], &sequence.to_be_bytes()].concat();
-    let sized = entries.iter().map(|entry| {
-        let size = u16::try_from(entry.len()).expect("a short entry");
-        [&size.to_be_bytes()[..], entry].concat()
-    });
-    std::iter::once(header).chain(sized).collect::<Vec<_>>().concat()
-}
-
-fn message(member: u32, id: u32, name: &str, text: &str) -> Vec<u8> {
-    let numbers = [member.to_be_bytes(), id.to_be_bytes()].concat();
-    [b"\0", &numbers[..], &[name.len() as u8], name.as_bytes(), text.as_bytes()].concat()
-}
-
-fn notice(code: u8, text: &str) -> Vec<u8> {
-    [&[1, code, 0, 0, 0, 0, 0], text.as_bytes()].concat()
-}
-
-fn aside(code: u8, expected: u32, id: u32, text: &str) -> Vec<u8> {
-    [&[2, code], &expected.to_be_bytes()[..], &id.to_be_bytes(), text.as_bytes()].concat()
-}
-
-fn gone(count: u32) -> Vec<u8> {
-    [&[4], &count.to_be_bytes()[..]].concat()
-}
-
-/// Bob in a stream of a server that the test plays, and where he is.
-fn bob_in_stream(stranger: &Stranger, idle_timeout: u64) -> (Talker, SocketAddr) {
-    let bob = stranger.client(&["join", "r1", "bob"]);
-    stranger.admit_to_stream(1, idle_timeout);
-    let (first, at) = stranger.hear_bytes();
-    assert_eq!(first, b"\x01\0\0\0\0\0\0\0\x01", "have: nothing below 1 is missing");
-    (bob, at)
-}
-
-/// Ann, who makes the room, and is there.
-fn ann_creates(server: &Server, args: &[&str]) -> Talker {
-    let ann = Talker::start(server, &[args, &["create", "r1", "ann"]].concat());
-    ann.expect("* ann joined");
-    ann
-}
-
-fn bob_joins(server: &Server) -> Talker {
-    Talker::start(server, &["join", "r1", "bob"])
-}
-
-/// A client that speaks to the server over this network.
-fn over(proxy: &Proxy, server: &Server, args: &[&str]) -> Talker {
-    Talker::spawn(client(server.tcp, proxy.address, args))
-}
-
-fn numbered(lines: std::ops::Range<usize>) -> String {
-    lines.map(|line| format!("line {line}\n")).collect()
-}
 
 #[test]
 fn what_is_piped_comes_back_in_order_and_the_end_is_quick() {
@@ -296,7 +238,8 @@ fn s13_what_the_server_has_not_taken_in_the_end_is_a_failure() {
     let stranger = Stranger::start();
     let (mut bob, _) = bob_in_stream(&stranger, 300);
     bob.say("one\ntwo\n/exit\n");
-    let why = "the server is gone, lines that it has not confirmed: 2";
+    let why =
+        "the server is gone, lines that it has not confirmed: 2; say them again when you are back";
     bob.expect_complaint(&format!("reactor-chat-client: {why}"));
     bob.expect_end(1);
 }
@@ -392,165 +335,6 @@ fn s3_only_the_server_and_only_this_life_of_the_room_are_heard() {
     stranger.udp.send_to(&other_life, at).expect("sent");
     stranger.udp.send_to(&stream(1, &[message(1, 1, "ann", "real")]), at).expect("sent");
     bob.expect("ann: real");
-}
-
-#[test]
-fn a_cut_ends_nothing_and_nothing_is_missing() {
-    let server = Server::start(&["--rate-limit", "0"]);
-    let proxy = Proxy::start(server.udp, 0, 1);
-    let mut ann = ann_creates(&server, &[]);
-    let mut bob = over(&proxy, &server, &["join", "r1", "bob"]);
-    ann.lines_up_to("* bob joined");
-    bob.lines_up_to("* bob joined");
-    proxy.cut();
-    ann.say(&numbered(0..200));
-    bob.say(&numbered(200..400));
-    ann.lines_up_to("ann: line 199");
-    // This is the length of the cut, not a wait for something.
-    thread::sleep(Duration::from_millis(1500));
-    assert!(ann.out.try_recv().is_err() && bob.out.try_recv().is_err(), "it is a cut");
-    proxy.heal();
-    let heard = ann.lines_up_to("bob: line 399");
-    assert_eq!(heard, (200..400).map(|line| format!("bob: line {line}")).collect::<Vec<_>>());
-    let record = bob.lines_up_to("bob: line 399");
-    let from_ann = (0..200).map(|line| format!("ann: line {line}"));
-    assert_eq!(record, from_ann.chain(heard).collect::<Vec<_>>());
-    bob.end_input();
-    bob.expect_end(0);
-}
-
-#[test]
-fn s8_silence_is_told_and_so_is_its_end() {
-    let stranger = Stranger::start();
-    let (mut bob, at) = bob_in_stream(&stranger, 3);
-    bob.expect_complaint("reactor-chat-client: no answer from the server, trying on");
-    let state = stream(1, &[aside(12, 1, 0, "")]);
-    stranger.udp.send_to(&state, at).expect("sent");
-    bob.expect_complaint("reactor-chat-client: the server answers again");
-    stranger.udp.send_to(&stream(1, &[message(1, 1, "ann", "hi")]), at).expect("sent");
-    bob.expect("ann: hi");
-    stranger.udp.send_to(&stream(2, &[aside(5, 1, 0, "the room was closed")]), at).expect("sent");
-    bob.expect(CLOSED);
-    bob.expect_end(0);
-}
-
-#[test]
-fn s14_a_token_that_lives_gets_a_new_address() {
-    let stranger = Stranger::start();
-    let (mut bob, at) = bob_in_stream(&stranger, 6);
-    bob.say("typed\n");
-    bob.expect_complaint("reactor-chat-client: no answer from the server, trying on");
-    // The request to go on; it is answered as the one to join was.
-    stranger.admit_to_stream(1, 6);
-    let admitted = Instant::now();
-    let have = b"\x01\0\0\0\0\0\0\0\x01";
-    let new = loop {
-        let (bytes, from) = stranger.hear_bytes();
-        if from != at && bytes == have {
-            break from;
-        }
-    };
-    // Until it is there nobody can talk to us, so it does not wait for its turn.
-    assert!(admitted.elapsed() < Duration::from_secs(1), "{:?}", admitted.elapsed());
-    // The message that is open is sent from there too, with the same id.
-    while stranger.hear_bytes() != (b"\0\0\0\0\x01typed".to_vec(), new) {}
-    stranger.udp.send_to(&stream(1, &[message(3, 1, "bob", "typed")]), new).expect("sent");
-    bob.expect_complaint("reactor-chat-client: the server answers again");
-    bob.expect("bob: typed");
-}
-
-#[test]
-fn s15_after_a_restart_everyone_joins_again_and_what_was_typed_arrives() {
-    // Long enough for a guest that is faster than its host to try again.
-    let options = ["--idle-timeout", "6"];
-    let server = Server::start(&options);
-    let mut ann = ann_creates(&server, &[]);
-    let mut bob = bob_joins(&server);
-    ann.lines_up_to("* bob joined");
-    bob.lines_up_to("* bob joined");
-    let (tcp, udp) = (server.tcp.port().to_string(), server.udp.port().to_string());
-    drop(server);
-    bob.say("one\ntwo\n");
-    for talker in [&ann, &bob] {
-        talker.expect_complaint("reactor-chat-client: no answer from the server, trying on");
-    }
-    let _server = Server::start_at(&tcp, &udp, &options);
-    for talker in [&ann, &bob] {
-        talker.expect_complaint("reactor-chat-client: in r1 again");
-        talker.lines_up_to("bob: one");
-        talker.expect("bob: two");
-    }
-    ann.say("welcome back\n");
-    bob.expect("ann: welcome back");
-    ann.end_input();
-    bob.expect(CLOSED);
-    bob.expect_end(0);
-}
-
-/// Bob has entries 1 and 2 of the room and a line that is open when he becomes a new member, who may
-/// see what is from `next` on.
-fn come_back_to_the_same_life(next: u64, missing: Option<&str>) {
-    let stranger = Stranger::start();
-    let (mut bob, at) = bob_in_stream(&stranger, 6);
-    let two = [message(1, 1, "ann", "one"), message(1, 2, "ann", "two")];
-    stranger.udp.send_to(&stream(1, &two), at).expect("sent");
-    bob.lines_up_to("ann: two");
-    bob.say("typed\n");
-    // The token is dead, and nobody has made the room again: later.
-    stranger.refuse(2);
-    stranger.refuse(2);
-    stranger.refuse(2);
-    stranger.admit_to_stream(next, 6);
-    bob.expect_complaint("reactor-chat-client: no answer from the server, trying on");
-    bob.expect_complaint("reactor-chat-client: in r1 again");
-    let new = loop {
-        let (bytes, from) = stranger.hear_bytes();
-        if from != at && bytes == b"\0\0\0\0\x01typed" {
-            break from;
-        }
-    };
-    let more: Vec<_> = (next..8).map(|id| message(1, id as u32, "ann", &id.to_string())).collect();
-    stranger.udp.send_to(&stream(next, &more), new).expect("sent");
-    missing.into_iter().for_each(|line| bob.expect(line));
-    (next.max(3)..8).for_each(|id| bob.expect(&format!("ann: {id}")));
-}
-
-#[test]
-fn s15_in_the_same_life_of_the_room_the_record_goes_on_where_it_broke_off() {
-    come_back_to_the_same_life(2, None);
-}
-
-#[test]
-fn s15_what_newcomers_may_not_see_of_it_is_counted() {
-    come_back_to_the_same_life(5, Some("* 2 messages could not be recovered"));
-}
-
-#[test]
-fn s15_a_server_that_stays_away_is_gone() {
-    let server = Server::start(&["--idle-timeout", "3"]);
-    let mut ann = ann_creates(&server, &[]);
-    let tcp = server.tcp;
-    drop(server);
-    ann.expect_complaint("reactor-chat-client: no answer from the server, trying on");
-    let why = "Connection refused (os error 111)";
-    ann.expect_complaint(&format!(
-        "reactor-chat-client: the server is gone: cannot connect to 127.0.0.1 port {}: {why}",
-        tcp.port()
-    ));
-    ann.expect_end(1);
-}
-
-#[test]
-fn s15_who_is_not_wanted_any_more_ends() {
-    let stranger = Stranger::start();
-    let (mut bob, _) = bob_in_stream(&stranger, 3);
-    for status in [2, 11] {
-        stranger.refuse(status);
-    }
-    bob.expect_complaint("reactor-chat-client: no answer from the server, trying on");
-    let why = "cannot join 'r1': this name was removed from that room by its host";
-    bob.expect_complaint(&format!("reactor-chat-client: {why}"));
-    bob.expect_end(1);
 }
 
 #[test]

@@ -3,7 +3,6 @@
 mod support;
 
 use support::namespace::{MACHINES, Machine, in_user_namespace, run};
-use support::program::*;
 use support::streams::*;
 use support::*;
 
@@ -116,78 +115,6 @@ fn texts(packet: Packet) -> Vec<String> {
         _ => None,
     };
     packet.items.into_iter().filter_map(text).collect()
-}
-
-/// What a NAT needs beside machines.
-const NAT: &str = "nft 'add table t; add chain t c { type nat hook postrouting priority 100; }; \
-    add rule t c udp dport 9 masquerade to :20001-20099 random' && nft delete table t && \
-    cat /proc/sys/net/netfilter/nf_conntrack_count";
-
-/// The rules of a NAT that gives these ports to what it sends for others.
-fn nat(ports: &str) -> String {
-    format!(
-        "nft 'add table nat; add chain nat post {{ type nat hook postrouting priority 100; }}; \
-         flush chain nat post; add rule nat post oifname wan meta l4proto tcp masquerade; \
-         add rule nat post oifname wan meta l4proto udp masquerade to :{ports} random'"
-    )
-}
-
-#[test]
-fn w19_after_a_nat_has_changed_all_ports_the_next_datagram_is_enough() {
-    in_user_namespace(
-        "w19_after_a_nat_has_changed_all_ports_the_next_datagram_is_enough",
-        "w19 behind a NAT",
-        &format!("{MACHINES} && {NAT}"),
-        || {
-            let path = Path::new();
-            path.router.run(&nat("20001-20099"));
-            // Who is not behind the NAT has no way back.
-            path.far.run("ip route delete default");
-            let server = path.far.serve("0.0.0.0", "10.2.0.2");
-            chat_through_a_nat_that_forgets(&server, &path.router);
-        },
-    );
-}
-
-fn chat_through_a_nat_that_forgets(server: &Server, router: &Machine) {
-    let (alice, bob) = alice_and_bob(server);
-    let mut carol = Talker::start(server, &["join", "room", "carol"]);
-    carol.expect("* carol joined");
-    [&alice, &bob].into_iter().for_each(|member| member.expect("carol joined"));
-    alice.say("before");
-    bob.expect("alice: before");
-    carol.expect("alice: before");
-
-    change_ports(router);
-    // Alice's next datagram is this one. The others have not sent any: it does not reach them.
-    alice.say("meanwhile");
-    alice.settle();
-    bob.prove();
-    bob.say("back");
-    alice.expect("bob: back");
-    // Carol's client has the stream: what it says brings what it has missed.
-    carol.say("me too\n");
-    for line in ["alice: meanwhile", "bob: back", "carol: me too"] {
-        carol.expect(line);
-    }
-    [&alice, &bob].into_iter().for_each(|member| member.expect("carol: me too"));
-    alice.say("after");
-    bob.expect("alice: after");
-    carol.expect("alice: after");
-}
-
-/// As when a router's line was cut: what it knew is gone, and what comes in for the ports from before
-/// meets nobody.
-fn change_ports(router: &Machine) {
-    router.run(&nat("20101-20199"));
-    router.run(
-        "nft 'add table old; add chain old c { type filter hook prerouting priority -300; }; \
-         add rule old c iifname wan udp dport 20001-20099 drop'",
-    );
-    router.run("ip link set wan down && ip link set wan up");
-    wait_for("the NAT to forget", || {
-        (router.run("cat /proc/sys/net/netfilter/nf_conntrack_count").trim() == "0").then_some(())
-    });
 }
 
 const NARROW: u32 = 1280;
@@ -344,4 +271,85 @@ fn until_the_way_is_known(alice: &Listener, bob: &Member) -> u32 {
         id += 1;
         (!bob.heard_up_to_now().is_empty()).then_some(id)
     })
+}
+
+/// With our client behind the NAT, which brings back what it has missed.
+#[cfg(feature = "client")]
+mod nat {
+    use super::support::program::*;
+    use super::*;
+
+    /// What a NAT needs beside machines.
+    const NAT: &str = "nft 'add table t; \
+        add chain t c { type nat hook postrouting priority 100; }; \
+        add rule t c udp dport 9 masquerade to :20001-20099 random' && nft delete table t && \
+        cat /proc/sys/net/netfilter/nf_conntrack_count";
+
+    /// The rules of a NAT that gives these ports to what it sends for others.
+    fn nat(ports: &str) -> String {
+        format!(
+            "nft 'add table nat; add chain nat post {{ type nat hook postrouting priority 100; }}; \
+             flush chain nat post; add rule nat post oifname wan meta l4proto tcp masquerade; \
+             add rule nat post oifname wan meta l4proto udp masquerade to :{ports} random'"
+        )
+    }
+
+    #[test]
+    fn w19_after_a_nat_has_changed_all_ports_the_next_datagram_is_enough() {
+        in_user_namespace(
+            "nat::w19_after_a_nat_has_changed_all_ports_the_next_datagram_is_enough",
+            "w19 behind a NAT",
+            &format!("{MACHINES} && {NAT}"),
+            || {
+                let path = Path::new();
+                path.router.run(&nat("20001-20099"));
+                // Who is not behind the NAT has no way back.
+                path.far.run("ip route delete default");
+                let server = path.far.serve("0.0.0.0", "10.2.0.2");
+                chat_through_a_nat_that_forgets(&server, &path.router);
+            },
+        );
+    }
+
+    fn chat_through_a_nat_that_forgets(server: &Server, router: &Machine) {
+        let (alice, bob) = alice_and_bob(server);
+        let mut carol = Talker::start(server, &["join", "room", "carol"]);
+        carol.expect("* carol joined");
+        [&alice, &bob].into_iter().for_each(|member| member.expect("carol joined"));
+        alice.say("before");
+        bob.expect("alice: before");
+        carol.expect("alice: before");
+
+        change_ports(router);
+        // Alice's next datagram is this one. The others have not sent any: it does not reach them.
+        alice.say("meanwhile");
+        alice.settle();
+        bob.prove();
+        bob.say("back");
+        alice.expect("bob: back");
+        // Carol's client has the stream: what it says brings what it has missed.
+        carol.say("me too\n");
+        for line in ["alice: meanwhile", "bob: back", "carol: me too"] {
+            carol.expect(line);
+        }
+        [&alice, &bob].into_iter().for_each(|member| member.expect("carol: me too"));
+        alice.say("after");
+        bob.expect("alice: after");
+        carol.expect("alice: after");
+    }
+
+    /// As when a router's line was cut: what it knew is gone, and what comes in for the ports from before
+    /// meets nobody.
+    fn change_ports(router: &Machine) {
+        router.run(&nat("20101-20199"));
+        router.run(
+            "nft 'add table old; add chain old c { type filter hook prerouting priority -300; }; \
+             add rule old c iifname wan udp dport 20001-20099 drop'",
+        );
+        router.run("ip link set wan down && ip link set wan up");
+        wait_for("the NAT to forget", || {
+            (router.run("cat /proc/sys/net/netfilter/nf_conntrack_count").trim() == "0")
+                .then_some(())
+        });
+    }
 }

@@ -38,6 +38,14 @@ fn the_options_are_those_of_the_program() {
     assert_eq!(block("Usage: reactor-chat ["), help);
 }
 
+#[cfg(feature = "client")]
+#[test]
+fn the_clients_options_are_those_of_the_program() {
+    let output = support::program::bare_client(&["--help"]).output().expect("the built client");
+    let help = String::from_utf8(output.stdout).expect("UTF-8");
+    assert_eq!(block("Usage: reactor-chat-client ["), help);
+}
+
 #[test]
 fn the_set_up_is_two_commands() {
     let commands: Vec<String> =

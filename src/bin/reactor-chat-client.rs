@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use reactor_chat::client::options::{self, Invocation};
-use reactor_chat::client::{self, Failure};
+use reactor_chat::client::{self, End, Failure, SIGNAL_BASE};
 
 /// The command line is wrong.
 const USAGE: u8 = 2;
@@ -17,14 +17,17 @@ fn main() -> ExitCode {
     match options::parse(env::args_os().skip(1)) {
         Err(mistake) => complain(mistake, USAGE),
         Ok(Invocation::Print(text)) => print(&text),
-        Ok(Invocation::List(server)) => status(client::list(&server)),
+        Ok(Invocation::List(listing)) => status(client::list(&listing).map(|()| End::Left)),
         Ok(Invocation::Chat(entry)) => status(client::chat(&entry)),
     }
 }
 
-fn status(outcome: Result<(), Failure>) -> ExitCode {
+fn status(outcome: Result<End, Failure>) -> ExitCode {
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(End::Left) => ExitCode::SUCCESS,
+        Ok(End::Signalled(number)) => {
+            u8::try_from(SIGNAL_BASE + number).map_or(ExitCode::FAILURE, ExitCode::from)
+        }
         Err(failure) => complain(failure, FAILURE),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::printing::Page;
+use super::page::Page;
 use crate::protocol::Form;
 use crate::protocol::datagram::{Named, parse_named};
 use crate::protocol::notice::ends_membership;
@@ -56,7 +56,7 @@ impl Each {
             Form::Named => match parse_named(datagram) {
                 Some(Named::Message { name, message }) => page.add_message(name, message),
                 Some(Named::Notice(text)) => {
-                    page.add_notice(text);
+                    page.add_answer(text);
                     self.heed(text);
                 }
                 // Not of this protocol.

@@ -3,22 +3,26 @@
 //! Calls block here, each with a deadline. The first ones are made before the loop turns: there is
 //! nothing else to do without a token. Those for a lost seat are made by a thread of their own.
 
-use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::Failure;
 use super::options::{Entry, Server};
-use crate::protocol::frame::{self, STATE_ACKNOWLEDGEMENT, STATE_COMPLETION, STATE_REQUEST};
+use super::{Failure, advice};
+use crate::protocol::frame::{self, Frame, STATE_ACKNOWLEDGEMENT, STATE_COMPLETION, STATE_REQUEST};
 use crate::protocol::name::MAX_NAME;
 use crate::protocol::stream::{Completion, MAX_HISTORY};
 use crate::protocol::{Decoded, Delivery, Form, Operation, Status, Token, decode};
 
-/// How long one address may take to answer, and how long a server may take for all of its reply.
+/// How long all addresses together may take to answer, and how long a server may take for all of
+/// its reply.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The least that one address gets of that: a lost SYN comes again after a second (RFC 6298).
+const LEAST_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The largest payload of a reply that is taken: a list of thousands of rooms.
 const MAX_REPLY: usize = 1024 * 1024;
@@ -74,22 +78,23 @@ pub(super) struct ListedRoom {
     pub(super) password: bool,
 }
 
-/// Connects to the first address of the server that takes it.
+/// Connects to the first of the server's addresses that takes it. Messages go to that one too.
 pub(super) fn connect(server: &Server) -> Result<Connection, Failure> {
-    let failed = |error| {
-        Failure::new(
-            format_args!("connect to {} port {}", server.host.escape_debug(), server.tcp_port),
-            error,
-        )
-    };
-    let stream = connect_to_any(server).map_err(failed)?;
-    Connection::over(stream, server.udp_port).map_err(failed)
+    let addresses: Vec<SocketAddr> = (&*server.host, server.tcp_port)
+        .to_socket_addrs()
+        .map_err(|error| advice::of_host(server, &error))?
+        .collect();
+    connect_to_any(&addresses)
+        .and_then(|stream| Connection::over(stream, server.udp_port))
+        .map_err(|error| advice::of_connection(server, &addresses, &error))
 }
 
-fn connect_to_any(server: &Server) -> io::Result<TcpStream> {
+fn connect_to_any(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+    let share =
+        u32::try_from(addresses.len()).map_or(Duration::ZERO, |count| PATIENCE / count.max(1));
     let mut outcome = Err(io::Error::new(ErrorKind::NotFound, "it has no address"));
-    for address in (&*server.host, server.tcp_port).to_socket_addrs()? {
-        outcome = TcpStream::connect_timeout(&address, PATIENCE);
+    for address in addresses {
+        outcome = TcpStream::connect_timeout(address, share.max(LEAST_PATIENCE));
         if outcome.is_ok() {
             break;
         }
@@ -108,9 +113,9 @@ impl Connection {
 }
 
 /// Makes the room or joins it.
-pub(super) fn enter(connection: Connection, entry: &Entry) -> Result<Seat, Failure> {
+pub(super) fn enter(connection: Connection, entry: &Entry) -> Result<Seat, Setback> {
     take_seat(connection, entry, entry.operation, entry.history)
-        .map_err(|why| Failure::new(deed(entry.operation, &entry.room), why))
+        .map_err(|why| Setback::new(entry, &why))
 }
 
 fn take_seat(
@@ -139,7 +144,7 @@ fn understand(completion: &[u8], delivery: Delivery) -> Option<(Token, Terms)> {
 /// Goes back to the room: as the member with this token, or if that is dead, as a new one. It tries
 /// once.
 pub(super) fn come_back(entry: &Entry, token: Token) -> Return {
-    match once(entry, Operation::Resume, |connection| resume(connection, entry, token)) {
+    match once(entry, |connection| resume(connection, entry, token)) {
         Err(Setback { status: Some(Status::RoomNotFound), .. }) => enter_again(entry),
         outcome => outcome.map_or_else(Return::from, Return::Resumed),
     }
@@ -157,11 +162,11 @@ fn resume(connection: Connection, entry: &Entry, token: Token) -> Result<Seat, W
 fn enter_again(entry: &Entry) -> Return {
     let join = |connection| take_seat(connection, entry, Operation::Join, MAX_HISTORY);
     let make = |connection| take_seat(connection, entry, Operation::Create, entry.history);
-    let outcome = match once(entry, Operation::Join, join) {
+    let outcome = match once(entry, join) {
         Err(Setback { status: Some(Status::RoomNotFound), .. })
             if entry.operation == Operation::Create =>
         {
-            once(entry, Operation::Create, make)
+            once(entry, make)
         }
         outcome => outcome,
     };
@@ -171,29 +176,37 @@ fn enter_again(entry: &Entry) -> Return {
 /// Makes one request over a connection of its own.
 fn once(
     entry: &Entry,
-    operation: Operation,
     request: impl FnOnce(Connection) -> Result<Seat, Why>,
 ) -> Result<Seat, Setback> {
-    let connection = connect(&entry.server).map_err(|failure| Setback { failure, status: None })?;
-    request(connection).map_err(|why| Setback {
-        status: why.status(),
-        failure: Failure::new(deed(operation, &entry.room), why),
-    })
+    request(connect(&entry.server)?).map_err(|why| Setback::new(entry, &why))
 }
 
 /// Why a request has not succeeded, and the status if it was refused.
-struct Setback {
-    failure: Failure,
-    status: Option<Status>,
+pub(super) struct Setback {
+    pub(super) failure: Failure,
+    pub(super) status: Option<Status>,
+}
+
+impl Setback {
+    fn new(entry: &Entry, why: &Why) -> Self {
+        Self { failure: advice::of_entry(entry, why), status: why.status() }
+    }
+}
+
+impl From<Failure> for Setback {
+    fn from(failure: Failure) -> Self {
+        Self { failure, status: None }
+    }
 }
 
 impl From<Setback> for Return {
     fn from(Setback { failure, status }: Setback) -> Self {
         match status {
             // Our ghost has the name, somebody was faster, or the server is busy.
-            None | Some(Status::NameTaken | Status::RoomExists | Status::RateLimited) => {
-                Self::NotYet(failure)
-            }
+            None
+            | Some(
+                Status::NameTaken | Status::RoomExists | Status::RateLimited | Status::ServerFull,
+            ) => Self::NotYet(failure),
             Some(Status::RoomNotFound) => Self::NoRoom(failure),
             Some(_) => Self::Refused(failure),
         }
@@ -201,25 +214,25 @@ impl From<Setback> for Return {
 }
 
 /// Asks which rooms there are.
-pub(super) fn list(server: &Server) -> Result<Vec<ListedRoom>, Failure> {
+pub(super) fn list(server: &Server) -> Result<RoomList, Failure> {
     let connection = connect(server)?;
     ask(connection.stream, Operation::List, "", b"")
-        .and_then(|payload| listed_rooms(&payload).ok_or(Why::Nonsense))
-        .map_err(|why| Failure::new(deed(Operation::List, ""), why))
+        .and_then(|payload| RoomList::parse(payload).ok_or(Why::Nonsense))
+        .map_err(|why| advice::of_list(server, &why))
 }
 
-/// The rooms of a list, if it is one: a longer name than the protocol's is none.
-fn listed_rooms(payload: &[u8]) -> Option<Vec<ListedRoom>> {
-    let rooms: Vec<ListedRoom> = serde_json::from_slice(payload).ok()?;
-    rooms.iter().all(|room| room.room.len() <= MAX_NAME).then_some(rooms)
+/// The rooms of a server, and the JSON that says so.
+pub(super) struct RoomList {
+    pub(super) rooms: Vec<ListedRoom>,
+    pub(super) json: String,
 }
 
-fn deed(operation: Operation, room: &str) -> String {
-    match operation {
-        Operation::Create => format!("create '{}'", room.escape_debug()),
-        Operation::Join => format!("join '{}'", room.escape_debug()),
-        Operation::List => "list the rooms".into(),
-        Operation::Resume => format!("go on in '{}'", room.escape_debug()),
+impl RoomList {
+    /// The list in a payload, if it is one: a longer name than the protocol's is none.
+    fn parse(payload: Vec<u8>) -> Option<Self> {
+        let json = String::from_utf8(payload).ok()?;
+        let rooms: Vec<ListedRoom> = serde_json::from_str(&json).ok()?;
+        rooms.iter().all(|room| room.room.len() <= MAX_NAME).then_some(Self { rooms, json })
     }
 }
 
@@ -232,25 +245,30 @@ fn wish(entry: &Entry, history: u32) -> Vec<u8> {
         delivery: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
         history: Option<u32>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        capacity: Option<NonZeroU32>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        hidden: Option<bool>,
     }
     let (delivery, history) = match entry.delivery {
         Delivery::Each(Form::Text) => ("text", None),
         Delivery::Each(Form::Named) => ("named", None),
         Delivery::Stream => ("stream", Some(history)),
     };
-    let password = entry.password.as_deref();
-    let wish = Wish { username: &entry.name, password, delivery, history };
+    let (username, password) = (&*entry.name, entry.password.as_deref());
+    let (capacity, hidden) = (entry.capacity, entry.is_hidden.then_some(true));
+    let wish = Wish { username, password, delivery, history, capacity, hidden };
     serde_json::to_vec(&wish).expect("strings and numbers under fixed keys have a JSON form")
 }
 
 /// Why a request has not succeeded.
-enum Why {
+pub(super) enum Why {
     /// The acknowledgement says so.
     Refused(u8),
     /// What came is no reply.
     Nonsense,
-    /// It did not come in time.
-    Late,
+    /// It did not come in this time.
+    Late(Duration),
     /// It ends before it is whole.
     Ended,
     Broken(io::Error),
@@ -266,26 +284,11 @@ impl Why {
     }
 }
 
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused(byte) => match Status::from_byte(*byte) {
-                Some(status) => write!(f, "{status}"),
-                None => write!(f, "the server refuses it with status {byte}, unknown here"),
-            },
-            Self::Nonsense => f.write_str("the server's reply makes no sense"),
-            Self::Late => write!(f, "the server has not replied in {} s", PATIENCE.as_secs()),
-            Self::Ended => f.write_str("the server ended the connection without a reply"),
-            Self::Broken(error) => write!(f, "{error}"),
-        }
-    }
-}
-
 impl From<io::Error> for Why {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             // What a timeout of a socket is told as (socket(7), SO_RCVTIMEO).
-            ErrorKind::WouldBlock | ErrorKind::TimedOut => Self::Late,
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => Self::Late(PATIENCE),
             _ => Self::Broken(error),
         }
     }
@@ -298,12 +301,30 @@ fn ask(
     room: &str,
     payload: &[u8],
 ) -> Result<Vec<u8>, Why> {
-    stream.write_all(&frame::encode(operation as u8, STATE_REQUEST, room.as_bytes(), payload))?;
-    let mut replies = Replies { stream, deadline: Instant::now() + PATIENCE, input: Vec::new() };
-    match *replies.next(STATE_ACKNOWLEDGEMENT)? {
+    let deadline = Instant::now() + PATIENCE;
+    let request = frame::encode(operation as u8, STATE_REQUEST, room.as_bytes(), payload);
+    let sent = stream.write_all(&request);
+    let mut replies = Replies { stream, deadline, input: Vec::new() };
+    // Also of a connection that was closed before the request: the server may have said why.
+    let acknowledgement = replies.next(STATE_ACKNOWLEDGEMENT);
+    if acknowledgement.is_err() {
+        sent?;
+    }
+    match *acknowledgement? {
         [status] if status == Status::Success as u8 => replies.next(STATE_COMPLETION),
         [status] => Err(Why::Refused(status)),
         _ => Err(Why::Nonsense),
+    }
+}
+
+/// What a frame says that is not the next one of a reply: that the server needs the connection's
+/// place for another one, if it is of any use.
+fn unasked(frame: &Frame<'_>) -> Why {
+    match (frame.state, frame.payload) {
+        (STATE_ACKNOWLEDGEMENT, [status]) if *status != Status::Success as u8 => {
+            Why::Refused(*status)
+        }
+        _ => Why::Nonsense,
     }
 }
 
@@ -326,7 +347,8 @@ impl Replies {
                     self.input.drain(..size);
                     return Ok(payload);
                 }
-                Decoded::Whole(_) | Decoded::TooLarge { .. } => return Err(Why::Nonsense),
+                Decoded::Whole(frame) => return Err(unasked(&frame)),
+                Decoded::TooLarge { .. } => return Err(Why::Nonsense),
             }
             self.read()?;
         }
@@ -335,7 +357,7 @@ impl Replies {
     fn read(&mut self) -> Result<(), Why> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(Why::Late);
+            return Err(Why::Late(PATIENCE));
         }
         self.stream.set_read_timeout(Some(left))?;
         let mut chunk = [0; CHUNK];
@@ -355,6 +377,8 @@ impl Replies {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use socket2::{Domain, Socket, Type};
+    use std::net::TcpListener;
 
     #[test]
     fn s1_a_token_alone_is_text_delivery() {
@@ -380,7 +404,8 @@ mod tests {
                 Return::Resumed(_) | Return::Entered(_) => unreachable!("a setback"),
             }
         };
-        for status in [Status::NameTaken, Status::RateLimited, Status::RoomExists] {
+        use Status::{NameTaken, RateLimited, RoomExists, ServerFull};
+        for status in [NameTaken, RateLimited, RoomExists, ServerFull] {
             assert_eq!(outcome(Some(status)), "not yet");
         }
         assert_eq!(outcome(None), "not yet");
@@ -390,13 +415,33 @@ mod tests {
     }
 
     #[test]
+    fn the_addresses_of_a_host_are_tried_in_order() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let live = listener.local_addr().expect("an address");
+        // Bound, so that nobody else can have the port, but no listener.
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a free port");
+        let dead = socket.local_addr().ok().and_then(|at| at.as_socket()).expect("an address");
+        let first = |addresses: &[SocketAddr]| {
+            connect_to_any(addresses).and_then(|stream| stream.peer_addr()).map_err(|e| e.kind())
+        };
+        assert_eq!(first(&[dead, live]), Ok(live));
+        assert_eq!(first(&[live, dead]), Ok(live));
+        assert_eq!(first(&[dead]), Err(ErrorKind::ConnectionRefused));
+        assert_eq!(first(&[]), Err(ErrorKind::NotFound));
+    }
+
+    #[test]
     fn a_list_with_a_name_that_cannot_be_is_none() {
         let list = |size: usize| {
             let name = "x".repeat(size);
-            format!(r#"[{{"room":"{name}","members":1,"capacity":2,"password":false}}]"#)
+            let list =
+                format!(r#"[{{"room":"{name}","members":1,"capacity":2,"password":false}}]"#);
+            RoomList::parse(list.into_bytes())
         };
-        assert!(listed_rooms(list(MAX_NAME).as_bytes()).is_some());
-        assert!(listed_rooms(list(MAX_NAME + 1).as_bytes()).is_none());
-        assert!(listed_rooms(b"[{}]").is_none());
+        assert!(list(MAX_NAME).is_some());
+        assert!(list(MAX_NAME + 1).is_none());
+        assert!(RoomList::parse(b"[{}]".into()).is_none());
+        assert!(RoomList::parse(b"[]\xff".into()).is_none());
     }
 }

@@ -6,7 +6,14 @@
 //! | file | what it owns |
 //! | --- | --- |
 //! | `options.rs` | the command line |
+//! | `address.rs` | where the server is, as options say it |
+//! | `login.rs` | the name that one has without giving any |
 //! | `entering.rs` | requests over TCP |
+//! | `advice.rs` | why they did not succeed, and what to do next |
+//! | `password.rs` | asking for a room's password |
+//! | `rooms.rs` | the list of rooms |
+//! | `screen.rs` | what a terminal is like |
+//! | `shell.rs` | words that a shell is to read |
 //! | `link.rs` | the UDP socket: datagrams to and from the server |
 //! | `room.rs` | the membership, as the loop sees it |
 //! | `each.rs` | a membership with text or named delivery |
@@ -14,23 +21,35 @@
 //! | `record.rs` | what is shown of a stream, and how it ended |
 //! | `returning.rs` | a server that does not answer, and the way back to it |
 //! | `stdin.rs` | the thread that reads lines |
-//! | `printing.rs` | stdout and stderr |
+//! | `page.rs` | what the user sees, in one of two ways |
+//! | `printing.rs` | stdout and stderr, in plain lines |
+//! | `terminal/` | a conversation on a terminal |
 //! | `plain.rs` | what may be shown there |
-//! | `signals.rs` | SIGINT and SIGTERM |
+//! | `signals.rs` | SIGINT, SIGTERM and SIGHUP |
 
+mod address;
+mod advice;
 mod each;
 mod entering;
 mod link;
+mod login;
 pub mod options;
+mod page;
+mod password;
 mod plain;
 mod printing;
 mod record;
 mod returning;
 mod room;
+mod rooms;
+mod screen;
+mod shell;
 mod signals;
 mod stdin;
 mod streamed;
+mod terminal;
 
+use std::env;
 use std::fmt;
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
@@ -38,17 +57,21 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token, Waker};
 
+use crate::protocol::Operation;
 use crate::protocol::datagram::MAX_DOWNSTREAM;
 
 use entering::{Seat, Terms};
 use link::{Link, ReceiveOutcome};
-use options::{Entry, Server};
+use options::{Entry, Listing};
+use page::Page;
 use plain::plain;
-use printing::{Page, tell};
+use printing::Lines;
 use returning::Returning;
 use room::Room;
+pub use signals::SIGNAL_BASE;
 use signals::Signals;
 use stdin::Stdin;
+use terminal::Conversation;
 
 /// The token of the datagrams.
 const LINK: Token = Token(0);
@@ -66,6 +89,23 @@ const BUDGET: usize = 64;
 
 /// The line that leaves a room.
 const EXIT: &str = "/exit";
+/// The line that asks for the commands, which are the server's.
+const HELP: &str = "/help";
+/// The line that asks who is there.
+const WHO: &str = "/who";
+
+/// What a host is told who wants to leave.
+const WARNING: &str = "leaving closes the room for everybody; the same again leaves, \
+                       /host NAME makes another one the host first";
+
+/// How a chat ended that did not fail.
+#[derive(Debug)]
+pub enum End {
+    /// The room was left, or is closed.
+    Left,
+    /// By the second signal, of this number.
+    Signalled(i32),
+}
 
 /// Why the client did not do what it was asked to: one sentence.
 #[derive(Debug)]
@@ -89,26 +129,21 @@ impl std::error::Error for Failure {}
 ///
 /// # Errors
 /// The server can't be reached or does not answer well, or stdout takes nothing.
-pub fn list(server: &Server) -> Result<(), Failure> {
-    let rooms = entering::list(server)?;
-    if rooms.is_empty() {
-        tell("no rooms");
-        return Ok(());
-    }
-    let mut page = Page::new();
-    page.add_rooms(&rooms);
-    page.flush().or_else(unless_unread)
+pub fn list(listing: &Listing) -> Result<(), Failure> {
+    let list = entering::list(&listing.server)?;
+    rooms::print(&list, listing.is_json).or_else(unless_unread)
 }
 
 /// Enters a room and stays until stdin, a signal or the server ends it.
 ///
 /// # Errors
 /// It can't enter, the server is gone, or stdout takes nothing.
-pub fn chat(entry: &Entry) -> Result<(), Failure> {
+pub fn chat(entry: &Entry) -> Result<End, Failure> {
     let connection = entering::connect(&entry.server)?;
     let mut client = Client::enter(entry, connection)?;
     if io::stdin().is_terminal() {
-        tell(&format!("in {} as {}; {EXIT} leaves", plain(&entry.room), plain(&entry.name)));
+        let names = (plain(&entry.room), plain(&entry.name));
+        client.page.tell(&format!("in {} as {}; {EXIT} leaves", names.0, names.1));
     }
     client.run().map_err(|error| Failure::new("wait for events", error))?;
     client.outcome
@@ -137,10 +172,14 @@ struct Client {
     body: Vec<u8>,
     /// The one clock reading of the turn.
     now: Instant,
+    /// A host that wants to leave was told what that does.
+    is_warned: bool,
+    /// A signal has come.
+    is_signalled: bool,
     /// There is nothing to stay for, whatever the room says.
     is_lost: bool,
     /// What to say of it all in the end.
-    outcome: Result<(), Failure>,
+    outcome: Result<End, Failure>,
 }
 
 impl Client {
@@ -149,14 +188,17 @@ impl Client {
     fn enter(entry: &Entry, connection: entering::Connection) -> Result<Self, Failure> {
         let start = |error| Failure::new("start", error);
         let poll = Poll::new().map_err(start)?;
-        let signals = Signals::register(poll.registry(), SIGNALS).map_err(start)?;
-        let seat = entering::enter(connection, entry)?;
-        let link = Link::open(poll.registry(), LINK, entry, &seat).map_err(start)?;
+        let mut signals = Signals::register(poll.registry(), SIGNALS).map_err(start)?;
+        let (seat, entry) = password::enter(connection, entry)?;
+        let link = Link::open(poll.registry(), LINK, &entry, &seat).map_err(start)?;
         let waker = Arc::new(Waker::new(poll.registry(), THREADS).map_err(start)?);
-        let stdin = Stdin::read(Arc::clone(&waker)).map_err(start)?;
-        let (now, entry) = (Instant::now(), Arc::new(entry.clone()));
+        let (page, stdin) = open_page(&entry, &waker).map_err(start)?;
+        if matches!(page, Page::Terminal(_)) {
+            signals.leave_all_to_the_loop();
+        }
+        let (now, entry) = (Instant::now(), Arc::new(entry));
         Ok(Self {
-            room: Room::new(&seat.terms, &entry.room, shows_own(), now),
+            room: Room::new(&seat.terms, &entry.room, page.shows_own(), now),
             returning: Returning::new(Arc::clone(&entry), waker),
             entry,
             poll,
@@ -164,11 +206,13 @@ impl Client {
             signals,
             link,
             stdin,
-            page: Page::new(),
+            page,
             body: Vec::new(),
             now,
+            is_warned: false,
+            is_signalled: false,
             is_lost: false,
-            outcome: Ok(()),
+            outcome: Ok(End::Left),
         })
     }
 
@@ -178,8 +222,9 @@ impl Client {
         }
         let end = self.room.finish(&mut self.page);
         self.print();
-        if self.outcome.is_ok() {
-            self.outcome = end;
+        self.page.close();
+        if let (Ok(End::Left), Err(failure)) = (&self.outcome, end) {
+            self.outcome = Err(failure);
         }
         Ok(())
     }
@@ -194,8 +239,10 @@ impl Client {
         self.hear();
         self.come_back();
         self.take_lines();
+        self.ask_around();
         self.room.handle_time(self.now);
         self.transmit();
+        self.note_silence();
         self.print();
         Ok(())
     }
@@ -224,9 +271,13 @@ impl Client {
         }
     }
 
+    /// The second one ends us, whatever the server has to say.
     fn heed_signals(&mut self) {
-        if self.signals.take() {
-            self.leave(EXIT);
+        let Some(signal) = self.signals.take() else { return };
+        self.leave(EXIT);
+        if std::mem::replace(&mut self.is_signalled, true) {
+            self.outcome = Ok(End::Signalled(signal));
+            self.is_lost = true;
         }
     }
 
@@ -247,10 +298,18 @@ impl Client {
         }
     }
 
+    /// Looks at what has no answer, both when something was heard and when something was asked: the
+    /// next turn may be seconds away.
+    fn note_silence(&mut self) {
+        if let Some(stream) = self.room.stream().filter(|stream| stream.is_staying()) {
+            self.returning.note(stream.unanswered(), self.now, &mut self.page);
+        }
+    }
+
     /// Sees to a server with stream delivery that does not answer.
     fn come_back(&mut self) {
+        self.note_silence();
         let Some(stream) = self.room.stream().filter(|stream| stream.is_staying()) else { return };
-        self.returning.note(stream.unanswered(), self.now);
         let patience = stream.patience();
         match self.returning.take(self.now) {
             returning::TakeOutcome::Nothing => {}
@@ -281,10 +340,11 @@ impl Client {
         let room = self.successor(&seat.terms);
         let old = std::mem::replace(&mut self.room, room);
         if let Room::Streamed(stream) = old {
-            stream.into_unsaid().for_each(|line| self.room.push(&line));
+            stream.into_unsaid().for_each(|line| self.room.push(&line, &mut self.page));
         }
         self.returning.forget();
-        tell(&format!("in {} again", plain(&self.entry.room)));
+        self.page.begin_again(self.entry.operation == Operation::Create);
+        self.page.tell(&format!("in {} again", plain(&self.entry.room)));
     }
 
     fn successor(&mut self, terms: &Terms) -> Room {
@@ -293,7 +353,7 @@ impl Client {
                 let reborn = stream.reborn(completion, &self.entry.room, self.now, &mut self.page);
                 Room::Streamed(Box::new(reborn))
             }
-            _ => Room::new(terms, &self.entry.room, shows_own(), self.now),
+            _ => Room::new(terms, &self.entry.room, self.page.shows_own(), self.now),
         }
     }
 
@@ -326,11 +386,42 @@ impl Client {
             Ok("") => {}
             // Before the next arm: a line that was cut may have been cut inside of a character.
             _ if line.len() > fits => {
-                tell(&format!("line not sent: it is too long, {fits} bytes fit"));
+                self.page.tell(&format!("line not sent: it is too long, {fits} bytes fit"));
             }
-            Err(_) => tell("line not sent: it is not UTF-8"),
-            Ok(text) if text.trim().eq_ignore_ascii_case(EXIT) => self.leave(text),
-            Ok(text) => self.room.push(text.as_bytes()),
+            Err(_) => self.page.tell("line not sent: it is not UTF-8"),
+            Ok(text) if text.trim().eq_ignore_ascii_case(EXIT) => self.leave_politely(text),
+            Ok(text) => self.send(text),
+        }
+    }
+
+    fn send(&mut self, text: &str) {
+        self.is_warned = false;
+        if text.trim().eq_ignore_ascii_case(HELP) {
+            self.page.tell_keys();
+        }
+        self.room.push(text.as_bytes(), &mut self.page);
+        match text.strip_prefix('/') {
+            _ if self.room.echoes() => {}
+            None => self.page.add_own(text),
+            Some(message) if message.starts_with('/') => self.page.add_own(message),
+            Some(_) => {}
+        }
+    }
+
+    /// Asks who is there, if the page wants to know.
+    fn ask_around(&mut self) {
+        if self.room.takes_lines() && self.page.takes_question(self.now) {
+            self.room.push(WHO.as_bytes(), &mut self.page);
+        }
+    }
+
+    /// Leaves; a host is told first what that does to others.
+    fn leave_politely(&mut self, how: &str) {
+        if self.page.asks_before_leaving() && !self.is_warned {
+            self.is_warned = true;
+            self.page.tell(WARNING);
+        } else {
+            self.leave(how);
         }
     }
 
@@ -360,13 +451,13 @@ impl Client {
         if let Err(error) = sent
             && !self.room.is_patient()
         {
-            tell(&format!("line not sent: {error}"));
+            self.page.tell(&format!("line not sent: {error}"));
         }
     }
 
     fn print(&mut self) {
         if let Err(error) = self.page.flush() {
-            self.outcome = unless_unread(error);
+            self.outcome = unless_unread(error).map(|()| End::Left);
             self.leave(EXIT);
             // The turn has sent already, and nothing may come that makes another one.
             self.room.handle_time(self.now);
@@ -391,14 +482,19 @@ impl Client {
         let has_ended = self.is_lost || self.room.has_ended(self.now);
         if !has_ended && self.link.is_refused() && !self.room.is_patient() {
             let why = format!("nothing listens at UDP {}", self.link.server());
-            self.lose(Failure(format!("the server is gone: {why}")));
+            self.lose(advice::of_loss(&self.entry, &why));
         }
         has_ended || self.is_lost
     }
 }
 
-/// At a terminal they stand there already; elsewhere stdout is the room's record, the same for
-/// everyone.
-fn shows_own() -> bool {
-    !io::stdin().is_terminal()
+/// The way in which the user is talked to, and where lines come from.
+fn open_page(entry: &Entry, waker: &Arc<Waker>) -> io::Result<(Page, Stdin)> {
+    if terminal::is_there() {
+        let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let has_color = entry.wants_color && !no_color;
+        let (conversation, typed) = Conversation::start(entry, has_color, Arc::clone(waker))?;
+        return Ok((Page::Terminal(Box::new(conversation)), typed));
+    }
+    Ok((Page::Plain(Lines::new()), Stdin::read(Arc::clone(waker))?))
 }

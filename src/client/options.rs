@@ -1,13 +1,17 @@
 //! The client's command line: words to an [`Invocation`].
 
+use std::env;
 use std::ffi::OsString;
 use std::fmt;
-use std::num::NonZeroU16;
+use std::num::NonZeroU32;
 
 use getopts::{Matches, Options};
 
+pub use super::address::Server;
+use super::login;
 use super::plain::plain;
 use crate::protocol::name::MAX_NAME;
+use crate::protocol::request::MAX_PASSWORD;
 use crate::protocol::stream::MAX_HISTORY;
 use crate::protocol::{Delivery, Form, Operation};
 
@@ -17,20 +21,18 @@ pub enum Invocation {
     /// Enter a room and chat.
     Chat(Entry),
     /// List the rooms.
-    List(Server),
+    List(Listing),
     /// Print this and leave.
     Print(String),
 }
 
-/// Where the server is.
+/// Whose rooms to list, and how.
 #[derive(Clone, Debug)]
-pub struct Server {
-    /// A host name or an IP address.
-    pub host: String,
-    /// The port for requests.
-    pub tcp_port: u16,
-    /// The port for messages.
-    pub udp_port: u16,
+pub struct Listing {
+    /// The server that has the rooms.
+    pub server: Server,
+    /// Whether it is for programs: the server's own JSON.
+    pub is_json: bool,
 }
 
 /// Who wants to enter which room.
@@ -44,12 +46,20 @@ pub struct Entry {
     pub room: String,
     /// The user, of at most 255 bytes.
     pub name: String,
+    /// Whether the name was given; it is the login name otherwise.
+    pub is_named: bool,
     /// The room's password.
     pub password: Option<String>,
+    /// On making a room: the most members that it may have.
+    pub capacity: Option<NonZeroU32>,
+    /// On making a room: whether it is left out of lists.
+    pub is_hidden: bool,
     /// How what is said is to come.
     pub delivery: Delivery,
     /// How many earlier entries to see on joining; on making a room, how many newcomers may see.
     pub history: u32,
+    /// Whether colours are welcome where the output is a terminal.
+    pub wants_color: bool,
 }
 
 /// A command line that makes no sense: one line that says why.
@@ -67,37 +77,56 @@ impl std::error::Error for UsageError {}
 /// Earlier entries without `--history`: about a screen.
 const HISTORY: u32 = 20;
 
+/// Where a password may stand that is not to be seen in the list of processes.
+pub(super) const PASSWORD_VARIABLE: &str = "REACTOR_CHAT_PASSWORD";
+
 const HELP: &str = "\
-Usage: reactor-chat-client [OPTIONS] create ROOM NAME
-       reactor-chat-client [OPTIONS] join ROOM NAME
+Usage: reactor-chat-client [OPTIONS] create ROOM [NAME]
+       reactor-chat-client [OPTIONS] join ROOM [NAME]
        reactor-chat-client [OPTIONS] list
 
-Makes or joins a chat room as NAME: lines from stdin go to the room, messages
-and notices come out on stdout, one a line. Or lists the rooms.
+Makes or joins a chat room: lines from stdin go to the room, messages and
+notices come out on stdout, one a line. Or lists the rooms.
 
-  --host HOST          the server                           [127.0.0.1]
+Where and who:
+  --host HOST[:PORT]   the server, by name or address, IPv6 with a port as
+                       [ADDR]:PORT; messages go to the next port  [127.0.0.1]
   --tcp-port PORT      where it takes requests              [9001]
   --udp-port PORT      where it takes messages              [9002]
+  --name NAME          your name in the room                [the login name]
   --password PW        the room's; other users of this machine may see it in
-                       the list of processes
+                       the list of processes. Better is the environment
+                       variable REACTOR_CHAT_PASSWORD; on a terminal you are
+                       asked if the room needs one
+
+Chatting:
+  --capacity N         create: the most members that the room may have
+  --hidden             create: lists leave the room out, and without its
+                       password it seems not to exist
+  --history N          join: show so many of the entries before; create: let
+                       newcomers see so many; 0 to 1024       [20]
   --delivery text|named|stream
                        stream: in one order for all, and what was lost comes
                        again; named, text: at most once       [stream]
-  --history N          join: show so many of the entries before; create: let
-                       newcomers see so many; 0 to 1024       [20]
+  --no-color           no colours; so does NO_COLOR in the environment
+
+Listing:
+  --json               the server's list as it is, on one line, for programs
 
   -h, --help           print this
   -V, --version        print the version
 
-It leaves the room on /exit, at the end of its input, on SIGINT or SIGTERM, and
-when nobody reads its output; it ends when the room is closed. /help asks the
-server for its commands. With stream delivery it goes on after a cut, joins
-again after a restart of the server, and shows its own messages where its input
-is no terminal: its output is the room's record.
+It leaves the room on /exit, at the end of its input, on SIGINT, SIGTERM or
+SIGHUP, and when nobody reads its output; it ends when the room is closed.
+/help asks the server for its commands, and tells the keys on a terminal. With
+stream delivery it goes on after a cut, joins again after a restart of the
+server, and shows its own messages where its input is no terminal: its output
+is the room's record.
 
 Exit status: 0 after leaving and when the room is closed; 1 when the request is
 refused, the server can't be reached or is gone, or messages were not taken in
-the end; 2 when the command line is wrong.
+the end; 2 when the command line is wrong. 128 and its number after a second
+signal.
 ";
 
 /// Understands the command line, without the program's name.
@@ -105,6 +134,14 @@ the end; 2 when the command line is wrong.
 /// # Errors
 /// One line that says what is wrong.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, UsageError> {
+    parse_with(args, &|name| env::var_os(name))
+}
+
+/// The same in another environment.
+fn parse_with(
+    args: impl IntoIterator<Item = OsString>,
+    variable: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<Invocation, UsageError> {
     let matches = options().parse(args).map_err(|error| usage(&error.to_string()))?;
     if matches.opt_present("help") {
         return Ok(Invocation::Print(HELP.into()));
@@ -114,19 +151,38 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Usa
         return Ok(Invocation::Print(format!("reactor-chat-client {version}\n")));
     }
     let words: Vec<&str> = matches.free.iter().map(String::as_str).collect();
-    match words[..] {
-        ["create", room, name] => entry(&matches, Operation::Create, room, name),
-        ["join", room, name] => entry(&matches, Operation::Join, room, name),
-        ["list"] => list(&matches),
-        _ => Err(usage("it takes create ROOM NAME, or join ROOM NAME, or list")),
-    }
+    let (operation, room, name) = match words[..] {
+        ["create", room] => (Operation::Create, room, None),
+        ["create", room, name] => (Operation::Create, room, Some(name)),
+        ["join", room] => (Operation::Join, room, None),
+        ["join", room, name] => (Operation::Join, room, Some(name)),
+        ["list"] => return list(&matches),
+        _ => return Err(usage("it takes create ROOM, or join ROOM, or list")),
+    };
+    let given = name_of(&matches, name)?;
+    let is_named = given.is_some();
+    let who = "your login name is not known, say who you are with --name NAME";
+    let name = given.or_else(|| login::name(variable)).ok_or_else(|| usage(who))?;
+    refuse_foreign(&matches, operation)?;
+    Ok(Invocation::Chat(Entry {
+        server: server(&matches)?,
+        operation,
+        room: short_enough("ROOM", room)?,
+        name: short_enough("NAME", &name)?,
+        is_named,
+        password: password(&matches, variable)?,
+        capacity: capacity(&matches)?,
+        is_hidden: matches.opt_present("hidden"),
+        delivery: delivery(&matches)?,
+        history: history(&matches)?,
+        wants_color: !matches.opt_present("no-color"),
+    }))
 }
 
 fn list(matches: &Matches) -> Result<Invocation, UsageError> {
-    match CHATS_OPTIONS.into_iter().find(|name| matches.opt_present(name)) {
-        Some(name) => Err(usage(&format!("list takes no --{name}"))),
-        None => Ok(Invocation::List(server(matches)?)),
-    }
+    refuse_foreign(matches, Operation::List)?;
+    let is_json = matches.opt_present("json");
+    Ok(Invocation::List(Listing { server: server(matches)?, is_json }))
 }
 
 fn usage(why: &str) -> UsageError {
@@ -134,44 +190,79 @@ fn usage(why: &str) -> UsageError {
     UsageError(format!("{} (--help tells more)", plain(why)))
 }
 
-/// Options that only say how to enter a room.
-const CHATS_OPTIONS: [&str; 3] = ["password", "delivery", "history"];
+/// Options of one thing only.
+const ENTRYS: [&str; 4] = ["name", "password", "delivery", "history"];
+const CREATES: [&str; 2] = ["capacity", "hidden"];
+const LISTS: [&str; 1] = ["json"];
 
 fn options() -> Options {
     let mut options = Options::new();
-    for name in ["host", "tcp-port", "udp-port"].into_iter().chain(CHATS_OPTIONS) {
+    for name in ["host", "tcp-port", "udp-port", "capacity"].into_iter().chain(ENTRYS) {
         options.optopt("", name, "", "");
+    }
+    for name in ["hidden", "no-color", "json"] {
+        options.optflag("", name, "");
     }
     options.optflag("h", "help", "");
     options.optflag("V", "version", "");
     options
 }
 
-fn server(matches: &Matches) -> Result<Server, UsageError> {
-    let host = matches.opt_str("host").unwrap_or("127.0.0.1".into());
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    Ok(Server {
-        host: bare.map_or_else(|| host.clone(), str::to_owned),
-        tcp_port: port(matches, "tcp-port", 9001)?,
-        udp_port: port(matches, "udp-port", 9002)?,
-    })
+/// An option that would do nothing is a mistake, and not to be passed over.
+fn refuse_foreign(matches: &Matches, operation: Operation) -> Result<(), UsageError> {
+    let (command, foreign) = match operation {
+        Operation::Create => ("create", LISTS.to_vec()),
+        Operation::List => ("list", [&ENTRYS[..], &CREATES].concat()),
+        Operation::Join | Operation::Resume => ("join", [&CREATES[..], &LISTS].concat()),
+    };
+    match foreign.into_iter().find(|name| matches.opt_present(name)) {
+        Some(name) => Err(usage(&format!("{command} takes no --{name}"))),
+        None => Ok(()),
+    }
 }
 
-fn entry(
+fn server(matches: &Matches) -> Result<Server, UsageError> {
+    let [host, tcp_port, udp_port] =
+        ["host", "tcp-port", "udp-port"].map(|name| matches.opt_str(name));
+    Server::of_options(host.as_deref(), tcp_port.as_deref(), udp_port.as_deref())
+        .map_err(|why| usage(&why))
+}
+
+/// The name behind the room, or that of `--name`.
+fn name_of(matches: &Matches, word: Option<&str>) -> Result<Option<String>, UsageError> {
+    match (word, matches.opt_str("name")) {
+        (Some(word), Some(option)) if word != option => {
+            Err(usage(&format!("NAME is given twice, as '{word}' and as '{option}'")))
+        }
+        (word, option) => Ok(option.or(word.map(Into::into))),
+    }
+}
+
+fn password(
     matches: &Matches,
-    operation: Operation,
-    room: &str,
-    name: &str,
-) -> Result<Invocation, UsageError> {
-    Ok(Invocation::Chat(Entry {
-        server: server(matches)?,
-        operation,
-        room: short_enough("ROOM", room)?,
-        name: short_enough("NAME", name)?,
-        password: matches.opt_str("password"),
-        delivery: delivery(matches)?,
-        history: history(matches)?,
-    }))
+    variable: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<Option<String>, UsageError> {
+    let in_environment = || {
+        let value = variable(PASSWORD_VARIABLE).filter(|value| !value.is_empty());
+        let text = value.map(OsString::into_string).transpose();
+        text.map_err(|_| usage(&format!("{PASSWORD_VARIABLE} is not UTF-8")))
+    };
+    let password = match matches.opt_str("password") {
+        Some(password) => Some(password),
+        None => in_environment()?,
+    };
+    match password.as_ref().map_or(0, String::len) {
+        0..=MAX_PASSWORD => Ok(password),
+        size => Err(usage(&format!("the password has {size} bytes, it may have {MAX_PASSWORD}"))),
+    }
+}
+
+fn capacity(matches: &Matches) -> Result<Option<NonZeroU32>, UsageError> {
+    let Some(text) = matches.opt_str("capacity") else { return Ok(None) };
+    match text.parse() {
+        Ok(capacity) => Ok(Some(capacity)),
+        Err(_) => Err(usage(&format!("--capacity takes 1 to {}, not '{text}'", u32::MAX))),
+    }
 }
 
 fn delivery(matches: &Matches) -> Result<Delivery, UsageError> {
@@ -191,14 +282,6 @@ fn history(matches: &Matches) -> Result<u32, UsageError> {
     }
 }
 
-fn port(matches: &Matches, name: &str, default: u16) -> Result<u16, UsageError> {
-    let Some(text) = matches.opt_str(name) else { return Ok(default) };
-    match text.parse::<NonZeroU16>() {
-        Ok(port) => Ok(port.get()),
-        Err(_) => Err(usage(&format!("--{name} takes a port from 1 to 65535, not '{text}'"))),
-    }
-}
-
 /// A length travels in one byte. Whatever else a name must not be, the server knows best.
 fn short_enough(what: &str, name: &str) -> Result<String, UsageError> {
     match name.len() {
@@ -211,11 +294,17 @@ fn short_enough(what: &str, name: &str) -> Result<String, UsageError> {
 mod tests {
     use super::*;
 
-    fn entry_of(args: &[&str]) -> Entry {
-        match parse(args.iter().map(OsString::from)) {
+    const NOTHING: &dyn Fn(&str) -> Option<OsString> = &|_| None;
+
+    fn entry_in(environment: &dyn Fn(&str) -> Option<OsString>, args: &[&str]) -> Entry {
+        match parse_with(args.iter().map(OsString::from), environment) {
             Ok(Invocation::Chat(entry)) => entry,
             other => panic!("{args:?}: {other:?}"),
         }
+    }
+
+    fn entry_of(args: &[&str]) -> Entry {
+        entry_in(NOTHING, args)
     }
 
     #[test]
@@ -224,8 +313,68 @@ mod tests {
         assert_eq!((&*entry.room, &*entry.name, entry.password), ("r1", "bob", None));
         assert_eq!(entry.operation, Operation::Join);
         assert_eq!((entry.delivery, entry.history), (Delivery::Stream, 20));
+        assert_eq!((entry.capacity, entry.is_hidden, entry.wants_color), (None, false, true));
         let server = entry.server;
         assert_eq!((&*server.host, server.tcp_port, server.udp_port), ("127.0.0.1", 9001, 9002));
+    }
+
+    #[test]
+    fn the_name_is_the_word_behind_the_room_or_that_of_the_option_or_the_login_name() {
+        let login: &dyn Fn(&str) -> Option<OsString> =
+            &|name| (name == "LOGNAME").then(|| "kim".into());
+        for (args, name, is_named) in [
+            (&["join", "r1"][..], "kim", false),
+            (&["join", "r1", "bob"], "bob", true),
+            (&["join", "r1", "--name", "bob"], "bob", true),
+            (&["join", "r1", "bob", "--name", "bob"], "bob", true),
+            (&["create", "r1", "--name", "kim"], "kim", true),
+            (&["create", "r1"], "kim", false),
+        ] {
+            let entry = entry_in(login, args);
+            assert_eq!((&*entry.name, entry.is_named), (name, is_named), "{args:?}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_the_environment_is_taken_unless_an_option_says_another() {
+        let environment: &dyn Fn(&str) -> Option<OsString> =
+            &|name| (name == "REACTOR_CHAT_PASSWORD").then(|| "secret".into());
+        let password_of = |args: &[&str]| entry_in(environment, args).password;
+        assert_eq!(password_of(&["join", "r", "b"]).as_deref(), Some("secret"));
+        assert_eq!(password_of(&["join", "r", "b", "--password", "x"]).as_deref(), Some("x"));
+        assert_eq!(password_of(&["join", "r", "b", "--password", ""]).as_deref(), Some(""));
+        assert_eq!(entry_in(&|_| Some("".into()), &["join", "r", "b"]).password, None);
+    }
+
+    #[test]
+    fn a_password_that_no_room_has_is_a_mistake() {
+        use std::os::unix::ffi::OsStringExt;
+        let mistake_in = |value: OsString| {
+            let args = ["join", "r", "b"].map(OsString::from);
+            let parsed = parse_with(args, &|_| Some(value.clone()));
+            parsed.expect_err("a mistake").to_string()
+        };
+        let broken = mistake_in(OsString::from_vec(vec![0xff]));
+        assert!(broken.contains("REACTOR_CHAT_PASSWORD is not UTF-8"), "{broken}");
+        let long = mistake_in("x".repeat(1025).into());
+        assert!(long.contains("the password has 1025 bytes") && !long.contains('x'), "{long}");
+    }
+
+    #[test]
+    fn what_only_a_new_room_has() {
+        let entry = entry_of(&["create", "r", "b", "--capacity", "5", "--hidden", "--no-color"]);
+        assert_eq!(entry.capacity.map(NonZeroU32::get), Some(5));
+        assert!(entry.is_hidden && !entry.wants_color);
+    }
+
+    #[test]
+    fn a_list_is_for_people_or_for_programs() {
+        for (args, json) in [(&["list"][..], false), (&["--json", "list", "--no-color"], true)] {
+            match parse(args.iter().map(OsString::from)) {
+                Ok(Invocation::List(listing)) => assert_eq!(listing.is_json, json),
+                other => panic!("{args:?}: {other:?}"),
+            }
+        }
     }
 
     #[test]
@@ -254,11 +403,21 @@ mod tests {
     fn a_mistake_is_one_line_that_names_it() {
         let long = "x".repeat(256);
         for (args, part) in [
-            (&[][..], "join ROOM NAME"),
-            (&["join", "r1"], "join ROOM NAME"),
-            (&["join", "r1", "bob", "x"], "join ROOM NAME"),
-            (&["leave", "r1", "bob"], "join ROOM NAME"),
+            (&[][..], "join ROOM"),
+            (&["join"], "join ROOM"),
+            (&["join", "r1", "bob", "x"], "join ROOM"),
+            (&["leave", "r1", "bob"], "join ROOM"),
             (&["list", "r1"], "list"),
+            (&["list", "--name", "x"], "list takes no --name"),
+            (&["list", "--hidden"], "list takes no --hidden"),
+            (&["join", "r", "b", "--hidden"], "join takes no --hidden"),
+            (&["join", "r", "b", "--capacity", "2"], "join takes no --capacity"),
+            (&["join", "r", "b", "--json"], "join takes no --json"),
+            (&["create", "r", "b", "--json"], "create takes no --json"),
+            (&["create", "r", "b", "--capacity", "0"], "--capacity takes 1 to 4294967295, not '0'"),
+            (&["create", "r", "b", "--capacity", "x"], "not 'x'"),
+            (&["join", "r", "bob", "--name", "b\x1b"], "as 'bob' and as 'b\\u{1b}'"),
+            (&["--host", "a:0", "list"], "1 to 65535, not '0'"),
             (&["list", "--password", "x"], "--password"),
             (&["list", "--delivery", "text"], "--delivery"),
             (&["list", "--history", "1"], "--history"),

@@ -16,6 +16,20 @@ pub(super) fn plain(text: &str) -> String {
     plain
 }
 
+/// The same where it stands in columns: also without anything that has no width of its own, or that
+/// would turn around what stands beside it.
+pub(super) fn visible(text: &str) -> String {
+    let mut visible = String::with_capacity(text.len());
+    for c in plain(text).chars() {
+        match c {
+            '\t' => visible.push_str("    "),
+            '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => visible.extend(c.escape_unicode()),
+            c => visible.push(c),
+        }
+    }
+    visible
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -25,5 +39,12 @@ mod tests {
         assert_eq!(plain("a\x1b[2J\r\u{9b}\u{7f}\0b"), r"a\u{1b}[2J\u{d}\u{9b}\u{7f}\u{0}b");
         assert_eq!(plain("\u{202e}evil\u{202d}"), r"\u{202e}evil\u{202d}");
         assert_eq!(plain("tab\tand 日本語 👋🏽 stay"), "tab\tand 日本語 👋🏽 stay");
+    }
+
+    #[test]
+    fn t6_nothing_is_obeyed_and_nothing_is_turned_around() {
+        assert_eq!(visible("a\tb\x1b[2J\u{9b}"), "a    b\\u{1b}[2J\\u{9b}");
+        assert_eq!(visible("\u{202b}x\u{2067}y\u{2069}"), "\\u{202b}x\\u{2067}y\\u{2069}");
+        assert_eq!(visible("שלום 日本 👋"), "שלום 日本 👋");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::printing::Page;
+use super::page::Page;
 use crate::protocol::stream::Code;
 use crate::protocol::{Language, Notice};
 use crate::stream::Event;
@@ -47,9 +47,9 @@ impl Record {
         match *event {
             Event::Message { member, .. } if member == self.member && !self.shows_own => {}
             Event::Message { name, text, .. } => page.add_message(name, text),
-            Event::Notice { code, text, .. } => {
+            Event::Notice { code, name, text, .. } => {
                 self.is_closing_shown |= code == Code::RoomClosed as u8;
-                page.add_notice(text);
+                page.add_event(code, name, text);
             }
             Event::Gone { count, .. } => page.add_gone(count),
             Event::Aside { code, text, .. } => match event.ends_membership() {
@@ -61,8 +61,10 @@ impl Record {
 
     fn take_aside(&mut self, code: u8, text: &[u8], page: &mut Page) {
         self.is_held_back |= code == Code::RateLimited as u8;
-        if !text.is_empty() {
-            page.add_notice(text);
+        match code {
+            _ if text.is_empty() => {}
+            code if code == Code::Answer as u8 => page.add_answer(text),
+            _ => page.add_notice(text),
         }
     }
 

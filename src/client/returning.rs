@@ -11,17 +11,20 @@ use std::time::{Duration, Instant};
 
 use mio::Waker;
 
-use super::Failure;
 use super::entering::{Return, Seat, come_back};
 use super::options::Entry;
-use super::printing::tell;
+use super::page::Page;
+use super::plain::plain;
+use super::{Failure, advice};
 use crate::protocol::Token;
 
 /// So many questions without an answer are told. They are sent 1, 3, 7 and so on seconds after the
 /// first.
 const TOLD_AFTER: u32 = 3;
-/// And after so many we ask over TCP.
+/// And after so many we ask over TCP,
 const RETURN_AFTER: u32 = 4;
+/// or when the first has waited for so long: on a slow network they are further apart.
+const RETURN_BY: Duration = Duration::from_secs(15);
 /// From one try to the next.
 const PAUSE: Duration = Duration::from_secs(3);
 /// How long a guest waits for a host that is slower to come back and make the room again: one that says
@@ -44,6 +47,8 @@ pub(super) enum TakeOutcome {
 pub(super) struct Returning {
     waker: Arc<Waker>,
     entry: Arc<Entry>,
+    /// When the first question was asked that has no answer.
+    asked_at: Option<Instant>,
     /// Since when the silence counts, if it does.
     silent_since: Option<Instant>,
     try_at: Option<Instant>,
@@ -58,6 +63,7 @@ impl Returning {
         Self {
             waker,
             entry,
+            asked_at: None,
             silent_since: None,
             try_at: None,
             running: None,
@@ -66,23 +72,30 @@ impl Returning {
         }
     }
 
-    /// Takes notice of how many questions have no answer, and says when that begins and ends.
-    pub(super) fn note(&mut self, unanswered: u32, now: Instant) {
-        if self.silent_since.is_none() && unanswered >= TOLD_AFTER {
-            tell("no answer from the server, trying on");
+    /// Takes notice of how many questions have no answer, and says when that begins and ends, and
+    /// what is done about it.
+    pub(super) fn note(&mut self, unanswered: u32, now: Instant, page: &mut Page) {
+        self.asked_at = (unanswered > 0).then(|| self.asked_at.unwrap_or(now));
+        let is_late = self.asked_at.is_some_and(|at| at + RETURN_BY <= now);
+        if self.silent_since.is_none() && (unanswered >= TOLD_AFTER || is_late) {
+            page.tell("no answer from the server, trying on");
             self.silent_since = Some(now);
         } else if self.silent_since.is_some() && unanswered == 0 {
-            tell("the server answers again");
+            page.tell("the server answers again");
             self.forget();
         }
-        if unanswered >= RETURN_AFTER {
-            self.try_at.get_or_insert(now);
+        if self.try_at.is_none() && (unanswered >= RETURN_AFTER || is_late) {
+            page.tell(&format!(
+                "no answer still, trying to get back into {}",
+                plain(&self.entry.room)
+            ));
+            self.try_at = Some(now);
         }
     }
 
     /// The silence is over. What is under way over TCP is still waited for: it may change our seat.
     pub(super) fn forget(&mut self) {
-        (self.silent_since, self.try_at) = (None, None);
+        (self.asked_at, self.silent_since, self.try_at) = (None, None, None);
         (self.gone_since, self.last_failure) = (None, None);
     }
 
@@ -140,15 +153,19 @@ impl Returning {
     /// The end of all patience, if it is reached.
     pub(super) fn give_up(&mut self, patience: Duration, now: Instant) -> Option<Failure> {
         self.silent_since.filter(|since| *since + patience <= now)?;
-        let why = self.last_failure.take();
-        let why = why.map_or_else(|| "nothing comes from it".into(), |failure| failure.to_string());
-        Some(Failure(format!("the server is gone: {why}")))
+        Some(match self.last_failure.take() {
+            Some(why) => Failure(format!("the server is gone: {why}")),
+            None => advice::of_loss(&self.entry, "nothing comes from it"),
+        })
     }
 
     /// When to look at the time again.
     pub(super) fn poll_timeout(&self, patience: Duration) -> Option<Instant> {
         let give_up_at = self.silent_since.map(|since| since + patience);
-        let try_at = self.try_at.filter(|_| self.running.is_none());
+        let try_at = match self.try_at {
+            None => self.asked_at.map(|at| at + RETURN_BY),
+            at => at.filter(|_| self.running.is_none()),
+        };
         give_up_at.into_iter().chain(try_at).min()
     }
 }
@@ -157,6 +174,7 @@ impl Returning {
 mod tests {
     use super::*;
     use crate::client::options::{Invocation, parse};
+    use crate::client::printing::Lines;
     use mio::{Poll, Token};
 
     fn returning() -> Returning {
@@ -180,14 +198,36 @@ mod tests {
     }
 
     #[test]
+    fn s8_the_way_back_is_tried_15_seconds_after_the_first_question_at_the_latest() {
+        let (mut returning, start) = (returning(), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let patience = Duration::from_secs(300);
+        let mut page = Page::Plain(Lines::new());
+        let mut tried_at = |unanswered, seconds| {
+            returning.note(unanswered, at(seconds), &mut page);
+            (returning.try_at, returning.poll_timeout(patience))
+        };
+        assert_eq!(tried_at(1, 1), (None, Some(at(16))));
+        assert_eq!(tried_at(0, 2), (None, None));
+        assert_eq!(tried_at(1, 20), (None, Some(at(35))));
+        assert_eq!(tried_at(2, 34), (None, Some(at(35))));
+        assert_eq!(tried_at(2, 35), (Some(at(35)), Some(at(35))));
+        assert_eq!(tried_at(0, 36), (None, None));
+        // On a fast network it is sooner.
+        assert_eq!(tried_at(1, 40).0, None);
+        assert_eq!(tried_at(4, 47).0, Some(at(47)));
+    }
+
+    #[test]
     fn s8_silence_that_ends_is_forgotten_and_patience_begins_anew() {
         let (mut returning, start) = (returning(), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
         let patience = Duration::from_secs(300);
-        returning.note(TOLD_AFTER, at(0));
+        let mut page = Page::Plain(Lines::new());
+        returning.note(TOLD_AFTER, at(0), &mut page);
         assert!(returning.give_up(patience, at(299)).is_none());
-        returning.note(0, at(299));
-        returning.note(TOLD_AFTER, at(310));
+        returning.note(0, at(299), &mut page);
+        returning.note(TOLD_AFTER, at(310), &mut page);
         assert!(returning.give_up(patience, at(609)).is_none());
         assert!(returning.give_up(patience, at(610)).is_some());
     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::Failure;
 use super::each::Each;
 use super::entering::Terms;
-use super::printing::{Page, tell};
+use super::page::Page;
 use super::streamed::Streamed;
 
 /// A membership, in one of the ways in which servers deliver.
@@ -55,15 +55,20 @@ impl Room {
     }
 
     /// Puts a line behind those that are to be sent.
-    pub(super) fn push(&mut self, line: &[u8]) {
+    pub(super) fn push(&mut self, line: &[u8], page: &mut Page) {
         match self {
             Self::Each(each) => each.push(line),
             Self::Streamed(stream) => {
                 if let Err(why) = stream.push(line) {
-                    tell(&format!("line not sent: {why}"));
+                    page.tell(&format!("line not sent: {why}"));
                 }
             }
         }
+    }
+
+    /// Whether what we say comes back, in its place among the rest.
+    pub(super) fn echoes(&self) -> bool {
+        matches!(self, Self::Streamed(_))
     }
 
     /// Leaves with this line, behind all others. Only the first call counts.

@@ -1,51 +1,76 @@
-//! SIGINT and SIGTERM as one more source in the poll.
+//! SIGINT, SIGTERM and SIGHUP as one more source in the poll.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use mio::{Interest, Registry, Token};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::{SigId, flag, low_level};
 
 /// What shells add to the number of the signal that ended a program.
-const SIGNAL_BASE: i32 = 128;
+pub const SIGNAL_BASE: i32 = 128;
 
-/// Whether a signal has come.
+/// Which signal has come.
 pub(super) struct Signals {
     inner: signal_hook_mio::v1_0::Signals,
+    /// What ends the client at the second one.
+    last_resort: Vec<SigId>,
     is_readable: bool,
 }
 
 impl Signals {
     /// Catches the signals and registers them.
     pub(super) fn register(registry: &Registry, token: Token) -> io::Result<Self> {
-        end_at_the_second()?;
-        let mut inner = signal_hook_mio::v1_0::Signals::new([SIGINT, SIGTERM])?;
+        let signals: &[i32] = match is_hangup_ignored() {
+            true => &[SIGINT, SIGTERM],
+            false => &[SIGINT, SIGTERM, SIGHUP],
+        };
+        let last_resort = end_at_the_second(signals)?;
+        let mut inner = signal_hook_mio::v1_0::Signals::new(signals)?;
         registry.register(&mut inner, token, Interest::READABLE)?;
-        Ok(Self { inner, is_readable: false })
+        Ok(Self { inner, last_resort, is_readable: false })
+    }
+
+    /// For a loop that nothing holds up, and a terminal that must not be left as it is: the second
+    /// signal ends nothing by itself any more.
+    pub(super) fn leave_all_to_the_loop(&mut self) {
+        for id in self.last_resort.drain(..) {
+            low_level::unregister(id);
+        }
     }
 
     pub(super) fn note_readable(&mut self) {
         self.is_readable = true;
     }
 
-    /// Whether one has come since the last time.
-    pub(super) fn take(&mut self) -> bool {
+    /// One that has come since the last time.
+    pub(super) fn take(&mut self) -> Option<i32> {
         // `pending` reads its pipe until it is empty, so the next signal makes an edge.
-        std::mem::take(&mut self.is_readable) && self.inner.pending().count() > 0
+        std::mem::take(&mut self.is_readable).then(|| self.inner.pending().last()).flatten()
     }
 }
 
 /// The loop may be held up where it hears of no signal: writing to a pipe that nobody empties, or
 /// waiting for the server's reply. The second signal ends the client wherever it is. Handlers run
 /// in the order of registration, so the first signal finds the flag down.
-fn end_at_the_second() -> io::Result<()> {
+fn end_at_the_second(signals: &[i32]) -> io::Result<Vec<SigId>> {
     let first_has_come = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
+    let mut registered = Vec::new();
+    for signal in signals.iter().copied() {
         let status = SIGNAL_BASE + signal;
-        flag::register_conditional_shutdown(signal, status, Arc::clone(&first_has_come))?;
-        flag::register(signal, Arc::clone(&first_has_come))?;
+        let ends = flag::register_conditional_shutdown(signal, status, Arc::clone(&first_has_come));
+        registered.push(ends?);
+        registered.push(flag::register(signal, Arc::clone(&first_has_come))?);
     }
-    Ok(())
+    Ok(registered)
+}
+
+/// Whether who started us wants us to outlive the terminal, as nohup(1) does: proc(5), a mask in
+/// hex digits, the first bit for signal 1.
+fn is_hangup_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & 1 << (SIGHUP - 1) != 0)
 }

@@ -41,6 +41,13 @@ pub(super) struct Stdin {
     is_ready: bool,
 }
 
+impl From<Receiver<io::Result<Vec<u8>>>> for Stdin {
+    /// Lines of another thread, which does as this one: the line editor.
+    fn from(lines: Receiver<io::Result<Vec<u8>>>) -> Self {
+        Self { lines, is_ready: false }
+    }
+}
+
 impl Stdin {
     /// Starts the thread. Its last event, which tells the end of the input, is followed by its own
     /// end, and an event of a descriptor that is closed is lost (epoll(7)): whoever polls keeps the
@@ -48,7 +55,7 @@ impl Stdin {
     pub(super) fn read(waker: Arc<Waker>) -> io::Result<Self> {
         let (sender, lines) = sync_channel(WAITING_LINES);
         thread::Builder::new().name("stdin".into()).spawn(move || send_lines(sender, &waker))?;
-        Ok(Self { lines, is_ready: false })
+        Ok(Self::from(lines))
     }
 
     pub(super) fn note_ready(&mut self) {

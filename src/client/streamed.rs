@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::Failure;
-use super::printing::Page;
+use super::page::Page;
 use super::record::Record;
 use crate::protocol::stream::{Completion, upstream};
 use crate::stream::{PushError, StreamReceiver, StreamSender};
@@ -186,10 +186,10 @@ impl Streamed {
         let is_told = self.record.is_over();
         self.record.finish(page);
         match self.unsaid() {
-            lines if lines > 0 && !is_told => {
-                let why = format!("the server is gone, lines that it has not confirmed: {lines}");
-                Err(Failure(why))
-            }
+            lines if lines > 0 && !is_told => Err(Failure(format!(
+                "the server is gone, lines that it has not confirmed: {lines}; say them again \
+                     when you are back"
+            ))),
             _ => Ok(()),
         }
     }

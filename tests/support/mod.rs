@@ -8,10 +8,15 @@
 
 pub mod namespace;
 pub mod peers;
+#[cfg(feature = "client")]
 pub mod program;
 pub mod proxy;
+#[cfg(feature = "client")]
+pub mod pty;
 pub mod random;
 pub mod streams;
+#[cfg(feature = "client")]
+pub mod talkers;
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};

@@ -10,11 +10,22 @@ use super::*;
 
 /// The client, pointed at a server.
 pub fn client(tcp: SocketAddr, udp: SocketAddr, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_reactor-chat-client"));
-    command.args(["--host", &tcp.ip().to_string()]);
+    let mut command = bare_client(&["--host", &tcp.ip().to_string()]);
     command.args(["--tcp-port", &tcp.port().to_string(), "--udp-port", &udp.port().to_string()]);
+    command.args(args);
+    command
+}
+
+/// The client with these arguments and nothing else.
+pub fn bare_client(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_reactor-chat-client"));
     command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
+}
+
+/// The options that lead to the server, as the client itself writes them.
+pub fn options_to(server: &Server) -> String {
+    format!("--tcp-port {} --udp-port {}", server.tcp.port(), server.udp.port())
 }
 
 /// A client that runs to its end by itself.

@@ -1,0 +1,321 @@
+//! Why nobody got in, in words: every status and every fault of a connection as a sentence that
+//! ends with what to do next. Nothing from the network stands in it as it came.
+
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+
+use super::Failure;
+use super::entering::Why;
+use super::options::{Entry, PASSWORD_VARIABLE, Server};
+use super::plain::plain;
+use super::shell::quoted;
+use crate::protocol::{Operation, Status};
+
+/// Why an entry did not succeed.
+pub(super) fn of_entry(entry: &Entry, why: &Why) -> Failure {
+    let sentence = match why {
+        Why::Refused(byte) => match Status::from_byte(*byte) {
+            Some(status) => refusal(entry, status),
+            None => unknown(*byte),
+        },
+        _ => fault(&entry.server, why),
+    };
+    Failure(plain(&sentence))
+}
+
+/// Why a list did not come.
+pub(super) fn of_list(server: &Server, why: &Why) -> Failure {
+    let sentence = match why {
+        Why::Refused(byte) => match Status::from_byte(*byte) {
+            Some(status) => of_server(server, status),
+            None => unknown(*byte),
+        },
+        _ => fault(server, why),
+    };
+    Failure(plain(&sentence))
+}
+
+/// Why there is no address to connect to.
+pub(super) fn of_host(server: &Server, error: &io::Error) -> Failure {
+    let host = &server.host;
+    Failure(plain(&format!(
+        "the host '{host}' is not found: {error}; check how it is written, and the network"
+    )))
+}
+
+/// Why none of the server's addresses took the connection: the error of the last one.
+pub(super) fn of_connection(server: &Server, tried: &[SocketAddr], error: &io::Error) -> Failure {
+    let place = place(server);
+    let tried = match tried {
+        [] | [_] => String::new(),
+        [..] => {
+            let tried: Vec<String> = tried.iter().map(ToString::to_string).collect();
+            format!(" (tried {})", tried.join(", "))
+        }
+    };
+    let options = server.options();
+    let sentence = match error.kind() {
+        ErrorKind::ConnectionRefused if options.is_empty() => format!(
+            "no server listens at {place}{tried}; start one with: reactor-chat, or say where it \
+             is with --host HOST:PORT"
+        ),
+        ErrorKind::ConnectionRefused => {
+            format!("no server listens at {place}{tried}; check host and port, or ask who runs it")
+        }
+        ErrorKind::TimedOut => format!(
+            "nothing answers at {place}{tried}; check host and port, and whether a firewall is \
+             in the way"
+        ),
+        _ => format!("there is no way to {place}{tried}: {error}; check --host, and the network"),
+    };
+    Failure(plain(&sentence))
+}
+
+/// Why there is nobody to talk to any more, and how to come back.
+pub(super) fn of_loss(entry: &Entry, why: &str) -> Failure {
+    let back = command(entry, entry.operation);
+    Failure(plain(&format!("the server is gone: {why}; when it is back, go on with: {back}")))
+}
+
+/// The command that does this to the room of the entry.
+fn command(entry: &Entry, operation: Operation) -> String {
+    let verb = if operation == Operation::Create { "create" } else { "join" };
+    let name = match entry.is_named {
+        true => format!(" --name {}", quoted(&entry.name)),
+        false => String::new(),
+    };
+    // What begins with a dash would be taken for an option.
+    let dashes = if entry.room.starts_with('-') { " --" } else { "" };
+    let (options, room) = (entry.server.options(), quoted(&entry.room));
+    format!("reactor-chat-client{options}{name} {verb}{dashes} {room}")
+}
+
+fn refusal(entry: &Entry, status: Status) -> String {
+    let (room, name) = (&entry.room, &entry.name);
+    let has_password = entry.password.as_ref().is_some_and(|password| !password.is_empty());
+    match status {
+        Status::RoomExists => {
+            let join = command(entry, Operation::Join);
+            format!("room '{room}' exists already; join it with: {join}")
+        }
+        Status::RoomNotFound => {
+            let create = command(entry, Operation::Create);
+            let or_hidden = match has_password {
+                true => ", or is hidden and has another password",
+                false => "",
+            };
+            format!("room '{room}' does not exist{or_hidden}; create it with: {create}")
+        }
+        Status::WrongPassword if has_password => {
+            format!("that is not the password of room '{room}'; ask its host for it")
+        }
+        Status::WrongPassword => format!(
+            "room '{room}' needs a password; give it with --password or in {PASSWORD_VARIABLE}"
+        ),
+        Status::InvalidRoomName => format!(
+            "'{room}' cannot be the name of a room; choose 1 to 255 bytes of visible characters, \
+             with single spaces between them"
+        ),
+        Status::InvalidUserName => format!(
+            "'{name}' cannot be your name; choose another with --name, of visible characters \
+             with single spaces between them, without ': ' in it or ':' at its end"
+        ),
+        Status::NameTaken => format!(
+            "somebody in room '{room}' is called '{name}'; choose another name with --name, or \
+             try again in half a minute if that was you"
+        ),
+        Status::RoomFull => {
+            format!("room '{room}' is full; try again when somebody has left")
+        }
+        Status::Kicked => format!(
+            "the host has removed '{name}' from room '{room}', for as long as it lasts; ask the \
+             host, or find another room with: reactor-chat-client{} list",
+            entry.server.options()
+        ),
+        Status::RateLimited if entry.operation == Operation::Create => {
+            "too many rooms, members or connections from this address; try again in a minute".into()
+        }
+        Status::RateLimited => format!(
+            "room '{room}' takes nobody from this address for now, because of too many wrong \
+             passwords or too many members from it; try again in a minute"
+        ),
+        Status::Success | Status::ServerFull | Status::Malformed => {
+            of_server(&entry.server, status)
+        }
+    }
+}
+
+/// What has nothing to do with a room.
+fn of_server(server: &Server, status: Status) -> String {
+    let place = place(server);
+    match status {
+        Status::ServerFull => {
+            format!("the server at {place} is full; try again later, or ask who runs it")
+        }
+        Status::RateLimited => format!(
+            "the server at {place} has too many connections from this address; try again in a \
+             minute"
+        ),
+        Status::Malformed => format!(
+            "the server at {place} does not understand the request; check that both programs are \
+             of the same version"
+        ),
+        _ => format!("the server at {place} refuses it: {status}; ask who runs it"),
+    }
+}
+
+fn unknown(byte: u8) -> String {
+    format!("the server refuses it with status {byte}, unknown here; a newer client may know it")
+}
+
+/// What is wrong with the reply.
+fn fault(server: &Server, why: &Why) -> String {
+    let place = place(server);
+    match why {
+        Why::Refused(byte) => unknown(*byte),
+        Why::Nonsense => {
+            format!("what answers at {place} is no server of this protocol; check host and port")
+        }
+        Why::Late(patience) => format!(
+            "the server at {place} has not replied in {} s; try again, and check host and port",
+            patience.as_secs()
+        ),
+        Why::Ended => format!(
+            "the server at {place} ended the connection without a reply; try again, and check \
+             host and port"
+        ),
+        Why::Broken(error) => {
+            format!("the connection to {place} broke: {error}; try again, and check the network")
+        }
+    }
+}
+
+fn place(server: &Server) -> String {
+    format!("{} port {}", server.host, server.tcp_port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::options::{Invocation, parse};
+    use std::time::Duration;
+
+    fn entry(args: &[&str]) -> Entry {
+        match parse(args.iter().map(Into::into)) {
+            Ok(Invocation::Chat(entry)) => entry,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn refused(args: &[&str], status: Status) -> String {
+        of_entry(&entry(args), &Why::Refused(status as u8)).to_string()
+    }
+
+    #[test]
+    fn the_next_step_is_a_command_that_a_shell_understands() {
+        let mut login = entry(&["join", "r1", "bob"]);
+        login.is_named = false;
+        assert_eq!(
+            of_entry(&login, &Why::Refused(Status::RoomNotFound as u8)).to_string(),
+            "room 'r1' does not exist; create it with: reactor-chat-client create r1"
+        );
+        assert_eq!(
+            refused(&["join", "r 1", "it's", "--host", "a.example:7"], Status::RoomNotFound),
+            "room 'r 1' does not exist; create it with: reactor-chat-client --host a.example \
+             --tcp-port 7 --udp-port 8 --name 'it'\\''s' create 'r 1'"
+        );
+        assert_eq!(
+            refused(&["create", "--", "-r", "-b"], Status::RoomExists),
+            "room '-r' exists already; join it with: reactor-chat-client --name -b join -- -r"
+        );
+    }
+
+    #[test]
+    fn a_command_that_is_advised_leads_where_it_says() {
+        let entry = entry(&["join", "--host", "[::1]:7", "--", "-r", "-b"]);
+        let line = command(&entry, Operation::Create);
+        let words = line.split(' ').skip(1).map(Into::into);
+        let Ok(Invocation::Chat(advised)) = parse(words) else { panic!("{line}") };
+        assert_eq!((&*advised.room, &*advised.name), ("-r", "-b"));
+        assert_eq!((advised.server, advised.operation), (entry.server, Operation::Create));
+    }
+
+    #[test]
+    fn who_loses_the_server_reads_how_to_come_back() {
+        let lost = of_loss(&entry(&["create", "r1", "ann"]), "nothing comes from it");
+        assert_eq!(
+            lost.to_string(),
+            "the server is gone: nothing comes from it; when it is back, go on with: \
+             reactor-chat-client --name ann create r1"
+        );
+    }
+
+    #[test]
+    fn what_is_said_about_a_password_depends_on_what_was_tried() {
+        let join = ["join", "r1", "bob"];
+        let with = |password: &str, status| {
+            refused(&[&join[..], &["--password", password]].concat(), status)
+        };
+        for missing in [refused(&join, Status::WrongPassword), with("", Status::WrongPassword)] {
+            assert!(missing.starts_with("room 'r1' needs a password; give it with"), "{missing}");
+        }
+        assert!(with("x", Status::WrongPassword).starts_with("that is not the password of"));
+        assert!(with("x", Status::RoomNotFound).contains(", or is hidden and has another"));
+        assert!(!refused(&join, Status::RoomNotFound).contains("hidden"));
+    }
+
+    #[test]
+    fn what_is_too_much_from_one_address_depends_on_what_was_asked() {
+        let join = refused(&["join", "r1", "bob"], Status::RateLimited);
+        assert!(join.starts_with("room 'r1' takes nobody from this address"), "{join}");
+        assert!(join.contains("wrong passwords") && join.ends_with("; try again in a minute"));
+        let create = refused(&["create", "r1", "bob"], Status::RateLimited);
+        assert!(create.starts_with("too many rooms, members or connections"), "{create}");
+        let server = entry(&["join", "r1", "bob"]).server;
+        let list = of_list(&server, &Why::Refused(Status::RateLimited as u8)).to_string();
+        assert!(list.contains("too many connections from this address; try"), "{list}");
+    }
+
+    #[test]
+    fn every_reason_is_one_line_with_a_next_step() {
+        let entry = entry(&["join", "r\n1", "b\x1b"]);
+        let refusals = (1..Status::COUNT as u8).chain([99]).map(Why::Refused);
+        let broken = io::Error::from(ErrorKind::ConnectionReset);
+        let faults =
+            [Why::Nonsense, Why::Late(Duration::from_secs(9)), Why::Ended, Why::Broken(broken)];
+        for why in refusals.chain(faults) {
+            for failure in [of_entry(&entry, &why), of_list(&entry.server, &why)] {
+                let line = failure.to_string();
+                assert!(line.contains("; ") && !line.contains(char::is_control), "{line}");
+            }
+        }
+        assert!(refused(&["join", "r", "b\x1b"], Status::NameTaken).contains(r"b\u{1b}"));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_connection_is_told_apart() {
+        let server = |host: &str| entry(&["join", "r", "b", "--host", host]).server;
+        let tried = [([0; 16], 9001).into(), ([127, 0, 0, 1], 9001).into()];
+        let told = |host: &str, kind: ErrorKind| {
+            of_connection(&server(host), &tried, &io::Error::from(kind)).to_string()
+        };
+        let refused = told("127.0.0.1", ErrorKind::ConnectionRefused);
+        let expected = "no server listens at 127.0.0.1 port 9001 (tried [::]:9001, \
+                        127.0.0.1:9001); start one with: reactor-chat,";
+        assert!(refused.starts_with(expected), "{refused}");
+        let elsewhere = told("a.example", ErrorKind::ConnectionRefused);
+        assert!(
+            elsewhere.contains("no server listens at a.example") && elsewhere.contains("ask who")
+        );
+        assert!(told("a.example", ErrorKind::TimedOut).contains("firewall"));
+        assert!(told("a.example", ErrorKind::NetworkUnreachable).contains("no way to a.example"));
+        let alone = of_connection(
+            &server("a.example"),
+            &tried[..1],
+            &io::Error::from(ErrorKind::ConnectionRefused),
+        );
+        assert!(!alone.to_string().contains("tried"));
+        let unknown = of_host(&server("a\x1b"), &io::Error::other("no such name")).to_string();
+        assert!(unknown.starts_with(r"the host 'a\u{1b}' is not found: no such name; check"));
+    }
+}

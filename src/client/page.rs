@@ -1,0 +1,148 @@
+//! What the user sees, in one of two ways that is chosen once: a conversation on a terminal, or
+//! plain lines, for pipes and for terminals that can do no more.
+
+use std::io::{self, IsTerminal as _};
+use std::time::Instant;
+
+use super::printing::{self, Lines};
+use super::terminal::{self, Conversation};
+
+/// What is shown. Lines wait in it until they are flushed.
+pub(super) enum Page {
+    Plain(Lines),
+    Terminal(Box<Conversation>),
+}
+
+impl Page {
+    /// Whether our own messages are shown when they come back. On a bare terminal they stand there
+    /// already; elsewhere stdout is the room's record, the same for everyone.
+    pub(super) fn shows_own(&self) -> bool {
+        match self {
+            Self::Plain(_) => !io::stdin().is_terminal(),
+            Self::Terminal(_) => true,
+        }
+    }
+
+    pub(super) fn add_message(&mut self, name: &[u8], message: &[u8]) {
+        match self {
+            Self::Plain(lines) => lines.add_message(name, message),
+            Self::Terminal(conversation) => conversation.add_message(name, message),
+        }
+    }
+
+    /// What we have said, where it does not come back.
+    pub(super) fn add_own(&mut self, message: &str) {
+        if let Self::Terminal(conversation) = self {
+            conversation.add_own(message);
+        }
+    }
+
+    /// What the server has made into a line itself.
+    pub(super) fn add_line(&mut self, line: &[u8]) {
+        match self {
+            Self::Plain(lines) => lines.add_line(line),
+            Self::Terminal(conversation) => conversation.add_line(line),
+        }
+    }
+
+    pub(super) fn add_notice(&mut self, text: &[u8]) {
+        match self {
+            Self::Plain(lines) => lines.add_notice(text),
+            Self::Terminal(conversation) => conversation.add_notice(text),
+        }
+    }
+
+    /// A notice whose code says what it does to the member of this name.
+    pub(super) fn add_event(&mut self, code: u8, name: &[u8], text: &[u8]) {
+        if let Self::Terminal(conversation) = self {
+            conversation.note_event(code, name);
+        }
+        self.add_notice(text);
+    }
+
+    /// What may be the answer to a command.
+    pub(super) fn add_answer(&mut self, text: &[u8]) {
+        match self {
+            Self::Plain(lines) => lines.add_notice(text),
+            Self::Terminal(conversation) => conversation.add_answer(text),
+        }
+    }
+
+    /// In their place: so many entries are gone for good.
+    pub(super) fn add_gone(&mut self, count: u64) {
+        self.add_notice(gone(count).as_bytes());
+    }
+
+    /// Says something about the client itself.
+    pub(super) fn tell(&mut self, text: &str) {
+        match self {
+            Self::Plain(_) => printing::tell(text),
+            Self::Terminal(conversation) => conversation.tell(text),
+        }
+    }
+
+    /// What the keys do, where they are ours.
+    pub(super) fn tell_keys(&mut self) {
+        if let Self::Terminal(conversation) = self {
+            conversation.tell(terminal::KEYS);
+        }
+    }
+
+    /// Whether the server should be asked who is there, for the page's own use.
+    pub(super) fn takes_question(&mut self, now: Instant) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Terminal(conversation) => conversation.takes_question(now),
+        }
+    }
+
+    /// The membership is a new one.
+    pub(super) fn begin_again(&mut self, is_host: bool) {
+        if let Self::Terminal(conversation) = self {
+            conversation.begin_again(is_host);
+        }
+    }
+
+    /// Whether our end would be the end for others, and nobody is told that it is coming.
+    pub(super) fn asks_before_leaving(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Terminal(conversation) => conversation.are_others_our_guests(),
+        }
+    }
+
+    /// Shows the lines. An error is told once; a terminal that takes nothing is told of by who
+    /// reads from it.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(lines) => lines.flush(),
+            Self::Terminal(conversation) => {
+                conversation.flush();
+                Ok(())
+            }
+        }
+    }
+
+    /// The conversation is over.
+    pub(super) fn close(&mut self) {
+        if let Self::Terminal(conversation) = self {
+            conversation.close();
+        }
+    }
+}
+
+fn gone(count: u64) -> String {
+    let messages = if count == 1 { "message" } else { "messages" };
+    format!("{count} {messages} could not be recovered")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_gone_is_counted() {
+        assert_eq!(gone(1), "1 message could not be recovered");
+        assert_eq!(gone(3), "3 messages could not be recovered");
+    }
+}

@@ -1,0 +1,74 @@
+//! What a terminal is like: how wide, how wide characters are on it, and its mode.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use unicode_width::UnicodeWidthChar;
+
+/// The columns of a terminal that does not tell them.
+const WIDTH: usize = 80;
+
+/// The columns of the terminal that stdout is, at this moment.
+pub(super) fn width() -> usize {
+    match tcgetwinsize(io::stdout()).map(|size| usize::from(size.ws_col)) {
+        Ok(columns @ 1..) => columns,
+        _ => WIDTH,
+    }
+}
+
+/// Columns of a text, character by character, as terminals count: most of them know nothing of
+/// characters that are drawn as one.
+pub(super) fn columns(text: &str) -> usize {
+    text.chars().map(columns_of).sum()
+}
+
+pub(super) fn columns_of(c: char) -> usize {
+    c.width().unwrap_or(0)
+}
+
+/// A terminal with the mode that it had, to be put back.
+pub(super) struct Mode<T> {
+    terminal: T,
+    before: Termios,
+}
+
+impl<T: AsFd> Mode<T> {
+    /// Remembers it.
+    ///
+    /// # Errors
+    /// It is no terminal, or gone.
+    pub(super) fn of(terminal: T) -> io::Result<Self> {
+        let before = tcgetattr(&terminal)?;
+        Ok(Self { terminal, before })
+    }
+
+    /// What it was.
+    pub(super) fn before(&self) -> &Termios {
+        &self.before
+    }
+
+    /// Sets another one.
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    pub(super) fn set(&self, mode: &Termios, when: OptionalActions) -> io::Result<()> {
+        Ok(tcsetattr(&self.terminal, when, mode)?)
+    }
+
+    /// Puts it back now, and not when everything is written: a terminal may be stopped. One that
+    /// is gone has no mode.
+    pub(super) fn put_back(&self) {
+        let _ = self.set(&self.before, OptionalActions::Now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_as_wide_as_its_characters() {
+        assert_eq!(columns("e\u{301}日👋"), 5);
+    }
+}

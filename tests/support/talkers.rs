@@ -1,0 +1,66 @@
+//! Ann and bob in a room with stream delivery, by means of our client; and what a server that a test
+//! plays says to them.
+
+use std::net::SocketAddr;
+
+use super::Server;
+use super::program::{Stranger, Talker, client};
+use super::proxy::Proxy;
+
+pub const CLOSED: &str = "* the room was closed";
+
+/// A datagram of life 7 of the room: the number of its first entry, and the entries.
+pub fn stream(sequence: u64, entries: &[Vec<u8>]) -> Vec<u8> {
+    let header = [&7_u32.to_be_bytes()[..], &sequence.to_be_bytes()].concat();
+    let sized = entries.iter().map(|entry| {
+        let size = u16::try_from(entry.len()).expect("a short entry");
+        [&size.to_be_bytes()[..], entry].concat()
+    });
+    std::iter::once(header).chain(sized).collect::<Vec<_>>().concat()
+}
+
+pub fn message(member: u32, id: u32, name: &str, text: &str) -> Vec<u8> {
+    let numbers = [member.to_be_bytes(), id.to_be_bytes()].concat();
+    [b"\0", &numbers[..], &[name.len() as u8], name.as_bytes(), text.as_bytes()].concat()
+}
+
+pub fn notice(code: u8, text: &str) -> Vec<u8> {
+    [&[1, code, 0, 0, 0, 0, 0], text.as_bytes()].concat()
+}
+
+pub fn aside(code: u8, expected: u32, id: u32, text: &str) -> Vec<u8> {
+    [&[2, code], &expected.to_be_bytes()[..], &id.to_be_bytes(), text.as_bytes()].concat()
+}
+
+pub fn gone(count: u32) -> Vec<u8> {
+    [&[4], &count.to_be_bytes()[..]].concat()
+}
+
+/// Bob in a stream of a server that the test plays, and where he is.
+pub fn bob_in_stream(stranger: &Stranger, idle_timeout: u64) -> (Talker, SocketAddr) {
+    let bob = stranger.client(&["join", "r1", "bob"]);
+    stranger.admit_to_stream(1, idle_timeout);
+    let (first, at) = stranger.hear_bytes();
+    assert_eq!(first, b"\x01\0\0\0\0\0\0\0\x01", "have: nothing below 1 is missing");
+    (bob, at)
+}
+
+/// Ann, who makes the room, and is there.
+pub fn ann_creates(server: &Server, args: &[&str]) -> Talker {
+    let ann = Talker::start(server, &[args, &["create", "r1", "ann"]].concat());
+    ann.expect("* ann joined");
+    ann
+}
+
+pub fn bob_joins(server: &Server) -> Talker {
+    Talker::start(server, &["join", "r1", "bob"])
+}
+
+/// A client that speaks to the server over this network.
+pub fn over(proxy: &Proxy, server: &Server, args: &[&str]) -> Talker {
+    Talker::spawn(client(server.tcp, proxy.address, args))
+}
+
+pub fn numbered(lines: std::ops::Range<usize>) -> String {
+    lines.map(|line| format!("line {line}\n")).collect()
+}

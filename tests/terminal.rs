@@ -1,0 +1,360 @@
+//! The client on a terminal: what a person sees on the screen.
+
+mod support;
+
+use support::program::*;
+use support::pty::*;
+use support::*;
+
+const CTRL_U: &str = "\x15";
+const CTRL_W: &str = "\x17";
+const UP: &str = "\x1b[A";
+const DOWN: &str = "\x1b[B";
+const BACK_TAB: &str = "\x1b[Z";
+
+#[test]
+fn what_is_typed_stands_while_messages_come_and_is_sent_in_one_piece() {
+    let server = Server::start(&[]);
+    let ann = ann(&server);
+    let mut bob = bob(&server, &ann, USUAL);
+    bob.expect(&[
+        "HH:MM         -- in r1 as bob; /exit leaves",
+        "HH:MM          * bob joined",
+        ">",
+    ]);
+    assert!(!bob.is_cooked());
+    bob.keys("half a");
+    bob.expect_row("> half a");
+    ann.say("are you there?");
+    bob.expect(&[
+        "HH:MM         -- in r1 as bob; /exit leaves",
+        "HH:MM          * bob joined",
+        "HH:MM       ann: are you there?",
+        "> half a",
+    ]);
+    assert_eq!(bob.cursor(), (3, 8));
+    bob.keys(" line\r");
+    ann.expect("bob: half a line");
+    bob.expect(&[
+        "HH:MM         -- in r1 as bob; /exit leaves",
+        "HH:MM          * bob joined",
+        "HH:MM       ann: are you there?",
+        "HH:MM       bob: half a line",
+        ">",
+    ]);
+    bob.keys("/exit\r");
+    ann.expect("bob left");
+    bob.expect_end(0);
+}
+
+#[test]
+fn a_small_screen_shows_messages_in_lines_below_each_other() {
+    let server = Server::start(&[]);
+    let ann = ann(&server);
+    let mut bob = bob(&server, &ann, SMALL);
+    clear(&mut bob);
+    bob.keys("a line that is longer than the screen is wide");
+    ann.say("and another one, from ann, that is longer than two of them are");
+    bob.expect(&[
+        "HH:MM ann: and another one, from ann,",
+        "           that is longer than two of",
+        "           them are",
+        "> a line that is longer than the screen",
+        "is wide",
+    ]);
+    bob.keys("\r");
+    bob.expect(&[
+        "HH:MM ann: and another one, from ann,",
+        "           that is longer than two of",
+        "           them are",
+        "HH:MM bob: a line that is longer than",
+        "           the screen is wide",
+        ">",
+    ]);
+}
+
+#[test]
+fn new_lines_follow_the_width_of_the_window() {
+    let server = Server::start(&[]);
+    let ann = ann(&server);
+    let mut bob = bob(&server, &ann, USUAL);
+    clear(&mut bob);
+    bob.resize(SMALL);
+    ann.say("a line that does not fit the small screen");
+    let lines = ["HH:MM ann: a line that does not fit the", "           small screen", ">"];
+    bob.expect(&lines);
+    bob.resize(USUAL);
+    ann.say("a line that does not fit the small screen");
+    let wide = "HH:MM       ann: a line that does not fit the small screen";
+    bob.expect(&[lines[0], lines[1], wide, ">"]);
+}
+
+#[test]
+fn tab_completes_commands_and_names_and_goes_round() {
+    let server = Server::start(&[]);
+    let ann = ann(&server);
+    let _anton = Member::join(&server, "r1", &text("Anton Ü"));
+    ann.expect("Anton Ü joined");
+    let mut bob = bob(&server, &ann, USUAL);
+    clear(&mut bob);
+    for (keys, row) in [
+        ("/wh\t", "> /who"),
+        ("/k\t", "> /kick"),
+        ("an\t", "> /kick ann"),
+        (CTRL_W, "> /kick"),
+        (CTRL_U, ">"),
+        // The list of members has no other way to the screen than this.
+        ("AN\t", "> ann:"),
+        ("\t", "> Anton Ü:"),
+        ("\t", "> AN"),
+        (BACK_TAB, "> Anton Ü:"),
+        (BACK_TAB, "> ann:"),
+        ("look, ant\t", "> ann: look, Anton Ü"),
+        ("x\r", ">"),
+    ] {
+        bob.keys(keys);
+        bob.expect_where(row, |rows| rows.last().is_some_and(|last| last == row));
+        if row == "> /who" {
+            bob.keys(CTRL_U);
+        }
+    }
+    ann.expect("bob: ann: look, Anton Ü x");
+}
+
+#[test]
+fn the_arrow_keys_bring_back_what_was_typed() {
+    let server = Server::start(&[]);
+    let ann = ann(&server);
+    let mut bob = bob(&server, &ann, USUAL);
+    bob.keys("one\rtwo\rdraft");
+    ann.expect("bob: one");
+    ann.expect("bob: two");
+    for (key, row) in
+        [(UP, "> two"), (UP, "> one"), (UP, "> one"), (DOWN, "> two"), (DOWN, "> draft")]
+    {
+        bob.keys(key);
+        bob.expect_where(row, |rows| rows.last().is_some_and(|last| last == row));
+    }
+    bob.keys(UP);
+    bob.keys("!\r");
+    ann.expect("bob: two!");
+}
+
+#[test]
+fn pasted_lines_are_looked_at_and_then_sent_in_order() {
+    let server = Server::start(&[]);
+    let ann = ann(&server);
+    let mut bob = bob(&server, &ann, USUAL);
+    clear(&mut bob);
+    bob.keys("\x1b[200~one\rtwo\r\nthree \u{9b}2J\x1b[201~");
+    bob.expect(&["> one", "two", "three 2J"]);
+    bob.keys("\x7f\x7f\x7f\x7f");
+    bob.keys("\r");
+    for line in ["bob: one", "bob: two", "bob: three"] {
+        ann.expect(line);
+    }
+    bob.expect_row("HH:MM       bob: three");
+}
+
+#[test]
+fn names_have_colours_notices_are_dim_and_mentions_stand_out() {
+    let server = Server::start(&[]);
+    let ann = ann(&server);
+    let mut bob = bob(&server, &ann, USUAL);
+    ann.say("hello Bob, not bobby");
+    bob.expect_row("HH:MM       ann: hello Bob, not bobby");
+    bob.keys("me, bob.\r");
+    bob.expect_row("HH:MM       bob: me, bob.");
+    let mut cell = |part| bob.find(part).expect(part);
+    assert!(cell("in r1 as").dim() && cell("bob joined").dim());
+    assert_ne!(cell("ann:").fgcolor(), vt100::Color::Default);
+    assert!(cell("bob: me").bold());
+    assert!(cell("Bob, not").inverse() && !cell(", not").inverse() && !cell("bobby").inverse());
+    assert!(!cell("bob.").inverse(), "our own words");
+}
+
+#[test]
+fn no_color_is_honoured_as_a_variable_and_as_an_option() {
+    let server = Server::start(&[]);
+    let ann = ann(&server);
+    for (variable, option) in [("1", &[][..]), ("", &["--no-color"])] {
+        let args = [option, &["join", "r1", "bob"]].concat();
+        let command = client(server.tcp, server.udp, &args);
+        let mut bob = Terminal::spawn(&command, USUAL, &[("NO_COLOR", variable)]);
+        ann.expect("bob joined");
+        bob.expect_row(">");
+        ann.say("hello bob");
+        bob.expect_row("HH:MM       ann: hello bob");
+        for part in ["in r1", "bob joined", "ann:", "hello", "bob"] {
+            let cell = bob.find(part).expect(part);
+            assert_eq!(cell.fgcolor(), vt100::Color::Default, "{part}");
+            assert!(!cell.dim() && !cell.bold() && !cell.inverse(), "{part}");
+        }
+        bob.keys(CTRL_C);
+        ann.expect("bob left");
+        bob.expect_end(0);
+    }
+}
+
+#[test]
+fn help_tells_the_keys_and_the_servers_commands() {
+    let server = Server::start(&[]);
+    let ann = ann(&server);
+    let mut bob = bob(&server, &ann, USUAL);
+    clear(&mut bob);
+    bob.keys("/help\r");
+    bob.expect_row("HH:MM         -- Tab completes commands and names, Up brings back what was");
+    bob.expect_where("the server's answer", |rows| {
+        rows.iter().any(|row| row.starts_with("HH:MM          * ") && row.contains("/who"))
+    });
+}
+
+#[test]
+fn wide_names_and_messages_stand_in_their_columns() {
+    let server = Server::start(&[]);
+    let ann = ann(&server);
+    let tanaka = Member::join(&server, "r1", &text("田中"));
+    ann.expect("田中 joined");
+    let mut bob = bob(&server, &ann, USUAL);
+    clear(&mut bob);
+    tanaka.say(&"日本語の長いメッセージ ".repeat(4));
+    ann.say("e\u{301}te\u{301} 👋 ok");
+    bob.expect(&[
+        "HH:MM      田中: 日本語の長いメッセージ 日本語の長いメッセージ",
+        "                 日本語の長いメッセージ 日本語の長いメッセージ",
+        "HH:MM       ann: e\u{301}te\u{301} 👋 ok",
+        ">",
+    ]);
+    bob.keys("日本e\u{301}");
+    bob.expect_row("> 日本e\u{301}");
+    assert_eq!(bob.cursor(), (3, 7));
+    bob.keys("\x7f\x7fx\r");
+    ann.expect_sometime("bob: 日x");
+}
+
+#[test]
+fn keys_that_would_hide_messages_do_nothing() {
+    let server = Server::start(&[]);
+    let ann = ann(&server);
+    let mut bob = bob(&server, &ann, USUAL);
+    for (key, text) in [("\x12", "a"), ("\x13", "b"), ("\x16", "c"), ("\x18", "d"), ("\x1b", "e")] {
+        bob.keys(key);
+        ann.say(text);
+        bob.expect_row(&format!("HH:MM       ann: {text}"));
+    }
+}
+
+#[test]
+fn bytes_that_are_no_text_cost_their_line_only() {
+    let server = Server::start(&[]);
+    let ann = ann(&server);
+    let mut bob = bob(&server, &ann, USUAL);
+    bob.keys("caf");
+    bob.expect_row("> caf");
+    bob.bytes(b"\xe9!");
+    bob.expect_where("an empty line", |rows| rows.last().is_some_and(|last| last == ">"));
+    bob.keys("coffee\r");
+    ann.expect("bob: coffee");
+    bob.expect_row("HH:MM       bob: coffee");
+}
+
+#[test]
+fn a_line_that_is_too_long_is_told_and_can_be_taken_back() {
+    let server = Server::start(&[]);
+    let ann = ann(&server);
+    let mut bob = bob(&server, &ann, USUAL);
+    clear(&mut bob);
+    // More than a screen, and more than a datagram.
+    let long = "word ".repeat(820);
+    bob.keys(&long[..2000]);
+    bob.keys(&long[2000..]);
+    bob.keys("\r");
+    bob.expect_row("HH:MM         -- line not sent: it is too long, 4055 bytes fit");
+    bob.keys(UP);
+    bob.keys(&"\x17".repeat(810));
+    bob.keys("are enough\r");
+    let words = "word ".repeat(10);
+    // The screen first: it takes what the editor draws.
+    bob.expect_row(&format!("HH:MM       bob: {words}are"));
+    ann.expect(&format!("bob: {words}are enough"));
+}
+
+#[test]
+fn t6_t8_nothing_from_the_network_is_obeyed() {
+    let evil = "a\x1b]0;title\x07\x1b[2J\u{9b}31m\u{202e}dcba\u{2066}";
+    let shown = r"a\u{1b}]0;title\u{7}\u{1b}[2J\u{9b}31m\u{202e}dcba\u{2066}";
+    for delivery in ["text", "named"] {
+        let stranger = Stranger::start();
+        let [tcp, udp] = [stranger.tcp.local_addr(), stranger.udp.local_addr()];
+        let [tcp, udp] = [tcp, udp].map(|address| address.expect("an address"));
+        let command = client(tcp, udp, &["--delivery", delivery, "join", "r1", "bob"]);
+        let mut bob = Terminal::spawn(&command, USUAL, &[]);
+        stranger.admit();
+        let (_, at) = stranger.hear();
+        bob.expect_row(">");
+        let before: &[u8] = if delivery == "named" { b"\x03ann" } else { b"" };
+        let datagram = [before, evil.as_bytes(), b"\nHH:MM ann: forged"].concat();
+        stranger.udp.send_to(&datagram, at).expect("sent");
+        let name = if delivery == "named" { "      ann:" } else { "          " };
+        bob.expect(&[
+            "HH:MM         -- in r1 as bob; /exit leaves",
+            &format!("HH:MM {name} {shown}"),
+            "                 HH:MM ann: forged",
+            ">",
+        ]);
+        assert_eq!(bob.window().title, "r1 - reactor-chat");
+        assert_eq!(bob.window().others, Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_thousand_earlier_entries_are_there_at_once() {
+    let server = Server::start(&["--rate-limit", "0"]);
+    let mut ann = Talker::start(&server, &["--history", "1024", "create", "r1", "ann"]);
+    ann.expect("* ann joined");
+    let lines: String = (0..1000).map(|line| format!("line {line}\n")).collect();
+    ann.say(&lines);
+    ann.lines_up_to("ann: line 999");
+    let mut bob = Terminal::start(&server, USUAL, &["--history", "1024", "join", "r1", "bob"]);
+    bob.expect_where("the last lines", |rows| {
+        let tail: Vec<&str> = rows.iter().rev().take(3).map(String::as_str).collect();
+        tail == [">", "HH:MM          * bob joined", "HH:MM       ann: line 999"]
+    });
+}
+
+#[test]
+fn a_terminal_that_can_do_nothing_gets_plain_lines() {
+    let server = Server::start(&[]);
+    let ann = ann(&server);
+    let command = client(server.tcp, server.udp, &["join", "r1", "bob"]);
+    let mut bob = Terminal::spawn(&command, USUAL, &[("TERM", "dumb")]);
+    ann.expect("bob joined");
+    ann.say("hi");
+    bob.expect(&["reactor-chat-client: in r1 as bob; /exit leaves", "* bob joined", "ann: hi"]);
+    assert!(bob.is_cooked());
+    bob.keys("/exit\n");
+    assert_eq!(bob.wait().code(), Some(0));
+}
+
+#[test]
+fn own_lines_stand_among_the_others_with_every_delivery() {
+    let server = Server::start(&[]);
+    let ann = ann(&server);
+    for delivery in ["named", "text"] {
+        let args = ["--delivery", delivery, "join", "r1", "bob"];
+        let mut bob = Terminal::start(&server, USUAL, &args);
+        ann.expect("bob joined");
+        bob.expect_row(">");
+        bob.keys("hi\r//who\r/nonsense\r");
+        ann.expect("bob: hi");
+        ann.expect("bob: /who");
+        bob.expect_where("own lines, and the answer", |rows| {
+            let own = ["HH:MM       bob: hi", "HH:MM       bob: /who"];
+            let is_answered = rows.get(3).is_some_and(|row| row.contains("no such command, /help"));
+            rows.get(1..3).is_some_and(|rows| rows == own) && is_answered
+        });
+        bob.keys(CTRL_C);
+        ann.expect("bob left");
+        bob.expect_end(0);
+    }
+}

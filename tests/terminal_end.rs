@@ -1,0 +1,198 @@
+//! The client on a terminal, and its end: who is asked, who is told, and what becomes of the
+//! terminal.
+
+mod support;
+
+use std::ffi::OsStr;
+use std::process::Command;
+
+use support::program::*;
+use support::pty::*;
+use support::*;
+
+/// What a host is told.
+const WARNING: [&str; 2] = [
+    "HH:MM         -- leaving closes the room for everybody; the same again leaves,",
+    "                 /host NAME makes another one the host first",
+];
+
+#[test]
+fn a_host_is_asked_before_its_end_closes_the_room_for_others() {
+    let server = Server::start(&[]);
+    for (first, again) in [(CTRL_C, CTRL_C), (CTRL_D, CTRL_D), ("/exit\r", "/exit\r")] {
+        let mut ann = Terminal::start(&server, USUAL, &["create", "r1", "ann"]);
+        ann.expect_row("HH:MM          * ann joined");
+        let mut bob = Terminal::start(&server, USUAL, &["join", "r1", "bob"]);
+        ann.expect_row("HH:MM          * bob joined");
+        ann.keys(first);
+        ann.expect_row(WARNING[0]);
+        ann.expect_row(WARNING[1]);
+        ann.keys("so I stay\r");
+        for screen in [&mut bob, &mut ann] {
+            screen.expect_row("HH:MM       ann: so I stay");
+        }
+        // A new resolution is a new question.
+        ann.keys(CTRL_L);
+        ann.expect(&[">"]);
+        ann.keys(first);
+        ann.expect_row(WARNING[1]);
+        ann.keys(again);
+        ann.expect_end(0);
+        bob.expect_end(0);
+        bob.expect_row("HH:MM          * the room was closed");
+        assert_eq!(
+            bob.rows().last().map(String::as_str),
+            Some("HH:MM          * the room was closed")
+        );
+    }
+}
+
+#[test]
+fn a_host_that_is_alone_or_none_any_more_is_not_asked() {
+    let server = Server::start(&[]);
+    let mut ann = Terminal::start(&server, USUAL, &["create", "r1", "ann"]);
+    ann.expect_row("HH:MM          * ann joined");
+    ann.keys(CTRL_D);
+    ann.expect_end(0);
+
+    let mut ann = Terminal::start(&server, USUAL, &["create", "r1", "ann"]);
+    ann.expect_row("HH:MM          * ann joined");
+    let mut bob = Terminal::start(&server, USUAL, &["join", "r1", "bob"]);
+    ann.expect_row("HH:MM          * bob joined");
+    ann.keys("/host bob\r");
+    ann.expect_row("HH:MM          * bob is the host now");
+    ann.keys(CTRL_C);
+    ann.expect_end(0);
+    bob.expect_row("HH:MM          * ann left");
+    bob.keys(CTRL_C);
+    bob.expect_end(0);
+}
+
+#[test]
+fn a_signal_asks_nobody_and_leaves() {
+    let server = Server::start(&[]);
+    for signal in ["TERM", "INT", "HUP"] {
+        let mut ann = Terminal::start(&server, USUAL, &["create", "r1", "ann"]);
+        ann.expect_row("HH:MM          * ann joined");
+        let mut bob = Terminal::start(&server, SMALL, &["join", "r1", "bob"]);
+        ann.expect_row("HH:MM          * bob joined");
+        ann.signal(signal);
+        ann.expect_end(0);
+        bob.expect_end(0);
+    }
+}
+
+/// With a shell that has jobs: without one a terminal program is not stopped.
+#[test]
+fn ctrl_z_stops_the_client_and_fg_goes_on() {
+    let server = Server::start(&[]);
+    let ann = ann(&server);
+    let mut bash = Command::new("bash");
+    bash.args(["--norc", "-i"]);
+    let mut bob = Terminal::spawn(&bash, USUAL, &[("PS1", "$ ")]);
+    bob.expect_row("$");
+    let client = client(server.tcp, server.udp, &["join", "r1", "bob"]);
+    let words: Vec<_> = [client.get_program()].into_iter().chain(client.get_args()).collect();
+    let line = words.join(OsStr::new(" "));
+    bob.keys(&format!("clear; {}\r", line.to_str().expect("UTF-8")));
+    ann.expect("bob joined");
+    clear(&mut bob);
+    bob.keys("typed\x1a");
+    bob.expect_where("stopped", |rows| rows.iter().any(|row| row.contains("Stopped")));
+    assert_eq!(bob.window().title, "before");
+    ann.say("are you there?");
+    bob.keys("clear; fg\r");
+    bob.expect_row("HH:MM       ann: are you there?");
+    bob.expect_where("the line", |rows| rows.last().is_some_and(|last| last == "> typed"));
+    assert_eq!(bob.window().title, "r1 - reactor-chat");
+    bob.keys("!\r");
+    ann.expect("bob: typed!");
+}
+
+/// Keys behind which rustyline waits for another one: its thread can't be asked for the terminal.
+#[test]
+fn a_terminal_comes_back_from_an_editor_that_is_stuck() {
+    let server = Server::start(&[]);
+    let ann = ann(&server);
+    let mut bob = bob(&server, &ann, USUAL);
+    bob.keys("text\x1b5");
+    bob.expect_row("(arg: 5) text");
+    bob.signal("TERM");
+    ann.expect("bob left");
+    bob.expect_end(0);
+}
+
+#[test]
+fn a_terminal_that_is_closed_leaves_the_room() {
+    let server = Server::start(&[]);
+    let ann = ann(&server);
+    for size in [USUAL, SMALL] {
+        let mut bob = bob(&server, &ann, size);
+        bob.hang_up();
+        ann.expect("bob left");
+        assert_eq!(bob.wait().code(), Some(0));
+    }
+}
+
+#[test]
+fn s8_a_server_that_is_gone_is_told_of_and_ctrl_c_ends_the_client() {
+    let mut server = Server::start(&[]);
+    let mut bob = Terminal::start(&server, USUAL, &["create", "r1", "bob"]);
+    bob.expect_row("HH:MM          * bob joined");
+    server.signal("KILL");
+    server.wait();
+    bob.keys("anybody there?\r");
+    bob.expect_row("HH:MM         -- no answer from the server, trying on");
+    bob.keys("and now?");
+    bob.expect_row("> and now?");
+    bob.keys(CTRL_C);
+    bob.expect_end(1);
+    let rows = bob.rows();
+    let why =
+        "the server is gone, lines that it has not confirmed: 1; say them again when you are back";
+    assert_eq!(rows[rows.len() - 2..].concat(), format!("reactor-chat-client: {why}"));
+}
+
+#[test]
+fn s15_a_restart_of_the_server_is_told_and_what_was_typed_arrives() {
+    let server = Server::start(&[]);
+    let mut ann = Terminal::start(&server, USUAL, &["create", "r1", "ann"]);
+    ann.expect_row("HH:MM          * ann joined");
+    let (tcp, udp) = (server.tcp.port().to_string(), server.udp.port().to_string());
+    drop(server);
+    ann.keys("one\rtwo");
+    ann.expect_row("HH:MM         -- no answer from the server, trying on");
+    let _server = Server::start_at(&tcp, &udp, &[]);
+    ann.expect_row("HH:MM         -- no answer still, trying to get back into r1");
+    ann.expect_row("HH:MM         -- in r1 again");
+    ann.expect_row("HH:MM       ann: one");
+    ann.expect_row("> two");
+    ann.keys(CTRL_C);
+    ann.expect_end(0);
+}
+
+#[test]
+fn the_window_has_the_rooms_name_as_long_as_it_lasts() {
+    let server = Server::start(&[]);
+    let mut ann = Terminal::start(&server, USUAL, &["create", "部屋 1", "ann"]);
+    ann.expect_row("HH:MM          * ann joined");
+    assert_eq!(ann.window().title, "部屋 1 - reactor-chat");
+    ann.keys(CTRL_D);
+    ann.expect_end(0);
+    assert_eq!(ann.window().title, "before");
+}
+
+#[test]
+fn a_second_signal_does_not_wait_and_still_gives_the_terminal_back() {
+    let stranger = Stranger::start();
+    let [tcp, udp] = [stranger.tcp.local_addr(), stranger.udp.local_addr()];
+    let [tcp, udp] = [tcp, udp].map(|address| address.expect("an address"));
+    let mut bob = Terminal::spawn(&client(tcp, udp, &["join", "r1", "bob"]), USUAL, &[]);
+    stranger.admit_to_stream(1, 300);
+    bob.expect_row(">");
+    bob.signal("INT");
+    // The first one is heeded: `/exit` is here.
+    while !stranger.hear_bytes().0.ends_with(b"/exit") {}
+    bob.signal("TERM");
+    bob.expect_end(143);
+}
