@@ -130,20 +130,9 @@ impl Model {
                 None
             }
             (Request::Create { host, capacity, hidden }, Reply::Entered { .. }) => {
-                self.tally.note("created");
                 let mut room = Room::new(host.room, ip);
-                room.password = host.password.clone();
-                (room.capacity, room.hidden, room.history) = (*capacity, *hidden, host.history);
-                if *hidden {
-                    self.tally.note("hidden");
-                }
-                self.rooms.push(room);
-                let index = self.admit(self.rooms.len() - 1, peer, host, reply, now);
-                self.rooms.last_mut().expect("the new one").host = index;
-                if host.delivery == Delivery::Stream {
-                    self.tell_joined(index, now);
-                }
-                Some(index)
+                (room.capacity, room.hidden) = (*capacity, *hidden);
+                Some(self.open(room, peer, host, reply, now))
             }
             (Request::Join(guest), Reply::Entered { .. }) => {
                 self.tally.note("joined");
@@ -174,6 +163,25 @@ impl Model {
         let (room, number) = (self.members[index].room, self.members[index].number);
         let name = self.members[index].name.clone();
         self.tell_passage(room, (number, &name), Passage::Joined, Some(index), now);
+    }
+
+    fn open(
+        &mut self,
+        mut room: Room,
+        peer: SocketAddr,
+        host: &Entrant<'_>,
+        reply: &Reply,
+        now: Instant,
+    ) -> usize {
+        self.tally.note(if room.hidden { "hidden" } else { "created" });
+        (room.password, room.history) = (host.password.clone(), host.history);
+        self.rooms.push(room);
+        let index = self.admit(self.rooms.len() - 1, peer, host, reply, now);
+        self.rooms.last_mut().expect("the new one").host = index;
+        if host.delivery == Delivery::Stream {
+            self.tell_joined(index, now);
+        }
+        index
     }
 
     fn admit(

@@ -193,32 +193,44 @@ impl Model {
         }
         assert!(datagram.len() <= MAX_PACKED || count == 1, "one entry, or 1,200 bytes");
         assert!(number <= member.until, "what was said after its end");
-        if is_repair {
-            member.refill_ration(0, now);
-            let size = datagram.len() as u64;
-            assert!(member.ration >= size, "more repairs than its ration");
-            member.ration -= size;
-            self.tally.note("repair sent");
-            if member.ration < RATION / 8 {
-                self.tally.note("ration used up");
-            }
-        } else {
-            let is_next = header.sequence == member.cursor;
-            let is_confirmed = header.sequence > member.cursor && header.sequence <= member.have;
-            let is_behind_gap = header.sequence > member.cursor && member.may_skip;
-            assert!(is_next || is_confirmed || is_behind_gap, "exactly once and in order");
-            member.cursor = number;
-            let held = self.config.room_history.max(4096);
-            if let Some(oldest) = oldest.filter(|_| held < 1 << 20) {
-                assert!(room.seen_since(oldest) <= held, "more than a room keeps");
-            }
-            self.tally.note("train sent");
-            if header.sequence == member.first && number - header.sequence > 1 {
-                self.tally.note("history sent");
-            }
-        }
         if arrives {
             member.arrive(header.sequence, number);
+        }
+        if is_repair {
+            self.note_repair(index, datagram.len() as u64, now);
+        } else {
+            self.note_train(index, (header.sequence, number), oldest);
+        }
+    }
+
+    fn note_repair(&mut self, index: usize, size: u64, now: Instant) {
+        let member = &mut self.members[index];
+        member.refill_ration(0, now);
+        assert!(member.ration >= size, "more repairs than its ration");
+        member.ration -= size;
+        self.tally.note("repair sent");
+        if member.ration < RATION / 8 {
+            self.tally.note("ration used up");
+        }
+    }
+
+    /// Entries from one number to before another that come unasked; `oldest` is the first of them that
+    /// is not gone.
+    fn note_train(&mut self, index: usize, (from, until): (u64, u64), oldest: Option<u64>) {
+        let member = &mut self.members[index];
+        let is_next = from == member.cursor;
+        let is_confirmed = from > member.cursor && from <= member.have;
+        let is_behind_gap = from > member.cursor && member.may_skip;
+        assert!(is_next || is_confirmed || is_behind_gap, "exactly once and in order");
+        member.cursor = until;
+        let held = self.config.room_history.max(4096);
+        if let Some(oldest) = oldest.filter(|_| held < 1 << 20) {
+            let seen = self.rooms[member.room].seen_since(oldest);
+            assert!(seen <= held, "more than a room keeps");
+        }
+        self.tally.note("train sent");
+        if from == member.first && until - from > 1 {
+            self.tally.note("history sent");
         }
     }
 }
