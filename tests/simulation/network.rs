@@ -193,13 +193,13 @@ impl Model {
         }
         assert!(datagram.len() <= MAX_PACKED || count == 1, "one entry, or 1,200 bytes");
         assert!(number <= member.until, "what was said after its end");
-        if arrives {
-            member.arrive(header.sequence, number);
-        }
         if is_repair {
             self.note_repair(index, datagram.len() as u64, now);
         } else {
             self.note_train(index, (header.sequence, number), oldest);
+        }
+        if arrives {
+            self.members[index].arrive(header.sequence, number);
         }
     }
 
