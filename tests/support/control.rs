@@ -1,0 +1,157 @@
+//! TCP connections that speak raw bytes.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use super::{DEADLINE, Server, Token};
+
+/// A frame: 32 bytes of header, the room name, the payload.
+pub fn frame(operation: u8, room: &str, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![room.len() as u8, operation, 0];
+    bytes.extend_from_slice(&[0; 25]);
+    bytes.extend_from_slice(&(payload.len() as u32).to_be_bytes());
+    bytes.extend_from_slice(room.as_bytes());
+    bytes.extend_from_slice(payload);
+    bytes
+}
+
+/// One frame from the server.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Reply {
+    pub operation: u8,
+    pub state: u8,
+    pub room: Vec<u8>,
+    pub payload: Vec<u8>,
+}
+
+/// A TCP connection to a server.
+pub struct Control {
+    stream: TcpStream,
+}
+
+impl Control {
+    pub fn connect(server: &Server) -> Self {
+        Self::connect_to(server.tcp)
+    }
+
+    pub fn connect_to(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect_timeout(&address, DEADLINE).expect("a connection");
+        Self::over(stream)
+    }
+
+    /// Connects from an address of the loopback range, to be another client than the others.
+    pub fn connect_from(server: &Server, source: IpAddr) -> Self {
+        Self::connect_to_from(server.tcp, source)
+    }
+
+    /// The same where the server itself is not at hand.
+    pub fn connect_to_from(address: SocketAddr, source: IpAddr) -> Self {
+        use socket2::{Domain, Socket, Type};
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("one");
+        socket.bind(&SocketAddr::new(source, 0).into()).expect("a loopback address");
+        socket.connect_timeout(&address.into(), DEADLINE).expect("a connection");
+        Self::over(socket.into())
+    }
+
+    pub fn over(stream: TcpStream) -> Self {
+        stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+        stream.set_write_timeout(Some(DEADLINE)).expect("a timeout");
+        stream.set_nodelay(true).expect("an option");
+        Self { stream }
+    }
+
+    pub fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    pub fn local_ip(&self) -> IpAddr {
+        self.stream.local_addr().expect("an address").ip()
+    }
+
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).expect("sent");
+    }
+
+    pub fn request(&mut self, operation: u8, room: &str, payload: &[u8]) {
+        self.send(&frame(operation, room, payload));
+    }
+
+    /// Reads one frame.
+    pub fn expect_reply(&mut self) -> Reply {
+        let mut header = [0; 32];
+        self.stream.read_exact(&mut header).expect("a header");
+        let size = header[3..].iter().fold(0usize, |size, byte| size << 8 | usize::from(*byte));
+        assert!(size <= 1 << 29, "no frame of the server's: {header:?}");
+        let mut room = vec![0; usize::from(header[0])];
+        self.stream.read_exact(&mut room).expect("a room name");
+        let mut payload = vec![0; size];
+        self.stream.read_exact(&mut payload).expect("a payload");
+        Reply { operation: header[1], state: header[2], room, payload }
+    }
+
+    /// Reads an acknowledgement and gives its status.
+    pub fn expect_status(&mut self) -> u8 {
+        let reply = self.expect_reply();
+        assert_eq!((reply.state, reply.payload.len()), (1, 1), "{reply:?}");
+        reply.payload[0]
+    }
+
+    /// Reads an acknowledgement of success and a completion, and gives the completion's payload.
+    pub fn expect_success(&mut self) -> Vec<u8> {
+        assert_eq!(self.expect_status(), 0);
+        let completion = self.expect_reply();
+        assert_eq!(completion.state, 2, "{completion:?}");
+        completion.payload
+    }
+
+    /// Asks and gives the status.
+    pub fn status_of(&mut self, operation: u8, room: &str, payload: &[u8]) -> u8 {
+        self.request(operation, room, payload);
+        let status = self.expect_status();
+        if status == 0 {
+            assert_eq!(self.expect_reply().state, 2);
+        }
+        status
+    }
+
+    /// Asks for a place in a room and gives the token.
+    pub fn enter(&mut self, operation: u8, room: &str, payload: &[u8]) -> Token {
+        self.request(operation, room, payload);
+        self.expect_success().try_into().expect("32 characters")
+    }
+
+    /// Ends our half of the stream.
+    pub fn end(&mut self) {
+        self.stream.shutdown(Shutdown::Write).expect("shut down");
+    }
+
+    /// The server ends its half, having sent nothing more.
+    pub fn expect_end(&mut self) {
+        let mut rest = Vec::new();
+        match self.stream.read_to_end(&mut rest) {
+            Ok(_) => assert_eq!(rest, b"", "nothing but the end"),
+            Err(error) => panic!("not an end of stream but {error}"),
+        }
+    }
+
+    /// The server has sent nothing up to now that was not read.
+    #[track_caller]
+    pub fn expect_nothing(&self) {
+        assert!(!self.has_heard(), "neither bytes nor an end");
+    }
+
+    /// Whether something can be read, be it the end.
+    pub fn has_heard(&self) -> bool {
+        self.stream.set_nonblocking(true).expect("an option");
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false).expect("an option");
+        !peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    }
+
+    /// Ends the connection with a reset, whatever is under way.
+    pub fn reset(self) {
+        let socket = socket2::Socket::from(self.stream);
+        socket.set_linger(Some(Duration::ZERO)).expect("an option");
+    }
+}

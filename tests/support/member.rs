@@ -1,0 +1,211 @@
+//! Members with a UDP socket of their own, and what they say and hear.
+
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+
+use super::{CREATE, Control, DEADLINE, JOIN, Server, Token};
+
+/// A client's datagram: sizes, room name, token, message.
+pub fn datagram(room: &str, token: &Token, message: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![room.len() as u8, token.len() as u8];
+    bytes.extend_from_slice(room.as_bytes());
+    bytes.extend_from_slice(token);
+    bytes.extend_from_slice(message);
+    bytes
+}
+
+/// One user in a room, with a UDP socket of its own.
+pub struct Member {
+    pub room: String,
+    pub token: Token,
+    pub socket: UdpSocket,
+    pub server: SocketAddr,
+}
+
+impl Member {
+    /// Makes a room. The payload is what the request says: a JSON object or a bare name.
+    pub fn create(server: &Server, room: &str, payload: &str) -> Self {
+        Self::enter(server, CREATE, room, payload)
+    }
+
+    /// Joins a room.
+    pub fn join(server: &Server, room: &str, payload: &str) -> Self {
+        Self::enter(server, JOIN, room, payload)
+    }
+
+    /// Gets a token over a connection that is closed at once, as many clients do, and proves its
+    /// address.
+    fn enter(server: &Server, operation: u8, room: &str, payload: &str) -> Self {
+        let member = Self::enter_unproved(server, operation, room, payload);
+        member.prove();
+        member
+    }
+
+    /// Gets a token and leaves it at that: the server knows no address.
+    pub fn enter_unproved(server: &Server, operation: u8, room: &str, payload: &str) -> Self {
+        let mut control = Control::connect(server);
+        let token = control.enter(operation, room, payload.as_bytes());
+        Self::with_token(server.udp, control.local_ip(), room, token)
+    }
+
+    /// Gets a token over `control`, which stays open, and proves the address that it came from.
+    pub fn enter_over(
+        control: &mut Control,
+        server: &Server,
+        operation: u8,
+        room: &str,
+        payload: &str,
+    ) -> Self {
+        let token = control.enter(operation, room, payload.as_bytes());
+        let member = Self::with_token(server.udp, control.local_ip(), room, token);
+        member.prove();
+        member
+    }
+
+    /// The same member with another socket, at `ip`; the server has not heard from there.
+    pub fn at(&self, ip: IpAddr) -> Self {
+        Self::with_token(self.server, ip, &self.room, self.token)
+    }
+
+    /// The same member with another socket at the same IP.
+    pub fn elsewhere(&self) -> Self {
+        self.at(self.socket.local_addr().expect("an address").ip())
+    }
+
+    /// A member that has a token already, at `ip`.
+    pub fn with_token(server: SocketAddr, ip: IpAddr, room: &str, token: Token) -> Self {
+        let socket = UdpSocket::bind((ip, 0)).expect("a free port");
+        socket.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+        Self { room: room.into(), token, socket, server }
+    }
+
+    /// Sends an empty datagram and makes sure that the server has taken it: an answer comes back.
+    pub fn prove(&self) {
+        self.say("");
+        self.settle();
+    }
+
+    /// Sends a message.
+    pub fn say(&self, message: &str) {
+        self.say_bytes(message.as_bytes());
+    }
+
+    pub fn say_bytes(&self, message: &[u8]) {
+        self.send_datagram(&datagram(&self.room, &self.token, message));
+    }
+
+    /// Sends a datagram as it is.
+    pub fn send_datagram(&self, bytes: &[u8]) {
+        self.socket.send_to(bytes, self.server).expect("sent");
+    }
+
+    pub fn port(&self) -> u16 {
+        self.socket.local_addr().expect("an address").port()
+    }
+
+    /// Reads one datagram.
+    pub fn hear(&self) -> Vec<u8> {
+        let mut buffer = [0; 5000];
+        // With a timeout the kernel does not restart a call that a signal broke off (signal(7)).
+        let (size, from) = loop {
+            match self.socket.recv_from(&mut buffer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                outcome => break outcome.expect("a datagram in time"),
+            }
+        };
+        assert_eq!(from.port(), self.server.port(), "from the server");
+        buffer[..size].to_vec()
+    }
+
+    /// Reads one datagram as text.
+    pub fn hear_text(&self) -> String {
+        String::from_utf8(self.hear()).expect("UTF-8")
+    }
+
+    /// The next datagram is this.
+    #[track_caller]
+    pub fn expect(&self, text: &str) {
+        assert_eq!(self.hear_text(), text);
+    }
+
+    /// Reads datagrams up to this one.
+    #[track_caller]
+    pub fn expect_sometime(&self, text: &str) {
+        while self.hear_text() != text {}
+    }
+
+    /// Reads all that the server has sent up to now, and drops it: asks for the commands, whose
+    /// answer comes after whatever was sent before.
+    pub fn settle(&self) {
+        self.heard_up_to_now();
+    }
+
+    /// Waits until so many have been told of who join, by name or in a count, which comes up to a
+    /// second later.
+    #[track_caller]
+    pub fn hear_of_joins(&self, count: usize) {
+        let mut joined = 0;
+        while joined < count {
+            let notice = self.hear_text();
+            let who = notice.strip_suffix(" joined").expect("a notice of those who join");
+            joined += who.parse().unwrap_or(1);
+        }
+    }
+
+    /// Everything that the server has sent up to now, found by asking for something and reading
+    /// until its answer. The server does one thing after the other, so what it does about an earlier
+    /// datagram, of anyone, is done by then.
+    pub fn heard_up_to_now(&self) -> Vec<String> {
+        self.say("/help");
+        let mut heard = Vec::new();
+        loop {
+            let text = self.hear_text();
+            let is_answer = text.trim_start_matches('\0').starts_with('/');
+            if is_answer {
+                return heard;
+            }
+            heard.push(text);
+        }
+    }
+
+    /// The server has sent nothing up to now.
+    #[track_caller]
+    pub fn expect_silence(&self) {
+        assert_eq!(self.heard_up_to_now(), Vec::<String>::new());
+    }
+
+    /// Nothing lies in the socket, for a member that can't ask any more.
+    #[track_caller]
+    pub fn expect_empty_socket(&self) {
+        self.socket.set_nonblocking(true).expect("an option");
+        let error = self.socket.recv(&mut [0; 16]).expect_err("nothing there");
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        self.socket.set_nonblocking(false).expect("an option");
+    }
+}
+
+/// The payload of a request for text delivery.
+pub fn text(name: &str) -> String {
+    format!(r#"{{"username":"{name}"}}"#)
+}
+
+/// Alice, the host of the room "room", and her guest Bob, both with text delivery; they have heard
+/// of each other.
+pub fn alice_and_bob(server: &Server) -> (Member, Member) {
+    let alice = Member::create(server, "room", &text("alice"));
+    let bob = Member::join(server, "room", &text("bob"));
+    alice.expect("bob joined");
+    (alice, bob)
+}
+
+/// A member of "room" with text delivery that speaks to `ip` over TCP and UDP; its connected socket
+/// hears nobody else. For servers with a wildcard bind.
+pub fn speak_to(server: &Server, ip: IpAddr, operation: u8, name: &str) -> Member {
+    let mut control = Control::connect_to(SocketAddr::new(ip, server.tcp.port()));
+    let token = control.enter(operation, "room", text(name).as_bytes());
+    let udp = SocketAddr::new(ip, server.udp.port());
+    let member = Member::with_token(udp, control.local_ip(), "room", token);
+    member.socket.connect(udp).expect("a route");
+    member.prove();
+    member
+}

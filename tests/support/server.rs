@@ -1,0 +1,215 @@
+//! A running server, and what the system tells of it.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use super::{DEADLINE, lines_of, wait_for};
+
+/// A running server; killed and waited for when it goes out of scope.
+pub struct Server {
+    child: Child,
+    /// The first `--bind`'s addresses, with their real ports.
+    pub tcp: SocketAddr,
+    pub udp: SocketAddr,
+    /// All of them.
+    pub addresses: Vec<(SocketAddr, SocketAddr)>,
+    log: Receiver<String>,
+}
+
+impl Server {
+    /// Starts a server on free ports and waits until it listens.
+    pub fn start(options: &[&str]) -> Self {
+        Self::start_at("0", "0", options)
+    }
+
+    /// Starts a server on these ports and waits until it listens.
+    pub fn start_at(tcp_port: &str, udp_port: &str, options: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_reactor-chat"));
+        command.args(["--tcp-port", tcp_port, "--udp-port", udp_port]).args(options);
+        Self::spawn(command, options.iter().filter(|option| **option == "--bind").count().max(1))
+    }
+
+    /// Starts a command that runs a server with so many addresses.
+    pub fn spawn(mut command: Command, addresses: usize) -> Self {
+        command.env_remove("RUST_LOG");
+        Self::spawn_with_environment(command, addresses)
+    }
+
+    /// The same, with `RUST_LOG` as it is.
+    pub fn spawn_with_environment(mut command: Command, addresses: usize) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the built server");
+        let log = lines_of(child.stderr.take().expect("piped"));
+        let out = lines_of(child.stdout.take().expect("piped"));
+        let addresses: Vec<_> = (0..addresses)
+            .map(|_| {
+                let line = out.recv_timeout(DEADLINE).unwrap_or_else(|_| {
+                    panic!("the server does not listen: {:?}", log.try_iter().collect::<Vec<_>>())
+                });
+                parse_listening(&line)
+            })
+            .collect();
+        let (tcp, udp) = addresses[0];
+        Self { child, tcp, udp, addresses, log }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal by its name, as kill(1) knows it.
+    pub fn signal(&self, name: &str) {
+        let pid = self.pid().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status().expect("kill(1)");
+        assert!(sent.success());
+    }
+
+    /// Stops the server in its tracks, so that what is sent meanwhile meets it all at once.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+        wait_for("the server to stop", || (self.state() == "T").then_some(()));
+    }
+
+    pub fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    /// Starts to send these signals in turn, `rounds` times, as fast as a shell can.
+    pub fn storm(&self, signals: &[&str], rounds: usize) -> Child {
+        let kills: String = signals.iter().map(|name| format!("kill -s {name} $0; ")).collect();
+        let script = format!("i=0; while [ $i -lt {rounds} ]; do {kills} i=$((i+1)); done");
+        let pid = self.pid().to_string();
+        Command::new("sh").args(["-c", &script, &pid]).spawn().expect("a shell")
+    }
+
+    /// Lets the server open so many more files from now on, as if the system had no more. Fails where
+    /// the machine has no prlimit(1).
+    pub fn leave_descriptors(&self, count: usize) -> io::Result<()> {
+        let open = self.open_descriptors();
+        // The limit is about numbers, and the lowest free one is taken: what is open may lie above.
+        let mut free = (0..).filter(|number| !open.contains(number));
+        let beyond = free.nth(count).expect("a number");
+        // The hard limit stays, so that this can be taken back.
+        let (pid, soft) = (self.pid().to_string(), format!("--nofile={beyond}:"));
+        let output = Command::new("prlimit").args(["--pid", &pid, &soft]).output()?;
+        match output.status.success() {
+            true => Ok(()),
+            false => Err(io::Error::other(String::from_utf8_lossy(&output.stderr))),
+        }
+    }
+
+    /// Waits for the end.
+    pub fn wait(&mut self) -> ExitStatus {
+        wait_for("the server to end", || self.child.try_wait().expect("a child"))
+    }
+
+    /// Ends the server and gives the line in which it says what it has counted.
+    pub fn final_counts(&self) -> String {
+        self.signal("TERM");
+        self.expect_log("connections accepted")
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_none()
+    }
+
+    /// Waits for a line in the log that holds `part`, and gives it.
+    pub fn expect_log(&self, part: &str) -> String {
+        let end = Instant::now() + DEADLINE;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            match self.log.recv_timeout(left) {
+                Ok(line) if line.contains(part) => return line,
+                Ok(_) => {}
+                Err(_) => panic!("no {part:?} in the log"),
+            }
+        }
+    }
+
+    /// Everything logged up to now that was not looked at yet.
+    pub fn log(&self) -> Vec<String> {
+        self.log.try_iter().collect()
+    }
+
+    /// Everything that the server logs until it ends, as far as it was not looked at yet.
+    pub fn log_to_the_end(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        loop {
+            match self.log.recv_timeout(DEADLINE) {
+                Ok(line) => lines.push(line),
+                Err(RecvTimeoutError::Disconnected) => return lines,
+                Err(RecvTimeoutError::Timeout) => panic!("the server does not end"),
+            }
+        }
+    }
+
+    /// CPU time used up to now, user and system, from /proc/PID/stat (proc(5), fields 14 and 15).
+    pub fn cpu_time(&self) -> Duration {
+        let ticks: u64 =
+            self.stat()[11..13].iter().map(|field| field.parse::<u64>().expect("ticks")).sum();
+        // USER_HZ is 100 on every Linux that Rust runs on.
+        Duration::from_millis(ticks * 10)
+    }
+
+    /// The state of the process, a letter.
+    fn state(&self) -> String {
+        self.stat().swap_remove(0)
+    }
+
+    /// /proc/PID/stat from its third field on.
+    fn stat(&self) -> Vec<String> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("proc(5)");
+        let after_name = stat.rsplit(')').next().expect("a name in parentheses");
+        after_name.split_whitespace().map(String::from).collect()
+    }
+
+    /// Memory in use, in bytes.
+    pub fn memory(&self) -> u64 {
+        self.memory_of("VmRSS:")
+    }
+
+    /// Memory asked of the system, in bytes, whether it was touched or not.
+    pub fn reserved_memory(&self) -> u64 {
+        self.memory_of("VmData:")
+    }
+
+    /// A line of /proc/PID/status.
+    fn memory_of(&self, what: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("proc(5)");
+        let line = status.lines().find(|line| line.starts_with(what)).expect("a known line");
+        let kilobytes: u64 =
+            line.split_whitespace().nth(1).expect("a number").parse().expect("a number");
+        kilobytes * 1024
+    }
+
+    /// How many descriptors the server has open.
+    pub fn descriptors(&self) -> usize {
+        self.open_descriptors().len()
+    }
+
+    fn open_descriptors(&self) -> Vec<u32> {
+        let entries = fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("proc(5)");
+        let names = entries.map(|entry| entry.expect("an entry").file_name());
+        names.map(|name| name.to_string_lossy().parse().expect("a number")).collect()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn parse_listening(line: &str) -> (SocketAddr, SocketAddr) {
+    let words: Vec<&str> = line.split(' ').collect();
+    let ["listening", "on", "tcp", tcp, "udp", udp] = words[..] else {
+        panic!("not the line that scripts wait for: {line:?}")
+    };
+    (tcp.parse().expect("an address"), udp.parse().expect("an address"))
+}
