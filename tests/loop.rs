@@ -426,7 +426,7 @@ fn t4_connections_that_are_held_give_way() {
 
 #[test]
 fn l16_after_a_stop_what_has_come_meanwhile_counts_before_the_deadlines() {
-    let server = Server::start(&["--idle-timeout", "1", "--connect-timeout", "1"]);
+    let server = Server::start(&["--idle-timeout", "3", "--connect-timeout", "3"]);
     let alice = Member::create(&server, "r", r#"{"username":"alice"}"#);
     let mut control = Control::connect(&server);
     assert_eq!(control.status_of(LIST, "", b""), 0);
@@ -434,7 +434,7 @@ fn l16_after_a_stop_what_has_come_meanwhile_counts_before_the_deadlines() {
     alice.say("");
     control.request(LIST, "", b"");
     // Both deadlines pass while the server stands still.
-    thread::sleep(Duration::from_millis(1200));
+    thread::sleep(Duration::from_millis(3200));
     server.thaw();
     control.expect_success();
     alice.expect_silence();
