@@ -221,8 +221,8 @@ mod tests {
         );
         assert_eq!(
             refused(&["join", "r 1", "it's", "--host", "a.example:7"], Status::RoomNotFound),
-            "room 'r 1' does not exist; create it with: reactor-chat-client --host a.example \
-             --tcp-port 7 --udp-port 8 --name 'it'\\''s' create 'r 1'"
+            "room 'r 1' does not exist; create it with: reactor-chat-client --host a.example:7 \
+             --name 'it'\\''s' create 'r 1'"
         );
         assert_eq!(
             refused(&["create", "--", "-r", "-b"], Status::RoomExists),
