@@ -318,8 +318,28 @@ fn a_thousand_earlier_entries_are_there_at_once() {
     let mut bob = Terminal::start(&server, USUAL, &["--history", "1024", "join", "r1", "bob"]);
     bob.expect_where("the last lines", |rows| {
         let tail: Vec<&str> = rows.iter().rev().take(3).map(String::as_str).collect();
-        tail == [">", "HH:MM          * bob joined", "HH:MM       ann: line 999"]
+        tail == [">", "HH:MM          * bob joined", "            ann: line 999"]
     });
+}
+
+#[test]
+fn what_was_said_before_has_no_time() {
+    let server = Server::start(&[]);
+    let mut ann = Talker::start(&server, &["create", "r1", "ann"]);
+    ann.expect("* ann joined");
+    ann.say("early\n");
+    ann.expect("ann: early");
+    let mut bob = Terminal::start(&server, USUAL, &["join", "r1", "bob"]);
+    bob.expect_row("HH:MM          * bob joined");
+    ann.say("late\n");
+    bob.expect(&[
+        "HH:MM         -- in r1 as bob; /exit leaves",
+        "               * ann joined",
+        "            ann: early",
+        "HH:MM          * bob joined",
+        "HH:MM       ann: late",
+        ">",
+    ]);
 }
 
 #[test]

@@ -61,6 +61,8 @@ pub(super) fn is_there() -> bool {
 pub(super) struct Conversation {
     /// What was added and is not shown.
     lines: String,
+    /// What is added is of now, and gets the time.
+    is_now: bool,
     me: String,
     styling: Styling,
     people: People,
@@ -85,6 +87,7 @@ impl Conversation {
         let (editor, typed) = Editor::start(waker, people.names(), Arc::clone(&borrowed))?;
         let conversation = Self {
             lines: String::new(),
+            is_now: true,
             me: entry.name.clone(),
             styling: Styling::new(has_color, &entry.name),
             people,
@@ -93,6 +96,10 @@ impl Conversation {
             is_closed: false,
         };
         Ok((conversation, typed))
+    }
+
+    pub(super) fn show_time(&mut self, is_now: bool) {
+        self.is_now = is_now;
     }
 
     pub(super) fn add_message(&mut self, name: &[u8], message: &[u8]) {
@@ -105,7 +112,8 @@ impl Conversation {
         };
         let label = (columns(&name) + 1, styling.name(&name) + ":");
         let dressed = |text: &str| dressed(styling, text);
-        add(&mut self.lines, styling, label, &message, dressed);
+        let time = time(self.is_now);
+        add(&mut self.lines, styling, &time, label, &message, dressed);
     }
 
     pub(super) fn add_own(&mut self, message: &str) {
@@ -120,7 +128,8 @@ impl Conversation {
         if !text.contains(": ") && self.people.take_answer(&text, Instant::now()) {
             return;
         }
-        add(&mut self.lines, &self.styling, (0, String::new()), &text, str::to_owned);
+        let (time, label) = (time(self.is_now), (0, String::new()));
+        add(&mut self.lines, &self.styling, &time, label, &text, str::to_owned);
     }
 
     pub(super) fn add_notice(&mut self, text: &[u8]) {
@@ -134,8 +143,8 @@ impl Conversation {
 
     fn add_dimmed(&mut self, mark: &str, text: &str) {
         let styling = &self.styling;
-        let label = (columns(mark), styling.dim(mark));
-        add(&mut self.lines, styling, label, text, |text| styling.dim(text));
+        let (time, label) = (time(self.is_now), (columns(mark), styling.dim(mark)));
+        add(&mut self.lines, styling, &time, label, text, |text| styling.dim(text));
     }
 
     pub(super) fn note_event(&mut self, code: u8, name: &[u8]) {
@@ -185,26 +194,34 @@ impl Drop for Conversation {
     }
 }
 
+/// The time of now, or a blank that is as wide.
+fn time(is_now: bool) -> String {
+    match is_now {
+        true => Zoned::now().strftime("%H:%M").to_string(),
+        false => " ".repeat("HH:MM".len()),
+    }
+}
+
 /// Adds a line with the time and a label, the text in lines of its own column. The label comes with
 /// its width.
 fn add(
     lines: &mut String,
     styling: &Styling,
+    time: &str,
     (label_columns, label): (usize, String),
     text: &str,
     dressed: impl Fn(&str) -> String,
 ) {
-    let time = Zoned::now().strftime("%H:%M").to_string();
     let width = screen::width();
     let column = if width >= WIDE { NAME_COLUMNS.max(label_columns) } else { label_columns };
-    let before = columns(&time) + 1 + column + usize::from(column > 0);
+    let before = columns(time) + 1 + column + usize::from(column > 0);
     // One column stays free: terminals differ in what they do after the last one.
     let left = width.saturating_sub(before + 1);
     let (indent, left, is_apart) = match left < LEAST_TEXT {
         true => (2, width.saturating_sub(3).max(1), true),
         false => (before, left, false),
     };
-    lines.push_str(&styling.dim(&time));
+    lines.push_str(&styling.dim(time));
     lines.push_str(&" ".repeat(1 + column - label_columns));
     lines.push_str(&label);
     let mut between = match is_apart {
