@@ -248,7 +248,7 @@ fn a_refused_request_prints_the_reason() {
     let _ann = Member::create(&server, "r1", r#"{"username":"ann","password":"secret"}"#);
     let full = r#"{"username":"ann","capacity":1}"#;
     let _full = Member::create(&server, "full", full);
-    let options = options_to(&server);
+    let options = options_to(server.tcp, server.udp);
     let create_r2 = format!("reactor-chat-client {options} --name bob create r2");
     let join_r1 = format!("reactor-chat-client {options} --name bob join r1");
     for (args, why) in [
