@@ -77,6 +77,11 @@ pub(super) fn of_loss(entry: &Entry, why: &str) -> Failure {
     Failure(plain(&format!("the server is gone: {why}; when it is back, go on with: {back}")))
 }
 
+/// What to do where there are no rooms.
+pub(super) fn of_first_room(server: &Server) -> String {
+    plain(&format!("make one with: reactor-chat-client{} create ROOM", server.options()))
+}
+
 /// The command that does this to the room of the entry.
 fn command(entry: &Entry, operation: Operation) -> String {
     let verb = if operation == Operation::Create { "create" } else { "join" };
