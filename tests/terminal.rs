@@ -8,6 +8,7 @@ use support::*;
 
 const CTRL_U: &str = "\x15";
 const CTRL_W: &str = "\x17";
+const CTRL_Y: &str = "\x19";
 const UP: &str = "\x1b[A";
 const DOWN: &str = "\x1b[B";
 const BACK_TAB: &str = "\x1b[Z";
@@ -154,6 +155,23 @@ fn pasted_lines_are_looked_at_and_then_sent_in_order() {
         ann.expect(line);
     }
     bob.expect_row("HH:MM       bob: three");
+}
+
+#[test]
+fn one_key_throws_a_paste_away_and_one_brings_it_back() {
+    let server = Server::start(&[]);
+    let ann = ann(&server);
+    let mut bob = bob(&server, &ann, USUAL);
+    clear(&mut bob);
+    bob.keys("\x1b[200~one\rtwo\rthree\x1b[201~");
+    bob.expect(&["> one", "two", "three"]);
+    bob.keys(CTRL_U);
+    bob.expect(&[">"]);
+    bob.keys(CTRL_Y);
+    bob.expect(&["> one", "two", "three"]);
+    bob.keys(CTRL_U);
+    bob.keys("four\r");
+    ann.expect("bob: four");
 }
 
 #[test]
