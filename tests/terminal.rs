@@ -375,7 +375,7 @@ fn a_terminal_that_can_do_nothing_gets_plain_lines() {
 }
 
 #[test]
-fn own_lines_stand_among_the_others_with_every_delivery() {
+fn lines_look_alike_with_every_delivery() {
     let server = Server::start(&[]);
     let ann = ann(&server);
     for delivery in ["named", "text"] {
@@ -388,9 +388,13 @@ fn own_lines_stand_among_the_others_with_every_delivery() {
         ann.expect("bob: /who");
         bob.expect_where("own lines, and the answer", |rows| {
             let own = ["HH:MM       bob: hi", "HH:MM       bob: /who"];
-            let is_answered = rows.get(3).is_some_and(|row| row.contains("no such command, /help"));
+            let answer = "HH:MM          * no such command, /help";
+            let is_answered = rows.get(3).is_some_and(|row| row.starts_with(answer));
             rows.get(1..3).is_some_and(|rows| rows == own) && is_answered
         });
+        ann.say("hello bob: how are you?");
+        bob.expect_row("HH:MM       ann: hello bob: how are you?");
+        assert!(bob.find("bob: how").expect("our name").inverse());
         bob.keys(CTRL_C);
         ann.expect("bob left");
         bob.expect_end(0);

@@ -32,6 +32,7 @@ use super::plain::visible;
 use super::screen::{self, columns};
 use super::stdin::Stdin;
 use crate::protocol::Operation;
+use crate::protocol::name::is_user_name;
 use borrowed::Borrowed;
 use editor::Editor;
 use people::People;
@@ -121,15 +122,23 @@ impl Conversation {
         self.add_message(name.as_bytes(), message.as_bytes());
     }
 
-    /// It may be a message or a notice. No notice holds what stands behind a name in a message, so
-    /// the answer to our question is known all the same.
+    /// A message or a notice: no notice holds what stands behind a name in a message. Names hold
+    /// none either, so the first one ends the name.
     pub(super) fn add_line(&mut self, line: &[u8]) {
-        let text = shown(line);
-        if !text.contains(": ") && self.people.take_answer(&text, Instant::now()) {
-            return;
+        let text = String::from_utf8_lossy(line);
+        match text.split_once(": ") {
+            Some((name, message)) if is_user_name(name) => {
+                self.add_message(name.as_bytes(), message.as_bytes());
+            }
+            // Not of this protocol.
+            Some(_) => self.add_bare(&visible(&text)),
+            None => self.add_answer(line),
         }
+    }
+
+    fn add_bare(&mut self, text: &str) {
         let (time, label) = (time(self.is_now), (0, String::new()));
-        add(&mut self.lines, &self.styling, &time, label, &text, str::to_owned);
+        add(&mut self.lines, &self.styling, &time, label, text, str::to_owned);
     }
 
     pub(super) fn add_notice(&mut self, text: &[u8]) {
