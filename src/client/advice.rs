@@ -239,7 +239,8 @@ mod tests {
     fn a_command_that_is_advised_leads_where_it_says() {
         let entry = entry(&["join", "--host", "[::1]:7", "--", "-r", "-b"]);
         let line = command(&entry, Operation::Create);
-        let words = line.split(' ').skip(1).map(Into::into);
+        // A shell takes the quotes away.
+        let words = line.split(' ').skip(1).map(|word| word.trim_matches('\'').into());
         let Ok(Invocation::Chat(advised)) = parse(words) else { panic!("{line}") };
         assert_eq!((&*advised.room, &*advised.name), ("-r", "-b"));
         assert_eq!((advised.server, advised.operation), (entry.server, Operation::Create));
