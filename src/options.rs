@@ -43,6 +43,9 @@ impl std::error::Error for UsageError {}
 /// with a clock stay far from overflowing.
 const MAX_SECONDS: u64 = 365 * 24 * 60 * 60;
 
+/// Of TCP and of UDP: those that a client tries by itself.
+pub const USUAL_PORTS: (u16, u16) = (9001, 9002);
+
 const HELP: &str = "\
 Usage: reactor-chat [OPTIONS]
 
@@ -181,8 +184,8 @@ fn config(matches: &Matches) -> Result<Config, UsageError> {
     let count = |name, default| limit(matches, name, default);
     Ok(Config {
         bind: bind_addresses(matches)?,
-        tcp_port: number(matches, "tcp-port")?.unwrap_or(9001),
-        udp_port: number(matches, "udp-port")?.unwrap_or(9002),
+        tcp_port: number(matches, "tcp-port")?.unwrap_or(USUAL_PORTS.0),
+        udp_port: number(matches, "udp-port")?.unwrap_or(USUAL_PORTS.1),
         chat: ChatConfig {
             language: choice(matches, "lang", LANGUAGES)?.unwrap_or(chat.language),
             host_leaves: choice(matches, "host-leaves", LEAVES)?.unwrap_or(chat.host_leaves),

@@ -290,7 +290,7 @@ fn a_client_that_is_removed_ends() {
     bob.expect("* you were removed from the room by its host");
     bob.expect_end(0);
     let output = run(&server, &["join", "r1", "bob"]);
-    let list = format!("reactor-chat-client {} list", options_to(&server));
+    let list = format!("reactor-chat-client {} list", options_to(server.tcp, server.udp));
     let why = format!(
         "the host has removed 'bob' from room 'r1', for as long as it lasts; ask the host, or find \
          another room with: {list}"
@@ -362,14 +362,13 @@ fn a_server_that_is_gone_is_a_failure() {
     let mut bob = bob_at(&stranger);
     stranger.admit();
     let (_, at) = stranger.hear();
-    let tcp = stranger.tcp.local_addr().expect("an address").port();
-    let udp = stranger.udp.local_addr().expect("an address");
+    let [tcp, udp] = [stranger.tcp.local_addr(), stranger.udp.local_addr()];
+    let [tcp, udp] = [tcp, udp].map(|address| address.expect("an address"));
     stranger.udp.send_to(b"\x03annlast", at).expect("sent");
     bob.expect("ann: last");
     drop(stranger);
     bob.say("anybody?\n");
-    let options = format!("--tcp-port {tcp} --udp-port {} --name bob", udp.port());
-    let back = format!("reactor-chat-client {options} join r1");
+    let back = format!("reactor-chat-client {} --name bob join r1", options_to(tcp, udp));
     let why = format!("nothing listens at UDP {udp}");
     let line = format!("the server is gone: {why}; when it is back, go on with: {back}");
     bob.expect_complaint(&format!("reactor-chat-client: {line}"));

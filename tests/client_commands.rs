@@ -70,7 +70,7 @@ fn a_hidden_room_is_found_by_those_who_know_its_password() {
     let args = ["create", "r1", "ann", "--hidden", "--password", "secret"];
     let ann = Talker::start(&server, &args);
     ann.expect("* ann joined");
-    expect_output(&run(&server, &["list"]), 0, "", "reactor-chat-client: no rooms\n");
+    expect_no_rooms(&server);
     assert_eq!(run_with(&server, &[], &["join", "r1", "bob"]).status.code(), Some(1));
     let secret = [("REACTOR_CHAT_PASSWORD", "secret")];
     assert!(run_with(&server, &secret, &["join", "r1", "bob"]).status.success());
@@ -248,7 +248,7 @@ fn a_refused_request_prints_the_reason() {
     let _ann = Member::create(&server, "r1", r#"{"username":"ann","password":"secret"}"#);
     let full = r#"{"username":"ann","capacity":1}"#;
     let _full = Member::create(&server, "full", full);
-    let options = options_to(&server);
+    let options = options_to(server.tcp, server.udp);
     let create_r2 = format!("reactor-chat-client {options} --name bob create r2");
     let join_r1 = format!("reactor-chat-client {options} --name bob join r1");
     for (args, why) in [
@@ -316,10 +316,16 @@ fn bad_usage_is_one_line_and_help_is_no_mistake() {
     expect_output(&run(&server, &["-V"]), 0, &version, "");
 }
 
+fn expect_no_rooms(server: &Server) {
+    let create = format!("reactor-chat-client {} create ROOM", options_to(server.tcp, server.udp));
+    let line = format!("reactor-chat-client: no rooms; make one with: {create}\n");
+    expect_output(&run(server, &["list"]), 0, "", &line);
+}
+
 #[test]
 fn rooms_are_listed() {
     let server = Server::start(&["--max-members", "0", "--max-room-members", "0"]);
-    expect_output(&run(&server, &["list"]), 0, "", "reactor-chat-client: no rooms\n");
+    expect_no_rooms(&server);
     let _a = Member::create(&server, "lobby", r#"{"username":"a","capacity":5,"password":"x"}"#);
     let _b = Member::create(&server, "部屋", r#"{"username":"b"}"#);
     let _c = Member::join(&server, "部屋", "c");

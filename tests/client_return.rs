@@ -39,7 +39,7 @@ fn a_cut_ends_nothing_and_nothing_is_missing() {
 fn s8_silence_is_told_and_so_is_its_end() {
     let stranger = Stranger::start();
     let (mut bob, at) = bob_in_stream(&stranger, 3);
-    bob.expect_complaint("reactor-chat-client: no answer from the server, trying on");
+    bob.expect_complaint("reactor-chat-client: no answer from the server, still trying");
     let state = stream(1, &[aside(12, 1, 0, "")]);
     stranger.udp.send_to(&state, at).expect("sent");
     bob.expect_complaint("reactor-chat-client: the server answers again");
@@ -55,8 +55,8 @@ fn s14_a_token_that_lives_gets_a_new_address() {
     let stranger = Stranger::start();
     let (mut bob, at) = bob_in_stream(&stranger, 6);
     bob.say("typed\n");
-    bob.expect_complaint("reactor-chat-client: no answer from the server, trying on");
-    bob.expect_complaint("reactor-chat-client: no answer still, trying to get back into r1");
+    bob.expect_complaint("reactor-chat-client: no answer from the server, still trying");
+    bob.expect_complaint("reactor-chat-client: still no answer, trying to get back into r1");
     // The request to go on; it is answered as the one to join was.
     stranger.admit_to_stream(1, 6);
     let admitted = Instant::now();
@@ -89,11 +89,11 @@ fn s15_after_a_restart_everyone_joins_again_and_what_was_typed_arrives() {
     drop(server);
     bob.say("one\ntwo\n");
     for talker in [&ann, &bob] {
-        talker.expect_complaint("reactor-chat-client: no answer from the server, trying on");
+        talker.expect_complaint("reactor-chat-client: no answer from the server, still trying");
     }
     let _server = Server::start_at(&tcp, &udp, &options);
     for talker in [&ann, &bob] {
-        talker.expect_complaint("reactor-chat-client: no answer still, trying to get back into r1");
+        talker.expect_complaint("reactor-chat-client: still no answer, trying to get back into r1");
         talker.expect_complaint("reactor-chat-client: in r1 again");
         talker.lines_up_to("bob: one");
         talker.expect("bob: two");
@@ -119,8 +119,8 @@ fn come_back_to_the_same_life(next: u64, missing: Option<&str>) {
     stranger.refuse(2);
     stranger.refuse(2);
     stranger.admit_to_stream(next, 6);
-    bob.expect_complaint("reactor-chat-client: no answer from the server, trying on");
-    bob.expect_complaint("reactor-chat-client: no answer still, trying to get back into r1");
+    bob.expect_complaint("reactor-chat-client: no answer from the server, still trying");
+    bob.expect_complaint("reactor-chat-client: still no answer, trying to get back into r1");
     bob.expect_complaint("reactor-chat-client: in r1 again");
     let new = loop {
         let (bytes, from) = stranger.hear_bytes();
@@ -150,8 +150,8 @@ fn s15_a_server_that_stays_away_is_gone() {
     let mut ann = ann_creates(&server, &[]);
     let tcp = server.tcp;
     drop(server);
-    ann.expect_complaint("reactor-chat-client: no answer from the server, trying on");
-    ann.expect_complaint("reactor-chat-client: no answer still, trying to get back into r1");
+    ann.expect_complaint("reactor-chat-client: no answer from the server, still trying");
+    ann.expect_complaint("reactor-chat-client: still no answer, trying to get back into r1");
     let place = format!("127.0.0.1 port {}", tcp.port());
     let next = "check host and port, or ask who runs it";
     ann.expect_complaint(&format!(
@@ -167,8 +167,8 @@ fn s15_who_is_not_wanted_any_more_ends() {
     for status in [2, 11] {
         stranger.refuse(status);
     }
-    bob.expect_complaint("reactor-chat-client: no answer from the server, trying on");
-    bob.expect_complaint("reactor-chat-client: no answer still, trying to get back into r1");
+    bob.expect_complaint("reactor-chat-client: no answer from the server, still trying");
+    bob.expect_complaint("reactor-chat-client: still no answer, trying to get back into r1");
     let complaint = bob.err.recv_timeout(DEADLINE).expect("a complaint");
     let why =
         "the host has removed 'bob' from room 'r1', for as long as it lasts; ask the host, or";

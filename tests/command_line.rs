@@ -98,6 +98,15 @@ fn the_limits_in_force_are_logged_once() {
 }
 
 #[test]
+fn the_log_says_how_to_chat_with_this_server() {
+    for (options, host) in [(&[][..], ""), (&["--bind", "127.0.0.2"], " --host 127.0.0.2")] {
+        let server = Server::start(options);
+        let ports = format!("--tcp-port {} --udp-port {}", server.tcp.port(), server.udp.port());
+        server.expect_log(&format!("to chat: reactor-chat-client{host} {ports} create ROOM NAME"));
+    }
+}
+
+#[test]
 fn quiet_verbose_and_rust_log_move_the_log() {
     let logged = |options: &[&str], rust_log: Option<&str>| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_reactor-chat"));

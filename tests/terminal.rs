@@ -8,6 +8,7 @@ use support::*;
 
 const CTRL_U: &str = "\x15";
 const CTRL_W: &str = "\x17";
+const CTRL_Y: &str = "\x19";
 const UP: &str = "\x1b[A";
 const DOWN: &str = "\x1b[B";
 const BACK_TAB: &str = "\x1b[Z";
@@ -154,6 +155,23 @@ fn pasted_lines_are_looked_at_and_then_sent_in_order() {
         ann.expect(line);
     }
     bob.expect_row("HH:MM       bob: three");
+}
+
+#[test]
+fn one_key_throws_a_paste_away_and_one_brings_it_back() {
+    let server = Server::start(&[]);
+    let ann = ann(&server);
+    let mut bob = bob(&server, &ann, USUAL);
+    clear(&mut bob);
+    bob.keys("\x1b[200~one\rtwo\rthree\x1b[201~");
+    bob.expect(&["> one", "two", "three"]);
+    bob.keys(CTRL_U);
+    bob.expect(&[">"]);
+    bob.keys(CTRL_Y);
+    bob.expect(&["> one", "two", "three"]);
+    bob.keys(CTRL_U);
+    bob.keys("four\r");
+    ann.expect("bob: four");
 }
 
 #[test]
@@ -318,8 +336,28 @@ fn a_thousand_earlier_entries_are_there_at_once() {
     let mut bob = Terminal::start(&server, USUAL, &["--history", "1024", "join", "r1", "bob"]);
     bob.expect_where("the last lines", |rows| {
         let tail: Vec<&str> = rows.iter().rev().take(3).map(String::as_str).collect();
-        tail == [">", "HH:MM          * bob joined", "HH:MM       ann: line 999"]
+        tail == [">", "HH:MM          * bob joined", "            ann: line 999"]
     });
+}
+
+#[test]
+fn what_was_said_before_has_no_time() {
+    let server = Server::start(&[]);
+    let mut ann = Talker::start(&server, &["create", "r1", "ann"]);
+    ann.expect("* ann joined");
+    ann.say("early\n");
+    ann.expect("ann: early");
+    let mut bob = Terminal::start(&server, USUAL, &["join", "r1", "bob"]);
+    bob.expect_row("HH:MM          * bob joined");
+    ann.say("late\n");
+    bob.expect(&[
+        "HH:MM         -- in r1 as bob; /exit leaves",
+        "               * ann joined",
+        "            ann: early",
+        "HH:MM          * bob joined",
+        "HH:MM       ann: late",
+        ">",
+    ]);
 }
 
 #[test]
@@ -337,7 +375,7 @@ fn a_terminal_that_can_do_nothing_gets_plain_lines() {
 }
 
 #[test]
-fn own_lines_stand_among_the_others_with_every_delivery() {
+fn lines_look_alike_with_every_delivery() {
     let server = Server::start(&[]);
     let ann = ann(&server);
     for delivery in ["named", "text"] {
@@ -350,9 +388,13 @@ fn own_lines_stand_among_the_others_with_every_delivery() {
         ann.expect("bob: /who");
         bob.expect_where("own lines, and the answer", |rows| {
             let own = ["HH:MM       bob: hi", "HH:MM       bob: /who"];
-            let is_answered = rows.get(3).is_some_and(|row| row.contains("no such command, /help"));
+            let answer = "HH:MM          * no such command, /help";
+            let is_answered = rows.get(3).is_some_and(|row| row.starts_with(answer));
             rows.get(1..3).is_some_and(|rows| rows == own) && is_answered
         });
+        ann.say("hello bob: how are you?");
+        bob.expect_row("HH:MM       ann: hello bob: how are you?");
+        assert!(bob.find("bob: how").expect("our name").inverse());
         bob.keys(CTRL_C);
         ann.expect("bob left");
         bob.expect_end(0);

@@ -142,7 +142,7 @@ fn s8_a_server_that_is_gone_is_told_of_and_ctrl_c_ends_the_client() {
     server.signal("KILL");
     server.wait();
     bob.keys("anybody there?\r");
-    bob.expect_row("HH:MM         -- no answer from the server, trying on");
+    bob.expect_row("HH:MM         -- no answer from the server, still trying");
     bob.keys("and now?");
     bob.expect_row("> and now?");
     bob.keys(CTRL_C);
@@ -161,9 +161,9 @@ fn s15_a_restart_of_the_server_is_told_and_what_was_typed_arrives() {
     let (tcp, udp) = (server.tcp.port().to_string(), server.udp.port().to_string());
     drop(server);
     ann.keys("one\rtwo");
-    ann.expect_row("HH:MM         -- no answer from the server, trying on");
+    ann.expect_row("HH:MM         -- no answer from the server, still trying");
     let _server = Server::start_at(&tcp, &udp, &[]);
-    ann.expect_row("HH:MM         -- no answer still, trying to get back into r1");
+    ann.expect_row("HH:MM         -- still no answer, trying to get back into r1");
     ann.expect_row("HH:MM         -- in r1 again");
     ann.expect_row("HH:MM       ann: one");
     ann.expect_row("> two");

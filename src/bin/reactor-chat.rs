@@ -2,6 +2,7 @@
 
 use std::env;
 use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 
 use reactor_chat::config::Config;
@@ -56,8 +57,22 @@ fn announce(reactor: &Reactor) -> io::Result<()> {
     if addresses.iter().all(|(tcp, _)| tcp.ip().is_loopback()) {
         log::info!("only this machine can connect; start with --bind 0.0.0.0 for others");
     }
-    log::info!("to chat: reactor-chat-client create ROOM NAME, the others join ROOM NAME");
+    let options = addresses.first().map(options_of_client).unwrap_or_default();
+    log::info!("to chat: reactor-chat-client{options} create ROOM NAME, the others join ROOM NAME");
     Ok(())
+}
+
+/// What a client on this machine has to be told of the address.
+fn options_of_client((tcp, udp): &(SocketAddr, SocketAddr)) -> String {
+    let host = match tcp.ip() {
+        IpAddr::V4(Ipv4Addr::LOCALHOST | Ipv4Addr::UNSPECIFIED) => String::new(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => " --host ::1".into(),
+        ip => format!(" --host {ip}"),
+    };
+    match (tcp.port(), udp.port()) {
+        options::USUAL_PORTS => host,
+        (tcp, udp) => format!("{host} --tcp-port {tcp} --udp-port {udp}"),
+    }
 }
 
 fn print(text: &str) -> ExitCode {

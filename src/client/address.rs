@@ -55,13 +55,21 @@ impl Server {
 
     /// The options that lead here, each behind a blank; none to where one gets without options.
     pub(super) fn options(&self) -> String {
+        let Self { host, tcp_port, udp_port } = self;
         let mut options = String::new();
-        let ports = (self.tcp_port, self.udp_port);
-        if self.host != HOST {
-            let _ = write!(options, " --host {}", quoted(&self.host));
+        let has_usual_ports = (*tcp_port, *udp_port) == (TCP_PORT, UDP_PORT);
+        if !has_usual_ports && tcp_port.checked_add(1) == Some(*udp_port) {
+            let place = match host.contains(':') {
+                true => format!("[{host}]:{tcp_port}"),
+                false => format!("{host}:{tcp_port}"),
+            };
+            return format!(" --host {}", quoted(&place));
         }
-        if ports != (TCP_PORT, UDP_PORT) {
-            let _ = write!(options, " --tcp-port {} --udp-port {}", ports.0, ports.1);
+        if host != HOST {
+            let _ = write!(options, " --host {}", quoted(host));
+        }
+        if !has_usual_ports {
+            let _ = write!(options, " --tcp-port {tcp_port} --udp-port {udp_port}");
         }
         options
     }
@@ -152,7 +160,10 @@ mod tests {
         assert_eq!(at("127.0.0.1").options(), "");
         assert_eq!(at("a.example:9001").options(), " --host a.example");
         assert_eq!(at("[::1]").options(), " --host ::1");
-        assert_eq!(at("127.0.0.1:7").options(), " --tcp-port 7 --udp-port 8");
-        assert_eq!(at("a b:7").options(), " --host 'a b' --tcp-port 7 --udp-port 8");
+        assert_eq!(at("127.0.0.1:7").options(), " --host 127.0.0.1:7");
+        assert_eq!(at("[::1]:7").options(), " --host '[::1]:7'");
+        assert_eq!(at("a b:7").options(), " --host 'a b:7'");
+        assert_eq!(server(HOST, 7, 9).options(), " --tcp-port 7 --udp-port 9");
+        assert_eq!(server("a", 7, 7).options(), " --host a --tcp-port 7 --udp-port 7");
     }
 }

@@ -77,6 +77,11 @@ pub(super) fn of_loss(entry: &Entry, why: &str) -> Failure {
     Failure(plain(&format!("the server is gone: {why}; when it is back, go on with: {back}")))
 }
 
+/// What to do where there are no rooms.
+pub(super) fn of_first_room(server: &Server) -> String {
+    plain(&format!("make one with: reactor-chat-client{} create ROOM", server.options()))
+}
+
 /// The command that does this to the room of the entry.
 fn command(entry: &Entry, operation: Operation) -> String {
     let verb = if operation == Operation::Create { "create" } else { "join" };
@@ -221,8 +226,8 @@ mod tests {
         );
         assert_eq!(
             refused(&["join", "r 1", "it's", "--host", "a.example:7"], Status::RoomNotFound),
-            "room 'r 1' does not exist; create it with: reactor-chat-client --host a.example \
-             --tcp-port 7 --udp-port 8 --name 'it'\\''s' create 'r 1'"
+            "room 'r 1' does not exist; create it with: reactor-chat-client --host a.example:7 \
+             --name 'it'\\''s' create 'r 1'"
         );
         assert_eq!(
             refused(&["create", "--", "-r", "-b"], Status::RoomExists),
@@ -234,7 +239,8 @@ mod tests {
     fn a_command_that_is_advised_leads_where_it_says() {
         let entry = entry(&["join", "--host", "[::1]:7", "--", "-r", "-b"]);
         let line = command(&entry, Operation::Create);
-        let words = line.split(' ').skip(1).map(Into::into);
+        // A shell takes the quotes away.
+        let words = line.split(' ').skip(1).map(|word| word.trim_matches('\'').into());
         let Ok(Invocation::Chat(advised)) = parse(words) else { panic!("{line}") };
         assert_eq!((&*advised.room, &*advised.name), ("-r", "-b"));
         assert_eq!((advised.server, advised.operation), (entry.server, Operation::Create));

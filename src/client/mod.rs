@@ -131,7 +131,7 @@ impl std::error::Error for Failure {}
 /// The server can't be reached or does not answer well, or stdout takes nothing.
 pub fn list(listing: &Listing) -> Result<(), Failure> {
     let list = entering::list(&listing.server)?;
-    rooms::print(&list, listing.is_json).or_else(unless_unread)
+    rooms::print(&list, listing).or_else(unless_unread)
 }
 
 /// Enters a room and stays until stdin, a signal or the server ends it.

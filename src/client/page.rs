@@ -23,6 +23,13 @@ impl Page {
         }
     }
 
+    /// Whether what is added from now on is of now.
+    pub(super) fn show_time(&mut self, is_now: bool) {
+        if let Self::Terminal(conversation) = self {
+            conversation.show_time(is_now);
+        }
+    }
+
     pub(super) fn add_message(&mut self, name: &[u8], message: &[u8]) {
         match self {
             Self::Plain(lines) => lines.add_message(name, message),

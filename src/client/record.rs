@@ -27,6 +27,8 @@ pub(super) struct Record {
     member: u32,
     /// Whether our own messages are shown: they stand already where somebody typed them.
     shows_own: bool,
+    /// Our own arrival has come. What comes before it was said at times that nobody has told us.
+    has_arrived: bool,
     /// That the room was closed is shown, in its place.
     is_closing_shown: bool,
     end: Option<End>,
@@ -36,7 +38,14 @@ pub(super) struct Record {
 
 impl Record {
     pub(super) fn new(member: u32, shows_own: bool) -> Self {
-        Self { member, shows_own, is_closing_shown: false, end: None, is_held_back: false }
+        Self {
+            member,
+            shows_own,
+            has_arrived: false,
+            is_closing_shown: false,
+            end: None,
+            is_held_back: false,
+        }
     }
 
     pub(super) fn shows_own(&self) -> bool {
@@ -44,6 +53,26 @@ impl Record {
     }
 
     pub(super) fn take(&mut self, event: &Event<'_>, now: Instant, page: &mut Page) {
+        self.has_arrived |= self.is_arrival(event);
+        let is_earlier = !self.has_arrived && !matches!(event, Event::Aside { .. });
+        page.show_time(!is_earlier);
+        self.show(event, now, page);
+        page.show_time(true);
+    }
+
+    /// Whether we have come with this, as far as can be seen: those who come in a crowd are counted
+    /// together, and what is gone may have said it.
+    fn is_arrival(&self, event: &Event<'_>) -> bool {
+        match *event {
+            Event::Notice { code, member, .. } => {
+                code == Code::Joined as u8 && [0, self.member].contains(&member)
+            }
+            Event::Gone { .. } => true,
+            Event::Message { .. } | Event::Aside { .. } => false,
+        }
+    }
+
+    fn show(&mut self, event: &Event<'_>, now: Instant, page: &mut Page) {
         match *event {
             Event::Message { member, .. } if member == self.member && !self.shows_own => {}
             Event::Message { name, text, .. } => page.add_message(name, text),

@@ -78,7 +78,7 @@ impl Returning {
         self.asked_at = (unanswered > 0).then(|| self.asked_at.unwrap_or(now));
         let is_late = self.asked_at.is_some_and(|at| at + RETURN_BY <= now);
         if self.silent_since.is_none() && (unanswered >= TOLD_AFTER || is_late) {
-            page.tell("no answer from the server, trying on");
+            page.tell("no answer from the server, still trying");
             self.silent_since = Some(now);
         } else if self.silent_since.is_some() && unanswered == 0 {
             page.tell("the server answers again");
@@ -86,7 +86,7 @@ impl Returning {
         }
         if self.try_at.is_none() && (unanswered >= RETURN_AFTER || is_late) {
             page.tell(&format!(
-                "no answer still, trying to get back into {}",
+                "still no answer, trying to get back into {}",
                 plain(&self.entry.room)
             ));
             self.try_at = Some(now);

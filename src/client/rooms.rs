@@ -5,7 +5,9 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
+use super::advice;
 use super::entering::{ListedRoom, RoomList};
+use super::options::Listing;
 use super::plain::{plain, visible};
 use super::printing::tell;
 use super::screen::{self, columns, columns_of};
@@ -14,11 +16,11 @@ use super::screen::{self, columns, columns_of};
 const LEAST_NAME: usize = 8;
 
 /// Prints the list in the form that its reader needs.
-pub(super) fn print(list: &RoomList, is_json: bool) -> io::Result<()> {
+pub(super) fn print(list: &RoomList, listing: &Listing) -> io::Result<()> {
     let text = match io::stdout().is_terminal() {
-        _ if is_json => one_line(&list.json),
+        _ if listing.is_json => one_line(&list.json),
         _ if list.rooms.is_empty() => {
-            tell("no rooms");
+            tell(&format!("no rooms; {}", advice::of_first_room(&listing.server)));
             return Ok(());
         }
         true => table(&list.rooms, screen::width()),

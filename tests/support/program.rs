@@ -24,8 +24,11 @@ pub fn bare_client(args: &[&str]) -> Command {
 }
 
 /// The options that lead to the server, as the client itself writes them.
-pub fn options_to(server: &Server) -> String {
-    format!("--tcp-port {} --udp-port {}", server.tcp.port(), server.udp.port())
+pub fn options_to(tcp: SocketAddr, udp: SocketAddr) -> String {
+    match udp.port() - 1 == tcp.port() {
+        true => format!("--host {tcp}"),
+        false => format!("--tcp-port {} --udp-port {}", tcp.port(), udp.port()),
+    }
 }
 
 /// A client that runs to its end by itself.

@@ -79,8 +79,9 @@ impl Keyboard {
         }
     }
 
-    /// Every key that has a deed, and those that would wait for a second key: up to that one
-    /// rustyline shows no messages.
+    /// Every key that has a deed; those that delete more than rustyline has them do, which stays in
+    /// one of several pasted lines; and those that would wait for a second key: up to that one it
+    /// shows no messages.
     pub(super) fn bindings(self: &Arc<Self>) -> Vec<(KeyEvent, EventHandler)> {
         let key = |code| KeyEvent(code, Modifiers::NONE);
         let deeds = [
@@ -104,7 +105,11 @@ impl Keyboard {
         let silent = ['R', 'S', 'Q', 'V', 'X', ']'].map(KeyEvent::ctrl).into_iter();
         let silent = silent.chain([KeyEvent(KeyCode::Char(']'), Modifiers::CTRL_ALT)]);
         let silent = silent.map(|key| (key, EventHandler::Simple(Cmd::Noop)));
-        deeds.into_iter().map(bind).chain(silent).collect()
+        let kills = [('U', Movement::BeginningOfBuffer), ('K', Movement::EndOfBuffer)];
+        let kills = kills
+            .into_iter()
+            .map(|(key, what)| (KeyEvent::ctrl(key), EventHandler::Simple(Cmd::Kill(what))));
+        deeds.into_iter().map(bind).chain(kills).chain(silent).collect()
     }
 
     /// Sends what was typed, or pasted: each line of it is one.

@@ -32,6 +32,7 @@ use super::plain::visible;
 use super::screen::{self, columns};
 use super::stdin::Stdin;
 use crate::protocol::Operation;
+use crate::protocol::name::is_user_name;
 use borrowed::Borrowed;
 use editor::Editor;
 use people::People;
@@ -61,6 +62,8 @@ pub(super) fn is_there() -> bool {
 pub(super) struct Conversation {
     /// What was added and is not shown.
     lines: String,
+    /// What is added is of now, and gets the time.
+    is_now: bool,
     me: String,
     styling: Styling,
     people: People,
@@ -85,6 +88,7 @@ impl Conversation {
         let (editor, typed) = Editor::start(waker, people.names(), Arc::clone(&borrowed))?;
         let conversation = Self {
             lines: String::new(),
+            is_now: true,
             me: entry.name.clone(),
             styling: Styling::new(has_color, &entry.name),
             people,
@@ -93,6 +97,10 @@ impl Conversation {
             is_closed: false,
         };
         Ok((conversation, typed))
+    }
+
+    pub(super) fn show_time(&mut self, is_now: bool) {
+        self.is_now = is_now;
     }
 
     pub(super) fn add_message(&mut self, name: &[u8], message: &[u8]) {
@@ -105,7 +113,8 @@ impl Conversation {
         };
         let label = (columns(&name) + 1, styling.name(&name) + ":");
         let dressed = |text: &str| dressed(styling, text);
-        add(&mut self.lines, styling, label, &message, dressed);
+        let time = time(self.is_now);
+        add(&mut self.lines, styling, &time, label, &message, dressed);
     }
 
     pub(super) fn add_own(&mut self, message: &str) {
@@ -113,14 +122,23 @@ impl Conversation {
         self.add_message(name.as_bytes(), message.as_bytes());
     }
 
-    /// It may be a message or a notice. No notice holds what stands behind a name in a message, so
-    /// the answer to our question is known all the same.
+    /// A message or a notice: no notice holds what stands behind a name in a message. Names hold
+    /// none either, so the first one ends the name.
     pub(super) fn add_line(&mut self, line: &[u8]) {
-        let text = shown(line);
-        if !text.contains(": ") && self.people.take_answer(&text, Instant::now()) {
-            return;
+        let text = String::from_utf8_lossy(line);
+        match text.split_once(": ") {
+            Some((name, message)) if is_user_name(name) => {
+                self.add_message(name.as_bytes(), message.as_bytes());
+            }
+            // Not of this protocol.
+            Some(_) => self.add_bare(&visible(&text)),
+            None => self.add_answer(line),
         }
-        add(&mut self.lines, &self.styling, (0, String::new()), &text, str::to_owned);
+    }
+
+    fn add_bare(&mut self, text: &str) {
+        let (time, label) = (time(self.is_now), (0, String::new()));
+        add(&mut self.lines, &self.styling, &time, label, text, str::to_owned);
     }
 
     pub(super) fn add_notice(&mut self, text: &[u8]) {
@@ -134,8 +152,8 @@ impl Conversation {
 
     fn add_dimmed(&mut self, mark: &str, text: &str) {
         let styling = &self.styling;
-        let label = (columns(mark), styling.dim(mark));
-        add(&mut self.lines, styling, label, text, |text| styling.dim(text));
+        let (time, label) = (time(self.is_now), (columns(mark), styling.dim(mark)));
+        add(&mut self.lines, styling, &time, label, text, |text| styling.dim(text));
     }
 
     pub(super) fn note_event(&mut self, code: u8, name: &[u8]) {
@@ -185,26 +203,34 @@ impl Drop for Conversation {
     }
 }
 
+/// The time of now, or a blank that is as wide.
+fn time(is_now: bool) -> String {
+    match is_now {
+        true => Zoned::now().strftime("%H:%M").to_string(),
+        false => " ".repeat("HH:MM".len()),
+    }
+}
+
 /// Adds a line with the time and a label, the text in lines of its own column. The label comes with
 /// its width.
 fn add(
     lines: &mut String,
     styling: &Styling,
+    time: &str,
     (label_columns, label): (usize, String),
     text: &str,
     dressed: impl Fn(&str) -> String,
 ) {
-    let time = Zoned::now().strftime("%H:%M").to_string();
     let width = screen::width();
     let column = if width >= WIDE { NAME_COLUMNS.max(label_columns) } else { label_columns };
-    let before = columns(&time) + 1 + column + usize::from(column > 0);
+    let before = columns(time) + 1 + column + usize::from(column > 0);
     // One column stays free: terminals differ in what they do after the last one.
     let left = width.saturating_sub(before + 1);
     let (indent, left, is_apart) = match left < LEAST_TEXT {
         true => (2, width.saturating_sub(3).max(1), true),
         false => (before, left, false),
     };
-    lines.push_str(&styling.dim(&time));
+    lines.push_str(&styling.dim(time));
     lines.push_str(&" ".repeat(1 + column - label_columns));
     lines.push_str(&label);
     let mut between = match is_apart {
