@@ -50,6 +50,16 @@ fn s8_silence_is_told_and_so_is_its_end() {
     bob.expect_end(0);
 }
 
+/// Whatever time a server says that no clock can count to.
+#[test]
+fn s8_endless_patience_is_no_more_than_that() {
+    let stranger = Stranger::start();
+    let (mut bob, _) = bob_in_stream(&stranger, u64::MAX);
+    bob.say("typed\n");
+    bob.expect_complaint("reactor-chat-client: no answer from the server, trying on");
+    bob.expect_complaint("reactor-chat-client: no answer still, trying to get back into r1");
+}
+
 #[test]
 fn s14_a_token_that_lives_gets_a_new_address() {
     let stranger = Stranger::start();
