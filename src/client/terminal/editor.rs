@@ -234,7 +234,8 @@ impl Highlighter for Front {
             state.is_last
         };
         self.desk.changed.notify_all();
-        if is_last {
+        // Where panics abort there is no such way: the terminal is taken from a thread that goes on.
+        if is_last && cfg!(panic = "unwind") {
             // Not a panic, so nothing is told about it: rustyline cleans up on the way.
             panic::resume_unwind(Box::new("the end"));
         }
