@@ -88,8 +88,9 @@ fn s14_a_token_that_lives_gets_a_new_address() {
 
 #[test]
 fn s15_after_a_restart_everyone_joins_again_and_what_was_typed_arrives() {
+    let address = address_of_its_own();
     // Long enough for a guest that is faster than its host to try again.
-    let options = ["--idle-timeout", "6"];
+    let options = ["--idle-timeout", "6", "--bind", &address];
     let server = Server::start(&options);
     let mut ann = ann_creates(&server, &[]);
     let mut bob = bob_joins(&server);

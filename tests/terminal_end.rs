@@ -202,14 +202,16 @@ fn s8_a_server_that_is_gone_is_told_of_and_ctrl_c_ends_the_client() {
 
 #[test]
 fn s15_a_restart_of_the_server_is_told_and_what_was_typed_arrives() {
-    let server = Server::start(&[]);
+    let address = address_of_its_own();
+    let options = ["--bind", &address];
+    let server = Server::start(&options);
     let mut ann = Terminal::start(&server, USUAL, &["create", "r1", "ann"]);
     ann.expect_row("HH:MM          * ann joined");
     let (tcp, udp) = (server.tcp.port().to_string(), server.udp.port().to_string());
     drop(server);
     ann.keys("one\rtwo");
     ann.expect_row("HH:MM         -- no answer from the server, trying on");
-    let _server = Server::start_at(&tcp, &udp, &[]);
+    let _server = Server::start_at(&tcp, &udp, &options);
     ann.expect_row("HH:MM         -- no answer still, trying to get back into r1");
     ann.expect_row("HH:MM         -- in r1 again");
     ann.expect_row("HH:MM       ann: one");
