@@ -6,7 +6,7 @@ mod support;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::net::UdpSocket;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::Instant;
 
@@ -135,6 +135,26 @@ fn a_signal_leaves_the_room_first() {
         ann.expect("bob left");
         bob.expect_end(0);
     }
+}
+
+/// As nohup(1) does it for those who want it to outlive the terminal.
+#[test]
+fn a_hangup_that_was_ignored_before_is_ignored() {
+    let server = Server::start(&[]);
+    let ann = host(&server);
+    let client = client(server.tcp, server.udp, &named(&["join", "r1", "bob"]));
+    let mut nohup = Command::new("nohup");
+    nohup.arg(client.get_program()).args(client.get_args());
+    nohup.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut bob = Talker::spawn(nohup);
+    ann.expect("bob joined");
+    bob.signal("HUP");
+    // A signal that is caught is heeded before the next line.
+    bob.say("still here\n");
+    ann.expect("bob: still here");
+    bob.signal("TERM");
+    ann.expect("bob left");
+    bob.expect_end(0);
 }
 
 #[test]

@@ -50,6 +50,16 @@ fn s8_silence_is_told_and_so_is_its_end() {
     bob.expect_end(0);
 }
 
+/// Whatever time a server says that no clock can count to.
+#[test]
+fn s8_endless_patience_is_no_more_than_that() {
+    let stranger = Stranger::start();
+    let (mut bob, _) = bob_in_stream(&stranger, u64::MAX);
+    bob.say("typed\n");
+    bob.expect_complaint("reactor-chat-client: no answer from the server, trying on");
+    bob.expect_complaint("reactor-chat-client: no answer still, trying to get back into r1");
+}
+
 #[test]
 fn s14_a_token_that_lives_gets_a_new_address() {
     let stranger = Stranger::start();
@@ -78,8 +88,9 @@ fn s14_a_token_that_lives_gets_a_new_address() {
 
 #[test]
 fn s15_after_a_restart_everyone_joins_again_and_what_was_typed_arrives() {
+    let address = address_of_its_own();
     // Long enough for a guest that is faster than its host to try again.
-    let options = ["--idle-timeout", "6"];
+    let options = ["--idle-timeout", "6", "--bind", &address];
     let server = Server::start(&options);
     let mut ann = ann_creates(&server, &[]);
     let mut bob = bob_joins(&server);

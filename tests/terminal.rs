@@ -147,9 +147,10 @@ fn pasted_lines_are_looked_at_and_then_sent_in_order() {
     let ann = ann(&server);
     let mut bob = bob(&server, &ann, USUAL);
     clear(&mut bob);
-    bob.keys("\x1b[200~one\rtwo\r\nthree \u{9b}2J\x1b[201~");
+    bob.keys("\x1b[200~one\rtwo\r\nthree \u{9b}2J\x07\x1b[201~");
     bob.expect(&["> one", "two", "three 2J"]);
-    bob.keys("\x7f\x7f\x7f\x7f");
+    assert_eq!(bob.window().others, Vec::<String>::new());
+    bob.keys("\x7f\x7f\x7f\x7f\x7f");
     bob.keys("\r");
     for line in ["bob: one", "bob: two", "bob: three"] {
         ann.expect(line);
@@ -305,7 +306,7 @@ fn t6_t8_nothing_from_the_network_is_obeyed() {
         let stranger = Stranger::start();
         let [tcp, udp] = [stranger.tcp.local_addr(), stranger.udp.local_addr()];
         let [tcp, udp] = [tcp, udp].map(|address| address.expect("an address"));
-        let command = client(tcp, udp, &["--delivery", delivery, "join", "r1", "bob"]);
+        let command = client(tcp, udp, &["--delivery", delivery, "join", "r\x071", "bob"]);
         let mut bob = Terminal::spawn(&command, USUAL, &[]);
         stranger.admit();
         let (_, at) = stranger.hear();
@@ -315,12 +316,15 @@ fn t6_t8_nothing_from_the_network_is_obeyed() {
         stranger.udp.send_to(&datagram, at).expect("sent");
         let name = if delivery == "named" { "      ann:" } else { "          " };
         bob.expect(&[
-            "HH:MM         -- in r1 as bob; /exit leaves",
+            r"HH:MM         -- in r\u{7}1 as bob; /exit leaves",
             &format!("HH:MM {name} {shown}"),
             "                 HH:MM ann: forged",
             ">",
         ]);
-        assert_eq!(bob.window().title, "r1 - reactor-chat");
+        stranger.udp.send_to(b"\x07a\x1b]0;x\x07hi", at).expect("sent");
+        let name = if delivery == "named" { r"a\u{1b}]0;x\u{7}: " } else { r"           \u{7}a" };
+        bob.expect_row(&format!("HH:MM {name}"));
+        assert_eq!(bob.window().title, r"r\u{7}1 - reactor-chat");
         assert_eq!(bob.window().others, Vec::<String>::new());
     }
 }

@@ -4,10 +4,12 @@
 mod support;
 
 use std::ffi::OsStr;
+use std::net::SocketAddr;
 use std::process::Command;
 
 use support::program::*;
 use support::pty::*;
+use support::talkers::*;
 use support::*;
 
 /// What a host is told.
@@ -123,6 +125,51 @@ fn a_terminal_comes_back_from_an_editor_that_is_stuck() {
 }
 
 #[test]
+fn a_terminal_that_takes_nothing_keeps_nobody_from_the_end() {
+    let stranger = Stranger::start();
+    let (mut bob, at) = bob_who_does_not_read(&stranger);
+    // The question who is there has arrived, so nothing keeps `/exit` back.
+    stranger.udp.send_to(&stream(41, &[aside(12, 2, 0, "")]), at).expect("sent");
+    bob.signal("TERM");
+    while !stranger.hear_bytes().0.ends_with(b"/exit") {}
+    stranger.udp.send_to(&stream(41, &[aside(2, 2, 0, "")]), at).expect("sent");
+    assert_eq!(bob.wait_unseen().code(), Some(0));
+    assert!(bob.is_cooked());
+}
+
+/// The server has not confirmed a line, and that can't be told.
+#[test]
+fn a_terminal_that_takes_nothing_and_a_server_that_says_nothing_are_left_by_a_signal() {
+    let stranger = Stranger::start();
+    let (mut bob, _) = bob_who_does_not_read(&stranger);
+    bob.signal("TERM");
+    wait_for("the terminal's mode", || bob.is_cooked().then_some(()));
+    // The loop may be on its last way still.
+    let status = wait_for("the end", || {
+        bob.signal("INT");
+        bob.ended()
+    });
+    assert_eq!(status.code(), Some(130));
+}
+
+/// Bob, whose terminal is full, and where he is.
+fn bob_who_does_not_read(stranger: &Stranger) -> (Terminal, SocketAddr) {
+    let [tcp, udp] = [stranger.tcp.local_addr(), stranger.udp.local_addr()];
+    let [tcp, udp] = [tcp, udp].map(|address| address.expect("an address"));
+    let mut bob = Terminal::spawn(&client(tcp, udp, &["join", "r1", "bob"]), USUAL, &[]);
+    stranger.admit_to_stream(1, 3);
+    bob.expect_row(">");
+    let (_, at) = stranger.hear_bytes();
+    // More than the kernel keeps for who does not read.
+    for id in 1..=40 {
+        let line = message(1, id, "ann", &"x".repeat(2000));
+        stranger.udp.send_to(&stream(u64::from(id), &[line]), at).expect("sent");
+    }
+    while stranger.hear_bytes().0 != b"\x01\0\0\0\0\0\0\0\x29" {}
+    (bob, at)
+}
+
+#[test]
 fn a_terminal_that_is_closed_leaves_the_room() {
     let server = Server::start(&[]);
     let ann = ann(&server);
@@ -155,14 +202,16 @@ fn s8_a_server_that_is_gone_is_told_of_and_ctrl_c_ends_the_client() {
 
 #[test]
 fn s15_a_restart_of_the_server_is_told_and_what_was_typed_arrives() {
-    let server = Server::start(&[]);
+    let address = address_of_its_own();
+    let options = ["--bind", &address];
+    let server = Server::start(&options);
     let mut ann = Terminal::start(&server, USUAL, &["create", "r1", "ann"]);
     ann.expect_row("HH:MM          * ann joined");
     let (tcp, udp) = (server.tcp.port().to_string(), server.udp.port().to_string());
     drop(server);
     ann.keys("one\rtwo");
     ann.expect_row("HH:MM         -- no answer from the server, still trying");
-    let _server = Server::start_at(&tcp, &udp, &[]);
+    let _server = Server::start_at(&tcp, &udp, &options);
     ann.expect_row("HH:MM         -- still no answer, trying to get back into r1");
     ann.expect_row("HH:MM         -- in r1 again");
     ann.expect_row("HH:MM       ann: one");

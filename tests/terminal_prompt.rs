@@ -78,6 +78,18 @@ fn who_does_not_tell_the_password_gets_the_terminal_back() {
     }
 }
 
+/// Keys that would kill or stop the client while the terminal echoes nothing.
+#[test]
+fn a_password_is_asked_for_to_the_end() {
+    let server = Server::start(&[]);
+    let _ann = locked_room(&server);
+    let mut bob = asked(&server);
+    bob.keys("\x1c\x1a\r");
+    bob.expect(&[QUESTION, AGAIN]);
+    bob.keys(CTRL_C);
+    bob.expect_end(1);
+}
+
 #[test]
 fn who_is_asked_and_gone_leaves_nothing_running() {
     let server = Server::start(&[]);

@@ -121,3 +121,23 @@ impl Each {
         self.is_removed || self.leave_by.is_some_and(|deadline| deadline <= now)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quiet_reader_gives_a_sign_of_life_every_20_seconds() {
+        let start = Instant::now();
+        let mut each = Each::new(Form::Named, start);
+        let mut out = Vec::new();
+        let mut times = Vec::new();
+        while times.len() < 5 {
+            let at = each.transmit_at().expect("a member says something some day");
+            assert!(each.poll_transmit(at, &mut out) && out.is_empty());
+            assert!(!each.poll_transmit(at, &mut out), "once");
+            times.push((at - start).as_millis());
+        }
+        assert_eq!(times, [0, 250, 1000, 21_000, 41_000]);
+    }
+}

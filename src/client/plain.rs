@@ -16,8 +16,8 @@ pub(super) fn plain(text: &str) -> String {
     plain
 }
 
-/// The same where it stands in columns: also without anything that has no width of its own, or that
-/// would turn around what stands beside it.
+/// The same where it stands in columns: also without tabs, which are as wide as their place wants,
+/// and without anything that would turn around what stands beside it.
 pub(super) fn visible(text: &str) -> String {
     let mut visible = String::with_capacity(text.len());
     for c in plain(text).chars() {

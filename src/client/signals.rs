@@ -14,6 +14,7 @@ pub const SIGNAL_BASE: i32 = 128;
 /// Which signal has come.
 pub(super) struct Signals {
     inner: signal_hook_mio::v1_0::Signals,
+    caught: &'static [i32],
     /// What ends the client at the second one.
     last_resort: Vec<SigId>,
     is_readable: bool,
@@ -22,14 +23,14 @@ pub(super) struct Signals {
 impl Signals {
     /// Catches the signals and registers them.
     pub(super) fn register(registry: &Registry, token: Token) -> io::Result<Self> {
-        let signals: &[i32] = match is_hangup_ignored() {
+        let caught: &[i32] = match is_hangup_ignored() {
             true => &[SIGINT, SIGTERM],
             false => &[SIGINT, SIGTERM, SIGHUP],
         };
-        let last_resort = end_at_the_second(signals)?;
-        let mut inner = signal_hook_mio::v1_0::Signals::new(signals)?;
+        let last_resort = end_at_the_second(caught)?;
+        let mut inner = signal_hook_mio::v1_0::Signals::new(caught)?;
         registry.register(&mut inner, token, Interest::READABLE)?;
-        Ok(Self { inner, last_resort, is_readable: false })
+        Ok(Self { inner, caught, last_resort, is_readable: false })
     }
 
     /// For a loop that nothing holds up, and a terminal that must not be left as it is: the second
@@ -48,6 +49,19 @@ impl Signals {
     pub(super) fn take(&mut self) -> Option<i32> {
         // `pending` reads its pipe until it is empty, so the next signal makes an edge.
         std::mem::take(&mut self.is_readable).then(|| self.inner.pending().last()).flatten()
+    }
+}
+
+impl Drop for Signals {
+    /// The loop is over, and what is left to be said may be held up by a terminal that takes nothing:
+    /// the next signal ends us there.
+    fn drop(&mut self) {
+        let always = Arc::new(AtomicBool::new(true));
+        for signal in self.caught {
+            let status = SIGNAL_BASE + signal;
+            // If there is no memory for it, it is as before: the terminal has to go on.
+            let _ = flag::register_conditional_shutdown(*signal, status, Arc::clone(&always));
+        }
     }
 }
 

@@ -19,6 +19,9 @@ const PROOFS: [Duration; 2] = [Duration::from_millis(250), Duration::from_millis
 /// For how long a server is searched for that removes nobody for silence.
 const LONG_PATIENCE: Duration = Duration::from_secs(300);
 
+/// The same at most, in seconds: a server may say any number, and a clock can't count to all.
+const MOST_PATIENCE: u64 = 365 * 24 * 60 * 60;
+
 /// The way out, once it is taken.
 struct Leaving {
     /// The line that leaves, while it waits for space behind what is open.
@@ -51,7 +54,7 @@ impl Streamed {
         let keep_alive = Duration::from_secs(completion.keep_alive);
         let patience = match completion.idle_timeout {
             0 => LONG_PATIENCE,
-            seconds => Duration::from_secs(seconds),
+            seconds => Duration::from_secs(seconds.min(MOST_PATIENCE)),
         };
         Self {
             tag: completion.tag,

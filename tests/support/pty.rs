@@ -11,7 +11,7 @@ use pty_process::blocking::{Command as PtyCommand, Pts, Pty, open};
 use rustix::termios::{LocalModes, tcgetattr};
 
 use super::program::client;
-use super::{DEADLINE, Member, Server, text};
+use super::{DEADLINE, Member, Server, text, wait_for};
 
 /// Columns and rows.
 pub type Size = (u16, u16);
@@ -238,12 +238,23 @@ impl Terminal {
         loop {
             // A program does not end before its terminal has taken everything.
             self.look();
-            if let Some(status) = self.child.try_wait().expect("a child") {
+            if let Some(status) = self.ended() {
                 return status;
             }
             assert!(Instant::now() < end, "the client does not end: {:#?}", self.rows());
             std::thread::sleep(Duration::from_millis(2));
         }
+    }
+
+    /// Waits for the end and takes nothing of what is written.
+    #[track_caller]
+    pub fn wait_unseen(&mut self) -> ExitStatus {
+        wait_for("the client to end", || self.ended())
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child")
     }
 
     /// Whether the terminal shows what is typed.

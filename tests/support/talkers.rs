@@ -1,7 +1,7 @@
 //! Ann and bob in a room with stream delivery, by means of our client; and what a server that a test
 //! plays says to them.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use super::Server;
 use super::program::{Stranger, Talker, client};
@@ -59,6 +59,13 @@ pub fn bob_joins(server: &Server) -> Talker {
 /// A client that speaks to the server over this network.
 pub fn over(proxy: &Proxy, server: &Server, args: &[&str]) -> Talker {
     Talker::spawn(client(server.tcp, proxy.address, args))
+}
+
+/// An address for a server that is started again: nobody else binds there, so the ports that it had
+/// are still free. On 127.0.0.1 they go to the next socket that asks for any.
+pub fn address_of_its_own() -> String {
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    Ipv4Addr::new(127, 128 | high, middle, low).to_string()
 }
 
 pub fn numbered(lines: std::ops::Range<usize>) -> String {

@@ -1,11 +1,13 @@
 //! What the terminal had before us and gets back: its mode and its window's title.
 
 use std::io::{self, Stdin, Write as _};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, kill_current_process_group};
 use rustix::termios::OptionalActions;
 use signal_hook::consts::SIGCONT;
@@ -19,6 +21,9 @@ const PASTE_OFF: &str = "\x1b[?2004l";
 
 /// The end of a drawing that is to be shown all at once: rustyline may have stopped inside of one.
 const SHOW: &str = "\x1b[?2026l";
+
+/// How long a terminal may take nothing.
+const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
 
 /// How often it is looked whether the program was stopped and goes on, and how long from one look to
 /// the next: without a shell that could make it go on it is not stopped at all.
@@ -87,8 +92,19 @@ impl Borrowed {
     }
 }
 
-/// A terminal that takes nothing has nothing to be put back.
+/// A terminal that takes nothing has nothing to be put back, and one that is stopped must not keep
+/// the program from its end.
 fn write(sequence: &str) {
     let mut stdout = io::stdout().lock();
-    let _ = stdout.write_all(sequence.as_bytes()).and_then(|()| stdout.flush());
+    if takes_more(&stdout) {
+        let _ = stdout.write_all(sequence.as_bytes()).and_then(|()| stdout.flush());
+    }
+}
+
+/// Whether the terminal takes something now or soon. A thread that is stuck in a write to it counts
+/// too: the next one would wait for that.
+fn takes_more(terminal: impl AsFd) -> bool {
+    let mut polled = [PollFd::new(&terminal, PollFlags::OUT)];
+    // A signal breaks off nothing but a wait.
+    poll(&mut polled, Some(&PATIENCE)).is_ok_and(|ready| ready > 0)
 }

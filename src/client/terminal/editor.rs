@@ -234,7 +234,8 @@ impl Highlighter for Front {
             state.is_last
         };
         self.desk.changed.notify_all();
-        if is_last {
+        // Where panics abort there is no such way: the terminal is taken from a thread that goes on.
+        if is_last && cfg!(panic = "unwind") {
             // Not a panic, so nothing is told about it: rustyline cleans up on the way.
             panic::resume_unwind(Box::new("the end"));
         }
@@ -264,3 +265,22 @@ impl Hinter for Front {
     type Hint = String;
 }
 impl Validator for Front {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_that_stands_misses_what_is_too_much_and_is_told_how_much() {
+        let editor = Editor { desk: Arc::default() };
+        let half = "a\n".repeat(MOST_WAITING / 4);
+        (0..3).for_each(|_| editor.print(&half));
+        editor.print("b\n");
+        editor.desk.set(|state| state.is_up = true);
+        let text = editor.desk.next_text().expect("something to print");
+        let lost = format!("* {} lines were not shown: the terminal stood\n", MOST_WAITING / 4 + 1);
+        assert_eq!(text.strip_prefix(&half.repeat(2)), Some(&*lost));
+        editor.print("c\n");
+        assert_eq!(editor.desk.next_text().as_deref(), Some("c\n"));
+    }
+}

@@ -15,6 +15,9 @@ const PAUSE: Duration = Duration::from_secs(60);
 /// An answer that takes longer was lost.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
 
+/// So many names are known. A server may make up new ones for ever.
+const MOST: usize = 10_000;
+
 /// The mark of the host in the list of members, in both languages.
 const HOST_MARKS: [&str; 2] = [" (host)", "（ホスト）"];
 
@@ -66,7 +69,7 @@ impl People {
     /// Somebody speaks.
     pub(super) fn note_speaker(&self, name: &str) {
         if fold(name) != self.me {
-            locked(&self.names).insert(name.into());
+            add(&mut locked(&self.names), name);
         }
     }
 
@@ -83,7 +86,7 @@ impl People {
             Some(Code::Left | Code::TimedOut | Code::Kicked) => {
                 locked(&self.names).remove(name);
                 if self.is_answer_ours {
-                    self.since.gone.insert(name.into());
+                    add(&mut self.since.gone, name);
                 }
             }
             Some(Code::NewHost) => {
@@ -137,9 +140,15 @@ impl People {
             let name = HOST_MARKS.iter().fold(part, |name, mark| name.trim_end_matches(mark));
             let is_count = !is_whole && (name.ends_with(" more") || name.starts_with("ほか"));
             if !is_count && fold(name) != self.me && !gone.contains(name) {
-                names.insert(name.into());
+                add(&mut names, name);
             }
         }
+    }
+}
+
+fn add(names: &mut BTreeSet<String>, name: &str) {
+    if names.len() < MOST {
+        names.insert(name.into());
     }
 }
 
@@ -165,6 +174,16 @@ mod tests {
         people.note(Code::Left as u8, "bob");
         people.note(Code::Kicked as u8, "cy");
         assert_eq!(known(&people), Vec::<String>::new());
+    }
+
+    #[test]
+    fn who_makes_up_names_is_not_remembered_for_ever() {
+        let mut people = People::new("ann", false);
+        (0..MOST + 5).for_each(|name| people.note_speaker(&name.to_string()));
+        assert_eq!(known(&people).len(), MOST);
+        people.note(Code::Left as u8, "7");
+        people.note_speaker("new");
+        assert!(known(&people).contains(&"new".into()));
     }
 
     #[test]
