@@ -56,8 +56,8 @@ fn s8_endless_patience_is_no_more_than_that() {
     let stranger = Stranger::start();
     let (mut bob, _) = bob_in_stream(&stranger, u64::MAX);
     bob.say("typed\n");
-    bob.expect_complaint("reactor-chat-client: no answer from the server, trying on");
-    bob.expect_complaint("reactor-chat-client: no answer still, trying to get back into r1");
+    bob.expect_complaint("reactor-chat-client: no answer from the server, still trying");
+    bob.expect_complaint("reactor-chat-client: still no answer, trying to get back into r1");
 }
 
 #[test]

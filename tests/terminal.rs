@@ -322,7 +322,7 @@ fn t6_t8_nothing_from_the_network_is_obeyed() {
             ">",
         ]);
         stranger.udp.send_to(b"\x07a\x1b]0;x\x07hi", at).expect("sent");
-        let name = if delivery == "named" { r"a\u{1b}]0;x\u{7}: " } else { r"           \u{7}a" };
+        let name = if delivery == "named" { r"a\u{1b}]0;x\u{7}: " } else { r"         * \u{7}a" };
         bob.expect_row(&format!("HH:MM {name}"));
         assert_eq!(bob.window().title, r"r\u{7}1 - reactor-chat");
         assert_eq!(bob.window().others, Vec::<String>::new());

@@ -14,8 +14,8 @@ use support::*;
 
 /// What a host is told.
 const WARNING: [&str; 2] = [
-    "HH:MM         -- leaving closes the room for everybody; the same again leaves,",
-    "                 /host NAME makes another one the host first",
+    "HH:MM         -- you are the host, so the room may close for everybody; the",
+    "                 same again leaves, /host NAME makes another one the host first",
 ];
 
 #[test]

@@ -95,7 +95,7 @@ const HELP: &str = "/help";
 const WHO: &str = "/who";
 
 /// What a host is told who wants to leave.
-const WARNING: &str = "leaving closes the room for everybody; the same again leaves, \
+const WARNING: &str = "you are the host, so the room may close for everybody; the same again leaves, \
                        /host NAME makes another one the host first";
 
 /// How a chat ended that did not fail.

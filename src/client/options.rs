@@ -157,7 +157,12 @@ fn parse_with(
         ["join", room] => (Operation::Join, room, None),
         ["join", room, name] => (Operation::Join, room, Some(name)),
         ["list"] => return list(&matches),
-        _ => return Err(usage("it takes create ROOM, or join ROOM, or list")),
+        [] => return Err(usage("it takes create ROOM, or join ROOM, or list")),
+        _ => {
+            let words = words.join(" ");
+            let why = format!("it takes create ROOM, or join ROOM, or list, and not '{words}'");
+            return Err(usage(&why));
+        }
     };
     let given = name_of(&matches, name)?;
     let is_named = given.is_some();
@@ -406,7 +411,7 @@ mod tests {
             (&[][..], "join ROOM"),
             (&["join"], "join ROOM"),
             (&["join", "r1", "bob", "x"], "join ROOM"),
-            (&["leave", "r1", "bob"], "join ROOM"),
+            (&["leave", "r1", "bob"], "not 'leave r1 bob'"),
             (&["list", "r1"], "list"),
             (&["list", "--name", "x"], "list takes no --name"),
             (&["list", "--hidden"], "list takes no --hidden"),
