@@ -2,10 +2,14 @@
 //!
 //! Three things: batches of datagrams (recvmmsg(2), sendmmsg(2)) that know which of our addresses
 //! they came to and leave from (`IP_PKTINFO` and `IPV6_PKTINFO`, ip(7) and ipv6(7)) and that the
-//! kernel cuts up (`UDP_SEGMENT`, udp(7)) or puts together (`UDP_GRO`, likewise); the count of datagrams that the kernel dropped
-//! (`SO_RXQ_OVFL`, socket(7)); and the limit of open descriptors (getrlimit(2)). Every function is
-//! safe to call and turns errno into an [`io::Error`]; what an error means is decided by the caller.
-#![allow(unsafe_code)]
+//! kernel cuts up (`UDP_SEGMENT`, udp(7)) or puts together (`UDP_GRO`, likewise); the count of
+//! datagrams that the kernel dropped (`SO_RXQ_OVFL`, socket(7)); and the limit of open descriptors
+//! (getrlimit(2)). Every function is safe to call and turns errno into an [`io::Error`]; what an
+//! error means is decided by the caller.
+#![allow(
+    unsafe_code,
+    reason = "these calls have no safe form in std or mio; each block says why it is sound"
+)]
 
 use std::io;
 use std::iter;

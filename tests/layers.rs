@@ -109,7 +109,8 @@ fn the_protocol_does_no_input_or_output() {
 fn unsafe_lives_in_one_file_and_every_block_has_its_reason() {
     for source in sources("src") {
         let is_home = source.path == "src/sys.rs";
-        assert_eq!(source.text.contains("allow(unsafe_code)"), is_home, "{}", source.path);
+        let text: String = source.text.split_whitespace().collect();
+        assert_eq!(text.contains("allow(unsafe_code"), is_home, "{}", source.path);
         if is_home {
             let blocks = source.code().matches("unsafe {").count();
             let reasons = source.text.matches("// SAFETY: ").count();
