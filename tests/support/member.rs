@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
-use super::{CREATE, Control, DEADLINE, JOIN, Server, Token};
+use super::{CREATE, Control, DEADLINE, JOIN, Server, Token, receive};
 
 /// A client's datagram: sizes, room name, token, message.
 pub fn datagram(room: &str, token: &Token, message: &[u8]) -> Vec<u8> {
@@ -106,13 +106,7 @@ impl Member {
     /// Reads one datagram.
     pub fn hear(&self) -> Vec<u8> {
         let mut buffer = [0; 5000];
-        // With a timeout the kernel does not restart a call that a signal broke off (signal(7)).
-        let (size, from) = loop {
-            match self.socket.recv_from(&mut buffer) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                outcome => break outcome.expect("a datagram in time"),
-            }
-        };
+        let (size, from) = receive(&self.socket, &mut buffer);
         assert_eq!(from.port(), self.server.port(), "from the server");
         buffer[..size].to_vec()
     }

@@ -21,8 +21,8 @@ pub mod streams;
 #[cfg(feature = "client")]
 pub mod talkers;
 
-use std::io::{BufRead, BufReader, Read};
-use std::net::{IpAddr, Ipv4Addr};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -51,6 +51,17 @@ pub fn lines_of(output: impl Read + Send + 'static) -> Receiver<String> {
         }
     });
     receiver
+}
+
+/// Reads a datagram from a socket with a timeout, with which the kernel does not restart a call that a
+/// signal broke off (signal(7)).
+pub fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> (usize, SocketAddr) {
+    loop {
+        match socket.recv_from(buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            outcome => return outcome.expect("a datagram in time"),
+        }
+    }
 }
 
 /// Asks until there is an answer.
