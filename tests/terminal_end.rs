@@ -127,7 +127,7 @@ fn a_terminal_comes_back_from_an_editor_that_is_stuck() {
 #[test]
 fn a_terminal_that_takes_nothing_keeps_nobody_from_the_end() {
     let stranger = Stranger::start();
-    let (mut bob, at) = bob_who_does_not_read(&stranger);
+    let (mut bob, at) = bob_who_does_not_read(&stranger, "");
     // The question who is there has arrived, so nothing keeps `/exit` back.
     stranger.udp.send_to(&stream(41, &[aside(12, 2, 0, "")]), at).expect("sent");
     bob.signal("TERM");
@@ -141,7 +141,7 @@ fn a_terminal_that_takes_nothing_keeps_nobody_from_the_end() {
 #[test]
 fn a_terminal_that_takes_nothing_and_a_server_that_says_nothing_are_left_by_a_signal() {
     let stranger = Stranger::start();
-    let (mut bob, _) = bob_who_does_not_read(&stranger);
+    let (mut bob, _) = bob_who_does_not_read(&stranger, "a line\r");
     bob.signal("TERM");
     wait_for("the terminal's mode", || bob.is_cooked().then_some(()));
     // The loop may be on its last way still.
@@ -152,13 +152,14 @@ fn a_terminal_that_takes_nothing_and_a_server_that_says_nothing_are_left_by_a_si
     assert_eq!(status.code(), Some(130));
 }
 
-/// Bob, whose terminal is full, and where he is.
-fn bob_who_does_not_read(stranger: &Stranger) -> (Terminal, SocketAddr) {
+/// Bob, who has typed this, whose terminal is full, and where he is.
+fn bob_who_does_not_read(stranger: &Stranger, keys: &str) -> (Terminal, SocketAddr) {
     let [tcp, udp] = [stranger.tcp.local_addr(), stranger.udp.local_addr()];
     let [tcp, udp] = [tcp, udp].map(|address| address.expect("an address"));
     let mut bob = Terminal::spawn(&client(tcp, udp, &["join", "r1", "bob"]), USUAL, &[]);
     stranger.admit_to_stream(1, 3);
     bob.expect_row(">");
+    bob.keys(keys);
     let (_, at) = stranger.hear_bytes();
     // More than the kernel keeps for who does not read.
     for id in 1..=40 {
@@ -167,6 +168,21 @@ fn bob_who_does_not_read(stranger: &Stranger) -> (Terminal, SocketAddr) {
     }
     while stranger.hear_bytes().0 != b"\x01\0\0\0\0\0\0\0\x29" {}
     (bob, at)
+}
+
+/// The client has asked who is there, which is nobody's line.
+#[test]
+fn who_has_said_nothing_has_nothing_to_say_again() {
+    let stranger = Stranger::start();
+    let [tcp, udp] = [stranger.tcp.local_addr(), stranger.udp.local_addr()];
+    let [tcp, udp] = [tcp, udp].map(|address| address.expect("an address"));
+    let mut bob = Terminal::spawn(&client(tcp, udp, &["join", "r1", "bob"]), USUAL, &[]);
+    stranger.admit_to_stream(1, 300);
+    bob.expect_row(">");
+    while !stranger.hear_bytes().0.ends_with(b"/who") {}
+    bob.keys(CTRL_C);
+    bob.expect_end(0);
+    assert!(!bob.rows().iter().any(|row| row.contains("not confirmed")), "{:#?}", bob.rows());
 }
 
 #[test]

@@ -3,9 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::Failure;
 use super::page::Page;
 use super::record::Record;
+use super::{Failure, WHO};
 use crate::protocol::stream::{Completion, upstream};
 use crate::stream::{PushError, StreamReceiver, StreamSender};
 
@@ -197,10 +197,12 @@ impl Streamed {
         }
     }
 
-    /// Lines that the server has not taken, as far as is known, beside the one that leaves.
+    /// Lines that the server has not taken, as far as is known, beside the one that leaves and a
+    /// question who is there: the client asks that by itself too, and nobody has to say it again.
     fn unsaid(&self) -> usize {
         let exit_is_open = self.leaving.as_ref().is_some_and(|leaving| leaving.exit.is_none());
-        self.sender.open().saturating_sub(usize::from(exit_is_open))
+        let open = self.sender.open_texts().filter(|text| *text != WHO.as_bytes()).count();
+        open.saturating_sub(usize::from(exit_is_open))
     }
 
     /// Whether we are there to stay.

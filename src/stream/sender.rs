@@ -329,6 +329,11 @@ impl StreamSender {
         self.timeouts
     }
 
+    /// The texts of what is not settled yet, oldest first.
+    pub fn open_texts(&self) -> impl Iterator<Item = &[u8]> {
+        self.open.iter().map(|message| &*message.text)
+    }
+
     /// How many messages are not settled yet.
     pub fn open(&self) -> usize {
         self.open.len()
