@@ -270,9 +270,7 @@ fn exit_waits_for_space_and_goes_behind_what_was_typed() {
 #[test]
 fn a_stdout_that_fails_leaves_at_once() {
     let stranger = Stranger::start();
-    let [tcp, udp] = [stranger.tcp.local_addr(), stranger.udp.local_addr()];
-    let (tcp, udp) = (tcp.expect("an address"), udp.expect("an address"));
-    let mut command = client(tcp, udp, &["join", "r1", "bob"]);
+    let mut command = stranger.command(&["join", "r1", "bob"]);
     let full = File::options().write(true).open("/dev/full").expect("full(4)");
     command.stdin(Stdio::piped()).stdout(full);
     let mut child = command.spawn().expect("the built client");

@@ -1,11 +1,10 @@
 //! The shape of the code, held by reading it: who imports whom, and where what is dangerous lives.
 
-#[path = "support/sources.rs"]
-mod sources;
+mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sources::{Source, sources};
+use support::sources::{Source, sources};
 
 /// What each part may import of this crate. Imports point one way: the reactor introduces the
 /// siblings, which do not see one another.

@@ -1,7 +1,5 @@
 //! What the README shows is what happens.
 
-#[path = "support/sources.rs"]
-mod sources;
 mod support;
 
 use std::collections::HashMap;
@@ -9,7 +7,7 @@ use std::fs;
 use std::net::UdpSocket;
 use std::process::Command;
 
-use sources::sources;
+use support::sources::sources;
 use support::*;
 
 fn readme() -> String {

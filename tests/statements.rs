@@ -4,12 +4,11 @@
 //! W are statements about the wire, S about stream delivery; the README tells them in full. L, D and T are what breaks event
 //! loops, datagram relays and servers on the open internet.
 
-#[path = "support/sources.rs"]
-mod sources;
+mod support;
 
 use std::collections::BTreeSet;
 
-use sources::sources;
+use support::sources::sources;
 
 /// Each number, and what it says in short.
 const PROMISES: &[(&str, &str)] = &[

@@ -3,10 +3,7 @@
 //! sees every message that was still to be had exactly once, in one order for all; and when the
 //! network has healed everyone has everything, knows how much is gone, and every exit is confirmed.
 
-#[path = "support/jobs.rs"]
-mod jobs;
-#[path = "support/random.rs"]
-mod random;
+mod support;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -21,8 +18,8 @@ use reactor_chat::protocol::stream::Completion;
 use reactor_chat::protocol::{Frame, Token, datagram, request};
 use reactor_chat::stream::{Event, StreamReceiver, StreamSender};
 
-use jobs::Sent;
-use random::{Random, seed_to_replay};
+use support::jobs::{self, Sent};
+use support::random::{Random, seed_to_replay};
 
 const SEEDS: u64 = 10_000;
 

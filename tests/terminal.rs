@@ -304,9 +304,7 @@ fn t6_t8_nothing_from_the_network_is_obeyed() {
     let shown = r"a\u{1b}]0;title\u{7}\u{1b}[2J\u{9b}31m\u{202e}dcba\u{2066}";
     for delivery in ["text", "named"] {
         let stranger = Stranger::start();
-        let [tcp, udp] = [stranger.tcp.local_addr(), stranger.udp.local_addr()];
-        let [tcp, udp] = [tcp, udp].map(|address| address.expect("an address"));
-        let command = client(tcp, udp, &["--delivery", delivery, "join", "r\x071", "bob"]);
+        let command = stranger.command(&["--delivery", delivery, "join", "r\x071", "bob"]);
         let mut bob = Terminal::spawn(&command, USUAL, &[]);
         stranger.admit();
         let (_, at) = stranger.hear();

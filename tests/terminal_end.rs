@@ -154,9 +154,7 @@ fn a_terminal_that_takes_nothing_and_a_server_that_says_nothing_are_left_by_a_si
 
 /// Bob, who has typed this, whose terminal is full, and where he is.
 fn bob_who_does_not_read(stranger: &Stranger, keys: &str) -> (Terminal, SocketAddr) {
-    let [tcp, udp] = [stranger.tcp.local_addr(), stranger.udp.local_addr()];
-    let [tcp, udp] = [tcp, udp].map(|address| address.expect("an address"));
-    let mut bob = Terminal::spawn(&client(tcp, udp, &["join", "r1", "bob"]), USUAL, &[]);
+    let mut bob = Terminal::spawn(&stranger.command(&["join", "r1", "bob"]), USUAL, &[]);
     stranger.admit_to_stream(1, 3);
     bob.expect_row(">");
     bob.keys(keys);
@@ -174,9 +172,7 @@ fn bob_who_does_not_read(stranger: &Stranger, keys: &str) -> (Terminal, SocketAd
 #[test]
 fn who_has_said_nothing_has_nothing_to_say_again() {
     let stranger = Stranger::start();
-    let [tcp, udp] = [stranger.tcp.local_addr(), stranger.udp.local_addr()];
-    let [tcp, udp] = [tcp, udp].map(|address| address.expect("an address"));
-    let mut bob = Terminal::spawn(&client(tcp, udp, &["join", "r1", "bob"]), USUAL, &[]);
+    let mut bob = Terminal::spawn(&stranger.command(&["join", "r1", "bob"]), USUAL, &[]);
     stranger.admit_to_stream(1, 300);
     bob.expect_row(">");
     while !stranger.hear_bytes().0.ends_with(b"/who") {}
@@ -250,9 +246,7 @@ fn the_window_has_the_rooms_name_as_long_as_it_lasts() {
 #[test]
 fn a_second_signal_does_not_wait_and_still_gives_the_terminal_back() {
     let stranger = Stranger::start();
-    let [tcp, udp] = [stranger.tcp.local_addr(), stranger.udp.local_addr()];
-    let [tcp, udp] = [tcp, udp].map(|address| address.expect("an address"));
-    let mut bob = Terminal::spawn(&client(tcp, udp, &["join", "r1", "bob"]), USUAL, &[]);
+    let mut bob = Terminal::spawn(&stranger.command(&["join", "r1", "bob"]), USUAL, &[]);
     stranger.admit_to_stream(1, 300);
     bob.expect_row(">");
     bob.signal("INT");

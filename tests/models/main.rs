@@ -2,11 +2,11 @@
 //! smallest that does, prints it, and keeps its seed in `regressions.txt` beside this file, to be
 //! tried first from then on: commit it with what it has found.
 
-#[path = "../support/jobs.rs"]
-mod jobs;
 mod naive;
 mod requests;
 mod rooms;
+#[path = "../support/mod.rs"]
+mod support;
 mod wire;
 
 use proptest::test_runner::{Config, FileFailurePersistence};

@@ -18,8 +18,8 @@ use reactor_chat::protocol::datagram::encode_upstream;
 use reactor_chat::protocol::{Frame, Status, Token, request};
 
 use super::inputs;
-use super::jobs::{Sent, send};
 use super::naive::{self, Naive, Wish};
+use super::support::jobs::{Sent, send};
 
 const ROOMS: [&str; 3] = ["r", "rr", "s"];
 const NAMES: [&str; 4] = ["a", "A", "b", "é"];

@@ -12,15 +12,15 @@ mod hearing;
 mod limits;
 mod model;
 mod network;
-#[path = "../support/random.rs"]
-mod random;
 mod room;
+#[path = "../support/mod.rs"]
+mod support;
 mod tally;
 mod world;
 
 use std::thread;
 
-use random::{number_from_environment, seed_to_replay};
+use support::random::{number_from_environment, seed_to_replay};
 use tally::Tally;
 use world::World;
 

@@ -13,7 +13,7 @@ use reactor_chat::protocol::stream::downstream::{HEADER_SIZE, parse};
 use reactor_chat::protocol::stream::{Code, Entry, MAX_PACKED};
 
 use crate::model::{Model, RATION};
-use crate::random::Random;
+use crate::support::random::Random;
 
 /// The network, as the server sees it.
 #[derive(Default)]

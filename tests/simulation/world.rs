@@ -14,7 +14,7 @@ use reactor_chat::protocol::Language;
 
 use crate::model::Model;
 use crate::network::Network;
-use crate::random::Random;
+use crate::support::random::Random;
 use crate::tally::Tally;
 
 /// What one input may cause beside (its size + 279) for each member: the answer to a command.

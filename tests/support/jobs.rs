@@ -1,7 +1,5 @@
 //! A chat's jobs, sent as the datagram layer sends them.
 
-#![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
-
 use reactor_chat::fanout::{Job, Receipt};
 use reactor_chat::ids::MemberId;
 

@@ -4,9 +4,11 @@
 //! the protocol are written out here and not taken from the library, so that a mistake there does
 //! not hide itself. Waiting is always for something, with a deadline.
 
+// Every one of these crates compiles all of it.
 #![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
 
 mod control;
+pub mod jobs;
 mod member;
 pub mod namespace;
 pub mod peers;
@@ -17,6 +19,7 @@ pub mod proxy;
 pub mod pty;
 pub mod random;
 mod server;
+pub mod sources;
 pub mod streams;
 #[cfg(feature = "client")]
 pub mod talkers;

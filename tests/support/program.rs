@@ -149,8 +149,14 @@ impl Stranger {
     }
 
     pub fn client(&self, args: &[&str]) -> Talker {
-        let udp = self.udp.local_addr().expect("an address");
-        Talker::spawn(client(self.tcp.local_addr().expect("an address"), udp, args))
+        Talker::spawn(self.command(args))
+    }
+
+    /// What starts a client of it.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let [tcp, udp] = [self.tcp.local_addr(), self.udp.local_addr()];
+        let [tcp, udp] = [tcp, udp].map(|address| address.expect("an address"));
+        client(tcp, udp, args)
     }
 
     /// Answers a request, whatever it is, with these bytes.

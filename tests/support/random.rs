@@ -1,7 +1,5 @@
 //! Numbers that look random and are the same for the same seed on every machine.
 
-#![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
-
 use std::time::Duration;
 
 /// SplitMix64.

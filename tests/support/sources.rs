@@ -1,7 +1,5 @@
 //! The project's own source files, for the tests that read them.
 
-#![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
