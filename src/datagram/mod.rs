@@ -20,7 +20,7 @@ use crate::config::DatagramPath;
 use crate::fanout::{Job, Receipt};
 use crate::ids::{MemberId, Origin};
 use crate::protocol::datagram::claim;
-use crate::sys::MAX_ARRIVAL;
+use crate::sys::{Arrival, MAX_ARRIVAL};
 
 use batch::Batch;
 use dispatch::Dispatch;
@@ -73,6 +73,34 @@ impl<'a> Vain<'a> {
         let claim = claim(bytes);
         self.count = if claim == self.claim { self.count + 1 } else { 1 };
         self.claim = claim;
+    }
+}
+
+/// Hands over what one sender has sent at once, or most of it. The last is always heard: it alone may
+/// have another size, and so be another kind of message, such as a good-bye.
+fn hand_over(
+    arrival: Arrival<'_>,
+    origin: &Origin,
+    table: &mut Table,
+    intake: &mut Intake,
+    hear: &mut impl FnMut(&Origin, &[u8]) -> Hearing,
+) {
+    let (mut announced, mut vain) = (None, Vain::default());
+    let mut datagrams = arrival.datagrams().peekable();
+    while let Some(bytes) = datagrams.next() {
+        intake.received += 1;
+        if vain.is_one_more(bytes) && datagrams.peek().is_some() {
+            intake.unheard += 1;
+            continue;
+        }
+        let Hearing { member, was_in_vain } = hear(origin, bytes);
+        if was_in_vain {
+            vain.note(bytes);
+        }
+        if let Some(member) = member.filter(|_| member != announced) {
+            table.announce(member, origin);
+            announced = Some(member);
+        }
     }
 }
 
@@ -158,25 +186,7 @@ impl Datagrams {
             let outcome = self.sockets[index].receive(&mut self.batch, max, |arrival, dropped| {
                 intake.overflow = intake.overflow.saturating_add(dropped);
                 let origin = Origin { socket: index, local: arrival.local, remote: arrival.remote };
-                let (mut announced, mut vain) = (None, Vain::default());
-                let mut datagrams = arrival.datagrams().peekable();
-                while let Some(bytes) = datagrams.next() {
-                    intake.received += 1;
-                    // The last is always heard. It alone may have another size, and so be another
-                    // kind of message, such as a good-bye.
-                    if vain.is_one_more(bytes) && datagrams.peek().is_some() {
-                        intake.unheard += 1;
-                        continue;
-                    }
-                    let Hearing { member, was_in_vain } = hear(&origin, bytes);
-                    if was_in_vain {
-                        vain.note(bytes);
-                    }
-                    if let Some(member) = member.filter(|_| member != announced) {
-                        table.announce(member, &origin);
-                        announced = Some(member);
-                    }
-                }
+                hand_over(arrival, &origin, table, &mut intake, &mut hear);
             });
             match outcome {
                 ReceiveOutcome::Failed => intake.errors += 1,
