@@ -151,35 +151,44 @@ fn parse_with(
         return Ok(Invocation::Print(format!("reactor-chat-client {version}\n")));
     }
     let words: Vec<&str> = matches.free.iter().map(String::as_str).collect();
-    let (operation, room, name) = match words[..] {
-        ["create", room] => (Operation::Create, room, None),
-        ["create", room, name] => (Operation::Create, room, Some(name)),
-        ["join", room] => (Operation::Join, room, None),
-        ["join", room, name] => (Operation::Join, room, Some(name)),
-        ["list"] => return list(&matches),
-        [] => return Err(usage("it takes create ROOM, or join ROOM, or list")),
+    let enter = |operation, room, name| entry(&matches, operation, (room, name), variable);
+    match words[..] {
+        ["create", room] => enter(Operation::Create, room, None),
+        ["create", room, name] => enter(Operation::Create, room, Some(name)),
+        ["join", room] => enter(Operation::Join, room, None),
+        ["join", room, name] => enter(Operation::Join, room, Some(name)),
+        ["list"] => list(&matches),
+        [] => Err(usage("it takes create ROOM, or join ROOM, or list")),
         _ => {
             let words = words.join(" ");
             let why = format!("it takes create ROOM, or join ROOM, or list, and not '{words}'");
-            return Err(usage(&why));
+            Err(usage(&why))
         }
-    };
-    let given = name_of(&matches, name)?;
+    }
+}
+
+fn entry(
+    matches: &Matches,
+    operation: Operation,
+    (room, name): (&str, Option<&str>),
+    variable: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<Invocation, UsageError> {
+    let given = name_of(matches, name)?;
     let is_named = given.is_some();
     let who = "your login name is not known, say who you are with --name NAME";
     let name = given.or_else(|| login::name(variable)).ok_or_else(|| usage(who))?;
-    refuse_foreign(&matches, operation)?;
+    refuse_foreign(matches, operation)?;
     Ok(Invocation::Chat(Entry {
-        server: server(&matches)?,
+        server: server(matches)?,
         operation,
         room: short_enough("ROOM", room)?,
         name: short_enough("NAME", &name)?,
         is_named,
-        password: password(&matches, variable)?,
-        capacity: capacity(&matches)?,
+        password: password(matches, variable)?,
+        capacity: capacity(matches)?,
         is_hidden: matches.opt_present("hidden"),
-        delivery: delivery(&matches)?,
-        history: history(&matches)?,
+        delivery: delivery(matches)?,
+        history: history(matches)?,
         wants_color: !matches.opt_present("no-color"),
     }))
 }
