@@ -401,7 +401,7 @@ fn a_server_that_ends_in_good_order_is_none() {
     let mut ann = ann_creates(&server, &["create", "r1", "ann"]);
     server.signal("TERM");
     assert!(server.wait().success());
-    ann.expect("* the room was closed");
+    ann.expect("* the server is shutting down or restarting");
     ann.expect_end(0);
 }
 

@@ -57,7 +57,7 @@ fn the_last_words_are_those_that_end_a_membership() {
     let table = text.split_once("| | `--lang en` | `--lang ja` |").expect("the table").1;
     let rows: Vec<&str> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
     let words = rows.iter().flat_map(|row| row.split('`').skip(1).step_by(2));
-    assert_eq!(words.clone().count(), 6);
+    assert_eq!(words.clone().count(), 8);
     for words in words {
         assert!(reactor_chat::protocol::notice::ends_membership(words), "{words}");
     }

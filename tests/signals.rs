@@ -8,10 +8,14 @@ use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
 use support::peers::*;
+use support::streams::*;
 use support::*;
 
 /// How long the server may take to its end.
 const DRAIN: Duration = reactor_chat::config::DRAIN;
+
+/// What text and named members are told.
+const GOING: &str = "the server is shutting down or restarting";
 
 #[test]
 fn l17_a_signal_closes_every_room_and_ends_with_status_0() {
@@ -21,11 +25,30 @@ fn l17_a_signal_closes_every_room_and_ends_with_status_0() {
         let carol = Member::create(&server, "other", "carol");
         let start = Instant::now();
         server.signal(signal);
-        alice.expect("the room was closed");
-        bob.expect("the room was closed");
-        carol.expect("\0the room was closed");
+        alice.expect(GOING);
+        bob.expect(GOING);
+        carol.expect(&format!("\0{GOING}"));
         assert_eq!(server.wait().code(), Some(0));
         assert!(start.elapsed() < DRAIN, "nobody kept it");
+    }
+}
+
+#[test]
+fn s17_field_b_a_signal_is_no_closed_room_except_in_japanese() {
+    let closed = "チャットルームが閉じられました";
+    for (lang, plain) in [("en", GOING), ("ja", closed)] {
+        let mut server = Server::start(&["--lang", lang]);
+        let text = Member::create(&server, "room", &text("alice"));
+        let named = Member::join(&server, "room", "bob");
+        let stream = Listener::join(&server, "carol");
+        text.settle();
+        named.settle();
+        server.signal("TERM");
+        text.expect_sometime(plain);
+        named.expect_sometime(&format!("\0{plain}"));
+        let (aside, _) = stream.expect_aside(SERVER_GOING);
+        assert!(!format!("{aside:?}").contains(closed), "{aside:?}");
+        assert_eq!(server.wait().code(), Some(0));
     }
 }
 
@@ -80,7 +103,7 @@ fn after_the_first_signal_nobody_comes_in() {
     let (mut server, _deaf) = server_with_a_deaf_peer();
     let bob = Member::create(&server, "room", &text("bob"));
     server.signal("TERM");
-    bob.expect("the room was closed");
+    bob.expect(GOING);
     let error = TcpStream::connect_timeout(&server.tcp, DEADLINE).expect_err("refused");
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
     assert!(server.is_running(), "still draining");
@@ -111,7 +134,7 @@ fn l17_a_storm_of_signals_ends_at_once_and_in_good_order() {
     let alice = Member::create(&server, "room", &text("alice"));
     let start = Instant::now();
     let mut storm = server.storm(&["TERM", "INT"], 500);
-    alice.expect("the room was closed");
+    alice.expect(GOING);
     // First the storm: a process that is not waited for keeps its id, so no other is hit.
     storm.wait().expect("a shell");
     let code = server.wait().code();
@@ -192,7 +215,7 @@ fn read_all(member: &Member) -> (usize, usize) {
     let (mut messages, mut ends) = (0, 0);
     let mut buffer = [0; 5000];
     while let Ok(size) = member.socket.recv(&mut buffer) {
-        match &buffer[..size] == b"the room was closed" {
+        match &buffer[..size] == GOING.as_bytes() {
             true => ends += 1,
             false => messages += 1,
         }

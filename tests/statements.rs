@@ -65,6 +65,7 @@ const PROMISES: &[(&str, &str)] = &[
     ("s13", "ends: what is told, how often, and for how long"),
     ("s14", "resuming from another IP"),
     ("s15", "text, named and stream members share a room"),
+    ("s17", "the end of the server has a code and a notice of its own"),
     ("l1", "a socket read in part gets no further event"),
     ("l2", "one event may stand for many clients"),
     ("l3", "whole frames in the inbox, and no more events"),

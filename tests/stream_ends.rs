@@ -174,7 +174,8 @@ fn s13_at_a_signal_everyone_is_told_four_times() {
     let (alice, bob) = listening_alice_and_bob(&server);
     let since = Instant::now();
     server.signal("TERM");
-    expect_told_at(&bob, &Item::aside(ROOM_CLOSED, 1, 0, CLOSED), since, &[250, 500, 1000]);
+    let going = "the server is shutting down or restarting";
+    expect_told_at(&bob, &Item::aside(SERVER_GOING, 1, 0, going), since, &[250, 500, 1000]);
     assert!(server.wait().success());
     assert!(alice.wire.hear().len() > 12);
 }

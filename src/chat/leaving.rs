@@ -80,7 +80,8 @@ impl Chat {
         let mut abandoned = 0;
         for room_id in all {
             abandoned += self.rooms.get_mut(room_id).map_or(0, Room::abandon_backlog);
-            self.close_room(room_id, |_| Farewell::ToldLast(Code::RoomClosed), now);
+            let farewell = |_| Farewell::ToldLast(Code::ServerGoing);
+            self.close_room(room_id, Notice::ServerGoing, farewell, now);
         }
         abandoned
     }
@@ -101,7 +102,8 @@ impl Chat {
         } else {
             // The host is told of its own end, the others what comes of it.
             let closed = Farewell::Told(Code::RoomClosed);
-            self.close_room(room_id, |member| if member == id { farewell } else { closed }, now);
+            let farewell = |member| if member == id { farewell } else { closed };
+            self.close_room(room_id, Notice::RoomClosed, farewell, now);
         }
     }
 
@@ -122,14 +124,15 @@ impl Chat {
         }
     }
 
-    /// Everyone hears that the room is closed, all tokens die, and the name is free at once.
+    /// Tells everyone in the room why it ends, kills all its tokens, and frees its name at once.
     fn close_room(
         &mut self,
         room_id: RoomId,
+        notice: Notice<'_>,
         farewell: impl Fn(MemberId) -> Farewell,
         now: Instant,
     ) {
-        self.append_last_words(room_id, Notice::RoomClosed);
+        self.append_last_words(room_id, notice);
         let Some(room) = self.rooms.get_mut(room_id) else { return };
         let members: Vec<MemberId> = room.live_members().collect();
         room.unseat_all();

@@ -342,10 +342,14 @@ impl Chat {
         }
     }
 
-    /// As [`Chat::append_notice`], for a notice that must not be dropped: there is one for each room.
+    /// Appends a room's last notice. It is never dropped: there is one for each room.
     fn append_last_words(&mut self, room_id: RoomId, notice: Notice<'_>) {
         self.write_notice(notice);
-        self.append_written(room_id, notice, 0, Audience::All);
+        room::encode_notice(notice, 0, &self.notice, &mut self.entry);
+        self.write_notice(notice.without_stream(self.config.language));
+        let Some(room) = self.rooms.get_mut(room_id) else { return };
+        room.append_notice(&self.notice, Audience::All, &self.entry, &mut self.pool);
+        self.queue(room_id);
     }
 
     /// Appends a notice whose text was written.

@@ -248,6 +248,7 @@ impl Chat {
 fn last_notice(code: Code) -> Option<Notice<'static>> {
     match code {
         Code::RoomClosed => Some(Notice::RoomClosed),
+        Code::ServerGoing => Some(Notice::ServerGoing),
         Code::TimedOut => Some(Notice::RemovedForSilence),
         Code::Removed => Some(Notice::RemovedByHost),
         _ => None,

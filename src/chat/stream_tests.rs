@@ -752,7 +752,8 @@ fn s13_the_end_of_the_server_is_told_four_times_and_then_done() {
     stage.deliver();
     assert!(stage.chat.has_last_words());
     stage.unblock();
-    let told = |stage: &Stage| stage.ear(&guest).asides.iter().filter(|aside| aside.0 == 5).count();
+    let told =
+        |stage: &Stage| stage.ear(&guest).asides.iter().filter(|aside| aside.0 == 13).count();
     assert_eq!(told(&stage), 1);
     for (wait, count) in [(250, 2), (250, 3), (499, 3), (1, 4)] {
         assert!(stage.chat.has_last_words());
@@ -760,7 +761,7 @@ fn s13_the_end_of_the_server_is_told_four_times_and_then_done() {
         assert_eq!(told(&stage), count);
     }
     assert!(!stage.chat.has_last_words());
-    assert_eq!(stage.ear(&guest).said().last(), Some(&"the room was closed"));
+    assert_eq!(stage.ear(&guest).said().last(), Some(&"the server is shutting down or restarting"));
 }
 
 #[test]

@@ -717,9 +717,9 @@ fn closing_all_rooms_tells_everyone_and_leaves_nothing() {
     stage.deliver();
     stage.heard.clear();
     stage.chat.close_all(stage.now);
-    assert_eq!(stage.take_heard(host), ["the room was closed"]);
-    assert_eq!(stage.take_heard(guest), ["\0the room was closed"]);
-    assert_eq!(stage.take_heard(other), ["the room was closed"]);
+    assert_eq!(stage.take_heard(host), ["the server is shutting down or restarting"]);
+    assert_eq!(stage.take_heard(guest), ["\0the server is shutting down or restarting"]);
+    assert_eq!(stage.take_heard(other), ["the server is shutting down or restarting"]);
     assert_eq!(stage.chat.census(), Census::default());
 }
 
@@ -739,7 +739,7 @@ fn at_the_end_everyone_is_told_before_a_backlog_that_there_is_no_time_for() {
     let heard = &mut stage.heard;
     stage.chat.deliver(3, stage.now, |job, budget| send_all(job, budget, heard));
     for member in [host, guests[0], guests[1]] {
-        assert_eq!(stage.heard[&member.id], ["the room was closed"]);
+        assert_eq!(stage.heard[&member.id], ["the server is shutting down or restarting"]);
     }
     stage.deliver();
     assert_eq!(stage.chat.census(), Census::default());

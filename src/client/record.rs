@@ -77,7 +77,8 @@ impl Record {
             Event::Message { member, .. } if member == self.member && !self.shows_own => {}
             Event::Message { name, text, .. } => page.add_message(name, text),
             Event::Notice { code, name, text, .. } => {
-                self.is_closing_shown |= code == Code::RoomClosed as u8;
+                let closings = [Code::RoomClosed as u8, Code::ServerGoing as u8];
+                self.is_closing_shown |= closings.contains(&code);
                 page.add_event(code, name, text);
             }
             Event::Gone { count, .. } => page.add_gone(count),
@@ -123,7 +124,7 @@ impl Record {
     /// Shows why the membership ended, if nothing has up to now and it was not our wish.
     pub(super) fn finish(&mut self, page: &mut Page) {
         let Some(End { code, text, .. }) = self.end.take() else { return };
-        if code == Code::RoomClosed && self.is_closing_shown {
+        if [Code::RoomClosed, Code::ServerGoing].contains(&code) && self.is_closing_shown {
             return;
         }
         match text.is_empty() {
@@ -137,6 +138,7 @@ impl Record {
 fn add_own_words(code: Code, page: &mut Page) {
     let notice = match code {
         Code::RoomClosed => Notice::RoomClosed,
+        Code::ServerGoing => Notice::ServerGoing,
         Code::TimedOut => Notice::RemovedForSilence,
         Code::Removed => Notice::RemovedByHost,
         _ => return,

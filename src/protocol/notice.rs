@@ -35,6 +35,8 @@ pub enum Notice<'a> {
     NewHost(&'a str),
     /// The room is no more; every token of it is dead.
     RoomClosed,
+    /// The server stops or restarts, and the room ends with it.
+    ServerGoing,
     /// To a member: you were removed for silence.
     RemovedForSilence,
     /// To a member: the host removed you.
@@ -106,15 +108,17 @@ const ROOM_CLOSED_JA: &str = "チャットルームが閉じられました";
 /// And when they read this one.
 const REMOVED_FOR_SILENCE_JA: &str = "しばらく発言しなかったので、チャットルームから退出させました";
 const ROOM_CLOSED_EN: &str = "the room was closed";
+const SERVER_GOING_EN: &str = "the server is shutting down or restarting";
 const REMOVED_FOR_SILENCE_EN: &str =
     "you were removed from the room, nothing was heard from you for a while";
 const REMOVED_BY_HOST_JA: &str = "ホストによってチャットルームから退出させられました";
 const REMOVED_BY_HOST_EN: &str = "you were removed from the room by its host";
 
 /// The notices, in either language, after which the member that got them is none any more.
-const LAST_WORDS: [&str; 6] = [
+const LAST_WORDS: [&str; 7] = [
     ROOM_CLOSED_EN,
     ROOM_CLOSED_JA,
+    SERVER_GOING_EN,
     REMOVED_FOR_SILENCE_EN,
     REMOVED_FOR_SILENCE_JA,
     REMOVED_BY_HOST_EN,
@@ -137,6 +141,7 @@ impl<'a> Notice<'a> {
             Self::Kicked(_) => Code::Kicked,
             Self::NewHost(_) => Code::NewHost,
             Self::RoomClosed => Code::RoomClosed,
+            Self::ServerGoing => Code::ServerGoing,
             Self::RemovedForSilence => Code::TimedOut,
             Self::RemovedByHost => Code::Removed,
             Self::RateLimited | Self::RoomBusy | Self::TooFast | Self::NotYet => Code::RateLimited,
@@ -148,6 +153,15 @@ impl<'a> Notice<'a> {
             | Self::AlreadyHost
             | Self::KickListFull
             | Self::Help => Code::Answer,
+        }
+    }
+
+    /// Returns the notice that text and named members get in its place. Clients of the family end
+    /// on the Japanese room-closed line and know no other.
+    pub fn without_stream(self, language: Language) -> Self {
+        match (self, language) {
+            (Self::ServerGoing, Language::Japanese) => Self::RoomClosed,
+            _ => self,
         }
     }
 
@@ -182,6 +196,7 @@ impl<'a> Notice<'a> {
             Self::Kicked(name) => write!(out, "{name} was removed by the host"),
             Self::NewHost(name) => write!(out, "{name} is the host now"),
             Self::RoomClosed => out.write_str(ROOM_CLOSED_EN),
+            Self::ServerGoing => out.write_str(SERVER_GOING_EN),
             Self::RemovedForSilence => out.write_str(REMOVED_FOR_SILENCE_EN),
             Self::RemovedByHost => out.write_str(REMOVED_BY_HOST_EN),
             Self::RateLimited => {
@@ -232,6 +247,7 @@ impl<'a> Notice<'a> {
             Self::Kicked(name) => write!(out, "{name}さんはホストによって退室させられました"),
             Self::NewHost(name) => write!(out, "{name}さんがホストになりました"),
             Self::RoomClosed => out.write_str(ROOM_CLOSED_JA),
+            Self::ServerGoing => out.write_str("サーバーが停止または再起動します"),
             Self::RemovedForSilence => out.write_str(REMOVED_FOR_SILENCE_JA),
             Self::RemovedByHost => out.write_str(REMOVED_BY_HOST_JA),
             Self::RateLimited => {
@@ -348,6 +364,7 @@ mod tests {
             Notice::Kicked("bob"),
             Notice::NewHost("bob"),
             Notice::RoomClosed,
+            Notice::ServerGoing,
             Notice::RemovedForSilence,
             Notice::RemovedByHost,
             Notice::RateLimited,
@@ -405,10 +422,13 @@ mod tests {
     #[test]
     fn last_words_are_known_in_both_languages_and_nothing_else_is() {
         for language in BOTH {
-            for notice in all() {
+            for notice in all().into_iter().map(|notice| notice.without_stream(language)) {
                 let last = matches!(
                     notice,
-                    Notice::RoomClosed | Notice::RemovedForSilence | Notice::RemovedByHost
+                    Notice::RoomClosed
+                        | Notice::ServerGoing
+                        | Notice::RemovedForSilence
+                        | Notice::RemovedByHost
                 );
                 assert_eq!(ends_membership(&text(notice, language)), last, "{notice:?}");
             }

@@ -133,11 +133,11 @@ pub enum Event<'a> {
 
 impl Event<'_> {
     /// The reason, if this says that we are no member any more: an aside that we left, were silent
-    /// for too long, that the room was closed or that we were removed. The receiver goes on with
-    /// what is missing below the end: the server answers for another 60 s (S13).
+    /// for too long, that the room was closed, that we were removed or that the server stops. The
+    /// receiver goes on with what is missing below the end: the server answers for another 60 s (S13).
     pub fn ends_membership(&self) -> Option<Code> {
         let Self::Aside { code, .. } = *self else { return None };
-        let ends = [Code::Left, Code::TimedOut, Code::RoomClosed, Code::Removed];
+        let ends = [Code::Left, Code::TimedOut, Code::RoomClosed, Code::Removed, Code::ServerGoing];
         Code::from_byte(code).filter(|code| ends.contains(code))
     }
 }

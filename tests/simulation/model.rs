@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use reactor_chat::config::{ChatConfig, HostLeaves};
 use reactor_chat::ids::MemberId;
 use reactor_chat::protocol::stream::{Code, Entry};
-use reactor_chat::protocol::{Delivery, Form, Notice, Token, datagram};
+use reactor_chat::protocol::{Delivery, Form, Language, Notice, Token, datagram};
 
 use crate::arrivals::Passage;
 use crate::limits::{Bucket, Guesses};
@@ -197,11 +197,16 @@ impl Model {
         let (code, name) = (notice.code() as u8, notice.subject().as_bytes());
         let entry = Entry::Notice { code, member: about, name, text: text.as_bytes() };
         let bytes = encoded(&entry);
-        let is_last = notice == Notice::RoomClosed;
+        let is_last = matches!(notice, Notice::RoomClosed | Notice::ServerGoing);
         let may_be_missing = !is_last && self.rooms[room].may_drop_notice(bytes.len());
         self.rooms[room].append(&bytes, may_be_missing);
+        // Clients of the family end on the Japanese room-closed line and know no other.
+        let plain = match (notice, self.config.language) {
+            (Notice::ServerGoing, Language::Japanese) => self.text(Notice::RoomClosed),
+            _ => text,
+        };
         self.owe(room, except, may_be_missing, |form, out| {
-            datagram::encode_notice(form, &text, out);
+            datagram::encode_notice(form, &plain, out);
         });
         if matches!(notice, Notice::Crowd(_)) {
             self.tally.note("crowd told");
@@ -318,7 +323,8 @@ impl Model {
         let heir = self.rooms[room].members.iter().copied().find(|other| *other != index);
         let heir = heir.filter(|_| self.config.host_leaves == HostLeaves::Pass);
         if is_host && heir.is_none() {
-            return self.close(room, Some((index, code)), now);
+            let others = (Notice::RoomClosed, Code::RoomClosed);
+            return self.close(room, others, Some((index, code)), now);
         }
         self.end(index, code, false, now);
         match code {
@@ -340,12 +346,18 @@ impl Model {
         self.tell(room, Notice::NewHost(&name), number, None);
     }
 
-    /// A room closes, because of one member or all at once.
-    pub fn close(&mut self, room: usize, because_of: Option<(usize, Code)>, now: Instant) {
-        self.tell(room, Notice::RoomClosed, 0, None);
+    /// A room closes, because of one member or all at once; the others are told this.
+    pub fn close(
+        &mut self,
+        room: usize,
+        (notice, others): (Notice<'_>, Code),
+        because_of: Option<(usize, Code)>,
+        now: Instant,
+    ) {
+        self.tell(room, notice, 0, None);
         for index in self.rooms[room].members.clone() {
             let code = because_of.filter(|(host, _)| *host == index);
-            self.end(index, code.map_or(Code::RoomClosed, |(_, code)| code), false, now);
+            self.end(index, code.map_or(others, |(_, code)| code), false, now);
         }
         let members = self.members.iter_mut().filter(|member| member.room == room);
         for end in members.filter_map(|member| member.end.as_mut()) {
@@ -365,7 +377,7 @@ impl Model {
         for room in
             (0..self.rooms.len()).filter(|room| self.rooms[*room].is_open).collect::<Vec<_>>()
         {
-            self.close(room, None, now);
+            self.close(room, (Notice::ServerGoing, Code::ServerGoing), None, now);
         }
     }
 

@@ -15,6 +15,10 @@ use reactor_chat::protocol::stream::{Code, Entry, MAX_PACKED};
 use crate::model::{Model, RATION};
 use crate::support::random::Random;
 
+/// The codes of asides that end a membership.
+const ENDS: [Code; 5] =
+    [Code::Left, Code::TimedOut, Code::RoomClosed, Code::Removed, Code::ServerGoing];
+
 /// The network, as the server sees it.
 #[derive(Default)]
 pub struct Network {
@@ -142,9 +146,7 @@ impl Model {
 
     fn emit_aside(&mut self, index: usize, code: u8, bytes: &[u8], is_reached: bool) {
         let member = &mut self.members[index];
-        let is_farewell = [Code::Left, Code::TimedOut, Code::RoomClosed, Code::Removed]
-            .iter()
-            .any(|farewell| *farewell as u8 == code);
+        let is_farewell = matches!(Code::from_byte(code), Some(code) if ENDS.contains(&code));
         if is_farewell {
             let end = member.end.as_mut().expect("a farewell to a live member");
             assert_eq!(end.code as u8, code, "the reason of its end");

@@ -66,6 +66,7 @@ const WANTED: &[&str] = &[
     "TimedOut",
     "Removed",
     "RoomClosed",
+    "ServerGoing",
     "host passed",
     "host changed by hand",
     "all closed",

@@ -14,6 +14,7 @@ pub const LEFT: u8 = 2;
 pub const TIMED_OUT: u8 = 3;
 pub const KICKED: u8 = 4;
 pub const ROOM_CLOSED: u8 = 5;
+pub const SERVER_GOING: u8 = 13;
 pub const NEW_HOST: u8 = 6;
 pub const REMOVED: u8 = 7;
 pub const RATE_LIMITED: u8 = 8;

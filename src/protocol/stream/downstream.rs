@@ -67,10 +67,12 @@ pub enum Code {
     Answer = 10,
     /// How things stand, without a text.
     State = 12,
+    /// The server stops or restarts, and the room ends with it: come back a little later.
+    ServerGoing = 13,
 }
 
 impl Code {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Joined,
         Self::Left,
         Self::TimedOut,
@@ -82,6 +84,7 @@ impl Code {
         Self::Refused,
         Self::Answer,
         Self::State,
+        Self::ServerGoing,
     ];
 
     /// The code of a byte from the wire.
@@ -357,7 +360,7 @@ mod tests {
     #[test]
     fn s4_codes() {
         for code in 0..=255 {
-            assert_eq!(Code::from_byte(code).is_some(), matches!(code, 1..=10 | 12), "{code}");
+            assert_eq!(Code::from_byte(code).is_some(), matches!(code, 1..=10 | 12 | 13), "{code}");
         }
     }
 }
