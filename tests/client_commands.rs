@@ -254,7 +254,10 @@ fn a_refused_request_prints_the_reason() {
     for (args, why) in [
         (
             &["join", "r2", "bob"][..],
-            &*format!("room 'r2' does not exist; create it with: {create_r2}"),
+            &*format!(
+                "room 'r2' does not exist, or is hidden and needs a password; create it with: \
+                 {create_r2}"
+            ),
         ),
         (
             &["join", "r1", "bob"],
@@ -267,9 +270,15 @@ fn a_refused_request_prints_the_reason() {
         (
             &["--password", "secret", "join", "r1", "Ann"],
             "somebody in room 'r1' is called 'Ann'; choose another name with --name, or try again \
-             in half a minute if that was you",
+             in half a minute if that was you, at this address",
         ),
-        (&["create", "r1", "bob"], &format!("room 'r1' exists already; join it with: {join_r1}")),
+        (
+            &["create", "r1", "bob"],
+            &format!(
+                "room 'r1' exists already; join it (a host that crashed is its host again, half a \
+                 minute later) with: {join_r1}"
+            ),
+        ),
         (&["join", "full", "bob"], "room 'full' is full; try again when somebody has left"),
         (
             &["create", "a\x1bb", "bob"],

@@ -21,7 +21,7 @@ const WARNING: [&str; 2] = [
 #[test]
 fn a_host_is_asked_before_its_end_closes_the_room_for_others() {
     let server = Server::start(&[]);
-    for (first, again) in [(CTRL_C, CTRL_C), (CTRL_D, CTRL_D), ("/exit\r", "/exit\r")] {
+    for (first, again) in [(CTRL_C, CTRL_C), (CTRL_D, CTRL_D), ("/quit\r", " /Leave\r")] {
         let mut ann = Terminal::start(&server, USUAL, &["create", "r1", "ann"]);
         ann.expect_row("HH:MM          * ann joined");
         let mut bob = Terminal::start(&server, USUAL, &["join", "r1", "bob"]);

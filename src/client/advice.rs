@@ -95,21 +95,29 @@ fn command(entry: &Entry, operation: Operation) -> String {
     format!("reactor-chat-client{options}{name} {verb}{dashes} {room}")
 }
 
+/// Returns what else a room may be that the server says does not exist.
+pub(super) fn hidden(has_password: bool) -> &'static str {
+    match has_password {
+        true => "is hidden and has another password",
+        false => "is hidden and needs a password",
+    }
+}
+
 fn refusal(entry: &Entry, status: Status) -> String {
     let (room, name) = (&entry.room, &entry.name);
-    let has_password = entry.password.as_ref().is_some_and(|password| !password.is_empty());
+    let has_password = entry.has_password();
     match status {
         Status::RoomExists => {
             let join = command(entry, Operation::Join);
-            format!("room '{room}' exists already; join it with: {join}")
+            format!(
+                "room '{room}' exists already; join it (a host that crashed is its host again, half \
+                 a minute later) with: {join}"
+            )
         }
         Status::RoomNotFound => {
             let create = command(entry, Operation::Create);
-            let or_hidden = match has_password {
-                true => ", or is hidden and has another password",
-                false => "",
-            };
-            format!("room '{room}' does not exist{or_hidden}; create it with: {create}")
+            let hidden = hidden(has_password);
+            format!("room '{room}' does not exist, or {hidden}; create it with: {create}")
         }
         Status::WrongPassword if has_password => {
             format!("that is not the password of room '{room}'; ask its host for it")
@@ -126,8 +134,8 @@ fn refusal(entry: &Entry, status: Status) -> String {
              with single spaces between them, without ': ' in it or ':' at its end"
         ),
         Status::NameTaken => format!(
-            "somebody in room '{room}' is called '{name}'; choose another name with --name, or \
-             try again in half a minute if that was you"
+            "somebody in room '{room}' is called '{name}'; choose another name with --name, or try \
+             again in half a minute if that was you, at this address"
         ),
         Status::RoomFull => {
             format!("room '{room}' is full; try again when somebody has left")
@@ -222,16 +230,18 @@ mod tests {
         login.is_named = false;
         assert_eq!(
             of_entry(&login, &Why::Refused(Status::RoomNotFound as u8)).to_string(),
-            "room 'r1' does not exist; create it with: reactor-chat-client create r1"
+            "room 'r1' does not exist, or is hidden and needs a password; create it with: \
+             reactor-chat-client create r1"
         );
         assert_eq!(
             refused(&["join", "r 1", "it's", "--host", "a.example:7"], Status::RoomNotFound),
-            "room 'r 1' does not exist; create it with: reactor-chat-client --host a.example:7 \
-             --name 'it'\\''s' create 'r 1'"
+            "room 'r 1' does not exist, or is hidden and needs a password; create it with: \
+             reactor-chat-client --host a.example:7 --name 'it'\\''s' create 'r 1'"
         );
         assert_eq!(
             refused(&["create", "--", "-r", "-b"], Status::RoomExists),
-            "room '-r' exists already; join it with: reactor-chat-client --name -b join -- -r"
+            "room '-r' exists already; join it (a host that crashed is its host again, half a \
+             minute later) with: reactor-chat-client --name -b join -- -r"
         );
     }
 
@@ -267,7 +277,8 @@ mod tests {
         }
         assert!(with("x", Status::WrongPassword).starts_with("that is not the password of"));
         assert!(with("x", Status::RoomNotFound).contains(", or is hidden and has another"));
-        assert!(!refused(&join, Status::RoomNotFound).contains("hidden"));
+        let unknown = refused(&join, Status::RoomNotFound);
+        assert!(unknown.contains(", or is hidden and needs a password"), "{unknown}");
     }
 
     #[test]

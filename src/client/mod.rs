@@ -89,6 +89,8 @@ const BUDGET: usize = 64;
 
 /// The line that leaves a room.
 const EXIT: &str = "/exit";
+/// Words that other chat programs have for it. Servers do not know them, so `/exit` is sent instead.
+const OTHER_EXITS: [&str; 2] = ["/quit", "/leave"];
 /// The line that asks for the commands, which are the server's.
 const HELP: &str = "/help";
 /// The line that asks who is there.
@@ -147,6 +149,12 @@ pub fn chat(entry: &Entry) -> Result<End, Failure> {
     }
     client.run().map_err(|error| Failure::new("wait for events", error))?;
     client.outcome
+}
+
+/// Returns true for a line that leaves the room, however it is written.
+fn is_exit(line: &str) -> bool {
+    let word = line.trim();
+    [EXIT].iter().chain(&OTHER_EXITS).any(|exit| word.eq_ignore_ascii_case(exit))
 }
 
 /// A reader that wants no more is no failure: `head` is one.
@@ -389,7 +397,7 @@ impl Client {
                 self.page.tell(&format!("line not sent: it is too long, {fits} bytes fit"));
             }
             Err(_) => self.page.tell("line not sent: it is not UTF-8"),
-            Ok(text) if text.trim().eq_ignore_ascii_case(EXIT) => self.leave_politely(text),
+            Ok(text) if is_exit(text) => self.leave_politely(),
             Ok(text) => self.send(text),
         }
     }
@@ -416,12 +424,12 @@ impl Client {
     }
 
     /// Leaves; a host is told first what that does to others.
-    fn leave_politely(&mut self, how: &str) {
+    fn leave_politely(&mut self) {
         if self.page.asks_before_leaving() && !self.is_warned {
             self.is_warned = true;
             self.page.tell(WARNING);
         } else {
-            self.leave(how);
+            self.leave(EXIT);
         }
     }
 

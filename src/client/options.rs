@@ -62,6 +62,13 @@ pub struct Entry {
     pub wants_color: bool,
 }
 
+impl Entry {
+    /// Returns true if there is a password to show. The empty one is none.
+    pub(super) fn has_password(&self) -> bool {
+        self.password.as_ref().is_some_and(|password| !password.is_empty())
+    }
+}
+
 /// A command line that makes no sense: one line that says why.
 #[derive(Debug, PartialEq, Eq)]
 pub struct UsageError(String);
@@ -116,8 +123,9 @@ Listing:
   -h, --help           print this
   -V, --version        print the version
 
-It leaves the room on /exit, at the end of its input, on SIGINT, SIGTERM or
-SIGHUP, and when nobody reads its output; it ends when the room is closed.
+It leaves the room on /exit (or /quit, or /leave), at the end of its input, on
+SIGINT, SIGTERM or SIGHUP, and when nobody reads its output; it ends when the
+room is closed.
 /help asks the server for its commands, and tells the keys on a terminal. With
 stream delivery it goes on after a cut, joins again after a restart of the
 server, and shows its own messages where its input is no terminal: its output

@@ -1,4 +1,4 @@
-//! Asking for a room's password, when it has one and somebody sits at the terminal to tell it.
+//! Asks for a room's password, if it may have one and somebody sits at the terminal.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
@@ -7,13 +7,13 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex};
 
-use super::Failure;
 use super::entering::{self, Connection, Seat, Setback};
 use super::options::Entry;
 use super::plain::plain;
 use super::screen::Mode;
-use crate::protocol::Status;
+use super::{Failure, advice};
 use crate::protocol::request::MAX_PASSWORD;
+use crate::protocol::{Operation, Status};
 
 /// How often one may mistype it.
 const TRIES: u32 = 3;
@@ -41,10 +41,13 @@ fn enter_with<T>(
 ) -> Result<(T, Entry), Failure> {
     let mut outcome = first;
     for _ in 0..TRIES {
-        if !is_password_missing(&outcome) {
+        if !may_need_password(&outcome, entry.operation) {
             break;
         }
-        match ask(&question(&entry)) {
+        let is_known = status_of(&outcome) == Some(Status::WrongPassword);
+        match ask(&question(&entry, is_known)) {
+            // Most rooms that do not exist are misspelt, and not hidden.
+            Ok(answer) if !is_known && answer.as_ref().is_none_or(String::is_empty) => break,
             Ok(Some(password)) => entry.password = Some(password),
             Ok(None) => return Err(Failure("no password given, so nobody entered".into())),
             // No terminal to ask at: what the server said is the answer.
@@ -58,17 +61,27 @@ fn enter_with<T>(
     }
 }
 
-fn is_password_missing<T>(outcome: &Result<T, Setback>) -> bool {
-    matches!(outcome, Err(Setback { status: Some(Status::WrongPassword), .. }))
+fn status_of<T>(outcome: &Result<T, Setback>) -> Option<Status> {
+    outcome.as_ref().err().and_then(|setback| setback.status)
 }
 
-fn question(entry: &Entry) -> String {
+/// Returns true if a password may be all that is missing. A hidden room seems not to exist to those
+/// who do not show its password.
+fn may_need_password<T>(outcome: &Result<T, Setback>, operation: Operation) -> bool {
+    match status_of(outcome) {
+        Some(Status::WrongPassword) => true,
+        Some(Status::RoomNotFound) => operation == Operation::Join,
+        _ => false,
+    }
+}
+
+fn question(entry: &Entry, is_known: bool) -> String {
     let room = plain(&entry.room);
-    match &entry.password {
-        Some(password) if !password.is_empty() => {
-            format!("That is not the password of room '{room}'. Password: ")
-        }
-        _ => format!("Room '{room}' needs a password. Password: "),
+    let hidden = advice::hidden(entry.has_password());
+    match (is_known, entry.has_password()) {
+        (false, _) => format!("Room '{room}' does not exist, or {hidden}. Password, if any: "),
+        (true, true) => format!("That is not the password of room '{room}'. Password: "),
+        (true, false) => format!("Room '{room}' needs a password. Password: "),
     }
 }
 
@@ -152,14 +165,22 @@ mod tests {
     /// A room whose password is "right": the outcome for somebody who types these, and how often
     /// they were asked.
     fn typing(typed: &[&str]) -> (Result<(&'static str, Entry), String>, usize) {
+        typing_after(Status::WrongPassword, typed)
+    }
+
+    /// The same for a room that answers a wrong password, or none, with this status.
+    fn typing_after(
+        refusal: Status,
+        typed: &[&str],
+    ) -> (Result<(&'static str, Entry), String>, usize) {
         let asked = Cell::new(0);
         let outcome = enter_with(
-            refused(Status::WrongPassword),
+            refused(refusal),
             entry(&[]),
             |entry| match entry.password.as_deref() {
                 Some("right") => Ok("in"),
                 Some("late") => refused(Status::RoomFull),
-                _ => refused(Status::WrongPassword),
+                _ => refused(refusal),
             },
             |_| {
                 let answer = typed.get(asked.replace(asked.get() + 1));
@@ -191,6 +212,19 @@ mod tests {
     }
 
     #[test]
+    fn hidden_room_asks_for_its_password_until_an_empty_answer() {
+        let hidden = |typed: &[&str]| {
+            let (outcome, asked) = typing_after(Status::RoomNotFound, typed);
+            (outcome.map(|(_, entry)| entry.password), asked)
+        };
+        assert_eq!(hidden(&["right"]), (Ok(Some("right".into())), 1));
+        assert_eq!(hidden(&["x", "right"]), (Ok(Some("right".into())), 2));
+        // Somebody who has misspelt the room reads the advice, and is not asked on.
+        assert_eq!(hidden(&[""]), (Err("RoomNotFound".into()), 1));
+        assert_eq!(hidden(&["x"]), (Err("RoomNotFound".into()), 2));
+    }
+
+    #[test]
     fn who_is_in_or_has_no_terminal_is_not_asked() {
         let never = |_: &str| -> io::Result<Option<String>> { panic!("asked") };
         let outcome = enter_with(Ok("in"), entry(&[]), |_| refused(Status::RoomFull), never);
@@ -208,8 +242,13 @@ mod tests {
     fn the_question_names_the_room_and_says_what_was_wrong() {
         let mut entry = entry(&["--password", ""]);
         entry.room = "a\x1b".into();
-        assert_eq!(question(&entry), r"Room 'a\u{1b}' needs a password. Password: ");
+        assert_eq!(question(&entry, true), r"Room 'a\u{1b}' needs a password. Password: ");
         entry.password = Some("x".into());
-        assert!(question(&entry).starts_with(r"That is not the password of room 'a\u{1b}'."));
+        assert!(question(&entry, true).starts_with(r"That is not the password of room 'a\u{1b}'."));
+        let hidden = question(&entry, false);
+        assert!(
+            hidden.contains("does not exist, or is hidden and has another password."),
+            "{hidden}"
+        );
     }
 }

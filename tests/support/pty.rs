@@ -18,6 +18,7 @@ pub type Size = (u16, u16);
 
 pub const USUAL: Size = (80, 24);
 pub const SMALL: Size = (40, 10);
+pub const WIDE: Size = (160, 24);
 
 pub const CTRL_C: &str = "\x03";
 pub const CTRL_D: &str = "\x04";

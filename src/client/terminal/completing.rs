@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::protocol::name::fold;
 
 /// The commands, those that take a name with the blank before it.
-const COMMANDS: [&str; 5] = ["/exit", "/help", "/host ", "/kick ", "/who"];
+const COMMANDS: [&str; 7] = ["/exit", "/help", "/host ", "/kick ", "/leave", "/quit", "/who"];
 
 /// A round through the candidates, under way.
 #[derive(Default)]
@@ -91,6 +91,7 @@ mod tests {
     fn commands_stand_at_the_beginning_and_names_anywhere() {
         assert_eq!(completed("/w"), ["/who"]);
         assert_eq!(completed("/h"), ["/help", "/host "]);
+        assert_eq!(["/l", "/q"].map(|start| completed(start).concat()), ["/leave", "/quit"]);
         assert_eq!(completed("/kick A"), ["/kick Ann", "/kick anna lee"]);
         assert_eq!(completed("an"), ["Ann: ", "anna lee: "]);
         assert_eq!(completed("hi anna l"), ["hi anna lee "]);

@@ -41,7 +41,8 @@ use wrapping::wrap;
 
 /// The keys that one can't guess; the README tells the rest.
 pub(super) const KEYS: &str = "Tab completes commands and names, Up brings back what was typed, \
-                               Ctrl-L clears the screen, Ctrl-Z stops, Ctrl-C leaves";
+                               Ctrl-L clears the screen, Ctrl-Z stops, Ctrl-C leaves, as /quit and \
+                               /leave do";
 
 /// Where names stand in a column of their own: on terminals that are so wide.
 const WIDE: usize = 60;
