@@ -22,12 +22,13 @@ const FAILURE: u8 = 1;
 fn main() -> ExitCode {
     let done = match options::parse(env::args_os().skip(1)) {
         Err(mistake) => return complain(&mistake, USAGE),
-        Ok(Invocation::Print(text)) => io::stdout().write_all(text.as_bytes()),
+        Ok(Invocation::Print(text)) => report::print(&text),
         Ok(Invocation::Relay(kind)) => relay::serve(kind),
         Ok(Invocation::Measure(options)) => measure(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if report::is_reader_gone(&error) => ExitCode::SUCCESS,
         Err(error) => complain(&error.to_string(), FAILURE),
     }
 }
@@ -37,9 +38,9 @@ fn measure(options: &Options) -> io::Result<()> {
     for path in options.json.iter().chain(&options.svg) {
         report::write(path, "")?;
     }
-    report::print_head(options);
+    report::print_head(options)?;
     let results = run::run(options)?;
-    report::print_legend();
+    report::print_legend()?;
     if let Some(path) = &options.json {
         report::write_json(path, &results.rows)?;
     }
@@ -50,6 +51,7 @@ fn measure(options: &Options) -> io::Result<()> {
 }
 
 fn complain(why: &str, status: u8) -> ExitCode {
-    eprintln!("fanout: {why}");
+    // Not `eprintln`: it panics where stderr takes nothing, and the status says it too.
+    let _ = writeln!(io::stderr(), "fanout: {why}");
     ExitCode::from(status)
 }

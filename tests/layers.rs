@@ -118,6 +118,16 @@ fn unsafe_lives_in_one_file_and_every_block_has_its_reason() {
     }
 }
 
+/// `println` and its kind panic where the descriptor takes nothing: in `| head`, on a full disk.
+#[test]
+fn field_m_no_print_macro_panics_on_a_closed_pipe() {
+    for source in sources("src").into_iter().chain(sources("benches")) {
+        for word in ["print!(", "println!(", "eprintln!(", "dbg!("] {
+            assert!(!source.code().contains(word), "{}: {word}", source.path);
+        }
+    }
+}
+
 /// mio does the bookkeeping of readiness in `try_io`: a call past it may lose the edge on systems
 /// where mio has some to do.
 #[test]

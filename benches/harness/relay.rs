@@ -96,7 +96,8 @@ pub fn serve(kind: Kind) -> io::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
     sys::request_buffers(socket.as_fd(), SOCKET_BUFFER);
-    println!("listening on tcp {} udp {}", listener.local_addr()?, socket.local_addr()?);
+    let (tcp, udp) = (listener.local_addr()?, socket.local_addr()?);
+    writeln!(io::stdout(), "listening on tcp {tcp} udp {udp}")?;
     thread::spawn(end_with_stdin);
     match kind {
         Kind::SendTo => relay_one_by_one(&socket, |socket, bytes, to| {

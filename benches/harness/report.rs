@@ -1,7 +1,9 @@
 //! What is written: the head, the table, progress, JSON.
 
+use std::error::Error;
+use std::fmt;
 use std::fs;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, StdoutLock, Write};
 use std::path::Path;
 use std::thread;
 
@@ -21,26 +23,72 @@ const BUSY: f64 = 0.9;
 /// What may be lost before a figure does not count, of all that was offered.
 const TOLERATED_AT_SATURATION: f64 = 0.01;
 
-/// What was measured on, and how.
-pub fn print_head(options: &Options) {
+/// The reader of stdout has gone, as head(1) does: no fault of what was measured.
+#[derive(Debug)]
+struct ReaderGone;
+
+impl fmt::Display for ReaderGone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nobody reads stdout any more")
+    }
+}
+
+impl Error for ReaderGone {}
+
+/// Returns true for the error of a table that nobody reads any more. A broken pipe alone does not say
+/// that: a connection to a server breaks in the same way.
+pub fn is_reader_gone(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<ReaderGone>())
+}
+
+/// Writes to stdout without `println`, which panics where stdout takes nothing more.
+fn to_stdout(write: impl FnOnce(&mut StdoutLock<'_>) -> io::Result<()>) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    write(&mut out).and_then(|()| out.flush()).map_err(|error| match error.kind() {
+        ErrorKind::BrokenPipe => io::Error::other(ReaderGone),
+        kind => io::Error::new(kind, format!("stdout: {error}")),
+    })
+}
+
+/// Prints a text.
+///
+/// # Errors
+/// If stdout takes nothing more.
+pub fn print(text: &str) -> io::Result<()> {
+    to_stdout(|out| out.write_all(text.as_bytes()))
+}
+
+/// Prints the machine and the options of the measurement.
+///
+/// # Errors
+/// If stdout takes nothing more.
+pub fn print_head(options: &Options) -> io::Result<()> {
+    to_stdout(|out| write_head(out, options))
+}
+
+fn write_head(out: &mut impl Write, options: &Options) -> io::Result<()> {
     let cores = thread::available_parallelism().map_or(0, usize::from);
     let kernel = read("/proc/sys/kernel/osrelease");
     let others = read("/proc/loadavg");
     let others = others.split_whitespace().next().unwrap_or("unknown");
-    println!("machine  {}, {cores} cores", processor().unwrap_or_else(|| "unknown".into()));
-    println!("load     {others} in the minute before: what else runs here spoils the figures");
-    println!("kernel   Linux {}", kernel.trim());
-    println!("command  cargo bench -- {}", options.words.join(" "));
+    writeln!(out, "machine  {}, {cores} cores", processor().unwrap_or_else(|| "unknown".into()))?;
+    writeln!(
+        out,
+        "load     {others} in the minute before: what else runs here spoils the figures"
+    )?;
+    writeln!(out, "kernel   Linux {}", kernel.trim())?;
+    writeln!(out, "command  cargo bench -- {}", options.words.join(" "))?;
     match (options.connect, &options.path) {
-        (Some((tcp, udp)), _) => println!("server   at tcp {tcp} udp {udp}, without floors"),
-        (None, None) => println!("server   {SERVER_OPTIONS}"),
-        (None, Some(path)) => println!("server   {SERVER_OPTIONS} --datagram-path {path}"),
+        (Some((tcp, udp)), _) => writeln!(out, "server   at tcp {tcp} udp {udp}, without floors")?,
+        (None, None) => writeln!(out, "server   {SERVER_OPTIONS}")?,
+        (None, Some(path)) => writeln!(out, "server   {SERVER_OPTIONS} --datagram-path {path}")?,
     }
     let gro = if options.gro { "with" } else { "without" };
-    println!("members  {gro} UDP_GRO");
-    println!("runs     {} of {} s, server and floors in turn", options.runs, options.seconds);
-    println!();
-    println!(
+    writeln!(out, "members  {gro} UDP_GRO")?;
+    writeln!(out, "runs     {} of {} s, server and floors in turn", options.runs, options.seconds)?;
+    writeln!(out)?;
+    writeln!(
+        out,
         "{:24}{:>8} {:>9} {:>7} {:>9}  {:<18}{:>5} {:>7} {:>7} {:>7} {:>5}",
         "",
         "offered",
@@ -53,7 +101,7 @@ pub fn print_head(options: &Options) {
         "p99",
         "p99.9",
         "load"
-    );
+    )
 }
 
 fn processor() -> Option<String> {
@@ -66,58 +114,73 @@ fn read(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_default()
 }
 
-/// The rows of one scenario.
-pub fn print_rows(scenario: &Scenario, rows: &[Row]) {
-    println!("\n{}", describe(scenario));
+/// Prints the rows of one scenario.
+///
+/// # Errors
+/// If stdout takes nothing more.
+pub fn print_rows(scenario: &Scenario, rows: &[Row]) -> io::Result<()> {
+    to_stdout(|out| write_rows(out, scenario, rows))
+}
+
+fn write_rows(out: &mut impl Write, scenario: &Scenario, rows: &[Row]) -> io::Result<()> {
+    writeln!(out, "\n{}", describe(scenario))?;
     for row in rows {
         if let Some(Extra::Quiet(quiet)) = &row.extra {
             let memory = quiet.bytes_per_member.map_or("-".into(), |bytes| format!("{bytes:.0}"));
             let cpu = quiet.cpu_percent.map_or("-".into(), |percent| format!("{percent:.2}"));
-            println!("  server: {memory} bytes of memory a member, {cpu} % of a CPU");
+            writeln!(out, "  server: {memory} bytes of memory a member, {cpu} % of a CPU")?;
             continue;
         }
         if let Some(Extra::Flood(outcome)) = &row.extra {
-            print_flood(row, outcome);
+            print_flood(out, row, outcome)?;
             continue;
         }
-        println!("  {}", pace(scenario, row));
-        print_figure("server", &row.server, row);
+        writeln!(out, "  {}", pace(scenario, row))?;
+        print_figure(out, "server", &row.server, row)?;
         for (name, floor) in &row.floors {
-            print_figure(name, floor, row);
+            print_figure(out, name, floor, row)?;
         }
         if let Some(Extra::Repairs(repairs)) = &row.extra {
-            print_repairs(repairs);
+            print_repairs(out, repairs)?;
         }
     }
+    Ok(())
 }
 
-fn print_repairs(repairs: &Repairs) {
+fn print_repairs(out: &mut impl Write, repairs: &Repairs) -> io::Result<()> {
     let Repairs { repaired, gone, times, rtts, sent_again, with_loss, without_loss } = repairs;
     let ms = |of: &Histogram<u64>, quantile| of.value_at_quantile(quantile) as f64 / 1e3;
     let (p50, p99, rtt) = (ms(times, 0.5), ms(times, 0.99), ms(rtts, 0.5));
-    println!("    way down: {repaired} repaired, {gone} gone for good, RTT {rtt:.1} ms");
-    println!("      from found missing to repaired p50 {p50:.1} ms, p99 {p99:.1} ms");
-    println!("    way up: {sent_again} messages sent again");
-    println!(
+    writeln!(out, "    way down: {repaired} repaired, {gone} gone for good, RTT {rtt:.1} ms")?;
+    writeln!(out, "      from found missing to repaired p50 {p50:.1} ms, p99 {p99:.1} ms")?;
+    writeln!(out, "    way up: {sent_again} messages sent again")?;
+    writeln!(
+        out,
         "    datagrams a message, without loss: to members {:.1}, {:.1}; to the server {:.1}, {:.1}",
         with_loss.to_members, without_loss.to_members, with_loss.to_server, without_loss.to_server,
-    );
+    )
 }
 
-fn print_flood(row: &Row, outcome: &flood::Outcome) {
+fn print_flood(out: &mut impl Write, row: &Row, outcome: &flood::Outcome) -> io::Result<()> {
     let calm = row.floors.iter().map(|(_, figure)| figure);
     let figures = [&row.server].into_iter().chain(calm);
     let sides = [("with the flood", &outcome.with), ("without", &outcome.without)];
     for ((name, side), figure) in sides.into_iter().zip(figures) {
         let cpu = side.cpu_percent().map_or("-".into(), |percent| format!("{percent:.0}"));
-        println!("  {name}: {:.0} datagrams/s of it, server {cpu} % of a CPU", side.flood_per_s());
+        writeln!(
+            out,
+            "  {name}: {:.0} datagrams/s of it, server {cpu} % of a CPU",
+            side.flood_per_s()
+        )?;
         let (offered, lost) = (figure.offered, figure.lost());
-        println!(
+        writeln!(
+            out,
             "    quiet rooms: {}, {lost} of {offered} lost in the worst run",
             times(&figure.latency)
-        );
-        println!("    {} joins: {}", side.joins.len(), times(&side.joins));
+        )?;
+        writeln!(out, "    {} joins: {}", side.joins.len(), times(&side.joins))?;
     }
+    Ok(())
 }
 
 fn times(of: &Histogram<u64>) -> String {
@@ -172,14 +235,15 @@ fn pace(scenario: &Scenario, row: &Row) -> String {
     }
 }
 
-fn print_figure(name: &str, figure: &Figure, row: &Row) {
+fn print_figure(out: &mut impl Write, name: &str, figure: &Figure, row: &Row) -> io::Result<()> {
     let label = match figure.in_flight {
         Some(window) => format!("{name}, {window}"),
         None => name.into(),
     };
     let cost = |us: &Spread| format!("{:.2} ({:.2}-{:.2})", us.median, us.least, us.most);
     let [p50, p99, p999] = figure.percentiles;
-    println!(
+    writeln!(
+        out,
         "    {label:20}{:>8} {:>9} {:>7} {:>9.0}  {:<18}{:>5} {p50:>7.0} {p99:>7.0} {p999:>7.0} {:>4.0}%{}",
         figure.offered,
         figure.delivered,
@@ -189,7 +253,7 @@ fn print_figure(name: &str, figure: &Figure, row: &Row) {
         row.ratio(figure).map_or("-".into(), ratio),
         100.0 * figure.load,
         marks(figure, row.mode),
-    );
+    )
 }
 
 /// Five characters at most, with two digits that tell something.
@@ -210,15 +274,20 @@ fn marks(figure: &Figure, mode: &str) -> String {
     marks
 }
 
-/// What the marks and columns mean.
-pub fn print_legend() {
-    println!(
-        "\nMedians of the runs (least-most); offered, delivered and lost of the run that lost most.\n\
-         The ratio is to relay_send_to. Behind a name: messages in flight. load: the busiest thread of\n\
-         the load side. LOST: more than nothing (at a rate) or 1 % (at saturation) is lost; LOAD: the\n\
-         load side was above 90 % and may be what was measured. Such figures do not count."
-    );
+/// Prints the meaning of the marks and columns.
+///
+/// # Errors
+/// If stdout takes nothing more.
+pub fn print_legend() -> io::Result<()> {
+    print(LEGEND)
 }
+
+const LEGEND: &str = "
+Medians of the runs (least-most); offered, delivered and lost of the run that lost most.
+The ratio is to relay_send_to. Behind a name: messages in flight. load: the busiest thread of
+the load side. LOST: more than nothing (at a rate) or 1 % (at saturation) is lost; LOAD: the
+load side was above 90 % and may be what was measured. Such figures do not count.
+";
 
 /// Says what is going on, if somebody watches.
 pub fn show(scenario: &str, what: &str) {

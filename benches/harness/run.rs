@@ -194,7 +194,7 @@ pub fn run(options: &Options) -> io::Result<Results> {
             Scenario::Flood(flood) => vec![pour(options, flood)?],
         };
         report::clear_progress();
-        report::print_rows(scenario, &rows);
+        report::print_rows(scenario, &rows)?;
         results.rows.extend(rows);
     }
     Ok(results)
