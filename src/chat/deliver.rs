@@ -201,7 +201,7 @@ impl Chat {
         };
         delivery.run(room, repairs, send);
         let RoomDelivery { left, cut, total, .. } = delivery;
-        room.settle(cut, left == 0, &mut self.pool, &mut self.ended, now);
+        room.settle(cut, &mut self.pool, &mut self.ended, now);
         self.recount_backlog(room_id);
         self.set_tail_alarm(room_id);
         self.set_rest_alarm(room_id, now);

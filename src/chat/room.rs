@@ -353,12 +353,10 @@ impl Room {
         self.asides_held >= MAX_ASIDES_HELD
     }
 
-    /// After a delivery, which was perhaps cut by the budget: begins the next one of each form at
-    /// `cut`, forgets what everyone has, and hands out the members that are delivered to the end.
+    /// After a delivery: begins the next one of each form at `cut`, forgets what everyone has, and hands out the members that are delivered to the end.
     pub(super) fn settle(
         &mut self,
         cut: Cut,
-        is_cut: bool,
         pool: &mut Pool,
         ended: &mut Vec<MemberId>,
         now: Instant,
@@ -370,7 +368,7 @@ impl Room {
         }
         self.each.settle(pool);
         if let Some(stream) = &mut self.stream {
-            stream.settle(self.is_closing, is_cut, now);
+            stream.settle(self.is_closing, now);
         }
     }
 

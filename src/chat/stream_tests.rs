@@ -576,6 +576,56 @@ fn s12_half_of_the_ring_is_for_what_was_lost() {
     assert_eq!(stage.ear(&host).asides[0].0, 8);
 }
 
+/// Keeps `in_flight` messages of 1,000 bytes under way for 100 turns of so many datagrams, and counts
+/// those that were put off.
+fn put_off_under_load(in_flight: u64, budget: usize) -> usize {
+    let mut stage = Stage::new(ChatConfig { fanout_limit: None, ..open() });
+    let mut members = vec![stage.host("r")];
+    members.extend((1..20).map(|n| stage.guest("r", &format!("guest{n}"))));
+    stage.hush();
+    let (text, mut end) = ("x".repeat(1000), stage.ear(&members[0]).next);
+    let (mut speaker, mut put_off) = (0, 0);
+    for _ in 0..100 {
+        let lowest = members.iter().map(|member| stage.ear(member).next).min().unwrap_or(end);
+        for _ in end - lowest..in_flight {
+            match stage.say(&mut members[speaker % 20], &text) {
+                Fate::Relayed => end += 1,
+                _ => put_off += 1,
+            }
+            speaker += 1;
+        }
+        stage.turn(budget);
+    }
+    stage.deliver();
+    members.iter().for_each(|member| stage.assert_whole(member, end));
+    put_off
+}
+
+#[test]
+fn field_p1_nothing_is_put_off_below_half_of_the_ring() {
+    // 500 messages are 95 % of half of the ring; a round to everyone takes up to 625 datagrams.
+    for (in_flight, budget) in [(64, 2048), (64, 600), (500, 600), (500, 50), (500, 7)] {
+        assert_eq!(put_off_under_load(in_flight, budget), 0, "{in_flight}, budget {budget}");
+    }
+}
+
+#[test]
+fn field_p1_seats_are_freed_under_load_too() {
+    let mut stage = Stage::new(ChatConfig { fanout_limit: None, ..open() });
+    let mut host = stage.host("r");
+    for n in 0..100 {
+        let guest = stage.guest("r", &format!("guest{n}"));
+        stage.turn(1);
+        stage.say(&mut host, "a turn is never enough");
+        stage.send(&guest, &[&[0][..], &1u32.to_be_bytes(), b"/exit"].concat());
+        stage.turn(1);
+        stage.turn(1);
+    }
+    let room = stage.chat.rooms.iter().next().expect("a room").1;
+    let stream = room.stream.as_ref().expect("a stream");
+    assert!(stream.seat_capacity() < 60, "{}", stream.seat_capacity());
+}
+
 #[test]
 fn s12_the_least_that_a_ring_may_have_is_not_taken_from_it() {
     let mut stage = Stage::new(ChatConfig { history_memory: Some(6000), ..open() });

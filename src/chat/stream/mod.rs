@@ -9,11 +9,13 @@
 //! | `ring.rs` | the last entries |
 //! | `train.rs` | entries packed into datagrams |
 //! | `seat.rs`, `seats.rs` | a member's cursor; all of them |
+//! | `positions.rs` | how many cursors stand where |
 //! | `repairs.rs`, `ration.rs` | what is sent again, and how much of it |
 //! | `answers.rs` | how many answers a member gets |
 //! | `tail.rs` | telling a room that fell silent what came last |
 
 mod answers;
+mod positions;
 mod ration;
 mod repairs;
 mod ring;
@@ -22,6 +24,7 @@ mod seats;
 mod tail;
 mod train;
 
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use super::asides::Asides;
@@ -55,16 +58,8 @@ pub(super) struct Stream {
     pub(super) tag: u32,
     pub(super) ring: Ring,
     seats: Seats,
-    /// Entries from this number on are still to be sent to somebody who keeps up.
-    unsent: u64,
-    /// There may be somebody to send to beside those.
-    has_others: bool,
-    /// Somebody rests until the next train.
-    has_resting: bool,
     /// The room's entry in the timers: when their rest is over.
     pub(super) rest_alarm: Option<Instant>,
-    /// Somebody waited for a socket at the last delivery.
-    is_blocked: bool,
     pub(super) tail: Tail,
     repairs: Repairs,
 }
@@ -75,11 +70,7 @@ impl Stream {
             tag,
             ring: Ring::new(),
             seats: Seats::default(),
-            unsent: 1,
-            has_others: false,
-            has_resting: false,
             rest_alarm: None,
-            is_blocked: false,
             tail: Tail::default(),
             repairs: Repairs::default(),
         }
@@ -132,10 +123,15 @@ impl Stream {
 
     // What is said.
 
+    /// Returns the number from which on entries are still to be sent to a member that keeps up.
+    fn unsent(&self) -> u64 {
+        let end = self.ring.end();
+        self.seats.positions().lowest().map_or(end, |lowest| lowest.clamp(self.ring.first(), end))
+    }
+
     /// Bytes that are still to be sent to somebody who could be sent to.
     fn waiting_bytes(&self) -> usize {
-        let unsent = self.unsent.max(self.ring.first());
-        self.ring.size(unsent, self.ring.end())
+        self.ring.size(self.unsent(), self.ring.end())
     }
 
     /// Whether a larger ring would serve an entry of so many bytes: this one would push something
@@ -157,7 +153,7 @@ impl Stream {
 
     /// The same for a notice, which has all of the ring.
     pub(super) fn has_space_for_notice(&self, entry: usize) -> bool {
-        self.ring.first_after(entry) <= self.unsent.max(self.ring.first())
+        self.ring.first_after(entry) <= self.unsent()
     }
 
     /// Writes an aside to `member`, a whole datagram.
@@ -179,17 +175,12 @@ impl Stream {
 
     /// A member's port is proved: it is sent to from now on.
     pub(super) fn prove(&mut self, number: u32) {
-        if let Some(seat) = self.find_mut(number) {
-            seat.prove();
-            self.has_others = true;
-        }
+        self.seats.change(number, self.ring.end(), Seat::prove);
     }
 
     /// Nothing is sent to a member until it proves its port again.
     pub(super) fn disprove(&mut self, number: u32) {
-        if let Some(seat) = self.find_mut(number) {
-            seat.disprove();
-        }
+        self.seats.change(number, self.ring.end(), Seat::disprove);
     }
 
     /// How many members it has memory for.
@@ -206,12 +197,13 @@ impl Stream {
     /// A member has everything below `next`.
     pub(super) fn confirm(&mut self, number: u32, next: u64) {
         let Self { ring, seats, .. } = self;
-        let Some(seat) = seats.find_mut(number) else { return };
-        let next = next.min(seat.limit(ring.end()));
-        let before = seat.have.max(ring.first());
-        seat.have = seat.have.max(next);
-        seat.next = seat.next.max(next);
-        seat.ration.refill(ring.size(before, before.max(next)));
+        seats.change(number, ring.end(), |seat| {
+            let next = next.min(seat.limit(ring.end()));
+            let before = seat.have.max(ring.first());
+            seat.have = seat.have.max(next);
+            seat.next = seat.next.max(next);
+            seat.ration.refill(ring.size(before, before.max(next)));
+        });
     }
 
     /// Prepares the answer to a repair request, as far as the member's ration goes.
@@ -231,11 +223,11 @@ impl Stream {
     // What is to be sent.
 
     /// Packs what waits at one cursor, and collects those whose cursor stands where one of its
-    /// datagrams begins, at most `max` of them. Gives whether there is anything.
+    /// datagrams begins, until they get `max` datagrams together. Gives whether there is anything.
     pub(super) fn share_out(&self, train: &mut Train, shares: &mut Vec<Share>, max: usize) -> bool {
         shares.clear();
         let end = self.ring.end();
-        if self.unsent == end && !self.has_others {
+        if self.unsent() == end && !self.seats.positions().has_behind() {
             return false;
         }
         let Some(leader) = self.seats.in_turn().find(|seat| seat.waits(end)) else { return false };
@@ -243,39 +235,42 @@ impl Stream {
         train.pack(&self.ring, self.tag, (leader.next, limit), MAX_TRAIN);
         let until = train.len();
         let alike = self.seats.in_turn().filter(|seat| seat.waits(end) && seat.limit(end) == limit);
-        let group = alike.filter_map(|seat| {
-            let next = train.index(seat.next)?;
-            Some(Share { member: seat.member, next, until })
-        });
-        shares.extend(group.take(max));
+        let mut left = max;
+        for seat in alike {
+            if left == 0 {
+                break;
+            }
+            if let Some(next) = train.index(seat.next) {
+                shares.push(Share { member: seat.member, next, until });
+                left = left.saturating_sub((until - next) as usize);
+            }
+        }
         true
     }
 
     /// Takes back what [`Stream::share_out`] gave, moved on as far as it was sent. With `is_blocked`
     /// those that were not sent to wait for a socket.
     pub(super) fn take_back(&mut self, train: &Train, shares: &[Share], is_blocked: bool) {
-        let end = self.ring.end();
         let mut shares = shares.iter().peekable();
         let (mut leader, mut cut) = (None, None);
-        for (index, seat) in self.seats.in_turn_mut() {
-            let Some(share) = shares.peek() else { break };
+        self.seats.change_in_turn(self.ring.end(), |seat| {
+            let Some(share) = shares.peek() else { return ControlFlow::Break(()) };
             if share.member != seat.member {
-                continue;
+                return ControlFlow::Continue(());
             }
-            leader = leader.or(Some(index));
+            leader = leader.or(Some(seat.number));
             if share.next < share.until {
                 seat.next = seat.next.max(train.number(share.next));
                 seat.is_blocked = is_blocked;
-                self.is_blocked |= is_blocked;
-                cut = cut.or(Some(index));
+                cut = cut.or(Some(seat.number));
             } else {
-                seat.advance(train.number(share.next), end);
-                self.has_resting |= seat.standing == Standing::Resting;
+                seat.advance(train.number(share.next));
             }
             shares.next();
-        }
+            ControlFlow::Continue(())
+        });
         // Whose turn it was comes last now: should everyone before have more again, there are others.
-        self.seats.set_first(cut.or(leader.map(|index| index + 1)).unwrap_or_default());
+        self.seats.set_first(cut.or(leader.map(|number| number + 1)).unwrap_or_default());
     }
 
     /// Answers to repair requests that wait.
@@ -290,72 +285,61 @@ impl Stream {
 
     /// When somebody rests and no alarm is set: the rest is to be over then.
     pub(super) fn rest_due(&self, now: Instant) -> Option<Instant> {
-        (self.has_resting && self.rest_alarm.is_none()).then(|| now + REST)
+        let has_resting = self.seats.positions().has_resting();
+        (has_resting && self.rest_alarm.is_none()).then(|| now + REST)
     }
 
     /// Those that rested get their next train.
     pub(super) fn end_rest(&mut self) {
-        for seat in self.seats.iter_mut().filter(|seat| seat.standing == Standing::Resting) {
-            seat.standing = Standing::Behind;
-        }
-        (self.has_resting, self.has_others) = (false, true);
+        self.seats.change_all(self.ring.end(), Seat::end_rest);
     }
 
     /// The sockets that were full are so no more.
     pub(super) fn unblock(&mut self) {
-        if !std::mem::take(&mut self.is_blocked) {
-            return;
+        if self.is_blocked() {
+            self.seats.change_all(self.ring.end(), Seat::unblock);
         }
-        self.seats.iter_mut().for_each(Seat::unblock);
-        self.has_others = true;
     }
 
-    /// After a delivery: notes how far everyone is, and frees the seats of those that ended and got
-    /// everything, except in a closed room, whose members may still ask. A delivery that the budget
-    /// has cut goes on where it was, and has nothing to note yet.
-    pub(super) fn settle(&mut self, is_closed: bool, is_cut: bool, now: Instant) {
-        let end = self.ring.end();
-        if is_cut {
-            return;
-        }
+    /// After a delivery: frees the seats of those that ended and got everything, except in a closed
+    /// room, whose members may still ask, and notes when everyone who keeps up has everything.
+    pub(super) fn settle(&mut self, is_closed: bool, now: Instant) {
         if !is_closed {
             self.seats.free_finished();
         }
-        if self.unsent < end || self.has_others {
-            let holding = self.seats.iter().filter(|seat| seat.holds_up(end));
-            self.unsent = holding.map(|seat| seat.next).min().unwrap_or(end);
-            self.has_others = self.seats.iter().any(|seat| seat.waits(end));
-            self.is_blocked = self.seats.iter().any(|seat| seat.is_blocked);
-        }
-        if self.unsent == end {
+        let end = self.ring.end();
+        if self.unsent() == end {
             self.tail.note_delivered(end, now);
         }
     }
 
     /// Whether there is something that could be sent at once, but for repairs.
     pub(super) fn has_output(&self) -> bool {
-        self.unsent < self.ring.end() || self.has_others || self.tail.is_under_way()
+        self.unsent() < self.ring.end()
+            || self.seats.positions().has_behind()
+            || self.tail.is_under_way()
     }
 
     /// Whether everything is delivered that could be, and no repair waits.
     pub(super) fn is_delivered(&self) -> bool {
-        !self.has_output() && !self.is_blocked && self.repairs.asides().is_empty()
+        !self.has_output() && !self.is_blocked() && self.repairs.asides().is_empty()
     }
 
     /// Whether something waits for a socket.
     pub(super) fn is_blocked(&self) -> bool {
-        self.is_blocked
+        self.seats.positions().has_blocked()
     }
 
     /// Passes over everything that waits; gives how many entries that are at most.
     pub(super) fn abandon_backlog(&mut self) -> usize {
         let end = self.ring.end();
         let mut abandoned = 0;
-        let reached = |seat: &&mut Seat| seat.is_live() && seat.standing != Standing::Unproved;
-        for seat in self.seats.iter_mut().filter(reached) {
-            abandoned += (end - seat.next) as usize;
-            seat.next = end;
-        }
+        self.seats.change_all(end, |seat| {
+            if seat.is_live() && seat.standing != Standing::Unproved {
+                abandoned += (end - seat.next) as usize;
+                seat.next = end;
+            }
+        });
         abandoned
     }
 
@@ -372,9 +356,9 @@ impl Stream {
         let end = self.ring.end();
         train.pack_sequence(self.tag, end);
         let mut next = None;
-        for (index, seat) in self.seats.iter().enumerate().skip(start) {
+        for seat in self.seats.starting_at(start) {
             if shares.len() == max {
-                next = Some(index);
+                next = Some(seat.number);
                 break;
             }
             if seat.is_live() && seat.is_at(end) && seat.have < end {

@@ -25,6 +25,23 @@ pub(super) enum Standing {
     Dropped,
 }
 
+/// How a seat counts for a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// It gets entries as they are appended, from this cursor on.
+    Current(u64),
+    /// It catches up, and can be sent to now.
+    Behind,
+    /// It catches up, and pauses.
+    Resting,
+    /// Its socket is full.
+    Blocked,
+    /// It has ended and got everything, or can't be sent to any more: it can be freed.
+    Finished,
+    /// It can't be sent to yet.
+    OutOfReach,
+}
+
 /// A place in a stream.
 #[derive(Debug)]
 pub(in crate::chat) struct Seat {
@@ -81,6 +98,18 @@ impl Seat {
         self.until.min(end)
     }
 
+    /// Returns how it counts for a delivery.
+    pub(super) fn place(&self) -> Place {
+        match self.standing {
+            _ if self.is_finished() => Place::Finished,
+            Standing::Unproved | Standing::Dropped => Place::OutOfReach,
+            Standing::Resting => Place::Resting,
+            Standing::Current | Standing::Behind if self.is_blocked => Place::Blocked,
+            Standing::Current => Place::Current(self.next),
+            Standing::Behind => Place::Behind,
+        }
+    }
+
     /// Whether it has ended and got everything, or can't be sent to.
     pub(super) fn is_finished(&self) -> bool {
         let is_out_of_reach = matches!(self.standing, Standing::Unproved | Standing::Dropped);
@@ -93,11 +122,6 @@ impl Seat {
         has_turn && self.has_waiting(end)
     }
 
-    /// Whether what waits for it is kept, and so bounds what is taken.
-    pub(super) fn holds_up(&self, end: u64) -> bool {
-        self.standing == Standing::Current && self.has_waiting(end)
-    }
-
     /// Whether it was sent everything up to `end`.
     pub(super) fn is_at(&self, end: u64) -> bool {
         self.standing == Standing::Current && !self.is_blocked && self.next == end
@@ -107,12 +131,19 @@ impl Seat {
         !self.is_blocked && self.next < self.limit(end)
     }
 
-    /// Moves the cursor to what was sent, in a ring that ends at `end`.
-    pub(super) fn advance(&mut self, next: u64, end: u64) {
+    /// Moves the cursor to what was sent. A seat that catches up pauses then.
+    pub(super) fn advance(&mut self, next: u64) {
         self.next = self.next.max(next);
         if self.standing == Standing::Behind {
-            let is_current = self.next >= self.limit(end);
-            self.standing = if is_current { Standing::Current } else { Standing::Resting };
+            self.standing = Standing::Resting;
+        }
+    }
+
+    /// A seat that has got everything, in a ring that ends at `end`, is not behind any more.
+    pub(super) fn catch_up(&mut self, end: u64) {
+        let is_late = matches!(self.standing, Standing::Behind | Standing::Resting);
+        if is_late && self.next >= self.limit(end) {
+            (self.standing, self.is_blocked) = (Standing::Current, false);
         }
     }
 
@@ -124,6 +155,13 @@ impl Seat {
     /// It is somewhere else now, where nothing has come from yet.
     pub(super) fn disprove(&mut self) {
         (self.standing, self.is_blocked) = (Standing::Unproved, false);
+    }
+
+    /// Its pause is over.
+    pub(super) fn end_rest(&mut self) {
+        if self.standing == Standing::Resting {
+            self.standing = Standing::Behind;
+        }
     }
 
     /// Its socket is full no more.

@@ -1,5 +1,8 @@
 //! The seats of a stream: found by their members' numbers, walked in turn, freed in bulk.
 
+use std::ops::ControlFlow;
+
+use super::positions::Positions;
 use super::seat::{Seat, Standing};
 use crate::chat::thinning::thin_list;
 use crate::ids::MemberId;
@@ -16,13 +19,15 @@ pub(super) struct Seats {
     live: usize,
     /// How many are to be freed.
     dropped: usize,
-    /// The one whose turn it is.
-    first: usize,
+    /// The number of the one whose turn it is, or a number before it: that seat may be freed.
+    first: u32,
+    positions: Positions,
 }
 
 impl Seats {
     /// Adds a live seat, whose number is above all before.
     pub(super) fn push(&mut self, seat: Seat) {
+        self.positions.add(seat.place());
         self.list.push(seat);
         self.live += 1;
     }
@@ -32,6 +37,7 @@ impl Seats {
         (seat.standing != Standing::Dropped).then_some(seat)
     }
 
+    /// The same, to change what does not bear on its [`Place`](super::seat::Place).
     pub(super) fn find_mut(&mut self, number: u32) -> Option<&mut Seat> {
         let index = self.index(number)?;
         Some(&mut self.list[index]).filter(|seat| seat.standing != Standing::Dropped)
@@ -41,6 +47,44 @@ impl Seats {
         self.list.binary_search_by_key(&number, |seat| seat.number).ok()
     }
 
+    /// Returns how all of them stand.
+    pub(super) fn positions(&self) -> &Positions {
+        &self.positions
+    }
+
+    /// Changes a seat of a ring that ends at `end`.
+    pub(super) fn change(&mut self, number: u32, end: u64, change: impl FnOnce(&mut Seat)) {
+        if let Some(index) = self.index(number)
+            && self.list[index].standing != Standing::Dropped
+        {
+            self.positions.track(&mut self.list[index], end, change);
+        }
+    }
+
+    /// Changes all seats.
+    pub(super) fn change_all(&mut self, end: u64, mut change: impl FnMut(&mut Seat)) {
+        for seat in &mut self.list {
+            self.positions.track(seat, end, &mut change);
+        }
+    }
+
+    /// Changes seats, beginning with the one whose turn it is, until `change` breaks off.
+    pub(super) fn change_in_turn(
+        &mut self,
+        end: u64,
+        mut change: impl FnMut(&mut Seat) -> ControlFlow<()>,
+    ) {
+        let first = position(&self.list, self.first);
+        let (later, sooner) = self.list.split_at_mut(first);
+        for seat in sooner.iter_mut().chain(later) {
+            let mut flow = ControlFlow::Continue(());
+            self.positions.track(seat, end, |seat| flow = change(seat));
+            if flow.is_break() {
+                return;
+            }
+        }
+    }
+
     /// Live members with their numbers, in the order of joining.
     pub(super) fn live(&self) -> impl Iterator<Item = (u32, MemberId)> {
         self.list.iter().filter(|seat| seat.is_live()).map(|seat| (seat.number, seat.member))
@@ -48,23 +92,25 @@ impl Seats {
 
     /// Ends a member: it gets what comes before this entry.
     pub(super) fn end(&mut self, number: u32, until: u64) {
-        if let Some(seat) = self.find_mut(number).filter(|seat| seat.is_live()) {
-            seat.end(until);
+        if self.find(number).is_some_and(Seat::is_live) {
+            self.change(number, until, |seat| seat.end(until));
             self.live -= 1;
         }
     }
 
     /// Ends everyone.
     pub(super) fn end_all(&mut self, until: u64) {
-        self.list.iter_mut().for_each(|seat| seat.end(until));
+        self.change_all(until, |seat| seat.end(until));
         self.live = 0;
     }
 
     /// The seat of a member that ended and may not ask any more is to be freed. Half of the seats at
     /// a time, so that the end of a large room costs each of them a constant.
     pub(super) fn drop(&mut self, number: u32) {
-        let Some(seat) = self.find_mut(number) else { return };
-        seat.standing = Standing::Dropped;
+        if self.find(number).is_none() {
+            return;
+        }
+        self.change(number, 0, |seat| seat.standing = Standing::Dropped);
         self.dropped += 1;
         if 2 * self.dropped >= self.list.len() {
             self.free(|seat| seat.standing == Standing::Dropped);
@@ -73,14 +119,20 @@ impl Seats {
 
     /// Frees the seats of those that ended and got everything.
     pub(super) fn free_finished(&mut self) {
-        if self.live < self.list.len() {
+        if self.positions.has_finished() {
             self.free(Seat::is_finished);
         }
     }
 
     /// Frees the dropped seats and perhaps others.
     fn free(&mut self, is_free: impl Fn(&Seat) -> bool) {
-        self.list.retain(|seat| !is_free(seat));
+        let Self { list, positions, .. } = self;
+        list.retain(|seat| {
+            if is_free(seat) {
+                positions.remove(seat.place());
+            }
+            !is_free(seat)
+        });
         thin_list(&mut self.list, FEW);
         self.dropped = 0;
     }
@@ -96,31 +148,26 @@ impl Seats {
         self.list.capacity()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Seat> {
-        self.list.iter()
-    }
-
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Seat> {
-        self.list.iter_mut()
+    /// The seats from this number on.
+    pub(super) fn starting_at(&self, number: u32) -> impl Iterator<Item = &Seat> {
+        self.list[position(&self.list, number)..].iter()
     }
 
     /// The seats, beginning with the one whose turn it is.
     pub(super) fn in_turn(&self) -> impl Iterator<Item = &Seat> {
-        let (later, sooner) = self.list.split_at(self.first.min(self.list.len()));
+        let (later, sooner) = self.list.split_at(position(&self.list, self.first));
         sooner.iter().chain(later)
     }
 
-    /// The same to change them, each with its index.
-    pub(super) fn in_turn_mut(&mut self) -> impl Iterator<Item = (usize, &mut Seat)> {
-        let first = self.first.min(self.list.len());
-        let (later, sooner) = self.list.split_at_mut(first);
-        (first..).zip(sooner).chain((0..).zip(later))
+    /// The next turn begins with the seat of this number, or the next one.
+    pub(super) fn set_first(&mut self, number: u32) {
+        self.first = number;
     }
+}
 
-    /// Whose turn it is next.
-    pub(super) fn set_first(&mut self, index: usize) {
-        self.first = index;
-    }
+/// Returns the index of the first seat with this number or a higher one.
+fn position(list: &[Seat], number: u32) -> usize {
+    list.partition_point(|seat| seat.number < number)
 }
 
 #[cfg(test)]
@@ -150,24 +197,50 @@ mod tests {
             seats.drop(dropped);
             seats.drop(dropped);
             assert!(seats.find(dropped).is_none() && seats.find_mut(dropped).is_none());
-            assert_eq!((seats.iter().count(), seats.is_empty()), (left, false), "{dropped}");
+            assert_eq!((seats.list.len(), seats.is_empty()), (left, false), "{dropped}");
         }
         seats.drop(4);
         assert!(seats.is_empty());
     }
 
     #[test]
-    fn a_turn_begins_where_it_is_said_to_even_where_seats_are_gone() {
+    fn a_turn_begins_at_its_seat_also_after_a_free() {
         let mut seats = seats_of(4);
-        seats.set_first(2);
+        seats.set_first(3);
         assert_eq!(numbers(&seats), [3, 4, 1, 2]);
-        let indices: Vec<usize> = seats.in_turn_mut().map(|(index, _)| index).collect();
-        assert_eq!(indices, [2, 3, 0, 1]);
-        seats.set_first(4);
+        seats.set_first(5);
         assert_eq!(numbers(&seats), [1, 2, 3, 4]);
+        seats.set_first(3);
         [2, 3].into_iter().for_each(|number| seats.end(number, 1));
         seats.free_finished();
-        assert_eq!(numbers(&seats), [1, 4]);
+        assert_eq!(numbers(&seats), [4, 1]);
         assert_eq!(seats.live().map(|(number, _)| number).collect::<Vec<_>>(), [1, 4]);
+    }
+
+    #[test]
+    fn field_p1_counts_follow_every_change_of_a_seat() {
+        const END: u64 = 9;
+        let mut seats = seats_of(3);
+        assert_eq!(seats.positions().lowest(), None, "nobody has proved a port");
+        (1..=3).for_each(|number| seats.change(number, END, Seat::prove));
+        assert!(seats.positions().has_behind());
+        (1..=3).for_each(|number| seats.change(number, END, |seat| seat.advance(4)));
+        assert!(seats.positions().has_resting() && !seats.positions().has_behind());
+        seats.change_all(END, |seat| seat.advance(END));
+        assert_eq!(seats.positions().lowest(), Some(END));
+        seats.change(2, END, |seat| seat.is_blocked = true);
+        seats.change_in_turn(END + 1, |seat| {
+            seat.advance(END + 1);
+            ControlFlow::Break(())
+        });
+        assert_eq!(seats.positions().lowest(), Some(END), "the third");
+        seats.change(3, END + 1, |seat| seat.advance(END + 1));
+        assert_eq!(seats.positions().lowest(), Some(END + 1), "a full socket holds up nobody");
+        seats.end_all(END + 1);
+        assert!(seats.positions().has_finished() && seats.positions().has_blocked());
+        seats.free_finished();
+        assert!(!seats.positions().has_finished());
+        seats.change(2, END + 1, Seat::unblock);
+        assert!(seats.positions().has_behind(), "it is still to get the last entry");
     }
 }

@@ -18,8 +18,8 @@ pub(in crate::chat) struct Tail {
     since: Option<Instant>,
     /// How many of the steps were made for it.
     steps: usize,
-    /// The seat at which a step goes on that is under way.
-    round: Option<usize>,
+    /// The number of the seat at which a step goes on that is under way.
+    round: Option<u32>,
     /// The room's entry in the timers.
     pub(in crate::chat) alarm: Option<Instant>,
 }
@@ -52,11 +52,11 @@ impl Tail {
         self.round.is_some()
     }
 
-    pub(super) fn round(&self) -> Option<usize> {
+    pub(super) fn round(&self) -> Option<u32> {
         self.round
     }
 
-    pub(super) fn set_round(&mut self, next: Option<usize>) {
+    pub(super) fn set_round(&mut self, next: Option<u32>) {
         self.round = next;
     }
 }
