@@ -85,9 +85,103 @@ fn new_lines_follow_the_width_of_the_window() {
     let lines = ["HH:MM ann: a line that does not fit the", "           small screen", ">"];
     bob.expect(&lines);
     bob.resize(USUAL);
-    ann.say("a line that does not fit the small screen");
     let wide = "HH:MM       ann: a line that does not fit the small screen";
-    bob.expect(&[lines[0], lines[1], wide, ">"]);
+    bob.expect(&[wide, ">"]);
+    ann.say("a line that does not fit the small screen");
+    bob.expect(&[wide, wide, ">"]);
+}
+
+#[test]
+fn field_m_resizing_leaves_one_prompt() {
+    let server = Server::start(&[]);
+    let ann = ann(&server);
+    let mut bob = bob(&server, &ann, USUAL);
+    clear(&mut bob);
+    ann.say("hello");
+    let typed = "a line that is long enough to take several rows on a screen of forty columns, and \
+                 two on one of eighty";
+    bob.keys(typed);
+    for size in [SMALL, USUAL, (60, 8), SMALL] {
+        bob.resize(size);
+        bob.expect_where("one prompt and the line above it", |rows| {
+            let is_hello = rows[0].starts_with("HH:MM") && rows[0].ends_with("ann: hello");
+            is_hello && rows[1..].concat().replace(' ', "") == format!("> {typed}").replace(' ', "")
+        });
+    }
+    bob.keys("!\r");
+    ann.expect(&format!("bob: {typed}!"));
+}
+
+#[test]
+fn field_m_typed_emoji_leave_the_room_alone() {
+    let server = Server::start(&[]);
+    let ann = ann(&server);
+    let mut bob = bob(&server, &ann, (60, 16));
+    clear(&mut bob);
+    ann.say("hello");
+    bob.expect_row("HH:MM       ann: hello");
+    let typed = "typing 👩\u{200d}💻 and 👨\u{200d}👩\u{200d}👧\u{200d}👦 flags 🇩🇪🇯🇵 heart ❤\u{fe0f} wave 👋🏽 \
+                 e\u{301} and नमस्ते then more text to wrap";
+    for c in typed.chars() {
+        bob.keys(&c.to_string());
+    }
+    bob.keys("\r");
+    ann.expect(&format!("bob: {typed}"));
+    bob.expect_where("both lines", |rows| {
+        rows[0] == "HH:MM       ann: hello" && rows[1].starts_with("HH:MM       bob: typing")
+    });
+}
+
+#[test]
+fn field_f_any_paste_is_survived_and_thrown_away() {
+    let server = Server::start(&[]);
+    let ann = ann(&server);
+    let mut bob = bob(&server, &ann, USUAL);
+    clear(&mut bob);
+    let lines: String = (0..3000).map(|at| format!("pasted by mistake, line {at}\r")).collect();
+    for paste in [
+        &*"x".repeat(70_000),
+        &lines,
+        &"日本語👩\u{200d}💻".repeat(5_000),
+        &format!("a{}", "\u{301}".repeat(70_000)),
+        "\0\x01\x1b[2J\x1b]0;x\x07\x1bP\u{9b}",
+    ] {
+        bob.paste(paste);
+        for key in [CTRL_W, CTRL_Y, CTRL_U] {
+            bob.keys(key);
+        }
+        bob.expect_where("an empty line", |rows| rows.last().is_some_and(|last| last == ">"));
+    }
+    bob.resize((1, 1));
+    bob.paste("日本\ra");
+    bob.keys(CTRL_U);
+    bob.resize(USUAL);
+    bob.keys("sorry\r");
+    ann.expect("bob: sorry");
+    bob.expect_row("HH:MM       bob: sorry");
+    bob.keys(CTRL_C);
+    bob.expect_end(0);
+}
+
+#[test]
+fn field_m_ctrl_r_searches_while_messages_come() {
+    let server = Server::start(&[]);
+    let ann = ann(&server);
+    let mut bob = bob(&server, &ann, SMALL);
+    bob.keys("apples\rpears\r");
+    ann.expect("bob: apples");
+    ann.expect("bob: pears");
+    clear(&mut bob);
+    bob.keys("draft\x12APP");
+    bob.expect(&["(search 'APP') apples"]);
+    ann.say("still here");
+    bob.expect(&["HH:MM ann: still here", "(search 'APP') apples"]);
+    bob.keys("x");
+    bob.expect(&["HH:MM ann: still here", "(nothing older has 'APPx') apples"]);
+    bob.keys("\x07");
+    bob.expect(&["HH:MM ann: still here", "> draft"]);
+    bob.keys("\x12pea\r");
+    ann.expect("bob: pears");
 }
 
 #[test]
@@ -148,7 +242,7 @@ fn pasted_lines_are_looked_at_and_then_sent_in_order() {
     let mut bob = bob(&server, &ann, USUAL);
     clear(&mut bob);
     bob.keys("\x1b[200~one\rtwo\r\nthree \u{9b}2J\x07\x1b[201~");
-    bob.expect(&["> one", "two", "three 2J"]);
+    bob.expect(&["> one", "two", r"three \u{9b}2J\u{7}"]);
     assert_eq!(bob.window().others, Vec::<String>::new());
     bob.keys("\x7f\x7f\x7f\x7f\x7f");
     bob.keys("\r");
@@ -264,14 +358,17 @@ fn keys_that_would_hide_messages_do_nothing() {
 }
 
 #[test]
-fn bytes_that_are_no_text_cost_their_line_only() {
+fn bytes_that_are_no_text_cost_only_themselves() {
     let server = Server::start(&[]);
     let ann = ann(&server);
     let mut bob = bob(&server, &ann, USUAL);
     bob.keys("caf");
     bob.expect_row("> caf");
     bob.bytes(b"\xe9!");
-    bob.expect_where("an empty line", |rows| rows.last().is_some_and(|last| last == ">"));
+    bob.expect_where("the rest of the line", |rows| {
+        rows.last().is_some_and(|last| last.starts_with("> caf") && last.ends_with('!'))
+    });
+    bob.keys(CTRL_U);
     bob.keys("coffee\r");
     ann.expect("bob: coffee");
     bob.expect_row("HH:MM       bob: coffee");

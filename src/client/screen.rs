@@ -4,23 +4,40 @@ use std::io;
 use std::os::fd::AsFd;
 
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
-use unicode_width::UnicodeWidthChar;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// The columns of a terminal that does not tell them.
-const WIDTH: usize = 80;
+/// How large a terminal is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Size {
+    pub(super) columns: usize,
+    pub(super) rows: usize,
+}
+
+/// The size of a terminal that does not tell it.
+const USUAL: Size = Size { columns: 80, rows: 24 };
+
+/// The size of the terminal that stdout is, at this moment.
+pub(super) fn size() -> Size {
+    let Ok(size) = tcgetwinsize(io::stdout()) else { return USUAL };
+    let or = |told: u16, usual| if told == 0 { usual } else { usize::from(told) };
+    Size { columns: or(size.ws_col, USUAL.columns), rows: or(size.ws_row, USUAL.rows) }
+}
 
 /// The columns of the terminal that stdout is, at this moment.
 pub(super) fn width() -> usize {
-    match tcgetwinsize(io::stdout()).map(|size| usize::from(size.ws_col)) {
-        Ok(columns @ 1..) => columns,
-        _ => WIDTH,
-    }
+    size().columns
 }
 
 /// Columns of a text, character by character, as terminals count: most of them know nothing of
 /// characters that are drawn as one.
 pub(super) fn columns(text: &str) -> usize {
     text.chars().map(columns_of).sum()
+}
+
+/// Returns the most columns that a text takes: some terminals join what stands together, such as the
+/// emoji of a family, and to some the mark that makes a character an emoji makes it wider.
+pub(super) fn most_columns(text: &str) -> usize {
+    columns(text).max(text.width())
 }
 
 pub(super) fn columns_of(c: char) -> usize {

@@ -60,6 +60,10 @@ pub struct Window {
     stack: Vec<String>,
     /// It is to wait with showing what is drawn.
     is_held: bool,
+    /// It is to tell when it gets and loses the focus.
+    pub tells_focus: bool,
+    /// It is not to wrap rows.
+    is_unwrapped: bool,
     /// Whatever else was asked of it.
     pub others: Vec<String>,
 }
@@ -87,6 +91,9 @@ impl vt100::Callbacks for Window {
     ) {
         match (params.first(), last) {
             (Some([2026]), 'h' | 'l') if mark == Some(b'?') => self.is_held = last == 'h',
+            (Some([1004]), 'h' | 'l') if mark == Some(b'?') => self.tells_focus = last == 'h',
+            // No row is so long that it would wrap.
+            (Some([7]), 'h' | 'l') if mark == Some(b'?') => self.is_unwrapped = last == 'l',
             (Some([22]), 't') => self.stack.push(self.title.clone()),
             (Some([23]), 't') => self.title = self.stack.pop().expect("a title on the stack"),
             _ => self.others.push(format!("{params:?}{last}")),
@@ -124,6 +131,22 @@ impl Terminal {
     /// The same, from a keyboard with other settings.
     pub fn bytes(&mut self, bytes: &[u8]) {
         self.pty().write_all(bytes).expect("a terminal takes some keys");
+    }
+
+    /// Pastes this text, which the client takes while it draws.
+    pub fn paste(&mut self, text: &str) {
+        let paste = format!("\x1b[200~{text}\x1b[201~");
+        let mut rest = paste.as_bytes();
+        while !rest.is_empty() {
+            self.look();
+            match self.pty().write(rest) {
+                Ok(size) => rest = &rest[size..],
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                Err(error) => panic!("the terminal: {error}"),
+            }
+        }
     }
 
     fn pty(&self) -> &Pty {
@@ -230,6 +253,7 @@ impl Terminal {
         assert!(self.is_cooked());
         assert_eq!(self.window().title, "before");
         assert!(!self.screen.screen().bracketed_paste() && !self.window().is_held);
+        assert!(!self.window().tells_focus && !self.window().is_unwrapped);
         assert_eq!(self.window().others, Vec::<String>::new());
     }
 

@@ -9,17 +9,21 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, kill_current_process_group};
-use rustix::termios::OptionalActions;
+use rustix::termios::{
+    ControlModes, InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios,
+};
 use signal_hook::consts::SIGCONT;
 use signal_hook::flag;
 
+use super::drawing::WRAP_ON;
 use crate::client::screen::Mode;
 
-/// Text that is pasted comes between marks, and no more: as rustyline has it.
-const PASTE_ON: &str = "\x1b[?2004h";
-const PASTE_OFF: &str = "\x1b[?2004l";
+/// Pasted text comes between marks (bracketed paste), and the window tells when it gets and loses
+/// the focus.
+const REPORTS_ON: &str = "\x1b[?2004h\x1b[?1004h";
+const REPORTS_OFF: &str = "\x1b[?1004l\x1b[?2004l";
 
-/// The end of a drawing that is to be shown all at once: rustyline may have stopped inside of one.
+/// The end of a drawing that is to be shown all at once: the editor may have stopped inside of one.
 const SHOW: &str = "\x1b[?2026l";
 
 /// How long a terminal may take nothing.
@@ -38,44 +42,43 @@ pub(super) struct Borrowed {
 }
 
 impl Borrowed {
-    /// Remembers the mode and sets the title.
+    /// Remembers the mode of the terminal.
     ///
     /// # Errors
     /// stdin is no terminal.
     pub(super) fn new(title: String) -> io::Result<Self> {
         let goes_on = Arc::new(AtomicBool::new(false));
         flag::register(SIGCONT, Arc::clone(&goes_on))?;
-        let borrowed = Self { mode: Mode::of(io::stdin())?, title, goes_on };
-        borrowed.set_title();
-        Ok(borrowed)
+        Ok(Self { mode: Mode::of(io::stdin())?, title, goes_on })
     }
 
-    /// With the old one on the terminal's stack (XTWINOPS).
-    fn set_title(&self) {
-        write(&format!("\x1b[22;0t\x1b]0;{}\x07", self.title));
+    /// Makes the terminal ours: every key comes at once and is not echoed. The old title goes to the
+    /// terminal's stack (XTWINOPS).
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    pub(super) fn take(&self) -> io::Result<()> {
+        self.set_raw()?;
+        write(&format!("\x1b[22;0t\x1b]0;{}\x07{REPORTS_ON}", self.title));
+        Ok(())
     }
 
-    /// Puts back the title; the mode was put back by the editor.
+    fn set_raw(&self) -> io::Result<()> {
+        self.mode.set(&raw(self.mode.before()), OptionalActions::Now)
+    }
+
+    /// Gives back the mode and the title.
     pub(super) fn put_back(&self) {
-        write(&format!("{SHOW}\x1b[23;0t"));
-    }
-
-    /// Puts back the mode for an editor that can't.
-    pub(super) fn put_back_mode(&self) {
         self.mode.put_back();
-        write(&format!("{PASTE_OFF}\r\n"));
+        write(&format!("{SHOW}{WRAP_ON}{REPORTS_OFF}\x1b[23;0t"));
     }
 
     /// Stops the program, and all that the shell takes for one with it, and gives back everything
-    /// for so long. The signal is for any thread, so this one may go on for a while: rustyline's own
-    /// stop takes the terminal again in that while.
+    /// for so long. The signal is for any thread, so this one may go on for a while.
     ///
     /// # Errors
     /// The terminal is gone.
     pub(super) fn stop(&self) -> io::Result<()> {
-        let raw = Mode::of(io::stdin())?;
-        raw.set(self.mode.before(), OptionalActions::Drain)?;
-        write(PASTE_OFF);
         self.put_back();
         self.goes_on.store(false, Ordering::SeqCst);
         kill_current_process_group(Signal::TSTP)?;
@@ -85,11 +88,37 @@ impl Borrowed {
             }
             thread::sleep(LOOK_PAUSE);
         }
-        raw.set(raw.before(), OptionalActions::Drain)?;
-        write(PASTE_ON);
-        self.set_title();
-        Ok(())
+        self.goes_on.store(false, Ordering::SeqCst);
+        self.take()
     }
+
+    /// Returns true if the program goes on after a stop from outside. The shell has set its own mode
+    /// since, and this sets ours again.
+    pub(super) fn takes_again(&self) -> bool {
+        self.goes_on.swap(false, Ordering::SeqCst) && {
+            write(REPORTS_ON);
+            self.set_raw().is_ok()
+        }
+    }
+}
+
+/// The mode without echo, lines, signals from keys and flow control. Line ends are still made into
+/// carriage return and line feed.
+fn raw(before: &Termios) -> Termios {
+    let mut raw = before.clone();
+    raw.input_modes.remove(
+        InputModes::BRKINT
+            | InputModes::ICRNL
+            | InputModes::INPCK
+            | InputModes::ISTRIP
+            | InputModes::IXON,
+    );
+    raw.control_modes.insert(ControlModes::CS8);
+    raw.local_modes
+        .remove(LocalModes::ECHO | LocalModes::ICANON | LocalModes::IEXTEN | LocalModes::ISIG);
+    raw.special_codes[SpecialCodeIndex::VMIN] = 1;
+    raw.special_codes[SpecialCodeIndex::VTIME] = 0;
+    raw
 }
 
 /// A terminal that takes nothing has nothing to be put back, and one that is stopped must not keep

@@ -1,16 +1,14 @@
-//! The line that is being typed: rustyline in a thread of its own, and what is printed above it.
+//! The terminal in a thread of its own: it reads keys, draws the line that is being typed, and
+//! prints the room's lines above it.
 //!
-//! Two threads, because rustyline blocks twice. One is in its call for a line from the beginning to
-//! the end (see `keys.rs`). The other hands over what is to be printed, which waits until the first
-//! has time for it: the loop never waits for a terminal, and writes a thousand lines as one.
-//!
-//! The call for a line can't be called off, and the terminal must not be left to a thread that is
-//! blocked in it. So it ends itself: in the end it is handed the last text, then the order to stop,
-//! which it meets when it draws the prompt again, and unwinds.
+//! A terminal may block for as long as it likes, and the loop must not. So the loop leaves on a
+//! desk what is to be shown, and this thread takes it when it has time: it writes a thousand lines
+//! as one.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::io;
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::os::fd::AsFd as _;
+use std::os::unix::net::UnixStream;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex};
@@ -18,24 +16,22 @@ use std::thread;
 use std::time::Duration;
 
 use mio::Waker;
-use rustyline::completion::Completer;
-use rustyline::config::BellStyle;
-use rustyline::error::ReadlineError;
-use rustyline::highlight::Highlighter;
-use rustyline::hint::Hinter;
-use rustyline::history::DefaultHistory;
-use rustyline::line_buffer::LineBuffer;
-use rustyline::validate::Validator;
-use rustyline::{Changeset, ColorMode, CompletionType, Config, Context, ExternalPrinter, Helper};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use signal_hook::consts::{SIGCONT, SIGWINCH};
+use signal_hook::low_level::pipe;
 
 use super::borrowed::Borrowed;
-use super::keys::{Keyboard, locked};
+use super::drawing::{Drawing, View};
+use super::input::{Event, Input};
+use super::keys::{Deed, Keyboard, locked};
+use super::lines::{Drawn, Label, Line};
+use super::styling::Styling;
+use crate::client::EXIT;
+use crate::client::screen::{self, Size};
 use crate::client::stdin::Stdin;
 
-type Lines = Sender<io::Result<Vec<u8>>>;
-type LineEditor = rustyline::Editor<Front, DefaultHistory>;
-
-const PROMPT: &str = "> ";
+type Typed = Sender<io::Result<Vec<u8>>>;
 
 /// Bytes that may wait to be printed. A terminal that is stopped for long misses the rest.
 const MOST_WAITING: usize = 1024 * 1024;
@@ -43,38 +39,39 @@ const MOST_WAITING: usize = 1024 * 1024;
 /// How long the end may take.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// From one byte of a key's sequence to the next, in milliseconds: without that the escape key
-/// alone would wait for another one, and messages with it.
-const KEY_PATIENCE: u16 = 50;
+/// From one byte of a key's sequence to the next.
+const KEY_PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
-/// Changes nothing, and makes the editor draw its prompt again: one line up, and down again.
-const NUDGE: &str = "\x1b[A\n";
+/// Bytes that are read at once.
+const READ_SIZE: usize = 64 * 1024;
 
-/// The loop's side of the two threads.
+/// The marks around a drawing that is to be shown all at once (synchronized output).
+const HOLD: &str = "\x1b[?2026h";
+const SHOW: &str = "\x1b[?2026l";
+
+/// The loop's side.
 pub(super) struct Editor {
     desk: Arc<Desk>,
 }
 
 /// What the threads share.
-#[derive(Default)]
 struct Desk {
     state: Mutex<State>,
     changed: Condvar,
+    /// A byte in it makes the thread look.
+    bell: UnixStream,
 }
 
 #[derive(Default)]
 struct State {
     /// What is to be printed next.
-    text: String,
+    lines: Vec<Line>,
+    bytes: usize,
     /// Lines that there was no space for.
     lost: usize,
-    /// The prompt stands: from now on one can print above it.
-    is_up: bool,
     /// Nothing more comes to be printed.
     is_closing: bool,
-    /// Everything is printed; the prompt is not to be drawn again.
-    is_last: bool,
-    /// The thread with the terminal has given it back.
+    /// The thread is done with the terminal.
     is_over: bool,
 }
 
@@ -87,47 +84,43 @@ impl Editor {
         waker: Arc<Waker>,
         names: Arc<Mutex<BTreeSet<String>>>,
         borrowed: Arc<Borrowed>,
+        styling: Arc<Styling>,
     ) -> io::Result<(Self, Stdin)> {
-        let (lines, receiver) = channel();
-        let desk = Arc::new(Desk::default());
-        let config = Config::builder()
-            .auto_add_history(false)
-            .bell_style(BellStyle::None)
-            // The other type waits for the next key, and shows no messages up to it.
-            .completion_type(CompletionType::List)
-            .color_mode(ColorMode::Forced)
-            .keyseq_timeout(Some(KEY_PATIENCE))
-            .build();
-        let mut editor = LineEditor::with_config(config).map_err(as_io)?;
-        let keyboard = Arc::new(Keyboard::new(lines.clone(), Arc::clone(&waker), names, borrowed));
-        for (key, handler) in keyboard.bindings() {
-            editor.bind_sequence(key, handler);
+        let (typed, receiver) = channel();
+        let (bell, rings) = UnixStream::pair()?;
+        bell.set_nonblocking(true)?;
+        rings.set_nonblocking(true)?;
+        for signal in [SIGWINCH, SIGCONT] {
+            pipe::register(signal, bell.try_clone()?)?;
         }
-        editor.set_helper(Some(Front { desk: Arc::clone(&desk), keyboard }));
-        let printer = editor.create_external_printer().map_err(as_io)?;
-        let [editors, printers] = [Arc::clone(&desk), Arc::clone(&desk)];
-        let edit = move || edit(editor, lines, &waker, &editors);
-        thread::Builder::new().name("editor".into()).spawn(edit)?;
-        let print = move || hand_over(printer, &printers);
-        thread::Builder::new().name("printer".into()).spawn(print)?;
+        let desk = Arc::new(Desk { state: Mutex::default(), changed: Condvar::new(), bell });
+        borrowed.take()?;
+        let front = Front {
+            desk: Arc::clone(&desk),
+            rings,
+            borrowed,
+            styling,
+            typed,
+            waker,
+            input: Input::default(),
+            keyboard: Keyboard::new(names),
+            drawing: Drawing::default(),
+            drawn: Drawn::default(),
+            size: screen::size(),
+        };
+        thread::Builder::new().name("editor".into()).spawn(move || front.run_to_the_end())?;
         Ok((Self { desk }, Stdin::from(receiver)))
     }
 
     /// Prints lines above the one that is being typed.
-    pub(super) fn print(&self, lines: &str) {
-        let mut state = locked(&self.desk.state);
-        match state.text.len() + lines.len() {
-            0..=MOST_WAITING => state.text.push_str(lines),
-            _ => state.lost += lines.matches('\n').count(),
-        }
-        self.desk.changed.notify_all();
+    pub(super) fn print(&self, lines: Vec<Line>) {
+        self.desk.set(|state| lines.into_iter().for_each(|line| state.add(line)));
     }
 
     /// Prints what is left, and takes away the prompt. `false`: it does not come to an end.
     pub(super) fn close(&self) -> bool {
-        let mut state = locked(&self.desk.state);
-        state.is_closing = true;
-        self.desk.changed.notify_all();
+        self.desk.set(|state| state.is_closing = true);
+        let state = locked(&self.desk.state);
         let waited = self.desk.changed.wait_timeout_while(state, PATIENCE, |state| !state.is_over);
         waited.is_ok_and(|(state, _)| state.is_over)
     }
@@ -137,150 +130,251 @@ impl Desk {
     fn set(&self, change: impl FnOnce(&mut State)) {
         change(&mut locked(&self.state));
         self.changed.notify_all();
-    }
-
-    /// Waits for something to print; `None` at the end.
-    fn next_text(&self) -> Option<String> {
-        let has_nothing = |state: &mut State| {
-            !state.is_up || (state.text.is_empty() && state.lost == 0 && !state.is_closing)
-        };
-        let mut state = self.changed.wait_while(locked(&self.state), has_nothing).ok()?;
-        let mut text = std::mem::take(&mut state.text);
-        match std::mem::take(&mut state.lost) {
-            0 => {}
-            lost => text.push_str(&format!("* {lost} lines were not shown: the terminal stood\n")),
-        }
-        (!text.is_empty()).then_some(text)
-    }
-
-    fn is_over(&self) -> bool {
-        locked(&self.state).is_over
+        // A full one has rung already.
+        let _ = (&self.bell).write(b"!");
     }
 }
 
-/// Hands over what is to be printed. The printer holds one text that the editor has not taken yet:
-/// when it takes a second one, the first is on its way to the screen.
-fn hand_over(mut printer: impl ExternalPrinter, desk: &Desk) {
-    while let Some(text) = desk.next_text() {
-        if printer.print(text).is_err() {
+impl State {
+    fn add(&mut self, line: Line) {
+        match self.bytes + line.size() {
+            0..=MOST_WAITING => {
+                self.bytes += line.size();
+                self.lines.push(line);
+            }
+            _ => self.lost += 1,
+        }
+    }
+
+    /// Takes what is to be printed.
+    fn take_lines(&mut self) -> Vec<Line> {
+        self.bytes = 0;
+        let mut lines = std::mem::take(&mut self.lines);
+        match std::mem::take(&mut self.lost) {
+            0 => {}
+            lost => lines.push(told(&format!("{lost} lines were not shown: the terminal stood"))),
+        }
+        lines
+    }
+}
+
+fn told(text: &str) -> Line {
+    Line { time: String::new(), label: Label::Mark("--"), text: text.into() }
+}
+
+/// The thread that has the terminal.
+struct Front {
+    desk: Arc<Desk>,
+    rings: UnixStream,
+    borrowed: Arc<Borrowed>,
+    styling: Arc<Styling>,
+    typed: Typed,
+    waker: Arc<Waker>,
+    input: Input,
+    keyboard: Keyboard,
+    drawing: Drawing,
+    drawn: Drawn,
+    size: Size,
+}
+
+impl Front {
+    /// Lets the user type until the end.
+    fn run_to_the_end(mut self) {
+        let outcome = panic::catch_unwind(AssertUnwindSafe(|| self.run()));
+        let outcome =
+            outcome.unwrap_or_else(|_| Err(io::Error::other("the line editor has failed")));
+        if let Err(error) = outcome
+            && !is_end(&error)
+        {
+            // Without a receiver the loop has ended.
+            let _ = self.typed.send(Err(error));
+        }
+        let Self { desk, typed, waker, .. } = self;
+        // Without a sender the input is at its end.
+        drop(typed);
+        desk.set(|state| state.is_over = true);
+        // As above.
+        let _ = waker.wake();
+    }
+
+    fn run(&mut self) -> io::Result<()> {
+        let mut is_closing = false;
+        while !is_closing {
+            is_closing = self.draw()?;
+            if !is_closing && self.wait()? {
+                self.read()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the terminal or the loop. Returns true if there is something to read.
+    fn wait(&mut self) -> io::Result<bool> {
+        let stdin = io::stdin();
+        let mut polled =
+            [PollFd::new(&stdin, PollFlags::IN), PollFd::new(&self.rings, PollFlags::IN)];
+        let patience = self.input.is_incomplete().then_some(KEY_PATIENCE);
+        let ready = match poll(&mut polled, patience.as_ref()) {
+            Err(Errno::INTR) => return Ok(false),
+            ready => ready?,
+        };
+        let [can_read, is_rung] = polled.map(|polled| !polled.revents().is_empty());
+        if is_rung {
+            // What is in it does not matter.
+            let _ = self.rings.read(&mut [0; 1024]);
+        }
+        if ready == 0
+            && let Some(event) = self.input.give_up()
+        {
+            self.handle(event)?;
+        }
+        Ok(can_read)
+    }
+
+    fn read(&mut self) -> io::Result<()> {
+        let mut buffer = vec![0; READ_SIZE];
+        let size = match rustix::io::read(io::stdin(), &mut buffer[..]) {
+            Err(Errno::INTR | Errno::AGAIN) => return Ok(()),
+            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+            size => size?,
+        };
+        for event in self.input.feed(&buffer[..size]) {
+            self.handle(event)?;
+        }
+        Ok(())
+    }
+
+    fn handle(&mut self, event: Event) -> io::Result<()> {
+        match event {
+            Event::Paste(text) => self.keyboard.paste(&text),
+            Event::TooLong(size) => {
+                let why = format!("the pasted text is too long, {size} bytes");
+                self.desk.set(|state| state.add(told(&why)));
+            }
+            Event::Focus(_) => {}
+            Event::Key(key) => match self.keyboard.press(key) {
+                Deed::Draw => {}
+                Deed::Say(lines) => lines.iter().for_each(|line| self.send(line)),
+                Deed::Leave => self.send(EXIT),
+                Deed::Stop => self.stop()?,
+                Deed::ClearScreen => self.clear_screen()?,
+            },
+        }
+        Ok(())
+    }
+
+    fn send(&self, line: &str) {
+        // Without a receiver, or a poll to wake, the loop has ended.
+        let _ = self.typed.send(Ok(line.into()));
+        let _ = self.waker.wake();
+    }
+
+    fn stop(&mut self) -> io::Result<()> {
+        let mut out = String::new();
+        self.drawing.erase(&mut out);
+        write(&out)?;
+        self.borrowed.stop()
+    }
+
+    fn clear_screen(&mut self) -> io::Result<()> {
+        self.drawing.forget();
+        self.drawn.clear();
+        write("\x1b[H\x1b[2J")
+    }
+
+    /// Prints what waits and draws the prompt below it. Returns true if that was the last time.
+    fn draw(&mut self) -> io::Result<bool> {
+        let (lines, is_closing) = {
+            let mut state = locked(&self.desk.state);
+            (state.take_lines(), state.is_closing)
+        };
+        let mut out = HOLD.to_owned();
+        if self.borrowed.takes_again() {
+            self.drawing.forget();
+        }
+        self.erase(&mut out);
+        for line in lines {
+            print(&line, &self.styling, self.size, &mut out);
+            self.drawn.push(line);
+        }
+        if !is_closing {
+            let (text, cursor) = self.keyboard.text();
+            let prompt = self.keyboard.prompt();
+            let view = View { above: &[], prompt: &prompt, text, cursor };
+            self.drawing.draw(&view, self.size, &mut out);
+        }
+        out.push_str(SHOW);
+        write(&out)?;
+        Ok(is_closing)
+    }
+
+    /// Erases what was drawn. After a change of width nobody knows where that is: some terminals
+    /// break rows anew, others cut them. So the whole screen is drawn again.
+    fn erase(&mut self, out: &mut String) {
+        let before = std::mem::replace(&mut self.size, screen::size());
+        if before.columns == self.size.columns {
+            self.drawing.erase(out);
             return;
         }
-    }
-    // An editor that has ended takes none, and needs none.
-    let mut nudge = || !desk.is_over() && printer.print(NUDGE.into()).is_ok();
-    if nudge() {
-        desk.set(|state| state.is_last = true);
-        nudge();
+        self.drawing.forget();
+        // Row by row: terminals keep a screen that is cleared at once among the lines one can scroll
+        // back to, and the prompt with it.
+        for row in 1..=self.size.rows {
+            out.push_str(&format!("\x1b[{row}H\x1b[2K"));
+        }
+        out.push_str("\x1b[H");
+        for line in self.drawn.visible_in([before, self.size], &self.styling) {
+            print(line, &self.styling, self.size, out);
+        }
     }
 }
 
-/// Lets the user type until the end, and gives back the terminal.
-fn edit(mut editor: LineEditor, lines: Lines, waker: &Waker, desk: &Desk) {
-    let mut read = || editor.readline(PROMPT).map_err(as_io);
-    loop {
-        match panic::catch_unwind(AssertUnwindSafe(&mut read)) {
-            // A byte that is no UTF-8, from a terminal with other settings, costs the line only.
-            Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {}
-            Ok(Err(error)) if !is_end(&error) => {
-                // Without a receiver the loop has ended.
-                let _ = lines.send(Err(error));
-                break;
+fn print(line: &Line, styling: &Styling, size: Size, out: &mut String) {
+    for row in line.rows(styling, size.columns) {
+        out.push_str(&row);
+        out.push('\n');
+    }
+}
+
+/// Writes to the terminal, which another program may have made non-blocking.
+fn write(text: &str) -> io::Result<()> {
+    let stdout = io::stdout();
+    let mut rest = text.as_bytes();
+    while !rest.is_empty() {
+        match rustix::io::write(&stdout, rest) {
+            Ok(size) => rest = &rest[size..],
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => {
+                let mut polled = [PollFd::from_borrowed_fd(stdout.as_fd(), PollFlags::OUT)];
+                // A signal breaks off nothing but a wait.
+                let _ = poll(&mut polled, None);
             }
-            _ => break,
+            Err(error) => return Err(error.into()),
         }
     }
-    // The keys have senders too. Without any the input is at its end.
-    drop((editor, lines));
-    desk.set(|state| (state.is_up, state.is_over) = (true, true));
-    // As above.
-    let _ = waker.wake();
+    Ok(())
 }
 
 /// An ordinary end: the terminal is gone.
 fn is_end(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(libc::EIO) || error.kind() == io::ErrorKind::UnexpectedEof
+    error.raw_os_error() == Some(libc::EIO) || error.kind() == ErrorKind::UnexpectedEof
 }
-
-fn as_io(error: ReadlineError) -> io::Error {
-    match error {
-        ReadlineError::Io(error) => error,
-        ReadlineError::Errno(error) => error.into(),
-        ReadlineError::Eof | ReadlineError::Interrupted => io::ErrorKind::UnexpectedEof.into(),
-        error => io::Error::other(error),
-    }
-}
-
-/// What rustyline calls: for how the line looks, for what it becomes; and where its thread hears
-/// that it has ended.
-struct Front {
-    desk: Arc<Desk>,
-    keyboard: Arc<Keyboard>,
-}
-
-impl Highlighter for Front {
-    /// Pasted text may hold anything. What is left out has no width for rustyline either.
-    fn highlight<'l>(&self, line: &'l str, _: usize) -> Cow<'l, str> {
-        let is_harmful = |c: char| c.is_control() && c != '\n' && c != '\t';
-        match line.contains(is_harmful) {
-            true => line.replace(is_harmful, "").into(),
-            false => line.into(),
-        }
-    }
-
-    fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, _: bool) -> Cow<'b, str> {
-        let is_last = {
-            let mut state = locked(&self.desk.state);
-            state.is_up = true;
-            state.is_last
-        };
-        self.desk.changed.notify_all();
-        // Where panics abort there is no such way: the terminal is taken from a thread that goes on.
-        if is_last && cfg!(panic = "unwind") {
-            // Not a panic, so nothing is told about it: rustyline cleans up on the way.
-            panic::resume_unwind(Box::new("the end"));
-        }
-        prompt.into()
-    }
-}
-
-impl Completer for Front {
-    type Candidate = String;
-
-    fn complete(
-        &self,
-        line: &str,
-        pos: usize,
-        context: &Context<'_>,
-    ) -> rustyline::Result<(usize, Vec<String>)> {
-        self.keyboard.complete(line, pos, context)
-    }
-
-    fn update(&self, line: &mut LineBuffer, from: usize, text: &str, changes: &mut Changeset) {
-        self.keyboard.update(line, from, text, changes);
-    }
-}
-
-impl Helper for Front {}
-impl Hinter for Front {
-    type Hint = String;
-}
-impl Validator for Front {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_terminal_that_stands_misses_what_is_too_much_and_is_told_how_much() {
-        let editor = Editor { desk: Arc::default() };
-        let half = "a\n".repeat(MOST_WAITING / 4);
-        (0..3).for_each(|_| editor.print(&half));
-        editor.print("b\n");
-        editor.desk.set(|state| state.is_up = true);
-        let text = editor.desk.next_text().expect("something to print");
-        let lost = format!("* {} lines were not shown: the terminal stood\n", MOST_WAITING / 4 + 1);
-        assert_eq!(text.strip_prefix(&half.repeat(2)), Some(&*lost));
-        editor.print("c\n");
-        assert_eq!(editor.desk.next_text().as_deref(), Some("c\n"));
+    fn a_terminal_that_stands_misses_lines_and_is_told_how_many() {
+        let mut state = State::default();
+        let line =
+            |text: &str| Line { time: String::new(), label: Label::Nothing, text: text.into() };
+        let half = line(&"a".repeat(MOST_WAITING / 2 - 10));
+        (0..3).for_each(|_| state.add(half.clone()));
+        let lines = state.take_lines();
+        assert_eq!(lines.len(), 3);
+        assert_eq!(lines[2].text, "1 lines were not shown: the terminal stood");
+        state.add(line("c"));
+        assert_eq!(state.take_lines().len(), 1);
     }
 }

@@ -1,209 +1,266 @@
-//! The keys that are ours: those that end a line, leave, complete, and go through the past.
-//!
-//! rustyline's call for a line never returns while the conversation goes on: a line that is ended
-//! is taken out of the editor here, and the editor goes on with an empty one. So what is typed is
-//! gone from the screen at once, whatever rows it took, and no message finds the terminal between
-//! two modes.
+//! The keys and what they do to the draft: editing, completing, the lines typed before, and the
+//! search among them.
 
 use std::collections::BTreeSet;
-use std::io;
-use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mio::Waker;
-use rustyline::completion::Completer;
-use rustyline::line_buffer::LineBuffer;
-use rustyline::{
-    Changeset, Cmd, ConditionalEventHandler, Context, Event, EventContext, EventHandler, KeyCode,
-    KeyEvent, Modifiers, Movement, RepeatCount,
-};
-
-use super::borrowed::Borrowed;
 use super::completing::Completing;
+use super::draft::Draft;
+use super::input::Key;
 use super::past::Past;
-use crate::client::EXIT;
+use crate::client::plain::visible;
 
-/// What a key does.
-#[derive(Clone, Copy)]
-enum Deed {
-    Say,
+const PROMPT: &str = "> ";
+
+/// What is left to do for the one who has the terminal.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Deed {
+    /// Nothing but drawing.
+    Draw,
+    /// Send these lines.
+    Say(Vec<String>),
+    /// Leave the room.
     Leave,
-    LeaveIfEmpty,
+    /// Stop the program.
     Stop,
-    Older,
-    Newer,
-    Complete { is_forward: bool },
+    ClearScreen,
 }
 
-/// What all keys share.
+/// The draft and what the keys need beside it.
 pub(super) struct Keyboard {
-    lines: Sender<io::Result<Vec<u8>>>,
-    waker: Arc<Waker>,
     names: Arc<Mutex<BTreeSet<String>>>,
-    borrowed: Arc<Borrowed>,
-    past: Mutex<Past>,
-    completing: Mutex<Completing>,
-    /// What the line becomes, on the way from a key to rustyline.
-    replacement: Mutex<Option<Replacement>>,
+    draft: Draft,
+    past: Past,
+    completing: Completing,
+    search: Option<Search>,
 }
 
-/// What a part of the line, or all of it, becomes.
-struct Replacement {
-    text: String,
-    what: Part,
-}
-
-#[derive(Clone, Copy)]
-enum Part {
-    /// From this byte up to the cursor.
-    From(usize),
-    Whole,
+/// A search among the lines typed before.
+#[derive(Default)]
+struct Search {
+    part: String,
+    /// The line that was found and its place.
+    found: Option<(usize, String)>,
+    has_failed: bool,
 }
 
 impl Keyboard {
-    /// What is typed goes to `lines`; `names` may be completed.
-    pub(super) fn new(
-        lines: Sender<io::Result<Vec<u8>>>,
-        waker: Arc<Waker>,
-        names: Arc<Mutex<BTreeSet<String>>>,
-        borrowed: Arc<Borrowed>,
-    ) -> Self {
+    /// `names` may be completed.
+    pub(super) fn new(names: Arc<Mutex<BTreeSet<String>>>) -> Self {
         Self {
-            lines,
-            waker,
             names,
-            borrowed,
-            past: Mutex::default(),
-            completing: Mutex::default(),
-            replacement: Mutex::default(),
+            draft: Draft::default(),
+            past: Past::default(),
+            completing: Completing::default(),
+            search: None,
         }
     }
 
-    /// Every key that has a deed; those that delete more than rustyline has them do, which stays in
-    /// one of several pasted lines; and those that would wait for a second key: up to that one it
-    /// shows no messages.
-    pub(super) fn bindings(self: &Arc<Self>) -> Vec<(KeyEvent, EventHandler)> {
-        let key = |code| KeyEvent(code, Modifiers::NONE);
-        let deeds = [
-            (key(KeyCode::Enter), Deed::Say),
-            (KeyEvent::ctrl('J'), Deed::Say),
-            (KeyEvent::ctrl('C'), Deed::Leave),
-            (KeyEvent::ctrl('\\'), Deed::Leave),
-            (KeyEvent::ctrl('D'), Deed::LeaveIfEmpty),
-            (KeyEvent::ctrl('Z'), Deed::Stop),
-            (key(KeyCode::Up), Deed::Older),
-            (KeyEvent::ctrl('P'), Deed::Older),
-            (key(KeyCode::Down), Deed::Newer),
-            (KeyEvent::ctrl('N'), Deed::Newer),
-            (key(KeyCode::Tab), Deed::Complete { is_forward: true }),
-            (key(KeyCode::BackTab), Deed::Complete { is_forward: false }),
-        ];
-        let bind = |(key, deed)| {
-            let key_with_deed = Key { deed, keyboard: Arc::clone(self) };
-            (key, EventHandler::Conditional(Box::new(key_with_deed)))
-        };
-        let silent = ['R', 'S', 'Q', 'V', 'X', ']'].map(KeyEvent::ctrl).into_iter();
-        let silent = silent.chain([KeyEvent(KeyCode::Char(']'), Modifiers::CTRL_ALT)]);
-        let silent = silent.map(|key| (key, EventHandler::Simple(Cmd::Noop)));
-        let kills = [('U', Movement::BeginningOfBuffer), ('K', Movement::EndOfBuffer)];
-        let kills = kills
-            .into_iter()
-            .map(|(key, what)| (KeyEvent::ctrl(key), EventHandler::Simple(Cmd::Kill(what))));
-        deeds.into_iter().map(bind).chain(kills).chain(silent).collect()
+    pub(super) fn prompt(&self) -> String {
+        match &self.search {
+            None => PROMPT.into(),
+            Some(search) => {
+                let outcome = if search.has_failed { "nothing older has" } else { "search" };
+                format!("({outcome} '{}') ", visible(&search.part))
+            }
+        }
     }
 
-    /// Sends what was typed, or pasted: each line of it is one.
-    fn say(&self, text: &str) -> Cmd {
-        locked(&self.past).add(text);
-        text.split('\n').for_each(|line| self.send(line));
-        Cmd::Kill(Movement::WholeBuffer)
+    /// Returns what stands behind the prompt, and the cursor in it.
+    pub(super) fn text(&self) -> (&str, usize) {
+        match self.search.as_ref().and_then(|search| search.found.as_ref()) {
+            Some((_, line)) => (line, line.len()),
+            None => (self.draft.text(), self.draft.cursor()),
+        }
     }
 
-    fn send(&self, line: &str) {
-        // Without a receiver, or a poll to wake, the loop has ended.
-        let _ = self.lines.send(Ok(line.into()));
-        let _ = self.waker.wake();
+    pub(super) fn paste(&mut self, text: &str) {
+        self.accept_found();
+        self.draft.insert(text);
     }
 
-    fn complete_word(&self, line: &str, pos: usize, is_forward: bool) -> Cmd {
-        let start = line[..pos].rfind('\n').map_or(0, |at| at + 1);
-        let completed =
-            locked(&self.completing).next(&line[start..pos], &locked(&self.names), is_forward);
-        self.replace(Part::From(start), completed)
+    pub(super) fn press(&mut self, key: Key) -> Deed {
+        if self.search.is_some() {
+            if self.search_on(key) {
+                return Deed::Draw;
+            }
+            self.accept_found();
+        }
+        self.act(key)
     }
 
-    /// rustyline's own command for this leaves the cursor before the text. Completing puts it behind,
-    /// so that is how any text comes into the line.
-    fn replace(&self, what: Part, text: Option<String>) -> Cmd {
-        let replacement = text.map(|text| Replacement { text, what });
-        let cmd = if replacement.is_some() { Cmd::Complete } else { Cmd::Noop };
-        *locked(&self.replacement) = replacement;
-        cmd
+    fn act(&mut self, key: Key) -> Deed {
+        match key {
+            Key::Enter => return self.say(),
+            Key::Ctrl('C' | '\\') => return Deed::Leave,
+            Key::Ctrl('D') if self.draft.text().is_empty() => return Deed::Leave,
+            Key::Ctrl('Z') => return Deed::Stop,
+            Key::Ctrl('L') => return Deed::ClearScreen,
+            Key::Ctrl('R') => self.search = Some(Search::default()),
+            Key::Up | Key::Ctrl('P') => self.show(|past, shown| past.older(shown)),
+            Key::Down | Key::Ctrl('N') => self.show(|past, _| past.newer()),
+            Key::Tab => self.complete(true),
+            Key::BackTab => self.complete(false),
+            key => edit(&mut self.draft, key),
+        }
+        Deed::Draw
+    }
+
+    /// Each pasted line is one.
+    fn say(&mut self) -> Deed {
+        let text = self.draft.take();
+        self.past.add(&text);
+        Deed::Say(text.split('\n').map(Into::into).collect())
+    }
+
+    fn show(&mut self, step: impl FnOnce(&mut Past, &str) -> Option<String>) {
+        if let Some(line) = step(&mut self.past, self.draft.text()) {
+            self.draft.replace_all(&line);
+        }
+    }
+
+    fn complete(&mut self, is_forward: bool) {
+        let cursor = self.draft.cursor();
+        let before = &self.draft.text()[..cursor];
+        let start = before.rfind('\n').map_or(0, |at| at + 1);
+        let next = self.completing.next(&before[start..], &locked(&self.names), is_forward);
+        if let Some(text) = next {
+            self.draft.replace(start..cursor, &text);
+        }
+    }
+
+    /// Returns false if the key ends the search and is to be obeyed after that.
+    fn search_on(&mut self, key: Key) -> bool {
+        let Some(search) = &mut self.search else { return false };
+        match key {
+            Key::Char(c) => {
+                search.part.push(c);
+                search.look(&self.past, 0);
+            }
+            Key::Backspace => {
+                search.part.pop();
+                search.look(&self.past, 0);
+            }
+            Key::Ctrl('R') => {
+                let place = search.found.as_ref().map_or(0, |(place, _)| *place);
+                search.look(&self.past, place);
+            }
+            Key::Ctrl('C' | 'G') => self.search = None,
+            Key::Escape => self.accept_found(),
+            _ => return false,
+        }
+        true
+    }
+
+    fn accept_found(&mut self) {
+        if let Some((_, line)) = self.search.take().and_then(|search| search.found) {
+            self.draft.replace_all(&line);
+        }
     }
 }
 
-impl Completer for Keyboard {
-    type Candidate = String;
-
-    fn complete(
-        &self,
-        _: &str,
-        _: usize,
-        _: &Context<'_>,
-    ) -> rustyline::Result<(usize, Vec<String>)> {
-        let replacement = locked(&self.replacement);
-        let from = match replacement.as_ref().map(|replacement| replacement.what) {
-            Some(Part::From(at)) => at,
-            Some(Part::Whole) | None => 0,
-        };
-        Ok((from, replacement.iter().map(|replacement| replacement.text.clone()).collect()))
-    }
-
-    fn update(&self, line: &mut LineBuffer, from: usize, text: &str, changes: &mut Changeset) {
-        let replacement = locked(&self.replacement).take();
-        let is_whole =
-            replacement.is_some_and(|replacement| matches!(replacement.what, Part::Whole));
-        let to = if is_whole { line.len() } else { line.pos() };
-        line.replace(from..to, text, changes);
+impl Search {
+    fn look(&mut self, past: &Past, place: usize) {
+        if self.part.is_empty() {
+            (self.found, self.has_failed) = (None, false);
+            return;
+        }
+        match past.find(&self.part, place) {
+            Some((place, line)) => {
+                (self.found, self.has_failed) = (Some((place, line.into())), false);
+            }
+            None => self.has_failed = true,
+        }
     }
 }
 
-/// One key.
-struct Key {
-    deed: Deed,
-    keyboard: Arc<Keyboard>,
-}
-
-impl ConditionalEventHandler for Key {
-    fn handle(&self, _: &Event, _: RepeatCount, _: bool, typed: &EventContext<'_>) -> Option<Cmd> {
-        let keyboard = &self.keyboard;
-        let show = |line| keyboard.replace(Part::Whole, line);
-        Some(match self.deed {
-            Deed::Say => keyboard.say(typed.line()),
-            Deed::Leave => {
-                keyboard.send(EXIT);
-                Cmd::Noop
-            }
-            Deed::LeaveIfEmpty if typed.line().is_empty() => {
-                keyboard.send(EXIT);
-                Cmd::Noop
-            }
-            Deed::LeaveIfEmpty => return None,
-            Deed::Stop => {
-                // A terminal that is gone is noticed by the next one who reads from it.
-                let _ = keyboard.borrowed.stop();
-                Cmd::Repaint
-            }
-            Deed::Older => show(locked(&keyboard.past).older(typed.line())),
-            Deed::Newer => show(locked(&keyboard.past).newer()),
-            Deed::Complete { is_forward } => {
-                keyboard.complete_word(typed.line(), typed.pos(), is_forward)
-            }
-        })
+fn edit(draft: &mut Draft, key: Key) {
+    match key {
+        Key::Char(c) => draft.type_char(c),
+        Key::Backspace => draft.delete_left(),
+        Key::Delete | Key::Ctrl('D') => draft.delete_right(),
+        Key::Left | Key::Ctrl('B') => draft.go_left(),
+        Key::Right | Key::Ctrl('F') => draft.go_right(),
+        Key::WordLeft | Key::Alt('b' | 'B') => draft.go_word_left(),
+        Key::WordRight | Key::Alt('f' | 'F') => draft.go_word_right(),
+        Key::Home | Key::Ctrl('A') => draft.go_home(),
+        Key::End | Key::Ctrl('E') => draft.go_end(),
+        Key::Ctrl('W') => draft.kill_blank_word_left(),
+        Key::AltBackspace => draft.kill_word_left(),
+        Key::Alt('d' | 'D') => draft.kill_word_right(),
+        Key::Ctrl('U') => draft.kill_left(),
+        Key::Ctrl('K') => draft.kill_right(),
+        Key::Ctrl('Y') => draft.yank(),
+        Key::Ctrl('T') => draft.transpose(),
+        Key::Ctrl('_') => draft.undo(),
+        _ => {}
     }
 }
 
 /// The threads share plain values: they are whole whoever has panicked.
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keyboard(said: &[&str]) -> Keyboard {
+        let mut keyboard = Keyboard::new(Arc::default());
+        for line in said {
+            type_text(&mut keyboard, line);
+            assert_eq!(keyboard.press(Key::Enter), Deed::Say(vec![(*line).into()]));
+        }
+        keyboard
+    }
+
+    fn type_text(keyboard: &mut Keyboard, text: &str) {
+        for c in text.chars() {
+            assert_eq!(keyboard.press(Key::Char(c)), Deed::Draw);
+        }
+    }
+
+    #[test]
+    fn field_m_search_goes_back_and_ends_with_a_line_or_the_draft() {
+        let mut keyboard = keyboard(&["apples", "pears", "apple pie"]);
+        type_text(&mut keyboard, "draft");
+        keyboard.press(Key::Ctrl('R'));
+        type_text(&mut keyboard, "appl");
+        assert_eq!((&*keyboard.prompt(), keyboard.text().0), ("(search 'appl') ", "apple pie"));
+        keyboard.press(Key::Ctrl('R'));
+        assert_eq!(keyboard.text().0, "apples");
+        keyboard.press(Key::Ctrl('R'));
+        assert_eq!(keyboard.prompt(), "(nothing older has 'appl') ");
+        keyboard.press(Key::Ctrl('C'));
+        assert_eq!((&*keyboard.prompt(), keyboard.text()), (PROMPT, ("draft", 5)));
+        keyboard.press(Key::Ctrl('R'));
+        type_text(&mut keyboard, "pear");
+        keyboard.press(Key::Backspace);
+        keyboard.press(Key::Home);
+        assert_eq!(keyboard.text(), ("pears", 0));
+        keyboard.press(Key::Ctrl('R'));
+        type_text(&mut keyboard, "pie");
+        assert_eq!(keyboard.press(Key::Enter), Deed::Say(vec!["apple pie".into()]));
+    }
+
+    #[test]
+    fn enter_says_every_pasted_line() {
+        let mut keyboard = keyboard(&[]);
+        keyboard.paste("one\ntwo");
+        assert_eq!(keyboard.press(Key::Enter), Deed::Say(vec!["one".into(), "two".into()]));
+        assert_eq!(keyboard.text(), ("", 0));
+        keyboard.press(Key::Up);
+        assert_eq!(keyboard.text(), ("one\ntwo", 7));
+    }
+
+    #[test]
+    fn ctrl_d_deletes_and_leaves_an_empty_line() {
+        let mut keyboard = keyboard(&[]);
+        type_text(&mut keyboard, "x");
+        assert_eq!(keyboard.press(Key::Ctrl('D')), Deed::Draw);
+        keyboard.press(Key::Home);
+        assert_eq!(keyboard.press(Key::Ctrl('D')), Deed::Draw);
+        assert_eq!(keyboard.press(Key::Ctrl('D')), Deed::Leave);
+    }
 }

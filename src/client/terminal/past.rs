@@ -1,14 +1,18 @@
-//! The lines that were typed before, for the arrow keys. They live as long as the program.
+//! The lines that were typed before, for the arrow keys and the search. They live as long as the
+//! program.
 
 use std::collections::VecDeque;
 
-/// So many lines are remembered.
+/// So many lines are remembered,
 const MOST: usize = 500;
+/// and so many bytes.
+const MOST_BYTES: usize = 1024 * 1024;
 
 /// The lines, and the one among them that is shown.
 #[derive(Default)]
 pub(super) struct Past {
     lines: VecDeque<String>,
+    bytes: usize,
     /// The line that is shown, counted back from the newest, which is 1; 0 is the draft.
     back: usize,
     /// What was being typed when the past was entered.
@@ -22,10 +26,11 @@ impl Past {
         if line.is_empty() || self.lines.back().is_some_and(|last| last == line) {
             return;
         }
-        if self.lines.len() == MOST {
-            self.lines.pop_front();
-        }
+        self.bytes += line.len();
         self.lines.push_back(line.into());
+        while self.lines.len() > MOST || (self.bytes > MOST_BYTES && self.lines.len() > 1) {
+            self.bytes -= self.lines.pop_front().map_or(0, |line| line.len());
+        }
     }
 
     /// The line before the one that is shown, if there is any.
@@ -45,6 +50,16 @@ impl Past {
             0 => Some(std::mem::take(&mut self.draft)),
             back => self.lines.get(self.lines.len() - back).cloned(),
         }
+    }
+
+    /// Returns the newest line that contains this, and its place, among those before `place`;
+    /// counted back from the newest, which is 1.
+    pub(super) fn find(&self, part: &str, place: usize) -> Option<(usize, &str)> {
+        let part = part.to_lowercase();
+        let lines = self.lines.iter().rev().enumerate().skip(place);
+        lines
+            .map(|(at, line)| (at + 1, line.as_str()))
+            .find(|(_, line)| line.to_lowercase().contains(&part))
     }
 }
 
@@ -68,10 +83,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_old_is_forgotten() {
+    fn old_lines_are_forgotten() {
         let mut past = Past::default();
         (0..=MOST).for_each(|line| past.add(&line.to_string()));
         let oldest = std::iter::from_fn(|| past.older("")).last();
         assert_eq!(oldest.as_deref(), Some("1"));
+        past.add(&"x".repeat(MOST_BYTES));
+        past.add("y");
+        assert_eq!((past.lines.len(), past.bytes), (1, 1));
+    }
+
+    #[test]
+    fn field_m_search_finds_the_newest_line_first() {
+        let mut past = Past::default();
+        ["one apple", "two", "One pear"].into_iter().for_each(|line| past.add(line));
+        assert_eq!(past.find("ONE", 0), Some((1, "One pear")));
+        assert_eq!(past.find("one", 1), Some((3, "one apple")));
+        assert_eq!(past.find("one", 3), None);
     }
 }

@@ -1,0 +1,316 @@
+//! Decodes the bytes of a terminal: keys, pasted text, and the window's focus.
+
+use vte::{Params, Parser, Perform};
+
+/// Marks around pasted text (bracketed paste mode).
+const PASTE_BEGIN: u16 = 200;
+const PASTE_END: &[u8] = b"\x1b[201~";
+
+/// The longest paste that is kept. Every key lays out the whole draft again, and a line of it may
+/// have 4 KiB only.
+const LONGEST_PASTE: usize = 1024 * 1024;
+
+/// Alt and backspace: `vte` drops the second byte.
+const ALT_BACKSPACE: &[u8] = b"\x1b\x7f";
+
+/// An event from the terminal.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    Key(Key),
+    Paste(String),
+    /// A paste of this many bytes, which was not kept.
+    TooLong(usize),
+    /// The window has the focus, or lost it.
+    Focus(bool),
+}
+
+/// A key that may do something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Key {
+    Char(char),
+    Ctrl(char),
+    Alt(char),
+    Enter,
+    Tab,
+    BackTab,
+    Backspace,
+    AltBackspace,
+    Delete,
+    Up,
+    Down,
+    Left,
+    Right,
+    WordLeft,
+    WordRight,
+    Home,
+    End,
+    Escape,
+}
+
+/// The decoder. A sequence may be split anywhere between two calls.
+#[derive(Default)]
+pub(super) struct Input {
+    parser: Parser,
+    keys: Keys,
+    paste: Option<Paste>,
+    /// The bytes seen last began a sequence, as far as they tell.
+    last: Option<u8>,
+    has_escape: bool,
+}
+
+impl Input {
+    /// Returns the events in these bytes.
+    pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Vec<Event> {
+        self.last = bytes.last().copied();
+        self.has_escape = bytes.contains(&0x1b);
+        while !bytes.is_empty() {
+            bytes = match self.paste.take() {
+                Some(paste) => self.feed_paste(paste, bytes),
+                None => self.feed_keys(bytes),
+            };
+        }
+        std::mem::take(&mut self.keys.events)
+    }
+
+    fn feed_paste<'a>(&mut self, mut paste: Paste, bytes: &'a [u8]) -> &'a [u8] {
+        match paste.take(bytes) {
+            Some(rest) => {
+                self.keys.events.push(paste.finish());
+                rest
+            }
+            None => {
+                self.paste = Some(paste);
+                &[]
+            }
+        }
+    }
+
+    fn feed_keys<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        if let Some(rest) = bytes.strip_prefix(ALT_BACKSPACE) {
+            self.keys.events.push(Event::Key(Key::AltBackspace));
+            return rest;
+        }
+        let next = find(&bytes[1..], ALT_BACKSPACE).map_or(bytes.len(), |at| at + 1);
+        let read = self.parser.advance_until_terminated(&mut self.keys, &bytes[..next]);
+        if std::mem::take(&mut self.keys.begins_paste) {
+            self.paste = Some(Paste::default());
+        }
+        &bytes[read..]
+    }
+
+    /// Returns true if the bytes may be the beginning of a sequence whose rest is to come.
+    pub(super) fn is_incomplete(&self) -> bool {
+        self.has_escape && self.paste.is_none()
+    }
+
+    /// Nothing more came: what looked like the beginning of a sequence was keys of its own. Without
+    /// this, Alt and `]` would swallow whatever is typed next.
+    pub(super) fn give_up(&mut self) -> Option<Event> {
+        self.has_escape = false;
+        self.parser = Parser::new();
+        self.keys.is_ss3 = false;
+        (self.last == Some(0x1b)).then_some(Event::Key(Key::Escape))
+    }
+}
+
+#[derive(Default)]
+struct Keys {
+    events: Vec<Event>,
+    /// ESC O has come: one more character names the key.
+    is_ss3: bool,
+    begins_paste: bool,
+}
+
+impl Keys {
+    fn press(&mut self, key: Key) {
+        self.events.push(Event::Key(key));
+    }
+}
+
+impl Perform for Keys {
+    fn print(&mut self, c: char) {
+        match (std::mem::take(&mut self.is_ss3), c) {
+            (true, c) => self.events.extend(arrow(c, false).map(Event::Key)),
+            (false, '\x7f') => self.press(Key::Backspace),
+            (false, c) => self.press(Key::Char(c)),
+        }
+    }
+
+    fn execute(&mut self, byte: u8) {
+        self.press(match byte {
+            b'\r' | b'\n' => Key::Enter,
+            b'\t' => Key::Tab,
+            0x08 => Key::Backspace,
+            0x00..=0x1f => Key::Ctrl(char::from(byte | 0x40)),
+            _ => return,
+        });
+    }
+
+    fn csi_dispatch(&mut self, params: &Params, _: &[u8], _: bool, last: char) {
+        let mut numbers = params.iter().map(|param| param.first().copied().unwrap_or(0));
+        let (first, second) = (numbers.next().unwrap_or(0), numbers.next());
+        match (last, first) {
+            ('~', PASTE_BEGIN) => self.begins_paste = true,
+            ('~', 1 | 7) => self.press(Key::Home),
+            ('~', 3) => self.press(Key::Delete),
+            ('~', 4 | 8) => self.press(Key::End),
+            ('Z', _) => self.press(Key::BackTab),
+            ('I', _) => self.events.push(Event::Focus(true)),
+            ('O', _) => self.events.push(Event::Focus(false)),
+            (c, _) => self.events.extend(arrow(c, second.is_some()).map(Event::Key)),
+        }
+    }
+
+    fn esc_dispatch(&mut self, _: &[u8], _: bool, byte: u8) {
+        match byte {
+            b'O' => self.is_ss3 = true,
+            byte => self.press(Key::Alt(char::from(byte))),
+        }
+    }
+
+    fn terminated(&self) -> bool {
+        self.begins_paste
+    }
+}
+
+/// Arrow keys move by words with any modifier; rxvt has small letters for them.
+fn arrow(c: char, has_modifier: bool) -> Option<Key> {
+    Some(match c {
+        'A' => Key::Up,
+        'B' => Key::Down,
+        'C' if has_modifier => Key::WordRight,
+        'D' if has_modifier => Key::WordLeft,
+        'C' => Key::Right,
+        'D' => Key::Left,
+        'c' => Key::WordRight,
+        'd' => Key::WordLeft,
+        'H' => Key::Home,
+        'F' => Key::End,
+        _ => return None,
+    })
+}
+
+/// Pasted text up to now. Nothing in it is a key.
+#[derive(Default)]
+struct Paste {
+    bytes: Vec<u8>,
+    dropped: usize,
+}
+
+impl Paste {
+    /// Takes bytes up to the end of the paste. Returns those after it, if it has come.
+    fn take<'a>(&mut self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        let from = self.bytes.len().saturating_sub(PASTE_END.len() - 1);
+        self.bytes.extend_from_slice(bytes);
+        if let Some(at) = find(&self.bytes[from..], PASTE_END) {
+            let rest = self.bytes.len() - (from + at + PASTE_END.len());
+            self.bytes.truncate(from + at);
+            return Some(&bytes[bytes.len() - rest..]);
+        }
+        if self.bytes.len() > LONGEST_PASTE {
+            self.drop_most();
+        }
+        None
+    }
+
+    /// The end of the paste may have begun in the bytes that stay.
+    fn drop_most(&mut self) {
+        let dropped = self.bytes.len() - (PASTE_END.len() - 1);
+        self.bytes.drain(..dropped);
+        self.dropped += dropped;
+    }
+
+    fn finish(self) -> Event {
+        match self.dropped {
+            0 => {
+                let text = String::from_utf8_lossy(&self.bytes);
+                Event::Paste(text.replace("\r\n", "\n").replace('\r', "\n"))
+            }
+            dropped => Event::TooLong(dropped + self.bytes.len()),
+        }
+    }
+}
+
+fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
+    bytes.windows(part.len()).position(|window| window == part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn events(chunks: &[&[u8]]) -> Vec<Event> {
+        let mut input = Input::default();
+        chunks.iter().flat_map(|chunk| input.feed(chunk)).collect()
+    }
+
+    fn keys(bytes: &[u8]) -> Vec<Key> {
+        let key = |event| match event {
+            Event::Key(key) => key,
+            other => panic!("{other:?}"),
+        };
+        events(&[bytes]).into_iter().map(key).collect()
+    }
+
+    #[test]
+    fn keys_are_the_same_wherever_their_bytes_are_split() {
+        let bytes =
+            "aé日\r\t\x7f\x08\x15\x1bb\x1b\x7f\x1b[A\x1bOB\x1b[1;5C\x1b[3~\x1b[Z\x1b[H".as_bytes();
+        let whole = keys(bytes);
+        let expected = [
+            [Key::Char('a'), Key::Char('é'), Key::Char('日'), Key::Enter, Key::Tab, Key::Backspace],
+            [Key::Backspace, Key::Ctrl('U'), Key::Alt('b'), Key::AltBackspace, Key::Up, Key::Down],
+        ];
+        assert_eq!(whole[..12], expected.concat());
+        assert_eq!(whole[12..], [Key::WordRight, Key::Delete, Key::BackTab, Key::Home]);
+        for split in 1..bytes.len() {
+            // Alt and backspace come in one piece from a keyboard.
+            if bytes[..split].ends_with(b"\x1b") && bytes[split] == 0x7f {
+                continue;
+            }
+            let (front, back) = bytes.split_at(split);
+            let events = events(&[front, back]).into_iter();
+            assert!(events.eq(whole.iter().copied().map(Event::Key)), "{split}");
+        }
+    }
+
+    #[test]
+    fn field_f_pasted_bytes_are_text_wherever_they_are_split() {
+        let bytes = b"x\x1b[200~a\x03\x1b[A\r\nb\rc\xff\x1b]0;\x1b[201~y";
+        let expected = [
+            Event::Key(Key::Char('x')),
+            Event::Paste("a\x03\x1b[A\nb\nc\u{fffd}\x1b]0;".into()),
+            Event::Key(Key::Char('y')),
+        ];
+        assert_eq!(events(&[bytes]), expected);
+        for split in 1..bytes.len() {
+            let (front, back) = bytes.split_at(split);
+            assert_eq!(events(&[front, back]), expected, "{split}");
+        }
+    }
+
+    #[test]
+    fn field_f_too_long_paste_is_counted_and_not_kept() {
+        let mut input = Input::default();
+        assert_eq!(input.feed(b"\x1b[200~"), []);
+        for _ in 0..40 {
+            assert_eq!(input.feed(&[b'x'; 65536]), []);
+        }
+        assert!(
+            input.paste.as_ref().is_some_and(|paste| paste.bytes.capacity() < 4 * LONGEST_PASTE)
+        );
+        let events = input.feed(b"\x1b[201~y");
+        assert_eq!(events, [Event::TooLong(40 * 65536), Event::Key(Key::Char('y'))]);
+    }
+
+    #[test]
+    fn escape_key_is_known_by_what_does_not_follow() {
+        let mut input = Input::default();
+        assert_eq!(input.feed(b"\x1b"), []);
+        assert!(input.is_incomplete());
+        assert_eq!(input.give_up(), Some(Event::Key(Key::Escape)));
+        assert_eq!(input.feed(b"\x1b]"), []);
+        assert_eq!(input.give_up(), None);
+        assert_eq!(input.feed(b"a\x1b[I\x1b[O").len(), 3);
+    }
+}
