@@ -413,7 +413,7 @@ fn a_reply_that_makes_no_sense_is_a_failure() {
     unknown[2] = 1;
     let mut not_acknowledged = frame(JOIN, "", &[0]);
     not_acknowledged[2] = 2;
-    let mut no_token = [frame(JOIN, "", &[0]), frame(JOIN, "", b"token")];
+    let mut no_token = [frame(JOIN, "", &[0]), frame(JOIN, "", br#"{"token":"t"}"#)];
     (no_token[0][2], no_token[1][2]) = (1, 2);
     for (reply, why) in [
         (&b""[..], "the server at PLACE ended the connection without a reply; try again, and "),

@@ -3,6 +3,8 @@
 
 mod support;
 
+use support::family::Family;
+use support::program::*;
 use support::pty::*;
 use support::*;
 
@@ -36,4 +38,44 @@ fn field_client_misspelt_room_is_left_with_enter() {
     bob.expect_where("advice", |rows| {
         rows[1].contains("does not exist, or is hidden and needs a password; create it with:")
     });
+}
+
+/// A client with these arguments at a server of the family.
+fn at_family(family: &Family, args: &[&str]) -> Talker {
+    Talker::spawn(client(family.tcp, family.udp, args))
+}
+
+/// As `str(uuid4())` makes them.
+fn dashed(count: u8) -> Vec<u8> {
+    format!("0b29dcc8-3f65-4f2c-9b1f-6ab1a4e13a{count:02x}").into()
+}
+
+/// The longest, of bytes that are no text.
+fn binary(count: u8) -> Vec<u8> {
+    [&[0xff; 254][..], &[count]].concat()
+}
+
+#[test]
+fn field_n_client_chats_at_a_server_of_the_family() {
+    for token in [dashed, binary] {
+        for delivery in [&["--delivery", "text"][..], &[]] {
+            let family = Family::start(token);
+            let args = |words| [delivery, words].concat();
+            let mut ann = at_family(&family, &args(&["create", "r1", "ann"]));
+            family.wait_for_member("ann");
+            let mut bob = at_family(&family, &args(&["join", "r1", "bob"]));
+            bob.say("hi ann\n");
+            ann.expect("bob がチャットルームに参加しました");
+            // No message before this one: keep-alives are none.
+            ann.expect("bob: hi ann");
+            ann.say("hi bob\n");
+            bob.expect("ann: hi bob");
+            ann.end_input();
+            bob.expect("ann: /exit");
+            bob.expect("チャットルームが閉じられました");
+            ann.expect("チャットルームが閉じられました");
+            bob.expect_end(0);
+            ann.expect_end(0);
+        }
+    }
 }

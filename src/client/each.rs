@@ -26,8 +26,11 @@ const LINGER: Duration = Duration::from_millis(300);
 /// What is known of the membership.
 pub(super) struct Each {
     form: Form,
+    is_of_this_project: bool,
     waiting: VecDeque<Box<[u8]>>,
-    keep_alive_at: Instant,
+    /// When the next keep-alive is due. Servers other than this project's would relay it as an empty
+    /// message, so they get none, and have our port from the TCP connection.
+    keep_alive_at: Option<Instant>,
     early_keep_alives: std::array::IntoIter<Duration, 2>,
     /// Set when the room is being left: when to end at the latest.
     leave_by: Option<Instant>,
@@ -36,15 +39,20 @@ pub(super) struct Each {
 }
 
 impl Each {
-    pub(super) fn new(form: Form, now: Instant) -> Self {
+    pub(super) fn new(form: Form, is_of_this_project: bool, now: Instant) -> Self {
         Self {
             form,
+            is_of_this_project,
             waiting: VecDeque::new(),
-            keep_alive_at: now,
+            keep_alive_at: is_of_this_project.then_some(now),
             early_keep_alives: EARLY_KEEP_ALIVES.into_iter(),
             leave_by: None,
             is_removed: false,
         }
+    }
+
+    pub(super) fn is_of_this_project(&self) -> bool {
+        self.is_of_this_project
     }
 
     pub(super) fn hear(&mut self, datagram: &[u8], page: &mut Page) {
@@ -101,16 +109,17 @@ impl Each {
     }
 
     fn is_keep_alive_due(&mut self, now: Instant) -> bool {
-        let is_due = self.leave_by.is_none() && self.keep_alive_at <= now;
+        let is_due = self.transmit_at().is_some_and(|at| at <= now);
         if is_due {
-            self.keep_alive_at = now + self.early_keep_alives.next().unwrap_or(KEEP_ALIVE);
+            let pause = self.early_keep_alives.next().unwrap_or(KEEP_ALIVE);
+            self.keep_alive_at = Some(now + pause);
         }
         is_due
     }
 
     /// When the next keep-alive is due; none is while we leave.
     pub(super) fn transmit_at(&self) -> Option<Instant> {
-        self.leave_by.is_none().then_some(self.keep_alive_at)
+        self.keep_alive_at.filter(|_| self.leave_by.is_none())
     }
 
     pub(super) fn ends_by(&self) -> Option<Instant> {
@@ -129,7 +138,7 @@ mod tests {
     #[test]
     fn a_quiet_reader_gives_a_sign_of_life_every_20_seconds() {
         let start = Instant::now();
-        let mut each = Each::new(Form::Named, start);
+        let mut each = Each::new(Form::Named, true, start);
         let mut out = Vec::new();
         let mut times = Vec::new();
         while times.len() < 5 {
@@ -139,5 +148,13 @@ mod tests {
             times.push((at - start).as_millis());
         }
         assert_eq!(times, [0, 250, 1000, 21_000, 41_000]);
+    }
+
+    #[test]
+    fn field_n_server_of_the_family_gets_no_empty_message() {
+        let start = Instant::now();
+        let mut each = Each::new(Form::Text, false, start);
+        assert_eq!(each.transmit_at(), None);
+        assert!(!each.poll_transmit(start + KEEP_ALIVE, &mut Vec::new()));
     }
 }

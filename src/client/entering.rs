@@ -4,18 +4,19 @@
 //! nothing else to do without a token. Those for a lost seat are made by a thread of their own.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::credential::Credential;
 use super::options::{Entry, Server};
 use super::{Failure, advice};
 use crate::protocol::frame::{self, Frame, STATE_ACKNOWLEDGEMENT, STATE_COMPLETION, STATE_REQUEST};
 use crate::protocol::name::MAX_NAME;
 use crate::protocol::stream::{Completion, MAX_HISTORY};
-use crate::protocol::{Decoded, Delivery, Form, Operation, Status, Token, decode};
+use crate::protocol::{Decoded, Delivery, Form, Operation, Status, decode};
 
 /// How long all addresses together may take to answer, and how long a server may take for all of
 /// its reply.
@@ -23,6 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The least that one address gets of that: a lost SYN comes again after a second (RFC 6298).
 const LEAST_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a server of the family may take to note our port.
+const PORT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The largest payload of a reply that is taken: a list of thousands of rooms.
 const MAX_REPLY: usize = 1024 * 1024;
@@ -39,10 +43,11 @@ pub(super) struct Connection {
     datagrams: SocketAddr,
 }
 
-/// A member's place: whose it is, and between which addresses its datagrams fly.
+/// A membership: its token, and the socket that its datagrams go through.
 pub(super) struct Seat {
-    pub(super) token: Token,
-    pub(super) local: SocketAddr,
+    pub(super) token: Credential,
+    /// Bound to the IP that the server knows from TCP: from any other it takes nothing.
+    pub(super) socket: UdpSocket,
     pub(super) server: SocketAddr,
     pub(super) terms: Terms,
 }
@@ -50,7 +55,7 @@ pub(super) struct Seat {
 /// How the server is going to deliver. It need not be as we wished: another server may know text
 /// delivery only.
 pub(super) enum Terms {
-    Each(Form),
+    Each { form: Form, is_of_this_project: bool },
     Stream(Completion),
 }
 
@@ -124,37 +129,65 @@ fn take_seat(
     operation: Operation,
     history: u32,
 ) -> Result<Seat, Why> {
-    let (local, server) = (connection.local, connection.datagrams);
-    let wish = wish(entry, history);
-    let completion = ask(connection.stream, operation, &entry.room, &wish)?;
+    request_seat(connection, entry, operation, &wish(entry, history))
+}
+
+/// Makes the request, and opens the socket for what it gives.
+fn request_seat(
+    connection: Connection,
+    entry: &Entry,
+    operation: Operation,
+    payload: &[u8],
+) -> Result<Seat, Why> {
+    let Connection { stream, local, datagrams: server } = connection;
+    let (completion, stream) = ask(stream, operation, &entry.room, payload)?;
     let (token, terms) = understand(&completion, entry.delivery).ok_or(Why::Nonsense)?;
-    Ok(Seat { token, local, server, terms })
+    let socket = UdpSocket::bind(local)?;
+    if let Terms::Each { is_of_this_project, .. } = terms {
+        announce_port(stream, socket.local_addr()?.port(), is_of_this_project);
+    }
+    Ok(Seat { token, socket, server, terms })
+}
+
+/// Tells the server our UDP port (W13). Servers of the family learn it in no other way. They drop
+/// what comes before they know it, and close the connection when they do, so this waits for that.
+/// A server of this project learns the port from the first datagram.
+fn announce_port(mut stream: TcpStream, port: u16, is_of_this_project: bool) {
+    // Where that fails the connection has ended, and the server wants no port.
+    let is_sent = stream.write_all(&port.to_be_bytes()).is_ok();
+    let is_sent = is_sent && stream.shutdown(Shutdown::Write).is_ok();
+    if is_sent && !is_of_this_project && stream.set_read_timeout(Some(PORT_PATIENCE)).is_ok() {
+        let _ = stream.read(&mut [0; 1]);
+    }
 }
 
 /// What a completion says. A token alone is text delivery where stream delivery was asked for.
-fn understand(completion: &[u8], delivery: Delivery) -> Option<(Token, Terms)> {
+fn understand(completion: &[u8], delivery: Delivery) -> Option<(Credential, Terms)> {
     let form = match (delivery, Completion::parse(completion)) {
-        (Delivery::Stream, Some(stream)) => return Some((stream.token, Terms::Stream(stream))),
+        (Delivery::Stream, Some(stream)) => {
+            return Some((stream.token.into(), Terms::Stream(stream)));
+        }
         (Delivery::Stream, None) => Form::Text,
         (Delivery::Each(form), _) => form,
     };
-    Some((Token::from_wire(completion)?, Terms::Each(form)))
+    // An object is of a dialect that keeps the token in it, where nothing would come of going on.
+    let is_object = serde_json::from_slice::<serde_json::Map<_, _>>(completion).is_ok();
+    let token = Credential::from_wire(completion).filter(|_| !is_object)?;
+    let is_of_this_project = token.is_of_this_project();
+    Some((token, Terms::Each { form, is_of_this_project }))
 }
 
 /// Goes back to the room: as the member with this token, or if that is dead, as a new one. It tries
 /// once.
-pub(super) fn come_back(entry: &Entry, token: Token) -> Return {
+pub(super) fn come_back(entry: &Entry, token: &Credential) -> Return {
     match once(entry, |connection| resume(connection, entry, token)) {
         Err(Setback { status: Some(Status::RoomNotFound), .. }) => enter_again(entry),
         outcome => outcome.map_or_else(Return::from, Return::Resumed),
     }
 }
 
-fn resume(connection: Connection, entry: &Entry, token: Token) -> Result<Seat, Why> {
-    let (local, server) = (connection.local, connection.datagrams);
-    let completion = ask(connection.stream, Operation::Resume, &entry.room, &token.to_wire())?;
-    let (token, terms) = understand(&completion, entry.delivery).ok_or(Why::Nonsense)?;
-    Ok(Seat { token, local, server, terms })
+fn resume(connection: Connection, entry: &Entry, token: &Credential) -> Result<Seat, Why> {
+    request_seat(connection, entry, Operation::Resume, token.as_bytes())
 }
 
 /// Joins the room, and makes it if it is gone and was ours. What was said meanwhile is wished for,
@@ -217,7 +250,7 @@ impl From<Setback> for Return {
 pub(super) fn list(server: &Server) -> Result<RoomList, Failure> {
     let connection = connect(server)?;
     ask(connection.stream, Operation::List, "", b"")
-        .and_then(|payload| RoomList::parse(payload).ok_or(Why::Nonsense))
+        .and_then(|(payload, _)| RoomList::parse(payload).ok_or(Why::Nonsense))
         .map_err(|why| advice::of_list(server, &why))
 }
 
@@ -241,6 +274,8 @@ fn wish(entry: &Entry, history: u32) -> Vec<u8> {
     #[derive(Serialize)]
     struct Wish<'a> {
         username: &'a str,
+        // Not `null`: servers of the family take the absent key for none, and fail on that.
+        #[serde(skip_serializing_if = "Option::is_none")]
         password: Option<&'a str>,
         delivery: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -294,13 +329,13 @@ impl From<io::Error> for Why {
     }
 }
 
-/// Sends a request and gives the payload of its completion.
+/// Sends a request. Returns the payload of its completion, and the connection.
 fn ask(
     mut stream: TcpStream,
     operation: Operation,
     room: &str,
     payload: &[u8],
-) -> Result<Vec<u8>, Why> {
+) -> Result<(Vec<u8>, TcpStream), Why> {
     let deadline = Instant::now() + PATIENCE;
     let request = frame::encode(operation as u8, STATE_REQUEST, room.as_bytes(), payload);
     let sent = stream.write_all(&request);
@@ -311,7 +346,9 @@ fn ask(
         sent?;
     }
     match *acknowledgement? {
-        [status] if status == Status::Success as u8 => replies.next(STATE_COMPLETION),
+        [status] if status == Status::Success as u8 => {
+            Ok((replies.next(STATE_COMPLETION)?, replies.stream))
+        }
         [status] => Err(Why::Refused(status)),
         _ => Err(Why::Nonsense),
     }
@@ -377,6 +414,7 @@ impl Replies {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::Token;
     use socket2::{Domain, Socket, Type};
     use std::net::TcpListener;
 
@@ -384,7 +422,7 @@ mod tests {
     fn s1_a_token_alone_is_text_delivery() {
         let token = [b'7'; Token::WIRE_SIZE];
         let terms = |delivery| match understand(&token, delivery) {
-            Some((_, Terms::Each(form))) => form,
+            Some((_, Terms::Each { form, .. })) => form,
             _ => panic!("{delivery:?}"),
         };
         assert_eq!(terms(Delivery::Stream), Form::Text);

@@ -7,10 +7,10 @@ use mio::event::Event;
 use mio::net::UdpSocket;
 use mio::{Interest, Registry};
 
+use super::credential::Credential;
 use super::entering::{Seat, Terms};
 use super::options::Entry;
-use crate::protocol::Token;
-use crate::protocol::datagram::{MAX_NAME_AND_MESSAGE, MAX_UPSTREAM, encode_upstream};
+use crate::protocol::datagram::{MAX_NAME_AND_MESSAGE, MAX_UPSTREAM, encode_claim};
 use crate::protocol::stream::upstream::MESSAGE_OVERHEAD;
 
 /// What [`Link::receive`] came to.
@@ -28,7 +28,7 @@ pub(super) struct Link {
     socket: UdpSocket,
     server: SocketAddr,
     room: String,
-    token: Token,
+    token: Credential,
     fits: usize,
     /// What was sent last, or waits to be sent.
     datagram: Vec<u8>,
@@ -39,21 +39,22 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Opens the socket at the address that the server knows from TCP: from any other it takes
-    /// nothing. Connected, it hears nobody but the server, and hears that the server is gone.
+    /// Connects the socket of the membership: then it hears nobody but the server, and hears that
+    /// the server is gone.
     pub(super) fn open(
         registry: &Registry,
         token: mio::Token,
         entry: &Entry,
-        seat: &Seat,
-    ) -> io::Result<Self> {
-        let mut socket = UdpSocket::bind(seat.local)?;
-        socket.connect(seat.server)?;
+        seat: Seat,
+    ) -> io::Result<(Self, Terms)> {
+        seat.socket.set_nonblocking(true)?;
+        seat.socket.connect(seat.server)?;
+        let mut socket = UdpSocket::from_std(seat.socket);
         registry.register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)?;
-        Ok(Self {
+        let link = Self {
             socket,
             server: seat.server,
-            fits: fits(entry, &seat.terms),
+            fits: fits(entry, &seat.token, &seat.terms),
             room: entry.room.clone(),
             token: seat.token,
             datagram: Vec::with_capacity(MAX_UPSTREAM),
@@ -61,15 +62,16 @@ impl Link {
             is_readable: false,
             is_writable: true,
             is_refused: false,
-        })
+        };
+        Ok((link, seat.terms))
     }
 
     pub(super) fn server(&self) -> SocketAddr {
         self.server
     }
 
-    pub(super) fn token(&self) -> Token {
-        self.token
+    pub(super) fn token(&self) -> &Credential {
+        &self.token
     }
 
     /// How many bytes a message may have.
@@ -124,7 +126,8 @@ impl Link {
     pub(super) fn send(&mut self, body: &[u8]) -> io::Result<()> {
         debug_assert!(self.is_idle());
         self.datagram.clear();
-        encode_upstream(&self.room, self.token, body, &mut self.datagram);
+        encode_claim(&self.room, self.token.as_bytes(), &mut self.datagram);
+        self.datagram.extend_from_slice(body);
         self.is_waiting = true;
         self.flush()
     }
@@ -168,10 +171,10 @@ fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
 
 /// The room that is left in the smaller of two limits: that of the datagram, and that of name and
 /// message together.
-fn fits(entry: &Entry, terms: &Terms) -> usize {
-    let sizes_room_and_token = 2 + entry.room.len() + Token::WIRE_SIZE;
+fn fits(entry: &Entry, token: &Credential, terms: &Terms) -> usize {
+    let sizes_room_and_token = 2 + entry.room.len() + token.as_bytes().len();
     let before_message = match terms {
-        Terms::Each(_) => 0,
+        Terms::Each { .. } => 0,
         Terms::Stream(_) => MESSAGE_OVERHEAD,
     };
     let in_datagram = MAX_UPSTREAM - sizes_room_and_token - before_message;

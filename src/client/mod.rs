@@ -10,6 +10,7 @@
 //! | `login.rs` | the name that one has without giving any |
 //! | `entering.rs` | requests over TCP |
 //! | `advice.rs` | why they did not succeed, and what to do next |
+//! | `credential.rs` | a token, whatever a server takes for one |
 //! | `password.rs` | asking for a room's password |
 //! | `rooms.rs` | the list of rooms |
 //! | `screen.rs` | what a terminal is like |
@@ -29,6 +30,7 @@
 
 mod address;
 mod advice;
+mod credential;
 mod each;
 mod entering;
 mod link;
@@ -198,7 +200,7 @@ impl Client {
         let poll = Poll::new().map_err(start)?;
         let mut signals = Signals::register(poll.registry(), SIGNALS).map_err(start)?;
         let (seat, entry) = password::enter(connection, entry)?;
-        let link = Link::open(poll.registry(), LINK, &entry, &seat).map_err(start)?;
+        let (link, terms) = Link::open(poll.registry(), LINK, &entry, seat).map_err(start)?;
         let waker = Arc::new(Waker::new(poll.registry(), THREADS).map_err(start)?);
         let (page, stdin) = open_page(&entry, &waker).map_err(start)?;
         if matches!(page, Page::Terminal(_)) {
@@ -206,7 +208,7 @@ impl Client {
         }
         let (now, entry) = (Instant::now(), Arc::new(entry));
         Ok(Self {
-            room: Room::new(&seat.terms, &entry.room, page.shows_own(), now),
+            room: Room::new(&terms, &entry.room, page.shows_own(), now),
             returning: Returning::new(Arc::clone(&entry), waker),
             entry,
             poll,
@@ -321,8 +323,8 @@ impl Client {
         let patience = stream.patience();
         match self.returning.take(self.now) {
             returning::TakeOutcome::Nothing => {}
-            returning::TakeOutcome::Resumed(seat) => self.resume(&seat),
-            returning::TakeOutcome::Entered(seat) => self.enter_again(&seat),
+            returning::TakeOutcome::Resumed(seat) => self.resume(seat),
+            returning::TakeOutcome::Entered(seat) => self.enter_again(seat),
             returning::TakeOutcome::Failed(failure) => self.lose(failure),
         }
         if let Some(failure) = self.returning.give_up(patience, self.now) {
@@ -332,8 +334,8 @@ impl Client {
     }
 
     /// The same member at another address.
-    fn resume(&mut self, seat: &Seat) {
-        if self.take_seat(seat)
+    fn resume(&mut self, seat: Seat) {
+        if self.take_seat(seat).is_some()
             && let Some(stream) = self.room.stream()
         {
             stream.prove(self.now);
@@ -341,11 +343,9 @@ impl Client {
     }
 
     /// A new member, to whom everything is handed down that the old one had still to say.
-    fn enter_again(&mut self, seat: &Seat) {
-        if !self.take_seat(seat) {
-            return;
-        }
-        let room = self.successor(&seat.terms);
+    fn enter_again(&mut self, seat: Seat) {
+        let Some(terms) = self.take_seat(seat) else { return };
+        let room = self.successor(&terms);
         let old = std::mem::replace(&mut self.room, room);
         if let Room::Streamed(stream) = old {
             stream.into_unsaid().for_each(|line| self.room.push(&line, &mut self.page));
@@ -365,10 +365,12 @@ impl Client {
         }
     }
 
-    /// Whether there is a socket for the seat. Without one the silence goes on, and so do we.
-    fn take_seat(&mut self, seat: &Seat) -> bool {
-        let link = Link::open(self.poll.registry(), LINK, &self.entry, seat);
-        link.map(|link| self.link = link).is_ok()
+    /// Returns the terms of the seat if its socket works. Without it the silence goes on, and so do
+    /// we.
+    fn take_seat(&mut self, seat: Seat) -> Option<Terms> {
+        let (link, terms) = Link::open(self.poll.registry(), LINK, &self.entry, seat).ok()?;
+        self.link = link;
+        Some(terms)
     }
 
     fn take_lines(&mut self) {
@@ -418,7 +420,8 @@ impl Client {
 
     /// Asks who is there, if the page wants to know.
     fn ask_around(&mut self) {
-        if self.room.takes_lines() && self.page.takes_question(self.now) {
+        let takes_question = self.room.takes_questions() && self.room.takes_lines();
+        if takes_question && self.page.takes_question(self.now) {
             self.room.push(WHO.as_bytes(), &mut self.page);
         }
     }

@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 
 use mio::Waker;
 
+use super::credential::Credential;
 use super::entering::{Return, Seat, come_back};
 use super::options::Entry;
 use super::page::Page;
 use super::plain::plain;
 use super::{Failure, advice};
-use crate::protocol::Token;
 
 /// So many questions without an answer are told. They are sent 1, 3, 7 and so on seconds after the
 /// first.
@@ -100,16 +100,17 @@ impl Returning {
     }
 
     /// Starts to try if it is time.
-    pub(super) fn try_if_due(&mut self, token: Token, now: Instant) {
+    pub(super) fn try_if_due(&mut self, token: &Credential, now: Instant) {
         if self.running.is_some() || self.try_at.is_none_or(|at| at > now) {
             return;
         }
         self.try_at = Some(now + PAUSE);
         let (sender, receiver) = channel();
         let (entry, waker) = (Arc::clone(&self.entry), Arc::clone(&self.waker));
+        let token = token.clone();
         let job = move || {
             // Without a receiver, or a poll to wake, the loop has ended.
-            let _ = sender.send(come_back(&entry, token));
+            let _ = sender.send(come_back(&entry, &token));
             let _ = waker.wake();
         };
         match thread::Builder::new().name("return".into()).spawn(job) {

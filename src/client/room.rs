@@ -18,7 +18,9 @@ impl Room {
     /// A member on these terms. `shows_own`: whether own messages are shown if they come back.
     pub(super) fn new(terms: &Terms, room: &str, shows_own: bool, now: Instant) -> Self {
         match terms {
-            Terms::Each(form) => Self::Each(Each::new(*form, now)),
+            Terms::Each { form, is_of_this_project } => {
+                Self::Each(Each::new(*form, *is_of_this_project, now))
+            }
             Terms::Stream(completion) => {
                 Self::Streamed(Box::new(Streamed::new(completion, room, shows_own, now)))
             }
@@ -51,6 +53,14 @@ impl Room {
         match self {
             Self::Each(each) => each.takes_lines(),
             Self::Streamed(stream) => stream.takes_lines(),
+        }
+    }
+
+    /// Returns true if the server answers questions such as `/who`. Others relay them to everybody.
+    pub(super) fn takes_questions(&self) -> bool {
+        match self {
+            Self::Each(each) => each.is_of_this_project(),
+            Self::Streamed(_) => true,
         }
     }
 

@@ -49,11 +49,21 @@ pub fn claim(datagram: &[u8]) -> &[u8] {
 /// # Panics
 /// If the room name is longer than 255 bytes.
 pub fn encode_upstream(room: &str, token: Token, message: &[u8], out: &mut Vec<u8>) {
-    let room_size = u8::try_from(room.len()).expect("a room name of at most 255 bytes");
-    out.extend_from_slice(&[room_size, Token::WIRE_SIZE as u8]);
-    out.extend_from_slice(room.as_bytes());
-    out.extend_from_slice(&token.to_wire());
+    encode_claim(room, &token.to_wire(), out);
     out.extend_from_slice(message);
+}
+
+/// Encodes the part of a client's datagram that says whose it is. The token may be of another
+/// server of the family, where it has up to 255 bytes.
+///
+/// # Panics
+/// If the room name or the token is longer than 255 bytes.
+pub fn encode_claim(room: &str, token: &[u8], out: &mut Vec<u8>) {
+    let room_size = u8::try_from(room.len()).expect("a room name of at most 255 bytes");
+    let token_size = u8::try_from(token.len()).expect("a token of at most 255 bytes");
+    out.extend_from_slice(&[room_size, token_size]);
+    out.extend_from_slice(room.as_bytes());
+    out.extend_from_slice(token);
 }
 
 /// Encodes a message in a form behind what `out` holds.

@@ -8,6 +8,7 @@
 #![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
 
 mod control;
+pub mod family;
 pub mod jobs;
 mod member;
 pub mod namespace;
