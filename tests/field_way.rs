@@ -3,7 +3,13 @@
 
 mod support;
 
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
 use support::family::Family;
+use support::namespace::*;
 use support::program::*;
 use support::pty::*;
 use support::*;
@@ -78,4 +84,75 @@ fn field_n_client_chats_at_a_server_of_the_family() {
             ann.expect_end(0);
         }
     }
+}
+
+/// A cable with nobody at its other end, where fd99::2 swallows what is sent; and the right to put
+/// other files in the place of those in /etc.
+const DEAD_END: &str = "ip link set lo up && ip link add d0 type veth peer name d1 && \
+    ip link set d0 up && ip link set d1 up && ip addr add 10.9.0.1/24 dev d0 && \
+    ip -6 addr add fd99::1/64 dev d0 nodad && \
+    ip -6 neigh add fd99::2 lladdr 02:00:00:00:00:01 dev d0 && \
+    unshare -m mount --bind /etc/hostname /etc/hosts";
+
+/// The files that a client finds in /etc in place of the system's.
+struct Etc {
+    hosts: PathBuf,
+    resolv: PathBuf,
+}
+
+impl Etc {
+    /// Nobody answers questions about names that are not in the file.
+    fn new(test: &str, hosts: &str) -> Self {
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(test);
+        fs::create_dir_all(&folder).expect("a folder");
+        let etc = Self { hosts: folder.join("hosts"), resolv: folder.join("resolv.conf") };
+        etc.write_hosts(hosts);
+        fs::write(&etc.resolv, "nameserver 127.0.0.1\n").expect("written");
+        etc
+    }
+
+    fn write_hosts(&self, hosts: &str) {
+        fs::write(&self.hosts, hosts).expect("written");
+    }
+
+    fn client(&self, server: &Server, args: &[&str]) -> Talker {
+        let mount = "mount --bind \"$0\" /etc/hosts && mount --bind \"$1\" /etc/resolv.conf";
+        let script = format!("{mount} && shift && exec \"$@\"");
+        let [tcp, udp] = [server.tcp, server.udp].map(|at| at.port().to_string());
+        let options = ["--host", "chat.test", "--tcp-port", &tcp, "--udp-port", &udp];
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-c", &script]).args([&self.hosts, &self.resolv]);
+        command.arg(env!("CARGO_BIN_EXE_reactor-chat-client")).args(options).args(args);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Talker::spawn(command)
+    }
+}
+
+#[test]
+fn field_e_dead_first_address_delays_nothing() {
+    let test = "field_e_dead_first_address_delays_nothing";
+    in_user_namespace(test, "a host with a dead address", DEAD_END, || {
+        let server = Server::start(&["--bind", "10.9.0.1"]);
+        let etc = Etc::new(test, "fd99::2 chat.test\n10.9.0.1 chat.test\n");
+        let start = Instant::now();
+        let ann = etc.client(&server, &["create", "r1", "ann"]);
+        ann.expect("* ann joined");
+        assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    });
+}
+
+#[test]
+fn field_client_name_that_fails_for_now_is_tried_again() {
+    let test = "field_client_name_that_fails_for_now_is_tried_again";
+    in_user_namespace(test, "a resolver that does not answer", DEAD_END, || {
+        let server = Server::start(&["--bind", "10.9.0.1"]);
+        let etc = Etc::new(test, "10.9.0.1 other.test\n");
+        let ann = etc.client(&server, &["create", "r1", "ann"]);
+        let complaint = ann.err.recv_timeout(DEADLINE).expect("a complaint");
+        let expected = "reactor-chat-client: the host 'chat.test' cannot be looked up for now: ";
+        assert!(complaint.starts_with(expected), "{complaint}");
+        assert!(complaint.ends_with("; still trying"), "{complaint}");
+        etc.write_hosts("10.9.0.1 chat.test\n");
+        ann.expect("* ann joined");
+    });
 }

@@ -2,12 +2,13 @@
 //! ends with what to do next. Nothing from the network stands in it as it came.
 
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
 
 use super::Failure;
+use super::connecting::Attempt;
 use super::entering::Why;
 use super::options::{Entry, PASSWORD_VARIABLE, Server};
 use super::plain::plain;
+use super::resolving::Unresolved;
 use super::shell::quoted;
 use crate::protocol::{Operation, Status};
 
@@ -35,25 +36,39 @@ pub(super) fn of_list(server: &Server, why: &Why) -> Failure {
     Failure(plain(&sentence))
 }
 
-/// Why there is no address to connect to.
-pub(super) fn of_host(server: &Server, error: &io::Error) -> Failure {
-    let host = &server.host;
-    Failure(plain(&format!(
-        "the host '{host}' is not found: {error}; check how it is written, and the network"
-    )))
+/// Explains why there is no address to connect to. A name is called misspelt only if the resolver
+/// says that it does not exist.
+pub(super) fn of_host(server: &Server, why: &Unresolved) -> Failure {
+    let (host, error) = (&server.host, &why.error);
+    Failure(plain(&match why.is_for_now {
+        true => format!(
+            "the host '{host}' cannot be looked up for now: {error}; check the network, and try \
+             again"
+        ),
+        false => format!("the host '{host}' is not found: {error}; check how it is written"),
+    }))
 }
 
-/// Why none of the server's addresses took the connection: the error of the last one.
-pub(super) fn of_connection(server: &Server, tried: &[SocketAddr], error: &io::Error) -> Failure {
+/// Says that a name is looked up again.
+pub(super) fn of_lookup(server: &Server, error: &io::Error) -> String {
+    let host = &server.host;
+    plain(&format!("the host '{host}' cannot be looked up for now: {error}; still trying"))
+}
+
+/// Explains why none of the server's addresses took the connection, with the error of each.
+pub(super) fn of_connection(server: &Server, attempts: &[Attempt]) -> Failure {
     let place = place(server);
-    let tried = match tried {
+    let tried = match attempts {
         [] | [_] => String::new(),
         [..] => {
-            let tried: Vec<String> = tried.iter().map(ToString::to_string).collect();
-            format!(" (tried {})", tried.join(", "))
+            let tried = attempts.iter().map(|(address, error)| format!("{address}: {error}"));
+            format!(" (tried {})", Vec::from_iter(tried).join(", "))
         }
     };
     let options = server.options();
+    let Some(error) = telling(attempts) else {
+        return Failure(plain(&format!("the host '{}' has no address; check --host", server.host)));
+    };
     let sentence = match error.kind() {
         ErrorKind::ConnectionRefused if options.is_empty() => format!(
             "no server listens at {place}{tried}; start one with: reactor-chat, or say where it \
@@ -69,6 +84,16 @@ pub(super) fn of_connection(server: &Server, tried: &[SocketAddr], error: &io::E
         _ => format!("there is no way to {place}{tried}: {error}; check --host, and the network"),
     };
     Failure(plain(&sentence))
+}
+
+/// Returns the error that tells most: that of a machine that is there, else of one that may be.
+fn telling(attempts: &[Attempt]) -> Option<&io::Error> {
+    let rank = |error: &io::Error| match error.kind() {
+        ErrorKind::ConnectionRefused => 0,
+        ErrorKind::TimedOut => 1,
+        _ => 2,
+    };
+    attempts.iter().map(|(_, error)| error).min_by_key(|error| rank(error))
 }
 
 /// Why there is nobody to talk to any more, and how to come back.
@@ -312,27 +337,38 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_connection_is_told_apart() {
         let server = |host: &str| entry(&["join", "r", "b", "--host", host]).server;
-        let tried = [([0; 16], 9001).into(), ([127, 0, 0, 1], 9001).into()];
-        let told = |host: &str, kind: ErrorKind| {
-            of_connection(&server(host), &tried, &io::Error::from(kind)).to_string()
+        let attempt = |ip: [u8; 4], kind| ((ip, 9001).into(), io::Error::from(kind));
+        use ErrorKind::{ConnectionRefused, NetworkUnreachable, TimedOut};
+        let told = |host: &str, kinds: &[ErrorKind]| {
+            let attempts: Vec<_> =
+                (1..).zip(kinds).map(|(last, kind)| attempt([127, 0, 0, last], *kind)).collect();
+            of_connection(&server(host), &attempts).to_string()
         };
-        let refused = told("127.0.0.1", ErrorKind::ConnectionRefused);
-        let expected = "no server listens at 127.0.0.1 port 9001 (tried [::]:9001, \
-                        127.0.0.1:9001); start one with: reactor-chat,";
+        let refused = told("127.0.0.1", &[ConnectionRefused]);
+        let expected = "no server listens at 127.0.0.1 port 9001; start one with: reactor-chat,";
         assert!(refused.starts_with(expected), "{refused}");
-        let elsewhere = told("a.example", ErrorKind::ConnectionRefused);
+        let elsewhere = told("a.example", &[ConnectionRefused]);
         assert!(
             elsewhere.contains("no server listens at a.example") && elsewhere.contains("ask who")
         );
-        assert!(told("a.example", ErrorKind::TimedOut).contains("firewall"));
-        assert!(told("a.example", ErrorKind::NetworkUnreachable).contains("no way to a.example"));
-        let alone = of_connection(
-            &server("a.example"),
-            &tried[..1],
-            &io::Error::from(ErrorKind::ConnectionRefused),
-        );
-        assert!(!alone.to_string().contains("tried"));
-        let unknown = of_host(&server("a\x1b"), &io::Error::other("no such name")).to_string();
-        assert!(unknown.starts_with(r"the host 'a\u{1b}' is not found: no such name; check"));
+        assert!(told("a.example", &[TimedOut]).contains("firewall"));
+        assert!(told("a.example", &[NetworkUnreachable]).contains("no way to a.example"));
+        assert!(told("a.example", &[]).contains("the host 'a.example' has no address;"));
+        // Every address has its error, and the one that tells most makes the sentence.
+        let all = told("a.example", &[NetworkUnreachable, TimedOut]);
+        assert!(all.starts_with("nothing answers at a.example port 9001 (tried "), "{all}");
+        assert!(all.contains("127.0.0.1:9001: network unreachable, 127.0.0.2:9001: timed out)"));
+    }
+
+    #[test]
+    fn field_client_name_is_misspelt_only_if_the_resolver_says_so() {
+        let server = entry(&["join", "r", "b", "--host", "a\x1b"]).server;
+        let told = |is_for_now| {
+            let error = io::Error::other("no answer");
+            of_host(&server, &Unresolved { is_for_now, error }).to_string()
+        };
+        let unknown = r"the host 'a\u{1b}' is not found: no answer; check how it is written";
+        assert_eq!(told(false), unknown);
+        assert!(told(true).contains("cannot be looked up for now: no answer; check the network"));
     }
 }

@@ -4,12 +4,13 @@
 //! nothing else to do without a token. Those for a lost seat are made by a thread of their own.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
+use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::connecting::{Connection, PATIENCE, connect, connect_around};
 use super::credential::Credential;
 use super::options::{Entry, Server};
 use super::{Failure, advice};
@@ -17,13 +18,6 @@ use crate::protocol::frame::{self, Frame, STATE_ACKNOWLEDGEMENT, STATE_COMPLETIO
 use crate::protocol::name::MAX_NAME;
 use crate::protocol::stream::{Completion, MAX_HISTORY};
 use crate::protocol::{Decoded, Delivery, Form, Operation, Status, decode};
-
-/// How long all addresses together may take to answer, and how long a server may take for all of
-/// its reply.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// The least that one address gets of that: a lost SYN comes again after a second (RFC 6298).
-const LEAST_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long a server of the family may take to note our port.
 const PORT_PATIENCE: Duration = Duration::from_secs(1);
@@ -33,15 +27,6 @@ const MAX_REPLY: usize = 1024 * 1024;
 
 /// Bytes that are read at once.
 const CHUNK: usize = 4096;
-
-/// A TCP connection to the server, and where messages go.
-pub(super) struct Connection {
-    stream: TcpStream,
-    /// Our address as the server sees it, with any port.
-    local: SocketAddr,
-    /// The server's address for datagrams.
-    datagrams: SocketAddr,
-}
 
 /// A membership: its token, and the socket that its datagrams go through.
 pub(super) struct Seat {
@@ -81,40 +66,6 @@ pub(super) struct ListedRoom {
     /// 0 is none.
     pub(super) capacity: u64,
     pub(super) password: bool,
-}
-
-/// Connects to the first of the server's addresses that takes it. Messages go to that one too.
-pub(super) fn connect(server: &Server) -> Result<Connection, Failure> {
-    let addresses: Vec<SocketAddr> = (&*server.host, server.tcp_port)
-        .to_socket_addrs()
-        .map_err(|error| advice::of_host(server, &error))?
-        .collect();
-    connect_to_any(&addresses)
-        .and_then(|stream| Connection::over(stream, server.udp_port))
-        .map_err(|error| advice::of_connection(server, &addresses, &error))
-}
-
-fn connect_to_any(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
-    let share =
-        u32::try_from(addresses.len()).map_or(Duration::ZERO, |count| PATIENCE / count.max(1));
-    let mut outcome = Err(io::Error::new(ErrorKind::NotFound, "it has no address"));
-    for address in addresses {
-        outcome = TcpStream::connect_timeout(address, share.max(LEAST_PATIENCE));
-        if outcome.is_ok() {
-            break;
-        }
-    }
-    outcome
-}
-
-impl Connection {
-    fn over(stream: TcpStream, udp_port: u16) -> io::Result<Self> {
-        let (mut local, mut datagrams) = (stream.local_addr()?, stream.peer_addr()?);
-        local.set_port(0);
-        datagrams.set_port(udp_port);
-        stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self { stream, local, datagrams })
-    }
 }
 
 /// Makes the room or joins it.
@@ -211,7 +162,7 @@ fn once(
     entry: &Entry,
     request: impl FnOnce(Connection) -> Result<Seat, Why>,
 ) -> Result<Seat, Setback> {
-    request(connect(&entry.server)?).map_err(|why| Setback::new(entry, &why))
+    request(connect_around(&entry.server, &[])?).map_err(|why| Setback::new(entry, &why))
 }
 
 /// Why a request has not succeeded, and the status if it was refused.
@@ -415,8 +366,6 @@ impl Replies {
 mod tests {
     use super::*;
     use crate::protocol::Token;
-    use socket2::{Domain, Socket, Type};
-    use std::net::TcpListener;
 
     #[test]
     fn s1_a_token_alone_is_text_delivery() {
@@ -450,23 +399,6 @@ mod tests {
         assert_eq!(outcome(Some(Status::RoomNotFound)), "no room");
         assert_eq!(outcome(Some(Status::Kicked)), "refused");
         assert_eq!(outcome(Why::Refused(99).status()), "refused");
-    }
-
-    #[test]
-    fn the_addresses_of_a_host_are_tried_in_order() {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let live = listener.local_addr().expect("an address");
-        // Bound, so that nobody else can have the port, but no listener.
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a free port");
-        let dead = socket.local_addr().ok().and_then(|at| at.as_socket()).expect("an address");
-        let first = |addresses: &[SocketAddr]| {
-            connect_to_any(addresses).and_then(|stream| stream.peer_addr()).map_err(|e| e.kind())
-        };
-        assert_eq!(first(&[dead, live]), Ok(live));
-        assert_eq!(first(&[live, dead]), Ok(live));
-        assert_eq!(first(&[dead]), Err(ErrorKind::ConnectionRefused));
-        assert_eq!(first(&[]), Err(ErrorKind::NotFound));
     }
 
     #[test]

@@ -8,6 +8,8 @@
 //! | `options.rs` | the command line |
 //! | `address.rs` | where the server is, as options say it |
 //! | `login.rs` | the name that one has without giving any |
+//! | `resolving.rs` | a host name to addresses |
+//! | `connecting.rs` | connections to several addresses that race |
 //! | `entering.rs` | requests over TCP |
 //! | `advice.rs` | why they did not succeed, and what to do next |
 //! | `credential.rs` | a token, whatever a server takes for one |
@@ -30,6 +32,7 @@
 
 mod address;
 mod advice;
+mod connecting;
 mod credential;
 mod each;
 mod entering;
@@ -41,6 +44,7 @@ mod password;
 mod plain;
 mod printing;
 mod record;
+mod resolving;
 mod returning;
 mod room;
 mod rooms;
@@ -62,6 +66,7 @@ use mio::{Events, Poll, Token, Waker};
 use crate::protocol::Operation;
 use crate::protocol::datagram::MAX_DOWNSTREAM;
 
+use connecting::Connection;
 use entering::{Seat, Terms};
 use link::{Link, ReceiveOutcome};
 use options::{Entry, Listing};
@@ -143,7 +148,7 @@ pub fn list(listing: &Listing) -> Result<(), Failure> {
 /// # Errors
 /// It can't enter, the server is gone, or stdout takes nothing.
 pub fn chat(entry: &Entry) -> Result<End, Failure> {
-    let connection = entering::connect(&entry.server)?;
+    let connection = connecting::connect(&entry.server)?;
     let mut client = Client::enter(entry, connection)?;
     if io::stdin().is_terminal() {
         let names = (plain(&entry.room), plain(&entry.name));
@@ -195,7 +200,7 @@ struct Client {
 impl Client {
     /// Becomes a member. Signals are caught before that, so that none comes between the token and
     /// the `/exit` that has to follow it, and not before the connection, where one may just end us.
-    fn enter(entry: &Entry, connection: entering::Connection) -> Result<Self, Failure> {
+    fn enter(entry: &Entry, connection: Connection) -> Result<Self, Failure> {
         let start = |error| Failure::new("start", error);
         let poll = Poll::new().map_err(start)?;
         let mut signals = Signals::register(poll.registry(), SIGNALS).map_err(start)?;

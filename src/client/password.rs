@@ -7,7 +7,8 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex};
 
-use super::entering::{self, Connection, Seat, Setback};
+use super::connecting::{Connection, connect};
+use super::entering::{self, Seat, Setback};
 use super::options::Entry;
 use super::plain::plain;
 use super::screen::Mode;
@@ -29,7 +30,7 @@ pub(super) fn enter(connection: Connection, entry: &Entry) -> Result<(Seat, Entr
         return first.map(|seat| (seat, entry.clone())).map_err(|setback| setback.failure);
     }
     // The server may be tired of a connection on which somebody thinks for minutes.
-    let again = |entry: &Entry| entering::enter(entering::connect(&entry.server)?, entry);
+    let again = |entry: &Entry| entering::enter(connect(&entry.server)?, entry);
     enter_with(first, entry.clone(), again, ask)
 }
 
