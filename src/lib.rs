@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!            +--------------------------- mio::Poll ---------------------------+
-//!            |  TCP listeners   TCP connections   UDP sockets   SIGINT/SIGTERM |
+//!            |  TCP listeners   TCP connections   UDP sockets   signals   log  |
 //!            +---------------------------------+-------------------------------+
 //!                                              v
 //!   wait -> note readiness -> heed signals -> accept -> read connections -> read datagrams
@@ -20,16 +20,16 @@
 //! Imports point one way, and a test holds that:
 //!
 //! ```text
-//!   bin  ->  reactor  ->  chat | connection | datagram | metrics
+//!   bin  ->  reactor  ->  chat | connection | datagram | metrics | output
 //!                                   |
 //!                                   v
 //!            protocol | config | fanout | ids | slots | subnet | timers | sys
 //! ```
 //!
-//! The four in the upper row do not see one another; only [`reactor`] introduces them. [`chat`]
+//! The five in the upper row do not see one another; only [`reactor`] introduces them. [`chat`]
 //! knows rooms and members and has no socket, no clock and no randomness. `connection` moves the
 //! bytes of a TCP stream and does not know what they mean. `datagram` moves datagrams and knows
-//! where each member's go. [`protocol`] turns bytes into values and back. `client` is the other end
+//! where each member's go. [`output`] writes to stdout and stderr without waiting. [`protocol`] turns bytes into values and back. `client` is the other end
 //! of the wire and shares nothing with the server but [`protocol`]. [`stream`] is the member's side
 //! of stream delivery, for ours and any other client: it sees [`protocol`] alone and has no socket
 //! and no clock.
@@ -75,6 +75,7 @@ pub mod fanout;
 pub mod ids;
 mod metrics;
 pub mod options;
+pub mod output;
 pub mod protocol;
 pub mod reactor;
 mod slots;

@@ -111,9 +111,10 @@ The log goes to stderr (RUST_LOG=debug and the like override these):
   -h, --help              print this
   -V, --version           print the version
 
-It ends on SIGINT or SIGTERM, after telling every room; on a second one at
-once. Exit status: 0 after one signal, 128 and its number after a second, 1
-when it cannot listen, 2 when an option or an address is wrong.
+It ends on SIGINT, SIGTERM or SIGHUP, after telling every room; on a second
+SIGINT or SIGTERM at once. A signal that is ignored at the start stays ignored.
+Exit status: 0 after one signal, 128 and its number after a second, 1 when it
+cannot listen, 2 when an option or an address is wrong.
 ";
 
 /// Understands the command line, without the program's name.

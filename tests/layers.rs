@@ -8,8 +8,8 @@ use support::sources::{Source, sources};
 
 /// What each part may import of this crate. Imports point one way: the reactor introduces the
 /// siblings, which do not see one another.
-const ALLOWED: [(&str, &[&str]); 18] = [
-    ("bin/reactor-chat", &["config", "options", "reactor"]),
+const ALLOWED: [(&str, &[&str]); 19] = [
+    ("bin/reactor-chat", &["config", "options", "output", "reactor"]),
     ("bin/reactor-chat-client", &["client"]),
     ("options", &["config", "protocol"]),
     (
@@ -21,6 +21,7 @@ const ALLOWED: [(&str, &[&str]); 18] = [
             "datagram",
             "ids",
             "metrics",
+            "output",
             "protocol",
             "slots",
             "subnet",
@@ -39,6 +40,7 @@ const ALLOWED: [(&str, &[&str]); 18] = [
     ("ids", &[]),
     ("subnet", &[]),
     ("protocol", &[]),
+    ("output", &["sys"]),
     ("stream", &["protocol"]),
     ("timers", &[]),
     ("sys", &[]),

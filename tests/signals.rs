@@ -1,10 +1,11 @@
-//! The end of the server: SIGINT and SIGTERM, once and twice.
+//! The end of the server: SIGINT, SIGTERM and SIGHUP, once and twice, and ignored.
 
 mod support;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use support::peers::*;
@@ -19,7 +20,7 @@ const GOING: &str = "the server is shutting down or restarting";
 
 #[test]
 fn l17_a_signal_closes_every_room_and_ends_with_status_0() {
-    for signal in ["INT", "TERM"] {
+    for signal in ["INT", "TERM", "HUP"] {
         let mut server = Server::start(&[]);
         let (alice, bob) = alice_and_bob(&server);
         let carol = Member::create(&server, "other", "carol");
@@ -50,6 +51,49 @@ fn s17_field_b_a_signal_is_no_closed_room_except_in_japanese() {
         assert!(!format!("{aside:?}").contains(closed), "{aside:?}");
         assert_eq!(server.wait().code(), Some(0));
     }
+}
+
+#[test]
+fn field_g_signals_ignored_at_the_start_stay_ignored() {
+    let mut command = Command::new("sh");
+    let script = "trap '' INT HUP; exec \"$0\" --tcp-port 0 --udp-port 0";
+    command.args(["-c", script, env!("CARGO_BIN_EXE_reactor-chat")]);
+    let mut server = Server::spawn(command, 1);
+    let (alice, bob) = alice_and_bob(&server);
+    for signal in ["INT", "HUP", "INT"] {
+        server.signal(signal);
+        alice.say(signal);
+        bob.expect(&format!("alice: {signal}"));
+    }
+    server.expect_log("INFO ] SIGINT, SIGHUP stays ignored");
+    server.signal("TERM");
+    bob.expect(GOING);
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+#[test]
+fn field_g_an_ignored_sigterm_is_a_warning() {
+    let mut command = Command::new("sh");
+    let script = "trap '' TERM; exec \"$0\" --tcp-port 0 --udp-port 0";
+    command.args(["-c", script, env!("CARGO_BIN_EXE_reactor-chat")]);
+    let mut server = Server::spawn(command, 1);
+    server.expect_log("WARN ] SIGTERM stays ignored");
+    server.signal("TERM");
+    assert_eq!(Control::connect(&server).status_of(LIST, "", b""), 0);
+    server.signal("INT");
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+/// When a terminal closes, the kernel and the shell may each send it.
+#[test]
+fn field_g_a_second_hangup_does_not_cut_the_end_short() {
+    let (mut server, _deaf) = server_with_a_deaf_peer();
+    let start = Instant::now();
+    server.signal("HUP");
+    server.expect_log("closing the rooms");
+    server.signal("HUP");
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(start.elapsed() >= DRAIN - Duration::from_millis(100), "it waited for the deaf peer");
 }
 
 #[test]

@@ -1,12 +1,15 @@
 //! The server: options to a [`Reactor`], and how it ends to an exit status.
 
 use std::env;
-use std::io::{self, Write};
+use std::fmt::Display;
+use std::io::{self, ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use reactor_chat::config::Config;
 use reactor_chat::options::{self, Invocation};
+use reactor_chat::output::{self, Output};
 use reactor_chat::reactor::{Exit, Reactor};
 
 /// The command line, or an address in it, is wrong.
@@ -16,44 +19,72 @@ const FAILURE: u8 = 1;
 /// What shells add to the number of the signal that ended a program.
 const SIGNAL_BASE: i32 = 128;
 
+/// The longest wait at the end for lines that were not taken yet. With [`DRAIN`] it stays below 2 s.
+///
+/// [`DRAIN`]: reactor_chat::config::DRAIN
+const LAST_LINES: Duration = Duration::from_millis(100);
+
 fn main() -> ExitCode {
-    match options::parse(env::args_os().skip(1)) {
-        Err(mistake) => complain(&mistake.to_string(), USAGE),
-        Ok(Invocation::Print(text)) => print(&text),
+    match output::ignore_signals_of_writes().and_then(|()| open_outputs()) {
+        Ok((stdout, stderr)) => start(&stdout, &stderr),
+        Err(error) => {
+            // Without descriptors there is no better way to tell it.
+            let _ = writeln!(io::stderr(), "reactor-chat: cannot open stdout and stderr: {error}");
+            ExitCode::from(FAILURE)
+        }
+    }
+}
+
+fn open_outputs() -> io::Result<(Output, Output)> {
+    Ok((Output::stdout()?, Output::stderr()?))
+}
+
+fn start(stdout: &Output, stderr: &Output) -> ExitCode {
+    let status = match options::parse(env::args_os().skip(1)) {
+        Err(mistake) => complain(stderr, &mistake, USAGE),
+        Ok(Invocation::Print(text)) => print(stdout, stderr, &text),
         Ok(Invocation::Serve { config, log_level }) => {
             env_logger::Builder::new()
                 .filter_level(log_level)
                 .format_target(false)
                 .parse_default_env()
+                .target(env_logger::Target::Pipe(Box::new(stderr.clone())))
                 .init();
-            serve(*config)
+            serve(*config, stdout, stderr)
         }
-    }
+    };
+    stdout.finish(Some(LAST_LINES));
+    stderr.finish(Some(LAST_LINES));
+    status
 }
 
-fn serve(config: Config) -> ExitCode {
+fn serve(config: Config, stdout: &Output, stderr: &Output) -> ExitCode {
     let mut reactor = match Reactor::bind(config) {
         Ok(reactor) => reactor,
-        Err(error) if error.is_foreign_address() => return complain(&error.to_string(), USAGE),
-        Err(error) => return complain(&error.to_string(), FAILURE),
+        Err(error) if error.is_foreign_address() => return complain(stderr, &error, USAGE),
+        Err(error) => return complain(stderr, &error, FAILURE),
     };
-    match announce(&reactor).and_then(|()| reactor.run()) {
+    let ready = [stdout, stderr].into_iter().try_for_each(|output| reactor.watch(output.clone()));
+    match ready.and_then(|()| announce(&reactor, stdout)).and_then(|()| reactor.run()) {
         Ok(Exit::Drained) => ExitCode::SUCCESS,
         Ok(Exit::Forced(signal)) => {
             ExitCode::from(u8::try_from(SIGNAL_BASE + signal).unwrap_or(FAILURE))
         }
-        Err(error) => complain(&error.to_string(), FAILURE),
+        Err(error) => complain(stderr, &error, FAILURE),
     }
 }
 
-/// One line for each address, so that a script that waits for it knows the real ports.
-fn announce(reactor: &Reactor) -> io::Result<()> {
+/// Prints one line for each address, so that a script that waits for it knows the real ports. The
+/// server runs without a stdout too: the log has the lines then.
+fn announce(reactor: &Reactor, stdout: &Output) -> io::Result<()> {
     let addresses = reactor.addresses()?;
-    let mut out = io::stdout().lock();
     for (tcp, udp) in &addresses {
-        writeln!(out, "listening on tcp {tcp} udp {udp}")?;
+        let line = format!("listening on tcp {tcp} udp {udp}");
+        stdout.print(&format!("{line}\n"));
+        if let Some(error) = stdout.take_failure() {
+            log::warn!("{line} (stdout does not take this line: {error})");
+        }
     }
-    out.flush()?;
     if addresses.iter().all(|(tcp, _)| tcp.ip().is_loopback()) {
         log::info!("only this machine can connect; start with --bind 0.0.0.0 for others");
     }
@@ -75,15 +106,19 @@ fn options_of_client((tcp, udp): &(SocketAddr, SocketAddr)) -> String {
     }
 }
 
-fn print(text: &str) -> ExitCode {
-    match io::stdout().write_all(text.as_bytes()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::from(FAILURE),
+/// Prints a text and waits as long as its reader does, as any program does that is asked for one.
+fn print(stdout: &Output, stderr: &Output, text: &str) -> ExitCode {
+    stdout.print(text);
+    stdout.finish(None);
+    match stdout.take_failure() {
+        None => ExitCode::SUCCESS,
+        // As in `| head`: the reader has what it wanted.
+        Some(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Some(error) => complain(stderr, format_args!("stdout: {error}"), FAILURE),
     }
 }
 
-fn complain(why: &str, status: u8) -> ExitCode {
-    // A stderr that takes nothing leaves nobody to tell.
-    let _ = writeln!(io::stderr(), "reactor-chat: {why}");
+fn complain(stderr: &Output, why: impl Display, status: u8) -> ExitCode {
+    stderr.print(&format!("reactor-chat: {why}\n"));
     ExitCode::from(status)
 }

@@ -11,6 +11,7 @@ use socket2::{Domain, Protocol, Type};
 
 use super::acceptor::Acceptor;
 use super::connections::Connections;
+use super::outputs::Outputs;
 use super::signals::Signals;
 use super::source::Source;
 use super::{EVENTS, Reactor, Services};
@@ -145,6 +146,7 @@ fn assemble(
         events: Events::with_capacity(EVENTS),
         acceptor: Acceptor::new(listeners)?,
         connections: Connections::new(config.connections.clone(), config.budgets.clone()),
+        outputs: Outputs::default(),
         services: Services {
             chat: Chat::new(config.chat.clone()),
             datagrams,

@@ -10,12 +10,14 @@
 //! | `connections.rs` | the table of connections, their queues and deadlines |
 //! | `session.rs` | one connection that speaks TCRP |
 //! | `silence.rs` | who has been silent longest, and gives way |
-//! | `signals.rs` | SIGINT and SIGTERM |
+//! | `signals.rs` | SIGINT, SIGTERM and SIGHUP |
+//! | `outputs.rs` | stdout and stderr |
 //! | `bind.rs` | opening the sockets at the start |
 
 mod acceptor;
 mod bind;
 mod connections;
+mod outputs;
 mod session;
 mod signals;
 mod silence;
@@ -31,9 +33,11 @@ use crate::chat::{Chat, Dropped, Fate, Heard};
 use crate::config::{Config, DRAIN, METRICS_INTERVAL};
 use crate::datagram::{Datagrams, Hearing};
 use crate::metrics::Metrics;
+use crate::output::Output;
 
 use acceptor::{AcceptOutcome, Acceptor};
 use connections::Connections;
+use outputs::Outputs;
 use signals::Signals;
 use source::Source;
 
@@ -72,6 +76,7 @@ pub struct Reactor {
     acceptor: Acceptor,
     connections: Connections,
     signals: Signals,
+    outputs: Outputs,
     services: Services,
     reported: Metrics,
     report_at: Instant,
@@ -98,6 +103,14 @@ impl Reactor {
     pub fn addresses(&self) -> io::Result<Vec<(SocketAddr, SocketAddr)>> {
         let udp = self.services.datagrams.local_addrs();
         udp.enumerate().map(|(index, udp)| Ok((self.acceptor.local_addr(index)?, udp))).collect()
+    }
+
+    /// Lets lines that this output did not take leave when it does.
+    ///
+    /// # Errors
+    /// What epoll_ctl(2) says.
+    pub fn watch(&mut self, output: Output) -> io::Result<()> {
+        self.outputs.watch(output, self.poll.registry())
     }
 
     /// Turns until a signal ends it.
@@ -158,6 +171,7 @@ impl Reactor {
                 Source::Listener(index) => self.acceptor.note_readable(index),
                 Source::Connection(id) => self.connections.note_event(id, event),
                 Source::Signals => self.signals.note_readable(),
+                Source::Output(index) => self.outputs.note_writable(index),
                 Source::Datagrams(index) => {
                     if event.is_readable() || event.is_error() {
                         self.services.datagrams.note_readable(index);
@@ -173,11 +187,11 @@ impl Reactor {
     /// The first signal begins the end, the second makes it short.
     fn heed_signals(&mut self) {
         for signal in self.signals.take() {
-            if self.leave_by.is_some() {
-                self.forced = Some(signal);
-            } else {
+            if self.leave_by.is_none() {
                 log::info!("signal {signal}: closing the rooms");
                 self.drain();
+            } else if signals::forces(signal) {
+                self.forced = Some(signal);
             }
         }
     }
@@ -257,8 +271,9 @@ impl Reactor {
         metrics.blocked += u64::from(receipt.blocked);
     }
 
-    /// Writes the replies that this turn made.
+    /// Writes the replies that this turn made, and log lines that had to wait.
     fn flush(&mut self) {
+        self.outputs.flush();
         self.connections.flush(&mut self.services.metrics, self.services.now);
     }
 

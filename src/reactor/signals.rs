@@ -1,11 +1,17 @@
-//! SIGINT and SIGTERM as one more source in the poll.
+//! SIGINT, SIGTERM and SIGHUP as one more source in the poll.
 
 use std::io;
 
+use log::Level;
 use mio::{Interest, Registry};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::low_level::signal_name;
 
 use super::source::Source;
+use crate::sys;
+
+/// The signals that end the server.
+const ENDING: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
 
 /// Signals that have come and were not looked at.
 pub(super) struct Signals {
@@ -14,9 +20,15 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Catches the signals and registers them.
+    /// Catches the signals and registers them, except those that are ignored: nohup(1) wants us to
+    /// outlive the terminal, and a shell without job control keeps Ctrl-C from its background jobs.
     pub(super) fn register(registry: &Registry) -> io::Result<Self> {
-        let mut inner = signal_hook_mio::v1_0::Signals::new([SIGINT, SIGTERM])?;
+        let (mut caught, mut ignored) = (Vec::new(), Vec::new());
+        for signal in ENDING {
+            if sys::is_ignored(signal)? { &mut ignored } else { &mut caught }.push(signal);
+        }
+        log_ignored(&ignored);
+        let mut inner = signal_hook_mio::v1_0::Signals::new(caught)?;
         registry.register(&mut inner, Source::Signals.into(), Interest::READABLE)?;
         Ok(Self { inner, readable: false })
     }
@@ -33,4 +45,20 @@ impl Signals {
             false => Vec::new(),
         }
     }
+}
+
+/// Returns true for a signal that ends at once a server which is ending already. SIGHUP is not one: when
+/// a terminal closes, the kernel and the shell may each send it.
+pub(super) fn forces(signal: i32) -> bool {
+    signal != SIGHUP
+}
+
+/// Without SIGTERM no supervisor can end the server in good order: that is worth a warning.
+fn log_ignored(ignored: &[i32]) {
+    if ignored.is_empty() {
+        return;
+    }
+    let level = if ignored.contains(&SIGTERM) { Level::Warn } else { Level::Info };
+    let names: Vec<&str> = ignored.iter().filter_map(|signal| signal_name(*signal)).collect();
+    log::log!(level, "{} stays ignored, as it was at the start", names.join(", "));
 }

@@ -11,19 +11,22 @@ pub(super) enum Source {
     Listener(usize),
     /// The UDP socket of a `--bind`.
     Datagrams(usize),
-    /// SIGINT and SIGTERM.
+    /// The signals.
     Signals,
+    /// Stdout or stderr.
+    Output(usize),
     /// An accepted TCP stream. The id carries a generation, so an event for a connection that is
     /// gone does not reach the one that has its slot now.
     Connection(ConnId),
 }
 
-// The two highest bits say what it is, the rest who: 30 bits of generation, 32 of slot.
+// The two highest bits say what it is, the rest who: 30 bits of generation, 32 of slot. What there is
+// only once or twice shares a kind.
 const _: () = assert!(usize::BITS == 64 && GENERATIONS == 1 << 30);
 const KIND_SHIFT: u32 = 62;
 const LISTENER: usize = 0;
 const DATAGRAMS: usize = 1;
-const SIGNALS: usize = 2;
+const OTHERS: usize = 2;
 const CONNECTION: usize = 3;
 
 impl From<Source> for Token {
@@ -31,7 +34,8 @@ impl From<Source> for Token {
         let (kind, rest) = match source {
             Source::Listener(index) => (LISTENER, index),
             Source::Datagrams(index) => (DATAGRAMS, index),
-            Source::Signals => (SIGNALS, 0),
+            Source::Signals => (OTHERS, 0),
+            Source::Output(index) => (OTHERS, 1 + index),
             Source::Connection(ConnId(Key { slot, generation })) => {
                 (CONNECTION, (generation as usize) << u32::BITS | slot as usize)
             }
@@ -46,7 +50,7 @@ impl From<Token> for Source {
         match token >> KIND_SHIFT {
             LISTENER => Self::Listener(rest),
             DATAGRAMS => Self::Datagrams(rest),
-            SIGNALS => Self::Signals,
+            OTHERS => rest.checked_sub(1).map_or(Self::Signals, Self::Output),
             _ => {
                 let [generation, slot] = [(rest >> u32::BITS) as u32, rest as u32];
                 Self::Connection(ConnId(Key { slot, generation }))
@@ -70,6 +74,8 @@ mod tests {
             Source::Datagrams(0),
             Source::Datagrams(9),
             Source::Signals,
+            Source::Output(0),
+            Source::Output(1),
         ];
         for source in connections.into_iter().chain(others) {
             assert_eq!(Source::from(Token::from(source)), source);

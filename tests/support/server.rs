@@ -40,10 +40,16 @@ impl Server {
     }
 
     /// The same, with `RUST_LOG` as it is.
-    pub fn spawn_with_environment(mut command: Command, addresses: usize) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    pub fn spawn_with_environment(command: Command, addresses: usize) -> Self {
+        Self::spawn_logging_to(Stdio::piped(), command, addresses)
+    }
+
+    /// Starts a command that runs a server whose log goes to `stderr`; if that is piped, the log is
+    /// read.
+    pub fn spawn_logging_to(stderr: Stdio, mut command: Command, addresses: usize) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().expect("the built server");
-        let log = lines_of(child.stderr.take().expect("piped"));
+        let log = child.stderr.take().map_or_else(|| lines_of(io::empty()), lines_of);
         let out = lines_of(child.stdout.take().expect("piped"));
         let addresses: Vec<_> = (0..addresses)
             .map(|_| {
