@@ -197,7 +197,7 @@ fn a_full_stdout_is_a_failure() {
     let server = Server::start(&[]);
     let ann = host(&server);
     let full = File::options().write(true).open("/dev/full").expect("full(4)");
-    let mut command = client(server.tcp, server.udp, &named(&["join", "r1", "bob"]));
+    let mut command = client(server.tcp, server.udp, &named(&["--commands", "join", "r1", "bob"]));
     let mut child = command.stdin(Stdio::piped()).stdout(full).spawn().expect("the built client");
     let mut input = child.stdin.take().expect("piped");
     input.write_all(b"/help\n").expect("written");

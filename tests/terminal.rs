@@ -270,6 +270,36 @@ fn one_key_throws_a_paste_away_and_one_brings_it_back() {
 }
 
 #[test]
+fn field_d_pasted_lines_are_never_commands() {
+    let server = Server::start(&[]);
+    let ann = ann(&server);
+    let mut bob = bob(&server, &ann, USUAL);
+    clear(&mut bob);
+    let paste = |text: &str| format!("\x1b[200~{text}\x1b[201~");
+    bob.keys(&paste("/exit\r//two\r/exit\r"));
+    bob.expect(&["> /exit", "//two", "/exit"]);
+    bob.keys("\r");
+    for line in ["bob: /exit", "bob: //two", "bob: /exit"] {
+        ann.expect(line);
+    }
+    bob.keys(&paste("/help"));
+    bob.keys("\r");
+    ann.expect("bob: /help");
+    // Brought back, it still means the same.
+    bob.keys(UP);
+    bob.expect_row("> //help");
+    bob.keys("\r");
+    ann.expect("bob: /help");
+    bob.keys("/kick ");
+    bob.keys(&paste("ann"));
+    bob.keys("\r");
+    bob.expect_row("HH:MM          * only the host may do that");
+    bob.keys("/exit\r");
+    ann.expect("bob left");
+    bob.expect_end(0);
+}
+
+#[test]
 fn names_have_colours_notices_are_dim_and_mentions_stand_out() {
     let server = Server::start(&[]);
     let ann = ann(&server);

@@ -63,8 +63,8 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token, Waker};
 
-use crate::protocol::Operation;
 use crate::protocol::datagram::MAX_DOWNSTREAM;
+use crate::protocol::{Delivery, Operation};
 
 use connecting::Connection;
 use entering::{Seat, Terms};
@@ -77,7 +77,7 @@ use returning::Returning;
 use room::Room;
 pub use signals::SIGNAL_BASE;
 use signals::Signals;
-use stdin::Stdin;
+use stdin::{InputLine, Stdin};
 use terminal::Conversation;
 
 /// The token of the datagrams.
@@ -394,19 +394,43 @@ impl Client {
         }
     }
 
-    fn say(&mut self, line: &[u8]) {
+    fn say(&mut self, line: &InputLine) {
         let fits = self.link.fits();
-        match str::from_utf8(line) {
+        match str::from_utf8(&line.bytes) {
             // The server would take it for a keep-alive.
             Ok("") => {}
             // Before the next arm: a line that was cut may have been cut inside of a character.
-            _ if line.len() > fits => {
+            _ if line.bytes.len() > fits => {
                 self.page.tell(&format!("line not sent: it is too long, {fits} bytes fit"));
             }
             Err(_) => self.page.tell("line not sent: it is not UTF-8"),
+            Ok(text) if !line.may_command => self.say_literally(text),
             Ok(text) if is_exit(text) => self.leave_politely(),
             Ok(text) => self.send(text),
         }
+    }
+
+    /// Sends data as it is: the server takes the first of two slashes away.
+    fn say_literally(&mut self, text: &str) {
+        let fits = self.link.fits();
+        match text.starts_with('/') && !self.is_foreign() {
+            true if text.len() == fits => {
+                let fits = fits - 1;
+                self.page.tell(&format!("line not sent: it is too long, {fits} bytes fit"));
+            }
+            true => self.send(&format!("/{text}")),
+            // No slash before its blanks would make it a message.
+            false if is_exit_behind_blanks(text) => {
+                self.page.tell("line not sent: the server would obey it")
+            }
+            false => self.send(text),
+        }
+    }
+
+    /// Returns true if the server is of another kind: ours would have answered with a stream. Others
+    /// know no commands.
+    fn is_foreign(&self) -> bool {
+        self.entry.delivery == Delivery::Stream && matches!(self.room, Room::Each(_))
     }
 
     fn send(&mut self, text: &str) {
@@ -504,6 +528,11 @@ impl Client {
     }
 }
 
+/// Returns true if the server obeys the line although it does not begin with `/`.
+fn is_exit_behind_blanks(line: &str) -> bool {
+    line.trim().eq_ignore_ascii_case(EXIT)
+}
+
 /// The way in which the user is talked to, and where lines come from.
 fn open_page(entry: &Entry, waker: &Arc<Waker>) -> io::Result<(Page, Stdin)> {
     if terminal::is_there() {
@@ -512,5 +541,7 @@ fn open_page(entry: &Entry, waker: &Arc<Waker>) -> io::Result<(Page, Stdin)> {
         let (conversation, typed) = Conversation::start(entry, has_color, Arc::clone(waker))?;
         return Ok((Page::Terminal(Box::new(conversation)), typed));
     }
-    Ok((Page::Plain(Lines::new()), Stdin::read(Arc::clone(waker))?))
+    let may_command = entry.takes_commands || io::stdin().is_terminal();
+    let stdin = Stdin::read(may_command, Arc::clone(waker))?;
+    Ok((Page::Plain(Lines::new()), stdin))
 }

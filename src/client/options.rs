@@ -58,6 +58,8 @@ pub struct Entry {
     pub delivery: Delivery,
     /// How many earlier entries to see on joining; on making a room, how many newcomers may see.
     pub history: u32,
+    /// Whether lines from a pipe or a file that begin with `/` are commands.
+    pub takes_commands: bool,
     /// Whether colours are welcome where the output is a terminal.
     pub wants_color: bool,
 }
@@ -115,6 +117,8 @@ Chatting:
   --delivery text|named|stream
                        stream: in one order for all, and what was lost comes
                        again; named, text: at most once       [stream]
+  --commands           lines from a pipe or a file that begin with / are
+                       commands; without it they are messages
   --no-color           no colours; so does NO_COLOR in the environment
 
 Listing:
@@ -123,9 +127,9 @@ Listing:
   -h, --help           print this
   -V, --version        print the version
 
-It leaves the room on /exit (or /quit, or /leave), at the end of its input, on
-SIGINT, SIGTERM or SIGHUP, and when nobody reads its output; it ends when the
-room is closed.
+It leaves the room when /exit, /quit or /leave is typed, at the end of its
+input, on SIGINT, SIGTERM or SIGHUP, and when nobody reads its output; it ends
+when the room is closed.
 /help asks the server for its commands, and tells the keys on a terminal. With
 stream delivery it goes on after a cut, joins again after a restart of the
 server, and shows its own messages where its input is no terminal: its output
@@ -197,6 +201,7 @@ fn entry(
         is_hidden: matches.opt_present("hidden"),
         delivery: delivery(matches)?,
         history: history(matches)?,
+        takes_commands: matches.opt_present("commands"),
         wants_color: !matches.opt_present("no-color"),
     }))
 }
@@ -212,17 +217,21 @@ fn usage(why: &str) -> UsageError {
     UsageError(format!("{} (--help tells more)", plain(why)))
 }
 
+/// Options with a value.
+const VALUES: [&str; 8] =
+    ["host", "tcp-port", "udp-port", "name", "password", "capacity", "history", "delivery"];
+
 /// Options of one thing only.
-const ENTRYS: [&str; 4] = ["name", "password", "delivery", "history"];
+const ENTRYS: [&str; 5] = ["name", "password", "delivery", "history", "commands"];
 const CREATES: [&str; 2] = ["capacity", "hidden"];
 const LISTS: [&str; 1] = ["json"];
 
 fn options() -> Options {
     let mut options = Options::new();
-    for name in ["host", "tcp-port", "udp-port", "capacity"].into_iter().chain(ENTRYS) {
+    for name in VALUES {
         options.optopt("", name, "", "");
     }
-    for name in ["hidden", "no-color", "json"] {
+    for name in ["commands", "hidden", "no-color", "json"] {
         options.optflag("", name, "");
     }
     options.optflag("h", "help", "");

@@ -23,10 +23,19 @@ const WAITING_LINES: usize = 64;
 /// is cut here: it is too long still.
 const LONGEST_LINE: usize = MAX_UPSTREAM + "\r\n".len();
 
+/// A line of the input, without its end.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct InputLine {
+    pub(super) bytes: Vec<u8>,
+    /// A command, if it begins with `/`. Any other line is data and is sent byte for byte: strangers
+    /// may have written the log that comes through a pipe, and what somebody pastes.
+    pub(super) may_command: bool,
+}
+
 /// What [`Stdin::take`] found.
 pub(super) enum TakeOutcome {
-    /// A line, without its end.
-    Taken(Vec<u8>),
+    /// A line.
+    Taken(InputLine),
     /// Nothing up to now.
     Drained,
     /// The end of the input.
@@ -37,24 +46,25 @@ pub(super) enum TakeOutcome {
 
 /// The loop's end of the channel.
 pub(super) struct Stdin {
-    lines: Receiver<io::Result<Vec<u8>>>,
+    lines: Receiver<io::Result<InputLine>>,
     is_ready: bool,
 }
 
-impl From<Receiver<io::Result<Vec<u8>>>> for Stdin {
+impl From<Receiver<io::Result<InputLine>>> for Stdin {
     /// Lines of another thread, which does as this one: the line editor.
-    fn from(lines: Receiver<io::Result<Vec<u8>>>) -> Self {
+    fn from(lines: Receiver<io::Result<InputLine>>) -> Self {
         Self { lines, is_ready: false }
     }
 }
 
 impl Stdin {
-    /// Starts the thread. Its last event, which tells the end of the input, is followed by its own
-    /// end, and an event of a descriptor that is closed is lost (epoll(7)): whoever polls keeps the
-    /// waker too.
-    pub(super) fn read(waker: Arc<Waker>) -> io::Result<Self> {
+    /// Starts the thread. Its lines are commands only if `may_command`. Its last event, which tells
+    /// the end of the input, is followed by its own end, and an event of a descriptor that is closed
+    /// is lost (epoll(7)): whoever polls keeps the waker too.
+    pub(super) fn read(may_command: bool, waker: Arc<Waker>) -> io::Result<Self> {
         let (sender, lines) = sync_channel(WAITING_LINES);
-        thread::Builder::new().name("stdin".into()).spawn(move || send_lines(sender, &waker))?;
+        let send = move || send_lines(may_command, sender, &waker);
+        thread::Builder::new().name("stdin".into()).spawn(send)?;
         Ok(Self::from(lines))
     }
 
@@ -85,10 +95,11 @@ impl Stdin {
 
 /// Sends every line up to the end, and wakes the loop after each and after the end, which is that
 /// the channel has no sender any more.
-fn send_lines(sender: SyncSender<io::Result<Vec<u8>>>, waker: &Waker) {
+fn send_lines(may_command: bool, sender: SyncSender<io::Result<InputLine>>, waker: &Waker) {
     let mut stdin = io::stdin().lock();
     while let Some(line) = read_line(&mut stdin).transpose() {
         let is_last = line.is_err();
+        let line = line.map(|bytes| InputLine { bytes, may_command });
         // Without a receiver, or a poll to wake, the loop has ended.
         if sender.send(line).is_err() || waker.wake().is_err() || is_last {
             break;

@@ -49,7 +49,7 @@ pub fn run_with_input(server: &Server, args: &[&str], input: &[u8]) -> Output {
     child.wait_with_output().expect("a child")
 }
 
-/// A client that is talked to; killed when it goes out of scope.
+/// A client that is talked to, in messages and commands; killed when it goes out of scope.
 pub struct Talker {
     pub child: Child,
     pub stdin: Option<ChildStdin>,
@@ -63,6 +63,9 @@ impl Talker {
     }
 
     pub fn spawn(mut command: Command) -> Self {
+        if !command.get_args().any(|word| word == "list") {
+            command.arg("--commands");
+        }
         let mut child = command.stdin(Stdio::piped()).spawn().expect("the built client");
         let out = lines_of(child.stdout.take().expect("piped"));
         let err = lines_of(child.stderr.take().expect("piped"));

@@ -29,9 +29,9 @@ use super::lines::{Drawn, Label, Line};
 use super::styling::Styling;
 use crate::client::EXIT;
 use crate::client::screen::{self, Size};
-use crate::client::stdin::Stdin;
+use crate::client::stdin::{InputLine, Stdin};
 
-type Typed = Sender<io::Result<Vec<u8>>>;
+type Typed = Sender<io::Result<InputLine>>;
 
 /// Bytes that may wait to be printed. A terminal that is stopped for long misses the rest.
 const MOST_WAITING: usize = 1024 * 1024;
@@ -254,8 +254,8 @@ impl Front {
             Event::Focus(_) => {}
             Event::Key(key) => match self.keyboard.press(key) {
                 Deed::Draw => {}
-                Deed::Say(lines) => lines.iter().for_each(|line| self.send(line)),
-                Deed::Leave => self.send(EXIT),
+                Deed::Say(lines) => lines.into_iter().for_each(|line| self.send(line)),
+                Deed::Leave => self.send(InputLine { bytes: EXIT.into(), may_command: true }),
                 Deed::Stop => self.stop()?,
                 Deed::ClearScreen => self.clear_screen()?,
             },
@@ -263,9 +263,9 @@ impl Front {
         Ok(())
     }
 
-    fn send(&self, line: &str) {
+    fn send(&self, line: InputLine) {
         // Without a receiver, or a poll to wake, the loop has ended.
-        let _ = self.typed.send(Ok(line.into()));
+        let _ = self.typed.send(Ok(line));
         let _ = self.waker.wake();
     }
 

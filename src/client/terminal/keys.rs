@@ -8,7 +8,9 @@ use super::completing::Completing;
 use super::draft::Draft;
 use super::input::Key;
 use super::past::Past;
+use super::pasted::Pasted;
 use crate::client::plain::visible;
+use crate::client::stdin::InputLine;
 
 const PROMPT: &str = "> ";
 
@@ -18,7 +20,7 @@ pub(super) enum Deed {
     /// Nothing but drawing.
     Draw,
     /// Send these lines.
-    Say(Vec<String>),
+    Say(Vec<InputLine>),
     /// Leave the room.
     Leave,
     /// Stop the program.
@@ -31,6 +33,7 @@ pub(super) struct Keyboard {
     names: Arc<Mutex<BTreeSet<String>>>,
     draft: Draft,
     past: Past,
+    pasted: Pasted,
     completing: Completing,
     search: Option<Search>,
 }
@@ -51,6 +54,7 @@ impl Keyboard {
             names,
             draft: Draft::default(),
             past: Past::default(),
+            pasted: Pasted::default(),
             completing: Completing::default(),
             search: None,
         }
@@ -76,7 +80,9 @@ impl Keyboard {
 
     pub(super) fn paste(&mut self, text: &str) {
         self.accept_found();
+        self.pasted.begin(&self.draft.text()[..self.draft.cursor()]);
         self.draft.insert(text);
+        self.pasted.note_line(self.draft.text());
     }
 
     pub(super) fn press(&mut self, key: Key) -> Deed {
@@ -86,7 +92,9 @@ impl Keyboard {
             }
             self.accept_found();
         }
-        self.act(key)
+        let deed = self.act(key);
+        self.pasted.note_line(self.draft.text());
+        deed
     }
 
     fn act(&mut self, key: Key) -> Deed {
@@ -106,11 +114,21 @@ impl Keyboard {
         Deed::Draw
     }
 
-    /// Each pasted line is one.
+    /// Each pasted line is one. Only a paste brings line ends, so what follows the first of them is
+    /// pasted.
     fn say(&mut self) -> Deed {
         let text = self.draft.take();
-        self.past.add(&text);
-        Deed::Say(text.split('\n').map(Into::into).collect())
+        let is_typed = !self.pasted.brought_the_slash();
+        match is_typed {
+            true => self.past.add(&text),
+            // When it is brought back it is typed, and still means the same.
+            false => self.past.add(&format!("/{}", text.trim_start())),
+        }
+        let line = |(place, line): (usize, &str)| InputLine {
+            bytes: line.into(),
+            may_command: is_typed && place == 0,
+        };
+        Deed::Say(text.split('\n').enumerate().map(line).collect())
     }
 
     fn show(&mut self, step: impl FnOnce(&mut Past, &str) -> Option<String>) {
@@ -206,11 +224,15 @@ pub(super) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
+    fn line(text: &str, may_command: bool) -> InputLine {
+        InputLine { bytes: text.into(), may_command }
+    }
+
     fn keyboard(said: &[&str]) -> Keyboard {
         let mut keyboard = Keyboard::new(Arc::default());
-        for line in said {
-            type_text(&mut keyboard, line);
-            assert_eq!(keyboard.press(Key::Enter), Deed::Say(vec![(*line).into()]));
+        for text in said {
+            type_text(&mut keyboard, text);
+            assert_eq!(keyboard.press(Key::Enter), Deed::Say(vec![line(text, true)]));
         }
         keyboard
     }
@@ -241,17 +263,36 @@ mod tests {
         assert_eq!(keyboard.text(), ("pears", 0));
         keyboard.press(Key::Ctrl('R'));
         type_text(&mut keyboard, "pie");
-        assert_eq!(keyboard.press(Key::Enter), Deed::Say(vec!["apple pie".into()]));
+        assert_eq!(keyboard.press(Key::Enter), Deed::Say(vec![line("apple pie", true)]));
     }
 
     #[test]
     fn enter_says_every_pasted_line() {
         let mut keyboard = keyboard(&[]);
         keyboard.paste("one\ntwo");
-        assert_eq!(keyboard.press(Key::Enter), Deed::Say(vec!["one".into(), "two".into()]));
+        assert_eq!(
+            keyboard.press(Key::Enter),
+            Deed::Say(vec![line("one", true), line("two", false)])
+        );
         assert_eq!(keyboard.text(), ("", 0));
         keyboard.press(Key::Up);
         assert_eq!(keyboard.text(), ("one\ntwo", 7));
+    }
+
+    #[test]
+    fn field_d_a_pasted_slash_is_no_command() {
+        let mut keyboard = keyboard(&[]);
+        keyboard.paste("/exit\n/exit");
+        let pasted = Deed::Say(vec![line("/exit", false), line("/exit", false)]);
+        assert_eq!(keyboard.press(Key::Enter), pasted);
+        keyboard.press(Key::Up);
+        assert_eq!(keyboard.text().0, "//exit\n/exit");
+        keyboard.press(Key::Ctrl('U'));
+        type_text(&mut keyboard, "/kick ");
+        keyboard.paste("bob");
+        assert_eq!(keyboard.press(Key::Enter), Deed::Say(vec![line("/kick bob", true)]));
+        keyboard.paste(" /exit");
+        assert_eq!(keyboard.press(Key::Enter), Deed::Say(vec![line(" /exit", false)]));
     }
 
     #[test]

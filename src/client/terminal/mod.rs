@@ -7,6 +7,7 @@
 //! | `keys.rs` | what keys do |
 //! | `draft.rs` | the line that is being typed |
 //! | `past.rs` | the lines that were typed before |
+//! | `pasted.rs` | which slashes were pasted |
 //! | `completing.rs` | the tab key |
 //! | `drawing.rs` | the prompt on the screen |
 //! | `lines.rs` | the room's lines above it |
@@ -24,6 +25,7 @@ mod input;
 mod keys;
 mod lines;
 mod past;
+mod pasted;
 mod people;
 mod styling;
 mod wrapping;

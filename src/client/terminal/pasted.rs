@@ -1,0 +1,56 @@
+//! Which slashes were pasted. A paste is data, so a line of it that begins with `/` is no command.
+
+/// Follows the line that is being typed and knows where its first `/` came from.
+#[derive(Default)]
+pub(super) struct Pasted {
+    /// A paste is coming in before which the line is blank.
+    is_coming: bool,
+    brought_the_slash: bool,
+}
+
+impl Pasted {
+    /// A paste is coming in behind this part of the line.
+    pub(super) fn begin(&mut self, before: &str) {
+        self.is_coming = before.trim().is_empty();
+    }
+
+    /// Learns what the line has become. The blanks before a `/` do not count: the server ignores
+    /// those before `/exit`.
+    pub(super) fn note_line(&mut self, line: &str) {
+        let has_come = std::mem::take(&mut self.is_coming);
+        let has_slash = line.trim_start().starts_with('/');
+        self.brought_the_slash = has_slash && (has_come || self.brought_the_slash);
+    }
+
+    /// Returns true if the line begins with a `/` that was pasted.
+    pub(super) fn brought_the_slash(&self) -> bool {
+        self.brought_the_slash
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn field_d_a_slash_is_data_only_where_it_was_pasted() {
+        let mut pasted = Pasted::default();
+        let mut after = |before: Option<&str>, line: &str| {
+            if let Some(before) = before {
+                pasted.begin(before);
+            }
+            pasted.note_line(line);
+            pasted.brought_the_slash()
+        };
+        assert!(!after(None, "/kick "));
+        assert!(!after(Some("/kick "), "/kick bob"));
+        assert!(!after(None, ""));
+        assert!(after(Some(""), "/exit"));
+        assert!(after(None, "/exit now"));
+        assert!(!after(None, ""));
+        assert!(!after(None, "/exit"));
+        assert!(!after(Some(""), "bob"));
+        assert!(!after(None, "/bob"));
+        assert!(after(Some(" "), "  /exit"));
+    }
+}
