@@ -179,7 +179,6 @@ fn w29_w30_only_the_host_may_and_only_with_a_name_that_is_here() {
         ("/kick", "a name is needed, as in /kick NAME or /host NAME"),
         ("/host ", "a name is needed, as in /kick NAME or /host NAME"),
         ("/kick nobody", "nobody here has that name, /who lists the names"),
-        ("/kick  bob", "nobody here has that name, /who lists the names"),
         ("/host nobody", "nobody here has that name, /who lists the names"),
         ("/kick Alice", "you cannot remove yourself, /exit leaves and closes the room"),
         ("/host alice", "you are the host already"),
@@ -230,13 +229,43 @@ fn w32_a_name_is_everything_after_one_space_compared_as_names_are() {
 }
 
 #[test]
+fn w32_field_k_blanks_around_a_name_do_not_matter() {
+    let server = Server::start(&[]);
+    let alice = Member::create(&server, "room", &text("alice"));
+    for line in ["/kick  bob", "/kick bob ", "/kick\tbob\r\n", "/kick\u{3000}bob\u{3000}"] {
+        let room = format!("room of {}", line.escape_unicode());
+        let host = Member::create(&server, &room, &text("alice"));
+        let bob = Member::join(&server, &room, &text("bob"));
+        host.expect("bob joined");
+        host.say(line);
+        bob.expect(REMOVED_BY_HOST);
+    }
+    alice.say("/host \t alice");
+    alice.expect("you are the host already");
+}
+
+#[test]
+fn w32_a_notice_repeats_an_unknown_word_cut_and_escaped() {
+    let server = Server::start(&["--lang", "ja"]);
+    let alice = Member::create(&server, "room", &text("alice"));
+    alice.say(&format!("/{}\u{200b}", "x".repeat(30)));
+    let told = alice.hear_text();
+    let escaped = format!(r"「/{}\u{{200b}}」というコマンドは", "x".repeat(30));
+    assert!(told.starts_with(&escaped), "{told}");
+    alice.say(&format!("/{}", "x".repeat(2000)));
+    let told = alice.hear_text();
+    assert!(told.starts_with(&format!("「/{}…」というコマンドは", "x".repeat(32))), "{told}");
+}
+
+#[test]
 fn w32_an_unknown_command_is_told_also_about_the_double_slash() {
     let server = Server::start(&[]);
     let (alice, bob) = alice_and_bob(&server);
     for line in ["/nonsense", "/", "/ who", "/whoami", "/kickbob", "/exit now"] {
         bob.say(line);
-        let told = "no such command, /help lists them, // sends a message that begins with /";
-        bob.expect(told);
+        let word = line.split(' ').next().expect("a word");
+        let rest = "/help lists them, // sends a message that begins with /";
+        bob.expect(&format!("no such command '{word}', {rest}"));
     }
     alice.expect_silence();
 }

@@ -187,7 +187,7 @@ fn s4_s5_what_answers_each_command_and_each_refusal() {
         (
             b"/nonsense",
             REFUSED,
-            "no such command, /help lists them, // sends a message that begins with /",
+            "no such command '/nonsense', /help lists them, // sends a message that begins with /",
         ),
         (b"\xff", REFUSED, "message refused, it is not UTF-8"),
         (b"\x07", REFUSED, "message refused, it holds control characters"),

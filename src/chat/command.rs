@@ -1,69 +1,22 @@
-//! What begins with `/`.
+//! Executes commands.
 
 use std::time::Instant;
 
 use super::Chat;
 use crate::ids::MemberId;
-use crate::protocol::Delivery;
+use crate::protocol::command::Command;
+use crate::protocol::members::write_members;
 use crate::protocol::name::fold;
-use crate::protocol::notice::{Notice, write_members};
+
 use crate::protocol::stream::downstream::{ASIDE_OVERHEAD, HEADER_SIZE};
 use crate::protocol::stream::{Code, MAX_PACKED};
+use crate::protocol::{Delivery, Notice};
 
 /// The longest list of members in bytes: with the length byte of named delivery, or in an aside, it
 /// fits 1,200, which passes every link without being cut up (RFC 8200 promises 1,280 with the
 /// headers).
 const MAX_MEMBER_LIST: usize = MAX_PACKED - 1;
 const MAX_MEMBER_LIST_IN_STREAM: usize = MAX_PACKED - HEADER_SIZE - ASIDE_OVERHEAD;
-
-/// What a member's line is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Line<'a> {
-    /// Something to be relayed.
-    Message(&'a str),
-    /// Something to be done.
-    Command(Command<'a>),
-}
-
-/// A command, but for `/exit`: see [`is_exit`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Command<'a> {
-    /// List the members.
-    Who,
-    /// Remove this member.
-    Kick(&'a str),
-    /// Make this member the host.
-    Host(&'a str),
-    /// List the commands.
-    Help,
-}
-
-/// Whether the line says `/exit`, whatever is around it: clients send it with blanks and line ends.
-pub(super) fn is_exit(line: &str) -> bool {
-    line.trim().eq_ignore_ascii_case("/exit")
-}
-
-/// Tells commands from messages.
-///
-/// # Errors
-/// What its sender is told, if it is neither.
-pub(super) fn parse(line: &str) -> Result<Line<'_>, Notice<'_>> {
-    let Some(rest) = line.strip_prefix('/') else { return Ok(Line::Message(line)) };
-    if rest.starts_with('/') {
-        return Ok(Line::Message(rest));
-    }
-    // No name ends in white space, and clients send line ends.
-    let rest = rest.trim_end();
-    let (word, argument) = rest.split_once(' ').unwrap_or((rest, ""));
-    match word.to_ascii_lowercase().as_str() {
-        "who" => Ok(Line::Command(Command::Who)),
-        "help" => Ok(Line::Command(Command::Help)),
-        "kick" | "host" if argument.is_empty() => Err(Notice::NameNeeded),
-        "kick" => Ok(Line::Command(Command::Kick(argument))),
-        "host" => Ok(Line::Command(Command::Host(argument))),
-        _ => Err(Notice::UnknownCommand),
-    }
-}
 
 impl Chat {
     pub(super) fn obey(&mut self, id: MemberId, command: Command<'_>, now: Instant) {
@@ -132,42 +85,5 @@ impl Chat {
         let Some(room) = self.members.get(target).map(|member| member.room) else { return };
         self.set_host(room, target);
         self.confirm_taken(host);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn w27_exit_is_the_whole_line_after_trimming_whatever_its_case() {
-        for line in ["/exit", " /EXIT ", "/Exit\r\n", "\t/exit\n"] {
-            assert!(is_exit(line), "{line:?}");
-        }
-        for line in ["exit", "/exit now", "//exit", "/exi", "__REGISTER__"] {
-            assert!(!is_exit(line), "{line:?}");
-        }
-    }
-
-    #[test]
-    fn w22_a_slash_is_a_command_and_two_are_a_message() {
-        assert_eq!(parse("//exit"), Ok(Line::Message("/exit")));
-        assert_eq!(parse("///"), Ok(Line::Message("//")));
-        assert_eq!(parse(" /who"), Ok(Line::Message(" /who")));
-        assert_eq!(parse("/who"), Ok(Line::Command(Command::Who)));
-        assert_eq!(parse("/WHO\n"), Ok(Line::Command(Command::Who)));
-        assert_eq!(parse("/help"), Ok(Line::Command(Command::Help)));
-    }
-
-    #[test]
-    fn w32_a_name_is_everything_after_one_space() {
-        assert_eq!(parse("/kick A b c"), Ok(Line::Command(Command::Kick("A b c"))));
-        assert_eq!(parse("/host bob\n"), Ok(Line::Command(Command::Host("bob"))));
-        for line in ["/kick", "/kick ", "/host"] {
-            assert_eq!(parse(line), Err(Notice::NameNeeded), "{line:?}");
-        }
-        for line in ["/", "/ who", "/whoami", "/exit now", "/kickbob"] {
-            assert_eq!(parse(line), Err(Notice::UnknownCommand), "{line:?}");
-        }
     }
 }

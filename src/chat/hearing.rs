@@ -5,10 +5,10 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::Chat;
-use super::command::{self, Line};
 use super::member::Port;
 use super::room::{self, Room};
 use crate::ids::MemberId;
+use crate::protocol::command::{self, Line};
 use crate::protocol::datagram::{self, MAX_NAME_AND_MESSAGE, MAX_UPSTREAM};
 use crate::protocol::stream::downstream::MESSAGE_OVERHEAD;
 use crate::protocol::{Delivery, Notice};
@@ -268,7 +268,10 @@ pub(super) enum Unfitting {
     RoomBusy,
 }
 
-/// Tells messages from commands, and what is fit for neither.
+/// Tells messages from commands, and refuses what is fit for neither. A line end behind a command does
+/// not count, and clients send some with a carriage return, which no message may hold.
 pub(super) fn understand(message: &[u8]) -> Result<Line<'_>, Notice<'_>> {
+    let is_command = message.starts_with(b"/") && !message.starts_with(b"//");
+    let message = if is_command { message.trim_ascii_end() } else { message };
     command::parse(datagram::message_text(message).map_err(Notice::Unfit)?)
 }

@@ -7,9 +7,9 @@
 use std::time::Instant;
 
 use super::Chat;
-use super::command::{self, Line};
 use super::hearing::{Fate, Unfitting, understand};
 use crate::ids::MemberId;
+use crate::protocol::command::{self, Line};
 use crate::protocol::stream::Code;
 use crate::protocol::stream::upstream::{self, Ranges, Upstream};
 use crate::protocol::{Delivery, Notice};

@@ -4,8 +4,11 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::page::Page;
+use super::questions::{Asker, WHO, is_question};
 use crate::protocol::Form;
 use crate::protocol::datagram::{Named, parse_named};
+use crate::protocol::members::parse_members;
+use crate::protocol::name::fold;
 use crate::protocol::notice::ends_membership;
 
 /// Lines that may wait to be sent.
@@ -19,6 +22,9 @@ const EARLY_KEEP_ALIVES: [Duration; 2] = [Duration::from_millis(250), Duration::
 /// 30 s, although RFC 4787 (REQ-5) asks them for two minutes.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
+/// After so long an answer was lost.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
+
 /// How long the last messages are waited for after `/exit`. To a host the server confirms it by
 /// closing the room, to a guest with nothing.
 const LINGER: Duration = Duration::from_millis(300);
@@ -27,6 +33,8 @@ const LINGER: Duration = Duration::from_millis(300);
 pub(super) struct Each {
     form: Form,
     is_of_this_project: bool,
+    /// Our name, folded.
+    me: Box<str>,
     waiting: VecDeque<Box<[u8]>>,
     /// When the next keep-alive is due. Servers other than this project's would relay it as an empty
     /// message, so they get none, and have our port from the TCP connection.
@@ -34,19 +42,23 @@ pub(super) struct Each {
     early_keep_alives: std::array::IntoIter<Duration, 2>,
     /// Set when the room is being left: when to end at the latest.
     leave_by: Option<Instant>,
+    /// Until when the answer to the last question who is there may come, and who asked.
+    question: Option<(Instant, Asker)>,
     /// The server has said that we are no member any more.
     is_removed: bool,
 }
 
 impl Each {
-    pub(super) fn new(form: Form, is_of_this_project: bool, now: Instant) -> Self {
+    pub(super) fn new(form: Form, is_of_this_project: bool, name: &str, now: Instant) -> Self {
         Self {
             form,
             is_of_this_project,
+            me: fold(name),
             waiting: VecDeque::new(),
             keep_alive_at: is_of_this_project.then_some(now),
             early_keep_alives: EARLY_KEEP_ALIVES.into_iter(),
             leave_by: None,
+            question: None,
             is_removed: false,
         }
     }
@@ -55,27 +67,45 @@ impl Each {
         self.is_of_this_project
     }
 
-    pub(super) fn hear(&mut self, datagram: &[u8], page: &mut Page) {
+    pub(super) fn hear(&mut self, datagram: &[u8], now: Instant, page: &mut Page) {
         match self.form {
             Form::Text => {
-                page.add_line(datagram);
-                self.heed(datagram);
+                if self.heed(datagram, now, page) {
+                    page.add_line(datagram);
+                }
             }
             Form::Named => match parse_named(datagram) {
                 Some(Named::Message { name, message }) => page.add_message(name, message),
-                Some(Named::Notice(text)) => {
-                    page.add_answer(text);
-                    self.heed(text);
-                }
+                Some(Named::Notice(text)) => self.hear_notice(text, now, page),
                 // Not of this protocol.
                 None => {}
             },
         }
     }
 
-    /// In text delivery no message looks like this: its sender's name stands before it.
-    fn heed(&mut self, notice: &[u8]) {
-        self.is_removed |= str::from_utf8(notice).is_ok_and(ends_membership);
+    fn hear_notice(&mut self, text: &[u8], now: Instant, page: &mut Page) {
+        if self.heed(text, now, page) {
+            page.add_notice(text);
+        }
+    }
+
+    /// Looks at what may be a notice: in text delivery the sender's name stands before a message.
+    /// Returns true if it is to be shown.
+    fn heed(&mut self, notice: &[u8], now: Instant, page: &mut Page) -> bool {
+        let Ok(text) = str::from_utf8(notice) else { return true };
+        self.is_removed |= ends_membership(text);
+        let Some(asker) = self.take_answered(text, now) else { return true };
+        page.note_members(notice);
+        asker == Asker::User
+    }
+
+    /// Returns the asker if the notice answers the question who is there. Only its text tells that
+    /// here, so it must come soon after the question and name us.
+    fn take_answered(&mut self, text: &str, now: Instant) -> Option<Asker> {
+        let list = self.question.and_then(|_| parse_members(text))?;
+        let names_us = list.names.iter().any(|name| fold(name) == self.me);
+        let (_, asker) = self.question.take_if(|(by, _)| names_us && now <= *by)?;
+        Some(asker)
     }
 
     /// Whether another line may be pushed: what can't be sent yet waits in stdin's pipe, and not in
@@ -84,13 +114,21 @@ impl Each {
         self.leave_by.is_none() && self.waiting.len() < MAX_WAITING
     }
 
-    pub(super) fn push(&mut self, line: &[u8]) {
+    pub(super) fn push(&mut self, line: &[u8], now: Instant) {
+        if is_question(line) {
+            self.question = Some((now + ANSWER_PATIENCE, Asker::User));
+        }
         self.waiting.push_back(line.into());
+    }
+
+    pub(super) fn ask_who(&mut self, now: Instant) {
+        self.waiting.push_back(WHO.as_bytes().into());
+        self.question = Some((now + ANSWER_PATIENCE, Asker::Client));
     }
 
     pub(super) fn leave(&mut self, how: &str, now: Instant) {
         if self.leave_by.is_none() {
-            self.push(how.as_bytes());
+            self.push(how.as_bytes(), now);
             self.leave_by = Some(now + LINGER);
         }
     }
@@ -138,7 +176,7 @@ mod tests {
     #[test]
     fn a_quiet_reader_gives_a_sign_of_life_every_20_seconds() {
         let start = Instant::now();
-        let mut each = Each::new(Form::Named, true, start);
+        let mut each = Each::new(Form::Named, true, "ann", start);
         let mut out = Vec::new();
         let mut times = Vec::new();
         while times.len() < 5 {
@@ -153,7 +191,7 @@ mod tests {
     #[test]
     fn field_n_server_of_the_family_gets_no_empty_message() {
         let start = Instant::now();
-        let mut each = Each::new(Form::Text, false, start);
+        let mut each = Each::new(Form::Text, false, "ann", start);
         assert_eq!(each.transmit_at(), None);
         assert!(!each.poll_transmit(start + KEEP_ALIVE, &mut Vec::new()));
     }

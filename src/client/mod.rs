@@ -21,6 +21,7 @@
 //! | `room.rs` | the membership, as the loop sees it |
 //! | `each.rs` | a membership with text or named delivery |
 //! | `streamed.rs` | one with stream delivery, on top of [`stream`](crate::stream) |
+//! | `questions.rs` | questions who is there, and their answers |
 //! | `record.rs` | what is shown of a stream, and how it ended |
 //! | `returning.rs` | a server that does not answer, and the way back to it |
 //! | `stdin.rs` | the thread that reads lines |
@@ -43,6 +44,7 @@ mod page;
 mod password;
 mod plain;
 mod printing;
+mod questions;
 mod record;
 mod resolving;
 mod returning;
@@ -100,8 +102,6 @@ const EXIT: &str = "/exit";
 const OTHER_EXITS: [&str; 2] = ["/quit", "/leave"];
 /// The line that asks for the commands, which are the server's.
 const HELP: &str = "/help";
-/// The line that asks who is there.
-const WHO: &str = "/who";
 
 /// What a host is told who wants to leave.
 const WARNING: &str = "you are the host, so the room may close for everybody; the same again leaves, \
@@ -213,7 +213,7 @@ impl Client {
         }
         let (now, entry) = (Instant::now(), Arc::new(entry));
         Ok(Self {
-            room: Room::new(&terms, &entry.room, page.shows_own(), now),
+            room: Room::new(&terms, &entry, page.shows_own(), now),
             returning: Returning::new(Arc::clone(&entry), waker),
             entry,
             poll,
@@ -353,7 +353,7 @@ impl Client {
         let room = self.successor(&terms);
         let old = std::mem::replace(&mut self.room, room);
         if let Room::Streamed(stream) = old {
-            stream.into_unsaid().for_each(|line| self.room.push(&line, &mut self.page));
+            stream.into_unsaid().for_each(|line| self.room.push(&line, self.now, &mut self.page));
         }
         self.returning.forget();
         self.page.begin_again(self.entry.operation == Operation::Create);
@@ -366,7 +366,7 @@ impl Client {
                 let reborn = stream.reborn(completion, &self.entry.room, self.now, &mut self.page);
                 Room::Streamed(Box::new(reborn))
             }
-            _ => Room::new(terms, &self.entry.room, self.page.shows_own(), self.now),
+            _ => Room::new(terms, &self.entry, self.page.shows_own(), self.now),
         }
     }
 
@@ -438,7 +438,7 @@ impl Client {
         if text.trim().eq_ignore_ascii_case(HELP) {
             self.page.tell_keys();
         }
-        self.room.push(text.as_bytes(), &mut self.page);
+        self.room.push(text.as_bytes(), self.now, &mut self.page);
         match text.strip_prefix('/') {
             _ if self.room.echoes() => {}
             None => self.page.add_own(text),
@@ -451,13 +451,13 @@ impl Client {
     fn ask_around(&mut self) {
         let takes_question = self.room.takes_questions() && self.room.takes_lines();
         if takes_question && self.page.takes_question(self.now) {
-            self.room.push(WHO.as_bytes(), &mut self.page);
+            self.room.ask_who(self.now);
         }
     }
 
     /// Leaves; a host is told first what that does to others.
     fn leave_politely(&mut self) {
-        if self.page.asks_before_leaving() && !self.is_warned {
+        if self.page.asks_before_leaving(self.room.names_newcomers()) && !self.is_warned {
             self.is_warned = true;
             self.page.tell(WARNING);
         } else {

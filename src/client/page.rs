@@ -67,11 +67,10 @@ impl Page {
         self.add_notice(text);
     }
 
-    /// What may be the answer to a command.
-    pub(super) fn add_answer(&mut self, text: &[u8]) {
-        match self {
-            Self::Plain(lines) => lines.add_notice(text),
-            Self::Terminal(conversation) => conversation.add_answer(text),
+    /// Learns who is there from the answer to that question.
+    pub(super) fn note_members(&mut self, text: &[u8]) {
+        if let Self::Terminal(conversation) = self {
+            conversation.note_members(text);
         }
     }
 
@@ -110,11 +109,12 @@ impl Page {
         }
     }
 
-    /// Whether our end would be the end for others, and nobody is told that it is coming.
-    pub(super) fn asks_before_leaving(&self) -> bool {
+    /// Returns true if our end may be the end for others, and nobody is told that it is coming.
+    /// `knows_others`: whether everybody who comes is known.
+    pub(super) fn asks_before_leaving(&self, knows_others: bool) -> bool {
         match self {
             Self::Plain(_) => false,
-            Self::Terminal(conversation) => conversation.are_others_our_guests(),
+            Self::Terminal(conversation) => conversation.may_have_guests(knows_others),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::page::Page;
+use super::questions::{Asker, Questions};
 use crate::protocol::stream::Code;
 use crate::protocol::{Language, Notice};
 use crate::stream::Event;
@@ -52,11 +53,17 @@ impl Record {
         self.shows_own
     }
 
-    pub(super) fn take(&mut self, event: &Event<'_>, now: Instant, page: &mut Page) {
+    pub(super) fn take(
+        &mut self,
+        event: &Event<'_>,
+        questions: &mut Questions,
+        now: Instant,
+        page: &mut Page,
+    ) {
         self.has_arrived |= self.is_arrival(event);
         let is_earlier = !self.has_arrived && !matches!(event, Event::Aside { .. });
         page.show_time(!is_earlier);
-        self.show(event, now, page);
+        self.show(event, questions, now, page);
         page.show_time(true);
     }
 
@@ -72,7 +79,13 @@ impl Record {
         }
     }
 
-    fn show(&mut self, event: &Event<'_>, now: Instant, page: &mut Page) {
+    fn show(
+        &mut self,
+        event: &Event<'_>,
+        questions: &mut Questions,
+        now: Instant,
+        page: &mut Page,
+    ) {
         match *event {
             Event::Message { member, .. } if member == self.member && !self.shows_own => {}
             Event::Message { name, text, .. } => page.add_message(name, text),
@@ -82,8 +95,9 @@ impl Record {
                 page.add_event(code, name, text);
             }
             Event::Gone { count, .. } => page.add_gone(count),
-            Event::Aside { code, text, .. } => match event.ends_membership() {
+            Event::Aside { code, id, text, .. } => match event.ends_membership() {
                 Some(end) => self.note_end(end, text, now),
+                None if code == Code::Answer as u8 => show_answer(questions.take(id), text, page),
                 None => self.take_aside(code, text, page),
             },
         }
@@ -91,10 +105,8 @@ impl Record {
 
     fn take_aside(&mut self, code: u8, text: &[u8], page: &mut Page) {
         self.is_held_back |= code == Code::RateLimited as u8;
-        match code {
-            _ if text.is_empty() => {}
-            code if code == Code::Answer as u8 => page.add_answer(text),
-            _ => page.add_notice(text),
+        if !text.is_empty() {
+            page.add_notice(text);
         }
     }
 
@@ -131,6 +143,17 @@ impl Record {
             false => page.add_notice(&text),
             true => add_own_words(code, page),
         }
+    }
+}
+
+/// Shows the answer to a command. The id that it carries has told whether the command was a question
+/// who is there, and whose.
+fn show_answer(asker: Option<Asker>, text: &[u8], page: &mut Page) {
+    if asker.is_some() {
+        page.note_members(text);
+    }
+    if asker != Some(Asker::Client) {
+        page.add_notice(text);
     }
 }
 

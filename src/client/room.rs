@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::Failure;
 use super::each::Each;
 use super::entering::Terms;
+use super::options::Entry;
 use super::page::Page;
 use super::streamed::Streamed;
 
@@ -16,13 +17,14 @@ pub(super) enum Room {
 
 impl Room {
     /// A member on these terms. `shows_own`: whether own messages are shown if they come back.
-    pub(super) fn new(terms: &Terms, room: &str, shows_own: bool, now: Instant) -> Self {
+    pub(super) fn new(terms: &Terms, entry: &Entry, shows_own: bool, now: Instant) -> Self {
         match terms {
             Terms::Each { form, is_of_this_project } => {
-                Self::Each(Each::new(*form, *is_of_this_project, now))
+                Self::Each(Each::new(*form, *is_of_this_project, &entry.name, now))
             }
             Terms::Stream(completion) => {
-                Self::Streamed(Box::new(Streamed::new(completion, room, shows_own, now)))
+                let stream = Streamed::new(completion, &entry.room, shows_own, now);
+                Self::Streamed(Box::new(stream))
             }
         }
     }
@@ -43,7 +45,7 @@ impl Room {
     /// Takes a datagram of the server's.
     pub(super) fn hear(&mut self, datagram: &[u8], now: Instant, page: &mut Page) {
         match self {
-            Self::Each(each) => each.hear(datagram, page),
+            Self::Each(each) => each.hear(datagram, now, page),
             Self::Streamed(stream) => stream.hear(datagram, now, page),
         }
     }
@@ -64,16 +66,29 @@ impl Room {
         }
     }
 
-    /// Puts a line behind those that are to be sent.
-    pub(super) fn push(&mut self, line: &[u8], page: &mut Page) {
+    /// Asks who is there, for the client's own use.
+    pub(super) fn ask_who(&mut self, now: Instant) {
         match self {
-            Self::Each(each) => each.push(line),
+            Self::Each(each) => each.ask_who(now),
+            Self::Streamed(stream) => stream.ask_who(),
+        }
+    }
+
+    /// Puts a line behind those that are to be sent.
+    pub(super) fn push(&mut self, line: &[u8], now: Instant, page: &mut Page) {
+        match self {
+            Self::Each(each) => each.push(line, now),
             Self::Streamed(stream) => {
                 if let Err(why) = stream.push(line) {
                     page.tell(&format!("line not sent: {why}"));
                 }
             }
         }
+    }
+
+    /// Returns true if everybody who comes is named by the server in a form for programs.
+    pub(super) fn names_newcomers(&self) -> bool {
+        matches!(self, Self::Streamed(_))
     }
 
     /// Whether what we say comes back, in its place among the rest.

@@ -3,9 +3,10 @@
 
 use std::time::{Duration, Instant};
 
+use super::Failure;
 use super::page::Page;
+use super::questions::{self, Asker, Questions};
 use super::record::Record;
-use super::{Failure, WHO};
 use crate::protocol::stream::{Completion, upstream};
 use crate::stream::{PushError, StreamReceiver, StreamSender};
 
@@ -44,6 +45,7 @@ pub(super) struct Streamed {
     receiver: StreamReceiver,
     sender: StreamSender,
     record: Record,
+    questions: Questions,
     leaving: Option<Leaving>,
     proofs: Option<Proofs>,
     patience: Duration,
@@ -61,6 +63,7 @@ impl Streamed {
             receiver: StreamReceiver::new(completion.tag, completion.next, keep_alive, now),
             sender: StreamSender::new(completion.member, completion.expected, room),
             record: Record::new(completion.member, shows_own),
+            questions: Questions::default(),
             leaving: None,
             proofs: None,
             patience,
@@ -88,9 +91,12 @@ impl Streamed {
         Self::new(&completion, room, self.record.shows_own(), now)
     }
 
-    /// What is open, for the membership that follows this one.
+    /// Returns what the user said and the server has not taken, for the membership that follows this
+    /// one.
     pub(super) fn into_unsaid(self) -> impl Iterator<Item = Box<[u8]>> {
-        self.sender.into_open()
+        let Self { sender, questions, .. } = self;
+        let open = sender.into_open().filter(move |(id, _)| !questions.is_of_client(*id));
+        open.map(|(_, line)| line)
     }
 
     /// The server knows us, but not our address.
@@ -99,10 +105,10 @@ impl Streamed {
     }
 
     pub(super) fn hear(&mut self, datagram: &[u8], now: Instant, page: &mut Page) {
-        let Self { receiver, sender, record, .. } = self;
+        let Self { receiver, sender, record, questions, .. } = self;
         receiver.handle_datagram(datagram, now, |event| {
             sender.handle_event(&event, now);
-            record.take(&event, now, page);
+            record.take(&event, questions, now, page);
         });
     }
 
@@ -114,7 +120,19 @@ impl Streamed {
     /// There is no space, and for a line there always is some when lines are taken: the ids of this
     /// membership are used up.
     pub(super) fn push(&mut self, line: &[u8]) -> Result<(), PushError> {
-        self.sender.push(line).map(drop)
+        let id = self.sender.push(line)?;
+        if questions::is_question(line) {
+            self.questions.note(id, Asker::User);
+        }
+        Ok(())
+    }
+
+    /// Asks who is there, for the client's own use.
+    pub(super) fn ask_who(&mut self) {
+        // Without space there is no question now: the answer is a convenience.
+        if let Ok(id) = self.sender.push(questions::WHO.as_bytes()) {
+            self.questions.note(id, Asker::Client);
+        }
     }
 
     pub(super) fn leave(&mut self, how: &str, now: Instant) {
@@ -197,11 +215,11 @@ impl Streamed {
         }
     }
 
-    /// Lines that the server has not taken, as far as is known, beside the one that leaves and a
-    /// question who is there: the client asks that by itself too, and nobody has to say it again.
+    /// Returns how many of the user's lines the server has not taken, as far as is known, beside the
+    /// one that leaves.
     fn unsaid(&self) -> usize {
         let exit_is_open = self.leaving.as_ref().is_some_and(|leaving| leaving.exit.is_none());
-        let open = self.sender.open_texts().filter(|text| *text != WHO.as_bytes()).count();
+        let open = self.sender.open_ids().filter(|id| !self.questions.is_of_client(*id)).count();
         open.saturating_sub(usize::from(exit_is_open))
     }
 

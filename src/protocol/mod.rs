@@ -8,8 +8,10 @@
 //!
 //! Codecs eat bytes and give values. "Not yet" is a value too, so that input may be cut anywhere.
 
+pub mod command;
 pub mod datagram;
 pub mod frame;
+pub mod members;
 pub mod name;
 pub mod notice;
 pub mod reply;

@@ -5,6 +5,8 @@
 
 use std::fmt::{self, Write as _};
 
+use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
+
 use super::datagram::Unfit;
 use super::stream::Code;
 
@@ -56,8 +58,8 @@ pub enum Notice<'a> {
         /// Bytes that fit beside the sender's name.
         fits: usize,
     },
-    /// To a sender: there is no such command.
-    UnknownCommand,
+    /// To a sender: there is no command with this word.
+    UnknownCommand(&'a str),
     /// To a sender: this command takes a name.
     NameNeeded,
     /// To a sender: nobody in the room has that name.
@@ -145,7 +147,7 @@ impl<'a> Notice<'a> {
             Self::RemovedForSilence => Code::TimedOut,
             Self::RemovedByHost => Code::Removed,
             Self::RateLimited | Self::RoomBusy | Self::TooFast | Self::NotYet => Code::RateLimited,
-            Self::Unfit(_) | Self::TooLong { .. } | Self::UnknownCommand => Code::Refused,
+            Self::Unfit(_) | Self::TooLong { .. } | Self::UnknownCommand(_) => Code::Refused,
             Self::NameNeeded
             | Self::NoSuchMember
             | Self::HostOnly
@@ -217,8 +219,10 @@ impl<'a> Notice<'a> {
             Self::TooLong { fits } => {
                 write!(out, "message refused, it is too long, {fits} bytes fit")
             }
-            Self::UnknownCommand => out.write_str(
-                "no such command, /help lists them, // sends a message that begins with /",
+            Self::UnknownCommand(word) => write!(
+                out,
+                "no such command '/{}', /help lists them, // sends a message that begins with /",
+                Quoted(word)
             ),
             Self::NameNeeded => out.write_str("a name is needed, as in /kick NAME or /host NAME"),
             Self::NoSuchMember => out.write_str("nobody here has that name, /who lists the names"),
@@ -270,8 +274,10 @@ impl<'a> Notice<'a> {
             Self::TooLong { fits } => {
                 write!(out, "長すぎるため、発言は送られませんでした（{fits}バイトまで）")
             }
-            Self::UnknownCommand => out.write_str(
-                "そのコマンドはありません。/help で一覧、// で / から始まる発言を送れます",
+            Self::UnknownCommand(word) => write!(
+                out,
+                "「/{}」というコマンドはありません。/help で一覧、// で / から始まる発言を送れます",
+                Quoted(word)
             ),
             Self::NameNeeded => out.write_str("名前が必要です（例 /kick 名前、/host 名前）"),
             Self::NoSuchMember => out.write_str("その名前の人はいません。/who で一覧が見られます"),
@@ -291,6 +297,25 @@ impl<'a> Notice<'a> {
     }
 }
 
+/// The most characters of a member's own word that a notice repeats.
+const MAX_QUOTED: usize = 32;
+
+/// A word that a member sent, as a notice repeats it: cut, and with escapes for what can't be seen.
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut chars = self.0.chars();
+        for c in chars.by_ref().take(MAX_QUOTED) {
+            match c.general_category_group() {
+                GeneralCategoryGroup::Other => write!(f, "{}", c.escape_unicode())?,
+                _ => f.write_char(c)?,
+            }
+        }
+        f.write_str(if chars.next().is_some() { "…" } else { "" })
+    }
+}
+
 impl Crowd {
     fn write(self, out: &mut String, units: [&str; 3], separator: &str) -> fmt::Result {
         let mut between = "";
@@ -301,50 +326,6 @@ impl Crowd {
             }
         }
         Ok(())
-    }
-}
-
-/// The members of a room in one line of at most `max` bytes, the host marked; who does not fit is
-/// counted at its end.
-pub fn write_members<'a>(
-    members: impl Iterator<Item = (&'a str, bool)>,
-    total: usize,
-    language: Language,
-    max: usize,
-    out: &mut String,
-) {
-    let (host_mark, separator) = match language {
-        Language::English => (" (host)", ", "),
-        Language::Japanese => ("（ホスト）", "、"),
-    };
-    // The longest ending. Whether it is needed shows only when a name does not fit any more, so the
-    // last point from which it would have fitted is remembered.
-    let reserve = and_more(total, language).len();
-    let (mut shown, mut shown_with_ending, mut size_with_ending) = (0, 0, out.len());
-    for (name, is_host) in members {
-        let between = if shown > 0 { separator } else { "" };
-        let mark = if is_host { host_mark } else { "" };
-        if out.len() + between.len() + name.len() + mark.len() > max {
-            break;
-        }
-        for part in [between, name, mark] {
-            out.push_str(part);
-        }
-        shown += 1;
-        if out.len() + reserve <= max {
-            (shown_with_ending, size_with_ending) = (shown, out.len());
-        }
-    }
-    if shown < total {
-        out.truncate(size_with_ending);
-        out.push_str(&and_more(total - shown_with_ending, language));
-    }
-}
-
-fn and_more(count: usize, language: Language) -> String {
-    match language {
-        Language::English => format!(" and {count} more"),
-        Language::Japanese => format!("、ほか{count}人"),
     }
 }
 
@@ -373,7 +354,7 @@ mod tests {
             Notice::Unfit(Unfit::Control),
             Notice::Unfit(Unfit::Bidi),
             Notice::TooLong { fits: 12 },
-            Notice::UnknownCommand,
+            Notice::UnknownCommand(":"),
             Notice::NameNeeded,
             Notice::NoSuchMember,
             Notice::HostOnly,
@@ -399,6 +380,18 @@ mod tests {
                 assert!(!text.contains('\n') && !text.is_empty(), "{text}");
             }
         }
+    }
+
+    #[test]
+    fn w32_an_unknown_command_is_named_cut_and_escaped() {
+        let word = |word| text(Notice::UnknownCommand(word), Language::English);
+        assert!(word("foo").starts_with("no such command '/foo', /help"), "{}", word("foo"));
+        assert!(word("").starts_with("no such command '/', /help"));
+        assert!(word("a\u{200b}日本").contains(r"'/a\u{200b}日本'"));
+        let long = word(&"x".repeat(4000));
+        assert!(long.contains(&format!("'/{}…'", "x".repeat(MAX_QUOTED))) && long.len() < 200);
+        let japanese = text(Notice::UnknownCommand("foo"), Language::Japanese);
+        assert!(japanese.starts_with("「/foo」というコマンドはありません"));
     }
 
     #[test]
@@ -433,21 +426,5 @@ mod tests {
                 assert_eq!(ends_membership(&text(notice, language)), last, "{notice:?}");
             }
         }
-    }
-
-    #[test]
-    fn w28_the_members_fit_and_the_rest_is_counted() {
-        let line = |names: &[&str], max| {
-            let mut out = String::new();
-            let members = names.iter().map(|name| (*name, *name == "ann"));
-            write_members(members, names.len(), Language::English, max, &mut out);
-            out
-        };
-        assert_eq!(line(&["ann"], 99), "ann (host)");
-        assert_eq!(line(&["ann", "bob", "cy"], 99), "ann (host), bob, cy");
-        assert_eq!(line(&["ann", "bob", "cy"], 19), "ann (host), bob, cy");
-        assert_eq!(line(&["ann", "bob", "cyd"], 19), " and 3 more");
-        assert_eq!(line(&["ann", "bob", "cyd"], 25), "ann (host), bob, cyd");
-        assert_eq!(line(&["ann", "bob", "cy", "d"], 21), "ann (host) and 3 more");
     }
 }

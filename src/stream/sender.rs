@@ -318,10 +318,10 @@ impl StreamSender {
         }
     }
 
-    /// What is not settled, oldest first: for a member that lost its place and goes on under another
-    /// number, with another sender.
-    pub fn into_open(self) -> impl Iterator<Item = Box<[u8]>> {
-        self.open.into_iter().map(|message| message.text)
+    /// Returns the ids and texts of what is not settled, oldest first: for a member that lost its place
+    /// and goes on under another number, with another sender.
+    pub fn into_open(self) -> impl Iterator<Item = (u32, Box<[u8]>)> {
+        (self.first..).zip(self.open).map(|(id, message)| (id, message.text))
     }
 
     /// Timeouts since something was taken: when there are any, the server may be gone.
@@ -329,9 +329,9 @@ impl StreamSender {
         self.timeouts
     }
 
-    /// The texts of what is not settled yet, oldest first.
-    pub fn open_texts(&self) -> impl Iterator<Item = &[u8]> {
-        self.open.iter().map(|message| &*message.text)
+    /// Returns the ids of what is not settled yet, oldest first.
+    pub fn open_ids(&self) -> impl Iterator<Item = u32> {
+        (self.first..).zip(&self.open).map(|(id, _)| id)
     }
 
     /// How many messages are not settled yet.
@@ -437,7 +437,7 @@ mod tests {
         bench.sent();
         bench.own(1);
         let open: Vec<_> = bench.sender.into_open().collect();
-        assert_eq!(open, [Box::from(&b"two"[..]), Box::from(&b"three"[..])]);
+        assert_eq!(open, [(2, Box::from(&b"two"[..])), (3, Box::from(&b"three"[..]))]);
     }
 
     #[test]

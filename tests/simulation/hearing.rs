@@ -165,6 +165,10 @@ impl Model {
             self.put_off(whose, id, [Notice::RateLimited, Notice::TooFast], now);
             return Fate::RateLimited;
         }
+        let text = text.map(|text| match text.starts_with('/') && !text.starts_with("//") {
+            true => text.trim_ascii_end(),
+            false => text,
+        });
         let Ok(text) = text else { return self.refuse(whose, Notice::Unfit(Unfit::NotUtf8)) };
         if text.contains(['\u{202d}', '\u{202e}']) {
             return self.refuse(whose, Notice::Unfit(Unfit::Bidi));
@@ -201,14 +205,13 @@ impl Model {
     }
 
     fn command(&mut self, whose: usize, rest: &str, now: Instant) -> Fate {
-        let rest = rest.trim_end();
-        let (word, name) = rest.split_once(' ').unwrap_or((rest, ""));
-        let word = word.to_lowercase();
+        let (written, name) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        let (word, name) = (written.to_lowercase(), name.trim());
         match (&*word, name) {
             ("who" | "help", _) => {}
             ("kick" | "host", "") => return self.refuse(whose, Notice::NameNeeded),
             ("kick" | "host", _) => {}
-            _ => return self.refuse(whose, Notice::UnknownCommand),
+            _ => return self.refuse(whose, Notice::UnknownCommand(written)),
         }
         self.note_taken(whose);
         let room = self.members[whose].room;
@@ -250,9 +253,9 @@ impl Model {
 
     /// Everyone, and one host among them.
     fn who(&self, room: usize) -> String {
-        let (mark, between) = match self.config.language {
-            reactor_chat::protocol::Language::English => (" (host)", ", "),
-            reactor_chat::protocol::Language::Japanese => ("（ホスト）", "、"),
+        let mark = match self.config.language {
+            reactor_chat::protocol::Language::English => " (host)",
+            reactor_chat::protocol::Language::Japanese => "（ホスト）",
         };
         let Room { members, host, .. } = &self.rooms[room];
         assert_eq!(members.iter().filter(|member| *member == host).count(), 1, "one host");
@@ -260,7 +263,7 @@ impl Model {
             let mark = if member == host { mark } else { "" };
             format!("{}{mark}", self.members[*member].name)
         });
-        named.collect::<Vec<_>>().join(between)
+        named.collect::<Vec<_>>().join(", ")
     }
 
     fn refuse(&mut self, whose: usize, why: Notice<'_>) -> Fate {

@@ -41,6 +41,7 @@ use super::options::Entry;
 use super::plain::visible;
 use super::stdin::Stdin;
 use crate::protocol::Operation;
+use crate::protocol::members::parse_members;
 use crate::protocol::name::is_user_name;
 use borrowed::Borrowed;
 use editor::Editor;
@@ -126,7 +127,7 @@ impl Conversation {
             }
             // Not of this protocol.
             Some(_) => self.add(Label::Nothing, visible(&text)),
-            None => self.add_answer(line),
+            None => self.add_notice(line),
         }
     }
 
@@ -151,9 +152,9 @@ impl Conversation {
         self.people.note(code, &shown(name));
     }
 
-    pub(super) fn add_answer(&mut self, text: &[u8]) {
-        if !self.people.take_answer(&shown(text), Instant::now()) {
-            self.add_notice(text);
+    pub(super) fn note_members(&mut self, text: &[u8]) {
+        if let Some(list) = str::from_utf8(text).ok().and_then(parse_members) {
+            self.people.learn(&list);
         }
     }
 
@@ -165,8 +166,8 @@ impl Conversation {
         self.people.forget(is_host);
     }
 
-    pub(super) fn are_others_our_guests(&self) -> bool {
-        self.people.are_hosted_by_us()
+    pub(super) fn may_have_guests(&self, knows_others: bool) -> bool {
+        self.people.may_be_hosted_by_us(knows_others)
     }
 
     pub(super) fn flush(&mut self) {

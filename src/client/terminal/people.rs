@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::keys::locked;
+use crate::client::plain::visible;
+use crate::protocol::members::MemberList;
 use crate::protocol::name::fold;
 use crate::protocol::stream::Code;
 
@@ -12,14 +14,8 @@ use crate::protocol::stream::Code;
 /// would be a burden.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// An answer that takes longer was lost.
-const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
-
 /// So many names are known. A server may make up new ones for ever.
 const MOST: usize = 10_000;
-
-/// The mark of the host in the list of members, in both languages.
-const HOST_MARKS: [&str; 2] = [" (host)", "（ホスト）"];
 
 /// What is known.
 pub(super) struct People {
@@ -29,11 +25,9 @@ pub(super) struct People {
     /// The list of members is to be asked for.
     is_curious: bool,
     asked_at: Option<Instant>,
-    /// The answer is for us and not for the user.
-    is_answer_ours: bool,
-    /// What has happened since the question: its answer may come behind the notice of what happened
-    /// after it.
-    since: Since,
+    /// What has happened since the last question, while that has no answer: the answer may come behind
+    /// the notice of what happened after it.
+    since: Option<Since>,
 }
 
 #[derive(Default)]
@@ -51,8 +45,7 @@ impl People {
             is_host,
             is_curious: true,
             asked_at: None,
-            is_answer_ours: false,
-            since: Since::default(),
+            since: None,
         }
     }
 
@@ -61,9 +54,10 @@ impl People {
         Arc::clone(&self.names)
     }
 
-    /// Whether the room closes for others when we leave.
-    pub(super) fn are_hosted_by_us(&self) -> bool {
-        self.is_host && !locked(&self.names).is_empty()
+    /// Returns true if the room may close for others when we leave. `knows_others`: whether nobody is
+    /// there whose name is not known.
+    pub(super) fn may_be_hosted_by_us(&self, knows_others: bool) -> bool {
+        self.is_host && !(knows_others && locked(&self.names).is_empty())
     }
 
     /// Somebody speaks.
@@ -80,18 +74,22 @@ impl People {
                 self.is_curious = true;
             }
             Some(Code::Joined) => {
-                self.since.gone.remove(name);
+                if let Some(since) = &mut self.since {
+                    since.gone.remove(name);
+                }
                 self.note_speaker(name);
             }
             Some(Code::Left | Code::TimedOut | Code::Kicked) => {
                 locked(&self.names).remove(name);
-                if self.is_answer_ours {
-                    add(&mut self.since.gone, name);
+                if let Some(since) = &mut self.since {
+                    add(&mut since.gone, name);
                 }
             }
             Some(Code::NewHost) => {
                 self.is_host = fold(name) == self.me;
-                self.since.has_new_host = self.is_answer_ours;
+                if let Some(since) = &mut self.since {
+                    since.has_new_host = true;
+                }
             }
             _ => {}
         }
@@ -102,8 +100,8 @@ impl People {
         let is_due = self.asked_at.is_none_or(|at| at + PAUSE <= now);
         let asks = self.is_curious && is_due;
         if asks {
-            (self.is_curious, self.asked_at, self.is_answer_ours) = (false, Some(now), true);
-            self.since = Since::default();
+            (self.is_curious, self.asked_at) = (false, Some(now));
+            self.since = Some(Since::default());
         }
         asks
     }
@@ -113,34 +111,20 @@ impl People {
         (self.is_host, self.is_curious, self.asked_at) = (is_host, true, None);
     }
 
-    /// Takes the answer to a command. `true`: it was to our question, and nobody else asked.
-    pub(super) fn take_answer(&mut self, text: &str, now: Instant) -> bool {
-        let Some(host_end) = HOST_MARKS.iter().find_map(|mark| text.find(mark)) else {
-            return false;
-        };
-        let host = text[..host_end].rsplit(", ").next().unwrap_or_default();
-        let host = host.rsplit('、').next().unwrap_or_default();
-        let since = std::mem::take(&mut self.since);
-        if !since.has_new_host {
+    /// Learns a list of members. A list that was cut takes nobody away.
+    pub(super) fn learn(&mut self, list: &MemberList<'_>) {
+        let since = self.since.take().unwrap_or_default();
+        if let Some(host) = list.host.filter(|_| !since.has_new_host) {
             self.is_host = fold(host) == self.me;
         }
-        self.learn(text, &since.gone);
-        let is_in_time = self.asked_at.is_some_and(|at| now <= at + ANSWER_PATIENCE);
-        std::mem::take(&mut self.is_answer_ours) && is_in_time
-    }
-
-    /// Learns the list, which is whole unless it counts the rest.
-    fn learn(&self, text: &str, gone: &BTreeSet<String>) {
-        let is_whole = !text.contains(" more") && !text.contains("、ほか");
         let mut names = locked(&self.names);
-        if is_whole {
+        if list.more == 0 {
             names.clear();
         }
-        for part in text.split('、').flat_map(|part| part.split(", ")) {
-            let name = HOST_MARKS.iter().fold(part, |name, mark| name.trim_end_matches(mark));
-            let is_count = !is_whole && (name.ends_with(" more") || name.starts_with("ほか"));
-            if !is_count && fold(name) != self.me && !gone.contains(name) {
-                add(&mut names, name);
+        for name in &list.names {
+            let shown = visible(name);
+            if fold(name) != self.me && !since.gone.contains(&shown) {
+                add(&mut names, &shown);
             }
         }
     }
@@ -155,6 +139,7 @@ fn add(names: &mut BTreeSet<String>, name: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::members::parse_members;
 
     fn known(people: &People) -> Vec<String> {
         locked(&people.names).iter().cloned().collect()
@@ -163,14 +148,14 @@ mod tests {
     #[test]
     fn names_come_and_go() {
         let mut people = People::new("Ann", true);
-        assert!(!people.are_hosted_by_us());
+        assert!(!people.may_be_hosted_by_us(true));
         people.note(Code::Joined as u8, "ann");
         people.note(Code::Joined as u8, "bob");
         people.note_speaker("cy");
         assert_eq!(known(&people), ["bob", "cy"]);
-        assert!(people.are_hosted_by_us());
+        assert!(people.may_be_hosted_by_us(true));
         people.note(Code::NewHost as u8, "bob");
-        assert!(!people.are_hosted_by_us());
+        assert!(!people.may_be_hosted_by_us(true));
         people.note(Code::Left as u8, "bob");
         people.note(Code::Kicked as u8, "cy");
         assert_eq!(known(&people), Vec::<String>::new());
@@ -186,13 +171,17 @@ mod tests {
         assert!(known(&people).contains(&"new".into()));
     }
 
+    fn learn(people: &mut People, text: &str) {
+        people.learn(&parse_members(text).expect("a list"));
+    }
+
     #[test]
     fn an_answer_does_not_undo_what_happened_after_it() {
         let (mut people, now) = (People::new("bob", false), Instant::now());
         assert!(people.take_question(now));
         people.note(Code::NewHost as u8, "bob");
         people.note(Code::Left as u8, "ann");
-        assert!(people.take_answer("ann (host), bob", now));
+        learn(&mut people, "ann (host), bob");
         assert_eq!(known(&people), Vec::<String>::new());
         assert!(people.is_host);
     }
@@ -201,17 +190,29 @@ mod tests {
     fn the_list_of_members_tells_all_and_is_asked_for_at_leisure() {
         let (mut people, now) = (People::new("bob", false), Instant::now());
         assert!(people.take_question(now) && !people.take_question(now));
-        assert!(!people.take_answer("/exit leaves", now));
-        assert!(people.take_answer("ann (host), bob, cy", now));
+        learn(&mut people, "ann (host), bob, cy");
         assert_eq!(known(&people), ["ann", "cy"]);
-        // That one the user asked for.
-        assert!(!people.take_answer("日本、bob（ホスト）", now));
+        learn(&mut people, "日本, bob（ホスト）");
         assert_eq!(known(&people), ["日本"]);
-        assert!(people.are_hosted_by_us());
+        assert!(people.may_be_hosted_by_us(true));
         people.note(Code::Joined as u8, "");
         assert!(!people.take_question(now) && people.take_question(now + PAUSE));
-        assert!(!people.take_answer("ann (host)", now + PAUSE + ANSWER_PATIENCE * 2));
-        assert!(!people.take_answer("dan (host), eve and 3 more", now));
-        assert!(known(&people).contains(&"ann".into()) && known(&people).contains(&"dan".into()));
+    }
+
+    #[test]
+    fn a_list_that_was_cut_takes_nobody_away() {
+        let mut people = People::new("bob", false);
+        people.note_speaker("ann");
+        learn(&mut people, "dan (host), eve and 3 more");
+        assert_eq!(known(&people), ["ann", "dan", "eve"]);
+        learn(&mut people, "dan, eve and 4 more");
+        assert!(!people.is_host);
+    }
+
+    #[test]
+    fn a_host_that_cannot_know_its_guests_may_have_some() {
+        let people = People::new("ann", true);
+        assert!(people.may_be_hosted_by_us(false) && !people.may_be_hosted_by_us(true));
+        assert!(!People::new("ann", false).may_be_hosted_by_us(false));
     }
 }

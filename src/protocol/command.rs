@@ -1,0 +1,105 @@
+//! Commands: messages that begin with `/` (W22, W27 to W32). Both ends read them with this file.
+
+use super::notice::Notice;
+
+/// A member's line, told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line<'a> {
+    /// A message to be relayed.
+    Message(&'a str),
+    /// A command to be executed.
+    Command(Command<'a>),
+}
+
+/// A command, except `/exit`: see [`is_exit`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command<'a> {
+    /// List the members.
+    Who,
+    /// Remove this member.
+    Kick(&'a str),
+    /// Make this member the host.
+    Host(&'a str),
+    /// List the commands.
+    Help,
+}
+
+/// Returns true if the line is `/exit`. Blanks and line ends around it do not matter, because
+/// clients of the family send them.
+pub fn is_exit(line: &str) -> bool {
+    line.trim().eq_ignore_ascii_case("/exit")
+}
+
+/// Tells commands from messages. Blanks around a command's name do not matter: no name begins or
+/// ends with one, and a Japanese keyboard types U+3000.
+///
+/// # Errors
+/// The notice for the sender, if the line is neither.
+pub fn parse(line: &str) -> Result<Line<'_>, Notice<'_>> {
+    let Some(rest) = line.strip_prefix('/') else { return Ok(Line::Message(line)) };
+    if rest.starts_with('/') {
+        return Ok(Line::Message(rest));
+    }
+    let (word, argument) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    let argument = argument.trim();
+    match word.to_ascii_lowercase().as_str() {
+        "who" => Ok(Line::Command(Command::Who)),
+        "help" => Ok(Line::Command(Command::Help)),
+        "kick" | "host" if argument.is_empty() => Err(Notice::NameNeeded),
+        "kick" => Ok(Line::Command(Command::Kick(argument))),
+        "host" => Ok(Line::Command(Command::Host(argument))),
+        _ => Err(Notice::UnknownCommand(word)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn w27_exit_is_the_whole_line_after_trimming_whatever_its_case() {
+        for line in ["/exit", " /EXIT ", "/Exit\r\n", "\t/exit\n", "/exit\u{3000}"] {
+            assert!(is_exit(line), "{line:?}");
+        }
+        for line in ["exit", "/exit now", "//exit", "/exi", "__REGISTER__"] {
+            assert!(!is_exit(line), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn w22_a_slash_is_a_command_and_two_are_a_message() {
+        assert_eq!(parse("//exit"), Ok(Line::Message("/exit")));
+        assert_eq!(parse("///"), Ok(Line::Message("//")));
+        assert_eq!(parse(" /who"), Ok(Line::Message(" /who")));
+        assert_eq!(parse("/who"), Ok(Line::Command(Command::Who)));
+        assert_eq!(parse("/WHO\n"), Ok(Line::Command(Command::Who)));
+        assert_eq!(parse("/help"), Ok(Line::Command(Command::Help)));
+    }
+
+    #[test]
+    fn w32_field_k_blanks_around_a_name_do_not_matter() {
+        for line in
+            ["/kick A b c", "/kick  A b c", "/kick \tA b c \r\n", "/KICK\u{3000}A b c\u{3000}"]
+        {
+            assert_eq!(parse(line), Ok(Line::Command(Command::Kick("A b c"))), "{line:?}");
+        }
+        assert_eq!(parse("/host bob\n"), Ok(Line::Command(Command::Host("bob"))));
+        for line in ["/kick", "/kick ", "/host", "/host \u{3000}\t"] {
+            assert_eq!(parse(line), Err(Notice::NameNeeded), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn w32_any_other_word_is_named() {
+        for (line, word) in [
+            ("/", ""),
+            ("/ who", ""),
+            ("/whoami", "whoami"),
+            ("/exit now", "exit"),
+            ("/kickbob", "kickbob"),
+            ("/Foo\tbar baz", "Foo"),
+        ] {
+            assert_eq!(parse(line), Err(Notice::UnknownCommand(word)), "{line:?}");
+        }
+    }
+}

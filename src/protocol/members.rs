@@ -1,0 +1,229 @@
+//! The list of members, as `/who` is answered (W28): one line, written and read here only.
+//!
+//! No name holds the separator or ends in a mark of the host (W7), so the line can be taken apart
+//! again. A name may still read like the count at the end of a list that was cut. The host's mark
+//! shows that such a name is none: the host comes last then.
+
+use super::notice::Language;
+
+/// Stands between two names, in every language.
+const SEPARATOR: &str = ", ";
+
+/// The marks behind the host's name, in all languages.
+const HOST_MARKS: [&str; 2] = [host_mark(Language::English), host_mark(Language::Japanese)];
+
+/// What stands around the count of those who did not fit, in all languages.
+const COUNTS: [[&str; 2]; 2] = [around_count(Language::English), around_count(Language::Japanese)];
+
+const fn host_mark(language: Language) -> &'static str {
+    match language {
+        Language::English => " (host)",
+        Language::Japanese => "（ホスト）",
+    }
+}
+
+const fn around_count(language: Language) -> [&'static str; 2] {
+    match language {
+        Language::English => [" and ", " more"],
+        Language::Japanese => [" ほか", "人"],
+    }
+}
+
+/// A list of members that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberList<'a> {
+    /// The names that fit.
+    pub names: Vec<&'a str>,
+    /// The host, which is one of the names. A list that was cut may lack it.
+    pub host: Option<&'a str>,
+    /// How many members did not fit.
+    pub more: usize,
+}
+
+/// Writes the members of a room in at most `max` bytes, the host marked. Members that do not fit
+/// are counted at the end.
+pub fn write_members<'a>(
+    members: impl Iterator<Item = (&'a str, bool)>,
+    total: usize,
+    language: Language,
+    max: usize,
+    out: &mut String,
+) {
+    // The longest ending. Whether it is needed shows only when a name does not fit any more, so the
+    // last point from which it would have fitted is remembered.
+    let reserve = and_more(total, language).len();
+    let (mut shown, mut shown_with_ending, mut size_with_ending) = (0, 0, out.len());
+    let start = out.len();
+    let mut host = None;
+    for (name, is_host) in members {
+        let between = if shown > 0 { SEPARATOR } else { "" };
+        let mark = if is_host { host_mark(language) } else { "" };
+        if out.len() + between.len() + name.len() + mark.len() > max {
+            break;
+        }
+        let begin = out.len() + between.len();
+        for part in [between, name, mark] {
+            out.push_str(part);
+        }
+        if is_host {
+            host = Some(begin..out.len());
+        }
+        shown += 1;
+        if out.len() + reserve <= max {
+            (shown_with_ending, size_with_ending) = (shown, out.len());
+        }
+    }
+    if shown < total {
+        out.truncate(size_with_ending);
+        out.push_str(&and_more(total - shown_with_ending, language));
+    } else if let Some(host) = host
+        && split_count(&out[start..]).1 > 0
+    {
+        put_last(host, out);
+    }
+}
+
+/// Moves one entry of a whole list to its end.
+fn put_last(entry: std::ops::Range<usize>, out: &mut String) {
+    let moved = out[entry.clone()].to_owned();
+    // It is not the last one: that one reads like a count, and the host's has a mark.
+    out.replace_range(entry.start..entry.end + SEPARATOR.len(), "");
+    out.push_str(SEPARATOR);
+    out.push_str(&moved);
+}
+
+fn and_more(count: usize, language: Language) -> String {
+    let [before, behind] = around_count(language);
+    format!("{before}{count}{behind}")
+}
+
+/// Returns the members in a line that [`write_members`] has written in any language, or `None` if
+/// the line is no such list.
+pub fn parse_members(text: &str) -> Option<MemberList<'_>> {
+    // No name holds this, and every message in text delivery does.
+    if text.contains(": ") {
+        return None;
+    }
+    let (listed, more) = split_count(text);
+    let mut list = MemberList { names: Vec::new(), host: None, more };
+    for entry in listed.split(SEPARATOR).filter(|_| !listed.is_empty()) {
+        let host = HOST_MARKS.iter().find_map(|mark| entry.strip_suffix(mark));
+        let name = host.unwrap_or(entry);
+        if name.is_empty() || (host.is_some() && list.host.is_some()) {
+            return None;
+        }
+        list.names.push(name);
+        list.host = list.host.or(host);
+    }
+    let is_list = list.host.is_some() || list.more > 0;
+    is_list.then_some(list)
+}
+
+/// Cuts off the count of the others, which is 0 if there is none.
+fn split_count(text: &str) -> (&str, usize) {
+    let count = COUNTS.iter().find_map(|[before, behind]| {
+        let (listed, count) = text.strip_suffix(behind)?.rsplit_once(before)?;
+        let is_number = count.bytes().all(|byte| byte.is_ascii_digit());
+        Some((listed, count.parse().ok().filter(|count| is_number && *count > 0)?))
+    });
+    count.unwrap_or((text, 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn written(names: &[&str], host: usize, language: Language, max: usize) -> String {
+        let mut out = String::new();
+        let members = names.iter().enumerate().map(|(place, name)| (*name, place == host));
+        write_members(members, names.len(), language, max, &mut out);
+        out
+    }
+
+    #[test]
+    fn w28_the_members_fit_and_the_rest_is_counted() {
+        let line = |names: &[&str], max| written(names, 0, Language::English, max);
+        assert_eq!(line(&["ann"], 99), "ann (host)");
+        assert_eq!(line(&["ann", "bob", "cy"], 99), "ann (host), bob, cy");
+        assert_eq!(line(&["ann", "bob", "cy"], 19), "ann (host), bob, cy");
+        assert_eq!(line(&["ann", "bob", "cyd"], 19), " and 3 more");
+        assert_eq!(line(&["ann", "bob", "cyd"], 25), "ann (host), bob, cyd");
+        assert_eq!(line(&["ann", "bob", "cy", "d"], 21), "ann (host) and 3 more");
+    }
+
+    #[test]
+    fn w28_in_japanese_too() {
+        let line = |max| written(&["田中", "藤岡弘、", "bob"], 0, Language::Japanese, max);
+        assert_eq!(line(99), "田中（ホスト）, 藤岡弘、, bob");
+        assert_eq!(line(36), "田中（ホスト） ほか2人");
+    }
+
+    #[test]
+    fn w28_a_name_that_reads_like_a_count_is_a_name() {
+        let names = ["ann", "bob", "bob and 3 more"];
+        let line = written(&names, 0, Language::English, 99);
+        assert_eq!(line, "bob, bob and 3 more, ann (host)");
+        let names = ["ann", "bob ほか3人"];
+        let line = written(&names, 0, Language::English, 99);
+        assert_eq!(line, "bob ほか3人, ann (host)");
+    }
+
+    #[test]
+    fn w28_help_and_notices_are_no_lists_of_members() {
+        let mut help = String::new();
+        for language in [Language::English, Language::Japanese] {
+            super::super::Notice::Help.write(language, &mut help);
+            assert_eq!(parse_members(&help), None, "{help}");
+            help.clear();
+        }
+        for text in [
+            "bob: ann (host), cy",
+            "",
+            "bob joined",
+            "bob, cy",
+            "a (host), b (host)",
+            ", a (host)",
+            " (host)",
+        ] {
+            assert_eq!(parse_members(text), None, "{text:?}");
+        }
+    }
+
+    /// Names as they are allowed, and such that resemble what stands around them.
+    fn name() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "[a-z日本、人ほか]{1,8}",
+            Just("x and 3 more".into()),
+            Just("and 3 more".into()),
+            Just("ほか3人".into()),
+            Just("x ほか3人".into()),
+            Just("a,b".into()),
+            Just("(host)".into()),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn w28_what_is_written_is_read_again(
+            names in proptest::collection::btree_set(name(), 1..12),
+            host in any::<prop::sample::Index>(),
+            is_japanese in any::<bool>(),
+            max in 30_usize..200,
+        ) {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let host = host.index(names.len());
+            let language = if is_japanese { Language::Japanese } else { Language::English };
+            let line = written(&names, host, language, max);
+            prop_assert!(line.len() <= max);
+            let list = parse_members(&line).expect("a list");
+            prop_assert_eq!(list.names.len() + list.more, names.len());
+            let mut read = list.names.clone();
+            if list.more == 0 {
+                read.sort_unstable();
+            }
+            prop_assert_eq!(&read, &names[..read.len()]);
+            prop_assert_eq!(list.host, Some(names[host]).filter(|host| read.contains(host)));
+        }
+    }
+}
