@@ -2,9 +2,12 @@
 
 mod support;
 
+use std::net::SocketAddr;
+
 use reactor_chat::protocol::stream::{Code, Entry, Header};
 use support::program::*;
 use support::pty::*;
+use support::talkers::*;
 use support::*;
 
 const CTRL_U: &str = "\x15";
@@ -20,6 +23,7 @@ fn what_is_typed_stands_while_messages_come_and_is_sent_in_one_piece() {
     let ann = ann(&server);
     let mut bob = bob(&server, &ann, USUAL);
     bob.expect(&[
+        TODAY,
         "HH:MM         -- in r1 as bob; /exit leaves",
         "HH:MM          * bob joined",
         ">",
@@ -29,15 +33,17 @@ fn what_is_typed_stands_while_messages_come_and_is_sent_in_one_piece() {
     bob.expect_row("> half a");
     ann.say("are you there?");
     bob.expect(&[
+        TODAY,
         "HH:MM         -- in r1 as bob; /exit leaves",
         "HH:MM          * bob joined",
         "HH:MM       ann: are you there?",
         "> half a",
     ]);
-    assert_eq!(bob.cursor(), (3, 8));
+    assert_eq!(bob.cursor(), (4, 8));
     bob.keys(" line\r");
     ann.expect("bob: half a line");
     bob.expect(&[
+        TODAY,
         "HH:MM         -- in r1 as bob; /exit leaves",
         "HH:MM          * bob joined",
         "HH:MM       ann: are you there?",
@@ -172,6 +178,7 @@ fn field_m_ctrl_r_searches_while_messages_come() {
     bob.keys("apples\rpears\r");
     ann.expect("bob: apples");
     ann.expect("bob: pears");
+    bob.expect_row("HH:MM bob: pears");
     clear(&mut bob);
     bob.keys("draft\x12APP");
     bob.expect(&["(search 'APP') apples"]);
@@ -206,6 +213,8 @@ fn tab_completes_commands_and_names_and_goes_round() {
         (BACK_TAB, "> Anton Ü:"),
         (BACK_TAB, "> ann:"),
         ("look, ant\t", "> ann: look, Anton Ü"),
+        ("@an\t", "> ann: look, Anton Ü @ann"),
+        ("\t", "> ann: look, Anton Ü @Anton Ü"),
         ("x\r", ">"),
     ] {
         bob.keys(keys);
@@ -214,7 +223,7 @@ fn tab_completes_commands_and_names_and_goes_round() {
             bob.keys(CTRL_U);
         }
     }
-    ann.expect("bob: ann: look, Anton Ü x");
+    ann.expect("bob: ann: look, Anton Ü @Anton Ü x");
 }
 
 #[test]
@@ -523,6 +532,7 @@ fn t6_t8_nothing_from_the_network_is_obeyed() {
         stranger.udp.send_to(&datagram, at).expect("sent");
         let name = if delivery == "named" { "      ann:" } else { "          " };
         bob.expect(&[
+            TODAY,
             r"HH:MM         -- in r\u{7}1 as bob; /exit leaves",
             &format!("HH:MM {name} {shown}"),
             "                 HH:MM ann: forged",
@@ -562,6 +572,7 @@ fn what_was_said_before_has_no_time() {
     bob.expect_row("HH:MM          * bob joined");
     ann.say("late\n");
     bob.expect(&[
+        TODAY,
         "HH:MM         -- in r1 as bob; /exit leaves",
         "               * ann joined",
         "            ann: early",
@@ -600,8 +611,8 @@ fn lines_look_alike_with_every_delivery() {
         bob.expect_where("own lines, and the answer", |rows| {
             let own = ["HH:MM       bob: hi", "HH:MM       bob: /who"];
             let answer = "HH:MM          * no such command '/nonsense', /help";
-            let is_answered = rows.get(3).is_some_and(|row| row.starts_with(answer));
-            rows.get(1..3).is_some_and(|rows| rows == own) && is_answered
+            let is_answered = rows.get(4).is_some_and(|row| row.starts_with(answer));
+            rows.get(2..4).is_some_and(|rows| rows == own) && is_answered
         });
         ann.say("hello bob: how are you?");
         bob.expect_row("HH:MM       ann: hello bob: how are you?");
@@ -610,4 +621,164 @@ fn lines_look_alike_with_every_delivery() {
         ann.expect("bob left");
         bob.expect_end(0);
     }
+}
+
+/// What bob's client says next that begins with this, and its id.
+fn said(stranger: &Stranger, text: &str) -> u32 {
+    loop {
+        let (bytes, _) = stranger.hear_bytes();
+        if bytes[0] == 0 && bytes[5..].starts_with(text.as_bytes()) {
+            return u32::from_be_bytes(bytes[1..5].try_into().expect("four bytes"));
+        }
+    }
+}
+
+/// Bob is in the room of this server. Returns where he is.
+fn arrives(stranger: &Stranger, bob: &mut Terminal) -> SocketAddr {
+    let (_, at) = stranger.hear_bytes();
+    stranger.udp.send_to(&stream(1, &[notice(1, "bob joined")]), at).expect("sent");
+    bob.expect_where("bob joined", |rows| rows.iter().any(|row| row.ends_with("* bob joined")));
+    at
+}
+
+#[test]
+fn typed_lines_are_dim_until_the_server_takes_them() {
+    for size in [USUAL, SMALL] {
+        let stranger = Stranger::start();
+        let mut bob = Terminal::spawn(&stranger.command(&["join", "r1", "bob"]), size, &[]);
+        stranger.admit_to_stream(1, 300);
+        let at = arrives(&stranger, &mut bob);
+        bob.keys("hello\rand more\rtyping");
+        bob.expect_where("both lines, without a time", |rows| {
+            let last = &rows[rows.len() - 3..];
+            last[0].trim() == "bob: hello"
+                && last[1].trim() == "bob: and more"
+                && last[2] == "> typing"
+        });
+        assert!(
+            bob.find("hello").expect("hello").dim() && bob.find("bob: and").expect("more").dim()
+        );
+        let id = said(&stranger, "hello");
+        stranger.udp.send_to(&stream(2, &[message(3, id, "bob", "hello")]), at).expect("sent");
+        bob.expect_where("the line in its place", |rows| {
+            let last = &rows[rows.len() - 3..];
+            last[0].starts_with("HH:MM")
+                && last[0].ends_with(" bob: hello")
+                && last[1].trim() == "bob: and more"
+        });
+        assert!(!bob.find("hello").expect("hello").dim());
+        assert_eq!(bob.rows().iter().filter(|row| row.contains("bob: hello")).count(), 1);
+        // The server has refused it, and says so.
+        let id = said(&stranger, "and more");
+        let refused = aside(9, id + 1, id, "no");
+        stranger.udp.send_to(&stream(3, &[refused]), at).expect("sent");
+        bob.expect_where("why", |rows| {
+            let last = &rows[rows.len() - 2..];
+            last[0].ends_with("* no") && last[1] == "> typing"
+        });
+        bob.signal("INT");
+        bob.signal("INT");
+        bob.wait();
+    }
+}
+
+#[test]
+fn lines_that_wait_leave_half_of_the_screen() {
+    let stranger = Stranger::start();
+    let mut bob = Terminal::spawn(&stranger.command(&["join", "r1", "bob"]), SMALL, &[]);
+    stranger.admit_to_stream(1, 300);
+    let at = arrives(&stranger, &mut bob);
+    // More than the client sends at once.
+    bob.paste(&(1..=300).map(|at| format!("line {at}\r")).collect::<String>());
+    bob.keys("\x7f\r");
+    stranger.udp.send_to(&stream(2, &[message(1, 1, "ann", "still here")]), at).expect("sent");
+    bob.expect_where("the last lines below ann's", |rows| {
+        rows.len() == 10
+            && rows[3] == "HH:MM ann: still here"
+            && rows[4].trim() == "bob: line 296"
+            && rows[8].trim() == "bob: line 300"
+            && rows[9] == ">"
+    });
+    bob.signal("INT");
+    bob.signal("INT");
+    bob.wait();
+}
+
+#[test]
+fn field_m_mention_rings_unless_the_user_wants_none() {
+    let server = Server::start(&[]);
+    let ann = ann(&server);
+    for (options, bells) in
+        [(&["join", "r1", "田中"][..], 1), (&["--no-bell", "join", "r1", "田中"], 0)]
+    {
+        let mut tanaka = Terminal::start(&server, USUAL, options);
+        ann.expect("田中 joined");
+        tanaka.expect_row(">");
+        tanaka.keys("田中です\r");
+        ann.expect("田中: 田中です");
+        ann.say("hello");
+        ann.say("田中さん、こんにちは");
+        tanaka.expect_row("HH:MM       ann: 田中さん、こんにちは");
+        assert!(tanaka.find("田中さん").expect("the name").inverse());
+        assert_eq!(tanaka.window().bells, bells);
+        tanaka.keys(CTRL_C);
+        ann.expect("田中 left");
+        tanaka.expect_end(0);
+    }
+}
+
+#[test]
+fn field_m_first_message_since_the_window_went_away_is_marked() {
+    let server = Server::start(&[]);
+    let ann = ann(&server);
+    let mut bob = bob(&server, &ann, USUAL);
+    clear(&mut bob);
+    assert!(bob.window().tells_focus);
+    ann.say("seen");
+    bob.expect(&["HH:MM       ann: seen", ">"]);
+    bob.keys("\x1b[O");
+    bob.keys("mine\r");
+    ann.expect("bob: mine");
+    ann.say("one");
+    ann.say("two");
+    let rows = [
+        "HH:MM       ann: seen",
+        "HH:MM       bob: mine",
+        "HH:MM         -- new --",
+        "HH:MM       ann: one",
+        "HH:MM       ann: two",
+    ];
+    bob.expect(&[&rows[..], &[">"]].concat());
+    bob.keys("\x1b[I");
+    bob.keys("back");
+    bob.expect(&[&rows[..], &["> back"]].concat());
+    ann.say("three");
+    bob.expect(&[&rows[..], &["HH:MM       ann: three", "> back"]].concat());
+    bob.keys("\x1b[O");
+    bob.keys("!");
+    bob.expect_row("> back!");
+    ann.say("four");
+    bob.expect_row("HH:MM       ann: four");
+    assert_eq!(bob.rows().iter().filter(|row| row.ends_with("-- new --")).count(), 2);
+    bob.keys(CTRL_C);
+    bob.expect_end(0);
+}
+
+#[test]
+fn field_m_url_is_wrapped_by_the_terminal() {
+    let server = Server::start(&[]);
+    let ann = ann(&server);
+    let mut bob = bob(&server, &ann, SMALL);
+    clear(&mut bob);
+    ann.say(
+        "look: https://example.org/a/path/that/is/longer/than/the/screen?and=more#than-that yes",
+    );
+    bob.expect(&[
+        "HH:MM ann: look:",
+        "           https://example.org/a/path/th",
+        "at/is/longer/than/the/screen?and=more#th",
+        "an-that",
+        "           yes",
+        ">",
+    ]);
 }

@@ -35,6 +35,7 @@ fn a_password_is_asked_for_without_echo_until_it_is_right() {
     bob.expect(&[
         QUESTION,
         AGAIN,
+        TODAY,
         "HH:MM         -- in r1 as bob; /exit leaves",
         "HH:MM          * bob joined",
         ">",

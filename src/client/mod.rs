@@ -384,7 +384,10 @@ impl Client {
                 return;
             }
             match self.stdin.take() {
-                stdin::TakeOutcome::Taken(line) => self.say(&line),
+                stdin::TakeOutcome::Taken(line) => {
+                    self.page.note_taken();
+                    self.say(&line);
+                }
                 stdin::TakeOutcome::Drained => return,
                 stdin::TakeOutcome::Ended => self.leave(EXIT),
                 stdin::TakeOutcome::Failed(error) => {
@@ -496,6 +499,7 @@ impl Client {
     }
 
     fn print(&mut self) {
+        self.page.show_waiting(self.room.waiting());
         if let Err(error) = self.page.flush() {
             self.outcome = unless_unread(error).map(|()| End::Left);
             self.leave(EXIT);

@@ -62,6 +62,8 @@ pub struct Entry {
     pub takes_commands: bool,
     /// Whether colours are welcome where the output is a terminal.
     pub wants_color: bool,
+    /// Whether a mention rings the terminal's bell.
+    pub wants_bell: bool,
 }
 
 impl Entry {
@@ -120,6 +122,7 @@ Chatting:
   --commands           lines from a pipe or a file that begin with / are
                        commands; without it they are messages
   --no-color           no colours; so does NO_COLOR in the environment
+  --no-bell            your name rings no bell on a terminal
 
 Listing:
   --json               the server's list as it is, on one line, for programs
@@ -203,6 +206,7 @@ fn entry(
         history: history(matches)?,
         takes_commands: matches.opt_present("commands"),
         wants_color: !matches.opt_present("no-color"),
+        wants_bell: !matches.opt_present("no-bell"),
     }))
 }
 
@@ -231,7 +235,7 @@ fn options() -> Options {
     for name in VALUES {
         options.optopt("", name, "", "");
     }
-    for name in ["commands", "hidden", "no-color", "json"] {
+    for name in ["commands", "hidden", "no-color", "no-bell", "json"] {
         options.optflag("", name, "");
     }
     options.optflag("h", "help", "");

@@ -118,6 +118,20 @@ impl Page {
         }
     }
 
+    /// A line of the input was taken.
+    pub(super) fn note_taken(&mut self) {
+        if let Self::Terminal(conversation) = self {
+            conversation.note_taken();
+        }
+    }
+
+    /// These lines are ours, and the server has not taken them yet.
+    pub(super) fn show_waiting<'a>(&mut self, lines: impl Iterator<Item = &'a [u8]>) {
+        if let Self::Terminal(conversation) = self {
+            conversation.show_waiting(lines.map(|line| String::from_utf8_lossy(line).into()));
+        }
+    }
+
     /// Shows the lines. An error is told once; a terminal that takes nothing is told of by who
     /// reads from it.
     pub(super) fn flush(&mut self) -> io::Result<()> {

@@ -91,6 +91,15 @@ impl Room {
         matches!(self, Self::Streamed(_))
     }
 
+    /// Returns the lines that the server has not taken yet, as far as it would tell.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &[u8]> {
+        let stream = match self {
+            Self::Each(_) => None,
+            Self::Streamed(stream) => Some(stream.waiting()),
+        };
+        stream.into_iter().flatten()
+    }
+
     /// Whether what we say comes back, in its place among the rest.
     pub(super) fn echoes(&self) -> bool {
         matches!(self, Self::Streamed(_))

@@ -219,8 +219,17 @@ impl Streamed {
     /// one that leaves.
     fn unsaid(&self) -> usize {
         let exit_is_open = self.leaving.as_ref().is_some_and(|leaving| leaving.exit.is_none());
-        let open = self.sender.open_ids().filter(|id| !self.questions.is_of_client(*id)).count();
-        open.saturating_sub(usize::from(exit_is_open))
+        self.open_ids().count().saturating_sub(usize::from(exit_is_open))
+    }
+
+    fn open_ids(&self) -> impl Iterator<Item = u32> {
+        self.sender.open_ids().filter(|id| !self.questions.is_of_client(*id))
+    }
+
+    /// Returns the user's lines that the server has not taken, as far as is known.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &[u8]> {
+        let open = self.sender.open_ids().zip(self.sender.open_texts());
+        open.filter(|(id, _)| !self.questions.is_of_client(*id)).map(|(_, text)| text)
     }
 
     /// Whether we are there to stay.

@@ -334,6 +334,11 @@ impl StreamSender {
         (self.first..).zip(&self.open).map(|(id, _)| id)
     }
 
+    /// Returns the texts of what is not settled yet, oldest first.
+    pub fn open_texts(&self) -> impl Iterator<Item = &[u8]> {
+        self.open.iter().map(|message| &*message.text)
+    }
+
     /// How many messages are not settled yet.
     pub fn open(&self) -> usize {
         self.open.len()

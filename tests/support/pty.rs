@@ -20,6 +20,9 @@ pub const USUAL: Size = (80, 24);
 pub const SMALL: Size = (40, 10);
 pub const WIDE: Size = (160, 24);
 
+/// The first row of a conversation.
+pub const TODAY: &str = "              -- DATE";
+
 pub const CTRL_C: &str = "\x03";
 pub const CTRL_D: &str = "\x04";
 pub const CTRL_L: &str = "\x0c";
@@ -62,6 +65,8 @@ pub struct Window {
     is_held: bool,
     /// It is to tell when it gets and loses the focus.
     pub tells_focus: bool,
+    /// How often it was to ring.
+    pub bells: usize,
     /// It is not to wrap rows.
     is_unwrapped: bool,
     /// Whatever else was asked of it.
@@ -74,7 +79,7 @@ impl vt100::Callbacks for Window {
     }
 
     fn audible_bell(&mut self, _: &mut vt100::Screen) {
-        self.others.push("bell".into());
+        self.bells += 1;
     }
 
     fn unhandled_control(&mut self, _: &mut vt100::Screen, control: u8) {
@@ -153,7 +158,7 @@ impl Terminal {
         self.pty.as_ref().expect("a terminal that was not closed")
     }
 
-    /// The rows down to the last that is not empty, with the time that stands before them as HH:MM.
+    /// The rows down to the last that is not empty, with HH:MM for a time and DATE for a date.
     pub fn rows(&mut self) -> Vec<String> {
         self.look();
         let columns = self.screen.screen().size().1.get();
@@ -302,13 +307,22 @@ impl Drop for Terminal {
     }
 }
 
+/// The row with `HH:MM` in place of its time, and `DATE` in place of a date that is all of it.
 fn timeless(row: &str) -> String {
-    let is_time = |time: &[u8]| {
-        time.len() == 5
-            && time[2] == b':'
-            && [0, 1, 3, 4].iter().all(|digit| time[*digit].is_ascii_digit())
+    let is_like = |text: &[u8], shape: &[u8]| {
+        text.len() == shape.len()
+            && text.iter().zip(shape).all(|(c, shape)| match shape {
+                b'0' => c.is_ascii_digit(),
+                shape => c == shape,
+            })
     };
-    match row.as_bytes().get(..5).is_some_and(is_time) {
+    let (mark, day) = row.split_once(", ").unwrap_or_default();
+    if let Some((before, _)) = mark.split_once("-- ")
+        && is_like(day.as_bytes(), b"0000-00-00")
+    {
+        return format!("{before}-- DATE");
+    }
+    match row.as_bytes().get(..5).is_some_and(|time| is_like(time, b"00:00")) {
         true => format!("HH:MM{}", &row[5..]),
         false => row.into(),
     }

@@ -49,8 +49,12 @@ fn candidates(line: &str, names: &BTreeSet<String>) -> Vec<String> {
         return fitting.map(String::from).collect();
     }
     // A name may hold blanks, so the longest beginning of one counts.
-    for (at, _) in line.char_indices().filter(|(at, _)| is_word_start(line, *at)) {
-        let behind = if at == 0 { ": " } else { " " };
+    for (at, c) in line.char_indices().filter(|(at, _)| is_word_start(line, *at)) {
+        let (at, behind) = match (c, at) {
+            ('@', at) => (at + 1, " "),
+            (_, 0) => (at, ": "),
+            _ => (at, " "),
+        };
         let found = with_names(&line[..at], &line[at..], names, behind);
         if !found.is_empty() {
             return found;
@@ -96,7 +100,10 @@ mod tests {
         assert_eq!(completed("an"), ["Ann: ", "anna lee: "]);
         assert_eq!(completed("hi anna l"), ["hi anna lee "]);
         assert_eq!(completed("hi 日"), ["hi 日本 "]);
-        for nothing in ["", "x", "hi ", "say /w", "hi Ann "] {
+        assert_eq!(completed("@an"), ["@Ann ", "@anna lee "]);
+        assert_eq!(completed("hi @b"), ["hi @Bob "]);
+        assert_eq!(completed("hi @").len(), 4);
+        for nothing in ["", "x", "a@b", "hi ", "say /w", "hi Ann "] {
             assert_eq!(completed(nothing), Vec::<String>::new(), "{nothing}");
         }
     }

@@ -5,7 +5,7 @@
 //! desk what is to be shown, and this thread takes it when it has time: it writes a thousand lines
 //! as one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
@@ -28,8 +28,12 @@ use super::keys::{Deed, Keyboard, locked};
 use super::lines::{Drawn, Label, Line};
 use super::styling::Styling;
 use crate::client::EXIT;
+use crate::client::plain::visible;
 use crate::client::screen::{self, Size};
 use crate::client::stdin::{InputLine, Stdin};
+
+/// Rings or flashes, as the terminal is set.
+const BELL: char = '\x07';
 
 type Typed = Sender<io::Result<InputLine>>;
 
@@ -54,6 +58,18 @@ pub(super) struct Editor {
     desk: Arc<Desk>,
 }
 
+/// What is new to the loop.
+pub(super) struct Update {
+    /// Lines to be printed above the one that is being typed.
+    pub(super) lines: Vec<Line>,
+    /// Own lines that the server has not taken yet, all of them.
+    pub(super) waiting: Vec<String>,
+    /// So many of the typed lines are among these, or need not be shown any more.
+    pub(super) taken: usize,
+    /// The bell is to ring.
+    pub(super) rings: bool,
+}
+
 /// What the threads share.
 struct Desk {
     state: Mutex<State>,
@@ -69,6 +85,16 @@ struct State {
     bytes: usize,
     /// Lines that there was no space for.
     lost: usize,
+    /// Own lines that the server has not taken yet.
+    waiting: Vec<String>,
+    /// How many typed lines were taken from here since that was looked at.
+    taken: usize,
+    /// The bell is to ring.
+    rings: bool,
+    /// The window has lost the focus.
+    is_away: bool,
+    /// The first message since then is marked.
+    is_marked: bool,
     /// Nothing more comes to be printed.
     is_closing: bool,
     /// The thread is done with the terminal.
@@ -101,6 +127,7 @@ impl Editor {
             borrowed,
             styling,
             typed,
+            said: VecDeque::new(),
             waker,
             input: Input::default(),
             keyboard: Keyboard::new(names),
@@ -112,9 +139,21 @@ impl Editor {
         Ok((Self { desk }, Stdin::from(receiver)))
     }
 
-    /// Prints lines above the one that is being typed.
-    pub(super) fn print(&self, lines: Vec<Line>) {
-        self.desk.set(|state| lines.into_iter().for_each(|line| state.add(line)));
+    /// Shows what is new, if anything is.
+    pub(super) fn update(&self, update: Update) {
+        let is_new = {
+            let state = locked(&self.desk.state);
+            !update.lines.is_empty() || update.taken > 0 || update.waiting != state.waiting
+        };
+        if is_new {
+            self.desk.set(|state| state.note(update));
+        }
+    }
+
+    /// Returns true if a message that comes now is the first one since the window went away.
+    pub(super) fn takes_mark(&self) -> bool {
+        let mut state = locked(&self.desk.state);
+        state.is_away && !std::mem::replace(&mut state.is_marked, true)
     }
 
     /// Prints what is left, and takes away the prompt. `false`: it does not come to an end.
@@ -136,6 +175,13 @@ impl Desk {
 }
 
 impl State {
+    fn note(&mut self, update: Update) {
+        self.waiting = update.waiting;
+        self.taken += update.taken;
+        self.rings |= update.rings;
+        update.lines.into_iter().for_each(|line| self.add(line));
+    }
+
     fn add(&mut self, line: Line) {
         match self.bytes + line.size() {
             0..=MOST_WAITING => {
@@ -169,6 +215,8 @@ struct Front {
     borrowed: Arc<Borrowed>,
     styling: Arc<Styling>,
     typed: Typed,
+    /// The lines in that channel, as far as they are to be shown.
+    said: VecDeque<Option<String>>,
     waker: Arc<Waker>,
     input: Input,
     keyboard: Keyboard,
@@ -251,11 +299,15 @@ impl Front {
                 let why = format!("the pasted text is too long, {size} bytes");
                 self.desk.set(|state| state.add(told(&why)));
             }
-            Event::Focus(_) => {}
+            Event::Focus(has_focus) => self.desk.set(|state| {
+                (state.is_away, state.is_marked) = (!has_focus, false);
+            }),
             Event::Key(key) => match self.keyboard.press(key) {
                 Deed::Draw => {}
-                Deed::Say(lines) => lines.into_iter().for_each(|line| self.send(line)),
-                Deed::Leave => self.send(InputLine { bytes: EXIT.into(), may_command: true }),
+                Deed::Say(lines) => lines.into_iter().for_each(|line| self.say(line)),
+                Deed::Leave => {
+                    self.send(InputLine { bytes: EXIT.into(), may_command: true }, None);
+                }
                 Deed::Stop => self.stop()?,
                 Deed::ClearScreen => self.clear_screen()?,
             },
@@ -263,7 +315,13 @@ impl Front {
         Ok(())
     }
 
-    fn send(&self, line: InputLine) {
+    fn say(&mut self, line: InputLine) {
+        let shown = visible(&String::from_utf8_lossy(&line.bytes));
+        self.send(line, Some(shown).filter(|shown| !shown.is_empty()));
+    }
+
+    fn send(&mut self, line: InputLine, shown: Option<String>) {
+        self.said.push_back(shown);
         // Without a receiver, or a poll to wake, the loop has ended.
         let _ = self.typed.send(Ok(line));
         let _ = self.waker.wake();
@@ -282,11 +340,15 @@ impl Front {
         write("\x1b[H\x1b[2J")
     }
 
-    /// Prints what waits and draws the prompt below it. Returns true if that was the last time.
+    /// Prints what is on the desk and draws the prompt below it. Returns true if that was the last
+    /// time.
     fn draw(&mut self) -> io::Result<bool> {
-        let (lines, is_closing) = {
+        let (lines, waiting, rings, is_closing) = {
             let mut state = locked(&self.desk.state);
-            (state.take_lines(), state.is_closing)
+            let taken = std::mem::take(&mut state.taken).min(self.said.len());
+            self.said.drain(..taken);
+            let rings = std::mem::take(&mut state.rings);
+            (state.take_lines(), state.waiting.clone(), rings, state.is_closing)
         };
         let mut out = HOLD.to_owned();
         if self.borrowed.takes_again() {
@@ -298,14 +360,40 @@ impl Front {
             self.drawn.push(line);
         }
         if !is_closing {
-            let (text, cursor) = self.keyboard.text();
-            let prompt = self.keyboard.prompt();
-            let view = View { above: &[], prompt: &prompt, text, cursor };
-            self.drawing.draw(&view, self.size, &mut out);
+            self.draw_prompt(&waiting, &mut out);
         }
         out.push_str(SHOW);
+        if rings {
+            out.push(BELL);
+        }
         write(&out)?;
         Ok(is_closing)
+    }
+
+    fn draw_prompt(&mut self, waiting: &[String], out: &mut String) {
+        let above = self.waiting_rows(waiting);
+        let (text, cursor) = self.keyboard.text();
+        let prompt = self.keyboard.prompt();
+        let view = View { above: &above, prompt: &prompt, text, cursor };
+        self.drawing.draw(&view, self.size, out);
+    }
+
+    /// Returns the last rows of own lines that the server has not taken yet. They leave half of the
+    /// screen to the others.
+    fn waiting_rows(&self, waiting: &[String]) -> Vec<String> {
+        let most = self.size.rows / 2;
+        let mut rows = VecDeque::new();
+        for text in waiting.iter().chain(self.said.iter().flatten()).rev() {
+            let label = Label::Waiting(self.styling.me().into());
+            let line = Line { time: String::new(), label, text: text.clone() };
+            for row in line.rows(&self.styling, self.size.columns).into_iter().rev() {
+                rows.push_front(row);
+                if rows.len() >= most {
+                    return rows.into();
+                }
+            }
+        }
+        rows.into()
     }
 
     /// Erases what was drawn. After a change of width nobody knows where that is: some terminals

@@ -3,6 +3,9 @@
 
 use std::collections::VecDeque;
 
+use jiff::Zoned;
+use jiff::civil::Date;
+
 use super::styling::Styling;
 use super::wrapping::wrap;
 use crate::client::screen::{Size, columns};
@@ -40,6 +43,8 @@ pub(super) enum Label {
     Mark(&'static str),
     /// It is not known who has.
     Nothing,
+    /// We have, and the server has not taken it yet.
+    Waiting(String),
 }
 
 impl Line {
@@ -75,6 +80,7 @@ impl Line {
             Label::Name(name) => (columns(name) + 1, styling.name(name) + ":"),
             Label::Mark(mark) => (columns(mark), styling.dim(mark)),
             Label::Nothing => (0, String::new()),
+            Label::Waiting(me) => (columns(me) + 1, styling.dim(&format!("{me}:"))),
         }
     }
 
@@ -82,9 +88,24 @@ impl Line {
         match &self.label {
             Label::Name(name) if styling.is_me(name) => part.into(),
             Label::Name(_) => styling.mentions(part),
-            Label::Mark(_) => styling.dim(part),
+            Label::Mark(_) | Label::Waiting(_) => styling.dim(part),
             Label::Nothing => part.into(),
         }
+    }
+}
+
+/// The day of the line that was added last.
+#[derive(Default)]
+pub(super) struct Days {
+    last: Option<Date>,
+}
+
+impl Days {
+    /// Returns the line that stands before the first one of a day.
+    pub(super) fn note(&mut self, now: &Zoned) -> Option<Line> {
+        let is_new = self.last.replace(now.date()) != Some(now.date());
+        let text = now.strftime("%A, %Y-%m-%d").to_string();
+        is_new.then(|| Line { time: String::new(), label: Label::Mark("--"), text })
     }
 }
 
@@ -154,6 +175,19 @@ mod tests {
         let url = "https://example.org/".to_owned() + &"path/".repeat(30);
         let rows = line(&format!("see {url} there")).rows(&styling, 40);
         assert_eq!(rows, ["12:34 ann: see", &format!("           {url}"), "           there"]);
+    }
+
+    #[test]
+    fn field_m_each_day_begins_with_its_date() {
+        let mut days = Days::default();
+        let mut date = |time: &str| {
+            let now = time.parse().expect("a time");
+            days.note(&now).map(|line| line.text)
+        };
+        assert_eq!(date("2026-11-27T23:58[UTC]").as_deref(), Some("Friday, 2026-11-27"));
+        assert_eq!(date("2026-11-27T23:59[UTC]"), None);
+        assert_eq!(date("2026-11-28T00:00[UTC]").as_deref(), Some("Saturday, 2026-11-28"));
+        assert_eq!(date("2027-11-28T00:00[UTC]").as_deref(), Some("Sunday, 2027-11-28"));
     }
 
     #[test]

@@ -44,15 +44,18 @@ use crate::protocol::Operation;
 use crate::protocol::members::parse_members;
 use crate::protocol::name::is_user_name;
 use borrowed::Borrowed;
-use editor::Editor;
-use lines::{Label, Line};
+use editor::{Editor, Update};
+use lines::{Days, Label, Line};
 use people::People;
 use styling::Styling;
 
 /// The keys that one can't guess; the README tells the rest.
 pub(super) const KEYS: &str = "Tab completes commands and names, Up brings back what was typed, \
-                               Ctrl-L clears the screen, Ctrl-Z stops, Ctrl-C leaves, as /quit and \
+                               Ctrl-R searches it, Ctrl-L clears the screen, Ctrl-Z stops, Ctrl-C leaves, as /quit and \
                                /leave do";
+
+/// Stands before the first message that came while the window was away.
+const NEW: &str = "new --";
 
 /// Whether there is a terminal for a conversation: one to type and one to read, that obeys.
 pub(super) fn is_there() -> bool {
@@ -68,7 +71,15 @@ pub(super) struct Conversation {
     lines: Vec<Line>,
     /// What is added is of now, and gets the time.
     is_now: bool,
+    days: Days,
+    /// Own lines that the server has not taken yet.
+    waiting: Vec<String>,
+    /// Typed lines that were taken from the editor since the last flush.
+    taken: usize,
     me: String,
+    styling: Arc<Styling>,
+    wants_bell: bool,
+    is_mentioned: bool,
     people: People,
     editor: Editor,
     borrowed: Arc<Borrowed>,
@@ -89,11 +100,18 @@ impl Conversation {
         let title = format!("{} - reactor-chat", visible(&entry.room));
         let borrowed = Arc::new(Borrowed::new(title)?);
         let styling = Arc::new(Styling::new(has_color, &entry.name));
-        let (editor, typed) = Editor::start(waker, people.names(), Arc::clone(&borrowed), styling)?;
+        let (editor, typed) =
+            Editor::start(waker, people.names(), Arc::clone(&borrowed), Arc::clone(&styling))?;
         let conversation = Self {
             lines: Vec::new(),
             is_now: true,
+            days: Days::default(),
+            waiting: Vec::new(),
+            taken: 0,
             me: entry.name.clone(),
+            styling,
+            wants_bell: entry.wants_bell,
+            is_mentioned: false,
             people,
             editor,
             borrowed,
@@ -109,6 +127,12 @@ impl Conversation {
     pub(super) fn add_message(&mut self, name: &[u8], message: &[u8]) {
         let (name, message) = (shown(name), shown(message));
         self.people.note_speaker(&name);
+        if self.is_now && !self.styling.is_me(&name) {
+            self.is_mentioned |= self.styling.is_mentioned(&message);
+            if self.editor.takes_mark() {
+                self.add(Label::Mark("--"), NEW.into());
+            }
+        }
         self.add(Label::Name(name), message);
     }
 
@@ -141,11 +165,23 @@ impl Conversation {
     }
 
     fn add(&mut self, label: Label, text: String) {
-        let time = match self.is_now {
-            true => Zoned::now().strftime("%H:%M").to_string(),
-            false => String::new(),
-        };
+        let mut time = String::new();
+        if self.is_now {
+            let now = Zoned::now();
+            time = now.strftime("%H:%M").to_string();
+            self.lines.extend(self.days.note(&now));
+        }
         self.lines.push(Line { time, label, text });
+    }
+
+    /// A line was taken from the editor.
+    pub(super) fn note_taken(&mut self) {
+        self.taken += 1;
+    }
+
+    /// Shows these lines below the others, until they are taken.
+    pub(super) fn show_waiting(&mut self, lines: impl Iterator<Item = String>) {
+        self.waiting = lines.map(|line| visible(&line)).collect();
     }
 
     pub(super) fn note_event(&mut self, code: u8, name: &[u8]) {
@@ -170,10 +206,15 @@ impl Conversation {
         self.people.may_be_hosted_by_us(knows_others)
     }
 
+    /// Hands everything to the editor at once: a line that was taken is not to be seen twice.
     pub(super) fn flush(&mut self) {
-        if !self.lines.is_empty() {
-            self.editor.print(std::mem::take(&mut self.lines));
-        }
+        let update = Update {
+            lines: std::mem::take(&mut self.lines),
+            waiting: self.waiting.clone(),
+            taken: std::mem::take(&mut self.taken),
+            rings: std::mem::take(&mut self.is_mentioned) && self.wants_bell,
+        };
+        self.editor.update(update);
     }
 
     /// Shows what is left and gives back the terminal.

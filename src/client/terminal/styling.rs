@@ -1,5 +1,11 @@
 //! Colours: of a name, of what stands behind, of a mention.
 
+use std::ops::Range;
+
+use unicode_script::{Script, UnicodeScript as _};
+use unicode_segmentation::UnicodeSegmentation as _;
+
+use crate::client::plain::visible;
 use crate::protocol::name::fold;
 
 /// Readable on a dark and on a light background: neither black, white, grey nor yellow.
@@ -15,11 +21,17 @@ pub(super) struct Styling {
     has_colours: bool,
     /// Our own name, folded.
     me: Box<str>,
+    /// And as it is shown.
+    my_name: String,
 }
 
 impl Styling {
     pub(super) fn new(has_colours: bool, me: &str) -> Self {
-        Self { has_colours, me: fold(me) }
+        Self { has_colours, me: fold(me), my_name: visible(me) }
+    }
+
+    pub(super) fn me(&self) -> &str {
+        &self.my_name
     }
 
     pub(super) fn is_me(&self, name: &str) -> bool {
@@ -42,41 +54,50 @@ impl Styling {
     /// What somebody else says, with our name in it highlighted.
     pub(super) fn mentions(&self, text: &str) -> String {
         let mut dressed = String::with_capacity(text.len());
-        let mut rest = text;
-        let mut before = None;
-        while let Some(c) = rest.chars().next() {
-            let size = match self.mention(before, rest) {
-                Some(size) => {
-                    dressed.push_str(&self.dress(MENTION, &rest[..size]));
-                    size
-                }
-                None => {
-                    dressed.push(c);
-                    c.len_utf8()
-                }
-            };
-            before = rest[..size].chars().next_back();
-            rest = &rest[size..];
+        let mut done = 0;
+        for name in self.find_me(text) {
+            dressed.push_str(&text[done..name.start]);
+            dressed.push_str(&self.dress(MENTION, &text[name.clone()]));
+            done = name.end;
         }
-        dressed
+        dressed + &text[done..]
     }
 
-    /// The bytes of our name at the beginning of the text, if it is there as a word.
-    fn mention(&self, before: Option<char>, text: &str) -> Option<usize> {
-        if before.is_some_and(char::is_alphanumeric) {
-            return None;
-        }
-        let mut left = &*self.me;
-        let mut size = 0;
-        for c in text.chars() {
-            if left.is_empty() {
-                break;
+    /// Returns true if our name is in the text.
+    pub(super) fn is_mentioned(&self, text: &str) -> bool {
+        !self.find_me(text).is_empty()
+    }
+
+    /// Returns the places of our name in the text, where it stands as a word.
+    fn find_me(&self, text: &str) -> Vec<Range<usize>> {
+        let clusters: Vec<(Range<usize>, Box<str>)> = text
+            .grapheme_indices(true)
+            .map(|(at, cluster)| (at..at + cluster.len(), fold(cluster)))
+            .collect();
+        let mut found: Vec<Range<usize>> = Vec::new();
+        for (at, (place, _)) in clusters.iter().enumerate() {
+            let is_behind = found.last().is_none_or(|last| place.start >= last.end);
+            if is_behind
+                && is_word_boundary(text, place.start)
+                && let Some(end) = self.end_of_me(&clusters[at..])
+                && is_word_boundary(text, end)
+            {
+                found.push(place.start..end);
             }
-            left = c.to_lowercase().try_fold(left, |left, c| left.strip_prefix(c))?;
-            size += c.len_utf8();
         }
-        let ends_word = !text[size..].starts_with(char::is_alphanumeric);
-        (left.is_empty() && ends_word).then_some(size)
+        found
+    }
+
+    /// Returns where our name ends, if these begin with it.
+    fn end_of_me(&self, clusters: &[(Range<usize>, Box<str>)]) -> Option<usize> {
+        let mut left = &*self.me;
+        for (place, folded) in clusters {
+            left = left.strip_prefix(&**folded)?;
+            if left.is_empty() {
+                return Some(place.end);
+            }
+        }
+        None
     }
 
     fn dress(&self, style: &str, text: &str) -> String {
@@ -85,6 +106,38 @@ impl Styling {
             false => text.into(),
         }
     }
+}
+
+/// Returns true if a word may begin or end here. Scripts without blanks between words, and Korean with
+/// its particles behind names, have such places everywhere.
+fn is_word_boundary(text: &str, at: usize) -> bool {
+    let (before, behind) = text.split_at(at);
+    let neighbours = before.chars().next_back().zip(behind.chars().next());
+    let is_inside = |c: char| c.is_alphanumeric() && !is_unspaced(c);
+    neighbours.is_none_or(|(left, right)| !is_inside(left) || !is_inside(right))
+}
+
+fn is_unspaced(c: char) -> bool {
+    const UNSPACED: [Script; 16] = [
+        Script::Han,
+        Script::Hiragana,
+        Script::Katakana,
+        Script::Hangul,
+        Script::Bopomofo,
+        Script::Yi,
+        Script::Thai,
+        Script::Lao,
+        Script::Khmer,
+        Script::Myanmar,
+        Script::Tibetan,
+        Script::Javanese,
+        Script::Balinese,
+        Script::Tai_Le,
+        Script::New_Tai_Lue,
+        Script::Tai_Tham,
+    ];
+    let scripts = c.script_extension();
+    !scripts.is_common() && UNSPACED.iter().any(|script| scripts.contains_script(*script))
 }
 
 /// FNV-1a of the folded name: the same colour in every room and on every day.
@@ -113,6 +166,30 @@ mod tests {
         }
         let styling = Styling::new(true, "李 明");
         assert_eq!(styling.mentions("hi 李 明"), "hi \x1b[1;7m李 明\x1b[0m");
+    }
+
+    #[test]
+    fn field_m_mention_needs_no_blanks_in_scripts_without_them() {
+        let mark = |text: &str| text.replace('[', "\x1b[1;7m").replace(']', "\x1b[0m");
+        for (name, text) in [
+            ("田中", "[田中]さん、こんにちは"),
+            ("田中", "こんにちは[田中]さん"),
+            ("bob", "[bob]さん、@[Bob]、日本[bob]日本"),
+            ("サクラ", "[サクラ]サン ヤマ[サクラ]ー"),
+            ("สมชาย", "สวัสดี[สมชาย]ครับ"),
+            ("민수", "[민수]야 안녕"),
+            ("李明", "你好[李明]，[李明]呢"),
+            ("иван", "[Иван], ивана нет"),
+            ("jose", "jose\u{301} josé [jose]"),
+            ("ann1", "ann12 [ANN1]"),
+            ("👋", "[👋] 👋🏽"),
+        ] {
+            let styling = Styling::new(true, name);
+            let plain = text.replace(['[', ']'], "");
+            assert_eq!(styling.mentions(&plain), mark(text), "{name}");
+            assert!(styling.is_mentioned(&plain));
+        }
+        assert!(!Styling::new(true, "bob").is_mentioned("bobby"));
     }
 
     #[test]
