@@ -65,6 +65,7 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("reactor-chat needs Linux: its datagram calls are those of ip(7) and ipv6(7)");
 
+pub mod alert;
 pub mod chat;
 #[cfg(feature = "client")]
 pub mod client;

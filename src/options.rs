@@ -2,16 +2,14 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
 use std::time::Duration;
 
 use getopts::{Matches, Options};
 use log::LevelFilter;
 
-use crate::config::{
-    Bind, Budgets, ChatConfig, Config, ConnectionConfig, DatagramPath, HostLeaves,
-};
+use crate::config::{Budgets, ChatConfig, Config, ConnectionConfig, DatagramPath, HostLeaves};
 use crate::protocol::Language;
 use crate::protocol::frame::PROTOCOL_MAX_PAYLOAD;
 
@@ -69,8 +67,8 @@ The chat:
   --idle-timeout SECONDS  remove a member that sends nothing for so long;
                           our client sends every 20 s; 0 is never  [300]
   --replace-silent SECONDS
-                          a guest not heard for so long gives way to a join
-                          under its name from its IP; 0 is never  [30]
+                          a join with the same name and IP replaces a member
+                          that was silent for so long; 0 is never  [30]
 
 What members with stream delivery may ask for again:
   --room-history BYTES    kept for each room, 4096 to 1073741824  [1048576]
@@ -85,7 +83,8 @@ Limits, 0 is none; of IPv6 a /64 counts as one IP:
   --max-room-members N    members of one room, whatever capacity its creator
                           wants                             [10000]
   --max-unproved N        members of one IP that have not shown a UDP port
-                          yet                               [32]
+                          yet and have no TCP connection, and those that
+                          only announced one; the oldest gives way  [32]
   --wrong-passwords N     wrong passwords of one IP a minute  [20]
   --rate-limit MSGS       messages and commands a second and member; five
                           seconds' worth may come at once   [20]
@@ -185,17 +184,10 @@ fn config(matches: &Matches) -> Result<Config, UsageError> {
     let connections = ConnectionConfig::default();
     let seconds = |name, default| seconds(matches, name, default);
     let count = |name, default| limit(matches, name, default);
-    let tcp_port = number(matches, "tcp-port")?.unwrap_or(USUAL_PORTS.0);
-    let udp_port = number(matches, "udp-port")?.unwrap_or(USUAL_PORTS.1);
-    let bind = binds(matches)?;
-    // With free ports each address gets its own.
-    if (tcp_port, udp_port) != (0, 0) {
-        refuse_covered(&bind)?;
-    }
     Ok(Config {
-        bind,
-        tcp_port,
-        udp_port,
+        bind: bind_addresses(matches)?,
+        tcp_port: number(matches, "tcp-port")?.unwrap_or(USUAL_PORTS.0),
+        udp_port: number(matches, "udp-port")?.unwrap_or(USUAL_PORTS.1),
         chat: ChatConfig {
             language: choice(matches, "lang", LANGUAGES)?.unwrap_or(chat.language),
             host_leaves: choice(matches, "host-leaves", LEAVES)?.unwrap_or(chat.host_leaves),
@@ -243,53 +235,21 @@ fn log_level(matches: &Matches) -> Result<LevelFilter, UsageError> {
     }
 }
 
-/// Returns every `--bind` in the order given, and every address once.
-fn binds(matches: &Matches) -> Result<Vec<Bind>, UsageError> {
+/// Every address of every `--bind`, each once, in the order given.
+fn bind_addresses(matches: &Matches) -> Result<Vec<SocketAddr>, UsageError> {
     let mut names = matches.opt_strs("bind");
     if names.is_empty() {
         names.push("127.0.0.1".into());
     }
-    let mut binds: Vec<Bind> = Vec::new();
+    let mut addresses = Vec::new();
     for name in names {
-        let mut addresses = Vec::new();
-        for address in resolve(&name)?.map(canonical) {
-            let earlier = binds.iter().flat_map(|bind| &bind.addresses).chain(&addresses);
-            if !earlier.into_iter().any(|known| *known == address) {
+        for address in resolve(&name)? {
+            if !addresses.contains(&address) {
                 addresses.push(address);
             }
         }
-        if !addresses.is_empty() {
-            binds.push(Bind { name, addresses });
-        }
     }
-    Ok(binds)
-}
-
-/// An IPv4 address written as an IPv6 one is that IPv4 address: our IPv6 sockets take IPv6 only.
-fn canonical(address: SocketAddr) -> SocketAddr {
-    match address.ip().to_canonical() {
-        ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
-        // The scope of a link-local address stays.
-        IpAddr::V6(_) => address,
-    }
-}
-
-/// Refuses a wildcard beside an address that it covers: the second of the two could only fail, as if
-/// another program had the port.
-fn refuse_covered(binds: &[Bind]) -> Result<(), UsageError> {
-    let all = || binds.iter().flat_map(|bind| bind.addresses.iter().map(move |at| (bind, at.ip())));
-    for (wide, wildcard) in all().filter(|(_, ip)| ip.is_unspecified()) {
-        let covered = |(narrow, ip): &(&Bind, IpAddr)| {
-            *narrow != wide && ip.is_ipv4() == wildcard.is_ipv4() && !ip.is_unspecified()
-        };
-        if let Some((narrow, ip)) = all().find(covered) {
-            return Err(UsageError(format!(
-                "--bind {} and --bind {} exclude each other, since {wildcard} covers {ip}: leave one out",
-                wide.name, narrow.name
-            )));
-        }
-    }
-    Ok(())
+    Ok(addresses)
 }
 
 fn resolve(name: &str) -> Result<impl Iterator<Item = SocketAddr>, UsageError> {
@@ -411,7 +371,7 @@ mod tests {
     #[test]
     fn without_options_it_serves_this_machine_on_the_familys_ports() {
         let config = serve(&[]);
-        assert_eq!(ips(&config), ["127.0.0.1"]);
+        assert_eq!(config.bind, ["127.0.0.1:0".parse().expect("an address")]);
         assert_eq!((config.tcp_port, config.udp_port), (9001, 9002));
         assert_eq!(config.chat, ChatConfig::default());
         assert_eq!(config.connections, ConnectionConfig::default());
@@ -427,42 +387,8 @@ mod tests {
     #[test]
     fn several_binds_are_kept_in_order_and_each_once() {
         let config = serve(&["--bind", "::1", "--bind", "0.0.0.0", "--bind", "[::1]"]);
-        assert_eq!(ips(&config), ["::1", "0.0.0.0"]);
-    }
-
-    fn ips(config: &Config) -> Vec<String> {
-        let addresses = config.bind.iter().flat_map(|bind| &bind.addresses);
-        addresses.map(|address| address.ip().to_string()).collect()
-    }
-
-    #[test]
-    fn field_j_an_address_that_comes_twice_is_merged() {
-        let config = serve(&["--bind", "localhost", "--bind", "127.0.0.1", "--bind", "localhost"]);
-        assert_eq!(ips(&config).iter().filter(|ip| *ip == "127.0.0.1").count(), 1);
-        let config = serve(&["--bind", "::ffff:127.0.0.1", "--bind", "[::ffff:127.0.0.1]"]);
-        assert_eq!(ips(&config), ["127.0.0.1"]);
-    }
-
-    #[test]
-    fn field_j_a_wildcard_and_what_it_covers_are_named() {
-        for (one, other) in [
-            ("0.0.0.0", "127.0.0.1"),
-            ("127.0.0.1", "0.0.0.0"),
-            ("::", "::1"),
-            ("0.0.0.0", "localhost"),
-            ("::ffff:0.0.0.0", "127.0.0.1"),
-            ("0.0.0.0", "::ffff:127.0.0.1"),
-        ] {
-            let line = refused(&["--bind", one, "--bind", other]);
-            assert!(line.contains("exclude each other"), "{line}");
-            assert!(line.contains(&format!("--bind {one} ")), "{line}");
-            assert!(line.contains(&format!("--bind {other} ")), "{line}");
-        }
-        for apart in [["0.0.0.0", "::"], ["0.0.0.0", "::1"], ["127.0.0.1", "::"]] {
-            serve(&["--bind", apart[0], "--bind", apart[1]]);
-        }
-        let free = ["--tcp-port", "0", "--udp-port", "0"];
-        serve(&[&free[..], &["--bind", "0.0.0.0", "--bind", "127.0.0.1"]].concat());
+        let ips: Vec<String> = config.bind.iter().map(|at| at.ip().to_string()).collect();
+        assert_eq!(ips, ["::1", "0.0.0.0"]);
     }
 
     #[test]

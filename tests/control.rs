@@ -460,7 +460,7 @@ fn w11_a_list_has_no_room_name_in_its_replies() {
 
 #[test]
 fn w12_what_the_request_itself_shows_comes_first() {
-    let server = Server::start(&["--max-unproved", "1"]);
+    let server = Server::start(&["--max-members-ip", "1"]);
     let mut control = Control::connect(&server);
     control.enter(CREATE, "r", b"alice");
     let all_wrong = br#"{"username":" ","delivery":3}"#;
@@ -477,7 +477,7 @@ fn w12_what_the_request_itself_shows_comes_first() {
 
 #[test]
 fn w12_of_several_reasons_the_first_is_answered() {
-    let options = ["--max-unproved", "1", "--max-rooms", "1", "--max-members", "2"];
+    let options = ["--max-members-ip", "2", "--max-rooms", "1", "--max-members", "2"];
     let server = Server::start(&options);
     let room = r#"{"username":"host","password":"x","capacity":2}"#;
     let host = Member::create(&server, "r", room);
@@ -486,13 +486,13 @@ fn w12_of_several_reasons_the_first_is_answered() {
     host.settle();
 
     let mut control = Control::connect(&server);
-    let token = control.enter(JOIN, "r", json_with("guest", "x").as_bytes());
+    control.enter(JOIN, "r", json_with("guest", "x").as_bytes());
     assert_eq!(control.status_of(CREATE, "r", b"alice"), RATE_LIMITED);
     assert_eq!(control.status_of(JOIN, "other", b"alice"), RATE_LIMITED);
     assert_eq!(control.status_of(JOIN, "r", json_with("kicked", "y").as_bytes()), RATE_LIMITED);
 
-    // From here on the room is full, the server is full, and nobody is unproved.
-    Member::with_token(server.udp, control.local_ip(), "r", token).prove();
+    // From here on the room is full, the server is full, and the IP has reached no limit.
+    let mut control = Control::connect_from(&server, loopback(2));
     assert_eq!(control.status_of(CREATE, "r", b"alice"), ROOM_EXISTS);
     assert_eq!(control.status_of(CREATE, "other", b"alice"), SERVER_FULL);
     assert_eq!(control.status_of(JOIN, "other", b"alice"), ROOM_NOT_FOUND);
@@ -523,7 +523,7 @@ fn w12_a_server_full_of_rooms_or_members() {
 
 #[test]
 fn w12_a_hidden_room_looks_absent_without_its_password() {
-    let server = Server::start(&["--max-unproved", "1"]);
+    let server = Server::start(&["--max-members-ip", "2"]);
     let room = r#"{"username":"host","password":"x","hidden":true,"capacity":2}"#;
     let host = Member::create(&server, "hidden", room);
     let kicked = Member::join(&server, "hidden", &json_with("kicked", "x"));
@@ -539,13 +539,13 @@ fn w12_a_hidden_room_looks_absent_without_its_password() {
     }
     assert_eq!(join("host", "x"), NAME_TAKEN);
     assert_eq!(join("kicked", "x"), KICKED);
-    let token = control.enter(JOIN, "hidden", json_with("guest", "x").as_bytes());
+    control.enter(JOIN, "hidden", json_with("guest", "x").as_bytes());
 
-    // Too many are unproved, which may not tell of the room either.
+    // The IP has members enough, which may not tell of the room either.
     assert_eq!(control.status_of(JOIN, "absent", b"alice"), RATE_LIMITED);
     let wrong = json_with("alice", "y");
     assert_eq!(control.status_of(JOIN, "hidden", wrong.as_bytes()), ROOM_NOT_FOUND);
-    Member::with_token(server.udp, control.local_ip(), "hidden", token).prove();
+    let mut control = Control::connect_from(&server, loopback(2));
     assert_eq!(control.status_of(JOIN, "hidden", wrong.as_bytes()), ROOM_NOT_FOUND);
     let right = json_with("alice", "x");
     assert_eq!(control.status_of(JOIN, "hidden", right.as_bytes()), ROOM_FULL);
@@ -587,25 +587,20 @@ impl Newcomer {
     }
 }
 
-/// Whether the server knows where to send to every member of this IP, where so many may be without an
-/// address (`--max-unproved`): a request that fails for another reason tells.
-fn is_everyone_proved(server: &Server) -> bool {
-    match Control::connect(server).status_of(JOIN, "absent", b"x") {
-        ROOM_NOT_FOUND => true,
-        RATE_LIMITED => false,
-        status => panic!("not the answer of an absent room: {status}"),
-    }
+/// Whether the server has taken a port that was announced: it counts them, and ends here.
+fn has_taken_a_port(server: &Server) -> bool {
+    server.final_counts().contains("ports announced")
 }
 
 #[test]
 fn w13_two_bytes_and_the_end_are_the_port() {
-    let server = Server::start(&["--max-unproved", "1"]);
+    let server = Server::start(&[]);
     let host = Member::create(&server, "r", &json("host"));
     let mut guest = Newcomer::join(&server, "guest");
     guest.announce(guest.member.port());
-    assert!(!is_everyone_proved(&server), "not before the end");
+    host.say("not before the end");
+    host.settle();
     let guest = guest.leave_tcp();
-    assert!(is_everyone_proved(&server));
     host.say("hi");
     guest.expect("host: hi");
 }
@@ -629,7 +624,7 @@ fn w13_two_bytes_and_the_deadline_are_the_port() {
 
 #[test]
 fn w13_more_than_two_bytes_are_the_next_frame() {
-    let server = Server::start(&["--max-unproved", "2"]);
+    let server = Server::start(&[]);
     let _host = Member::create(&server, "r", &json("host"));
     let mut guest = Newcomer::join(&server, "guest");
     let request = frame(JOIN, "r", json("second").as_bytes());
@@ -637,11 +632,11 @@ fn w13_more_than_two_bytes_are_the_next_frame() {
     settle(&mut Control::connect(&server));
     guest.control.send(&request[2..]);
     guest.control.expect_success();
-    assert!(!is_everyone_proved(&server), "two are not");
     guest.announce(guest.member.port());
     guest.control.send(b"x");
     guest.control.end();
     expect_refusal(&mut guest.control, (guest.member.port() & 0xff) as u8);
+    assert!(!has_taken_a_port(&server));
 }
 
 #[test]
@@ -700,31 +695,31 @@ fn w13_a_datagram_replaces_an_announced_port() {
 
 #[test]
 fn w13_port_0_is_ignored() {
-    let server = Server::start(&["--max-unproved", "1"]);
+    let server = Server::start(&[]);
     let _host = Member::create(&server, "r", &json("host"));
     let mut guest = Newcomer::join(&server, "guest");
     guest.announce(0);
     guest.leave_tcp();
-    assert!(!is_everyone_proved(&server));
+    assert!(!has_taken_a_port(&server));
 }
 
 #[test]
 fn w13_the_port_of_another_live_member_is_ignored() {
-    let server = Server::start(&["--max-unproved", "1"]);
+    let server = Server::start(&[]);
     let host = Member::create(&server, "r", &json("host"));
     let victim = Member::join(&server, "r", &json("victim"));
     let mut guest = Newcomer::join(&server, "guest");
     guest.announce(victim.port());
     guest.leave_tcp();
-    assert!(!is_everyone_proved(&server));
     victim.settle();
     host.say("hi");
     assert_eq!(victim.heard_up_to_now(), ["host: hi"], "once");
+    assert!(!has_taken_a_port(&server));
 }
 
 #[test]
 fn w13_the_port_of_a_member_that_has_gone_is_free() {
-    let server = Server::start(&["--max-unproved", "1"]);
+    let server = Server::start(&[]);
     let host = Member::create(&server, "r", &json("host"));
     let gone = Member::join(&server, "r", &json("gone"));
     gone.say("/exit");
@@ -732,7 +727,6 @@ fn w13_the_port_of_a_member_that_has_gone_is_free() {
     let mut guest = Newcomer::join(&server, "guest");
     guest.announce(gone.port());
     guest.leave_tcp();
-    assert!(is_everyone_proved(&server));
     host.say("hi");
     gone.expect("host: hi");
 }

@@ -8,13 +8,15 @@ use support::sources::{Source, sources};
 
 /// What each part may import of this crate. Imports point one way: the reactor introduces the
 /// siblings, which do not see one another.
-const ALLOWED: [(&str, &[&str]); 19] = [
+const ALLOWED: [(&str, &[&str]); 20] = [
     ("bin/reactor-chat", &["config", "options", "output", "reactor"]),
     ("bin/reactor-chat-client", &["client"]),
+    ("alert", &[]),
     ("options", &["config", "protocol"]),
     (
         "reactor",
         &[
+            "alert",
             "chat",
             "config",
             "connection",
@@ -30,7 +32,7 @@ const ALLOWED: [(&str, &[&str]); 19] = [
         ],
     ),
     ("client", &["protocol", "stream"]),
-    ("chat", &["config", "fanout", "ids", "protocol", "slots", "subnet", "timers"]),
+    ("chat", &["alert", "config", "fanout", "ids", "protocol", "slots", "subnet", "timers"]),
     ("connection", &[]),
     ("datagram", &["config", "fanout", "ids", "protocol", "sys"]),
     ("metrics", &["protocol"]),

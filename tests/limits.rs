@@ -7,6 +7,7 @@ use std::io::Write;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use support::{CREATE, Control, JOIN, LIST, Member, Server, loopback, wait_for};
 
 const SUCCESS: u8 = 0;
@@ -93,18 +94,57 @@ fn t4_members_of_one_ip_are_limited() {
 }
 
 #[test]
-fn t4_members_that_have_proved_no_address_are_limited_and_expire() {
-    let server = Server::start(&["--max-unproved", "2", "--idle-timeout", "2"]);
-    let (own, other) = (loopback(1), loopback(2));
-    assert_eq!(create(&server, other, "a"), SUCCESS);
-    let guest = Member::enter_unproved(&server, JOIN, "a", r#"{"username":"guest"}"#);
-    assert_eq!(join(&server, own, "a", "one"), SUCCESS);
-    assert_eq!(join(&server, own, "a", "two"), RATE_LIMITED);
-    assert_eq!(create(&server, own, "b"), RATE_LIMITED);
-    guest.prove();
-    assert_eq!(create(&server, own, "b"), SUCCESS, "the guest does not count any more");
-    assert_eq!(create(&server, own, "c"), RATE_LIMITED);
-    wait_for("the end of the others", || (create(&server, own, "c") == SUCCESS).then_some(()));
+fn t4_field_n_members_that_have_proved_no_address_give_way_to_the_next() {
+    let server = Server::start(&["--max-unproved", "2"]);
+    let host = Member::create(&server, "a", r#"{"username":"host"}"#);
+    let members = |room: &str| {
+        let mut control = Control::connect(&server);
+        control.request(LIST, room, b"");
+        let list: Value = serde_json::from_slice(&control.expect_success()).expect("JSON");
+        list[0]["members"].as_u64()
+    };
+    // One connection, and many that have ended: nobody else of the IP is locked out.
+    let mut neighbour = Control::connect(&server);
+    for guest in 0..40 {
+        let name = format!("n{guest}");
+        assert_eq!(neighbour.status_of(JOIN, "a", name.as_bytes()), SUCCESS);
+        assert_eq!(join(&server, loopback(1), "a", &format!("m{guest}")), SUCCESS);
+    }
+    // The host, two without a connection, and the last of the connection that is open.
+    wait_for("the oldest to give way", || (members("a") == Some(4)).then_some(()));
+    assert_eq!(create(&server, loopback(1), "b"), SUCCESS);
+    neighbour.end();
+    neighbour.expect_end();
+    wait_for("the oldest to give way", || (members("a") == Some(2)).then_some(()));
+    host.settle();
+    let line = server.expect_log("limit --max-unproved reached by 127.0.0.1 (count ");
+    assert!(line.contains("WARN"), "{line}");
+}
+
+#[test]
+fn t4_field_n_listeners_with_announced_ports_are_limited() {
+    let server = Server::start(&["--max-unproved", "2"]);
+    let host = Member::create(&server, "a", r#"{"username":"host"}"#);
+    let listeners: Vec<Member> = (0..3)
+        .map(|guest| {
+            let mut control = Control::connect(&server);
+            let payload = format!(r#"{{"username":"guest {guest}"}}"#);
+            let token = control.enter(JOIN, "a", payload.as_bytes());
+            let member = Member::with_token(server.udp, control.local_ip(), "a", token);
+            control.send(&member.port().to_be_bytes());
+            control.end();
+            control.expect_end();
+            member
+        })
+        .collect();
+    host.say("hi");
+    listeners[0].expect_sometime("host: hi");
+    listeners[1].expect_sometime("host: hi");
+    listeners[2].expect_empty_socket();
+    listeners[2].prove();
+    listeners[2].settle();
+    host.say("again");
+    listeners[2].expect("host: again");
 }
 
 #[test]

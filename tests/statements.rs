@@ -49,7 +49,7 @@ const PROMISES: &[(&str, &str)] = &[
     ("w35", "a room lives with its host"),
     ("w36", "idle members and members without an address go"),
     ("w37", "a dead token never works again"),
-    ("w38", "a silent guest gives way to its return"),
+    ("w38", "a silent member gives way to its return"),
     ("s1", "the completion; the layout of a datagram"),
     ("s2", "1,200 bytes, or one entry; the sequence; padding; unknown kinds"),
     ("s3", "another tag, or another address than the server's"),

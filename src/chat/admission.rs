@@ -11,10 +11,10 @@ use std::time::Instant;
 use super::allowance::Allowance;
 use super::arrivals::Passage;
 use super::member::{Member, Port};
-use super::remains::Farewell;
 use super::room::{Room, Wishes};
 use super::stream::Stream;
 use super::{Alarm, Chat, Reply};
+use crate::alert::Alert;
 use crate::fanout::Audience;
 use crate::ids::{Key, MemberId, RoomId};
 use crate::protocol::name::fold;
@@ -31,16 +31,13 @@ impl Chat {
         now: Instant,
     ) -> Result<Reply, Status> {
         let creator = Subnet::of(peer);
-        if self.is_limited(creator) || self.has_rooms_enough(creator) {
-            return Err(Status::RateLimited);
-        }
-        if self.names.contains_key(host.room) {
-            return Err(Status::RoomExists);
-        }
-        if self.has_too_many_rooms() || self.has_too_many_members(0) {
-            return Err(Status::ServerFull);
-        }
+        self.check_limits_of_creator(peer)?;
+        let abandoned = self.find_abandoned(host.room, peer)?;
+        self.check_limits_of_server(peer, abandoned)?;
         let drawn = Drawn::draw(host, &mut draw).ok_or(Status::ServerFull)?;
+        if let Some(abandoned) = abandoned {
+            self.close_room_of_nobody(abandoned, now);
+        }
         let room_id = self.open_room(creator, host, capacity, hidden);
         let member = self.admit(room_id, peer, host, fold(&host.name), &drawn, now);
         if let Some(room) = self.rooms.get_mut(room_id) {
@@ -61,14 +58,18 @@ impl Chat {
         now: Instant,
     ) -> Result<Reply, Status> {
         let folded = fold(&guest.name);
-        let room_id = self.find_open_room(Subnet::of(peer), guest, now)?;
+        let room_id = self.find_open_room(peer, guest, now)?;
         let replaced = self.check_place(room_id, peer, &folded, now)?;
         let drawn = Drawn::draw(guest, &mut draw).ok_or(Status::ServerFull)?;
-        if let Some(silent) = replaced {
-            // Without a word to anyone: the address may be the very one that comes back.
-            self.end_member(silent, Farewell::Replaced, now);
-        }
+        let is_host = replaced.is_some() && self.host_of(room_id) == replaced;
+        let to_tell = replaced.and_then(|silent| self.replace(silent, now));
         let member = self.admit(room_id, peer, guest, folded, &drawn, now);
+        if let Some(known) = self.members.get_mut(member) {
+            known.replaced = to_tell;
+        }
+        if let Some(room) = self.rooms.get_mut(room_id).filter(|_| is_host) {
+            room.host = member;
+        }
         self.tell_joined(room_id, member, guest, now);
         Ok(Reply::Entered { member, token: drawn.token, stream: self.completion(member) })
     }
@@ -92,24 +93,26 @@ impl Chat {
     /// tell a hidden room from none.
     fn find_open_room(
         &mut self,
-        peer: Subnet,
+        peer: IpAddr,
         guest: &Entrant<'_>,
         now: Instant,
     ) -> Result<RoomId, Status> {
-        let password = guest.password.as_deref();
+        let (subnet, password) = (Subnet::of(peer), guest.password.as_deref());
         let found = self.names.get(guest.room).copied();
         let Some((room_id, room)) = found.and_then(|id| Some((id, self.rooms.get(id)?))) else {
-            return Err(match self.is_limited(peer) {
-                true => Status::RateLimited,
+            return Err(match self.has_members_enough(subnet) {
+                true => self.refuse_limited(peer, Alert::MembersIp, Status::RateLimited),
                 false => self.refuse_guess(peer, password, Status::RoomNotFound, now),
             });
         };
-        let shown = |status| if room.hidden { Status::RoomNotFound } else { status };
-        let limited = self.is_limited(peer)
-            || (room.has_password()
-                && !self.guesses.has_left(peer, self.config.wrong_passwords, now));
-        if limited {
-            return Err(shown(Status::RateLimited));
+        let is_hidden = room.hidden;
+        let shown = |status| if is_hidden { Status::RoomNotFound } else { status };
+        if self.has_members_enough(subnet) {
+            return Err(self.refuse_limited(peer, Alert::MembersIp, shown(Status::RateLimited)));
+        }
+        if room.has_password() && !self.guesses.has_left(subnet, self.config.wrong_passwords, now) {
+            let status = shown(Status::RateLimited);
+            return Err(self.refuse_limited(peer, Alert::WrongPasswords, status));
         }
         if !room.opens_with(password) {
             let status = shown(Status::WrongPassword);
@@ -121,20 +124,27 @@ impl Chat {
     /// Counts a password that opened nothing, if one was shown.
     fn refuse_guess(
         &mut self,
-        peer: Subnet,
+        peer: IpAddr,
         password: Option<&str>,
         status: Status,
         now: Instant,
     ) -> Status {
         if password.is_some() {
-            self.guesses.note(peer, self.config.wrong_passwords, now);
+            self.alerts.note(Alert::WrongPassword, peer);
+            self.guesses.note(Subnet::of(peer), self.config.wrong_passwords, now);
         }
         status
     }
 
-    /// Whether there is a place under this name; gives the silent guest that has to go for it.
+    /// Notes that a peer has reached a limit, and returns what it is answered.
+    pub(super) fn refuse_limited(&mut self, peer: IpAddr, limit: Alert, status: Status) -> Status {
+        self.alerts.note(limit, peer);
+        status
+    }
+
+    /// Whether there is a place under this name; returns the silent member that has to go for it.
     fn check_place(
-        &self,
+        &mut self,
         room_id: RoomId,
         peer: IpAddr,
         folded: &str,
@@ -145,27 +155,60 @@ impl Chat {
             return Err(Status::Kicked);
         }
         let namesake = room.find(folded);
-        if namesake.is_some_and(|namesake| !self.gives_way(room, namesake, peer, now)) {
+        if namesake.is_some_and(|namesake| !self.gives_way(namesake, peer, now)) {
             return Err(Status::NameTaken);
         }
         let leaving = usize::from(namesake.is_some());
+        if self.has_members_enough_in(room, leaving) {
+            return Err(self.refuse_limited(peer, Alert::RoomMembers, Status::RoomFull));
+        }
         if self.has_no_place(room, leaving) {
             return Err(Status::RoomFull);
         }
         if self.has_too_many_members(leaving) {
-            return Err(Status::ServerFull);
+            return Err(self.refuse_limited(peer, Alert::Members, Status::ServerFull));
         }
         Ok(namesake)
     }
 
-    /// Whether a member gives way to a join under its name: a guest of the same IP that has not
-    /// been heard for a while.
-    fn gives_way(&self, room: &Room, namesake: MemberId, peer: IpAddr, now: Instant) -> bool {
-        let (Some(limit), Some(member)) = (self.config.replace_silent, self.members.get(namesake))
-        else {
-            return false;
-        };
-        namesake != room.host && member.ip == peer && member.is_silent(limit, now)
+    fn check_limits_of_creator(&mut self, peer: IpAddr) -> Result<(), Status> {
+        let creator = Subnet::of(peer);
+        if self.has_members_enough(creator) {
+            return Err(self.refuse_limited(peer, Alert::MembersIp, Status::RateLimited));
+        }
+        if self.has_rooms_enough(creator) {
+            return Err(self.refuse_limited(peer, Alert::RoomsIp, Status::RateLimited));
+        }
+        Ok(())
+    }
+
+    /// Whether there may be another room with its host, perhaps in place of an abandoned one.
+    fn check_limits_of_server(
+        &mut self,
+        peer: IpAddr,
+        abandoned: Option<RoomId>,
+    ) -> Result<(), Status> {
+        let leaving = usize::from(abandoned.is_some());
+        if self.has_too_many_rooms(leaving) {
+            return Err(self.refuse_limited(peer, Alert::Rooms, Status::ServerFull));
+        }
+        if self.has_too_many_members(leaving) {
+            return Err(self.refuse_limited(peer, Alert::Members, Status::ServerFull));
+        }
+        Ok(())
+    }
+
+    /// Returns the room of this name, if its creator may have it anew: it is of the same IP, and there
+    /// is only a host whose program has failed before anybody could reach it.
+    fn find_abandoned(&self, name: &str, peer: IpAddr) -> Result<Option<RoomId>, Status> {
+        let Some(room_id) = self.names.get(name).copied() else { return Ok(None) };
+        let room = self.rooms.get(room_id).ok_or(Status::RoomExists)?;
+        let is_abandoned = room.population() == 1 && self.is_stillborn(room.host, peer);
+        if is_abandoned { Ok(Some(room_id)) } else { Err(Status::RoomExists) }
+    }
+
+    fn host_of(&self, room_id: RoomId) -> Option<MemberId> {
+        self.rooms.get(room_id).map(|room| room.host)
     }
 
     fn open_room(
@@ -221,7 +264,7 @@ impl Chat {
             self.open_stream(room_id, tag);
         }
         let number = self.rooms.get(room_id).map_or(0, Room::next_number);
-        let alarm = self.config.idle_timeout.map(|timeout| now + timeout);
+        let alarm = Some(now + self.first_check());
         let member = self.members.insert(Member {
             room: room_id,
             name: Rc::from(&*entrant.name),
@@ -230,6 +273,10 @@ impl Chat {
             port: Port::Unknown,
             delivery: entrant.delivery,
             number,
+            connections: 1,
+            has_been_heard: false,
+            was_checked: false,
+            replaced: None,
             heard_at: now,
             alarm,
             allowance: Allowance::default(),
@@ -238,7 +285,9 @@ impl Chat {
         });
         self.timers.change(Alarm::Idle(member), None, alarm);
         self.tokens.insert(drawn.token, member);
-        self.peers.count_in(peer, Port::Unknown);
+        if let Some(known) = self.members.get(member) {
+            self.peers.count_in(member, known);
+        }
         if let Some(room) = self.rooms.get_mut(room_id) {
             room.seat(member, folded, entrant.delivery, entrant.history, now);
         }

@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::bucket::Bucket;
+use crate::alert::Alert;
 use crate::config::ChatConfig;
 
 /// Both buckets hold what grows in this time, so that a burst of lines pasted into a terminal goes
@@ -25,24 +26,29 @@ pub(super) struct Allowance {
 
 impl Allowance {
     /// Takes what a message of `size` bytes to `audience` members costs, if there is as much.
+    ///
+    /// # Errors
+    /// The limit that it is over.
     pub(super) fn take(
         &mut self,
         (size, audience): (usize, usize),
         config: &ChatConfig,
         now: Instant,
-    ) -> bool {
+    ) -> Result<(), Alert> {
         let message = config.rate_limit.map(|rate| time_for(1, u64::from(rate)));
         let bytes = (size + HEADERS).saturating_mul(audience) as u64;
         let fanout = config.fanout_limit.map(|rate| time_for(bytes, u64::from(rate)));
-        let costs = [(&mut self.messages, message), (&mut self.fanout, fanout)];
-        let has_all =
-            costs.iter().all(|(bucket, cost)| cost.is_none_or(|cost| bucket.has(cost, BURST, now)));
-        if has_all {
-            for (bucket, cost) in costs {
-                bucket.take(cost.unwrap_or_default(), now);
+        let costs =
+            [(&mut self.messages, message, Alert::Rate), (&mut self.fanout, fanout, Alert::Fanout)];
+        for (bucket, cost, limit) in &costs {
+            if cost.is_some_and(|cost| !bucket.has(cost, BURST, now)) {
+                return Err(*limit);
             }
         }
-        has_all
+        for (bucket, cost, _) in costs {
+            bucket.take(cost.unwrap_or_default(), now);
+        }
+        Ok(())
     }
 }
 
@@ -57,7 +63,7 @@ mod tests {
 
     fn burst(config: &ChatConfig, size: usize, audience: usize) -> usize {
         let (now, mut allowance) = (Instant::now(), Allowance::default());
-        (0..100_000).take_while(|_| allowance.take((size, audience), config, now)).count()
+        (0..100_000).take_while(|_| allowance.take((size, audience), config, now).is_ok()).count()
     }
 
     #[test]
@@ -73,10 +79,11 @@ mod tests {
     fn t10_what_one_bucket_refuses_costs_nothing_in_the_other() {
         let config = ChatConfig { fanout_limit: Some(1), ..Default::default() };
         let (now, mut allowance) = (Instant::now(), Allowance::default());
-        assert!(allowance.take((1000, 1000), &config, now));
-        assert!((0..100_000).all(|_| !allowance.take((1000, 1000), &config, now)));
+        assert_eq!(allowance.take((1000, 1000), &config, now), Ok(()));
+        let refused = |_| allowance.take((1000, 1000), &config, now) == Err(Alert::Fanout);
+        assert!((0..100_000).all(refused));
         let unlimited = ChatConfig { fanout_limit: None, ..Default::default() };
-        assert!(allowance.take((1000, 1000), &unlimited, now), "messages are left");
+        assert_eq!(allowance.take((1000, 1000), &unlimited, now), Ok(()), "messages are left");
     }
 
     #[test]

@@ -100,8 +100,14 @@ impl Chat {
     /// here does an id stop to find somebody.
     pub fn reap(&mut self, mut freed: impl FnMut(MemberId)) {
         for member in self.ended.drain(..) {
-            self.members.remove(member);
-            freed(member);
+            if self.members.get(member).is_some_and(|member| member.end.is_some()) {
+                // It has all that its room said, and is still to be told of its end.
+                continue;
+            }
+            // It may be named twice: by its seat, and by what was kept to tell it.
+            if self.members.remove(member).is_some() {
+                freed(member);
+            }
         }
         for room_id in self.closed.drain(..) {
             let stream = self.rooms.remove(room_id).and_then(|room| room.stream);

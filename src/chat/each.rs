@@ -77,6 +77,11 @@ impl Each {
         }
     }
 
+    /// Whether a member still has its seat, live or not.
+    pub(super) fn has_seat(&self, number: u32) -> bool {
+        self.seats.binary_search_by_key(&number, |seat| seat.number).is_ok()
+    }
+
     pub(super) fn end_all_seats(&mut self) {
         (0..self.seats.len()).for_each(|index| self.end_seat_at(index));
     }

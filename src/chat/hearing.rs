@@ -7,11 +7,13 @@ use std::time::Instant;
 use super::Chat;
 use super::member::Port;
 use super::room::{self, Room};
-use crate::ids::MemberId;
+use crate::alert::Alert;
+use crate::ids::{MemberId, RoomId};
 use crate::protocol::command::{self, Line};
 use crate::protocol::datagram::{self, MAX_NAME_AND_MESSAGE, MAX_UPSTREAM};
 use crate::protocol::stream::downstream::MESSAGE_OVERHEAD;
 use crate::protocol::{Delivery, Notice};
+use crate::subnet::Subnet;
 
 /// What became of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +92,7 @@ impl Chat {
                 Heard::Accepted(member, self.hear_remains(member, message, now))
             }
             Ok(Speaker { member, message, is_live: true }) => {
-                self.learn_port(member, peer.port());
+                self.learn_port(member, peer.port(), now);
                 Heard::Accepted(member, self.hear(member, message, now))
             }
         }
@@ -99,8 +101,13 @@ impl Chat {
     /// Takes the port that a member announced over TCP. Gives whether it is where its datagrams go
     /// from now on: not if it is 0, or another member of its IP has it, or a datagram has taught the
     /// real one, or the member takes a stream, which only a datagram of its own begins, or it has gone on
-    /// at another IP since.
-    pub fn handle_announcement(&mut self, member: MemberId, peer: SocketAddr) -> bool {
+    /// at another IP since, or its IP has as many announced ports as it may.
+    pub fn handle_announcement(
+        &mut self,
+        member: MemberId,
+        peer: SocketAddr,
+        now: Instant,
+    ) -> bool {
         let Some(known) = self.live(member) else { return false };
         let (ip, port) = (peer.ip().to_canonical(), peer.port());
         if known.ip != ip {
@@ -112,7 +119,11 @@ impl Chat {
         if port == 0 || learnt || takes_stream || (!own && self.peers.is_taken(known.ip, port)) {
             return false;
         }
-        self.set_port(member, Port::Announced(port));
+        if !known.is_announced() && self.has_announced_enough(Subnet::of(ip)) {
+            self.alerts.note(Alert::Unproved, ip);
+            return false;
+        }
+        self.set_port(member, Port::Announced(port), now);
         true
     }
 
@@ -137,14 +148,15 @@ impl Chat {
         Ok(Speaker { member: id, message: upstream.message, is_live: live.is_some() })
     }
 
-    fn learn_port(&mut self, id: MemberId, port: u16) {
-        let Some(known) = self.members.get(id) else { return };
+    fn learn_port(&mut self, id: MemberId, port: u16, now: Instant) {
+        let Some(known) = self.members.get_mut(id) else { return };
+        known.has_been_heard = true;
         if known.port == Port::Learnt(port) {
             return;
         }
         let (room_id, number, was_unknown) =
             (known.room, known.number, known.port == Port::Unknown);
-        self.set_port(id, Port::Learnt(port));
+        self.set_port(id, Port::Learnt(port), now);
         if was_unknown
             && let Some(room) = self.rooms.get_mut(room_id)
             && let Some(stream) = &mut room.stream
@@ -154,11 +166,12 @@ impl Chat {
         }
     }
 
-    fn set_port(&mut self, member: MemberId, port: Port) {
-        let Some(member) = self.members.get_mut(member) else { return };
-        self.peers.count_out(member.ip, member.port);
-        self.peers.count_in(member.ip, port);
+    fn set_port(&mut self, id: MemberId, port: Port, now: Instant) {
+        let Some(member) = self.members.get_mut(id) else { return };
+        self.peers.count_out(id, member);
         member.port = port;
+        self.peers.count_in(id, member);
+        self.settle_replaced(id, now);
     }
 
     /// Takes what an identified member said.
@@ -197,7 +210,11 @@ impl Chat {
         let Some(member) = self.members.get_mut(id) else { return false };
         let audience = self.rooms.get(member.room).map_or(0, Room::population);
         let cost = (member.name.len() + size, audience);
-        member.allowance.take(cost, &self.config, now)
+        let taken = member.allowance.take(cost, &self.config, now);
+        if let Err(limit) = taken {
+            self.note_alert_of(id, limit);
+        }
+        taken.is_ok()
     }
 
     fn relay(&mut self, id: MemberId, text: &str, now: Instant) -> Fate {
@@ -228,6 +245,7 @@ impl Chat {
         self.make_ring_space(room_id, size);
         let room = self.rooms.get(room_id);
         if !room.is_some_and(|room| room.has_space_for(size) && self.has_memory_for(room)) {
+            self.note_busy(id, room_id);
             return Err(Unfitting::RoomBusy);
         }
         let Some(room) = self.rooms.get_mut(room_id) else { return Err(Unfitting::RoomBusy) };
@@ -237,6 +255,13 @@ impl Chat {
         room.append_message(id, (&name, text), &self.entry, &mut self.pool);
         self.queue(room_id);
         Ok(())
+    }
+
+    /// Notes which limit has kept a member's message from its room.
+    fn note_busy(&mut self, id: MemberId, room_id: RoomId) {
+        let has_memory = self.rooms.get(room_id).is_some_and(|room| self.has_memory_for(room));
+        let limit = if has_memory { Alert::RoomBacklog } else { Alert::BacklogMemory };
+        self.note_alert_of(id, limit);
     }
 
     pub(super) fn refuse(&mut self, id: MemberId, why: Notice<'_>) -> Fate {

@@ -3,12 +3,14 @@
 //! Ending a member takes away its token, name and address at once and leaves its seat, marked,
 //! until what was said up to now is on its way: nothing that is being walked is freed.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::arrivals::{Passage, Telling};
+use super::member::Port;
 use super::remains::Farewell;
 use super::room::Room;
 use super::{Alarm, Chat};
+use crate::alert::Alert;
 use crate::config::HostLeaves;
 use crate::fanout::Audience;
 use crate::ids::{MemberId, RoomId};
@@ -16,9 +18,13 @@ use crate::protocol::name::fold;
 use crate::protocol::stream::Code;
 use crate::protocol::{Delivery, Notice};
 
+/// A member that has entered over TCP, and whose first datagram has not come after this time, has a
+/// path for datagrams that may not work: programs send one at once, and again within seconds.
+const UNHEARD_AFTER: Duration = Duration::from_secs(10);
+
 /// Why a member goes, to the others.
 #[derive(Clone, Copy)]
-enum Departure {
+pub(super) enum Departure {
     Passage(Passage),
     Kicked,
 }
@@ -29,16 +35,26 @@ impl Chat {
         self.depart(id, Departure::Passage(Passage::Left), Farewell::Asked(message), now);
     }
 
-    /// An idle deadline has come up. It was set when the member was last looked at; if it was heard
+    /// Returns how long after its token a member is first looked at.
+    pub(super) fn first_check(&self) -> Duration {
+        self.config.idle_timeout.map_or(UNHEARD_AFTER, |timeout| timeout.min(UNHEARD_AFTER))
+    }
+
+    /// A member's alarm has come up. It was set when the member was last looked at; if it was heard
     /// since, there is a later one.
     pub(super) fn expire_member(&mut self, id: MemberId, now: Instant) {
-        let Some(timeout) = self.config.idle_timeout else { return };
         let Some(member) = self.members.get_mut(id) else { return };
-        let deadline = member.heard_at + timeout;
+        if !std::mem::replace(&mut member.was_checked, true)
+            && !member.has_been_heard
+            && member.port == Port::Unknown
+        {
+            self.alerts.note(Alert::Unheard, member.ip);
+        }
+        let deadline = self.config.idle_timeout.map(|timeout| member.heard_at + timeout);
         // The entry that came up is gone from the timers already.
-        member.alarm = (deadline > now).then_some(deadline);
+        member.alarm = deadline.filter(|deadline| *deadline > now);
         self.timers.change(Alarm::Idle(id), None, member.alarm);
-        if member.alarm.is_none() {
+        if deadline.is_some() && member.alarm.is_none() {
             let (passage, farewell) = (Passage::TimedOut, Farewell::Told(Code::TimedOut));
             self.tell_end(id, Notice::RemovedForSilence);
             self.depart(id, Departure::Passage(passage), farewell, now);
@@ -86,7 +102,13 @@ impl Chat {
         abandoned
     }
 
-    fn depart(&mut self, id: MemberId, departure: Departure, farewell: Farewell, now: Instant) {
+    pub(super) fn depart(
+        &mut self,
+        id: MemberId,
+        departure: Departure,
+        farewell: Farewell,
+        now: Instant,
+    ) {
         let Some(member) = self.members.get(id) else { return };
         let (room_id, name, number) = (member.room, member.name.clone(), member.number);
         let Some(room) = self.rooms.get(room_id) else { return };
@@ -124,6 +146,11 @@ impl Chat {
         }
     }
 
+    /// Closes a room whose only member is its host, at no known address.
+    pub(super) fn close_room_of_nobody(&mut self, room_id: RoomId, now: Instant) {
+        self.close_room(room_id, Notice::RoomClosed, |_| Farewell::Told(Code::RoomClosed), now);
+    }
+
     /// Tells everyone in the room why it ends, kills all its tokens, and frees its name at once.
     fn close_room(
         &mut self,
@@ -142,7 +169,7 @@ impl Chat {
         self.peers.count_room_out(room.creator);
         self.listed.remove(&room.name);
         for member in members {
-            self.forget_member(member);
+            self.forget_member(member, now);
             self.keep_remains(member, farewell(member), now);
         }
         if self.rooms.get(room_id).is_some_and(|room| room.stream.is_some()) {
@@ -155,7 +182,7 @@ impl Chat {
     pub(super) fn end_member(&mut self, id: MemberId, farewell: Farewell, now: Instant) {
         let Some(member) = self.members.get(id) else { return };
         let (room_id, number, folded) = (member.room, member.number, fold(&member.name));
-        self.forget_member(id);
+        self.forget_member(id, now);
         self.keep_remains(id, farewell, now);
         if let Some(room) = self.rooms.get_mut(room_id) {
             room.unseat(number, &folded);
@@ -164,10 +191,11 @@ impl Chat {
     }
 
     /// Takes a member out of every index but its room's seats.
-    fn forget_member(&mut self, id: MemberId) {
+    fn forget_member(&mut self, id: MemberId, now: Instant) {
+        self.release_replaced(id, now);
         let Some(member) = self.members.get_mut(id) else { return };
         self.tokens.remove(&member.token);
-        self.peers.count_out(member.ip, member.port);
+        self.peers.count_out(id, member);
         self.timers.change(Alarm::Idle(id), member.alarm.take(), None);
     }
 

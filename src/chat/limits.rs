@@ -6,14 +6,6 @@ use crate::subnet::Subnet;
 
 impl Chat {
     /// Whether a peer may not have one more member.
-    pub(super) fn is_limited(&self, peer: Subnet) -> bool {
-        self.has_unproved_enough(peer) || self.has_members_enough(peer)
-    }
-
-    pub(super) fn has_unproved_enough(&self, peer: Subnet) -> bool {
-        is_reached(self.peers.tally(peer).unproved, self.config.max_unproved)
-    }
-
     pub(super) fn has_members_enough(&self, peer: Subnet) -> bool {
         is_reached(self.peers.tally(peer).members, self.config.max_members_ip)
     }
@@ -23,8 +15,9 @@ impl Chat {
         is_reached(self.peers.tally(peer).rooms, self.config.max_rooms_ip)
     }
 
-    pub(super) fn has_too_many_rooms(&self) -> bool {
-        is_full(self.names.len(), self.config.max_rooms)
+    /// Whether there may not be one more room, after so many have closed.
+    pub(super) fn has_too_many_rooms(&self, closing: usize) -> bool {
+        is_full(self.names.len() - closing, self.config.max_rooms)
     }
 
     /// Whether there may not be one more member, after so many have left.
@@ -34,8 +27,13 @@ impl Chat {
 
     /// Whether a room may not have one more member, after so many have left.
     pub(super) fn has_no_place(&self, room: &Room, leaving: usize) -> bool {
-        let population = room.population() - leaving;
-        is_full(population, room.capacity()) || is_full(population, self.config.max_room_members)
+        let is_limited = self.has_members_enough_in(room, leaving);
+        is_limited || is_full(room.population() - leaving, room.capacity())
+    }
+
+    /// The same, as far as the server's own limit for a room goes.
+    pub(super) fn has_members_enough_in(&self, room: &Room, leaving: usize) -> bool {
+        is_full(room.population() - leaving, self.config.max_room_members)
     }
 
     /// Remains are members to the limit of members, and of closed rooms there are no more than there

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::allowance::Allowance;
 use super::remains::End;
-use crate::ids::RoomId;
+use crate::ids::{MemberId, RoomId};
 use crate::protocol::{Delivery, Token};
 
 /// A user in a room, from the token to the last datagram.
@@ -22,6 +22,14 @@ pub(super) struct Member {
     pub(super) delivery: Delivery,
     /// Its number in the room, never used twice there.
     pub(super) number: u32,
+    /// Open connections over which it has entered or resumed.
+    pub(super) connections: u32,
+    /// A datagram of its own has come.
+    pub(super) has_been_heard: bool,
+    /// Whether it was looked at since it entered: see `leaving.rs`.
+    pub(super) was_checked: bool,
+    /// The member that it has replaced, which is told when this one's address is known.
+    pub(super) replaced: Option<MemberId>,
     /// When it was last heard; before that, when it got its token.
     pub(super) heard_at: Instant,
     /// Its entry in the timers: when it may be idle, or after its end when something is due.
@@ -29,7 +37,7 @@ pub(super) struct Member {
     pub(super) allowance: Allowance,
     /// When it was last told that it sends too much.
     pub(super) warned_at: Option<Instant>,
-    /// How it ended, if it took a stream and may still be told.
+    /// How it ended, if it may still be told.
     pub(super) end: Option<Box<End>>,
 }
 
@@ -42,6 +50,16 @@ pub(super) enum Port {
     Announced(u16),
     /// A datagram with the token came from it. No announcement replaces this.
     Learnt(u16),
+}
+
+impl Port {
+    /// Returns the port, if it is known.
+    pub(super) fn number(self) -> Option<u16> {
+        match self {
+            Self::Unknown => None,
+            Self::Announced(port) | Self::Learnt(port) => Some(port),
+        }
+    }
 }
 
 /// A sender is told that it sends too much once in this time.
@@ -57,13 +75,45 @@ impl Member {
         due
     }
 
-    /// Whether it counts as unproved there.
-    pub(super) fn is_unproved_at(&self, ip: IpAddr) -> bool {
-        self.ip == ip && self.port == Port::Unknown
+    /// Whether it counts against the limit of unproved members: its port is not known, and no
+    /// connection of its own is open.
+    pub(super) fn is_unproved(&self) -> bool {
+        self.port == Port::Unknown && self.connections == 0
+    }
+
+    /// Whether its port was announced and is not proved.
+    pub(super) fn is_announced(&self) -> bool {
+        matches!(self.port, Port::Announced(_))
     }
 
     /// Whether it was not heard for `limit`.
     pub(super) fn is_silent(&self, limit: Duration, now: Instant) -> bool {
         now.saturating_duration_since(self.heard_at) >= limit
+    }
+}
+
+#[cfg(test)]
+impl Member {
+    /// A member of no room, without a connection.
+    pub(super) fn for_test(ip: IpAddr, heard_at: Instant) -> Self {
+        let nowhere = crate::ids::Key { slot: 0, generation: 0 };
+        Self {
+            room: RoomId(nowhere),
+            name: Rc::from("name"),
+            token: Token::from_bits([0; 16]),
+            ip,
+            port: Port::Unknown,
+            delivery: Delivery::Stream,
+            number: 1,
+            connections: 0,
+            has_been_heard: false,
+            was_checked: false,
+            replaced: None,
+            heard_at,
+            alarm: None,
+            allowance: Allowance::default(),
+            warned_at: None,
+            end: None,
+        }
     }
 }

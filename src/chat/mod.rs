@@ -30,9 +30,13 @@
 //! | `limits.rs` | how much of everything there may be |
 //! | `thinning.rs` | memory of tables that were large once |
 //! | `arrivals.rs` | joined and left notices, merged when there are many |
-//! | `peers.rs` | what each peer has: members, rooms, ports |
+//! | `peers.rs` | usage of each peer: members, rooms, ports |
+//! | `unproved.rs` | members that nothing can be sent to, and how many there may be |
+//! | `replacing.rs` | silent members that give way to a join under their name |
+//! | `alerts.rs` | limits that peers have reached, for the log |
 
 mod admission;
+mod alerts;
 mod allowance;
 mod arrivals;
 mod asides;
@@ -50,6 +54,7 @@ mod log;
 mod member;
 mod peers;
 mod remains;
+mod replacing;
 mod resuming;
 mod room;
 mod stream;
@@ -59,6 +64,7 @@ mod stream_tests;
 #[cfg(test)]
 mod tests;
 mod thinning;
+mod unproved;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::IpAddr;
@@ -75,10 +81,12 @@ use crate::protocol::stream::downstream::NOTICE_OVERHEAD;
 use crate::protocol::stream::{Code, Completion};
 use crate::protocol::{Delivery, Notice, Request, Status, Token};
 use crate::slots::Slots;
+use crate::subnet::Subnet;
 use crate::timers::Timers;
 
 pub use hearing::{Dropped, Fate, Heard};
 
+use alerts::Alerts;
 use guesses::Guesses;
 use history::History;
 use log::Pool;
@@ -126,6 +134,8 @@ enum Alarm {
     Rest(RoomId),
     /// A member that has ended is to be told, or may be forgotten.
     Remains(MemberId),
+    /// A peer may have too many unproved members.
+    Unproved(Subnet),
 }
 
 /// How much there is of everything; all zero when everyone is gone.
@@ -147,7 +157,7 @@ pub struct Census {
     pub peers: usize,
     /// Rooms that wait to be delivered.
     pub waiting: usize,
-    /// Dead tokens that still get an answer.
+    /// Members that have ended and may still be told.
     pub remains: usize,
     /// Streams.
     pub streams: usize,
@@ -171,6 +181,7 @@ pub struct Chat {
     tokens: HashMap<Token, MemberId>,
     peers: Peers,
     guesses: Guesses,
+    alerts: Alerts,
     timers: Timers<Alarm>,
     /// Rooms with output to deliver, each once: those that have had nothing to deliver before, and
     /// those whose output was more than a quantum. The first go first, so that a quiet room's line
@@ -209,6 +220,7 @@ impl Chat {
             tokens: HashMap::new(),
             peers: Peers::default(),
             guesses: Guesses::new(),
+            alerts: Alerts::default(),
             timers: Timers::new(),
             fresh: VecDeque::new(),
             backlogged: VecDeque::new(),
@@ -268,6 +280,7 @@ impl Chat {
                 Some((_, Alarm::Tail(room))) => self.step_tail(room, now),
                 Some((_, Alarm::Rest(room))) => self.end_rest(room),
                 Some((_, Alarm::Remains(member))) => self.expire_remains(member, now),
+                Some((_, Alarm::Unproved(peer))) => self.expire_unproved(peer, now),
                 None if self.guesses.expire(now) => {}
                 None => return,
             }

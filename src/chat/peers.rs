@@ -1,20 +1,22 @@
-//! What each peer has: members, those of them without a proved address, rooms, and which ports of its
-//! addresses are taken. Entries that count nothing are removed, so this is never larger than what
-//! members and rooms there are.
+//! Usage of each peer: its members, those of them without a proved address, its rooms, and the ports
+//! of its addresses that are taken. Entries that count nothing are removed, so this is never larger
+//! than what members and rooms there are.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use super::member::Port;
+use super::member::{Member, Port};
+use crate::ids::MemberId;
 use crate::subnet::Subnet;
+use crate::timers::Timers;
 
 /// What one peer has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     /// Live members.
     pub(super) members: u32,
-    /// Those of them whose port is not known.
-    pub(super) unproved: u32,
+    /// Those of them whose port was announced, and is not proved.
+    pub(super) announced: u32,
     /// Rooms that it has made and that can be joined.
     pub(super) rooms: u32,
 }
@@ -23,38 +25,65 @@ pub(super) struct Tally {
 #[derive(Debug, Default)]
 pub(super) struct Peers {
     tallies: HashMap<Subnet, Tally>,
+    /// Members whose port is not known and who have no connection, by when they were last heard or
+    /// got their token. Peers without one have no entry.
+    unproved: HashMap<Subnet, Timers<MemberId>>,
     /// Two members may share a port: a program can be in two rooms with one socket.
     ports: HashMap<(IpAddr, u16), u32>,
 }
 
 impl Peers {
-    /// Counts a member with this port in.
-    pub(super) fn count_in(&mut self, ip: IpAddr, port: Port) {
-        let is_unproved = u32::from(port == Port::Unknown);
-        self.change(Subnet::of(ip), |tally| {
+    /// Counts a member in, as it is now.
+    pub(super) fn count_in(&mut self, id: MemberId, member: &Member) {
+        let peer = Subnet::of(member.ip);
+        let is_announced = u32::from(member.is_announced());
+        self.change(peer, |tally| {
             tally.members += 1;
-            tally.unproved += is_unproved;
+            tally.announced += is_announced;
         });
-        if let Port::Announced(port) | Port::Learnt(port) = port {
-            *self.ports.entry((ip, port)).or_insert(0) += 1;
+        if member.is_unproved() {
+            let own = self.unproved.entry(peer).or_insert_with(Timers::new);
+            own.change(id, None, Some(member.heard_at));
+        }
+        if let Port::Announced(port) | Port::Learnt(port) = member.port {
+            *self.ports.entry((member.ip, port)).or_insert(0) += 1;
         }
     }
 
-    /// Counts a member with this port out.
-    pub(super) fn count_out(&mut self, ip: IpAddr, port: Port) {
-        let is_unproved = u32::from(port == Port::Unknown);
-        self.change(Subnet::of(ip), |tally| {
+    /// Counts a member out that is as it was when it was counted in.
+    pub(super) fn count_out(&mut self, id: MemberId, member: &Member) {
+        let peer = Subnet::of(member.ip);
+        let is_announced = u32::from(member.is_announced());
+        self.change(peer, |tally| {
             tally.members -= 1;
-            tally.unproved -= is_unproved;
+            tally.announced -= is_announced;
         });
-        if let Port::Announced(port) | Port::Learnt(port) = port
-            && let Some(count) = self.ports.get_mut(&(ip, port))
+        if member.is_unproved()
+            && let Some(own) = self.unproved.get_mut(&peer)
+        {
+            own.change(id, Some(member.heard_at), None);
+            if own.len() == 0 {
+                self.unproved.remove(&peer);
+            }
+        }
+        if let Port::Announced(port) | Port::Learnt(port) = member.port
+            && let Some(count) = self.ports.get_mut(&(member.ip, port))
         {
             *count -= 1;
             if *count == 0 {
-                self.ports.remove(&(ip, port));
+                self.ports.remove(&(member.ip, port));
             }
         }
+    }
+
+    /// Returns how many unproved members without a connection this peer has.
+    pub(super) fn unproved(&self, peer: Subnet) -> usize {
+        self.unproved.get(&peer).map_or(0, Timers::len)
+    }
+
+    /// Returns the one of them that has been there longest.
+    pub(super) fn oldest_unproved(&self, peer: Subnet) -> Option<MemberId> {
+        self.unproved.get(&peer)?.first()
     }
 
     /// Counts a room in.
@@ -94,23 +123,35 @@ impl Peers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::Key;
     use std::net::Ipv4Addr;
+    use std::time::{Duration, Instant};
 
     #[test]
     fn what_is_counted_in_is_counted_out() {
-        let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let (ip, now) = (IpAddr::V4(Ipv4Addr::LOCALHOST), Instant::now());
+        let peer = Subnet::of(ip);
         let mut peers = Peers::default();
-        for port in [Port::Unknown, Port::Announced(7), Port::Learnt(7)] {
-            peers.count_in(ip, port);
-        }
-        peers.count_room_in(Subnet::of(ip));
-        let tally = Tally { members: 3, unproved: 1, rooms: 1 };
-        assert_eq!((peers.tally(Subnet::of(ip)), peers.is_taken(ip, 7)), (tally, true));
-        peers.count_out(ip, Port::Announced(7));
+        let ports = [Port::Unknown, Port::Announced(7), Port::Learnt(7), Port::Unknown];
+        let members: Vec<(MemberId, Member)> = (0..)
+            .zip(ports)
+            .map(|(slot, port)| {
+                let id = MemberId(Key { slot, generation: 0 });
+                let at = now - Duration::from_secs(u64::from(slot));
+                (id, Member { port, ..Member::for_test(ip, at) })
+            })
+            .collect();
+        members.iter().for_each(|(id, member)| peers.count_in(*id, member));
+        peers.count_room_in(peer);
+        let tally = Tally { members: 4, announced: 1, rooms: 1 };
+        assert_eq!((peers.tally(peer), peers.is_taken(ip, 7)), (tally, true));
+        assert_eq!((peers.unproved(peer), peers.oldest_unproved(peer)), (2, Some(members[3].0)));
+        peers.count_out(members[1].0, &members[1].1);
         assert!(peers.is_taken(ip, 7), "the other one has it still");
-        peers.count_out(ip, Port::Learnt(7));
-        peers.count_out(ip, Port::Unknown);
-        peers.count_room_out(Subnet::of(ip));
-        assert_eq!((peers.is_taken(ip, 7), peers.len()), (false, 0));
+        for (id, member) in [&members[0], &members[2], &members[3]] {
+            peers.count_out(*id, member);
+        }
+        peers.count_room_out(peer);
+        assert_eq!((peers.is_taken(ip, 7), peers.len(), peers.unproved.len()), (false, 0, 0));
     }
 }

@@ -1,4 +1,5 @@
-//! What is left of stream members that have ended.
+//! Tombstones: state kept for 60 s after a stream member has ended, so that late datagrams with its
+//! token are told why. A replaced member has one in each delivery, until it can be told.
 //!
 //! A datagram that tells a member of its end may be lost, so the end is told again: a few times
 //! unasked where the member did not ask for it, and for a minute to whatever it still sends. Its
@@ -12,10 +13,11 @@ use super::hearing::Fate;
 use super::member::Port;
 use super::stream::Answers;
 use super::{Alarm, Chat};
+use crate::alert::Alert;
 use crate::ids::MemberId;
 use crate::protocol::stream::upstream::{self, Upstream};
 use crate::protocol::stream::{Code, Entry, Header};
-use crate::protocol::{Delivery, Notice, Token};
+use crate::protocol::{Delivery, Form, Notice, Token, datagram};
 
 /// How long the end is told to who asks: three keep-alives.
 const KEPT: Duration = Duration::from_secs(60);
@@ -39,7 +41,7 @@ pub(super) enum Farewell {
     Told(Code),
     /// It has to be told, and the server ends.
     ToldLast(Code),
-    /// Somebody came in its place, perhaps from its very address: it is not told unasked.
+    /// Somebody came in its place, perhaps from its very address: it is told when that is known.
     Replaced,
 }
 
@@ -49,6 +51,15 @@ impl Farewell {
             Self::Asked(_) => Code::Left,
             Self::Told(code) | Self::ToldLast(code) => code,
             Self::Replaced => Code::Removed,
+        }
+    }
+
+    /// Returns what people are told of it, if they did not ask for it.
+    fn notice(self) -> Option<Notice<'static>> {
+        match self {
+            Self::Asked(_) => None,
+            Self::Told(code) | Self::ToldLast(code) => last_notice(code),
+            Self::Replaced => Some(Notice::RemovedForSilence),
         }
     }
 
@@ -64,22 +75,36 @@ impl Farewell {
 /// How a member ended, and what it is told of it.
 #[derive(Debug)]
 pub(super) struct End {
-    header: Header,
-    code: Code,
-    expected: u32,
-    id: u32,
+    voice: Voice,
+    notice: Option<Notice<'static>>,
     at: Instant,
+    /// It can't be told before the address of the one that has replaced it is known.
+    is_awaiting: bool,
     /// When it is still to be told unasked, counted from the end.
     repeats: &'static [Duration],
     /// How often it is told what it asks.
     answers: Answers,
 }
 
+/// The form in which an ended member is told.
+#[derive(Clone, Copy, Debug)]
+enum Voice {
+    Each(Form),
+    Stream {
+        header: Header,
+        code: Code,
+        expected: u32,
+        /// The message that it answers, 0 for none.
+        id: u32,
+    },
+}
+
 /// All that is left.
 #[derive(Default)]
 pub(super) struct Remains {
-    /// Dead tokens that still get an answer.
+    /// Dead tokens that still get an answer: those of stream members.
     tokens: HashMap<Token, MemberId>,
+    count: usize,
     /// Oldest first; some may be gone.
     order: VecDeque<MemberId>,
     farewells: Asides,
@@ -90,14 +115,14 @@ pub(super) struct Remains {
 }
 
 impl Remains {
-    /// Whose dead token this is.
+    /// Returns whose dead token this is.
     pub(super) fn find(&self, token: Token) -> Option<MemberId> {
         self.tokens.get(&token).copied()
     }
 
     /// How many members they are of.
     pub(super) fn len(&self) -> usize {
-        self.tokens.len()
+        self.count
     }
 
     /// Datagrams to send.
@@ -123,24 +148,57 @@ impl Remains {
 }
 
 impl Chat {
-    /// A stream member has ended, as far as its room and its token go: keeps what is needed to tell
-    /// it. Others are gone when they have been delivered to.
+    /// A member has ended, as far as its room and its token go: keeps what is needed to tell it, if it
+    /// takes a stream or was replaced. Others are gone when they have been delivered to.
     pub(super) fn keep_remains(&mut self, id: MemberId, farewell: Farewell, now: Instant) {
+        let Some(voice) = self.voice_of(id, farewell) else { return };
         let Some(member) = self.members.get_mut(id) else { return };
-        let stream = self.rooms.get(member.room).and_then(|room| room.stream.as_ref());
-        let (Delivery::Stream, Some(stream)) = (member.delivery, stream) else { return };
-        let expected = stream.find(member.number).map_or(1, |seat| seat.expected);
-        let answered = if let Farewell::Asked(id) = farewell { id } else { 0 };
-        let (header, code) = (stream.header(), farewell.code());
         // Who never proved where it is can't be told.
-        let repeats = if member.port == Port::Unknown { &[] } else { farewell.repeats() };
-        let answers = Answers::default();
-        let end = End { header, code, expected, id: answered, at: now, repeats, answers };
+        let is_known = member.port != Port::Unknown;
+        let repeats = if is_known { farewell.repeats() } else { &[] };
+        let is_awaiting = is_known && farewell == Farewell::Replaced;
+        let (notice, answers) = (farewell.notice(), Answers::default());
+        let end = End { voice, notice, at: now, is_awaiting, repeats, answers };
         member.end = Some(Box::new(end));
-        self.remains.tokens.insert(member.token, id);
+        if member.delivery == Delivery::Stream {
+            self.remains.tokens.insert(member.token, id);
+        }
+        self.remains.count += 1;
         self.remains.order.push_back(id);
         self.remains.untold += usize::from(!repeats.is_empty());
         if farewell != Farewell::Replaced {
+            self.say_farewell(id, true);
+        }
+        self.set_remains_alarm(id);
+    }
+
+    fn voice_of(&self, id: MemberId, farewell: Farewell) -> Option<Voice> {
+        let member = self.members.get(id)?;
+        match member.delivery {
+            Delivery::Each(form) => {
+                let is_told_later = farewell == Farewell::Replaced && member.port != Port::Unknown;
+                is_told_later.then_some(Voice::Each(form))
+            }
+            Delivery::Stream => {
+                let stream = self.rooms.get(member.room)?.stream.as_ref()?;
+                let expected = stream.find(member.number).map_or(1, |seat| seat.expected);
+                let id = if let Farewell::Asked(id) = farewell { id } else { 0 };
+                let (header, code) = (stream.header(), farewell.code());
+                Some(Voice::Stream { header, code, expected, id })
+            }
+        }
+    }
+
+    /// The address of the member that has replaced this one is known, or never will be.
+    pub(super) fn release_remains(&mut self, id: MemberId, is_told: bool, now: Instant) {
+        let end = self.members.get_mut(id).and_then(|member| member.end.as_mut());
+        let Some(end) = end.filter(|end| end.is_awaiting) else { return };
+        (end.is_awaiting, end.at) = (false, now);
+        if is_told {
+            if matches!(end.voice, Voice::Stream { .. }) {
+                end.repeats = &REPEATS;
+                self.remains.untold += 1;
+            }
             self.say_farewell(id, true);
         }
         self.set_remains_alarm(id);
@@ -159,6 +217,7 @@ impl Chat {
         }
         let end = self.members.get_mut(id).and_then(|member| member.end.as_mut());
         if end.is_some_and(|end| !end.answers.take(now)) {
+            self.note_alert_of(id, Alert::Answers);
             return Fate::Unanswered;
         }
         if self.remains.farewells.waiting_bytes() < MAX_WAITING {
@@ -205,7 +264,10 @@ impl Chat {
         self.timers.change(Alarm::Remains(id), member.alarm.take(), None);
         self.remains.untold -= usize::from(!end.repeats.is_empty());
         self.remains.tokens.remove(&token);
-        self.ended.push(id);
+        self.remains.count -= 1;
+        if !self.rooms.get(room_id).is_some_and(|room| room.each.has_seat(number)) {
+            self.ended.push(id);
+        }
         while self.remains.order.front().is_some_and(|id| !self.has_remains(*id)) {
             self.remains.order.pop_front();
         }
@@ -222,29 +284,38 @@ impl Chat {
     fn set_remains_alarm(&mut self, id: MemberId) {
         let Some(member) = self.members.get_mut(id) else { return };
         let Some(end) = &member.end else { return };
-        let due = Some(end.at + end.repeats.first().copied().unwrap_or(KEPT));
+        let due = end.at + end.repeats.first().copied().unwrap_or(KEPT);
+        let due = (!end.is_awaiting).then_some(due);
         self.timers.change(Alarm::Remains(id), member.alarm, due);
         member.alarm = due;
     }
 
-    /// Appends the aside that tells a member of its end; `with_text` also people.
+    /// Appends the datagram that tells a member of its end; `with_text` also people.
     fn say_farewell(&mut self, id: MemberId, with_text: bool) {
         let Some(end) = self.members.get(id).and_then(|member| member.end.as_ref()) else { return };
         self.notice.clear();
-        let notice = last_notice(end.code).filter(|_| with_text);
-        if let Some(notice) = notice {
+        if let Some(notice) = end.notice.filter(|_| with_text) {
             notice.write(self.config.language, &mut self.notice);
         }
-        let (code, text) = (end.code as u8, self.notice.as_bytes());
-        let entry = Entry::Aside { code, expected: end.expected, id: end.id, text };
-        self.remains.farewells.push(id, &mut self.pool, |out| {
-            end.header.encode(out);
-            entry.encode(out);
-        });
+        let (voice, text) = (end.voice, &self.notice);
+        self.remains.farewells.push(id, &mut self.pool, |out| voice.encode(text, out));
     }
 }
 
-/// What people are told of an end that they did not ask for.
+impl Voice {
+    fn encode(self, text: &str, out: &mut Vec<u8>) {
+        match self {
+            Self::Each(form) => datagram::encode_notice(form, text, out),
+            Self::Stream { header, code, expected, id } => {
+                header.encode(out);
+                let (code, text) = (code as u8, text.as_bytes());
+                Entry::Aside { code, expected, id, text }.encode(out);
+            }
+        }
+    }
+}
+
+/// Returns what people are told of an end that they did not ask for.
 fn last_notice(code: Code) -> Option<Notice<'static>> {
     match code {
         Code::RoomClosed => Some(Notice::RoomClosed),

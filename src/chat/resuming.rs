@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::member::Port;
 use super::stream::Stream;
 use super::{Chat, Reply};
+use crate::alert::Alert;
 use crate::ids::MemberId;
 use crate::protocol::stream::Completion;
 use crate::protocol::stream::completion::keep_alive;
@@ -23,14 +24,10 @@ impl Chat {
         now: Instant,
     ) -> Result<Reply, Status> {
         let known = self.tokens.get(&token).and_then(|id| self.members.get(*id));
-        // The same again, perhaps because the reply was lost, makes no unproved member more.
-        let is_repeated = known.is_some_and(|known| known.is_unproved_at(peer));
         let (subnet, limit) = (Subnet::of(peer), self.config.wrong_passwords);
         let is_neighbour = known.is_some_and(|known| Subnet::of(known.ip) == subnet);
-        let is_limited =
-            self.has_unproved_enough(subnet) || (!is_neighbour && self.has_members_enough(subnet));
-        if !is_repeated && is_limited {
-            return Err(Status::RateLimited);
+        if !is_neighbour && self.has_members_enough(subnet) {
+            return Err(self.refuse_limited(peer, Alert::MembersIp, Status::RateLimited));
         }
         let Some(id) = self.find_resuming(room, token) else {
             // No right token is refused for that: nobody guesses 128 bits.
@@ -38,9 +35,10 @@ impl Chat {
             return Err(Status::RoomNotFound);
         };
         let known = self.members.get_mut(id).ok_or(Status::RoomNotFound)?;
-        self.peers.count_out(known.ip, known.port);
-        self.peers.count_in(peer, Port::Unknown);
+        self.peers.count_out(id, known);
         (known.ip, known.port) = (peer, Port::Unknown);
+        known.connections = known.connections.saturating_add(1);
+        self.peers.count_in(id, known);
         self.with_stream(id, Stream::disprove);
         Ok(Reply::Resumed { member: id, token, stream: self.completion(id) })
     }

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use super::Chat;
 use super::hearing::{Fate, Unfitting, understand};
+use crate::alert::Alert;
 use crate::ids::MemberId;
 use crate::protocol::command::{self, Line};
 use crate::protocol::stream::Code;
@@ -139,7 +140,13 @@ impl Chat {
 
     /// Whether a member is answered what it may send without end.
     fn takes_answer(&mut self, id: MemberId, now: Instant) -> bool {
-        self.with_stream(id, |stream, number| stream.takes_answer(number, now)).unwrap_or(false)
+        let is_taken = self
+            .with_stream(id, |stream, number| stream.takes_answer(number, now))
+            .unwrap_or(false);
+        if !is_taken {
+            self.note_alert_of(id, Alert::Answers);
+        }
+        is_taken
     }
 
     /// Tells a stream member how things stand; `message` is what that answers, 0 for none.

@@ -104,6 +104,7 @@ struct Stage {
 
 const HOME: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const STREAM: &str = r#","delivery":"stream""#;
+const SILENT: &str = "you were removed from the room, nothing was heard from you for a while";
 
 fn open() -> ChatConfig {
     ChatConfig { rate_limit: None, max_unproved: None, ..ChatConfig::default() }
@@ -861,20 +862,33 @@ fn s1_s13_no_number_is_given_twice_in_the_life_of_a_room() {
 }
 
 #[test]
-fn s13_who_is_replaced_is_told_only_when_it_asks() {
-    let mut stage = Stage::new(open());
-    let mut host = stage.host("r");
-    let old = stage.guest("r", "guest");
-    stage.hush();
-    stage.advance(seconds(30));
-    stage.say(&mut host, "hello?");
-    let new = stage.guest("r", "guest");
-    stage.advance(seconds(5));
-    assert_eq!(stage.ear(&old).asides, []);
-    assert_eq!(stage.fate(&old, b""), Fate::Ended);
-    stage.deliver();
-    assert_eq!(stage.ear(&old).asides, [(7, 1, 0, String::new())]);
-    assert_eq!(stage.ear(&new).said(), ["guest joined"]);
+fn w38_s13_field_b_a_replaced_member_is_told_unless_the_new_one_has_its_address() {
+    for has_same_address in [false, true] {
+        let mut stage = Stage::new(open());
+        let mut host = stage.host("r");
+        let old = stage.guest("r", "guest");
+        stage.hush();
+        stage.advance(seconds(30));
+        stage.say(&mut host, "hello?");
+        let mut new = stage.try_enter(2, "r", "guest", STREAM).expect("a place");
+        stage.advance(seconds(5));
+        assert_eq!(stage.ear(&old).asides, [], "the address of the new one is not known yet");
+        if has_same_address {
+            new.address = old.address;
+        }
+        stage.send(&new, b"");
+        stage.advance(seconds(5));
+        let told = (7, 1, 0, String::from(SILENT));
+        let times = if has_same_address { 0 } else { 3 };
+        assert_eq!(stage.ear(&old).asides, vec![told; times]);
+        assert_eq!(stage.fate(&old, b""), Fate::Ended);
+        stage.deliver();
+        assert_eq!(stage.ear(&old).asides.last(), Some(&(7, 1, 0, String::new())));
+        assert_eq!(stage.ear(&new).said(), ["guest joined"]);
+        stage.advance(seconds(400));
+        stage.deliver();
+        assert_eq!(stage.chat.census(), Census::default());
+    }
 }
 
 #[test]
@@ -904,10 +918,14 @@ fn s14_who_was_behind_a_full_socket_and_resumed_gets_nothing_before_it_is_proved
 fn s14_the_same_request_again_is_no_unproved_member_more() {
     let mut stage = Stage::new(ChatConfig { max_unproved: Some(1), ..open() });
     let host = stage.host("r");
+    stage.chat.handle_disconnect(host.id, stage.now);
     let token = String::from_utf8(host.token.to_wire().to_vec()).expect("hex");
     for _ in 0..3 {
         assert!(stage.request(Ipv4Addr::new(192, 0, 2, 2), 4, "r", &token).is_ok());
+        stage.chat.handle_disconnect(host.id, stage.now);
+        stage.chat.handle_timeout(stage.now, usize::MAX);
     }
+    assert!(stage.chat.live(host.id).is_some());
 }
 
 #[test]
@@ -917,8 +935,8 @@ fn w13_s14_a_port_announced_from_the_ip_that_a_member_has_left_is_not_its_own() 
     let token = String::from_utf8(host.token.to_wire().to_vec()).expect("hex");
     let elsewhere = Ipv4Addr::new(192, 0, 2, 2);
     stage.request(elsewhere, 4, "r", &token).expect("to go on");
-    assert!(!stage.chat.handle_announcement(host.id, SocketAddr::from((HOME, 9))));
-    assert!(stage.chat.handle_announcement(host.id, SocketAddr::from((elsewhere, 9))));
+    assert!(!stage.chat.handle_announcement(host.id, SocketAddr::from((HOME, 9)), stage.now));
+    assert!(stage.chat.handle_announcement(host.id, SocketAddr::from((elsewhere, 9)), stage.now));
 }
 
 #[test]
@@ -934,15 +952,16 @@ fn s13_of_closed_rooms_there_are_no_more_than_there_may_be_open_ones() {
 }
 
 #[test]
-fn s14_who_may_not_guess_passwords_may_not_guess_tokens() {
-    let mut stage = Stage::new(ChatConfig { max_unproved: Some(2), ..open() });
+fn s14_a_peer_with_members_enough_gets_none_by_resuming() {
+    let mut stage = Stage::new(ChatConfig { max_members_ip: Some(2), ..open() });
     let host = stage.host("r");
-    let token = String::from_utf8(host.token.to_wire().to_vec()).expect("hex");
-    for name in ["a", "b"] {
-        stage.try_enter(2, "r", name, STREAM).expect("a place");
-    }
-    assert_eq!(stage.request(HOME, 4, "r", &token), Err(Status::RateLimited));
-    assert!(stage.request(Ipv4Addr::new(192, 0, 2, 2), 4, "r", &token).is_ok());
+    let guest = stage.guest("r", "guest");
+    let elsewhere = Ipv4Addr::new(192, 0, 2, 2);
+    let hex = |guest: &Guest| String::from_utf8(guest.token.to_wire().to_vec()).expect("hex");
+    assert!(stage.request(elsewhere, 4, "r", &hex(&host)).is_ok());
+    stage.guest("r", "other");
+    assert_eq!(stage.request(HOME, 4, "r", &hex(&host)), Err(Status::RateLimited));
+    assert!(stage.request(HOME, 4, "r", &hex(&guest)).is_ok(), "it is of that peer already");
 }
 
 #[test]

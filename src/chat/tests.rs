@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::alert::Alert;
 use crate::config::HostLeaves;
 use crate::fanout::{Job, Receipt};
 use crate::protocol::datagram;
@@ -29,6 +30,7 @@ struct Guest {
 }
 
 const HOME: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+const SILENT: &str = "you were removed from the room, nothing was heard from you for a while";
 
 impl Stage {
     fn new(config: ChatConfig) -> Self {
@@ -404,7 +406,7 @@ fn l8_a_slot_that_is_used_again_keeps_nothing_of_the_last_tenant() {
     let new = stage.join("r", r#"{"username":"new"}"#);
     assert_eq!(new.id.0.slot, gone.id.0.slot, "the slot is used again");
     assert!(
-        !stage.chat.handle_announcement(gone.id, SocketAddr::from((HOME, 7))),
+        !stage.chat.handle_announcement(gone.id, SocketAddr::from((HOME, 7)), stage.now),
         "an old id reaches nobody"
     );
     assert_eq!(stage.say(gone, "hi"), Heard::Dropped(Dropped::UnknownToken));
@@ -440,17 +442,19 @@ fn w36_without_a_timeout_nobody_is_removed() {
     let config = ChatConfig { idle_timeout: None, ..ChatConfig::default() };
     let mut stage = Stage::new(config);
     let host = stage.create("r", r#"{"username":"host"}"#);
-    assert_eq!(stage.chat.poll_timeout(), None);
+    stage.advance(Duration::from_secs(10));
+    assert_eq!(stage.chat.poll_timeout(), None, "it is looked at once");
     stage.advance(Duration::from_secs(1_000_000));
     assert!(stage.chat.live(host.id).is_some());
 }
 
 #[test]
-fn w38_a_silent_guest_gives_way_to_its_return() {
+fn w38_field_b_a_silent_member_gives_way_to_its_return() {
     let mut stage = Stage::with_defaults();
     let host = stage.create("r", r#"{"username":"host","password":"pw"}"#);
     let payload = r#"{"username":"guest","password":"pw"}"#;
     let old = stage.join("r", payload);
+    stage.say(old, "");
     stage.take_heard(host);
     stage.advance(Duration::from_secs(29));
     assert_eq!(stage.enter(2, "r", payload).err(), Some(Status::NameTaken), "not silent enough");
@@ -459,13 +463,197 @@ fn w38_a_silent_guest_gives_way_to_its_return() {
     assert_eq!(elsewhere, Err(Status::NameTaken), "another IP");
     let wrong = stage.enter(2, "r", r#"{"username":"guest","password":"no"}"#);
     assert_eq!(wrong.err(), Some(Status::WrongPassword));
-    let as_host = stage.enter(2, "r", r#"{"username":"HOST","password":"pw"}"#);
-    assert_eq!(as_host.err(), Some(Status::NameTaken), "never the host");
     let new = stage.join("r", r#"{"username":"GUEST","password":"pw"}"#);
     assert_eq!(stage.say(old, "hi"), Heard::Dropped(Dropped::UnknownToken));
     assert!(matches!(stage.say(new, "hi"), Heard::Accepted(..)));
     assert_eq!(stage.take_heard(host), ["GUEST joined", "GUEST: hi"]);
-    assert!(stage.take_heard(old).is_empty(), "its address may be the new one's");
+    assert_eq!(stage.take_heard(old).last().map(String::as_str), Some(SILENT));
+}
+
+#[test]
+fn w38_field_b_a_silent_host_comes_back_as_the_host() {
+    let mut stage = Stage::with_defaults();
+    let payload = r#"{"username":"host","password":"pw"}"#;
+    let old = stage.create("r", payload);
+    stage.say(old, "");
+    let guest = stage.join("r", r#"{"username":"guest","password":"pw"}"#);
+    stage.advance(Duration::from_secs(30));
+    stage.say(guest, "hello?");
+    assert_eq!(stage.enter(1, "r", payload).err(), Some(Status::RoomExists), "it is not made anew");
+    let wrong = stage.enter(2, "r", r#"{"username":"host","password":"no"}"#);
+    assert_eq!(wrong.err(), Some(Status::WrongPassword));
+    stage.take_heard(guest);
+    let new = stage.join("r", payload);
+    stage.say(new, "/who");
+    assert_eq!(stage.take_heard(new), ["guest, host (host)"]);
+    assert_eq!(stage.take_heard(old).last().map(String::as_str), Some(SILENT));
+    stage.say(new, "/kick guest");
+    assert_eq!(
+        stage.take_heard(guest),
+        ["host joined", "you were removed from the room by its host"]
+    );
+    assert_eq!(stage.say(old, "hi"), Heard::Dropped(Dropped::UnknownToken));
+}
+
+#[test]
+fn w38_field_b_a_replaced_member_is_told_when_the_new_one_ends_unproved() {
+    let mut stage = Stage::with_defaults();
+    let host = stage.create("r", r#"{"username":"host"}"#);
+    let old = stage.join("r", "guest");
+    stage.say(old, "");
+    stage.take_heard(old);
+    let wait = |stage: &mut Stage, seconds| {
+        stage.advance(Duration::from_secs(seconds));
+        stage.say(host, "");
+    };
+    wait(&mut stage, 30);
+    let next = stage.join("r", "guest");
+    wait(&mut stage, 30);
+    let last = stage.join("r", "guest");
+    assert!(stage.take_heard(old).is_empty(), "its address may be the last one's");
+    wait(&mut stage, 299);
+    assert!(stage.take_heard(old).is_empty());
+    wait(&mut stage, 1);
+    assert!(stage.chat.live(last.id).is_none());
+    assert_eq!(stage.take_heard(old), [format!("\0{SILENT}")]);
+    assert!(stage.take_heard(next).is_empty(), "it had no address");
+    wait(&mut stage, 60);
+    stage.deliver();
+    assert_eq!(stage.chat.census().members, 1);
+}
+
+#[test]
+fn w36_field_n_the_oldest_unproved_member_without_a_connection_gives_way() {
+    let config = ChatConfig { max_unproved: Some(2), ..ChatConfig::default() };
+    let mut stage = Stage::new(config);
+    let host = stage.create("r", r#"{"username":"host"}"#);
+    stage.say(host, "");
+    stage.chat.handle_disconnect(host.id, stage.now);
+    let guests: Vec<Guest> = ["a", "b", "c", "d"].map(|name| stage.join("r", name)).into();
+    stage.advance(Duration::from_secs(1));
+    stage.take_heard(host);
+    let live = |stage: &Stage| -> Vec<bool> {
+        guests.iter().map(|guest| stage.chat.live(guest.id).is_some()).collect()
+    };
+    assert_eq!(live(&stage), [true; 4], "connections are open");
+    for guest in [guests[3], guests[1]] {
+        stage.chat.handle_disconnect(guest.id, stage.now);
+    }
+    stage.advance(Duration::ZERO);
+    assert_eq!(live(&stage), [true; 4], "as many as may be");
+    stage.chat.handle_disconnect(guests[2].id, stage.now);
+    stage.say(guests[1], "");
+    stage.advance(Duration::ZERO);
+    assert_eq!(live(&stage), [true; 4], "one is proved in the same turn");
+    stage.chat.handle_disconnect(guests[0].id, stage.now);
+    stage.advance(Duration::ZERO);
+    assert_eq!(live(&stage), [false, true, true, true]);
+    assert_eq!(stage.take_heard(host), ["a timed out"]);
+    assert_eq!(stage.chat.poll_alert(), Some((Alert::Unproved, HOME.into(), 1)));
+    assert_eq!(stage.chat.poll_alert(), None);
+}
+
+#[test]
+fn w36_field_n_announced_ports_of_one_ip_are_limited() {
+    let config = ChatConfig { max_unproved: Some(2), ..ChatConfig::default() };
+    let mut stage = Stage::new(config);
+    let host = stage.create("r", r#"{"username":"host"}"#);
+    let guests = ["a", "b"].map(|name| stage.join("r", name));
+    let announce = |stage: &mut Stage, guest: Guest, port| {
+        stage.chat.handle_announcement(guest.id, SocketAddr::from((HOME, port)), stage.now)
+    };
+    assert!(announce(&mut stage, host, 7000));
+    assert!(announce(&mut stage, guests[0], 7001));
+    assert!(!announce(&mut stage, guests[1], 7002), "two are not proved");
+    assert!(announce(&mut stage, host, 7003), "it has one already");
+    stage.say(host, "");
+    assert!(announce(&mut stage, guests[1], 7002));
+}
+
+#[test]
+fn field_n_a_room_of_a_host_that_failed_is_made_anew() {
+    let mut stage = Stage::with_defaults();
+    let host = r#"{"username":"host"}"#;
+    let failed = stage.create("r", host);
+    assert_eq!(stage.enter(1, "r", host).err(), Some(Status::RoomExists), "its connection is open");
+    stage.chat.handle_disconnect(failed.id, stage.now);
+    let elsewhere = stage.request(Ipv4Addr::new(192, 0, 2, 9), 1, "r", host);
+    assert_eq!(elsewhere, Err(Status::RoomExists), "another IP");
+    let again = stage.create("r", r#"{"username":"other","password":"x"}"#);
+    assert_eq!(stage.say(failed, ""), Heard::Dropped(Dropped::UnknownToken));
+    assert_eq!(stage.chat.census().open, 1);
+    stage.say(again, "");
+    stage.chat.handle_disconnect(again.id, stage.now);
+    assert_eq!(stage.enter(1, "r", host).err(), Some(Status::RoomExists), "it has been heard");
+
+    let alone = stage.create("s", host);
+    stage.chat.handle_disconnect(alone.id, stage.now);
+    let guest = stage.join("s", "guest");
+    stage.chat.handle_disconnect(guest.id, stage.now);
+    assert_eq!(stage.enter(1, "s", host).err(), Some(Status::RoomExists), "somebody is there");
+}
+
+#[test]
+fn w35_field_b_a_room_whose_host_vanished_passes_on() {
+    let config = ChatConfig { host_leaves: HostLeaves::Pass, ..ChatConfig::default() };
+    let mut stage = Stage::new(config);
+    let host = stage.create("r", r#"{"username":"host"}"#);
+    let silent = stage.join("r", r#"{"username":"silent"}"#);
+    let awake = stage.join("r", r#"{"username":"awake"}"#);
+    for member in [host, silent, awake] {
+        stage.say(member, "");
+    }
+    stage.advance(Duration::from_secs(299));
+    stage.say(awake, "");
+    stage.take_heard(awake);
+    stage.advance(Duration::from_secs(1));
+    let told =
+        ["host timed out", "silent is the host now", "silent timed out", "awake is the host now"];
+    assert_eq!(stage.take_heard(awake), told);
+    let back = stage.join("r", r#"{"username":"host"}"#);
+    assert!(stage.chat.live(back.id).is_some(), "its name is free");
+}
+
+#[test]
+fn field_e_l_alerts_name_the_limit_and_the_address() {
+    let mut stage = Stage::new(ChatConfig {
+        max_rooms: Some(2),
+        max_rooms_ip: Some(1),
+        max_members: Some(4),
+        max_room_members: Some(2),
+        wrong_passwords: Some(1),
+        rate_limit: Some(1),
+        ..ChatConfig::default()
+    });
+    let alerts = |stage: &mut Stage| -> Vec<(Alert, IpAddr, u64)> {
+        std::iter::from_fn(|| stage.chat.poll_alert()).collect()
+    };
+    let [two, three] = [2, 3].map(|last| Ipv4Addr::new(192, 0, 2, last));
+    let host = stage.create("r", r#"{"username":"host","password":"pw"}"#);
+    for _ in 0..2 {
+        assert!(stage.enter(1, "s", "host").is_err());
+    }
+    assert_eq!(alerts(&mut stage), [(Alert::RoomsIp, HOME.into(), 2)]);
+    let wrong = r#"{"username":"eve","password":"no"}"#;
+    for _ in 0..3 {
+        assert!(stage.request(two, 2, "r", wrong).is_err());
+    }
+    let guessed = [(Alert::WrongPassword, two.into(), 1), (Alert::WrongPasswords, two.into(), 2)];
+    assert_eq!(alerts(&mut stage), guessed);
+    assert!(stage.request(three, 2, "r", r#"{"username":"a","password":"pw"}"#).is_ok());
+    assert!(stage.request(three, 2, "r", r#"{"username":"b","password":"pw"}"#).is_err());
+    assert_eq!(alerts(&mut stage), [(Alert::RoomMembers, three.into(), 1)]);
+    assert!(stage.request(three, 1, "s", "host").is_ok());
+    assert!(stage.request(two, 1, "t", "host").is_err());
+    assert_eq!(alerts(&mut stage), [(Alert::Rooms, two.into(), 1)]);
+    for _ in 0..7 {
+        stage.say(host, "hi");
+    }
+    assert_eq!(alerts(&mut stage), [(Alert::Rate, HOME.into(), 2)]);
+    stage.advance(Duration::from_secs(10));
+    assert_eq!(alerts(&mut stage), [(Alert::Unheard, three.into(), 2)], "the host was heard");
+    stage.advance(Duration::from_secs(20));
+    assert_eq!(alerts(&mut stage), [], "once for each member");
 }
 
 #[test]
@@ -478,7 +666,7 @@ fn w12_a_hidden_room_is_not_there_for_who_has_not_shown_its_password() {
     assert_eq!(status(r#"{"username":"HOST","password":"pw"}"#), Some(Status::NameTaken));
     assert_eq!(status(r#"{"username":"bob","password":"pw"}"#), Some(Status::RoomFull));
     assert_eq!(stage.enter(1, "h", "eve").err(), Some(Status::RoomExists));
-    stage.chat.config.max_unproved = Some(1);
+    stage.chat.config.max_members_ip = Some(1);
     let mut status = |payload: &str| stage.enter(2, "h", payload).err();
     assert_eq!(status(r#"{"username":"bob","password":"pw"}"#), Some(Status::RoomNotFound));
 }
@@ -488,17 +676,23 @@ fn w13_an_announced_port_is_taken_unless_it_is_zero_or_anothers_or_too_late() {
     let mut stage = Stage::with_defaults();
     let a = stage.create("r", r#"{"username":"a"}"#);
     let b = stage.join("r", "b");
-    assert!(!stage.chat.handle_announcement(a.id, SocketAddr::from((HOME, 0))));
-    assert!(stage.chat.handle_announcement(a.id, SocketAddr::from((HOME, 7000))));
-    assert!(!stage.chat.handle_announcement(b.id, SocketAddr::from((HOME, 7000))), "that is a's");
+    assert!(!stage.chat.handle_announcement(a.id, SocketAddr::from((HOME, 0)), stage.now));
+    assert!(stage.chat.handle_announcement(a.id, SocketAddr::from((HOME, 7000)), stage.now));
     assert!(
-        stage.chat.handle_announcement(a.id, SocketAddr::from((HOME, 7001))),
+        !stage.chat.handle_announcement(b.id, SocketAddr::from((HOME, 7000)), stage.now),
+        "that is a's"
+    );
+    assert!(
+        stage.chat.handle_announcement(a.id, SocketAddr::from((HOME, 7001)), stage.now),
         "a later one counts"
     );
-    assert!(stage.chat.handle_announcement(b.id, SocketAddr::from((HOME, 7000))), "now it is free");
+    assert!(
+        stage.chat.handle_announcement(b.id, SocketAddr::from((HOME, 7000)), stage.now),
+        "now it is free"
+    );
     stage.say(a, "");
     assert!(
-        !stage.chat.handle_announcement(a.id, SocketAddr::from((HOME, 7002))),
+        !stage.chat.handle_announcement(a.id, SocketAddr::from((HOME, 7002)), stage.now),
         "a datagram has taught the real one"
     );
 }
@@ -662,7 +856,11 @@ fn when_everyone_is_gone_nothing_is_left() {
             match n {
                 0 => drop(stage.say(guest, "/exit")),
                 1 => drop(stage.say(host, "/kick g1")),
-                2 => drop(stage.chat.handle_announcement(guest.id, SocketAddr::from((HOME, 9)))),
+                2 => drop(stage.chat.handle_announcement(
+                    guest.id,
+                    SocketAddr::from((HOME, 9)),
+                    stage.now,
+                )),
                 3 => drop(stage.say(guest, "hi")),
                 _ => {}
             }

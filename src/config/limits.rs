@@ -31,7 +31,7 @@ impl Config {
                 or_off(chat.wrong_passwords)
             ),
             format!(
-                "idle members {}, silent guests {}, connections {}, frames {}",
+                "idle members {}, silent members {}, connections {}, frames {}",
                 seconds(chat.idle_timeout),
                 seconds(chat.replace_silent),
                 seconds(connections.connect_timeout),

@@ -11,8 +11,9 @@ use crate::protocol::Language;
 /// What the server is started with.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// Where to listen. Each address gets a TCP listener and a UDP socket of its own.
-    pub bind: Vec<Bind>,
+    /// Where to listen. Each address gets a TCP listener and a UDP socket of its own; the ports in
+    /// here are not looked at.
+    pub bind: Vec<SocketAddr>,
     /// The TCP port; 0 takes a free one.
     pub tcp_port: u16,
     /// The UDP port; 0 takes a free one.
@@ -25,16 +26,6 @@ pub struct Config {
     pub budgets: Budgets,
     /// How datagrams go through the kernel.
     pub datagram_path: DatagramPath,
-}
-
-/// One `--bind`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bind {
-    /// The address or host name, as it was given.
-    pub name: String,
-    /// Its addresses, at least one, without those that an earlier `--bind` has. The ports in here are
-    /// not looked at.
-    pub addresses: Vec<SocketAddr>,
 }
 
 /// How datagrams go through the kernel. For tests and measurements; the server takes the default.
@@ -56,11 +47,12 @@ pub struct ChatConfig {
     pub host_leaves: HostLeaves,
     /// A member that sends nothing for so long is removed.
     pub idle_timeout: Option<Duration>,
-    /// A guest that was not heard for so long gives way to a join under its name from its IP:
+    /// A member that was not heard for so long gives way to a join under its name from its IP:
     /// clients of the family vanish without a word and come back.
     pub replace_silent: Option<Duration>,
-    /// Members of one IP that may be without a proved address at a time. Without it one host could
-    /// fill every room with members that nobody can reach.
+    /// Members of one IP that may be without a proved address and without a connection at a time, and
+    /// those whose port was only announced. Without it one host could fill every room with members
+    /// that nobody can reach.
     pub max_unproved: Option<u32>,
     /// Rooms in all.
     pub max_rooms: Option<usize>,

@@ -1,6 +1,7 @@
 //! The table of TCP connections: who is served next, who has to flush, who runs out of time.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use mio::event::Event;
@@ -11,6 +12,7 @@ use super::Services;
 use super::session::{Served, Session, Space};
 use super::silence::Silence;
 use super::source::Source;
+use crate::alert::Alert;
 use crate::config::{Budgets, ConnectionConfig};
 use crate::ids::{ConnId, Origin};
 use crate::metrics::Metrics;
@@ -82,7 +84,7 @@ impl Connections {
         registry: &Registry,
         services: &mut Services,
     ) {
-        self.make_place(Subnet::of(origin.remote.ip()), services);
+        self.make_place(origin.remote.ip(), services);
         if let Err(error) = stream.set_nodelay(true) {
             log::debug!("{}: {error}", origin.remote);
         }
@@ -102,11 +104,14 @@ impl Connections {
 
     /// When a peer has as many as it may, or there are as many as may be, the one of those that has
     /// been silent longest gives way.
-    fn make_place(&mut self, peer: Subnet, services: &mut Services) {
-        let own = self.silence.first_of_peer_if_full(peer, self.config.max_connections_ip);
+    fn make_place(&mut self, ip: IpAddr, services: &mut Services) {
+        let own =
+            self.silence.first_of_peer_if_full(Subnet::of(ip), self.config.max_connections_ip);
         if let Some(silent) = own {
+            services.alert(Alert::ConnectionsIp, ip);
             self.evict(silent, Status::RateLimited, services);
         } else if let Some(silent) = self.silence.first_if_full(self.config.max_connections) {
+            services.alert(Alert::Connections, ip);
             self.evict(silent, Status::ServerFull, services);
         }
     }
@@ -214,11 +219,13 @@ impl Connections {
 
     /// Frees the connections that have ended. Gives how many. Closing its descriptor takes a stream
     /// out of the poll (epoll(7)): nobody else holds it.
-    pub(super) fn reap(&mut self) -> usize {
+    pub(super) fn reap(&mut self, services: &mut Services) -> usize {
         let count = self.doomed.len();
         for id in self.doomed.drain(..) {
-            let gone = self.places.remove(id).map_or(0, |place| place.buffered);
-            self.buffered -= gone;
+            if let Some(mut place) = self.places.remove(id) {
+                self.buffered -= place.buffered;
+                place.session.release_member(services);
+            }
         }
         count
     }

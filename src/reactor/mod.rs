@@ -10,11 +10,13 @@
 //! | `connections.rs` | the table of connections, their queues and deadlines |
 //! | `session.rs` | one connection that speaks TCRP |
 //! | `silence.rs` | who has been silent longest, and gives way |
+//! | `alert_log.rs` | warnings about peers, one a minute of each kind and subnet |
 //! | `signals.rs` | SIGINT, SIGTERM and SIGHUP |
 //! | `outputs.rs` | stdout and stderr |
 //! | `bind.rs` | opening the sockets at the start |
 
 mod acceptor;
+mod alert_log;
 mod bind;
 mod connections;
 mod outputs;
@@ -24,11 +26,12 @@ mod silence;
 mod source;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll};
 
+use crate::alert::Alert;
 use crate::chat::{Chat, Dropped, Fate, Heard};
 use crate::config::{Config, DRAIN, METRICS_INTERVAL};
 use crate::datagram::{Datagrams, Hearing};
@@ -36,6 +39,7 @@ use crate::metrics::Metrics;
 use crate::output::Output;
 
 use acceptor::{AcceptOutcome, Acceptor};
+use alert_log::AlertLog;
 use connections::Connections;
 use outputs::Outputs;
 use signals::Signals;
@@ -65,8 +69,16 @@ struct Services {
     chat: Chat,
     datagrams: Datagrams,
     metrics: Metrics,
+    alerts: AlertLog,
     /// The one clock reading of the turn.
     now: Instant,
+}
+
+impl Services {
+    /// Notes an alert about a peer, for the log.
+    fn alert(&mut self, alert: Alert, peer: IpAddr) {
+        self.alerts.note(alert, peer, 1, self.now);
+    }
 }
 
 /// The server.
@@ -233,7 +245,7 @@ impl Reactor {
     /// Hands each datagram to the chat, which relays it, obeys it or drops it; whoever it is from is
     /// answered the way it came.
     fn read_datagrams(&mut self) {
-        let Services { chat, datagrams, metrics, now } = &mut self.services;
+        let Services { chat, datagrams, metrics, now, .. } = &mut self.services;
         for index in 0..datagrams.len() {
             let intake =
                 datagrams.receive(index, self.config.budgets.datagrams, |origin, bytes| {
@@ -252,15 +264,25 @@ impl Reactor {
     fn expire_timers(&mut self) {
         self.services.chat.handle_timeout(self.services.now, self.config.budgets.timers);
         self.connections.expire(&mut self.services);
+        self.log_alerts();
         if self.services.now >= self.report_at {
             self.report();
         }
     }
 
+    /// Takes the alerts of this turn from the chat, and writes the lines that are due.
+    fn log_alerts(&mut self) {
+        let Services { chat, alerts, now, .. } = &mut self.services;
+        while let Some((alert, peer, count)) = chat.poll_alert() {
+            alerts.note(alert, peer, count, *now);
+        }
+        alerts.expire(*now);
+    }
+
     /// Sends what the chat has for members: it says which bytes and to whom, the datagram layer knows
     /// where they are, and the receipt says how far it came.
     fn deliver(&mut self) {
-        let Services { chat, datagrams, metrics, now } = &mut self.services;
+        let Services { chat, datagrams, metrics, now, .. } = &mut self.services;
         if datagrams.take_unblocked() {
             chat.resume_stalled();
         }
@@ -281,7 +303,7 @@ impl Reactor {
     fn reap(&mut self) {
         let Services { chat, datagrams, .. } = &mut self.services;
         chat.reap(|member| datagrams.forget(member));
-        if self.connections.reap() > 0 {
+        if self.connections.reap(&mut self.services) > 0 {
             self.acceptor.resume();
         }
     }
@@ -299,6 +321,7 @@ impl Reactor {
             self.services.chat.poll_timeout(),
             self.connections.next_deadline(),
             self.acceptor.next_deadline(),
+            self.services.alerts.next_deadline(),
             self.leave_by,
         ];
         deadlines.into_iter().flatten().fold(self.report_at, Instant::min)

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 
 use super::Services;
+use crate::alert::Alert;
 use crate::chat::Reply;
 use crate::config::{Budgets, ConnectionConfig, LINGER};
 use crate::connection::{Connection, ReadOutcome, WriteOutcome};
@@ -122,7 +123,8 @@ impl Session {
                     requests -= 1;
                     self.answer(services, space);
                 }
-                Step::Refuse { operation, why } => {
+                Step::Refuse { operation, why, limit } => {
+                    services.alert(limit, self.peer());
                     self.refuse(operation, why, &mut services.metrics);
                 }
                 Step::Read if bytes == 0 => return self.end_turn(Served::More, services.now),
@@ -206,11 +208,14 @@ impl Session {
         }
         match decode(self.connection.input(), space.payload) {
             Decoded::Incomplete if self.connection.input().len() >= space.input => {
-                Step::Refuse { operation: self.operation(), why: Status::ServerFull }
+                let (why, limit) = (Status::ServerFull, Alert::BufferMemory);
+                Step::Refuse { operation: self.operation(), why, limit }
             }
             Decoded::Incomplete => read,
             Decoded::Whole(_) => Step::Answer,
-            Decoded::TooLarge { operation } => Step::Refuse { operation, why: Status::Malformed },
+            Decoded::TooLarge { operation } => {
+                Step::Refuse { operation, why: Status::Malformed, limit: Alert::Payload }
+            }
         }
     }
 
@@ -222,13 +227,14 @@ impl Session {
     /// Answers the frame that the input begins with.
     fn answer(&mut self, services: &mut Services, space: &Space) {
         let Decoded::Whole(frame) = decode(self.connection.input(), space.payload) else { return };
+        let mut entered = None;
         let (status, completion) = match carry_out(&frame, &self.origin, services, space.list) {
             Ok(Reply::Entered { member, token, stream }) => {
-                self.last_entered = Some(member);
+                entered = Some(member);
                 (Status::Success, Some(secret(token, stream)))
             }
             Ok(Reply::Resumed { member, token, stream }) => {
-                self.last_entered = Some(member);
+                entered = Some(member);
                 services.datagrams.forget(member);
                 (Status::Success, Some(secret(token, stream)))
             }
@@ -245,6 +251,10 @@ impl Session {
             shown(frame.room),
         );
         self.connection.consume(frame.size());
+        if entered.is_some() {
+            self.release_member(services);
+            self.last_entered = entered;
+        }
         for reply in replies {
             self.connection.send(reply);
         }
@@ -284,6 +294,14 @@ impl Session {
             self.refuse(self.operation(), Status::Malformed, &mut services.metrics);
         }
         self.connection.finish();
+        self.release_member(services);
+    }
+
+    /// The connection is not its member's any more: it has ended, or makes another member.
+    pub(super) fn release_member(&mut self, services: &mut Services) {
+        if let Some(member) = self.last_entered.take() {
+            services.chat.handle_disconnect(member, services.now);
+        }
     }
 
     /// Two bytes behind a success, and nothing more, are the member's UDP port. Only the end of the
@@ -301,7 +319,7 @@ impl Session {
         let mut origin = self.origin;
         origin.remote.set_port(port);
         let is_taken = !services.datagrams.is_own_address(&origin)
-            && services.chat.handle_announcement(member, origin.remote);
+            && services.chat.handle_announcement(member, origin.remote, services.now);
         if is_taken {
             services.metrics.announcements += 1;
             services.datagrams.announce(member, &origin);
@@ -336,7 +354,7 @@ enum Step {
     /// Answer the frame that is there.
     Answer,
     /// Refuse what can't become a frame, or not now.
-    Refuse { operation: u8, why: Status },
+    Refuse { operation: u8, why: Status, limit: Alert },
     /// Read on.
     Read,
     /// Nothing, before an event or a deadline.

@@ -9,7 +9,7 @@ pub const IDLE: u64 = 40;
 pub const SILENT: u64 = 10;
 pub const MAX_ROOMS: usize = 2;
 pub const MAX_MEMBERS: usize = 5;
-pub const MAX_UNPROVED: usize = 3;
+pub const MAX_UNPROVED: usize = 2;
 
 /// What somebody asks for to enter a room.
 #[derive(Clone, Debug)]
@@ -41,6 +41,21 @@ struct Member {
     port: Port,
     heard: u64,
     named: bool,
+    /// Connections that it entered or resumed over, and that are open.
+    connections: u32,
+    has_spoken: bool,
+    /// Whose place it has taken: who that is, its port and form. It is told when the address of this
+    /// one is known.
+    replaced: Option<(usize, u8, u16, bool)>,
+}
+
+impl Member {
+    fn known_port(&self) -> Option<u16> {
+        match self.port {
+            Port::Unknown => None,
+            Port::Announced(port) | Port::Learnt(port) => Some(port),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -73,6 +88,9 @@ pub struct Naive {
     rooms: Vec<Room>,
     /// How many ever entered a room.
     entered: usize,
+    /// Those whose place was taken and who may still be told, oldest first, and until when: no end
+    /// before the address of the new one is known.
+    tombstones: Vec<(usize, Option<u64>)>,
     /// Who was told what since it was last looked at.
     pub told: Vec<(usize, String)>,
 }
@@ -130,9 +148,20 @@ impl Naive {
         self.rooms.len()
     }
 
-    fn is_limited(&self, ip: u8) -> bool {
-        let unproved = self.everyone().filter(|one| one.ip == ip && one.port == Port::Unknown);
-        unproved.count() >= MAX_UNPROVED
+    /// The unproved members of an IP that no connection holds, from the oldest on.
+    fn unproved(&self, ip: u8) -> Vec<usize> {
+        let mut unproved: Vec<(u64, usize)> = self
+            .everyone()
+            .filter(|one| one.ip == ip && one.port == Port::Unknown && one.connections == 0)
+            .map(|one| (one.heard, one.who))
+            .collect();
+        unproved.sort();
+        unproved.into_iter().map(|(_, who)| who).collect()
+    }
+
+    fn announced(&self, ip: u8) -> usize {
+        let announced = |one: &&Member| one.ip == ip && matches!(one.port, Port::Announced(_));
+        self.everyone().filter(announced).count()
     }
 
     /// The room that somebody is in, by index.
@@ -158,14 +187,19 @@ impl Naive {
     }
 
     pub fn create(&mut self, wish: &Wish) -> Status {
-        if self.is_limited(wish.ip) {
-            return Status::RateLimited;
-        }
-        if self.rooms.iter().any(|room| room.name == wish.room) {
+        let same = self.rooms.iter().position(|room| room.name == wish.room);
+        let abandoned = same.filter(|index| self.is_abandoned(*index, wish.ip));
+        if same.is_some() && abandoned.is_none() {
             return Status::RoomExists;
         }
-        if self.rooms.len() == MAX_ROOMS || self.population() == MAX_MEMBERS {
+        let leaving = usize::from(abandoned.is_some());
+        let is_full = self.population() - leaving == MAX_MEMBERS;
+        if self.rooms.len() - leaving == MAX_ROOMS || is_full {
             return Status::ServerFull;
+        }
+        if let Some(index) = abandoned {
+            let host = self.rooms.remove(index).members.remove(0);
+            self.tell_replaced(host.replaced);
         }
         self.rooms.push(Room {
             name: wish.room,
@@ -181,17 +215,13 @@ impl Naive {
     }
 
     pub fn join(&mut self, wish: &Wish) -> Status {
-        let limited = self.is_limited(wish.ip);
         let Some(index) = self.rooms.iter().position(|room| room.name == wish.room) else {
-            return if limited { Status::RateLimited } else { Status::RoomNotFound };
+            return Status::RoomNotFound;
         };
         let room = &self.rooms[index];
         let is_wrong = room.password.is_some() && room.password != wish.password;
-        if room.hidden && (limited || is_wrong) {
+        if room.hidden && is_wrong {
             return Status::RoomNotFound;
-        }
-        if limited {
-            return Status::RateLimited;
         }
         if is_wrong {
             return Status::WrongPassword;
@@ -202,7 +232,7 @@ impl Naive {
         let mut replaced = None;
         if let Some(other) = room.namesake(wish.name) {
             let is_silent = self.now - other.heard >= SILENT;
-            if other.who == room.host || other.ip != wish.ip || !is_silent {
+            if other.ip != wish.ip || !is_silent {
                 return Status::NameTaken;
             }
             replaced = Some(other.who);
@@ -214,14 +244,82 @@ impl Naive {
         if self.population() - leaving >= MAX_MEMBERS {
             return Status::ServerFull;
         }
-        self.rooms[index].members.retain(|member| Some(member.who) != replaced);
+        let to_tell = replaced.and_then(|who| self.replace(index, who));
         let joined = format!("{} joined", wish.name);
         self.rooms[index].tell(&mut self.told, None, None, &joined);
         self.seat(index, wish);
+        let room = &mut self.rooms[index];
+        let newcomer = room.members.last_mut().expect("the new one");
+        newcomer.replaced = to_tell;
+        if Some(room.host) == replaced {
+            room.host = newcomer.who;
+        }
         Status::Success
     }
 
+    /// Takes a silent member out; says who is to be told of it later: this one, or the one before it
+    /// if this one never had an address.
+    fn replace(&mut self, index: usize, who: usize) -> Option<(usize, u8, u16, bool)> {
+        let members = &mut self.rooms[index].members;
+        let position = members.iter().position(|member| member.who == who).expect("a member");
+        let gone = members.remove(position);
+        match gone.known_port() {
+            Some(port) => {
+                self.tombstones.push((gone.who, None));
+                Some((gone.who, gone.ip, port, gone.named))
+            }
+            None => gone.replaced,
+        }
+    }
+
+    /// Somebody whose place was taken is told, if it is remembered.
+    fn tell_replaced(&mut self, replaced: Option<(usize, u8, u16, bool)>) {
+        if let Some((who, _, _, named)) = replaced
+            && self.release(who)
+        {
+            let why = "you were removed from the room, nothing was heard from you for a while";
+            self.told.push((who, line(named, None, why)));
+        }
+    }
+
+    /// The address of a member is known: whoever it has replaced is told, unless that is the same.
+    fn settle_replaced(&mut self, who: usize) {
+        let member = self.member_mut(who).expect("a member");
+        let address = (member.ip, member.known_port().expect("a port"));
+        let Some(replaced) = member.replaced.take() else { return };
+        if (replaced.1, replaced.2) == address {
+            self.release(replaced.0);
+        } else {
+            self.tell_replaced(Some(replaced));
+        }
+    }
+
+    /// Somebody whose place was taken is forgotten in a minute. Says whether it was not before.
+    fn release(&mut self, who: usize) -> bool {
+        let until = self.now + 60;
+        let tombstone = self.tombstones.iter_mut().find(|(other, _)| *other == who);
+        tombstone.is_some_and(|(_, end)| end.replace(until).is_none())
+    }
+
+    /// Whether a room has only a host that failed before anybody could reach it.
+    fn is_abandoned(&self, index: usize, ip: u8) -> bool {
+        let [host] = &self.rooms[index].members[..] else { return false };
+        host.ip == ip && host.port == Port::Unknown && host.connections == 0 && !host.has_spoken
+    }
+
+    /// A connection of a member's has ended.
+    pub fn disconnect(&mut self, who: usize) {
+        if let Some(member) = self.member_mut(who) {
+            member.connections = member.connections.saturating_sub(1);
+        }
+    }
+
     fn seat(&mut self, index: usize, wish: &Wish) {
+        while self.population() + self.tombstones.len() >= MAX_MEMBERS
+            && !self.tombstones.is_empty()
+        {
+            self.tombstones.remove(0);
+        }
         self.rooms[index].members.push(Member {
             who: self.entered,
             name: wish.name,
@@ -229,6 +327,9 @@ impl Naive {
             port: Port::Unknown,
             heard: self.now,
             named: wish.named,
+            connections: 1,
+            has_spoken: false,
+            replaced: None,
         });
         self.entered += 1;
     }
@@ -238,6 +339,7 @@ impl Naive {
         let has_port =
             |one: &Member| [Port::Announced(port), Port::Learnt(port)].contains(&one.port);
         let is_taken = self.everyone().any(|one| one.who != who && one.ip == ip && has_port(one));
+        let has_enough = self.announced(ip) >= MAX_UNPROVED;
         let Some(member) = self.member_mut(who) else { return false };
         if member.ip != ip || port == 0 || matches!(member.port, Port::Learnt(_)) {
             return false;
@@ -246,21 +348,21 @@ impl Naive {
         if is_taken && member.port != Port::Announced(port) {
             return false;
         }
+        if has_enough && !matches!(member.port, Port::Announced(_)) {
+            return false;
+        }
         member.port = Port::Announced(port);
+        self.settle_replaced(who);
         true
     }
 
     pub fn resume(&mut self, who: usize, room: &str, ip: u8) -> Status {
-        let known = self.everyone().find(|member| member.who == who);
-        let is_repeated = known.is_some_and(|one| one.ip == ip && one.port == Port::Unknown);
-        if self.is_limited(ip) && !is_repeated {
-            return Status::RateLimited;
-        }
         if self.room_of(who).is_none_or(|index| self.rooms[index].name != room) {
             return Status::RoomNotFound;
         }
         let member = self.member_mut(who).expect("a member");
         (member.ip, member.port) = (ip, Port::Unknown);
+        member.connections += 1;
         Status::Success
     }
 
@@ -273,8 +375,9 @@ impl Naive {
             return Heard::Dropped;
         }
         let member = self.member_mut(who).expect("a member");
-        (member.port, member.heard) = (Port::Learnt(port), now);
+        (member.port, member.heard, member.has_spoken) = (Port::Learnt(port), now, true);
         let name = member.name;
+        self.settle_replaced(who);
         match text.split_once(' ').unwrap_or((text, "")) {
             _ if text.is_empty() => return Heard::KeptAlive,
             ("/exit", _) => self.depart(index, who, &format!("{name} left")),
@@ -356,11 +459,15 @@ impl Naive {
         let is_closed = room.host == who && (heir.is_none() || !self.is_passed_on);
         if is_closed {
             room.tell(&mut self.told, None, None, "the room was closed");
-            self.rooms.remove(index);
+            let gone = self.rooms.remove(index).members;
+            gone.into_iter().for_each(|member| self.tell_replaced(member.replaced));
             return;
         }
-        room.members.retain(|member| member.who != who);
+        let position = room.members.iter().position(|member| member.who == who);
+        let gone = room.members.remove(position.expect("a member"));
         room.tell(&mut self.told, None, None, others);
+        self.tell_replaced(gone.replaced);
+        let room = &mut self.rooms[index];
         if let (true, Some(heir)) = (room.host == who, heir) {
             self.crown(index, heir);
         }
@@ -369,12 +476,27 @@ impl Naive {
     /// A second passes.
     pub fn tick(&mut self) {
         self.now += 1;
+        let now = self.now;
+        self.tombstones.retain(|(_, until)| until.is_none_or(|until| until > now));
         let silent = self.everyone().find(|member| member.heard + IDLE <= self.now);
         if let Some((who, name)) = silent.map(|member| (member.who, member.name)) {
             let index = self.room_of(who).expect("a room");
             let why = "you were removed from the room, nothing was heard from you for a while";
             self.answer(index, who, why);
             self.depart(index, who, &format!("{name} timed out"));
+        }
+        self.make_unproved_give_way();
+    }
+
+    /// Of each IP with too many unproved members the oldest go.
+    fn make_unproved_give_way(&mut self) {
+        for ip in 1..4 {
+            while self.unproved(ip).len() > MAX_UNPROVED {
+                let who = self.unproved(ip)[0];
+                let index = self.room_of(who).expect("a room");
+                let name = self.rooms[index].member(who).name;
+                self.depart(index, who, &format!("{name} timed out"));
+            }
         }
     }
 }

@@ -21,7 +21,8 @@ impl Model {
         if census.streams + census.remains == 0 {
             let alarms = live.iter().filter(|member| member.alarm.is_some()).count();
             let crowds = open.iter().filter(|room| room.arrivals.due().is_some()).count();
-            assert_eq!(census.deadlines, alarms + crowds, "a deadline of nobody, or none");
+            let excess = self.excess.len();
+            assert_eq!(census.deadlines, alarms + crowds + excess, "a deadline of nobody, or none");
         }
         self.check_peers();
         let most = config.max_members.unwrap_or(usize::MAX);
@@ -48,7 +49,7 @@ impl Model {
                 let text = forgotten.map(|owed| String::from_utf8_lossy(&owed.bytes));
                 assert_eq!(text, None, "{} was forgotten: {:?}", member.name, member.delivery);
                 let is_untold = member.end.as_ref().is_some_and(|end| end.is_to_be_told);
-                let can_be_told = member.takes_stream() && network.blocked.is_empty();
+                let can_be_told = network.blocked.is_empty();
                 assert!(!is_untold || !can_be_told, "its end was not told");
             }
         }

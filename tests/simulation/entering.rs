@@ -4,14 +4,18 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use reactor_chat::alert::Alert;
 use reactor_chat::chat::Reply;
 use reactor_chat::protocol::stream::{Code, Completion};
-use reactor_chat::protocol::{Delivery, Entrant, Request, Status};
+use reactor_chat::protocol::{Delivery, Entrant, Notice, Request, Status};
 
 use crate::arrivals::Passage;
 use crate::limits::{Bucket, subnet};
 use crate::model::{Member, Model, RATION};
 use crate::room::Room;
+
+/// When it is seen that no datagram of a new member has come.
+const FIRST_CHECK: Duration = Duration::from_secs(10);
 
 impl Model {
     /// What a request has to be answered with: a reason why not, or nothing.
@@ -28,13 +32,10 @@ impl Model {
             Request::Resume { room, token } => {
                 let whose = self.find_token(*token).filter(|whose| self.members[*whose].is_live());
                 let known = whose.map(|whose| &self.members[whose]);
-                let is_repeated =
-                    known.is_some_and(|known| known.ip == peer && known.port.is_none());
                 let is_here = known.is_some_and(|known| self.rooms[known.room].name == *room);
                 let is_neighbour = known.is_some_and(|known| subnet(known.ip) == subnet(peer));
-                let is_limited = self.has_unproved_enough(peer)
-                    || (!is_neighbour && self.has_members_enough(peer));
-                if !is_repeated && is_limited {
+                if !is_neighbour && self.has_members_enough(peer) {
+                    self.alert(Alert::MembersIp, peer);
                     return Err(Status::RateLimited);
                 }
                 if !is_here {
@@ -46,17 +47,38 @@ impl Model {
         }
     }
 
-    fn judge_host(&self, peer: IpAddr, room: &str) -> Result<(), Status> {
-        if self.is_limited(peer) || self.has_rooms_enough(peer) {
+    fn judge_host(&mut self, peer: IpAddr, room: &str) -> Result<(), Status> {
+        if self.has_members_enough(peer) {
+            self.alert(Alert::MembersIp, peer);
             return Err(Status::RateLimited);
         }
-        let rooms = self.rooms.iter().filter(|room| room.is_open).count();
-        let is_full = self.config.max_rooms.is_some_and(|limit| rooms >= limit);
-        match self.open_room(room) {
-            Some(_) => Err(Status::RoomExists),
-            None if is_full || self.is_full(0) => Err(Status::ServerFull),
-            None => Ok(()),
+        if self.has_rooms_enough(peer) {
+            self.alert(Alert::RoomsIp, peer);
+            return Err(Status::RateLimited);
         }
+        let is_there = self.open_room(room).is_some();
+        let leaving = usize::from(self.abandoned_room(peer, room).is_some());
+        if is_there && leaving == 0 {
+            return Err(Status::RoomExists);
+        }
+        let rooms = self.rooms.iter().filter(|room| room.is_open).count() - leaving;
+        if self.config.max_rooms.is_some_and(|limit| rooms >= limit) {
+            self.alert(Alert::Rooms, peer);
+            return Err(Status::ServerFull);
+        }
+        if self.is_full(leaving) {
+            self.alert(Alert::Members, peer);
+            return Err(Status::ServerFull);
+        }
+        Ok(())
+    }
+
+    /// The room that a create from there makes anew: its host failed before anybody could reach it.
+    fn abandoned_room(&self, peer: IpAddr, room: &str) -> Option<usize> {
+        let index = self.open_room(room)?;
+        let [host] = self.rooms[index].members[..] else { return None };
+        let host = &self.members[host];
+        (host.ip == peer && host.is_unproved() && !host.was_heard).then_some(index)
     }
 
     fn judge_guest(
@@ -65,17 +87,19 @@ impl Model {
         guest: &Entrant<'_>,
         now: Instant,
     ) -> Result<(), Status> {
-        let (limited, may_guess) = (self.is_limited(peer), self.may_guess(peer, now));
+        let (limited, may_guess) = (self.has_members_enough(peer), self.may_guess(peer, now));
         let found = self.open_room(guest.room);
         let password = found.and_then(|room| self.rooms[room].password.as_ref());
         let is_locked = password.is_some();
         let is_wrong = found.is_none() || (is_locked && password != guest.password.as_ref());
         let is_hidden = found.is_none_or(|room| self.rooms[room].hidden);
         if limited || (is_locked && !may_guess) {
+            self.alert(if limited { Alert::MembersIp } else { Alert::WrongPasswords }, peer);
             let is_shown = found.is_none() || !is_hidden;
             return Err(if is_shown { Status::RateLimited } else { Status::RoomNotFound });
         }
         if is_wrong && guest.password.is_some() {
+            self.alert(Alert::WrongPassword, peer);
             self.note_guess(peer, now);
         }
         let Some(index) = found.filter(|_| !is_wrong) else {
@@ -91,20 +115,26 @@ impl Model {
         }
         let leaving = usize::from(namesake.is_some());
         let population = room.members.len() - leaving;
-        let limits = [room.capacity.map(|own| own as usize), self.config.max_room_members];
-        if limits.into_iter().flatten().any(|limit| population >= limit) {
+        if self.config.max_room_members.is_some_and(|limit| population >= limit) {
+            self.alert(Alert::RoomMembers, peer);
             return Err(Status::RoomFull);
         }
-        if self.is_full(leaving) { Err(Status::ServerFull) } else { Ok(()) }
+        if room.capacity.is_some_and(|own| population >= own as usize) {
+            return Err(Status::RoomFull);
+        }
+        if self.is_full(leaving) {
+            self.alert(Alert::Members, peer);
+            return Err(Status::ServerFull);
+        }
+        Ok(())
     }
 
-    /// The guest whose place this one takes.
+    /// The member whose place this one takes.
     fn silent_namesake(&self, peer: IpAddr, guest: &Entrant<'_>, now: Instant) -> Option<usize> {
         let room = self.open_room(guest.room)?;
         let index = self.find_named(room, &guest.name)?;
         let (limit, member) = (self.config.replace_silent?, &self.members[index]);
-        let gives_way =
-            self.rooms[room].host != index && member.ip == peer && now - member.heard_at >= limit;
+        let gives_way = member.ip == peer && now - member.heard_at >= limit;
         gives_way.then_some(index)
     }
 
@@ -130,18 +160,28 @@ impl Model {
                 None
             }
             (Request::Create { host, capacity, hidden }, Reply::Entered { .. }) => {
+                if let Some(abandoned) = self.abandoned_room(ip, host.room) {
+                    self.tally.note("made anew");
+                    self.close(abandoned, (Notice::RoomClosed, Code::RoomClosed), None, now);
+                }
                 let mut room = Room::new(host.room, ip);
                 (room.capacity, room.hidden) = (*capacity, *hidden);
                 Some(self.open(room, peer, host, reply, now))
             }
             (Request::Join(guest), Reply::Entered { .. }) => {
                 self.tally.note("joined");
-                if let Some(silent) = self.silent_namesake(ip, guest, now) {
-                    self.tally.note("replaced");
-                    self.end(silent, Code::Removed, true, now);
-                }
                 let room = self.open_room(guest.room).expect("an open room");
+                let silent = self.silent_namesake(ip, guest, now);
+                let to_tell = silent.and_then(|silent| self.replace(silent, now));
                 let index = self.admit(room, peer, guest, reply, now);
+                self.members[index].replaced = to_tell;
+                if let Some(silent) = silent {
+                    self.tally.note("replaced");
+                    if self.rooms[room].host == silent {
+                        self.tally.note("host replaced");
+                        self.rooms[room].host = index;
+                    }
+                }
                 self.tell_joined(index, now);
                 Some(index)
             }
@@ -151,6 +191,7 @@ impl Model {
                 let known = &mut self.members[index];
                 let is_repeated = known.ip == ip && known.port.is_none();
                 (known.ip, known.port) = (ip, None);
+                known.connections += 1;
                 self.tally.note(if is_repeated { "resume repeated" } else { "resumed" });
                 self.check_completion(index, stream.as_ref());
                 Some(index)
@@ -215,8 +256,12 @@ impl Model {
             delivery: entrant.delivery,
             ip: peer.ip().to_canonical(),
             port: None,
+            connections: 1,
+            was_heard: false,
+            was_checked: false,
+            replaced: None,
             heard_at: now,
-            alarm: self.config.idle_timeout.map(|timeout| now + timeout),
+            alarm: Some(now + self.config.idle_timeout.unwrap_or(FIRST_CHECK).min(FIRST_CHECK)),
             messages: Bucket::full(Duration::from_secs(5), now),
             fanout: Bucket::full(Duration::from_secs(5), now),
             warned_at: None,

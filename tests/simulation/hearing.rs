@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use reactor_chat::alert::Alert;
 use reactor_chat::chat::{Dropped, Fate, Heard};
 use reactor_chat::protocol::datagram::{self, MAX_NAME_AND_MESSAGE, Unfit};
 use reactor_chat::protocol::stream::upstream::{self, Upstream};
@@ -33,7 +34,7 @@ impl Model {
         if self.members[whose].is_live() {
             let Heard::Accepted(id, fate) = heard else { panic!("{heard:?}: it was its member's") };
             assert_eq!(id, self.members[whose].id, "a token is of one member");
-            self.learn_port(whose, peer.port());
+            self.learn_port(whose, peer.port(), now);
             self.members[whose].heard_at = now;
             let right = self.understand(whose, message, fate, now);
             assert_eq!(fate, right);
@@ -108,7 +109,7 @@ impl Model {
         }
     }
 
-    fn learn_port(&mut self, whose: usize, port: u16) {
+    fn learn_port(&mut self, whose: usize, port: u16, now: Instant) {
         let member = &mut self.members[whose];
         match member.port {
             Some((known, true)) if known == port => {}
@@ -116,6 +117,8 @@ impl Model {
             _ => self.tally.note("port learnt"),
         }
         member.port = Some((port, true));
+        member.was_heard = true;
+        self.settle_replaced(whose, now);
     }
 
     fn understand(&mut self, whose: usize, message: &[u8], fate: Fate, now: Instant) -> Fate {
@@ -196,6 +199,7 @@ impl Model {
         }
         let size = MESSAGE_OVERHEAD + name.len() + text.len();
         if fate == Fate::RoomBusy && self.rooms[room].may_be_busy(size) {
+            self.alert(Alert::RoomBacklog, self.members[whose].ip);
             self.put_off(whose, id, [Notice::RoomBusy, Notice::NotYet], now);
             return fate;
         }
@@ -312,14 +316,15 @@ impl Model {
         if has_all {
             member.messages.take(message);
             member.fanout.take(fanout);
-        } else if has_messages {
-            self.tally.note("too much for so many");
+        } else {
+            let ip = member.ip;
+            self.alert(if has_messages { Alert::Fanout } else { Alert::Rate }, ip);
         }
         has_all
     }
 
     /// Whether an announced port has to be taken; if so it is.
-    pub fn announce(&mut self, index: usize, peer: SocketAddr) -> bool {
+    pub fn announce(&mut self, index: usize, peer: SocketAddr, now: Instant) -> bool {
         let member = &self.members[index];
         let port = peer.port();
         let is_anothers = self.live().any(|other| {
@@ -335,9 +340,18 @@ impl Model {
             && port != 0
             && !is_learnt
             && (is_own || !is_anothers);
+        let has_one = matches!(member.port, Some((_, false)));
+        let ip = member.ip;
+        let is_limited = is_taken && !has_one && self.has_announced_enough(ip);
+        if is_limited {
+            self.tally.note("too many announced");
+            self.alert(Alert::Unproved, ip);
+        }
+        let is_taken = is_taken && !is_limited;
         self.tally.note(if is_taken { "port announced" } else { "announcement refused" });
         if is_taken {
             self.members[index].port = Some((port, false));
+            self.settle_replaced(index, now);
         }
         is_taken
     }

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
-use crate::model::Model;
+use reactor_chat::alert::Alert;
+use reactor_chat::protocol::stream::Code;
+
+use crate::model::{Member, Model};
 
 /// A naive token bucket, in the time that it takes to grow what is missing in it.
 #[derive(Clone, Copy)]
@@ -52,7 +55,55 @@ pub fn subnet(ip: IpAddr) -> IpAddr {
 impl Model {
     pub fn unproved(&self, peer: IpAddr) -> usize {
         let peer = subnet(peer);
-        self.live().filter(|member| subnet(member.ip) == peer && member.port.is_none()).count()
+        self.live().filter(|member| subnet(member.ip) == peer && member.is_unproved()).count()
+    }
+
+    pub fn announced(&self, peer: IpAddr) -> usize {
+        let peer = subnet(peer);
+        let is_announced = |member: &&Member| matches!(member.port, Some((_, false)));
+        self.live().filter(is_announced).filter(|member| subnet(member.ip) == peer).count()
+    }
+
+    /// A connection that a member entered or resumed over has ended.
+    pub fn disconnect(&mut self, index: usize, now: Instant) {
+        let member = &mut self.members[index];
+        if !member.is_live() {
+            return;
+        }
+        member.connections -= 1;
+        let peer = subnet(member.ip);
+        if self.has_too_many_unproved(peer) {
+            self.excess.insert((now, peer));
+        }
+    }
+
+    /// The oldest unproved members of a peer that has too many go.
+    pub fn expire_excess(&mut self, peer: IpAddr, now: Instant) {
+        while self.has_too_many_unproved(peer) {
+            let live = self.rooms.iter().flat_map(|room| &room.members).copied();
+            let own = live.filter(|index| {
+                let member = &self.members[*index];
+                member.is_unproved() && subnet(member.ip) == peer
+            });
+            let oldest = own.min_by_key(|index| {
+                let member = &self.members[*index];
+                (member.heard_at, member.id)
+            });
+            let oldest = oldest.expect("an unproved member");
+            self.tally.note("unproved gave way");
+            self.alert(Alert::Unproved, self.members[oldest].ip);
+            self.depart(oldest, Code::TimedOut, now);
+        }
+    }
+
+    fn has_too_many_unproved(&self, peer: IpAddr) -> bool {
+        self.config.max_unproved.is_some_and(|limit| self.unproved(peer) > limit as usize)
+    }
+
+    /// The log is to hear of it.
+    pub fn alert(&mut self, alert: Alert, peer: IpAddr) {
+        self.tally.note_value(alert);
+        *self.alerts.entry((alert, peer)).or_insert(0) += 1;
     }
 
     pub fn members_of(&self, peer: IpAddr) -> usize {
@@ -65,13 +116,8 @@ impl Model {
         self.rooms.iter().filter(|room| room.is_open && subnet(room.creator) == peer).count()
     }
 
-    /// Whether a peer may not have one more member.
-    pub fn is_limited(&self, peer: IpAddr) -> bool {
-        self.has_unproved_enough(peer) || self.has_members_enough(peer)
-    }
-
-    pub fn has_unproved_enough(&self, peer: IpAddr) -> bool {
-        is_reached(self.unproved(peer), self.config.max_unproved)
+    pub fn has_announced_enough(&self, peer: IpAddr) -> bool {
+        is_reached(self.announced(peer), self.config.max_unproved)
     }
 
     pub fn has_members_enough(&self, peer: IpAddr) -> bool {
@@ -130,7 +176,10 @@ impl Model {
         let peers: BTreeSet<_> = self.live().map(|member| subnet(member.ip)).collect();
         let most = |limit: Option<u32>| limit.map_or(usize::MAX, |limit| limit as usize);
         for peer in peers {
-            assert!(self.unproved(peer) <= most(self.config.max_unproved), "unproved of {peer}");
+            let is_pending = self.excess.iter().any(|(_, other)| *other == peer);
+            let unproved = most(self.config.max_unproved);
+            assert!(is_pending || self.unproved(peer) <= unproved, "unproved of {peer}");
+            assert!(self.announced(peer) <= unproved, "announced by {peer}");
             let members = self.members_of(peer);
             assert!(members <= most(self.config.max_members_ip), "members of {peer}");
             assert!(self.rooms_of(peer) <= most(self.config.max_rooms_ip), "rooms of {peer}");

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use reactor_chat::alert::Alert;
 use reactor_chat::config::{ChatConfig, HostLeaves};
 use reactor_chat::ids::MemberId;
 use reactor_chat::protocol::stream::{Code, Entry};
@@ -32,6 +33,8 @@ pub struct End {
     pub farewells: u32,
     /// It has to hear at least one.
     pub is_to_be_told: bool,
+    /// It was replaced, and the address of the new one is not known.
+    pub is_awaiting: bool,
 }
 
 /// A member, and what the test knows of its program.
@@ -46,6 +49,12 @@ pub struct Member {
     pub ip: IpAddr,
     /// The port, and whether a datagram taught it.
     pub port: Option<(u16, bool)>,
+    /// Connections that it entered or resumed over, and that are open.
+    pub connections: u32,
+    pub was_heard: bool,
+    pub was_checked: bool,
+    /// Whose place it has taken, and who is to be told when its address is known.
+    pub replaced: Option<usize>,
     pub heard_at: Instant,
     pub alarm: Option<Instant>,
     pub messages: Bucket,
@@ -80,6 +89,11 @@ impl Member {
         self.end.is_none()
     }
 
+    /// Whether nothing can be sent to it, and no connection holds it.
+    pub fn is_unproved(&self) -> bool {
+        self.port.is_none() && self.connections == 0
+    }
+
     pub fn takes_stream(&self) -> bool {
         self.delivery == Delivery::Stream
     }
@@ -102,6 +116,10 @@ pub struct Model {
     by_id: BTreeMap<MemberId, usize>,
     by_token: BTreeMap<[u8; Token::WIRE_SIZE], usize>,
     pub guesses: Guesses,
+    /// Peers that may have too many unproved members, and since when.
+    pub excess: BTreeSet<(Instant, IpAddr)>,
+    /// What the log is to hear of since the last look.
+    pub alerts: BTreeMap<(Alert, IpAddr), u64>,
     pub tally: Tally,
 }
 
@@ -114,6 +132,8 @@ impl Model {
             by_id: BTreeMap::new(),
             by_token: BTreeMap::new(),
             guesses: Guesses::new(),
+            excess: BTreeSet::new(),
+            alerts: BTreeMap::new(),
             tally: Tally::default(),
         }
     }
@@ -296,6 +316,9 @@ impl Model {
 
     /// Takes a member out of its room, its token and its name.
     pub fn end(&mut self, index: usize, code: Code, is_replaced: bool, now: Instant) {
+        if let Some(replaced) = self.members[index].replaced.take() {
+            self.release(replaced, true, now);
+        }
         let room = &mut self.rooms[self.members[index].room];
         let member = &mut self.members[index];
         assert!(member.end.is_none());
@@ -310,9 +333,50 @@ impl Model {
             code,
             of_closed_room: false,
             farewells: at_once + repeats,
-            is_to_be_told: is_proved && !is_replaced,
+            is_to_be_told: is_proved && !is_replaced && member.takes_stream(),
+            is_awaiting: is_proved && is_replaced,
         });
         self.tally.note_value(code);
+    }
+
+    /// Ends a silent member whose place somebody takes; gives who is to be told of it later.
+    pub fn replace(&mut self, silent: usize, now: Instant) -> Option<usize> {
+        let is_known = self.members[silent].port.is_some();
+        let before = if is_known { None } else { self.members[silent].replaced.take() };
+        self.end(silent, Code::Removed, true, now);
+        if is_known { Some(silent) } else { before }
+    }
+
+    /// The address of a member is known.
+    pub fn settle_replaced(&mut self, index: usize, now: Instant) {
+        let Some(replaced) = self.members[index].replaced.take() else { return };
+        let address = |member: &Member| (member.ip, member.port.map(|(port, _)| port));
+        let is_same = address(&self.members[replaced]) == address(&self.members[index]);
+        self.tally.note(if is_same { "replaced at one address" } else { "replaced was told" });
+        self.release(replaced, !is_same, now);
+    }
+
+    /// A replaced member may be told now, if it is remembered.
+    fn release(&mut self, index: usize, is_told: bool, now: Instant) {
+        let has_limits = self.has_limits_of_remains();
+        let text = self.text(Notice::RemovedForSilence);
+        let member = &mut self.members[index];
+        let end = member.end.as_mut().expect("an end");
+        (end.is_awaiting, end.at) = (false, now);
+        if !is_told {
+            return;
+        }
+        end.farewells += 3;
+        end.is_to_be_told = !has_limits;
+        if let Delivery::Each(form) = member.delivery {
+            let mut bytes = Vec::new();
+            datagram::encode_notice(form, &text, &mut bytes);
+            member.asides.push_back(Owed { bytes: bytes.into(), may_be_missing: true });
+        }
+    }
+
+    fn has_limits_of_remains(&self) -> bool {
+        self.config.max_members.is_some() || self.config.max_rooms.is_some()
     }
 
     /// A member goes, and perhaps its room with it.
@@ -393,18 +457,36 @@ impl Model {
             let open = (0..self.rooms.len()).filter(|room| self.rooms[*room].is_open);
             let crowd = open.filter_map(|room| Some((self.rooms[room].arrivals.due()?, room)));
             let crowd = crowd.min().filter(|(due, _)| *due <= now);
-            match (idle, crowd) {
-                (Some((alarm, _, index)), crowd) if crowd.is_none_or(|(due, _)| alarm <= due) => {
+            let excess = self.excess.first().copied().filter(|(due, _)| *due <= now);
+            let dues =
+                [idle.map(|(due, ..)| due), crowd.map(|(due, _)| due), excess.map(|(due, _)| due)];
+            // Of several at one time the first of these comes first.
+            let next = dues.into_iter().flatten().min();
+            match (next, idle, crowd, excess) {
+                (Some(at), Some((due, _, index)), ..) if due == at => {
                     self.expire_member(index, now);
                 }
-                (_, Some((_, room))) => self.end_crowd(room),
+                (Some(at), _, Some((due, room)), _) if due == at => self.end_crowd(room),
+                (_, _, _, Some((due, peer))) => {
+                    self.excess.remove(&(due, peer));
+                    self.expire_excess(peer, now);
+                }
                 _ => return,
             }
         }
     }
 
     fn expire_member(&mut self, index: usize, now: Instant) {
-        let Some(timeout) = self.config.idle_timeout else { return };
+        let member = &mut self.members[index];
+        let is_first = !std::mem::replace(&mut member.was_checked, true);
+        if is_first && !member.was_heard && member.port.is_none() {
+            let ip = member.ip;
+            self.alert(Alert::Unheard, ip);
+        }
+        let Some(timeout) = self.config.idle_timeout else {
+            self.members[index].alarm = None;
+            return;
+        };
         let deadline = self.members[index].heard_at + timeout;
         if deadline > now {
             self.members[index].alarm = Some(deadline);
@@ -430,8 +512,8 @@ impl Model {
         if !member.takes_stream() || member.is_freed {
             return Some(false);
         }
-        let has_limits = self.config.max_members.is_some() || self.config.max_rooms.is_some();
-        if has_limits || end.at + REMAINS <= now { None } else { Some(true) }
+        let is_over = !end.is_awaiting && end.at + REMAINS <= now;
+        if self.has_limits_of_remains() || is_over { None } else { Some(true) }
     }
 }
 

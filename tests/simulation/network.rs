@@ -111,6 +111,9 @@ impl Model {
                 owed.pop_front();
             }
             let said = owed.pop_front().expect("something that nobody said, or twice");
+            if let Some(end) = &mut self.members[index].end {
+                end.is_to_be_told &= !alone;
+            }
             let text = String::from_utf8_lossy(datagram);
             assert_eq!(String::from_utf8_lossy(&said.bytes), text, "in order and to the letter");
             self.tally.note(what);

@@ -98,7 +98,26 @@ const WANTED: &[&str] = &[
     "wrong guess",
     "one guess too many",
     "one token too many",
-    "too much for so many",
+    "disconnected",
+    "unproved gave way",
+    "too many announced",
+    "replaced was told",
+    "replaced at one address",
+    "host replaced",
+    "made anew",
+    // Alerts.
+    "WrongPassword",
+    "WrongPasswords",
+    "Rooms",
+    "RoomsIp",
+    "Members",
+    "MembersIp",
+    "RoomMembers",
+    "Unproved",
+    "Rate",
+    "Fanout",
+    "RoomBacklog",
+    "Unheard",
 ];
 
 impl Tally {

@@ -4,6 +4,7 @@ mod ending;
 mod requesting;
 mod speaking;
 
+use std::collections::BTreeMap;
 use std::hash::Hasher;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -45,7 +46,7 @@ fn config(random: &mut Random) -> ChatConfig {
         host_leaves: random.pick(&[HostLeaves::Close, HostLeaves::Pass]),
         idle_timeout: random.pick(&[None, seconds(10), seconds(30), seconds(90)]),
         replace_silent: random.pick(&[None, seconds(2), seconds(8)]),
-        max_unproved: some(random, 8).map(|limit| limit as u32),
+        max_unproved: some(random, 3).map(|limit| limit as u32),
         max_rooms: some(random, 6),
         max_members: some(random, 30).map(|limit| limit + 1),
         rate_limit: random.pick(&[None, None, Some(1), Some(5)]),
@@ -87,8 +88,10 @@ impl World {
         match self.random.below(100) {
             0..8 => self.enter(),
             8..10 => self.resume(),
-            10..12 => self.announce(),
-            12..40 => self.send_something(),
+            10..13 => self.announce(),
+            13..16 => self.disconnect(),
+            16 => self.come_back(),
+            17..40 => self.send_something(),
             40..62 => self.arrive(),
             62..66 => self.forge(),
             66..68 => self.measure(),
@@ -103,6 +106,15 @@ impl World {
             _ => self.pass_time(30),
         }
         self.model.check(&self.chat, &self.network);
+        self.check_alerts();
+    }
+
+    /// The log hears of what it should.
+    fn check_alerts(&mut self) {
+        let alerts = std::iter::from_fn(|| self.chat.poll_alert());
+        let told: BTreeMap<_, _> =
+            alerts.map(|(alert, peer, count)| ((alert, peer), count)).collect();
+        assert_eq!(told, std::mem::take(&mut self.model.alerts));
     }
 
     // The server's turn.

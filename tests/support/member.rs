@@ -2,8 +2,9 @@
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::time::Duration;
 
-use super::{CREATE, Control, DEADLINE, JOIN, Server, Token, receive};
+use super::{CREATE, Control, DEADLINE, JOIN, Server, Token, receive, wait_for};
 
 /// A client's datagram: sizes, room name, token, message.
 pub fn datagram(room: &str, token: &Token, message: &[u8]) -> Vec<u8> {
@@ -202,4 +203,16 @@ pub fn speak_to(server: &Server, ip: IpAddr, operation: u8, name: &str) -> Membe
     member.socket.connect(udp).expect("a route");
     member.prove();
     member
+}
+
+/// Hears until `text` comes, and sends keep-alives meanwhile.
+pub fn hear_while_awake(member: &Member, text: &str) {
+    member.socket.set_read_timeout(Some(Duration::from_millis(50))).expect("a timeout");
+    wait_for(text, || {
+        member.say("");
+        let mut buffer = [0; 4096];
+        let size = member.socket.recv(&mut buffer).ok()?;
+        (&buffer[..size] == text.as_bytes()).then_some(())
+    });
+    member.socket.set_read_timeout(Some(DEADLINE)).expect("a timeout");
 }

@@ -7,6 +7,7 @@ use reactor_chat::chat::Census;
 use reactor_chat::protocol::{Frame, request};
 
 use super::World;
+use crate::model::Member;
 
 /// Names of users, two of which are one ignoring case, one long and one not valid.
 pub(super) const NAMES: [&str; 14] = [
@@ -78,9 +79,15 @@ impl World {
         if self.random.chance(6) {
             self.model.tally.note("reply lost");
             self.model.members[index].is_known = false;
-        } else if self.random.chance(70) {
+            if creates && self.random.chance(50) {
+                self.end_connection(index);
+                self.request(peer, operation, room, &payload);
+            }
+        } else if self.random.chance(65) {
             let bytes = self.encode(index, b"");
             self.hear(peer, &bytes);
+        } else if self.random.chance(50) {
+            self.announce_of(index);
         }
     }
 
@@ -157,8 +164,48 @@ impl World {
         }
     }
 
-    pub(super) fn announce(&mut self) {
+    /// A connection that somebody entered or resumed over ends.
+    pub(super) fn disconnect(&mut self) {
+        let open = |member: &Member| member.connections > 0;
+        let recent = self.model.members.len().saturating_sub(20);
+        let holding: Vec<usize> = (recent..self.model.members.len())
+            .filter(|index| open(&self.model.members[*index]))
+            .collect();
+        if let Some(index) = (!holding.is_empty()).then(|| self.random.pick(&holding)) {
+            self.end_connection(index);
+        }
+    }
+
+    fn end_connection(&mut self, index: usize) {
+        self.model.tally.note("disconnected");
+        self.chat.handle_disconnect(self.model.members[index].id, self.now);
+        self.model.disconnect(index, self.now);
+    }
+
+    /// The program of some member was started anew: it joins under the same name.
+    pub(super) fn come_back(&mut self) {
         let Some(index) = self.somebody() else { return };
+        let member = &self.model.members[index];
+        let (mut peer, room) = (member.address, &self.model.rooms[member.room]);
+        let (name, password) = (&member.name, room.password.as_deref().unwrap_or_default());
+        let payload = format!(r#"{{"username":"{name}","password":"{password}"}}"#).into_bytes();
+        let room = room.name.clone();
+        if self.random.chance(50) {
+            peer.set_port(1000 + self.random.below(12) as u16);
+        }
+        if let Some(index) = self.request(peer, 2, &room, &payload) {
+            let bytes = self.encode(index, b"");
+            self.hear(peer, &bytes);
+        }
+    }
+
+    pub(super) fn announce(&mut self) {
+        if let Some(index) = self.somebody() {
+            self.announce_of(index);
+        }
+    }
+
+    fn announce_of(&mut self, index: usize) {
         let member = &self.model.members[index];
         let mut peer = member.address;
         match self.random.below(8) {
@@ -167,8 +214,8 @@ impl World {
             _ => peer.set_port(1000 + self.random.below(12) as u16),
         }
         let id = member.id;
-        let is_taken = self.chat.handle_announcement(id, peer);
-        assert_eq!(is_taken, self.model.announce(index, peer));
+        let is_taken = self.chat.handle_announcement(id, peer, self.now);
+        assert_eq!(is_taken, self.model.announce(index, peer, self.now));
         if is_taken {
             let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
             self.network.table.insert(id, peer);

@@ -1,0 +1,101 @@
+//! Warnings about a peer: the limits that it has reached, and what else an operator should know.
+//!
+//! The lines are stable, so that programs such as fail2ban can match them. They hold an address and a
+//! count, and nothing that a peer has sent.
+
+use std::net::IpAddr;
+
+/// What a peer has done or reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Alert {
+    /// It gave a password that opens nothing.
+    WrongPassword,
+    /// It may not try another password for now.
+    WrongPasswords,
+    /// Rooms in all.
+    Rooms,
+    /// Rooms that one IP has made.
+    RoomsIp,
+    /// Members in all.
+    Members,
+    /// Members of one IP.
+    MembersIp,
+    /// Members of one room.
+    RoomMembers,
+    /// Members of one IP without a proved address.
+    Unproved,
+    /// Messages of a member.
+    Rate,
+    /// Bytes that a member's messages cost.
+    Fanout,
+    /// What waits to be sent in one room.
+    RoomBacklog,
+    /// What waits to be sent in all rooms.
+    BacklogMemory,
+    /// Answers to a member of a stream.
+    Answers,
+    /// TCP connections in all.
+    Connections,
+    /// TCP connections of one IP.
+    ConnectionsIp,
+    /// The payload of a request.
+    Payload,
+    /// Requests and replies under way.
+    BufferMemory,
+    /// It has a member from which no datagram has come.
+    Unheard,
+}
+
+impl Alert {
+    /// Returns the line for the log: `peer` was the last, and it happened `count` times.
+    pub fn line(self, peer: IpAddr, count: u64) -> String {
+        let peer = peer.to_canonical();
+        match self.limit() {
+            Some(limit) => format!("limit {limit} reached by {peer} (count {count})"),
+            None if self == Self::WrongPassword => {
+                format!("wrong password from {peer} (count {count})")
+            }
+            None => format!(
+                "no datagram from {peer} for a member that entered over TCP (count {count}); \
+                 is the UDP port open?"
+            ),
+        }
+    }
+
+    /// Returns the option that sets the limit, or the limit's name where no option does.
+    fn limit(self) -> Option<&'static str> {
+        Some(match self {
+            Self::WrongPasswords => "--wrong-passwords",
+            Self::Rooms => "--max-rooms",
+            Self::RoomsIp => "--max-rooms-ip",
+            Self::Members => "--max-members",
+            Self::MembersIp => "--max-members-ip",
+            Self::RoomMembers => "--max-room-members",
+            Self::Unproved => "--max-unproved",
+            Self::Rate => "--rate-limit",
+            Self::Fanout => "--fanout-limit",
+            Self::RoomBacklog => "room-backlog",
+            Self::BacklogMemory => "--backlog-memory",
+            Self::Answers => "stream-answers",
+            Self::Connections => "--max-connections",
+            Self::ConnectionsIp => "--max-connections-ip",
+            Self::Payload => "--max-payload",
+            Self::BufferMemory => "--buffer-memory",
+            Self::WrongPassword | Self::Unheard => return None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn field_l_a_line_names_the_address_as_fail2ban_reads_it() {
+        let peer = "::ffff:192.0.2.7".parse().expect("an address");
+        let line = Alert::WrongPasswords.line(peer, 3);
+        assert_eq!(line, "limit --wrong-passwords reached by 192.0.2.7 (count 3)");
+        let peer = "2001:db8::1".parse().expect("an address");
+        assert_eq!(Alert::WrongPassword.line(peer, 1), "wrong password from 2001:db8::1 (count 1)");
+    }
+}

@@ -1,0 +1,52 @@
+//! A silent member gives way to a join under its name: programs vanish without a word and come back.
+//!
+//! The replaced member is told, in case its program lives on. It must not be told at an address that
+//! the new member's program has now, so the address of the new one is waited for.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use super::Chat;
+use super::member::Port;
+use super::remains::Farewell;
+use crate::ids::MemberId;
+
+impl Chat {
+    /// Whether a member gives way to a join under its name: it is of the same IP, and has not been
+    /// heard for a while.
+    pub(super) fn gives_way(&self, id: MemberId, peer: IpAddr, now: Instant) -> bool {
+        let (Some(limit), Some(member)) = (self.config.replace_silent, self.members.get(id)) else {
+            return false;
+        };
+        member.ip == peer && member.is_silent(limit, now)
+    }
+
+    /// Ends a silent member whose place somebody takes. Returns the member that has to be told when the
+    /// address of the new one is known: this one, or the one before it if this one had no address.
+    pub(super) fn replace(&mut self, silent: MemberId, now: Instant) -> Option<MemberId> {
+        let member = self.members.get_mut(silent)?;
+        let is_known = member.port != Port::Unknown;
+        let before = member.replaced.take_if(|_| !is_known);
+        self.end_member(silent, Farewell::Replaced, now);
+        if is_known { Some(silent) } else { before }
+    }
+
+    /// The address of a member is known: the one that it has replaced is told, unless that has the same.
+    pub(super) fn settle_replaced(&mut self, id: MemberId, now: Instant) {
+        let Some(member) = self.members.get_mut(id) else { return };
+        let (address, replaced) = ((member.ip, member.port.number()), member.replaced.take());
+        let Some(replaced) = replaced else { return };
+        let of_replaced = self.members.get(replaced).map(|old| (old.ip, old.port.number()));
+        let is_same = of_replaced == Some(address);
+        self.release_remains(replaced, !is_same, now);
+    }
+
+    /// A member has ended. If its address never was known, nobody is at that of the one that it has
+    /// replaced but that one.
+    pub(super) fn release_replaced(&mut self, id: MemberId, now: Instant) {
+        let replaced = self.members.get_mut(id).and_then(|member| member.replaced.take());
+        if let Some(replaced) = replaced {
+            self.release_remains(replaced, true, now);
+        }
+    }
+}
