@@ -103,7 +103,8 @@ fn exit_leaves_and_what_comes_after_it_is_not_said() {
         bob.say(&format!("bye\n{exit}still here?\n"));
         ann.expect("bob: bye");
         ann.expect("bob left");
-        bob.expect_end(0);
+        bob.expect_complaint("reactor-chat-client: lines that were not taken: 1");
+        bob.expect_end(1);
     }
     ann.expect_silence();
 }
@@ -264,7 +265,8 @@ fn lines_that_cannot_be_sent_are_told_and_the_next_ones_are_sent() {
     let output = pipe(&server, &["join", "r1", "bob"], &input.join(&b'\n'));
     let too_long = "reactor-chat-client: line not sent: it is too long, 4060 bytes fit\n";
     let not_utf8 = "reactor-chat-client: line not sent: it is not UTF-8\n";
-    expect_output(&output, 0, "", &[too_long, too_long, not_utf8].concat());
+    let count = "reactor-chat-client: lines that were not taken: 3\n";
+    expect_output(&output, 1, "", &[too_long, too_long, not_utf8, count].concat());
     for line in ["bob joined", &format!("bob: {fits}"), "bob: ok", "bob left"] {
         ann.expect(line);
     }
@@ -279,7 +281,9 @@ fn with_a_long_user_name_it_is_name_and_message_that_limit() {
     let input = format!("{}\n{}\n", "x".repeat(fits + 1), "x".repeat(fits));
     let output = pipe(&server, &["join", "r1", &name], input.as_bytes());
     let complaint = format!("line not sent: it is too long, {fits} bytes fit");
-    expect_output(&output, 0, "", &format!("reactor-chat-client: {complaint}\n"));
+    let count = "lines that were not taken: 1";
+    let told = format!("reactor-chat-client: {complaint}\nreactor-chat-client: {count}\n");
+    expect_output(&output, 1, "", &told);
     for line in [
         &format!("{name} joined"),
         &format!("{name}: {}", "x".repeat(fits)),
@@ -455,6 +459,6 @@ fn an_endless_input_costs_no_memory_and_a_signal_ends_it() {
     });
     wait_for("a signal to be worth it", || (server.cpu_time().as_millis() > 50).then_some(()));
     bob.signal("INT");
-    assert_eq!(bob.wait().code(), Some(0));
+    assert_eq!(bob.wait().code(), Some(1));
     assert_eq!(writer.join().expect("no panic"), ErrorKind::BrokenPipe);
 }

@@ -2,7 +2,6 @@
 
 use std::env;
 use std::fmt::Display;
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use reactor_chat::client::options::{self, Invocation};
@@ -25,6 +24,7 @@ fn main() -> ExitCode {
 fn status(outcome: Result<End, Failure>) -> ExitCode {
     match outcome {
         Ok(End::Left) => ExitCode::SUCCESS,
+        Ok(End::Untaken) => ExitCode::from(FAILURE),
         Ok(End::Signalled(number)) => {
             u8::try_from(SIGNAL_BASE + number).map_or(ExitCode::FAILURE, ExitCode::from)
         }
@@ -33,14 +33,13 @@ fn status(outcome: Result<End, Failure>) -> ExitCode {
 }
 
 fn print(text: &str) -> ExitCode {
-    match io::stdout().write_all(text.as_bytes()) {
+    match client::print(text) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::from(FAILURE),
     }
 }
 
 fn complain(why: impl Display, status: u8) -> ExitCode {
-    // Not `eprintln`: it panics where stderr takes nothing, and the status says it too.
-    let _ = writeln!(io::stderr(), "reactor-chat-client: {why}");
+    client::complain(why);
     ExitCode::from(status)
 }

@@ -102,6 +102,11 @@ pub(super) fn of_loss(entry: &Entry, why: &str) -> Failure {
     Failure(plain(&format!("the server is gone: {why}; when it is back, go on with: {back}")))
 }
 
+/// Returns the command that goes on where this one ended.
+pub(super) fn way_back(entry: &Entry) -> String {
+    plain(&command(entry, entry.operation))
+}
+
 /// What to do where there are no rooms.
 pub(super) fn of_first_room(server: &Server) -> String {
     plain(&format!("make one with: reactor-chat-client{} create ROOM", server.options()))

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use super::page::Page;
 use super::questions::{Asker, WHO, is_question};
+use super::room::Untaken;
 use crate::protocol::Form;
 use crate::protocol::datagram::{Named, parse_named};
 use crate::protocol::members::parse_members;
 use crate::protocol::name::fold;
-use crate::protocol::notice::ends_membership;
+use crate::protocol::notice::{ends_membership, refuses_message};
 
 /// Lines that may wait to be sent.
 const MAX_WAITING: usize = 64;
@@ -46,6 +47,12 @@ pub(super) struct Each {
     question: Option<(Instant, Asker)>,
     /// The server has said that we are no member any more.
     is_removed: bool,
+    /// Lines that the server has refused.
+    refused: usize,
+}
+
+fn is_refusal(notice: &[u8]) -> bool {
+    str::from_utf8(notice).is_ok_and(refuses_message)
 }
 
 impl Each {
@@ -60,6 +67,7 @@ impl Each {
             leave_by: None,
             question: None,
             is_removed: false,
+            refused: 0,
         }
     }
 
@@ -69,6 +77,7 @@ impl Each {
 
     pub(super) fn hear(&mut self, datagram: &[u8], now: Instant, page: &mut Page) {
         match self.form {
+            Form::Text if is_refusal(datagram) => self.refuse(datagram, page),
             Form::Text => {
                 if self.heed(datagram, now, page) {
                     page.add_line(datagram);
@@ -76,6 +85,7 @@ impl Each {
             }
             Form::Named => match parse_named(datagram) {
                 Some(Named::Message { name, message }) => page.add_message(name, message),
+                Some(Named::Notice(text)) if is_refusal(text) => self.refuse(text, page),
                 Some(Named::Notice(text)) => self.hear_notice(text, now, page),
                 // Not of this protocol.
                 None => {}
@@ -106,6 +116,19 @@ impl Each {
         let names_us = list.names.iter().any(|name| fold(name) == self.me);
         let (_, asker) = self.question.take_if(|(by, _)| names_us && now <= *by)?;
         Some(asker)
+    }
+
+    fn refuse(&mut self, why: &[u8], page: &mut Page) {
+        self.refused += 1;
+        page.add_refusal(None, why);
+    }
+
+    /// Lines that are not sent or were refused, beside the one that leaves. Of lines that came too
+    /// fast the server tells only some.
+    pub(super) fn untaken(&self) -> Untaken {
+        let exit_waits = self.leave_by.is_some() && !self.waiting.is_empty();
+        let open = self.waiting.len() - usize::from(exit_waits);
+        Untaken { open, refused: self.refused }
     }
 
     /// Whether another line may be pushed: what can't be sent yet waits in stdin's pipe, and not in

@@ -22,11 +22,16 @@
 //! | `each.rs` | a membership with text or named delivery |
 //! | `streamed.rs` | one with stream delivery, on top of [`stream`](crate::stream) |
 //! | `questions.rs` | questions who is there, and their answers |
+//! | `fate.rs` | what became of each line that was said in one |
 //! | `record.rs` | what is shown of a stream, and how it ended |
 //! | `returning.rs` | a server that does not answer, and the way back to it |
+//! | `ending.rs` | what is told and waited for when a chat is over |
+//! | `crash.rs` | panics |
 //! | `stdin.rs` | the thread that reads lines |
 //! | `page.rs` | what the user sees, in one of two ways |
 //! | `printing.rs` | stdout and stderr, in plain lines |
+//! | `output.rs` | the threads that write them |
+//! | `patient.rs` | descriptors that another program has made non-blocking |
 //! | `terminal/` | a conversation on a terminal |
 //! | `plain.rs` | what may be shown there |
 //! | `signals.rs` | SIGINT, SIGTERM and SIGHUP |
@@ -34,14 +39,19 @@
 mod address;
 mod advice;
 mod connecting;
+mod crash;
 mod credential;
 mod each;
+mod ending;
 mod entering;
+mod fate;
 mod link;
 mod login;
 pub mod options;
+mod output;
 mod page;
 mod password;
+mod patient;
 mod plain;
 mod printing;
 mod questions;
@@ -60,10 +70,13 @@ mod terminal;
 use std::env;
 use std::fmt;
 use std::io::{self, IsTerminal};
+use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mio::{Events, Poll, Token, Waker};
+use mio::event::Event;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Registry, Token, Waker};
 
 use crate::protocol::datagram::MAX_DOWNSTREAM;
 use crate::protocol::{Delivery, Operation};
@@ -88,9 +101,11 @@ const LINK: Token = Token(0);
 const THREADS: Token = Token(1);
 /// Of the signals.
 const SIGNALS: Token = Token(2);
+/// Of the end of stdout's reader.
+const READER: Token = Token(3);
 
 /// Every source fits in one wait.
-const EVENTS: usize = 3;
+const EVENTS: usize = 4;
 
 /// The most datagrams that are heard, and the most lines that are taken, in one turn: neither keeps
 /// the other or a signal waiting, and a batch is printed before it grows old.
@@ -110,8 +125,10 @@ const WARNING: &str = "you are the host, so the room may close for everybody; th
 /// How a chat ended that did not fail.
 #[derive(Debug)]
 pub enum End {
-    /// The room was left, or is closed.
+    /// The room was left, or is closed, and every line was taken.
     Left,
+    /// The same, but lines were not taken. That is told already.
+    Untaken,
     /// By the second signal, of this number.
     Signalled(i32),
 }
@@ -152,10 +169,24 @@ pub fn chat(entry: &Entry) -> Result<End, Failure> {
     let mut client = Client::enter(entry, connection)?;
     if io::stdin().is_terminal() {
         let names = (plain(&entry.room), plain(&entry.name));
-        client.page.tell(&format!("in {} as {}; {EXIT} leaves", names.0, names.1));
+        let way_out = if entry.listens { "Ctrl-C" } else { EXIT };
+        client.page.tell(&format!("in {} as {}; {way_out} leaves", names.0, names.1));
     }
     client.run().map_err(|error| Failure::new("wait for events", error))?;
     client.outcome
+}
+
+/// Prints a text that is no room's.
+///
+/// # Errors
+/// stdout takes nothing.
+pub fn print(text: &str) -> io::Result<()> {
+    patient::write_all(io::stdout(), text.as_bytes())
+}
+
+/// Says on stderr why the program ends.
+pub fn complain(why: impl fmt::Display) {
+    printing::tell(&why.to_string());
 }
 
 /// Returns true for a line that leaves the room, however it is written.
@@ -191,8 +222,12 @@ struct Client {
     is_warned: bool,
     /// A signal has come.
     is_signalled: bool,
+    /// Nobody reads stdout any more.
+    is_reader_gone: bool,
     /// There is nothing to stay for, whatever the room says.
     is_lost: bool,
+    /// Lines that were not even sent.
+    unsent: usize,
     /// What to say of it all in the end.
     outcome: Result<End, Failure>,
 }
@@ -207,10 +242,12 @@ impl Client {
         let (seat, entry) = password::enter(connection, entry)?;
         let (link, terms) = Link::open(poll.registry(), LINK, &entry, seat).map_err(start)?;
         let waker = Arc::new(Waker::new(poll.registry(), THREADS).map_err(start)?);
+        crash::end_on_panic(advice::way_back(&entry));
         let (page, stdin) = open_page(&entry, &waker).map_err(start)?;
-        if matches!(page, Page::Terminal(_)) {
-            signals.leave_all_to_the_loop();
+        if matches!(page, Page::Plain(_)) {
+            watch_reader(poll.registry());
         }
+        signals.leave_all_to_the_loop();
         let (now, entry) = (Instant::now(), Arc::new(entry));
         Ok(Self {
             room: Room::new(&terms, &entry, page.shows_own(), now),
@@ -226,7 +263,9 @@ impl Client {
             now,
             is_warned: false,
             is_signalled: false,
+            is_reader_gone: false,
             is_lost: false,
+            unsent: 0,
             outcome: Ok(End::Left),
         })
     }
@@ -235,12 +274,7 @@ impl Client {
         while !self.has_ended() {
             self.turn()?;
         }
-        let end = self.room.finish(&mut self.page);
-        self.print();
-        self.page.close();
-        if let (Ok(End::Left), Err(failure)) = (&self.outcome, end) {
-            self.outcome = Err(failure);
-        }
+        self.finish();
         Ok(())
     }
 
@@ -281,6 +315,7 @@ impl Client {
             match event.token() {
                 LINK => self.link.note_event(event),
                 THREADS => self.stdin.note_ready(),
+                READER => self.is_reader_gone |= has_lost_its_reader(event),
                 _ => self.signals.note_readable(),
             }
         }
@@ -297,6 +332,7 @@ impl Client {
     }
 
     fn hear(&mut self) {
+        self.room.note_page(self.page.is_full(), self.now);
         let mut buffer = [0; MAX_DOWNSTREAM];
         for _ in 0..BUDGET {
             match self.link.receive(&mut buffer) {
@@ -353,7 +389,7 @@ impl Client {
         let room = self.successor(&terms);
         let old = std::mem::replace(&mut self.room, room);
         if let Room::Streamed(stream) = old {
-            stream.into_unsaid().for_each(|line| self.room.push(&line, self.now, &mut self.page));
+            stream.into_unsaid().for_each(|line| self.push(&line));
         }
         self.returning.forget();
         self.page.begin_again(self.entry.operation == Operation::Create);
@@ -389,6 +425,7 @@ impl Client {
                     self.say(&line);
                 }
                 stdin::TakeOutcome::Drained => return,
+                stdin::TakeOutcome::Ended if self.entry.listens => return,
                 stdin::TakeOutcome::Ended => self.leave(EXIT),
                 stdin::TakeOutcome::Failed(error) => {
                     self.fail(Failure::new("read from stdin", error));
@@ -404,9 +441,9 @@ impl Client {
             Ok("") => {}
             // Before the next arm: a line that was cut may have been cut inside of a character.
             _ if line.bytes.len() > fits => {
-                self.page.tell(&format!("line not sent: it is too long, {fits} bytes fit"));
+                self.refuse(&format!("it is too long, {fits} bytes fit"));
             }
-            Err(_) => self.page.tell("line not sent: it is not UTF-8"),
+            Err(_) => self.refuse("it is not UTF-8"),
             Ok(text) if !line.may_command => self.say_literally(text),
             Ok(text) if is_exit(text) => self.leave_politely(),
             Ok(text) => self.send(text),
@@ -418,15 +455,24 @@ impl Client {
         let fits = self.link.fits();
         match text.starts_with('/') && !self.is_foreign() {
             true if text.len() == fits => {
-                let fits = fits - 1;
-                self.page.tell(&format!("line not sent: it is too long, {fits} bytes fit"));
+                self.refuse(&format!("it is too long, {} bytes fit", fits - 1));
             }
             true => self.send(&format!("/{text}")),
             // No slash before its blanks would make it a message.
-            false if is_exit_behind_blanks(text) => {
-                self.page.tell("line not sent: the server would obey it")
-            }
+            false if is_exit_behind_blanks(text) => self.refuse("the server would obey it"),
             false => self.send(text),
+        }
+    }
+
+    /// Tells that a line is not sent.
+    fn refuse(&mut self, why: &str) {
+        self.unsent += 1;
+        self.page.tell(&format!("line not sent: {why}"));
+    }
+
+    fn push(&mut self, line: &[u8]) {
+        if let Err(why) = self.room.push(line, self.now) {
+            self.refuse(&why.to_string());
         }
     }
 
@@ -441,11 +487,12 @@ impl Client {
         if text.trim().eq_ignore_ascii_case(HELP) {
             self.page.tell_keys();
         }
-        self.room.push(text.as_bytes(), self.now, &mut self.page);
+        self.push(text.as_bytes());
+        let name = &self.entry.name;
         match text.strip_prefix('/') {
             _ if self.room.echoes() => {}
-            None => self.page.add_own(text),
-            Some(message) if message.starts_with('/') => self.page.add_own(message),
+            None => self.page.add_own(name, text),
+            Some(message) if message.starts_with('/') => self.page.add_own(name, message),
             Some(_) => {}
         }
     }
@@ -494,13 +541,15 @@ impl Client {
         if let Err(error) = sent
             && !self.room.is_patient()
         {
-            self.page.tell(&format!("line not sent: {error}"));
+            self.refuse(&error.to_string());
         }
     }
 
     fn print(&mut self) {
         self.page.show_waiting(self.room.waiting());
-        if let Err(error) = self.page.flush() {
+        let is_gone = std::mem::take(&mut self.is_reader_gone);
+        let gone = if is_gone { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) };
+        if let Err(error) = self.page.flush().and(gone) {
             self.outcome = unless_unread(error).map(|()| End::Left);
             self.leave(EXIT);
             // The turn has sent already, and nothing may come that makes another one.
@@ -537,15 +586,33 @@ fn is_exit_behind_blanks(line: &str) -> bool {
     line.trim().eq_ignore_ascii_case(EXIT)
 }
 
+/// Asks to be told when stdout's reader goes, as tail(1) does: a room may be quiet for long, and only
+/// a write would tell. Errors and the end need no asking (`epoll_ctl(2)`, EPOLLERR and EPOLLHUP).
+fn watch_reader(registry: &Registry) {
+    let stdout = io::stdout().as_raw_fd();
+    // A regular file is refused: it has no reader.
+    let _ = registry.register(&mut SourceFd(&stdout), READER, Interest::READABLE);
+}
+
+fn has_lost_its_reader(event: &Event) -> bool {
+    event.is_error() || event.is_write_closed()
+}
+
 /// The way in which the user is talked to, and where lines come from.
 fn open_page(entry: &Entry, waker: &Arc<Waker>) -> io::Result<(Page, Stdin)> {
-    if terminal::is_there() {
+    if terminal::is_there() && !entry.listens {
         let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let has_color = entry.wants_color && !no_color;
         let (conversation, typed) = Conversation::start(entry, has_color, Arc::clone(waker))?;
         return Ok((Page::Terminal(Box::new(conversation)), typed));
     }
-    let may_command = entry.takes_commands || io::stdin().is_terminal();
-    let stdin = Stdin::read(may_command, Arc::clone(waker))?;
-    Ok((Page::Plain(Lines::new()), stdin))
+    let lines = Lines::new();
+    lines.start(waker)?;
+    let is_typed = io::stdin().is_terminal();
+    let stdin = match entry.listens && is_typed {
+        // In the background a read would stop us (SIGTTIN).
+        true => Stdin::none(),
+        false => Stdin::read(entry.takes_commands || is_typed, Arc::clone(waker))?,
+    };
+    Ok((Page::Plain(lines), stdin))
 }

@@ -58,6 +58,8 @@ pub struct Entry {
     pub delivery: Delivery,
     /// How many earlier entries to see on joining; on making a room, how many newcomers may see.
     pub history: u32,
+    /// Whether to stay when the input has ended.
+    pub listens: bool,
     /// Whether lines from a pipe or a file that begin with `/` are commands.
     pub takes_commands: bool,
     /// Whether colours are welcome where the output is a terminal.
@@ -121,6 +123,8 @@ Chatting:
                        again; named, text: at most once       [stream]
   --commands           lines from a pipe or a file that begin with / are
                        commands; without it they are messages
+  --listen             stay when the input has ended, until a signal comes; on
+                       a terminal nothing is read
   --no-color           no colours; so does NO_COLOR in the environment
   --no-bell            your name rings no bell on a terminal
 
@@ -135,13 +139,14 @@ input, on SIGINT, SIGTERM or SIGHUP, and when nobody reads its output; it ends
 when the room is closed.
 /help asks the server for its commands, and tells the keys on a terminal. With
 stream delivery it goes on after a cut, joins again after a restart of the
-server, and shows its own messages where its input is no terminal: its output
-is the room's record.
+server, and a pipe or a file gets the whole record of the room, with its own
+messages in it.
 
-Exit status: 0 after leaving and when the room is closed; 1 when the request is
-refused, the server can't be reached or is gone, or messages were not taken in
-the end; 2 when the command line is wrong. 128 and its number after a second
-signal.
+Exit status: 0 after leaving and when the room is closed, if every line was
+taken; 1 when lines were not taken, which are counted on stderr, when the
+request is refused, or the server can't be reached or is gone; 2 when the
+command line is wrong; 101 after a fault of the program. 128 and its number
+after a second signal.
 ";
 
 /// Understands the command line, without the program's name.
@@ -204,6 +209,7 @@ fn entry(
         is_hidden: matches.opt_present("hidden"),
         delivery: delivery(matches)?,
         history: history(matches)?,
+        listens: matches.opt_present("listen"),
         takes_commands: matches.opt_present("commands"),
         wants_color: !matches.opt_present("no-color"),
         wants_bell: !matches.opt_present("no-bell"),
@@ -226,7 +232,7 @@ const VALUES: [&str; 8] =
     ["host", "tcp-port", "udp-port", "name", "password", "capacity", "history", "delivery"];
 
 /// Options of one thing only.
-const ENTRYS: [&str; 5] = ["name", "password", "delivery", "history", "commands"];
+const ENTRYS: [&str; 6] = ["name", "password", "delivery", "history", "commands", "listen"];
 const CREATES: [&str; 2] = ["capacity", "hidden"];
 const LISTS: [&str; 1] = ["json"];
 
@@ -235,7 +241,7 @@ fn options() -> Options {
     for name in VALUES {
         options.optopt("", name, "", "");
     }
-    for name in ["commands", "hidden", "no-color", "no-bell", "json"] {
+    for name in ["commands", "listen", "hidden", "no-color", "no-bell", "json"] {
         options.optflag("", name, "");
     }
     options.optflag("h", "help", "");

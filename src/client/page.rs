@@ -2,7 +2,7 @@
 //! plain lines, for pipes and for terminals that can do no more.
 
 use std::io::{self, IsTerminal as _};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::printing::{self, Lines};
 use super::terminal::{self, Conversation};
@@ -15,10 +15,10 @@ pub(super) enum Page {
 
 impl Page {
     /// Whether our own messages are shown when they come back. On a bare terminal they stand there
-    /// already; elsewhere stdout is the room's record, the same for everyone.
+    /// already, by its echo; elsewhere stdout is the room's record, the same for everyone.
     pub(super) fn shows_own(&self) -> bool {
         match self {
-            Self::Plain(_) => !io::stdin().is_terminal(),
+            Self::Plain(_) => !(io::stdin().is_terminal() && io::stdout().is_terminal()),
             Self::Terminal(_) => true,
         }
     }
@@ -37,10 +37,15 @@ impl Page {
         }
     }
 
-    /// What we have said, where it does not come back.
-    pub(super) fn add_own(&mut self, message: &str) {
-        if let Self::Terminal(conversation) = self {
-            conversation.add_own(message);
+    /// What we have said, where it does not come back. A pipe gets what is typed at a terminal: the
+    /// terminal's echo is not in it.
+    pub(super) fn add_own(&mut self, name: &str, message: &str) {
+        match self {
+            Self::Terminal(conversation) => conversation.add_own(message),
+            Self::Plain(lines) if io::stdin().is_terminal() && !io::stdout().is_terminal() => {
+                lines.add_message(name.as_bytes(), message.as_bytes());
+            }
+            Self::Plain(_) => {}
         }
     }
 
@@ -82,7 +87,7 @@ impl Page {
     /// Says something about the client itself.
     pub(super) fn tell(&mut self, text: &str) {
         match self {
-            Self::Plain(_) => printing::tell(text),
+            Self::Plain(lines) => lines.tell(text),
             Self::Terminal(conversation) => conversation.tell(text),
         }
     }
@@ -132,6 +137,31 @@ impl Page {
         }
     }
 
+    /// About a line of ours that the server has refused. It is not the room's, so it has no place in
+    /// the record.
+    pub(super) fn add_refusal(&mut self, line: Option<&[u8]>, why: &[u8]) {
+        match self {
+            Self::Plain(lines) => lines.add_refusal(line, why),
+            Self::Terminal(conversation) => conversation.add_notice(why),
+        }
+    }
+
+    /// What the server tells us about our own sending. It is no part of the record either.
+    pub(super) fn add_hint(&mut self, text: &[u8]) {
+        match self {
+            Self::Plain(lines) => lines.add_hint(text),
+            Self::Terminal(conversation) => conversation.add_notice(text),
+        }
+    }
+
+    /// Returns true while so much waits to be shown that no more should come.
+    pub(super) fn is_full(&self) -> bool {
+        match self {
+            Self::Plain(lines) => lines.is_full(),
+            Self::Terminal(_) => false,
+        }
+    }
+
     /// Shows the lines. An error is told once; a terminal that takes nothing is told of by who
     /// reads from it.
     pub(super) fn flush(&mut self) -> io::Result<()> {
@@ -144,10 +174,27 @@ impl Page {
         }
     }
 
-    /// The conversation is over.
+    /// The conversation is over: the terminal is given back.
     pub(super) fn close(&mut self) {
         if let Self::Terminal(conversation) = self {
             conversation.close();
+        }
+    }
+
+    /// Says something about the client itself at its end, where the terminal is given back.
+    pub(super) fn tell_last(&mut self, text: &str) {
+        match self {
+            Self::Plain(lines) => lines.tell(text),
+            Self::Terminal(_) => printing::tell(text),
+        }
+    }
+
+    /// Waits until everything is written, at most for `patience` if there is one. Returns how many
+    /// lines are left.
+    pub(super) fn drain(&mut self, patience: Option<Duration>) -> usize {
+        match self {
+            Self::Plain(lines) => lines.drain(patience),
+            Self::Terminal(_) => 0,
         }
     }
 }

@@ -4,25 +4,66 @@
 //! comes from the network is never shown as it is: a terminal obeys control characters, and the
 //! server need not be one of ours that holds them back.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _};
+use std::sync::Arc;
+use std::time::Duration;
 
+use mio::Waker;
+use rustix::event::Timespec;
+
+use super::output::{Output, Target};
+use super::patient::{takes_more, write_all};
 use super::plain::plain;
 
-/// Says something about the client itself. A stderr that takes nothing leaves nobody to tell.
+/// How long a stderr that nobody reads may hold up the end.
+const PATIENCE: Duration = Duration::from_millis(500);
+const POLL_PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 500_000_000 };
+
+/// Characters of a line that are enough to find it again.
+const BEGINNING: usize = 40;
+
+/// Says something about the client itself, at once. A stderr that takes nothing leaves nobody to tell.
 pub(super) fn tell(text: &str) {
-    let _ = writeln!(io::stderr(), "reactor-chat-client: {text}");
+    if takes_more(io::stderr(), &POLL_PATIENCE) {
+        let _ = write_all(io::stderr(), complaint(text).as_bytes());
+    }
 }
 
-/// Lines for stdout that are written together.
+fn complaint(text: &str) -> String {
+    format!("reactor-chat-client: {text}\n")
+}
+
+/// Lines for stdout that are written together, and words about the client for stderr.
 pub(super) struct Lines {
     text: String,
-    /// stdout has failed: what comes now is lost, once and for all.
-    is_closed: bool,
+    stdout: Output,
+    stderr: Output,
+    /// Both are the user's terminal, where words about the client keep their place among the others.
+    is_one: bool,
 }
 
 impl Lines {
+    /// Lines that go nowhere before [`Self::start`].
     pub(super) fn new() -> Self {
-        Self { text: String::new(), is_closed: false }
+        let is_one = io::stdout().is_terminal() && io::stderr().is_terminal();
+        Self { text: String::new(), stdout: Output::default(), stderr: Output::default(), is_one }
+    }
+
+    /// Starts to write.
+    ///
+    /// # Errors
+    /// There are no threads.
+    pub(super) fn start(&self, waker: &Arc<Waker>) -> io::Result<()> {
+        self.stdout.start(Target::Stdout, Arc::clone(waker))?;
+        self.stderr.start(Target::Stderr, Arc::clone(waker))
+    }
+
+    /// Says something about the client itself.
+    pub(super) fn tell(&mut self, text: &str) {
+        match self.is_one {
+            true => self.text.push_str(&complaint(text)),
+            false => self.stderr.push(&complaint(text)),
+        }
     }
 
     pub(super) fn add_message(&mut self, name: &[u8], message: &[u8]) {
@@ -38,21 +79,58 @@ impl Lines {
         self.add(&["* ", &shown(text)]);
     }
 
+    /// On stderr.
+    pub(super) fn add_hint(&mut self, text: &[u8]) {
+        self.tell(&shown(text));
+    }
+
+    /// On stderr, with the beginning of the line if it is known.
+    pub(super) fn add_refusal(&mut self, line: Option<&[u8]>, why: &[u8]) {
+        match line {
+            None => self.tell(&format!("line not taken: {}", shown(why))),
+            Some(line) => {
+                self.tell(&format!("line not taken: {}: '{}'", shown(why), beginning(line)))
+            }
+        }
+    }
+
     fn add(&mut self, parts: &[&str]) {
         self.text.extend(parts.iter().copied());
         self.text.push('\n');
     }
 
-    /// Writes the lines out. An error is told once.
-    pub(super) fn flush(&mut self) -> io::Result<()> {
-        let text = std::mem::take(&mut self.text);
-        if text.is_empty() || self.is_closed {
-            return Ok(());
+    fn hand_over(&mut self) {
+        if !self.text.is_empty() {
+            self.stdout.push(&std::mem::take(&mut self.text));
         }
-        let mut stdout = io::stdout().lock();
-        let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-        self.is_closed = written.is_err();
-        written
+    }
+
+    /// Hands the lines over to be written. An error of the writing is told once.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.hand_over();
+        self.stdout.take_failure().map_or(Ok(()), Err)
+    }
+
+    /// Returns true while so much waits for its reader that no more should come.
+    pub(super) fn is_full(&self) -> bool {
+        self.stdout.is_full()
+    }
+
+    /// Waits until everything is written: on stdout for as long as the reader likes, unless there is
+    /// a limit. Returns how many lines stdout has not taken.
+    pub(super) fn drain(&mut self, patience: Option<Duration>) -> usize {
+        self.hand_over();
+        self.stderr.drain(Some(PATIENCE));
+        self.stdout.drain(patience)
+    }
+}
+
+/// The first characters of a line, so that one finds it again.
+fn beginning(line: &[u8]) -> String {
+    let text = String::from_utf8_lossy(line);
+    match text.char_indices().nth(BEGINNING) {
+        None => plain(&text),
+        Some((end, _)) => format!("{}...", plain(&text[..end])),
     }
 }
 

@@ -105,8 +105,10 @@ impl Record {
 
     fn take_aside(&mut self, code: u8, text: &[u8], page: &mut Page) {
         self.is_held_back |= code == Code::RateLimited as u8;
-        if !text.is_empty() {
-            page.add_notice(text);
+        match code {
+            _ if text.is_empty() => {}
+            code if code == Code::Answer as u8 => page.add_notice(text),
+            _ => page.add_hint(text),
         }
     }
 

@@ -2,12 +2,21 @@
 
 use std::time::Instant;
 
-use super::Failure;
 use super::each::Each;
 use super::entering::Terms;
 use super::options::Entry;
 use super::page::Page;
 use super::streamed::Streamed;
+use crate::stream::PushError;
+
+/// Lines that the server has not taken.
+#[derive(Clone, Copy)]
+pub(super) struct Untaken {
+    /// It has not answered, or they were not even sent.
+    pub(super) open: usize,
+    /// It has refused them.
+    pub(super) refused: usize,
+}
 
 /// A membership, in one of the ways in which servers deliver.
 pub(super) enum Room {
@@ -75,14 +84,31 @@ impl Room {
     }
 
     /// Puts a line behind those that are to be sent.
-    pub(super) fn push(&mut self, line: &[u8], now: Instant, page: &mut Page) {
+    ///
+    /// # Errors
+    /// Why it is not sent.
+    pub(super) fn push(&mut self, line: &[u8], now: Instant) -> Result<(), PushError> {
         match self {
-            Self::Each(each) => each.push(line, now),
-            Self::Streamed(stream) => {
-                if let Err(why) = stream.push(line) {
-                    page.tell(&format!("line not sent: {why}"));
-                }
+            Self::Each(each) => {
+                each.push(line, now);
+                Ok(())
             }
+            Self::Streamed(stream) => stream.push(line),
+        }
+    }
+
+    /// Learns whether the page has room for more.
+    pub(super) fn note_page(&mut self, is_full: bool, now: Instant) {
+        if let Self::Streamed(stream) = self {
+            stream.note_page(is_full, now);
+        }
+    }
+
+    /// Returns how many lines the server has not taken.
+    pub(super) fn untaken(&self) -> Untaken {
+        match self {
+            Self::Each(each) => each.untaken(),
+            Self::Streamed(stream) => stream.untaken(),
         }
     }
 
@@ -153,13 +179,9 @@ impl Room {
     }
 
     /// Shows what is left to be shown when it has ended.
-    ///
-    /// # Errors
-    /// It is not the end that was wanted.
-    pub(super) fn finish(&mut self, page: &mut Page) -> Result<(), Failure> {
-        match self {
-            Self::Each(_) => Ok(()),
-            Self::Streamed(stream) => stream.finish(page),
+    pub(super) fn finish(&mut self, page: &mut Page) {
+        if let Self::Streamed(stream) = self {
+            stream.finish(page);
         }
     }
 }

@@ -1,13 +1,14 @@
 //! The list of rooms: a table for people, lines in fixed columns for pipes, JSON for programs.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
 use super::advice;
 use super::entering::{ListedRoom, RoomList};
 use super::options::Listing;
+use super::patient::write_all;
 use super::plain::{plain, visible};
 use super::printing::tell;
 use super::screen::{self, columns, columns_of};
@@ -26,8 +27,7 @@ pub(super) fn print(list: &RoomList, listing: &Listing) -> io::Result<()> {
         true => table(&list.rooms, screen::width()),
         false => lines(&list.rooms),
     };
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
+    write_all(io::stdout(), text.as_bytes())
 }
 
 /// The JSON on one line and harmless on a terminal. Outside of strings it is ASCII, without control

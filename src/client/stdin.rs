@@ -6,13 +6,16 @@
 //! has read comes to the loop through a channel and a [`Waker`]. At the end of the program it is
 //! not waited for: it may be blocked for ever.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use mio::Waker;
 
+use super::is_exit;
+use super::patient::PatientReader;
 use crate::protocol::datagram::MAX_UPSTREAM;
 
 /// Lines that wait for the loop. When there are so many the thread waits, and so does who writes
@@ -22,6 +25,11 @@ const WAITING_LINES: usize = 64;
 /// Bytes of a line that are kept. A longer line can't be sent, and neither can what is left when it
 /// is cut here: it is too long still.
 const LONGEST_LINE: usize = MAX_UPSTREAM + "\r\n".len();
+
+/// When no line has come for so long, those that were written are counted.
+const QUIET: Duration = Duration::from_millis(50);
+/// Counting stops after this time: an input may be endless.
+const COUNTING: Duration = Duration::from_millis(500);
 
 /// A line of the input, without its end.
 #[derive(Debug, PartialEq, Eq)]
@@ -68,6 +76,12 @@ impl Stdin {
         Ok(Self::from(lines))
     }
 
+    /// An input that has ended already.
+    pub(super) fn none() -> Self {
+        let (_, lines) = sync_channel(0);
+        Self { lines, is_ready: false }
+    }
+
     pub(super) fn note_ready(&mut self) {
         self.is_ready = true;
     }
@@ -84,7 +98,10 @@ impl Stdin {
         match self.lines.try_recv() {
             Ok(Ok(line)) => TakeOutcome::Taken(line),
             Ok(Err(error)) => TakeOutcome::Failed(error),
-            Err(TryRecvError::Disconnected) => TakeOutcome::Ended,
+            Err(TryRecvError::Disconnected) => {
+                self.is_ready = false;
+                TakeOutcome::Ended
+            }
             Err(TryRecvError::Empty) => {
                 self.is_ready = false;
                 TakeOutcome::Drained
@@ -93,10 +110,44 @@ impl Stdin {
     }
 }
 
+/// Lines that were left in the input.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Rest {
+    pub(super) lines: usize,
+    /// There may be more.
+    pub(super) is_cut: bool,
+}
+
+impl Stdin {
+    /// Counts the lines that nobody takes any more, as far as they are written.
+    pub(super) fn count_rest(&mut self) -> Rest {
+        let end = Instant::now() + COUNTING;
+        let mut rest = Rest { lines: 0, is_cut: false };
+        while !rest.is_cut {
+            match self.lines.recv_timeout(QUIET) {
+                Ok(Ok(line)) => rest.lines += usize::from(line.is_something_to_say()),
+                Ok(Err(_)) | Err(RecvTimeoutError::Disconnected | RecvTimeoutError::Timeout) => {
+                    break;
+                }
+            }
+            rest.is_cut = Instant::now() >= end;
+        }
+        rest
+    }
+}
+
+impl InputLine {
+    /// Returns false for an empty line, which is not sent, and for one that leaves.
+    fn is_something_to_say(&self) -> bool {
+        let leaves = || self.may_command && str::from_utf8(&self.bytes).is_ok_and(is_exit);
+        !self.bytes.is_empty() && !leaves()
+    }
+}
+
 /// Sends every line up to the end, and wakes the loop after each and after the end, which is that
 /// the channel has no sender any more.
 fn send_lines(may_command: bool, sender: SyncSender<io::Result<InputLine>>, waker: &Waker) {
-    let mut stdin = io::stdin().lock();
+    let mut stdin = BufReader::new(PatientReader(io::stdin().lock()));
     while let Some(line) = read_line(&mut stdin).transpose() {
         let is_last = line.is_err();
         let line = line.map(|bytes| InputLine { bytes, may_command });
@@ -136,6 +187,23 @@ mod tests {
         assert_eq!(lines(b"a\n\r\nb\r\nc\rd"), [&b"a"[..], b"", b"b", b"c\rd"]);
         assert_eq!(lines(b""), Vec::<Vec<u8>>::new());
         assert_eq!(lines(b"\n"), [b""]);
+    }
+
+    #[test]
+    fn field_b_lines_that_are_left_are_counted() {
+        let (sender, lines) = sync_channel(WAITING_LINES);
+        let mut stdin = Stdin::from(lines);
+        for (text, may_command) in [("a", false), ("", false), ("/exit", true), ("/exit", false)] {
+            sender.send(Ok(InputLine { bytes: text.into(), may_command })).expect("a receiver");
+        }
+        assert_eq!(stdin.count_rest(), Rest { lines: 2, is_cut: false });
+        let endless = move || {
+            while sender.send(Ok(InputLine { bytes: vec![b'y'], may_command: false })).is_ok() {}
+        };
+        let endless = thread::spawn(endless);
+        assert!(stdin.count_rest().is_cut);
+        drop(stdin);
+        endless.join().expect("a thread");
     }
 
     #[test]

@@ -3,12 +3,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::Failure;
+use super::fate::Fates;
 use super::page::Page;
 use super::questions::{self, Asker, Questions};
 use super::record::Record;
+use super::room::Untaken;
 use crate::protocol::stream::{Completion, upstream};
-use crate::stream::{PushError, StreamReceiver, StreamSender};
+use crate::stream::{Event, PushError, StreamReceiver, StreamSender};
 
 /// How long `/exit` may take without any progress. Then we leave without having been told.
 const EXIT_PATIENCE: Duration = Duration::from_secs(2);
@@ -49,6 +50,11 @@ pub(super) struct Streamed {
     leaving: Option<Leaving>,
     proofs: Option<Proofs>,
     patience: Duration,
+    /// The page has no room for more.
+    is_page_full: bool,
+    fates: Fates,
+    /// Lines that the server has refused in earlier memberships.
+    refused_before: usize,
 }
 
 impl Streamed {
@@ -67,6 +73,9 @@ impl Streamed {
             leaving: None,
             proofs: None,
             patience,
+            is_page_full: false,
+            fates: Fates::new(completion.member),
+            refused_before: 0,
         }
     }
 
@@ -88,7 +97,9 @@ impl Streamed {
             }
             completion.next = completion.next.max(seen);
         }
-        Self::new(&completion, room, self.record.shows_own(), now)
+        let reborn = Self::new(&completion, room, self.record.shows_own(), now);
+        let refused_before = self.refused_before + self.fates.refused();
+        Self { is_page_full: self.is_page_full, refused_before, ..reborn }
     }
 
     /// Returns what the user said and the server has not taken, for the membership that follows this
@@ -105,11 +116,29 @@ impl Streamed {
     }
 
     pub(super) fn hear(&mut self, datagram: &[u8], now: Instant, page: &mut Page) {
-        let Self { receiver, sender, record, questions, .. } = self;
-        receiver.handle_datagram(datagram, now, |event| {
+        let Self { receiver, sender, record, questions, fates, is_page_full, .. } = self;
+        let mut take = |event: Event<'_>| {
             sender.handle_event(&event, now);
-            record.take(&event, questions, now, page);
-        });
+            if !fates.take(&event, page) {
+                record.take(&event, questions, now, page);
+            }
+        };
+        match is_page_full {
+            false => receiver.handle_datagram(datagram, now, take),
+            true => receiver.handle_asides(datagram, now, &mut take),
+        };
+    }
+
+    /// Learns whether the page has room for more. Without it entries are left to the server, which
+    /// sends them again as long as it has them: a reader that is slow loses nothing up to there, and
+    /// takes no memory of ours. The server still hears from us.
+    pub(super) fn note_page(&mut self, is_full: bool, now: Instant) {
+        if std::mem::replace(&mut self.is_page_full, is_full) && !is_full {
+            self.receiver.doubt(now);
+        }
+        if is_full {
+            self.fates.note_blindness();
+        }
     }
 
     pub(super) fn takes_lines(&self) -> bool {
@@ -124,6 +153,7 @@ impl Streamed {
         if questions::is_question(line) {
             self.questions.note(id, Asker::User);
         }
+        self.fates.note_push(id, line);
         Ok(())
     }
 
@@ -195,31 +225,28 @@ impl Streamed {
     }
 
     pub(super) fn has_ended(&self, now: Instant) -> bool {
-        let has_everything = self.record.is_over() && self.receiver.is_complete();
-        has_everything || self.ends_by().is_some_and(|by| by <= now)
+        let is_complete =
+            self.receiver.is_complete() && !self.fates.is_waiting(self.sender.first());
+        (self.record.is_over() && is_complete) || self.ends_by().is_some_and(|by| by <= now)
     }
 
     /// Shows what is left to be shown.
-    ///
-    /// # Errors
-    /// The server has not taken everything.
-    pub(super) fn finish(&mut self, page: &mut Page) -> Result<(), Failure> {
-        let is_told = self.record.is_over();
-        self.record.finish(page);
-        match self.unsaid() {
-            lines if lines > 0 && !is_told => Err(Failure(format!(
-                "the server is gone, lines that it has not confirmed: {lines}; say them again \
-                     when you are back"
-            ))),
-            _ => Ok(()),
+    pub(super) fn finish(&mut self, page: &mut Page) {
+        if self.is_page_full {
+            page.add_notice(b"what came last is missing, nobody read what came before");
         }
+        if self.receiver.is_complete() {
+            self.fates.finish(self.sender.first(), page);
+        }
+        self.record.finish(page);
     }
 
     /// Returns how many of the user's lines the server has not taken, as far as is known, beside the
     /// one that leaves.
-    fn unsaid(&self) -> usize {
+    pub(super) fn untaken(&self) -> Untaken {
         let exit_is_open = self.leaving.as_ref().is_some_and(|leaving| leaving.exit.is_none());
-        self.open_ids().count().saturating_sub(usize::from(exit_is_open))
+        let open = self.open_ids().count().saturating_sub(usize::from(exit_is_open));
+        Untaken { open, refused: self.refused_before + self.fates.refused() }
     }
 
     fn open_ids(&self) -> impl Iterator<Item = u32> {

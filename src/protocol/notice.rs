@@ -132,6 +132,19 @@ pub fn ends_membership(text: &str) -> bool {
     LAST_WORDS.contains(&text)
 }
 
+/// Returns true if a notice, in either language, tells its reader that a message or a command of its
+/// own came to nothing. In text delivery there is only the text to tell by.
+pub fn refuses_message(text: &str) -> bool {
+    let begins = ["message refused, ", "no such command", "そのコマンドはありません"];
+    let ends = ["was not sent on", "発言は送られませんでした"];
+    let is_too_long = text.starts_with("長すぎるため、発言は送られませんでした");
+    let is_notice = !text.contains(": ");
+    is_notice
+        && (is_too_long
+            || begins.iter().any(|part| text.starts_with(part))
+            || ends.iter().any(|part| text.ends_with(part)))
+}
+
 impl<'a> Notice<'a> {
     /// What it is about, for programs.
     pub fn code(self) -> Code {

@@ -96,6 +96,25 @@ impl StreamReceiver {
         true
     }
 
+    /// Takes in the asides of a datagram only, as if its entries were lost: they can be repaired. For
+    /// a program that has no space for more. `false`: it is not of this stream.
+    pub fn handle_asides(
+        &mut self,
+        datagram: &[u8],
+        now: Instant,
+        mut take: impl FnMut(Event<'_>),
+    ) -> bool {
+        let Some((header, entries)) = downstream::parse(datagram) else { return false };
+        if header.tag != self.tag {
+            return false;
+        }
+        self.probe.heard(now);
+        for entry in entries.filter(|entry| entry.numbers() == 0) {
+            self.hand_on_aside(entry, now, &mut take);
+        }
+        true
+    }
+
     /// What takes no number is handed on at once.
     fn hand_on_aside(&mut self, entry: Entry<'_>, now: Instant, take: &mut impl FnMut(Event<'_>)) {
         if let Entry::Aside { code, expected, id, text } = entry {

@@ -339,6 +339,11 @@ impl StreamSender {
         self.open.iter().map(|message| &*message.text)
     }
 
+    /// Returns the id of the first message that is not settled yet, or of the next one.
+    pub fn first(&self) -> u32 {
+        self.first
+    }
+
     /// How many messages are not settled yet.
     pub fn open(&self) -> usize {
         self.open.len()

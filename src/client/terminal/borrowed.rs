@@ -1,13 +1,12 @@
 //! What the terminal had before us and gets back: its mode and its window's title.
 
 use std::io::{self, Stdin, Write as _};
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::Timespec;
 use rustix::process::{Signal, kill_current_process_group};
 use rustix::termios::{
     ControlModes, InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios,
@@ -16,6 +15,7 @@ use signal_hook::consts::SIGCONT;
 use signal_hook::flag;
 
 use super::drawing::WRAP_ON;
+use crate::client::patient::takes_more;
 use crate::client::screen::Mode;
 
 /// Pasted text comes between marks (bracketed paste), and the window tells when it gets and loses
@@ -122,18 +122,11 @@ fn raw(before: &Termios) -> Termios {
 }
 
 /// A terminal that takes nothing has nothing to be put back, and one that is stopped must not keep
-/// the program from its end.
+/// the program from its end. A thread that is stuck in a write to it counts too: the next one would
+/// wait for that.
 fn write(sequence: &str) {
     let mut stdout = io::stdout().lock();
-    if takes_more(&stdout) {
+    if takes_more(&stdout, &PATIENCE) {
         let _ = stdout.write_all(sequence.as_bytes()).and_then(|()| stdout.flush());
     }
-}
-
-/// Whether the terminal takes something now or soon. A thread that is stuck in a write to it counts
-/// too: the next one would wait for that.
-fn takes_more(terminal: impl AsFd) -> bool {
-    let mut polled = [PollFd::new(&terminal, PollFlags::OUT)];
-    // A signal breaks off nothing but a wait.
-    poll(&mut polled, Some(&PATIENCE)).is_ok_and(|ready| ready > 0)
 }

@@ -9,7 +9,6 @@ use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
-use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -228,10 +227,7 @@ struct Front {
 impl Front {
     /// Lets the user type until the end.
     fn run_to_the_end(mut self) {
-        let outcome = panic::catch_unwind(AssertUnwindSafe(|| self.run()));
-        let outcome =
-            outcome.unwrap_or_else(|_| Err(io::Error::other("the line editor has failed")));
-        if let Err(error) = outcome
+        if let Err(error) = self.run()
             && !is_end(&error)
         {
             // Without a receiver the loop has ended.

@@ -37,6 +37,7 @@ use std::time::Instant;
 use jiff::Zoned;
 use mio::Waker;
 
+use super::crash;
 use super::options::Entry;
 use super::plain::visible;
 use super::stdin::Stdin;
@@ -99,6 +100,8 @@ impl Conversation {
         let people = People::new(&entry.name, entry.operation == Operation::Create);
         let title = format!("{} - reactor-chat", visible(&entry.room));
         let borrowed = Arc::new(Borrowed::new(title)?);
+        let of_crash = Arc::clone(&borrowed);
+        crash::first_on_panic(move || of_crash.put_back());
         let styling = Arc::new(Styling::new(has_color, &entry.name));
         let (editor, typed) =
             Editor::start(waker, people.names(), Arc::clone(&borrowed), Arc::clone(&styling))?;

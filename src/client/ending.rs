@@ -1,0 +1,48 @@
+//! What is told and waited for when a chat is over.
+
+use std::time::Duration;
+
+use super::page::Page;
+use super::{Client, End, Failure, unless_unread};
+
+/// How long a reader of stdout may hold up the end that a signal has asked for.
+const SIGNAL_PATIENCE: Duration = Duration::from_millis(500);
+
+impl Client {
+    /// Gives back the terminal, tells how many lines were not taken, and waits for the reader of
+    /// stdout. The room is left, so nobody waits for us while `less` shows what was said.
+    pub(super) fn finish(&mut self) {
+        self.room.finish(&mut self.page);
+        self.print();
+        self.page.close();
+        self.is_signalled |= self.signals.end_at_the_next();
+        self.tell_untaken();
+        let left = self.page.drain(self.is_signalled.then_some(SIGNAL_PATIENCE));
+        let written = match self.page.flush() {
+            Err(error) => unless_unread(error),
+            Ok(()) if left > 0 => Err(Failure(format!("lines that nobody has read: {left}"))),
+            Ok(()) => Ok(()),
+        };
+        if let (Ok(End::Left), Err(failure)) = (&self.outcome, written) {
+            self.outcome = Err(failure);
+        }
+    }
+
+    fn tell_untaken(&mut self) {
+        let untaken = self.room.untaken();
+        let rest = self.stdin.count_rest();
+        let mut lines = untaken.open + rest.lines;
+        // A person at a terminal was told at once, and has gone on.
+        if matches!(self.page, Page::Plain(_)) {
+            lines += untaken.refused + self.unsent;
+        }
+        if lines == 0 {
+            return;
+        }
+        let at_least = if rest.is_cut { "at least " } else { "" };
+        self.page.tell_last(&format!("lines that were not taken: {at_least}{lines}"));
+        if let Ok(End::Left) = self.outcome {
+            self.outcome = Ok(End::Untaken);
+        }
+    }
+}
