@@ -98,6 +98,12 @@ fn the_limits_in_force_are_logged_once() {
 }
 
 #[test]
+fn field_l_a_setting_our_client_cannot_keep_is_a_warning() {
+    let server = Server::start(&["--idle-timeout", "15"]);
+    server.expect_log("WARN ] --idle-timeout 15 is below 60");
+}
+
+#[test]
 fn the_log_says_how_to_chat_with_this_server() {
     for (options, host) in [(&[][..], ""), (&["--bind", "127.0.0.2"], " --host 127.0.0.2")] {
         let server = Server::start(options);

@@ -11,6 +11,7 @@ use crate::protocol::datagram::{Named, parse_named};
 use crate::protocol::members::parse_members;
 use crate::protocol::name::fold;
 use crate::protocol::notice::{ends_membership, refuses_message};
+use crate::protocol::stream::completion::MAX_KEEP_ALIVE;
 
 /// Lines that may wait to be sent.
 const MAX_WAITING: usize = 64;
@@ -21,7 +22,7 @@ const EARLY_KEEP_ALIVES: [Duration; 2] = [Duration::from_millis(250), Duration::
 
 /// And from then on. The server forgets who is silent, and so do the routers between: many after
 /// 30 s, although RFC 4787 (REQ-5) asks them for two minutes.
-const KEEP_ALIVE: Duration = Duration::from_secs(20);
+const KEEP_ALIVE: Duration = Duration::from_secs(MAX_KEEP_ALIVE);
 
 /// After so long an answer was lost.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(5);

@@ -2,6 +2,7 @@
 
 mod ceiling;
 mod limits;
+mod warnings;
 
 use std::net::SocketAddr;
 use std::time::Duration;

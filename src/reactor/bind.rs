@@ -69,6 +69,9 @@ pub(super) fn bind(mut config: Config) -> Result<Reactor, BindError> {
     for line in config.limits() {
         log::info!("limits: {line}");
     }
+    for line in config.warnings() {
+        log::warn!("{line}");
+    }
     let poll = Poll::new().map_err(BindError::new("cannot make a poll"))?;
     let (listeners, datagrams) = open_sockets(&config)?;
     let mut reactor = assemble(poll, config, listeners, datagrams)

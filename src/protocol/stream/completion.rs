@@ -7,7 +7,7 @@ use crate::protocol::Token;
 
 /// The most seconds between two signs of life of a member: routers forget a way that was silent for
 /// 30 (many do, although RFC 4787, REQ-5, asks them for two minutes).
-const MAX_KEEP_ALIVE: u64 = 20;
+pub const MAX_KEEP_ALIVE: u64 = 20;
 
 /// The payload of the completion, a JSON object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
