@@ -45,6 +45,16 @@ fn the_clients_options_are_those_of_the_program() {
 }
 
 #[test]
+fn field_j_the_unit_survives_a_boot_without_network() {
+    let unit = block("[Unit]");
+    let keys = ["Wants=network-online.target", "After=network-online.target"];
+    let tries = ["StartLimitIntervalSec=0", "Restart=on-failure", "RestartSec=2"];
+    for key in keys.iter().chain(&tries) {
+        assert!(unit.lines().any(|line| line == *key), "{key}");
+    }
+}
+
+#[test]
 fn the_set_up_is_two_commands() {
     let commands: Vec<String> =
         readme().split("```sh\n").skip(1).take(2).map(|rest| first_line(rest).into()).collect();

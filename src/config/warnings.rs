@@ -68,7 +68,6 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::options::{self, Invocation};
 
     fn warnings(args: &[&str]) -> Vec<String> {
