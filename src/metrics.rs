@@ -41,6 +41,8 @@ pub struct Metrics {
     pub kept_alive: u64,
     /// Messages taken.
     pub messages: u64,
+    /// Parts of messages kept.
+    pub parts: u64,
     /// Commands obeyed.
     pub commands: u64,
     /// Messages refused for what they hold.
@@ -77,7 +79,7 @@ impl Metrics {
         self.replies[status as usize] += 1;
     }
 
-    fn named(&self) -> [(&'static str, u64); 30] {
+    fn named(&self) -> [(&'static str, u64); 31] {
         [
             ("connections accepted", self.accepted),
             ("accept errors", self.accept_errors),
@@ -95,6 +97,7 @@ impl Metrics {
             ("token of another room or address", self.misplaced_token),
             ("keep-alives", self.kept_alive),
             ("messages", self.messages),
+            ("parts of messages", self.parts),
             ("commands", self.commands),
             ("refused", self.refused),
             ("rate limited", self.rate_limited),

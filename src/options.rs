@@ -285,7 +285,7 @@ impl Bounded for u32 {
     const MAX: Self = u32::MAX;
 }
 
-/// The longest entry fits the least; the most is far below the 4 GiB at which a ring's offsets would
+/// A ring has 6 KiB at least, so that the longest message fits; the most is far below the 4 GiB at which a ring's offsets would
 /// run into each other.
 fn room_history(matches: &Matches) -> Result<Option<usize>, UsageError> {
     const LEAST: usize = 4096;

@@ -135,11 +135,11 @@ fn text_delivery_is_had_for_the_asking() {
 fn lines_that_cannot_be_sent_are_told_and_the_next_ones_are_sent() {
     let server = Server::start(&[]);
     let ann = ann_creates(&server, &[]);
-    // A datagram may have 4,096 bytes: two sizes, the room, the token, the kind, the id, the message.
-    let fits = "x".repeat(4055);
-    let input = [fits.as_bytes(), &[b'y'; 4056], b"\xff", b"ok\n"].join(&b'\n');
+    // Name and message may have 4,070 bytes.
+    let fits = "x".repeat(4067);
+    let input = [fits.as_bytes(), &[b'y'; 4068], b"\xff", b"ok\n"].join(&b'\n');
     let output = run_with_input(&server, &["--history", "0", "join", "r1", "bob"], &input);
-    let too_long = "reactor-chat-client: line not sent: it is too long, 4055 bytes fit\n";
+    let too_long = "reactor-chat-client: line not sent: it is too long, 4067 bytes fit\n";
     let not_utf8 = "reactor-chat-client: line not sent: it is not UTF-8\n";
     let stdout = format!("* bob joined\nbob: {fits}\nbob: ok\n");
     let count = "reactor-chat-client: lines that were not taken: 2\n";

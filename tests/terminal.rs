@@ -502,12 +502,12 @@ fn a_line_that_is_too_long_is_told_and_can_be_taken_back() {
     let ann = ann(&server);
     let mut bob = bob(&server, &ann, USUAL);
     clear(&mut bob);
-    // More than a screen, and more than a datagram.
+    // More than a screen, and more than a message.
     let long = "word ".repeat(820);
     bob.keys(&long[..2000]);
     bob.keys(&long[2000..]);
     bob.keys("\r");
-    bob.expect_row("HH:MM         -- line not sent: it is too long, 4055 bytes fit");
+    bob.expect_row("HH:MM         -- line not sent: it is too long, 4067 bytes fit");
     bob.keys(UP);
     bob.keys(&"\x17".repeat(810));
     bob.keys("are enough\r");

@@ -281,6 +281,7 @@ impl Chat {
             alarm,
             allowance: Allowance::default(),
             warned_at: None,
+            parts: None,
             end: None,
         });
         self.timers.change(Alarm::Idle(member), None, alarm);

@@ -13,14 +13,18 @@ const GUARANTEED: usize = 8 * 1024;
 impl Chat {
     /// Whether a room may have more waiting as far as the others go.
     pub(super) fn has_memory_for(&self, room: &Room) -> bool {
-        let is_scarce = self.config.backlog_memory.is_some_and(|limit| self.backlog >= limit);
-        !is_scarce || room.held_bytes() < GUARANTEED
+        !self.is_memory_scarce() || room.held_bytes() < GUARANTEED
+    }
+
+    /// Whether what waits in all rooms has reached its limit.
+    pub(super) fn is_memory_scarce(&self) -> bool {
+        self.config.backlog_memory.is_some_and(|limit| self.backlog >= limit)
     }
 
     /// Brings the sum up to date with what a room has waiting now.
     pub(super) fn recount_backlog(&mut self, room_id: RoomId) {
         if let Some(room) = self.rooms.get_mut(room_id) {
-            let held = room.held_bytes();
+            let held = room.held_bytes() + room.parts_bytes;
             self.backlog = self.backlog - room.counted_bytes + held;
             room.counted_bytes = held;
         }

@@ -6,12 +6,14 @@ use std::time::Instant;
 
 use super::Chat;
 use super::member::Port;
-use super::room::{self, Room};
+use super::room::Room;
+use super::stream::Ring;
 use crate::alert::Alert;
 use crate::ids::{MemberId, RoomId};
 use crate::protocol::command::{self, Line};
 use crate::protocol::datagram::{self, MAX_NAME_AND_MESSAGE, MAX_UPSTREAM};
 use crate::protocol::stream::downstream::MESSAGE_OVERHEAD;
+use crate::protocol::stream::parts;
 use crate::protocol::{Delivery, Notice};
 use crate::subnet::Subnet;
 
@@ -61,6 +63,8 @@ pub enum Fate {
     KeptAlive,
     /// It is on its way to the others.
     Relayed,
+    /// It is a part of a message, kept until the last one has come.
+    Kept,
     /// It was a command.
     Command,
     /// It was not fit to be relayed; its sender is told.
@@ -241,7 +245,7 @@ impl Chat {
         if text.len() > fits {
             return Err(Unfitting::TooLong(Notice::TooLong { fits }));
         }
-        let size = MESSAGE_OVERHEAD + name.len() + text.len();
+        let size = self.encode_message(room_id, (number, message), &name, text);
         self.make_ring_space(room_id, size);
         let room = self.rooms.get(room_id);
         if !room.is_some_and(|room| room.has_space_for(size) && self.has_memory_for(room)) {
@@ -249,9 +253,6 @@ impl Chat {
             return Err(Unfitting::RoomBusy);
         }
         let Some(room) = self.rooms.get_mut(room_id) else { return Err(Unfitting::RoomBusy) };
-        if room.stream.is_some() {
-            room::encode_message((number, &name), message, text, &mut self.entry);
-        }
         room.append_message(id, (&name, text), &self.entry, &mut self.pool);
         self.queue(room_id);
         Ok(())
@@ -262,6 +263,22 @@ impl Chat {
         let has_memory = self.rooms.get(room_id).is_some_and(|room| self.has_memory_for(room));
         let limit = if has_memory { Alert::RoomBacklog } else { Alert::BacklogMemory };
         self.note_alert_of(id, limit);
+    }
+
+    /// Writes a message for the stream of its room, if there is one, and returns what it takes there.
+    fn encode_message(
+        &mut self,
+        room: RoomId,
+        (member, id): (u32, u32),
+        name: &str,
+        text: &str,
+    ) -> usize {
+        if self.rooms.get(room).is_none_or(|room| room.stream.is_none()) {
+            return MESSAGE_OVERHEAD + name.len() + text.len();
+        }
+        self.entry.clear();
+        parts::encode_message((member, id), name, text, &mut self.entry);
+        Ring::size_of(&self.entry)
     }
 
     pub(super) fn refuse(&mut self, id: MemberId, why: Notice<'_>) -> Fate {

@@ -9,9 +9,13 @@ use std::collections::{BTreeSet, VecDeque};
 use super::Chat;
 use super::stream::{FIRST_CAPACITY, Ring, Stream};
 use crate::ids::RoomId;
+use crate::protocol::stream::parts::{MAX_PARTS, MAX_PARTS_SIZE};
 
-/// What every ring may have, whatever the others hold: the longest entry fits.
-const GUARANTEED: usize = 4096;
+/// What every ring may have, whatever the others hold: the longest message fits, in its parts. A ring
+/// that grows by doubling comes by here.
+const GUARANTEED: usize = 8 * FIRST_CAPACITY;
+
+const _: () = assert!(MAX_PARTS_SIZE + MAX_PARTS * size_of::<u32>() <= GUARANTEED);
 
 /// What is granted to rings.
 #[derive(Debug, Default)]

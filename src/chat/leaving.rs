@@ -197,6 +197,7 @@ impl Chat {
         self.tokens.remove(&member.token);
         self.peers.count_out(id, member);
         self.timers.change(Alarm::Idle(id), member.alarm.take(), None);
+        self.forget_parts(id);
     }
 
     /// Tells a room that somebody came or went, by name or in a count that follows.

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::allowance::Allowance;
+use super::parts::Parts;
 use super::remains::End;
 use crate::ids::{MemberId, RoomId};
 use crate::protocol::{Delivery, Token};
@@ -37,6 +38,8 @@ pub(super) struct Member {
     pub(super) allowance: Allowance,
     /// When it was last told that it sends too much.
     pub(super) warned_at: Option<Instant>,
+    /// What has come of a message whose last part has not, if there is one.
+    pub(super) parts: Option<Box<Parts>>,
     /// How it ended, if it may still be told.
     pub(super) end: Option<Box<End>>,
 }
@@ -113,6 +116,7 @@ impl Member {
             alarm: None,
             allowance: Allowance::default(),
             warned_at: None,
+            parts: None,
             end: None,
         }
     }

@@ -17,6 +17,7 @@
 //! | `resuming.rs` | going on from another IP |
 //! | `hearing.rs` | datagrams: who speaks, what becomes of it |
 //! | `stream_hearing.rs` | the same of stream members |
+//! | `parts.rs` | what has come of messages in parts |
 //! | `command.rs` | what begins with `/` |
 //! | `leaving.rs` | every way out: left, timed out, kicked, room closed |
 //! | `remains.rs` | telling those that have ended |
@@ -52,6 +53,7 @@ mod leaving;
 mod limits;
 mod log;
 mod member;
+mod parts;
 mod peers;
 mod remains;
 mod replacing;
@@ -136,6 +138,8 @@ enum Alarm {
     Remains(MemberId),
     /// A peer may have too many unproved members.
     Unproved(Subnet),
+    /// The next part of a member's message did not come in time.
+    Parts(MemberId),
 }
 
 /// How much there is of everything; all zero when everyone is gone.
@@ -281,6 +285,7 @@ impl Chat {
                 Some((_, Alarm::Rest(room))) => self.end_rest(room),
                 Some((_, Alarm::Remains(member))) => self.expire_remains(member, now),
                 Some((_, Alarm::Unproved(peer))) => self.expire_unproved(peer, now),
+                Some((_, Alarm::Parts(member))) => self.expire_parts(member),
                 None if self.guesses.expire(now) => {}
                 None => return,
             }

@@ -85,7 +85,9 @@ pub(super) struct Room {
     pub(super) asides: Asides,
     /// Deliveries in which the asides were held back.
     asides_held: u32,
-    /// What [`Room::held_bytes`] was when it was last added to those of all rooms.
+    /// Bytes of memory for messages of which parts have come.
+    pub(super) parts_bytes: usize,
+    /// What the room held when that was last added to what all rooms hold.
     pub(super) counted_bytes: usize,
     /// The parts in the order of the next delivery.
     order: [Part; PARTS.len()],
@@ -113,6 +115,7 @@ impl Room {
             stream: None,
             asides: Asides::default(),
             asides_held: 0,
+            parts_bytes: 0,
             counted_bytes: 0,
             order: PARTS,
         }
@@ -234,7 +237,7 @@ impl Room {
 
     // What waits to be sent.
 
-    /// Whether a message can be taken that has so many bytes as an entry of a stream.
+    /// Whether a message can be taken that takes so many bytes in a stream's ring.
     pub(super) fn has_space_for(&self, entry: usize) -> bool {
         self.logged_bytes() + entry <= MAX_WAITING
             && self.stream.as_ref().is_none_or(|stream| stream.has_space_for(entry))
@@ -268,12 +271,12 @@ impl Room {
         &mut self,
         author: MemberId,
         (name, text): (&str, &str),
-        entry: &[u8],
+        entries: &[u8],
         pool: &mut Pool,
     ) {
         self.each.append_message(author, name, text, pool);
         if let Some(stream) = &mut self.stream {
-            stream.ring.push(entry);
+            stream.ring.push_message(entries);
         }
     }
 
@@ -389,12 +392,6 @@ impl Room {
     pub(super) fn is_empty(&self) -> bool {
         self.each.is_empty() && self.stream.as_ref().is_none_or(|stream| stream.is_empty())
     }
-}
-
-/// Writes a message as an entry of a stream.
-pub(super) fn encode_message((member, name): (u32, &str), id: u32, text: &str, out: &mut Vec<u8>) {
-    out.clear();
-    Entry::Message { member, id, name: name.as_bytes(), text: text.as_bytes() }.encode(out);
 }
 
 /// Writes a notice, whose text is `text`, as an entry of a stream.

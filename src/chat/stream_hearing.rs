@@ -21,7 +21,13 @@ impl Chat {
         match upstream::parse(message) {
             None => Fate::Senseless,
             Some(Upstream::KeepAlive) => Fate::KeptAlive,
+            Some(Upstream::Message { id: message, .. } | Upstream::Part { id: message, .. })
+                if self.expected(id) != Some(message) =>
+            {
+                self.answer_unexpected(id, message, now)
+            }
             Some(Upstream::Message { id: message, text }) => self.take(id, message, text, now),
+            Some(Upstream::Part { id: message, text }) => self.keep_part(id, message, text, now),
             Some(Upstream::Have { next }) => {
                 self.with_stream(id, |stream, number| stream.confirm(number, next));
                 if !self.takes_answer(id, now) {
@@ -54,15 +60,30 @@ impl Chat {
         }
     }
 
-    /// Takes a message if it is the expected one.
-    fn take(&mut self, id: MemberId, message: u32, text: &[u8], now: Instant) -> Fate {
-        if self.expected(id) != Some(message) {
-            if !self.takes_answer(id, now) {
-                return Fate::Unanswered;
-            }
-            self.tell_state(id, message);
-            return Fate::OutOfOrder;
+    fn answer_unexpected(&mut self, id: MemberId, message: u32, now: Instant) -> Fate {
+        if !self.takes_answer(id, now) {
+            return Fate::Unanswered;
         }
+        self.tell_state(id, message);
+        Fate::OutOfOrder
+    }
+
+    /// Takes the expected message, or the last part of it.
+    fn take(&mut self, id: MemberId, message: u32, text: &[u8], now: Instant) -> Fate {
+        match self.join_parts(id, text, now) {
+            Ok(None) => self.take_whole(id, message, text, now),
+            Ok(Some(whole)) => self.take_whole(id, message, &whole, now),
+            Err(_) if !self.is_allowed(id, text.len(), now) => {
+                self.put_off(id, message, Notice::TooFast, Fate::RateLimited, now)
+            }
+            Err(why) => {
+                self.note_taken(id);
+                self.refuse(id, why)
+            }
+        }
+    }
+
+    fn take_whole(&mut self, id: MemberId, message: u32, text: &[u8], now: Instant) -> Fate {
         if str::from_utf8(text).is_ok_and(command::is_exit) {
             // Never rationed: who wants to go goes.
             self.note_taken(id);
@@ -109,7 +130,7 @@ impl Chat {
 
     /// Tells a member that its message was not taken and may come again. A person is told now and
     /// then only: nothing is lost.
-    fn put_off(
+    pub(super) fn put_off(
         &mut self,
         id: MemberId,
         message: u32,
@@ -139,7 +160,7 @@ impl Chat {
     }
 
     /// Whether a member is answered what it may send without end.
-    fn takes_answer(&mut self, id: MemberId, now: Instant) -> bool {
+    pub(super) fn takes_answer(&mut self, id: MemberId, now: Instant) -> bool {
         let is_taken = self
             .with_stream(id, |stream, number| stream.takes_answer(number, now))
             .unwrap_or(false);
@@ -150,7 +171,7 @@ impl Chat {
     }
 
     /// Tells a stream member how things stand; `message` is what that answers, 0 for none.
-    fn tell_state(&mut self, id: MemberId, message: u32) {
+    pub(super) fn tell_state(&mut self, id: MemberId, message: u32) {
         self.notice.clear();
         self.answer_stream(id, Code::State, message);
     }
@@ -175,7 +196,14 @@ impl Chat {
         expected.flatten().filter(|expected| *expected < u32::MAX)
     }
 
+    /// A message was taken, with all of its parts.
     fn note_taken(&mut self, id: MemberId) {
+        self.forget_parts(id);
+        self.count_taken(id);
+    }
+
+    /// The id of a message or a part is used up.
+    pub(super) fn count_taken(&mut self, id: MemberId) {
         self.with_stream(id, |stream, number| {
             if let Some(seat) = stream.find_mut(number) {
                 // Below the last of all: see `expected`.

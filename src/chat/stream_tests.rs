@@ -3,6 +3,7 @@
 
 mod answers;
 mod lives;
+mod parts;
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -23,6 +24,9 @@ struct Ear {
     tag: u32,
     /// What was said, in order, with the numbers.
     entries: Vec<(u64, String)>,
+    /// The parts of a message that has begun, and how many messages came in parts.
+    begun: Vec<u8>,
+    joined: usize,
     /// Codes, expected ids, ids and texts of asides.
     asides: Vec<(u8, u32, u32, String)>,
     gone: u64,
@@ -44,19 +48,20 @@ impl Ear {
         }
         let (header, entries) = parse(datagram).expect("a header");
         assert_eq!(header.tag, self.tag);
-        assert!(datagram.len() <= datagram::MAX_DOWNSTREAM);
-        let (mut number, mut numbered) = (header.sequence, 0);
+        assert!(datagram.len() <= 1200, "{} bytes", datagram.len());
+        let mut number = header.sequence;
         for entry in entries {
             let first = number;
             number += entry.numbers();
-            numbered += entry.numbers();
             let text = match entry {
                 Entry::Aside { code, expected, id, text } => {
                     let text = String::from_utf8(text.to_vec()).expect("UTF-8");
                     self.asides.push((code, expected, id, text));
                     continue;
                 }
-                Entry::Message { text, .. } | Entry::Notice { text, .. } => text,
+                Entry::Message { text, .. }
+                | Entry::Part { text, .. }
+                | Entry::Notice { text, .. } => text,
                 Entry::Gone { .. } => b"",
                 Entry::Unknown => panic!("an unknown kind"),
             };
@@ -67,11 +72,21 @@ impl Ear {
             self.skipped += first - self.next;
             self.next = number;
             match entry {
-                Entry::Gone { count } => self.gone += u64::from(count),
-                _ => self.entries.push((first, String::from_utf8(text.to_vec()).expect("UTF-8"))),
+                Entry::Gone { count } => {
+                    self.gone += u64::from(count);
+                    self.begun.clear();
+                }
+                Entry::Part { .. } => self.begun.extend_from_slice(text),
+                _ => self.complete(first, text),
             }
         }
-        assert!(numbered == 0 || datagram.len() <= 1200 || number == header.sequence + 1);
+    }
+
+    fn complete(&mut self, number: u64, last: &[u8]) {
+        self.joined += usize::from(!self.begun.is_empty());
+        self.begun.extend_from_slice(last);
+        let text = String::from_utf8(std::mem::take(&mut self.begun)).expect("UTF-8");
+        self.entries.push((number, text));
     }
 
     /// What was said, without the numbers.

@@ -11,7 +11,6 @@ use super::credential::Credential;
 use super::entering::{Seat, Terms};
 use super::options::Entry;
 use crate::protocol::datagram::{MAX_NAME_AND_MESSAGE, MAX_UPSTREAM, encode_claim};
-use crate::protocol::stream::upstream::MESSAGE_OVERHEAD;
 
 /// What [`Link::receive`] came to.
 pub(super) enum ReceiveOutcome {
@@ -169,14 +168,15 @@ fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     }
 }
 
-/// The room that is left in the smaller of two limits: that of the datagram, and that of name and
-/// message together.
+/// Returns how many bytes a message may have. With stream delivery a long one travels in parts; else
+/// one datagram has to hold it.
 fn fits(entry: &Entry, token: &Credential, terms: &Terms) -> usize {
-    let sizes_room_and_token = 2 + entry.room.len() + token.as_bytes().len();
-    let before_message = match terms {
-        Terms::Each { .. } => 0,
-        Terms::Stream(_) => MESSAGE_OVERHEAD,
-    };
-    let in_datagram = MAX_UPSTREAM - sizes_room_and_token - before_message;
-    in_datagram.min(MAX_NAME_AND_MESSAGE - entry.name.len())
+    let beside_name = MAX_NAME_AND_MESSAGE - entry.name.len();
+    match terms {
+        Terms::Each { .. } => {
+            let around = 2 + entry.room.len() + token.as_bytes().len();
+            beside_name.min(MAX_UPSTREAM - around)
+        }
+        Terms::Stream(_) => beside_name,
+    }
 }

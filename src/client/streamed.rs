@@ -1,6 +1,7 @@
 //! A membership with stream delivery: a [`StreamReceiver`] and a [`StreamSender`], and what a
 //! person at a terminal, or a pipe, sees of them.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::fate::Fates;
@@ -90,7 +91,7 @@ impl Streamed {
     ) -> Self {
         let mut completion = completion.clone();
         if completion.tag == self.tag {
-            let seen = self.receiver.next();
+            let seen = self.receiver.resume_at();
             let missed = completion.next.saturating_sub(seen);
             if missed > 0 {
                 page.add_gone(missed);
@@ -104,7 +105,7 @@ impl Streamed {
 
     /// Returns what the user said and the server has not taken, for the membership that follows this
     /// one.
-    pub(super) fn into_unsaid(self) -> impl Iterator<Item = Box<[u8]>> {
+    pub(super) fn into_unsaid(self) -> impl Iterator<Item = Arc<[u8]>> {
         let Self { sender, questions, .. } = self;
         let open = sender.into_open().filter(move |(id, _)| !questions.is_of_client(*id));
         open.map(|(_, line)| line)

@@ -11,10 +11,10 @@ const CONNECTION: u64 = 18 * 1024;
 /// A room: 8 KiB of waiting output, which it may have in any case, and a message of the longest, in
 /// buffers that grow by doubling; the least ring; its name, its password and its places in the tables.
 /// A closed one counts until it is forgotten, and there may be as many of those as open ones.
-const ROOM: u64 = (2 * (8 + 4) + 4 + 4) * 1024;
+const ROOM: u64 = (2 * (8 + 4) + 6 + 4) * 1024;
 
-/// The names that an open room remembers as removed.
-const KICKED: u64 = 32 * 1024;
+/// The names that an open room remembers as removed, and one message of which parts have come.
+const OPEN_ROOM: u64 = (32 + 4) * 1024;
 
 /// A member with the longest name, which is kept as it was given, as it is compared, and in what it leaves
 /// behind. Most take a quarter of this.
@@ -34,7 +34,7 @@ impl Config {
         let buffers = wide(connections.buffer_memory)?.saturating_mul(2);
         let parts = [
             wide(connections.max_connections)?.saturating_mul(CONNECTION),
-            wide(chat.max_rooms)?.saturating_mul(2 * ROOM + KICKED),
+            wide(chat.max_rooms)?.saturating_mul(2 * ROOM + OPEN_ROOM),
             wide(chat.max_members)?.saturating_mul(MEMBER),
             wide(chat.history_memory)?,
             backlog,
@@ -66,7 +66,7 @@ mod tests {
     fn the_ceiling_follows_from_the_limits() {
         let whole = config(ChatConfig::default()).memory_ceiling().expect("a ceiling");
         let fewer = ChatConfig { max_rooms: Some(9_000), ..ChatConfig::default() };
-        assert_eq!(config(fewer).memory_ceiling(), Some(whole - 1_000 * (2 * ROOM + KICKED)));
+        assert_eq!(config(fewer).memory_ceiling(), Some(whole - 1_000 * (2 * ROOM + OPEN_ROOM)));
         let endless = ChatConfig { max_members: None, ..ChatConfig::default() };
         assert_eq!(config(endless).memory_ceiling(), None);
     }

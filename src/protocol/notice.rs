@@ -58,6 +58,8 @@ pub enum Notice<'a> {
         /// Bytes that fit beside the sender's name.
         fits: usize,
     },
+    /// To a sender: the message was not relayed, because one of its parts came too late.
+    PartsTooLate,
     /// To a sender: there is no command with this word.
     UnknownCommand(&'a str),
     /// To a sender: this command takes a name.
@@ -160,7 +162,10 @@ impl<'a> Notice<'a> {
             Self::RemovedForSilence => Code::TimedOut,
             Self::RemovedByHost => Code::Removed,
             Self::RateLimited | Self::RoomBusy | Self::TooFast | Self::NotYet => Code::RateLimited,
-            Self::Unfit(_) | Self::TooLong { .. } | Self::UnknownCommand(_) => Code::Refused,
+            Self::Unfit(_)
+            | Self::TooLong { .. }
+            | Self::PartsTooLate
+            | Self::UnknownCommand(_) => Code::Refused,
             Self::NameNeeded
             | Self::NoSuchMember
             | Self::HostOnly
@@ -232,6 +237,9 @@ impl<'a> Notice<'a> {
             Self::TooLong { fits } => {
                 write!(out, "message refused, it is too long, {fits} bytes fit")
             }
+            Self::PartsTooLate => {
+                out.write_str("message refused, a part of it came too late, send it again")
+            }
             Self::UnknownCommand(word) => write!(
                 out,
                 "no such command '/{}', /help lists them, // sends a message that begins with /",
@@ -287,6 +295,9 @@ impl<'a> Notice<'a> {
             Self::TooLong { fits } => {
                 write!(out, "長すぎるため、発言は送られませんでした（{fits}バイトまで）")
             }
+            Self::PartsTooLate => out.write_str(
+                "一部が届くのが遅すぎたため、発言は送られませんでした。もう一度送ってください",
+            ),
             Self::UnknownCommand(word) => write!(
                 out,
                 "「/{}」というコマンドはありません。/help で一覧、// で / から始まる発言を送れます",
@@ -345,6 +356,8 @@ impl Crowd {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::stream::MAX_ENTRY;
+    use crate::protocol::stream::downstream::{ASIDE_OVERHEAD, NOTICE_OVERHEAD};
 
     const BOTH: [Language; 2] = [Language::English, Language::Japanese];
 
@@ -367,6 +380,7 @@ mod tests {
             Notice::Unfit(Unfit::Control),
             Notice::Unfit(Unfit::Bidi),
             Notice::TooLong { fits: 12 },
+            Notice::PartsTooLate,
             Notice::UnknownCommand(":"),
             Notice::NameNeeded,
             Notice::NoSuchMember,
@@ -405,6 +419,26 @@ mod tests {
         assert!(long.contains(&format!("'/{}…'", "x".repeat(MAX_QUOTED))) && long.len() < 200);
         let japanese = text(Notice::UnknownCommand("foo"), Language::Japanese);
         assert!(japanese.starts_with("「/foo」というコマンドはありません"));
+    }
+
+    #[test]
+    fn s2_field_a_every_notice_fits_a_packet() {
+        let name = "n".repeat(255);
+        let word = "\u{10ffff}".repeat(1000);
+        let long = [
+            Notice::Joined(&name),
+            Notice::Left(&name),
+            Notice::TimedOut(&name),
+            Notice::Kicked(&name),
+            Notice::NewHost(&name),
+            Notice::UnknownCommand(&word),
+        ];
+        for language in BOTH {
+            for notice in all().into_iter().chain(long) {
+                let size = NOTICE_OVERHEAD.max(ASIDE_OVERHEAD) + notice.subject().len();
+                assert!(size + text(notice, language).len() <= MAX_ENTRY, "{notice:?}");
+            }
+        }
     }
 
     #[test]

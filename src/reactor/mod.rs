@@ -369,6 +369,7 @@ fn count_heard(metrics: &mut Metrics, heard: Heard) {
         Heard::Dropped(Dropped::WrongRoom | Dropped::WrongAddress) => &mut metrics.misplaced_token,
         Heard::Accepted(_, Fate::KeptAlive) => &mut metrics.kept_alive,
         Heard::Accepted(_, Fate::Relayed) => &mut metrics.messages,
+        Heard::Accepted(_, Fate::Kept) => &mut metrics.parts,
         Heard::Accepted(_, Fate::Command) => &mut metrics.commands,
         Heard::Accepted(_, Fate::Refused) => &mut metrics.refused,
         Heard::Accepted(_, Fate::RateLimited) => &mut metrics.rate_limited,

@@ -11,15 +11,20 @@ const ENTRY_COST: usize = 64;
 pub(super) enum Held {
     /// An entry as it lay in its datagram, its size included.
     Entry(Box<[u8]>),
-    /// So many entries that are gone for good.
-    Gone(u64),
+    /// Entries that are gone for good.
+    Gone {
+        /// How many.
+        count: u64,
+        /// No message goes on behind them (S16).
+        is_aligned: bool,
+    },
 }
 
 impl Held {
     fn cost(&self) -> usize {
         match self {
             Self::Entry(bytes) => cost_of(bytes),
-            Self::Gone(_) => ENTRY_COST,
+            Self::Gone { .. } => ENTRY_COST,
         }
     }
 }
@@ -64,12 +69,12 @@ mod tests {
     #[test]
     fn s10_what_is_held_comes_out_in_order_and_its_cost_with_it() {
         let mut ahead = Ahead::default();
-        ahead.hold(6, Held::Gone(2));
+        ahead.hold(6, Held::Gone { count: 2, is_aligned: true });
         ahead.hold(5, Held::Entry(Box::from(&b"hello"[..])));
         assert_eq!(ahead.cost(), 2 * ENTRY_COST + 5);
         assert!(ahead.take(4).is_none() && ahead.take(6).is_none());
         assert!(matches!(ahead.take(5), Some(Held::Entry(bytes)) if *bytes == b"hello"[..]));
-        assert!(matches!(ahead.take(6), Some(Held::Gone(2))));
+        assert!(matches!(ahead.take(6), Some(Held::Gone { count: 2, .. })));
         assert_eq!((ahead.cost(), ahead.take(7).is_none()), (0, true));
     }
 }

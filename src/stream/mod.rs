@@ -66,6 +66,7 @@
 
 mod ahead;
 mod gaps;
+mod joiner;
 mod probe;
 mod receiver;
 mod rtt;
@@ -82,13 +83,13 @@ use crate::protocol::stream::Code;
 /// terminal must not be given their control characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
-    /// A member said this.
+    /// A member said this. The parts of a long message are joined (S16).
     Message {
-        /// The entry's number in the room.
+        /// The entry's number in the room: that of the last part.
         number: u64,
         /// The number of the member that said it.
         member: u32,
-        /// The id that it gave the message; 0 from members without stream delivery.
+        /// The id that it gave the message, or its last part; 0 from members without stream delivery.
         id: u32,
         /// Its name.
         name: &'a [u8],

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::Event;
 use super::ahead::{Ahead, Held, cost_of};
 use super::gaps::{GAP_COST, Gaps, Patience, Taken};
+use super::joiner::Joiner;
 use super::probe::Probe;
 use crate::protocol::datagram::MAX_DOWNSTREAM;
 use crate::protocol::stream::downstream::{self, ENTRY_OVERHEAD, HEADER_SIZE};
@@ -32,6 +33,7 @@ pub struct StreamReceiver {
     known: u64,
     gaps: Gaps,
     ahead: Ahead,
+    joiner: Joiner,
     probe: Probe,
     sizes: Sizes,
     /// Bytes of entries since the last `have`.
@@ -52,6 +54,7 @@ impl StreamReceiver {
             known: next,
             gaps: Gaps::default(),
             ahead: Ahead::default(),
+            joiner: Joiner::new(),
             probe: Probe::new(keep_alive, now),
             sizes: Sizes::default(),
             unconfirmed: 0,
@@ -162,15 +165,21 @@ impl StreamReceiver {
             return;
         }
         let is_late = first != self.known || first != self.next;
-        match event_of(first, entry, is_late) {
-            Some(event) if !is_late => {
+        match entry {
+            Entry::Gone { .. } => self.accept_gone(first, end, now, take),
+            entry if is_late => self.accept_out_of_order(first, bytes, entry, now, take),
+            entry => {
                 self.known = end;
-                self.next = end;
-                take(event);
+                self.hand_on(entry, false, take);
             }
-            Some(event) => self.accept_out_of_order(first, bytes, event, now, take),
-            None => self.accept_gone(first, end, now, take),
         }
+    }
+
+    /// The next entry, of one number, has its turn.
+    fn hand_on(&mut self, entry: Entry<'_>, is_late: bool, take: &mut impl FnMut(Event<'_>)) {
+        let number = self.next;
+        self.next += 1;
+        self.gone += self.joiner.take(number, entry, is_late, take);
     }
 
     fn count(&mut self, bytes: usize) {
@@ -188,7 +197,7 @@ impl StreamReceiver {
         &mut self,
         number: u64,
         bytes: &[u8],
-        event: Event<'_>,
+        entry: Entry<'_>,
         now: Instant,
         take: &mut impl FnMut(Event<'_>),
     ) {
@@ -199,8 +208,7 @@ impl StreamReceiver {
         let Some(taken) = self.gaps.take(number, number + 1, now) else { return };
         self.note_repair(taken, now);
         if number == self.next {
-            self.next += 1;
-            take(event);
+            self.hand_on(entry, true, take);
             self.hand_on_held(take);
         } else {
             self.ahead.hold(number, Held::Entry(bytes.into()));
@@ -236,7 +244,9 @@ impl StreamReceiver {
         while (first <= self.next || self.has_room(cost_of(b"")))
             && let Some((from, to)) = self.take_run(first, end, now)
         {
-            self.ahead.hold(from, Held::Gone(to - from));
+            // The server forgets whole messages: none goes on behind all that it says is gone.
+            let is_aligned = to == end;
+            self.ahead.hold(from, Held::Gone { count: to - from, is_aligned });
             self.hand_on_held(take);
         }
     }
@@ -262,26 +272,20 @@ impl StreamReceiver {
         while let Some(held) = self.ahead.take(self.next) {
             match held {
                 Held::Entry(bytes) => self.hand_on_entry(&bytes, take),
-                Held::Gone(count) => self.hand_on_gone(count, take),
+                Held::Gone { count, is_aligned } => self.hand_on_gone(count, is_aligned, take),
             }
         }
     }
 
     fn hand_on_entry(&mut self, bytes: &[u8], take: &mut impl FnMut(Event<'_>)) {
-        let number = self.next;
-        self.next += 1;
-        let entry = downstream::parse_entry(bytes);
         // Only what could be read was held.
-        if let Some(event) = entry.and_then(|entry| event_of(number, entry, true)) {
-            take(event);
-        }
+        self.hand_on(downstream::parse_entry(bytes).unwrap_or(Entry::Unknown), true, take);
     }
 
-    fn hand_on_gone(&mut self, count: u64, take: &mut impl FnMut(Event<'_>)) {
+    fn hand_on_gone(&mut self, count: u64, is_aligned: bool, take: &mut impl FnMut(Event<'_>)) {
         let first = self.next;
         self.next += count;
-        self.gone += count;
-        take(Event::Gone { first, count });
+        self.gone += self.joiner.take_gone((first, count), is_aligned, take);
     }
 
     /// Asks the server for a sign of life, at most once a second: for a program that has a reason to
@@ -335,9 +339,15 @@ impl StreamReceiver {
         Some(self.gaps.wake().map_or(probe, |wake| wake.min(probe)))
     }
 
-    /// The number of the entry that is handed on next: everything below was.
+    /// The number of the entry that comes next: everything below has arrived.
     pub fn next(&self) -> u64 {
         self.next
+    }
+
+    /// Returns the number from which a receiver that follows this one goes on. It is below
+    /// [`Self::next`] while parts of a message are still to come (S16).
+    pub fn resume_at(&self) -> u64 {
+        self.joiner.first().unwrap_or(self.next)
     }
 
     /// Whether nothing that is known to exist is missing.
@@ -375,19 +385,6 @@ impl StreamReceiver {
     /// came. Of those since the last call, the first 1,024.
     pub fn take_repair_times(&mut self, take: impl FnMut(Duration)) {
         self.repair_times.drain(..).for_each(take);
-    }
-}
-
-/// What an entry with one number of its own is to the caller.
-fn event_of(number: u64, entry: Entry<'_>, is_late: bool) -> Option<Event<'_>> {
-    match entry {
-        Entry::Message { member, id, name, text } => {
-            Some(Event::Message { number, member, id, name, text, is_late })
-        }
-        Entry::Notice { code, member, name, text } => {
-            Some(Event::Notice { number, code, member, name, text })
-        }
-        Entry::Aside { .. } | Entry::Gone { .. } | Entry::Unknown => None,
     }
 }
 
@@ -672,14 +669,38 @@ mod tests {
         bench.messages(104..106);
         bench.messages(109..110);
         bench.gone(99, 9);
-        assert_eq!((bench.gone.clone(), bench.receiver.gone()), (vec![(102, 2), (106, 2)], 4));
-        assert_eq!(bench.got, [100, 101, 104, 105]);
+        // 104 may be the last part of a message that is gone (S16).
+        let gone = vec![(102, 2), (104, 1), (106, 2)];
+        assert_eq!((bench.gone.clone(), bench.receiver.gone()), (gone, 5));
+        assert_eq!(bench.got, [100, 101, 105]);
         bench.gone(99, 9);
         bench.messages(106..107);
-        assert_eq!((bench.receiver.gone(), bench.receiver.next()), (4, 108));
+        assert_eq!((bench.receiver.gone(), bench.receiver.next()), (5, 108));
         bench.messages(108..109);
-        assert_eq!(bench.got, [100, 101, 104, 105, 108, 109]);
+        assert_eq!(bench.got, [100, 101, 105, 108, 109]);
         assert!(bench.receiver.is_complete());
+    }
+
+    #[test]
+    fn s16_parts_are_joined_whatever_their_order() {
+        let part = Entry::Part { member: 1, id: 4, name: b"ann", text: b"a" };
+        let last = Entry::Message { member: 1, id: 4, name: b"ann", text: b"b" };
+        for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0], [1, 0, 2]] {
+            let mut bench = Bench::new();
+            let (mut texts, now) = (Vec::new(), bench.now);
+            for place in order {
+                let entry = if place == 2 { last } else { part };
+                let bytes = with(FIRST + place, &[entry]);
+                bench.receiver.handle_datagram(&bytes, now, |event| {
+                    let Event::Message { number, text, is_late, .. } = event else { panic!() };
+                    texts.push((number, text.to_vec(), is_late));
+                });
+                let resumes_at = bench.receiver.resume_at();
+                let expected = if texts.is_empty() { FIRST } else { FIRST + 3 };
+                assert_eq!(resumes_at, expected, "whole messages only");
+            }
+            assert_eq!(texts, [(FIRST + 2, b"aab".to_vec(), order != [0, 1, 2])]);
+        }
     }
 
     #[test]

@@ -7,15 +7,16 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Event;
 use super::rtt::{Rtt, doubled};
 use crate::protocol::Token;
-use crate::protocol::datagram::MAX_UPSTREAM;
-use crate::protocol::stream::{Code, upstream};
+use crate::protocol::stream::{Code, MAX_PACKED, MAX_TEXT, upstream};
 
-/// Messages that may be open (S6).
+/// Messages that may be open, each part of a long one counted (S6, S16).
 pub const MAX_OPEN: usize = 64;
 /// Bytes of text that may be open (S6).
 pub const MAX_OPEN_BYTES: usize = 32 << 10;
@@ -39,8 +40,7 @@ pub enum PushError {
     /// There is no space until others are settled: [`MAX_OPEN`] messages or [`MAX_OPEN_BYTES`] are
     /// open, or the ids are used up, all 2^32 - 1 of them.
     Full,
-    /// It fits no datagram. A server drops what is too long without an answer (W17), so it would be
-    /// sent for ever, and everything behind it would wait.
+    /// It is longer than what a server joins of parts (S16).
     TooLong {
         /// Bytes that fit.
         fits: usize,
@@ -58,16 +58,38 @@ impl fmt::Display for PushError {
 
 impl std::error::Error for PushError {}
 
-/// A message that is not settled.
+/// A message that is not settled, or a part of a long one (S16). Each has an id.
 #[derive(Debug)]
-struct Message {
-    text: Box<[u8]>,
+struct Part {
+    /// The whole message. It is kept until its last part is settled: a member that goes on under
+    /// another number sends all of it again.
+    message: Arc<[u8]>,
+    range: Range<usize>,
     /// When it was sent last.
     sent: Option<Instant>,
     repeated: bool,
     /// Whether its answer still tells the round trip: not when it was repeated, by Karn's rule, and
     /// not twice.
     timed: bool,
+}
+
+impl Part {
+    fn new(message: &Arc<[u8]>, range: Range<usize>) -> Self {
+        let message = Arc::clone(message);
+        Self { message, range, sent: None, repeated: false, timed: true }
+    }
+
+    fn is_last(&self) -> bool {
+        self.range.end == self.message.len()
+    }
+
+    fn encode(&self, id: u32, out: &mut Vec<u8>) {
+        let text = &self.message[self.range.clone()];
+        match self.is_last() {
+            true => upstream::encode_message(id, text, out),
+            false => upstream::encode_part(id, text, out),
+        }
+    }
 }
 
 /// What the running timer is for.
@@ -87,11 +109,11 @@ enum Timer {
 #[derive(Debug)]
 pub struct StreamSender {
     member: u32,
-    /// The longest text that fits a datagram.
-    longest: usize,
+    /// The most bytes of text that fit a datagram.
+    part_size: usize,
     /// The id of the first open message, or of the next one.
     first: u32,
-    open: VecDeque<Message>,
+    open: VecDeque<Part>,
     open_bytes: usize,
     /// How many of the open ones were ever sent.
     sent: usize,
@@ -114,7 +136,8 @@ impl StreamSender {
         let around = SIZES + room.len() + Token::WIRE_SIZE + upstream::MESSAGE_OVERHEAD;
         Self {
             member,
-            longest: MAX_UPSTREAM.saturating_sub(around),
+            // More than 900: a room's name has at most 255 bytes.
+            part_size: MAX_PACKED.saturating_sub(around).max(1),
             first: expected,
             open: VecDeque::new(),
             open_bytes: 0,
@@ -128,30 +151,35 @@ impl StreamSender {
         }
     }
 
-    /// Takes a message or a command to be sent, and gives its id. What a message may hold, and how
-    /// long it may be beside its sender's name, is for the server to say.
+    /// Takes a message or a command to be sent, and returns its id, which is that of its last part. What
+    /// a message may hold, and how long it may be beside its sender's name, is for the server to say.
     ///
     /// # Errors
     /// Why it is not taken.
     pub fn push(&mut self, text: &[u8]) -> Result<u32, PushError> {
-        if text.len() > self.longest {
-            return Err(PushError::TooLong { fits: self.longest });
+        if text.len() > MAX_TEXT {
+            return Err(PushError::TooLong { fits: MAX_TEXT });
         }
-        let bytes = self.open_bytes + text.len();
-        if self.open.len() >= MAX_OPEN || bytes > MAX_OPEN_BYTES {
+        let parts = self.parts_of(text.len());
+        let (bytes, open) = (self.open_bytes + text.len(), self.open.len() + parts);
+        if open > MAX_OPEN || bytes > MAX_OPEN_BYTES {
             return Err(PushError::Full);
         }
-        let open = u32::try_from(self.open.len()).map_err(|_| PushError::Full)?;
-        let id = self.first.checked_add(open).filter(|id| *id < u32::MAX);
+        // At most MAX_OPEN.
+        let id = self.first.checked_add(open as u32 - 1).filter(|id| *id < u32::MAX);
         let id = id.ok_or(PushError::Full)?;
         self.open_bytes = bytes;
-        self.open.push_back(Message {
-            text: text.into(),
-            sent: None,
-            repeated: false,
-            timed: true,
-        });
+        let message = Arc::from(text);
+        for start in (0..parts).map(|part| part * self.part_size) {
+            let end = text.len().min(start + self.part_size);
+            self.open.push_back(Part::new(&message, start..end));
+        }
         Ok(id)
+    }
+
+    /// In how many parts a text of so many bytes travels; an empty one is a message, too.
+    fn parts_of(&self, size: usize) -> usize {
+        size.div_ceil(self.part_size).max(1)
     }
 
     /// Learns from what the receiver handed on.
@@ -173,24 +201,24 @@ impl StreamSender {
         self.settle_below(expected, now);
         if code == Code::RateLimited as u8 {
             self.hold(id, now);
-        } else if expected == self.first && self.is_lost(id, now) {
+        } else if expected == self.first && !was_taken(id, expected) && self.is_lost(id, now) {
             self.repeat_all();
         }
     }
 
     /// The message with this id was answered, whatever the answer.
     fn measure(&mut self, id: u32, now: Instant) {
-        if let Some(message) = self.find(id)
-            && message.timed
-            && let Some(sent) = message.sent
+        if let Some(part) = self.find(id)
+            && part.timed
+            && let Some(sent) = part.sent
         {
-            message.timed = false;
+            part.timed = false;
             self.rtt.sample(now.saturating_duration_since(sent).min(LONGEST_TIMEOUT));
             self.timeouts = 0;
         }
     }
 
-    fn find(&mut self, id: u32) -> Option<&mut Message> {
+    fn find(&mut self, id: u32) -> Option<&mut Part> {
         let place = usize::try_from(id.checked_sub(self.first)?).ok()?;
         self.open.get_mut(place)
     }
@@ -202,8 +230,7 @@ impl StreamSender {
         if settled == 0 {
             return;
         }
-        self.open_bytes -=
-            self.open.drain(..settled).map(|message| message.text.len()).sum::<usize>();
+        self.open_bytes -= self.open.drain(..settled).map(|part| part.range.len()).sum::<usize>();
         // At most as many as there are ids: `push` gave them out.
         self.first += u32::try_from(settled).unwrap_or_default();
         self.sent -= settled;
@@ -235,9 +262,9 @@ impl StreamSender {
     /// message `id`. It is if that one was sent after it, or if it was sent a round trip ago. Once
     /// repeated, only the latter: what answers the first round is still coming in.
     fn is_lost(&self, id: u32, now: Instant) -> bool {
-        let Some(message) = self.open.front() else { return false };
-        let Some(sent) = message.sent else { return false };
-        let is_overtaken = id > self.first && !message.repeated;
+        let Some(part) = self.open.front() else { return false };
+        let Some(sent) = part.sent else { return false };
+        let is_overtaken = id > self.first && !part.repeated;
         is_overtaken || now.saturating_duration_since(sent) >= self.round_trip()
     }
 
@@ -296,12 +323,12 @@ impl StreamSender {
     }
 
     fn transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
-        let Some(message) = self.open.get_mut(self.cursor) else { return false };
+        let Some(part) = self.open.get_mut(self.cursor) else { return false };
         let place = u32::try_from(self.cursor).unwrap_or_default();
-        upstream::encode_message(self.first + place, &message.text, out);
-        message.repeated = message.sent.is_some();
-        message.timed &= !message.repeated;
-        message.sent = Some(now);
+        part.encode(self.first + place, out);
+        part.repeated = part.sent.is_some();
+        part.timed &= !part.repeated;
+        part.sent = Some(now);
         self.cursor += 1;
         self.sent = self.sent.max(self.cursor);
         if self.timer == Timer::Off {
@@ -320,8 +347,9 @@ impl StreamSender {
 
     /// Returns the ids and texts of what is not settled, oldest first: for a member that lost its place
     /// and goes on under another number, with another sender.
-    pub fn into_open(self) -> impl Iterator<Item = (u32, Box<[u8]>)> {
-        (self.first..).zip(self.open).map(|(id, message)| (id, message.text))
+    pub fn into_open(self) -> impl Iterator<Item = (u32, Arc<[u8]>)> {
+        let open = (self.first..).zip(self.open).filter(|(_, part)| part.is_last());
+        open.map(|(id, part)| (id, part.message))
     }
 
     /// Timeouts since something was taken: when there are any, the server may be gone.
@@ -331,12 +359,12 @@ impl StreamSender {
 
     /// Returns the ids of what is not settled yet, oldest first.
     pub fn open_ids(&self) -> impl Iterator<Item = u32> {
-        (self.first..).zip(&self.open).map(|(id, _)| id)
+        (self.first..).zip(&self.open).filter(|(_, part)| part.is_last()).map(|(id, _)| id)
     }
 
     /// Returns the texts of what is not settled yet, oldest first.
     pub fn open_texts(&self) -> impl Iterator<Item = &[u8]> {
-        self.open.iter().map(|message| &*message.text)
+        self.open.iter().filter(|part| part.is_last()).map(|part| &*part.message)
     }
 
     /// Returns the id of the first message that is not settled yet, or of the next one.
@@ -346,13 +374,20 @@ impl StreamSender {
 
     /// How many messages are not settled yet.
     pub fn open(&self) -> usize {
-        self.open.len()
+        self.open_ids().count()
     }
 
     /// Whether there is space for another message, however long it is.
     pub fn has_space(&self) -> bool {
-        self.open.len() < MAX_OPEN && self.open_bytes + self.longest <= MAX_OPEN_BYTES
+        let parts = self.parts_of(MAX_TEXT);
+        self.open.len() + parts <= MAX_OPEN && self.open_bytes + MAX_TEXT <= MAX_OPEN_BYTES
     }
+}
+
+/// Whether an aside that answers the message `id` says that it was taken. It says nothing about the
+/// messages behind it, which may still be on the way.
+fn was_taken(id: u32, expected: u32) -> bool {
+    id > 0 && id < expected
 }
 
 #[cfg(test)]
@@ -447,7 +482,7 @@ mod tests {
         bench.sent();
         bench.own(1);
         let open: Vec<_> = bench.sender.into_open().collect();
-        assert_eq!(open, [(2, Box::from(&b"two"[..])), (3, Box::from(&b"three"[..]))]);
+        assert_eq!(open, [(2, Arc::from(&b"two"[..])), (3, Arc::from(&b"three"[..]))]);
     }
 
     #[test]
@@ -465,16 +500,74 @@ mod tests {
         assert!((0..8).all(|_| bench.sender.has_space() && bench.sender.push(&[0; 4050]).is_ok()));
         assert!(!bench.sender.has_space());
         assert_eq!(bench.sender.push(&[0; 369]), Err(PushError::Full));
-        assert_eq!(bench.sender.push(&[0; 368]), Ok(9));
+        assert_eq!(bench.sender.push(&[0; 368]), Ok(4 * 8 + 1), "each of four parts before it");
     }
 
     #[test]
-    fn s6_what_fits_no_datagram_is_refused_here_for_no_server_would_answer_it() {
+    fn s16_what_no_server_joins_is_refused_here() {
         let mut bench = Bench::new();
-        let fits = 4096 - 2 - "room".len() - 32 - 1 - 4;
-        let too_long = Err(PushError::TooLong { fits });
-        assert_eq!(bench.sender.push(&vec![b'x'; fits + 1]), too_long);
-        assert_eq!(bench.sender.push(&vec![b'x'; fits]), Ok(1));
+        let too_long = Err(PushError::TooLong { fits: 4096 });
+        assert_eq!(bench.sender.push(&vec![b'x'; 4097]), too_long);
+        assert_eq!(bench.sender.push(&vec![b'x'; 4096]), Ok(4));
+        assert_eq!(bench.sender.push(b""), Ok(5), "an empty one has an id, too");
+    }
+
+    #[test]
+    fn s16_a_long_message_travels_in_parts_of_one_packet() {
+        for room in ["r".into(), "r".repeat(255)] {
+            let around = 2 + room.len() + Token::WIRE_SIZE;
+            let mut sender = StreamSender::new(MEMBER, 1, &room);
+            let text: Vec<u8> = (0..4000_u32).map(|n| n as u8).collect();
+            let last = sender.push(&text).expect("space");
+            let (mut out, mut joined, mut id) = (Vec::new(), Vec::new(), 1);
+            while sender.poll_transmit(Instant::now(), &mut out) {
+                assert!(around + out.len() <= MAX_PACKED, "{} bytes", out.len());
+                match upstream::parse(&out) {
+                    Some(Upstream::Part { id: its, text }) => {
+                        assert_eq!((its, around + out.len()), (id, MAX_PACKED));
+                        joined.extend_from_slice(text);
+                    }
+                    Some(Upstream::Message { id: its, text }) => {
+                        assert_eq!((its, id), (id, last));
+                        joined.extend_from_slice(text);
+                    }
+                    other => panic!("{other:?}"),
+                }
+                id += 1;
+            }
+            assert!(joined == text && id == last + 1);
+        }
+    }
+
+    #[test]
+    fn s16_a_message_is_open_and_whole_until_its_last_part_is_settled() {
+        let mut bench = Bench::new();
+        let text = vec![b'x'; 4000];
+        assert_eq!(bench.sender.push(&text), Ok(4));
+        let mut out = Vec::new();
+        while bench.sender.poll_transmit(bench.now, &mut out) {}
+        bench.aside(Code::State, 4, 3);
+        assert_eq!(bench.sender.open(), 1);
+        assert_eq!(bench.sender.open_ids().collect::<Vec<_>>(), [4]);
+        let open: Vec<_> = bench.sender.into_open().collect();
+        assert_eq!(open, [(4, Arc::from(&text[..]))]);
+
+        let mut bench = Bench::new();
+        bench.sender.push(&text).expect("space");
+        while bench.sender.poll_transmit(bench.now, &mut out) {}
+        bench.own(4);
+        assert_eq!((bench.sender.open(), bench.sender.poll_timeout()), (0, None));
+    }
+
+    #[test]
+    fn s16_an_aside_that_says_that_a_part_was_taken_repeats_nothing() {
+        let mut bench = Bench::with_rtt(ms(80));
+        assert_eq!(bench.push(3), [2, 3, 4]);
+        bench.wait(ms(150));
+        bench.aside(Code::State, 3, 2);
+        assert!(bench.sent().is_empty(), "the others may be late as well");
+        bench.aside(Code::State, 3, 4);
+        assert_eq!(bench.sent(), [3, 4], "4 has overtaken 3");
     }
 
     #[test]

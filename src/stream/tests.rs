@@ -5,8 +5,9 @@ use std::collections::BinaryHeap;
 use std::time::{Duration, Instant};
 
 use super::{Event, StreamReceiver, StreamSender};
+use crate::protocol::stream::downstream::{self, parse_entry};
 use crate::protocol::stream::upstream::{self, Range, Upstream};
-use crate::protocol::stream::{Code, Entry, Header, MAX_PACKED, MAX_REPAIR};
+use crate::protocol::stream::{Code, Entry, Header, MAX_PACKED, MAX_REPAIR, parts};
 
 const TAG: u32 = 0xfeed;
 const MEMBER: u32 = 3;
@@ -48,8 +49,9 @@ struct Server {
     ration: f64,
     refilled: Duration,
     expected: u32,
-    /// The texts that were taken.
+    /// The texts that were taken, and the parts of the next one.
     taken: Vec<Vec<u8>>,
+    begun: Vec<u8>,
     /// Repair requests so far.
     asked: usize,
     refused: usize,
@@ -70,6 +72,7 @@ impl Server {
             refilled: Duration::ZERO,
             expected: 1,
             taken: Vec::new(),
+            begun: Vec::new(),
             asked: 0,
             refused: 0,
             pace: None,
@@ -86,8 +89,24 @@ impl Server {
 
     fn say(&mut self, member: u32, id: u32, text: &[u8]) {
         let mut bytes = Vec::new();
-        Entry::Message { member, id, name: b"somebody", text }.encode(&mut bytes);
-        self.entries.push(bytes);
+        let text = str::from_utf8(text).expect("UTF-8");
+        parts::encode_message((member, id), "somebody", text, &mut bytes);
+        let mut entries = downstream::entries(&bytes);
+        while let Some((entry, _)) = entries.next_with_bytes() {
+            self.entries.push(entry.to_vec());
+        }
+    }
+
+    /// Forgets the oldest entries, whole messages of them.
+    fn forget_before(&mut self, number: u64) {
+        self.floor = number.max(self.floor);
+        while self.floor > self.first && self.is_part(self.floor - 1) {
+            self.floor += 1;
+        }
+    }
+
+    fn is_part(&self, number: u64) -> bool {
+        matches!(parse_entry(self.entry(number)), Some(Entry::Part { .. }))
     }
 
     /// Datagrams with what was not sent yet.
@@ -116,6 +135,7 @@ impl Server {
                 out.extend_from_slice(self.entry(number));
                 number += 1;
             }
+            assert!(out.len() <= MAX_PACKED);
             datagrams.push(out);
         }
         datagrams
@@ -127,6 +147,7 @@ impl Server {
             Upstream::KeepAlive => Vec::new(),
             Upstream::Have { next } => self.answer_have(next),
             Upstream::Message { id, text } => self.answer_message(id, text, now),
+            Upstream::Part { id, text } => vec![self.keep_part(id, text)],
             Upstream::Repair(ranges) => self.answer_repair(&ranges.iter().collect::<Vec<_>>(), now),
         };
         answers.extend(self.deliver());
@@ -152,12 +173,22 @@ impl Server {
             return vec![self.aside(Code::RateLimited, id)];
         }
         self.expected += 1;
-        self.taken.push(text.to_vec());
+        let text = [std::mem::take(&mut self.begun), text.to_vec()].concat();
         if text.starts_with(b"/") {
+            self.taken.push(text);
             return vec![self.aside(Code::Answer, id)];
         }
-        self.say(MEMBER, id, text);
+        self.say(MEMBER, id, &text);
+        self.taken.push(text);
         Vec::new()
+    }
+
+    fn keep_part(&mut self, id: u32, text: &[u8]) -> Vec<u8> {
+        if id == self.expected {
+            self.expected += 1;
+            self.begun.extend_from_slice(text);
+        }
+        self.aside(Code::State, id)
     }
 
     fn has_token(&mut self, now: Duration) -> bool {
@@ -295,11 +326,13 @@ impl World {
             sender.handle_event(&event, now);
             match event {
                 Event::Message { number, member, id, name, text, .. } => {
-                    assert_eq!(number, *next, "in order, and once");
+                    let [name, text] = [name, text].map(|text| str::from_utf8(text).unwrap());
                     let mut expected = Vec::new();
-                    Entry::Message { member, id, name, text }.encode(&mut expected);
-                    assert_eq!(server.entry(number), expected);
-                    *next += 1;
+                    parts::encode_message((member, id), name, text, &mut expected);
+                    let entries = *next..=number;
+                    let said: Vec<_> = entries.flat_map(|number| server.entry(number)).collect();
+                    assert!(said.into_iter().eq(&expected), "in order, whole, and once");
+                    *next = number + 1;
                 }
                 Event::Gone { first, count } => {
                     assert_eq!(first, *next, "in its place");
@@ -357,10 +390,16 @@ impl World {
         }
     }
 
+    fn push_long(&mut self) {
+        let text = format!("long {} ", self.pushed.len());
+        let times = 1 + self.random.below(400) as usize;
+        self.push(text.repeat(times).into_bytes());
+    }
+
     fn say(&mut self) {
-        let size = self.random.below(if self.random.0 & 7 == 0 { 3000 } else { 200 });
-        let text = vec![b'x'; usize::try_from(size).unwrap()];
-        self.server.say(9, 0, &text);
+        let size = self.random.below(if self.random.0 & 7 == 0 { 4000 } else { 200 });
+        let text = format!("{}{}", self.server.next(), "x".repeat(size as usize));
+        self.server.say(9, 0, text.as_bytes());
         for datagram in self.server.deliver() {
             self.throw(false, datagram);
         }
@@ -372,11 +411,12 @@ impl World {
             self.run_until(self.now + pause);
             match self.random.below(8) {
                 0 => self.push(format!("/command {}", self.pushed.len()).into_bytes()),
-                1..=3 => self.push(format!("message {}", self.pushed.len()).into_bytes()),
+                1..=2 => self.push(format!("message {}", self.pushed.len()).into_bytes()),
+                3 => self.push_long(),
                 _ => (0..=self.random.below(6)).for_each(|_| self.say()),
             }
             if self.random.hits(2) {
-                self.server.floor = self.server.next().saturating_sub(40).max(self.server.floor);
+                self.server.forget_before(self.server.next().saturating_sub(40));
             }
         }
     }

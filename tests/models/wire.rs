@@ -5,10 +5,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use reactor_chat::protocol::datagram::{self, Named};
+use reactor_chat::protocol::datagram::{self, MAX_NAME_AND_MESSAGE, Named};
 use reactor_chat::protocol::frame::{HEADER_SIZE, encode};
 use reactor_chat::protocol::stream::downstream::{self, Entry, Header};
-use reactor_chat::protocol::stream::{Completion, Upstream, upstream};
+use reactor_chat::protocol::stream::{Completion, MAX_ENTRY, Upstream, parts, upstream};
 use reactor_chat::protocol::{Decoded, Form, Frame, Token, decode};
 
 use super::inputs;
@@ -50,7 +50,8 @@ impl OwnedEntry {
         match kind {
             0 => Entry::Message { member: one, id: other, name, text },
             1 => Entry::Notice { code, member: one, name, text },
-            2 => Entry::Aside { code, expected: one, id: other, text },
+            2 => Entry::Part { member: one, id: other, name, text },
+            3 => Entry::Aside { code, expected: one, id: other, text },
             _ => Entry::Gone { count: one },
         }
     }
@@ -58,7 +59,7 @@ impl OwnedEntry {
 
 fn entry() -> impl Strategy<Value = OwnedEntry> {
     let texts = (vec(any::<u8>(), 0..5), vec(any::<u8>(), 0..30));
-    (0..4u8, any::<[u32; 2]>(), any::<u8>(), texts).prop_map(
+    (0..5u8, any::<[u32; 2]>(), any::<u8>(), texts).prop_map(
         |(kind, numbers, code, (name, text))| OwnedEntry { kind, numbers, code, name, text },
     )
 }
@@ -182,10 +183,13 @@ proptest! {
         let ranges: Vec<_> =
             ranges.into_iter().map(|(from, count)| upstream::Range { from, count }).collect();
         let (mut message, mut have, mut repair) = (Vec::new(), Vec::new(), Vec::new());
+        let mut part = Vec::new();
         upstream::encode_message(id, &text, &mut message);
+        upstream::encode_part(id, &text, &mut part);
         upstream::encode_have(next, &mut have);
         upstream::encode_repair(ranges.iter().copied(), &mut repair);
         prop_assert_eq!(upstream::parse(&message), Some(Upstream::Message { id, text: &text }));
+        prop_assert_eq!(upstream::parse(&part), Some(Upstream::Part { id, text: &text }));
         prop_assert_eq!(upstream::parse(&have), Some(Upstream::Have { next }));
         let Some(Upstream::Repair(read)) = upstream::parse(&repair) else { panic!("a repair") };
         prop_assert_eq!(read.iter().collect::<Vec<_>>(), ranges);
@@ -193,12 +197,12 @@ proptest! {
 
     #[test]
     fn s5_what_is_read_of_any_bytes_is_what_stands_there(
-        kind in 0..4u8,
+        kind in 0..5u8,
         body in vec(any::<u8>(), 0..40),
     ) {
         let bytes = [&[kind][..], &body].concat();
         let is_sense = match kind {
-            0 => body.len() >= 4,
+            0 | 3 => body.len() >= 4,
             1 => body.len() == 8,
             2 => !body.is_empty() && body.len() % 10 == 0,
             _ => false,
@@ -208,10 +212,36 @@ proptest! {
             None => {}
             Some(Upstream::KeepAlive) => prop_assert!(false, "there is a byte"),
             Some(Upstream::Message { id, text }) => upstream::encode_message(id, text, &mut again),
+            Some(Upstream::Part { id, text }) => upstream::encode_part(id, text, &mut again),
             Some(Upstream::Have { next }) => upstream::encode_have(next, &mut again),
             Some(Upstream::Repair(ranges)) => upstream::encode_repair(ranges.iter(), &mut again),
         }
         prop_assert_eq!(again, if is_sense { bytes } else { Vec::new() });
+    }
+
+    #[test]
+    fn s16_whatever_a_message_its_parts_fit_packets_and_make_it_up(
+        name in "[a-c部]{1,85}",
+        (pattern, times) in ("[a-cé部👋]{0,30}", 0..130usize),
+        numbers in any::<[u32; 2]>(),
+    ) {
+        let (mut text, mut bytes) = (pattern.repeat(times), Vec::new());
+        text.truncate(text.floor_char_boundary(MAX_NAME_AND_MESSAGE - name.len()));
+        parts::encode_message((numbers[0], numbers[1]), &name, &text, &mut bytes);
+        let (mut entries, mut joined, mut is_whole) = (downstream::entries(&bytes), vec![], false);
+        while let Some((bytes, entry)) = entries.next_with_bytes() {
+            prop_assert!(bytes.len() <= MAX_ENTRY && !is_whole);
+            is_whole = matches!(entry, Entry::Message { .. });
+            let (Entry::Part { member, id, name: its, text }
+            | Entry::Message { member, id, name: its, text }) = entry
+            else {
+                panic!("{entry:?}")
+            };
+            prop_assert_eq!((member, id, its), (numbers[0], numbers[1], name.as_bytes()));
+            prop_assert!(str::from_utf8(text).is_ok(), "cut within a character");
+            joined.extend_from_slice(text);
+        }
+        prop_assert!(is_whole && joined == text.as_bytes());
     }
 
     #[test]

@@ -270,6 +270,7 @@ impl Model {
             owed: VecDeque::new(),
             asides: VecDeque::new(),
             expected: 1,
+            begun: None,
             first: next,
             cursor: next,
             may_skip: false,

@@ -7,13 +7,41 @@ use reactor_chat::alert::Alert;
 use reactor_chat::chat::{Dropped, Fate, Heard};
 use reactor_chat::protocol::datagram::{self, MAX_NAME_AND_MESSAGE, Unfit};
 use reactor_chat::protocol::stream::upstream::{self, Upstream};
-use reactor_chat::protocol::stream::{Code, downstream::MESSAGE_OVERHEAD};
+use reactor_chat::protocol::stream::{Code, MAX_ENTRY};
 use reactor_chat::protocol::{Delivery, Notice};
 
-use crate::model::Model;
+use crate::model::{Begun, Member, Model, split};
 use crate::room::Room;
 
 const WARNING_INTERVAL: Duration = Duration::from_secs(5);
+
+/// S16: how much of a message in parts is kept, and how long after its last part.
+const MOST_KEPT: usize = 4096;
+const PARTS_KEPT: Duration = Duration::from_secs(10);
+
+impl Member {
+    /// A part of a message has come.
+    fn keep(&mut self, part: &[u8], now: Instant) {
+        match self.begun.get_or_insert_with(|| Begun::Kept(Vec::new(), now + PARTS_KEPT)) {
+            Begun::Kept(text, _) if text.len() + part.len() > MOST_KEPT => {
+                self.begun = Some(Begun::TooLong);
+            }
+            Begun::Kept(text, due) if !part.is_empty() => {
+                text.extend_from_slice(part);
+                *due = now + PARTS_KEPT;
+            }
+            Begun::Kept(..) | Begun::TooLong | Begun::TooLate => {}
+        }
+    }
+
+    /// How much of a message in parts has come.
+    pub fn begun_size(&self) -> usize {
+        match &self.begun {
+            Some(Begun::Kept(text, _)) => text.len(),
+            _ => 0,
+        }
+    }
+}
 
 impl Model {
     /// Holds what the chat made of a datagram against what it had to, and does the same.
@@ -137,19 +165,51 @@ impl Model {
                 Fate::Confirmed
             }
             Some(Upstream::Repair(_)) => Fate::Repaired,
-            Some(Upstream::Message { id, .. }) if id != self.members[whose].expected => {
+            Some(Upstream::Message { id, .. } | Upstream::Part { id, .. })
+                if id != self.members[whose].expected =>
+            {
                 self.state(whose, id);
                 Fate::OutOfOrder
             }
-            Some(Upstream::Message { id, text }) => self.take(whose, id, text, fate, now),
+            Some(Upstream::Message { id, text }) => self.complete(whose, id, text, fate, now),
+            Some(Upstream::Part { id, text }) => {
+                self.members[whose].keep(text, now);
+                self.members[whose].expected += 1;
+                self.state(whose, id);
+                Fate::Kept
+            }
         }
+    }
+
+    /// Takes a message of a stream member, or the last part of one.
+    fn complete(&mut self, whose: usize, id: u32, last: &[u8], fate: Fate, now: Instant) -> Fate {
+        let member = &mut self.members[whose];
+        let why = match &mut member.begun {
+            None => return self.take(whose, id, last, fate, now),
+            Some(Begun::Kept(text, due)) => {
+                *due = now + PARTS_KEPT;
+                let whole = [&text[..], last].concat();
+                self.tally.note("parts joined");
+                return self.take(whose, id, &whole, fate, now);
+            }
+            Some(Begun::TooLate) => Notice::PartsTooLate,
+            Some(Begun::TooLong) => {
+                Notice::TooLong { fits: MAX_NAME_AND_MESSAGE - member.name.len() }
+            }
+        };
+        if !self.is_allowed(whose, last.len(), now) {
+            self.put_off(whose, id, [Notice::RateLimited, Notice::TooFast], now);
+            return Fate::RateLimited;
+        }
+        self.tally.note_value(why);
+        self.refuse(whose, why)
     }
 
     fn confirm(&mut self, whose: usize, next: u64, now: Instant) {
         let member = &mut self.members[whose];
         let room = &self.rooms[member.room];
         let next = next.min(member.until).min(room.highest_end());
-        let bytes = (member.have..next).map(|number| room.entry_size(number).unwrap_or(4094));
+        let bytes = (member.have..next).map(|number| room.entry_size(number).unwrap_or(MAX_ENTRY));
         let bytes = bytes.sum::<usize>() as u64;
         member.refill_ration(bytes, now);
         member.have = member.have.max(next);
@@ -197,7 +257,8 @@ impl Model {
         if text.len() > fits {
             return self.refuse(whose, Notice::TooLong { fits });
         }
-        let size = MESSAGE_OVERHEAD + name.len() + text.len();
+        let entries = split((0, 0), name, text);
+        let size = entries.iter().map(|entry| entry.len() + 4).sum::<usize>();
         if fate == Fate::RoomBusy && self.rooms[room].may_be_busy(size) {
             self.alert(Alert::RoomBacklog, self.members[whose].ip);
             self.put_off(whose, id, [Notice::RoomBusy, Notice::NotYet], now);
@@ -298,6 +359,7 @@ impl Model {
 
     fn note_taken(&mut self, whose: usize) {
         self.members[whose].expected += 1;
+        self.members[whose].begun = None;
     }
 
     /// Whether a line of so many bytes may be taken as far as its sender's rates go: by its count, and

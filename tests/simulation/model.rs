@@ -37,6 +37,14 @@ pub struct End {
     pub is_awaiting: bool,
 }
 
+/// What has come of a message in parts.
+pub enum Begun {
+    /// Its text, and when it is given up.
+    Kept(Vec<u8>, Instant),
+    TooLong,
+    TooLate,
+}
+
 /// A member, and what the test knows of its program.
 pub struct Member {
     pub id: MemberId,
@@ -66,6 +74,8 @@ pub struct Member {
     pub asides: VecDeque<Owed>,
     // Its stream.
     pub expected: u32,
+    /// A message of which parts have come.
+    pub begun: Option<Begun>,
     pub first: u64,
     pub cursor: u64,
     /// The server has ended, and what waited for it was passed over.
@@ -203,9 +213,11 @@ impl Model {
     pub fn relay(&mut self, author: usize, id: u32, text: &str) {
         let (room, number) = (self.members[author].room, self.members[author].number);
         let name = self.members[author].name.clone();
-        let entry =
-            Entry::Message { member: number, id, name: name.as_bytes(), text: text.as_bytes() };
-        self.rooms[room].append(&encoded(&entry), false);
+        let entries = split((number, id), &name, text);
+        if entries.len() > 1 {
+            self.tally.note("relayed in parts");
+        }
+        entries.iter().for_each(|entry| self.rooms[room].append(entry, false));
         self.owe(room, Some(author), false, |form, out| {
             datagram::encode_message(form, &name, text, out);
         });
@@ -448,6 +460,11 @@ impl Model {
     /// Deadlines that are not after `now`, in their order.
     pub fn expire(&mut self, now: Instant) {
         self.forget_guesses(now);
+        for member in &mut self.members {
+            if matches!(member.begun, Some(Begun::Kept(_, due)) if due <= now) {
+                member.begun = Some(Begun::TooLate);
+            }
+        }
         loop {
             let live = self.rooms.iter().flat_map(|room| room.members.iter());
             let idle = live.filter_map(|index| {
@@ -515,6 +532,22 @@ impl Model {
         let is_over = !end.is_awaiting && end.at + REMAINS <= now;
         if self.has_limits_of_remains() || is_over { None } else { Some(true) }
     }
+}
+
+/// The entries of a message: as much text in each as fits 1,200 bytes, in whole characters.
+pub fn split((member, id): (u32, u32), name: &str, text: &str) -> Vec<Vec<u8>> {
+    let name = name.as_bytes();
+    let (mut entries, mut start) = (Vec::new(), 0);
+    for (at, c) in text.char_indices() {
+        if 12 + 3 + 9 + name.len() + at + c.len_utf8() - start > 1200 {
+            let text = &text.as_bytes()[start..at];
+            entries.push(encoded(&Entry::Part { member, id, name, text }));
+            start = at;
+        }
+    }
+    let text = &text.as_bytes()[start..];
+    entries.push(encoded(&Entry::Message { member, id, name, text }));
+    entries
 }
 
 fn encoded(entry: &Entry<'_>) -> Vec<u8> {

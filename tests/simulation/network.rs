@@ -13,6 +13,7 @@ use reactor_chat::protocol::stream::downstream::{HEADER_SIZE, parse};
 use reactor_chat::protocol::stream::{Code, Entry, MAX_PACKED};
 
 use crate::model::{Model, RATION};
+use crate::room::RING;
 use crate::support::random::Random;
 
 /// The codes of asides that end a membership.
@@ -128,6 +129,7 @@ impl Model {
         (is_reached, arrives): (bool, bool),
         now: Instant,
     ) {
+        assert!(datagram.len() <= MAX_PACKED, "{} bytes", datagram.len());
         let (header, mut entries) = parse(datagram).expect("a header");
         let room = &self.rooms[self.members[index].room];
         assert_eq!(Some(header.tag), room.tag, "the tag of its room");
@@ -183,20 +185,22 @@ impl Model {
         let room = &mut self.rooms[member.room];
         assert!(is_repair || is_reached, "sent before its port was proved, and so lost");
         assert!(header.sequence >= member.first, "of a past that it may not see");
-        let (mut number, mut count, mut oldest) = (header.sequence, 0, None);
+        room.check_boundary(member.first);
+        let (mut number, mut oldest) = (header.sequence, None);
         while let Some((bytes, entry)) = entries.next_with_bytes() {
             match entry {
-                Entry::Message { .. } | Entry::Notice { .. } => {
+                Entry::Message { .. } | Entry::Part { .. } | Entry::Notice { .. } => {
                     room.see(number, bytes);
                     oldest = oldest.or(Some(number));
                 }
-                Entry::Gone { .. } => self.tally.note("gone sent"),
+                Entry::Gone { count } => {
+                    room.check_boundary(number + u64::from(count));
+                    self.tally.note("gone sent");
+                }
                 Entry::Aside { .. } | Entry::Unknown => panic!("{entry:?} among others"),
             }
             number += entry.numbers();
-            count += 1;
         }
-        assert!(datagram.len() <= MAX_PACKED || count == 1, "one entry, or 1,200 bytes");
         assert!(number <= member.until, "what was said after its end");
         if is_repair {
             self.note_repair(index, datagram.len() as u64, now);
@@ -228,7 +232,7 @@ impl Model {
         let is_behind_gap = from > member.cursor && member.may_skip;
         assert!(is_next || is_confirmed || is_behind_gap, "exactly once and in order");
         member.cursor = until;
-        let held = self.config.room_history.max(4096);
+        let held = self.config.room_history.max(RING);
         if let Some(oldest) = oldest.filter(|_| held < 1 << 20) {
             let seen = self.rooms[member.room].seen_since(oldest);
             assert!(seen <= held, "more than a room keeps");

@@ -11,7 +11,7 @@ const INDEX_SIZE: usize = 4;
 
 /// Every ring may have so much, so below half of it no message is put off, and below almost all of it
 /// no notice is dropped.
-const RING: usize = 4096;
+pub const RING: usize = 6 * 1024;
 
 /// What may wait in a room for those who get a datagram for each entry, and what notices get beyond.
 const WAITING: usize = 256 * 1024;
@@ -95,6 +95,13 @@ impl Room {
         if self.tag.is_some() {
             self.stream_load += bytes.len() + INDEX_SIZE;
             self.script.push(Owed { bytes: bytes.into(), may_be_missing });
+        }
+    }
+
+    /// No message begins before this number and goes on behind it, as far as entries were seen.
+    pub fn check_boundary(&self, number: u64) {
+        if let Some(before) = self.seen.get(&(number - 1)) {
+            assert_ne!(before[2], 3, "number {number} is within a message");
         }
     }
 

@@ -17,6 +17,10 @@ const WANTED: &[&str] = &[
     // Fates of datagrams.
     "KeptAlive",
     "Relayed",
+    "Kept",
+    "parts joined",
+    "relayed in parts",
+    "PartsTooLate",
     "Command",
     "Refused",
     "RateLimited",

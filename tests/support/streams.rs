@@ -59,6 +59,7 @@ impl Ticket {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Item {
     Message { member: u32, id: u32, name: String, text: String },
+    Part { member: u32, id: u32, name: String, text: String },
     Notice { code: u8, member: u32, name: String, text: String },
     Aside { code: u8, expected: u32, id: u32, text: String },
     Gone(u32),
@@ -98,7 +99,7 @@ impl Packet {
         }
         assert!(bytes[at..].iter().all(|byte| *byte == 0), "padding is zeros");
         let (size, padding) = (bytes.len(), bytes.len() - at);
-        assert!(size <= 1200 || (items.len() == 1 && size <= 4094), "{size} bytes");
+        assert!(size <= 1200, "{size} bytes");
         Self { tag: u32_at(bytes, 0), sequence, items, size, padding }
     }
 
@@ -106,6 +107,19 @@ impl Packet {
     pub fn numbers(&self) -> u64 {
         self.items.iter().map(Item::numbers).sum()
     }
+}
+
+/// Returns the texts of messages, their parts joined, in the order of their entries.
+pub fn joined(packets: &[Packet]) -> Vec<String> {
+    let (mut texts, mut begun) = (Vec::new(), String::new());
+    for item in packets.iter().flat_map(|packet| &packet.items) {
+        match item {
+            Item::Part { text, .. } => begun += text,
+            Item::Message { text, .. } => texts.push(std::mem::take(&mut begun) + text),
+            _ => {}
+        }
+    }
+    texts
 }
 
 impl Item {
@@ -130,6 +144,10 @@ impl Item {
                 id: u32_at(body, 5),
                 text: text_of(&body[9..]),
             },
+            3 => {
+                let (name, text) = named(8);
+                Self::Part { member: u32_at(body, 0), id: u32_at(body, 4), name, text }
+            }
             4 => {
                 assert_eq!(body.len(), 4);
                 Self::Gone(u32_at(body, 0))
@@ -140,7 +158,7 @@ impl Item {
 
     pub fn numbers(&self) -> u64 {
         match self {
-            Self::Message { .. } | Self::Notice { .. } => 1,
+            Self::Message { .. } | Self::Part { .. } | Self::Notice { .. } => 1,
             Self::Aside { .. } => 0,
             Self::Gone(count) => u64::from(*count),
         }
@@ -148,6 +166,10 @@ impl Item {
 
     pub fn message(member: u32, id: u32, name: &str, text: &str) -> Self {
         Self::Message { member, id, name: name.into(), text: text.into() }
+    }
+
+    pub fn part(member: u32, id: u32, name: &str, text: &str) -> Self {
+        Self::Part { member, id, name: name.into(), text: text.into() }
     }
 
     pub fn notice(code: u8, member: u32, name: &str, text: &str) -> Self {
@@ -209,6 +231,11 @@ impl Listener {
 
     pub fn say_bytes(&self, id: u32, text: &[u8]) {
         self.wire.say_bytes(&[&[0], &id.to_be_bytes()[..], text].concat());
+    }
+
+    /// Sends a part of a message, with more to come.
+    pub fn say_part(&self, id: u32, text: &[u8]) {
+        self.wire.say_bytes(&[&[3], &id.to_be_bytes()[..], text].concat());
     }
 
     pub fn have(&self, next: u64) {

@@ -87,6 +87,8 @@ impl Stream {
     pub(super) fn seat(&mut self, member: MemberId, number: u32, history: u32, now: Instant) {
         let end = self.ring.end();
         let first = end.saturating_sub(u64::from(history)).max(self.ring.first());
+        // A message that is cut would be taken for another.
+        let first = self.ring.align(first);
         self.seats.push(Seat::new(member, number, first, now));
     }
 

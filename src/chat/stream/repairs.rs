@@ -50,7 +50,9 @@ impl Repairs {
             if most == 0 {
                 return;
             }
-            let until = from.saturating_add(u64::from(count)).min(seat.limit(ring.end()));
+            // All that is gone is told, so that the news never ends within a message.
+            let until = from.saturating_add(u64::from(count)).max(ring.first());
+            let until = until.min(seat.limit(ring.end()));
             train.pack(ring, tag, (from.max(seat.first), until), most);
             for datagram in train.datagrams() {
                 if datagram.len() > seat.ration.left(now) {

@@ -1,17 +1,20 @@
 //! The last entries of a room's stream, encoded as they lie in datagrams.
 //!
-//! A ring in bytes: what is appended pushes out what is oldest. Entries are numbered from the
+//! A ring in bytes: what is appended pushes out what is oldest, whole messages of it: when one part
+//! of a long message goes, all of them go, so that the ring never begins within a message. Entries are numbered from the
 //! stream's start and never again, so a cursor that has fallen below the ring knows how much it
 //! has missed.
 
 use std::collections::VecDeque;
+
+use crate::protocol::stream::downstream::{KIND_AT, KIND_PART, entries};
 
 /// What finding an entry by its number costs beside its bytes.
 const INDEX_SIZE: usize = size_of::<u32>();
 
 /// What a ring has room for at first; it grows by doubling, so that a room that says little holds
 /// little.
-pub(in crate::chat) const FIRST_CAPACITY: usize = 512;
+pub(in crate::chat) const FIRST_CAPACITY: usize = 768;
 
 /// Encoded entries, oldest first.
 #[derive(Debug)]
@@ -59,10 +62,46 @@ impl Ring {
         let mut free = self.capacity.saturating_sub(self.used());
         let mut first = self.first;
         while free < entry + INDEX_SIZE && first < self.end() {
-            free += self.size(first, first + 1) + INDEX_SIZE;
-            first += 1;
+            let next = self.message_end(first);
+            free += self.size(first, next) + INDEX_SIZE * (next - first) as usize;
+            first = next;
         }
         first
+    }
+
+    /// Returns the number after the last entry of the message that the entry `number` belongs to.
+    pub(in crate::chat) fn message_end(&self, number: u64) -> u64 {
+        let mut last = number;
+        while self.is_part(last) {
+            last += 1;
+        }
+        (last + 1).min(self.end())
+    }
+
+    /// Returns the first number from `number` on that no message begins before and goes on behind.
+    pub(in crate::chat) fn align(&self, number: u64) -> u64 {
+        match number.checked_sub(1) {
+            Some(before) if number > self.first => self.message_end(before),
+            _ => number,
+        }
+    }
+
+    /// Whether more parts of a message follow this entry, which is held. The last part is none.
+    fn is_part(&self, number: u64) -> bool {
+        self.bytes.get(self.size(self.first, number) + KIND_AT) == Some(&KIND_PART)
+    }
+
+    /// What entries, one behind the other, take in a ring beside the place of the first.
+    pub(in crate::chat) fn size_of(message: &[u8]) -> usize {
+        message.len() + INDEX_SIZE * entries(message).count().saturating_sub(1)
+    }
+
+    /// Appends a message, which is one entry or several parts.
+    pub(in crate::chat) fn push_message(&mut self, message: &[u8]) {
+        let mut parts = entries(message);
+        while let Some((entry, _)) = parts.next_with_bytes() {
+            self.push(entry);
+        }
     }
 
     /// Appends an entry, which pushes out the oldest as far as it must.
@@ -122,11 +161,13 @@ impl Ring {
         self.starts.get((number - self.first) as usize).copied().unwrap_or(self.end)
     }
 
+    /// Drops the oldest message, with all of its parts.
     fn drop_first(&mut self) {
-        let size = self.size(self.first, self.first + 1);
+        let next = self.message_end(self.first);
+        let size = self.size(self.first, next);
         self.bytes.drain(..size);
-        self.starts.pop_front();
-        self.first += 1;
+        self.starts.drain(..(next - self.first) as usize);
+        self.first = next;
     }
 }
 

@@ -95,8 +95,7 @@ impl Train {
     fn write(&mut self, ring: &Ring, tag: u32) {
         self.bytes.clear();
         self.entries.clear();
-        let packed = self.cars.iter().map(|car| car.size).filter(|size| *size <= MAX_PACKED);
-        let size = packed.max().unwrap_or_default();
+        let size = self.cars.iter().map(|car| car.size).max().unwrap_or_default();
         for (index, car) in self.cars.iter().enumerate() {
             let start = self.bytes.len();
             Header { tag, sequence: car.first }.encode(&mut self.bytes);
@@ -115,7 +114,8 @@ impl Train {
     }
 }
 
-/// The datagram that begins with `first`: as many entries as fit, or one that is longer, alone.
+/// The datagram that begins with `first`: as many entries as fit. One always does (S16), unless the
+/// datagram tells what is gone.
 fn next_car(ring: &Ring, first: u64, until: u64) -> Car {
     let missed = ring.first().min(until).saturating_sub(first);
     let gone = u32::try_from(missed).unwrap_or(u32::MAX);
@@ -124,15 +124,14 @@ fn next_car(ring: &Ring, first: u64, until: u64) -> Car {
     if next < ring.first() || next == until {
         return Car { first, gone, until: next, size: told };
     }
-    let fitting = ring.fit(next, until, MAX_PACKED - told);
-    let until = if fitting == next && gone == 0 { next + 1 } else { fitting };
+    let until = ring.fit(next, until, MAX_PACKED - told).max(first + 1);
     Car { first, gone, until, size: told + ring.size(next, until) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::datagram::MAX_DOWNSTREAM;
+    use crate::protocol::stream::MAX_ENTRY;
     use crate::protocol::stream::downstream::parse;
 
     const TAG: u32 = 7;
@@ -198,13 +197,13 @@ mod tests {
     }
 
     #[test]
-    fn s2_an_entry_that_is_longer_goes_alone_and_unpadded() {
-        let longest = MAX_DOWNSTREAM - HEADER_SIZE - message(b"").len();
-        let ring = ring_of([10, longest, 10, 700, 700, 10]);
+    fn s2_s16_the_largest_entry_fills_a_datagram_and_the_others_are_padded() {
+        let largest = MAX_ENTRY - message(b"").len();
+        let ring = ring_of([10, largest, 10, 700, 700, 10]);
         let mut train = Train::default();
         train.pack(&ring, TAG, (1, 7), 99);
-        let both = HEADER_SIZE + message(&[0; 700]).len() + message(&[0; 10]).len();
-        assert_eq!(sizes(&train), [both, MAX_DOWNSTREAM, both, both]);
+        let last = HEADER_SIZE + message(&[0; 700]).len() + message(&[0; 10]).len();
+        assert_eq!(sizes(&train), [MAX_PACKED, MAX_PACKED, MAX_PACKED, last]);
         assert_eq!(read(&train, 1), (7, 0));
     }
 
@@ -222,12 +221,12 @@ mod tests {
     }
 
     #[test]
-    fn s7_gone_and_a_long_entry_are_two_datagrams() {
-        let mut ring = ring_of([64, 4000]);
-        ring.set_capacity(4096);
+    fn s7_gone_and_the_largest_entry_are_two_datagrams() {
+        let mut ring = ring_of([64, MAX_ENTRY - message(b"").len()]);
+        ring.set_capacity(1200);
         let mut train = Train::default();
         train.pack(&ring, TAG, (1, 3), 99);
-        assert!(sizes(&train).iter().all(|size| *size <= MAX_DOWNSTREAM));
+        assert!(sizes(&train).iter().all(|size| *size <= MAX_PACKED));
         assert_eq!((train.len(), read(&train, 1)), (2, (3, 1)));
     }
 

@@ -6,6 +6,9 @@
 /// Bytes of the tag and the sequence.
 pub const HEADER_SIZE: usize = 12;
 
+/// Where the kind stands in an entry, behind its size.
+pub const KIND_AT: usize = 2;
+
 /// Bytes of an entry's size and kind.
 pub const ENTRY_OVERHEAD: usize = 3;
 
@@ -21,6 +24,8 @@ pub const ASIDE_OVERHEAD: usize = ENTRY_OVERHEAD + 1 + 4 + 4;
 const KIND_MESSAGE: u8 = 0;
 const KIND_NOTICE: u8 = 1;
 const KIND_ASIDE: u8 = 2;
+/// The kind of a part of a message, with more to come.
+pub const KIND_PART: u8 = 3;
 const KIND_GONE: u8 = 4;
 
 /// What every datagram begins with.
@@ -107,6 +112,17 @@ pub enum Entry<'a> {
         /// What it said.
         text: &'a [u8],
     },
+    /// A part of a message, with more to come (S16). The last part is an [`Entry::Message`].
+    Part {
+        /// The sender's number in the room.
+        member: u32,
+        /// The id of the message, the same in each of its parts.
+        id: u32,
+        /// The sender's name.
+        name: &'a [u8],
+        /// The part. It may end within a character.
+        text: &'a [u8],
+    },
     /// The server says this to everyone.
     Notice {
         /// What it is about, as a byte: there may be more codes one day.
@@ -142,7 +158,7 @@ impl Entry<'_> {
     /// How many numbers the entry takes.
     pub fn numbers(&self) -> u64 {
         match self {
-            Self::Message { .. } | Self::Notice { .. } => 1,
+            Self::Message { .. } | Self::Part { .. } | Self::Notice { .. } => 1,
             Self::Gone { count } => u64::from(*count),
             Self::Aside { .. } | Self::Unknown => 0,
         }
@@ -159,10 +175,11 @@ impl Entry<'_> {
         match *self {
             Self::Message { member, id, name, text } => {
                 out.push(KIND_MESSAGE);
-                out.extend_from_slice(&member.to_be_bytes());
-                out.extend_from_slice(&id.to_be_bytes());
-                extend_with_name(name, out);
-                out.extend_from_slice(text);
+                extend_with_message((member, id), name, text, out);
+            }
+            Self::Part { member, id, name, text } => {
+                out.push(KIND_PART);
+                extend_with_message((member, id), name, text, out);
             }
             Self::Notice { code, member, name, text } => {
                 out.extend_from_slice(&[KIND_NOTICE, code]);
@@ -191,10 +208,12 @@ impl Entry<'_> {
         let (&kind, body) = bytes.split_first()?;
         Some(match kind {
             KIND_MESSAGE => {
-                let (member, body) = split_u32(body)?;
-                let (id, body) = split_u32(body)?;
-                let (name, text) = split_name(body)?;
+                let (member, id, name, text) = split_message(body)?;
                 Entry::Message { member, id, name, text }
+            }
+            KIND_PART => {
+                let (member, id, name, text) = split_message(body)?;
+                Entry::Part { member, id, name, text }
             }
             KIND_NOTICE => {
                 let (&code, body) = body.split_first()?;
@@ -214,6 +233,14 @@ impl Entry<'_> {
     }
 }
 
+/// Writes the body that a message and each of its parts have.
+fn extend_with_message((member, id): (u32, u32), name: &[u8], text: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(&member.to_be_bytes());
+    out.extend_from_slice(&id.to_be_bytes());
+    extend_with_name(name, out);
+    out.extend_from_slice(text);
+}
+
 fn extend_with_name(name: &[u8], out: &mut Vec<u8>) {
     out.push(u8::try_from(name.len()).expect("a name of at most 255 bytes"));
     out.extend_from_slice(name);
@@ -222,6 +249,14 @@ fn extend_with_name(name: &[u8], out: &mut Vec<u8>) {
 fn split_u32(bytes: &[u8]) -> Option<(u32, &[u8])> {
     let (number, rest) = bytes.split_first_chunk()?;
     Some((u32::from_be_bytes(*number), rest))
+}
+
+/// Splits the body of a message or of a part: the sender's number, the message's id, name and text.
+fn split_message(body: &[u8]) -> Option<(u32, u32, &[u8], &[u8])> {
+    let (member, body) = split_u32(body)?;
+    let (id, body) = split_u32(body)?;
+    let (name, text) = split_name(body)?;
+    Some((member, id, name, text))
 }
 
 fn split_name(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -264,19 +299,24 @@ pub fn parse(datagram: &[u8]) -> Option<(Header, Entries<'_>)> {
     Some((Header { tag, sequence }, Entries { rest }))
 }
 
+/// Returns the entries that stand in these bytes one behind the other, each with its size.
+pub fn entries(bytes: &[u8]) -> Entries<'_> {
+    Entries { rest: bytes }
+}
+
 /// Makes sense of one entry that was kept with its size, as [`Entries::next_with_bytes`] gave it.
 pub fn parse_entry(bytes: &[u8]) -> Option<Entry<'_>> {
-    Entries { rest: bytes }.next()
+    entries(bytes).next()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::datagram::{MAX_DOWNSTREAM, MAX_NAME_AND_MESSAGE};
 
-    fn all() -> [Entry<'static>; 4] {
+    fn all() -> [Entry<'static>; 5] {
         [
             Entry::Message { member: 7, id: 9, name: b"bob", text: b"hi" },
+            Entry::Part { member: 7, id: 9, name: b"bob", text: b"hi" },
             Entry::Notice { code: 1, member: 7, name: b"bob", text: b"bob joined" },
             Entry::Aside { code: 12, expected: 3, id: 0, text: b"" },
             Entry::Gone { count: 5 },
@@ -292,17 +332,18 @@ mod tests {
 
     #[test]
     fn s1_the_layout_byte_by_byte() {
-        let [message, notice, aside, gone] = all();
+        let [message, part, notice, aside, gone] = all();
         assert_eq!(datagram(&[]), b"\xaa\xbb\xcc\xdd\0\0\0\0\0\0\x01\x02");
         let body = |entry| datagram(&[entry])[HEADER_SIZE..].to_vec();
         assert_eq!(body(message).len(), MESSAGE_OVERHEAD + "bob".len() + "hi".len());
         assert_eq!(body(notice).len(), NOTICE_OVERHEAD + "bob".len() + "bob joined".len());
         assert_eq!(body(message), b"\0\x0f\0\0\0\0\x07\0\0\0\x09\x03bobhi");
+        assert_eq!(body(part), b"\0\x0f\x03\0\0\0\x07\0\0\0\x09\x03bobhi");
         assert_eq!(body(notice), b"\0\x14\x01\x01\0\0\0\x07\x03bobbob joined");
         assert_eq!(body(aside).len(), ASIDE_OVERHEAD);
         assert_eq!(body(aside), b"\0\x0a\x02\x0c\0\0\0\x03\0\0\0\0");
         assert_eq!(body(gone), b"\0\x05\x04\0\0\0\x05");
-        assert_eq!(all().map(|entry| entry.numbers()), [1, 1, 0, 5]);
+        assert_eq!(all().map(|entry| entry.numbers()), [1, 1, 1, 0, 5]);
     }
 
     #[test]
@@ -345,16 +386,11 @@ mod tests {
                 continue;
             };
             let entries: Vec<_> = entries.collect();
-            assert!(entries.len() < 4 && entries[..] == all()[..entries.len()], "cut at {cut}");
+            assert!(
+                entries.len() < all().len() && entries[..] == all()[..entries.len()],
+                "cut at {cut}"
+            );
         }
-    }
-
-    #[test]
-    fn s2_the_longest_message_fits_a_datagram_alone() {
-        let name = [b'n'; 255];
-        let text = vec![b't'; MAX_NAME_AND_MESSAGE - name.len()];
-        let entry = Entry::Message { member: 1, id: 1, name: &name, text: &text };
-        assert_eq!(datagram(&[entry]).len(), MAX_DOWNSTREAM);
     }
 
     #[test]

@@ -7,15 +7,22 @@
 
 pub mod completion;
 pub mod downstream;
+pub mod parts;
 pub mod upstream;
 
 pub use completion::Completion;
 pub use downstream::{Code, Entry, Header};
 pub use upstream::Upstream;
 
-/// Datagrams that hold several entries have at most so many bytes: they pass every link whole (RFC
-/// 8200 promises 1,280 with the headers). One entry alone may be longer.
+/// The most bytes of a datagram, in either direction. It passes every link whole: RFC 8200 promises
+/// 1,280 bytes with the headers. A longer text travels in parts (S16).
 pub const MAX_PACKED: usize = 1200;
+
+/// The most bytes of an entry, its size included: it fits a datagram alone.
+pub const MAX_ENTRY: usize = MAX_PACKED - downstream::HEADER_SIZE;
+
+/// The most bytes of a message whose parts the server keeps until the last one has come (S16).
+pub const MAX_TEXT: usize = 4096;
 
 /// Earlier entries that a newcomer may see at most.
 pub const MAX_HISTORY: u32 = 1024;

@@ -3,8 +3,9 @@
 const KIND_MESSAGE: u8 = 0;
 const KIND_HAVE: u8 = 1;
 const KIND_REPAIR: u8 = 2;
+const KIND_PART: u8 = 3;
 
-/// Bytes of a message beside its text: kind and id.
+/// Bytes of a message, or of a part, beside its text: kind and id.
 pub const MESSAGE_OVERHEAD: usize = 1 + 4;
 
 /// Bytes of one range of a repair request.
@@ -15,11 +16,18 @@ const RANGE_SIZE: usize = 10;
 pub enum Upstream<'a> {
     /// It is there.
     KeepAlive,
-    /// A message or a command.
+    /// A message or a command, or the last part of one.
     Message {
         /// Its id, counted up from 1.
         id: u32,
         /// What it says, not checked yet.
+        text: &'a [u8],
+    },
+    /// A part of a message or a command, with more to come (S16).
+    Part {
+        /// Its own id, counted as those of messages.
+        id: u32,
+        /// The part, not checked yet. It may end within a character.
         text: &'a [u8],
     },
     /// Every entry below this number has arrived.
@@ -65,6 +73,10 @@ pub fn parse(message: &[u8]) -> Option<Upstream<'_>> {
             let (id, text) = body.split_first_chunk()?;
             Some(Upstream::Message { id: u32::from_be_bytes(*id), text })
         }
+        KIND_PART => {
+            let (id, text) = body.split_first_chunk()?;
+            Some(Upstream::Part { id: u32::from_be_bytes(*id), text })
+        }
         KIND_HAVE => {
             let next = u64::from_be_bytes(body.try_into().ok()?);
             Some(Upstream::Have { next })
@@ -79,6 +91,13 @@ pub fn parse(message: &[u8]) -> Option<Upstream<'_>> {
 /// Writes a message behind what `out` holds.
 pub fn encode_message(id: u32, text: &[u8], out: &mut Vec<u8>) {
     out.push(KIND_MESSAGE);
+    out.extend_from_slice(&id.to_be_bytes());
+    out.extend_from_slice(text);
+}
+
+/// Writes a part of a message, with more to come, behind what `out` holds.
+pub fn encode_part(id: u32, text: &[u8], out: &mut Vec<u8>) {
+    out.push(KIND_PART);
     out.extend_from_slice(&id.to_be_bytes());
     out.extend_from_slice(text);
 }
@@ -118,6 +137,15 @@ mod tests {
     }
 
     #[test]
+    fn s16_a_part_is_an_id_and_a_text() {
+        let mut bytes = Vec::new();
+        encode_part(258, b"hi", &mut bytes);
+        assert_eq!(bytes, b"\x03\0\0\x01\x02hi");
+        assert_eq!(parse(&bytes), Some(Upstream::Part { id: 258, text: b"hi" }));
+        assert_eq!(parse(b"\x03\0\0\0"), None, "an id that is cut");
+    }
+
+    #[test]
     fn s8_have_is_a_number() {
         let mut bytes = Vec::new();
         encode_have(1 << 40, &mut bytes);
@@ -142,7 +170,7 @@ mod tests {
 
     #[test]
     fn s5_what_is_not_known_has_no_sense() {
-        assert_eq!(parse(b"\x03"), None);
+        assert_eq!(parse(b"\x04"), None);
         assert_eq!(parse(b"hello"), None);
     }
 }

@@ -80,6 +80,10 @@ fn step(stage: &mut Stage, input: &mut Input<'_>) {
         10 => stage.reap(),
         _ => match input.byte() {
             port @ ..8 => stage.fill(1000 + u16::from(port)),
+            8..32 => {
+                let who = input.pick(stage.guests.len());
+                say_part(stage, who, &input.bytes());
+            }
             _ => stage.unblock(),
         },
     }
@@ -101,6 +105,14 @@ fn say_in_stream(stage: &mut Stage, who: usize, text: &[u8]) {
     let is_taken =
         matches!(fate, Some(Fate::Relayed | Fate::Command | Fate::Refused | Fate::KeptAlive));
     stage.guests[who].next_id += u32::from(is_taken);
+}
+
+/// A part of a message, with more to come.
+fn say_part(stage: &mut Stage, who: usize, text: &[u8]) {
+    let mut part = Vec::new();
+    upstream::encode_part(stage.guests[who].next_id, text, &mut part);
+    let fate = say(stage, who, 1000 + who as u16, &part);
+    stage.guests[who].next_id += u32::from(fate == Some(Fate::Kept));
 }
 
 /// What arrived and what did not.

@@ -9,7 +9,7 @@ use reactor_chat::chat::{Census, Chat, Fate, Heard, Reply};
 use reactor_chat::config::{ChatConfig, HostLeaves};
 use reactor_chat::ids::MemberId;
 use reactor_chat::protocol::datagram::{MAX_DOWNSTREAM, MAX_UPSTREAM};
-use reactor_chat::protocol::stream::downstream;
+use reactor_chat::protocol::stream::{MAX_PACKED, downstream};
 use reactor_chat::protocol::{Frame, Request, Token, request};
 
 use super::jobs::{Sent, send};
@@ -25,6 +25,8 @@ const MAX_DELIVERY: usize = 64;
 const HEADERS: usize = 100;
 /// What a message costs each who gets it, beside its size: headers, a name, what came last.
 const MESSAGE: usize = 340;
+/// The least text in a part of a message that others follow.
+const LEAST_PART: usize = 900;
 /// The same of a notice, which may have a name twice, and of the two that end a host.
 const NOTICES: usize = 2 * 600;
 /// What one member alone is told at most: the list of members, or a line.
@@ -148,7 +150,11 @@ impl Stage {
                 self.table.insert(id, from);
                 let room = guest.room.clone();
                 match fate {
-                    Fate::Relayed => self.allow_room(&room, bytes.len() + MESSAGE),
+                    // A part is sent on with the last one.
+                    Fate::Relayed | Fate::Kept => {
+                        let parts = 1 + bytes.len() / LEAST_PART;
+                        self.allow_room(&room, bytes.len() + parts * MESSAGE);
+                    }
                     Fate::Command => {
                         self.allow_room(&room, NOTICES);
                         self.allowed += LIST;
@@ -252,6 +258,7 @@ fn check_datagram(guests: &[Guest], id: MemberId, address: SocketAddr, datagram:
     assert_eq!(address.ip(), guest.ip, "an address that no handshake has proved");
     assert!((1..=MAX_DOWNSTREAM).contains(&datagram.len()), "{} bytes", datagram.len());
     if let Some(tag) = guest.tag {
+        assert!(datagram.len() <= MAX_PACKED, "{} bytes", datagram.len());
         let (header, entries) = downstream::parse(datagram).expect("a header");
         assert_eq!(header.tag, tag, "a stream of another room");
         assert!(entries.clone().all(|entry| entry != downstream::Entry::Unknown));

@@ -89,8 +89,13 @@ impl World {
             }
             _ => {
                 let id = if self.random.chance(10) { expected + 1 } else { expected };
-                let line = self.line();
-                upstream::encode_message(id, &line, &mut body);
+                let mut line = self.line();
+                if self.random.chance(15) {
+                    line.truncate(self.random.below(line.len() as u64 + 1) as usize);
+                    upstream::encode_part(id, &line, &mut body);
+                } else {
+                    upstream::encode_message(id, &line, &mut body);
+                }
             }
         }
         self.encode(index, &body)

@@ -1,0 +1,182 @@
+//! Messages in parts, as far as limits and lives go.
+
+use super::*;
+
+impl Stage {
+    /// Says a part under the next id, which is used up if it was taken.
+    fn say_part(&mut self, guest: &mut Guest, text: &str) -> Fate {
+        let mut body = Vec::new();
+        upstream::encode_part(guest.next_id, text.as_bytes(), &mut body);
+        let fate = self.fate(guest, &body);
+        guest.next_id += u32::from(fate == Fate::Kept);
+        fate
+    }
+}
+
+#[test]
+fn s16_parts_of_members_that_go_on_elsewhere_are_kept_and_of_those_that_go_are_not() {
+    let mut stage = Stage::new(open());
+    let mut host = stage.host("r");
+    let mut guest = stage.guest("r", "guest");
+    stage.hush();
+    let before = stage.chat.census();
+    stage.say_part(&mut guest, "on the way ");
+    stage.deliver();
+    assert_eq!(stage.chat.census().backlog - before.backlog, 4096, "counted");
+    let token = String::from_utf8(guest.token.to_wire().to_vec()).expect("hex");
+    let elsewhere = Ipv4Addr::new(192, 0, 2, 9);
+    let resumed = stage.request(elsewhere, 4, "r", &token).expect("resumed");
+    let Reply::Resumed { stream: Some(completion), .. } = resumed else { panic!("{resumed:?}") };
+    assert_eq!(completion.expected, 2);
+    guest.address.set_ip(elsewhere.into());
+    assert_eq!(stage.say(&mut guest, "home"), Fate::Relayed);
+    stage.deliver();
+    assert_eq!(stage.ear(&host).said(), ["on the way home"]);
+    assert_eq!(stage.chat.census().backlog, before.backlog);
+    for leaving in [&mut guest, &mut host] {
+        stage.say_part(leaving, "never said");
+    }
+    stage.chat.expire_member(guest.id, stage.now + seconds(300));
+    stage.deliver();
+    assert_eq!(stage.chat.census().backlog, 4096, "the host's");
+    stage.chat.close_all(stage.now);
+    stage.deliver();
+    stage.advance(seconds(400));
+    assert_eq!(stage.chat.census(), Census::default());
+}
+
+#[test]
+fn s16_a_part_sequence_without_an_end_costs_no_memory_and_is_answered_within_bounds() {
+    let mut stage = Stage::new(ChatConfig::default());
+    let mut host = stage.host("r");
+    stage.hush();
+    let before = stage.chat.census().backlog;
+    let fates: Vec<Fate> =
+        (0..20_000).map(|_| stage.say_part(&mut host, &"x".repeat(1000))).collect();
+    assert_eq!(fates.iter().filter(|fate| **fate == Fate::Kept).count(), 5_000);
+    stage.deliver();
+    assert_eq!(stage.chat.census().backlog, before, "it is lost: too long");
+    stage.advance(seconds(20));
+    assert_eq!(stage.say(&mut host, "the end"), Fate::Refused);
+    assert_eq!(stage.say(&mut host, "and on"), Fate::Relayed);
+}
+
+#[test]
+fn s16_empty_parts_do_not_keep_a_message_for_ever() {
+    let mut stage = Stage::new(open());
+    let mut host = stage.host("r");
+    for _ in 0..9 {
+        assert_eq!(stage.say_part(&mut host, ""), Fate::Kept);
+        stage.advance(seconds(2));
+    }
+    assert_eq!(stage.say(&mut host, "too late"), Fate::Refused);
+}
+
+#[test]
+fn s16_a_room_keeps_parts_of_64_messages_and_who_has_begun_goes_on() {
+    let mut stage = Stage::new(open());
+    let mut host = stage.host("r");
+    let mut guests: Vec<Guest> = (0..64).map(|n| stage.guest("r", &n.to_string())).collect();
+    let mut elsewhere = stage.host("another");
+    stage.hush();
+    for guest in &mut guests {
+        assert_eq!(stage.say_part(guest, "a"), Fate::Kept);
+    }
+    assert_eq!(stage.say_part(&mut host, "a"), Fate::RoomBusy);
+    stage.deliver();
+    assert_eq!(stage.ear(&host).asides.last().map(|aside| aside.0), Some(8), "sent again later");
+    assert_eq!(stage.say(&mut host, "whole"), Fate::Relayed);
+    assert_eq!(stage.say_part(&mut elsewhere, "a"), Fate::Kept);
+    for guest in &mut guests {
+        assert_eq!(stage.say_part(guest, "b"), Fate::Kept);
+    }
+    assert_eq!(stage.say(&mut guests[0], "c"), Fate::Relayed);
+    assert_eq!(stage.say_part(&mut host, "a"), Fate::Kept);
+    stage.advance(seconds(10));
+    assert_eq!(stage.say(&mut guests[1], "c"), Fate::Refused);
+}
+
+#[test]
+fn s16_where_memory_is_scarce_one_message_of_a_room_is_kept() {
+    let mut stage = Stage::new(ChatConfig { backlog_memory: Some(0), ..open() });
+    let mut host = stage.host("r");
+    let mut guest = stage.guest("r", "guest");
+    assert_eq!(stage.say_part(&mut host, "a"), Fate::Kept);
+    assert_eq!(stage.say_part(&mut guest, "a"), Fate::RoomBusy);
+    assert_eq!(stage.say(&mut host, "b"), Fate::Relayed);
+    assert_eq!(stage.say_part(&mut guest, "a"), Fate::Kept);
+}
+
+#[test]
+fn s16_the_last_part_waits_for_its_rate_and_the_others_are_kept() {
+    let mut stage =
+        Stage::new(ChatConfig { rate_limit: None, fanout_limit: Some(1_000), ..open() });
+    let mut host = stage.host("r");
+    stage.hush();
+    let first = "x".repeat(4000);
+    // A full bucket pays for anything, and owes eight seconds then.
+    assert_eq!(stage.say(&mut host, &first), Fate::Relayed);
+    for part in ["one ", "two "] {
+        assert_eq!(stage.say_part(&mut host, &part.repeat(250)), Fate::Kept);
+    }
+    let mut tries = 0;
+    while stage.say(&mut host, &"three ".repeat(300)) == Fate::RateLimited {
+        stage.advance(seconds(1));
+        tries += 1;
+        assert!(tries < 40, "it is never taken");
+    }
+    assert!(tries > 1, "{tries} tries");
+    stage.deliver();
+    let whole = ["one ".repeat(250), "two ".repeat(250), "three ".repeat(300)].concat();
+    assert_eq!(stage.ear(&host).said(), [first, whole]);
+}
+
+#[test]
+fn s12_s16_a_ring_loses_whole_messages_and_tells_so() {
+    let mut stage = Stage::new(ChatConfig { room_history: 20_000, ..open() });
+    let mut host = stage.host("r");
+    let slow = stage.guest("r", "slow");
+    let quick = stage.guest("r", "quick");
+    stage.hush();
+    stage.blocked.insert(slow.id);
+    for n in 0..40 {
+        let text = format!("{n} {}", "x".repeat(n * 97));
+        assert_eq!(stage.say(&mut host, &text), Fate::Relayed);
+        stage.deliver();
+    }
+    let whole: Vec<String> = stage.ear(&quick).said().into_iter().map(String::from).collect();
+    assert!(whole.len() == 40 && stage.ear(&quick).joined > 20);
+    stage.unblock();
+    stage.advance(seconds(1));
+    let ear = stage.ear(&slow);
+    assert!(ear.gone > 0 && !ear.entries.is_empty() && ear.skipped == 0);
+    assert!(whole.ends_with(&ear.said().into_iter().map(String::from).collect::<Vec<_>>()));
+    // A request that ends within a message is told of all that is gone.
+    let gone = stage.ear(&slow).gone;
+    let first = slow.stream.as_ref().expect("a stream").next;
+    for count in 1..9 {
+        stage.repair(&slow, &[(first, count)]);
+        stage.deliver();
+        assert_eq!(stage.ear(&slow).gone, gone);
+    }
+}
+
+#[test]
+fn s16_in_the_least_of_rings_the_longest_message_reaches_everyone() {
+    let mut stage =
+        Stage::new(ChatConfig { room_history: 4096, history_memory: Some(0), ..open() });
+    for size in [1, 60, 255] {
+        let name = "n".repeat(size);
+        let mut host = stage.enter(1, &name, &name, STREAM);
+        let guest = stage.guest(&name, "guest");
+        stage.hush();
+        for n in 0..5 {
+            let text = format!("{n}{}", "x".repeat(4069 - size));
+            assert_eq!(stage.say_part(&mut host, &text[..1000]), Fate::Kept);
+            assert_eq!(stage.say(&mut host, &text[1000..]), Fate::Relayed);
+            stage.deliver();
+            assert_eq!(stage.ear(&guest).said().last(), Some(&&*text));
+        }
+        assert_eq!((stage.ear(&guest).gone, stage.ear(&host).gone), (0, 0));
+    }
+}

@@ -1,0 +1,87 @@
+//! Messages as entries: one, or several parts where one would not fit a datagram (S16).
+
+use super::downstream::{Entry, MESSAGE_OVERHEAD};
+use super::{MAX_ENTRY, MAX_TEXT};
+use crate::protocol::datagram::MAX_NAME_AND_MESSAGE;
+use crate::protocol::name::MAX_NAME;
+
+/// Bytes of text that fit an entry under a name of `name` bytes.
+const fn space(name: usize) -> usize {
+    MAX_ENTRY - MESSAGE_OVERHEAD - name
+}
+
+/// The most parts of one message: under the longest name each part holds the fewest bytes. A part may
+/// end up to three bytes early, so that it ends with a character.
+pub const MAX_PARTS: usize = (MAX_NAME_AND_MESSAGE - MAX_NAME).div_ceil(space(MAX_NAME) - 3);
+
+/// The most bytes of all parts of one message.
+pub const MAX_PARTS_SIZE: usize = MAX_NAME_AND_MESSAGE + MAX_PARTS * (MESSAGE_OVERHEAD + MAX_NAME);
+
+// Shorter names mean fewer parts, and the server keeps what it may relay.
+const _: () = assert!(MAX_NAME_AND_MESSAGE.div_ceil(space(1) - 3) <= MAX_PARTS);
+const _: () = assert!(MAX_NAME_AND_MESSAGE <= MAX_TEXT);
+
+/// Writes a message as the entries that it takes, one behind the other: every part but the last is an
+/// [`Entry::Part`]. Each part ends with a character.
+pub fn encode_message((member, id): (u32, u32), name: &str, text: &str, out: &mut Vec<u8>) {
+    let (name, space) = (name.as_bytes(), space(name.len()));
+    let mut rest = text;
+    while rest.len() > space {
+        let (part, more) = rest.split_at(rest.floor_char_boundary(space));
+        Entry::Part { member, id, name, text: part.as_bytes() }.encode(out);
+        rest = more;
+    }
+    Entry::Message { member, id, name, text: rest.as_bytes() }.encode(out);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::stream::downstream::entries;
+
+    /// The texts of the entries that a message takes, of which all but the last are parts.
+    fn texts(name: &str, text: &str) -> Vec<String> {
+        let mut out = Vec::new();
+        encode_message((7, 9), name, text, &mut out);
+        assert!(out.len() <= MAX_PARTS_SIZE);
+        let mut texts = Vec::new();
+        let mut all = entries(&out);
+        let mut is_more_to_come = true;
+        while let Some((bytes, entry)) = all.next_with_bytes() {
+            assert!(is_more_to_come && bytes.len() <= MAX_ENTRY, "{} bytes", bytes.len());
+            is_more_to_come = matches!(entry, Entry::Part { .. });
+            let (Entry::Part { member, id, name: its, text }
+            | Entry::Message { member, id, name: its, text }) = entry
+            else {
+                panic!("{entry:?}")
+            };
+            assert_eq!((member, id, its), (7, 9, name.as_bytes()));
+            texts.push(String::from_utf8(text.to_vec()).expect("whole characters"));
+        }
+        assert!(!is_more_to_come && texts.len() <= MAX_PARTS);
+        assert_eq!(texts.concat(), text);
+        texts
+    }
+
+    #[test]
+    fn s16_a_text_that_fits_is_one_entry_and_one_byte_more_is_two() {
+        let fits = MAX_ENTRY - MESSAGE_OVERHEAD - "bob".len();
+        for (size, parts) in [(0, 1), (1, 1), (fits, 1), (fits + 1, 2), (2 * fits, 2)] {
+            assert_eq!(texts("bob", &"x".repeat(size)).len(), parts, "{size} bytes");
+        }
+    }
+
+    #[test]
+    fn s16_no_part_of_any_message_exceeds_a_packet() {
+        for name in [1, 3, 100, 254, 255] {
+            for character in ["x", "é", "部", "👋"] {
+                for size in (0..MAX_NAME_AND_MESSAGE - name).step_by(97) {
+                    let text = character.repeat(size / character.len());
+                    texts(&"n".repeat(name), &text);
+                }
+                let longest = (MAX_NAME_AND_MESSAGE - name) / character.len();
+                texts(&"n".repeat(name), &character.repeat(longest));
+            }
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Joins the parts of long messages (S16).
+//!
+//! Entries come in here in order and without gaps. A message of which a part is gone can't be shown:
+//! its other parts count as gone, too.
+
+use super::Event;
+use crate::protocol::stream::{Entry, MAX_TEXT};
+
+/// The place in the stream, as far as parts are concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// The next entry is a message, the first part of one, or a notice.
+    Between,
+    /// Parts have come; more of this message follow.
+    Within { first: u64, member: u32, id: u32, is_late: bool },
+    /// The next entry may belong to a message that is lost, from the entry `first` on.
+    Lost { first: u64 },
+}
+
+/// The parts that have come of a message.
+#[derive(Debug)]
+pub(super) struct Joiner {
+    place: Place,
+    text: Vec<u8>,
+}
+
+impl Joiner {
+    pub(super) fn new() -> Self {
+        Self { place: Place::Between, text: Vec::new() }
+    }
+
+    /// Returns the number of the first entry of the message whose last part is still to come.
+    pub(super) fn first(&self) -> Option<u64> {
+        match self.place {
+            Place::Between => None,
+            Place::Within { first, .. } | Place::Lost { first } => Some(first),
+        }
+    }
+
+    /// Takes the next entry, a message, a part or a notice, and hands on what it completes. Returns how
+    /// many entries turn out to be gone.
+    pub(super) fn take(
+        &mut self,
+        number: u64,
+        entry: Entry<'_>,
+        is_late: bool,
+        take: &mut impl FnMut(Event<'_>),
+    ) -> u64 {
+        let gone = if self.continues(&entry) { 0 } else { self.give_up(number, take) };
+        match entry {
+            Entry::Part { member, id, text, .. } => {
+                self.append((number, member, id), text, is_late);
+                gone
+            }
+            Entry::Message { member, id, name, text } => {
+                gone + self.complete(number, (member, id), (name, text), is_late, take)
+            }
+            Entry::Notice { code, member, name, text } => {
+                take(Event::Notice { number, code, member, name, text });
+                gone
+            }
+            Entry::Aside { .. } | Entry::Gone { .. } | Entry::Unknown => gone,
+        }
+    }
+
+    /// Takes that the next `count` entries, from `first` on, are gone. `is_aligned`: no message goes on
+    /// behind them. Returns how many entries are gone, with the parts that have come before.
+    pub(super) fn take_gone(
+        &mut self,
+        (first, count): (u64, u64),
+        is_aligned: bool,
+        take: &mut impl FnMut(Event<'_>),
+    ) -> u64 {
+        let end = first + count;
+        let first = self.first().unwrap_or(first);
+        self.text.clear();
+        self.place = if is_aligned { Place::Between } else { Place::Lost { first: end } };
+        take(Event::Gone { first, count: end - first });
+        end - first
+    }
+
+    /// Whether an entry can belong to the message that has begun.
+    fn continues(&self, entry: &Entry<'_>) -> bool {
+        match (self.place, entry) {
+            (
+                Place::Within { member, id, .. },
+                Entry::Part { member: its_member, id: its_id, .. }
+                | Entry::Message { member: its_member, id: its_id, .. },
+            ) => (member, id) == (*its_member, *its_id),
+            (Place::Lost { .. }, Entry::Part { .. } | Entry::Message { .. }) => true,
+            _ => false,
+        }
+    }
+
+    fn append(&mut self, (number, member, id): (u64, u32, u32), text: &[u8], is_late: bool) {
+        let (first, was_late) = match self.place {
+            Place::Lost { .. } => return,
+            Place::Between => (number, false),
+            Place::Within { first, is_late, .. } => (first, is_late),
+        };
+        if self.text.len() + text.len() > MAX_TEXT {
+            // No server relays as much. It is not kept either.
+            self.text.clear();
+            self.place = Place::Lost { first };
+            return;
+        }
+        self.text.extend_from_slice(text);
+        self.place = Place::Within { first, member, id, is_late: is_late || was_late };
+    }
+
+    /// Hands on a message whose last part, or only one, is this.
+    fn complete(
+        &mut self,
+        number: u64,
+        (member, id): (u32, u32),
+        (name, text): (&[u8], &[u8]),
+        is_late: bool,
+        take: &mut impl FnMut(Event<'_>),
+    ) -> u64 {
+        match self.place {
+            Place::Lost { .. } => return self.give_up(number + 1, take),
+            Place::Between => take(Event::Message { number, member, id, name, text, is_late }),
+            Place::Within { is_late: was_late, .. } => {
+                self.text.extend_from_slice(text);
+                let (text, is_late) = (&self.text[..], is_late || was_late);
+                take(Event::Message { number, member, id, name, text, is_late });
+                self.text.clear();
+                self.place = Place::Between;
+            }
+        }
+        0
+    }
+
+    /// What has begun is lost up to the entry `end`. Returns how many entries that are.
+    fn give_up(&mut self, end: u64, take: &mut impl FnMut(Event<'_>)) -> u64 {
+        let Some(first) = self.first() else { return 0 };
+        self.text.clear();
+        self.place = Place::Between;
+        if first < end {
+            take(Event::Gone { first, count: end - first });
+        }
+        end - first
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn part(member: u32, id: u32, text: &[u8]) -> Entry<'_> {
+        Entry::Part { member, id, name: b"ann", text }
+    }
+
+    const fn message(member: u32, id: u32, text: &[u8]) -> Entry<'_> {
+        Entry::Message { member, id, name: b"ann", text }
+    }
+
+    const NOTICE: Entry<'static> = Entry::Notice { code: 1, member: 1, name: b"", text: b"joined" };
+
+    /// Takes entries, the first with the number 1, and returns what is handed on.
+    fn joined(entries: &[Entry<'_>]) -> Vec<String> {
+        let (mut joiner, mut out, mut gone) = (Joiner::new(), Vec::new(), 0);
+        for (number, entry) in (1..).zip(entries) {
+            let mut take = |event: Event<'_>| out.push(shown(&event));
+            gone += match entry {
+                // A gone entry stands for itself here; an aligned one has the count 2.
+                Entry::Gone { count } => joiner.take_gone((number, 1), *count == 2, &mut take),
+                entry => joiner.take(number, *entry, false, &mut take),
+            };
+        }
+        let told = out.iter().filter_map(|line| line.strip_prefix("gone ")?.split_once("x"));
+        assert_eq!(gone, told.map(|(_, count)| count.parse::<u64>().unwrap()).sum::<u64>());
+        out
+    }
+
+    fn shown(event: &Event<'_>) -> String {
+        match event {
+            Event::Message { number, text, .. } => format!("{number} {}", text.escape_ascii()),
+            Event::Notice { number, text, .. } => format!("{number} {}", text.escape_ascii()),
+            Event::Gone { first, count } => format!("gone {first}x{count}"),
+            Event::Aside { .. } => "aside".into(),
+        }
+    }
+
+    #[test]
+    fn s16_parts_are_joined_and_what_is_whole_passes() {
+        let entries = [
+            message(1, 1, b"one"),
+            part(1, 4, b"\xe9\x83"),
+            part(1, 4, b"\xa8 "),
+            message(1, 4, b"two"),
+            NOTICE,
+            part(2, 0, b"a"),
+            message(2, 0, b"b"),
+        ];
+        assert_eq!(joined(&entries), ["1 one", "4 \\xe9\\x83\\xa8 two", "5 joined", "7 ab"]);
+    }
+
+    #[test]
+    fn s16_a_message_of_which_a_part_is_gone_is_gone() {
+        const GONE: Entry<'static> = Entry::Gone { count: 1 };
+        const ALIGNED: Entry<'static> = Entry::Gone { count: 2 };
+        let (first, last) = (part(1, 4, b"a"), message(1, 4, b"z"));
+        assert_eq!(joined(&[first, first, ALIGNED, last]), ["gone 1x3", "4 z"]);
+        assert_eq!(joined(&[first, GONE, last, last]), ["gone 1x2", "gone 3x1", "4 z"]);
+        assert_eq!(joined(&[GONE, first, last, last]), ["gone 1x1", "gone 2x2", "4 z"]);
+        assert_eq!(joined(&[GONE, NOTICE, last]), ["gone 1x1", "2 joined", "3 z"]);
+        assert_eq!(joined(&[GONE, first, GONE, last]), ["gone 1x1", "gone 2x2", "gone 4x1"]);
+    }
+
+    #[test]
+    fn s16_parts_that_no_server_sends_do_no_harm() {
+        let long = [b'x'; 1000];
+        let (first, last) = (part(1, 4, &long), message(1, 4, b"z"));
+        let other = [part(2, 0, b"a"), message(2, 0, b"b")];
+        assert_eq!(joined(&[first, other[0], other[1]]), ["gone 1x1", "3 ab"]);
+        assert_eq!(joined(&[first, message(1, 5, b"b")]), ["gone 1x1", "2 b"]);
+        assert_eq!(joined(&[first, NOTICE, last]), ["gone 1x1", "2 joined", "3 z"]);
+        let endless = [vec![first; 9], vec![last, last]].concat();
+        assert_eq!(joined(&endless), ["gone 1x10", "11 z"]);
+    }
+}
