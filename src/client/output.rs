@@ -17,8 +17,9 @@ use super::patient::write_some;
 const FULL: usize = 1 << 20;
 /// Bytes that may wait at most. Lines beyond it are dropped and counted.
 const MOST: usize = 4 << 20;
-/// Bytes of one write.
-const CHUNK: usize = 16 << 10;
+/// Bytes of one write, and the most that a pipe takes in one piece (pipe(7), PIPE_BUF): stdout and
+/// stderr may be the same pipe, and lines should not be torn.
+const CHUNK: usize = 4096;
 
 /// A descriptor that the client writes to.
 #[derive(Clone, Copy)]
@@ -151,7 +152,9 @@ impl Desk {
     fn next_chunk(&self) -> Vec<u8> {
         let state = self.changed.wait_while(self.lock(), |state| state.waiting.is_empty());
         let state = state.unwrap_or_else(PoisonError::into_inner);
-        state.waiting[..state.waiting.len().min(CHUNK)].into()
+        let chunk = &state.waiting[..state.waiting.len().min(CHUNK)];
+        let end = chunk.iter().rposition(|byte| *byte == b'\n').map_or(chunk.len(), |at| at + 1);
+        chunk[..end].into()
     }
 
     /// Takes what was written out of the queue. Returns true if the loop should know.
@@ -186,6 +189,14 @@ mod tests {
         let shown = String::from_utf8(output.desk.next_chunk()).expect("text");
         assert_eq!(shown, "* 2 lines were not shown, nobody read them\nd\n");
         assert_eq!(output.drain(Some(Duration::ZERO)), 2);
+    }
+
+    #[test]
+    fn field_c_lines_are_written_whole() {
+        let output = Output::default();
+        let line = "x".repeat(3000) + "\n";
+        output.push(&line.repeat(2));
+        assert_eq!(output.desk.next_chunk(), line.as_bytes());
     }
 
     #[test]
