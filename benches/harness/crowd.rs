@@ -175,6 +175,13 @@ impl Attendance {
         is_taken
     }
 
+    /// Returns how often messages of a stream were put off up to now.
+    pub fn put_off(&self) -> Option<u64> {
+        let Wire::Stream(listeners) = &self.wire else { return None };
+        let of = |listener: &Mutex<Listener>| listener.lock().expect("no panic").put_off();
+        Some(listeners.iter().map(of).sum())
+    }
+
     /// Sends what a member of a stream has to send by now.
     pub fn send_due(&self, crowd: &Crowd, member: usize, listener: &mut Listener, now: Instant) {
         listener.send_due(now, &self.prefixes[member], |datagram| {

@@ -85,6 +85,7 @@ fn summarize(shares: &[Share], cpu: Option<Duration>, elapsed: Duration) -> Samp
     }
     let done = latency.len();
     Sample {
+        put_off: None,
         offered: done,
         delivered: done,
         delivered_per_s: done as f64 / elapsed.as_secs_f64(),

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use reactor_chat::protocol::stream::{Completion, upstream};
+use reactor_chat::protocol::stream::{Code, Completion, upstream};
 use reactor_chat::stream::{Event, StreamReceiver, StreamSender};
 
 use super::load::{new_histogram, record};
@@ -19,6 +19,8 @@ pub struct Listener {
     /// Datagrams with a message, those that were sent again among them.
     messages_sent: u64,
     messages_said: u64,
+    /// Answers that a message was not taken for now (code 8).
+    put_off: u64,
 }
 
 impl Listener {
@@ -35,6 +37,7 @@ impl Listener {
             body: Vec::new(),
             messages_sent: 0,
             messages_said: 0,
+            put_off: 0,
         })
     }
 
@@ -47,13 +50,20 @@ impl Listener {
 
     /// Takes a datagram, and gives whether it is of the stream. `take` gets the texts that are next.
     pub fn hear(&mut self, datagram: &[u8], now: Instant, mut take: impl FnMut(&[u8])) -> bool {
-        let Self { receiver, sender, .. } = self;
+        let Self { receiver, sender, put_off, .. } = self;
         receiver.handle_datagram(datagram, now, |event| {
             sender.handle_event(&event, now);
-            if let Event::Message { text, .. } = event {
-                take(text);
+            match event {
+                Event::Message { text, .. } => take(text),
+                Event::Aside { code, .. } => *put_off += u64::from(code == Code::RateLimited as u8),
+                _ => {}
             }
         })
+    }
+
+    /// Returns how often the server has put off a message.
+    pub fn put_off(&self) -> u64 {
+        self.put_off
     }
 
     /// Says something, unless too much is under way already.

@@ -64,6 +64,8 @@ pub struct Sample {
     pub offered: u64,
     pub delivered: u64,
     pub delivered_per_s: f64,
+    /// How often a message was put off (code 8). Only streams have that.
+    pub put_off: Option<u64>,
     /// Of the target, if it is a child of ours.
     pub cpu: Option<Duration>,
     /// In microseconds.
@@ -116,7 +118,7 @@ impl Load {
         pace: Pace,
         seconds: f64,
     ) -> io::Result<Sample> {
-        let before = target.cpu_time();
+        let (before, put_off) = (target.cpu_time(), attendance.put_off());
         let phase = &Phase::new(self.crowd.shape, self.next, pace, seconds);
         let scene = Scene { crowd: &self.crowd, attendance, phase };
         let ears = &mut self.ears;
@@ -139,7 +141,8 @@ impl Load {
         let cpu = before.and_then(|before| Some(target.cpu_time()? - before));
         self.next += sent as u64;
         let offered = (sent * self.crowd.shape.audience()) as u64;
-        Ok(summarize(offered, cpu, load, &heard))
+        let put_off = put_off.and_then(|before| Some(attendance.put_off()? - before));
+        Ok(Sample { put_off, ..summarize(offered, cpu, load, &heard) })
     }
 }
 
@@ -154,6 +157,7 @@ fn summarize(offered: u64, cpu: Option<Duration>, load: f64, heard: &[Heard]) ->
         offered,
         delivered,
         delivered_per_s: delivered as f64 / last.as_secs_f64().max(1e-9),
+        put_off: None,
         cpu,
         latency,
         load: heard.iter().map(|heard| heard.load).fold(load, f64::max),

@@ -57,7 +57,7 @@ Which scenario, all by default:
                         fanout_1000x64 fanout_100x1000 fanout_100xmix
                         rooms_500x10x64 idle_100000, with stream delivery
                         stream_10x64 stream_100x64 stream_1000x64
-                        stream_100x1000 stream_100xmix
+                        stream_100x1000 stream_1000x1000 stream_100xmix
                         stream_rooms_500x10x64 idle_stream_100000, through a
                         network that loses 5 % loss_5, beside a member that
                         floods its room flood_text flood_stream, and joins

@@ -89,11 +89,12 @@ fn write_head(out: &mut impl Write, options: &Options) -> io::Result<()> {
     writeln!(out)?;
     writeln!(
         out,
-        "{:24}{:>8} {:>9} {:>7} {:>9}  {:<18}{:>5} {:>7} {:>7} {:>7} {:>5}",
+        "{:24}{:>8} {:>9} {:>7} {:>7} {:>9}  {:<18}{:>5} {:>7} {:>7} {:>7} {:>5}",
         "",
         "offered",
         "delivered",
         "lost",
+        "put off",
         "deliv./s",
         "CPU us a delivery",
         "ratio",
@@ -244,10 +245,11 @@ fn print_figure(out: &mut impl Write, name: &str, figure: &Figure, row: &Row) ->
     let [p50, p99, p999] = figure.percentiles;
     writeln!(
         out,
-        "    {label:20}{:>8} {:>9} {:>7} {:>9.0}  {:<18}{:>5} {p50:>7.0} {p99:>7.0} {p999:>7.0} {:>4.0}%{}",
+        "    {label:20}{:>8} {:>9} {:>7} {:>7} {:>9.0}  {:<18}{:>5} {p50:>7.0} {p99:>7.0} {p999:>7.0} {:>4.0}%{}",
         figure.offered,
         figure.delivered,
         figure.lost(),
+        figure.put_off.map_or("-".into(), |count| count.to_string()),
         figure.per_s.median,
         figure.us.as_ref().map_or("-".into(), cost),
         row.ratio(figure).map_or("-".into(), ratio),
@@ -284,6 +286,7 @@ pub fn print_legend() -> io::Result<()> {
 
 const LEGEND: &str = "
 Medians of the runs (least-most); offered, delivered and lost of the run that lost most.
+put off: messages that a stream's room did not take at once, of the run with most of them.
 The ratio is to relay_send_to. Behind a name: messages in flight. load: the busiest thread of
 the load side. LOST: more than nothing (at a rate) or 1 % (at saturation) is lost; LOAD: the
 load side was above 90 % and may be what was measured. Such figures do not count.
@@ -399,6 +402,7 @@ fn figure_json(figure: &Figure) -> Value {
         "offered": figure.offered,
         "delivered": figure.delivered,
         "lost": figure.lost(),
+        "put_off": figure.put_off,
         "deliveries_per_s": figure.per_s.median,
         "us": us,
         "p50_us": p50,

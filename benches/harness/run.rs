@@ -22,6 +22,9 @@ use super::target::{DEFAULT_LIMITS, Kind, SERVER_OPTIONS, Target};
 /// Messages in flight that a closed loop is tried with, the fewest first.
 const WINDOWS: [usize; 3] = [64, 256, 1_024];
 
+/// The same where each of them is measured.
+const EVERY_WINDOW: [usize; 4] = [16, 64, 256, 1_024];
+
 /// How long a target is warmed up, or a window tried, beside how long it is measured.
 const TRIAL: f64 = 0.3;
 
@@ -117,6 +120,8 @@ pub struct Figure {
     pub offered: u64,
     pub delivered: u64,
     pub per_s: Spread,
+    /// Of the run in which most messages were put off.
+    pub put_off: Option<u64>,
     /// CPU time a delivery, in microseconds.
     pub us: Option<Spread>,
     /// p50, p99 and p99.9, in microseconds.
@@ -145,6 +150,7 @@ impl Figure {
             offered: worst.map_or(0, |sample| sample.offered),
             delivered: worst.map_or(0, |sample| sample.delivered),
             per_s: spread(&|sample| sample.delivered_per_s).unwrap_or_else(nothing),
+            put_off: samples.iter().filter_map(|sample| sample.put_off).max(),
             us: spread(&|sample| match sample.cpu {
                 Some(cpu) => cpu.as_secs_f64() * 1e6 / sample.delivered as f64,
                 None => f64::NAN,
@@ -262,12 +268,26 @@ impl Stage {
         for target in 0..count {
             self.measure(target, rate, options.seconds * TRIAL)?;
         }
-        let at_rate = self.measure_in_turn(options, fanout, "rate", &vec![rate; count])?;
+        let mut rows = vec![self.measure_in_turn(options, fanout, "rate", &vec![rate; count])?];
+        for paces in self.saturating_paces(options, fanout)? {
+            rows.push(self.measure_in_turn(options, fanout, "saturation", &paces)?);
+        }
+        Ok(rows)
+    }
+
+    /// Returns the paces of each row at saturation, one for each target.
+    fn saturating_paces(
+        &mut self,
+        options: &Options,
+        fanout: &Fanout,
+    ) -> io::Result<Vec<Vec<Pace>>> {
+        let count = self.targets.len();
+        if fanout.every_window {
+            return Ok(EVERY_WINDOW.map(|window| vec![Pace::InFlight(window); count]).to_vec());
+        }
         let seconds = options.seconds * TRIAL;
-        let windows = (0..count).map(|target| self.best_window(target, seconds));
-        let windows: Vec<Pace> = windows.collect::<io::Result<_>>()?;
-        let saturated = self.measure_in_turn(options, fanout, "saturation", &windows)?;
-        Ok(vec![at_rate, saturated])
+        let best = (0..count).map(|target| self.best_window(target, seconds));
+        Ok(vec![best.collect::<io::Result<_>>()?])
     }
 
     /// Server, floor, floor, floor, and again: what wanders with the machine wanders for all.

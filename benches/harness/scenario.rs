@@ -118,6 +118,9 @@ pub struct Fanout {
     /// Messages a second in all, where the pace is fixed.
     pub rate: u32,
     pub delivery: Delivery,
+    /// Where what a room takes depends on how much is in flight, each number of messages in flight is
+    /// measured; else only the best.
+    pub every_window: bool,
 }
 
 /// Members that say nothing.
@@ -164,11 +167,15 @@ impl Scenario {
 pub fn all() -> Vec<Scenario> {
     let text = |name, rooms, members, text, rate| {
         let shape = Shape { rooms, members, text };
-        Fanout { name, shape, rate, delivery: Delivery::Text }
+        Fanout { name, shape, rate, delivery: Delivery::Text, every_window: false }
     };
     let stream = |name, rooms, members, size, rate| Fanout {
         delivery: Delivery::Stream,
         ..text(name, rooms, members, size, rate)
+    };
+    let long = |name, members, rate| {
+        let fanout = stream(name, 1, members, Text::Fixed(1_000), rate);
+        Scenario::Fanout(Fanout { every_window: true, ..fanout })
     };
     let idle = |name, delivery| {
         Scenario::Idle(Idle { name, rooms: 1_000, members: 100, seconds: 10.0, delivery })
@@ -185,7 +192,8 @@ pub fn all() -> Vec<Scenario> {
         Scenario::Fanout(stream("stream_10x64", 1, 10, Text::Fixed(64), 5_000)),
         Scenario::Fanout(stream("stream_100x64", 1, 100, Text::Fixed(64), 2_000)),
         Scenario::Fanout(stream("stream_1000x64", 1, 1_000, Text::Fixed(64), 200)),
-        Scenario::Fanout(stream("stream_100x1000", 1, 100, Text::Fixed(1_000), 1_000)),
+        long("stream_100x1000", 100, 1_000),
+        long("stream_1000x1000", 1_000, 100),
         Scenario::Fanout(stream("stream_100xmix", 1, 100, Text::Mixed, 2_000)),
         Scenario::Fanout(stream("stream_rooms_500x10x64", 500, 10, Text::Fixed(64), 10_000)),
         Scenario::Loss(lossy, 5),
@@ -200,5 +208,6 @@ pub fn all() -> Vec<Scenario> {
 /// A shape of the command line's own.
 pub fn custom() -> Scenario {
     let shape = Shape { rooms: 1, members: 100, text: Text::Fixed(64) };
-    Scenario::Fanout(Fanout { name: "custom", shape, rate: 1_000, delivery: Delivery::Text })
+    let (name, rate, delivery) = ("custom", 1_000, Delivery::Text);
+    Scenario::Fanout(Fanout { name, shape, rate, delivery, every_window: false })
 }
