@@ -7,7 +7,7 @@ use super::each::Cut;
 use super::log::Pool;
 use super::member::Member;
 use super::room::{Part, Room};
-use super::stream::{Stream, Train};
+use super::stream::{MAX_TRAIN, Stream, Train};
 use super::{Alarm, Chat};
 use crate::fanout::{Job, Receipt, Share};
 use crate::ids::{MemberId, RoomId};
@@ -285,8 +285,8 @@ impl RoomDelivery<'_> {
             room.hold_asides();
         } else {
             self.send_asides(room, send);
+            self.send_repairs(room, repairs, send);
         }
-        self.send_repairs(room, repairs, send);
     }
 
     fn send_parts(&mut self, room: &mut Room, send: &mut impl FnMut(Job<'_>, usize) -> Receipt) {
@@ -321,7 +321,8 @@ impl RoomDelivery<'_> {
         send: &mut impl FnMut(Job<'_>, usize) -> Receipt,
     ) {
         for _ in 0..MAX_GROUPS {
-            if self.left == 0 || !stream.share_out(self.train, self.shares, self.left) {
+            if !self.has_space_for_train() || !stream.share_out(self.train, self.shares, self.left)
+            {
                 break;
             }
             let receipt = send(self.train.job(self.shares), self.left);
@@ -334,12 +335,18 @@ impl RoomDelivery<'_> {
         }
     }
 
+    /// Returns false if a train would be cut, unless it is the first: members that get parts of trains
+    /// cost more, and are at cursors of their own. The room goes on in its next turn.
+    fn has_space_for_train(&self) -> bool {
+        self.left >= MAX_TRAIN || (self.left > 0 && self.total.sent == 0)
+    }
+
     /// Whether there is a backlog that could be sent, had the turn not ended: members whose socket is
     /// full are nobody's to wait for.
     fn is_cut_by_budget(&self, room: &Room) -> bool {
         let is_log_cut = self.cut != Cut::default() && !self.total.blocked;
         let is_stream_cut =
-            self.left == 0 && room.stream.as_ref().is_some_and(|stream| stream.has_output());
+            self.left < MAX_TRAIN && room.stream.as_ref().is_some_and(|stream| stream.has_output());
         is_log_cut || is_stream_cut
     }
 

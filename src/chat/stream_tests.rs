@@ -593,8 +593,8 @@ fn s12_half_of_the_ring_is_for_what_was_lost() {
 }
 
 /// Keeps `in_flight` messages of 1,000 bytes under way for 100 turns of so many datagrams, and counts
-/// those that were put off.
-fn put_off_under_load(in_flight: u64, budget: usize) -> usize {
+/// those that were put off. A message is under way until the first `hearers` members have it.
+fn put_off_under_load(in_flight: u64, budget: usize, hearers: usize) -> usize {
     let mut stage = Stage::new(ChatConfig { fanout_limit: None, ..open() });
     let mut members = vec![stage.host("r")];
     members.extend((1..20).map(|n| stage.guest("r", &format!("guest{n}"))));
@@ -602,7 +602,8 @@ fn put_off_under_load(in_flight: u64, budget: usize) -> usize {
     let (text, mut end) = ("x".repeat(1000), stage.ear(&members[0]).next);
     let (mut speaker, mut put_off) = (0, 0);
     for _ in 0..100 {
-        let lowest = members.iter().map(|member| stage.ear(member).next).min().unwrap_or(end);
+        let heard = members[..hearers].iter().map(|member| stage.ear(member).next);
+        let lowest = heard.min().unwrap_or(end);
         for _ in end - lowest..in_flight {
             match stage.say(&mut members[speaker % 20], &text) {
                 Fate::Relayed => end += 1,
@@ -621,7 +622,15 @@ fn put_off_under_load(in_flight: u64, budget: usize) -> usize {
 fn field_p1_nothing_is_put_off_below_half_of_the_ring() {
     // 500 messages are 95 % of half of the ring; a round to everyone takes up to 625 datagrams.
     for (in_flight, budget) in [(64, 2048), (64, 600), (500, 600), (500, 50), (500, 7)] {
-        assert_eq!(put_off_under_load(in_flight, budget), 0, "{in_flight}, budget {budget}");
+        let put_off = put_off_under_load(in_flight, budget, 20);
+        assert_eq!(put_off, 0, "{in_flight}, budget {budget}");
+    }
+}
+
+#[test]
+fn field_p1_no_member_stays_behind_under_load() {
+    for budget in [2048, 600, 50] {
+        assert_eq!(put_off_under_load(256, budget, 1), 0, "budget {budget}");
     }
 }
 

@@ -38,14 +38,17 @@ pub(super) use answers::Answers;
 use repairs::Repairs;
 pub(super) use ring::{FIRST_CAPACITY, Ring};
 pub(super) use seat::Seat;
-use seat::Standing;
+use seat::{Place, Standing};
 use seats::Seats;
 pub(super) use tail::Tail;
 pub(super) use train::Train;
 
-/// The most datagrams that are packed at once, and so what a member gets before those at other cursors
-/// have their turn: some 40 KB.
-const MAX_TRAIN: usize = 32;
+/// The most datagrams that a member gets before those at other cursors have their turn: as many as
+/// the kernel cuts one message into.
+pub(super) const MAX_TRAIN: usize = 64;
+
+/// The same for a member that is behind: some 40 KB.
+const MAX_LATE_TRAIN: usize = 32;
 
 /// How long who is behind rests between two trains. With a train of 40 KB that is some 40 MB a second:
 /// more at once than a receiver's socket holds, 208 KiB as Linux has it by default, would be lost.
@@ -58,10 +61,28 @@ pub(super) struct Stream {
     pub(super) tag: u32,
     pub(super) ring: Ring,
     seats: Seats,
+    turns: Turns,
     /// The room's entry in the timers: when their rest is over.
     pub(super) rest_alarm: Option<Instant>,
     pub(super) tail: Tail,
     repairs: Repairs,
+}
+
+/// The order in which members are sent to. Those that keep up and those that are behind take turns, so
+/// that neither wait for the other.
+#[derive(Debug, Default)]
+struct Turns {
+    is_of_late: bool,
+    /// The number of the seat to begin with, of those that keep up: after the last one that was sent to.
+    current: u32,
+    /// The same of those that are behind.
+    late: u32,
+}
+
+impl Turns {
+    fn first(&mut self) -> &mut u32 {
+        if self.is_of_late { &mut self.late } else { &mut self.current }
+    }
 }
 
 impl Stream {
@@ -70,6 +91,7 @@ impl Stream {
             tag,
             ring: Ring::new(),
             seats: Seats::default(),
+            turns: Turns::default(),
             rest_alarm: None,
             tail: Tail::default(),
             repairs: Repairs::default(),
@@ -128,12 +150,12 @@ impl Stream {
     /// Returns the number from which on entries are still to be sent to a member that keeps up.
     fn unsent(&self) -> u64 {
         let end = self.ring.end();
-        self.seats.positions().lowest().map_or(end, |lowest| lowest.clamp(self.ring.first(), end))
+        self.seats.positions().lowest().map_or(end, |lowest| lowest.min(end))
     }
 
     /// Bytes that are still to be sent to somebody who could be sent to.
     fn waiting_bytes(&self) -> usize {
-        self.ring.size(self.unsent(), self.ring.end())
+        self.ring.size(self.unsent().max(self.ring.first()), self.ring.end())
     }
 
     /// Whether a larger ring would serve an entry of so many bytes: this one would push something
@@ -155,7 +177,7 @@ impl Stream {
 
     /// The same for a notice, which has all of the ring.
     pub(super) fn has_space_for_notice(&self, entry: usize) -> bool {
-        self.ring.first_after(entry) <= self.unsent()
+        self.ring.first_after(entry) <= self.unsent().max(self.ring.first())
     }
 
     /// Writes an aside to `member`, a whole datagram.
@@ -225,54 +247,101 @@ impl Stream {
     // What is to be sent.
 
     /// Packs what waits at one cursor, and collects those whose cursor stands where one of its
-    /// datagrams begins, until they get `max` datagrams together. Gives whether there is anything.
-    pub(super) fn share_out(&self, train: &mut Train, shares: &mut Vec<Share>, max: usize) -> bool {
+    /// datagrams begins, until they get `max` datagrams together. Returns whether there is anything.
+    ///
+    /// Of those that keep up, the lowest cursor goes first: they stay together, so that one train
+    /// serves all, and nobody holds up the ring.
+    pub(super) fn share_out(
+        &mut self,
+        train: &mut Train,
+        shares: &mut Vec<Share>,
+        max: usize,
+    ) -> bool {
         shares.clear();
         let end = self.ring.end();
-        if self.unsent() == end && !self.seats.positions().has_behind() {
+        let has_current = self.unsent() < end;
+        let has_late = self.seats.positions().has_behind();
+        self.turns.is_of_late = has_late && !(self.turns.is_of_late && has_current);
+        let (place, most) = match (self.turns.is_of_late, self.seats.positions().lowest()) {
+            (true, _) => (Place::Behind, MAX_LATE_TRAIN),
+            (false, Some(lowest)) if has_current => (Place::Current(lowest), MAX_TRAIN),
+            (false, _) => return false,
+        };
+        let first = *self.turns.first();
+        let leader = self.seats.in_turn(first).find(|seat| seat.place() == place);
+        let Some((next, limit)) = leader.map(|seat| (seat.next, seat.limit(end))) else {
             return false;
-        }
-        let Some(leader) = self.seats.in_turn().find(|seat| seat.waits(end)) else { return false };
-        let limit = leader.limit(end);
-        train.pack(&self.ring, self.tag, (leader.next, limit), MAX_TRAIN);
-        let until = train.len();
-        let alike = self.seats.in_turn().filter(|seat| seat.waits(end) && seat.limit(end) == limit);
-        let mut left = max;
-        for seat in alike {
-            if left == 0 {
-                break;
-            }
-            if let Some(next) = train.index(seat.next) {
-                shares.push(Share { member: seat.member, next, until });
-                left = left.saturating_sub((until - next) as usize);
-            }
-        }
+        };
+        train.pack(&self.ring, self.tag, (next, limit), most);
+        self.collect_group(train, shares, (place, limit), max);
         true
+    }
+
+    /// Collects the seats in one state that a train serves, up to the same `limit`.
+    fn collect_group(
+        &mut self,
+        train: &Train,
+        shares: &mut Vec<Share>,
+        (place, limit): (Place, u64),
+        max: usize,
+    ) {
+        let (first, until, end) = (*self.turns.first(), train.len(), self.ring.end());
+        // The rest of a train that is cut at its length is short for those in its second half. They
+        // get a train of their own.
+        let is_served = |next: u64| {
+            let index = train.index(next)?;
+            (index <= until / 2 || train.number(until) == limit).then_some(index)
+        };
+        let range = train.number(0)..train.number(until);
+        let mut expected = match place {
+            Place::Current(_) => {
+                self.seats.positions().count(range, |next| is_served(next).is_some())
+            }
+            _ => usize::MAX,
+        };
+        let mut left = max;
+        for seat in self.seats.in_turn(first) {
+            if expected == 0 {
+                return;
+            }
+            if seat.place().is_like(place)
+                && seat.limit(end) == limit
+                && let Some(next) = is_served(seat.next)
+            {
+                let datagrams = (until - next) as usize;
+                if datagrams > left && !shares.is_empty() {
+                    return;
+                }
+                shares.push(Share { member: seat.member, next, until });
+                left = left.saturating_sub(datagrams);
+                expected -= 1;
+            }
+        }
     }
 
     /// Takes back what [`Stream::share_out`] gave, moved on as far as it was sent. With `is_blocked`
     /// those that were not sent to wait for a socket.
     pub(super) fn take_back(&mut self, train: &Train, shares: &[Share], is_blocked: bool) {
         let mut shares = shares.iter().peekable();
-        let (mut leader, mut cut) = (None, None);
-        self.seats.change_in_turn(self.ring.end(), |seat| {
-            let Some(share) = shares.peek() else { return ControlFlow::Break(()) };
-            if share.member != seat.member {
+        let first = self.turns.first();
+        let mut next_first = *first;
+        self.seats.change_in_turn(*first, self.ring.end(), |seat| {
+            let Some(share) = shares.next_if(|share| share.member == seat.member) else {
                 return ControlFlow::Continue(());
-            }
-            leader = leader.or(Some(seat.number));
+            };
             if share.next < share.until {
                 seat.next = seat.next.max(train.number(share.next));
                 seat.is_blocked = is_blocked;
-                cut = cut.or(Some(seat.number));
             } else {
                 seat.advance(train.number(share.next));
+                next_first = seat.number + 1;
             }
-            shares.next();
-            ControlFlow::Continue(())
+            match shares.peek() {
+                Some(_) => ControlFlow::Continue(()),
+                None => ControlFlow::Break(()),
+            }
         });
-        // Whose turn it was comes last now: should everyone before have more again, there are others.
-        self.seats.set_first(cut.or(leader.map(|number| number + 1)).unwrap_or_default());
+        *first = next_first;
     }
 
     /// Answers to repair requests that wait.

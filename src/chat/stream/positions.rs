@@ -5,6 +5,7 @@
 //! ten thousand seats: the counts follow each change of a seat, and no delivery walks all of them.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::seat::{Place, Seat};
 
@@ -23,6 +24,12 @@ impl Positions {
     /// Returns the lowest cursor of the seats that keep up.
     pub(super) fn lowest(&self) -> Option<u64> {
         self.current.first_key_value().map(|(cursor, _)| *cursor)
+    }
+
+    /// Returns how many seats keep up whose cursor is in the range and `counts`.
+    pub(super) fn count(&self, range: Range<u64>, counts: impl Fn(u64) -> bool) -> usize {
+        let seats = self.current.range(range).filter(|(cursor, _)| counts(**cursor));
+        seats.map(|(_, count)| count).sum()
     }
 
     /// Returns true if a seat catches up and can be sent to now.

@@ -1,5 +1,6 @@
 //! A stream member's place in its room: a cursor into the ring, and what it has confirmed.
 
+use std::mem;
 use std::time::Instant;
 
 use super::answers::Answers;
@@ -40,6 +41,13 @@ pub(super) enum Place {
     Finished,
     /// It can't be sent to yet.
     OutOfReach,
+}
+
+impl Place {
+    /// Returns true if both get entries alike, at whatever cursor.
+    pub(super) fn is_like(self, other: Self) -> bool {
+        mem::discriminant(&self) == mem::discriminant(&other)
+    }
 }
 
 /// A place in a stream.
@@ -116,19 +124,9 @@ impl Seat {
         !self.is_live() && (is_out_of_reach || self.next >= self.until)
     }
 
-    /// Whether there is something to send to it now.
-    pub(super) fn waits(&self, end: u64) -> bool {
-        let has_turn = matches!(self.standing, Standing::Current | Standing::Behind);
-        has_turn && self.has_waiting(end)
-    }
-
     /// Whether it was sent everything up to `end`.
     pub(super) fn is_at(&self, end: u64) -> bool {
         self.standing == Standing::Current && !self.is_blocked && self.next == end
-    }
-
-    fn has_waiting(&self, end: u64) -> bool {
-        !self.is_blocked && self.next < self.limit(end)
     }
 
     /// Moves the cursor to what was sent. A seat that catches up pauses then.

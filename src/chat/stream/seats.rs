@@ -19,8 +19,6 @@ pub(super) struct Seats {
     live: usize,
     /// How many are to be freed.
     dropped: usize,
-    /// The number of the one whose turn it is, or a number before it: that seat may be freed.
-    first: u32,
     positions: Positions,
 }
 
@@ -68,13 +66,14 @@ impl Seats {
         }
     }
 
-    /// Changes seats, beginning with the one whose turn it is, until `change` breaks off.
+    /// Changes seats in the order of [`Seats::in_turn`], until `change` breaks off.
     pub(super) fn change_in_turn(
         &mut self,
+        first: u32,
         end: u64,
         mut change: impl FnMut(&mut Seat) -> ControlFlow<()>,
     ) {
-        let first = position(&self.list, self.first);
+        let first = position(&self.list, first);
         let (later, sooner) = self.list.split_at_mut(first);
         for seat in sooner.iter_mut().chain(later) {
             let mut flow = ControlFlow::Continue(());
@@ -153,15 +152,11 @@ impl Seats {
         self.list[position(&self.list, number)..].iter()
     }
 
-    /// The seats, beginning with the one whose turn it is.
-    pub(super) fn in_turn(&self) -> impl Iterator<Item = &Seat> {
-        let (later, sooner) = self.list.split_at(position(&self.list, self.first));
+    /// All seats, beginning with the one that has the number `first`, or the next: a seat may have
+    /// been freed since it was its turn.
+    pub(super) fn in_turn(&self, first: u32) -> impl Iterator<Item = &Seat> {
+        let (later, sooner) = self.list.split_at(position(&self.list, first));
         sooner.iter().chain(later)
-    }
-
-    /// The next turn begins with the seat of this number, or the next one.
-    pub(super) fn set_first(&mut self, number: u32) {
-        self.first = number;
     }
 }
 
@@ -185,8 +180,8 @@ mod tests {
         seats
     }
 
-    fn numbers(seats: &Seats) -> Vec<u32> {
-        seats.in_turn().map(|seat| seat.number).collect()
+    fn numbers(seats: &Seats, first: u32) -> Vec<u32> {
+        seats.in_turn(first).map(|seat| seat.number).collect()
     }
 
     #[test]
@@ -206,14 +201,11 @@ mod tests {
     #[test]
     fn a_turn_begins_at_its_seat_also_after_a_free() {
         let mut seats = seats_of(4);
-        seats.set_first(3);
-        assert_eq!(numbers(&seats), [3, 4, 1, 2]);
-        seats.set_first(5);
-        assert_eq!(numbers(&seats), [1, 2, 3, 4]);
-        seats.set_first(3);
+        assert_eq!(numbers(&seats, 3), [3, 4, 1, 2]);
+        assert_eq!(numbers(&seats, 5), [1, 2, 3, 4]);
         [2, 3].into_iter().for_each(|number| seats.end(number, 1));
         seats.free_finished();
-        assert_eq!(numbers(&seats), [4, 1]);
+        assert_eq!(numbers(&seats, 3), [4, 1]);
         assert_eq!(seats.live().map(|(number, _)| number).collect::<Vec<_>>(), [1, 4]);
     }
 
@@ -229,7 +221,7 @@ mod tests {
         seats.change_all(END, |seat| seat.advance(END));
         assert_eq!(seats.positions().lowest(), Some(END));
         seats.change(2, END, |seat| seat.is_blocked = true);
-        seats.change_in_turn(END + 1, |seat| {
+        seats.change_in_turn(1, END + 1, |seat| {
             seat.advance(END + 1);
             ControlFlow::Break(())
         });
