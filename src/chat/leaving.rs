@@ -29,6 +29,10 @@ pub(super) enum Departure {
     Kicked,
 }
 
+/// Time until an idle deadline is looked at again that came up before the server had read what had
+/// arrived: a few turns.
+const RECONSIDER: Duration = Duration::from_millis(10);
+
 impl Chat {
     /// A member leaves of its own accord, with the message of this id if it takes a stream.
     pub(super) fn leave(&mut self, id: MemberId, message: u32, now: Instant) {
@@ -51,8 +55,14 @@ impl Chat {
             self.alerts.note(Alert::Unheard, member.ip);
         }
         let deadline = self.config.idle_timeout.map(|timeout| member.heard_at + timeout);
-        // The entry that came up is gone from the timers already.
-        member.alarm = deadline.filter(|deadline| *deadline > now);
+        let silence = self.hearing_clock.silence_at(now);
+        // The entry that came up is gone from the timers already. Of a member that may have spoken in
+        // datagrams that are still to be read, the deadline is looked at again.
+        member.alarm = match deadline {
+            Some(deadline) if deadline > now => Some(deadline),
+            Some(deadline) if deadline > silence => Some(now + RECONSIDER),
+            _ => None,
+        };
         self.timers.change(Alarm::Idle(id), None, member.alarm);
         if deadline.is_some() && member.alarm.is_none() {
             let (passage, farewell) = (Passage::TimedOut, Farewell::Told(Code::TimedOut));

@@ -16,6 +16,7 @@
 //! | `admission.rs` | create and join: who gets in, which status wins |
 //! | `resuming.rs` | going on from another IP |
 //! | `hearing.rs` | datagrams: who speaks, what becomes of it |
+//! | `hearing_clock.rs` | up to when what members sent was read |
 //! | `stream_hearing.rs` | the same of stream members |
 //! | `parts.rs` | what has come of messages in parts |
 //! | `command.rs` | what begins with `/` |
@@ -48,6 +49,7 @@ mod deliver;
 mod each;
 mod guesses;
 mod hearing;
+mod hearing_clock;
 mod history;
 mod leaving;
 mod limits;
@@ -90,6 +92,7 @@ pub use hearing::{Dropped, Fate, Heard};
 
 use alerts::Alerts;
 use guesses::Guesses;
+use hearing_clock::HearingClock;
 use history::History;
 use log::Pool;
 use member::Member;
@@ -208,6 +211,7 @@ pub struct Chat {
     pool: Pool,
     shares: Vec<Share>,
     train: Train,
+    hearing_clock: HearingClock,
     notice: String,
     entry: Vec<u8>,
 }
@@ -239,6 +243,7 @@ impl Chat {
             pool: Pool::default(),
             shares: Vec::new(),
             train: Train::default(),
+            hearing_clock: HearingClock::default(),
             notice: String::new(),
             entry: Vec::new(),
         }
@@ -267,6 +272,12 @@ impl Chat {
             Request::Join(guest) => self.join(peer, guest, draw, now),
             Request::Resume { room, token } => self.resume(peer, room, *token, now),
         }
+    }
+
+    /// Everything that had arrived by then was handed over: until the next call, nobody counts as
+    /// silent for longer.
+    pub fn note_read(&mut self, until: Instant) {
+        self.hearing_clock.note_read(until);
     }
 
     /// When [`Chat::handle_timeout`] has something to do.

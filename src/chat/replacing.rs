@@ -18,7 +18,7 @@ impl Chat {
         let (Some(limit), Some(member)) = (self.config.replace_silent, self.members.get(id)) else {
             return false;
         };
-        member.ip == peer && member.is_silent(limit, now)
+        member.ip == peer && member.is_silent(limit, self.hearing_clock.silence_at(now))
     }
 
     /// Ends a silent member whose place somebody takes. Returns the member that has to be told when the

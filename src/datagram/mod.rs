@@ -13,6 +13,7 @@ mod table;
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use mio::net::UdpSocket;
 
@@ -20,7 +21,7 @@ use crate::config::DatagramPath;
 use crate::fanout::{Job, Receipt};
 use crate::ids::{MemberId, Origin};
 use crate::protocol::datagram::claim;
-use crate::sys::{Arrival, MAX_ARRIVAL};
+use crate::sys::{Arrival, MAX_ARRIVAL, MAX_SEGMENTS};
 
 use batch::Batch;
 use dispatch::Dispatch;
@@ -112,6 +113,19 @@ pub struct Datagrams {
     parcels: Parcels,
     /// A socket that was full is so no more.
     unblocked: bool,
+    backlog: Backlog,
+}
+
+/// How far the sockets were read, in time.
+///
+/// A flood keeps a socket from ever being empty. But the kernel keeps datagrams in order and has room
+/// for so many: when as many were read as it can hold, everything that had arrived before was.
+#[derive(Debug, Default)]
+struct Backlog {
+    /// Everything that arrived before was read.
+    read_until: Option<Instant>,
+    /// When the sockets' counts of unread arrivals were set.
+    mark: Option<Instant>,
 }
 
 impl Datagrams {
@@ -124,6 +138,7 @@ impl Datagrams {
             batch: Batch::new(path, MAX_ARRIVAL),
             parcels: Parcels::new(),
             unblocked: false,
+            backlog: Backlog::default(),
         }
     }
 
@@ -149,6 +164,24 @@ impl Datagrams {
         self.sockets[index].is_readable = true;
     }
 
+    /// Any socket may have datagrams: an event may not have been seen yet.
+    pub fn note_all_readable(&mut self) {
+        self.sockets.iter_mut().for_each(|socket| socket.is_readable = true);
+    }
+
+    /// Returns the latest time up to which everything that had arrived was read. To be called after
+    /// all sockets were read in a turn that began at `now`.
+    pub fn read_until(&mut self, now: Instant) -> Instant {
+        let Self { sockets, backlog, .. } = self;
+        if sockets.iter().all(|socket| socket.unread == 0) {
+            let is_empty = sockets.iter().all(|socket| !socket.is_readable);
+            backlog.read_until = if is_empty { Some(now) } else { backlog.mark };
+            backlog.mark = Some(now);
+            sockets.iter_mut().for_each(Socket::mark_unread);
+        }
+        *backlog.read_until.get_or_insert(now)
+    }
+
     /// An event said that writing to this socket will not block.
     pub fn note_writable(&mut self, index: usize) {
         self.unblocked |= !self.sockets[index].is_writable;
@@ -170,8 +203,8 @@ impl Datagrams {
         self.sockets.len()
     }
 
-    /// Reads datagrams of one socket until there were `budget` of them, and what has come with the
-    /// last in one call. `hear` says whose each is; from then on that member's datagrams go back the
+    /// Reads datagrams of one socket until there were `budget` of them, and those that have come in one
+    /// piece with the last. `hear` says whose each is; from then on that member's datagrams go back the
     /// way this one came.
     pub fn receive(
         &mut self,
@@ -182,7 +215,10 @@ impl Datagrams {
         let mut intake = Intake::default();
         let table = &mut self.table;
         while self.sockets[index].is_readable && intake.received + intake.errors < budget {
-            let max = budget - intake.received - intake.errors;
+            let left = budget - intake.received - intake.errors;
+            // An arrival may hold as many datagrams as one send (UDP_GRO): no call takes more arrivals
+            // than the budget allows if each does.
+            let max = if self.batch.can_segment() { left.div_ceil(MAX_SEGMENTS) } else { left };
             let outcome = self.sockets[index].receive(&mut self.batch, max, |arrival, dropped| {
                 intake.overflow = intake.overflow.saturating_add(dropped);
                 let origin = Origin { socket: index, local: arrival.local, remote: arrival.remote };
@@ -232,7 +268,12 @@ impl Datagrams {
 mod tests {
     use super::*;
 
+    use std::os::fd::AsFd;
+    use std::time::Duration;
+
     use batch::played::Played;
+
+    use crate::sys::{Address, Outgoing, SendBatch};
 
     const NOBODYS: Hearing = Hearing { member: None, was_in_vain: false };
 
@@ -261,6 +302,57 @@ mod tests {
             assert_eq!(heard, [b"a", b"b"]);
             assert!(!datagrams.has_input(), "read to the end");
         }
+    }
+
+    #[test]
+    fn field_p3_a_turn_is_bounded_in_datagrams_however_they_arrive() {
+        const PIECES: usize = 64;
+        let mut datagrams = Datagrams::new(DatagramPath::Mmsg);
+        let socket = bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+        let to = Address::from(socket.local_addr().expect("an address"));
+        datagrams.add(socket).expect("an address");
+        let from = UdpSocket::bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+        let outgoing =
+            Outgoing { to: &to, local: None, pieces: &[(0, PIECES as u32)], segment: Some(1) };
+        let mut batch = SendBatch::new();
+        for _ in 0..20 {
+            let sent = batch.send(from.as_fd(), &[b'x'; PIECES], std::iter::once(outgoing));
+            assert_eq!(sent.expect("sent"), 1);
+        }
+        let mut left = 20 * PIECES;
+        while left > 0 {
+            let received = datagrams.receive(0, 256, |_, _| NOBODYS).received;
+            assert!((1..256 + PIECES).contains(&received), "{received}");
+            left -= received;
+        }
+    }
+
+    #[test]
+    fn field_i_read_until_waits_for_the_backlog_and_not_for_the_flood() {
+        const BUDGET: usize = 256;
+        let start = Instant::now();
+        let at = |turn: usize| start + Duration::from_secs(turn as u64);
+        let mut datagrams = datagrams(&[Ok(&b"a"[..]); 3 * BUDGET]);
+        assert_eq!(datagrams.read_until(at(0)), at(0));
+        for turn in 1..=3 {
+            datagrams.receive(0, BUDGET, |_, _| NOBODYS);
+            assert_eq!(datagrams.read_until(at(turn)), at(0), "there is more");
+        }
+        datagrams.receive(0, BUDGET, |_, _| NOBODYS);
+        assert_eq!(datagrams.read_until(at(4)), at(4), "empty");
+
+        // A socket that is never empty: what came before is read after as much as it can hold.
+        let (mut turn, mut until) = (4, at(4));
+        while until == at(4) {
+            let Batch::Played(played) = &mut datagrams.batch else { panic!("played") };
+            played.heard.extend([Ok(&b"a"[..]); BUDGET + 1]);
+            datagrams.note_readable(0);
+            datagrams.receive(0, BUDGET, |_, _| NOBODYS);
+            turn += 1;
+            until = datagrams.read_until(at(turn));
+            assert!(turn < 1_000, "nobody would ever be silent");
+        }
+        assert!(until < at(turn) && turn * BUDGET > 10_000, "{turn}");
     }
 
     #[test]

@@ -75,9 +75,17 @@ pub(super) struct Socket {
     address: SocketAddr,
     pub(super) is_readable: bool,
     pub(super) is_writable: bool,
+    /// How many arrivals may be in it at most that came before the last [`Socket::mark_unread`].
+    pub(super) unread: usize,
+    /// How many arrivals it has room for.
+    capacity: usize,
     /// The kernel's count of dropped datagrams when it last told.
     overflow: u32,
 }
+
+/// The least that the kernel charges a receive buffer for an arrival: its record of it alone (struct
+/// sk_buff and struct skb_shared_info) takes more.
+const LEAST_CHARGE: usize = 512;
 
 impl Socket {
     /// A socket counts as ready both ways until a call says otherwise.
@@ -89,11 +97,25 @@ impl Socket {
             buffers.recv_buffer_size()?,
             buffers.send_buffer_size()?,
         );
-        Ok(Self { inner, address, is_readable: true, is_writable: true, overflow: 0 })
+        let capacity = buffers.recv_buffer_size()? / LEAST_CHARGE + 1;
+        Ok(Self {
+            inner,
+            address,
+            is_readable: true,
+            is_writable: true,
+            unread: 0,
+            capacity,
+            overflow: 0,
+        })
     }
 
     pub(super) fn inner_mut(&mut self) -> &mut UdpSocket {
         &mut self.inner
+    }
+
+    /// Counts down from here what is read, until everything was that has arrived by now.
+    pub(super) fn mark_unread(&mut self) {
+        self.unread = if self.is_readable { self.capacity } else { 0 };
     }
 
     pub(super) fn local_addr(&self) -> SocketAddr {
@@ -124,9 +146,12 @@ impl Socket {
             take(arrival, dropped);
         });
         match outcome {
-            Ok(_) => ReceiveOutcome::Received,
+            Ok(count) => {
+                self.unread = self.unread.saturating_sub(count);
+                ReceiveOutcome::Received
+            }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                self.is_readable = false;
+                (self.is_readable, self.unread) = (false, 0);
                 ReceiveOutcome::Drained
             }
             Err(error) => {

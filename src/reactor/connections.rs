@@ -37,6 +37,8 @@ struct Place {
     /// Its part of `buffered`.
     buffered: usize,
     is_ready: bool,
+    /// The deadline that came up last, before the socket was read once more.
+    reconsidered: Option<Instant>,
     is_unflushed: bool,
     is_doomed: bool,
 }
@@ -94,6 +96,7 @@ impl Connections {
             silent_since: None,
             buffered: 0,
             is_ready: false,
+            reconsidered: None,
             is_unflushed: false,
             is_doomed: false,
         });
@@ -164,15 +167,20 @@ impl Connections {
         }
     }
 
-    /// Acts on the deadlines that have come up, as many as the budget allows. Who still waits to be
-    /// served is looked at first: what it was late with may be here already.
+    /// Acts on the deadlines that have come up, as many as the budget allows. Each connection is read
+    /// once more before: what it was late with may be here already, and its event still in the kernel.
     pub(super) fn expire(&mut self, services: &mut Services) {
         for _ in 0..self.budgets.timers {
             let Some((_, id)) = self.deadlines.pop_due(services.now) else { return };
             let Some(place) = self.places.get_mut(id) else { continue };
-            if place.is_ready {
+            let deadline = place.session.deadline(&self.config);
+            let is_read = place.reconsidered == deadline;
+            if place.is_ready || !is_read {
+                place.reconsidered = deadline;
+                place.session.connection.note_readable();
                 place.deadline = Some(services.now + RECONSIDER);
                 self.deadlines.change(id, None, place.deadline);
+                self.mark_ready(id);
                 continue;
             }
             place.deadline = None;

@@ -140,7 +140,8 @@ impl Reactor {
     }
 
     /// One turn. The order matters: input comes before deadlines, so that a message which is already
-    /// here counts as heard before its member is called idle; output comes after everything that
+    /// here counts as heard before its member is called idle, and datagrams before requests, so that
+    /// it counts before somebody takes its member's name; output comes after everything that
     /// makes it, so that an answer leaves in the turn of its question; and freeing comes last, so
     /// that no step meets an id whose thing is gone.
     fn turn(&mut self) -> io::Result<()> {
@@ -148,8 +149,8 @@ impl Reactor {
         self.note_readiness();
         self.heed_signals();
         self.accept();
-        self.read_connections();
         self.read_datagrams();
+        self.read_connections();
         self.expire_timers();
         self.deliver();
         self.flush();
@@ -178,6 +179,10 @@ impl Reactor {
     /// Sets a bit for each event. Nothing is done yet: an event says what may be done, not what
     /// must, and the thing that it is about may be gone.
     fn note_readiness(&mut self) {
+        // The events of other sockets may still be in the kernel.
+        if self.events.iter().count() == EVENTS {
+            self.services.datagrams.note_all_readable();
+        }
         for event in &self.events {
             match Source::from(event.token()) {
                 Source::Listener(index) => self.acceptor.note_readable(index),
@@ -258,6 +263,7 @@ impl Reactor {
             metrics.receive_errors += intake.errors as u64;
             metrics.kernel_dropped += u64::from(intake.overflow);
         }
+        chat.note_read(datagrams.read_until(*now));
     }
 
     /// Acts on deadlines: idle members, merged notices, late connections, the report of the counters.

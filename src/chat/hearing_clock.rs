@@ -1,0 +1,24 @@
+//! The time up to which the server has read what members sent.
+//!
+//! After a pause (a stopped process, a suspended machine) or during a flood, datagrams wait in the
+//! sockets. Until the server has read those that had arrived, nobody counts as silent.
+
+use std::time::Instant;
+
+/// A clock that silence is judged by. Without sockets, as in tests, it is the clock of the caller.
+#[derive(Debug, Default)]
+pub(super) struct HearingClock {
+    read_until: Option<Instant>,
+}
+
+impl HearingClock {
+    /// Notes that everything was read that had arrived by then.
+    pub(super) fn note_read(&mut self, until: Instant) {
+        self.read_until = Some(until);
+    }
+
+    /// Returns the time at which a member that was not heard is known to have been silent.
+    pub(super) fn silence_at(&self, now: Instant) -> Instant {
+        self.read_until.map_or(now, |until| until.min(now))
+    }
+}

@@ -1,0 +1,67 @@
+//! A server that comes late (its process was stopped, its machine slept) reads what has arrived
+//! before it acts on a deadline.
+
+mod support;
+
+use std::thread;
+use std::time::Duration;
+
+use support::peers::{allow_a_crowd, list_frame};
+use support::*;
+
+/// More members than datagrams are read in a turn.
+const MEMBERS: usize = 600;
+
+/// More connections than events are taken from the kernel in a turn.
+const CONNECTIONS: usize = 1_500;
+
+#[test]
+fn field_i_members_who_spoke_during_a_pause_stay() {
+    let server = Server::start(&["--idle-timeout", "3", "--max-unproved", "0"]);
+    let host = Member::create(&server, "r", &text("host"));
+    let mut control = Control::connect(&server);
+    let enter = |number| control.enter(JOIN, "r", text(&format!("m{number}")).as_bytes());
+    let tokens: Vec<Token> = (0..MEMBERS).map(enter).collect();
+    let keep_alive = |token| host.send_datagram(&datagram("r", token, b""));
+    tokens.iter().for_each(keep_alive);
+    host.prove();
+    server.freeze();
+    thread::sleep(Duration::from_secs(4));
+    tokens.iter().for_each(keep_alive);
+    host.say_bytes(b"");
+    server.thaw();
+    host.settle();
+    host.settle();
+    let mut asking = Control::connect(&server);
+    asking.send(&list_frame());
+    let list = String::from_utf8(asking.expect_success()).expect("UTF-8");
+    assert!(list.contains(&format!(r#""members":{}"#, MEMBERS + 1)), "{list}");
+}
+
+#[test]
+fn field_i_a_join_replaces_nobody_who_spoke_during_a_pause() {
+    let server = Server::start(&["--replace-silent", "1"]);
+    let (_alice, bob) = alice_and_bob(&server);
+    let mut control = Control::connect(&server);
+    server.freeze();
+    thread::sleep(Duration::from_millis(1_500));
+    bob.say_bytes(b"");
+    control.request(JOIN, &bob.room, text("bob").as_bytes());
+    server.thaw();
+    assert_eq!(control.expect_status(), 6);
+}
+
+#[test]
+fn field_i_requests_sent_during_a_pause_are_answered() {
+    allow_a_crowd();
+    let server = Server::start(&["--connect-timeout", "3", "--max-connections-ip", "0"]);
+    let mut controls: Vec<Control> = (0..CONNECTIONS).map(|_| Control::connect(&server)).collect();
+    support::peers::expect_service(&server);
+    server.freeze();
+    thread::sleep(Duration::from_secs(4));
+    controls.iter_mut().for_each(|control| control.send(&list_frame()));
+    server.thaw();
+    for control in &mut controls {
+        assert_eq!(control.expect_status(), 0);
+    }
+}
