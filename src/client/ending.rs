@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::page::Page;
 use super::{Client, End, Failure, unless_unread};
 
 /// How long a reader of stdout may hold up the end that a signal has asked for.
@@ -33,7 +32,7 @@ impl Client {
         let rest = self.stdin.count_rest();
         let mut lines = untaken.open + rest.lines;
         // A person at a terminal was told at once, and has gone on.
-        if matches!(self.page, Page::Plain(_)) {
+        if !self.page.is_terminal() {
             lines += untaken.refused + self.unsent;
         }
         if lines == 0 {

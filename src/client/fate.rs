@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn field_b_a_line_is_refused_once_or_missing_from_the_record() {
-        let mut page = Page::Plain(Lines::new());
+        let mut page = Page::plain(Lines::new(), None);
         let mut fates = Fates::new(3);
         for (id, line) in [(1, "said"), (2, "bad"), (3, "/who"), (4, "//lost"), (5, "open")] {
             fates.note_push(id, line.as_bytes());
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn field_b_entries_that_are_gone_may_have_been_ours() {
-        let mut page = Page::Plain(Lines::new());
+        let mut page = Page::plain(Lines::new(), None);
         let mut fates = Fates::new(3);
         fates.note_push(1, b"said");
         fates.take(&Event::Gone { first: 1, count: 1 }, &mut page);

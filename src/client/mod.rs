@@ -29,6 +29,7 @@
 //! | `crash.rs` | panics |
 //! | `stdin.rs` | the thread that reads lines |
 //! | `page.rs` | what the user sees, in one of two ways |
+//! | `log_file.rs` | the room's record in a file |
 //! | `printing.rs` | stdout and stderr, in plain lines |
 //! | `output.rs` | the threads that write them |
 //! | `patient.rs` | descriptors that another program has made non-blocking |
@@ -46,6 +47,7 @@ mod ending;
 mod entering;
 mod fate;
 mod link;
+mod log_file;
 mod login;
 pub mod options;
 mod output;
@@ -84,6 +86,7 @@ use crate::protocol::{Delivery, Operation};
 use connecting::Connection;
 use entering::{Seat, Terms};
 use link::{Link, ReceiveOutcome};
+use log_file::LogFile;
 use options::{Entry, Listing};
 use page::Page;
 use plain::plain;
@@ -239,12 +242,13 @@ impl Client {
         let start = |error| Failure::new("start", error);
         let poll = Poll::new().map_err(start)?;
         let mut signals = Signals::register(poll.registry(), SIGNALS).map_err(start)?;
+        let log = open_log(entry)?;
         let (seat, entry) = password::enter(connection, entry)?;
         let (link, terms) = Link::open(poll.registry(), LINK, &entry, seat).map_err(start)?;
         let waker = Arc::new(Waker::new(poll.registry(), THREADS).map_err(start)?);
         crash::end_on_panic(advice::way_back(&entry));
-        let (page, stdin) = open_page(&entry, &waker).map_err(start)?;
-        if matches!(page, Page::Plain(_)) {
+        let (page, stdin) = open_page(&entry, log, &waker).map_err(start)?;
+        if !page.is_terminal() {
             watch_reader(poll.registry());
         }
         signals.leave_all_to_the_loop();
@@ -598,13 +602,19 @@ fn has_lost_its_reader(event: &Event) -> bool {
     event.is_error() || event.is_write_closed()
 }
 
+fn open_log(entry: &Entry) -> Result<Option<LogFile>, Failure> {
+    let Some(path) = &entry.log else { return Ok(None) };
+    let failure = |error| Failure::new(format_args!("open the log {}", plain(path)), error);
+    LogFile::open(path).map(Some).map_err(failure)
+}
+
 /// The way in which the user is talked to, and where lines come from.
-fn open_page(entry: &Entry, waker: &Arc<Waker>) -> io::Result<(Page, Stdin)> {
+fn open_page(entry: &Entry, log: Option<LogFile>, waker: &Arc<Waker>) -> io::Result<(Page, Stdin)> {
     if terminal::is_there() && !entry.listens {
         let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let has_color = entry.wants_color && !no_color;
         let (conversation, typed) = Conversation::start(entry, has_color, Arc::clone(waker))?;
-        return Ok((Page::Terminal(Box::new(conversation)), typed));
+        return Ok((Page::terminal(conversation, log), typed));
     }
     let lines = Lines::new();
     lines.start(waker)?;
@@ -614,5 +624,5 @@ fn open_page(entry: &Entry, waker: &Arc<Waker>) -> io::Result<(Page, Stdin)> {
         true => Stdin::none(),
         false => Stdin::read(entry.takes_commands || is_typed, Arc::clone(waker))?,
     };
-    Ok((Page::Plain(lines), stdin))
+    Ok((Page::plain(lines, log), stdin))
 }

@@ -66,6 +66,8 @@ pub struct Entry {
     pub wants_color: bool,
     /// Whether a mention rings the terminal's bell.
     pub wants_bell: bool,
+    /// The file that gets the room's record, too.
+    pub log: Option<String>,
 }
 
 impl Entry {
@@ -125,6 +127,7 @@ Chatting:
                        commands; without it they are messages
   --listen             stay when the input has ended, until a signal comes; on
                        a terminal nothing is read
+  --log FILE           append what is said to FILE, too, with date and time
   --no-color           no colours; so does NO_COLOR in the environment
   --no-bell            your name rings no bell on a terminal
 
@@ -213,6 +216,7 @@ fn entry(
         takes_commands: matches.opt_present("commands"),
         wants_color: !matches.opt_present("no-color"),
         wants_bell: !matches.opt_present("no-bell"),
+        log: matches.opt_str("log"),
     }))
 }
 
@@ -228,11 +232,12 @@ fn usage(why: &str) -> UsageError {
 }
 
 /// Options with a value.
-const VALUES: [&str; 8] =
-    ["host", "tcp-port", "udp-port", "name", "password", "capacity", "history", "delivery"];
+const VALUES: [&str; 9] =
+    ["host", "tcp-port", "udp-port", "name", "password", "capacity", "history", "delivery", "log"];
 
 /// Options of one thing only.
-const ENTRYS: [&str; 6] = ["name", "password", "delivery", "history", "commands", "listen"];
+const ENTRYS: [&str; 8] =
+    ["name", "password", "delivery", "history", "commands", "listen", "log", "no-bell"];
 const CREATES: [&str; 2] = ["capacity", "hidden"];
 const LISTS: [&str; 1] = ["json"];
 

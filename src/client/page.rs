@@ -4,69 +4,103 @@
 use std::io::{self, IsTerminal as _};
 use std::time::{Duration, Instant};
 
+use super::log_file::LogFile;
 use super::printing::{self, Lines};
 use super::terminal::{self, Conversation};
 
-/// What is shown. Lines wait in it until they are flushed.
-pub(super) enum Page {
+/// What is shown, and logged. Lines wait in it until they are flushed.
+pub(super) struct Page {
+    view: View,
+    log: Option<LogFile>,
+}
+
+enum View {
     Plain(Lines),
     Terminal(Box<Conversation>),
 }
 
 impl Page {
+    pub(super) fn plain(lines: Lines, log: Option<LogFile>) -> Self {
+        Self { view: View::Plain(lines), log }
+    }
+
+    pub(super) fn terminal(conversation: Conversation, log: Option<LogFile>) -> Self {
+        Self { view: View::Terminal(Box::new(conversation)), log }
+    }
+
+    pub(super) fn is_terminal(&self) -> bool {
+        matches!(self.view, View::Terminal(_))
+    }
+
     /// Whether our own messages are shown when they come back. On a bare terminal they stand there
     /// already, by its echo; elsewhere stdout is the room's record, the same for everyone.
     pub(super) fn shows_own(&self) -> bool {
-        match self {
-            Self::Plain(_) => !(io::stdin().is_terminal() && io::stdout().is_terminal()),
-            Self::Terminal(_) => true,
+        match &self.view {
+            View::Plain(_) => !(io::stdin().is_terminal() && io::stdout().is_terminal()),
+            View::Terminal(_) => true,
         }
     }
 
     /// Whether what is added from now on is of now.
     pub(super) fn show_time(&mut self, is_now: bool) {
-        if let Self::Terminal(conversation) = self {
+        self.log_with(|log| log.show_time(is_now));
+        if let View::Terminal(conversation) = &mut self.view {
             conversation.show_time(is_now);
         }
     }
 
     pub(super) fn add_message(&mut self, name: &[u8], message: &[u8]) {
-        match self {
-            Self::Plain(lines) => lines.add_message(name, message),
-            Self::Terminal(conversation) => conversation.add_message(name, message),
+        self.log_with(|log| log.add_message(name, message));
+        match &mut self.view {
+            View::Plain(lines) => lines.add_message(name, message),
+            View::Terminal(conversation) => conversation.add_message(name, message),
+        }
+    }
+
+    /// What we have said, where it stands already.
+    pub(super) fn log_own(&mut self, name: &[u8], message: &[u8]) {
+        self.log_with(|log| log.add_message(name, message));
+    }
+
+    fn log_with(&mut self, add: impl FnOnce(&mut LogFile)) {
+        if let Some(log) = &mut self.log {
+            add(log);
         }
     }
 
     /// What we have said, where it does not come back. A pipe gets what is typed at a terminal: the
     /// terminal's echo is not in it.
     pub(super) fn add_own(&mut self, name: &str, message: &str) {
-        match self {
-            Self::Terminal(conversation) => conversation.add_own(message),
-            Self::Plain(lines) if io::stdin().is_terminal() && !io::stdout().is_terminal() => {
+        self.log_own(name.as_bytes(), message.as_bytes());
+        match &mut self.view {
+            View::Terminal(conversation) => conversation.add_own(message),
+            View::Plain(lines) if io::stdin().is_terminal() && !io::stdout().is_terminal() => {
                 lines.add_message(name.as_bytes(), message.as_bytes());
             }
-            Self::Plain(_) => {}
+            View::Plain(_) => {}
         }
     }
 
     /// What the server has made into a line itself.
     pub(super) fn add_line(&mut self, line: &[u8]) {
-        match self {
-            Self::Plain(lines) => lines.add_line(line),
-            Self::Terminal(conversation) => conversation.add_line(line),
+        self.log_with(|log| log.add(line));
+        match &mut self.view {
+            View::Plain(lines) => lines.add_line(line),
+            View::Terminal(conversation) => conversation.add_line(line),
         }
     }
 
     pub(super) fn add_notice(&mut self, text: &[u8]) {
-        match self {
-            Self::Plain(lines) => lines.add_notice(text),
-            Self::Terminal(conversation) => conversation.add_notice(text),
+        self.log_with(|log| log.add_notice(text));
+        match &mut self.view {
+            View::Plain(lines) => lines.add_notice(text),
+            View::Terminal(conversation) => conversation.add_notice(text),
         }
     }
 
     /// A notice whose code says what it does to the member of this name.
     pub(super) fn add_event(&mut self, code: u8, name: &[u8], text: &[u8]) {
-        if let Self::Terminal(conversation) = self {
+        if let View::Terminal(conversation) = &mut self.view {
             conversation.note_event(code, name);
         }
         self.add_notice(text);
@@ -74,7 +108,7 @@ impl Page {
 
     /// Learns who is there from the answer to that question.
     pub(super) fn note_members(&mut self, text: &[u8]) {
-        if let Self::Terminal(conversation) = self {
+        if let View::Terminal(conversation) = &mut self.view {
             conversation.note_members(text);
         }
     }
@@ -86,30 +120,30 @@ impl Page {
 
     /// Says something about the client itself.
     pub(super) fn tell(&mut self, text: &str) {
-        match self {
-            Self::Plain(lines) => lines.tell(text),
-            Self::Terminal(conversation) => conversation.tell(text),
+        match &mut self.view {
+            View::Plain(lines) => lines.tell(text),
+            View::Terminal(conversation) => conversation.tell(text),
         }
     }
 
     /// What the keys do, where they are ours.
     pub(super) fn tell_keys(&mut self) {
-        if let Self::Terminal(conversation) = self {
+        if let View::Terminal(conversation) = &mut self.view {
             conversation.tell(terminal::KEYS);
         }
     }
 
     /// Whether the server should be asked who is there, for the page's own use.
     pub(super) fn takes_question(&mut self, now: Instant) -> bool {
-        match self {
-            Self::Plain(_) => false,
-            Self::Terminal(conversation) => conversation.takes_question(now),
+        match &mut self.view {
+            View::Plain(_) => false,
+            View::Terminal(conversation) => conversation.takes_question(now),
         }
     }
 
     /// The membership is a new one.
     pub(super) fn begin_again(&mut self, is_host: bool) {
-        if let Self::Terminal(conversation) = self {
+        if let View::Terminal(conversation) = &mut self.view {
             conversation.begin_again(is_host);
         }
     }
@@ -117,22 +151,22 @@ impl Page {
     /// Returns true if our end may be the end for others, and nobody is told that it is coming.
     /// `knows_others`: whether everybody who comes is known.
     pub(super) fn asks_before_leaving(&self, knows_others: bool) -> bool {
-        match self {
-            Self::Plain(_) => false,
-            Self::Terminal(conversation) => conversation.may_have_guests(knows_others),
+        match &self.view {
+            View::Plain(_) => false,
+            View::Terminal(conversation) => conversation.may_have_guests(knows_others),
         }
     }
 
     /// A line of the input was taken.
     pub(super) fn note_taken(&mut self) {
-        if let Self::Terminal(conversation) = self {
+        if let View::Terminal(conversation) = &mut self.view {
             conversation.note_taken();
         }
     }
 
     /// These lines are ours, and the server has not taken them yet.
     pub(super) fn show_waiting<'a>(&mut self, lines: impl Iterator<Item = &'a [u8]>) {
-        if let Self::Terminal(conversation) = self {
+        if let View::Terminal(conversation) = &mut self.view {
             conversation.show_waiting(lines.map(|line| String::from_utf8_lossy(line).into()));
         }
     }
@@ -140,34 +174,37 @@ impl Page {
     /// About a line of ours that the server has refused. It is not the room's, so it has no place in
     /// the record.
     pub(super) fn add_refusal(&mut self, line: Option<&[u8]>, why: &[u8]) {
-        match self {
-            Self::Plain(lines) => lines.add_refusal(line, why),
-            Self::Terminal(conversation) => conversation.add_notice(why),
+        match &mut self.view {
+            View::Plain(lines) => lines.add_refusal(line, why),
+            View::Terminal(conversation) => conversation.add_notice(why),
         }
     }
 
     /// What the server tells us about our own sending. It is no part of the record either.
     pub(super) fn add_hint(&mut self, text: &[u8]) {
-        match self {
-            Self::Plain(lines) => lines.add_hint(text),
-            Self::Terminal(conversation) => conversation.add_notice(text),
+        match &mut self.view {
+            View::Plain(lines) => lines.add_hint(text),
+            View::Terminal(conversation) => conversation.add_notice(text),
         }
     }
 
     /// Returns true while so much waits to be shown that no more should come.
     pub(super) fn is_full(&self) -> bool {
-        match self {
-            Self::Plain(lines) => lines.is_full(),
-            Self::Terminal(_) => false,
+        match &self.view {
+            View::Plain(lines) => lines.is_full(),
+            View::Terminal(_) => false,
         }
     }
 
     /// Shows the lines. An error is told once; a terminal that takes nothing is told of by who
     /// reads from it.
     pub(super) fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Plain(lines) => lines.flush(),
-            Self::Terminal(conversation) => {
+        if let Some(why) = self.log.as_mut().and_then(LogFile::flush) {
+            self.tell(&why);
+        }
+        match &mut self.view {
+            View::Plain(lines) => lines.flush(),
+            View::Terminal(conversation) => {
                 conversation.flush();
                 Ok(())
             }
@@ -176,25 +213,25 @@ impl Page {
 
     /// The conversation is over: the terminal is given back.
     pub(super) fn close(&mut self) {
-        if let Self::Terminal(conversation) = self {
+        if let View::Terminal(conversation) = &mut self.view {
             conversation.close();
         }
     }
 
     /// Says something about the client itself at its end, where the terminal is given back.
     pub(super) fn tell_last(&mut self, text: &str) {
-        match self {
-            Self::Plain(lines) => lines.tell(text),
-            Self::Terminal(_) => printing::tell(text),
+        match &mut self.view {
+            View::Plain(lines) => lines.tell(text),
+            View::Terminal(_) => printing::tell(text),
         }
     }
 
     /// Waits until everything is written, at most for `patience` if there is one. Returns how many
     /// lines are left.
     pub(super) fn drain(&mut self, patience: Option<Duration>) -> usize {
-        match self {
-            Self::Plain(lines) => lines.drain(patience),
-            Self::Terminal(_) => 0,
+        match &mut self.view {
+            View::Plain(lines) => lines.drain(patience),
+            View::Terminal(_) => 0,
         }
     }
 }

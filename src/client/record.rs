@@ -67,15 +67,16 @@ impl Record {
         page.show_time(true);
     }
 
-    /// Whether we have come with this, as far as can be seen: those who come in a crowd are counted
-    /// together, and what is gone may have said it.
+    /// Returns true if we have come with this at the latest, as far as can be seen: those who come in
+    /// a crowd are counted together, a second later, and what is gone may have said it.
     fn is_arrival(&self, event: &Event<'_>) -> bool {
         match *event {
             Event::Notice { code, member, .. } => {
                 code == Code::Joined as u8 && [0, self.member].contains(&member)
             }
             Event::Gone { .. } => true,
-            Event::Message { .. } | Event::Aside { .. } => false,
+            Event::Message { member, .. } => member == self.member,
+            Event::Aside { .. } => false,
         }
     }
 
@@ -87,7 +88,11 @@ impl Record {
         page: &mut Page,
     ) {
         match *event {
-            Event::Message { member, .. } if member == self.member && !self.shows_own => {}
+            Event::Message { member, name, text, .. }
+                if member == self.member && !self.shows_own =>
+            {
+                page.log_own(name, text);
+            }
             Event::Message { name, text, .. } => page.add_message(name, text),
             Event::Notice { code, name, text, .. } => {
                 let closings = [Code::RoomClosed as u8, Code::ServerGoing as u8];

@@ -203,7 +203,7 @@ mod tests {
         let (mut returning, start) = (returning(), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
         let patience = Duration::from_secs(300);
-        let mut page = Page::Plain(Lines::new());
+        let mut page = Page::plain(Lines::new(), None);
         let mut tried_at = |unanswered, seconds| {
             returning.note(unanswered, at(seconds), &mut page);
             (returning.try_at, returning.poll_timeout(patience))
@@ -224,7 +224,7 @@ mod tests {
         let (mut returning, start) = (returning(), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
         let patience = Duration::from_secs(300);
-        let mut page = Page::Plain(Lines::new());
+        let mut page = Page::plain(Lines::new(), None);
         returning.note(TOLD_AFTER, at(0), &mut page);
         assert!(returning.give_up(patience, at(299)).is_none());
         returning.note(0, at(299), &mut page);

@@ -67,7 +67,9 @@ impl Line {
             true => (2, width.saturating_sub(3).max(1), vec![first], "  ".into()),
             false => (before, left, Vec::new(), first + &" ".repeat(usize::from(column > 0))),
         };
-        for part in wrap(&self.text, left) {
+        // Rows that are drawn again and again are ours to break.
+        let keeps_urls = !matches!(self.label, Label::Waiting(_));
+        for part in wrap(&self.text, left, keeps_urls) {
             rows.push(start + &self.dressed(styling, part));
             start = " ".repeat(indent);
         }

@@ -5,11 +5,11 @@ use std::ops::Range;
 use crate::client::screen::columns_of;
 
 /// Cuts a text into lines of so many columns: at blanks if there are any, else inside of a word, but
-/// never inside of a URL. One that is too long has a line of its own.
-pub(super) fn wrap(text: &str, width: usize) -> Vec<&str> {
+/// never inside of a URL if those are kept. One that is too long has a line of its own.
+pub(super) fn wrap(text: &str, width: usize, keeps_urls: bool) -> Vec<&str> {
     let mut lines = Vec::new();
     let mut rest = text;
-    while let Some((line, next)) = cut(rest, width) {
+    while let Some((line, next)) = cut(rest, width, keeps_urls) {
         lines.push(line);
         rest = next;
     }
@@ -18,7 +18,7 @@ pub(super) fn wrap(text: &str, width: usize) -> Vec<&str> {
 }
 
 /// The first line of a text and the rest; nothing if it is one line.
-fn cut(text: &str, width: usize) -> Option<(&str, &str)> {
+fn cut(text: &str, width: usize, keeps_urls: bool) -> Option<(&str, &str)> {
     let (mut taken, mut blank) = (0, None);
     for (at, c) in text.char_indices() {
         taken += columns_of(c);
@@ -26,15 +26,21 @@ fn cut(text: &str, width: usize) -> Option<(&str, &str)> {
             blank = Some(at).filter(|at| !text[..*at].trim().is_empty()).or(blank);
         }
         if taken > width && at > 0 {
-            return cut_before(text, at, blank);
+            let url = url_around(text, at).filter(|_| keeps_urls);
+            return cut_before(text, at, blank, url);
         }
     }
     None
 }
 
-/// The same, where the character at `end` does not fit.
-fn cut_before(text: &str, end: usize, blank: Option<usize>) -> Option<(&str, &str)> {
-    match (url_around(text, end), blank) {
+/// The same, where the character at `end` does not fit and is a part of this URL.
+fn cut_before(
+    text: &str,
+    end: usize,
+    blank: Option<usize>,
+    url: Option<Range<usize>>,
+) -> Option<(&str, &str)> {
+    match (url, blank) {
         (None, None) => Some(text.split_at(end)),
         (None, Some(blank)) => Some(at_blank(text, blank)),
         (Some(url), Some(blank)) if blank >= url.end => Some(at_blank(text, blank)),
@@ -66,6 +72,10 @@ fn url_around(text: &str, at: usize) -> Option<Range<usize>> {
 mod tests {
     use super::*;
 
+    fn wrap(text: &str, width: usize) -> Vec<&str> {
+        super::wrap(text, width, true)
+    }
+
     #[test]
     fn lines_break_at_blanks_and_words_that_are_too_long_anywhere() {
         assert_eq!(wrap("", 5), [""]);
@@ -92,6 +102,7 @@ mod tests {
         assert_eq!(wrap(&format!("{url} {url}"), 8), [url, url]);
         assert_eq!(wrap(&format!("見て「{url}」です"), 8), ["見て「", url, "」です"]);
         assert_eq!(wrap(&format!("  {url}  "), 8), [format!("  {url}  ")]);
+        assert_eq!(super::wrap("x://abcd", 5, false), ["x://a", "bcd"]);
         // One that fits is left in its place.
         assert_eq!(wrap("see x://yz now", 10), ["see x://yz", "now"]);
     }
