@@ -70,8 +70,6 @@ fn url_around(text: &str, at: usize) -> Option<Range<usize>> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     fn wrap(text: &str, width: usize) -> Vec<&str> {
         super::wrap(text, width, true)
     }
