@@ -90,6 +90,7 @@ impl World {
             8..10 => self.resume(),
             10..13 => self.announce(),
             13..16 => self.disconnect(),
+            16 if self.random.chance(60) => self.enter_unheard(),
             16 => self.come_back(),
             17..40 => self.send_something(),
             40..62 => self.arrive(),

@@ -182,6 +182,22 @@ impl World {
         self.model.disconnect(index, self.now);
     }
 
+    /// Some who have one IP enter a room, name a port perhaps, and say nothing.
+    pub(super) fn enter_unheard(&mut self) {
+        let (mut peer, room) = (self.address(), self.random.pick(&["lobby", "r1", "r2"]));
+        let names: Vec<&str> = NAMES[2..7].to_vec();
+        for (name, port) in names.into_iter().zip(1000..) {
+            peer.set_port(port);
+            let Some(index) = self.request(peer, 2, room, name.as_bytes()) else { continue };
+            if self.random.chance(60) {
+                self.announce_of(index);
+            }
+            if self.random.chance(80) {
+                self.end_connection(index);
+            }
+        }
+    }
+
     /// The program of some member was started anew: it joins under the same name.
     pub(super) fn come_back(&mut self) {
         let Some(index) = self.somebody() else { return };
