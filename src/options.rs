@@ -2,14 +2,16 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
 use std::time::Duration;
 
 use getopts::{Matches, Options};
 use log::LevelFilter;
 
-use crate::config::{Budgets, ChatConfig, Config, ConnectionConfig, DatagramPath, HostLeaves};
+use crate::config::{
+    Bind, Budgets, ChatConfig, Config, ConnectionConfig, DatagramPath, HostLeaves,
+};
 use crate::protocol::Language;
 use crate::protocol::frame::PROTOCOL_MAX_PAYLOAD;
 
@@ -184,10 +186,17 @@ fn config(matches: &Matches) -> Result<Config, UsageError> {
     let connections = ConnectionConfig::default();
     let seconds = |name, default| seconds(matches, name, default);
     let count = |name, default| limit(matches, name, default);
+    let tcp_port = number(matches, "tcp-port")?.unwrap_or(USUAL_PORTS.0);
+    let udp_port = number(matches, "udp-port")?.unwrap_or(USUAL_PORTS.1);
+    let bind = binds(matches)?;
+    // With free ports each address gets its own.
+    if (tcp_port, udp_port) != (0, 0) {
+        refuse_covered(&bind)?;
+    }
     Ok(Config {
-        bind: bind_addresses(matches)?,
-        tcp_port: number(matches, "tcp-port")?.unwrap_or(USUAL_PORTS.0),
-        udp_port: number(matches, "udp-port")?.unwrap_or(USUAL_PORTS.1),
+        bind,
+        tcp_port,
+        udp_port,
         chat: ChatConfig {
             language: choice(matches, "lang", LANGUAGES)?.unwrap_or(chat.language),
             host_leaves: choice(matches, "host-leaves", LEAVES)?.unwrap_or(chat.host_leaves),
@@ -235,21 +244,53 @@ fn log_level(matches: &Matches) -> Result<LevelFilter, UsageError> {
     }
 }
 
-/// Every address of every `--bind`, each once, in the order given.
-fn bind_addresses(matches: &Matches) -> Result<Vec<SocketAddr>, UsageError> {
+/// Returns every `--bind` in the order given, and every address once.
+fn binds(matches: &Matches) -> Result<Vec<Bind>, UsageError> {
     let mut names = matches.opt_strs("bind");
     if names.is_empty() {
         names.push("127.0.0.1".into());
     }
-    let mut addresses = Vec::new();
+    let mut binds: Vec<Bind> = Vec::new();
     for name in names {
-        for address in resolve(&name)? {
-            if !addresses.contains(&address) {
+        let mut addresses = Vec::new();
+        for address in resolve(&name)?.map(canonical) {
+            let earlier = binds.iter().flat_map(|bind| &bind.addresses).chain(&addresses);
+            if !earlier.into_iter().any(|known| *known == address) {
                 addresses.push(address);
             }
         }
+        if !addresses.is_empty() {
+            binds.push(Bind { name, addresses });
+        }
     }
-    Ok(addresses)
+    Ok(binds)
+}
+
+/// An IPv4 address written as an IPv6 one is that IPv4 address: our IPv6 sockets take IPv6 only.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
+        // The scope of a link-local address stays.
+        IpAddr::V6(_) => address,
+    }
+}
+
+/// Refuses a wildcard beside an address that it covers: the second of the two could only fail, as if
+/// another program had the port.
+fn refuse_covered(binds: &[Bind]) -> Result<(), UsageError> {
+    let all = || binds.iter().flat_map(|bind| bind.addresses.iter().map(move |at| (bind, at.ip())));
+    for (wide, wildcard) in all().filter(|(_, ip)| ip.is_unspecified()) {
+        let covered = |(narrow, ip): &(&Bind, IpAddr)| {
+            *narrow != wide && ip.is_ipv4() == wildcard.is_ipv4() && !ip.is_unspecified()
+        };
+        if let Some((narrow, ip)) = all().find(covered) {
+            return Err(UsageError(format!(
+                "--bind {} and --bind {} exclude each other, since {wildcard} covers {ip}: leave one out",
+                wide.name, narrow.name
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn resolve(name: &str) -> Result<impl Iterator<Item = SocketAddr>, UsageError> {
@@ -371,7 +412,7 @@ mod tests {
     #[test]
     fn without_options_it_serves_this_machine_on_the_familys_ports() {
         let config = serve(&[]);
-        assert_eq!(config.bind, ["127.0.0.1:0".parse().expect("an address")]);
+        assert_eq!(ips(&config), ["127.0.0.1"]);
         assert_eq!((config.tcp_port, config.udp_port), (9001, 9002));
         assert_eq!(config.chat, ChatConfig::default());
         assert_eq!(config.connections, ConnectionConfig::default());
@@ -387,8 +428,42 @@ mod tests {
     #[test]
     fn several_binds_are_kept_in_order_and_each_once() {
         let config = serve(&["--bind", "::1", "--bind", "0.0.0.0", "--bind", "[::1]"]);
-        let ips: Vec<String> = config.bind.iter().map(|at| at.ip().to_string()).collect();
-        assert_eq!(ips, ["::1", "0.0.0.0"]);
+        assert_eq!(ips(&config), ["::1", "0.0.0.0"]);
+    }
+
+    fn ips(config: &Config) -> Vec<String> {
+        let addresses = config.bind.iter().flat_map(|bind| &bind.addresses);
+        addresses.map(|address| address.ip().to_string()).collect()
+    }
+
+    #[test]
+    fn field_j_an_address_that_comes_twice_is_merged() {
+        let config = serve(&["--bind", "localhost", "--bind", "127.0.0.1", "--bind", "localhost"]);
+        assert_eq!(ips(&config).iter().filter(|ip| *ip == "127.0.0.1").count(), 1);
+        let config = serve(&["--bind", "::ffff:127.0.0.1", "--bind", "[::ffff:127.0.0.1]"]);
+        assert_eq!(ips(&config), ["127.0.0.1"]);
+    }
+
+    #[test]
+    fn field_j_a_wildcard_and_what_it_covers_are_named() {
+        for (one, other) in [
+            ("0.0.0.0", "127.0.0.1"),
+            ("127.0.0.1", "0.0.0.0"),
+            ("::", "::1"),
+            ("0.0.0.0", "localhost"),
+            ("::ffff:0.0.0.0", "127.0.0.1"),
+            ("0.0.0.0", "::ffff:127.0.0.1"),
+        ] {
+            let line = refused(&["--bind", one, "--bind", other]);
+            assert!(line.contains("exclude each other"), "{line}");
+            assert!(line.contains(&format!("--bind {one} ")), "{line}");
+            assert!(line.contains(&format!("--bind {other} ")), "{line}");
+        }
+        for apart in [["0.0.0.0", "::"], ["0.0.0.0", "::1"], ["127.0.0.1", "::"]] {
+            serve(&["--bind", apart[0], "--bind", apart[1]]);
+        }
+        let free = ["--tcp-port", "0", "--udp-port", "0"];
+        serve(&[&free[..], &["--bind", "0.0.0.0", "--bind", "127.0.0.1"]].concat());
     }
 
     #[test]

@@ -86,6 +86,31 @@ fn a_port_in_use_is_one_line_that_names_the_address_and_exit_1() {
 }
 
 #[test]
+fn field_j_two_own_binds_in_conflict_are_named() {
+    let output = run(&["--bind", "0.0.0.0", "--bind", "127.0.0.1"]);
+    let line = complaint(&output);
+    assert_eq!(output.status.code(), Some(2), "{line}");
+    for part in ["--bind 0.0.0.0 ", "--bind 127.0.0.1 ", "exclude each other"] {
+        assert!(line.contains(part), "{line}");
+    }
+}
+
+#[test]
+fn field_j_a_line_says_which_family_is_not_served() {
+    let server = Server::start(&["--bind", "::"]);
+    server.expect_log("WARN ] IPv4 is not served");
+    let server = Server::start(&["--bind", "0.0.0.0"]);
+    server.expect_log("INFO ] IPv6 is not served");
+    for options in [&["--bind", "0.0.0.0", "--bind", "::"][..], &["--bind", "127.0.0.1"]] {
+        let mut server = Server::start(options);
+        server.signal("TERM");
+        server.wait();
+        let log = server.log_to_the_end();
+        assert!(!log.iter().any(|line| line.contains("not served")), "{log:?}");
+    }
+}
+
+#[test]
 fn the_limits_in_force_are_logged_once() {
     let server = Server::start(&["--max-rooms", "7", "--idle-timeout", "0"]);
     for limit in ["limits: rooms 7, of one IP 500", "limits: idle members off,"] {

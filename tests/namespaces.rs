@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::process::Command;
+
 use support::namespace::{MACHINES, Machine, in_user_namespace, run};
 use support::streams::*;
 use support::*;
@@ -106,6 +108,30 @@ fn answers_from(far: &Machine, any: &str, ips: &[&str]) {
         alice.say("/exit");
         alice.expect("the room was closed");
     }
+}
+
+#[test]
+fn field_j_localhost_is_served_where_ipv6_is_off() {
+    in_user_namespace(
+        "field_j_localhost_is_served_where_ipv6_is_off",
+        "a start without IPv6",
+        "ip link set lo up && echo 1 | tee /proc/sys/net/ipv6/conf/*/disable_ipv6 && unshare -m true",
+        || {
+            let hosts = std::env::temp_dir().join(format!("hosts-{}", std::process::id()));
+            std::fs::write(&hosts, "::1 localhost\n127.0.0.1 localhost\n").expect("a file");
+            let mut command = Command::new("unshare");
+            let script = "mount --bind \"$1\" /etc/hosts && \
+                exec \"$0\" --bind localhost --tcp-port 0 --udp-port 0";
+            command.args(["-m", "sh", "-c", script, env!("CARGO_BIN_EXE_reactor-chat")]);
+            command.arg(&hosts);
+            let server = Server::spawn(command, 1);
+            std::fs::remove_file(&hosts).expect("removed");
+            assert_eq!(server.tcp.ip(), loopback(1));
+            server
+                .expect_log("WARN ] not served, of --bind localhost: cannot listen on tcp [::1]:0");
+            assert_eq!(Control::connect(&server).status_of(LIST, "", b""), 0);
+        },
+    );
 }
 
 const NARROW: u32 = 1280;

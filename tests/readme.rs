@@ -4,9 +4,11 @@ mod support;
 
 use std::collections::HashMap;
 use std::fs;
-use std::net::UdpSocket;
+use std::net::{TcpStream, UdpSocket};
 use std::process::Command;
+use std::time::Duration;
 
+use support::namespace::{in_user_namespace, run, skip};
 use support::sources::sources;
 use support::*;
 
@@ -52,6 +54,48 @@ fn field_j_the_unit_survives_a_boot_without_network() {
     for key in keys.iter().chain(&tries) {
         assert!(unit.lines().any(|line| line == *key), "{key}");
     }
+}
+
+#[test]
+fn field_h_the_firewall_rules_open_the_ports() {
+    let closed = "nft 'add table inet filter; \
+        add chain inet filter input { type filter hook input priority filter; policy drop; }; \
+        add rule inet filter input ct state established accept; add rule inet filter input reject'";
+    in_user_namespace(
+        "field_h_the_firewall_rules_open_the_ports",
+        "the README's firewall rules",
+        &format!("ip link set lo up && {closed} && nft flush ruleset"),
+        || {
+            let server = Server::start_at("9001", "9002", &[]);
+            let rules = block("nft add table");
+            // Where nobody has made the table.
+            run(&rules);
+            run("nft flush ruleset");
+            run(closed);
+            // The answer of `reject` is rejected too: nothing comes back.
+            let short = Duration::from_millis(300);
+            TcpStream::connect_timeout(&server.tcp, short).expect_err("closed");
+            run(&rules);
+            let (alice, bob) = alice_and_bob(&server);
+            alice.say("hi");
+            bob.expect("alice: hi");
+        },
+    );
+}
+
+#[test]
+fn field_h_the_unit_is_one_for_systemd() {
+    let unit =
+        block("[Unit]").replace("/usr/local/bin/reactor-chat", env!("CARGO_BIN_EXE_reactor-chat"));
+    let path = std::env::temp_dir().join(format!("reactor-chat-{}.service", std::process::id()));
+    fs::write(&path, unit).expect("a file");
+    let output = Command::new("systemd-analyze").arg("verify").arg(&path).output();
+    fs::remove_file(&path).expect("removed");
+    let Ok(output) = output else {
+        return skip("the README's unit", "no systemd-analyze(1)");
+    };
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.is_empty(), "{said}");
 }
 
 #[test]

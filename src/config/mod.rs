@@ -12,9 +12,8 @@ use crate::protocol::Language;
 /// What the server is started with.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// Where to listen. Each address gets a TCP listener and a UDP socket of its own; the ports in
-    /// here are not looked at.
-    pub bind: Vec<SocketAddr>,
+    /// Where to listen. Each address gets a TCP listener and a UDP socket of its own.
+    pub bind: Vec<Bind>,
     /// The TCP port; 0 takes a free one.
     pub tcp_port: u16,
     /// The UDP port; 0 takes a free one.
@@ -27,6 +26,16 @@ pub struct Config {
     pub budgets: Budgets,
     /// How datagrams go through the kernel.
     pub datagram_path: DatagramPath,
+}
+
+/// One `--bind`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bind {
+    /// The address or host name, as it was given.
+    pub name: String,
+    /// Its addresses, at least one, without those that an earlier `--bind` has. The ports in here are
+    /// not looked at.
+    pub addresses: Vec<SocketAddr>,
 }
 
 /// How datagrams go through the kernel. For tests and measurements; the server takes the default.

@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use mio::net::TcpListener;
+use mio::net::{TcpListener, UdpSocket};
 use mio::{Events, Interest, Poll};
 use socket2::{Domain, Protocol, Type};
 
@@ -17,7 +17,7 @@ use super::signals::Signals;
 use super::source::Source;
 use super::{EVENTS, Reactor, Services};
 use crate::chat::Chat;
-use crate::config::{Config, METRICS_INTERVAL, RESERVED_DESCRIPTORS};
+use crate::config::{Bind, Config, METRICS_INTERVAL, RESERVED_DESCRIPTORS};
 use crate::datagram::{self, Datagrams};
 use crate::metrics::Metrics;
 use crate::sys;
@@ -29,32 +29,62 @@ const BACKLOG: i32 = 4096;
 #[derive(Debug)]
 pub struct BindError {
     what: String,
+    address: Option<SocketAddr>,
     error: io::Error,
 }
 
 impl BindError {
-    /// Whether the address that was asked for is not one of this machine.
+    /// Returns true if this machine does not have the address, or nothing of its family.
     pub fn is_foreign_address(&self) -> bool {
-        self.error.kind() == io::ErrorKind::AddrNotAvailable
+        self.error.kind() == io::ErrorKind::AddrNotAvailable || self.is_missing_family()
+    }
+
+    fn is_missing_family(&self) -> bool {
+        self.error.raw_os_error() == Some(libc::EAFNOSUPPORT)
     }
 
     fn new(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();
-        move |error| Self { what, error }
+        move |error| Self { what, address: None, error }
     }
+
+    fn listening(transport: &str, address: SocketAddr) -> impl FnOnce(io::Error) -> Self {
+        let what = format!("cannot listen on {transport} {address}");
+        move |error| Self { what, address: Some(address), error }
+    }
+
+    /// Returns the cause that the system's own words do not tell.
+    fn cause(&self) -> Option<&'static str> {
+        let address = self.address?;
+        match self.error.kind() {
+            io::ErrorKind::AddrInUse => Some("the port is in use by another program"),
+            io::ErrorKind::AddrNotAvailable => Some("this machine does not have that address"),
+            io::ErrorKind::PermissionDenied if address.port() < PRIVILEGED => {
+                Some("permission denied (ports below 1024 need a privilege)")
+            }
+            io::ErrorKind::InvalidInput if lacks_interface(address) => {
+                Some("a link-local address needs its interface, as in fe80::1%eth0")
+            }
+            _ if self.is_missing_family() && address.is_ipv6() => Some("this machine has no IPv6"),
+            _ if self.is_missing_family() => Some("this machine has no IPv4"),
+            _ => None,
+        }
+    }
+}
+
+/// Ports below this one need a privilege, where `net.ipv4.ip_unprivileged_port_start` is as always (ip(7)).
+const PRIVILEGED: u16 = 1024;
+
+fn lacks_interface(address: SocketAddr) -> bool {
+    matches!(address, SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() && v6.scope_id() == 0)
 }
 
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let why = match self.error.kind() {
-            io::ErrorKind::AddrInUse => "the port is in use".into(),
-            io::ErrorKind::AddrNotAvailable => "this machine does not have that address".into(),
-            io::ErrorKind::PermissionDenied => {
-                "permission denied (ports below 1024 need a privilege)".into()
-            }
-            _ => self.error.to_string(),
-        };
-        write!(f, "{}: {why}", self.what)
+        match self.cause() {
+            Some(cause) => write!(f, "{}: {cause}", self.what),
+            None => write!(f, "{}: {}", self.what, self.error),
+        }
     }
 }
 
@@ -88,7 +118,8 @@ fn fit_descriptor_limit(config: &mut Config) {
     };
     log::info!("open files: at most {limit}");
     // A listener and a UDP socket for each address.
-    let reserved = RESERVED_DESCRIPTORS + 2 * config.bind.len();
+    let sockets: usize = config.bind.iter().map(|bind| 2 * bind.addresses.len()).sum();
+    let reserved = RESERVED_DESCRIPTORS + sockets;
     let possible = limit.saturating_sub(reserved).max(1);
     if config.connections.max_connections.is_none_or(|wanted| wanted > possible) {
         log::warn!("connections are limited to {possible}, by the limit of open files");
@@ -102,20 +133,71 @@ fn fit_descriptor_limit(config: &mut Config) {
 fn open_sockets(config: &Config) -> Result<(Vec<TcpListener>, Datagrams), BindError> {
     let mut listeners = Vec::new();
     let mut datagrams = Datagrams::new(config.datagram_path);
-    for &address in &config.bind {
-        let with_port = |port| {
-            let mut address = address;
-            address.set_port(port);
-            address
-        };
-        let (tcp, udp) = (with_port(config.tcp_port), with_port(config.udp_port));
-        let what = format!("cannot listen on tcp {tcp}");
-        listeners.push(listen(tcp).map_err(BindError::new(what))?);
-        let what = format!("cannot listen on udp {udp}");
-        let socket = datagram::bind(udp).and_then(|socket| datagrams.add(socket));
-        socket.map_err(BindError::new(what))?;
+    for (tcp, udp) in open_usable(&config.bind, |address| open(config, address))? {
+        listeners.push(tcp);
+        datagrams.add(udp).map_err(BindError::new("cannot set up a udp socket"))?;
     }
+    log_unserved(&config.bind);
     Ok((listeners, datagrams))
+}
+
+fn open(config: &Config, address: SocketAddr) -> Result<(TcpListener, UdpSocket), BindError> {
+    let with_port = |port| {
+        let mut address = address;
+        address.set_port(port);
+        address
+    };
+    let (tcp, udp) = (with_port(config.tcp_port), with_port(config.udp_port));
+    let listener = listen(tcp).map_err(BindError::listening("tcp", tcp))?;
+    let socket = datagram::bind(udp).map_err(BindError::listening("udp", udp))?;
+    Ok((listener, socket))
+}
+
+/// Opens every address. Addresses that this machine does not have are left out with a warning, as long as
+/// their name has another one: `localhost` where IPv6 is off. A wildcard without its whole family is left out
+/// if anything else is there: `::` beside `0.0.0.0` on a kernel without IPv6.
+fn open_usable<T>(
+    binds: &[Bind],
+    mut open: impl FnMut(SocketAddr) -> Result<T, BindError>,
+) -> Result<Vec<T>, BindError> {
+    let (mut opened, mut left_out) = (Vec::new(), Vec::new());
+    for bind in binds {
+        let (before, mut missing) = (opened.len(), Vec::new());
+        for &address in &bind.addresses {
+            match open(address) {
+                Ok(sockets) => opened.push(sockets),
+                Err(error) if error.is_foreign_address() => missing.push((address, error)),
+                Err(error) => return Err(error),
+            }
+        }
+        let has_some = opened.len() > before;
+        for (address, error) in missing {
+            let is_optional = error.is_missing_family() && address.ip().is_unspecified();
+            match has_some || is_optional {
+                true => left_out.push((&bind.name, error)),
+                false => return Err(error),
+            }
+        }
+    }
+    if opened.is_empty() && !left_out.is_empty() {
+        return Err(left_out.swap_remove(0).1);
+    }
+    for (name, error) in left_out {
+        log::warn!("not served, of --bind {name}: {error}");
+    }
+    Ok(opened)
+}
+
+/// Logs which family is left out beside a wildcard: many systems take `::` for both.
+fn log_unserved(binds: &[Bind]) {
+    let ips = || binds.iter().flat_map(|bind| &bind.addresses).map(SocketAddr::ip);
+    let has_wildcard = |is_v6: bool| ips().any(|ip| ip.is_unspecified() && ip.is_ipv6() == is_v6);
+    if has_wildcard(true) && !ips().any(|ip| ip.is_ipv4()) {
+        log::warn!("IPv4 is not served: --bind :: is IPv6 only, add --bind 0.0.0.0");
+    }
+    if has_wildcard(false) && !ips().any(|ip| ip.is_ipv6()) {
+        log::info!("IPv6 is not served: add --bind :: for it");
+    }
 }
 
 /// A listener that can be bound again right after an end, while connections of the last one are
@@ -173,5 +255,76 @@ impl Reactor {
             self.poll.registry().register(socket, Source::Datagrams(index).into(), interest)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bind(name: &str, addresses: &[&str]) -> Bind {
+        let parse = |address: &&str| SocketAddr::new(address.parse().expect("an address"), 0);
+        Bind { name: name.into(), addresses: addresses.iter().map(parse).collect() }
+    }
+
+    /// The IPs that are opened where these addresses meet an error.
+    fn opened(binds: &[Bind], failing: &[(&str, i32)]) -> Result<Vec<String>, String> {
+        let open = |address: SocketAddr| {
+            let ip = address.ip().to_string();
+            match failing.iter().find(|(failing, _)| *failing == ip) {
+                Some((_, errno)) => {
+                    let error = io::Error::from_raw_os_error(*errno);
+                    Err(BindError::listening("tcp", address)(error))
+                }
+                None => Ok(ip),
+            }
+        };
+        open_usable(binds, open).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn field_j_a_name_is_served_where_it_can_be() {
+        let localhost = [bind("localhost", &["::1", "127.0.0.1"])];
+        for missing in [libc::EADDRNOTAVAIL, libc::EAFNOSUPPORT] {
+            let usable = opened(&localhost, &[("::1", missing)]);
+            assert_eq!(usable, Ok(vec!["127.0.0.1".into()]));
+            opened(&localhost, &[("::1", missing), ("127.0.0.1", missing)]).expect_err("none left");
+        }
+        let taken = opened(&localhost, &[("::1", libc::EADDRINUSE)]).expect_err("a port in use");
+        assert!(taken.ends_with("[::1]:0: the port is in use by another program"), "{taken}");
+    }
+
+    #[test]
+    fn field_j_a_literal_address_has_to_be_there() {
+        let binds = [bind("127.0.0.1", &["127.0.0.1"]), bind("::1", &["::1"])];
+        for (errno, why) in [
+            (libc::EADDRNOTAVAIL, "this machine does not have that address"),
+            (libc::EAFNOSUPPORT, "this machine has no IPv6"),
+        ] {
+            let error = opened(&binds, &[("::1", errno)]).expect_err("missing");
+            assert!(error.ends_with(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn field_j_a_wildcard_without_its_family_is_left_out_beside_another() {
+        let (v4, v6) = (bind("0.0.0.0", &["0.0.0.0"]), bind("::", &["::"]));
+        let off = &[("::", libc::EAFNOSUPPORT)][..];
+        for binds in [[v4.clone(), v6.clone()], [v6.clone(), v4]] {
+            assert_eq!(opened(&binds, off), Ok(vec!["0.0.0.0".into()]));
+        }
+        opened(&[v6], off).expect_err("nothing is left");
+    }
+
+    #[test]
+    fn field_j_an_error_names_its_own_cause() {
+        let told = |address: &str, errno| {
+            let address = address.parse().expect("an address");
+            BindError::listening("tcp", address)(io::Error::from_raw_os_error(errno)).to_string()
+        };
+        assert!(told("127.0.0.1:80", libc::EACCES).contains("below 1024"));
+        assert!(!told("127.0.0.1:9001", libc::EACCES).contains("1024"));
+        assert!(told("[fe80::1]:9001", libc::EINVAL).contains("fe80::1%eth0"));
+        assert!(!told("[fe80::1%2]:9001", libc::EINVAL).contains("fe80::1%eth0"));
     }
 }
