@@ -95,7 +95,10 @@ fn field_h_the_unit_is_one_for_systemd() {
         return skip("the README's unit", "no systemd-analyze(1)");
     };
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.is_empty(), "{said}");
+    // Other units of this machine may have faults of their own.
+    let name = path.file_name().expect("a name").to_string_lossy();
+    let faults: Vec<&str> = said.lines().filter(|line| line.contains(&*name)).collect();
+    assert!(faults.is_empty(), "{faults:?}");
 }
 
 #[test]
