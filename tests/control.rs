@@ -209,13 +209,14 @@ fn w5_a_brace_after_white_space_makes_it_json_and_anything_else_is_the_name() {
         ("[bob]", "[bob]"),
         ("\"carol\"", "\"carol\""),
         ("dave {x}", "dave {x}"),
+        (" bob ", "bob"),
     ];
     for (payload, name) in requests {
         Control::connect(&server).enter(JOIN, "r", payload.as_bytes());
         assert_eq!(newest_member(&host), name);
     }
     let mut control = Control::connect(&server);
-    assert_eq!(control.status_of(JOIN, "r", b" bob"), INVALID_USER_NAME, "whole, not trimmed");
+    assert_eq!(control.status_of(JOIN, "r", b"bob\n"), INVALID_USER_NAME, "whole");
     assert_eq!(control.status_of(JOIN, "r", b""), INVALID_USER_NAME);
 }
 
@@ -305,9 +306,9 @@ fn w7_names_that_are_taken_and_names_that_are_not() {
         assert_eq!(control.status_of(CREATE, name, name.as_bytes()), OK, "{name:?}");
     }
     let hidden = "\0 \n \t \u{7f} \u{200b} \u{202e} \u{2028} \u{2029} \u{e000} \u{378} \u{115f} \
-        \u{1160} \u{3164} \u{ffa0} \u{a0} \u{3000}";
+        \u{1160} \u{3164} \u{ffa0} \u{a0} \u{3000}\u{3000}";
     let hidden = hidden.split(' ').map(|hidden| format!("a{hidden}b"));
-    let misplaced = ["", " ", " a", "a ", "a  b"].map(String::from);
+    let misplaced = ["", " ", "\u{301}a", "a  b"].map(String::from);
     for name in hidden.chain(misplaced) {
         assert_eq!(control.status_of(CREATE, &name, b"alice"), INVALID_ROOM_NAME, "{name:?}");
         assert_eq!(control.status_of(CREATE, "r", name.as_bytes()), INVALID_USER_NAME, "{name:?}");
@@ -319,7 +320,7 @@ fn w7_names_that_are_taken_and_names_that_are_not() {
     control.send(&[0; 28]);
     control.send(b"\x01\xffx");
     assert_eq!(control.expect_status(), INVALID_ROOM_NAME);
-    assert_eq!(control.status_of(CREATE, "a: ", b"alice"), INVALID_ROOM_NAME);
+    assert_eq!(control.status_of(CREATE, "a:  b", b"alice"), INVALID_ROOM_NAME);
     assert_eq!(control.status_of(CREATE, "a: b:", b"alice"), OK, "a room may");
 }
 
@@ -328,23 +329,22 @@ fn w8_user_names_are_unique_in_a_room_ignoring_case() {
     let server = Server::start(&[]);
     let mut control = Control::connect(&server);
     control.enter(CREATE, "r", "Élan".as_bytes());
-    for taken in ["Élan", "élan", "ÉLAN"] {
+    for taken in ["Élan", "élan", "ÉLAN", "E\u{301}lan", "ｅ\u{301}ｌａｎ"] {
         assert_eq!(control.status_of(JOIN, "r", taken.as_bytes()), NAME_TAKEN, "{taken}");
         assert_eq!(control.status_of(JOIN, "r", json(taken).as_bytes()), NAME_TAKEN, "{taken}");
     }
-    let decomposed = "E\u{301}lan";
-    assert_eq!(control.status_of(JOIN, "r", decomposed.as_bytes()), OK, "not normalised");
     assert_eq!(control.status_of(CREATE, "s", "élan".as_bytes()), OK, "another room");
 }
 
 #[test]
-fn w8_room_names_compare_byte_by_byte() {
+fn w8_room_names_compare_in_nfc_byte_by_byte() {
     let server = Server::start(&[]);
     let mut control = Control::connect(&server);
-    for room in ["Room", "room", "\u{c9}", "E\u{301}"] {
+    for room in ["Room", "room", "\u{c9}", "Ｒoom"] {
         assert_eq!(control.status_of(CREATE, room, b"alice"), OK, "{room}");
         assert_eq!(control.status_of(CREATE, room, b"alice"), ROOM_EXISTS, "{room}");
     }
+    assert_eq!(control.status_of(CREATE, "E\u{301}", b"alice"), ROOM_EXISTS);
     assert_eq!(control.status_of(JOIN, "ROOM", b"bob"), ROOM_NOT_FOUND);
 }
 

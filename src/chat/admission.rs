@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use super::allowance::Allowance;
 use super::arrivals::Passage;
-use super::member::{Member, Port};
+use super::member::{Member, Port, spelling};
 use super::room::{Room, Wishes};
 use super::stream::Stream;
 use super::{Alarm, Chat, Reply};
@@ -32,7 +32,7 @@ impl Chat {
     ) -> Result<Reply, Status> {
         let creator = Subnet::of(peer);
         self.check_limits_of_creator(peer)?;
-        let abandoned = self.find_abandoned(host.room, peer)?;
+        let abandoned = self.find_abandoned(&host.room.name, peer)?;
         self.check_limits_of_server(peer, abandoned)?;
         let drawn = Drawn::draw(host, &mut draw).ok_or(Status::ServerFull)?;
         if let Some(abandoned) = abandoned {
@@ -98,7 +98,7 @@ impl Chat {
         now: Instant,
     ) -> Result<RoomId, Status> {
         let (subnet, password) = (Subnet::of(peer), guest.password.as_deref());
-        let found = self.names.get(guest.room).copied();
+        let found = self.names.get(&*guest.room.name).copied();
         let Some((room_id, room)) = found.and_then(|id| Some((id, self.rooms.get(id)?))) else {
             return Err(match self.has_members_enough(subnet) {
                 true => self.refuse_limited(peer, Alert::MembersIp, Status::RateLimited),
@@ -218,7 +218,7 @@ impl Chat {
         capacity: Option<u32>,
         hidden: bool,
     ) -> RoomId {
-        let name: Rc<str> = Rc::from(host.room);
+        let name: Rc<str> = Rc::from(&*host.room.name);
         // Who the host is, `create` says as soon as there is one: a member needs its room first.
         let nobody = MemberId(Key { slot: u32::MAX, generation: u32::MAX });
         let password = host.password.as_deref();
@@ -267,6 +267,7 @@ impl Chat {
         let alarm = Some(now + self.first_check());
         let member = self.members.insert(Member {
             room: room_id,
+            room_spelling: spelling(&entrant.room),
             name: Rc::from(&*entrant.name),
             token: drawn.token,
             ip: peer,

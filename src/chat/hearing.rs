@@ -141,8 +141,9 @@ impl Chat {
         let live = self.tokens.get(&upstream.token).copied();
         let id = live.or_else(|| self.remains.find(upstream.token)).ok_or(Dropped::UnknownToken)?;
         let member = self.members.get(id).ok_or(Dropped::UnknownToken)?;
-        let is_here =
-            self.rooms.get(member.room).is_none_or(|room| room.name.as_bytes() == upstream.room);
+        let is_here = self.rooms.get(member.room).is_none_or(|room| {
+            room.name.as_bytes() == upstream.room || member.spells_room(upstream.room)
+        });
         if !is_here {
             return Err(Dropped::WrongRoom);
         }

@@ -8,13 +8,16 @@ use super::allowance::Allowance;
 use super::parts::Parts;
 use super::remains::End;
 use crate::ids::{MemberId, RoomId};
+use crate::protocol::name::RoomName;
 use crate::protocol::{Delivery, Token};
 
 /// A user in a room, from the token to the last datagram.
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) room: RoomId,
-    /// As it was given; shared with nobody, but handed out while the chat changes.
+    /// The room's name as the member writes it in its datagrams, where that is not how it is kept.
+    pub(super) room_spelling: Option<Box<str>>,
+    /// In the form in which it is kept; shared with nobody, but handed out while the chat changes.
     pub(super) name: Rc<str>,
     pub(super) token: Token,
     /// The IP that asked for the token. Datagrams from any other are not this member's.
@@ -44,6 +47,11 @@ pub(super) struct Member {
     pub(super) end: Option<Box<End>>,
 }
 
+/// Returns a room's name as a request spells it, unless that is how it is kept.
+pub(super) fn spelling(room: &RoomName<'_>) -> Option<Box<str>> {
+    (room.as_sent != room.name).then(|| room.as_sent.into())
+}
+
 /// The port that a member's datagrams go to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Port {
@@ -69,6 +77,12 @@ impl Port {
 const WARNING_INTERVAL: Duration = Duration::from_secs(5);
 
 impl Member {
+    /// Returns true if this is how the member writes its room's name. Names are not normalized for
+    /// each datagram.
+    pub(super) fn spells_room(&self, room: &[u8]) -> bool {
+        self.room_spelling.as_ref().is_some_and(|own| own.as_bytes() == room)
+    }
+
     /// Whether it is time to warn this member (again); if so it counts as warned.
     pub(super) fn take_warning(&mut self, now: Instant) -> bool {
         let due = self.warned_at.is_none_or(|last| now - last >= WARNING_INTERVAL);
@@ -102,6 +116,7 @@ impl Member {
         let nowhere = crate::ids::Key { slot: 0, generation: 0 };
         Self {
             room: RoomId(nowhere),
+            room_spelling: None,
             name: Rc::from("name"),
             token: Token::from_bits([0; 16]),
             ip,

@@ -265,7 +265,7 @@ impl Chat {
     ) -> Result<Reply, Status> {
         let peer = peer.to_canonical();
         match request {
-            Request::List { prefix } => Ok(Reply::Rooms(self.list(prefix, max_list))),
+            Request::List { prefix } => Ok(Reply::Rooms(self.list(prefix.as_deref(), max_list))),
             Request::Create { host, capacity, hidden } => {
                 self.create(peer, host, (*capacity, *hidden), draw, now)
             }
@@ -324,10 +324,9 @@ impl Chat {
     }
 
     /// The rooms whose names begin with `prefix`, by name, as a JSON array of at most `max` bytes.
-    fn list(&self, prefix: &[u8], max: usize) -> Vec<u8> {
+    fn list(&self, prefix: Option<&str>, max: usize) -> Vec<u8> {
+        let Some(prefix) = prefix else { return b"[]".to_vec() };
         let mut out = vec![b'['];
-        // Names are UTF-8: nothing begins with what is not.
-        let Ok(prefix) = str::from_utf8(prefix) else { return b"[]".to_vec() };
         let matching = self
             .listed
             .range::<str, _>((Bound::Included(prefix), Bound::Unbounded))

@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use super::member::Port;
+use super::member::{Port, spelling};
 use super::stream::Stream;
 use super::{Chat, Reply};
 use crate::alert::Alert;
 use crate::ids::MemberId;
+use crate::protocol::name::RoomName;
 use crate::protocol::stream::Completion;
 use crate::protocol::stream::completion::keep_alive;
 use crate::protocol::{Status, Token};
@@ -19,7 +20,7 @@ impl Chat {
     pub(super) fn resume(
         &mut self,
         peer: IpAddr,
-        room: &str,
+        room: &RoomName<'_>,
         token: Token,
         now: Instant,
     ) -> Result<Reply, Status> {
@@ -29,7 +30,7 @@ impl Chat {
         if !is_neighbour && self.has_members_enough(subnet) {
             return Err(self.refuse_limited(peer, Alert::MembersIp, Status::RateLimited));
         }
-        let Some(id) = self.find_resuming(room, token) else {
+        let Some(id) = self.find_resuming(&room.name, token) else {
             // No right token is refused for that: nobody guesses 128 bits.
             self.guesses.note_token(subnet, limit, now);
             return Err(Status::RoomNotFound);
@@ -38,6 +39,7 @@ impl Chat {
         self.peers.count_out(id, known);
         (known.ip, known.port) = (peer, Port::Unknown);
         known.connections = known.connections.saturating_add(1);
+        known.room_spelling = spelling(room);
         self.peers.count_in(id, known);
         self.with_stream(id, Stream::disprove);
         Ok(Reply::Resumed { member: id, token, stream: self.completion(id) })

@@ -11,7 +11,7 @@ pub use super::address::Server;
 use super::login;
 use super::plain::plain;
 use crate::protocol::name::MAX_NAME;
-use crate::protocol::request::MAX_PASSWORD;
+use crate::protocol::request::{MAX_PASSWORD, without_line_end};
 use crate::protocol::stream::MAX_HISTORY;
 use crate::protocol::{Delivery, Form, Operation};
 
@@ -297,6 +297,7 @@ fn password(
         Some(password) => Some(password),
         None => in_environment()?,
     };
+    let password = password.map(without_line_end);
     match password.as_ref().map_or(0, String::len) {
         0..=MAX_PASSWORD => Ok(password),
         size => Err(usage(&format!("the password has {size} bytes, it may have {MAX_PASSWORD}"))),
@@ -390,6 +391,19 @@ mod tests {
         assert_eq!(password_of(&["join", "r", "b", "--password", "x"]).as_deref(), Some("x"));
         assert_eq!(password_of(&["join", "r", "b", "--password", ""]).as_deref(), Some(""));
         assert_eq!(entry_in(&|_| Some("".into()), &["join", "r", "b"]).password, None);
+    }
+
+    #[test]
+    fn field_k_line_ends_behind_a_password_are_taken_off() {
+        for value in ["secret\n", "secret\r\n", "secret\r\n\n"] {
+            let environment = &|name: &str| (name == "REACTOR_CHAT_PASSWORD").then(|| value.into());
+            let entry = entry_in(environment, &["join", "r", "b"]);
+            assert_eq!(entry.password.as_deref(), Some("secret"), "{value:?}");
+            let entry = entry_of(&["join", "r", "b", "--password", value]);
+            assert_eq!(entry.password.as_deref(), Some("secret"), "{value:?}");
+        }
+        let entry = entry_of(&["join", "r", "b", "--password", "\nse cret "]);
+        assert_eq!(entry.password.as_deref(), Some("\nse cret "));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::options::Entry;
 use super::plain::plain;
 use super::screen::Mode;
 use super::{Failure, advice};
-use crate::protocol::request::MAX_PASSWORD;
+use crate::protocol::request::{MAX_PASSWORD, without_line_end};
 use crate::protocol::{Operation, Status};
 
 /// How often one may mistype it.
@@ -96,7 +96,7 @@ fn ask(question: &str) -> io::Result<Option<String>> {
     // The cursor stands behind the question still: the end of the line was not echoed either.
     terminal.write_all(b"\n")?;
     drop(silence);
-    Ok(line?.and_then(|line| String::from_utf8(line).ok()))
+    Ok(line?.and_then(|line| String::from_utf8(line).ok()).map(without_line_end))
 }
 
 /// A line without its end. Waiting for it is a poll, because only that is broken off by a signal

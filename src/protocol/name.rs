@@ -1,44 +1,154 @@
-//! What may be a name.
+//! Names of rooms and users (W7, W8).
 //!
-//! A name is shown to people and compared by them, so it holds nothing that can't be seen: control
-//! and format characters, line and paragraph separators, unassigned and private code points, the
-//! letters that Unicode defines as blank, and no white space but single spaces inside.
+//! A name is shown to people and compared by them. So it is kept in one normal form, it holds
+//! nothing that can't be seen, and joiners and selectors stand only where they change what is seen.
 
-use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
+use std::borrow::Cow;
+
+use unicase::UniCase;
+use unicode_joining_type::{JoiningType, get_joining_type};
+use unicode_normalization::char::canonical_combining_class;
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
+use unicode_properties::emoji::is_regional_indicator;
+use unicode_properties::{
+    GeneralCategory, GeneralCategoryGroup, UnicodeEmoji, UnicodeGeneralCategory,
+};
 
 /// The longest name in bytes: its length travels in one byte.
 pub const MAX_NAME: usize = 255;
 
-/// Letters by their category, blank by their shape: the Hangul fillers.
-const FILLERS: [char; 4] = ['\u{115F}', '\u{1160}', '\u{3164}', '\u{FFA0}'];
+/// Longer input is no name. In UTF-8, NFC shortens a text to a third at most (UAX #15).
+const MAX_INPUT: usize = 3 * MAX_NAME;
 
-/// The room name in these bytes, if they are one.
-pub fn room_name(bytes: &[u8]) -> Option<&str> {
-    let name = str::from_utf8(bytes).ok()?;
-    is_visible(name).then_some(name)
+/// Longer folded names are cut, so that a member's memory stays bounded: one character may fold to
+/// eighteen. Names that agree so far count as one.
+const MAX_FOLDED: usize = 2 * MAX_NAME;
+
+/// What a Japanese keyboard types for a space.
+const IDEOGRAPHIC_SPACE: char = '\u{3000}';
+const ZERO_WIDTH_NON_JOINER: char = '\u{200C}';
+const ZERO_WIDTH_JOINER: char = '\u{200D}';
+const TEXT_STYLE: char = '\u{FE0E}';
+const EMOJI_STYLE: char = '\u{FE0F}';
+const KEYCAP: char = '\u{20E3}';
+/// The canonical combining class Virama (UAX #44).
+const VIRAMA: u8 = 9;
+
+/// Symbols and letters without any ink: the Braille blank, the empty note head, the Khitan filler
+/// and the Egyptian blanks. The Hangul fillers are ignorable.
+const BLANKS: [char; 5] = ['\u{2800}', '\u{1D159}', '\u{16FE4}', '\u{13441}', '\u{13442}'];
+
+/// Default_Ignorable_Code_Point (DerivedCoreProperties.txt). Unicode reserves its ranges, so they
+/// do not change with its versions.
+const IGNORABLE: [(char, char); 17] = [
+    ('\u{AD}', '\u{AD}'),
+    ('\u{34F}', '\u{34F}'),
+    ('\u{61C}', '\u{61C}'),
+    ('\u{115F}', '\u{1160}'),
+    ('\u{17B4}', '\u{17B5}'),
+    ('\u{180B}', '\u{180F}'),
+    ('\u{200B}', '\u{200F}'),
+    ('\u{202A}', '\u{202E}'),
+    ('\u{2060}', '\u{206F}'),
+    ('\u{3164}', '\u{3164}'),
+    ('\u{FE00}', '\u{FE0F}'),
+    ('\u{FEFF}', '\u{FEFF}'),
+    ('\u{FFA0}', '\u{FFA0}'),
+    ('\u{FFF0}', '\u{FFF8}'),
+    ('\u{1BCA0}', '\u{1BCA3}'),
+    ('\u{1D173}', '\u{1D17A}'),
+    ('\u{E0000}', '\u{E0FFF}'),
+];
+
+/// Strings that the lines of the server put around user names. The last one is the mark of the host
+/// in Japanese, whose parentheses fold to these.
+const RESERVED: [&str; 5] = [": ", ", ", " (host)", " (private)", "(ホスト)"];
+
+/// The name of a room in a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomName<'a> {
+    /// The valid name in the form in which it is kept and compared.
+    pub name: Cow<'a, str>,
+    /// The name as it was sent, and as its sender will repeat it in datagrams.
+    pub as_sent: &'a str,
 }
 
-/// Whether this is a user name: as a room name, and without what would let `NAME: MESSAGE` be cut
-/// in two ways.
+/// Returns the name of a room if these bytes are one.
+pub fn room_name(bytes: &[u8]) -> Option<RoomName<'_>> {
+    let as_sent = str::from_utf8(bytes).ok()?;
+    Some(RoomName { name: valid(as_sent)?, as_sent })
+}
+
+/// Returns the form in which names are kept that begin with this prefix, if any name may.
+pub fn room_prefix(bytes: &[u8]) -> Option<Cow<'_, str>> {
+    let prefix = str::from_utf8(bytes).ok()?;
+    Some(normalized(prefix.trim_start_matches([' ', IDEOGRAPHIC_SPACE])))
+}
+
+/// Returns a user name in the form in which it is kept, if it is a valid one. It holds nothing that
+/// would let a line of the server be read in two ways.
+pub fn user_name(name: &str) -> Option<Cow<'_, str>> {
+    let name = valid(name)?;
+    let folded = folded(&name);
+    let is_reserved = RESERVED.iter().any(|part| folded.contains(part)) || folded.ends_with(':');
+    (!is_reserved).then_some(name)
+}
+
+/// Returns true if this is a valid user name.
 pub fn is_user_name(name: &str) -> bool {
-    is_visible(name) && !name.contains(": ") && !name.ends_with(':')
+    user_name(name).is_some()
 }
 
-/// The form in which user names are compared: Unicode lower case, without normalisation.
+/// Returns the form in which user names are compared: NFKC_Casefold (UAX #44), which leaves out
+/// what can be ignored, such as variation selectors.
 pub fn fold(name: &str) -> Box<str> {
-    name.to_lowercase().into_boxed_str()
+    let mut folded = folded(name);
+    folded.truncate(folded.floor_char_boundary(MAX_FOLDED));
+    folded.into_boxed_str()
+}
+
+fn folded(name: &str) -> String {
+    if name.is_ascii() {
+        return name.to_ascii_lowercase();
+    }
+    // Definition D146 of the standard: folding may denormalize, and the other way round.
+    let seen: String = name.nfd().filter(|c| !is_ignorable(*c)).collect();
+    let once: String = UniCase::unicode(seen).to_folded_case().nfkd().collect();
+    UniCase::unicode(once).to_folded_case().nfkc().filter(|c| !is_ignorable(*c)).collect()
+}
+
+/// Returns the name in the form in which it is kept, if it may be one.
+fn valid(name: &str) -> Option<Cow<'_, str>> {
+    let name = name.trim_matches([' ', IDEOGRAPHIC_SPACE]);
+    if name.len() > MAX_INPUT {
+        return None;
+    }
+    let name = normalized(name);
+    is_visible(&name).then_some(name)
+}
+
+fn normalized(name: &str) -> Cow<'_, str> {
+    let is_kept =
+        !name.contains(IDEOGRAPHIC_SPACE) && is_nfc_quick(name.chars()) == IsNormalized::Yes;
+    if is_kept {
+        return Cow::Borrowed(name);
+    }
+    let spaced = name.chars().map(|c| if c == IDEOGRAPHIC_SPACE { ' ' } else { c });
+    Cow::Owned(spaced.nfc().collect())
 }
 
 fn is_visible(name: &str) -> bool {
     (1..=MAX_NAME).contains(&name.len())
-        && !name.starts_with(' ')
-        && !name.ends_with(' ')
         && !name.contains("  ")
-        && name.chars().all(is_allowed)
+        && !name.starts_with(|c: char| c.general_category_group() == GeneralCategoryGroup::Mark)
+        && name.char_indices().all(|(at, c)| {
+            is_seen(c) || changes_what_is_seen(c, &name[..at], &name[at + c.len_utf8()..])
+        })
 }
 
-fn is_allowed(c: char) -> bool {
-    let hidden = matches!(
+/// Returns true if the character is seen by itself.
+fn is_seen(c: char) -> bool {
+    let is_hidden = matches!(
         c.general_category(),
         GeneralCategory::Control
             | GeneralCategory::Format
@@ -48,25 +158,140 @@ fn is_allowed(c: char) -> bool {
             | GeneralCategory::Surrogate
             | GeneralCategory::Unassigned
     );
-    !hidden && !FILLERS.contains(&c) && (c == ' ' || !c.is_whitespace())
+    !is_hidden && !is_ignorable(c) && !BLANKS.contains(&c) && (c == ' ' || !c.is_whitespace())
+}
+
+fn is_ignorable(c: char) -> bool {
+    IGNORABLE.iter().any(|(first, last)| (*first..=*last).contains(&c))
+}
+
+/// Returns true if a joiner or a selector between these two has an effect.
+fn changes_what_is_seen(c: char, before: &str, after: &str) -> bool {
+    match c {
+        ZERO_WIDTH_NON_JOINER => follows_virama(before) || breaks_joining(before, after),
+        ZERO_WIDTH_JOINER => follows_virama(before) || joins_emoji(before, after),
+        TEXT_STYLE | EMOJI_STYLE => selects_style(before, after),
+        _ => false,
+    }
+}
+
+/// The first rule of A.1 and the rule of A.2 (RFC 5892).
+fn follows_virama(before: &str) -> bool {
+    before.chars().next_back().is_some_and(|c| canonical_combining_class(c) == VIRAMA)
+}
+
+/// The second rule of A.1 (RFC 5892): letters on both sides that would join.
+fn breaks_joining(before: &str, after: &str) -> bool {
+    let joining = |c: &JoiningType| *c != JoiningType::Transparent;
+    let left = before.chars().rev().map(get_joining_type).find(joining);
+    let right = after.chars().map(get_joining_type).find(joining);
+    matches!(left, Some(JoiningType::LeftJoining | JoiningType::DualJoining))
+        && matches!(right, Some(JoiningType::RightJoining | JoiningType::DualJoining))
+}
+
+/// A sequence such as a family (UTS #51, ED-16). A style or a skin tone may stand before the joiner.
+fn joins_emoji(before: &str, after: &str) -> bool {
+    let before = before.strip_suffix(EMOJI_STYLE).unwrap_or(before);
+    let before = before.strip_suffix(is_skin_tone).unwrap_or(before);
+    before.ends_with(is_pictograph) && after.starts_with(is_pictograph)
+}
+
+/// A presentation sequence, or a keycap (UTS #51, ED-9a and ED-14c).
+fn selects_style(before: &str, after: &str) -> bool {
+    let is_keycap = before.ends_with(|c: char| c.is_ascii_digit() || matches!(c, '#' | '*'))
+        && after.starts_with(KEYCAP);
+    is_keycap || before.ends_with(is_pictograph)
+}
+
+/// Digits are emoji too, as parts of keycaps, and regional indicators as parts of flags.
+fn is_pictograph(c: char) -> bool {
+    c.is_emoji_char() && !c.is_ascii() && !is_regional_indicator(c) && !is_skin_tone(c)
+}
+
+fn is_skin_tone(c: char) -> bool {
+    matches!(c, '\u{1F3FB}'..='\u{1F3FF}')
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    fn stored(name: &str) -> Option<String> {
+        let room = room_name(name.as_bytes()).map(|room| room.name.into_owned());
+        let user = user_name(name).map(Cow::into_owned);
+        assert_eq!(room, user, "{name:?}");
+        user
+    }
+
+    #[track_caller]
+    fn is_refused(name: &str) {
+        assert_eq!(stored(name), None, "{name:?}");
+    }
 
     #[test]
-    fn w7_names_that_people_use_are_taken() {
-        for name in ["alice", "A b c", "日本語の部屋", "żółć", "👋🏽", "a:b", "O'Neil", "x\u{301}"]
-        {
-            assert!(is_user_name(name), "{name:?}");
-            assert_eq!(room_name(name.as_bytes()), Some(name));
+    fn w7_field_k_names_that_people_use_are_taken() {
+        for name in [
+            "alice",
+            "A b c",
+            "日本語の部屋",
+            "żółć",
+            "a:b",
+            "a,b",
+            "O'Neil",
+            "x\u{30a}",
+            "alice(host)",
+            "Host",
+            "藤岡弘、",
+            "علی\u{200c}رضا",
+            "می\u{64e}\u{200c}خواهم",
+            "ශ්\u{200d}රී",
+            "ක්\u{200d}ෂ",
+            "क्\u{200d}ष",
+            "क्\u{200c}ष",
+            "नेपाल",
+            "אבג",
+            "Ольга",
+            "оlga",
+            "👋🏽",
+            "❤\u{fe0f}",
+            "❤\u{fe0e}",
+            "👨\u{200d}👩\u{200d}👧\u{200d}👦",
+            "👨🏽\u{200d}⚕\u{fe0f}",
+            "🏳\u{fe0f}\u{200d}🌈",
+            "❤\u{fe0f}\u{200d}🔥",
+            "🇯🇵",
+            "1\u{fe0f}\u{20e3}",
+            "#\u{fe0f}\u{20e3} one",
+            "©\u{fe0f}",
+        ] {
+            assert_eq!(stored(name).as_deref(), Some(name), "{name:?}");
         }
         assert!(is_user_name(&"x".repeat(MAX_NAME)));
     }
 
     #[test]
-    fn w7_what_cannot_be_seen_is_refused() {
+    fn w7_field_k_names_are_kept_in_nfc_without_spaces_around() {
+        for (name, kept) in [
+            ("e\u{301}lan", "\u{e9}lan"),
+            ("\u{3000}山田\u{3000}太郎\u{3000} ", "山田 太郎"),
+            (" a ", "a"),
+            ("\u{212b}ngström", "\u{c5}ngström"),
+            ("\u{1112}\u{1161}\u{11ab}", "\u{d55c}"),
+        ] {
+            assert_eq!(stored(name).as_deref(), Some(kept), "{name:?}");
+        }
+        // NFC decides about the length, which it may change in both directions.
+        assert_eq!(stored(&"e\u{301}".repeat(127)), Some("\u{e9}".repeat(127)));
+        assert!(stored(&"\u{958}".repeat(42)).is_some());
+        is_refused(&"\u{958}".repeat(43));
+        is_refused(&"x".repeat(MAX_NAME + 1));
+        is_refused(&" x".repeat(100_000));
+        assert_eq!(stored(&[" ".repeat(5000), "x".into()].concat()).as_deref(), Some("x"));
+    }
+
+    #[test]
+    fn w7_field_k_what_cannot_be_seen_is_refused() {
         let hidden = [
             "\0",
             "\n",
@@ -74,48 +299,200 @@ mod tests {
             "\u{7f}",
             "\u{85}",
             "\u{ad}",
+            "\u{34f}",
+            "\u{61c}",
+            "\u{180b}",
+            "\u{180e}",
+            "\u{17b4}",
             "\u{200b}",
+            "\u{200c}",
             "\u{200d}",
+            "\u{200e}",
             "\u{202e}",
             "\u{2028}",
             "\u{2029}",
+            "\u{2060}",
+            "\u{2066}",
+            "\u{2800}",
+            "\u{3164}",
+            "\u{fe00}",
+            "\u{fe0e}",
+            "\u{fe0f}",
             "\u{feff}",
+            "\u{fff0}",
+            "\u{ffa0}",
             "\u{e000}",
             "\u{10ffff}",
             "\u{378}",
             "\u{115f}",
             "\u{1160}",
-            "\u{3164}",
-            "\u{ffa0}",
+            "\u{1d159}",
+            "\u{1d173}",
+            "\u{1bca0}",
+            "\u{e0001}",
+            "\u{e0067}",
+            "\u{e0100}",
+            "\u{16fe4}",
+            "\u{13441}",
             "\u{a0}",
-            "\u{3000}",
             "\u{2003}",
             "\u{1b}[31m",
+            "  ",
+            " \u{3000}",
+            "\u{3000}\u{3000}",
         ];
         for hidden in hidden {
-            let name = format!("a{hidden}b");
-            assert_eq!(room_name(name.as_bytes()), None, "{name:?}");
-            assert!(!is_user_name(&name), "{name:?}");
+            is_refused(&format!("a{hidden}b"));
+            if !hidden.trim().is_empty() {
+                is_refused(hidden);
+                is_refused(&format!("a{hidden}"));
+                is_refused(&format!("{hidden}b"));
+            }
         }
-        for name in ["", " ", " a", "a ", "a  b"] {
-            assert_eq!(room_name(name.as_bytes()), None, "{name:?}");
+        for name in ["", " ", "\u{3000}", "\u{301}a", " \u{301}", "\u{20e3}", "\u{903}a"] {
+            is_refused(name);
         }
-        assert_eq!(room_name(&[b'x'; MAX_NAME + 1]), None);
         assert_eq!(room_name(b"caf\xe9"), None);
     }
 
     #[test]
-    fn w7_a_user_name_cannot_end_itself() {
-        for name in ["bob: hi", "bob:", ":", "a: b"] {
+    fn w7_field_k_joiners_and_selectors_stand_where_they_have_an_effect() {
+        for name in [
+            // Letters that do not join to the left, or not to the right.
+            "د\u{200c}رضا",
+            "علی\u{200c}",
+            "\u{200c}رضا",
+            "علی\u{200c}\u{200c}رضا",
+            "علی\u{200d}رضا",
+            "ශ\u{200d}ර",
+            "ශ්\u{200d}\u{200d}ර",
+            "alice\u{fe0f}",
+            "1\u{fe0f}",
+            "1\u{fe0f}2",
+            "葛\u{e0100}",
+            "❤\u{fe0f}\u{fe0f}",
+            "👨\u{200d}",
+            "\u{200d}👩",
+            "👨\u{200d}\u{200d}👩",
+            "👨\u{200d}a",
+            "a\u{200d}👩",
+            "1\u{200d}2",
+            "👩🏽\u{fe0e}",
+            "🇯\u{200d}🇵",
+            "🇯\u{fe0f}🇵",
+            "\u{1f3f4}\u{e0067}\u{e007f}",
+        ] {
+            is_refused(name);
+        }
+    }
+
+    #[test]
+    fn w7_field_k_a_user_name_holds_no_string_of_the_servers_lines() {
+        for name in [
+            "bob: hi",
+            "bob:",
+            ":",
+            "a: b",
+            "bob：\u{3000}hi",
+            "bob：",
+            "ann, bob",
+            "ann， bob",
+            "ann (host)",
+            "ann (HOST)",
+            "ann （ｈｏｓｔ）",
+            "ann (host) x",
+            "ann (private)",
+            "ann （PRIVATE）",
+            "ann（ホスト）",
+            "ann(ﾎｽﾄ)",
+            "ann (ho\u{17f}t)",
+        ] {
             assert!(!is_user_name(name), "{name:?}");
             assert!(room_name(name.as_bytes()).is_some(), "a room may: {name:?}");
         }
     }
 
     #[test]
-    fn w8_names_are_compared_in_lower_case_without_normalisation() {
-        assert_eq!(fold("Élan İ"), fold("élan i\u{307}"));
-        assert_ne!(fold("e\u{301}"), fold("\u{e9}"));
-        assert_ne!(fold("ß"), fold("ss"));
+    fn w8_field_k_user_names_are_compared_by_nfkc_casefold() {
+        for (one, other) in [
+            ("Élan İ", "e\u{301}lan i\u{307}"),
+            ("straße", "STRASSE"),
+            ("Ａｌｉｃｅ", "alice"),
+            ("ﾀﾛｳ", "タロウ"),
+            ("ΑΣ", "ας"),
+            ("ﬁn", "FIN"),
+            ("❤\u{fe0f}", "❤"),
+            ("❤\u{fe0f}", "❤\u{fe0e}"),
+            ("1\u{fe0f}\u{20e3}", "1\u{20e3}"),
+            ("क्\u{200c}", "क्"),
+            ("山田\u{3000}太郎", "山田 太郎"),
+            ("㎏", "KG"),
+            ("ᾳ", "ΑΙ"),
+        ] {
+            assert_eq!(fold(one), fold(other), "{one:?} {other:?}");
+        }
+        // Letters of other scripts may look alike.
+        for (one, other) in [("alice", "аlice"), ("e", "é"), ("は", "ば"), ("o", "0")] {
+            assert_ne!(fold(one), fold(other), "{one:?} {other:?}");
+        }
+    }
+
+    #[test]
+    fn w8_a_folded_name_is_bounded_whatever_it_folds_to() {
+        let long = "\u{fdfa}".repeat(MAX_NAME / 3);
+        assert!(is_user_name(&long));
+        assert!(fold(&long).len() <= MAX_FOLDED);
+    }
+
+    #[test]
+    fn w8_room_names_are_compared_as_they_are_kept() {
+        let room = |name: &'static str| room_name(name.as_bytes()).expect(name).name;
+        assert_eq!(room("Cafe\u{301}"), room("Caf\u{e9}"));
+        assert_ne!(room("cafe"), room("Cafe"));
+        assert_ne!(room("Ａ"), room("A"));
+        assert_eq!(room_name("e\u{301} ".as_bytes()).map(|room| room.as_sent), Some("e\u{301} "));
+    }
+
+    #[test]
+    fn w10_a_prefix_is_normalized_and_its_last_space_kept() {
+        let prefix = |prefix: &'static str| room_prefix(prefix.as_bytes()).expect("UTF-8");
+        assert_eq!(prefix("Cafe\u{301} "), "Caf\u{e9} ");
+        assert_eq!(prefix(" 山田\u{3000}"), "山田 ");
+        assert_eq!(room_prefix(b"\xff"), None);
+    }
+
+    /// Texts in which letters, marks, joiners and emoji meet.
+    fn text() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            any::<char>().prop_map(String::from),
+            "[a-zA-Z :,()]{1,3}",
+            "[\u{300}-\u{36f}\u{200c}\u{200d}\u{fe0e}\u{fe0f}\u{94d}\u{dca}\u{3000}]{1,2}",
+            "[علیرضافکষකශර👨👩❤🏽ßİΐﷺ]{1,2}",
+        ];
+        proptest::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn w7_w8_what_is_kept_is_valid_and_stays_as_it_is(text in text()) {
+            if let Some(name) = valid(&text) {
+                prop_assert!((1..=MAX_NAME).contains(&name.len()));
+                prop_assert_eq!(name.nfc().collect::<String>(), &*name);
+                let again = valid(&name);
+                prop_assert_eq!(again.as_deref(), Some(&*name));
+                let written = text.trim_matches([' ', IDEOGRAPHIC_SPACE]);
+                prop_assert_eq!(&*fold(&name), &*fold(written), "however it was written");
+                prop_assert!(!fold(&name).is_empty());
+            }
+        }
+
+        #[test]
+        fn w8_another_normal_form_or_case_is_the_same_name(text in text()) {
+            let folded = fold(&text);
+            prop_assert_eq!(&fold(&text.nfd().collect::<String>()), &folded);
+            prop_assert_eq!(&fold(&text.nfkc().collect::<String>()), &folded);
+            let room = |text: &str| room_name(text.as_bytes()).map(|room| room.name.into_owned());
+            prop_assert_eq!(room(&text.nfd().collect::<String>()), room(&text));
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use super::frame::Frame;
-use super::name;
+use super::name::{self, RoomName};
 use super::status::Status;
 use super::stream::MAX_HISTORY;
 use super::token::Token;
@@ -13,6 +13,13 @@ use super::token::Token;
 /// The longest password in bytes. The protocol sets no limit below the payload's; with this one a
 /// room's memory does not hang on what its creator sends.
 pub const MAX_PASSWORD: usize = 1024;
+
+/// Returns a password without the line ends behind it: files of secrets end with one, and nobody can
+/// type it.
+pub fn without_line_end(mut password: String) -> String {
+    password.truncate(password.trim_end_matches(['\r', '\n']).len());
+    password
+}
 
 /// The operations of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,9 +70,9 @@ impl Form {
 /// One who wants to be a member of a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entrant<'a> {
-    /// The room, a valid name.
-    pub room: &'a str,
-    /// The user, a valid name.
+    /// The room.
+    pub room: RoomName<'a>,
+    /// The user, a valid name in the form in which it is kept.
     pub name: Cow<'a, str>,
     /// The password, if one was given that is not empty.
     pub password: Option<String>,
@@ -92,15 +99,15 @@ pub enum Request<'a> {
     Join(Entrant<'a>),
     /// Go on as a member from the IP that this comes from.
     Resume {
-        /// The member's room, a valid name.
-        room: &'a str,
+        /// The member's room.
+        room: RoomName<'a>,
         /// Its token.
         token: Token,
     },
     /// List the rooms whose names begin so.
     List {
-        /// Any bytes; what is not UTF-8 begins no name.
-        prefix: &'a [u8],
+        /// In the form in which names are kept; `None` begins no name.
+        prefix: Option<Cow<'a, str>>,
     },
 }
 
@@ -110,7 +117,7 @@ pub enum Request<'a> {
 /// The status to answer with: 9 for what can't be understood, 4 and 5 for names that are not valid.
 pub fn parse<'a>(frame: &Frame<'a>) -> Result<Request<'a>, Status> {
     match Operation::from_byte(frame.operation).ok_or(Status::Malformed)? {
-        Operation::List => Ok(Request::List { prefix: frame.room }),
+        Operation::List => Ok(Request::List { prefix: name::room_prefix(frame.room) }),
         Operation::Join => entrant(frame).map(Request::Join),
         Operation::Create => create(frame),
         Operation::Resume => resume(frame),
@@ -157,8 +164,8 @@ fn entrant<'a>(frame: &Frame<'a>) -> Result<Entrant<'a>, Status> {
 
 fn bare_entrant<'a>(frame: &Frame<'a>) -> Result<Entrant<'a>, Status> {
     let room = name::room_name(frame.room).ok_or(Status::InvalidRoomName)?;
-    let name = str::from_utf8(frame.payload).map_err(|_| Status::InvalidUserName)?;
-    let name = valid_user_name(Cow::Borrowed(name))?;
+    let name = str::from_utf8(frame.payload).ok().and_then(name::user_name);
+    let name = name.ok_or(Status::InvalidUserName)?;
     let delivery = Delivery::Each(Form::Named);
     Ok(Entrant { room, name, password: None, delivery, history: 0 })
 }
@@ -178,13 +185,15 @@ struct Payload {
 fn json_entrant<'a>(frame: &Frame<'a>) -> Result<Entrant<'a>, Status> {
     let payload: Payload = json(frame.payload)?;
     let delivery = delivery(payload.delivery.as_deref())?;
-    let password = payload.password.filter(|password| !password.is_empty());
+    let password = payload.password.map(without_line_end);
+    let password = password.filter(|password| !password.is_empty());
     if password.as_ref().is_some_and(|password| password.len() > MAX_PASSWORD) {
         return Err(Status::Malformed);
     }
     let room = name::room_name(frame.room).ok_or(Status::InvalidRoomName)?;
     let name = payload.username.or(payload.user_name).ok_or(Status::InvalidUserName)?;
-    let name = valid_user_name(Cow::Owned(name))?;
+    let name = name::user_name(&name).ok_or(Status::InvalidUserName)?;
+    let name = Cow::Owned(name.into_owned());
     let history = payload.history.unwrap_or(0).min(u64::from(MAX_HISTORY)) as u32;
     Ok(Entrant { room, name, password, delivery, history })
 }
@@ -209,10 +218,6 @@ fn capacity(wish: Option<u64>) -> Result<Option<u32>, Status> {
         Some(wish) => Ok(Some(u32::try_from(wish).unwrap_or(u32::MAX))),
         None => Ok(None),
     }
-}
-
-fn valid_user_name(name: Cow<'_, str>) -> Result<Cow<'_, str>, Status> {
-    if name::is_user_name(&name) { Ok(name) } else { Err(Status::InvalidUserName) }
 }
 
 #[cfg(test)]
@@ -252,7 +257,7 @@ mod tests {
         assert_eq!(join("\"bob\"").unwrap().name, "\"bob\"");
         let json = join(" \r\n\t{\"username\":\"bob\"} ").unwrap();
         assert_eq!((&*json.name, json.delivery), ("bob", Delivery::Each(Form::Text)));
-        assert_eq!(join(" bob"), Err(Status::InvalidUserName), "whole, not trimmed");
+        assert_eq!(join(" bob").unwrap().name, "bob");
         assert_eq!(join(""), Err(Status::InvalidUserName));
     }
 
@@ -273,6 +278,22 @@ mod tests {
         }
         let payload = r#"{"username":"b","password":" x ","unknown":[1,{"deep":2}]}"#;
         assert_eq!(join(payload).unwrap().password.as_deref(), Some(" x "));
+    }
+
+    #[test]
+    fn w6_field_k_line_ends_behind_a_password_are_taken_off() {
+        for (sent, kept) in [
+            ("x\\n", Some("x")),
+            ("x\\r\\n", Some("x")),
+            ("x\\n\\n", Some("x")),
+            ("x\\ny ", Some("x\ny ")),
+            ("\\n", None),
+        ] {
+            let payload = format!(r#"{{"username":"b","password":"{sent}"}}"#);
+            assert_eq!(join(&payload).unwrap().password.as_deref(), kept, "{sent}");
+        }
+        let longest = format!(r#"{{"username":"b","password":"{}\n"}}"#, "x".repeat(MAX_PASSWORD));
+        assert!(join(&longest).is_ok());
     }
 
     #[test]
@@ -341,7 +362,7 @@ mod tests {
         let token = "0123456789abcdef0123456789abcdef";
         let resume = parse(&frame(4, "r", token.as_bytes()));
         let Ok(Request::Resume { room, token: read }) = resume else { panic!("{resume:?}") };
-        assert_eq!((room, &read.to_wire()[..]), ("r", token.as_bytes()));
+        assert_eq!((&*room.name, &read.to_wire()[..]), ("r", token.as_bytes()));
         assert_eq!(parse(&frame(4, "r", &token.as_bytes()[1..])), Err(Status::Malformed));
         assert_eq!(parse(&frame(4, " ", token.as_bytes())), Err(Status::InvalidRoomName));
     }
@@ -367,7 +388,9 @@ mod tests {
 
     #[test]
     fn w10_a_list_request_filters_by_any_bytes() {
-        let request = Frame { operation: 3, state: 0, room: b"\xff", payload: b"ignored" };
-        assert_eq!(parse(&request), Ok(Request::List { prefix: b"\xff" }));
+        let request = |room| Frame { operation: 3, state: 0, room, payload: b"ignored" };
+        assert_eq!(parse(&request(b"\xff")), Ok(Request::List { prefix: None }));
+        let prefix = Some("\u{e9} ".into());
+        assert_eq!(parse(&request("e\u{301} ".as_bytes())), Ok(Request::List { prefix }));
     }
 }

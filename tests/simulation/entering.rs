@@ -11,7 +11,7 @@ use reactor_chat::protocol::{Delivery, Entrant, Notice, Request, Status};
 
 use crate::arrivals::Passage;
 use crate::limits::{Bucket, subnet};
-use crate::model::{Member, Model, RATION};
+use crate::model::{Member, Model, RATION, folded};
 use crate::room::Room;
 
 /// When it is seen that no datagram of a new member has come.
@@ -27,12 +27,12 @@ impl Model {
     ) -> Result<(), Status> {
         match request {
             Request::List { .. } => Ok(()),
-            Request::Create { host, .. } => self.judge_host(peer, host.room),
+            Request::Create { host, .. } => self.judge_host(peer, &host.room.name),
             Request::Join(guest) => self.judge_guest(peer, guest, now),
             Request::Resume { room, token } => {
                 let whose = self.find_token(*token).filter(|whose| self.members[*whose].is_live());
                 let known = whose.map(|whose| &self.members[whose]);
-                let is_here = known.is_some_and(|known| self.rooms[known.room].name == *room);
+                let is_here = known.is_some_and(|known| self.rooms[known.room].name == *room.name);
                 let is_neighbour = known.is_some_and(|known| subnet(known.ip) == subnet(peer));
                 if !is_neighbour && self.has_members_enough(peer) {
                     self.alert(Alert::MembersIp, peer);
@@ -88,7 +88,7 @@ impl Model {
         now: Instant,
     ) -> Result<(), Status> {
         let (limited, may_guess) = (self.has_members_enough(peer), self.may_guess(peer, now));
-        let found = self.open_room(guest.room);
+        let found = self.open_room(&guest.room.name);
         let password = found.and_then(|room| self.rooms[room].password.as_ref());
         let is_locked = password.is_some();
         let is_wrong = found.is_none() || (is_locked && password != guest.password.as_ref());
@@ -106,7 +106,7 @@ impl Model {
             return Err(if is_hidden { Status::RoomNotFound } else { Status::WrongPassword });
         };
         let room = &self.rooms[index];
-        if room.kicked.contains(&guest.name.to_lowercase()) {
+        if room.kicked.contains(&folded(&guest.name)) {
             return Err(Status::Kicked);
         }
         let namesake = self.find_named(index, &guest.name);
@@ -131,7 +131,7 @@ impl Model {
 
     /// The member whose place this one takes.
     fn silent_namesake(&self, peer: IpAddr, guest: &Entrant<'_>, now: Instant) -> Option<usize> {
-        let room = self.open_room(guest.room)?;
+        let room = self.open_room(&guest.room.name)?;
         let index = self.find_named(room, &guest.name)?;
         let (limit, member) = (self.config.replace_silent?, &self.members[index]);
         let gives_way = member.ip == peer && now - member.heard_at >= limit;
@@ -155,22 +155,22 @@ impl Model {
         match (request, reply) {
             (Request::List { prefix }, Reply::Rooms(list)) => {
                 let list = str::from_utf8(list).expect("UTF-8");
-                assert_eq!(list, self.list(str::from_utf8(prefix).expect("UTF-8")));
+                assert_eq!(list, self.list(prefix.as_ref().expect("UTF-8")));
                 self.tally.note("listed");
                 None
             }
             (Request::Create { host, capacity, hidden }, Reply::Entered { .. }) => {
-                if let Some(abandoned) = self.abandoned_room(ip, host.room) {
+                if let Some(abandoned) = self.abandoned_room(ip, &host.room.name) {
                     self.tally.note("made anew");
                     self.close(abandoned, (Notice::RoomClosed, Code::RoomClosed), None, now);
                 }
-                let mut room = Room::new(host.room, ip);
+                let mut room = Room::new(&host.room.name, ip);
                 (room.capacity, room.hidden) = (*capacity, *hidden);
                 Some(self.open(room, peer, host, reply, now))
             }
             (Request::Join(guest), Reply::Entered { .. }) => {
                 self.tally.note("joined");
-                let room = self.open_room(guest.room).expect("an open room");
+                let room = self.open_room(&guest.room.name).expect("an open room");
                 let silent = self.silent_namesake(ip, guest, now);
                 let to_tell = silent.and_then(|silent| self.replace(silent, now));
                 let index = self.admit(room, peer, guest, reply, now);
@@ -185,13 +185,14 @@ impl Model {
                 self.tell_joined(index, now);
                 Some(index)
             }
-            (Request::Resume { token, .. }, Reply::Resumed { member, token: same, stream }) => {
+            (Request::Resume { token, room }, Reply::Resumed { member, token: same, stream }) => {
                 let index = self.find_token(*token).expect("a known token");
                 assert_eq!((*member, *token), (self.members[index].id, *same));
                 let known = &mut self.members[index];
                 let is_repeated = known.ip == ip && known.port.is_none();
                 (known.ip, known.port) = (ip, None);
                 known.connections += 1;
+                known.room_spelling = room.as_sent.into();
                 self.tally.note(if is_repeated { "resume repeated" } else { "resumed" });
                 self.check_completion(index, stream.as_ref());
                 Some(index)
@@ -249,8 +250,9 @@ impl Model {
         let index = self.add(Member {
             id: *member,
             room,
+            room_spelling: entrant.room.as_sent.into(),
             name: entrant.name.to_string(),
-            folded: entrant.name.to_lowercase(),
+            folded: folded(&entrant.name),
             number: self.rooms[room].last_number,
             token: *token,
             delivery: entrant.delivery,

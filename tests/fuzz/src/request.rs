@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use reactor_chat::chat::{Chat, Reply};
 use reactor_chat::config::ChatConfig;
+use reactor_chat::protocol::name::{fold, room_name};
 use reactor_chat::protocol::stream::MAX_HISTORY;
 use reactor_chat::protocol::{Delivery, Entrant, Form, Frame, Request, Status, request};
 
@@ -34,7 +35,9 @@ pub fn request(data: &[u8]) {
                 assert_eq!(operation, 2);
                 check_entrant(guest, &frame);
             }
-            Ok(Request::List { prefix }) => assert_eq!((operation, *prefix), (3, room)),
+            Ok(Request::List { prefix }) => {
+                assert_eq!((operation, prefix.is_some()), (3, str::from_utf8(room).is_ok()));
+            }
             Ok(Request::Resume { token, .. }) => assert_eq!(token.to_wire()[..], payload),
             Err(status) => assert!(matches!(
                 status,
@@ -67,10 +70,13 @@ fn check_echo(frame: &Frame<'_>) {
 }
 
 fn check_entrant(entrant: &Entrant<'_>, frame: &Frame<'_>) {
-    assert_eq!(entrant.room.as_bytes(), frame.room);
-    for name in [entrant.room, &entrant.name] {
-        assert!((1..=255).contains(&name.len()) && name == name.trim() && !name.contains("  "));
+    assert_eq!(entrant.room.as_sent.as_bytes(), frame.room);
+    for name in [&entrant.room.name, &entrant.name] {
+        assert!((1..=255).contains(&name.len()) && *name == name.trim() && !name.contains("  "));
         assert!(!name.chars().any(char::is_control), "{name:?}");
+        assert!(!fold(name).is_empty(), "{name:?}");
+        let again = room_name(name.as_bytes()).expect("what is kept is valid");
+        assert_eq!((again.name, again.as_sent), (name.clone(), &**name));
     }
     assert!(!entrant.name.contains(": ") && !entrant.name.ends_with(':'));
     assert!(entrant.history <= MAX_HISTORY);

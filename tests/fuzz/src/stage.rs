@@ -110,11 +110,11 @@ impl Stage {
                 else {
                     panic!("entered with {request:?}")
                 };
-                let (room, tag) = (entrant.room.into(), stream.map(|stream| stream.tag));
+                let (room, tag) = (entrant.room.name.to_string(), stream.map(|stream| stream.tag));
                 self.guests.push(Guest { id, token, room, ip, tag, next_id: 1 });
-                self.allow_past(entrant.room);
-                // The notice has the name twice.
-                self.allow_room(entrant.room, 2 * size + HEADERS);
+                self.allow_past(&entrant.room.name);
+                // The notice has the name twice, and NFC is three times as long at most.
+                self.allow_room(&entrant.room.name, 6 * size + HEADERS);
                 assert!(!self.table.contains_key(&id), "a reused id");
             }
             Ok(Reply::Resumed { member, .. }) => {

@@ -9,14 +9,16 @@ use reactor_chat::protocol::{Frame, request};
 use super::World;
 use crate::model::Member;
 
-/// Names of users, two of which are one ignoring case, one long and one not valid.
-pub(super) const NAMES: [&str; 14] = [
+/// Names of users: some are one ignoring case, width or normal form, one is long and one not valid.
+pub(super) const NAMES: [&str; 16] = [
     "ann",
     "ANN",
     "bob",
     "cy",
     "dé",
     "DÉ",
+    "de\u{301}",
+    "ＢＯＢ",
     "eve",
     "fay",
     "gus",
@@ -56,7 +58,7 @@ impl World {
 
     /// Somebody asks for a place. The reply may be lost: then there is a member that nobody knows of.
     pub(super) fn enter(&mut self) {
-        let rooms = ["lobby", "r1", "r2", "r3", "部屋", "r5", "bad\u{200b}"];
+        let rooms = ["lobby", "r1", "r2", "étage", "e\u{301}tage ", "部屋", "r5", "bad\u{200b}"];
         let room = self.random.pick(&rooms);
         // Now and then a crowd.
         let is_crowd = self.random.chance(3);
@@ -69,7 +71,7 @@ impl World {
     }
 
     fn enter_room(&mut self, room: &str) {
-        let is_there = self.model.open_room(room).is_some();
+        let is_there = self.model.open_room(&room.trim().replace("e\u{301}", "é")).is_some();
         let creates = if self.random.chance(85) { !is_there } else { is_there };
         let payload = self.payload(creates);
         let peer = self.address();
@@ -97,7 +99,8 @@ impl World {
         let (is_live, known) = (member.is_live(), member.address);
         let room = match self.random.below(10) {
             0 => "lobby".into(),
-            _ => self.model.rooms[member.room].name.clone(),
+            1 => self.model.rooms[member.room].name.clone(),
+            _ => member.room_spelling.clone(),
         };
         let token = member.token.to_wire();
         let peer = if self.random.chance(30) { known } else { self.address() };
@@ -113,7 +116,7 @@ impl World {
 
     pub(super) fn list(&mut self) {
         let peer = self.address();
-        let prefix = self.random.pick(&["", "r", "lobby", "none"]);
+        let prefix = self.random.pick(&["", "r", "lobby", "e\u{301}", "none"]);
         self.request(peer, 3, prefix, b"");
     }
 

@@ -43,7 +43,7 @@ impl World {
 
     pub(super) fn encode(&self, index: usize, body: &[u8]) -> Vec<u8> {
         let member = &self.model.members[index];
-        let room = &self.model.rooms[member.room].name;
+        let room = &member.room_spelling;
         let mut bytes = Vec::new();
         datagram::encode_upstream(room, member.token, body, &mut bytes);
         bytes
@@ -167,7 +167,7 @@ impl World {
         let mut bytes = self.compose(index);
         let member = &self.model.members[index];
         let mut from = member.address;
-        let room = self.model.rooms[member.room].name.len();
+        let room = member.room_spelling.len();
         let size = bytes.len();
         match self.random.below(7) {
             0 | 1 => from.set_ip(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7))),
