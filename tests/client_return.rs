@@ -132,7 +132,6 @@ fn come_back_to_the_same_life(next: u64, missing: Option<&str>) {
     stranger.admit_to_stream(next, 6);
     bob.expect_complaint("reactor-chat-client: no answer from the server, still trying");
     bob.expect_complaint("reactor-chat-client: still no answer, trying to get back into r1");
-    bob.expect_complaint("reactor-chat-client: in r1 again");
     let new = loop {
         let (bytes, from) = stranger.hear_bytes();
         if from != at && bytes == b"\0\0\0\0\x01typed" {
@@ -141,6 +140,7 @@ fn come_back_to_the_same_life(next: u64, missing: Option<&str>) {
     };
     let more: Vec<_> = (next..8).map(|id| message(1, id as u32, "ann", &id.to_string())).collect();
     stranger.udp.send_to(&stream(next, &more), new).expect("sent");
+    bob.expect_complaint("reactor-chat-client: in r1 again");
     missing.into_iter().for_each(|line| bob.expect(line));
     (next.max(3)..8).for_each(|id| bob.expect(&format!("ann: {id}")));
 }
@@ -159,14 +159,16 @@ fn s15_what_newcomers_may_not_see_of_it_is_counted() {
 fn s15_a_server_that_stays_away_is_gone() {
     let server = Server::start(&["--idle-timeout", "3"]);
     let mut ann = ann_creates(&server, &[]);
-    let tcp = server.tcp;
+    let (tcp, udp) = (server.tcp, server.udp);
     drop(server);
     ann.expect_complaint("reactor-chat-client: no answer from the server, still trying");
     ann.expect_complaint("reactor-chat-client: still no answer, trying to get back into r1");
     let place = format!("127.0.0.1 port {}", tcp.port());
     let next = "check host and port, or ask who runs it";
+    let back = format!("{} --name ann create r1", options_to(tcp, udp));
     ann.expect_complaint(&format!(
-        "reactor-chat-client: the server is gone: no server listens at {place}; {next}"
+        "reactor-chat-client: the server is gone: no server listens at {place}; {next}; when it is \
+         back, go on with: reactor-chat-client {back}"
     ));
     ann.expect_end(1);
 }

@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use support::family::Family;
 use support::namespace::*;
 use support::program::*;
+use support::proxy::Proxy;
 use support::pty::*;
+use support::talkers::*;
 use support::*;
 
 /// Ann's room, which lists leave out.
@@ -154,5 +156,142 @@ fn field_client_name_that_fails_for_now_is_tried_again() {
         assert!(complaint.ends_with("; still trying"), "{complaint}");
         etc.write_hosts("10.9.0.1 chat.test\n");
         ann.expect("* ann joined");
+    });
+}
+
+#[test]
+fn field_b_planned_restart_brings_everybody_back() {
+    let address = address_of_its_own();
+    let options = ["--bind", &address];
+    let mut server = Server::start(&options);
+    let mut ann = ann_creates(&server, &[]);
+    let mut bob = bob_joins(&server);
+    ann.lines_up_to("* bob joined");
+    bob.lines_up_to("* bob joined");
+    let (tcp, udp) = (server.tcp.port().to_string(), server.udp.port().to_string());
+    server.signal("TERM");
+    assert!(server.wait().success());
+    for talker in [&ann, &bob] {
+        talker.expect("* the server is shutting down or restarting");
+        talker.expect_complaint("reactor-chat-client: trying to get back into r1");
+    }
+    bob.say("typed meanwhile\n");
+    let _server = Server::start_at(&tcp, &udp, &options);
+    for talker in [&ann, &bob] {
+        talker.expect_complaint("reactor-chat-client: in r1 again");
+        talker.lines_up_to("bob: typed meanwhile");
+    }
+    // She is the host again.
+    ann.say("welcome back\n");
+    bob.expect("ann: welcome back");
+    ann.end_input();
+    bob.expect("* the room was closed");
+    bob.expect_end(0);
+}
+
+#[test]
+fn field_b_piped_line_survives_a_planned_restart() {
+    let stranger = Stranger::start();
+    let (mut bob, at) = bob_in_stream(&stranger, 300);
+    bob.say("typed\n");
+    while stranger.hear_bytes().0 != b"\0\0\0\0\x01typed" {}
+    bob.end_input();
+    let end = stream(1, &[aside(13, 1, 0, "the server is shutting down or restarting")]);
+    stranger.udp.send_to(&end, at).expect("sent");
+    bob.expect("* the server is shutting down or restarting");
+    stranger.admit_to_stream(1, 300);
+    let new = loop {
+        let (bytes, from) = stranger.hear_bytes();
+        if from != at && bytes == b"\0\0\0\0\x01typed" {
+            break from;
+        }
+    };
+    stranger.udp.send_to(&stream(1, &[message(3, 1, "bob", "typed")]), new).expect("sent");
+    bob.expect("bob: typed");
+    while stranger.hear_bytes().0 != b"\0\0\0\0\x02/exit" {}
+    stranger.udp.send_to(&stream(2, &[aside(2, 3, 2, "")]), new).expect("sent");
+    assert_eq!(bob.wait().code(), Some(0));
+}
+
+#[test]
+fn field_b_kicked_members_and_closed_rooms_stay_out() {
+    for (code, text) in [(5, "the room was closed"), (7, "you were removed")] {
+        let stranger = Stranger::start();
+        let (mut bob, at) = bob_in_stream(&stranger, 300);
+        stranger.udp.send_to(&stream(1, &[aside(code, 1, 0, text)]), at).expect("sent");
+        bob.expect(&format!("* {text}"));
+        bob.expect_end(0);
+    }
+}
+
+#[test]
+fn field_b_sleeper_gets_back_in_when_it_wakes() {
+    let server = Server::start(&["--idle-timeout", "3", "--rate-limit", "0"]);
+    let ann = Member::create(&server, "r1", &text("ann"));
+    let bob = bob_joins(&server);
+    ann.expect("bob joined");
+    bob.expect("* bob joined");
+    bob.signal("STOP");
+    let wait_for_notice = |notice: &str| {
+        wait_for(notice, || {
+            ann.heard_up_to_now().iter().any(|heard| heard == notice).then_some(())
+        });
+    };
+    wait_for_notice("bob timed out");
+    bob.signal("CONT");
+    wait_for_notice("bob joined");
+    let again = "reactor-chat-client: in r1 again";
+    wait_for("the word", || bob.err.recv_timeout(DEADLINE).ok().filter(|line| line == again));
+}
+
+#[test]
+fn field_e_blocked_port_is_named_and_nothing_greets() {
+    let server = Server::start(&[]);
+    let proxy = Proxy::start(server.udp, 0, 1);
+    proxy.cut();
+    let start = Instant::now();
+    let ann = over(&proxy, &server, &["create", "r1", "ann"]);
+    let place = format!("UDP port {} of 127.0.0.1", proxy.address.port());
+    let expected = format!("reactor-chat-client: {place} does not answer, TCP port ");
+    let complaint = ann.err.recv_timeout(DEADLINE).expect("a complaint");
+    assert!(complaint.starts_with(&expected), "{complaint}");
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    proxy.heal();
+    ann.expect_complaint("reactor-chat-client: the server answers again");
+    ann.expect("* ann joined");
+}
+
+#[test]
+fn field_e_pipe_over_a_blocked_port_fails_and_says_why() {
+    let server = Server::start(&[]);
+    let proxy = Proxy::start(server.udp, 0, 1);
+    proxy.cut();
+    let mut ann = over(&proxy, &server, &["create", "r1", "ann"]);
+    ann.say("hi\n");
+    ann.end_input();
+    let complaint = ann.err.recv_timeout(DEADLINE).expect("a complaint");
+    assert!(complaint.contains(&format!("UDP port {}", proxy.address.port())), "{complaint}");
+    let complaint = ann.err.recv_timeout(2 * DEADLINE).expect("a count");
+    assert!(complaint.ends_with(": 1") || complaint.contains(": 1;"), "{complaint}");
+    assert_eq!(ann.wait().code(), Some(1));
+}
+
+#[test]
+fn field_e_next_address_of_the_host_is_tried() {
+    let test = "field_e_next_address_of_the_host_is_tried";
+    let deaf = "nft 'add table inet t; add chain inet t i { type filter hook input priority 0; }; \
+                add rule inet t i ip6 daddr fd99::1 udp dport 9002 drop'";
+    let setup = format!("{DEAD_END} && {deaf}");
+    in_user_namespace(test, "a host with a deaf address", &setup, || {
+        let options = ["--bind", "10.9.0.1", "--bind", "fd99::1"];
+        let server = Server::start_at("9001", "9002", &options);
+        let etc = Etc::new(test, "fd99::1 chat.test\n10.9.0.1 chat.test\n");
+        let mut ann = etc.client(&server, &["create", "r1", "ann"]);
+        ann.say("hi\n");
+        let complaint = ann.err.recv_timeout(DEADLINE).expect("a complaint");
+        let expected = "reactor-chat-client: UDP port 9002 of fd99::1 does not answer";
+        assert!(complaint.starts_with(expected), "{complaint}");
+        ann.expect("* ann joined");
+        ann.expect("ann: hi");
     });
 }

@@ -2,6 +2,7 @@
 //! ends with what to do next. Nothing from the network stands in it as it came.
 
 use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
 
 use super::Failure;
 use super::connecting::Attempt;
@@ -105,6 +106,29 @@ pub(super) fn of_loss(entry: &Entry, why: &str) -> Failure {
 /// Returns the command that goes on where this one ended.
 pub(super) fn way_back(entry: &Entry) -> String {
     plain(&command(entry, entry.operation))
+}
+
+/// Says that a path passes no datagrams, although requests are answered.
+pub(super) fn of_path(server: &Server, address: SocketAddr) -> String {
+    let (port, tcp_port) = (of_silent_port(address), server.tcp_port);
+    plain(&format!(
+        "{port}, TCP port {tcp_port} does: a firewall may drop datagrams, or --udp-port is another; \
+         still trying"
+    ))
+}
+
+pub(super) fn of_silent_port(address: SocketAddr) -> String {
+    format!("UDP port {} of {} does not answer", address.port(), address.ip())
+}
+
+/// Says that nothing has come back up to now, where that proves nothing: without stream delivery a
+/// server answers to nothing but commands.
+pub(super) fn of_quiet_path(address: SocketAddr) -> String {
+    let (port, ip) = (address.port(), address.ip());
+    format!(
+        "nothing has come from UDP port {port} of {ip} up to now: the room may be quiet, or a firewall \
+         drops datagrams"
+    )
 }
 
 /// What to do where there are no rooms.

@@ -129,10 +129,15 @@ fn understand(completion: &[u8], delivery: Delivery) -> Option<(Credential, Term
 }
 
 /// Goes back to the room: as the member with this token, or if that is dead, as a new one. It tries
-/// once.
-pub(super) fn come_back(entry: &Entry, token: &Credential) -> Return {
-    match once(entry, |connection| resume(connection, entry, token)) {
-        Err(Setback { status: Some(Status::RoomNotFound), .. }) => enter_again(entry),
+/// once. The `silent` addresses of the server come last.
+pub(super) fn come_back(
+    entry: &Entry,
+    token: Option<&Credential>,
+    silent: &[SocketAddr],
+) -> Return {
+    let Some(token) = token else { return enter_again(entry, silent) };
+    match once(entry, silent, |connection| resume(connection, entry, token)) {
+        Err(Setback { status: Some(Status::RoomNotFound), .. }) => enter_again(entry, silent),
         outcome => outcome.map_or_else(Return::from, Return::Resumed),
     }
 }
@@ -143,14 +148,14 @@ fn resume(connection: Connection, entry: &Entry, token: &Credential) -> Result<S
 
 /// Joins the room, and makes it if it is gone and was ours. What was said meanwhile is wished for,
 /// all of it.
-fn enter_again(entry: &Entry) -> Return {
+fn enter_again(entry: &Entry, silent: &[SocketAddr]) -> Return {
     let join = |connection| take_seat(connection, entry, Operation::Join, MAX_HISTORY);
     let make = |connection| take_seat(connection, entry, Operation::Create, entry.history);
-    let outcome = match once(entry, join) {
+    let outcome = match once(entry, silent, join) {
         Err(Setback { status: Some(Status::RoomNotFound), .. })
             if entry.operation == Operation::Create =>
         {
-            once(entry, make)
+            once(entry, silent, make)
         }
         outcome => outcome,
     };
@@ -160,9 +165,10 @@ fn enter_again(entry: &Entry) -> Return {
 /// Makes one request over a connection of its own.
 fn once(
     entry: &Entry,
+    silent: &[SocketAddr],
     request: impl FnOnce(Connection) -> Result<Seat, Why>,
 ) -> Result<Seat, Setback> {
-    request(connect_around(&entry.server, &[])?).map_err(|why| Setback::new(entry, &why))
+    request(connect_around(&entry.server, silent)?).map_err(|why| Setback::new(entry, &why))
 }
 
 /// Why a request has not succeeded, and the status if it was refused.

@@ -27,6 +27,8 @@
 //! | `returning.rs` | a server that does not answer, and the way back to it |
 //! | `ending.rs` | what is told and waited for when a chat is over |
 //! | `crash.rs` | panics |
+//! | `path.rs` | whether datagrams come back |
+//! | `pauses.rs` | times in which nothing ran here |
 //! | `stdin.rs` | the thread that reads lines |
 //! | `page.rs` | what the user sees, in one of two ways |
 //! | `log_file.rs` | the room's record in a file |
@@ -53,7 +55,9 @@ pub mod options;
 mod output;
 mod page;
 mod password;
+mod path;
 mod patient;
+mod pauses;
 mod plain;
 mod printing;
 mod questions;
@@ -89,6 +93,8 @@ use link::{Link, ReceiveOutcome};
 use log_file::LogFile;
 use options::{Entry, Listing};
 use page::Page;
+use path::Path;
+use pauses::Pauses;
 use plain::plain;
 use printing::Lines;
 use returning::Returning;
@@ -113,6 +119,9 @@ const EVENTS: usize = 4;
 /// The most datagrams that are heard, and the most lines that are taken, in one turn: neither keeps
 /// the other or a signal waiting, and a batch is printed before it grows old.
 const BUDGET: usize = 64;
+
+/// A turn that is late by less may be the fault of a busy machine.
+const LEAST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The line that leaves a room.
 const EXIT: &str = "/exit";
@@ -170,11 +179,6 @@ pub fn list(listing: &Listing) -> Result<(), Failure> {
 pub fn chat(entry: &Entry) -> Result<End, Failure> {
     let connection = connecting::connect(&entry.server)?;
     let mut client = Client::enter(entry, connection)?;
-    if io::stdin().is_terminal() {
-        let names = (plain(&entry.room), plain(&entry.name));
-        let way_out = if entry.listens { "Ctrl-C" } else { EXIT };
-        client.page.tell(&format!("in {} as {}; {way_out} leaves", names.0, names.1));
-    }
     client.run().map_err(|error| Failure::new("wait for events", error))?;
     client.outcome
 }
@@ -190,6 +194,11 @@ pub fn print(text: &str) -> io::Result<()> {
 /// Says on stderr why the program ends.
 pub fn complain(why: impl fmt::Display) {
     printing::tell(&why.to_string());
+}
+
+fn greeting(entry: &Entry) -> String {
+    let way_out = if entry.listens { "Ctrl-C" } else { EXIT };
+    format!("in {} as {}; {way_out} leaves", plain(&entry.room), plain(&entry.name))
 }
 
 /// Returns true for a line that leaves the room, however it is written.
@@ -216,6 +225,8 @@ struct Client {
     stdin: Stdin,
     page: Page,
     room: Room,
+    path: Path,
+    pauses: Pauses,
     returning: Returning,
     /// What is sent next, kept for its memory.
     body: Vec<u8>,
@@ -253,7 +264,10 @@ impl Client {
         }
         signals.leave_all_to_the_loop();
         let (now, entry) = (Instant::now(), Arc::new(entry));
+        let greeting = io::stdin().is_terminal().then(|| greeting(&entry));
         Ok(Self {
+            path: Path::new(link.server(), greeting, now),
+            pauses: Pauses::new(),
             room: Room::new(&terms, &entry, page.shows_own(), now),
             returning: Returning::new(Arc::clone(&entry), waker),
             entry,
@@ -275,6 +289,7 @@ impl Client {
     }
 
     fn run(&mut self) -> io::Result<()> {
+        self.greet_if_nobody_answers();
         while !self.has_ended() {
             self.turn()?;
         }
@@ -290,6 +305,7 @@ impl Client {
         self.note_readiness();
         self.heed_signals();
         self.hear();
+        self.note_pause();
         self.come_back();
         self.take_lines();
         self.ask_around();
@@ -298,6 +314,15 @@ impl Client {
         self.note_silence();
         self.print();
         Ok(())
+    }
+
+    /// Without stream delivery nothing may come for long, so the greeting waits for nothing.
+    fn greet_if_nobody_answers(&mut self) {
+        if self.room.stream().is_none()
+            && let Some(greeting) = self.path.take_greeting()
+        {
+            self.page.tell(&greeting);
+        }
     }
 
     fn wait(&mut self) -> io::Result<()> {
@@ -341,6 +366,7 @@ impl Client {
         for _ in 0..BUDGET {
             match self.link.receive(&mut buffer) {
                 ReceiveOutcome::Received(size) => {
+                    self.note_path(&buffer[..size]);
                     self.room.hear(&buffer[..size], self.now, &mut self.page);
                 }
                 ReceiveOutcome::Drained => break,
@@ -351,6 +377,44 @@ impl Client {
                 }
             }
         }
+    }
+
+    /// A path works when a datagram has come back on it.
+    fn note_path(&mut self, datagram: &[u8]) {
+        if self.room.knows(datagram)
+            && let Some(greeting) = self.path.prove()
+        {
+            self.page.tell(&greeting);
+        }
+    }
+
+    /// Looks at a path without an answer.
+    fn doubt_path(&mut self) {
+        let Some(address) = self.path.take_doubt(self.now) else { return };
+        match self.room.stream() {
+            Some(_) => self.returning.doubt(address, self.now, &mut self.page),
+            None => self.page.tell(&advice::of_quiet_path(address)),
+        }
+    }
+
+    /// Looks for a time in which nothing ran here, and the server may have removed us.
+    fn note_pause(&mut self) {
+        let pause = self.pauses.take();
+        let Some(stream) = self.room.stream().filter(|stream| stream.is_staying()) else { return };
+        let Some(idle_timeout) = stream.idle_timeout() else { return };
+        if pause >= idle_timeout + LEAST_PAUSE {
+            self.returning.note_pause(pause, self.now, &mut self.page);
+        } else if pause >= idle_timeout / 2 {
+            stream.doubt(self.now);
+        }
+    }
+
+    /// Looks at an end that nobody wanted, and begins the way back.
+    fn follow_end(&mut self) {
+        let Some(stream) = self.room.stream() else { return };
+        let Some(why) = stream.take_end_to_follow(self.now, &mut self.page) else { return };
+        self.path.lose();
+        self.returning.begin(why, self.now, &mut self.page);
     }
 
     /// Looks at what has no answer, both when something was heard and when something was asked: the
@@ -364,7 +428,9 @@ impl Client {
     /// Sees to a server with stream delivery that does not answer.
     fn come_back(&mut self) {
         self.note_silence();
-        let Some(stream) = self.room.stream().filter(|stream| stream.is_staying()) else { return };
+        self.follow_end();
+        self.doubt_path();
+        let Some(stream) = self.room.stream().filter(|stream| stream.wants_path()) else { return };
         let patience = stream.patience();
         match self.returning.take(self.now) {
             returning::TakeOutcome::Nothing => {}
@@ -384,12 +450,15 @@ impl Client {
             && let Some(stream) = self.room.stream()
         {
             stream.prove(self.now);
+            let greeting = self.path.take_greeting();
+            self.path = Path::new(self.link.server(), greeting, self.now);
         }
     }
 
     /// A new member, to whom everything is handed down that the old one had still to say.
     fn enter_again(&mut self, seat: Seat) {
         let Some(terms) = self.take_seat(seat) else { return };
+        let is_leaving = self.room.stream().is_some_and(|stream| stream.is_leaving());
         let room = self.successor(&terms);
         let old = std::mem::replace(&mut self.room, room);
         if let Room::Streamed(stream) = old {
@@ -397,7 +466,11 @@ impl Client {
         }
         self.returning.forget();
         self.page.begin_again(self.entry.operation == Operation::Create);
-        self.page.tell(&format!("in {} again", plain(&self.entry.room)));
+        let greeting = format!("in {} again", plain(&self.entry.room));
+        self.path = Path::new(self.link.server(), Some(greeting), self.now);
+        if is_leaving {
+            self.leave(EXIT);
+        }
     }
 
     fn successor(&mut self, terms: &Terms) -> Room {
@@ -521,6 +594,9 @@ impl Client {
 
     fn leave(&mut self, how: &str) {
         self.room.leave(how, self.now);
+        if let Some(stream) = self.room.stream().filter(|_| !self.path.works()) {
+            stream.wait_for_path(self.now);
+        }
     }
 
     /// Leaves, because something does not work.
@@ -570,9 +646,10 @@ impl Client {
     fn next_deadline(&mut self) -> Option<Instant> {
         let send = self.room.transmit_at().filter(|_| self.link.is_idle());
         let end = self.room.ends_by();
-        let stream = self.room.stream().filter(|stream| stream.is_staying());
+        let doubt = self.path.poll_timeout();
+        let stream = self.room.stream().filter(|stream| stream.wants_path());
         let back = stream.and_then(|stream| self.returning.poll_timeout(stream.patience()));
-        [send, end, back].into_iter().flatten().min()
+        [send, end, doubt, back].into_iter().flatten().min()
     }
 
     fn has_ended(&mut self) -> bool {

@@ -33,6 +33,8 @@ pub(super) struct Record {
     /// That the room was closed is shown, in its place.
     is_closing_shown: bool,
     end: Option<End>,
+    /// The membership has ended, and another one is to follow: repeated ends are of no interest.
+    is_away: bool,
     /// The server has said that a message has to wait.
     is_held_back: bool,
 }
@@ -45,6 +47,7 @@ impl Record {
             has_arrived: false,
             is_closing_shown: false,
             end: None,
+            is_away: false,
             is_held_back: false,
         }
     }
@@ -119,6 +122,9 @@ impl Record {
 
     /// The end is told several times, to some questions without a text.
     fn note_end(&mut self, code: Code, text: &[u8], now: Instant) {
+        if self.is_away {
+            return;
+        }
         let linger = if code == Code::Left { SHORT_LINGER } else { LINGER };
         let end = self.end.get_or_insert(End { code, text: Vec::new(), by: now + linger });
         if end.text.is_empty() {
@@ -128,6 +134,25 @@ impl Record {
 
     pub(super) fn is_over(&self) -> bool {
         self.end.is_some()
+    }
+
+    pub(super) fn is_away(&self) -> bool {
+        self.is_away
+    }
+
+    /// Returns true if the membership has ended in a way that nobody wanted, so that another may
+    /// follow it: the server stops, or nothing was heard from us for a while.
+    pub(super) fn may_be_followed(&self) -> bool {
+        let end = self.end.as_ref().map(|end| end.code);
+        matches!(end, Some(Code::ServerGoing | Code::TimedOut))
+    }
+
+    /// Shows the end, and waits for another membership from now on. Returns the reason of the end.
+    pub(super) fn go_away(&mut self, page: &mut Page) -> Option<Code> {
+        let code = self.end.as_ref().map(|end| end.code);
+        self.finish(page);
+        self.is_away = true;
+        code
     }
 
     /// When to stop waiting for what is missing, if the membership has ended.

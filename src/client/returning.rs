@@ -4,6 +4,7 @@
 //! whether we are still a member, and makes us one again if not. As in `stdin.rs` that is a thread,
 //! because its calls block, and it answers through a channel and a [`Waker`].
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread;
@@ -17,6 +18,7 @@ use super::options::Entry;
 use super::page::Page;
 use super::plain::plain;
 use super::{Failure, advice};
+use crate::protocol::stream::Code;
 
 /// So many questions without an answer are told. They are sent 1, 3, 7 and so on seconds after the
 /// first.
@@ -25,8 +27,14 @@ const TOLD_AFTER: u32 = 3;
 const RETURN_AFTER: u32 = 4;
 /// or when the first has waited for so long: on a slow network they are further apart.
 const RETURN_BY: Duration = Duration::from_secs(15);
-/// From one try to the next.
-const PAUSE: Duration = Duration::from_secs(3);
+/// From one try to the next, doubling: a restarted server must not meet everybody at once, again and
+/// again.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+/// A server that goes takes so long to be there again, if it restarts.
+const RESTART: Duration = Duration::from_secs(1);
+/// So many addresses without an answer are kept in mind.
+const MOST_SILENT: usize = 16;
 /// How long a guest waits for a host that is slower to come back and make the room again: one that says
 /// nothing notices with its next sign of life, 20 s later, that the server is gone, and asks some 10 s.
 const ROOM_PATIENCE: Duration = Duration::from_secs(45);
@@ -56,6 +64,12 @@ pub(super) struct Returning {
     /// Since when the room is known to be gone.
     gone_since: Option<Instant>,
     last_failure: Option<Failure>,
+    /// The next pause between two tries.
+    pause: Duration,
+    /// The token is known to be dead.
+    is_token_dead: bool,
+    /// Addresses that answer over TCP and not over UDP, the longest silent first.
+    silent: Vec<SocketAddr>,
 }
 
 impl Returning {
@@ -69,6 +83,41 @@ impl Returning {
             running: None,
             gone_since: None,
             last_failure: None,
+            pause: FIRST_PAUSE,
+            is_token_dead: false,
+            silent: Vec::new(),
+        }
+    }
+
+    /// Begins the way back after an end that nobody wanted.
+    pub(super) fn begin(&mut self, why: Code, now: Instant, page: &mut Page) {
+        page.tell(&format!("trying to get back into {}", plain(&self.entry.room)));
+        let pause = if why == Code::ServerGoing { RESTART } else { Duration::ZERO };
+        self.is_token_dead = true;
+        self.silent_since = Some(now);
+        self.try_at = Some(now + pause);
+    }
+
+    /// This program was stopped for longer than the server lets a member be silent.
+    pub(super) fn note_pause(&mut self, pause: Duration, now: Instant, page: &mut Page) {
+        let seconds = pause.as_secs();
+        page.tell(&format!(
+            "nothing ran here for {seconds} s, asking whether we are still a member"
+        ));
+        self.silent_since.get_or_insert(now);
+        self.try_at = Some(now);
+    }
+
+    /// No datagram has come back from this address. The host's next one is tried.
+    pub(super) fn doubt(&mut self, address: SocketAddr, now: Instant, page: &mut Page) {
+        let is_known = self.silent.contains(&address);
+        self.silent.retain(|silent| *silent != address);
+        self.silent.truncate(MOST_SILENT - 1);
+        self.silent.push(address);
+        self.silent_since.get_or_insert(now);
+        if !is_known {
+            page.tell(&advice::of_path(&self.entry.server, address));
+            self.try_at = Some(now);
         }
     }
 
@@ -97,6 +146,7 @@ impl Returning {
     pub(super) fn forget(&mut self) {
         (self.asked_at, self.silent_since, self.try_at) = (None, None, None);
         (self.gone_since, self.last_failure) = (None, None);
+        (self.pause, self.is_token_dead) = (FIRST_PAUSE, false);
     }
 
     /// Starts to try if it is time.
@@ -104,13 +154,15 @@ impl Returning {
         if self.running.is_some() || self.try_at.is_none_or(|at| at > now) {
             return;
         }
-        self.try_at = Some(now + PAUSE);
+        self.try_at = Some(now + self.pause);
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         let (sender, receiver) = channel();
         let (entry, waker) = (Arc::clone(&self.entry), Arc::clone(&self.waker));
-        let token = token.clone();
+        let token = (!self.is_token_dead).then(|| token.clone());
+        let silent = self.silent.clone();
         let job = move || {
             // Without a receiver, or a poll to wake, the loop has ended.
-            let _ = sender.send(come_back(&entry, &token));
+            let _ = sender.send(come_back(&entry, token.as_ref(), &silent));
             let _ = waker.wake();
         };
         match thread::Builder::new().name("return".into()).spawn(job) {
@@ -154,10 +206,10 @@ impl Returning {
     /// The end of all patience, if it is reached.
     pub(super) fn give_up(&mut self, patience: Duration, now: Instant) -> Option<Failure> {
         self.silent_since.filter(|since| *since + patience <= now)?;
-        Some(match self.last_failure.take() {
-            Some(why) => Failure(format!("the server is gone: {why}")),
-            None => advice::of_loss(&self.entry, "nothing comes from it"),
-        })
+        let why = self.last_failure.take().map(|why| why.to_string());
+        let why = why.or_else(|| self.silent.last().map(|at| advice::of_silent_port(*at)));
+        let why = why.unwrap_or_else(|| "nothing comes from it".into());
+        Some(advice::of_loss(&self.entry, &why))
     }
 
     /// When to look at the time again.

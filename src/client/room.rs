@@ -51,6 +51,14 @@ impl Room {
         matches!(self, Self::Streamed(_))
     }
 
+    /// Returns true if the datagram is of this room's.
+    pub(super) fn knows(&self, datagram: &[u8]) -> bool {
+        match self {
+            Self::Each(_) => !datagram.is_empty(),
+            Self::Streamed(stream) => stream.knows(datagram),
+        }
+    }
+
     /// Takes a datagram of the server's.
     pub(super) fn hear(&mut self, datagram: &[u8], now: Instant, page: &mut Page) {
         match self {

@@ -9,11 +9,14 @@ use super::page::Page;
 use super::questions::{self, Asker, Questions};
 use super::record::Record;
 use super::room::Untaken;
-use crate::protocol::stream::{Completion, upstream};
+use crate::protocol::stream::{Code, Completion, downstream, upstream};
 use crate::stream::{Event, PushError, StreamReceiver, StreamSender};
 
 /// How long `/exit` may take without any progress. Then we leave without having been told.
 const EXIT_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The same while lines wait for a path to the server: for a next address, or after a restart.
+const PATH_PATIENCE: Duration = Duration::from_secs(10);
 
 /// From one proof of a new address to the next: they are sent at 0, 0.25 and 1 s, until the server
 /// answers.
@@ -56,15 +59,15 @@ pub(super) struct Streamed {
     fates: Fates,
     /// Lines that the server has refused in earlier memberships.
     refused_before: usize,
+    idle_timeout: Option<Duration>,
 }
 
 impl Streamed {
     pub(super) fn new(completion: &Completion, room: &str, shows_own: bool, now: Instant) -> Self {
         let keep_alive = Duration::from_secs(completion.keep_alive);
-        let patience = match completion.idle_timeout {
-            0 => LONG_PATIENCE,
-            seconds => Duration::from_secs(seconds.min(MOST_PATIENCE)),
-        };
+        let seconds = completion.idle_timeout.min(MOST_PATIENCE);
+        let idle_timeout = (seconds > 0).then(|| Duration::from_secs(seconds));
+        let patience = idle_timeout.unwrap_or(LONG_PATIENCE);
         Self {
             tag: completion.tag,
             receiver: StreamReceiver::new(completion.tag, completion.next, keep_alive, now),
@@ -77,6 +80,7 @@ impl Streamed {
             is_page_full: false,
             fates: Fates::new(completion.member),
             refused_before: 0,
+            idle_timeout,
         }
     }
 
@@ -104,11 +108,13 @@ impl Streamed {
     }
 
     /// Returns what the user said and the server has not taken, for the membership that follows this
-    /// one.
+    /// one, without the line that leaves.
     pub(super) fn into_unsaid(self) -> impl Iterator<Item = Arc<[u8]>> {
+        let exit_is_open = self.leaving.is_some_and(|leaving| leaving.exit.is_none());
         let Self { sender, questions, .. } = self;
-        let open = sender.into_open().filter(move |(id, _)| !questions.is_of_client(*id));
-        open.map(|(_, line)| line)
+        let lines = sender.open().saturating_sub(exit_is_open.into());
+        let open = sender.into_open().take(lines);
+        open.filter(move |(id, _)| !questions.is_of_client(*id)).map(|(_, line)| line)
     }
 
     /// The server knows us, but not our address.
@@ -173,6 +179,14 @@ impl Streamed {
         }
     }
 
+    /// Gives lines that wait more time to leave, because there is no path for them yet.
+    pub(super) fn wait_for_path(&mut self, now: Instant) {
+        let has_lines = self.untaken().open > 0;
+        if let Some(leaving) = self.leaving.as_mut().filter(|_| has_lines) {
+            leaving.by = leaving.by.max(now + PATH_PATIENCE);
+        }
+    }
+
     /// Sees to the way out: whether there is progress, and whether there is space for `/exit`.
     pub(super) fn mind_leaving(&mut self, now: Instant) {
         let is_held_back = self.record.take_held_back();
@@ -186,6 +200,9 @@ impl Streamed {
 
     /// Writes what is to be sent next.
     pub(super) fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
+        if self.record.is_away() {
+            return false;
+        }
         if self.sender.timeouts() > 0 {
             // Else a dead server would be noticed with the next sign of life only, in 20 s.
             self.receiver.doubt(now);
@@ -215,6 +232,9 @@ impl Streamed {
 
     /// When something is to be sent.
     pub(super) fn transmit_at(&self) -> Option<Instant> {
+        if self.record.is_away() {
+            return None;
+        }
         let proof = self.proofs.as_ref().map(|proofs| proofs.next);
         let deadlines = [self.receiver.poll_timeout(), self.sender.poll_timeout(), proof];
         deadlines.into_iter().flatten().min()
@@ -262,7 +282,45 @@ impl Streamed {
 
     /// Whether we are there to stay.
     pub(super) fn is_staying(&self) -> bool {
-        self.leaving.is_none() && !self.record.is_over()
+        self.leaving.is_none() && !self.record.is_over() && !self.record.is_away()
+    }
+
+    /// Returns true if a way to the server is of use: to somebody who stays, or for lines that wait.
+    pub(super) fn wants_path(&self) -> bool {
+        !self.record.is_over() && self.has_business()
+    }
+
+    /// Returns true if we stay, or have lines that wait.
+    fn has_business(&self) -> bool {
+        self.leaving.is_none() || self.untaken().open > 0
+    }
+
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving.is_some()
+    }
+
+    /// Returns the reason if the membership has just ended and another is to follow it. What is
+    /// missing of the old one is waited for first.
+    pub(super) fn take_end_to_follow(&mut self, now: Instant, page: &mut Page) -> Option<Code> {
+        let is_due =
+            self.receiver.is_complete() || self.record.over_by().is_some_and(|by| by <= now);
+        let is_followed = self.record.may_be_followed() && is_due && self.has_business();
+        is_followed.then(|| self.record.go_away(page))?
+    }
+
+    /// Returns true if the datagram is of this life of the room.
+    pub(super) fn knows(&self, datagram: &[u8]) -> bool {
+        downstream::parse(datagram).is_some_and(|(header, _)| header.tag == self.tag)
+    }
+
+    /// How long the server lets us be silent.
+    pub(super) fn idle_timeout(&self) -> Option<Duration> {
+        self.idle_timeout
+    }
+
+    /// Asks the server for a sign of life.
+    pub(super) fn doubt(&mut self, now: Instant) {
+        self.receiver.doubt(now);
     }
 
     /// How many questions the server has left without an answer.
@@ -273,6 +331,8 @@ impl Streamed {
     /// How long a server that is gone is searched for: when it comes back later, it has forgotten us
     /// in any case.
     pub(super) fn patience(&self) -> Duration {
-        self.patience
+        // A restart may take longer than a short idle timeout.
+        let least = if self.record.is_away() { LONG_PATIENCE } else { Duration::ZERO };
+        self.patience.max(least)
     }
 }

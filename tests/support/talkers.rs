@@ -36,8 +36,15 @@ pub fn gone(count: u32) -> Vec<u8> {
     [&[4], &count.to_be_bytes()[..]].concat()
 }
 
-/// Bob in a stream of a server that the test plays, and where he is.
+/// Bob in a stream of a server that the test plays, and where he is. He has heard from the server.
 pub fn bob_in_stream(stranger: &Stranger, idle_timeout: u64) -> (Talker, SocketAddr) {
+    let (bob, at) = bob_without_answer(stranger, idle_timeout);
+    stranger.udp.send_to(&stream(1, &[aside(12, 1, 0, "")]), at).expect("sent");
+    (bob, at)
+}
+
+/// The same, before he has heard anything.
+pub fn bob_without_answer(stranger: &Stranger, idle_timeout: u64) -> (Talker, SocketAddr) {
     let bob = stranger.client(&["join", "r1", "bob"]);
     stranger.admit_to_stream(1, idle_timeout);
     let (first, at) = stranger.hear_bytes();
