@@ -23,7 +23,7 @@
 //!   bin  ->  reactor  ->  chat | connection | datagram | metrics | output
 //!                                   |
 //!                                   v
-//!            protocol | config | fanout | ids | slots | subnet | timers | sys
+//!        alert | protocol | config | fanout | ids | slots | subnet | timers | sys
 //! ```
 //!
 //! The five in the upper row do not see one another; only [`reactor`] introduces them. [`chat`]
