@@ -276,6 +276,7 @@ impl Room {
     ) {
         self.each.append_message(author, name, text, pool);
         if let Some(stream) = &mut self.stream {
+            stream.tail.note_message();
             stream.ring.push_message(entries);
         }
     }

@@ -1021,6 +1021,23 @@ fn s13_remains_that_gave_way_are_waited_for_by_nobody() {
 }
 
 #[test]
+fn field_p4_members_of_a_room_in_rhythm_get_few_tails() {
+    let mut stage = Stage::new(open());
+    let mut host = stage.host("r");
+    let guest = stage.guest("r", "guest");
+    stage.hush();
+    for n in 0..20 {
+        stage.say(&mut host, &format!("{n}"));
+        stage.deliver();
+        stage.advance(Duration::from_millis(60));
+    }
+    let tails = |stage: &Stage| stage.ear(&guest).sizes.iter().filter(|size| **size == 12).count();
+    assert_eq!(tails(&stage), 1, "after the first message, when nobody knew of the rhythm");
+    stage.advance(seconds(2));
+    assert_eq!(tails(&stage), 4);
+}
+
+#[test]
 fn s9_only_who_is_behind_is_told_and_nobody_whose_socket_is_full() {
     let mut stage = Stage::new(open());
     let mut host = stage.host("r");

@@ -7,6 +7,9 @@ use super::rtt::{Rtt, doubled};
 /// The time from one sign of life to the next is within these, whatever a server says (S1).
 const SHORTEST_KEEP_ALIVE: Duration = Duration::from_secs(1);
 const LONGEST_KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// Time from a datagram without entries to the `have` that answers it. The next entry of a room that
+/// still speaks makes that answer needless.
+const ANSWER_DELAY: Duration = Duration::from_millis(25);
 /// A `have` is not repeated sooner.
 const SHORTEST_REPEAT: Duration = Duration::from_secs(1);
 
@@ -18,6 +21,8 @@ pub(super) struct Probe {
     wanted: bool,
     /// When there is one in any case.
     due: Instant,
+    /// When a datagram without entries is to be answered.
+    owed: Option<Instant>,
     last_sent: Option<Instant>,
     last_heard: Instant,
     /// Sent since the server was heard last.
@@ -34,6 +39,7 @@ impl Probe {
             keep_alive: keep_alive.clamp(SHORTEST_KEEP_ALIVE, LONGEST_KEEP_ALIVE),
             wanted: true,
             due: now,
+            owed: None,
             last_sent: None,
             last_heard: now,
             unanswered: 0,
@@ -66,6 +72,16 @@ impl Probe {
         self.wanted = true;
     }
 
+    /// The server has said only which entry comes next: it waits to hear that the last one arrived.
+    pub(super) fn owe(&mut self, now: Instant) {
+        self.owed.get_or_insert(now + ANSWER_DELAY);
+    }
+
+    /// The room speaks: what it says last will be confirmed later.
+    pub(super) fn forget_owed(&mut self) {
+        self.owed = None;
+    }
+
     /// There is a reason to doubt that the server is there.
     pub(super) fn doubt(&mut self, now: Instant) {
         let last = self.last_sent;
@@ -74,12 +90,15 @@ impl Probe {
 
     /// Looks at the time.
     pub(super) fn handle_timeout(&mut self, now: Instant) {
-        self.wanted |= self.due <= now;
+        self.wanted |= self.due <= now || self.owed.is_some_and(|owed| owed <= now);
     }
 
     /// When to look at the time again; `patience` is how long an answer may take.
     pub(super) fn timeout(&self, patience: Duration) -> Instant {
-        if self.wanted { self.free_at(patience).unwrap_or(self.last_heard) } else { self.due }
+        match self.wanted {
+            true => self.free_at(patience).unwrap_or(self.last_heard),
+            false => self.owed.map_or(self.due, |owed| owed.min(self.due)),
+        }
     }
 
     /// Whether one is to be sent now. There is one at a time on the way, so that each can be
@@ -99,6 +118,7 @@ impl Probe {
         self.on_the_way = if self.unanswered > 0 { self.on_the_way + 1 } else { 1 };
         self.unanswered = self.unanswered.saturating_add(1);
         self.wanted = false;
+        self.owed = None;
         self.last_sent = Some(now);
         self.due = now + self.repeat_after();
     }

@@ -38,6 +38,8 @@ pub struct StreamReceiver {
     sizes: Sizes,
     /// Bytes of entries since the last `have`.
     unconfirmed: usize,
+    /// The number that the last `have` said.
+    confirmed: u64,
     gone: u64,
     repaired: u64,
     repair_times: Vec<Duration>,
@@ -58,6 +60,7 @@ impl StreamReceiver {
             probe: Probe::new(keep_alive, now),
             sizes: Sizes::default(),
             unconfirmed: 0,
+            confirmed: next,
             gone: 0,
             repaired: 0,
             repair_times: Vec::new(),
@@ -80,6 +83,9 @@ impl StreamReceiver {
             return false;
         }
         self.probe.heard(now);
+        if datagram.len() == HEADER_SIZE && header.sequence > self.confirmed {
+            self.probe.owe(now);
+        }
         let mut number = header.sequence;
         while let Some((bytes, entry)) = entries.next_with_bytes() {
             let Some(end) = number.checked_add(entry.numbers()) else { break };
@@ -87,6 +93,7 @@ impl StreamReceiver {
                 self.hand_on_aside(entry, now, &mut take);
                 continue;
             }
+            self.probe.forget_owed();
             if number == header.sequence {
                 self.notice_place(number, end, now);
             }
@@ -312,7 +319,7 @@ impl StreamReceiver {
         let ready = self.probe.is_ready(self.patience().answer, now);
         if ready {
             self.probe.sent(now);
-            self.unconfirmed = 0;
+            (self.unconfirmed, self.confirmed) = (0, self.next);
             upstream::encode_have(self.next, out);
         }
         ready
@@ -652,6 +659,23 @@ mod tests {
         bench.tail(103);
         assert_eq!(bench.requests_within(ms(3)), [(2, vec![(102, 1)])]);
         assert_eq!(bench.requests_within(ms(6)), [(6, vec![(100, 2)])]);
+    }
+
+    #[test]
+    fn field_p4_the_first_tail_is_answered_unless_the_room_speaks() {
+        let mut bench = Bench::new();
+        bench.state(FIRST);
+        bench.messages(FIRST..FIRST + 1);
+        bench.tail(FIRST + 1);
+        bench.wait(ms(24));
+        assert_eq!(bench.sent(), []);
+        bench.wait(ms(1));
+        assert_eq!(bench.sent(), [Sent::Have(FIRST + 1)]);
+        bench.state(FIRST);
+        bench.tail(FIRST + 1);
+        bench.messages(FIRST + 1..FIRST + 2);
+        bench.wait(ms(1000));
+        assert_eq!(bench.sent(), [], "the next entry came");
     }
 
     #[test]

@@ -4,7 +4,14 @@
 //! with its own next sign of life. So whoever has not confirmed it hears three times, at growing
 //! distances, which number comes next.
 
+use std::mem;
+use std::ops::Range;
 use std::time::{Duration, Instant};
+
+/// An interval between messages within these is a rhythm: the first step waits for the next message,
+/// twice as long as the last one took. Else members of small rooms, where messages come some 50 ms
+/// apart, would be told of each message once more.
+const RHYTHM: Range<Duration> = Duration::from_millis(25)..Duration::from_millis(250);
 
 /// When, counted from the last entry.
 const STEPS: [Duration; 3] =
@@ -16,6 +23,12 @@ pub(in crate::chat) struct Tail {
     /// The number after the last entry that was delivered, and when.
     end: u64,
     since: Option<Instant>,
+    /// A message is among the entries that are not delivered yet.
+    has_message: bool,
+    /// When the last message was delivered.
+    message_at: Option<Instant>,
+    /// How much later than usual the steps are.
+    delay: Duration,
     /// How many of the steps were made for it.
     steps: usize,
     /// The number of the seat at which a step goes on that is under way.
@@ -27,14 +40,24 @@ pub(in crate::chat) struct Tail {
 impl Tail {
     /// Everything before `end` was delivered, as far as it could be.
     pub(super) fn note_delivered(&mut self, end: u64, now: Instant) {
-        if self.end != end {
-            *self = Self { end, since: Some(now), steps: 0, round: None, alarm: self.alarm };
+        if self.end == end {
+            return;
         }
+        (self.end, self.since, self.steps, self.round) = (end, Some(now), 0, None);
+        if mem::take(&mut self.has_message) {
+            let before = self.message_at.replace(now);
+            self.delay = before.map_or(Duration::ZERO, |before| delay_after(now - before));
+        }
+    }
+
+    /// A message was appended.
+    pub(in crate::chat) fn note_message(&mut self) {
+        self.has_message = true;
     }
 
     /// When the next step is due.
     pub(in crate::chat) fn due(&self) -> Option<Instant> {
-        Some(self.since? + *STEPS.get(self.steps)?)
+        Some(self.since? + *STEPS.get(self.steps)? + self.delay)
     }
 
     /// Makes the step that is due, and gives whether one was: all may be made already, and entries may
@@ -61,6 +84,14 @@ impl Tail {
     }
 }
 
+/// Returns how much later the steps are after two messages so far apart.
+fn delay_after(interval: Duration) -> Duration {
+    match RHYTHM.contains(&interval) {
+        true => (2 * interval).min(RHYTHM.end).saturating_sub(STEPS[0]),
+        false => Duration::ZERO,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,5 +113,20 @@ mod tests {
         tail.note_delivered(3, at(10_000));
         assert_eq!(tail.due(), Some(at(10_050)));
         assert!(!tail.is_under_way());
+    }
+
+    #[test]
+    fn field_p4_the_first_step_waits_for_the_next_message_of_a_rhythm() {
+        let start = Instant::now();
+        let at = |milliseconds| start + Duration::from_millis(milliseconds);
+        let mut tail = Tail::default();
+        let said = [(0, 50), (10, 50), (70, 120), (270, 250), (600, 50)];
+        for (number, (time, first)) in (2..).zip(said) {
+            tail.note_message();
+            tail.note_delivered(number, at(time));
+            assert_eq!(tail.due(), Some(at(time + first)), "{time}");
+        }
+        tail.note_delivered(9, at(650));
+        assert_eq!(tail.due(), Some(at(700)), "a notice is no message");
     }
 }
