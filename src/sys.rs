@@ -150,11 +150,17 @@ pub struct ReceiveBatch {
 impl ReceiveBatch {
     /// Buffers of `size` bytes a datagram.
     pub fn new(size: usize) -> Self {
+        Self::with_count(size, BATCH)
+    }
+
+    /// Buffers for `count` datagrams, at most [`BATCH`], of `size` bytes each.
+    pub fn with_count(size: usize, count: usize) -> Self {
+        let count = count.min(BATCH);
         Self {
-            headers: vec![empty_header(); BATCH],
-            names: vec![NameBuffer([0; _]); BATCH],
-            controls: vec![ControlBuffer([0; _]); BATCH],
-            bytes: vec![0; size * BATCH],
+            headers: vec![empty_header(); count],
+            names: vec![NameBuffer([0; _]); count],
+            controls: vec![ControlBuffer([0; _]); count],
+            bytes: vec![0; size * count],
             size,
             filled: 0,
         }
@@ -166,7 +172,7 @@ impl ReceiveBatch {
     /// `WouldBlock` when there is none; else what recvmmsg(2) says, which includes errors that
     /// earlier datagrams of ours have met on their way.
     pub fn receive(&mut self, fd: BorrowedFd<'_>, max: usize) -> io::Result<usize> {
-        let max = max.min(BATCH);
+        let max = max.min(self.headers.len());
         self.filled = 0;
         let mut pieces = [EMPTY_PIECE; BATCH];
         let places = self.names.iter_mut().zip(&mut self.controls).zip(&mut pieces);

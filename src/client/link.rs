@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 
 use mio::event::Event;
 use mio::net::UdpSocket;
@@ -11,10 +12,11 @@ use super::credential::Credential;
 use super::entering::{Seat, Terms};
 use super::options::Entry;
 use crate::protocol::datagram::{MAX_NAME_AND_MESSAGE, MAX_UPSTREAM, encode_claim};
+use crate::sys::{self, MAX_ARRIVAL, ReceiveBatch};
 
 /// What [`Link::receive`] came to.
 pub(super) enum ReceiveOutcome {
-    /// A datagram of this size.
+    /// So many datagrams, one or more.
     Received(usize),
     /// There is none up to now.
     Drained,
@@ -31,6 +33,8 @@ pub(super) struct Link {
     fits: usize,
     /// What was sent last, or waits to be sent.
     datagram: Vec<u8>,
+    /// What was received last.
+    batch: ReceiveBatch,
     is_waiting: bool,
     is_readable: bool,
     is_writable: bool,
@@ -49,6 +53,7 @@ impl Link {
         seat.socket.set_nonblocking(true)?;
         seat.socket.connect(seat.server)?;
         let mut socket = UdpSocket::from_std(seat.socket);
+        prepare(&socket, seat.server)?;
         registry.register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)?;
         let link = Self {
             socket,
@@ -57,6 +62,7 @@ impl Link {
             room: entry.room.clone(),
             token: seat.token,
             datagram: Vec::with_capacity(MAX_UPSTREAM),
+            batch: ReceiveBatch::with_count(MAX_ARRIVAL, 1),
             is_waiting: false,
             is_readable: false,
             is_writable: true,
@@ -101,10 +107,15 @@ impl Link {
         self.is_writable |= event.is_writable();
     }
 
-    pub(super) fn receive(&mut self, buffer: &mut [u8]) -> ReceiveOutcome {
+    /// Receives what the kernel has put together, one datagram or several, and gives each to `hear`.
+    pub(super) fn receive(&mut self, mut hear: impl FnMut(&[u8])) -> ReceiveOutcome {
         while self.is_readable {
-            match retry(|| self.socket.recv(buffer)) {
-                Ok(size) => return ReceiveOutcome::Received(size),
+            let Self { socket, batch, .. } = self;
+            match retry(|| socket.try_io(|| batch.receive(socket.as_fd(), 1))) {
+                Ok(_) => {
+                    let datagrams = batch.arrivals().flat_map(|arrival| arrival.datagrams());
+                    return ReceiveOutcome::Received(datagrams.map(&mut hear).count());
+                }
                 Err(error) => match error.kind() {
                     ErrorKind::WouldBlock => self.is_readable = false,
                     ErrorKind::ConnectionRefused => self.is_refused = true,
@@ -158,6 +169,18 @@ impl Link {
     }
 }
 
+/// Sets what a membership's socket needs.
+fn prepare(socket: &UdpSocket, server: SocketAddr) -> io::Result<()> {
+    if server.is_ipv4() {
+        // Routers of an IPv6 path never cut up what does not fit, whatever a socket asks for.
+        sys::let_routers_fragment(socket.as_fd())?;
+    }
+    // The server sends several datagrams at once: received one by one they cost more, and overflow
+    // the socket sooner. A kernel before 5.0 lacks the option.
+    let _ = sys::enable_gro(socket.as_fd());
+    Ok(())
+}
+
 /// Calls again what a signal handler interrupted (signal(7)).
 fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     loop {
@@ -178,5 +201,52 @@ fn fits(entry: &Entry, token: &Credential, terms: &Terms) -> usize {
             beside_name.min(MAX_UPSTREAM - around)
         }
         Terms::Stream(_) => beside_name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::options::{Invocation, parse};
+    use crate::protocol::{Form, Token};
+    use crate::sys::{Address, Outgoing, SendBatch};
+    use std::net::UdpSocket as Socket;
+    use std::time::Duration;
+
+    /// A link, its server's socket, and what waits for the link's socket.
+    fn link(loopback: &str) -> (Link, Socket, mio::Poll) {
+        let poll = mio::Poll::new().expect("a poll");
+        let server = Socket::bind((loopback, 0)).expect("a free port");
+        let Ok(Invocation::Chat(entry)) = parse(["join", "r", "bob"].map(Into::into)) else {
+            panic!("a chat")
+        };
+        let seat = Seat {
+            token: Token::from_bits([7; 16]).into(),
+            socket: Socket::bind((loopback, 0)).expect("a free port"),
+            server: server.local_addr().expect("an address"),
+            terms: Terms::Each { form: Form::Text, is_of_this_project: true },
+        };
+        let (link, _) = Link::open(poll.registry(), mio::Token(0), &entry, seat).expect("a link");
+        (link, server, poll)
+    }
+
+    #[test]
+    fn field_p2_datagrams_that_came_together_are_received_at_once() {
+        for loopback in ["127.0.0.1", "::1"] {
+            let (mut link, server, mut poll) = link(loopback);
+            let to = Address::from(link.socket.local_addr().expect("an address"));
+            let message = Outgoing { to: &to, local: None, pieces: &[(0, 5)], segment: Some(2) };
+            let sent = SendBatch::new().send(server.as_fd(), b"aabbc", [message].into_iter());
+            assert_eq!(sent.expect("sent"), 1);
+            let mut events = mio::Events::with_capacity(1);
+            poll.poll(&mut events, Some(Duration::from_secs(10))).expect("an event");
+            events.iter().for_each(|event| link.note_event(event));
+            let mut heard = Vec::new();
+            let outcome = link.receive(|datagram| heard.push(datagram.to_vec()));
+            assert!(matches!(outcome, ReceiveOutcome::Received(3)), "{heard:?}");
+            assert_eq!(heard, [&b"aa"[..], b"bb", b"c"]);
+            let outcome = link.receive(|_| panic!("once"));
+            assert!(matches!(outcome, ReceiveOutcome::Drained));
+        }
     }
 }

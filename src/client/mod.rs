@@ -84,7 +84,6 @@ use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
 
-use crate::protocol::datagram::MAX_DOWNSTREAM;
 use crate::protocol::{Delivery, Operation};
 
 use connecting::Connection;
@@ -213,6 +212,16 @@ fn unless_unread(error: io::Error) -> Result<(), Failure> {
         io::ErrorKind::BrokenPipe => Ok(()),
         _ => Err(Failure::new("print", error)),
     }
+}
+
+/// Takes a datagram of the server. A path works when one has come back on it.
+fn take_datagram(datagram: &[u8], room: &mut Room, path: &mut Path, page: &mut Page, now: Instant) {
+    if room.knows(datagram)
+        && let Some(greeting) = path.prove()
+    {
+        page.tell(&greeting);
+    }
+    room.hear(datagram, now, page);
 }
 
 /// A member of a room, and the terminal that it talks to.
@@ -362,13 +371,11 @@ impl Client {
 
     fn hear(&mut self) {
         self.room.note_page(self.page.is_full(), self.now);
-        let mut buffer = [0; MAX_DOWNSTREAM];
-        for _ in 0..BUDGET {
-            match self.link.receive(&mut buffer) {
-                ReceiveOutcome::Received(size) => {
-                    self.note_path(&buffer[..size]);
-                    self.room.hear(&buffer[..size], self.now, &mut self.page);
-                }
+        let mut left = BUDGET;
+        while left > 0 {
+            let Self { link, room, path, page, now, .. } = self;
+            match link.receive(|datagram| take_datagram(datagram, room, path, page, *now)) {
+                ReceiveOutcome::Received(count) => left = left.saturating_sub(count),
                 ReceiveOutcome::Drained => break,
                 ReceiveOutcome::Failed(_) if self.room.is_patient() => break,
                 ReceiveOutcome::Failed(error) => {
@@ -376,15 +383,6 @@ impl Client {
                     break;
                 }
             }
-        }
-    }
-
-    /// A path works when a datagram has come back on it.
-    fn note_path(&mut self, datagram: &[u8]) {
-        if self.room.knows(datagram)
-            && let Some(greeting) = self.path.prove()
-        {
-            self.page.tell(&greeting);
         }
     }
 
