@@ -368,3 +368,106 @@ mod nat {
         });
     }
 }
+
+/// Paths that drop fragments, as tunnels and the firewalls of clouds do, and paths that need them.
+#[cfg(feature = "client")]
+mod fragments {
+    use super::support::program::Talker;
+    use super::*;
+
+    /// What dropping packets needs beside machines.
+    const FILTER: &str = "nft 'add table ip t; \
+        add chain ip t c { type filter hook prerouting priority -500; }; \
+        add rule ip t c ip frag-off & 0x3fff != 0 counter drop' && nft delete table ip t";
+
+    /// The rules of a router that drops the fragments which come in at an interface, and counts them.
+    fn drop_fragments(interface: &str) -> String {
+        format!(
+            "nft 'add table ip t; add chain ip t c {{ type filter hook prerouting priority -500; }}; \
+             add rule ip t c iifname {interface} ip frag-off & 0x3fff != 0 counter drop; \
+             add table ip6 t; add chain ip6 t c {{ type filter hook prerouting priority -500; }}; \
+             add rule ip6 t c iifname {interface} exthdr frag exists counter drop'"
+        )
+    }
+
+    #[test]
+    fn field_a_no_line_of_a_stream_waits_for_fragments() {
+        in_user_namespace(
+            "fragments::field_a_no_line_of_a_stream_waits_for_fragments",
+            "long lines on paths that drop fragments",
+            &format!("{MACHINES} && {FILTER}"),
+            || {
+                for (any, ip) in [("0.0.0.0", "10.2.0.2"), ("::", "fd02::2")] {
+                    for interface in ["wan", "lan"] {
+                        // Seen only when this fails.
+                        eprintln!("to {any}, fragments are dropped that come from {interface}");
+                        let path = Path::new();
+                        path.router.run(&drop_fragments(interface));
+                        chat_in_long_lines(&path.far.serve(any, ip), interface == "wan");
+                        let rules = path.router.run("nft list ruleset");
+                        let counted = rules.lines().filter(|line| line.contains("counter"));
+                        let dropped = counted.filter(|line| !line.contains("packets 0 "));
+                        assert_eq!(dropped.count(), 1, "there were fragments: {rules}");
+                        run("ip link delete near");
+                    }
+                }
+            },
+        );
+    }
+
+    fn chat_in_long_lines(server: &Server, are_dropped_on_the_way_down: bool) {
+        let mut alice = Talker::start(server, &["create", "room", "alice"]);
+        alice.expect("* alice joined");
+        let bob = Talker::start(server, &["--history", "0", "join", "room", "bob"]);
+        bob.expect("* bob joined");
+        let carol = Member::join(server, "room", &text("carol"));
+        bob.expect("* carol joined");
+        let long = "L".repeat(4000);
+        alice.say(&format!("{long}\nafter\n"));
+        for talker in [&alice, &bob] {
+            talker.lines_up_to(&format!("alice: {long}"));
+            talker.expect("alice: after");
+        }
+        // Text delivery has no parts.
+        if !are_dropped_on_the_way_down {
+            carol.expect(&format!("alice: {long}"));
+        }
+        carol.expect("alice: after");
+        carol.say(&"C".repeat(3000));
+        carol.say("short");
+        let heard = bob.lines_up_to("carol: short");
+        assert_eq!(heard.len(), 1 + usize::from(are_dropped_on_the_way_down));
+    }
+
+    #[test]
+    fn field_a_neither_program_forbids_fragments() {
+        in_user_namespace(
+            "fragments::field_a_neither_program_forbids_fragments",
+            "datagrams on a path that is narrower than both interfaces",
+            &format!("{MACHINES} && {FILTER}"),
+            || {
+                let path = Path::new();
+                path.router.run(
+                    // Not the interfaces: one of a pair takes nothing that is larger than its own.
+                    "ip route change 10.2.0.0/24 dev wan mtu lock 600 && \
+                     ip route change 10.1.0.0/24 dev lan mtu lock 600 && nft 'add table ip t; \
+                     add chain ip t c { type filter hook output priority 0; }; \
+                     add rule ip t c icmp type destination-unreachable drop'",
+                );
+                let server = path.far.serve("0.0.0.0", "10.2.0.2");
+                let mut alice = Talker::start(&server, &["create", "room", "alice"]);
+                alice.expect("* alice joined");
+                let mut bob =
+                    Talker::start(&server, &["--delivery", "text", "join", "room", "bob"]);
+                alice.expect("* bob joined");
+                let line = "x".repeat(1400);
+                bob.say(&format!("{line}\n"));
+                alice.expect(&format!("bob: {line}"));
+                alice.say(&format!("{line}\n"));
+                bob.expect(&format!("alice: {line}"));
+                assert!(fragmented(&path.router) >= 2, "both were cut up");
+                run("ip link delete near");
+            },
+        );
+    }
+}
