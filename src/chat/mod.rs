@@ -29,6 +29,7 @@
 //! | `history.rs`, `backlog.rs` | the memory of all streams, and of all that waits |
 //! | `allowance.rs`, `bucket.rs` | how much a member may send |
 //! | `guesses.rs` | wrong passwords |
+//! | `listing.rs` | the list of rooms |
 //! | `limits.rs` | how much of everything there may be |
 //! | `thinning.rs` | memory of tables that were large once |
 //! | `arrivals.rs` | joined and left notices, merged when there are many |
@@ -53,6 +54,7 @@ mod hearing_clock;
 mod history;
 mod leaving;
 mod limits;
+mod listing;
 mod log;
 mod member;
 mod parts;
@@ -72,11 +74,8 @@ mod unproved;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::IpAddr;
-use std::ops::Bound;
 use std::rc::Rc;
 use std::time::Instant;
-
-use serde::Serialize;
 
 use crate::config::ChatConfig;
 use crate::fanout::{Audience, Share};
@@ -265,7 +264,9 @@ impl Chat {
     ) -> Result<Reply, Status> {
         let peer = peer.to_canonical();
         match request {
-            Request::List { prefix } => Ok(Reply::Rooms(self.list(prefix.as_deref(), max_list))),
+            Request::List { prefix, after } => {
+                Ok(Reply::Rooms(self.list(prefix.as_deref(), after.as_deref(), max_list)))
+            }
             Request::Create { host, capacity, hidden } => {
                 self.create(peer, host, (*capacity, *hidden), draw, now)
             }
@@ -321,36 +322,6 @@ impl Chat {
             streams: self.history.len(),
             backlog: self.backlog,
         }
-    }
-
-    /// The rooms whose names begin with `prefix`, by name, as a JSON array of at most `max` bytes.
-    fn list(&self, prefix: Option<&str>, max: usize) -> Vec<u8> {
-        let Some(prefix) = prefix else { return b"[]".to_vec() };
-        let mut out = vec![b'['];
-        let matching = self
-            .listed
-            .range::<str, _>((Bound::Included(prefix), Bound::Unbounded))
-            .take_while(|(name, _)| name.starts_with(prefix));
-        for (name, id) in matching {
-            let Some(room) = self.rooms.get(*id) else { continue };
-            let start = out.len();
-            if start > 1 {
-                out.push(b',');
-            }
-            let row = ListedRoom {
-                room: name,
-                members: room.population(),
-                capacity: self.capacity_of(room),
-                password: room.has_password(),
-            };
-            // Strings, numbers and bools into a Vec: there is nothing to fail.
-            if serde_json::to_writer(&mut out, &row).is_err() || out.len() + 1 > max {
-                out.truncate(start);
-                break;
-            }
-        }
-        out.push(b']');
-        out
     }
 
     /// Appends a notice for `audience`, about the member with this number, 0 for several. A notice
@@ -447,12 +418,4 @@ impl Chat {
             self.fresh.push_back(room_id);
         }
     }
-}
-
-#[derive(Serialize)]
-struct ListedRoom<'a> {
-    room: &'a str,
-    members: usize,
-    capacity: usize,
-    password: bool,
 }

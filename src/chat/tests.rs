@@ -943,19 +943,50 @@ fn at_the_end_everyone_is_told_before_a_backlog_that_there_is_no_time_for() {
     assert_eq!(stage.chat.census(), Census::default());
 }
 
-#[test]
-fn w10_the_list_is_cut_after_a_whole_entry() {
+/// A stage with rooms of these names, and how each is listed.
+fn listed(rooms: &[&'static str]) -> (Stage, impl Fn(&str) -> String) {
     let mut stage = Stage::with_defaults();
-    for room in ["b", "a", "ab"] {
+    for room in rooms {
         stage.create(room, r#"{"username":"host","capacity":5}"#);
     }
     let row =
         |room: &str| format!(r#"{{"room":"{room}","members":1,"capacity":5,"password":false}}"#);
+    (stage, row)
+}
+
+#[test]
+fn w10_field_h_a_list_that_is_cut_says_so_in_its_last_entry() {
+    let (stage, row) = listed(&["b", "a", "ab"]);
+    let more = |room: &str| row(room).replace('}', r#","more":true}"#);
     let whole = format!("[{},{},{}]", row("a"), row("ab"), row("b"));
-    let list = |prefix, max| String::from_utf8(stage.chat.list(prefix, max)).expect("UTF-8");
+    let list = |prefix, max| String::from_utf8(stage.chat.list(prefix, None, max)).expect("UTF-8");
     assert_eq!(list(Some(""), whole.len()), whole);
-    assert_eq!(list(Some(""), whole.len() - 1), format!("[{},{}]", row("a"), row("ab")));
+    assert_eq!(list(Some(""), whole.len() - 1), format!("[{},{}]", row("a"), more("ab")));
+    for max in 0..whole.len() + 5 {
+        let cut = list(Some(""), max);
+        assert!(cut == "[]" || cut.len() <= max, "{max}: {cut}");
+        assert!(cut == "[]" || cut == whole || cut.ends_with(r#","more":true}]"#), "{max}: {cut}");
+    }
     assert_eq!(list(Some(""), 3), "[]");
     assert_eq!(list(Some("a"), 999), format!("[{},{}]", row("a"), row("ab")));
     assert_eq!(list(None, 999), "[]");
+}
+
+#[test]
+fn w10_field_h_a_page_begins_behind_the_name_that_was_asked_for() {
+    let (mut stage, row) = listed(&["a", "ab", "b", "c"]);
+    let list = |stage: &Stage, prefix, after| {
+        String::from_utf8(stage.chat.list(Some(prefix), Some(after), 999)).expect("UTF-8")
+    };
+    assert_eq!(list(&stage, "", "ab"), format!("[{},{}]", row("b"), row("c")));
+    assert_eq!(list(&stage, "", "aa"), format!("[{},{},{}]", row("ab"), row("b"), row("c")));
+    assert_eq!(list(&stage, "a", "a"), format!("[{}]", row("ab")));
+    assert_eq!(list(&stage, "b", "a"), format!("[{}]", row("b")), "before all of the prefix");
+    assert_eq!(list(&stage, "a", "b"), "[]", "behind all of the prefix");
+    assert_eq!(list(&stage, "", "c"), "[]");
+    // Another room comes between the pages, and the one behind which the next begins goes.
+    stage.create("aaa", r#"{"username":"host","capacity":5}"#);
+    assert_eq!(list(&stage, "", "b"), format!("[{}]", row("c")));
+    stage.create("hid", r#"{"username":"host","hidden":true}"#);
+    assert_eq!(list(&stage, "", "c"), "[]", "hidden rooms stay hidden");
 }

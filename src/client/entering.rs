@@ -8,14 +8,13 @@ use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::connecting::{Connection, PATIENCE, connect, connect_around};
+use super::connecting::{Connection, PATIENCE, connect_around};
 use super::credential::Credential;
-use super::options::{Entry, Server};
+use super::options::Entry;
 use super::{Failure, advice};
 use crate::protocol::frame::{self, Frame, STATE_ACKNOWLEDGEMENT, STATE_COMPLETION, STATE_REQUEST};
-use crate::protocol::name::MAX_NAME;
 use crate::protocol::stream::{Completion, MAX_HISTORY};
 use crate::protocol::{Decoded, Delivery, Form, Operation, Status, decode};
 
@@ -56,16 +55,6 @@ pub(super) enum Return {
     NoRoom(Failure),
     /// The server does not want us.
     Refused(Failure),
-}
-
-/// A room as the server lists it.
-#[derive(Deserialize)]
-pub(super) struct ListedRoom {
-    pub(super) room: String,
-    pub(super) members: u64,
-    /// 0 is none.
-    pub(super) capacity: u64,
-    pub(super) password: bool,
 }
 
 /// Makes the room or joins it.
@@ -203,29 +192,6 @@ impl From<Setback> for Return {
     }
 }
 
-/// Asks which rooms there are.
-pub(super) fn list(server: &Server) -> Result<RoomList, Failure> {
-    let connection = connect(server)?;
-    ask(connection.stream, Operation::List, "", b"")
-        .and_then(|(payload, _)| RoomList::parse(payload).ok_or(Why::Nonsense))
-        .map_err(|why| advice::of_list(server, &why))
-}
-
-/// The rooms of a server, and the JSON that says so.
-pub(super) struct RoomList {
-    pub(super) rooms: Vec<ListedRoom>,
-    pub(super) json: String,
-}
-
-impl RoomList {
-    /// The list in a payload, if it is one: a longer name than the protocol's is none.
-    fn parse(payload: Vec<u8>) -> Option<Self> {
-        let json = String::from_utf8(payload).ok()?;
-        let rooms: Vec<ListedRoom> = serde_json::from_str(&json).ok()?;
-        rooms.iter().all(|room| room.room.len() <= MAX_NAME).then_some(Self { rooms, json })
-    }
-}
-
 /// The operation payload.
 fn wish(entry: &Entry, history: u32) -> Vec<u8> {
     #[derive(Serialize)]
@@ -287,7 +253,7 @@ impl From<io::Error> for Why {
 }
 
 /// Sends a request. Returns the payload of its completion, and the connection.
-fn ask(
+pub(super) fn ask(
     mut stream: TcpStream,
     operation: Operation,
     room: &str,
@@ -405,19 +371,5 @@ mod tests {
         assert_eq!(outcome(Some(Status::RoomNotFound)), "no room");
         assert_eq!(outcome(Some(Status::Kicked)), "refused");
         assert_eq!(outcome(Why::Refused(99).status()), "refused");
-    }
-
-    #[test]
-    fn a_list_with_a_name_that_cannot_be_is_none() {
-        let list = |size: usize| {
-            let name = "x".repeat(size);
-            let list =
-                format!(r#"[{{"room":"{name}","members":1,"capacity":2,"password":false}}]"#);
-            RoomList::parse(list.into_bytes())
-        };
-        assert!(list(MAX_NAME).is_some());
-        assert!(list(MAX_NAME + 1).is_none());
-        assert!(RoomList::parse(b"[{}]".into()).is_none());
-        assert!(RoomList::parse(b"[]\xff".into()).is_none());
     }
 }

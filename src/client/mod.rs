@@ -14,7 +14,8 @@
 //! | `advice.rs` | why they did not succeed, and what to do next |
 //! | `credential.rs` | a token, whatever a server takes for one |
 //! | `password.rs` | asking for a room's password |
-//! | `rooms.rs` | the list of rooms |
+//! | `rooms.rs` | the list of rooms, as it is shown |
+//! | `room_list.rs` | the list of rooms, as the server gives it |
 //! | `screen.rs` | what a terminal is like |
 //! | `shell.rs` | words that a shell is to read |
 //! | `link.rs` | the UDP socket: datagrams to and from the server |
@@ -65,6 +66,7 @@ mod record;
 mod resolving;
 mod returning;
 mod room;
+mod room_list;
 mod rooms;
 mod screen;
 mod shell;
@@ -167,8 +169,9 @@ impl std::error::Error for Failure {}
 /// # Errors
 /// The server can't be reached or does not answer well, or stdout takes nothing.
 pub fn list(listing: &Listing) -> Result<(), Failure> {
-    let list = entering::list(&listing.server)?;
-    rooms::print(&list, listing).or_else(unless_unread)
+    let list = room_list::fetch(&listing.server)?;
+    rooms::print(&list, listing).or_else(unless_unread)?;
+    list.cut.map_or(Ok(()), Err)
 }
 
 /// Enters a room and stays until stdin, a signal or the server ends it.

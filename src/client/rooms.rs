@@ -6,11 +6,12 @@ use std::io::{self, IsTerminal as _};
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
 use super::advice;
-use super::entering::{ListedRoom, RoomList};
+
 use super::options::Listing;
 use super::patient::write_all;
 use super::plain::{plain, visible};
 use super::printing::tell;
+use super::room_list::{ListedRoom, RoomList};
 use super::screen::{self, columns, columns_of};
 
 /// The least that a name gets of a narrow terminal.
@@ -19,7 +20,7 @@ const LEAST_NAME: usize = 8;
 /// Prints the list in the form that its reader needs.
 pub(super) fn print(list: &RoomList, listing: &Listing) -> io::Result<()> {
     let text = match io::stdout().is_terminal() {
-        _ if listing.is_json => one_line(&list.json),
+        _ if listing.is_json => one_line(&list.json()),
         _ if list.rooms.is_empty() => {
             tell(&format!("no rooms; {}", advice::of_first_room(&listing.server)));
             return Ok(());
@@ -127,7 +128,7 @@ mod tests {
     use super::*;
 
     fn room(name: &str, members: u64, capacity: u64, password: bool) -> ListedRoom {
-        ListedRoom { room: name.into(), members, capacity, password }
+        ListedRoom { room: name.into(), members, capacity, password, more: false }
     }
 
     fn rows(text: &str) -> Vec<&str> {

@@ -108,6 +108,8 @@ pub enum Request<'a> {
     List {
         /// In the form in which names are kept; `None` begins no name.
         prefix: Option<Cow<'a, str>>,
+        /// Only those whose names come behind this one.
+        after: Option<String>,
     },
 }
 
@@ -117,11 +119,26 @@ pub enum Request<'a> {
 /// The status to answer with: 9 for what can't be understood, 4 and 5 for names that are not valid.
 pub fn parse<'a>(frame: &Frame<'a>) -> Result<Request<'a>, Status> {
     match Operation::from_byte(frame.operation).ok_or(Status::Malformed)? {
-        Operation::List => Ok(Request::List { prefix: name::room_prefix(frame.room) }),
+        Operation::List => list(frame),
         Operation::Join => entrant(frame).map(Request::Join),
         Operation::Create => create(frame),
         Operation::Resume => resume(frame),
     }
+}
+
+/// What a list request may say in JSON. Any other payload says nothing.
+#[derive(Default, Deserialize)]
+struct ListWishes {
+    after: Option<String>,
+}
+
+fn list<'a>(frame: &Frame<'a>) -> Result<Request<'a>, Status> {
+    let wishes = if is_json(frame.payload) { json(frame.payload)? } else { ListWishes::default() };
+    let is_name = wishes.after.as_ref().is_none_or(|after| after.len() <= name::MAX_NAME);
+    if !is_name {
+        return Err(Status::Malformed);
+    }
+    Ok(Request::List { prefix: name::room_prefix(frame.room), after: wishes.after })
 }
 
 fn resume<'a>(frame: &Frame<'a>) -> Result<Request<'a>, Status> {
@@ -389,8 +406,26 @@ mod tests {
     #[test]
     fn w10_a_list_request_filters_by_any_bytes() {
         let request = |room| Frame { operation: 3, state: 0, room, payload: b"ignored" };
-        assert_eq!(parse(&request(b"\xff")), Ok(Request::List { prefix: None }));
+        let list = |prefix| Ok(Request::List { prefix, after: None });
+        assert_eq!(parse(&request(b"\xff")), list(None));
         let prefix = Some("\u{e9} ".into());
-        assert_eq!(parse(&request("e\u{301} ".as_bytes())), Ok(Request::List { prefix }));
+        assert_eq!(parse(&request("e\u{301} ".as_bytes())), list(prefix));
+    }
+
+    #[test]
+    fn w10_field_h_a_list_request_may_say_behind_which_name() {
+        let list = |payload: &str| match parse(&frame(3, "", payload.as_bytes())) {
+            Ok(Request::List { after, .. }) => Ok(after),
+            Ok(other) => panic!("{other:?}"),
+            Err(status) => Err(status),
+        };
+        assert_eq!(list(r#"{"after":"a b"}"#), Ok(Some("a b".into())));
+        for payload in ["", "after", "{}", r#"{"after":null}"#, r#"{"username":"b"}"#] {
+            assert_eq!(list(payload), Ok(None), "{payload}");
+        }
+        let long = format!(r#"{{"after":"{}"}}"#, "x".repeat(256));
+        for payload in [r#"{"after":1}"#, r#"{"after":["a"]}"#, r#"{"after":"a""#, "{", &long] {
+            assert_eq!(list(payload), Err(Status::Malformed), "{payload}");
+        }
     }
 }

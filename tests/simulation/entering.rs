@@ -153,7 +153,7 @@ impl Model {
     ) -> Option<usize> {
         let ip = peer.ip().to_canonical();
         match (request, reply) {
-            (Request::List { prefix }, Reply::Rooms(list)) => {
+            (Request::List { prefix, .. }, Reply::Rooms(list)) => {
                 let list = str::from_utf8(list).expect("UTF-8");
                 assert_eq!(list, self.list(prefix.as_ref().expect("UTF-8")));
                 self.tally.note("listed");

@@ -35,8 +35,9 @@ pub fn request(data: &[u8]) {
                 assert_eq!(operation, 2);
                 check_entrant(guest, &frame);
             }
-            Ok(Request::List { prefix }) => {
+            Ok(Request::List { prefix, after }) => {
                 assert_eq!((operation, prefix.is_some()), (3, str::from_utf8(room).is_ok()));
+                assert!(after.as_ref().is_none_or(|after| after.len() <= 255));
             }
             Ok(Request::Resume { token, .. }) => assert_eq!(token.to_wire()[..], payload),
             Err(status) => assert!(matches!(

@@ -1,0 +1,97 @@
+//! The list of rooms, in pages: a page that was cut says so, and the next one begins behind it (W10).
+
+use std::ops::Bound;
+
+use serde::Serialize;
+
+use super::Chat;
+
+/// Stands at the end of a page's last entry if there are more rooms, in place of the brace.
+const MORE: &[u8] = br#","more":true}"#;
+
+/// A room as it is listed.
+#[derive(Serialize)]
+struct ListedRoom<'a> {
+    room: &'a str,
+    members: usize,
+    /// The limit in force; 0 is none.
+    capacity: usize,
+    password: bool,
+}
+
+impl Chat {
+    /// Returns the rooms whose names begin with `prefix` and come behind `after`, by name, as a JSON
+    /// array of at most `max` bytes. No name begins with the prefix `None`.
+    ///
+    /// A page costs a search in a tree and its own size, wherever it begins. It depends on no earlier
+    /// page, so rooms that come and go meanwhile move no other room.
+    pub(super) fn list(&self, prefix: Option<&str>, after: Option<&str>, max: usize) -> Vec<u8> {
+        let mut page = Page::new(max);
+        let Some(prefix) = prefix else { return page.finish() };
+        let start = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
+        };
+        let matching = self
+            .listed
+            .range::<str, _>((start, Bound::Unbounded))
+            .take_while(|(name, _)| name.starts_with(prefix));
+        for (name, id) in matching {
+            let Some(room) = self.rooms.get(*id) else { continue };
+            let is_written = page.add(&ListedRoom {
+                room: name,
+                members: room.population(),
+                capacity: self.capacity_of(room),
+                password: room.has_password(),
+            });
+            if !is_written {
+                break;
+            }
+        }
+        page.finish()
+    }
+}
+
+/// A JSON array of bounded size.
+struct Page {
+    json: Vec<u8>,
+    max: usize,
+    /// The size up to the last entry that can still be told to have others behind it.
+    markable: usize,
+}
+
+impl Page {
+    fn new(max: usize) -> Self {
+        Self { json: vec![b'['], max, markable: 1 }
+    }
+
+    /// Adds an entry, or cuts the page if the entry does not fit. Returns true if it was added.
+    fn add(&mut self, room: &ListedRoom<'_>) -> bool {
+        if self.json.len() > 1 {
+            self.json.push(b',');
+        }
+        // Strings, numbers and bools into a Vec: there is nothing to fail.
+        let is_written = serde_json::to_writer(&mut self.json, room).is_ok();
+        if !is_written || self.json.len() + 1 > self.max {
+            self.cut();
+            return false;
+        }
+        // The brace is in both sizes.
+        if self.json.len() + MORE.len() <= self.max {
+            self.markable = self.json.len();
+        }
+        true
+    }
+
+    fn cut(&mut self) {
+        self.json.truncate(self.markable);
+        if self.json.pop_if(|last| *last == b'}').is_some() {
+            self.json.extend_from_slice(MORE);
+        }
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        self.json.push(b']');
+        self.json
+    }
+}
