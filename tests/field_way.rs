@@ -76,8 +76,9 @@ fn field_n_client_chats_at_a_server_of_the_family() {
             ann.expect("bob がチャットルームに参加しました");
             // No message before this one: keep-alives are none.
             ann.expect("bob: hi ann");
-            ann.say("hi bob\n");
-            bob.expect("ann: hi bob");
+            // A second slash would be seen there.
+            ann.say("/etc/hosts\n");
+            bob.expect("ann: /etc/hosts");
             ann.end_input();
             bob.expect("ann: /exit");
             bob.expect("チャットルームが閉じられました");

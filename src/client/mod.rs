@@ -554,10 +554,11 @@ impl Client {
         }
     }
 
-    /// Returns true if the server is of another kind: ours would have answered with a stream. Others
-    /// know no commands.
+    /// Returns true if the server is of another kind: its token says so, or ours would have answered
+    /// with a stream. Others know no commands, and would show a second slash.
     fn is_foreign(&self) -> bool {
-        self.entry.delivery == Delivery::Stream && matches!(self.room, Room::Each(_))
+        let is_plain = matches!(self.room, Room::Each(_));
+        !self.room.takes_questions() || (is_plain && self.entry.delivery == Delivery::Stream)
     }
 
     fn send(&mut self, text: &str) {
