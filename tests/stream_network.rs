@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use reactor_chat::chat::{Chat, Reply};
 use reactor_chat::config::ChatConfig;
 use reactor_chat::ids::MemberId;
-use reactor_chat::protocol::stream::Completion;
+use reactor_chat::protocol::stream::{Completion, downstream, parts};
 use reactor_chat::protocol::{Frame, Token, datagram, request};
 use reactor_chat::stream::{Event, StreamReceiver, StreamSender};
 
@@ -85,6 +85,8 @@ struct Client {
     unsaid: Vec<String>,
     /// What was handed on, by number: a message, or nothing for a notice.
     heard: BTreeMap<u64, Option<String>>,
+    /// How many entries those were.
+    entries: u64,
     gone: u64,
     next: u64,
     is_leaving: bool,
@@ -283,7 +285,7 @@ impl World {
                 let known = all.entry(*number).or_insert(text);
                 assert_eq!(*known, text, "seed {seed}: one order for all");
             }
-            let missing = client.receiver.next() - client.first - client.heard.len() as u64;
+            let missing = client.receiver.resume_at() - client.first - client.entries;
             assert_eq!(client.gone, missing, "seed {seed}: the exact count of what is gone");
             assert_eq!(client.receiver.gone(), missing, "seed {seed}");
             // Who has left an open room asks in vain: it is no longer its own.
@@ -324,6 +326,7 @@ impl Client {
             sender: StreamSender::new(completion.member, completion.expected, "r"),
             unsaid: Vec::new(),
             heard: BTreeMap::new(),
+            entries: 0,
             gone: 0,
             next,
             is_leaving: false,
@@ -332,23 +335,27 @@ impl Client {
     }
 
     fn hear(&mut self, bytes: &[u8], now: Instant) {
-        let Self { receiver, sender, heard, gone, next, has_ended, .. } = self;
+        let Self { receiver, sender, heard, entries, gone, next, has_ended, .. } = self;
         receiver.handle_datagram(bytes, now, |event| {
             sender.handle_event(&event, now);
             *has_ended |= event.ends_membership().is_some();
-            let (number, count, text) = match event {
-                Event::Message { number, text, .. } => {
-                    let text = String::from_utf8(text.to_vec()).expect("UTF-8");
-                    (number, 1, Some(Some(text)))
+            let (end, count, text) = match event {
+                Event::Message { number, name, text, .. } => {
+                    let [name, text] =
+                        [name, text].map(|text| str::from_utf8(text).expect("UTF-8"));
+                    (number + 1, entries_of(name, text), Some(Some(text.to_string())))
                 }
-                Event::Notice { number, .. } => (number, 1, Some(None)),
-                Event::Gone { first, count } => (first, count, None),
+                Event::Notice { number, .. } => (number + 1, 1, Some(None)),
+                Event::Gone { first, count } => (first + count, count, None),
                 Event::Aside { .. } => return,
             };
-            assert_eq!(number, *next, "in order, and exactly once");
-            *next += count;
+            assert_eq!(end, *next + count, "in order, and exactly once");
+            *next = end;
             match text {
-                Some(text) => assert!(heard.insert(number, text).is_none()),
+                Some(text) => {
+                    *entries += count;
+                    assert!(heard.insert(end - 1, text).is_none());
+                }
                 None => *gone += count,
             }
         });
@@ -372,6 +379,13 @@ impl Client {
         }
         sent
     }
+}
+
+/// How many entries a message takes.
+fn entries_of(name: &str, text: &str) -> u64 {
+    let mut bytes = Vec::new();
+    parts::encode_message((0, 0), name, text, &mut bytes);
+    downstream::entries(&bytes).count() as u64
 }
 
 fn play(seed: u64) -> World {
