@@ -48,7 +48,7 @@ fn field_h_the_client_shows_all_of_1500_rooms() {
 fn w10_field_h_pages_lose_no_room_while_others_come_and_go() {
     let server = server_with_rooms(60, &["--max-payload", "700"]);
     let mut control = Control::connect(&server);
-    let (mut seen, mut payload) = (Vec::new(), String::new());
+    let (mut seen, mut payload) = (Vec::new(), r#"{"after":""}"#.to_owned());
     loop {
         let rooms = page(&mut control, &payload);
         let (last, others) = rooms.split_last().expect("a room");

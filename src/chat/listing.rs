@@ -1,4 +1,7 @@
 //! The list of rooms, in pages: a page that was cut says so, and the next one begins behind it (W10).
+//!
+//! Requests that do not know of pages get as many entries as fit. The sign that a list was cut costs
+//! them none: it is left out if it does not fit.
 
 use std::ops::Bound;
 
@@ -24,9 +27,11 @@ impl Chat {
     /// array of at most `max` bytes. No name begins with the prefix `None`.
     ///
     /// A page costs a search in a tree and its own size, wherever it begins. It depends on no earlier
-    /// page, so rooms that come and go meanwhile move no other room.
+    /// page, so rooms that come and go meanwhile move no other room. With `after`, be it empty, a page
+    /// that was cut says so in any case.
     pub(super) fn list(&self, prefix: Option<&str>, after: Option<&str>, max: usize) -> Vec<u8> {
-        let mut page = Page::new(max);
+        let mut page =
+            Page { json: vec![b'['], max, markable: 1, is_always_marked: after.is_some() };
         let Some(prefix) = prefix else { return page.finish() };
         let start = match after {
             Some(after) if after >= prefix => Bound::Excluded(after),
@@ -58,22 +63,21 @@ struct Page {
     max: usize,
     /// The size up to the last entry that can still be told to have others behind it.
     markable: usize,
+    /// A cut gives up entries for the sign that there are more.
+    is_always_marked: bool,
 }
 
 impl Page {
-    fn new(max: usize) -> Self {
-        Self { json: vec![b'['], max, markable: 1 }
-    }
-
     /// Adds an entry, or cuts the page if the entry does not fit. Returns true if it was added.
     fn add(&mut self, room: &ListedRoom<'_>) -> bool {
-        if self.json.len() > 1 {
+        let end = self.json.len();
+        if end > 1 {
             self.json.push(b',');
         }
         // Strings, numbers and bools into a Vec: there is nothing to fail.
         let is_written = serde_json::to_writer(&mut self.json, room).is_ok();
         if !is_written || self.json.len() + 1 > self.max {
-            self.cut();
+            self.cut(end);
             return false;
         }
         // The brace is in both sizes.
@@ -83,9 +87,11 @@ impl Page {
         true
     }
 
-    fn cut(&mut self) {
-        self.json.truncate(self.markable);
-        if self.json.pop_if(|last| *last == b'}').is_some() {
+    /// Cuts the page behind the entry that ends there, or an earlier one.
+    fn cut(&mut self, end: usize) {
+        let is_marked = self.is_always_marked || self.markable == end;
+        self.json.truncate(if is_marked { self.markable } else { end });
+        if is_marked && self.json.pop_if(|last| *last == b'}').is_some() {
             self.json.extend_from_slice(MORE);
         }
     }

@@ -959,11 +959,16 @@ fn w10_field_h_a_list_that_is_cut_says_so_in_its_last_entry() {
     let (stage, row) = listed(&["b", "a", "ab"]);
     let more = |room: &str| row(room).replace('}', r#","more":true}"#);
     let whole = format!("[{},{},{}]", row("a"), row("ab"), row("b"));
-    let list = |prefix, max| String::from_utf8(stage.chat.list(prefix, None, max)).expect("UTF-8");
+    let list_after =
+        |prefix, after, max| String::from_utf8(stage.chat.list(prefix, after, max)).expect("UTF-8");
+    let list = |prefix, max| list_after(prefix, None, max);
     assert_eq!(list(Some(""), whole.len()), whole);
     assert_eq!(list(Some(""), whole.len() - 1), format!("[{},{}]", row("a"), more("ab")));
+    let two = format!("[{},{}]", row("a"), row("ab"));
+    assert_eq!(list(Some(""), two.len()), two, "the sign does not fit");
+    assert_eq!(list_after(Some(""), Some(""), two.len()), format!("[{}]", more("a")));
     for max in 0..whole.len() + 5 {
-        let cut = list(Some(""), max);
+        let cut = list_after(Some(""), Some(""), max);
         assert!(cut == "[]" || cut.len() <= max, "{max}: {cut}");
         assert!(cut == "[]" || cut == whole || cut.ends_with(r#","more":true}]"#), "{max}: {cut}");
     }

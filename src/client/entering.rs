@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::connecting::{Connection, PATIENCE, connect_around};
 use super::credential::Credential;
 use super::options::Entry;
+use super::room_list::MAX_LIST;
 use super::{Failure, advice};
 use crate::protocol::frame::{self, Frame, STATE_ACKNOWLEDGEMENT, STATE_COMPLETION, STATE_REQUEST};
 use crate::protocol::stream::{Completion, MAX_HISTORY};
@@ -21,7 +22,8 @@ use crate::protocol::{Decoded, Delivery, Form, Operation, Status, decode};
 /// How long a server of the family may take to note our port.
 const PORT_PATIENCE: Duration = Duration::from_secs(1);
 
-/// The largest payload of a reply that is taken: a list of thousands of rooms.
+/// The largest payload of a reply that is taken, but for a page of the list of rooms: servers with
+/// another `--max-payload` make large ones.
 const MAX_REPLY: usize = 1024 * 1024;
 
 /// Bytes that are read at once.
@@ -262,7 +264,8 @@ pub(super) fn ask(
     let deadline = Instant::now() + PATIENCE;
     let request = frame::encode(operation as u8, STATE_REQUEST, room.as_bytes(), payload);
     let sent = stream.write_all(&request);
-    let mut replies = Replies { stream, deadline, input: Vec::new() };
+    let most = if operation == Operation::List { MAX_LIST } else { MAX_REPLY };
+    let mut replies = Replies { stream, deadline, most, input: Vec::new() };
     // Also of a connection that was closed before the request: the server may have said why.
     let acknowledgement = replies.next(STATE_ACKNOWLEDGEMENT);
     if acknowledgement.is_err() {
@@ -292,6 +295,8 @@ fn unasked(frame: &Frame<'_>) -> Why {
 struct Replies {
     stream: TcpStream,
     deadline: Instant,
+    /// The largest payload that is taken.
+    most: usize,
     /// What was read and not looked at. Frames of the most that is taken end it, so it is bounded.
     input: Vec<u8>,
 }
@@ -300,7 +305,7 @@ impl Replies {
     /// The payload of the next frame, which must have this state.
     fn next(&mut self, state: u8) -> Result<Vec<u8>, Why> {
         loop {
-            match decode(&self.input, MAX_REPLY) {
+            match decode(&self.input, self.most) {
                 Decoded::Incomplete => {}
                 Decoded::Whole(frame) if frame.state == state => {
                     let (payload, size) = (frame.payload.to_vec(), frame.size());

@@ -132,7 +132,7 @@ Chatting:
   --no-bell            your name rings no bell on a terminal
 
 Listing:
-  --json               the server's list as it is, on one line, for programs
+  --json               the list as JSON, on one line, for programs
 
   -h, --help           print this
   -V, --version        print the version

@@ -13,7 +13,7 @@ use crate::protocol::Operation;
 use crate::protocol::name::MAX_NAME;
 
 /// Bytes of all pages. A server that lists more is not believed: it may make up rooms for ever.
-const MAX_LIST: usize = 64 << 20;
+pub(super) const MAX_LIST: usize = 64 << 20;
 
 /// A room as the server lists it.
 #[derive(Deserialize)]
@@ -42,9 +42,9 @@ pub(super) fn fetch(server: &Server) -> Result<RoomList, Failure> {
     let connection = connect(server)?;
     let mut list = RoomList::default();
     let mut stream =
-        list.ask(connection.stream, &[]).map_err(|why| advice::of_list(server, &why))?;
-    while let Some(after) = list.next() {
-        match list.ask(stream, json!({ "after": after }).to_string().as_bytes()) {
+        list.ask(connection.stream, "").map_err(|why| advice::of_list(server, &why))?;
+    while let Some(after) = list.next().map(String::from) {
+        match list.ask(stream, &after) {
             Ok(same) => stream = same,
             Err(why) => {
                 list.cut = Some(cut(list.rooms.len(), &advice::of_list(server, &why)));
@@ -60,9 +60,10 @@ fn cut(shown: usize, why: &Failure) -> Failure {
 }
 
 impl RoomList {
-    /// Asks for a page and adds it.
-    fn ask(&mut self, stream: TcpStream, payload: &[u8]) -> Result<TcpStream, Why> {
-        let (page, stream) = entering::ask(stream, Operation::List, "", payload)?;
+    /// Asks for the page behind this name and adds it.
+    fn ask(&mut self, stream: TcpStream, after: &str) -> Result<TcpStream, Why> {
+        let wish = json!({ "after": after }).to_string();
+        let (page, stream) = entering::ask(stream, Operation::List, "", wish.as_bytes())?;
         self.add(page).ok_or(Why::Nonsense)?;
         Ok(stream)
     }
