@@ -258,10 +258,10 @@ fn t8_nobody_speaks_as_another_or_as_the_server() {
     let alice = Member::create(&server, "room", &text("alice"));
     let bob = Member::join(&server, "room", "bob");
     let mut control = Control::connect(&server);
-    for look_alike in ["ALICE", "Alice"] {
+    for look_alike in ["ALICE", "Alice", "alice ", "ａｌｉｃｅ", "alice\u{3000}"] {
         assert_eq!(control.status_of(JOIN, "room", look_alike.as_bytes()), NAME_TAKEN);
     }
-    for invisible in ["alice\u{200b}", "alice ", "al\u{ad}ice", "alice: hi", "alice:"] {
+    for invisible in ["alice\u{200b}", "al\u{34f}ice", "al\u{ad}ice", "alice: hi", "alice:"] {
         assert_eq!(control.status_of(JOIN, "room", invisible.as_bytes()), INVALID_USER_NAME);
     }
     bob.say("x\nalice: I am alice");
