@@ -31,7 +31,7 @@ const ALLOWED: [(&str, &[&str]); 20] = [
             "timers",
         ],
     ),
-    ("client", &["protocol", "stream"]),
+    ("client", &["protocol", "stream", "sys"]),
     ("chat", &["alert", "config", "fanout", "ids", "protocol", "slots", "subnet", "timers"]),
     ("connection", &[]),
     ("datagram", &["config", "fanout", "ids", "protocol", "sys"]),

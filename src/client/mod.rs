@@ -1,7 +1,7 @@
 //! The terminal client: lines from stdin to a room, a room's messages to stdout.
 //!
 //! It is a small event loop of its own and shares nothing with the server but
-//! [`protocol`](crate::protocol). Start at `Client::turn`. The files:
+//! [`protocol`](crate::protocol) and the system calls of `sys.rs`. Start at `Client::turn`. The files:
 //!
 //! | file | what it owns |
 //! | --- | --- |

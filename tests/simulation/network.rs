@@ -104,6 +104,7 @@ impl Model {
         if member.takes_stream() {
             self.emit_of_stream(index, datagram, alone, (to.is_some(), arrives), now);
         } else {
+            let is_ended = member.end.is_some();
             let (owed, what) = match alone {
                 true => (&mut self.members[index].asides, "notice sent"),
                 false => (&mut self.members[index].owed, "message sent"),
@@ -111,7 +112,11 @@ impl Model {
             while owed.front().is_some_and(|owed| owed.may_be_missing && *owed.bytes != *datagram) {
                 owed.pop_front();
             }
-            let said = owed.pop_front().expect("something that nobody said, or twice");
+            // What tells a member of its end does not wait for answers that wait in its room.
+            let is_last = owed.back().is_some_and(|owed| *owed.bytes == *datagram);
+            let overtakes = alone && is_ended && is_last;
+            let said = if overtakes { owed.pop_back() } else { owed.pop_front() };
+            let said = said.expect("something that nobody said, or twice");
             if let Some(end) = &mut self.members[index].end {
                 end.is_to_be_told &= !alone;
             }
