@@ -4,7 +4,7 @@
 //! There is no socket, no thread and no clock in here. The caller owns the UDP socket and the loop:
 //! it puts in what it received and says what time it is, and it sends what comes out, with its token
 //! before it (as any message, by [`protocol::datagram`](crate::protocol::datagram)). The rules are
-//! the statements S3 to S10 of the protocol; their numbers are in the names of the tests.
+//! the statements S3 to S10 and S16 of the protocol; their numbers are in the names of the tests.
 //!
 //! ```
 //! use std::time::{Duration, Instant};
@@ -52,6 +52,8 @@
 //!    receiving are like a loss: `ConnectionRefused` says no more than that nothing listens now.
 //! 3. Put every body behind room and token with [`encode_upstream`], which appends. Which of the two
 //!    is asked first what it has to send does not matter.
+//!    No datagram of the sender exceeds [`MAX_PACKED`] bytes with room and token: a long message goes
+//!    out in parts, and comes back joined (S16).
 //! 4. A message of one's own is an [`Event::Message`] with the completion's `member` and the id that
 //!    [`StreamSender::push`] gave. What is put off (code 8) is sent again by the sender; texts of
 //!    asides are for people.
@@ -61,6 +63,7 @@
 //!    [`StreamReceiver::is_complete`] misses as long as you like; the server answers for 60 s if the
 //!    room was closed.
 //!
+//! [`MAX_PACKED`]: crate::protocol::stream::MAX_PACKED
 //! [`MAX_DOWNSTREAM`]: crate::protocol::datagram::MAX_DOWNSTREAM
 //! [`encode_upstream`]: crate::protocol::datagram::encode_upstream
 

@@ -2,7 +2,7 @@
 //!
 //! A room's stream is a sequence of entries that is the same for everyone. [`downstream`] is what
 //! members get, [`upstream`] what they send in the place of a message, [`completion`] what a member
-//! is told when it enters. The numbers S1 to S15 in the tests' names are the statements of the
+//! is told when it enters. The numbers S1 to S17 in the tests' names are the statements of the
 //! protocol that a test holds.
 
 pub mod completion;
