@@ -1,16 +1,16 @@
 //! Warnings about a peer: the limits that it has reached, and what else an operator should know.
 //!
-//! The lines are stable, so that programs such as fail2ban can match them. They hold an address and a
-//! count, and nothing that a peer has sent.
+//! The lines are stable, so that programs such as fail2ban can match them. They hold an address and
+//! a count, and nothing that a peer has sent.
 
 use std::net::IpAddr;
 
-/// What a peer has done or reached.
+/// An act of a peer, or a limit that it has reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Alert {
     /// It gave a password that opens nothing.
     WrongPassword,
-    /// It may not try another password for now.
+    /// It has tried too many passwords and has to wait.
     WrongPasswords,
     /// Rooms in all.
     Rooms,
@@ -28,9 +28,9 @@ pub enum Alert {
     Rate,
     /// Bytes that a member's messages cost.
     Fanout,
-    /// What waits to be sent in one room.
+    /// The backlog of one room.
     RoomBacklog,
-    /// What waits to be sent in all rooms.
+    /// The backlog of all rooms.
     BacklogMemory,
     /// Answers to a member of a stream.
     Answers,

@@ -275,8 +275,8 @@ fn canonical(address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// Refuses a wildcard beside an address that it covers: the second of the two could only fail, as if
-/// another program had the port.
+/// Refuses a wildcard beside an address that it covers: the second of the two could only fail, as
+/// if another program had the port.
 fn refuse_covered(binds: &[Bind]) -> Result<(), UsageError> {
     let all = || binds.iter().flat_map(|bind| bind.addresses.iter().map(move |at| (bind, at.ip())));
     for (wide, wildcard) in all().filter(|(_, ip)| ip.is_unspecified()) {
@@ -326,8 +326,8 @@ impl Bounded for u32 {
     const MAX: Self = u32::MAX;
 }
 
-/// A ring has 6 KiB at least, so that the longest message fits; the most is far below the 4 GiB at which a ring's offsets would
-/// run into each other.
+/// A ring has 6 KiB at least, so that the longest message fits; the most is far below the 4 GiB at
+/// which a ring's offsets would run into each other.
 fn room_history(matches: &Matches) -> Result<Option<usize>, UsageError> {
     const LEAST: usize = 4096;
     const MOST: usize = 1 << 30;

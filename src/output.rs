@@ -2,8 +2,8 @@
 //! stopped (Ctrl-S) or gone, a disk may be full. The loop never waits for them.
 //!
 //! `O_NONBLOCK` is a property of the open file description, and an inherited one is shared with the
-//! shell, the parent and whoever else writes there (fcntl(2)): set for good, it makes *their* writes
-//! fail. So each kind of descriptor is written to in its own way:
+//! shell, the parent and whoever else writes there (fcntl(2)): set for good, it makes *their*
+//! writes fail. So each kind of descriptor is written to in its own way:
 //!
 //! | descriptor | way |
 //! | --- | --- |
@@ -13,7 +13,7 @@
 //! | file, `/dev/null` | write(2): these take everything, or fail at once |
 //!
 //! Lines that are not taken wait in a queue and leave when the descriptor becomes writable. Beyond
-//! [`QUEUE`] bytes new lines are dropped and counted; the count is told when lines pass again.
+//! [`QUEUE`] bytes new lines are dropped and counted; the count is logged when lines pass again.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -32,12 +32,12 @@ use crate::sys;
 /// Bytes that wait at most: as many as a pipe holds by default (pipe(7)), some 600 lines.
 const QUEUE: usize = 64 * 1024;
 
-/// Ignores the signals with which a write(2) would end or stop the process: SIGXFSZ, where a file has
-/// reached its limit (setrlimit(2)), and SIGTTOU, where a terminal stops background jobs that write to it
-/// (`stty tostop`, termios(3)). std ignores SIGPIPE already.
+/// Ignores the signals with which a write(2) would end or stop the process: SIGXFSZ, where a file
+/// has reached its limit (setrlimit(2)), and SIGTTOU, where a terminal stops background jobs that
+/// write to it (`stty tostop`, termios(3)). std ignores SIGPIPE already.
 ///
 /// # Errors
-/// What sigaction(2) says.
+/// If sigaction(2) fails.
 pub fn ignore_signals_of_writes() -> io::Result<()> {
     sys::ignore_signal(libc::SIGXFSZ)?;
     sys::ignore_signal(libc::SIGTTOU)
@@ -47,7 +47,7 @@ pub fn ignore_signals_of_writes() -> io::Result<()> {
 #[derive(Clone)]
 pub struct Output(Arc<Mutex<Lines>>);
 
-/// What becomes of the lines right now.
+/// The present state of the descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// The last write succeeded, or there was none.
@@ -60,7 +60,7 @@ enum State {
 
 /// The result of one write.
 enum WriteOutcome {
-    /// So many bytes were taken.
+    /// Number of bytes that were taken.
     Written(usize),
     /// The descriptor takes nothing for now.
     Blocked,
@@ -126,7 +126,7 @@ impl Output {
     /// Writes what waits, and waits for the descriptor until `limit` has passed.
     pub fn finish(&self, limit: Option<Duration>) {
         let until = limit.map(|limit| Instant::now() + limit);
-        // Lines that can't be written now are lost: nobody is left to be told.
+        // Lines that can't be written now are lost: nothing is left to log it to.
         let _ = self.drain(until);
         self.tell_dropped();
         let _ = self.drain(until);
@@ -244,7 +244,7 @@ fn count(lines: &[u8]) -> u64 {
     lines.iter().filter(|byte| **byte == b'\n').count() as u64
 }
 
-/// How a descriptor is written to without waiting.
+/// The way to write to a descriptor without waiting.
 enum Way {
     /// By write(2): a description of our own that does not block, or a file.
     Direct(File),

@@ -4,8 +4,8 @@
 //! they came to and leave from (`IP_PKTINFO` and `IPV6_PKTINFO`, ip(7) and ipv6(7)) and that the
 //! kernel cuts up (`UDP_SEGMENT`, udp(7)) or puts together (`UDP_GRO`, likewise); the count of
 //! datagrams that the kernel dropped (`SO_RXQ_OVFL`, socket(7)); the limit of open descriptors
-//! (getrlimit(2)); and signals that are ignored (sigaction(2)). Every function is safe to call and turns errno into an [`io::Error`]; what an
-//! error means is decided by the caller.
+//! (getrlimit(2)); and signals that are ignored (sigaction(2)). Every function is safe to call and
+//! turns errno into an [`io::Error`]; what an error means is decided by the caller.
 #![allow(
     unsafe_code,
     reason = "these calls have no safe form in std or mio; each block says why it is sound"
@@ -530,14 +530,14 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
 /// Ignores a signal from now on.
 ///
 /// # Errors
-/// What sigaction(2) says.
+/// If sigaction(2) fails.
 pub fn ignore_signal(signal: c_int) -> io::Result<()> {
     // SAFETY: a sigaction is integers, a set of them and an optional function, for which zero is a
     // value: no flags, no signals, no function.
     let mut action: libc::sigaction = unsafe { mem::zeroed() };
     action.sa_sigaction = libc::SIG_IGN;
-    // SAFETY: sigaction reads the action, which lives through the call, and is not asked for the old
-    // one. An ignored signal runs no code of ours.
+    // SAFETY: sigaction reads the action, which lives through the call, and is not asked for the
+    // old one. An ignored signal runs no code of ours.
     let done = unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
     if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
@@ -545,10 +545,11 @@ pub fn ignore_signal(signal: c_int) -> io::Result<()> {
 /// Returns true for a signal that is ignored, as it may have been from the start.
 ///
 /// # Errors
-/// What sigaction(2) says.
+/// If sigaction(2) fails.
 pub fn is_ignored(signal: c_int) -> io::Result<bool> {
     let mut action = MaybeUninit::<libc::sigaction>::uninit();
-    // SAFETY: without a new action sigaction writes the old one, whole, to the place that it is given.
+    // SAFETY: without a new action sigaction writes the old one, whole, to the place that it is
+    // given.
     if unsafe { libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) } < 0 {
         return Err(io::Error::last_os_error());
     }

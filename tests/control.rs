@@ -589,7 +589,7 @@ impl Newcomer {
     }
 }
 
-/// Whether the server has taken a port that was announced: it counts them, and ends here.
+/// Ends the server and returns true if it has counted an announced port as taken.
 fn has_taken_a_port(server: &Server) -> bool {
     server.final_counts().contains("ports announced")
 }

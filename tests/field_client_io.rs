@@ -320,7 +320,7 @@ fn field_l_listen_stays_without_input_until_a_signal() {
     });
     ann.expect("bob joined");
     let left = bob.0.stdout.take().map(lines_of).expect("piped");
-    // Long enough for an end of the input to be obeyed: that takes a round trip.
+    // Long enough for the client to leave at the end of its input, which takes a round trip.
     for line in 0..50 {
         ann.say(&line.to_string());
         let heard =
@@ -359,7 +359,7 @@ fn field_g_signals_that_were_ignored_stay_ignored() {
         let mut bob = Bob(command.spawn().expect("sh(1)"));
         ann.expect("bob joined");
         bob.signal(ignored);
-        // A signal that is caught is heeded before the next line.
+        // A caught signal is handled before the next line.
         bob.say("still here\n");
         ann.expect("bob: still here");
         bob.signal(ending);

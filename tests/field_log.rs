@@ -1,5 +1,5 @@
-//! Descriptors that others control: a log or a stdout that nobody reads, that is full or gone, stops
-//! nothing.
+//! Descriptors that others control: a log or a stdout that nobody reads, that is full or gone,
+//! stops nothing.
 
 mod support;
 
@@ -116,7 +116,7 @@ fn field_c_a_pipe_of_another_user_stops_nothing() {
     assert_eq!(taken + dropped, MANY);
 }
 
-/// As under systemd, whose journal may stand still.
+/// systemd gives services a socket, and its journal may stand still.
 #[test]
 fn field_c_a_log_socket_that_nobody_reads_stops_nothing() {
     let (reader, writer) = UnixStream::pair().expect("a socket pair");
@@ -287,8 +287,8 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // A job of the shell is not its process group, but belongs to its session. All of it may have
-        // ended already.
+        // A job of the shell is not its process group, but belongs to its session. All of it may
+        // have ended already.
         let _ = Command::new("pkill").args(["-KILL", "-s", &self.child.id().to_string()]).status();
         let _ = self.child.wait();
     }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use support::streams::*;
 use support::*;
 
-/// Sends a text as parts of these sizes and the rest, under the ids from `id` on, and returns the next.
+/// Sends a text as parts of these sizes and the rest, under the ids from `id` on, and returns the
+/// next.
 fn say_in_parts(listener: &Listener, mut id: u32, text: &[u8], sizes: &[usize]) -> u32 {
     let mut rest = text;
     for size in sizes {
@@ -56,7 +57,7 @@ fn s16_field_a_whatever_the_message_no_datagram_exceeds_1200_bytes() {
     let server = Server::start(&["--rate-limit", "0", "--lang", "ja"]);
     let names: Vec<String> = (0..9).map(|n| format!("{n}{}", "n".repeat(254))).collect();
     let host = Listener::create(&server, &names[0]);
-    // `Packet::read` holds each datagram against the limit: notices with the name twice, lists, answers.
+    // `Packet::read` checks each datagram against the limit: notices with the name twice, lists, answers.
     let guests: Vec<_> = names[1..].iter().map(|name| Listener::join(&server, name)).collect();
     host.say(1, "/who");
     host.say(2, &format!("/{}", "w".repeat(3000)));

@@ -53,7 +53,7 @@ fn at_family(family: &Family, args: &[&str]) -> Talker {
     Talker::spawn(client(family.tcp, family.udp, args))
 }
 
-/// As `str(uuid4())` makes them.
+/// Makes tokens like `str(uuid4())`.
 fn dashed(count: u8) -> Vec<u8> {
     format!("0b29dcc8-3f65-4f2c-9b1f-6ab1a4e13a{count:02x}").into()
 }

@@ -375,12 +375,13 @@ mod fragments {
     use super::support::program::Talker;
     use super::*;
 
-    /// What dropping packets needs beside machines.
+    /// The rules that drop packets.
     const FILTER: &str = "nft 'add table ip t; \
         add chain ip t c { type filter hook prerouting priority -500; }; \
         add rule ip t c ip frag-off & 0x3fff != 0 counter drop' && nft delete table ip t";
 
-    /// The rules of a router that drops the fragments which come in at an interface, and counts them.
+    /// The rules of a router that drops the fragments which come in at an interface, and counts
+    /// them.
     fn drop_fragments(interface: &str) -> String {
         format!(
             "nft 'add table ip t; add chain ip t c {{ type filter hook prerouting priority -500; }}; \

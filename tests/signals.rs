@@ -15,7 +15,7 @@ use support::*;
 /// How long the server may take to its end.
 const DRAIN: Duration = reactor_chat::config::DRAIN;
 
-/// What text and named members are told.
+/// The notice to text and named members.
 const GOING: &str = "the server is shutting down or restarting";
 
 #[test]

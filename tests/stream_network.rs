@@ -85,7 +85,7 @@ struct Client {
     unsaid: Vec<String>,
     /// What was handed on, by number: a message, or nothing for a notice.
     heard: BTreeMap<u64, Option<String>>,
-    /// How many entries those were.
+    /// Number of entries that these took.
     entries: u64,
     gone: u64,
     next: u64,
@@ -381,7 +381,7 @@ impl Client {
     }
 }
 
-/// How many entries a message takes.
+/// Returns the number of entries that a message takes.
 fn entries_of(name: &str, text: &str) -> u64 {
     let mut bytes = Vec::new();
     parts::encode_message((0, 0), name, text, &mut bytes);

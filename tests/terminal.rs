@@ -363,8 +363,8 @@ fn help_tells_the_keys_and_the_servers_commands() {
     });
 }
 
-/// Ann at a terminal, host of a room in which bob is and says nothing, with the list of members on her
-/// screen.
+/// Ann at a terminal, host of a room in which bob is and says nothing, with the list of members on
+/// her screen.
 fn host(server: &Server, delivery: &str) -> (Terminal, Member) {
     let args = ["--delivery", delivery, "create", "r1", "ann"];
     let mut ann = Terminal::start(server, USUAL, &args);
@@ -624,7 +624,7 @@ fn lines_look_alike_with_every_delivery() {
     }
 }
 
-/// What bob's client says next that begins with this, and its id.
+/// Waits for a line of bob's client that begins with this text, and returns its id.
 fn said(stranger: &Stranger, text: &str) -> u32 {
     loop {
         let (bytes, _) = stranger.hear_bytes();

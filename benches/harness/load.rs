@@ -64,7 +64,7 @@ pub struct Sample {
     pub offered: u64,
     pub delivered: u64,
     pub delivered_per_s: f64,
-    /// How often a message was put off (code 8). Only streams have that.
+    /// Number of times that a message was put off (code 8). Only streams have that.
     pub put_off: Option<u64>,
     /// Of the target, if it is a child of ours.
     pub cpu: Option<Duration>,

@@ -35,8 +35,8 @@ impl fmt::Display for ReaderGone {
 
 impl Error for ReaderGone {}
 
-/// Returns true for the error of a table that nobody reads any more. A broken pipe alone does not say
-/// that: a connection to a server breaks in the same way.
+/// Returns true for the error of a table that nobody reads any more. A broken pipe alone does not
+/// say that: a connection to a server breaks in the same way.
 pub fn is_reader_gone(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<ReaderGone>())
 }

@@ -22,7 +22,7 @@ use super::target::{DEFAULT_LIMITS, Kind, SERVER_OPTIONS, Target};
 /// Messages in flight that a closed loop is tried with, the fewest first.
 const WINDOWS: [usize; 3] = [64, 256, 1_024];
 
-/// The same where each of them is measured.
+/// Windows of a scenario that measures each of them.
 const EVERY_WINDOW: [usize; 4] = [16, 64, 256, 1_024];
 
 /// How long a target is warmed up, or a window tried, beside how long it is measured.
@@ -120,7 +120,7 @@ pub struct Figure {
     pub offered: u64,
     pub delivered: u64,
     pub per_s: Spread,
-    /// Of the run in which most messages were put off.
+    /// Messages put off, in the run that has most of them.
     pub put_off: Option<u64>,
     /// CPU time a delivery, in microseconds.
     pub us: Option<Spread>,

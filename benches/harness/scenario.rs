@@ -118,8 +118,8 @@ pub struct Fanout {
     /// Messages a second in all, where the pace is fixed.
     pub rate: u32,
     pub delivery: Delivery,
-    /// Where what a room takes depends on how much is in flight, each number of messages in flight is
-    /// measured; else only the best.
+    /// True if each number of messages in flight is measured, and not only the best: the room's
+    /// throughput depends on it.
     pub every_window: bool,
 }
 

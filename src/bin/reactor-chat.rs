@@ -19,7 +19,8 @@ const FAILURE: u8 = 1;
 /// What shells add to the number of the signal that ended a program.
 const SIGNAL_BASE: i32 = 128;
 
-/// The longest wait at the end for lines that were not taken yet. With [`DRAIN`] it stays below 2 s.
+/// The longest wait at the end for lines that were not taken yet. With [`DRAIN`] it stays below 2
+/// s.
 ///
 /// [`DRAIN`]: reactor_chat::config::DRAIN
 const LAST_LINES: Duration = Duration::from_millis(100);

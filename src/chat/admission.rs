@@ -142,7 +142,8 @@ impl Chat {
         status
     }
 
-    /// Whether there is a place under this name; returns the silent member that has to go for it.
+    /// Checks that there is a place under this name. Returns the silent member that has to go for
+    /// it.
     fn check_place(
         &mut self,
         room_id: RoomId,
@@ -182,7 +183,7 @@ impl Chat {
         Ok(())
     }
 
-    /// Whether there may be another room with its host, perhaps in place of an abandoned one.
+    /// Checks that another room and its host are allowed, perhaps in place of an abandoned room.
     fn check_limits_of_server(
         &mut self,
         peer: IpAddr,
@@ -198,8 +199,8 @@ impl Chat {
         Ok(())
     }
 
-    /// Returns the room of this name, if its creator may have it anew: it is of the same IP, and there
-    /// is only a host whose program has failed before anybody could reach it.
+    /// Returns the room of this name, if its creator may have it anew: it is of the same IP, and
+    /// there is only a host whose program has failed before anybody could reach it.
     fn find_abandoned(&self, name: &str, peer: IpAddr) -> Result<Option<RoomId>, Status> {
         let Some(room_id) = self.names.get(name).copied() else { return Ok(None) };
         let room = self.rooms.get(room_id).ok_or(Status::RoomExists)?;

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use super::Chat;
 use crate::alert::Alert;
 
-/// Addresses that are told apart until the owner takes the alerts, which it does once a turn. Alerts
-/// of further addresses are lost.
+/// Addresses that are told apart until the owner takes the alerts, which it does once a turn.
+/// Alerts of further addresses are lost.
 const MAX_WAITING: usize = 1024;
 
 /// Alerts with their counts.
@@ -25,7 +25,7 @@ impl Alerts {
 }
 
 impl Chat {
-    /// Takes an alert: what a peer has reached or done since the last turn, and how often.
+    /// Notes an alert about a peer, and how often it happened since the last turn.
     pub fn poll_alert(&mut self) -> Option<(Alert, IpAddr, u64)> {
         self.alerts.counts.pop_first().map(|((alert, peer), count)| (alert, peer, count))
     }

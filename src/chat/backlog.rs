@@ -16,7 +16,7 @@ impl Chat {
         !self.is_memory_scarce() || room.held_bytes() < GUARANTEED
     }
 
-    /// Whether what waits in all rooms has reached its limit.
+    /// Returns true if the backlog of all rooms has reached its limit.
     pub(super) fn is_memory_scarce(&self) -> bool {
         self.config.backlog_memory.is_some_and(|limit| self.backlog >= limit)
     }

@@ -335,8 +335,8 @@ impl RoomDelivery<'_> {
         }
     }
 
-    /// Returns false if a train would be cut, unless it is the first: members that get parts of trains
-    /// cost more, and are at cursors of their own. The room goes on in its next turn.
+    /// Returns false if a train would be cut, unless it is the first: members that get parts of
+    /// trains cost more, and are at cursors of their own. The room goes on in its next turn.
     fn has_space_for_train(&self) -> bool {
         self.left >= MAX_TRAIN || (self.left > 0 && self.total.sent == 0)
     }

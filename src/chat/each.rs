@@ -77,7 +77,7 @@ impl Each {
         }
     }
 
-    /// Whether a member still has its seat, live or not.
+    /// Returns true if a member still has its seat, live or not.
     pub(super) fn has_seat(&self, number: u32) -> bool {
         self.seats.binary_search_by_key(&number, |seat| seat.number).is_ok()
     }

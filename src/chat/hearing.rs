@@ -266,7 +266,8 @@ impl Chat {
         self.note_alert_of(id, limit);
     }
 
-    /// Writes a message for the stream of its room, if there is one, and returns what it takes there.
+    /// Writes a message for the stream of its room, if there is one, and returns what it takes
+    /// there.
     fn encode_message(
         &mut self,
         room: RoomId,
@@ -311,8 +312,8 @@ pub(super) enum Unfitting {
     RoomBusy,
 }
 
-/// Tells messages from commands, and refuses what is fit for neither. A line end behind a command does
-/// not count, and clients send some with a carriage return, which no message may hold.
+/// Tells messages from commands, and refuses what is fit for neither. A line end behind a command
+/// does not count, and clients send some with a carriage return, which no message may hold.
 pub(super) fn understand(message: &[u8]) -> Result<Line<'_>, Notice<'_>> {
     let is_command = message.starts_with(b"/") && !message.starts_with(b"//");
     let message = if is_command { message.trim_ascii_end() } else { message };

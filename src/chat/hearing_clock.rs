@@ -1,4 +1,4 @@
-//! The time up to which the server has read what members sent.
+//! The time up to which the server has read the members' datagrams.
 //!
 //! After a pause (a stopped process, a suspended machine) or during a flood, datagrams wait in the
 //! sockets. Until the server has read those that had arrived, nobody counts as silent.

@@ -11,8 +11,8 @@ use super::stream::{FIRST_CAPACITY, Ring, Stream};
 use crate::ids::RoomId;
 use crate::protocol::stream::parts::{MAX_PARTS, MAX_PARTS_SIZE};
 
-/// What every ring may have, whatever the others hold: the longest message fits, in its parts. A ring
-/// that grows by doubling comes by here.
+/// Bytes that every ring may have, however large the others are: enough for the longest message in
+/// its parts. A ring that grows by doubling passes this size.
 const GUARANTEED: usize = 8 * FIRST_CAPACITY;
 
 const _: () = assert!(MAX_PARTS_SIZE + MAX_PARTS * size_of::<u32>() <= GUARANTEED);

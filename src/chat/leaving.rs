@@ -44,7 +44,7 @@ impl Chat {
         self.config.idle_timeout.map_or(UNHEARD_AFTER, |timeout| timeout.min(UNHEARD_AFTER))
     }
 
-    /// A member's alarm has come up. It was set when the member was last looked at; if it was heard
+    /// Handles a member's alarm. It was set when the member was last looked at; if it was heard
     /// since, there is a later one.
     pub(super) fn expire_member(&mut self, id: MemberId, now: Instant) {
         let Some(member) = self.members.get_mut(id) else { return };
@@ -56,8 +56,8 @@ impl Chat {
         }
         let deadline = self.config.idle_timeout.map(|timeout| member.heard_at + timeout);
         let silence = self.hearing_clock.silence_at(now);
-        // The entry that came up is gone from the timers already. Of a member that may have spoken in
-        // datagrams that are still to be read, the deadline is looked at again.
+        // The entry that came up is gone from the timers already. Of a member that may have spoken
+        // in datagrams that are still to be read, the deadline is looked at again.
         member.alarm = match deadline {
             Some(deadline) if deadline > now => Some(deadline),
             Some(deadline) if deadline > silence => Some(now + RECONSIDER),

@@ -15,7 +15,7 @@ impl Chat {
         is_reached(self.peers.tally(peer).rooms, self.config.max_rooms_ip)
     }
 
-    /// Whether there may not be one more room, after so many have closed.
+    /// Returns true if no further room is allowed, once `closing` rooms have closed.
     pub(super) fn has_too_many_rooms(&self, closing: usize) -> bool {
         is_full(self.names.len() - closing, self.config.max_rooms)
     }
@@ -31,7 +31,7 @@ impl Chat {
         is_limited || is_full(room.population() - leaving, room.capacity())
     }
 
-    /// The same, as far as the server's own limit for a room goes.
+    /// Returns true if the room has reached the server's own limit for a room.
     pub(super) fn has_members_enough_in(&self, room: &Room, leaving: usize) -> bool {
         is_full(room.population() - leaving, self.config.max_room_members)
     }

@@ -1,7 +1,8 @@
-//! The list of rooms, in pages: a page that was cut says so, and the next one begins behind it (W10).
+//! The list of rooms, in pages: a page that was cut says so, and the next one begins behind it
+//! (W10).
 //!
-//! Requests that do not know of pages get as many entries as fit. The sign that a list was cut costs
-//! them none: it is left out if it does not fit.
+//! Requests that do not know of pages get as many entries as fit. The sign that a list was cut
+//! costs them none: it is left out if it does not fit.
 
 use std::ops::Bound;
 
@@ -23,12 +24,12 @@ struct ListedRoom<'a> {
 }
 
 impl Chat {
-    /// Returns the rooms whose names begin with `prefix` and come behind `after`, by name, as a JSON
-    /// array of at most `max` bytes. No name begins with the prefix `None`.
+    /// Returns the rooms whose names begin with `prefix` and come behind `after`, by name, as a
+    /// JSON array of at most `max` bytes. No name begins with the prefix `None`.
     ///
-    /// A page costs a search in a tree and its own size, wherever it begins. It depends on no earlier
-    /// page, so rooms that come and go meanwhile move no other room. With `after`, be it empty, a page
-    /// that was cut says so in any case.
+    /// A page costs a search in a tree and its own size, wherever it begins. It depends on no
+    /// earlier page, so rooms that come and go meanwhile move no other room. With `after`, be it
+    /// empty, a page that was cut says so in any case.
     pub(super) fn list(&self, prefix: Option<&str>, after: Option<&str>, max: usize) -> Vec<u8> {
         let mut page =
             Page { json: vec![b'['], max, markable: 1, is_always_marked: after.is_some() };

@@ -30,7 +30,7 @@ pub(super) struct Member {
     pub(super) connections: u32,
     /// A datagram of its own has come.
     pub(super) has_been_heard: bool,
-    /// Whether it was looked at since it entered: see `leaving.rs`.
+    /// True once it was checked for a first datagram: see `leaving.rs`.
     pub(super) was_checked: bool,
     /// The member that it has replaced, which is told when this one's address is known.
     pub(super) replaced: Option<MemberId>,
@@ -41,9 +41,9 @@ pub(super) struct Member {
     pub(super) allowance: Allowance,
     /// When it was last told that it sends too much.
     pub(super) warned_at: Option<Instant>,
-    /// What has come of a message whose last part has not, if there is one.
+    /// The received parts of a message whose last part is still to come, if there is one.
     pub(super) parts: Option<Box<Parts>>,
-    /// How it ended, if it may still be told.
+    /// Its end, if the member may still be told.
     pub(super) end: Option<Box<End>>,
 }
 
@@ -92,13 +92,13 @@ impl Member {
         due
     }
 
-    /// Whether it counts against the limit of unproved members: its port is not known, and no
-    /// connection of its own is open.
+    /// Returns true if it counts against the limit of unproved members: its port is not known, and
+    /// no connection of its own is open.
     pub(super) fn is_unproved(&self) -> bool {
         self.port == Port::Unknown && self.connections == 0
     }
 
-    /// Whether its port was announced and is not proved.
+    /// Returns true if its port was announced and is not proved.
     pub(super) fn is_announced(&self) -> bool {
         matches!(self.port, Port::Announced(_))
     }

@@ -13,17 +13,17 @@ use crate::protocol::Notice;
 use crate::protocol::datagram::MAX_NAME_AND_MESSAGE;
 use crate::protocol::stream::MAX_TEXT;
 
-/// How long parts are kept after the last time that the next one came. A client repeats what is not
-/// taken within 2 s.
+/// Lifetime of parts after the last time that the next one came. A client sends a part again within
+/// 2 s if it was not taken.
 const KEPT: Duration = Duration::from_secs(10);
 
-/// How many members of a room may be within a message: 256 KiB in all.
+/// Members of a room that may be within a message: 256 KiB in all.
 const MAX_BUFFERS: usize = 64;
 
-/// The same while memory is scarce.
+/// Members that may be within a message while memory is scarce.
 const FEW_BUFFERS: usize = 1;
 
-/// What has come of a message.
+/// The received parts of a message.
 #[derive(Debug)]
 pub(super) enum Parts {
     /// Its text up to now. At `due` it is given up.
@@ -32,7 +32,7 @@ pub(super) enum Parts {
     Lost(Why),
 }
 
-/// Why a message is not relayed.
+/// A reason not to relay a message.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Why {
     TooLong,
@@ -101,7 +101,7 @@ impl Chat {
     /// Returns the whole message, of which this is the last part, if others have come before it.
     ///
     /// # Errors
-    /// Why it is not relayed.
+    /// The reason not to relay it.
     pub(super) fn join_parts(
         &mut self,
         id: MemberId,
@@ -146,8 +146,8 @@ impl Chat {
         room.is_some_and(|room| room.parts_bytes < most * MAX_TEXT)
     }
 
-    /// Changes what has come of a member's message. The deadline, and the memory that is counted in the
-    /// room, follow.
+    /// Changes what has come of a member's message. The deadline, and the memory that is counted in
+    /// the room, follow.
     fn change_parts(&mut self, id: MemberId, change: impl FnOnce(&mut Option<Box<Parts>>)) {
         let Some(member) = self.members.get_mut(id) else { return };
         let cost = |parts: &Option<Box<Parts>>| parts.as_deref().map_or((0, None), Parts::cost);

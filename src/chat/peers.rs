@@ -1,6 +1,6 @@
-//! Usage of each peer: its members, those of them without a proved address, its rooms, and the ports
-//! of its addresses that are taken. Entries that count nothing are removed, so this is never larger
-//! than what members and rooms there are.
+//! Usage of each peer: its members, those of them without a proved address, its rooms, and the
+//! ports of its addresses that are taken. Entries that count nothing are removed, so this is never
+//! larger than what members and rooms there are.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -33,7 +33,7 @@ pub(super) struct Peers {
 }
 
 impl Peers {
-    /// Counts a member in, as it is now.
+    /// Counts a member in its present state.
     pub(super) fn count_in(&mut self, id: MemberId, member: &Member) {
         let peer = Subnet::of(member.ip);
         let is_announced = u32::from(member.is_announced());
@@ -50,7 +50,7 @@ impl Peers {
         }
     }
 
-    /// Counts a member out that is as it was when it was counted in.
+    /// Uncounts a member. It must be unchanged since it was counted.
     pub(super) fn count_out(&mut self, id: MemberId, member: &Member) {
         let peer = Subnet::of(member.ip);
         let is_announced = u32::from(member.is_announced());

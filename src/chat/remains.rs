@@ -86,7 +86,7 @@ pub(super) struct End {
     answers: Answers,
 }
 
-/// The form in which an ended member is told.
+/// The delivery in which an ended member is told.
 #[derive(Clone, Copy, Debug)]
 enum Voice {
     Each(Form),
@@ -115,7 +115,7 @@ pub(super) struct Remains {
 }
 
 impl Remains {
-    /// Returns whose dead token this is.
+    /// Returns the ended member that had this token.
     pub(super) fn find(&self, token: Token) -> Option<MemberId> {
         self.tokens.get(&token).copied()
     }
@@ -148,8 +148,8 @@ impl Remains {
 }
 
 impl Chat {
-    /// A member has ended, as far as its room and its token go: keeps what is needed to tell it, if it
-    /// takes a stream or was replaced. Others are gone when they have been delivered to.
+    /// A member has ended, as far as its room and its token go: keeps what is needed to tell it, if
+    /// it takes a stream or was replaced. Others are gone when they have been delivered to.
     pub(super) fn keep_remains(&mut self, id: MemberId, farewell: Farewell, now: Instant) {
         let Some(voice) = self.voice_of(id, farewell) else { return };
         let Some(member) = self.members.get_mut(id) else { return };
@@ -189,7 +189,7 @@ impl Chat {
         }
     }
 
-    /// The address of the member that has replaced this one is known, or never will be.
+    /// Notes that the address of the member that has replaced this one is known, or never will be.
     pub(super) fn release_remains(&mut self, id: MemberId, is_told: bool, now: Instant) {
         let end = self.members.get_mut(id).and_then(|member| member.end.as_mut());
         let Some(end) = end.filter(|end| end.is_awaiting) else { return };

@@ -1,7 +1,8 @@
-//! A silent member gives way to a join under its name: programs vanish without a word and come back.
+//! A silent member gives way to a join under its name: programs vanish without a word and come
+//! back.
 //!
-//! The replaced member is told, in case its program lives on. It must not be told at an address that
-//! the new member's program has now, so the address of the new one is waited for.
+//! The replaced member is told, in case its program lives on. It must not be told at an address
+//! that the new member's program has now, so the address of the new one is waited for.
 
 use std::net::IpAddr;
 use std::time::Instant;
@@ -12,7 +13,7 @@ use super::remains::Farewell;
 use crate::ids::MemberId;
 
 impl Chat {
-    /// Whether a member gives way to a join under its name: it is of the same IP, and has not been
+    /// Returns true if a member gives way to a join under its name: it has the same IP, and was not
     /// heard for a while.
     pub(super) fn gives_way(&self, id: MemberId, peer: IpAddr, now: Instant) -> bool {
         let (Some(limit), Some(member)) = (self.config.replace_silent, self.members.get(id)) else {
@@ -21,8 +22,9 @@ impl Chat {
         member.ip == peer && member.is_silent(limit, self.hearing_clock.silence_at(now))
     }
 
-    /// Ends a silent member whose place somebody takes. Returns the member that has to be told when the
-    /// address of the new one is known: this one, or the one before it if this one had no address.
+    /// Ends a silent member whose place somebody takes. Returns the member that has to be told when
+    /// the address of the new one is known: this one, or the one before it if this one had no
+    /// address.
     pub(super) fn replace(&mut self, silent: MemberId, now: Instant) -> Option<MemberId> {
         let member = self.members.get_mut(silent)?;
         let is_known = member.port != Port::Unknown;
@@ -31,7 +33,8 @@ impl Chat {
         if is_known { Some(silent) } else { before }
     }
 
-    /// The address of a member is known: the one that it has replaced is told, unless that has the same.
+    /// The address of a member is known: the one that it has replaced is told, unless that has the
+    /// same.
     pub(super) fn settle_replaced(&mut self, id: MemberId, now: Instant) {
         let Some(member) = self.members.get_mut(id) else { return };
         let (address, replaced) = ((member.ip, member.port.number()), member.replaced.take());
@@ -41,8 +44,8 @@ impl Chat {
         self.release_remains(replaced, !is_same, now);
     }
 
-    /// A member has ended. If its address never was known, nobody is at that of the one that it has
-    /// replaced but that one.
+    /// Notes the end of a member. If its address never was known, only the member that it has
+    /// replaced can be at that one's address.
     pub(super) fn release_replaced(&mut self, id: MemberId, now: Instant) {
         let replaced = self.members.get_mut(id).and_then(|member| member.replaced.take());
         if let Some(replaced) = replaced {

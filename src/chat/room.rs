@@ -87,7 +87,7 @@ pub(super) struct Room {
     asides_held: u32,
     /// Bytes of memory for messages of which parts have come.
     pub(super) parts_bytes: usize,
-    /// What the room held when that was last added to what all rooms hold.
+    /// The room's share in the bytes that are counted for all rooms.
     pub(super) counted_bytes: usize,
     /// The parts in the order of the next delivery.
     order: [Part; PARTS.len()],
@@ -237,7 +237,7 @@ impl Room {
 
     // What waits to be sent.
 
-    /// Whether a message can be taken that takes so many bytes in a stream's ring.
+    /// Returns true if the ring has space for a message that takes `entry` bytes in it.
     pub(super) fn has_space_for(&self, entry: usize) -> bool {
         self.logged_bytes() + entry <= MAX_WAITING
             && self.stream.as_ref().is_none_or(|stream| stream.has_space_for(entry))
@@ -357,7 +357,8 @@ impl Room {
         self.asides_held >= MAX_ASIDES_HELD
     }
 
-    /// After a delivery: begins the next one of each form at `cut`, forgets what everyone has, and hands out the members that are delivered to the end.
+    /// Ends a delivery: begins the next one of each form at `cut`, drops entries that everyone has,
+    /// and yields the members that have everything up to their end.
     pub(super) fn settle(
         &mut self,
         cut: Cut,

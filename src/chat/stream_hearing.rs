@@ -196,13 +196,13 @@ impl Chat {
         expected.flatten().filter(|expected| *expected < u32::MAX)
     }
 
-    /// A message was taken, with all of its parts.
+    /// Notes that a message was taken, with all of its parts.
     fn note_taken(&mut self, id: MemberId) {
         self.forget_parts(id);
         self.count_taken(id);
     }
 
-    /// The id of a message or a part is used up.
+    /// Notes that the id of a message or a part is used up.
     pub(super) fn count_taken(&mut self, id: MemberId) {
         self.with_stream(id, |stream, number| {
             if let Some(seat) = stream.find_mut(number) {

@@ -592,8 +592,9 @@ fn s12_half_of_the_ring_is_for_what_was_lost() {
     assert_eq!(stage.ear(&host).asides[0].0, 8);
 }
 
-/// Keeps `in_flight` messages of 1,000 bytes under way for 100 turns of so many datagrams, and counts
-/// those that were put off. A message is under way until the first `hearers` members have it.
+/// Keeps `in_flight` messages of 1,000 bytes under way for 100 turns of so many datagrams, and
+/// counts those that were put off. A message is under way until the first `hearers` members have
+/// it.
 fn put_off_under_load(in_flight: u64, budget: usize, hearers: usize) -> usize {
     let mut stage = Stage::new(ChatConfig { fanout_limit: None, ..open() });
     let mut members = vec![stage.host("r")];

@@ -17,7 +17,8 @@ use crate::protocol::stream::Code;
 use crate::subnet::Subnet;
 
 impl Chat {
-    /// A connection of a member's has ended, or has made another member. What comes of that waits for
+    /// A connection of a member's has ended, or has made another member. What comes of that waits
+    /// for
     /// [`Chat::handle_timeout`]: the datagram that proves the member may be read by then.
     pub fn handle_disconnect(&mut self, id: MemberId, now: Instant) {
         let Some(member) = self.members.get_mut(id) else { return };
@@ -48,13 +49,13 @@ impl Chat {
         self.config.max_unproved.is_some_and(|limit| self.peers.unproved(peer) > limit as usize)
     }
 
-    /// Whether a peer may not have one more port that was announced and not proved.
+    /// Returns true if a peer may not announce one more port without proving it.
     pub(super) fn has_announced_enough(&self, peer: Subnet) -> bool {
         self.config.max_unproved.is_some_and(|limit| self.peers.tally(peer).announced >= limit)
     }
 
-    /// Whether a member has vanished before anything could be sent to it: a program of `peer` that
-    /// failed between its token and its first datagram.
+    /// Returns true if a member has vanished before anything could be sent to it: a program of
+    /// `peer` that failed between its token and its first datagram.
     pub(super) fn is_stillborn(&self, id: MemberId, peer: IpAddr) -> bool {
         self.members.get(id).is_some_and(|member| {
             member.ip == peer

@@ -1,7 +1,7 @@
 //! TCP connections to a host that may have many addresses, some of them dead.
 //!
-//! Connections race as in RFC 8305 (Happy Eyeballs): the addresses are tried in turn, a quarter of a
-//! second apart or as soon as one fails, and the first connection wins. A dead address costs that
+//! Connections race as in RFC 8305 (Happy Eyeballs): the addresses are tried in turn, a quarter of
+//! a second apart or as soon as one fails, and the first connection wins. A dead address costs that
 //! quarter of a second and not a timeout.
 
 use std::collections::VecDeque;
@@ -18,11 +18,11 @@ use super::{Failure, advice};
 /// From one attempt to the next (RFC 8305, section 8, Connection Attempt Delay).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// The same while some of the addresses are known to pass no datagrams. The others go first, also if
-/// they are slower.
+/// Attempt delay while some of the addresses are known to pass no datagrams. The others go first,
+/// even if they are slower.
 const CAREFUL_DELAY: Duration = Duration::from_secs(2);
 
-/// How long all attempts together may take, and how long a server may take for all of its reply.
+/// Limit for all attempts together, and for a server's whole reply.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A TCP connection to the server, and where messages go.

@@ -8,8 +8,8 @@ use super::printing::tell;
 /// The status of a Rust program whose main thread panicked.
 const STATUS: i32 = 101;
 
-/// From now on a panic ends the client at once. It does not leave the room: a host's room would close
-/// for everybody, while a host that is merely gone may come back with this command.
+/// From now on a panic ends the client at once. It does not leave the room: a host's room would
+/// close for everybody, while a host that is merely gone may come back with this command.
 pub(super) fn end_on_panic(way_back: String) {
     let tell_panic = panic::take_hook();
     panic::set_hook(Box::new(move |info| {

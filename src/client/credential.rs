@@ -5,8 +5,8 @@ use crate::protocol::Token;
 /// The longest token: its size travels in one byte.
 const MAX_SIZE: usize = 255;
 
-/// A token of any server of the family. This project's have 32 hex characters, others up to 255 bytes
-/// of anything. It has no `Debug` on purpose: a token is never logged.
+/// A token of any server of the family. This project's have 32 hex characters, others up to 255
+/// bytes of anything. It has no `Debug` on purpose: a token is never logged.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Credential(Box<[u8]>);
 

@@ -38,13 +38,13 @@ pub(super) struct Each {
     /// Our name, folded.
     me: Box<str>,
     waiting: VecDeque<Box<[u8]>>,
-    /// When the next keep-alive is due. Servers other than this project's would relay it as an empty
-    /// message, so they get none, and have our port from the TCP connection.
+    /// When the next keep-alive is due. Servers other than this project's would relay it as an
+    /// empty message, so they get none, and have our port from the TCP connection.
     keep_alive_at: Option<Instant>,
     early_keep_alives: std::array::IntoIter<Duration, 2>,
     /// Set when the room is being left: when to end at the latest.
     leave_by: Option<Instant>,
-    /// Until when the answer to the last question who is there may come, and who asked.
+    /// Deadline for the answer to the last `/who`, and its asker.
     question: Option<(Instant, Asker)>,
     /// The server has said that we are no member any more.
     is_removed: bool,

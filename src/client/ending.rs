@@ -1,15 +1,15 @@
-//! What is told and waited for when a chat is over.
+//! The end of a chat: reports the lines that were not taken, and waits for the reader of stdout.
 
 use std::time::Duration;
 
 use super::{Client, End, Failure, unless_unread};
 
-/// How long a reader of stdout may hold up the end that a signal has asked for.
+/// Longest time that a reader of stdout may delay the end after a signal.
 const SIGNAL_PATIENCE: Duration = Duration::from_millis(500);
 
 impl Client {
-    /// Gives back the terminal, tells how many lines were not taken, and waits for the reader of
-    /// stdout. The room is left, so nobody waits for us while `less` shows what was said.
+    /// Restores the terminal, reports how many lines were not taken, and waits for the reader of
+    /// stdout. We have left the room, so nobody waits for us while `less` shows the record.
     pub(super) fn finish(&mut self) {
         self.room.finish(&mut self.page);
         self.print();

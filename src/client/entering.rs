@@ -19,7 +19,7 @@ use crate::protocol::frame::{self, Frame, STATE_ACKNOWLEDGEMENT, STATE_COMPLETIO
 use crate::protocol::stream::{Completion, MAX_HISTORY};
 use crate::protocol::{Decoded, Delivery, Form, Operation, Status, decode};
 
-/// How long a server of the family may take to note our port.
+/// Time in which a server of the family should have noted our port.
 const PORT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The largest payload of a reply that is taken, but for a page of the list of rooms: servers with

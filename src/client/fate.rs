@@ -1,5 +1,5 @@
-//! What became of each line: the server relays it, answers it, or refuses it. It says so for every
-//! line, but the word about it is a datagram that may be lost, or come after the last one.
+//! The outcome of each line: the server relays it, answers it, or refuses it. It reports every
+//! outcome in a datagram, which may be lost or come after the last one.
 
 use std::collections::VecDeque;
 
@@ -39,7 +39,7 @@ impl Fates {
         Self { member, unknown: VecDeque::new(), refused: 0, is_blind: false }
     }
 
-    /// The line has got this id.
+    /// Notes the id of the line.
     pub(super) fn note_push(&mut self, id: u32, line: &[u8]) {
         let beginning = line[..line.len().min(BEGINNING)].into();
         self.unknown.push_back(Line { id, beginning });
@@ -48,12 +48,12 @@ impl Fates {
         }
     }
 
-    /// Entries are not looked at any more.
+    /// Stops looking at entries.
     pub(super) fn note_blindness(&mut self) {
         self.is_blind = true;
     }
 
-    /// Learns from an event. A refusal is told, and `true` is returned.
+    /// Handles an event. Returns true, and tells the user, if it refuses a line.
     pub(super) fn take(&mut self, event: &Event<'_>, page: &mut Page) -> bool {
         match *event {
             Event::Message { member, id, .. } if member == self.member => drop(self.settle(id)),
@@ -70,7 +70,7 @@ impl Fates {
         false
     }
 
-    /// Any word about a command is the last one. About a message there is another one to come.
+    /// Any answer to a command is final. A message has a further one to come.
     fn settle_command(&mut self, id: u32) {
         self.unknown.retain(|line| line.is_message() || line.id != id);
     }
@@ -86,8 +86,8 @@ impl Fates {
         page.add_refusal(line.as_ref().map(|line| &*line.beginning), why);
     }
 
-    /// Returns true if the word about a line is missing although the server is done with it, as with
-    /// all below `done`.
+    /// Returns true if the word about a line is missing although the server is done with it, as
+    /// with all below `done`.
     pub(super) fn is_waiting(&self, done: u32) -> bool {
         !self.is_blind && self.unknown.iter().any(|line| line.id < done)
     }

@@ -16,7 +16,7 @@ use crate::sys::{self, MAX_ARRIVAL, ReceiveBatch};
 
 /// What [`Link::receive`] came to.
 pub(super) enum ReceiveOutcome {
-    /// So many datagrams, one or more.
+    /// Number of datagrams, at least 1.
     Received(usize),
     /// There is none up to now.
     Drained,
@@ -33,7 +33,7 @@ pub(super) struct Link {
     fits: usize,
     /// What was sent last, or waits to be sent.
     datagram: Vec<u8>,
-    /// What was received last.
+    /// The datagrams received last.
     batch: ReceiveBatch,
     is_waiting: bool,
     is_readable: bool,
@@ -107,7 +107,8 @@ impl Link {
         self.is_writable |= event.is_writable();
     }
 
-    /// Receives what the kernel has put together, one datagram or several, and gives each to `hear`.
+    /// Receives what the kernel has put together, one datagram or several, and gives each to
+    /// `hear`.
     pub(super) fn receive(&mut self, mut hear: impl FnMut(&[u8])) -> ReceiveOutcome {
         while self.is_readable {
             let Self { socket, batch, .. } = self;
@@ -191,8 +192,8 @@ fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     }
 }
 
-/// Returns how many bytes a message may have. With stream delivery a long one travels in parts; else
-/// one datagram has to hold it.
+/// Returns how many bytes a message may have. With stream delivery a long one travels in parts;
+/// else one datagram has to hold it.
 fn fits(entry: &Entry, token: &Credential, terms: &Terms) -> usize {
     let beside_name = MAX_NAME_AND_MESSAGE - entry.name.len();
     match terms {

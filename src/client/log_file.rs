@@ -9,14 +9,14 @@ use jiff::Zoned;
 
 use super::plain::plain;
 
-/// What stands before a line. What was said before we came has blanks in its place.
+/// The timestamp before a line. Lines from before we came have blanks instead.
 const TIME: &str = "%Y-%m-%d %H:%M:%S";
 const NO_TIME: &str = "                   ";
 
 /// The file, and lines that are written together.
 pub(super) struct LogFile {
     path: String,
-    /// Nothing after an error: half a line may stand at the end.
+    /// `None` after an error: half a line may stand at the end.
     file: Option<File>,
     text: String,
     is_now: bool,
@@ -39,7 +39,7 @@ impl LogFile {
         Ok(Self { path: plain(path), file: Some(file), text: String::new(), is_now: true })
     }
 
-    /// Whether what is added from now on is of now.
+    /// Turns the timestamps of further lines on or off: earlier lines of the room have none.
     pub(super) fn show_time(&mut self, is_now: bool) {
         self.is_now = is_now;
     }
@@ -64,7 +64,8 @@ impl LogFile {
         self.text.push_str(&format!("{time} {}\n", plain(&String::from_utf8_lossy(line))));
     }
 
-    /// Writes the lines. Returns what to tell the user: the file takes no more, and the chat goes on.
+    /// Writes the lines. Returns what to tell the user: the file takes no more, and the chat goes
+    /// on.
     pub(super) fn flush(&mut self) -> Option<String> {
         let text = std::mem::take(&mut self.text);
         let written = self.file.as_mut()?.write_all(text.as_bytes());

@@ -111,7 +111,7 @@ const LINK: Token = Token(0);
 const THREADS: Token = Token(1);
 /// Of the signals.
 const SIGNALS: Token = Token(2);
-/// Of the end of stdout's reader.
+/// Event token for the end of stdout's reader.
 const READER: Token = Token(3);
 
 /// Every source fits in one wait.
@@ -126,7 +126,8 @@ const LEAST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The line that leaves a room.
 const EXIT: &str = "/exit";
-/// Words that other chat programs have for it. Servers do not know them, so `/exit` is sent instead.
+/// Words that other chat programs have for it. Servers do not know them, so `/exit` is sent
+/// instead.
 const OTHER_EXITS: [&str; 2] = ["/quit", "/leave"];
 /// The line that asks for the commands, which are the server's.
 const HELP: &str = "/help";
@@ -140,7 +141,7 @@ const WARNING: &str = "you are the host, so the room may close for everybody; th
 pub enum End {
     /// The room was left, or is closed, and every line was taken.
     Left,
-    /// The same, but lines were not taken. That is told already.
+    /// The chat is over, but lines were not taken. The user has been told.
     Untaken,
     /// By the second signal, of this number.
     Signalled(i32),
@@ -248,7 +249,7 @@ struct Client {
     is_warned: bool,
     /// A signal has come.
     is_signalled: bool,
-    /// Nobody reads stdout any more.
+    /// True once nobody reads stdout any more.
     is_reader_gone: bool,
     /// There is nothing to stay for, whatever the room says.
     is_lost: bool,
@@ -410,7 +411,7 @@ impl Client {
         }
     }
 
-    /// Looks at an end that nobody wanted, and begins the way back.
+    /// Handles an unwanted end of the membership, and begins the way back.
     fn follow_end(&mut self) {
         let Some(stream) = self.room.stream() else { return };
         let Some(why) = stream.take_end_to_follow(self.now, &mut self.page) else { return };
@@ -554,8 +555,8 @@ impl Client {
         }
     }
 
-    /// Returns true if the server is of another kind: its token says so, or ours would have answered
-    /// with a stream. Others know no commands, and would show a second slash.
+    /// Returns true if the server is of another kind: its token says so, or ours would have
+    /// answered with a stream. Others know no commands, and would show a second slash.
     fn is_foreign(&self) -> bool {
         let is_plain = matches!(self.room, Room::Each(_));
         !self.room.takes_questions() || (is_plain && self.entry.delivery == Delivery::Stream)
@@ -664,13 +665,14 @@ impl Client {
     }
 }
 
-/// Returns true if the server obeys the line although it does not begin with `/`.
+/// Returns true if the server executes the line although it does not begin with `/`.
 fn is_exit_behind_blanks(line: &str) -> bool {
     line.trim().eq_ignore_ascii_case(EXIT)
 }
 
-/// Asks to be told when stdout's reader goes, as tail(1) does: a room may be quiet for long, and only
-/// a write would tell. Errors and the end need no asking (`epoll_ctl(2)`, EPOLLERR and EPOLLHUP).
+/// Asks to be told when stdout's reader goes, as tail(1) does: a room may be quiet for long, and
+/// only a write would tell. Errors and the end need no asking (`epoll_ctl(2)`, EPOLLERR and
+/// EPOLLHUP).
 fn watch_reader(registry: &Registry) {
     let stdout = io::stdout().as_raw_fd();
     // A regular file is refused: it has no reader.

@@ -58,13 +58,13 @@ pub struct Entry {
     pub delivery: Delivery,
     /// How many earlier entries to see on joining; on making a room, how many newcomers may see.
     pub history: u32,
-    /// Whether to stay when the input has ended.
+    /// True to stay when the input has ended.
     pub listens: bool,
-    /// Whether lines from a pipe or a file that begin with `/` are commands.
+    /// True if lines from a pipe or a file that begin with `/` are commands.
     pub takes_commands: bool,
     /// Whether colours are welcome where the output is a terminal.
     pub wants_color: bool,
-    /// Whether a mention rings the terminal's bell.
+    /// True if a mention rings the terminal's bell.
     pub wants_bell: bool,
     /// The file that gets the room's record, too.
     pub log: Option<String>,

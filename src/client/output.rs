@@ -1,8 +1,8 @@
 //! stdout or stderr, written by a thread of its own.
 //!
-//! A write lasts as long as the reader likes: a pipe may be full, a terminal stopped with Ctrl-S. The
-//! loop must go on meanwhile, or the server would remove us for silence and no signal would be
-//! heeded. So the loop only puts its lines into a queue, and the queue has a bound.
+//! A write lasts as long as the reader likes: a pipe may be full, a terminal stopped with Ctrl-S.
+//! The loop must go on meanwhile, or the server would remove us for silence and no signal would be
+//! handled. So the loop only puts its lines into a queue, and the queue has a bound.
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -34,7 +34,7 @@ pub(super) struct Output {
     desk: Arc<Desk>,
 }
 
-/// What the threads share.
+/// State shared by the threads.
 #[derive(Default)]
 struct Desk {
     state: Mutex<State>,
@@ -51,7 +51,8 @@ struct State {
 }
 
 impl Output {
-    /// Starts the thread. It wakes the loop when the queue is no longer full, and when writing fails.
+    /// Starts the thread. It wakes the loop when the queue is no longer full, and when writing
+    /// fails.
     ///
     /// # Errors
     /// There is no thread.
@@ -112,7 +113,7 @@ impl Output {
 }
 
 impl State {
-    /// Tells how many lines are missing, in their place.
+    /// Writes the number of missing lines in their place.
     fn note_lost(&mut self) {
         match std::mem::take(&mut self.lost) {
             0 => {}

@@ -8,7 +8,7 @@ use super::log_file::LogFile;
 use super::printing::{self, Lines};
 use super::terminal::{self, Conversation};
 
-/// What is shown, and logged. Lines wait in it until they are flushed.
+/// The displayed and logged conversation. Lines wait in it until they are flushed.
 pub(super) struct Page {
     view: View,
     log: Option<LogFile>,
@@ -57,7 +57,7 @@ impl Page {
         }
     }
 
-    /// What we have said, where it stands already.
+    /// Logs our own message, which is on the screen already.
     pub(super) fn log_own(&mut self, name: &[u8], message: &[u8]) {
         self.log_with(|log| log.add_message(name, message));
     }
@@ -68,8 +68,8 @@ impl Page {
         }
     }
 
-    /// What we have said, where it does not come back. A pipe gets what is typed at a terminal: the
-    /// terminal's echo is not in it.
+    /// Adds our own message, with a delivery that does not return it to us. A pipe needs it too
+    /// when the input is a terminal, whose echo is not in the pipe.
     pub(super) fn add_own(&mut self, name: &str, message: &str) {
         self.log_own(name.as_bytes(), message.as_bytes());
         match &mut self.view {
@@ -157,22 +157,22 @@ impl Page {
         }
     }
 
-    /// A line of the input was taken.
+    /// Notes that a line of the input was taken.
     pub(super) fn note_taken(&mut self) {
         if let View::Terminal(conversation) = &mut self.view {
             conversation.note_taken();
         }
     }
 
-    /// These lines are ours, and the server has not taken them yet.
+    /// Shows our own lines that the server has not taken yet.
     pub(super) fn show_waiting<'a>(&mut self, lines: impl Iterator<Item = &'a [u8]>) {
         if let View::Terminal(conversation) = &mut self.view {
             conversation.show_waiting(lines.map(|line| String::from_utf8_lossy(line).into()));
         }
     }
 
-    /// About a line of ours that the server has refused. It is not the room's, so it has no place in
-    /// the record.
+    /// About a line of ours that the server has refused. It is not the room's, so it has no place
+    /// in the record.
     pub(super) fn add_refusal(&mut self, line: Option<&[u8]>, why: &[u8]) {
         match &mut self.view {
             View::Plain(lines) => lines.add_refusal(line, why),
@@ -180,7 +180,7 @@ impl Page {
         }
     }
 
-    /// What the server tells us about our own sending. It is no part of the record either.
+    /// Adds a hint of the server about our own sending. It is no part of the record either.
     pub(super) fn add_hint(&mut self, text: &[u8]) {
         match &mut self.view {
             View::Plain(lines) => lines.add_hint(text),
@@ -211,14 +211,14 @@ impl Page {
         }
     }
 
-    /// The conversation is over: the terminal is given back.
+    /// Ends the conversation and restores the terminal.
     pub(super) fn close(&mut self) {
         if let View::Terminal(conversation) = &mut self.view {
             conversation.close();
         }
     }
 
-    /// Says something about the client itself at its end, where the terminal is given back.
+    /// Says something about the client itself at its end, when the terminal is restored.
     pub(super) fn tell_last(&mut self, text: &str) {
         match &mut self.view {
             View::Plain(lines) => lines.tell(text),

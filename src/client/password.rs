@@ -169,7 +169,7 @@ mod tests {
         typing_after(Status::WrongPassword, typed)
     }
 
-    /// The same for a room that answers a wrong password, or none, with this status.
+    /// As [`typing`], for a room that answers a wrong password, or none, with this status.
     fn typing_after(
         refusal: Status,
         typed: &[&str],

@@ -1,17 +1,18 @@
-//! The path of datagrams. A TCP connection says nothing about it: a firewall may let one pass and not
-//! the other, and messages may go to a wrong port. It counts as working when a datagram has come back.
+//! The path of datagrams. A TCP connection says nothing about it: a firewall may let one pass and
+//! not the other, and messages may go to a wrong port. It counts as working when a datagram has
+//! come back.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// How long a path may be without an answer before somebody is told.
+/// Time without an answer after which the user is warned about a path.
 const DOUBT_AFTER: Duration = Duration::from_millis(2500);
 
 /// The path of one membership's datagrams.
 pub(super) struct Path {
     server: SocketAddr,
     works: bool,
-    /// When to doubt the path, once.
+    /// Deadline for doubting the path, once.
     doubt_at: Option<Instant>,
     /// Told when the first datagram comes back.
     greeting: Option<String>,
@@ -22,7 +23,7 @@ impl Path {
         Self { server, works: false, doubt_at: Some(now + DOUBT_AFTER), greeting }
     }
 
-    /// A datagram has come back. Returns what is to be told the first time.
+    /// Notes that a datagram has come back. Returns the text for the user the first time.
     pub(super) fn prove(&mut self) -> Option<String> {
         (self.works, self.doubt_at) = (true, None);
         self.greeting.take()
@@ -32,7 +33,7 @@ impl Path {
         self.greeting.take()
     }
 
-    /// Nobody is at the other end any more.
+    /// Notes that nobody is at the other end any more.
     pub(super) fn lose(&mut self) {
         (self.works, self.doubt_at) = (false, None);
     }
@@ -46,7 +47,7 @@ impl Path {
         self.doubt_at.take_if(|at| *at <= now).map(|_| self.server)
     }
 
-    /// When to look at the time again.
+    /// Returns the next deadline.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.doubt_at
     }

@@ -1,8 +1,8 @@
 //! Reading and writing descriptors that another program may have made non-blocking.
 //!
-//! `O_NONBLOCK` belongs to the open file and not to the program: whoever shares our pipe or terminal
-//! (a shell, ssh, node) may have left it on, or may set it while we run. So EAGAIN is no error but
-//! a reason to wait. We never set it ourselves, for the same reason.
+//! `O_NONBLOCK` belongs to the open file and not to the program. A shell, ssh or node may share our
+//! pipe or terminal, and have left it on or set it while we run. So EAGAIN is no error but a reason
+//! to wait. We never set it ourselves, for the same reason.
 
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::AsFd;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Measures the time from one turn of the loop to the next. CLOCK_BOOTTIME counts while the machine is
-/// suspended, and the monotonic clock of the deadlines does not (`clock_gettime(2)`).
+/// Measures the time from one turn of the loop to the next. CLOCK_BOOTTIME counts while the machine
+/// is suspended, and the monotonic clock of the deadlines does not (`clock_gettime(2)`).
 pub(super) struct Pauses {
     last: Duration,
 }

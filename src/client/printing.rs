@@ -15,14 +15,15 @@ use super::output::{Output, Target};
 use super::patient::{takes_more, write_all};
 use super::plain::plain;
 
-/// How long a stderr that nobody reads may hold up the end.
+/// Longest time that a stderr without a reader may delay the end.
 const PATIENCE: Duration = Duration::from_millis(500);
 const POLL_PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 500_000_000 };
 
 /// Characters of a line that are enough to find it again.
 const BEGINNING: usize = 40;
 
-/// Says something about the client itself, at once. A stderr that takes nothing leaves nobody to tell.
+/// Says something about the client itself, at once. A stderr that takes nothing leaves nobody to
+/// tell.
 pub(super) fn tell(text: &str) {
     if takes_more(io::stderr(), &POLL_PATIENCE) {
         let _ = write_all(io::stderr(), complaint(text).as_bytes());
@@ -38,7 +39,8 @@ pub(super) struct Lines {
     text: String,
     stdout: Output,
     stderr: Output,
-    /// Both are the user's terminal, where words about the client keep their place among the others.
+    /// Both are the user's terminal, where words about the client keep their place among the
+    /// others.
     is_one: bool,
 }
 
@@ -105,7 +107,7 @@ impl Lines {
         }
     }
 
-    /// Hands the lines over to be written. An error of the writing is told once.
+    /// Queues the lines for writing. A write error is reported once.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         self.hand_over();
         self.stdout.take_failure().map_or(Ok(()), Err)
@@ -116,8 +118,8 @@ impl Lines {
         self.stdout.is_full()
     }
 
-    /// Waits until everything is written: on stdout for as long as the reader likes, unless there is
-    /// a limit. Returns how many lines stdout has not taken.
+    /// Waits until everything is written: on stdout for as long as the reader likes, unless there
+    /// is a limit. Returns how many lines stdout has not taken.
     pub(super) fn drain(&mut self, patience: Option<Duration>) -> usize {
         self.hand_over();
         self.stderr.drain(Some(PATIENCE));
@@ -125,7 +127,7 @@ impl Lines {
     }
 }
 
-/// The first characters of a line, so that one finds it again.
+/// Returns the first characters of a line, enough to find it again.
 fn beginning(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(line);
     match text.char_indices().nth(BEGINNING) {

@@ -16,7 +16,7 @@ pub(super) fn is_question(line: &[u8]) -> bool {
     matches!(line, Some(Ok(Line::Command(Command::Who))))
 }
 
-/// For whom the server was asked.
+/// The party that wants to know who is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asker {
     /// The user typed the question and wants to see the answer.

@@ -70,8 +70,8 @@ impl Record {
         page.show_time(true);
     }
 
-    /// Returns true if we have come with this at the latest, as far as can be seen: those who come in
-    /// a crowd are counted together, a second later, and what is gone may have said it.
+    /// Returns true if we have come with this at the latest, as far as can be seen: those who come
+    /// in a crowd are counted together, a second later, and what is gone may have said it.
     fn is_arrival(&self, event: &Event<'_>) -> bool {
         match *event {
             Event::Notice { code, member, .. } => {
@@ -178,8 +178,8 @@ impl Record {
     }
 }
 
-/// Shows the answer to a command. The id that it carries has told whether the command was a question
-/// who is there, and whose.
+/// Shows the answer to a command. The id that it carries has told whether the command was a
+/// question who is there, and whose.
 fn show_answer(asker: Option<Asker>, text: &[u8], page: &mut Page) {
     if asker.is_some() {
         page.note_members(text);

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Addresses of a host that are tried at most.
 const MAX_ADDRESSES: usize = 16;
 
-/// Why a name has no address.
+/// A reason why a name has no address.
 #[derive(Debug)]
 pub(super) struct Unresolved {
     /// The name may be right: the resolver could not tell (EAI_AGAIN and the like).
@@ -51,7 +51,7 @@ pub(super) fn resolve(server: &Server) -> Result<Vec<SocketAddr>, Unresolved> {
     Ok(addresses)
 }
 
-/// Does the same for somebody who waits, and tries again for a while if the resolver fails for now.
+/// Returns the addresses like [`resolve`], and tries again for a while after a temporary failure.
 pub(super) fn resolve_patiently(server: &Server) -> Result<Vec<SocketAddr>, Failure> {
     let start = Instant::now();
     let mut pauses = PAUSES.into_iter();

@@ -27,8 +27,8 @@ const TOLD_AFTER: u32 = 3;
 const RETURN_AFTER: u32 = 4;
 /// or when the first has waited for so long: on a slow network they are further apart.
 const RETURN_BY: Duration = Duration::from_secs(15);
-/// From one try to the next, doubling: a restarted server must not meet everybody at once, again and
-/// again.
+/// From one try to the next, doubling: a restarted server must not meet everybody at once, again
+/// and again.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 /// A server that goes takes so long to be there again, if it restarts.
@@ -66,7 +66,7 @@ pub(super) struct Returning {
     last_failure: Option<Failure>,
     /// The next pause between two tries.
     pause: Duration,
-    /// The token is known to be dead.
+    /// True if the token is known to be dead.
     is_token_dead: bool,
     /// Addresses that answer over TCP and not over UDP, the longest silent first.
     silent: Vec<SocketAddr>,
@@ -108,7 +108,7 @@ impl Returning {
         self.try_at = Some(now);
     }
 
-    /// No datagram has come back from this address. The host's next one is tried.
+    /// Notes that no datagram has come back from this address. The host's next one is tried.
     pub(super) fn doubt(&mut self, address: SocketAddr, now: Instant, page: &mut Page) {
         let is_known = self.silent.contains(&address);
         self.silent.retain(|silent| *silent != address);

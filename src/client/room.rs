@@ -94,7 +94,7 @@ impl Room {
     /// Puts a line behind those that are to be sent.
     ///
     /// # Errors
-    /// Why it is not sent.
+    /// The reason not to send it.
     pub(super) fn push(&mut self, line: &[u8], now: Instant) -> Result<(), PushError> {
         match self {
             Self::Each(each) => {

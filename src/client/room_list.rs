@@ -33,7 +33,7 @@ pub(super) struct ListedRoom {
 pub(super) struct RoomList {
     pub(super) rooms: Vec<ListedRoom>,
     pages: Vec<String>,
-    /// Why the rest of the list is missing, if it is.
+    /// The reason why the rest of the list is missing, if it is.
     pub(super) cut: Option<Failure>,
 }
 
@@ -93,8 +93,8 @@ impl RoomList {
         self.rooms.last().filter(|room| room.more).map(|room| &*room.room)
     }
 
-    /// Returns the JSON: the server's own if it came in one piece, else the entries of all pages. Only
-    /// the last entry tells whether there are others.
+    /// Returns the JSON: the server's own if it came in one piece, else the entries of all pages.
+    /// Only the last entry tells whether there are others.
     pub(super) fn json(&self) -> String {
         if let [page] = &self.pages[..] {
             return page.clone();

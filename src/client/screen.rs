@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// How large a terminal is.
+/// The size of a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Size {
     pub(super) columns: usize,
@@ -16,7 +16,7 @@ pub(super) struct Size {
 /// The size of a terminal that does not tell it.
 const USUAL: Size = Size { columns: 80, rows: 24 };
 
-/// The size of the terminal that stdout is, at this moment.
+/// Returns the present size of the terminal on stdout.
 pub(super) fn size() -> Size {
     let Ok(size) = tcgetwinsize(io::stdout()) else { return USUAL };
     let or = |told: u16, usual| if told == 0 { usual } else { usize::from(told) };
@@ -34,8 +34,8 @@ pub(super) fn columns(text: &str) -> usize {
     text.chars().map(columns_of).sum()
 }
 
-/// Returns the most columns that a text takes: some terminals join what stands together, such as the
-/// emoji of a family, and to some the mark that makes a character an emoji makes it wider.
+/// Returns the most columns that a text takes: some terminals join what stands together, such as
+/// the emoji of a family, and to some the mark that makes a character an emoji makes it wider.
 pub(super) fn most_columns(text: &str) -> usize {
     columns(text).max(text.width())
 }

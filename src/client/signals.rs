@@ -52,7 +52,7 @@ impl Signals {
     }
 
     /// The loop is over, and what is left to be written may be held up by a reader that takes
-    /// nothing: the next signal ends us there. Returns true if one has come that nobody heeded.
+    /// nothing: the next signal ends us there. Returns true if one has come that was not handled.
     pub(super) fn end_at_the_next(&mut self) -> bool {
         let always = Arc::new(AtomicBool::new(true));
         for signal in &self.caught {
@@ -64,8 +64,9 @@ impl Signals {
     }
 }
 
-/// Before the loop begins, waiting for the server's reply may hold us up where no signal is heard. The second signal ends the client wherever it is. Handlers run
-/// in the order of registration, so the first signal finds the flag down.
+/// Before the loop begins, waiting for the server's reply may hold us up where no signal is heard.
+/// The second signal ends the client wherever it is. Handlers run in the order of registration, so
+/// the first signal finds the flag down.
 fn end_at_the_second(signals: &[i32]) -> io::Result<Vec<SigId>> {
     let first_has_come = Arc::new(AtomicBool::new(false));
     let mut registered = Vec::new();

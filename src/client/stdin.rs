@@ -35,8 +35,8 @@ const COUNTING: Duration = Duration::from_millis(500);
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct InputLine {
     pub(super) bytes: Vec<u8>,
-    /// A command, if it begins with `/`. Any other line is data and is sent byte for byte: strangers
-    /// may have written the log that comes through a pipe, and what somebody pastes.
+    /// A command, if it begins with `/`. Any other line is data and is sent byte for byte:
+    /// strangers may have written the log that comes through a pipe, and what somebody pastes.
     pub(super) may_command: bool,
 }
 
@@ -67,8 +67,8 @@ impl From<Receiver<io::Result<InputLine>>> for Stdin {
 
 impl Stdin {
     /// Starts the thread. Its lines are commands only if `may_command`. Its last event, which tells
-    /// the end of the input, is followed by its own end, and an event of a descriptor that is closed
-    /// is lost (epoll(7)): whoever polls keeps the waker too.
+    /// the end of the input, is followed by its own end, and an event of a descriptor that is
+    /// closed is lost (epoll(7)): whoever polls keeps the waker too.
     pub(super) fn read(may_command: bool, waker: Arc<Waker>) -> io::Result<Self> {
         let (sender, lines) = sync_channel(WAITING_LINES);
         let send = move || send_lines(may_command, sender, &waker);
@@ -76,7 +76,7 @@ impl Stdin {
         Ok(Self::from(lines))
     }
 
-    /// An input that has ended already.
+    /// Returns an input that has ended already.
     pub(super) fn none() -> Self {
         let (_, lines) = sync_channel(0);
         Self { lines, is_ready: false }

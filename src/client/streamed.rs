@@ -15,7 +15,7 @@ use crate::stream::{Event, PushError, StreamReceiver, StreamSender};
 /// How long `/exit` may take without any progress. Then we leave without having been told.
 const EXIT_PATIENCE: Duration = Duration::from_secs(2);
 
-/// The same while lines wait for a path to the server: for a next address, or after a restart.
+/// Patience while lines wait for a path to the server: for a next address, or after a restart.
 const PATH_PATIENCE: Duration = Duration::from_secs(10);
 
 /// From one proof of a new address to the next: they are sent at 0, 0.25 and 1 s, until the server
@@ -54,7 +54,7 @@ pub(super) struct Streamed {
     leaving: Option<Leaving>,
     proofs: Option<Proofs>,
     patience: Duration,
-    /// The page has no room for more.
+    /// True while the page has no room for more.
     is_page_full: bool,
     fates: Fates,
     /// Lines that the server has refused in earlier memberships.
@@ -107,8 +107,8 @@ impl Streamed {
         Self { is_page_full: self.is_page_full, refused_before, ..reborn }
     }
 
-    /// Returns what the user said and the server has not taken, for the membership that follows this
-    /// one, without the line that leaves.
+    /// Returns what the user said and the server has not taken, for the membership that follows
+    /// this one, without the line that leaves.
     pub(super) fn into_unsaid(self) -> impl Iterator<Item = Arc<[u8]>> {
         let exit_is_open = self.leaving.is_some_and(|leaving| leaving.exit.is_none());
         let Self { sender, questions, .. } = self;
@@ -137,8 +137,8 @@ impl Streamed {
     }
 
     /// Learns whether the page has room for more. Without it entries are left to the server, which
-    /// sends them again as long as it has them: a reader that is slow loses nothing up to there, and
-    /// takes no memory of ours. The server still hears from us.
+    /// sends them again as long as it has them: a reader that is slow loses nothing up to there,
+    /// and takes no memory of ours. The server still hears from us.
     pub(super) fn note_page(&mut self, is_full: bool, now: Instant) {
         if std::mem::replace(&mut self.is_page_full, is_full) && !is_full {
             self.receiver.doubt(now);
@@ -179,7 +179,7 @@ impl Streamed {
         }
     }
 
-    /// Gives lines that wait more time to leave, because there is no path for them yet.
+    /// Extends the deadline of waiting lines, because there is no path for them yet.
     pub(super) fn wait_for_path(&mut self, now: Instant) {
         let has_lines = self.untaken().open > 0;
         if let Some(leaving) = self.leaving.as_mut().filter(|_| has_lines) {
@@ -262,8 +262,8 @@ impl Streamed {
         self.record.finish(page);
     }
 
-    /// Returns how many of the user's lines the server has not taken, as far as is known, beside the
-    /// one that leaves.
+    /// Returns how many of the user's lines the server has not taken, as far as is known, beside
+    /// the one that leaves.
     pub(super) fn untaken(&self) -> Untaken {
         let exit_is_open = self.leaving.as_ref().is_some_and(|leaving| leaving.exit.is_none());
         let open = self.open_ids().count().saturating_sub(usize::from(exit_is_open));
@@ -285,7 +285,8 @@ impl Streamed {
         self.leaving.is_none() && !self.record.is_over() && !self.record.is_away()
     }
 
-    /// Returns true if a way to the server is of use: to somebody who stays, or for lines that wait.
+    /// Returns true if a way to the server is of use: to somebody who stays, or for lines that
+    /// wait.
     pub(super) fn wants_path(&self) -> bool {
         !self.record.is_over() && self.has_business()
     }
@@ -313,7 +314,7 @@ impl Streamed {
         downstream::parse(datagram).is_some_and(|(header, _)| header.tag == self.tag)
     }
 
-    /// How long the server lets us be silent.
+    /// Returns the silence after which the server removes us.
     pub(super) fn idle_timeout(&self) -> Option<Duration> {
         self.idle_timeout
     }

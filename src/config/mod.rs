@@ -12,7 +12,7 @@ use crate::protocol::Language;
 /// What the server is started with.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// Where to listen. Each address gets a TCP listener and a UDP socket of its own.
+    /// Addresses to listen on. Each one gets a TCP listener and a UDP socket of its own.
     pub bind: Vec<Bind>,
     /// The TCP port; 0 takes a free one.
     pub tcp_port: u16,
@@ -33,8 +33,8 @@ pub struct Config {
 pub struct Bind {
     /// The address or host name, as it was given.
     pub name: String,
-    /// Its addresses, at least one, without those that an earlier `--bind` has. The ports in here are
-    /// not looked at.
+    /// Its addresses, at least one, without those that an earlier `--bind` has. The ports in here
+    /// are not looked at.
     pub addresses: Vec<SocketAddr>,
 }
 
@@ -60,9 +60,9 @@ pub struct ChatConfig {
     /// A member that was not heard for so long gives way to a join under its name from its IP:
     /// clients of the family vanish without a word and come back.
     pub replace_silent: Option<Duration>,
-    /// Members of one IP that may be without a proved address and without a connection at a time, and
-    /// those whose port was only announced. Without it one host could fill every room with members
-    /// that nobody can reach.
+    /// Members of one IP that may be without a proved address and without a connection at a time,
+    /// and those whose port was only announced. Without it one host could fill every room with
+    /// members that nobody can reach.
     pub max_unproved: Option<u32>,
     /// Rooms in all.
     pub max_rooms: Option<usize>,

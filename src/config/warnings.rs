@@ -5,13 +5,13 @@ use std::time::Duration;
 use super::Config;
 use crate::protocol::stream::completion::MAX_KEEP_ALIVE;
 
-/// How often a client with text or named delivery sends something, however short the idle timeout is.
+/// Keep-alive interval of a client with text or named delivery, however short the idle timeout is.
 const KEEP_ALIVE: Duration = Duration::from_secs(MAX_KEEP_ALIVE);
 
 /// Bytes of the longest request of our client: the longest name and password, escaped in places.
 const LONGEST_REQUEST: usize = 2048;
 
-/// How often our client asks for a password that was wrong.
+/// Number of times that our client asks for a password.
 const PASSWORD_TRIES: u32 = 3;
 
 impl Config {

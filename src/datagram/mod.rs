@@ -116,10 +116,10 @@ pub struct Datagrams {
     backlog: Backlog,
 }
 
-/// How far the sockets were read, in time.
+/// The time up to which the sockets were read.
 ///
-/// A flood keeps a socket from ever being empty. But the kernel keeps datagrams in order and has room
-/// for so many: when as many were read as it can hold, everything that had arrived before was.
+/// A flood keeps a socket from ever being empty. But the kernel keeps datagrams in order and has
+/// room for so many: when as many were read as it can hold, everything that had arrived before was.
 #[derive(Debug, Default)]
 struct Backlog {
     /// Everything that arrived before was read.
@@ -203,9 +203,9 @@ impl Datagrams {
         self.sockets.len()
     }
 
-    /// Reads datagrams of one socket until there were `budget` of them, and those that have come in one
-    /// piece with the last. `hear` says whose each is; from then on that member's datagrams go back the
-    /// way this one came.
+    /// Reads datagrams of one socket until there were `budget` of them, and those that have come in
+    /// one piece with the last. `hear` says whose each is; from then on that member's datagrams go
+    /// back the way this one came.
     pub fn receive(
         &mut self,
         index: usize,
@@ -216,8 +216,8 @@ impl Datagrams {
         let table = &mut self.table;
         while self.sockets[index].is_readable && intake.received + intake.errors < budget {
             let left = budget - intake.received - intake.errors;
-            // An arrival may hold as many datagrams as one send (UDP_GRO): no call takes more arrivals
-            // than the budget allows if each does.
+            // An arrival may hold as many datagrams as one send (UDP_GRO): no call takes more
+            // arrivals than the budget allows if each does.
             let max = if self.batch.can_segment() { left.div_ceil(MAX_SEGMENTS) } else { left };
             let outcome = self.sockets[index].receive(&mut self.batch, max, |arrival, dropped| {
                 intake.overflow = intake.overflow.saturating_add(dropped);

@@ -75,16 +75,16 @@ pub(super) struct Socket {
     address: SocketAddr,
     pub(super) is_readable: bool,
     pub(super) is_writable: bool,
-    /// How many arrivals may be in it at most that came before the last [`Socket::mark_unread`].
+    /// Upper bound of unread arrivals from before the last [`Socket::mark_unread`].
     pub(super) unread: usize,
-    /// How many arrivals it has room for.
+    /// Number of arrivals that it has room for.
     capacity: usize,
     /// The kernel's count of dropped datagrams when it last told.
     overflow: u32,
 }
 
-/// The least that the kernel charges a receive buffer for an arrival: its record of it alone (struct
-/// sk_buff and struct skb_shared_info) takes more.
+/// The least that the kernel charges a receive buffer for an arrival: its record of it alone
+/// (struct sk_buff and struct skb_shared_info) takes more.
 const LEAST_CHARGE: usize = 512;
 
 impl Socket {

@@ -12,7 +12,7 @@ const SEPARATOR: &str = ", ";
 /// The marks behind the host's name, in all languages.
 const HOST_MARKS: [&str; 2] = [host_mark(Language::English), host_mark(Language::Japanese)];
 
-/// What stands around the count of those who did not fit, in all languages.
+/// Texts around the count of members that did not fit, in all languages.
 const COUNTS: [[&str; 2]; 2] = [around_count(Language::English), around_count(Language::Japanese)];
 
 const fn host_mark(language: Language) -> &'static str {
@@ -36,7 +36,7 @@ pub struct MemberList<'a> {
     pub names: Vec<&'a str>,
     /// The host, which is one of the names. A list that was cut may lack it.
     pub host: Option<&'a str>,
-    /// How many members did not fit.
+    /// Number of members that did not fit.
     pub more: usize,
 }
 

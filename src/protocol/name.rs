@@ -24,7 +24,7 @@ const MAX_INPUT: usize = 3 * MAX_NAME;
 /// eighteen. Names that agree so far count as one.
 const MAX_FOLDED: usize = 2 * MAX_NAME;
 
-/// What a Japanese keyboard types for a space.
+/// The space that a Japanese keyboard types.
 const IDEOGRAPHIC_SPACE: char = '\u{3000}';
 const ZERO_WIDTH_NON_JOINER: char = '\u{200C}';
 const ZERO_WIDTH_JOINER: char = '\u{200D}';
@@ -189,7 +189,8 @@ fn breaks_joining(before: &str, after: &str) -> bool {
         && matches!(right, Some(JoiningType::RightJoining | JoiningType::DualJoining))
 }
 
-/// A sequence such as a family (UTS #51, ED-16). A style or a skin tone may stand before the joiner.
+/// A sequence such as a family (UTS #51, ED-16). A style or a skin tone may stand before the
+/// joiner.
 fn joins_emoji(before: &str, after: &str) -> bool {
     let before = before.strip_suffix(EMOJI_STYLE).unwrap_or(before);
     let before = before.strip_suffix(is_skin_tone).unwrap_or(before);

@@ -134,8 +134,8 @@ pub fn ends_membership(text: &str) -> bool {
     LAST_WORDS.contains(&text)
 }
 
-/// Returns true if a notice, in either language, tells its reader that a message or a command of its
-/// own came to nothing. In text delivery there is only the text to tell by.
+/// Returns true if a notice, in either language, tells its reader that a message or a command of
+/// its own came to nothing. In text delivery there is only the text to tell by.
 pub fn refuses_message(text: &str) -> bool {
     let begins = ["message refused, ", "no such command", "そのコマンドはありません"];
     let ends = ["was not sent on", "発言は送られませんでした"];

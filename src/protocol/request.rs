@@ -14,8 +14,8 @@ use super::token::Token;
 /// room's memory does not hang on what its creator sends.
 pub const MAX_PASSWORD: usize = 1024;
 
-/// Returns a password without the line ends behind it: files of secrets end with one, and nobody can
-/// type it.
+/// Returns a password without the line ends behind it: files of secrets end with one, and nobody
+/// can type it.
 pub fn without_line_end(mut password: String) -> String {
     password.truncate(password.trim_end_matches(['\r', '\n']).len());
     password
@@ -126,7 +126,7 @@ pub fn parse<'a>(frame: &Frame<'a>) -> Result<Request<'a>, Status> {
     }
 }
 
-/// What a list request may say in JSON. Any other payload says nothing.
+/// The JSON payload of a list request. Any other payload is ignored.
 #[derive(Default, Deserialize)]
 struct ListWishes {
     after: Option<String>,

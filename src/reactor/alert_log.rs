@@ -1,7 +1,7 @@
 //! Warnings about peers in the log: of each kind one line a minute and subnet, at most.
 //!
-//! The first alert is logged at once. Those that follow within a minute are counted, and told together
-//! when it is over, with the address of the last.
+//! The first alert is logged at once. Those that follow within a minute are counted, and told
+//! together when it is over, with the address of the last.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -14,14 +14,14 @@ use crate::timers::Timers;
 /// From one line about a subnet to the next of the same kind.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// Subnets that are told apart, times the kinds of alerts: some 600 KiB. Those beyond share a line for
-/// each kind.
+/// Subnets that are told apart, times the kinds of alerts: some 600 KiB. Those beyond share a line
+/// for each kind.
 const MAX_SOURCES: usize = 4096;
 
 /// Lines that are written in one turn at most: a turn must not be spent on the log.
 const LINES_A_TURN: usize = 64;
 
-/// Who a line is about; none is whoever has no entry of its own.
+/// The kind and subnet of a line; `None` stands for all subnets without an entry of their own.
 type Source = (Alert, Option<Subnet>);
 
 /// Alerts of the last minute.
@@ -30,7 +30,7 @@ pub(super) struct AlertLog {
     due: Timers<Source>,
 }
 
-/// What has come since the last line.
+/// Alerts since the last line.
 struct Entry {
     last: IpAddr,
     count: u64,

@@ -72,7 +72,8 @@ impl BindError {
     }
 }
 
-/// Ports below this one need a privilege, where `net.ipv4.ip_unprivileged_port_start` is as always (ip(7)).
+/// Ports below this one need a privilege, where `net.ipv4.ip_unprivileged_port_start` is as always
+/// (ip(7)).
 const PRIVILEGED: u16 = 1024;
 
 fn lacks_interface(address: SocketAddr) -> bool {
@@ -153,9 +154,9 @@ fn open(config: &Config, address: SocketAddr) -> Result<(TcpListener, UdpSocket)
     Ok((listener, socket))
 }
 
-/// Opens every address. Addresses that this machine does not have are left out with a warning, as long as
-/// their name has another one: `localhost` where IPv6 is off. A wildcard without its whole family is left out
-/// if anything else is there: `::` beside `0.0.0.0` on a kernel without IPv6.
+/// Opens every address. Addresses that this machine does not have are left out with a warning, as
+/// long as their name has another one: `localhost` where IPv6 is off. A wildcard without its whole
+/// family is left out if anything else is there: `::` beside `0.0.0.0` on a kernel without IPv6.
 fn open_usable<T>(
     binds: &[Bind],
     mut open: impl FnMut(SocketAddr) -> Result<T, BindError>,
@@ -267,7 +268,7 @@ mod tests {
         Bind { name: name.into(), addresses: addresses.iter().map(parse).collect() }
     }
 
-    /// The IPs that are opened where these addresses meet an error.
+    /// Returns the IPs that are opened when these addresses meet an error.
     fn opened(binds: &[Bind], failing: &[(&str, i32)]) -> Result<Vec<String>, String> {
         let open = |address: SocketAddr| {
             let ip = address.ip().to_string();

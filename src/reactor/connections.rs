@@ -167,8 +167,9 @@ impl Connections {
         }
     }
 
-    /// Acts on the deadlines that have come up, as many as the budget allows. Each connection is read
-    /// once more before: what it was late with may be here already, and its event still in the kernel.
+    /// Acts on the deadlines that have come up, as many as the budget allows. Each connection is
+    /// read once more before: what it was late with may be here already, and its event still in the
+    /// kernel.
     pub(super) fn expire(&mut self, services: &mut Services) {
         for _ in 0..self.budgets.timers {
             let Some((_, id)) = self.deadlines.pop_due(services.now) else { return };

@@ -120,7 +120,7 @@ impl Reactor {
     /// Lets lines that this output did not take leave when it does.
     ///
     /// # Errors
-    /// What epoll_ctl(2) says.
+    /// If epoll_ctl(2) fails.
     pub fn watch(&mut self, output: Output) -> io::Result<()> {
         self.outputs.watch(output, self.poll.registry())
     }
@@ -140,8 +140,8 @@ impl Reactor {
     }
 
     /// One turn. The order matters: input comes before deadlines, so that a message which is already
-    /// here counts as heard before its member is called idle, and datagrams before requests, so that
-    /// it counts before somebody takes its member's name; output comes after everything that
+    /// here counts as heard before its member is called idle, and datagrams before requests, so
+    /// that it counts before somebody takes its member's name; output comes after everything that
     /// makes it, so that an answer leaves in the turn of its question; and freeing comes last, so
     /// that no step meets an id whose thing is gone.
     fn turn(&mut self) -> io::Result<()> {

@@ -297,7 +297,7 @@ impl Session {
         self.release_member(services);
     }
 
-    /// The connection is not its member's any more: it has ended, or makes another member.
+    /// Separates the connection from its member: it has ended, or makes another member.
     pub(super) fn release_member(&mut self, services: &mut Services) {
         if let Some(member) = self.last_entered.take() {
             services.chat.handle_disconnect(member, services.now);

@@ -13,7 +13,7 @@ pub(super) enum Held {
     Entry(Box<[u8]>),
     /// Entries that are gone for good.
     Gone {
-        /// How many.
+        /// Number of these entries.
         count: u64,
         /// No message goes on behind them (S16).
         is_aligned: bool,

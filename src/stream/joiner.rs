@@ -1,7 +1,7 @@
 //! Joins the parts of long messages (S16).
 //!
-//! Entries come in here in order and without gaps. A message of which a part is gone can't be shown:
-//! its other parts count as gone, too.
+//! Entries come in here in order and without gaps. A message of which a part is gone can't be
+//! shown: its other parts count as gone, too.
 
 use super::Event;
 use crate::protocol::stream::{Entry, MAX_TEXT};
@@ -37,8 +37,8 @@ impl Joiner {
         }
     }
 
-    /// Takes the next entry, a message, a part or a notice, and hands on what it completes. Returns how
-    /// many entries turn out to be gone.
+    /// Takes the next entry, a message, a part or a notice, and delivers the event that it
+    /// completes. Returns how many entries turn out to be gone.
     pub(super) fn take(
         &mut self,
         number: u64,
@@ -63,8 +63,9 @@ impl Joiner {
         }
     }
 
-    /// Takes that the next `count` entries, from `first` on, are gone. `is_aligned`: no message goes on
-    /// behind them. Returns how many entries are gone, with the parts that have come before.
+    /// Takes that the next `count` entries, from `first` on, are gone. `is_aligned`: no message
+    /// goes on behind them. Returns how many entries are gone, with the parts that have come
+    /// before.
     pub(super) fn take_gone(
         &mut self,
         (first, count): (u64, u64),
@@ -79,7 +80,7 @@ impl Joiner {
         end - first
     }
 
-    /// Whether an entry can belong to the message that has begun.
+    /// Returns true if an entry can belong to the message that has begun.
     fn continues(&self, entry: &Entry<'_>) -> bool {
         match (self.place, entry) {
             (
@@ -108,7 +109,7 @@ impl Joiner {
         self.place = Place::Within { first, member, id, is_late: is_late || was_late };
     }
 
-    /// Hands on a message whose last part, or only one, is this.
+    /// Delivers a message whose last or only part is this one.
     fn complete(
         &mut self,
         number: u64,
@@ -131,7 +132,7 @@ impl Joiner {
         0
     }
 
-    /// What has begun is lost up to the entry `end`. Returns how many entries that are.
+    /// Drops the message that has begun, up to the entry `end`. Returns how many entries are lost.
     fn give_up(&mut self, end: u64, take: &mut impl FnMut(Event<'_>)) -> u64 {
         let Some(first) = self.first() else { return 0 };
         self.text.clear();

@@ -92,7 +92,8 @@ pub enum Event<'a> {
         number: u64,
         /// The number of the member that said it.
         member: u32,
-        /// The id that it gave the message, or its last part; 0 from members without stream delivery.
+        /// The id that it gave the message, or its last part; 0 from members without stream
+        /// delivery.
         id: u32,
         /// Its name.
         name: &'a [u8],
@@ -138,7 +139,8 @@ pub enum Event<'a> {
 impl Event<'_> {
     /// The reason, if this says that we are no member any more: an aside that we left, were silent
     /// for too long, that the room was closed, that we were removed or that the server stops. The
-    /// receiver goes on with what is missing below the end: the server answers for another 60 s (S13).
+    /// receiver goes on with what is missing below the end: the server answers for another 60 s
+    /// (S13).
     pub fn ends_membership(&self) -> Option<Code> {
         let Self::Aside { code, .. } = *self else { return None };
         let ends = [Code::Left, Code::TimedOut, Code::RoomClosed, Code::Removed, Code::ServerGoing];

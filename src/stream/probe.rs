@@ -7,8 +7,8 @@ use super::rtt::{Rtt, doubled};
 /// The time from one sign of life to the next is within these, whatever a server says (S1).
 const SHORTEST_KEEP_ALIVE: Duration = Duration::from_secs(1);
 const LONGEST_KEEP_ALIVE: Duration = Duration::from_secs(20);
-/// Time from a datagram without entries to the `have` that answers it. The next entry of a room that
-/// still speaks makes that answer needless.
+/// Time from a datagram without entries to the `have` that answers it. The next entry of a room
+/// that still speaks makes that answer needless.
 const ANSWER_DELAY: Duration = Duration::from_millis(25);
 /// A `have` is not repeated sooner.
 const SHORTEST_REPEAT: Duration = Duration::from_secs(1);

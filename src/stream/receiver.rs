@@ -106,8 +106,8 @@ impl StreamReceiver {
         true
     }
 
-    /// Takes in the asides of a datagram only, as if its entries were lost: they can be repaired. For
-    /// a program that has no space for more. `false`: it is not of this stream.
+    /// Takes in the asides of a datagram only, as if its entries were lost: they can be repaired.
+    /// For a program that has no space for more. `false`: it is not of this stream.
     pub fn handle_asides(
         &mut self,
         datagram: &[u8],

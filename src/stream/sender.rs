@@ -151,8 +151,9 @@ impl StreamSender {
         }
     }
 
-    /// Takes a message or a command to be sent, and returns its id, which is that of its last part. What
-    /// a message may hold, and how long it may be beside its sender's name, is for the server to say.
+    /// Takes a message or a command to be sent, and returns its id, which is that of its last part.
+    /// What a message may hold, and how long it may be beside its sender's name, is for the server
+    /// to say.
     ///
     /// # Errors
     /// Why it is not taken.
@@ -177,7 +178,7 @@ impl StreamSender {
         Ok(id)
     }
 
-    /// In how many parts a text of so many bytes travels; an empty one is a message, too.
+    /// Returns the number of parts of a text of `size` bytes. An empty text is one part.
     fn parts_of(&self, size: usize) -> usize {
         size.div_ceil(self.part_size).max(1)
     }
@@ -345,8 +346,8 @@ impl StreamSender {
         }
     }
 
-    /// Returns the ids and texts of what is not settled, oldest first: for a member that lost its place
-    /// and goes on under another number, with another sender.
+    /// Returns the ids and texts of what is not settled, oldest first: for a member that lost its
+    /// place and goes on under another number, with another sender.
     pub fn into_open(self) -> impl Iterator<Item = (u32, Arc<[u8]>)> {
         let open = (self.first..).zip(self.open).filter(|(_, part)| part.is_last());
         open.map(|(id, part)| (id, part.message))
@@ -384,8 +385,8 @@ impl StreamSender {
     }
 }
 
-/// Whether an aside that answers the message `id` says that it was taken. It says nothing about the
-/// messages behind it, which may still be on the way.
+/// Returns true if an aside that answers the message `id` says that it was taken. It says nothing
+/// about the messages behind it, which may still be on the way.
 fn was_taken(id: u32, expected: u32) -> bool {
     id > 0 && id < expected
 }

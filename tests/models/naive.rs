@@ -44,8 +44,8 @@ struct Member {
     /// Connections that it entered or resumed over, and that are open.
     connections: u32,
     has_spoken: bool,
-    /// Whose place it has taken: who that is, its port and form. It is told when the address of this
-    /// one is known.
+    /// The member that it has replaced, with port and form. That one is told when the address of
+    /// this one is known.
     replaced: Option<(usize, u8, u16, bool)>,
 }
 
@@ -257,8 +257,8 @@ impl Naive {
         Status::Success
     }
 
-    /// Takes a silent member out; says who is to be told of it later: this one, or the one before it
-    /// if this one never had an address.
+    /// Takes a silent member out; says who is to be told of it later: this one, or the one before
+    /// it if this one never had an address.
     fn replace(&mut self, index: usize, who: usize) -> Option<(usize, u8, u16, bool)> {
         let members = &mut self.rooms[index].members;
         let position = members.iter().position(|member| member.who == who).expect("a member");
@@ -301,7 +301,7 @@ impl Naive {
         tombstone.is_some_and(|(_, end)| end.replace(until).is_none())
     }
 
-    /// Whether a room has only a host that failed before anybody could reach it.
+    /// Returns true if a room has only a host that failed before anybody could reach it.
     fn is_abandoned(&self, index: usize, ip: u8) -> bool {
         let [host] = &self.rooms[index].members[..] else { return false };
         host.ip == ip && host.port == Port::Unknown && host.connections == 0 && !host.has_spoken
@@ -488,7 +488,7 @@ impl Naive {
         self.make_unproved_give_way();
     }
 
-    /// Of each IP with too many unproved members the oldest go.
+    /// Removes the oldest unproved members of each IP that has too many.
     fn make_unproved_give_way(&mut self) {
         for ip in 1..4 {
             while self.unproved(ip).len() > MAX_UNPROVED {

@@ -14,7 +14,7 @@ use crate::limits::{Bucket, subnet};
 use crate::model::{Member, Model, RATION, folded};
 use crate::room::Room;
 
-/// When it is seen that no datagram of a new member has come.
+/// Time after which a new member without a datagram is noticed.
 const FIRST_CHECK: Duration = Duration::from_secs(10);
 
 impl Model {

@@ -34,7 +34,7 @@ impl Member {
         }
     }
 
-    /// How much of a message in parts has come.
+    /// Returns the received bytes of a message in parts.
     pub fn begun_size(&self) -> usize {
         match &self.begun {
             Some(Begun::Kept(text, _)) => text.len(),

@@ -42,7 +42,7 @@ pub fn folded(name: &str) -> String {
     name.to_lowercase().replace("e\u{301}", "é").replace("ｂｏｂ", "bob")
 }
 
-/// What has come of a message in parts.
+/// The received parts of a message.
 pub enum Begun {
     /// Its text, and when it is given up.
     Kept(Vec<u8>, Instant),
@@ -68,7 +68,7 @@ pub struct Member {
     pub connections: u32,
     pub was_heard: bool,
     pub was_checked: bool,
-    /// Whose place it has taken, and who is to be told when its address is known.
+    /// The member that it has replaced, which is told when the address of this one is known.
     pub replaced: Option<usize>,
     pub heard_at: Instant,
     pub alarm: Option<Instant>,
@@ -106,7 +106,7 @@ impl Member {
         self.end.is_none()
     }
 
-    /// Whether nothing can be sent to it, and no connection holds it.
+    /// Returns true if nothing can be sent to it, and no connection holds it.
     pub fn is_unproved(&self) -> bool {
         self.port.is_none() && self.connections == 0
     }
@@ -135,7 +135,7 @@ pub struct Model {
     pub guesses: Guesses,
     /// Peers that may have too many unproved members, and since when.
     pub excess: BTreeSet<(Instant, IpAddr)>,
-    /// What the log is to hear of since the last look.
+    /// Alerts for the log since the last look.
     pub alerts: BTreeMap<(Alert, IpAddr), u64>,
     pub tally: Tally,
 }

@@ -1,9 +1,10 @@
 //! A stand-in for the course's model server: what it does on the wire, its faults included.
 //!
 //! A request is JSON with a username and perhaps a password, and must come in one write. A password
-//! of `null` ends the connection without a reply. The client then sends its UDP port in 2 bytes, and
-//! the server closes. Datagrams from any other port are dropped. Every message goes to all other
-//! members as `NAME: MESSAGE`, empty ones and commands included. The host's `/exit` closes the room.
+//! of `null` ends the connection without a reply. The client then sends its UDP port in 2 bytes,
+//! and the server closes. Datagrams from any other port are dropped. Every message goes to all
+//! other members as `NAME: MESSAGE`, empty ones and commands included. The host's `/exit` closes
+//! the room.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};

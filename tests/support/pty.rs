@@ -65,7 +65,7 @@ pub struct Window {
     is_held: bool,
     /// It is to tell when it gets and loses the focus.
     pub tells_focus: bool,
-    /// How often it was to ring.
+    /// Number of times that the bell was rung.
     pub bells: usize,
     /// It is not to wrap rows.
     is_unwrapped: bool,

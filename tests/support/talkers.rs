@@ -43,7 +43,7 @@ pub fn bob_in_stream(stranger: &Stranger, idle_timeout: u64) -> (Talker, SocketA
     (bob, at)
 }
 
-/// The same, before he has heard anything.
+/// Bob in such a stream, before he has heard anything.
 pub fn bob_without_answer(stranger: &Stranger, idle_timeout: u64) -> (Talker, SocketAddr) {
     let bob = stranger.client(&["join", "r1", "bob"]);
     stranger.admit_to_stream(1, idle_timeout);

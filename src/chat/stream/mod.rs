@@ -47,7 +47,7 @@ pub(super) use train::Train;
 /// the kernel cuts one message into.
 pub(super) const MAX_TRAIN: usize = 64;
 
-/// The same for a member that is behind: some 40 KB.
+/// Limit for a member that is behind: some 40 KB.
 const MAX_LATE_TRAIN: usize = 32;
 
 /// How long who is behind rests between two trains. With a train of 40 KB that is some 40 MB a second:
@@ -68,14 +68,15 @@ pub(super) struct Stream {
     repairs: Repairs,
 }
 
-/// The order in which members are sent to. Those that keep up and those that are behind take turns, so
-/// that neither wait for the other.
+/// The order in which members are sent to. Those that keep up and those that are behind take turns,
+/// so that neither wait for the other.
 #[derive(Debug, Default)]
 struct Turns {
     is_of_late: bool,
-    /// The number of the seat to begin with, of those that keep up: after the last one that was sent to.
+    /// The number of the seat to begin with, of those that keep up: after the last one that was
+    /// sent to.
     current: u32,
-    /// The same of those that are behind.
+    /// The number of the seat to begin with, of those that are behind.
     late: u32,
 }
 
@@ -247,7 +248,8 @@ impl Stream {
     // What is to be sent.
 
     /// Packs what waits at one cursor, and collects those whose cursor stands where one of its
-    /// datagrams begins, until they get `max` datagrams together. Returns whether there is anything.
+    /// datagrams begins, until they get `max` datagrams together. Returns whether there is
+    /// anything.
     ///
     /// Of those that keep up, the lowest cursor goes first: they stay together, so that one train
     /// serves all, and nobody holds up the ring.

@@ -12,7 +12,8 @@ use super::seat::{Place, Seat};
 /// Counts of seats, by [`Place`].
 #[derive(Debug, Default)]
 pub(super) struct Positions {
-    /// Seats that keep up, by cursor. There are few different cursors: a delivery moves them together.
+    /// Seats that keep up, by cursor. There are few different cursors: a delivery moves them
+    /// together.
     current: BTreeMap<u64, usize>,
     behind: usize,
     resting: usize,
@@ -26,7 +27,7 @@ impl Positions {
         self.current.first_key_value().map(|(cursor, _)| *cursor)
     }
 
-    /// Returns how many seats keep up whose cursor is in the range and `counts`.
+    /// Returns how many seats keep up and have a cursor in the range that `counts`.
     pub(super) fn count(&self, range: Range<u64>, counts: impl Fn(u64) -> bool) -> usize {
         let seats = self.current.range(range).filter(|(cursor, _)| counts(**cursor));
         seats.map(|(_, count)| count).sum()

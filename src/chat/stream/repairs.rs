@@ -50,7 +50,7 @@ impl Repairs {
             if most == 0 {
                 return;
             }
-            // All that is gone is told, so that the news never ends within a message.
+            // Reports all gone entries at once, so that the report never ends within a message.
             let until = from.saturating_add(u64::from(count)).max(ring.first());
             let until = until.min(seat.limit(ring.end()));
             train.pack(ring, tag, (from.max(seat.first), until), most);

@@ -1,9 +1,9 @@
 //! The last entries of a room's stream, encoded as they lie in datagrams.
 //!
 //! A ring in bytes: what is appended pushes out what is oldest, whole messages of it: when one part
-//! of a long message goes, all of them go, so that the ring never begins within a message. Entries are numbered from the
-//! stream's start and never again, so a cursor that has fallen below the ring knows how much it
-//! has missed.
+//! of a long message goes, all of them go, so that the ring never begins within a message. Entries
+//! are numbered from the stream's start and never again, so a cursor that has fallen below the ring
+//! knows how much it has missed.
 
 use std::collections::VecDeque;
 
@@ -86,12 +86,12 @@ impl Ring {
         }
     }
 
-    /// Whether more parts of a message follow this entry, which is held. The last part is none.
+    /// Returns true if more parts of the message follow this entry. The ring must hold the entry.
     fn is_part(&self, number: u64) -> bool {
         self.bytes.get(self.size(self.first, number) + KIND_AT) == Some(&KIND_PART)
     }
 
-    /// What entries, one behind the other, take in a ring beside the place of the first.
+    /// Returns the bytes of a ring that consecutive entries take, without the place of the first.
     pub(in crate::chat) fn size_of(message: &[u8]) -> usize {
         message.len() + INDEX_SIZE * entries(message).count().saturating_sub(1)
     }

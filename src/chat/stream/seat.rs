@@ -26,7 +26,7 @@ pub(super) enum Standing {
     Dropped,
 }
 
-/// How a seat counts for a delivery.
+/// The state of a seat, as a delivery counts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     /// It gets entries as they are appended, from this cursor on.
@@ -106,7 +106,7 @@ impl Seat {
         self.until.min(end)
     }
 
-    /// Returns how it counts for a delivery.
+    /// Returns its state, as a delivery counts it.
     pub(super) fn place(&self) -> Place {
         match self.standing {
             _ if self.is_finished() => Place::Finished,
@@ -155,7 +155,7 @@ impl Seat {
         (self.standing, self.is_blocked) = (Standing::Unproved, false);
     }
 
-    /// Its pause is over.
+    /// Ends its pause.
     pub(super) fn end_rest(&mut self) {
         if self.standing == Standing::Resting {
             self.standing = Standing::Behind;

@@ -35,7 +35,7 @@ impl Seats {
         (seat.standing != Standing::Dropped).then_some(seat)
     }
 
-    /// The same, to change what does not bear on its [`Place`](super::seat::Place).
+    /// Returns the seat for changes that leave its [`Place`](super::seat::Place) as it is.
     pub(super) fn find_mut(&mut self, number: u32) -> Option<&mut Seat> {
         let index = self.index(number)?;
         Some(&mut self.list[index]).filter(|seat| seat.standing != Standing::Dropped)
@@ -45,7 +45,7 @@ impl Seats {
         self.list.binary_search_by_key(&number, |seat| seat.number).ok()
     }
 
-    /// Returns how all of them stand.
+    /// Returns the counts of all seats by state and cursor.
     pub(super) fn positions(&self) -> &Positions {
         &self.positions
     }
@@ -147,12 +147,12 @@ impl Seats {
         self.list.capacity()
     }
 
-    /// The seats from this number on.
+    /// Returns the seats from this number on.
     pub(super) fn starting_at(&self, number: u32) -> impl Iterator<Item = &Seat> {
         self.list[position(&self.list, number)..].iter()
     }
 
-    /// All seats, beginning with the one that has the number `first`, or the next: a seat may have
+    /// Returns all seats, beginning with the one numbered `first`, or the next: a seat may have
     /// been freed since it was its turn.
     pub(super) fn in_turn(&self, first: u32) -> impl Iterator<Item = &Seat> {
         let (later, sooner) = self.list.split_at(position(&self.list, first));

@@ -8,9 +8,9 @@ use std::mem;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-/// An interval between messages within these is a rhythm: the first step waits for the next message,
-/// twice as long as the last one took. Else members of small rooms, where messages come some 50 ms
-/// apart, would be told of each message once more.
+/// An interval between messages within these is a rhythm: the first step waits for the next
+/// message, twice as long as the last one took. Else members of small rooms, where messages come
+/// some 50 ms apart, would be told of each message once more.
 const RHYTHM: Range<Duration> = Duration::from_millis(25)..Duration::from_millis(250);
 
 /// When, counted from the last entry.
@@ -27,7 +27,7 @@ pub(in crate::chat) struct Tail {
     has_message: bool,
     /// When the last message was delivered.
     message_at: Option<Instant>,
-    /// How much later than usual the steps are.
+    /// Delay added to the usual times of the steps.
     delay: Duration,
     /// How many of the steps were made for it.
     steps: usize,
@@ -50,7 +50,7 @@ impl Tail {
         }
     }
 
-    /// A message was appended.
+    /// Notes that a message was appended.
     pub(in crate::chat) fn note_message(&mut self) {
         self.has_message = true;
     }

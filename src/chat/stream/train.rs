@@ -12,8 +12,8 @@ use crate::protocol::stream::{self, Header, MAX_PACKED};
 /// Bytes of the entry that says how much is gone.
 const GONE_SIZE: usize = ENTRY_OVERHEAD + 4;
 
-/// The most bytes of a train, as one message that the kernel cuts up: with its headers it is to stay
-/// below the 65,535 bytes of an IP packet.
+/// The most bytes of a train, as one message that the kernel cuts up: with its headers it is to
+/// stay below the 65,535 bytes of an IP packet.
 const MAX_BYTES: usize = 60_000;
 
 /// One datagram of a train.
@@ -38,9 +38,8 @@ pub(in crate::chat) struct Train {
 }
 
 impl Train {
-    /// Packs the entries from one number to before another, as far as `max` datagrams and one message
-    /// to the kernel go. Numbers
-    /// that the ring no longer holds are told as gone.
+    /// Packs the entries from one number to before another, as far as `max` datagrams and one
+    /// message to the kernel go. Numbers that the ring no longer holds are told as gone.
     pub(in crate::chat) fn pack(&mut self, ring: &Ring, tag: u32, numbers: (u64, u64), max: usize) {
         self.plan(ring, numbers, max);
         self.write(ring, tag);

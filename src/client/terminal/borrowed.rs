@@ -52,8 +52,8 @@ impl Borrowed {
         Ok(Self { mode: Mode::of(io::stdin())?, title, goes_on })
     }
 
-    /// Makes the terminal ours: every key comes at once and is not echoed. The old title goes to the
-    /// terminal's stack (XTWINOPS).
+    /// Makes the terminal ours: every key comes at once and is not echoed. The old title goes to
+    /// the terminal's stack (XTWINOPS).
     ///
     /// # Errors
     /// The terminal is gone.
@@ -67,7 +67,7 @@ impl Borrowed {
         self.mode.set(&raw(self.mode.before()), OptionalActions::Now)
     }
 
-    /// Gives back the mode and the title.
+    /// Restores the mode and the title.
     pub(super) fn put_back(&self) {
         self.mode.put_back();
         write(&format!("{SHOW}{WRAP_ON}{REPORTS_OFF}\x1b[23;0t"));
@@ -92,8 +92,8 @@ impl Borrowed {
         self.take()
     }
 
-    /// Returns true if the program goes on after a stop from outside. The shell has set its own mode
-    /// since, and this sets ours again.
+    /// Returns true if the program goes on after a stop from outside. The shell has set its own
+    /// mode since, and this sets ours again.
     pub(super) fn takes_again(&self) -> bool {
         self.goes_on.swap(false, Ordering::SeqCst) && {
             write(REPORTS_ON);

@@ -164,7 +164,7 @@ impl Draft {
         self.go(self.word_right());
     }
 
-    /// To the beginning of one of several pasted lines.
+    /// Moves to the beginning of one of several pasted lines.
     pub(super) fn go_home(&mut self) {
         self.go(self.text[..self.cursor].rfind('\n').map_or(0, |at| at + 1));
     }

@@ -3,8 +3,8 @@
 //!
 //! Programs and terminals disagree on how wide some characters are (emoji in sequences above all),
 //! and a program that believes its text to take two rows where the terminal has used one erases the
-//! room's last line. So nothing here depends on the terminal's count: every row is broken by us, the
-//! terminal does not wrap, and the cursor is placed by writing what stands before it again.
+//! room's last line. So nothing here depends on the terminal's count: every row is broken by us,
+//! the terminal does not wrap, and the cursor is placed by writing what stands before it again.
 
 use unicode_segmentation::UnicodeSegmentation as _;
 
@@ -15,7 +15,7 @@ use crate::client::screen::{Size, most_columns};
 pub(super) const WRAP_ON: &str = "\x1b[?7h";
 const WRAP_OFF: &str = "\x1b[?7l";
 
-/// What is to be drawn.
+/// The content to be drawn.
 pub(super) struct View<'a> {
     /// Rows above the prompt, which fit the width and are shown as they are.
     pub(super) above: &'a [String],
@@ -25,7 +25,7 @@ pub(super) struct View<'a> {
     pub(super) cursor: usize,
 }
 
-/// What is on the screen now.
+/// The rows that are on the screen now.
 #[derive(Default)]
 pub(super) struct Drawing {
     /// The cursor's row, counted from the first one that is drawn.
@@ -122,7 +122,7 @@ impl Typed {
     }
 }
 
-/// One character as it is drawn: what a terminal would obey is shown and not done.
+/// Returns one character as it is drawn. Control characters are made visible.
 fn shown(cluster: &str) -> String {
     match cluster.ends_with('\n') {
         true => String::new(),

@@ -57,15 +57,15 @@ pub(super) struct Editor {
     desk: Arc<Desk>,
 }
 
-/// What is new to the loop.
+/// Content from the loop that the editor has not shown yet.
 pub(super) struct Update {
     /// Lines to be printed above the one that is being typed.
     pub(super) lines: Vec<Line>,
     /// Own lines that the server has not taken yet, all of them.
     pub(super) waiting: Vec<String>,
-    /// So many of the typed lines are among these, or need not be shown any more.
+    /// Number of typed lines that are among these, or need not be shown any more.
     pub(super) taken: usize,
-    /// The bell is to ring.
+    /// True if the bell is to ring.
     pub(super) rings: bool,
 }
 
@@ -86,17 +86,17 @@ struct State {
     lost: usize,
     /// Own lines that the server has not taken yet.
     waiting: Vec<String>,
-    /// How many typed lines were taken from here since that was looked at.
+    /// Number of typed lines that were taken from here since the last look.
     taken: usize,
-    /// The bell is to ring.
+    /// True if the bell is to ring.
     rings: bool,
-    /// The window has lost the focus.
+    /// True if the window has lost the focus.
     is_away: bool,
-    /// The first message since then is marked.
+    /// True if the first message since then is marked.
     is_marked: bool,
     /// Nothing more comes to be printed.
     is_closing: bool,
-    /// The thread is done with the terminal.
+    /// True if the thread is done with the terminal.
     is_over: bool,
 }
 
@@ -401,8 +401,8 @@ impl Front {
             return;
         }
         self.drawing.forget();
-        // Row by row: terminals keep a screen that is cleared at once among the lines one can scroll
-        // back to, and the prompt with it.
+        // Row by row: terminals keep a screen that is cleared at once among the lines one can
+        // scroll back to, and the prompt with it.
         for row in 1..=self.size.rows {
             out.push_str(&format!("\x1b[{row}H\x1b[2K"));
         }
@@ -439,7 +439,7 @@ fn write(text: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// An ordinary end: the terminal is gone.
+/// Returns true for an ordinary end: the terminal is gone.
 fn is_end(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::EIO) || error.kind() == ErrorKind::UnexpectedEof
 }

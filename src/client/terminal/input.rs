@@ -116,7 +116,7 @@ impl Input {
 #[derive(Default)]
 struct Keys {
     events: Vec<Event>,
-    /// ESC O has come: one more character names the key.
+    /// True after ESC O: one more character names the key.
     is_ss3: bool,
     begins_paste: bool,
 }

@@ -14,7 +14,7 @@ use crate::client::stdin::InputLine;
 
 const PROMPT: &str = "> ";
 
-/// What is left to do for the one who has the terminal.
+/// The action that a key asks of the editor's thread.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Deed {
     /// Nothing but drawing.
@@ -147,7 +147,7 @@ impl Keyboard {
         }
     }
 
-    /// Returns false if the key ends the search and is to be obeyed after that.
+    /// Returns false if the key ends the search and then has its ordinary effect.
     fn search_on(&mut self, key: Key) -> bool {
         let Some(search) = &mut self.search else { return false };
         match key {

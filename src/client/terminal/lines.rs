@@ -10,9 +10,9 @@ use super::styling::Styling;
 use super::wrapping::wrap;
 use crate::client::screen::{Size, columns};
 
-/// Where names stand in a column of their own: on terminals that are so wide.
+/// Least width of a terminal on which names have a column of their own.
 const WIDE: usize = 60;
-/// That column.
+/// Width of that column.
 const NAME_COLUMNS: usize = 10;
 /// Text is not squeezed into fewer columns than these.
 const LEAST_TEXT: usize = 16;
@@ -22,7 +22,7 @@ const TIME_COLUMNS: usize = "HH:MM".len();
 
 /// Lines that are kept to be drawn again: more than any screen has.
 const MOST: usize = 500;
-/// And their bytes.
+/// Limit for the bytes of these lines.
 const MOST_BYTES: usize = 1024 * 1024;
 
 /// A line of the conversation.
@@ -34,12 +34,12 @@ pub(super) struct Line {
     pub(super) text: String,
 }
 
-/// What stands before the text.
+/// The label before the text.
 #[derive(Clone)]
 pub(super) enum Label {
     /// Somebody has said it.
     Name(String),
-    /// Nobody has; `*` or `--`.
+    /// No member has said it; `*` or `--`.
     Mark(&'static str),
     /// It is not known who has.
     Nothing,

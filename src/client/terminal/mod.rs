@@ -177,7 +177,7 @@ impl Conversation {
         self.lines.push(Line { time, label, text });
     }
 
-    /// A line was taken from the editor.
+    /// Notes that a line was taken from the editor.
     pub(super) fn note_taken(&mut self) {
         self.taken += 1;
     }
@@ -209,7 +209,7 @@ impl Conversation {
         self.people.may_be_hosted_by_us(knows_others)
     }
 
-    /// Hands everything to the editor at once: a line that was taken is not to be seen twice.
+    /// Passes everything to the editor at once, so that a line that was taken is not seen twice.
     pub(super) fn flush(&mut self) {
         let update = Update {
             lines: std::mem::take(&mut self.lines),

@@ -3,9 +3,9 @@
 
 use std::collections::VecDeque;
 
-/// So many lines are remembered,
+/// Lines that are remembered.
 const MOST: usize = 500;
-/// and so many bytes.
+/// Bytes of lines that are remembered.
 const MOST_BYTES: usize = 1024 * 1024;
 
 /// The lines, and the one among them that is shown.

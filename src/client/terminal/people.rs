@@ -25,8 +25,8 @@ pub(super) struct People {
     /// The list of members is to be asked for.
     is_curious: bool,
     asked_at: Option<Instant>,
-    /// What has happened since the last question, while that has no answer: the answer may come behind
-    /// the notice of what happened after it.
+    /// Changes since the last question, while it has no answer: the answer may come after notices
+    /// of later changes.
     since: Option<Since>,
 }
 
@@ -54,8 +54,8 @@ impl People {
         Arc::clone(&self.names)
     }
 
-    /// Returns true if the room may close for others when we leave. `knows_others`: whether nobody is
-    /// there whose name is not known.
+    /// Returns true if the room may close for others when we leave. `knows_others`: whether nobody
+    /// is there whose name is not known.
     pub(super) fn may_be_hosted_by_us(&self, knows_others: bool) -> bool {
         self.is_host && !(knows_others && locked(&self.names).is_empty())
     }

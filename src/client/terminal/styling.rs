@@ -21,7 +21,7 @@ pub(super) struct Styling {
     has_colours: bool,
     /// Our own name, folded.
     me: Box<str>,
-    /// And as it is shown.
+    /// Our name as it is shown.
     my_name: String,
 }
 
@@ -108,8 +108,8 @@ impl Styling {
     }
 }
 
-/// Returns true if a word may begin or end here. Scripts without blanks between words, and Korean with
-/// its particles behind names, have such places everywhere.
+/// Returns true if a word may begin or end here. Scripts without blanks between words, and Korean
+/// with its particles behind names, have such places everywhere.
 fn is_word_boundary(text: &str, at: usize) -> bool {
     let (before, behind) = text.split_at(at);
     let neighbours = before.chars().next_back().zip(behind.chars().next());

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use crate::client::screen::columns_of;
 
-/// Cuts a text into lines of so many columns: at blanks if there are any, else inside of a word, but
-/// never inside of a URL if those are kept. One that is too long has a line of its own.
+/// Cuts a text into lines of so many columns: at blanks if there are any, else inside of a word,
+/// but never inside of a URL if those are kept. One that is too long has a line of its own.
 pub(super) fn wrap(text: &str, width: usize, keeps_urls: bool) -> Vec<&str> {
     let mut lines = Vec::new();
     let mut rest = text;
@@ -33,7 +33,7 @@ fn cut(text: &str, width: usize, keeps_urls: bool) -> Option<(&str, &str)> {
     None
 }
 
-/// The same, where the character at `end` does not fit and is a part of this URL.
+/// Returns the place of the cut if the character at `end` does not fit and is a part of this URL.
 fn cut_before(
     text: &str,
     end: usize,

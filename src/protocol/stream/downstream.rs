@@ -6,7 +6,7 @@
 /// Bytes of the tag and the sequence.
 pub const HEADER_SIZE: usize = 12;
 
-/// Where the kind stands in an entry, behind its size.
+/// Offset of the kind in an entry, behind its size.
 pub const KIND_AT: usize = 2;
 
 /// Bytes of an entry's size and kind.

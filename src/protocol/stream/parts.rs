@@ -10,8 +10,8 @@ const fn space(name: usize) -> usize {
     MAX_ENTRY - MESSAGE_OVERHEAD - name
 }
 
-/// The most parts of one message: under the longest name each part holds the fewest bytes. A part may
-/// end up to three bytes early, so that it ends with a character.
+/// The most parts of one message: under the longest name each part holds the fewest bytes. A part
+/// may end up to three bytes early, so that it ends with a character.
 pub const MAX_PARTS: usize = (MAX_NAME_AND_MESSAGE - MAX_NAME).div_ceil(space(MAX_NAME) - 3);
 
 /// The most bytes of all parts of one message.
@@ -21,7 +21,8 @@ pub const MAX_PARTS_SIZE: usize = MAX_NAME_AND_MESSAGE + MAX_PARTS * (MESSAGE_OV
 const _: () = assert!(MAX_NAME_AND_MESSAGE.div_ceil(space(1) - 3) <= MAX_PARTS);
 const _: () = assert!(MAX_NAME_AND_MESSAGE <= MAX_TEXT);
 
-/// Writes a message as the entries that it takes, one behind the other: every part but the last is an
+/// Writes a message as the entries that it takes, one behind the other: every part but the last is
+/// an
 /// [`Entry::Part`]. Each part ends with a character.
 pub fn encode_message((member, id): (u32, u32), name: &str, text: &str, out: &mut Vec<u8>) {
     let (name, space) = (name.as_bytes(), space(name.len()));
