@@ -57,7 +57,8 @@ fn s16_field_a_whatever_the_message_no_datagram_exceeds_1200_bytes() {
     let server = Server::start(&["--rate-limit", "0", "--lang", "ja"]);
     let names: Vec<String> = (0..9).map(|n| format!("{n}{}", "n".repeat(254))).collect();
     let host = Listener::create(&server, &names[0]);
-    // `Packet::read` checks each datagram against the limit: notices with the name twice, lists, answers.
+    // `Packet::read` checks each datagram against the limit: notices with the name twice, lists,
+    // answers.
     let guests: Vec<_> = names[1..].iter().map(|name| Listener::join(&server, name)).collect();
     host.say(1, "/who");
     host.say(2, &format!("/{}", "w".repeat(3000)));

@@ -312,8 +312,8 @@ pub(super) enum Unfitting {
     RoomBusy,
 }
 
-/// Tells messages from commands, and refuses what is fit for neither. A line end behind a command
-/// does not count, and clients send some with a carriage return, which no message may hold.
+/// Tells messages from commands, and refuses anything else. A line end behind a command does not
+/// count, and clients send some with a carriage return, which no message may hold.
 pub(super) fn understand(message: &[u8]) -> Result<Line<'_>, Notice<'_>> {
     let is_command = message.starts_with(b"/") && !message.starts_with(b"//");
     let message = if is_command { message.trim_ascii_end() } else { message };

@@ -33,8 +33,8 @@ impl Chat {
         if is_known { Some(silent) } else { before }
     }
 
-    /// The address of a member is known: the one that it has replaced is told, unless that has the
-    /// same.
+    /// Notes that a member's address is known, and tells the member that it has replaced, unless
+    /// both have the same address.
     pub(super) fn settle_replaced(&mut self, id: MemberId, now: Instant) {
         let Some(member) = self.members.get_mut(id) else { return };
         let (address, replaced) = ((member.ip, member.port.number()), member.replaced.take());

@@ -64,8 +64,7 @@ impl LogFile {
         self.text.push_str(&format!("{time} {}\n", plain(&String::from_utf8_lossy(line))));
     }
 
-    /// Writes the lines. Returns what to tell the user: the file takes no more, and the chat goes
-    /// on.
+    /// Writes the lines. Returns a text for the user if the file takes no more: the chat goes on.
     pub(super) fn flush(&mut self) -> Option<String> {
         let text = std::mem::take(&mut self.text);
         let written = self.file.as_mut()?.write_all(text.as_bytes());

@@ -171,8 +171,7 @@ impl Page {
         }
     }
 
-    /// About a line of ours that the server has refused. It is not the room's, so it has no place
-    /// in the record.
+    /// Adds a refusal of one of our lines. It is not the room's, so it has no place in the record.
     pub(super) fn add_refusal(&mut self, line: Option<&[u8]>, why: &[u8]) {
         match &mut self.view {
             View::Plain(lines) => lines.add_refusal(line, why),

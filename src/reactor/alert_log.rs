@@ -1,7 +1,7 @@
 //! Warnings about peers in the log: of each kind one line a minute and subnet, at most.
 //!
-//! The first alert is logged at once. Those that follow within a minute are counted, and told
-//! together when it is over, with the address of the last.
+//! The first alert is logged at once. Further ones within a minute are counted, and logged as one
+//! line at its end, with the address of the last.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

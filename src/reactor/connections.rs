@@ -168,7 +168,7 @@ impl Connections {
     }
 
     /// Acts on the deadlines that have come up, as many as the budget allows. Each connection is
-    /// read once more before: what it was late with may be here already, and its event still in the
+    /// read once more before: its late bytes may be here already, and their event still in the
     /// kernel.
     pub(super) fn expire(&mut self, services: &mut Services) {
         for _ in 0..self.budgets.timers {

@@ -8,9 +8,9 @@ use std::mem;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-/// An interval between messages within these is a rhythm: the first step waits for the next
-/// message, twice as long as the last one took. Else members of small rooms, where messages come
-/// some 50 ms apart, would be told of each message once more.
+/// Intervals between messages that count as a rhythm: the first step then waits for the next
+/// message, twice as long as the last one took. Otherwise members of small rooms, where messages
+/// come some 50 ms apart, would get a datagram without entries after each message.
 const RHYTHM: Range<Duration> = Duration::from_millis(25)..Duration::from_millis(250);
 
 /// When, counted from the last entry.
