@@ -197,7 +197,7 @@ impl fmt::Debug for Output {
 impl Lines {
     fn push(&mut self, lines: &[u8]) {
         if self.queue.len() + lines.len() > QUEUE {
-            // The newest: what the reader gets then has no gap before the count.
+            // Drops the newest lines, so that the reader sees no gap before the count.
             self.dropped += count(lines);
             return;
         }
@@ -293,7 +293,7 @@ impl Way {
     }
 }
 
-/// Opens what a descriptor is open to once more. A terminal does not become ours to control.
+/// Opens the file of a descriptor once more. A terminal does not become ours to control.
 fn reopen(fd: BorrowedFd<'_>) -> io::Result<File> {
     let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;

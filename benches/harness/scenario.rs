@@ -118,8 +118,8 @@ pub struct Fanout {
     /// Messages a second in all, where the pace is fixed.
     pub rate: u32,
     pub delivery: Delivery,
-    /// True if each number of messages in flight is measured, and not only the best: the room's
-    /// throughput depends on it.
+    /// True if each number of messages in flight is measured, and not only the best: the throughput
+    /// of the room depends on it.
     pub every_window: bool,
 }
 

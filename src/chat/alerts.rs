@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::Chat;
 use crate::alert::Alert;
 
-/// Addresses that are told apart until the owner takes the alerts, which it does once a turn.
+/// Limit for the addresses with alerts of their own, until the owner takes the alerts once a turn.
 /// Alerts of further addresses are lost.
 const MAX_WAITING: usize = 1024;
 
@@ -25,7 +25,8 @@ impl Alerts {
 }
 
 impl Chat {
-    /// Notes an alert about a peer, and how often it happened since the last turn.
+    /// Removes and returns an alert: its kind, the peer, and how often it happened since the last
+    /// turn.
     pub fn poll_alert(&mut self) -> Option<(Alert, IpAddr, u64)> {
         self.alerts.counts.pop_first().map(|((alert, peer), count)| (alert, peer, count))
     }

@@ -101,7 +101,7 @@ impl Chat {
     pub fn reap(&mut self, mut freed: impl FnMut(MemberId)) {
         for member in self.ended.drain(..) {
             if self.members.get(member).is_some_and(|member| member.end.is_some()) {
-                // It has all that its room said, and is still to be told of its end.
+                // It has all entries of its room, but not yet the notice of its end.
                 continue;
             }
             // It may be named twice: by its seat, and by what was kept to tell it.

@@ -18,8 +18,8 @@ use crate::protocol::name::fold;
 use crate::protocol::stream::Code;
 use crate::protocol::{Delivery, Notice};
 
-/// A member that has entered over TCP, and whose first datagram has not come after this time, has a
-/// path for datagrams that may not work: programs send one at once, and again within seconds.
+/// Time for the first datagram of a member that entered over TCP. Programs send one at once, and
+/// again within seconds; without any, UDP may be blocked.
 const UNHEARD_AFTER: Duration = Duration::from_secs(10);
 
 /// Why a member goes, to the others.
@@ -29,7 +29,7 @@ pub(super) enum Departure {
     Kicked,
 }
 
-/// Time until an idle deadline is looked at again that came up before the server had read what had
+/// Delay of an idle deadline that came up before the server had read all datagrams that had
 /// arrived: a few turns.
 const RECONSIDER: Duration = Duration::from_millis(10);
 
@@ -39,13 +39,13 @@ impl Chat {
         self.depart(id, Departure::Passage(Passage::Left), Farewell::Asked(message), now);
     }
 
-    /// Returns how long after its token a member is first looked at.
+    /// Returns the time from a member's token to its first check.
     pub(super) fn first_check(&self) -> Duration {
         self.config.idle_timeout.map_or(UNHEARD_AFTER, |timeout| timeout.min(UNHEARD_AFTER))
     }
 
-    /// Handles a member's alarm. It was set when the member was last looked at; if it was heard
-    /// since, there is a later one.
+    /// Handles a member's alarm. It was set at the last check of the member; if it was heard since,
+    /// there is a later one.
     pub(super) fn expire_member(&mut self, id: MemberId, now: Instant) {
         let Some(member) = self.members.get_mut(id) else { return };
         if !std::mem::replace(&mut member.was_checked, true)
@@ -56,8 +56,8 @@ impl Chat {
         }
         let deadline = self.config.idle_timeout.map(|timeout| member.heard_at + timeout);
         let silence = self.hearing_clock.silence_at(now);
-        // The entry that came up is gone from the timers already. Of a member that may have spoken
-        // in datagrams that are still to be read, the deadline is looked at again.
+        // The entry that came up is gone from the timers already. If the member may have sent
+        // datagrams that are still unread, its deadline is checked again later.
         member.alarm = match deadline {
             Some(deadline) if deadline > now => Some(deadline),
             Some(deadline) if deadline > silence => Some(now + RECONSIDER),
@@ -156,7 +156,7 @@ impl Chat {
         }
     }
 
-    /// Closes a room whose only member is its host, at no known address.
+    /// Closes a room whose only member is a host without a known address.
     pub(super) fn close_room_of_nobody(&mut self, room_id: RoomId, now: Instant) {
         self.close_room(room_id, Notice::RoomClosed, |_| Farewell::Told(Code::RoomClosed), now);
     }

@@ -41,7 +41,8 @@ pub(super) enum Farewell {
     Told(Code),
     /// It has to be told, and the server ends.
     ToldLast(Code),
-    /// Somebody came in its place, perhaps from its very address: it is told when that is known.
+    /// A new member has replaced it, perhaps at the same address: it is told once that address is
+    /// known.
     Replaced,
 }
 
@@ -54,7 +55,7 @@ impl Farewell {
         }
     }
 
-    /// Returns what people are told of it, if they did not ask for it.
+    /// Returns the notice for people, if they did not ask for the end.
     fn notice(self) -> Option<Notice<'static>> {
         match self {
             Self::Asked(_) => None,
@@ -315,7 +316,7 @@ impl Voice {
     }
 }
 
-/// Returns what people are told of an end that they did not ask for.
+/// Returns the notice for people of an end that they did not ask for.
 fn last_notice(code: Code) -> Option<Notice<'static>> {
     match code {
         Code::RoomClosed => Some(Notice::RoomClosed),

@@ -1,8 +1,8 @@
 //! A silent member gives way to a join under its name: programs vanish without a word and come
 //! back.
 //!
-//! The replaced member is told, in case its program lives on. It must not be told at an address
-//! that the new member's program has now, so the address of the new one is waited for.
+//! The replaced member is told, in case its program lives on. The notice must not go to an address
+//! that the new member has now, so it waits until the new member's address is known.
 
 use std::net::IpAddr;
 use std::time::Instant;

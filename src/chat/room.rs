@@ -358,7 +358,7 @@ impl Room {
     }
 
     /// Ends a delivery: begins the next one of each form at `cut`, drops entries that everyone has,
-    /// and yields the members that have everything up to their end.
+    /// and collects the ended members that have everything.
     pub(super) fn settle(
         &mut self,
         cut: Cut,

@@ -17,9 +17,8 @@ use crate::protocol::stream::Code;
 use crate::subnet::Subnet;
 
 impl Chat {
-    /// A connection of a member's has ended, or has made another member. What comes of that waits
-    /// for
-    /// [`Chat::handle_timeout`]: the datagram that proves the member may be read by then.
+    /// Notes that a connection of a member has ended, or has made another member. The effect waits
+    /// for [`Chat::handle_timeout`]: the datagram that proves the member may be read by then.
     pub fn handle_disconnect(&mut self, id: MemberId, now: Instant) {
         let Some(member) = self.members.get_mut(id) else { return };
         if !self.tokens.contains_key(&member.token) {

@@ -87,7 +87,7 @@ pub(super) fn of_connection(server: &Server, attempts: &[Attempt]) -> Failure {
     Failure(plain(&sentence))
 }
 
-/// Returns the error that tells most: that of a machine that is there, else of one that may be.
+/// Returns the most telling error: that of a host that answered, else of one that may exist.
 fn telling(attempts: &[Attempt]) -> Option<&io::Error> {
     let rank = |error: &io::Error| match error.kind() {
         ErrorKind::ConnectionRefused => 0,
@@ -121,8 +121,8 @@ pub(super) fn of_silent_port(address: SocketAddr) -> String {
     format!("UDP port {} of {} does not answer", address.port(), address.ip())
 }
 
-/// Says that nothing has come back up to now, where that proves nothing: without stream delivery a
-/// server answers to nothing but commands.
+/// Says that nothing has come back up to now. That proves nothing here: without stream delivery a
+/// server answers only commands.
 pub(super) fn of_quiet_path(address: SocketAddr) -> String {
     let (port, ip) = (address.port(), address.ip());
     format!(
@@ -149,7 +149,7 @@ fn command(entry: &Entry, operation: Operation) -> String {
     format!("reactor-chat-client{options}{name} {verb}{dashes} {room}")
 }
 
-/// Returns what else a room may be that the server says does not exist.
+/// Returns other explanations when the server says that a room does not exist.
 pub(super) fn hidden(has_password: bool) -> &'static str {
     match has_password {
         true => "is hidden and has another password",

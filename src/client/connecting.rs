@@ -37,7 +37,7 @@ pub(super) struct Connection {
 /// An address that was tried, and why it did not work.
 pub(super) type Attempt = (SocketAddr, io::Error);
 
-/// Connects for somebody who waits: a name that can't be looked up for now is tried again.
+/// Connects while the user waits, and looks a name up again after a temporary failure.
 pub(super) fn connect(server: &Server) -> Result<Connection, Failure> {
     connect_in_order(server, &interleave(resolve_patiently(server)?), ATTEMPT_DELAY)
 }

@@ -8,8 +8,8 @@ use super::printing::tell;
 /// The status of a Rust program whose main thread panicked.
 const STATUS: i32 = 101;
 
-/// From now on a panic ends the client at once. It does not leave the room: a host's room would
-/// close for everybody, while a host that is merely gone may come back with this command.
+/// Makes a panic end the client at once, from now on. It does not leave the room: a host's room
+/// would close for everybody, while a host that is merely gone may come back with this command.
 pub(super) fn end_on_panic(way_back: String) {
     let tell_panic = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
@@ -19,7 +19,7 @@ pub(super) fn end_on_panic(way_back: String) {
     }));
 }
 
-/// From now on a panic does this first.
+/// Runs this first on a panic, from now on.
 pub(super) fn first_on_panic(deed: impl Fn() + Send + Sync + 'static) {
     let next = panic::take_hook();
     panic::set_hook(Box::new(move |info| {

@@ -1,4 +1,4 @@
-//! A member's token as the client keeps it: whatever bytes the server gave.
+//! A member's token as the client keeps it: the bytes that the server gave.
 
 use crate::protocol::Token;
 

@@ -24,7 +24,7 @@ const EARLY_KEEP_ALIVES: [Duration; 2] = [Duration::from_millis(250), Duration::
 /// 30 s, although RFC 4787 (REQ-5) asks them for two minutes.
 const KEEP_ALIVE: Duration = Duration::from_secs(MAX_KEEP_ALIVE);
 
-/// After so long an answer was lost.
+/// Time after which an answer counts as lost.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long the last messages are waited for after `/exit`. To a host the server confirms it by

@@ -31,7 +31,7 @@ impl Client {
         let untaken = self.room.untaken();
         let rest = self.stdin.count_rest();
         let mut lines = untaken.open + rest.lines;
-        // A person at a terminal was told at once, and has gone on.
+        // A person at a terminal has seen each refusal at once.
         if !self.page.is_terminal() {
             lines += untaken.refused + self.unsent;
         }

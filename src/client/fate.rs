@@ -12,7 +12,7 @@ const MOST: usize = 256;
 /// Bytes of a line that are enough to find it again.
 const BEGINNING: usize = 256;
 
-/// A line that was handed to the sender.
+/// A line that the sender has taken.
 struct Line {
     id: u32,
     beginning: Box<[u8]>,

@@ -670,9 +670,9 @@ fn is_exit_behind_blanks(line: &str) -> bool {
     line.trim().eq_ignore_ascii_case(EXIT)
 }
 
-/// Asks to be told when stdout's reader goes, as tail(1) does: a room may be quiet for long, and
-/// only a write would tell. Errors and the end need no asking (`epoll_ctl(2)`, EPOLLERR and
-/// EPOLLHUP).
+/// Registers for the end of stdout's reader, as tail(1) does: a room may be quiet for long, and
+/// without this only a write would show it. Errors and the end are reported in any case
+/// (`epoll_ctl(2)`, EPOLLERR and EPOLLHUP).
 fn watch_reader(registry: &Registry) {
     let stdout = io::stdout().as_raw_fd();
     // A regular file is refused: it has no reader.

@@ -13,7 +13,7 @@ use mio::Waker;
 
 use super::patient::write_some;
 
-/// Bytes that may wait before the queue counts as full. Whoever can put lines off does so then.
+/// Bytes that may wait before the queue counts as full. Callers that can put lines off do so then.
 const FULL: usize = 1 << 20;
 /// Bytes that may wait at most. Lines beyond it are dropped and counted.
 const MOST: usize = 4 << 20;

@@ -70,8 +70,8 @@ impl Record {
         page.show_time(true);
     }
 
-    /// Returns true if we have come with this at the latest, as far as can be seen: those who come
-    /// in a crowd are counted together, a second later, and what is gone may have said it.
+    /// Returns true if this shows that we have joined by now. Members that join in a crowd are
+    /// counted together a second later, and the notice of our join may be among gone entries.
     fn is_arrival(&self, event: &Event<'_>) -> bool {
         match *event {
             Event::Notice { code, member, .. } => {

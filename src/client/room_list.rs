@@ -37,7 +37,7 @@ pub(super) struct RoomList {
     pub(super) cut: Option<Failure>,
 }
 
-/// Asks which rooms there are. A list of which the beginning is known is not lost with its rest.
+/// Asks for the list of rooms. If a later page fails, the earlier ones are kept.
 pub(super) fn fetch(server: &Server) -> Result<RoomList, Failure> {
     let connection = connect(server)?;
     let mut list = RoomList::default();
@@ -81,7 +81,7 @@ impl RoomList {
         if !(fits && are_names && leads_on) {
             return None;
         }
-        // Of a page without rooms nothing is known that would lead further.
+        // A page without rooms gives no name to continue from.
         self.rooms.last_mut().into_iter().for_each(|last| last.more = false);
         self.rooms.extend(rooms);
         self.pages.push(page);

@@ -21,8 +21,8 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Catches the signals and registers them. One that was ignored at the start stays ignored: who
-    /// started us wants us to outlive it, as nohup(1) does, or a script that starts jobs with `&`.
+    /// Catches the signals and registers them. A signal that was ignored at the start stays
+    /// ignored: nohup(1), or a script that starts jobs with `&`, wants us to outlive it.
     pub(super) fn register(registry: &Registry, token: Token) -> io::Result<Self> {
         let ignored = ignored_signals();
         let is_ours = |signal: &i32| ignored & (1 << (signal - 1)) == 0;

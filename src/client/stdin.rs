@@ -26,7 +26,7 @@ const WAITING_LINES: usize = 64;
 /// is cut here: it is too long still.
 const LONGEST_LINE: usize = MAX_UPSTREAM + "\r\n".len();
 
-/// When no line has come for so long, those that were written are counted.
+/// Pause in the input after which the lines that were written are counted.
 const QUIET: Duration = Duration::from_millis(50);
 /// Counting stops after this time: an input may be endless.
 const COUNTING: Duration = Duration::from_millis(500);
@@ -36,7 +36,7 @@ const COUNTING: Duration = Duration::from_millis(500);
 pub(super) struct InputLine {
     pub(super) bytes: Vec<u8>,
     /// A command, if it begins with `/`. Any other line is data and is sent byte for byte:
-    /// strangers may have written the log that comes through a pipe, and what somebody pastes.
+    /// strangers may have written a log in a pipe, or pasted text.
     pub(super) may_command: bool,
 }
 

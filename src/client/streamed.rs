@@ -285,8 +285,7 @@ impl Streamed {
         self.leaving.is_none() && !self.record.is_over() && !self.record.is_away()
     }
 
-    /// Returns true if a way to the server is of use: to somebody who stays, or for lines that
-    /// wait.
+    /// Returns true if a way to the server is useful: we stay, or lines wait.
     pub(super) fn wants_path(&self) -> bool {
         !self.record.is_over() && self.has_business()
     }
@@ -300,8 +299,8 @@ impl Streamed {
         self.leaving.is_some()
     }
 
-    /// Returns the reason if the membership has just ended and another is to follow it. What is
-    /// missing of the old one is waited for first.
+    /// Returns the reason if the membership has just ended and another is to follow it. Missing
+    /// entries of the old one come first.
     pub(super) fn take_end_to_follow(&mut self, now: Instant, page: &mut Page) -> Option<Code> {
         let is_due =
             self.receiver.is_complete() || self.record.over_by().is_some_and(|by| by <= now);

@@ -34,7 +34,7 @@ pub struct Bind {
     /// The address or host name, as it was given.
     pub name: String,
     /// Its addresses, at least one, without those that an earlier `--bind` has. The ports in here
-    /// are not looked at.
+    /// are ignored.
     pub addresses: Vec<SocketAddr>,
 }
 

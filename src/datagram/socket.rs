@@ -113,7 +113,7 @@ impl Socket {
         &mut self.inner
     }
 
-    /// Counts down from here what is read, until everything was that has arrived by now.
+    /// Starts to count reads down, until everything that has arrived by now was read.
     pub(super) fn mark_unread(&mut self) {
         self.unread = if self.is_readable { self.capacity } else { 0 };
     }

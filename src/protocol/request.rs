@@ -106,7 +106,7 @@ pub enum Request<'a> {
     },
     /// List the rooms whose names begin so.
     List {
-        /// In the form in which names are kept; `None` begins no name.
+        /// The prefix in the form in which names are kept. `None` matches no name.
         prefix: Option<Cow<'a, str>>,
         /// Only those whose names come behind this one.
         after: Option<String>,

@@ -14,8 +14,8 @@ use crate::timers::Timers;
 /// From one line about a subnet to the next of the same kind.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// Subnets that are told apart, times the kinds of alerts: some 600 KiB. Those beyond share a line
-/// for each kind.
+/// Limit for entries, one for each subnet and kind of alert: some 600 KiB. Further subnets share a
+/// line for each kind.
 const MAX_SOURCES: usize = 4096;
 
 /// Lines that are written in one turn at most: a turn must not be spent on the log.

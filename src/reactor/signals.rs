@@ -47,8 +47,8 @@ impl Signals {
     }
 }
 
-/// Returns true for a signal that ends at once a server which is ending already. SIGHUP is not one:
-/// when a terminal closes, the kernel and the shell may each send it.
+/// Returns true if a second signal of this kind ends the server at once. SIGHUP is not one: when a
+/// terminal closes, the kernel and the shell may each send it.
 pub(super) fn forces(signal: i32) -> bool {
     signal != SIGHUP
 }

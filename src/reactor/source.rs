@@ -20,8 +20,8 @@ pub(super) enum Source {
     Connection(ConnId),
 }
 
-// The two highest bits say what it is, the rest who: 30 bits of generation, 32 of slot. What there
-// is only once or twice shares a kind.
+// The two highest bits hold the kind, the rest an id: 30 bits of generation, 32 of slot. Sources
+// that exist only once or twice share a kind.
 const _: () = assert!(usize::BITS == 64 && GENERATIONS == 1 << 30);
 const KIND_SHIFT: u32 = 62;
 const LISTENER: usize = 0;

@@ -1,7 +1,7 @@
 //! Joins the parts of long messages (S16).
 //!
-//! Entries come in here in order and without gaps. A message of which a part is gone can't be
-//! shown: its other parts count as gone, too.
+//! Entries come in order and without gaps. If a part of a message is gone, the message can't be
+//! shown, and its other parts count as gone too.
 
 use super::Event;
 use crate::protocol::stream::{Entry, MAX_TEXT};
@@ -158,7 +158,7 @@ mod tests {
 
     const NOTICE: Entry<'static> = Entry::Notice { code: 1, member: 1, name: b"", text: b"joined" };
 
-    /// Takes entries, the first with the number 1, and returns what is handed on.
+    /// Takes entries, the first with the number 1, and returns the delivered events.
     fn joined(entries: &[Entry<'_>]) -> Vec<String> {
         let (mut joiner, mut out, mut gone) = (Joiner::new(), Vec::new(), 0);
         for (number, entry) in (1..).zip(entries) {

@@ -72,12 +72,12 @@ impl Probe {
         self.wanted = true;
     }
 
-    /// The server has said only which entry comes next: it waits to hear that the last one arrived.
+    /// Notes a datagram without entries: the server waits for the confirmation of the last entry.
     pub(super) fn owe(&mut self, now: Instant) {
         self.owed.get_or_insert(now + ANSWER_DELAY);
     }
 
-    /// The room speaks: what it says last will be confirmed later.
+    /// Notes an entry: a later `have` will confirm the last one.
     pub(super) fn forget_owed(&mut self) {
         self.owed = None;
     }

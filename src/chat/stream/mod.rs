@@ -110,7 +110,7 @@ impl Stream {
     pub(super) fn seat(&mut self, member: MemberId, number: u32, history: u32, now: Instant) {
         let end = self.ring.end();
         let first = end.saturating_sub(u64::from(history)).max(self.ring.first());
-        // A message that is cut would be taken for another.
+        // A cut message would look like another one.
         let first = self.ring.align(first);
         self.seats.push(Seat::new(member, number, first, now));
     }
@@ -288,7 +288,7 @@ impl Stream {
         max: usize,
     ) {
         let (first, until, end) = (*self.turns.first(), train.len(), self.ring.end());
-        // The rest of a train that is cut at its length is short for those in its second half. They
+        // When a train is cut at its length, the rest is short for seats in its second half. These
         // get a train of their own.
         let is_served = |next: u64| {
             let index = train.index(next)?;

@@ -39,7 +39,8 @@ pub(in crate::chat) struct Train {
 
 impl Train {
     /// Packs the entries from one number to before another, as far as `max` datagrams and one
-    /// message to the kernel go. Numbers that the ring no longer holds are told as gone.
+    /// message to the kernel go. Numbers that the ring no longer holds become an entry of kind
+    /// gone.
     pub(in crate::chat) fn pack(&mut self, ring: &Ring, tag: u32, numbers: (u64, u64), max: usize) {
         self.plan(ring, numbers, max);
         self.write(ring, tag);

@@ -151,7 +151,7 @@ fn s12_s16_a_ring_loses_whole_messages_and_tells_so() {
     let ear = stage.ear(&slow);
     assert!(ear.gone > 0 && !ear.entries.is_empty() && ear.skipped == 0);
     assert!(whole.ends_with(&ear.said().into_iter().map(String::from).collect::<Vec<_>>()));
-    // A request that ends within a message is told of all that is gone.
+    // A repair request that ends within a message learns of all its gone parts.
     let gone = stage.ear(&slow).gone;
     let first = slow.stream.as_ref().expect("a stream").next;
     for count in 1..9 {

@@ -264,7 +264,7 @@ impl Front {
         };
         let [can_read, is_rung] = polled.map(|polled| !polled.revents().is_empty());
         if is_rung {
-            // What is in it does not matter.
+            // The bytes carry no meaning.
             let _ = self.rings.read(&mut [0; 1024]);
         }
         if ready == 0
