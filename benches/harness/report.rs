@@ -23,7 +23,7 @@ const BUSY: f64 = 0.9;
 /// What may be lost before a figure does not count, of all that was offered.
 const TOLERATED_AT_SATURATION: f64 = 0.01;
 
-/// The reader of stdout has gone, as head(1) does: no fault of what was measured.
+/// The reader of stdout has gone, as head(1) does: no fault of the server.
 #[derive(Debug)]
 struct ReaderGone;
 

@@ -31,7 +31,8 @@ impl Chat {
         is_limited || is_full(room.population() - leaving, room.capacity())
     }
 
-    /// Returns true if the room has reached the server's own limit for a room.
+    /// Returns true if the room has reached the server's own limit for a room, once `leaving`
+    /// members have left.
     pub(super) fn has_members_enough_in(&self, room: &Room, leaving: usize) -> bool {
         is_full(room.population() - leaving, self.config.max_room_members)
     }

@@ -62,7 +62,7 @@ impl Chat {
 struct Page {
     json: Vec<u8>,
     max: usize,
-    /// The size up to the last entry that can still be told to have others behind it.
+    /// The size up to the last entry with space for the sign that others follow.
     markable: usize,
     /// A cut gives up entries for the sign that there are more.
     is_always_marked: bool,

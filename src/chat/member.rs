@@ -17,7 +17,8 @@ pub(super) struct Member {
     pub(super) room: RoomId,
     /// The room's name as the member writes it in its datagrams, where that is not how it is kept.
     pub(super) room_spelling: Option<Box<str>>,
-    /// In the form in which it is kept; shared with nobody, but handed out while the chat changes.
+    /// The name in the form in which it is kept. The `Rc` lets callers hold it while the chat
+    /// changes.
     pub(super) name: Rc<str>,
     pub(super) token: Token,
     /// The IP that asked for the token. Datagrams from any other are not this member's.

@@ -28,7 +28,7 @@ const FEW_BUFFERS: usize = 1;
 pub(super) enum Parts {
     /// Its text up to now. At `due` it is given up.
     Kept { text: Vec<u8>, due: Instant },
-    /// It is not relayed, whatever follows of it.
+    /// It is not relayed, even if its other parts come.
     Lost(Why),
 }
 

@@ -13,7 +13,7 @@ use super::plain::plain;
 const TIME: &str = "%Y-%m-%d %H:%M:%S";
 const NO_TIME: &str = "                   ";
 
-/// The file, and lines that are written together.
+/// The file, and lines for its next write.
 pub(super) struct LogFile {
     path: String,
     /// `None` after an error: half a line may stand at the end.

@@ -33,7 +33,7 @@ pub(super) struct Record {
     /// That the room was closed is shown, in its place.
     is_closing_shown: bool,
     end: Option<End>,
-    /// The membership has ended, and another one is to follow: repeated ends are of no interest.
+    /// The membership has ended, and another one is to follow: repeated ends are ignored.
     is_away: bool,
     /// The server has said that a message has to wait.
     is_held_back: bool,

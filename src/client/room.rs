@@ -12,9 +12,9 @@ use crate::stream::PushError;
 /// Lines that the server has not taken.
 #[derive(Clone, Copy)]
 pub(super) struct Untaken {
-    /// It has not answered, or they were not even sent.
+    /// Lines without an answer, or not even sent.
     pub(super) open: usize,
-    /// It has refused them.
+    /// Lines that the server has refused.
     pub(super) refused: usize,
 }
 

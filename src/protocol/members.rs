@@ -1,4 +1,4 @@
-//! The list of members, as `/who` is answered (W28): one line, written and read here only.
+//! The list of members in the answer to `/who` (W28): one line, written and read here only.
 //!
 //! No name holds the separator or ends in a mark of the host (W7), so the line can be taken apart
 //! again. A name may still read like the count at the end of a list that was cut. The host's mark

@@ -6,7 +6,7 @@
 use super::Event;
 use crate::protocol::stream::{Entry, MAX_TEXT};
 
-/// The place in the stream, as far as parts are concerned.
+/// The place in the stream, in terms of parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     /// The next entry is a message, the first part of one, or a notice.
@@ -17,7 +17,7 @@ enum Place {
     Lost { first: u64 },
 }
 
-/// The parts that have come of a message.
+/// The received parts of a message.
 #[derive(Debug)]
 pub(super) struct Joiner {
     place: Place,

@@ -38,7 +38,7 @@ pub struct StreamReceiver {
     sizes: Sizes,
     /// Bytes of entries since the last `have`.
     unconfirmed: usize,
-    /// The number that the last `have` said.
+    /// The number in the last `have`.
     confirmed: u64,
     gone: u64,
     repaired: u64,
@@ -182,7 +182,7 @@ impl StreamReceiver {
         }
     }
 
-    /// The next entry, of one number, has its turn.
+    /// Takes the next entry, which has one number.
     fn hand_on(&mut self, entry: Entry<'_>, is_late: bool, take: &mut impl FnMut(Event<'_>)) {
         let number = self.next;
         self.next += 1;

@@ -40,7 +40,7 @@ pub enum PushError {
     /// There is no space until others are settled: [`MAX_OPEN`] messages or [`MAX_OPEN_BYTES`] are
     /// open, or the ids are used up, all 2^32 - 1 of them.
     Full,
-    /// It is longer than what a server joins of parts (S16).
+    /// It is longer than the text that a server joins from parts (S16).
     TooLong {
         /// Bytes that fit.
         fits: usize,

@@ -100,7 +100,7 @@ impl Model {
         self.config.max_unproved.is_some_and(|limit| self.unproved(peer) > limit as usize)
     }
 
-    /// The log is to hear of it.
+    /// Notes an alert for the log.
     pub fn alert(&mut self, alert: Alert, peer: IpAddr) {
         self.tally.note_value(alert);
         *self.alerts.entry((alert, peer)).or_insert(0) += 1;

@@ -110,7 +110,7 @@ impl World {
         self.check_alerts();
     }
 
-    /// The log hears of what it should.
+    /// Checks that the server has noted the expected alerts.
     fn check_alerts(&mut self) {
         let alerts = std::iter::from_fn(|| self.chat.poll_alert());
         let told: BTreeMap<_, _> =

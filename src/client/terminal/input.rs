@@ -213,7 +213,7 @@ impl Paste {
         None
     }
 
-    /// The end of the paste may have begun in the bytes that stay.
+    /// The remaining bytes may hold the beginning of the end mark.
     fn drop_most(&mut self) {
         let dropped = self.bytes.len() - (PASTE_END.len() - 1);
         self.bytes.drain(..dropped);

@@ -41,7 +41,7 @@ pub(super) enum Label {
     Name(String),
     /// No member has said it; `*` or `--`.
     Mark(&'static str),
-    /// It is not known who has.
+    /// The speaker is unknown.
     Nothing,
     /// We have, and the server has not taken it yet.
     Waiting(String),

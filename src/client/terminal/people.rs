@@ -111,7 +111,7 @@ impl People {
         (self.is_host, self.is_curious, self.asked_at) = (is_host, true, None);
     }
 
-    /// Learns a list of members. A list that was cut takes nobody away.
+    /// Learns a list of members. A list that was cut removes nobody.
     pub(super) fn learn(&mut self, list: &MemberList<'_>) {
         let since = self.since.take().unwrap_or_default();
         if let Some(host) = list.host.filter(|_| !since.has_new_host) {

@@ -88,7 +88,7 @@ impl Styling {
         found
     }
 
-    /// Returns where our name ends, if these begin with it.
+    /// Returns the end of our name, if these characters begin with it.
     fn end_of_me(&self, clusters: &[(Range<usize>, Box<str>)]) -> Option<usize> {
         let mut left = &*self.me;
         for (place, folded) in clusters {
