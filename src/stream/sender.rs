@@ -152,8 +152,7 @@ impl StreamSender {
     }
 
     /// Takes a message or a command to be sent, and returns its id, which is that of its last part.
-    /// What a message may hold, and how long it may be beside its sender's name, is for the server
-    /// to say.
+    /// The server decides what a message may hold, and how long it may be beside its sender's name.
     ///
     /// # Errors
     /// Why it is not taken.

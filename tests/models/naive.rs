@@ -272,7 +272,7 @@ impl Naive {
         }
     }
 
-    /// Somebody whose place was taken is told, if it is remembered.
+    /// Tells a replaced member of its end, if it is remembered.
     fn tell_replaced(&mut self, replaced: Option<(usize, u8, u16, bool)>) {
         if let Some((who, _, _, named)) = replaced
             && self.release(who)
@@ -282,7 +282,8 @@ impl Naive {
         }
     }
 
-    /// The address of a member is known: whoever it has replaced is told, unless that is the same.
+    /// Notes that a member's address is known, and tells the member that it has replaced, unless
+    /// that one has the same address.
     fn settle_replaced(&mut self, who: usize) {
         let member = self.member_mut(who).expect("a member");
         let address = (member.ip, member.known_port().expect("a port"));

@@ -112,7 +112,7 @@ impl Model {
             while owed.front().is_some_and(|owed| owed.may_be_missing && *owed.bytes != *datagram) {
                 owed.pop_front();
             }
-            // What tells a member of its end does not wait for answers that wait in its room.
+            // The farewell of a member overtakes answers that wait in its room.
             let is_last = owed.back().is_some_and(|owed| *owed.bytes == *datagram);
             let overtakes = alone && is_ended && is_last;
             let said = if overtakes { owed.pop_back() } else { owed.pop_front() };
