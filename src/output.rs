@@ -13,7 +13,7 @@
 //! | file, `/dev/null` | write(2): these take everything, or fail at once |
 //!
 //! Lines that are not taken wait in a queue and leave when the descriptor becomes writable. Beyond
-//! [`QUEUE`] bytes new lines are dropped and counted; the count is logged when lines pass again.
+//! `QUEUE` bytes new lines are dropped and counted; the count is logged when lines pass again.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
