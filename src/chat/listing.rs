@@ -29,7 +29,8 @@ impl Chat {
     ///
     /// A page costs a search in a tree and its own size, wherever it begins. It depends on no
     /// earlier page, so rooms that come and go meanwhile move no other room. With `after`, be it
-    /// empty, a page that was cut says so in any case.
+    /// empty, a page that was cut says so in any case. A room that no page of this size can show is
+    /// left out.
     pub(super) fn list(&self, prefix: Option<&str>, after: Option<&str>, max: usize) -> Vec<u8> {
         let mut page =
             Page { json: vec![b'['], max, markable: 1, is_always_marked: after.is_some() };
@@ -44,13 +45,13 @@ impl Chat {
             .take_while(|(name, _)| name.starts_with(prefix));
         for (name, id) in matching {
             let Some(room) = self.rooms.get(*id) else { continue };
-            let is_written = page.add(&ListedRoom {
+            let goes_on = page.add(&ListedRoom {
                 room: name,
                 members: room.population(),
                 capacity: self.capacity_of(room),
                 password: room.has_password(),
             });
-            if !is_written {
+            if !goes_on {
                 break;
             }
         }
@@ -69,7 +70,9 @@ struct Page {
 }
 
 impl Page {
-    /// Adds an entry, or cuts the page if the entry does not fit. Returns true if it was added.
+    /// Adds an entry, or cuts the page if the entry does not fit. Returns false if it was cut.
+    ///
+    /// An entry that does not fit an empty page is left out: it must not hide those behind it.
     fn add(&mut self, room: &ListedRoom<'_>) -> bool {
         let end = self.json.len();
         if end > 1 {
@@ -77,9 +80,12 @@ impl Page {
         }
         // Strings, numbers and bools into a Vec: there is nothing to fail.
         let is_written = serde_json::to_writer(&mut self.json, room).is_ok();
-        if !is_written || self.json.len() + 1 > self.max {
+        let is_first = end == 1;
+        // The first entry can't be given up for the sign.
+        let closing = if is_first && self.is_always_marked { MORE.len() } else { 1 };
+        if !is_written || self.json.len() + closing > self.max {
             self.cut(end);
-            return false;
+            return is_first;
         }
         // The brace is in both sizes.
         if self.json.len() + MORE.len() <= self.max {

@@ -978,6 +978,21 @@ fn w10_field_h_a_list_that_is_cut_says_so_in_its_last_entry() {
 }
 
 #[test]
+fn w10_field_h_a_name_too_long_for_a_page_hides_no_other_room() {
+    let (stage, row) = listed(&["a", "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", "c"]);
+    let list =
+        |after, max| String::from_utf8(stage.chat.list(Some(""), after, max)).expect("UTF-8");
+    let more = row("a").replace('}', r#","more":true}"#);
+    let max = more.len() + 2;
+    assert_eq!(list(Some(""), max), format!("[{more}]"));
+    assert_eq!(list(Some("a"), max), format!("[{}]", row("c")), "the long name is left out");
+    assert_eq!(list(Some("c"), max), "[]");
+    let (stage, row) = listed(&["aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "b"]);
+    let whole = String::from_utf8(stage.chat.list(Some(""), None, max)).expect("UTF-8");
+    assert_eq!(whole, format!("[{}]", row("b")), "nor to those who know of no pages");
+}
+
+#[test]
 fn w10_field_h_a_page_begins_behind_the_name_that_was_asked_for() {
     let (mut stage, row) = listed(&["a", "ab", "b", "c"]);
     let list = |stage: &Stage, prefix, after| {
