@@ -1,7 +1,7 @@
 //! How much a member may still send: messages, and what they cost to send on.
 //!
 //! A message counts once, and by its bytes times the members who get it: what is nothing in a room
-//! of two is a flood in one of a thousand.
+//! of two is a flood in one of a thousand. A long one is several datagrams, with headers each.
 
 use std::time::{Duration, Instant};
 
@@ -25,18 +25,19 @@ pub(super) struct Allowance {
 }
 
 impl Allowance {
-    /// Takes what a message of `size` bytes to `audience` members costs, if there is as much.
+    /// Takes what a message of `size` bytes, in so many datagrams to each of `audience` members,
+    /// costs, if there is as much.
     ///
     /// # Errors
     /// The limit that it is over.
     pub(super) fn take(
         &mut self,
-        (size, audience): (usize, usize),
+        (size, datagrams, audience): (usize, usize, usize),
         config: &ChatConfig,
         now: Instant,
     ) -> Result<(), Alert> {
         let message = config.rate_limit.map(|rate| time_for(1, u64::from(rate)));
-        let bytes = (size + HEADERS).saturating_mul(audience) as u64;
+        let bytes = (size + datagrams * HEADERS).saturating_mul(audience) as u64;
         let fanout = config.fanout_limit.map(|rate| time_for(bytes, u64::from(rate)));
         let costs =
             [(&mut self.messages, message, Alert::Rate), (&mut self.fanout, fanout, Alert::Fanout)];
@@ -63,7 +64,9 @@ mod tests {
 
     fn burst(config: &ChatConfig, size: usize, audience: usize) -> usize {
         let (now, mut allowance) = (Instant::now(), Allowance::default());
-        (0..100_000).take_while(|_| allowance.take((size, audience), config, now).is_ok()).count()
+        (0..100_000)
+            .take_while(|_| allowance.take((size, 1, audience), config, now).is_ok())
+            .count()
     }
 
     #[test]
@@ -79,11 +82,11 @@ mod tests {
     fn t10_what_one_bucket_refuses_costs_nothing_in_the_other() {
         let config = ChatConfig { fanout_limit: Some(1), ..Default::default() };
         let (now, mut allowance) = (Instant::now(), Allowance::default());
-        assert_eq!(allowance.take((1000, 1000), &config, now), Ok(()));
-        let refused = |_| allowance.take((1000, 1000), &config, now) == Err(Alert::Fanout);
+        assert_eq!(allowance.take((1000, 1, 1000), &config, now), Ok(()));
+        let refused = |_| allowance.take((1000, 1, 1000), &config, now) == Err(Alert::Fanout);
         assert!((0..100_000).all(refused));
         let unlimited = ChatConfig { fanout_limit: None, ..Default::default() };
-        assert_eq!(allowance.take((1000, 1000), &unlimited, now), Ok(()), "messages are left");
+        assert_eq!(allowance.take((1000, 1, 1000), &unlimited, now), Ok(()), "messages are left");
     }
 
     #[test]

@@ -214,7 +214,9 @@ impl Chat {
     pub(super) fn is_allowed(&mut self, id: MemberId, size: usize, now: Instant) -> bool {
         let Some(member) = self.members.get_mut(id) else { return false };
         let audience = self.rooms.get(member.room).map_or(0, Room::population);
-        let cost = (member.name.len() + size, audience);
+        // Each part repeats the name.
+        let parts = parts::count(member.name.len(), size);
+        let cost = (size + parts * member.name.len(), parts, audience);
         let taken = member.allowance.take(cost, &self.config, now);
         if let Err(limit) = taken {
             self.note_alert_of(id, limit);

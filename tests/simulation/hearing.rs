@@ -364,11 +364,13 @@ impl Model {
     }
 
     /// Whether a line of so many bytes may be taken as far as its sender's rates go: by its count, and
-    /// by its bytes, IP and UDP headers included, times everyone in the room.
+    /// by its bytes, names, IP and UDP headers of all its parts included, times everyone in the room.
     fn is_allowed(&mut self, whose: usize, size: usize, now: Instant) -> bool {
         let member = &mut self.members[whose];
         let audience = self.rooms[member.room].members.len();
-        let bytes = ((member.name.len() + size + 28) * audience) as u64;
+        let name = member.name.len();
+        let parts = size.div_ceil(1200 - (12 + 3 + 9) - name).max(1);
+        let bytes = ((size + parts * (name + 28)) * audience) as u64;
         let second = Duration::from_secs(1);
         let message = self.config.rate_limit.map_or(Duration::ZERO, |rate| second / rate);
         let fanout = self.config.fanout_limit.map_or(Duration::ZERO, |rate| {

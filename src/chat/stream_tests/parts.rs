@@ -132,6 +132,19 @@ fn s16_the_last_part_waits_for_its_rate_and_the_others_are_kept() {
 }
 
 #[test]
+fn s16_a_long_message_costs_headers_and_the_name_in_each_part() {
+    let mut stage =
+        Stage::new(ChatConfig { rate_limit: None, fanout_limit: Some(1_000), ..open() });
+    let name = "n".repeat(200);
+    let mut host = stage.enter(1, "r", &name, STREAM);
+    assert_eq!(stage.say(&mut host, &"x".repeat(3800)), Fate::Relayed);
+    // Four parts, each with a name and headers: 4,712 bytes at 1,000 a second. The bucket held
+    // 5,000, and a word costs 229.
+    assert_eq!(stage.say(&mut host, "w"), Fate::Relayed);
+    assert_eq!(stage.say(&mut host, "w"), Fate::RateLimited);
+}
+
+#[test]
 fn s12_s16_a_ring_loses_whole_messages_and_tells_so() {
     let mut stage = Stage::new(ChatConfig { room_history: 20_000, ..open() });
     let mut host = stage.host("r");

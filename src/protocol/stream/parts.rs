@@ -21,6 +21,11 @@ pub const MAX_PARTS_SIZE: usize = MAX_NAME_AND_MESSAGE + MAX_PARTS * (MESSAGE_OV
 const _: () = assert!(MAX_NAME_AND_MESSAGE.div_ceil(space(1) - 3) <= MAX_PARTS);
 const _: () = assert!(MAX_NAME_AND_MESSAGE <= MAX_TEXT);
 
+/// Returns the number of parts of a message, which may be one fewer if characters would be cut.
+pub fn count(name: usize, text: usize) -> usize {
+    text.div_ceil(space(name)).max(1)
+}
+
 /// Writes a message as the entries that it takes, one behind the other: every part but the last is
 /// an
 /// [`Entry::Part`]. Each part ends with a character.
@@ -69,6 +74,7 @@ mod tests {
         let fits = MAX_ENTRY - MESSAGE_OVERHEAD - "bob".len();
         for (size, parts) in [(0, 1), (1, 1), (fits, 1), (fits + 1, 2), (2 * fits, 2)] {
             assert_eq!(texts("bob", &"x".repeat(size)).len(), parts, "{size} bytes");
+            assert_eq!(count("bob".len(), size), parts, "{size} bytes");
         }
     }
 
