@@ -106,12 +106,7 @@ impl Chat {
     /// from now on: not if it is 0, or another member of its IP has it, or a datagram has taught the
     /// real one, or the member takes a stream, which only a datagram of its own begins, or it has gone on
     /// at another IP since, or its IP has as many announced ports as it may.
-    pub fn handle_announcement(
-        &mut self,
-        member: MemberId,
-        peer: SocketAddr,
-        now: Instant,
-    ) -> bool {
+    pub fn handle_announcement(&mut self, member: MemberId, peer: SocketAddr) -> bool {
         let Some(known) = self.live(member) else { return false };
         let (ip, port) = (peer.ip().to_canonical(), peer.port());
         if known.ip != ip {
@@ -127,7 +122,7 @@ impl Chat {
             self.alerts.note(Alert::Unproved, ip);
             return false;
         }
-        self.set_port(member, Port::Announced(port), now);
+        self.set_port(member, Port::Announced(port));
         true
     }
 
@@ -161,7 +156,8 @@ impl Chat {
         }
         let (room_id, number, was_unknown) =
             (known.room, known.number, known.port == Port::Unknown);
-        self.set_port(id, Port::Learnt(port), now);
+        self.set_port(id, Port::Learnt(port));
+        self.settle_replaced(id, now);
         if was_unknown
             && let Some(room) = self.rooms.get_mut(room_id)
             && let Some(stream) = &mut room.stream
@@ -171,12 +167,11 @@ impl Chat {
         }
     }
 
-    fn set_port(&mut self, id: MemberId, port: Port, now: Instant) {
+    fn set_port(&mut self, id: MemberId, port: Port) {
         let Some(member) = self.members.get_mut(id) else { return };
         self.peers.count_out(id, member);
         member.port = port;
         self.peers.count_in(id, member);
-        self.settle_replaced(id, now);
     }
 
     /// Takes what an identified member said.

@@ -2,7 +2,8 @@
 //! back.
 //!
 //! The replaced member is told, in case its program lives on. The notice must not go to an address
-//! that the new member has now, so it waits until the new member's address is known.
+//! that the new member has now, so it waits for the new member's first datagram. An announced port
+//! is not enough: behind a NAT the datagrams come from another one.
 
 use std::net::IpAddr;
 use std::time::Instant;
@@ -24,16 +25,22 @@ impl Chat {
 
     /// Ends a silent member whose place somebody takes. Returns the member that has to be told when
     /// the address of the new one is known: this one, or the one before it if this one had no
-    /// address.
+    /// address. One before a member with an announced port is told only when it asks.
     pub(super) fn replace(&mut self, silent: MemberId, now: Instant) -> Option<MemberId> {
         let member = self.members.get_mut(silent)?;
         let is_known = member.port != Port::Unknown;
-        let before = member.replaced.take_if(|_| !is_known);
+        let before = member.replaced.take();
         self.end_member(silent, Farewell::Replaced, now);
-        if is_known { Some(silent) } else { before }
+        if !is_known {
+            return before;
+        }
+        if let Some(before) = before {
+            self.release_remains(before, false, now);
+        }
+        Some(silent)
     }
 
-    /// Notes that a member's address is known, and tells the member that it has replaced, unless
+    /// Notes that a member's datagram has shown its address, and tells the member that it has replaced, unless
     /// both have the same address.
     pub(super) fn settle_replaced(&mut self, id: MemberId, now: Instant) {
         let Some(member) = self.members.get_mut(id) else { return };

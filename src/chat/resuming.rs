@@ -38,6 +38,8 @@ impl Chat {
         let known = self.members.get_mut(id).ok_or(Status::RoomNotFound)?;
         self.peers.count_out(id, known);
         (known.ip, known.port) = (peer, Port::Unknown);
+        // The token proves that its program lives, though not where.
+        known.heard_at = now;
         known.connections = known.connections.saturating_add(1);
         known.room_spelling = spelling(room);
         self.peers.count_in(id, known);

@@ -954,14 +954,28 @@ fn s14_the_same_request_again_is_no_unproved_member_more() {
 }
 
 #[test]
+fn s14_field_b_a_member_that_resumes_counts_as_heard() {
+    let mut stage = Stage::new(open());
+    let host = stage.host("r");
+    let token = String::from_utf8(host.token.to_wire().to_vec()).expect("hex");
+    stage.advance(seconds(299));
+    let elsewhere = Ipv4Addr::new(192, 0, 2, 2);
+    assert!(stage.request(elsewhere, 4, "r", &token).is_ok());
+    stage.advance(seconds(299));
+    assert!(stage.chat.live(host.id).is_some(), "its next datagram may be on its way");
+    stage.advance(seconds(1));
+    assert!(stage.chat.live(host.id).is_none());
+}
+
+#[test]
 fn w13_s14_a_port_announced_from_the_ip_that_a_member_has_left_is_not_its_own() {
     let mut stage = Stage::new(open());
     let host = stage.enter(1, "r", "host", "");
     let token = String::from_utf8(host.token.to_wire().to_vec()).expect("hex");
     let elsewhere = Ipv4Addr::new(192, 0, 2, 2);
     stage.request(elsewhere, 4, "r", &token).expect("to go on");
-    assert!(!stage.chat.handle_announcement(host.id, SocketAddr::from((HOME, 9)), stage.now));
-    assert!(stage.chat.handle_announcement(host.id, SocketAddr::from((elsewhere, 9)), stage.now));
+    assert!(!stage.chat.handle_announcement(host.id, SocketAddr::from((HOME, 9))));
+    assert!(stage.chat.handle_announcement(host.id, SocketAddr::from((elsewhere, 9))));
 }
 
 #[test]

@@ -406,7 +406,7 @@ fn l8_a_slot_that_is_used_again_keeps_nothing_of_the_last_tenant() {
     let new = stage.join("r", r#"{"username":"new"}"#);
     assert_eq!(new.id.0.slot, gone.id.0.slot, "the slot is used again");
     assert!(
-        !stage.chat.handle_announcement(gone.id, SocketAddr::from((HOME, 7)), stage.now),
+        !stage.chat.handle_announcement(gone.id, SocketAddr::from((HOME, 7))),
         "an old id reaches nobody"
     );
     assert_eq!(stage.say(gone, "hi"), Heard::Dropped(Dropped::UnknownToken));
@@ -523,6 +523,49 @@ fn w38_field_b_a_replaced_member_is_told_when_the_new_one_ends_unproved() {
 }
 
 #[test]
+fn w38_field_b_an_announced_port_is_no_reason_to_tell_a_replaced_member() {
+    let mut stage = Stage::with_defaults();
+    let host = stage.create("r", r#"{"username":"host"}"#);
+    let old = stage.join("r", "guest");
+    stage.say(old, "");
+    stage.take_heard(old);
+    stage.advance(Duration::from_secs(30));
+    let new = stage.join("r", "guest");
+    assert!(stage.chat.handle_announcement(new.id, SocketAddr::from((HOME, 7000))));
+    stage.say(host, "");
+    assert!(stage.take_heard(old).is_empty(), "the new one may send from the old one's port");
+    stage.say(Guest { address: old.address, ..new }, "");
+    assert!(stage.take_heard(old).is_empty(), "it does");
+
+    stage.advance(Duration::from_secs(30));
+    let last = stage.join("r", "guest");
+    assert!(stage.chat.handle_announcement(last.id, SocketAddr::from((HOME, 7000))));
+    stage.say(last, "");
+    assert_eq!(stage.take_heard(new).last(), Some(&format!("\0{SILENT}")));
+}
+
+#[test]
+fn w38_field_b_a_chain_of_replaced_members_is_forgotten() {
+    let mut stage = Stage::with_defaults();
+    let host = stage.create("r", r#"{"username":"host"}"#);
+    let first = stage.join("r", "guest");
+    stage.say(first, "");
+    stage.take_heard(first);
+    for port in [7000, 7001] {
+        stage.advance(Duration::from_secs(30));
+        stage.say(host, "");
+        let next = stage.join("r", "guest");
+        assert!(stage.chat.handle_announcement(next.id, SocketAddr::from((HOME, port))));
+    }
+    assert!(stage.take_heard(first).is_empty(), "the last one may be at its address");
+    stage.say(host, "/exit");
+    stage.deliver();
+    stage.advance(Duration::from_secs(60));
+    stage.deliver();
+    assert_eq!(stage.chat.census(), Census::default());
+}
+
+#[test]
 fn w36_field_n_the_oldest_unproved_member_without_a_connection_gives_way() {
     let config = ChatConfig { max_unproved: Some(2), ..ChatConfig::default() };
     let mut stage = Stage::new(config);
@@ -560,7 +603,7 @@ fn w36_field_n_announced_ports_of_one_ip_are_limited() {
     let host = stage.create("r", r#"{"username":"host"}"#);
     let guests = ["a", "b"].map(|name| stage.join("r", name));
     let announce = |stage: &mut Stage, guest: Guest, port| {
-        stage.chat.handle_announcement(guest.id, SocketAddr::from((HOME, port)), stage.now)
+        stage.chat.handle_announcement(guest.id, SocketAddr::from((HOME, port)))
     };
     assert!(announce(&mut stage, host, 7000));
     assert!(announce(&mut stage, guests[0], 7001));
@@ -676,23 +719,17 @@ fn w13_an_announced_port_is_taken_unless_it_is_zero_or_anothers_or_too_late() {
     let mut stage = Stage::with_defaults();
     let a = stage.create("r", r#"{"username":"a"}"#);
     let b = stage.join("r", "b");
-    assert!(!stage.chat.handle_announcement(a.id, SocketAddr::from((HOME, 0)), stage.now));
-    assert!(stage.chat.handle_announcement(a.id, SocketAddr::from((HOME, 7000)), stage.now));
+    assert!(!stage.chat.handle_announcement(a.id, SocketAddr::from((HOME, 0))));
+    assert!(stage.chat.handle_announcement(a.id, SocketAddr::from((HOME, 7000))));
+    assert!(!stage.chat.handle_announcement(b.id, SocketAddr::from((HOME, 7000))), "that is a's");
     assert!(
-        !stage.chat.handle_announcement(b.id, SocketAddr::from((HOME, 7000)), stage.now),
-        "that is a's"
-    );
-    assert!(
-        stage.chat.handle_announcement(a.id, SocketAddr::from((HOME, 7001)), stage.now),
+        stage.chat.handle_announcement(a.id, SocketAddr::from((HOME, 7001))),
         "a later one counts"
     );
-    assert!(
-        stage.chat.handle_announcement(b.id, SocketAddr::from((HOME, 7000)), stage.now),
-        "now it is free"
-    );
+    assert!(stage.chat.handle_announcement(b.id, SocketAddr::from((HOME, 7000))), "now it is free");
     stage.say(a, "");
     assert!(
-        !stage.chat.handle_announcement(a.id, SocketAddr::from((HOME, 7002)), stage.now),
+        !stage.chat.handle_announcement(a.id, SocketAddr::from((HOME, 7002))),
         "a datagram has taught the real one"
     );
 }
@@ -856,11 +893,7 @@ fn when_everyone_is_gone_nothing_is_left() {
             match n {
                 0 => drop(stage.say(guest, "/exit")),
                 1 => drop(stage.say(host, "/kick g1")),
-                2 => drop(stage.chat.handle_announcement(
-                    guest.id,
-                    SocketAddr::from((HOME, 9)),
-                    stage.now,
-                )),
+                2 => drop(stage.chat.handle_announcement(guest.id, SocketAddr::from((HOME, 9)))),
                 3 => drop(stage.say(guest, "hi")),
                 _ => {}
             }

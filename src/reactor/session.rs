@@ -319,7 +319,7 @@ impl Session {
         let mut origin = self.origin;
         origin.remote.set_port(port);
         let is_taken = !services.datagrams.is_own_address(&origin)
-            && services.chat.handle_announcement(member, origin.remote, services.now);
+            && services.chat.handle_announcement(member, origin.remote);
         if is_taken {
             services.metrics.announcements += 1;
             services.datagrams.announce(member, &origin);

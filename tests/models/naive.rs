@@ -266,6 +266,9 @@ impl Naive {
         match gone.known_port() {
             Some(port) => {
                 self.tombstones.push((gone.who, None));
+                if let Some((before, ..)) = gone.replaced {
+                    self.release(before);
+                }
                 Some((gone.who, gone.ip, port, gone.named))
             }
             None => gone.replaced,
@@ -282,7 +285,7 @@ impl Naive {
         }
     }
 
-    /// Notes that a member's address is known, and tells the member that it has replaced, unless
+    /// Notes that a datagram has shown a member's address, and tells the member that it has replaced, unless
     /// that one has the same address.
     fn settle_replaced(&mut self, who: usize) {
         let member = self.member_mut(who).expect("a member");
@@ -353,16 +356,16 @@ impl Naive {
             return false;
         }
         member.port = Port::Announced(port);
-        self.settle_replaced(who);
         true
     }
 
     pub fn resume(&mut self, who: usize, room: &str, ip: u8) -> Status {
+        let now = self.now;
         if self.room_of(who).is_none_or(|index| self.rooms[index].name != room) {
             return Status::RoomNotFound;
         }
         let member = self.member_mut(who).expect("a member");
-        (member.ip, member.port) = (ip, Port::Unknown);
+        (member.ip, member.port, member.heard) = (ip, Port::Unknown, now);
         member.connections += 1;
         Status::Success
     }

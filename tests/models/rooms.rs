@@ -199,7 +199,7 @@ impl Pair {
 
     fn announce(&mut self, who: usize, from: u8, port: u16) -> bool {
         let (id, from) = (self.guests[who].id, SocketAddr::from((ip(from), port)));
-        let is_taken = self.chat.handle_announcement(id, from, self.now);
+        let is_taken = self.chat.handle_announcement(id, from);
         if is_taken {
             self.table.insert(id, from);
         }

@@ -191,6 +191,7 @@ impl Model {
                 let known = &mut self.members[index];
                 let is_repeated = known.ip == ip && known.port.is_none();
                 (known.ip, known.port) = (ip, None);
+                known.heard_at = now;
                 known.connections += 1;
                 known.room_spelling = room.as_sent.into();
                 self.tally.note(if is_repeated { "resume repeated" } else { "resumed" });

@@ -389,7 +389,7 @@ impl Model {
     }
 
     /// Whether an announced port has to be taken; if so it is.
-    pub fn announce(&mut self, index: usize, peer: SocketAddr, now: Instant) -> bool {
+    pub fn announce(&mut self, index: usize, peer: SocketAddr) -> bool {
         let member = &self.members[index];
         let port = peer.port();
         let is_anothers = self.live().any(|other| {
@@ -416,7 +416,6 @@ impl Model {
         self.tally.note(if is_taken { "port announced" } else { "announcement refused" });
         if is_taken {
             self.members[index].port = Some((port, false));
-            self.settle_replaced(index, now);
         }
         is_taken
     }

@@ -361,12 +361,18 @@ impl Model {
     /// Ends a silent member whose place somebody takes; gives who is to be told of it later.
     pub fn replace(&mut self, silent: usize, now: Instant) -> Option<usize> {
         let is_known = self.members[silent].port.is_some();
-        let before = if is_known { None } else { self.members[silent].replaced.take() };
+        let before = self.members[silent].replaced.take();
         self.end(silent, Code::Removed, true, now);
-        if is_known { Some(silent) } else { before }
+        if !is_known {
+            return before;
+        }
+        if let Some(before) = before {
+            self.release(before, false, now);
+        }
+        Some(silent)
     }
 
-    /// The address of a member is known.
+    /// A datagram of a member has shown its address.
     pub fn settle_replaced(&mut self, index: usize, now: Instant) {
         let Some(replaced) = self.members[index].replaced.take() else { return };
         let address = |member: &Member| (member.ip, member.port.map(|(port, _)| port));

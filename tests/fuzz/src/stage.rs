@@ -129,7 +129,7 @@ impl Stage {
     /// The port that a member names over TCP, from any address.
     pub fn announce(&mut self, member: usize, from: SocketAddr) {
         let Guest { id, ip, .. } = self.guests[member];
-        if self.chat.handle_announcement(id, from, self.now) {
+        if self.chat.handle_announcement(id, from) {
             assert_eq!(from.ip(), ip, "an address that no handshake has proved");
             self.table.insert(id, from);
         }

@@ -233,8 +233,8 @@ impl World {
             _ => peer.set_port(1000 + self.random.below(12) as u16),
         }
         let id = member.id;
-        let is_taken = self.chat.handle_announcement(id, peer, self.now);
-        assert_eq!(is_taken, self.model.announce(index, peer, self.now));
+        let is_taken = self.chat.handle_announcement(id, peer);
+        assert_eq!(is_taken, self.model.announce(index, peer));
         if is_taken {
             let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
             self.network.table.insert(id, peer);
