@@ -24,7 +24,7 @@ impl Chat {
     /// Brings the sum up to date with what a room has waiting now.
     pub(super) fn recount_backlog(&mut self, room_id: RoomId) {
         if let Some(room) = self.rooms.get_mut(room_id) {
-            let held = room.held_bytes() + room.parts_bytes;
+            let held = room.held_bytes() + room.parts_bytes();
             self.backlog = self.backlog - room.counted_bytes + held;
             room.counted_bytes = held;
         }

@@ -3,7 +3,11 @@
 //! After a pause (a stopped process, a suspended machine) or during a flood, datagrams wait in the
 //! sockets. Until the server has read those that had arrived, nobody counts as silent.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Delay of a deadline that came up before the server had read all datagrams that had arrived: a
+/// few turns.
+pub(super) const RECONSIDER: Duration = Duration::from_millis(10);
 
 /// A clock that silence is judged by. Without sockets, as in tests, it is the clock of the caller.
 #[derive(Debug, Default)]

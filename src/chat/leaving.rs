@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::arrivals::{Passage, Telling};
+use super::hearing_clock::RECONSIDER;
 use super::member::Port;
 use super::remains::Farewell;
 use super::room::Room;
@@ -28,10 +29,6 @@ pub(super) enum Departure {
     Passage(Passage),
     Kicked,
 }
-
-/// Delay of an idle deadline that came up before the server had read all datagrams that had
-/// arrived: a few turns.
-const RECONSIDER: Duration = Duration::from_millis(10);
 
 impl Chat {
     /// A member leaves of its own accord, with the message of this id if it takes a stream.

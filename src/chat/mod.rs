@@ -297,7 +297,7 @@ impl Chat {
                 Some((_, Alarm::Rest(room))) => self.end_rest(room),
                 Some((_, Alarm::Remains(member))) => self.expire_remains(member, now),
                 Some((_, Alarm::Unproved(peer))) => self.expire_unproved(peer, now),
-                Some((_, Alarm::Parts(member))) => self.expire_parts(member),
+                Some((_, Alarm::Parts(member))) => self.expire_parts(member, now),
                 None if self.guesses.expire(now) => {}
                 None => return,
             }

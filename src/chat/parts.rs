@@ -1,11 +1,14 @@
 //! Messages that come in parts (S16): what has come of each, until its last part is here.
 //!
 //! A member has at most one such message, in a buffer of fixed size, and a room only a number of
-//! them. A member that has begun one may always go on with it, so that no two wait for one another.
+//! them. A member that has begun one may go on with it, so that no two wait for one another. If there
+//! is no space for another, the oldest gives way, but not before it has had time to become complete.
 
 use std::time::{Duration, Instant};
 
 use super::hearing::Fate;
+use super::hearing_clock::RECONSIDER;
+use super::room::Room;
 use super::{Alarm, Chat};
 use crate::alert::Alert;
 use crate::ids::MemberId;
@@ -17,6 +20,15 @@ use crate::protocol::stream::MAX_TEXT;
 /// 2 s if it was not taken.
 const KEPT: Duration = Duration::from_secs(10);
 
+/// Lifetime of parts after the first one, however many come. The last one may have to wait for its
+/// rate.
+const KEPT_IN_ALL: Duration = Duration::from_secs(60);
+
+/// Time for a message to become complete before it may give way to another: a client that is there
+/// needs less, even if it has to send a part again. Members that write at the same time wait for
+/// one another.
+const UNDISTURBED: Duration = Duration::from_secs(4);
+
 /// Members of a room that may be within a message: 256 KiB in all.
 const MAX_BUFFERS: usize = 64;
 
@@ -26,10 +38,21 @@ const FEW_BUFFERS: usize = 1;
 /// The received parts of a message.
 #[derive(Debug)]
 pub(super) enum Parts {
-    /// Its text up to now. At `due` it is given up.
-    Kept { text: Vec<u8>, due: Instant },
+    /// Its text up to now.
+    Kept(Begun),
     /// It is not relayed, even if its other parts come.
     Lost(Why),
+}
+
+/// A message that is not complete.
+#[derive(Debug)]
+pub(super) struct Begun {
+    text: Vec<u8>,
+    since: Instant,
+    /// It is given up then.
+    due: Instant,
+    /// Its entry in the timers.
+    alarm: Instant,
 }
 
 /// A reason not to relay a message.
@@ -39,36 +62,64 @@ pub(super) enum Why {
     TooLate,
 }
 
+impl Begun {
+    fn new(now: Instant) -> Self {
+        let due = now + KEPT;
+        Self { text: Vec::with_capacity(MAX_TEXT), since: now, due, alarm: due }
+    }
+
+    /// The next part has come.
+    fn renew(&mut self, now: Instant) {
+        self.due = (now + KEPT).min(self.since + KEPT_IN_ALL);
+        self.alarm = self.due;
+    }
+}
+
 impl Parts {
     fn new(now: Instant) -> Self {
-        Self::Kept { text: Vec::with_capacity(MAX_TEXT), due: now + KEPT }
+        Self::Kept(Begun::new(now))
     }
 
     /// Appends a part. Of a message that gets too long nothing is kept.
     fn append(&mut self, part: &[u8], now: Instant) {
-        let Self::Kept { text, due } = self else { return };
-        if text.len() + part.len() > MAX_TEXT {
+        let Self::Kept(begun) = self else { return };
+        if begun.text.len() + part.len() > MAX_TEXT {
             *self = Self::Lost(Why::TooLong);
         } else if !part.is_empty() {
             // Parts without text may come for ever, and do not count.
-            text.extend_from_slice(part);
-            *due = now + KEPT;
+            begun.text.extend_from_slice(part);
+            begun.renew(now);
         }
     }
 
     /// The next part has come, and can't be taken for now.
     fn renew(&mut self, now: Instant) {
-        if let Self::Kept { due, .. } = self {
-            *due = now + KEPT;
+        if let Self::Kept(begun) = self {
+            begun.renew(now);
         }
     }
 
-    /// Returns the bytes of memory that it takes, and when it is given up.
-    fn cost(&self) -> (usize, Option<Instant>) {
+    /// Handles the alarm. A part may still be unread that came after `silence`.
+    fn expire(&mut self, silence: Instant, now: Instant) {
         match self {
-            Self::Kept { due, .. } => (MAX_TEXT, Some(*due)),
-            Self::Lost(_) => (0, None),
+            Self::Kept(begun) if begun.due > silence => begun.alarm = now + RECONSIDER,
+            _ => *self = Self::Lost(Why::TooLate),
         }
+    }
+
+    /// Returns when it may give way to another, and the time of its alarm, if it takes memory.
+    fn deadlines(&self) -> (Option<Instant>, Option<Instant>) {
+        match self {
+            Self::Kept(begun) => (Some(begun.since + UNDISTURBED), Some(begun.alarm)),
+            Self::Lost(_) => (None, None),
+        }
+    }
+}
+
+impl Room {
+    /// Returns the bytes of memory for messages of which parts have come.
+    pub(super) fn parts_bytes(&self) -> usize {
+        self.parts.len() * MAX_TEXT
     }
 }
 
@@ -81,7 +132,8 @@ impl Chat {
         part: &[u8],
         now: Instant,
     ) -> Fate {
-        if !self.has_begun(id) && !self.has_buffer_for(id) {
+        let is_full = !self.has_begun(id) && !self.has_buffer_for(id);
+        if is_full && !self.may_make_way_for(id, now) {
             let limit =
                 if self.is_memory_scarce() { Alert::BacklogMemory } else { Alert::RoomBacklog };
             self.note_alert_of(id, limit);
@@ -89,6 +141,9 @@ impl Chat {
         }
         if !self.takes_answer(id, now) {
             return Fate::Unanswered;
+        }
+        if is_full {
+            self.make_way_for(id, now);
         }
         self.change_parts(id, |parts| {
             parts.get_or_insert_with(|| Box::new(Parts::new(now))).append(part, now);
@@ -114,7 +169,7 @@ impl Chat {
         let Some(member) = self.members.get(id) else { return Ok(None) };
         match member.parts.as_deref() {
             None => Ok(None),
-            Some(Parts::Kept { text, .. }) => Ok(Some([text, last].concat())),
+            Some(Parts::Kept(begun)) => Ok(Some([&begun.text, last].concat())),
             Some(Parts::Lost(Why::TooLate)) => Err(Notice::PartsTooLate),
             Some(Parts::Lost(Why::TooLong)) => {
                 Err(Notice::TooLong { fits: MAX_NAME_AND_MESSAGE - member.name.len() })
@@ -122,10 +177,11 @@ impl Chat {
         }
     }
 
-    /// The next part of a message did not come in time.
-    pub(super) fn expire_parts(&mut self, id: MemberId) {
+    /// The next part of a message did not come in time, unless it is unread.
+    pub(super) fn expire_parts(&mut self, id: MemberId, now: Instant) {
+        let silence = self.hearing_clock.silence_at(now);
         self.change_parts(id, |parts| {
-            parts.iter_mut().for_each(|parts| **parts = Parts::Lost(Why::TooLate));
+            parts.iter_mut().for_each(|parts| parts.expire(silence, now));
         });
     }
 
@@ -143,20 +199,38 @@ impl Chat {
     fn has_buffer_for(&self, id: MemberId) -> bool {
         let room = self.members.get(id).and_then(|member| self.rooms.get(member.room));
         let most = if self.is_memory_scarce() { FEW_BUFFERS } else { MAX_BUFFERS };
-        room.is_some_and(|room| room.parts_bytes < most * MAX_TEXT)
+        room.is_some_and(|room| room.parts.len() < most)
+    }
+
+    /// Returns true if a message in the room of this member has had its time to become complete.
+    fn may_make_way_for(&self, id: MemberId, now: Instant) -> bool {
+        let silence = self.hearing_clock.silence_at(now);
+        let room = self.members.get(id).and_then(|member| self.rooms.get(member.room));
+        room.and_then(|room| room.parts.next()).is_some_and(|oldest| oldest <= silence)
+    }
+
+    /// Gives up the message that began first in the room of this member, if it has had its time.
+    /// Otherwise a few members could keep all others from long messages.
+    fn make_way_for(&mut self, id: MemberId, now: Instant) {
+        let silence = self.hearing_clock.silence_at(now);
+        let room = self.members.get(id).and_then(|member| self.rooms.get_mut(member.room));
+        if let Some((_, oldest)) = room.and_then(|room| room.parts.pop_due(silence)) {
+            self.change_parts(oldest, |parts| *parts = Some(Box::new(Parts::Lost(Why::TooLate))));
+        }
     }
 
     /// Changes what has come of a member's message. The deadline, and the memory that is counted in
     /// the room, follow.
     fn change_parts(&mut self, id: MemberId, change: impl FnOnce(&mut Option<Box<Parts>>)) {
         let Some(member) = self.members.get_mut(id) else { return };
-        let cost = |parts: &Option<Box<Parts>>| parts.as_deref().map_or((0, None), Parts::cost);
-        let (bytes, due) = cost(&member.parts);
+        let deadlines =
+            |parts: &Option<Box<Parts>>| parts.as_deref().map_or((None, None), Parts::deadlines);
+        let (yields, alarm) = deadlines(&member.parts);
         change(&mut member.parts);
-        let (new_bytes, new_due) = cost(&member.parts);
-        self.timers.change(Alarm::Parts(id), due, new_due);
+        let (new_yields, new_alarm) = deadlines(&member.parts);
+        self.timers.change(Alarm::Parts(id), alarm, new_alarm);
         if let Some(room) = self.rooms.get_mut(member.room) {
-            room.parts_bytes = room.parts_bytes - bytes + new_bytes;
+            room.parts.change(id, yields, new_yields);
         }
         let room = member.room;
         self.recount_backlog(room);

@@ -17,6 +17,7 @@ use crate::ids::MemberId;
 use crate::protocol::stream::{Code, Entry};
 use crate::protocol::{Delivery, Form, Notice, datagram};
 use crate::subnet::Subnet;
+use crate::timers::Timers;
 
 /// The most bytes of messages that wait in a room. A message that finds it full is not taken: a
 /// room that is written to faster than it can be sent loses messages, not the server's memory.
@@ -85,8 +86,8 @@ pub(super) struct Room {
     pub(super) asides: Asides,
     /// Deliveries in which the asides were held back.
     asides_held: u32,
-    /// Bytes of memory for messages of which parts have come.
-    pub(super) parts_bytes: usize,
+    /// Members with a message of which parts have come, and when each may give way to another.
+    pub(super) parts: Timers<MemberId>,
     /// The room's share in the bytes that are counted for all rooms.
     pub(super) counted_bytes: usize,
     /// The parts in the order of the next delivery.
@@ -115,7 +116,7 @@ impl Room {
             stream: None,
             asides: Asides::default(),
             asides_held: 0,
-            parts_bytes: 0,
+            parts: Timers::new(),
             counted_bytes: 0,
             order: PARTS,
         }

@@ -15,20 +15,21 @@ use crate::room::Room;
 
 const WARNING_INTERVAL: Duration = Duration::from_secs(5);
 
-/// S16: how much of a message in parts is kept, and how long after its last part.
+/// S16: how much of a message in parts is kept, and how long after its last and its first part.
 const MOST_KEPT: usize = 4096;
 const PARTS_KEPT: Duration = Duration::from_secs(10);
+const PARTS_KEPT_IN_ALL: Duration = Duration::from_secs(60);
 
 impl Member {
     /// A part of a message has come.
     fn keep(&mut self, part: &[u8], now: Instant) {
-        match self.begun.get_or_insert_with(|| Begun::Kept(Vec::new(), now + PARTS_KEPT)) {
-            Begun::Kept(text, _) if text.len() + part.len() > MOST_KEPT => {
+        match self.begun.get_or_insert_with(|| Begun::Kept(Vec::new(), now, now + PARTS_KEPT)) {
+            Begun::Kept(text, ..) if text.len() + part.len() > MOST_KEPT => {
                 self.begun = Some(Begun::TooLong);
             }
-            Begun::Kept(text, due) if !part.is_empty() => {
+            Begun::Kept(text, since, due) if !part.is_empty() => {
                 text.extend_from_slice(part);
-                *due = now + PARTS_KEPT;
+                *due = (now + PARTS_KEPT).min(*since + PARTS_KEPT_IN_ALL);
             }
             Begun::Kept(..) | Begun::TooLong | Begun::TooLate => {}
         }
@@ -37,7 +38,7 @@ impl Member {
     /// Returns the received bytes of a message in parts.
     pub fn begun_size(&self) -> usize {
         match &self.begun {
-            Some(Begun::Kept(text, _)) => text.len(),
+            Some(Begun::Kept(text, ..)) => text.len(),
             _ => 0,
         }
     }
@@ -187,8 +188,8 @@ impl Model {
         let member = &mut self.members[whose];
         let why = match &mut member.begun {
             None => return self.take(whose, id, last, fate, now),
-            Some(Begun::Kept(text, due)) => {
-                *due = now + PARTS_KEPT;
+            Some(Begun::Kept(text, since, due)) => {
+                *due = (now + PARTS_KEPT).min(*since + PARTS_KEPT_IN_ALL);
                 let whole = [&text[..], last].concat();
                 self.tally.note("parts joined");
                 return self.take(whose, id, &whole, fate, now);

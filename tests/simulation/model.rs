@@ -44,8 +44,8 @@ pub fn folded(name: &str) -> String {
 
 /// The received parts of a message.
 pub enum Begun {
-    /// Its text, and when it is given up.
-    Kept(Vec<u8>, Instant),
+    /// Its text, when it began, and when it is given up.
+    Kept(Vec<u8>, Instant, Instant),
     TooLong,
     TooLate,
 }
@@ -474,7 +474,7 @@ impl Model {
     pub fn expire(&mut self, now: Instant) {
         self.forget_guesses(now);
         for member in &mut self.members {
-            if matches!(member.begun, Some(Begun::Kept(_, due)) if due <= now) {
+            if matches!(member.begun, Some(Begun::Kept(.., due)) if due <= now) {
                 member.begun = Some(Begun::TooLate);
             }
         }

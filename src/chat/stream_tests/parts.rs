@@ -97,6 +97,68 @@ fn s16_a_room_keeps_parts_of_64_messages_and_who_has_begun_goes_on() {
 }
 
 #[test]
+fn s16_members_that_renew_their_parts_keep_nobody_from_long_messages() {
+    for (backlog_memory, slow) in [(None, 64), (Some(0), 1)] {
+        let mut stage = Stage::new(ChatConfig { backlog_memory, ..open() });
+        let mut host = stage.host("r");
+        let mut guests: Vec<Guest> = (0..slow).map(|n| stage.guest("r", &n.to_string())).collect();
+        for guest in &mut guests {
+            assert_eq!(stage.say_part(guest, "a"), Fate::Kept);
+            stage.advance(Duration::from_millis(1));
+        }
+        stage.advance(seconds(3));
+        assert_eq!(stage.say_part(&mut host, "a"), Fate::RoomBusy, "they may become complete");
+        for guest in &mut guests {
+            assert_eq!(stage.say_part(guest, "b"), Fate::Kept);
+        }
+        stage.advance(seconds(1));
+        let before = stage.chat.census().backlog;
+        assert_eq!(stage.say_part(&mut host, "a"), Fate::Kept);
+        stage.deliver();
+        assert!(stage.chat.census().backlog <= before, "in the place of the oldest");
+        assert_eq!(stage.say_part(&mut guests[0], "c"), Fate::Kept, "in vain");
+        assert_eq!(stage.say(&mut guests[0], "d"), Fate::Refused);
+        for guest in &mut guests[1..] {
+            assert_eq!(stage.say(guest, "d"), Fate::Relayed, "the others stay");
+        }
+        assert_eq!(stage.say(&mut host, "b"), Fate::Relayed);
+        stage.deliver();
+        assert_eq!(stage.ear(&host).said().last(), Some(&"ab"));
+    }
+}
+
+#[test]
+fn s16_nobody_is_within_one_message_for_longer_than_a_minute() {
+    let mut stage = Stage::new(open());
+    let mut host = stage.host("r");
+    for _ in 0..7 {
+        assert_eq!(stage.say_part(&mut host, "a"), Fate::Kept);
+        stage.advance(seconds(9));
+    }
+    assert_eq!(stage.say(&mut host, "b"), Fate::Refused);
+    assert_eq!(stage.say(&mut host, "c"), Fate::Relayed);
+}
+
+#[test]
+fn s16_parts_that_are_unread_after_a_pause_are_not_too_late() {
+    let mut stage = Stage::new(open());
+    let mut host = stage.host("r");
+    let start = stage.now;
+    stage.chat.note_read(start);
+    assert_eq!(stage.say_part(&mut host, "be"), Fate::Kept);
+    stage.advance(seconds(20));
+    assert_eq!(stage.say_part(&mut host, "fo"), Fate::Kept, "read late");
+    assert_eq!(stage.say(&mut host, "re"), Fate::Relayed);
+    assert_eq!(stage.say_part(&mut host, "never "), Fate::Kept);
+    stage.advance(seconds(10));
+    stage.chat.note_read(stage.now);
+    stage.advance(seconds(1));
+    assert_eq!(stage.say(&mut host, "whole"), Fate::Refused, "nothing was unread");
+    stage.deliver();
+    assert_eq!(stage.ear(&host).said().last(), Some(&"before"));
+}
+
+#[test]
 fn s16_where_memory_is_scarce_one_message_of_a_room_is_kept() {
     let mut stage = Stage::new(ChatConfig { backlog_memory: Some(0), ..open() });
     let mut host = stage.host("r");
