@@ -43,7 +43,9 @@ fn field_n_a_create_takes_over_the_room_of_a_host_that_failed() {
     let server = Server::start(&[]);
     for failed in [text("alice").as_str(), "alice", r#"{"username":"alice","delivery":"stream"}"#] {
         let mut control = Control::connect(&server);
-        assert_eq!(control.status_of(CREATE, "room", failed.as_bytes()), 0);
+        wait_for("the room of bob to be taken over", || {
+            (control.status_of(CREATE, "room", failed.as_bytes()) == 0).then_some(())
+        });
         let mut other = Control::connect(&server);
         assert_eq!(
             other.status_of(CREATE, "room", b"bob"),

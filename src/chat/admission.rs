@@ -32,7 +32,7 @@ impl Chat {
     ) -> Result<Reply, Status> {
         let creator = Subnet::of(peer);
         self.check_limits_of_creator(peer)?;
-        let abandoned = self.find_abandoned(&host.room.name, peer)?;
+        let abandoned = self.find_abandoned(&host.room.name, peer, now)?;
         self.check_limits_of_server(peer, abandoned)?;
         let drawn = Drawn::draw(host, &mut draw).ok_or(Status::ServerFull)?;
         if let Some(abandoned) = abandoned {
@@ -201,10 +201,15 @@ impl Chat {
 
     /// Returns the room of this name, if its creator may have it anew: it is of the same IP, and
     /// there is only a host whose program has failed before anybody could reach it.
-    fn find_abandoned(&self, name: &str, peer: IpAddr) -> Result<Option<RoomId>, Status> {
+    fn find_abandoned(
+        &self,
+        name: &str,
+        peer: IpAddr,
+        now: Instant,
+    ) -> Result<Option<RoomId>, Status> {
         let Some(room_id) = self.names.get(name).copied() else { return Ok(None) };
         let room = self.rooms.get(room_id).ok_or(Status::RoomExists)?;
-        let is_abandoned = room.population() == 1 && self.is_stillborn(room.host, peer);
+        let is_abandoned = room.population() == 1 && self.is_stillborn(room.host, peer, now);
         if is_abandoned { Ok(Some(room_id)) } else { Err(Status::RoomExists) }
     }
 

@@ -25,4 +25,16 @@ impl HearingClock {
     pub(super) fn silence_at(&self, now: Instant) -> Instant {
         self.read_until.map_or(now, |until| until.min(now))
     }
+
+    /// Returns when a deadline for silence has to be checked again, or nothing if it is over:
+    /// everything that had arrived by then was read.
+    pub(super) fn check_again(&self, deadline: Instant, now: Instant) -> Option<Instant> {
+        if deadline > now {
+            Some(deadline)
+        } else if deadline > self.silence_at(now) {
+            Some(now + RECONSIDER)
+        } else {
+            None
+        }
+    }
 }

@@ -6,7 +6,6 @@
 use std::time::{Duration, Instant};
 
 use super::arrivals::{Passage, Telling};
-use super::hearing_clock::RECONSIDER;
 use super::member::Port;
 use super::remains::Farewell;
 use super::room::Room;
@@ -52,14 +51,10 @@ impl Chat {
             self.alerts.note(Alert::Unheard, member.ip);
         }
         let deadline = self.config.idle_timeout.map(|timeout| member.heard_at + timeout);
-        let silence = self.hearing_clock.silence_at(now);
         // The entry that came up is gone from the timers already. If the member may have sent
         // datagrams that are still unread, its deadline is checked again later.
-        member.alarm = match deadline {
-            Some(deadline) if deadline > now => Some(deadline),
-            Some(deadline) if deadline > silence => Some(now + RECONSIDER),
-            _ => None,
-        };
+        let clock = &self.hearing_clock;
+        member.alarm = deadline.and_then(|deadline| clock.check_again(deadline, now));
         self.timers.change(Alarm::Idle(id), None, member.alarm);
         if deadline.is_some() && member.alarm.is_none() {
             let (passage, farewell) = (Passage::TimedOut, Farewell::Told(Code::TimedOut));

@@ -186,6 +186,8 @@ pub struct Chat {
     /// Live members. A member that ends is taken out at once: its token never works again.
     tokens: HashMap<Token, MemberId>,
     peers: Peers,
+    /// Peers that may have too many unproved members, by when those are to be removed.
+    excesses: HashMap<Subnet, Instant>,
     guesses: Guesses,
     alerts: Alerts,
     timers: Timers<Alarm>,
@@ -226,6 +228,7 @@ impl Chat {
             listed: BTreeMap::new(),
             tokens: HashMap::new(),
             peers: Peers::default(),
+            excesses: HashMap::new(),
             guesses: Guesses::new(),
             alerts: Alerts::default(),
             timers: Timers::new(),

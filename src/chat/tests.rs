@@ -585,15 +585,53 @@ fn w36_field_n_the_oldest_unproved_member_without_a_connection_gives_way() {
     stage.advance(Duration::ZERO);
     assert_eq!(live(&stage), [true; 4], "as many as may be");
     stage.chat.handle_disconnect(guests[2].id, stage.now);
+    stage.advance(Duration::from_secs(1));
     stage.say(guests[1], "");
-    stage.advance(Duration::ZERO);
-    assert_eq!(live(&stage), [true; 4], "one is proved in the same turn");
+    stage.advance(Duration::from_secs(1));
+    assert_eq!(live(&stage), [true; 4], "one is proved within two seconds");
     stage.chat.handle_disconnect(guests[0].id, stage.now);
-    stage.advance(Duration::ZERO);
+    stage.advance(Duration::from_millis(1_999));
+    assert_eq!(live(&stage), [true; 4], "its datagram may still come");
+    stage.chat.note_read(stage.now);
+    stage.now += Duration::from_secs(1);
+    stage.chat.handle_timeout(stage.now, usize::MAX);
+    assert_eq!(live(&stage), [true; 4], "its datagram may be unread");
+    stage.chat.note_read(stage.now);
+    stage.advance(Duration::from_millis(10));
     assert_eq!(live(&stage), [false, true, true, true]);
     assert_eq!(stage.take_heard(host), ["a timed out"]);
     assert_eq!(stage.chat.poll_alert(), Some((Alert::Unproved, HOME.into(), 1)));
     assert_eq!(stage.chat.poll_alert(), None);
+}
+
+#[test]
+fn w36_field_n_many_that_enter_together_behind_one_nat_all_stay() {
+    let config = ChatConfig { max_unproved: Some(2), ..ChatConfig::default() };
+    let mut stage = Stage::new(config);
+    let host = stage.create("r", r#"{"username":"host"}"#);
+    stage.chat.handle_disconnect(host.id, stage.now);
+    let enter = |stage: &mut Stage, names: [&'static str; 4]| {
+        names.map(|name| {
+            let guest = stage.join("r", name);
+            stage.chat.handle_disconnect(guest.id, stage.now);
+            guest
+        })
+    };
+    let first = enter(&mut stage, ["a", "b", "c", "d"]);
+    stage.advance(Duration::from_secs(1));
+    stage.say(host, "");
+    for guest in first {
+        stage.say(guest, "");
+    }
+    let second = enter(&mut stage, ["e", "f", "g", "h"]);
+    stage.advance(Duration::from_millis(1_999));
+    for guest in second {
+        stage.say(guest, "");
+    }
+    stage.advance(Duration::from_secs(5));
+    assert_eq!(stage.chat.census().tokens, 9);
+    assert_eq!(stage.chat.poll_alert(), None);
+    assert!(stage.chat.excesses.is_empty(), "the alarm is gone");
 }
 
 #[test]
@@ -622,17 +660,29 @@ fn field_n_a_room_of_a_host_that_failed_is_made_anew() {
     stage.chat.handle_disconnect(failed.id, stage.now);
     let elsewhere = stage.request(Ipv4Addr::new(192, 0, 2, 9), 1, "r", host);
     assert_eq!(elsewhere, Err(Status::RoomExists), "another IP");
+    stage.advance(Duration::from_millis(1_999));
+    assert_eq!(stage.enter(1, "r", host).err(), Some(Status::RoomExists), "it may still speak");
+    stage.chat.note_read(stage.now);
+    stage.now += Duration::from_millis(1);
+    assert_eq!(stage.enter(1, "r", host).err(), Some(Status::RoomExists), "it may be unread");
+    stage.chat.note_read(stage.now);
     let again = stage.create("r", r#"{"username":"other","password":"x"}"#);
     assert_eq!(stage.say(failed, ""), Heard::Dropped(Dropped::UnknownToken));
     assert_eq!(stage.chat.census().open, 1);
     stage.say(again, "");
     stage.chat.handle_disconnect(again.id, stage.now);
+    let pass_time = |stage: &mut Stage| {
+        stage.advance(Duration::from_secs(3));
+        stage.chat.note_read(stage.now);
+    };
+    pass_time(&mut stage);
     assert_eq!(stage.enter(1, "r", host).err(), Some(Status::RoomExists), "it has been heard");
 
     let alone = stage.create("s", host);
     stage.chat.handle_disconnect(alone.id, stage.now);
     let guest = stage.join("s", "guest");
     stage.chat.handle_disconnect(guest.id, stage.now);
+    pass_time(&mut stage);
     assert_eq!(stage.enter(1, "s", host).err(), Some(Status::RoomExists), "somebody is there");
 }
 

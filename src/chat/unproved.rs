@@ -4,7 +4,7 @@
 //! that a member entered or resumed over is its own until it ends or makes another member.
 
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::arrivals::Passage;
 use super::leaving::Departure;
@@ -16,9 +16,13 @@ use crate::ids::MemberId;
 use crate::protocol::stream::Code;
 use crate::subnet::Subnet;
 
+/// Time for the first datagram of a member whose connection has ended. Programs end it before they
+/// send one, and many may enter together behind one NAT.
+const GRACE: Duration = Duration::from_secs(2);
+
 impl Chat {
     /// Notes that a connection of a member has ended, or has made another member. The effect waits
-    /// for [`Chat::handle_timeout`]: the datagram that proves the member may be read by then.
+    /// for [`Chat::handle_timeout`]: the datagram that proves the member may still come.
     pub fn handle_disconnect(&mut self, id: MemberId, now: Instant) {
         let Some(member) = self.members.get_mut(id) else { return };
         if !self.tokens.contains_key(&member.token) {
@@ -28,16 +32,29 @@ impl Chat {
         member.connections = member.connections.saturating_sub(1);
         self.peers.count_in(id, member);
         let peer = Subnet::of(member.ip);
-        if self.has_too_many_unproved(peer) {
-            self.timers.change(Alarm::Unproved(peer), None, Some(now));
+        if self.has_too_many_unproved(peer) && !self.excesses.contains_key(&peer) {
+            self.watch_unproved(peer, now + GRACE, now + GRACE);
         }
     }
 
-    /// Removes the oldest unproved members of a peer that has too many of them.
+    /// Sets the alarm of a peer that has too many unproved members. Each peer has one at most.
+    fn watch_unproved(&mut self, peer: Subnet, due: Instant, alarm: Instant) {
+        self.excesses.insert(peer, due);
+        self.timers.change(Alarm::Unproved(peer), None, Some(alarm));
+    }
+
+    /// Removes the oldest unproved members of a peer that has too many of them, except those that
+    /// may have sent a datagram that is still unread.
     pub(super) fn expire_unproved(&mut self, peer: Subnet, now: Instant) {
+        let mut due = self.excesses.remove(&peer).unwrap_or(now);
         while self.has_too_many_unproved(peer)
             && let Some(oldest) = self.peers.oldest_unproved(peer)
+            && let Some(member) = self.members.get(oldest)
         {
+            due = due.max(member.heard_at + GRACE);
+            if let Some(alarm) = self.hearing_clock.check_again(due, now) {
+                return self.watch_unproved(peer, due, alarm);
+            }
             self.note_alert_of(oldest, Alert::Unproved);
             let farewell = Farewell::Told(Code::TimedOut);
             self.depart(oldest, Departure::Passage(Passage::TimedOut), farewell, now);
@@ -55,9 +72,10 @@ impl Chat {
 
     /// Returns true if a member has vanished before anything could be sent to it: a program of
     /// `peer` that failed between its token and its first datagram.
-    pub(super) fn is_stillborn(&self, id: MemberId, peer: IpAddr) -> bool {
+    pub(super) fn is_stillborn(&self, id: MemberId, peer: IpAddr, now: Instant) -> bool {
         self.members.get(id).is_some_and(|member| {
             member.ip == peer
+                && member.is_silent(GRACE, self.hearing_clock.silence_at(now))
                 && member.port == Port::Unknown
                 && member.connections == 0
                 && !member.has_been_heard

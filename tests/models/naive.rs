@@ -3,6 +3,8 @@
 //!
 //! Members get a datagram for each entry. Time is in seconds; no two members are heard at the same.
 
+use std::collections::BTreeMap;
+
 use reactor_chat::protocol::Status;
 
 pub const IDLE: u64 = 40;
@@ -10,6 +12,8 @@ pub const SILENT: u64 = 10;
 pub const MAX_ROOMS: usize = 2;
 pub const MAX_MEMBERS: usize = 5;
 pub const MAX_UNPROVED: usize = 2;
+/// Seconds for a first datagram of a member whose connection has ended.
+const GRACE: u64 = 2;
 
 /// What somebody asks for to enter a room.
 #[derive(Clone, Debug)]
@@ -91,6 +95,8 @@ pub struct Naive {
     /// Those whose place was taken and who may still be told, oldest first, and until when: no end
     /// before the address of the new one is known.
     tombstones: Vec<(usize, Option<u64>)>,
+    /// IPs that may have too many unproved members, and when those are to go.
+    excesses: BTreeMap<u8, u64>,
     /// Who was told what since it was last looked at.
     pub told: Vec<(usize, String)>,
 }
@@ -308,13 +314,18 @@ impl Naive {
     /// Returns true if a room has only a host that failed before anybody could reach it.
     fn is_abandoned(&self, index: usize, ip: u8) -> bool {
         let [host] = &self.rooms[index].members[..] else { return false };
-        host.ip == ip && host.port == Port::Unknown && host.connections == 0 && !host.has_spoken
+        let is_unproved = host.port == Port::Unknown && host.connections == 0;
+        host.ip == ip && is_unproved && !host.has_spoken && host.heard + GRACE <= self.now
     }
 
     /// A connection of a member's has ended.
     pub fn disconnect(&mut self, who: usize) {
-        if let Some(member) = self.member_mut(who) {
-            member.connections = member.connections.saturating_sub(1);
+        let Some(member) = self.member_mut(who) else { return };
+        member.connections = member.connections.saturating_sub(1);
+        let ip = member.ip;
+        if self.unproved(ip).len() > MAX_UNPROVED {
+            let due = self.now + GRACE;
+            self.excesses.entry(ip).or_insert(due);
         }
     }
 
@@ -492,11 +503,20 @@ impl Naive {
         self.make_unproved_give_way();
     }
 
-    /// Removes the oldest unproved members of each IP that has too many.
+    /// Removes the oldest unproved members of each IP that has too many, none before its time.
     fn make_unproved_give_way(&mut self) {
         for ip in 1..4 {
+            if self.excesses.get(&ip).is_none_or(|due| *due > self.now) {
+                continue;
+            }
+            self.excesses.remove(&ip);
             while self.unproved(ip).len() > MAX_UNPROVED {
                 let who = self.unproved(ip)[0];
+                let due = self.member_mut(who).expect("a member").heard + GRACE;
+                if due > self.now {
+                    self.excesses.insert(ip, due);
+                    break;
+                }
                 let index = self.room_of(who).expect("a room");
                 let name = self.rooms[index].member(who).name;
                 self.depart(index, who, &format!("{name} timed out"));

@@ -10,7 +10,7 @@ use reactor_chat::protocol::stream::{Code, Completion};
 use reactor_chat::protocol::{Delivery, Entrant, Notice, Request, Status};
 
 use crate::arrivals::Passage;
-use crate::limits::{Bucket, subnet};
+use crate::limits::{Bucket, GRACE, subnet};
 use crate::model::{Member, Model, RATION, folded};
 use crate::room::Room;
 
@@ -27,7 +27,7 @@ impl Model {
     ) -> Result<(), Status> {
         match request {
             Request::List { .. } => Ok(()),
-            Request::Create { host, .. } => self.judge_host(peer, &host.room.name),
+            Request::Create { host, .. } => self.judge_host(peer, &host.room.name, now),
             Request::Join(guest) => self.judge_guest(peer, guest, now),
             Request::Resume { room, token } => {
                 let whose = self.find_token(*token).filter(|whose| self.members[*whose].is_live());
@@ -47,7 +47,7 @@ impl Model {
         }
     }
 
-    fn judge_host(&mut self, peer: IpAddr, room: &str) -> Result<(), Status> {
+    fn judge_host(&mut self, peer: IpAddr, room: &str, now: Instant) -> Result<(), Status> {
         if self.has_members_enough(peer) {
             self.alert(Alert::MembersIp, peer);
             return Err(Status::RateLimited);
@@ -57,7 +57,7 @@ impl Model {
             return Err(Status::RateLimited);
         }
         let is_there = self.open_room(room).is_some();
-        let leaving = usize::from(self.abandoned_room(peer, room).is_some());
+        let leaving = usize::from(self.abandoned_room(peer, room, now).is_some());
         if is_there && leaving == 0 {
             return Err(Status::RoomExists);
         }
@@ -74,11 +74,12 @@ impl Model {
     }
 
     /// The room that a create from there makes anew: its host failed before anybody could reach it.
-    fn abandoned_room(&self, peer: IpAddr, room: &str) -> Option<usize> {
+    fn abandoned_room(&self, peer: IpAddr, room: &str, now: Instant) -> Option<usize> {
         let index = self.open_room(room)?;
         let [host] = self.rooms[index].members[..] else { return None };
         let host = &self.members[host];
-        (host.ip == peer && host.is_unproved() && !host.was_heard).then_some(index)
+        let is_over = host.heard_at + GRACE <= now;
+        (host.ip == peer && host.is_unproved() && !host.was_heard && is_over).then_some(index)
     }
 
     fn judge_guest(
@@ -160,7 +161,7 @@ impl Model {
                 None
             }
             (Request::Create { host, capacity, hidden }, Reply::Entered { .. }) => {
-                if let Some(abandoned) = self.abandoned_room(ip, &host.room.name) {
+                if let Some(abandoned) = self.abandoned_room(ip, &host.room.name, now) {
                     self.tally.note("made anew");
                     self.close(abandoned, (Notice::RoomClosed, Code::RoomClosed), None, now);
                 }

@@ -42,6 +42,9 @@ impl Bucket {
 /// Wrong passwords and tokens of the last minute.
 pub type Guesses = BTreeMap<IpAddr, Bucket>;
 
+/// Time for the first datagram of a member whose connection has ended.
+pub const GRACE: Duration = Duration::from_secs(2);
+
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Whose an address is.
@@ -72,12 +75,13 @@ impl Model {
         }
         member.connections -= 1;
         let peer = subnet(member.ip);
-        if self.has_too_many_unproved(peer) {
-            self.excess.insert((now, peer));
+        let is_pending = self.excess.iter().any(|(_, other)| *other == peer);
+        if self.has_too_many_unproved(peer) && !is_pending {
+            self.excess.insert((now + GRACE, peer));
         }
     }
 
-    /// The oldest unproved members of a peer that has too many go.
+    /// The oldest unproved members of a peer that has too many go, but none before its time.
     pub fn expire_excess(&mut self, peer: IpAddr, now: Instant) {
         while self.has_too_many_unproved(peer) {
             let live = self.rooms.iter().flat_map(|room| &room.members).copied();
@@ -90,6 +94,11 @@ impl Model {
                 (member.heard_at, member.id)
             });
             let oldest = oldest.expect("an unproved member");
+            let due = self.members[oldest].heard_at + GRACE;
+            if due > now {
+                self.excess.insert((due, peer));
+                return;
+            }
             self.tally.note("unproved gave way");
             self.alert(Alert::Unproved, self.members[oldest].ip);
             self.depart(oldest, Code::TimedOut, now);

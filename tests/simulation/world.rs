@@ -103,6 +103,7 @@ impl World {
             91 if self.random.chance(1) => self.close_all(),
             91 if self.random.chance(25) => self.hammer(),
             92 if self.random.chance(10) => self.silence(),
+            92 if self.random.chance(25) => self.create_again(),
             92..94 => self.pass_time(3_000),
             _ => self.pass_time(30),
         }

@@ -2,6 +2,7 @@
 
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use reactor_chat::chat::Census;
 use reactor_chat::protocol::{Frame, request};
@@ -199,6 +200,18 @@ impl World {
                 self.end_connection(index);
             }
         }
+        if self.random.chance(50) {
+            self.pass(Duration::from_secs(2), |_| {});
+        }
+    }
+
+    /// A program makes a room, fails before it says anything, and is started anew.
+    pub(super) fn create_again(&mut self) {
+        let (peer, room) = (self.address(), self.random.pick(&["lobby", "r1", "r2"]));
+        let Some(index) = self.request(peer, 1, room, NAMES[2].as_bytes()) else { return };
+        self.end_connection(index);
+        self.pass(Duration::from_secs(2), |_| {});
+        self.request(peer, 1, room, NAMES[2].as_bytes());
     }
 
     /// The program of some member was started anew: it joins under the same name.
