@@ -122,7 +122,7 @@ fn t4_field_n_members_that_have_proved_no_address_give_way_to_the_next() {
 }
 
 #[test]
-fn t4_field_n_listeners_with_announced_ports_are_limited() {
+fn t4_a2_listeners_with_announced_ports_are_limited() {
     let server = Server::start(&["--max-unproved", "2"]);
     let host = Member::create(&server, "a", r#"{"username":"host"}"#);
     let listeners: Vec<Member> = (0..3)

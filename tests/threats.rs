@@ -170,6 +170,25 @@ fn t1_an_announced_port_belongs_to_the_ip_that_announced_it() {
 }
 
 #[test]
+fn a2_t1_who_proves_a_port_gets_nothing_from_the_room_that_announced_it() {
+    let server = Server::start(&[]);
+    let mallory = Member::create(&server, "trap", &text("mallory"));
+    let victim = Member::enter_unproved(&server, CREATE, "room", &text("victim"));
+    let mut control = Control::connect(&server);
+    control.enter(JOIN, "trap", text("bait").as_bytes());
+    control.send(&victim.port().to_be_bytes());
+    control.end();
+    control.expect_end();
+    mallory.expect("bait joined");
+    mallory.say("nobody has proved the port");
+    victim.expect("mallory: nobody has proved the port");
+    victim.say("");
+    mallory.say("it is proved");
+    mallory.say("/exit");
+    victim.expect_silence();
+}
+
+#[test]
 fn t2_a_token_is_dead_when_its_member_is_and_no_two_are_alike() {
     let server = Server::start(&["--max-unproved", "0"]);
     let alice = Member::create(&server, "room", &text("alice"));

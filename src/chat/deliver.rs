@@ -105,7 +105,8 @@ impl Chat {
                 continue;
             }
             // It may be named twice: by its seat, and by what was kept to tell it.
-            if self.members.remove(member).is_some() {
+            if let Some(gone) = self.members.remove(member) {
+                self.peers.forget_ended(member, &gone);
                 freed(member);
             }
         }

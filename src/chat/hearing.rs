@@ -5,7 +5,6 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::Chat;
-use super::member::Port;
 use super::room::Room;
 use super::stream::Ring;
 use crate::alert::Alert;
@@ -15,7 +14,6 @@ use crate::protocol::datagram::{self, MAX_NAME_AND_MESSAGE, MAX_UPSTREAM};
 use crate::protocol::stream::downstream::MESSAGE_OVERHEAD;
 use crate::protocol::stream::parts;
 use crate::protocol::{Delivery, Notice};
-use crate::subnet::Subnet;
 
 /// What became of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +91,7 @@ impl Chat {
         match self.identify(peer, bytes) {
             Err(why) => Heard::Dropped(why),
             Ok(Speaker { member, message, is_live: false }) => {
+                self.learn_port_of_ended(member, peer.port(), now);
                 Heard::Accepted(member, self.hear_remains(member, message, now))
             }
             Ok(Speaker { member, message, is_live: true }) => {
@@ -100,30 +99,6 @@ impl Chat {
                 Heard::Accepted(member, self.hear(member, message, now))
             }
         }
-    }
-
-    /// Takes the port that a member announced over TCP. Gives whether it is where its datagrams go
-    /// from now on: not if it is 0, or another member of its IP has it, or a datagram has taught the
-    /// real one, or the member takes a stream, which only a datagram of its own begins, or it has gone on
-    /// at another IP since, or its IP has as many announced ports as it may.
-    pub fn handle_announcement(&mut self, member: MemberId, peer: SocketAddr) -> bool {
-        let Some(known) = self.live(member) else { return false };
-        let (ip, port) = (peer.ip().to_canonical(), peer.port());
-        if known.ip != ip {
-            return false;
-        }
-        let learnt = matches!(known.port, Port::Learnt(_));
-        let own = known.port == Port::Announced(port);
-        let takes_stream = known.delivery == Delivery::Stream;
-        if port == 0 || learnt || takes_stream || (!own && self.peers.is_taken(known.ip, port)) {
-            return false;
-        }
-        if !known.is_announced() && self.has_announced_enough(Subnet::of(ip)) {
-            self.alerts.note(Alert::Unproved, ip);
-            return false;
-        }
-        self.set_port(member, Port::Announced(port));
-        true
     }
 
     /// Whose datagram this is and what it says. A wrong token costs two look-ups, among the living and
@@ -146,32 +121,6 @@ impl Chat {
             return Err(Dropped::WrongAddress);
         }
         Ok(Speaker { member: id, message: upstream.message, is_live: live.is_some() })
-    }
-
-    fn learn_port(&mut self, id: MemberId, port: u16, now: Instant) {
-        let Some(known) = self.members.get_mut(id) else { return };
-        known.has_been_heard = true;
-        if known.port == Port::Learnt(port) {
-            return;
-        }
-        let (room_id, number, was_unknown) =
-            (known.room, known.number, known.port == Port::Unknown);
-        self.set_port(id, Port::Learnt(port));
-        self.settle_replaced(id, now);
-        if was_unknown
-            && let Some(room) = self.rooms.get_mut(room_id)
-            && let Some(stream) = &mut room.stream
-        {
-            stream.prove(number);
-            self.queue(room_id);
-        }
-    }
-
-    fn set_port(&mut self, id: MemberId, port: Port) {
-        let Some(member) = self.members.get_mut(id) else { return };
-        self.peers.count_out(id, member);
-        member.port = port;
-        self.peers.count_in(id, member);
     }
 
     /// Takes what an identified member said.

@@ -198,6 +198,7 @@ impl Chat {
         let Some(member) = self.members.get_mut(id) else { return };
         self.tokens.remove(&member.token);
         self.peers.count_out(id, member);
+        self.peers.note_ended(id, member);
         self.timers.change(Alarm::Idle(id), member.alarm.take(), None);
         self.forget_parts(id);
     }

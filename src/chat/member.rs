@@ -62,13 +62,16 @@ pub(super) enum Port {
     Announced(u16),
     /// A datagram with the token came from it. No announcement replaces this.
     Learnt(u16),
+    /// Another member has proved that the port is its own. Nothing is sent to this one until a
+    /// datagram of its own has come.
+    Lost,
 }
 
 impl Port {
     /// Returns the port, if it is known.
     pub(super) fn number(self) -> Option<u16> {
         match self {
-            Self::Unknown => None,
+            Self::Unknown | Self::Lost => None,
             Self::Announced(port) | Self::Learnt(port) => Some(port),
         }
     }
@@ -96,7 +99,7 @@ impl Member {
     /// Returns true if it counts against the limit of unproved members: its port is not known, and
     /// no connection of its own is open.
     pub(super) fn is_unproved(&self) -> bool {
-        self.port == Port::Unknown && self.connections == 0
+        self.port.number().is_none() && self.connections == 0
     }
 
     /// Returns true if its port was announced and is not proved.

@@ -15,6 +15,7 @@
 //! | --- | --- |
 //! | `admission.rs` | create and join: who gets in, which status wins |
 //! | `resuming.rs` | going on from another IP |
+//! | `addresses.rs` | which member an address belongs to |
 //! | `hearing.rs` | datagrams: who speaks, what becomes of it |
 //! | `hearing_clock.rs` | up to when what members sent was read |
 //! | `stream_hearing.rs` | the same of stream members |
@@ -38,6 +39,7 @@
 //! | `replacing.rs` | silent members that give way to a join under their name |
 //! | `alerts.rs` | limits that peers have reached, for the log |
 
+mod addresses;
 mod admission;
 mod alerts;
 mod allowance;
@@ -165,6 +167,8 @@ pub struct Census {
     pub waiting: usize,
     /// Members that have ended and may still be told.
     pub remains: usize,
+    /// Those that have ended and have an address, until they are freed.
+    pub ended: usize,
     /// Streams.
     pub streams: usize,
     /// Bytes of memory in use for what waits to be sent.
@@ -186,6 +190,8 @@ pub struct Chat {
     /// Live members. A member that ends is taken out at once: its token never works again.
     tokens: HashMap<Token, MemberId>,
     peers: Peers,
+    /// Members that have lost their address, until the owner takes them.
+    withdrawn: Vec<MemberId>,
     /// Peers that may have too many unproved members, by when those are to be removed.
     excesses: HashMap<Subnet, Instant>,
     guesses: Guesses,
@@ -228,6 +234,7 @@ impl Chat {
             listed: BTreeMap::new(),
             tokens: HashMap::new(),
             peers: Peers::default(),
+            withdrawn: Vec::new(),
             excesses: HashMap::new(),
             guesses: Guesses::new(),
             alerts: Alerts::default(),
@@ -322,6 +329,7 @@ impl Chat {
                 + self.stalled.len()
                 + self.rationed.len(),
             remains: self.remains.len(),
+            ended: self.peers.ended_len(),
             streams: self.history.len(),
             backlog: self.backlog,
         }

@@ -2,11 +2,11 @@
 //! ports of its addresses that are taken. Entries that count nothing are removed, so this is never
 //! larger than what members and rooms there are.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use super::member::{Member, Port};
-use crate::ids::MemberId;
+use crate::ids::{Key, MemberId};
 use crate::subnet::Subnet;
 use crate::timers::Timers;
 
@@ -21,6 +21,15 @@ pub(super) struct Tally {
     pub(super) rooms: u32,
 }
 
+/// The live members at one address.
+#[derive(Debug, Default)]
+struct Users {
+    /// Two members may share a port: a program can be in two rooms with one socket.
+    count: u32,
+    /// The one of them that has only announced the port.
+    announcer: Option<MemberId>,
+}
+
 /// Counts by peer and by port.
 #[derive(Debug, Default)]
 pub(super) struct Peers {
@@ -28,8 +37,9 @@ pub(super) struct Peers {
     /// Members whose port is not known and who have no connection, by when they were last heard or
     /// got their token. Peers without one have no entry.
     unproved: HashMap<Subnet, Timers<MemberId>>,
-    /// Two members may share a port: a program can be in two rooms with one socket.
-    ports: HashMap<(IpAddr, u16), u32>,
+    ports: HashMap<(IpAddr, u16), Users>,
+    /// Members that have ended, by the address at which they may still be told.
+    ended: BTreeSet<(IpAddr, u16, MemberId)>,
 }
 
 impl Peers {
@@ -46,7 +56,11 @@ impl Peers {
             own.change(id, None, Some(member.heard_at));
         }
         if let Port::Announced(port) | Port::Learnt(port) = member.port {
-            *self.ports.entry((member.ip, port)).or_insert(0) += 1;
+            let users = self.ports.entry((member.ip, port)).or_default();
+            users.count += 1;
+            if member.is_announced() {
+                users.announcer = Some(id);
+            }
         }
     }
 
@@ -67,10 +81,13 @@ impl Peers {
             }
         }
         if let Port::Announced(port) | Port::Learnt(port) = member.port
-            && let Some(count) = self.ports.get_mut(&(member.ip, port))
+            && let Some(users) = self.ports.get_mut(&(member.ip, port))
         {
-            *count -= 1;
-            if *count == 0 {
+            users.count -= 1;
+            if member.is_announced() {
+                users.announcer = None;
+            }
+            if users.count == 0 {
                 self.ports.remove(&(member.ip, port));
             }
         }
@@ -104,6 +121,36 @@ impl Peers {
     /// Whether a member has this port.
     pub(super) fn is_taken(&self, ip: IpAddr, port: u16) -> bool {
         self.ports.contains_key(&(ip, port))
+    }
+
+    /// Returns the live member that has announced this port and not proved it.
+    pub(super) fn announcer(&self, ip: IpAddr, port: u16) -> Option<MemberId> {
+        self.ports.get(&(ip, port))?.announcer
+    }
+
+    /// Notes the address of a member that has ended.
+    pub(super) fn note_ended(&mut self, id: MemberId, member: &Member) {
+        if let Some(port) = member.port.number() {
+            self.ended.insert((member.ip, port, id));
+        }
+    }
+
+    /// Forgets the address of a member that has ended.
+    pub(super) fn forget_ended(&mut self, id: MemberId, member: &Member) {
+        if let Some(port) = member.port.number() {
+            self.ended.remove(&(member.ip, port, id));
+        }
+    }
+
+    /// Returns the ended members that may still be told at this address.
+    pub(super) fn ended_at(&self, ip: IpAddr, port: u16) -> impl Iterator<Item = MemberId> {
+        let [first, last] = [0, u32::MAX].map(|end| MemberId(Key { slot: end, generation: end }));
+        self.ended.range((ip, port, first)..=(ip, port, last)).map(|(.., member)| *member)
+    }
+
+    /// Returns how many ended members have an address.
+    pub(super) fn ended_len(&self) -> usize {
+        self.ended.len()
     }
 
     /// How many entries there are.

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use super::asides::Asides;
 use super::hearing::Fate;
-use super::member::Port;
 use super::stream::Answers;
 use super::{Alarm, Chat};
 use crate::alert::Alert;
@@ -155,7 +154,7 @@ impl Chat {
         let Some(voice) = self.voice_of(id, farewell) else { return };
         let Some(member) = self.members.get_mut(id) else { return };
         // Who never proved where it is can't be told.
-        let is_known = member.port != Port::Unknown;
+        let is_known = member.port.number().is_some();
         let repeats = if is_known { farewell.repeats() } else { &[] };
         let is_awaiting = is_known && farewell == Farewell::Replaced;
         let (notice, answers) = (farewell.notice(), Answers::default());
@@ -177,7 +176,8 @@ impl Chat {
         let member = self.members.get(id)?;
         match member.delivery {
             Delivery::Each(form) => {
-                let is_told_later = farewell == Farewell::Replaced && member.port != Port::Unknown;
+                let is_known = member.port.number().is_some();
+                let is_told_later = farewell == Farewell::Replaced && is_known;
                 is_told_later.then_some(Voice::Each(form))
             }
             Delivery::Stream => {

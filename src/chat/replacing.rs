@@ -9,7 +9,6 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use super::Chat;
-use super::member::Port;
 use super::remains::Farewell;
 use crate::ids::MemberId;
 
@@ -28,7 +27,7 @@ impl Chat {
     /// address. One before a member with an announced port is told only when it asks.
     pub(super) fn replace(&mut self, silent: MemberId, now: Instant) -> Option<MemberId> {
         let member = self.members.get_mut(silent)?;
-        let is_known = member.port != Port::Unknown;
+        let is_known = member.port.number().is_some();
         let before = member.replaced.take();
         self.end_member(silent, Farewell::Replaced, now);
         if !is_known {
@@ -40,15 +39,17 @@ impl Chat {
         Some(silent)
     }
 
-    /// Notes that a member's datagram has shown its address, and tells the member that it has replaced, unless
-    /// both have the same address.
+    /// Notes that a member's datagram has shown its address, and tells the member that it has
+    /// replaced, unless both have the same address or the old one has lost its own.
     pub(super) fn settle_replaced(&mut self, id: MemberId, now: Instant) {
         let Some(member) = self.members.get_mut(id) else { return };
         let (address, replaced) = ((member.ip, member.port.number()), member.replaced.take());
         let Some(replaced) = replaced else { return };
-        let of_replaced = self.members.get(replaced).map(|old| (old.ip, old.port.number()));
-        let is_same = of_replaced == Some(address);
-        self.release_remains(replaced, !is_same, now);
+        let old = self.members.get(replaced);
+        let is_elsewhere = old.is_some_and(|old| {
+            old.port.number().is_some() && (old.ip, old.port.number()) != address
+        });
+        self.release_remains(replaced, is_elsewhere, now);
     }
 
     /// Notes the end of a member. If its address never was known, only the member that it has
@@ -56,7 +57,9 @@ impl Chat {
     pub(super) fn release_replaced(&mut self, id: MemberId, now: Instant) {
         let replaced = self.members.get_mut(id).and_then(|member| member.replaced.take());
         if let Some(replaced) = replaced {
-            self.release_remains(replaced, true, now);
+            let old = self.members.get(replaced);
+            let is_known = old.is_some_and(|old| old.port.number().is_some());
+            self.release_remains(replaced, is_known, now);
         }
     }
 }

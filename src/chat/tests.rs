@@ -11,6 +11,8 @@ use crate::fanout::{Job, Receipt};
 use crate::protocol::datagram;
 use crate::protocol::{Frame, request};
 
+mod addresses;
+
 /// A chat with a clock that stands still until it is moved, and a network that loses nothing.
 struct Stage {
     chat: Chat,
@@ -635,7 +637,7 @@ fn w36_field_n_many_that_enter_together_behind_one_nat_all_stay() {
 }
 
 #[test]
-fn w36_field_n_announced_ports_of_one_ip_are_limited() {
+fn w36_a2_announced_ports_of_one_ip_are_limited() {
     let config = ChatConfig { max_unproved: Some(2), ..ChatConfig::default() };
     let mut stage = Stage::new(config);
     let host = stage.create("r", r#"{"username":"host"}"#);

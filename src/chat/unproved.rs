@@ -32,6 +32,11 @@ impl Chat {
         member.connections = member.connections.saturating_sub(1);
         self.peers.count_in(id, member);
         let peer = Subnet::of(member.ip);
+        self.check_unproved(peer, now);
+    }
+
+    /// Sets the alarm of a peer that has one unproved member more, if those are too many now.
+    pub(super) fn check_unproved(&mut self, peer: Subnet, now: Instant) {
         if self.has_too_many_unproved(peer) && !self.excesses.contains_key(&peer) {
             self.watch_unproved(peer, now + GRACE, now + GRACE);
         }

@@ -263,6 +263,7 @@ impl Reactor {
             metrics.receive_errors += intake.errors as u64;
             metrics.kernel_dropped += u64::from(intake.overflow);
         }
+        forget_withdrawn(chat, datagrams);
         chat.note_read(datagrams.read_until(*now));
     }
 
@@ -354,6 +355,14 @@ impl Reactor {
             );
             self.reported = self.services.metrics.clone();
         }
+    }
+}
+
+/// Takes the way to members whose address turned out to be another's. Their rows must be gone before
+/// anything is sent.
+fn forget_withdrawn(chat: &mut Chat, datagrams: &mut Datagrams) {
+    while let Some(member) = chat.poll_withdrawn() {
+        datagrams.forget(member);
     }
 }
 

@@ -323,6 +323,7 @@ impl Session {
         if is_taken {
             services.metrics.announcements += 1;
             services.datagrams.announce(member, &origin);
+            super::forget_withdrawn(&mut services.chat, &mut services.datagrams);
         }
     }
 

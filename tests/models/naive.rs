@@ -34,6 +34,17 @@ enum Port {
     Unknown,
     Announced(u16),
     Learnt(u16),
+    /// Another member has proved that the announced one is its own.
+    Lost,
+}
+
+/// A member whose place was taken, and where it was.
+#[derive(Debug)]
+struct Replaced {
+    who: usize,
+    ip: u8,
+    port: Port,
+    named: bool,
 }
 
 #[derive(Debug)]
@@ -48,16 +59,15 @@ struct Member {
     /// Connections that it entered or resumed over, and that are open.
     connections: u32,
     has_spoken: bool,
-    /// The member that it has replaced, with port and form. That one is told when the address of
-    /// this one is known.
-    replaced: Option<(usize, u8, u16, bool)>,
+    /// The member that it has replaced, which is told when the address of this one is known.
+    replaced: Option<Replaced>,
 }
 
-impl Member {
-    fn known_port(&self) -> Option<u16> {
-        match self.port {
-            Port::Unknown => None,
-            Port::Announced(port) | Port::Learnt(port) => Some(port),
+impl Port {
+    fn number(self) -> Option<u16> {
+        match self {
+            Self::Unknown | Self::Lost => None,
+            Self::Announced(port) | Self::Learnt(port) => Some(port),
         }
     }
 }
@@ -122,7 +132,7 @@ impl Room {
         text: &str,
     ) {
         for member in &self.members {
-            if Some(member.who) != but && member.port != Port::Unknown {
+            if Some(member.who) != but && member.port.number().is_some() {
                 told.push((member.who, line(member.named, from, text)));
             }
         }
@@ -158,7 +168,7 @@ impl Naive {
     fn unproved(&self, ip: u8) -> Vec<usize> {
         let mut unproved: Vec<(u64, usize)> = self
             .everyone()
-            .filter(|one| one.ip == ip && one.port == Port::Unknown && one.connections == 0)
+            .filter(|one| one.ip == ip && one.port.number().is_none() && one.connections == 0)
             .map(|one| (one.heard, one.who))
             .collect();
         unproved.sort();
@@ -265,29 +275,31 @@ impl Naive {
 
     /// Takes a silent member out; says who is to be told of it later: this one, or the one before
     /// it if this one never had an address.
-    fn replace(&mut self, index: usize, who: usize) -> Option<(usize, u8, u16, bool)> {
+    fn replace(&mut self, index: usize, who: usize) -> Option<Replaced> {
         let members = &mut self.rooms[index].members;
         let position = members.iter().position(|member| member.who == who).expect("a member");
         let gone = members.remove(position);
-        match gone.known_port() {
-            Some(port) => {
+        match gone.port.number() {
+            Some(_) => {
                 self.tombstones.push((gone.who, None));
-                if let Some((before, ..)) = gone.replaced {
-                    self.release(before);
+                if let Some(before) = gone.replaced {
+                    self.release(before.who);
                 }
-                Some((gone.who, gone.ip, port, gone.named))
+                let Member { who, ip, port, named, .. } = gone;
+                Some(Replaced { who, ip, port, named })
             }
             None => gone.replaced,
         }
     }
 
     /// Tells a replaced member of its end, if it is remembered.
-    fn tell_replaced(&mut self, replaced: Option<(usize, u8, u16, bool)>) {
-        if let Some((who, _, _, named)) = replaced
-            && self.release(who)
+    fn tell_replaced(&mut self, replaced: Option<Replaced>) {
+        if let Some(old) = replaced
+            && self.release(old.who)
+            && old.port.number().is_some()
         {
             let why = "you were removed from the room, nothing was heard from you for a while";
-            self.told.push((who, line(named, None, why)));
+            self.told.push((old.who, line(old.named, None, why)));
         }
     }
 
@@ -295,10 +307,10 @@ impl Naive {
     /// that one has the same address.
     fn settle_replaced(&mut self, who: usize) {
         let member = self.member_mut(who).expect("a member");
-        let address = (member.ip, member.known_port().expect("a port"));
+        let address = (member.ip, member.port.number());
         let Some(replaced) = member.replaced.take() else { return };
-        if (replaced.1, replaced.2) == address {
-            self.release(replaced.0);
+        if (replaced.ip, replaced.port.number()) == address {
+            self.release(replaced.who);
         } else {
             self.tell_replaced(Some(replaced));
         }
@@ -323,6 +335,10 @@ impl Naive {
         let Some(member) = self.member_mut(who) else { return };
         member.connections = member.connections.saturating_sub(1);
         let ip = member.ip;
+        self.watch_unproved(ip);
+    }
+
+    fn watch_unproved(&mut self, ip: u8) {
         if self.unproved(ip).len() > MAX_UNPROVED {
             let due = self.now + GRACE;
             self.excesses.entry(ip).or_insert(due);
@@ -356,7 +372,7 @@ impl Naive {
         let is_taken = self.everyone().any(|one| one.who != who && one.ip == ip && has_port(one));
         let has_enough = self.announced(ip) >= MAX_UNPROVED;
         let Some(member) = self.member_mut(who) else { return false };
-        if member.ip != ip || port == 0 || matches!(member.port, Port::Learnt(_)) {
+        if member.ip != ip || port == 0 || matches!(member.port, Port::Learnt(_) | Port::Lost) {
             return false;
         }
         // The one that it has, it may name again, whoever has come to have it too.
@@ -367,7 +383,29 @@ impl Naive {
             return false;
         }
         member.port = Port::Announced(port);
+        self.withdraw_from_replaced(ip, |old| old == Port::Announced(port));
         true
+    }
+
+    /// A datagram has taught an address: whoever has only announced it loses it, and whoever has
+    /// ended and was there.
+    fn withdraw(&mut self, who: usize, ip: u8, port: u16) {
+        let is_there = |one: &Member| one.ip == ip && one.port == Port::Announced(port);
+        let other = self.everyone().find(|one| one.who != who && is_there(one));
+        if let Some(other) = other.map(|one| one.who) {
+            self.member_mut(other).expect("a member").port = Port::Lost;
+            self.watch_unproved(ip);
+        }
+        self.withdraw_from_replaced(ip, |old| old.number() == Some(port));
+    }
+
+    fn withdraw_from_replaced(&mut self, ip: u8, is_weaker: impl Fn(Port) -> bool) {
+        let members = self.rooms.iter_mut().flat_map(|room| &mut room.members);
+        for old in members.filter_map(|member| member.replaced.as_mut()) {
+            if old.ip == ip && is_weaker(old.port) {
+                old.port = Port::Lost;
+            }
+        }
     }
 
     pub fn resume(&mut self, who: usize, room: &str, ip: u8) -> Status {
@@ -390,9 +428,13 @@ impl Naive {
             return Heard::Dropped;
         }
         let member = self.member_mut(who).expect("a member");
+        let is_new = member.port != Port::Learnt(port);
         (member.port, member.heard, member.has_spoken) = (Port::Learnt(port), now, true);
         let name = member.name;
         self.settle_replaced(who);
+        if is_new {
+            self.withdraw(who, ip, port);
+        }
         match text.split_once(' ').unwrap_or((text, "")) {
             _ if text.is_empty() => return Heard::KeptAlive,
             ("/exit", _) => self.depart(index, who, &format!("{name} left")),
@@ -421,7 +463,7 @@ impl Naive {
 
     fn answer(&mut self, index: usize, who: usize, text: &str) {
         let member = self.rooms[index].member(who);
-        if member.port != Port::Unknown {
+        if member.port.number().is_some() {
             let line = line(member.named, None, text);
             self.told.push((who, line));
         }

@@ -187,6 +187,7 @@ impl Pair {
             Heard::Accepted(id, fate) => {
                 assert_eq!(id, self.guests[who].id);
                 self.table.insert(id, from);
+                self.forget_withdrawn();
                 match fate {
                     Fate::KeptAlive => naive::Heard::KeptAlive,
                     Fate::Relayed => naive::Heard::Relayed,
@@ -202,8 +203,15 @@ impl Pair {
         let is_taken = self.chat.handle_announcement(id, from);
         if is_taken {
             self.table.insert(id, from);
+            self.forget_withdrawn();
         }
         is_taken
+    }
+
+    fn forget_withdrawn(&mut self) {
+        while let Some(member) = self.chat.poll_withdrawn() {
+            self.table.remove(&member);
+        }
     }
 
     /// Does it in both, and compares what they say.

@@ -79,7 +79,8 @@ impl Model {
         let [host] = self.rooms[index].members[..] else { return None };
         let host = &self.members[host];
         let is_over = host.heard_at + GRACE <= now;
-        (host.ip == peer && host.is_unproved() && !host.was_heard && is_over).then_some(index)
+        let never_had_port = host.is_unproved() && !host.was_heard && !host.has_lost_port;
+        (host.ip == peer && never_had_port && is_over).then_some(index)
     }
 
     fn judge_guest(
@@ -191,7 +192,7 @@ impl Model {
                 assert_eq!((*member, *token), (self.members[index].id, *same));
                 let known = &mut self.members[index];
                 let is_repeated = known.ip == ip && known.port.is_none();
-                (known.ip, known.port) = (ip, None);
+                (known.ip, known.port, known.has_lost_port) = (ip, None, false);
                 known.heard_at = now;
                 known.connections += 1;
                 known.room_spelling = room.as_sent.into();
@@ -260,6 +261,7 @@ impl Model {
             delivery: entrant.delivery,
             ip: peer.ip().to_canonical(),
             port: None,
+            has_lost_port: false,
             connections: 1,
             was_heard: false,
             was_checked: false,

@@ -1,6 +1,6 @@
 //! What has to come of a datagram and of an announced port.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use reactor_chat::alert::Alert;
@@ -122,6 +122,7 @@ impl Model {
         match heard {
             Heard::Accepted(id, fate) => {
                 assert_eq!((id, fate), (member.id, Fate::Ended), "a dead token");
+                let ip = member.ip;
                 member.port = Some((port, true));
                 let end = member.end.as_mut().expect("an end");
                 end.farewells += 1;
@@ -130,6 +131,7 @@ impl Model {
                 {
                     self.confirm(whose, next, now);
                 }
+                self.withdraw(whose, (ip, port), now);
             }
             Heard::Dropped(Dropped::WrongRoom) => {}
             Heard::Dropped(why) => {
@@ -141,6 +143,7 @@ impl Model {
 
     fn learn_port(&mut self, whose: usize, port: u16, now: Instant) {
         let member = &mut self.members[whose];
+        let is_new = member.port != Some((port, true));
         match member.port {
             Some((known, true)) if known == port => {}
             Some((_, true)) => self.tally.note("port rebound"),
@@ -148,7 +151,41 @@ impl Model {
         }
         member.port = Some((port, true));
         member.was_heard = true;
+        let ip = member.ip;
         self.settle_replaced(whose, now);
+        if is_new {
+            self.withdraw(whose, (ip, port), now);
+        }
+    }
+
+    /// An address is proved: whoever has only announced it loses it, and if the member that proved
+    /// it is live, those that have ended lose it too.
+    fn withdraw(&mut self, whose: usize, address: (IpAddr, u16), now: Instant) {
+        let is_live = self.members[whose].is_live();
+        for index in self.others_at(whose, address) {
+            let other = &mut self.members[index];
+            let is_announced = matches!(other.port, Some((_, false)));
+            if is_announced || (is_live && !other.is_live()) {
+                (other.port, other.has_lost_port) = (None, true);
+                if let Some(end) = &mut other.end {
+                    end.is_to_be_told = false;
+                    self.tally.note("ended member lost its address");
+                } else {
+                    self.tally.note("announced port lost");
+                    self.watch_unproved(address.0, now);
+                }
+            }
+        }
+    }
+
+    /// Other members at one address that were not freed.
+    fn others_at(&self, whose: usize, (ip, port): (IpAddr, u16)) -> Vec<usize> {
+        let is_there = |index: &usize| {
+            let member = &self.members[*index];
+            let has_port = member.port.is_some_and(|(known, _)| known == port);
+            *index != whose && !member.is_freed && member.ip == ip && has_port
+        };
+        (0..self.members.len()).filter(is_there).collect()
     }
 
     fn understand(&mut self, whose: usize, message: &[u8], fate: Fate, now: Instant) -> Fate {
@@ -405,6 +442,7 @@ impl Model {
             && member.ip == peer.ip().to_canonical()
             && port != 0
             && !is_learnt
+            && !member.has_lost_port
             && (is_own || !is_anothers);
         let has_one = matches!(member.port, Some((_, false)));
         let ip = member.ip;
@@ -417,6 +455,13 @@ impl Model {
         self.tally.note(if is_taken { "port announced" } else { "announcement refused" });
         if is_taken {
             self.members[index].port = Some((port, false));
+            for other in self.others_at(index, (ip, port)) {
+                let other = &mut self.members[other];
+                if !other.is_live() && matches!(other.port, Some((_, false))) {
+                    (other.port, other.has_lost_port) = (None, true);
+                    other.end.iter_mut().for_each(|end| end.is_to_be_told = false);
+                }
+            }
         }
         is_taken
     }

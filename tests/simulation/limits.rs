@@ -74,7 +74,13 @@ impl Model {
             return;
         }
         member.connections -= 1;
-        let peer = subnet(member.ip);
+        let ip = member.ip;
+        self.watch_unproved(ip, now);
+    }
+
+    /// A peer may have too many unproved members now.
+    pub fn watch_unproved(&mut self, ip: IpAddr, now: Instant) {
+        let peer = subnet(ip);
         let is_pending = self.excess.iter().any(|(_, other)| *other == peer);
         if self.has_too_many_unproved(peer) && !is_pending {
             self.excess.insert((now + GRACE, peer));

@@ -64,6 +64,8 @@ pub struct Member {
     pub ip: IpAddr,
     /// The port, and whether a datagram taught it.
     pub port: Option<(u16, bool)>,
+    /// Another member has proved that the announced port is its own.
+    pub has_lost_port: bool,
     /// Connections that it entered or resumed over, and that are open.
     pub connections: u32,
     pub was_heard: bool,
@@ -388,7 +390,7 @@ impl Model {
         let member = &mut self.members[index];
         let end = member.end.as_mut().expect("an end");
         (end.is_awaiting, end.at) = (false, now);
-        if !is_told {
+        if !is_told || member.port.is_none() {
             return;
         }
         end.farewells += 3;
@@ -509,7 +511,7 @@ impl Model {
     fn expire_member(&mut self, index: usize, now: Instant) {
         let member = &mut self.members[index];
         let is_first = !std::mem::replace(&mut member.was_checked, true);
-        if is_first && !member.was_heard && member.port.is_none() {
+        if is_first && !member.was_heard && member.port.is_none() && !member.has_lost_port {
             let ip = member.ip;
             self.alert(Alert::Unheard, ip);
         }

@@ -64,6 +64,8 @@ const WANTED: &[&str] = &[
     "port rebound",
     "port announced",
     "announcement refused",
+    "announced port lost",
+    "ended member lost its address",
     "resume repeated",
     // Ends.
     "Left",

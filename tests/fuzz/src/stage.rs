@@ -132,6 +132,13 @@ impl Stage {
         if self.chat.handle_announcement(id, from) {
             assert_eq!(from.ip(), ip, "an address that no handshake has proved");
             self.table.insert(id, from);
+            self.forget_withdrawn();
+        }
+    }
+
+    fn forget_withdrawn(&mut self) {
+        while let Some(member) = self.chat.poll_withdrawn() {
+            self.table.remove(&member);
         }
     }
 
@@ -148,6 +155,8 @@ impl Stage {
                 let guest = &self.guests[token.expect("a token in it")];
                 assert_eq!((id, from.ip()), (guest.id, guest.ip));
                 self.table.insert(id, from);
+                self.forget_withdrawn();
+                let guest = &self.guests[token.expect("a token in it")];
                 let room = guest.room.clone();
                 match fate {
                     // A part is sent on with the last one.

@@ -237,20 +237,31 @@ impl World {
         }
     }
 
+    /// The port of another member at the IP of this one, which may not have been proved yet.
+    fn port_of_a_neighbour(&mut self, index: usize) -> u16 {
+        let own = self.model.members[index].address;
+        let recent = self.model.members.iter().rev().take(20);
+        let ports: Vec<u16> = recent
+            .filter(|other| other.address.ip() == own.ip() && other.address != own)
+            .map(|other| other.address.port())
+            .collect();
+        if ports.is_empty() { own.port() } else { self.random.pick(&ports) }
+    }
+
     fn announce_of(&mut self, index: usize) {
-        let member = &self.model.members[index];
-        let mut peer = member.address;
+        let (id, mut peer) = (self.model.members[index].id, self.model.members[index].address);
         match self.random.below(8) {
             0 => peer.set_ip(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7))),
             1 => peer.set_port(0),
+            2 | 3 => peer.set_port(self.port_of_a_neighbour(index)),
             _ => peer.set_port(1000 + self.random.below(12) as u16),
         }
-        let id = member.id;
         let is_taken = self.chat.handle_announcement(id, peer);
         assert_eq!(is_taken, self.model.announce(index, peer));
         if is_taken {
             let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
             self.network.table.insert(id, peer);
+            self.forget_withdrawn();
         }
     }
 }

@@ -152,6 +152,7 @@ impl World {
             Heard::Accepted(member, _) => {
                 let from = SocketAddr::new(from.ip().to_canonical(), from.port());
                 self.network.table.insert(member, from);
+                self.forget_withdrawn();
             }
             Heard::Dropped(_) => {
                 let after = (self.chat.census(), self.chat.has_output(), self.chat.poll_timeout());
@@ -159,6 +160,13 @@ impl World {
             }
         }
         heard
+    }
+
+    /// The owner forgets the way to those that have lost their address.
+    pub(super) fn forget_withdrawn(&mut self) {
+        while let Some(member) = self.chat.poll_withdrawn() {
+            self.network.table.remove(&member);
+        }
     }
 
     /// Somebody else's datagram: another IP, another token, another room, or cut.

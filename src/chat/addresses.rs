@@ -1,0 +1,143 @@
+//! Which member an address belongs to.
+//!
+//! A datagram with a member's token proves that its program is where the datagram came from. A port
+//! that was announced over TCP proves nothing: whoever shares the member's IP could name the port of
+//! somebody else. So a proved address is taken from every member that has only announced it, and
+//! from members that have ended: nothing of another room reaches the member that is there now.
+//! Several live members keep an address that each of them has proved, because a program can be in
+//! two rooms with one socket.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use super::Chat;
+use super::member::Port;
+use super::stream::Stream;
+use crate::alert::Alert;
+use crate::ids::MemberId;
+use crate::protocol::Delivery;
+use crate::subnet::Subnet;
+
+/// How the new user of an address came to have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Claim {
+    /// A live member has proved it.
+    Proved,
+    /// A member that has ended has proved it.
+    ProvedByEnded,
+    /// A live member has announced it.
+    Announced,
+}
+
+impl Claim {
+    /// Returns true if an ended member with this port loses it.
+    fn is_above_ended(self, port: Port) -> bool {
+        self == Self::Proved || matches!(port, Port::Announced(_))
+    }
+}
+
+impl Chat {
+    /// Takes the port that a member announced over TCP. Returns true if its datagrams go there from
+    /// now on. The port is refused if
+    ///
+    /// - it is 0, or another live member of its IP has it,
+    /// - a datagram has taught the real one, or another member has proved the announced one,
+    /// - the member takes a stream, which only a datagram of its own begins,
+    /// - the member has gone on at another IP since,
+    /// - its IP has as many announced ports as it may.
+    pub fn handle_announcement(&mut self, member: MemberId, peer: SocketAddr) -> bool {
+        let Some(known) = self.live(member) else { return false };
+        let (ip, port) = (peer.ip().to_canonical(), peer.port());
+        if known.ip != ip {
+            return false;
+        }
+        let is_settled = matches!(known.port, Port::Learnt(_) | Port::Lost);
+        let own = known.port == Port::Announced(port);
+        let takes_stream = known.delivery == Delivery::Stream;
+        if port == 0 || is_settled || takes_stream || (!own && self.peers.is_taken(ip, port)) {
+            return false;
+        }
+        if !known.is_announced() && self.has_announced_enough(Subnet::of(ip)) {
+            self.alerts.note(Alert::Unproved, ip);
+            return false;
+        }
+        self.set_port(member, Port::Announced(port));
+        self.withdraw_from_ended((ip, port), Claim::Announced);
+        true
+    }
+
+    /// Removes and returns a member that has lost its address since, so that the owner forgets it.
+    /// To be called before anything is delivered.
+    pub fn poll_withdrawn(&mut self) -> Option<MemberId> {
+        let has_none = |id: &MemberId| {
+            let member = self.members.get(*id);
+            member.is_some_and(|member| member.port.number().is_none())
+        };
+        // A datagram of its own may have come meanwhile.
+        std::iter::from_fn(|| self.withdrawn.pop()).find(has_none)
+    }
+
+    /// Notes the port that a member's datagram came from.
+    pub(super) fn learn_port(&mut self, id: MemberId, port: u16, now: Instant) {
+        let Some(known) = self.members.get_mut(id) else { return };
+        known.has_been_heard = true;
+        if known.port == Port::Learnt(port) {
+            return;
+        }
+        let (room, ip, had_none) = (known.room, known.ip, known.port.number().is_none());
+        self.set_port(id, Port::Learnt(port));
+        self.settle_replaced(id, now);
+        self.withdraw_from_announcer((ip, port), now);
+        self.withdraw_from_ended((ip, port), Claim::Proved);
+        if had_none && self.with_stream(id, Stream::prove).is_some() {
+            self.queue(room);
+        }
+    }
+
+    /// Notes the port that a datagram of an ended member came from. Others may have announced that
+    /// port since its end.
+    pub(super) fn learn_port_of_ended(&mut self, id: MemberId, port: u16, now: Instant) {
+        let Some(known) = self.members.get_mut(id) else { return };
+        let (ip, had_lost_it) = (known.ip, known.port == Port::Lost);
+        self.peers.forget_ended(id, known);
+        known.port = Port::Learnt(port);
+        self.peers.note_ended(id, known);
+        self.withdraw_from_announcer((ip, port), now);
+        self.withdraw_from_ended((ip, port), Claim::ProvedByEnded);
+        if had_lost_it {
+            self.with_stream(id, Stream::prove);
+        }
+    }
+
+    fn set_port(&mut self, id: MemberId, port: Port) {
+        let Some(member) = self.members.get_mut(id) else { return };
+        self.peers.count_out(id, member);
+        member.port = port;
+        self.peers.count_in(id, member);
+    }
+
+    /// Takes a proved address from the member that has only announced it. There is one at most.
+    fn withdraw_from_announcer(&mut self, (ip, port): (IpAddr, u16), now: Instant) {
+        if let Some(announcer) = self.peers.announcer(ip, port) {
+            self.set_port(announcer, Port::Lost);
+            self.withdrawn.push(announcer);
+            self.check_unproved(Subnet::of(ip), now);
+        }
+    }
+
+    /// Takes an address from the ended members whose claim is weaker.
+    fn withdraw_from_ended(&mut self, (ip, port): (IpAddr, u16), claim: Claim) {
+        let Self { peers, members, withdrawn, .. } = self;
+        let before = withdrawn.len();
+        withdrawn.extend(peers.ended_at(ip, port).filter(|ended| {
+            members.get(*ended).is_some_and(|member| claim.is_above_ended(member.port))
+        }));
+        for index in before..self.withdrawn.len() {
+            let ended = self.withdrawn[index];
+            let Some(member) = self.members.get_mut(ended) else { continue };
+            self.peers.forget_ended(ended, member);
+            member.port = Port::Lost;
+            self.with_stream(ended, Stream::disprove);
+        }
+    }
+}
