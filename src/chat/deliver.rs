@@ -224,7 +224,8 @@ impl Chat {
         }
         let has_stream_output = room.stream.as_ref().is_some_and(|stream| stream.has_output());
         let waits = room.stream.as_ref().is_some_and(|stream| stream.is_blocked());
-        let is_stopped = (blocked || waits) && !exhausted && !has_stream_output;
+        let is_cut = exhausted || has_stream_output || room.holds_asides();
+        let is_stopped = (blocked || waits) && !is_cut;
         // A room that goes on, because others can be sent to, waits for the full sockets all the
         // same: else they would be asked again in each of its turns.
         if (waits || is_stopped) && !room.is_stalled {

@@ -353,6 +353,11 @@ impl Room {
         self.asides_held = 0;
     }
 
+    /// Returns true if they wait for a backlog, and for no socket.
+    pub(super) fn holds_asides(&self) -> bool {
+        self.asides_held > 0 && !self.asides.is_empty()
+    }
+
     /// Whether they have waited as long as they should.
     pub(super) fn has_held_asides_enough(&self) -> bool {
         self.asides_held >= MAX_ASIDES_HELD
