@@ -209,6 +209,7 @@ fn config(matches: &Matches) -> Result<Config, UsageError> {
             max_members_ip: limit(matches, "max-members-ip", chat.max_members_ip)?,
             max_room_members: count("max-room-members", chat.max_room_members)?,
             wrong_passwords: limit(matches, "wrong-passwords", chat.wrong_passwords)?,
+            debtors: chat.debtors,
             rate_limit: limit(matches, "rate-limit", chat.rate_limit)?,
             fanout_limit: limit(matches, "fanout-limit", chat.fanout_limit)?,
             room_history: room_history(matches)?.unwrap_or(chat.room_history),

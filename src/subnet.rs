@@ -22,6 +22,14 @@ impl Subnet {
             IpAddr::V6(ip) => Self(Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 64))),
         }
     }
+
+    /// Returns the IPv6 prefix of this length that it is a part of. Addresses on a link and those of
+    /// IPv4 are no part of one.
+    pub fn prefix(self, length: u32) -> Option<Self> {
+        let is_part = self.0.to_ipv4_mapped().is_none() && !self.0.is_unicast_link_local();
+        let mask = u128::MAX.checked_shl(128 - length).unwrap_or_default();
+        is_part.then(|| Self(Ipv6Addr::from_bits(self.0.to_bits() & mask)))
+    }
 }
 
 #[cfg(test)]
@@ -39,6 +47,17 @@ mod tests {
         assert!(!is_one("2001:db8:0:1::1", "2001:db8:0:2::1"));
         assert!(is_one("192.0.2.1", "::ffff:192.0.2.1"));
         assert!(!is_one("192.0.2.1", "192.0.2.2"));
+    }
+
+    #[test]
+    fn a1_a_48_holds_its_64s_and_nothing_else() {
+        let prefix = |text: &str| Subnet::of(text.parse().expect("an address")).prefix(48);
+        assert_eq!(prefix("2001:db8:0:1::1"), prefix("2001:db8:0:ffff::2"));
+        assert_ne!(prefix("2001:db8:0:1::1"), prefix("2001:db8:1:1::1"));
+        assert_eq!(
+            (prefix("fe80::1"), prefix("192.0.2.1"), prefix("::ffff:192.0.2.1")),
+            (None, None, None)
+        );
     }
 
     #[test]

@@ -29,6 +29,7 @@
 //! | `log.rs`, `asides.rs` | waiting output of many readers, and of one |
 //! | `history.rs`, `backlog.rs` | the memory of all streams, and of all that waits |
 //! | `allowance.rs`, `bucket.rs` | how much a member may send |
+//! | `debts.rs` | how much each subnet owes, in bounded memory |
 //! | `guesses.rs` | wrong passwords |
 //! | `listing.rs` | the list of rooms |
 //! | `limits.rs` | how much of everything there may be |
@@ -48,6 +49,7 @@ mod asides;
 mod backlog;
 mod bucket;
 mod command;
+mod debts;
 mod deliver;
 mod each;
 mod guesses;
@@ -227,6 +229,7 @@ impl Chat {
     /// A chat without rooms.
     pub fn new(config: ChatConfig) -> Self {
         Self {
+            guesses: Guesses::new(config.debtors),
             config,
             members: Slots::new(),
             rooms: Slots::new(),
@@ -236,7 +239,6 @@ impl Chat {
             peers: Peers::default(),
             withdrawn: Vec::new(),
             excesses: HashMap::new(),
-            guesses: Guesses::new(),
             alerts: Alerts::default(),
             timers: Timers::new(),
             fresh: VecDeque::new(),

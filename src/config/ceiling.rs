@@ -20,6 +20,13 @@ const OPEN_ROOM: u64 = (32 + 4) * 1024;
 /// behind. Most take a quarter of this.
 const MEMBER: u64 = 2 * 1024;
 
+/// A subnet that owes something, in a table and in the order of the deadlines: its bytes, doubled for
+/// the free places of both.
+const DEBTOR: u64 = 160;
+
+/// Tables of debts, each full: one for each length of a prefix.
+const DEBTOR_TABLES: u64 = 3;
+
 /// Spare buffers, receive buffers, the program itself.
 const FIXED: u64 = 32 << 20;
 
@@ -39,6 +46,7 @@ impl Config {
             wide(chat.history_memory)?,
             backlog,
             buffers,
+            (chat.debtors as u64).saturating_mul(DEBTOR_TABLES * DEBTOR),
             FIXED,
         ];
         Some(parts.into_iter().fold(0, u64::saturating_add))

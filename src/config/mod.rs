@@ -76,6 +76,8 @@ pub struct ChatConfig {
     pub max_room_members: Option<usize>,
     /// Wrong passwords and tokens of one IP a minute.
     pub wrong_passwords: Option<u32>,
+    /// Subnets whose debts of one kind are counted one by one. Further ones are counted together.
+    pub debtors: usize,
     /// Messages and commands a second and member.
     pub rate_limit: Option<u32>,
     /// Bytes a second that a member may cause to be sent: those of its messages, times the members
@@ -197,6 +199,8 @@ impl Default for ChatConfig {
             max_room_members: Some(10_000),
             // A class that mistypes; it takes a year to try the ten million likeliest.
             wrong_passwords: Some(20),
+            // A botnet of that many addresses at once, in some two megabytes for each kind.
+            debtors: 16_384,
             // A person types one or two a second; games and scripts send bursts.
             rate_limit: Some(20),
             // Ten messages a second of 1,600 bytes to 1,000 members.

@@ -1,4 +1,4 @@
-//! What one peer may have and do: an IPv4 address, or the /64 of an IPv6 one.
+//! What one peer may have and do: an IPv4 address, or the /64 of an IPv6 one, with its /56 and /48.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
@@ -29,9 +29,13 @@ impl Bucket {
 
     /// The same, if it were only so deep.
     fn has_in(&mut self, depth: Duration, cost: Duration, now: Instant) -> bool {
+        self.refill(now);
+        self.missing.is_zero() || self.missing + cost <= depth
+    }
+
+    fn refill(&mut self, now: Instant) {
         self.missing = self.missing.saturating_sub(now - self.at);
         self.at = now;
-        self.missing.is_zero() || self.missing + cost <= depth
     }
 
     pub fn take(&mut self, cost: Duration) {
@@ -39,8 +43,96 @@ impl Bucket {
     }
 }
 
-/// Wrong passwords and tokens of the last minute.
-pub type Guesses = BTreeMap<IpAddr, Bucket>;
+/// Buckets by key, so many at most. Keys beyond them share one, twelve times as large.
+pub struct Ledger<K> {
+    capacity: usize,
+    pub buckets: BTreeMap<K, Bucket>,
+    newcomers: Option<Bucket>,
+}
+
+impl<K: Copy + Ord> Ledger<K> {
+    pub fn new(capacity: usize) -> Self {
+        Self { capacity, buckets: BTreeMap::new(), newcomers: None }
+    }
+
+    /// Returns true if a key has no entry and gets none.
+    fn is_newcomer(&self, key: K) -> bool {
+        !self.buckets.contains_key(&key) && self.buckets.len() >= self.capacity
+    }
+
+    pub fn has(&mut self, key: K, cost: Duration, depth: Duration, now: Instant) -> bool {
+        if self.is_newcomer(key) {
+            return self
+                .newcomers
+                .as_mut()
+                .is_none_or(|bucket| bucket.has_in(depth, cost / 12, now));
+        }
+        self.buckets.get_mut(&key).is_none_or(|bucket| bucket.has_in(depth, cost, now))
+    }
+
+    pub fn take(&mut self, key: K, cost: Duration, now: Instant) {
+        if self.is_newcomer(key) {
+            let newcomers = self.newcomers.get_or_insert(Bucket::full(MINUTE, now));
+            newcomers.refill(now);
+            return newcomers.take(cost / 12);
+        }
+        let bucket = self.buckets.entry(key).or_insert(Bucket::full(MINUTE, now));
+        bucket.refill(now);
+        bucket.take(cost);
+    }
+
+    /// Removes those that owe nothing any more.
+    pub fn forget(&mut self, now: Instant) {
+        self.buckets.retain(|_, bucket| {
+            bucket.refill(now);
+            !bucket.missing.is_zero()
+        });
+    }
+}
+
+/// Debts of subnets: of a /64, of its /56 and of its /48.
+pub struct Debts(pub [Ledger<IpAddr>; 3]);
+
+impl Debts {
+    pub fn new(capacity: usize) -> Self {
+        Self([0; 3].map(|_| Ledger::new(capacity)))
+    }
+
+    fn parts(&mut self, peer: IpAddr) -> impl Iterator<Item = (&mut Ledger<IpAddr>, IpAddr, u32)> {
+        let prefixes = match peer.to_canonical() {
+            IpAddr::V6(_) => 3,
+            IpAddr::V4(_) => 1,
+        };
+        let prefixes = [(64, 1), (56, 2), (48, 5)].into_iter().take(prefixes);
+        let prefix = move |(length, shares)| (prefix(peer, length), shares);
+        let parts = self.0.iter_mut().zip(prefixes.map(prefix));
+        parts.map(|(ledger, (prefix, shares))| (ledger, prefix, shares))
+    }
+
+    pub fn has(&mut self, peer: IpAddr, cost: Duration, depth: Duration, now: Instant) -> bool {
+        let mut parts = self.parts(peer);
+        parts.all(|(ledger, prefix, shares)| ledger.has(prefix, cost / shares, depth, now))
+    }
+
+    pub fn take(&mut self, peer: IpAddr, cost: Duration, now: Instant) {
+        for (ledger, prefix, shares) in self.parts(peer) {
+            ledger.take(prefix, cost / shares, now);
+        }
+    }
+
+    /// Returns true if it has no bucket of its own and gets none.
+    pub fn is_newcomer(&self, peer: IpAddr) -> bool {
+        self.0[0].is_newcomer(subnet(peer))
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.iter().map(|ledger| ledger.buckets.len()).sum()
+    }
+
+    pub fn forget(&mut self, now: Instant) {
+        self.0.iter_mut().for_each(|ledger| ledger.forget(now));
+    }
+}
 
 /// Time for the first datagram of a member whose connection has ended.
 pub const GRACE: Duration = Duration::from_secs(2);
@@ -49,9 +141,13 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// Whose an address is.
 pub fn subnet(ip: IpAddr) -> IpAddr {
+    prefix(ip, 64)
+}
+
+fn prefix(ip: IpAddr, length: u32) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V4(ip) => ip.into(),
-        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & u128::MAX << (128 - length)).into(),
     }
 }
 
@@ -145,15 +241,16 @@ impl Model {
 
     pub fn may_guess(&mut self, peer: IpAddr, now: Instant) -> bool {
         let Some(limit) = self.config.wrong_passwords else { return true };
-        let bucket = self.guesses.get_mut(&subnet(peer));
-        bucket.is_none_or(|bucket| bucket.has(MINUTE / limit, now))
+        self.guesses.has(peer, MINUTE / limit, MINUTE, now)
     }
 
     pub fn note_guess(&mut self, peer: IpAddr, now: Instant) {
         let Some(limit) = self.config.wrong_passwords else { return };
         if self.may_guess(peer, now) {
-            let full = Bucket::full(MINUTE, now);
-            self.guesses.entry(subnet(peer)).or_insert(full).take(MINUTE / limit);
+            if self.guesses.is_newcomer(peer) {
+                self.tally.note("wrong guess of a newcomer");
+            }
+            self.guesses.take(peer, MINUTE / limit, now);
             self.tally.note("wrong guess");
         } else {
             self.tally.note("one guess too many");
@@ -163,17 +260,12 @@ impl Model {
     /// A wrong token: those have half of the guesses.
     pub fn note_token(&mut self, peer: IpAddr, now: Instant) {
         let Some(limit) = self.config.wrong_passwords else { return };
-        let bucket = self.guesses.get_mut(&subnet(peer));
-        if bucket.is_none_or(|bucket| bucket.has_in(MINUTE / 2, MINUTE / limit, now)) {
-            self.note_guess(peer, now);
+        if self.guesses.has(peer, MINUTE / limit, MINUTE / 2, now) {
+            self.guesses.take(peer, MINUTE / limit, now);
+            self.tally.note("wrong guess");
         } else {
             self.tally.note("one token too many");
         }
-    }
-
-    /// Who has not guessed for long enough is forgotten.
-    pub fn forget_guesses(&mut self, now: Instant) {
-        self.guesses.retain(|_, bucket| !bucket.has(MINUTE, now));
     }
 
     /// How many entries there have to be about peers.

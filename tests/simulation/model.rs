@@ -13,7 +13,7 @@ use reactor_chat::protocol::stream::{Code, Entry};
 use reactor_chat::protocol::{Delivery, Form, Language, Notice, Token, datagram};
 
 use crate::arrivals::Passage;
-use crate::limits::{Bucket, Guesses};
+use crate::limits::{Bucket, Debts};
 use crate::room::{Owed, Room};
 use crate::tally::Tally;
 
@@ -134,7 +134,8 @@ pub struct Model {
     pub members: Vec<Member>,
     by_id: BTreeMap<MemberId, usize>,
     by_token: BTreeMap<[u8; Token::WIRE_SIZE], usize>,
-    pub guesses: Guesses,
+    /// Wrong passwords and tokens of the last minute.
+    pub guesses: Debts,
     /// Peers that may have too many unproved members, and since when.
     pub excess: BTreeSet<(Instant, IpAddr)>,
     /// Alerts for the log since the last look.
@@ -145,12 +146,12 @@ pub struct Model {
 impl Model {
     pub fn new(config: ChatConfig) -> Self {
         Self {
+            guesses: Debts::new(config.debtors),
             config,
             rooms: Vec::new(),
             members: Vec::new(),
             by_id: BTreeMap::new(),
             by_token: BTreeMap::new(),
-            guesses: Guesses::new(),
             excess: BTreeSet::new(),
             alerts: BTreeMap::new(),
             tally: Tally::default(),
@@ -474,7 +475,7 @@ impl Model {
 
     /// Deadlines that are not after `now`, in their order.
     pub fn expire(&mut self, now: Instant) {
-        self.forget_guesses(now);
+        self.guesses.forget(now);
         for member in &mut self.members {
             if matches!(member.begun, Some(Begun::Kept(.., due)) if due <= now) {
                 member.begun = Some(Begun::TooLate);

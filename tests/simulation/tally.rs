@@ -104,6 +104,7 @@ const WANTED: &[&str] = &[
     "wrong guess",
     "one guess too many",
     "one token too many",
+    "wrong guess of a newcomer",
     "disconnected",
     "unproved gave way",
     "too many announced",

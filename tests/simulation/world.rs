@@ -57,6 +57,7 @@ fn config(random: &mut Random) -> ChatConfig {
         max_room_members: random.pick(&[None, Some(3), Some(9)]),
         fanout_limit: random.pick(&[None, None, Some(2_000)]),
         wrong_passwords: random.pick(&[None, Some(2), Some(20)]),
+        debtors: random.pick(&[2, 5, 16_384]),
         ..ChatConfig::default()
     }
 }
@@ -102,6 +103,7 @@ impl World {
             90 => self.list(),
             91 if self.random.chance(1) => self.close_all(),
             91 if self.random.chance(25) => self.hammer(),
+            91 if self.random.chance(25) => self.guess_from_a_prefix(),
             92 if self.random.chance(10) => self.silence(),
             92 if self.random.chance(25) => self.create_again(),
             92..94 => self.pass_time(3_000),

@@ -1,7 +1,7 @@
 //! What clients ask for over TCP.
 
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use reactor_chat::chat::Census;
@@ -202,6 +202,17 @@ impl World {
         }
         if self.random.chance(50) {
             self.pass(Duration::from_secs(2), |_| {});
+        }
+    }
+
+    /// Somebody with a whole prefix guesses, each time from another /64.
+    pub(super) fn guess_from_a_prefix(&mut self) {
+        let room = self.random.pick(&["lobby", "r1", "none"]);
+        let guesses = 1 + self.random.below(30);
+        for _ in 0..guesses {
+            let [site, subnet] = [self.random.below(2), self.random.below(600)].map(|n| n as u16);
+            let ip = Ipv6Addr::new(0x2001, 0xdb8, site, subnet, 0, 0, 0, 1);
+            self.request((ip, 1000).into(), 2, room, br#"{"username":"eve","password":"c"}"#);
         }
     }
 

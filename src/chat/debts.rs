@@ -1,0 +1,223 @@
+//! Debts of peers: token buckets by key, in bounded memory.
+//!
+//! A table that is full must not forget a debt, or a peer with many addresses has none. An entry is
+//! therefore removed only when its bucket is full again. Keys that find no place are counted
+//! together, in one bucket of newcomers with a rate of its own.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::time::{Duration, Instant};
+
+use super::bucket::Bucket;
+use crate::subnet::Subnet;
+use crate::timers::Timers;
+
+/// Wider IPv6 prefixes that are counted beside the /64, and how much one may take, in shares of a
+/// /64. A customer of a provider gets a /56 or a /48 (RFC 6177, 2): that is 256 or 65,536 peers.
+const WIDER: [(u32, u32); 2] = [(56, 2), (48, 5)];
+
+/// Share of all newcomers together: as much as this many peers. It is enough for people, and to
+/// guess a million passwords at it takes days.
+const NEWCOMERS: u32 = 12;
+
+/// Buckets by key, at most `capacity`.
+#[derive(Debug)]
+pub(super) struct Ledger<K> {
+    capacity: usize,
+    buckets: HashMap<K, Bucket>,
+    settled_at: Timers<K>,
+    newcomers: Bucket,
+}
+
+impl<K: Copy + Eq + Hash + Ord> Ledger<K> {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self {
+            capacity,
+            buckets: HashMap::new(),
+            settled_at: Timers::new(),
+            newcomers: Bucket::default(),
+        }
+    }
+
+    /// Returns true if `cost` can be taken from a bucket of this depth.
+    pub(super) fn has(&self, key: K, cost: Duration, depth: Duration, now: Instant) -> bool {
+        match self.buckets.get(&key) {
+            Some(bucket) => bucket.has(cost, depth, now),
+            None if self.is_full(now) => self.newcomers.has(cost / NEWCOMERS, depth, now),
+            None => true,
+        }
+    }
+
+    /// Takes `cost` from the bucket of this key, or from that of the newcomers.
+    pub(super) fn take(&mut self, key: K, cost: Duration, now: Instant) {
+        if !self.buckets.contains_key(&key) && self.is_full(now) && !self.expire(now) {
+            return self.newcomers.take(cost / NEWCOMERS, now);
+        }
+        let bucket = self.buckets.entry(key).or_default();
+        let before = bucket.full_at();
+        bucket.take(cost, now);
+        self.settled_at.change(key, before, bucket.full_at());
+    }
+
+    /// Returns the time when [`Ledger::expire`] has something to do.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.settled_at.next()
+    }
+
+    /// Removes an entry whose bucket is full again. Returns true if there was one.
+    pub(super) fn expire(&mut self, now: Instant) -> bool {
+        let due = self.settled_at.pop_due(now);
+        due.is_some_and(|(_, key)| self.buckets.remove(&key).is_some())
+    }
+
+    /// Returns the number of entries.
+    pub(super) fn len(&self) -> usize {
+        self.buckets.len()
+    }
+
+    /// Returns true if a key without an entry gets none.
+    fn is_full(&self, now: Instant) -> bool {
+        let has_settled = self.settled_at.next().is_some_and(|at| at <= now);
+        self.buckets.len() >= self.capacity && !has_settled
+    }
+}
+
+/// Buckets of subnets. An IPv6 /64 counts for itself, and as a part of its /56 and /48.
+#[derive(Debug)]
+pub(super) struct Debts {
+    subnets: Ledger<Subnet>,
+    wider: [Ledger<Subnet>; WIDER.len()],
+}
+
+impl Debts {
+    /// Returns empty tables, with `capacity` entries for each prefix length.
+    pub(super) fn new(capacity: usize) -> Self {
+        Self { subnets: Ledger::new(capacity), wider: WIDER.map(|_| Ledger::new(capacity)) }
+    }
+
+    /// Returns true if a subnet can take `cost` from a bucket of this depth. Both are the time in
+    /// which as much grows again for one subnet.
+    pub(super) fn has(
+        &self,
+        subnet: Subnet,
+        cost: Duration,
+        depth: Duration,
+        now: Instant,
+    ) -> bool {
+        let mut wider = WIDER.iter().zip(&self.wider);
+        self.subnets.has(subnet, cost, depth, now)
+            && wider.all(|((length, shares), ledger)| {
+                let prefix = subnet.prefix(*length);
+                prefix.is_none_or(|prefix| ledger.has(prefix, cost / *shares, depth, now))
+            })
+    }
+
+    /// Takes `cost` from the buckets of a subnet.
+    pub(super) fn take(&mut self, subnet: Subnet, cost: Duration, now: Instant) {
+        self.subnets.take(subnet, cost, now);
+        for ((length, shares), ledger) in WIDER.iter().zip(&mut self.wider) {
+            if let Some(prefix) = subnet.prefix(*length) {
+                ledger.take(prefix, cost / *shares, now);
+            }
+        }
+    }
+
+    /// Returns the time when [`Debts::expire`] has something to do.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.ledgers().filter_map(Ledger::next_deadline).min()
+    }
+
+    /// Removes an entry whose bucket is full again. Returns true if there was one.
+    pub(super) fn expire(&mut self, now: Instant) -> bool {
+        self.subnets.expire(now) || self.wider.iter_mut().any(|ledger| ledger.expire(now))
+    }
+
+    /// Returns the number of entries.
+    pub(super) fn len(&self) -> usize {
+        self.ledgers().map(Ledger::len).sum()
+    }
+
+    fn ledgers(&self) -> impl Iterator<Item = &Ledger<Subnet>> {
+        std::iter::once(&self.subnets).chain(&self.wider)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+    const MINUTE: Duration = Duration::from_secs(60);
+    /// Twenty a minute.
+    const COST: Duration = Duration::from_secs(3);
+    const CAPACITY: usize = 16_384;
+
+    fn v4(number: u32) -> Subnet {
+        Subnet::of(IpAddr::V4(Ipv4Addr::from_bits(number)))
+    }
+
+    /// Returns a /64 of 2001:db8::/48, or of a later /48.
+    fn v6(number: u64) -> Subnet {
+        let bits = u128::from(0x2001_0db8_0000_0000 + number) << 64;
+        Subnet::of(IpAddr::V6(Ipv6Addr::from_bits(bits)))
+    }
+
+    /// Takes what each subnet can take. Returns how often that was.
+    fn take_all(debts: &mut Debts, subnets: impl Iterator<Item = Subnet>, now: Instant) -> usize {
+        let mut count = 0;
+        for subnet in subnets {
+            while debts.has(subnet, COST, MINUTE, now) {
+                debts.take(subnet, COST, now);
+                count += 1;
+            }
+        }
+        count
+    }
+
+    #[test]
+    fn a1_a_48_takes_no_more_than_five_of_its_64s() {
+        let (start, mut debts) = (Instant::now(), Debts::new(CAPACITY));
+        assert_eq!(take_all(&mut debts, (0..1).map(v6), start), 20);
+        assert_eq!(take_all(&mut debts, (0..256).map(v6), start), 20, "of one /56");
+        assert_eq!(take_all(&mut debts, (0..17_000).map(v6), start), 60);
+        assert_eq!(take_all(&mut debts, (1 << 16..(1 << 16) + 1).map(v6), start), 20, "another");
+        let later = start + MINUTE;
+        assert_eq!(take_all(&mut debts, (0..17_000).map(v6), later), 100);
+    }
+
+    #[test]
+    fn a1_a_full_table_keeps_each_debt_and_counts_newcomers_together() {
+        let (start, mut debts) = (Instant::now(), Debts::new(CAPACITY));
+        let full = CAPACITY as u32;
+        assert_eq!(take_all(&mut debts, (0..full).map(v4), start), 20 * CAPACITY);
+        let all = || (0..3 * full).map(v4);
+        assert_eq!(take_all(&mut debts, all(), start), 12 * 20, "the share of newcomers");
+        assert_eq!(debts.len(), CAPACITY);
+        let later = start + MINUTE / 2;
+        assert_eq!(take_all(&mut debts, all(), later), 10 * CAPACITY + 12 * 10);
+    }
+
+    #[test]
+    fn a1_an_entry_goes_when_its_bucket_is_full_again() {
+        let (start, mut debts) = (Instant::now(), Debts::new(2));
+        debts.take(v4(1), COST, start);
+        debts.take(v4(2), COST * 2, start);
+        debts.take(v4(3), COST, start);
+        debts.take(v6(1), COST, start);
+        assert_eq!((debts.len(), debts.next_deadline()), (4, Some(start + COST / 5)));
+        assert!(!debts.expire(start));
+        let later = start + COST;
+        debts.take(v4(4), MINUTE, later);
+        assert!(!debts.has(v4(4), COST, MINUTE, later), "it took the place of one that has paid");
+        while debts.expire(later + MINUTE) {}
+        assert_eq!((debts.len(), debts.next_deadline()), (0, None));
+    }
+
+    #[test]
+    fn a1_addresses_on_a_link_have_no_wider_prefix() {
+        let (start, mut debts) = (Instant::now(), Debts::new(CAPACITY));
+        let neighbours = (1..=50)
+            .map(|last| Subnet::of(IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, last))));
+        assert_eq!(take_all(&mut debts, neighbours, start), 50 * 20);
+    }
+}
