@@ -229,7 +229,8 @@ impl Chat {
         let nobody = MemberId(Key { slot: u32::MAX, generation: u32::MAX });
         let password = host.password.as_deref();
         let wishes = Wishes { password, capacity, hidden, history: host.history };
-        let room = Room::new(Rc::clone(&name), nobody, creator, wishes);
+        let line = self.schedule.enter(creator);
+        let room = Room::new(Rc::clone(&name), nobody, (creator, line), wishes);
         let room_id = self.rooms.insert(room);
         if !hidden {
             self.listed.insert(Rc::clone(&name), room_id);

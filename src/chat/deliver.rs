@@ -16,9 +16,6 @@ use crate::protocol::Form;
 /// The most datagrams of one room before the next room has its turn.
 const QUANTUM: usize = 512;
 
-/// How many fresh rooms go before a backlogged one has its turn.
-const FRESH_IN_A_ROW: usize = 8;
-
 /// Of a turn's datagrams, what repairs and farewells may be at most, each: what is said now goes
 /// before what was lost.
 const SHARE_OF_REPAIRS: usize = 4;
@@ -31,8 +28,7 @@ impl Chat {
     /// Hands waiting output to `send` until `budget` datagrams are sent or nothing is left that
     /// could be. `send` gets a job and how many datagrams of it to send at most.
     ///
-    /// Rooms take turns; a room that is not finished goes to the back of the queue of those, behind
-    /// every room that has just become busy. A room whose rest waits for a full socket is put aside
+    /// Rooms take turns: see `schedule.rs`. A room whose rest waits for a full socket is put aside
     /// until [`Chat::resume_stalled`].
     pub fn deliver(
         &mut self,
@@ -44,9 +40,9 @@ impl Chat {
         let mut total = self.deliver_farewells(share, &mut send);
         let mut left = budget.saturating_sub(total.sent + total.dropped);
         let mut repairs = share;
-        self.backlogged.extend(self.rationed.drain(..));
+        self.schedule.end_ration();
         while left > 0
-            && let Some(room) = self.next_room()
+            && let Some(room) = self.schedule.pop()
         {
             let receipt = self.deliver_room(room, left.min(QUANTUM), &mut repairs, now, &mut send);
             // A room whose members have no address costs no datagram, but not nothing.
@@ -56,24 +52,9 @@ impl Chat {
         total
     }
 
-    /// Fresh rooms first, but a backlogged one after every few of them.
-    fn next_room(&mut self) -> Option<RoomId> {
-        if self.fresh_in_a_row < FRESH_IN_A_ROW
-            && let Some(room) = self.fresh.pop_front()
-        {
-            self.fresh_in_a_row += 1;
-            return Some(room);
-        }
-        self.fresh_in_a_row = 0;
-        self.backlogged.pop_front().or_else(|| self.fresh.pop_front())
-    }
-
     /// Whether [`Chat::deliver`] would find something to do.
     pub fn has_output(&self) -> bool {
-        !self.fresh.is_empty()
-            || !self.backlogged.is_empty()
-            || !self.rationed.is_empty()
-            || self.remains.farewells().is_some()
+        !self.schedule.is_empty() || self.remains.farewells().is_some()
     }
 
     /// Whether somebody is still to be told of what has happened: at the end of the server, whether
@@ -111,8 +92,9 @@ impl Chat {
             }
         }
         for room_id in self.closed.drain(..) {
-            let stream = self.rooms.remove(room_id).and_then(|room| room.stream);
-            if let Some(stream) = stream {
+            let Some(room) = self.rooms.remove(room_id) else { continue };
+            self.schedule.leave(room.line);
+            if let Some(stream) = room.stream {
                 self.timers.change(Alarm::Tail(room_id), stream.tail.alarm, None);
                 self.timers.change(Alarm::Rest(room_id), stream.rest_alarm, None);
                 let is_there = |room| self.rooms.get(room).is_some();
@@ -234,17 +216,18 @@ impl Chat {
         }
         if rationed && !exhausted && !has_stream_output && room.has_only_repairs() {
             room.is_ready = true;
-            self.rationed.push(room_id);
+            self.schedule.push_rationed(room.line, room_id);
         } else if !is_stopped {
             room.is_ready = true;
-            self.backlogged.push_back(room_id);
+            self.schedule.push_backlogged(room.line, room_id);
         }
     }
 
-    /// A closed room goes when there is nobody left in it.
+    /// A closed room goes when there is nobody left in it. One that waits for its turn goes after it.
     pub(super) fn close_if_empty(&mut self, room_id: RoomId) {
         if let Some(room) = self.rooms.get(room_id)
             && room.is_closing
+            && !room.is_ready
             && room.is_empty()
             && room.is_delivered()
         {

@@ -24,6 +24,7 @@
 //! | `leaving.rs` | every way out: left, timed out, kicked, room closed |
 //! | `remains.rs` | telling those that have ended |
 //! | `deliver.rs` | the waiting output, handed out in jobs |
+//! | `schedule.rs` | the order in which rooms are delivered |
 //! | `room.rs`, `member.rs` | what they are called |
 //! | `each.rs`, `stream/` | who gets a datagram for each entry, who takes the stream |
 //! | `log.rs`, `asides.rs` | waiting output of many readers, and of one |
@@ -67,6 +68,7 @@ mod remains;
 mod replacing;
 mod resuming;
 mod room;
+mod schedule;
 mod stream;
 mod stream_hearing;
 #[cfg(test)]
@@ -76,7 +78,7 @@ mod tests;
 mod thinning;
 mod unproved;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Instant;
@@ -102,6 +104,7 @@ use member::Member;
 use peers::Peers;
 use remains::Remains;
 use room::Room;
+use schedule::Schedule;
 use stream::Train;
 
 /// What a request that succeeded gives.
@@ -199,17 +202,10 @@ pub struct Chat {
     guesses: Guesses,
     alerts: Alerts,
     timers: Timers<Alarm>,
-    /// Rooms with output to deliver, each once: those that have had nothing to deliver before, and
-    /// those whose output was more than a quantum. The first go first, so that a quiet room's line
-    /// does not stand in one queue with the backlogs of busy ones.
-    fresh: VecDeque<RoomId>,
-    backlogged: VecDeque<RoomId>,
-    /// Fresh rooms delivered since the last backlogged one.
-    fresh_in_a_row: usize,
+    /// Rooms with output to deliver.
+    schedule: Schedule,
     /// Rooms whose remaining output waits for a socket to be writable.
     stalled: Vec<RoomId>,
-    /// Rooms that have only repairs left to deliver, of which there were enough for this turn.
-    rationed: Vec<RoomId>,
     remains: Remains,
     history: History,
     /// Bytes of memory in use for what waits to be sent in all rooms.
@@ -241,11 +237,8 @@ impl Chat {
             excesses: HashMap::new(),
             alerts: Alerts::default(),
             timers: Timers::new(),
-            fresh: VecDeque::new(),
-            backlogged: VecDeque::new(),
-            fresh_in_a_row: 0,
+            schedule: Schedule::default(),
             stalled: Vec::new(),
-            rationed: Vec::new(),
             remains: Remains::default(),
             history: History::default(),
             backlog: 0,
@@ -326,10 +319,7 @@ impl Chat {
             listed: self.listed.len(),
             deadlines: self.timers.len(),
             peers: self.peers.len() + self.guesses.len(),
-            waiting: self.fresh.len()
-                + self.backlogged.len()
-                + self.stalled.len()
-                + self.rationed.len(),
+            waiting: self.schedule.len() + self.stalled.len(),
             remains: self.remains.len(),
             ended: self.peers.ended_len(),
             streams: self.history.len(),
@@ -428,7 +418,7 @@ impl Chat {
             && !room.is_ready
         {
             room.is_ready = true;
-            self.fresh.push_back(room_id);
+            self.schedule.push_fresh(room.line, room_id);
         }
     }
 }

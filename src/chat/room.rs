@@ -10,6 +10,7 @@ use super::arrivals::Arrivals;
 use super::asides::Asides;
 use super::each::{Cut, Each};
 use super::log::Pool;
+use super::schedule::LineId;
 use super::stream::Stream;
 use super::thinning::thin_map;
 use crate::fanout::Audience;
@@ -63,6 +64,8 @@ pub(super) struct Room {
     pub(super) host: MemberId,
     /// Who has made it: it counts as that peer's to its end, whoever the host is.
     pub(super) creator: Subnet,
+    /// Where it waits for its turn.
+    pub(super) line: LineId,
     pub(super) arrivals: Arrivals,
     /// It is in the queue of rooms to deliver.
     pub(super) is_ready: bool,
@@ -95,12 +98,18 @@ pub(super) struct Room {
 }
 
 impl Room {
-    pub(super) fn new(name: Rc<str>, host: MemberId, creator: Subnet, wishes: Wishes<'_>) -> Self {
+    pub(super) fn new(
+        name: Rc<str>,
+        host: MemberId,
+        (creator, line): (Subnet, LineId),
+        wishes: Wishes<'_>,
+    ) -> Self {
         Self {
             name,
             hidden: wishes.hidden,
             host,
             creator,
+            line,
             arrivals: Arrivals::default(),
             is_ready: false,
             is_stalled: false,

@@ -146,37 +146,43 @@ pub const RESERVED_DESCRIPTORS: usize = 62;
 
 /// How much of each kind of work a turn does at most. What is left over goes to the back of its
 /// queue and the next wait is zero, so that no peer and no kind of work starves the others.
+///
+/// A step repeats a portion of its work until nothing is left or its time slice is over: time
+/// alone is common to all kinds of work.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Budgets {
+    /// Time of each step. Ten steps of it are what a peer waits when there is everything to do.
+    pub slice: Duration,
     /// Connections accepted a listener.
     pub accepts: usize,
-    /// Connections served.
+    /// Connections served, flushed or freed in a portion.
     pub connections: usize,
     /// Bytes read of one connection: a frame at the default limit in one turn.
     pub connection_bytes: usize,
     /// Requests answered of one connection.
     pub requests: usize,
-    /// Bytes of replies made for all connections: a few milliseconds of lists.
+    /// Bytes of replies made for all connections in a portion: about a millisecond of lists.
     pub reply_bytes: usize,
-    /// Datagrams read of one UDP socket: about a millisecond of them.
+    /// Datagrams read of each UDP socket in a portion: less than a millisecond of them.
     pub datagrams: usize,
-    /// Datagrams sent: about five milliseconds of them.
+    /// Datagrams sent in a portion: one or two milliseconds of them.
     pub deliveries: usize,
-    /// Deadlines acted on in the chat.
+    /// Deadlines acted on in a portion.
     pub timers: usize,
 }
 
 impl Default for Budgets {
     fn default() -> Self {
         Self {
+            slice: Duration::from_millis(2),
             accepts: 64,
-            connections: 256,
+            connections: 32,
             connection_bytes: 80 * 1024,
             requests: 16,
-            reply_bytes: 1 << 20,
+            reply_bytes: 256 << 10,
             datagrams: 256,
-            deliveries: 2048,
-            timers: 1024,
+            deliveries: 512,
+            timers: 64,
         }
     }
 }

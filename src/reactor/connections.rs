@@ -49,8 +49,8 @@ pub(super) struct Connections {
     /// Connections that have something to do, each once, in turns.
     ready: VecDeque<ConnId>,
     /// Connections that may have something to write, each once.
-    unflushed: Vec<ConnId>,
-    /// Connections to be freed at the end of the turn.
+    unflushed: VecDeque<ConnId>,
+    /// Connections to be freed at the end of a turn.
     doomed: Vec<ConnId>,
     deadlines: Timers<ConnId>,
     /// By when they were last heard, to find the one that gives way.
@@ -67,7 +67,7 @@ impl Connections {
         Self {
             places: Slots::new(),
             ready: VecDeque::new(),
-            unflushed: Vec::new(),
+            unflushed: VecDeque::new(),
             doomed: Vec::new(),
             deadlines: Timers::new(),
             silence: Silence::new(),
@@ -144,9 +144,9 @@ impl Connections {
         }
     }
 
-    /// Serves those that were ready when the step began, each as far as its budget goes; who has
-    /// more to do goes to the back of the queue. The replies of all have a budget too: a list of
-    /// rooms costs far more to make than to ask for.
+    /// Serves a portion of those that are ready, each as far as its budget goes; one that has more to
+    /// do goes to the back of the queue. The replies of all have a budget too: a list of rooms costs
+    /// far more to make than to ask for.
     pub(super) fn serve(&mut self, services: &mut Services) {
         let mut reply_bytes = 0;
         for _ in 0..self.ready.len().min(self.budgets.connections) {
@@ -167,9 +167,8 @@ impl Connections {
         }
     }
 
-    /// Acts on the deadlines that have come up, as many as the budget allows. Each connection is
-    /// read once more before: its late bytes may be here already, and their event still in the
-    /// kernel.
+    /// Acts on a portion of the deadlines that have come up. Each connection is read once more
+    /// before: its late bytes may be here already, and their event still in the kernel.
     pub(super) fn expire(&mut self, services: &mut Services) {
         for _ in 0..self.budgets.timers {
             let Some((_, id)) = self.deadlines.pop_due(services.now) else { return };
@@ -190,11 +189,11 @@ impl Connections {
         }
     }
 
-    /// Writes what was queued in this turn, and what a writable event has freed.
+    /// Writes a portion of what was queued, and of what a writable event has freed.
     pub(super) fn flush(&mut self, metrics: &mut Metrics, now: Instant) {
         let space = self.space();
-        let mut unflushed = std::mem::take(&mut self.unflushed);
-        for id in unflushed.drain(..) {
+        for _ in 0..self.unflushed.len().min(self.budgets.connections) {
+            let Some(id) = self.unflushed.pop_front() else { return };
             let Some(place) = self.places.get_mut(id) else { continue };
             place.is_unflushed = false;
             match place.session.flush(&space, now) {
@@ -206,9 +205,6 @@ impl Connections {
             self.reschedule(id);
             self.doom_if_over(id);
         }
-        // The buffer is used again.
-        unflushed.append(&mut self.unflushed);
-        self.unflushed = unflushed;
     }
 
     /// Begins the end of every connection. Those that wait for nothing are done at once.
@@ -226,11 +222,11 @@ impl Connections {
         }
     }
 
-    /// Frees the connections that have ended. Gives how many. Closing its descriptor takes a stream
-    /// out of the poll (epoll(7)): nobody else holds it.
+    /// Frees a portion of the connections that have ended, and returns how many. Closing its
+    /// descriptor takes a stream out of the poll (epoll(7)): nobody else holds it.
     pub(super) fn reap(&mut self, services: &mut Services) -> usize {
-        let count = self.doomed.len();
-        for id in self.doomed.drain(..) {
+        let count = self.doomed.len().min(self.budgets.connections);
+        for id in self.doomed.drain(..count) {
             if let Some(mut place) = self.places.remove(id) {
                 self.buffered -= place.buffered;
                 place.session.release_member(services);
@@ -240,7 +236,19 @@ impl Connections {
     }
 
     pub(super) fn has_work(&self) -> bool {
-        !self.ready.is_empty() || !self.unflushed.is_empty()
+        self.has_ready() || self.has_unflushed() || self.has_doomed()
+    }
+
+    pub(super) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    pub(super) fn has_unflushed(&self) -> bool {
+        !self.unflushed.is_empty()
+    }
+
+    pub(super) fn has_doomed(&self) -> bool {
+        !self.doomed.is_empty()
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
@@ -310,7 +318,7 @@ impl Connections {
             && !place.is_doomed
         {
             place.is_unflushed = true;
-            self.unflushed.push(id);
+            self.unflushed.push_back(id);
         }
     }
 

@@ -10,6 +10,7 @@
 //! | `connections.rs` | the table of connections, their queues and deadlines |
 //! | `session.rs` | one connection that speaks TCRP |
 //! | `silence.rs` | who has been silent longest, and gives way |
+//! | `slice.rs` | the time that a step may take |
 //! | `alert_log.rs` | warnings about peers, one a minute of each kind and subnet |
 //! | `signals.rs` | SIGINT, SIGTERM and SIGHUP |
 //! | `outputs.rs` | stdout and stderr |
@@ -23,6 +24,7 @@ mod outputs;
 mod session;
 mod signals;
 mod silence;
+mod slice;
 mod source;
 
 use std::io;
@@ -78,6 +80,21 @@ impl Services {
     /// Notes an alert about a peer, for the log.
     fn alert(&mut self, alert: Alert, peer: IpAddr) {
         self.alerts.note(alert, peer, 1, self.now);
+    }
+
+    /// Hands datagrams of one socket to the chat, until there were so many.
+    fn read_socket(&mut self, index: usize, budget: usize) {
+        let Self { chat, datagrams, metrics, now, .. } = self;
+        let intake = datagrams.receive(index, budget, |origin, bytes| {
+            let heard = chat.handle_datagram(origin.remote, bytes, *now);
+            count_heard(metrics, heard);
+            Hearing { member: heard.member(), was_in_vain: heard.is_in_vain() }
+        });
+        metrics.datagrams += intake.received as u64;
+        metrics.unheard += intake.unheard as u64;
+        metrics.receive_errors += intake.errors as u64;
+        metrics.kernel_dropped += u64::from(intake.overflow);
+        forget_withdrawn(chat, datagrams);
     }
 }
 
@@ -244,33 +261,39 @@ impl Reactor {
 
     /// Reads requests and carries them out; their replies wait for the flush.
     fn read_connections(&mut self) {
-        self.connections.serve(&mut self.services);
+        let Self { connections, services, config, .. } = self;
+        slice::fill(config.budgets.slice, Instant::now, || {
+            connections.serve(services);
+            connections.has_ready()
+        });
     }
 
     /// Hands each datagram to the chat, which relays it, obeys it or drops it; whoever it is from is
     /// answered the way it came.
     fn read_datagrams(&mut self) {
-        let Services { chat, datagrams, metrics, now, .. } = &mut self.services;
-        for index in 0..datagrams.len() {
-            let intake =
-                datagrams.receive(index, self.config.budgets.datagrams, |origin, bytes| {
-                    let heard = chat.handle_datagram(origin.remote, bytes, *now);
-                    count_heard(metrics, heard);
-                    Hearing { member: heard.member(), was_in_vain: heard.is_in_vain() }
-                });
-            metrics.datagrams += intake.received as u64;
-            metrics.unheard += intake.unheard as u64;
-            metrics.receive_errors += intake.errors as u64;
-            metrics.kernel_dropped += u64::from(intake.overflow);
-        }
-        forget_withdrawn(chat, datagrams);
-        chat.note_read(datagrams.read_until(*now));
+        let services = &mut self.services;
+        let budgets = &self.config.budgets;
+        slice::fill(budgets.slice, Instant::now, || {
+            for index in 0..services.datagrams.len() {
+                services.read_socket(index, budgets.datagrams);
+            }
+            services.datagrams.has_input()
+        });
+        services.chat.note_read(services.datagrams.read_until(services.now));
     }
 
     /// Acts on deadlines: idle members, merged notices, late connections, the report of the counters.
     fn expire_timers(&mut self) {
-        self.services.chat.handle_timeout(self.services.now, self.config.budgets.timers);
-        self.connections.expire(&mut self.services);
+        let Self { connections, services, config, .. } = self;
+        let is_due = |deadline: Option<Instant>, now| deadline.is_some_and(|due| due <= now);
+        slice::fill(config.budgets.slice, Instant::now, || {
+            services.chat.handle_timeout(services.now, config.budgets.timers);
+            is_due(services.chat.poll_timeout(), services.now)
+        });
+        slice::fill(config.budgets.slice, Instant::now, || {
+            connections.expire(services);
+            is_due(connections.next_deadline(), services.now)
+        });
         self.log_alerts();
         if self.services.now >= self.report_at {
             self.report();
@@ -293,26 +316,38 @@ impl Reactor {
         if datagrams.take_unblocked() {
             chat.resume_stalled();
         }
-        let budget = self.config.budgets.deliveries;
-        let receipt = chat.deliver(budget, *now, |job, budget| datagrams.send(job, budget));
-        metrics.sent += receipt.sent as u64;
-        metrics.send_errors += receipt.dropped as u64;
-        metrics.blocked += u64::from(receipt.blocked);
+        let budgets = &self.config.budgets;
+        slice::fill(budgets.slice, Instant::now, || {
+            let receipt =
+                chat.deliver(budgets.deliveries, *now, |job, budget| datagrams.send(job, budget));
+            metrics.sent += receipt.sent as u64;
+            metrics.send_errors += receipt.dropped as u64;
+            metrics.blocked += u64::from(receipt.blocked);
+            chat.has_output()
+        });
     }
 
     /// Writes the replies that this turn made, and log lines that had to wait.
     fn flush(&mut self) {
         self.outputs.flush();
-        self.connections.flush(&mut self.services.metrics, self.services.now);
+        let Self { connections, services, config, .. } = self;
+        slice::fill(config.budgets.slice, Instant::now, || {
+            connections.flush(&mut services.metrics, services.now);
+            connections.has_unflushed()
+        });
     }
 
     /// The only place where anything is freed.
     fn reap(&mut self) {
         let Services { chat, datagrams, .. } = &mut self.services;
         chat.reap(|member| datagrams.forget(member));
-        if self.connections.reap(&mut self.services) > 0 {
-            self.acceptor.resume();
-        }
+        let Self { connections, services, acceptor, config, .. } = self;
+        slice::fill(config.budgets.slice, Instant::now, || {
+            if connections.reap(services) > 0 {
+                acceptor.resume();
+            }
+            connections.has_doomed()
+        });
     }
 
     /// Whether something can be done without an event.
@@ -402,6 +437,41 @@ fn count_heard(metrics: &mut Metrics, heard: Heard) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::UdpSocket;
+
+    use crate::config::{Bind, Budgets, ChatConfig, ConnectionConfig, DatagramPath};
+
+    /// Starts a server whose steps may take so long.
+    fn start(slice: Duration) -> Reactor {
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        Reactor::bind(Config {
+            bind: vec![Bind { name: "loopback".into(), addresses: vec![loopback] }],
+            tcp_port: 0,
+            udp_port: 0,
+            chat: ChatConfig::default(),
+            connections: ConnectionConfig::default(),
+            budgets: Budgets { slice, ..Budgets::default() },
+            datagram_path: DatagramPath::default(),
+        })
+        .expect("free ports")
+    }
+
+    #[test]
+    fn a4_a_turn_reads_all_datagrams_that_its_slice_allows() {
+        const COUNT: usize = 300;
+        let portion = Budgets::default().datagrams;
+        for (slice, expected) in [(LONGEST_WAIT, COUNT), (Duration::ZERO, portion)] {
+            let mut reactor = start(slice);
+            let (_, server) = reactor.addresses().expect("addresses")[0];
+            let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+            for _ in 0..COUNT {
+                socket.send_to(b"junk", server).expect("sent");
+            }
+            reactor.turn().expect("a turn");
+            assert_eq!(reactor.services.metrics.datagrams, expected as u64);
+            assert_eq!(reactor.has_work(), expected < COUNT, "the rest is for the next turn");
+        }
+    }
 
     #[test]
     fn l16_a_wait_is_never_rounded_down_and_never_overflows() {

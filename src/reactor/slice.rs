@@ -1,0 +1,40 @@
+//! The time slice of a step.
+//!
+//! A count of items does not bound time: one datagram costs less than a microsecond if it is junk,
+//! and ten if it has to be sent to a member. If input were bounded by count and output took all its
+//! time, the kernel would drop datagrams that nobody reads. So each step of a turn may take as long
+//! as the others, and the clock is read once for each portion of its work.
+
+use std::time::{Duration, Instant};
+
+/// Repeats `portion` until it returns false, because nothing is left, or the slice is over.
+pub(super) fn fill(
+    slice: Duration,
+    clock: impl Fn() -> Instant,
+    mut portion: impl FnMut() -> bool,
+) {
+    let start = clock();
+    while portion() && clock().saturating_duration_since(start) < slice {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    /// Returns how many portions of 1 ms were done in a slice of 2 ms, of so many.
+    fn done(portions: usize) -> usize {
+        let (start, done) = (Instant::now(), Cell::new(0));
+        let clock = || start + Duration::from_millis(done.get() as u64);
+        fill(Duration::from_millis(2), clock, || {
+            done.set(done.get() + 1);
+            done.get() < portions
+        });
+        done.get()
+    }
+
+    #[test]
+    fn a4_a_step_ends_with_its_work_or_its_slice() {
+        assert_eq!([1, 2, 99].map(done), [1, 2, 2]);
+    }
+}
