@@ -15,9 +15,9 @@ pub struct Key {
     pub generation: u32,
 }
 
-/// Generations count modulo this. Thirty bits, so that a slot, a generation and the kind of a
-/// source fit the 64 bits of a `mio::Token`. An id would have to be kept while a billion others
-/// came and went to meet its own number again; events live one turn, timers are removed.
+/// The generations of a slot are below this. Thirty bits, so that a slot, a generation and the kind
+/// of a source fit the 64 bits of a `mio::Token`. A slot that has had a billion tenants gets no other
+/// one, so that no id ever means two of them.
 pub const GENERATIONS: u32 = 1 << 30;
 
 macro_rules! id {

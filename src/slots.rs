@@ -1,23 +1,31 @@
-//! A slab whose keys carry a generation: an id from an earlier life of a slot finds nobody.
+//! A table whose keys carry a generation: an id from an earlier life of a slot finds nobody.
 
 use std::marker::PhantomData;
-
-use slab::Slab;
 
 use crate::ids::{GENERATIONS, Key};
 
 /// Values of one kind, each found by its own id in constant time.
 #[derive(Debug)]
 pub struct Slots<K, T> {
-    slab: Slab<(u32, T)>,
-    next_generation: u32,
+    slots: Vec<Slot<T>>,
+    /// Slots without a value that may get one.
+    free: Vec<u32>,
+    /// Number of values.
+    len: usize,
     ids: PhantomData<fn() -> K>,
+}
+
+#[derive(Debug)]
+struct Slot<T> {
+    /// The generation of the value, or of the next one.
+    generation: u32,
+    value: Option<T>,
 }
 
 impl<K: Copy + From<Key> + Into<Key>, T> Slots<K, T> {
     /// An empty table; nothing is allocated.
     pub fn new() -> Self {
-        Self { slab: Slab::new(), next_generation: 0, ids: PhantomData }
+        Self { slots: Vec::new(), free: Vec::new(), len: 0, ids: PhantomData }
     }
 
     /// Stores `value` and returns the id that finds it until it is removed.
@@ -25,50 +33,61 @@ impl<K: Copy + From<Key> + Into<Key>, T> Slots<K, T> {
     /// # Panics
     /// With 2^32 values at once, which no limit of ours comes near.
     pub fn insert(&mut self, value: T) -> K {
-        let generation = self.next_generation;
-        self.next_generation = (generation + 1) % GENERATIONS;
-        let slot = self.slab.insert((generation, value));
+        let slot = self.free.pop().unwrap_or_else(|| self.add_slot());
+        let place = &mut self.slots[slot as usize];
+        place.value = Some(value);
+        self.len += 1;
+        K::from(Key { slot, generation: place.generation })
+    }
+
+    fn add_slot(&mut self) -> u32 {
         // A slot is an index into memory that holds the values: 2^32 of them do not fit.
-        let slot = u32::try_from(slot).expect("fewer than 2^32 values");
-        K::from(Key { slot, generation })
+        let slot = u32::try_from(self.slots.len()).expect("fewer than 2^32 values");
+        self.slots.push(Slot { generation: 0, value: None });
+        slot
     }
 
     /// The value, unless the id is from an earlier life of its slot.
     pub fn get(&self, id: K) -> Option<&T> {
         let key: Key = id.into();
-        match self.slab.get(key.slot as usize) {
-            Some((generation, value)) if *generation == key.generation => Some(value),
-            _ => None,
-        }
+        let slot = self.slots.get(key.slot as usize)?;
+        slot.value.as_ref().filter(|_| slot.generation == key.generation)
     }
 
     /// As [`Slots::get`], to change the value.
     pub fn get_mut(&mut self, id: K) -> Option<&mut T> {
         let key: Key = id.into();
-        match self.slab.get_mut(key.slot as usize) {
-            Some((generation, value)) if *generation == key.generation => Some(value),
-            _ => None,
-        }
+        let slot = self.slots.get_mut(key.slot as usize)?;
+        slot.value.as_mut().filter(|_| slot.generation == key.generation)
     }
 
     /// Takes the value out; its id finds nobody from now on.
+    ///
+    /// After its last generation a slot is not used again: an id that somebody has kept would find
+    /// a stranger. That costs one slot of memory in a billion values.
     pub fn remove(&mut self, id: K) -> Option<T> {
         self.get(id)?;
         let key: Key = id.into();
-        Some(self.slab.remove(key.slot as usize).1)
+        let slot = &mut self.slots[key.slot as usize];
+        let value = slot.value.take();
+        self.len -= 1;
+        slot.generation += 1;
+        if slot.generation < GENERATIONS {
+            self.free.push(key.slot);
+        }
+        value
     }
 
     /// How many values there are.
     pub fn len(&self) -> usize {
-        self.slab.len()
+        self.len
     }
 
     /// Every value with its id. For ends and starts, not for turns: it walks all of them.
     pub fn iter(&self) -> impl Iterator<Item = (K, &T)> {
-        self.slab.iter().map(|(slot, (generation, value))| {
-            // `insert` has shown that the slot fits.
-            let key = Key { slot: slot as u32, generation: *generation };
-            (K::from(key), value)
+        (0..).zip(&self.slots).filter_map(|(index, slot)| {
+            let key = Key { slot: index, generation: slot.generation };
+            Some((K::from(key), slot.value.as_ref()?))
         })
     }
 }
@@ -93,14 +112,17 @@ mod tests {
     }
 
     #[test]
-    fn l8_generations_wrap_without_overflow() {
+    fn a6_l8_a_slot_is_not_used_again_after_its_last_generation() {
         let mut slots: Slots<ConnId, u8> = Slots::new();
-        slots.next_generation = GENERATIONS - 1;
+        let first = slots.insert(0);
+        slots.remove(first);
+        slots.slots[0].generation = GENERATIONS - 1;
         let last = slots.insert(1);
-        slots.remove(last);
-        let first = slots.insert(2);
-        assert_eq!(first.0.generation, 0);
-        assert_eq!(slots.get(last), None);
+        assert_eq!(last.0, Key { slot: 0, generation: GENERATIONS - 1 });
+        assert_eq!(slots.remove(last), Some(1));
+        let other = slots.insert(2);
+        assert_eq!(other.0, Key { slot: 1, generation: 0 });
+        assert_eq!((slots.get(first), slots.get(last), slots.len()), (None, None, 1));
     }
 
     #[test]

@@ -163,7 +163,7 @@ impl Chat {
         if self.has_members_enough_in(room, leaving) {
             return Err(self.refuse_limited(peer, Alert::RoomMembers, Status::RoomFull));
         }
-        if self.has_no_place(room, leaving) {
+        if room.next_number().is_none() || self.has_no_place(room, leaving) {
             return Err(Status::RoomFull);
         }
         if self.has_too_many_members(leaving) {
@@ -270,7 +270,8 @@ impl Chat {
         if let Some(tag) = drawn.tag {
             self.open_stream(room_id, tag);
         }
-        let number = self.rooms.get(room_id).map_or(0, Room::next_number);
+        // A room without a number left has refused the entrant.
+        let number = self.rooms.get(room_id).and_then(Room::next_number).unwrap_or(u32::MAX);
         let alarm = Some(now + self.first_check());
         let member = self.members.insert(Member {
             room: room_id,
@@ -298,7 +299,7 @@ impl Chat {
             self.peers.count_in(member, known);
         }
         if let Some(room) = self.rooms.get_mut(room_id) {
-            room.seat(member, folded, entrant.delivery, entrant.history, now);
+            room.seat((member, number), folded, entrant.delivery, entrant.history, now);
         }
         member
     }

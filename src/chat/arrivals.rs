@@ -49,11 +49,12 @@ impl Arrivals {
             self.told += 1;
             return Telling::ByName;
         }
-        match passage {
-            Passage::Joined => self.crowd.joined += 1,
-            Passage::Left => self.crowd.left += 1,
-            Passage::TimedOut => self.crowd.timed_out += 1,
-        }
+        let count = match passage {
+            Passage::Joined => &mut self.crowd.joined,
+            Passage::Left => &mut self.crowd.left,
+            Passage::TimedOut => &mut self.crowd.timed_out,
+        };
+        *count = count.saturating_add(1);
         Telling::Counted { due: end }
     }
 
@@ -96,5 +97,20 @@ mod tests {
         assert_eq!(arrivals.take_crowd(), Crowd { joined: 1, left: 2, timed_out: 1 });
         assert_eq!(arrivals.note(Passage::Left, due), Telling::ByName);
         assert_eq!(arrivals.due(), None);
+    }
+
+    #[test]
+    fn a6_w33_a_crowd_is_counted_up_to_the_end_of_the_count() {
+        let start = Instant::now();
+        let mut arrivals = Arrivals::default();
+        for _ in 0..5 {
+            arrivals.note(Passage::Joined, start);
+        }
+        let most = u32::MAX;
+        arrivals.crowd = Crowd { joined: most, left: most, timed_out: most };
+        for passage in [Passage::Joined, Passage::Left, Passage::TimedOut] {
+            arrivals.note(passage, start);
+        }
+        assert_eq!(arrivals.take_crowd(), Crowd { joined: most, left: most, timed_out: most });
     }
 }

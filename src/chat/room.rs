@@ -189,10 +189,15 @@ impl Room {
         })
     }
 
-    /// The number that the next member gets.
-    pub(super) fn next_number(&self) -> u32 {
-        // A join is a TCP exchange: four billion of them in the life of one room do not happen.
-        self.last_number + 1
+    /// Returns the number that the next member gets, unless all have been used: none means two
+    /// members.
+    pub(super) fn next_number(&self) -> Option<u32> {
+        self.last_number.checked_add(1)
+    }
+
+    #[cfg(test)]
+    pub(super) fn skip_numbers(&mut self, last: u32) {
+        self.last_number = last;
     }
 
     /// Seats a member under [`Room::next_number`]: it gets what is appended from now on, and of a
@@ -200,18 +205,18 @@ impl Room {
     /// somebody in it.
     pub(super) fn seat(
         &mut self,
-        member: MemberId,
+        (member, number): (MemberId, u32),
         folded: Box<str>,
         delivery: Delivery,
         history: u32,
         now: Instant,
     ) {
-        self.last_number += 1;
+        self.last_number = number;
         self.names.insert(folded, member);
         match (delivery, &mut self.stream) {
-            (Delivery::Each(form), _) => self.each.seat(member, self.last_number, form),
+            (Delivery::Each(form), _) => self.each.seat(member, number, form),
             (Delivery::Stream, Some(stream)) => {
-                stream.seat(member, self.last_number, history.min(self.history), now);
+                stream.seat(member, number, history.min(self.history), now);
             }
             (Delivery::Stream, None) => {}
         }

@@ -2,6 +2,7 @@
 //! says, and every member checks the sequence that it gets.
 
 mod answers;
+mod counters;
 mod lives;
 mod parts;
 

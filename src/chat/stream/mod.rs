@@ -336,7 +336,8 @@ impl Stream {
                 seat.is_blocked = is_blocked;
             } else {
                 seat.advance(train.number(share.next));
-                next_first = seat.number + 1;
+                // The seat with the first number comes after the one with the last of all.
+                next_first = seat.number.wrapping_add(1);
             }
             match shares.peek() {
                 Some(_) => ControlFlow::Continue(()),

@@ -37,6 +37,12 @@ impl Ring {
         Self { first: 1, starts, end: 0, bytes, capacity: FIRST_CAPACITY }
     }
 
+    /// Numbers the held entries as if so many had been before them.
+    #[cfg(test)]
+    pub(in crate::chat) fn skip_numbers(&mut self, numbers: u64) {
+        self.first += numbers;
+    }
+
     /// The number of the first entry that is held.
     pub(in crate::chat) fn first(&self) -> u64 {
         self.first

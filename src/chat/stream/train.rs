@@ -144,6 +144,7 @@ mod tests {
     use crate::protocol::stream::downstream::parse;
 
     const TAG: u32 = 7;
+    const MOST_GONE: u64 = u32::MAX as u64;
 
     fn message(text: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
@@ -227,6 +228,17 @@ mod tests {
         train.pack(&ring, TAG, (5, 20), 99);
         assert_eq!(read(&train, 5), (20, 15), "all of it is gone");
         assert_eq!(train.len(), 1);
+    }
+
+    #[test]
+    fn a6_s7_more_entries_are_gone_than_one_count_holds() {
+        let mut ring = ring_of([64; 100]);
+        ring.skip_numbers(1 << 33);
+        let (first, end) = (ring.first(), ring.end());
+        let mut train = Train::default();
+        train.pack(&ring, TAG, (5, end), 99);
+        assert_eq!(read(&train, 5), (end, first - 5));
+        assert_eq!(train.number(1), 5 + MOST_GONE);
     }
 
     #[test]
