@@ -32,6 +32,8 @@ pub enum Alert {
     RoomBacklog,
     /// The backlog of all rooms.
     BacklogMemory,
+    /// History that the members of one IP get.
+    HistoryIp,
     /// Answers to a member of a stream.
     Answers,
     /// TCP connections in all.
@@ -76,6 +78,7 @@ impl Alert {
             Self::Fanout => "--fanout-limit",
             Self::RoomBacklog => "room-backlog",
             Self::BacklogMemory => "--backlog-memory",
+            Self::HistoryIp => "history-ip",
             Self::Answers => "stream-answers",
             Self::Connections => "--max-connections",
             Self::ConnectionsIp => "--max-connections-ip",

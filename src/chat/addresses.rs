@@ -84,13 +84,13 @@ impl Chat {
         if known.port == Port::Learnt(port) {
             return;
         }
-        let (room, ip, had_none) = (known.room, known.ip, known.port.number().is_none());
+        let (ip, had_none) = (known.ip, known.port.number().is_none());
         self.set_port(id, Port::Learnt(port));
         self.settle_replaced(id, now);
         self.withdraw_from_announcer((ip, port), now);
         self.withdraw_from_ended((ip, port), Claim::Proved);
-        if had_none && self.with_stream(id, Stream::prove).is_some() {
-            self.queue(room);
+        if had_none {
+            self.prove_stream(id, now);
         }
     }
 
@@ -105,8 +105,14 @@ impl Chat {
         self.withdraw_from_announcer((ip, port), now);
         self.withdraw_from_ended((ip, port), Claim::ProvedByEnded);
         if had_lost_it {
-            self.with_stream(id, Stream::prove);
+            self.prove_stream(id, now);
         }
+    }
+
+    /// A member's address is proved: its stream goes on.
+    fn prove_stream(&mut self, id: MemberId, now: Instant) {
+        self.with_stream(id, |stream, number| stream.prove(number, now));
+        self.wake_member(id, now);
     }
 
     fn set_port(&mut self, id: MemberId, port: Port) {

@@ -9,9 +9,11 @@ use super::member::Member;
 use super::room::{Part, Room};
 use super::stream::{MAX_TRAIN, Stream, Train};
 use super::{Alarm, Chat};
+use crate::config::ChatConfig;
 use crate::fanout::{Job, Receipt, Share};
 use crate::ids::{MemberId, RoomId};
 use crate::protocol::Form;
+use crate::slots::Slots;
 
 /// The most datagrams of one room before the next room has its turn.
 const QUANTUM: usize = 512;
@@ -64,15 +66,16 @@ impl Chat {
     }
 
     /// Puts the rooms that waited for a socket back in the queue: one is writable again.
-    pub fn resume_stalled(&mut self) {
+    pub fn resume_stalled(&mut self, now: Instant) {
         self.remains.resume();
         for room_id in std::mem::take(&mut self.stalled) {
             if let Some(room) = self.rooms.get_mut(room_id) {
                 room.is_stalled = false;
                 if let Some(stream) = &mut room.stream {
-                    stream.unblock();
+                    stream.unblock(now);
                 }
             }
+            self.set_rest_alarm(room_id);
             self.queue(room_id);
         }
     }
@@ -133,25 +136,6 @@ impl Chat {
         }
     }
 
-    fn set_rest_alarm(&mut self, room_id: RoomId, now: Instant) {
-        let room = self.rooms.get_mut(room_id);
-        let Some(stream) = room.and_then(|room| room.stream.as_mut()) else { return };
-        if let Some(due) = stream.rest_due(now) {
-            stream.rest_alarm = Some(due);
-            self.timers.change(Alarm::Rest(room_id), None, Some(due));
-        }
-    }
-
-    /// The rest of those who are behind is over.
-    pub(super) fn end_rest(&mut self, room_id: RoomId) {
-        let room = self.rooms.get_mut(room_id);
-        let Some(stream) = room.and_then(|room| room.stream.as_mut()) else { return };
-        // The entry that came up is gone from the timers already.
-        stream.rest_alarm = None;
-        stream.end_rest();
-        self.queue(room_id);
-    }
-
     /// Tells those that have ended.
     fn deliver_farewells(
         &mut self,
@@ -178,9 +162,12 @@ impl Chat {
         room.is_ready = false;
         // Nobody will say that the socket is writable to a room that does not wait for it.
         if let Some(stream) = room.stream.as_mut().filter(|_| !room.is_stalled) {
-            stream.unblock();
+            stream.unblock(now);
         }
         let mut delivery = RoomDelivery {
+            members: &mut self.members,
+            config: &self.config,
+            now,
             pool: &mut self.pool,
             shares: &mut self.shares,
             train: &mut self.train,
@@ -193,7 +180,7 @@ impl Chat {
         room.settle(cut, &mut self.pool, &mut self.ended, now);
         self.recount_backlog(room_id);
         self.set_tail_alarm(room_id);
-        self.set_rest_alarm(room_id, now);
+        self.set_rest_alarm(room_id);
         self.put_back(room_id, left == 0, total.blocked, *repairs == 0);
         total
     }
@@ -243,6 +230,9 @@ fn is_blocked(receipt: Receipt, budget: usize) -> bool {
 
 /// One room's turn.
 struct RoomDelivery<'a> {
+    members: &'a mut Slots<MemberId, Member>,
+    config: &'a ChatConfig,
+    now: Instant,
     pool: &'a mut Pool,
     shares: &'a mut Vec<Share>,
     train: &'a mut Train,
@@ -311,13 +301,23 @@ impl RoomDelivery<'_> {
                 break;
             }
             let receipt = send(self.train.job(self.shares), self.left);
-            stream.take_back(self.train, self.shares, is_blocked(receipt, self.left));
+            self.take_back(stream, is_blocked(receipt, self.left));
             self.account(receipt);
         }
         if self.left > 0 && stream.share_out_tail(self.train, self.shares, self.left) {
             let receipt = send(self.train.job(self.shares), self.left);
             self.account(receipt);
         }
+    }
+
+    /// Takes back what was sent of a train. History counts as the member's own bytes.
+    fn take_back(&mut self, stream: &mut Stream, is_blocked: bool) {
+        let Self { train, shares, members, config, now, .. } = self;
+        stream.take_back(train, shares, is_blocked, *now, |id, bytes| {
+            if let Some(member) = members.get_mut(id) {
+                member.allowance.take_history(bytes, config, *now);
+            }
+        });
     }
 
     /// Returns false if a train would be cut, unless it is the first: members that get parts of

@@ -31,6 +31,7 @@
 //! | `history.rs`, `backlog.rs` | the memory of all streams, and of all that waits |
 //! | `allowance.rs`, `bucket.rs` | how much a member may send |
 //! | `debts.rs` | how much each subnet owes, in bounded memory |
+//! | `catching_up.rs` | when members that catch up go on, and who pays for history |
 //! | `guesses.rs` | wrong passwords |
 //! | `listing.rs` | the list of rooms |
 //! | `limits.rs` | how much of everything there may be |
@@ -49,6 +50,7 @@ mod arrivals;
 mod asides;
 mod backlog;
 mod bucket;
+mod catching_up;
 mod command;
 mod debts;
 mod deliver;
@@ -96,6 +98,7 @@ use crate::timers::Timers;
 pub use hearing::{Dropped, Fate, Heard};
 
 use alerts::Alerts;
+use debts::Debts;
 use guesses::Guesses;
 use hearing_clock::HearingClock;
 use history::History;
@@ -141,7 +144,7 @@ enum Alarm {
     Crowd(RoomId),
     /// A room may have fallen silent.
     Tail(RoomId),
-    /// Those of a room that are behind get their next train.
+    /// Members of a room that catch up go on.
     Rest(RoomId),
     /// A member that has ended is to be told, or may be forgotten.
     Remains(MemberId),
@@ -200,6 +203,8 @@ pub struct Chat {
     /// Peers that may have too many unproved members, by when those are to be removed.
     excesses: HashMap<Subnet, Instant>,
     guesses: Guesses,
+    /// History that subnets were sent of late.
+    history_debts: Debts,
     alerts: Alerts,
     timers: Timers<Alarm>,
     /// Rooms with output to deliver.
@@ -226,6 +231,7 @@ impl Chat {
     pub fn new(config: ChatConfig) -> Self {
         Self {
             guesses: Guesses::new(config.debtors),
+            history_debts: Debts::new(config.debtors),
             config,
             members: Slots::new(),
             rooms: Slots::new(),
@@ -299,7 +305,7 @@ impl Chat {
                 Some((_, Alarm::Idle(member))) => self.expire_member(member, now),
                 Some((_, Alarm::Crowd(room))) => self.end_crowd(room),
                 Some((_, Alarm::Tail(room))) => self.step_tail(room, now),
-                Some((_, Alarm::Rest(room))) => self.end_rest(room),
+                Some((_, Alarm::Rest(room))) => self.wake_room(room, now),
                 Some((_, Alarm::Remains(member))) => self.expire_remains(member, now),
                 Some((_, Alarm::Unproved(peer))) => self.expire_unproved(peer, now),
                 Some((_, Alarm::Parts(member))) => self.expire_parts(member, now),

@@ -210,7 +210,7 @@ impl Chat {
         if self.is_of_closed_room(id) {
             match upstream::parse(message) {
                 Some(Upstream::Have { next }) => {
-                    self.with_stream(id, |stream, number| stream.confirm(number, next));
+                    self.confirm(id, next, now);
                 }
                 Some(Upstream::Repair(ranges)) => self.repair(id, ranges, now),
                 _ => {}

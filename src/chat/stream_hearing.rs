@@ -29,7 +29,7 @@ impl Chat {
             Some(Upstream::Message { id: message, text }) => self.take(id, message, text, now),
             Some(Upstream::Part { id: message, text }) => self.keep_part(id, message, text, now),
             Some(Upstream::Have { next }) => {
-                self.with_stream(id, |stream, number| stream.confirm(number, next));
+                self.confirm(id, next, now);
                 if !self.takes_answer(id, now) {
                     return Fate::Unanswered;
                 }
@@ -43,6 +43,14 @@ impl Chat {
                 self.repair(id, ranges, now);
                 Fate::Repaired
             }
+        }
+    }
+
+    /// A member has everything below `next`: it may be sent more.
+    pub(super) fn confirm(&mut self, id: MemberId, next: u64, now: Instant) {
+        let is_woken = self.with_stream(id, |stream, number| stream.confirm(number, next, now));
+        if is_woken == Some(true) {
+            self.wake_member(id, now);
         }
     }
 

@@ -285,7 +285,7 @@ fn answers_wait_for_a_full_socket_too_and_come_once() {
     stage.say(host, "/kick guest");
     assert!(stage.chat.deliver(9, stage.now, block_all).blocked);
     assert!(stage.chat.members.get(guest.id).is_some(), "its last word is not sent yet");
-    stage.chat.resume_stalled();
+    stage.chat.resume_stalled(stage.now);
     let removed = "you were removed from the room by its host";
     assert_eq!(stage.take_heard(guest), [removed]);
     let answer = "nobody here has that name, /who lists the names";
@@ -345,7 +345,7 @@ fn a_blocked_room_waits_without_being_asked_again_and_goes_on_when_told() {
     assert!(!stage.chat.has_output(), "no spin");
     stage.deliver();
     assert!(stage.take_heard(guest).is_empty());
-    stage.chat.resume_stalled();
+    stage.chat.resume_stalled(stage.now);
     assert!(stage.chat.has_output());
     assert_eq!(stage.take_heard(guest), ["host: hi"]);
 }
@@ -368,7 +368,7 @@ fn a_room_that_is_not_sent_takes_messages_up_to_its_bound_and_says_so_once() {
         stage.chat.deliver(9, stage.now, block_all);
     }
     assert!((200..300).contains(&taken), "about 256 KiB: {taken}");
-    stage.chat.resume_stalled();
+    stage.chat.resume_stalled(stage.now);
     assert_eq!(stage.take_heard(guest).len(), taken, "what was taken is delivered");
     let told = stage.take_heard(host);
     assert_eq!(told, ["the room is too busy, what you wrote last was not sent on"]);
@@ -388,7 +388,7 @@ fn l9_members_end_while_their_rooms_output_waits() {
     stage.say(host, "/kick g2");
     stage.say(host, "after");
     assert_eq!(stage.chat.census().members, 5, "nobody is freed who has still to hear something");
-    stage.chat.resume_stalled();
+    stage.chat.resume_stalled(stage.now);
     assert_eq!(stage.take_heard(guests[1]), ["host: before"]);
     let removed = "you were removed from the room by its host";
     assert_eq!(stage.take_heard(guests[2]), ["host: before", "g1 left", removed]);
@@ -1017,7 +1017,7 @@ fn at_the_end_everyone_is_told_before_a_backlog_that_there_is_no_time_for() {
         stage.say(host, &text);
     }
     stage.chat.deliver(9, stage.now, block_all);
-    stage.chat.resume_stalled();
+    stage.chat.resume_stalled(stage.now);
     assert!(stage.chat.close_all(stage.now) >= 2 * 50);
     let heard = &mut stage.heard;
     stage.chat.deliver(3, stage.now, |job, budget| send_all(job, budget, heard));

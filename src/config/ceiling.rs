@@ -24,8 +24,8 @@ const MEMBER: u64 = 2 * 1024;
 /// the free places of both.
 const DEBTOR: u64 = 160;
 
-/// Tables of debts, each full: one for each length of a prefix.
-const DEBTOR_TABLES: u64 = 3;
+/// Tables of debts, each full: one for each length of a prefix, of wrong passwords and of history.
+const DEBTOR_TABLES: u64 = 6;
 
 /// Spare buffers, receive buffers, the program itself.
 const FIXED: u64 = 32 << 20;

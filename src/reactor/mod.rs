@@ -314,7 +314,7 @@ impl Reactor {
     fn deliver(&mut self) {
         let Services { chat, datagrams, metrics, now, .. } = &mut self.services;
         if datagrams.take_unblocked() {
-            chat.resume_stalled();
+            chat.resume_stalled(*now);
         }
         let budgets = &self.config.budgets;
         slice::fill(budgets.slice, Instant::now, || {

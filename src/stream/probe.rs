@@ -19,6 +19,8 @@ pub(super) struct Probe {
     keep_alive: Duration,
     /// There is a reason to send one.
     wanted: bool,
+    /// It is to be sent although another one is on the way.
+    is_urgent: bool,
     /// When there is one in any case.
     due: Instant,
     /// When a datagram without entries is to be answered.
@@ -38,6 +40,7 @@ impl Probe {
         Self {
             keep_alive: keep_alive.clamp(SHORTEST_KEEP_ALIVE, LONGEST_KEEP_ALIVE),
             wanted: true,
+            is_urgent: false,
             due: now,
             owed: None,
             last_sent: None,
@@ -72,6 +75,16 @@ impl Probe {
         self.wanted = true;
     }
 
+    /// The server sends no more before there is one.
+    pub(super) fn demand(&mut self) {
+        (self.wanted, self.is_urgent) = (true, true);
+    }
+
+    /// Returns true if the last one would have come within `patience`.
+    pub(super) fn is_lost(&self, patience: Duration, now: Instant) -> bool {
+        self.last_sent.is_none_or(|sent| sent + patience <= now)
+    }
+
     /// Notes a datagram without entries: the server waits for the confirmation of the last entry.
     pub(super) fn owe(&mut self, now: Instant) {
         self.owed.get_or_insert(now + ANSWER_DELAY);
@@ -96,15 +109,16 @@ impl Probe {
     /// When to look at the time again; `patience` is how long an answer may take.
     pub(super) fn timeout(&self, patience: Duration) -> Instant {
         match self.wanted {
+            true if self.is_urgent => self.last_heard,
             true => self.free_at(patience).unwrap_or(self.last_heard),
             false => self.owed.map_or(self.due, |owed| owed.min(self.due)),
         }
     }
 
-    /// Whether one is to be sent now. There is one at a time on the way, so that each can be
-    /// measured; after `patience` it counts as lost.
+    /// Whether one is to be sent now. Unless it is urgent, there is one at a time on the way, so that
+    /// each can be measured; after `patience` it counts as lost.
     pub(super) fn is_ready(&self, patience: Duration, now: Instant) -> bool {
-        self.wanted && self.free_at(patience).is_none_or(|free| free <= now)
+        self.wanted && (self.is_urgent || self.free_at(patience).is_none_or(|free| free <= now))
     }
 
     /// When the one on the way counts as lost.
@@ -115,7 +129,9 @@ impl Probe {
     /// One is sent.
     pub(super) fn sent(&mut self, now: Instant) {
         // Without a sign of life, answers to both may come. With one, the other is lost.
-        self.on_the_way = if self.unanswered > 0 { self.on_the_way + 1 } else { 1 };
+        let is_another = self.unanswered > 0 || self.is_urgent;
+        self.on_the_way = if is_another { self.on_the_way.saturating_add(1) } else { 1 };
+        self.is_urgent = false;
         self.unanswered = self.unanswered.saturating_add(1);
         self.wanted = false;
         self.owed = None;

@@ -17,6 +17,9 @@ const MAX_HELD: usize = 1 << 20;
 const FAR_AHEAD: u64 = 1 << 32;
 /// So many bytes of entries after the last `have`, it is time for another while we are behind (S8).
 const CONFIRM_AFTER: usize = 32 << 10;
+/// After so many bytes, a datagram without entries is answered at once: the server sends a member
+/// that catches up no more than its credit before it confirms.
+const ANSWER_AT_ONCE: usize = 8 << 10;
 /// Repair times are kept until they are taken, but no more than so many.
 const MAX_REPAIR_TIMES: usize = 1024;
 
@@ -36,8 +39,10 @@ pub struct StreamReceiver {
     joiner: Joiner,
     probe: Probe,
     sizes: Sizes,
-    /// Bytes of entries since the last `have`.
+    /// Bytes of entries since the last `have`, of those that came behind a gap.
     unconfirmed: usize,
+    /// Bytes of all entries since the last `have`.
+    since_have: usize,
     /// The number in the last `have`.
     confirmed: u64,
     gone: u64,
@@ -60,6 +65,7 @@ impl StreamReceiver {
             probe: Probe::new(keep_alive, now),
             sizes: Sizes::default(),
             unconfirmed: 0,
+            since_have: 0,
             confirmed: next,
             gone: 0,
             repaired: 0,
@@ -83,8 +89,8 @@ impl StreamReceiver {
             return false;
         }
         self.probe.heard(now);
-        if datagram.len() == HEADER_SIZE && header.sequence > self.confirmed {
-            self.probe.owe(now);
+        if datagram.len() == HEADER_SIZE {
+            self.note_question(header.sequence, now);
         }
         let mut number = header.sequence;
         while let Some((bytes, entry)) = entries.next_with_bytes() {
@@ -123,6 +129,16 @@ impl StreamReceiver {
             self.hand_on_aside(entry, now, &mut take);
         }
         true
+    }
+
+    /// The server asks how far we are: it has sent everything below `sequence`.
+    fn note_question(&mut self, sequence: u64, now: Instant) {
+        let is_lost = sequence == self.confirmed && self.probe.is_lost(self.patience().answer, now);
+        if is_lost || (sequence > self.confirmed && self.since_have >= ANSWER_AT_ONCE) {
+            self.probe.demand();
+        } else if sequence > self.confirmed {
+            self.probe.owe(now);
+        }
     }
 
     /// What takes no number is handed on at once.
@@ -191,6 +207,7 @@ impl StreamReceiver {
 
     fn count(&mut self, bytes: usize) {
         self.sizes.add(bytes);
+        self.since_have = self.since_have.saturating_add(bytes);
         if !self.gaps.is_empty() {
             self.unconfirmed += bytes;
             if self.unconfirmed >= CONFIRM_AFTER {
@@ -319,7 +336,7 @@ impl StreamReceiver {
         let ready = self.probe.is_ready(self.patience().answer, now);
         if ready {
             self.probe.sent(now);
-            (self.unconfirmed, self.confirmed) = (0, self.next);
+            (self.unconfirmed, self.since_have, self.confirmed) = (0, 0, self.next);
             upstream::encode_have(self.next, out);
         }
         ready

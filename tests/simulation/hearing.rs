@@ -236,7 +236,7 @@ impl Model {
                 Notice::TooLong { fits: MAX_NAME_AND_MESSAGE - member.name.len() }
             }
         };
-        if !self.is_allowed(whose, last.len(), now) {
+        if !self.is_allowed(whose, last.len(), fate, now) {
             self.put_off(whose, id, [Notice::RateLimited, Notice::TooFast], now);
             return Fate::RateLimited;
         }
@@ -251,6 +251,11 @@ impl Model {
         let bytes = (member.have..next).map(|number| room.entry_size(number).unwrap_or(MAX_ENTRY));
         let bytes = bytes.sum::<usize>() as u64;
         member.refill_ration(bytes, now);
+        if member.have < next.min(member.cursor) {
+            let is_all = next >= member.cursor;
+            let left = if is_all { 0 } else { member.unconfirmed.saturating_sub(bytes) };
+            (member.unconfirmed, member.has_confirmed) = (left, true);
+        }
         member.have = member.have.max(next);
         member.surely_has = member.surely_has.max(next.min(room.seen_end()));
     }
@@ -263,7 +268,7 @@ impl Model {
             self.depart(whose, Code::Left, now);
             return Fate::Command;
         }
-        if !self.is_allowed(whose, line.len(), now) {
+        if !self.is_allowed(whose, line.len(), fate, now) {
             self.put_off(whose, id, [Notice::RateLimited, Notice::TooFast], now);
             return Fate::RateLimited;
         }
@@ -403,7 +408,7 @@ impl Model {
 
     /// Whether a line of so many bytes may be taken as far as its sender's rates go: by its count, and
     /// by its bytes, names, IP and UDP headers of all its parts included, times everyone in the room.
-    fn is_allowed(&mut self, whose: usize, size: usize, now: Instant) -> bool {
+    fn is_allowed(&mut self, whose: usize, size: usize, fate: Fate, now: Instant) -> bool {
         let member = &mut self.members[whose];
         let audience = self.rooms[member.room].members.len();
         let name = member.name.len();
@@ -415,10 +420,14 @@ impl Model {
             Duration::from_nanos(bytes * 1_000_000_000 / u64::from(rate))
         });
         let has_messages = member.messages.has(message, now);
-        let has_all = member.fanout.has(fanout, now) && has_messages;
+        // How much of what it was sent is history, only the server knows for sure.
+        let has_surely = member.fanout_at_most.has(fanout, now);
+        let is_refused = fate == Fate::RateLimited && !has_surely;
+        let has_all = member.fanout.has(fanout, now) && has_messages && !is_refused;
         if has_all {
             member.messages.take(message);
             member.fanout.take(fanout);
+            member.fanout_at_most.take(fanout);
         } else {
             let ip = member.ip;
             self.alert(if has_messages { Alert::Fanout } else { Alert::Rate }, ip);

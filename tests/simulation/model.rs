@@ -21,6 +21,10 @@ use crate::tally::Tally;
 pub const RATION: u64 = 64 * 1024;
 pub const RATION_A_SECOND: u64 = 16 * 1024;
 
+/// What a newcomer, and any other, is sent of history before it confirms.
+pub const FIRST_CREDIT: u64 = 16 * 1024;
+pub const CREDIT: u64 = 64 * 1024;
+
 /// S13: how long a dead token is answered.
 const REMAINS: Duration = Duration::from_secs(60);
 
@@ -76,6 +80,8 @@ pub struct Member {
     pub alarm: Option<Instant>,
     pub messages: Bucket,
     pub fanout: Bucket,
+    /// The same, if all that it was sent of history counts.
+    pub fanout_at_most: Bucket,
     pub warned_at: Option<Instant>,
     pub end: Option<End>,
     pub is_freed: bool,
@@ -93,6 +99,11 @@ pub struct Member {
     pub have: u64,
     pub surely_has: u64,
     pub until: u64,
+    /// Entries below may have been said before it came.
+    pub history_until: u64,
+    /// Bytes of these that were sent and not confirmed, and whether anything was confirmed.
+    pub unconfirmed: u64,
+    pub has_confirmed: bool,
     pub ration: u64,
     pub ration_at: Instant,
     // Its program.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash};
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use reactor_chat::fanout::{Audience, Job, Receipt};
 use reactor_chat::ids::MemberId;
@@ -12,7 +12,7 @@ use reactor_chat::protocol::datagram::MAX_DOWNSTREAM;
 use reactor_chat::protocol::stream::downstream::{HEADER_SIZE, parse};
 use reactor_chat::protocol::stream::{Code, Entry, MAX_PACKED};
 
-use crate::model::{Model, RATION};
+use crate::model::{CREDIT, FIRST_CREDIT, Model, RATION};
 use crate::room::RING;
 use crate::support::random::Random;
 
@@ -146,9 +146,9 @@ impl Model {
             }
             (_, None) => {
                 let member = &self.members[index];
-                assert!(is_reached && !alone && member.is_live(), "a tail to whom it may concern");
+                assert!(is_reached, "a tail to whom it may concern");
                 assert!(datagram.len() == HEADER_SIZE && member.surely_has < header.sequence);
-                self.tally.note("tail sent");
+                self.tally.note(if alone { "asked again" } else { "tail sent" });
             }
             _ => self.emit_entries(index, datagram, alone, (is_reached, arrives), now),
         }
@@ -210,6 +210,7 @@ impl Model {
         if is_repair {
             self.note_repair(index, datagram.len() as u64, now);
         } else {
+            self.note_history(index, header.sequence, datagram.len() as u64, now);
             self.note_train(index, (header.sequence, number), oldest);
         }
         if arrives {
@@ -225,6 +226,23 @@ impl Model {
         self.tally.note("repair sent");
         if member.ration < RATION / 8 {
             self.tally.note("ration used up");
+        }
+    }
+
+    /// Entries from one number on that come unasked: history has a credit, and counts as the bytes of
+    /// its reader.
+    fn note_history(&mut self, index: usize, from: u64, size: u64, now: Instant) {
+        let member = &mut self.members[index];
+        if from >= member.history_until {
+            return;
+        }
+        member.unconfirmed += size;
+        let credit = if member.has_confirmed { CREDIT } else { FIRST_CREDIT };
+        assert!(member.unconfirmed <= credit, "{} bytes unconfirmed", member.unconfirmed);
+        if let Some(rate) = self.config.fanout_limit {
+            member.fanout_at_most.has(Duration::ZERO, now);
+            let cost = Duration::from_nanos(size * 1_000_000_000 / u64::from(rate));
+            member.fanout_at_most.take(cost);
         }
     }
 

@@ -178,7 +178,7 @@ impl World {
 
     fn unblock(&mut self) {
         self.network.blocked.clear();
-        self.chat.resume_stalled();
+        self.chat.resume_stalled(self.now);
     }
 
     /// How much one input makes the server send, when nothing else waits.

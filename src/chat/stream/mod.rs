@@ -10,11 +10,13 @@
 //! | `train.rs` | entries packed into datagrams |
 //! | `seat.rs`, `seats.rs` | a member's cursor; all of them |
 //! | `positions.rs` | how many cursors stand where |
+//! | `credit.rs` | how much a member that catches up gets before it confirms |
 //! | `repairs.rs`, `ration.rs` | what is sent again, and how much of it |
 //! | `answers.rs` | how many answers a member gets |
 //! | `tail.rs` | telling a room that fell silent what came last |
 
 mod answers;
+mod credit;
 mod positions;
 mod ration;
 mod repairs;
@@ -25,7 +27,7 @@ mod tail;
 mod train;
 
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::asides::Asides;
 use super::log::Pool;
@@ -50,10 +52,6 @@ pub(super) const MAX_TRAIN: usize = 64;
 /// Limit for a member that is behind: some 40 KB.
 const MAX_LATE_TRAIN: usize = 32;
 
-/// How long who is behind rests between two trains. With a train of 40 KB that is some 40 MB a second:
-/// more at once than a receiver's socket holds, 208 KiB as Linux has it by default, would be lost.
-const REST: Duration = Duration::from_millis(1);
-
 /// The stream of one room, from its first stream member to the room's end.
 #[derive(Debug)]
 pub(super) struct Stream {
@@ -62,8 +60,10 @@ pub(super) struct Stream {
     pub(super) ring: Ring,
     seats: Seats,
     turns: Turns,
-    /// The room's entry in the timers: when their rest is over.
+    /// The room's entry in the timers: when the first of them goes on.
     pub(super) rest_alarm: Option<Instant>,
+    /// When that is to be, at the latest.
+    wake_at: Option<Instant>,
     pub(super) tail: Tail,
     repairs: Repairs,
 }
@@ -94,6 +94,7 @@ impl Stream {
             seats: Seats::default(),
             turns: Turns::default(),
             rest_alarm: None,
+            wake_at: None,
             tail: Tail::default(),
             repairs: Repairs::default(),
         }
@@ -112,7 +113,7 @@ impl Stream {
         let first = end.saturating_sub(u64::from(history)).max(self.ring.first());
         // A cut message would look like another one.
         let first = self.ring.align(first);
-        self.seats.push(Seat::new(member, number, first, now));
+        self.seats.push(Seat::new(member, number, (first, end), now));
     }
 
     pub(super) fn find(&self, number: u32) -> Option<&Seat> {
@@ -190,17 +191,20 @@ impl Stream {
         text: &str,
         out: &mut Vec<u8>,
     ) {
-        let expected = self.find(number).map_or(0, |seat| seat.expected);
-        self.header().encode(out);
+        let seat = self.find(number);
+        let expected = seat.map_or(0, |seat| seat.expected);
+        // A member that catches up would ask for what it has not been sent yet.
+        let sequence = seat.filter(|seat| seat.is_late()).map_or(self.ring.end(), |seat| seat.next);
+        Header { tag: self.tag, sequence }.encode(out);
         let (code, text) = (code as u8, text.as_bytes());
         Entry::Aside { code, expected, id, text }.encode(out);
     }
 
     // What a member says of it.
 
-    /// A member's port is proved: it is sent to from now on.
-    pub(super) fn prove(&mut self, number: u32) {
-        self.seats.change(number, self.ring.end(), Seat::prove);
+    /// A member's port is proved: it is sent to once it is woken.
+    pub(super) fn prove(&mut self, number: u32, now: Instant) {
+        self.seats.change(number, self.ring.end(), |seat| seat.prove(now));
     }
 
     /// Nothing is sent to a member until it proves its port again.
@@ -219,16 +223,17 @@ impl Stream {
         self.find_mut(number).is_some_and(|seat| seat.answers.take(now))
     }
 
-    /// A member has everything below `next`.
-    pub(super) fn confirm(&mut self, number: u32, next: u64) {
+    /// A member has everything below `next`. Returns true if it is to be woken.
+    pub(super) fn confirm(&mut self, number: u32, next: u64, now: Instant) -> bool {
         let Self { ring, seats, .. } = self;
+        let mut is_woken = false;
         seats.change(number, ring.end(), |seat| {
             let next = next.min(seat.limit(ring.end()));
             let before = seat.have.max(ring.first());
-            seat.have = seat.have.max(next);
-            seat.next = seat.next.max(next);
-            seat.ration.refill(ring.size(before, before.max(next)));
+            let bytes = ring.size(before, before.max(next.min(seat.next)));
+            is_woken = seat.confirm(next, bytes, now);
         });
+        is_woken
     }
 
     /// Prepares the answer to a repair request, as far as the member's ration goes.
@@ -264,17 +269,22 @@ impl Stream {
         let has_current = self.unsent() < end;
         let has_late = self.seats.positions().has_behind();
         self.turns.is_of_late = has_late && !(self.turns.is_of_late && has_current);
-        let (place, most) = match (self.turns.is_of_late, self.seats.positions().lowest()) {
-            (true, _) => (Place::Behind, MAX_LATE_TRAIN),
-            (false, Some(lowest)) if has_current => (Place::Current(lowest), MAX_TRAIN),
+        let place = match (self.turns.is_of_late, self.seats.positions().lowest()) {
+            (true, _) => Place::Behind,
+            (false, Some(lowest)) if has_current => Place::Current(lowest),
             (false, _) => return false,
         };
         let first = *self.turns.first();
         let leader = self.seats.in_turn(first).find(|seat| seat.place() == place);
-        let Some((next, limit)) = leader.map(|seat| (seat.next, seat.limit(end))) else {
-            return false;
-        };
-        train.pack(&self.ring, self.tag, (next, limit), most);
+        let Some(leader) = leader else { return false };
+        let (next, limit, budget) = (leader.next, leader.limit(end), leader.budget());
+        match place {
+            Place::Behind => {
+                let bytes = budget;
+                train.pack_late(&self.ring, self.tag, (next, limit), (MAX_LATE_TRAIN, bytes));
+            }
+            _ => train.pack(&self.ring, self.tag, (next, limit), MAX_TRAIN),
+        }
         self.collect_group(train, shares, (place, limit), max);
         true
     }
@@ -309,6 +319,7 @@ impl Stream {
             if seat.place().is_like(place)
                 && seat.limit(end) == limit
                 && let Some(next) = is_served(seat.next)
+                && (place != Place::Behind || train.size(next, until) <= seat.budget())
             {
                 let datagrams = (until - next) as usize;
                 if datagrams > left && !shares.is_empty() {
@@ -322,23 +333,37 @@ impl Stream {
     }
 
     /// Takes back what [`Stream::share_out`] gave, moved on as far as it was sent. With `is_blocked`
-    /// those that were not sent to wait for a socket.
-    pub(super) fn take_back(&mut self, train: &Train, shares: &[Share], is_blocked: bool) {
+    /// those that were not sent to wait for a socket. `charge` gets the bytes of history that a
+    /// member was sent.
+    pub(super) fn take_back(
+        &mut self,
+        train: &Train,
+        shares: &[Share],
+        is_blocked: bool,
+        now: Instant,
+        mut charge: impl FnMut(MemberId, usize),
+    ) {
         let mut shares = shares.iter().peekable();
-        let first = self.turns.first();
+        let Self { ring, seats, turns, wake_at, .. } = self;
+        let first = turns.first();
         let mut next_first = *first;
-        self.seats.change_in_turn(*first, self.ring.end(), |seat| {
+        seats.change_in_turn(*first, ring.end(), |seat| {
             let Some(share) = shares.next_if(|share| share.member == seat.member) else {
                 return ControlFlow::Continue(());
             };
-            if share.next < share.until {
-                seat.next = seat.next.max(train.number(share.next));
-                seat.is_blocked = is_blocked;
-            } else {
-                seat.advance(train.number(share.next));
+            let is_done = share.next == share.until;
+            let sent = train.index(seat.next).map_or(0, |index| train.size(index, share.next));
+            let history = seat.advance(train.number(share.next), sent, is_done, now);
+            if history > 0 {
+                charge(seat.member, history);
+            }
+            if is_done {
                 // The seat with the first number comes after the one with the last of all.
                 next_first = seat.number.wrapping_add(1);
+            } else {
+                seat.is_blocked = is_blocked;
             }
+            note_earlier(wake_at, seat.wake_at);
             match shares.peek() {
                 Some(_) => ControlFlow::Continue(()),
                 None => ControlFlow::Break(()),
@@ -357,21 +382,55 @@ impl Stream {
         self.repairs.take_back(shares, &mut self.seats, pool);
     }
 
-    /// When somebody rests and no alarm is set: the rest is to be over then.
-    pub(super) fn rest_due(&self, now: Instant) -> Option<Instant> {
-        let has_resting = self.seats.positions().has_resting();
-        (has_resting && self.rest_alarm.is_none()).then(|| now + REST)
+    /// Returns when a member that catches up goes on or is asked, if that is before the alarm.
+    pub(super) fn rest_due(&self) -> Option<Instant> {
+        let alarm = self.rest_alarm;
+        self.wake_at.filter(|at| alarm.is_none_or(|alarm| *at < alarm))
     }
 
-    /// Those that rested get their next train.
-    pub(super) fn end_rest(&mut self) {
-        self.seats.change_all(self.ring.end(), Seat::end_rest);
+    /// Lets one member go on that has proved its port or confirmed something: see [`Seat::wake`].
+    pub(super) fn wake(
+        &mut self,
+        number: u32,
+        now: Instant,
+        mut pay: impl FnMut(MemberId, usize) -> bool,
+    ) {
+        let Self { ring, seats, wake_at, .. } = self;
+        seats.change(number, ring.end(), |seat| {
+            seat.wake(ring, now, &mut pay);
+            note_earlier(wake_at, seat.wake_at);
+        });
+    }
+
+    /// Lets all go on whose time has come, and asks those that have to confirm: `ask` gets the
+    /// datagram.
+    pub(super) fn wake_all(
+        &mut self,
+        now: Instant,
+        mut pay: impl FnMut(MemberId, usize) -> bool,
+        mut ask: impl FnMut(MemberId, Header),
+    ) {
+        self.wake_at = None;
+        let Self { ring, seats, wake_at, tag, .. } = self;
+        if !seats.positions().has_resting() {
+            return;
+        }
+        seats.change_all(ring.end(), |seat| {
+            if seat.wake(ring, now, &mut pay) {
+                ask(seat.member, Header { tag: *tag, sequence: seat.next });
+            }
+            note_earlier(wake_at, seat.wake_at);
+        });
     }
 
     /// The sockets that were full are so no more.
-    pub(super) fn unblock(&mut self) {
+    pub(super) fn unblock(&mut self, now: Instant) {
         if self.is_blocked() {
-            self.seats.change_all(self.ring.end(), Seat::unblock);
+            let Self { ring, seats, wake_at, .. } = self;
+            seats.change_all(ring.end(), |seat| {
+                seat.unblock(now);
+                note_earlier(wake_at, seat.wake_at);
+            });
         }
     }
 
@@ -442,4 +501,9 @@ impl Stream {
         self.tail.set_round(next);
         true
     }
+}
+
+/// Moves a time forward to another one, if that is earlier.
+fn note_earlier(time: &mut Option<Instant>, other: Option<Instant>) {
+    *time = [*time, other].into_iter().flatten().min();
 }

@@ -38,7 +38,7 @@ impl Positions {
         self.behind > 0
     }
 
-    /// Returns true if a seat that catches up pauses.
+    /// Returns true if a seat that catches up pauses or has to confirm.
     pub(super) fn has_resting(&self) -> bool {
         self.resting > 0
     }

@@ -52,7 +52,7 @@ impl Repairs {
             }
             // Reports all gone entries at once, so that the report never ends within a message.
             let until = from.saturating_add(u64::from(count)).max(ring.first());
-            let until = until.min(seat.limit(ring.end()));
+            let until = until.min(seat.repairable(ring.end()));
             train.pack(ring, tag, (from.max(seat.first), until), most);
             for datagram in train.datagrams() {
                 if datagram.len() > seat.ration.left(now) {

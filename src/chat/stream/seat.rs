@@ -1,14 +1,33 @@
 //! A stream member's place in its room: a cursor into the ring, and what it has confirmed.
 
 use std::mem;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::answers::Answers;
+use super::credit::Credit;
 use super::ration::Ration;
+use super::ring::Ring;
 use crate::ids::MemberId;
+use crate::protocol::stream::MAX_PACKED;
 
 /// Until when a live member gets what is appended.
 const FOREVER: u64 = u64::MAX;
+
+/// How long a member that is behind rests between two trains. With a train of 40 KB that is some
+/// 40 MB a second: more at once than a receiver's socket holds, 208 KiB as Linux has it by default,
+/// would be lost.
+const REST: Duration = Duration::from_millis(1);
+
+/// How long history waits when a limit has no more for it.
+const PUT_OFF: Duration = Duration::from_millis(100);
+
+/// When a member whose credit is used up is asked again how far it is: the first time, and the
+/// longest time from one question to the next.
+const FIRST_ASK: Duration = Duration::from_millis(250);
+const LAST_ASK: Duration = Duration::from_secs(16);
+
+/// The most bytes of history that are paid for at once: a train.
+const PAID_AT_ONCE: usize = 40_000;
 
 /// How a member stands to what is said now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +41,8 @@ pub(super) enum Standing {
     Behind,
     /// It is behind, has just got a train, and gets the next after a pause.
     Resting,
+    /// It is behind and its credit is used up: it gets nothing but questions until it confirms.
+    Spent,
     /// It may not ask any more: the seat is to be freed.
     Dropped,
 }
@@ -33,7 +54,7 @@ pub(super) enum Place {
     Current(u64),
     /// It catches up, and can be sent to now.
     Behind,
-    /// It catches up, and pauses.
+    /// It catches up, and pauses or has to confirm.
     Resting,
     /// Its socket is full.
     Blocked,
@@ -68,6 +89,15 @@ pub(in crate::chat) struct Seat {
     pub(in crate::chat) ration: Ration,
     pub(super) answers: Answers,
     pub(super) standing: Standing,
+    credit: Credit,
+    /// Entries below were said before it came, so nobody's message has paid for them.
+    history_until: u64,
+    /// Bytes of history that are paid for and not sent.
+    paid: usize,
+    /// When its pause is over, or it is asked again.
+    pub(super) wake_at: Option<Instant>,
+    /// How long until it is asked once more.
+    ask_after: Duration,
     /// The socket that leads to it is full.
     pub(super) is_blocked: bool,
     /// An answer to its last repair request is still to be sent.
@@ -75,7 +105,13 @@ pub(in crate::chat) struct Seat {
 }
 
 impl Seat {
-    pub(super) fn new(member: MemberId, number: u32, first: u64, now: Instant) -> Self {
+    /// A member that came when the ring ended at `end`, and may see entries from `first` on.
+    pub(super) fn new(
+        member: MemberId,
+        number: u32,
+        (first, end): (u64, u64),
+        now: Instant,
+    ) -> Self {
         Self {
             member,
             number,
@@ -87,6 +123,11 @@ impl Seat {
             ration: Ration::new(now),
             answers: Answers::default(),
             standing: Standing::Unproved,
+            credit: Credit::new(),
+            history_until: end,
+            paid: 0,
+            wake_at: None,
+            ask_after: FIRST_ASK,
             is_blocked: false,
             is_in_repair: false,
         }
@@ -111,7 +152,7 @@ impl Seat {
         match self.standing {
             _ if self.is_finished() => Place::Finished,
             Standing::Unproved | Standing::Dropped => Place::OutOfReach,
-            Standing::Resting => Place::Resting,
+            Standing::Resting | Standing::Spent => Place::Resting,
             Standing::Current | Standing::Behind if self.is_blocked => Place::Blocked,
             Standing::Current => Place::Current(self.next),
             Standing::Behind => Place::Behind,
@@ -129,43 +170,143 @@ impl Seat {
         self.standing == Standing::Current && !self.is_blocked && self.next == end
     }
 
-    /// Moves the cursor to what was sent. A seat that catches up pauses then.
-    pub(super) fn advance(&mut self, next: u64) {
+    /// Returns true if it is still to get what was said before.
+    pub(super) fn is_late(&self) -> bool {
+        matches!(self.standing, Standing::Behind | Standing::Resting | Standing::Spent)
+    }
+
+    /// Returns the number up to which entries may be sent again. A seat that catches up has credit
+    /// for what it was not sent yet.
+    pub(super) fn repairable(&self, end: u64) -> u64 {
+        if self.is_late() { self.next } else { self.limit(end) }
+    }
+
+    fn is_in_history(&self) -> bool {
+        self.next < self.history_until
+    }
+
+    /// Returns how many bytes a seat that catches up may be sent now.
+    pub(super) fn budget(&self) -> usize {
+        let paid = if self.is_in_history() { self.paid } else { usize::MAX };
+        self.credit.left().min(paid)
+    }
+
+    /// Moves the cursor to `next`, with `sent` bytes. Returns how many of them are history.
+    pub(super) fn advance(&mut self, next: u64, sent: usize, is_done: bool, now: Instant) -> usize {
+        let history = if self.is_in_history() { sent } else { 0 };
         self.next = self.next.max(next);
         if self.standing == Standing::Behind {
-            self.standing = Standing::Resting;
+            self.credit.take(sent);
+            self.paid = self.paid.saturating_sub(history);
+            self.rest(is_done, now);
+        }
+        history
+    }
+
+    /// A seat that catches up has got something: it pauses, or has to confirm. A train that is done
+    /// has asked it to.
+    fn rest(&mut self, is_done: bool, now: Instant) {
+        if is_done && !self.credit.has_left() {
+            (self.standing, self.wake_at) = (Standing::Spent, Some(now + FIRST_ASK));
+        } else if is_done || self.budget() < MAX_PACKED {
+            (self.standing, self.wake_at) = (Standing::Resting, Some(now + REST));
         }
     }
 
     /// A seat that has got everything, in a ring that ends at `end`, is not behind any more.
     pub(super) fn catch_up(&mut self, end: u64) {
-        let is_late = matches!(self.standing, Standing::Behind | Standing::Resting);
-        if is_late && self.next >= self.limit(end) {
+        if self.is_late() && self.next >= self.limit(end) {
             (self.standing, self.is_blocked) = (Standing::Current, false);
+            self.wake_at = None;
         }
     }
 
     /// A datagram of its own has come: it can be sent to.
-    pub(super) fn prove(&mut self) {
-        (self.standing, self.is_blocked) = (Standing::Behind, false);
+    pub(super) fn prove(&mut self, now: Instant) {
+        self.fall_behind(now);
+        self.is_blocked = false;
+    }
+
+    /// It catches up once it is woken, at this time.
+    fn fall_behind(&mut self, wake_at: Instant) {
+        (self.standing, self.wake_at) = (Standing::Resting, Some(wake_at));
     }
 
     /// It is somewhere else now, where nothing has come from yet.
     pub(super) fn disprove(&mut self) {
         (self.standing, self.is_blocked) = (Standing::Unproved, false);
+        self.wake_at = None;
     }
 
-    /// Ends its pause.
-    pub(super) fn end_rest(&mut self) {
-        if self.standing == Standing::Resting {
-            self.standing = Standing::Behind;
+    /// Everything below `next` has arrived, it says, and `bytes` of that were sent and not confirmed
+    /// before. What was not sent is passed over, and gives no credit. Returns true if the member is
+    /// to be woken.
+    pub(super) fn confirm(&mut self, next: u64, bytes: usize, now: Instant) -> bool {
+        let is_news = self.have < next.min(self.next);
+        if is_news {
+            self.ration.refill(bytes);
+            self.credit.confirm(bytes, next >= self.next);
         }
+        self.have = self.have.max(next);
+        self.next = self.next.max(next);
+        let is_woken = is_news && self.standing == Standing::Spent && self.credit.has_left();
+        if is_woken {
+            self.fall_behind(now + REST);
+        }
+        is_woken
+    }
+
+    /// Goes on if its time has come, as far as credit and limits allow: `pay` takes bytes of history
+    /// from the limits, if they have as many. Returns true if the member is to be asked how far it
+    /// is.
+    pub(super) fn wake(
+        &mut self,
+        ring: &Ring,
+        now: Instant,
+        pay: &mut impl FnMut(MemberId, usize) -> bool,
+    ) -> bool {
+        if self.wake_at.is_none_or(|at| at > now) {
+            return false;
+        }
+        if !self.credit.has_left() {
+            (self.standing, self.wake_at) = (Standing::Spent, Some(now + self.ask_after));
+            self.ask_after = (2 * self.ask_after).min(LAST_ASK);
+            return true;
+        }
+        if self.is_paid(ring, pay) {
+            (self.standing, self.wake_at) = (Standing::Behind, None);
+            self.ask_after = FIRST_ASK;
+        } else {
+            (self.standing, self.wake_at) = (Standing::Resting, Some(now + PUT_OFF));
+        }
+        false
+    }
+
+    /// Returns true if the next datagram is paid for. Only history has to be: what was said since
+    /// counts as its senders'.
+    fn is_paid(&mut self, ring: &Ring, pay: &mut impl FnMut(MemberId, usize) -> bool) -> bool {
+        if self.budget() >= MAX_PACKED {
+            return true;
+        }
+        let first = self.next.max(ring.first());
+        let rest = ring.size(first, self.history_until.max(first));
+        // Headers and padding come to it.
+        let bytes = (rest + rest / 4 + MAX_PACKED).min(PAID_AT_ONCE).min(self.credit.left());
+        let is_paid = pay(self.member, bytes);
+        if is_paid {
+            self.paid += bytes;
+        }
+        is_paid
     }
 
     /// Its socket is full no more.
-    pub(super) fn unblock(&mut self) {
-        if std::mem::take(&mut self.is_blocked) && self.standing == Standing::Current {
-            self.standing = Standing::Behind;
+    pub(super) fn unblock(&mut self, now: Instant) {
+        if !mem::take(&mut self.is_blocked) || self.standing != Standing::Current {
+            return;
+        }
+        match self.credit.has_left() {
+            true => self.standing = Standing::Behind,
+            false => self.fall_behind(now),
         }
     }
 }

@@ -168,6 +168,7 @@ fn position(list: &[Seat], number: u32) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::stream::Ring;
     use crate::ids::Key;
     use std::time::Instant;
 
@@ -175,7 +176,7 @@ mod tests {
         let mut seats = Seats::default();
         for number in 1..=count {
             let member = MemberId(Key { slot: number, generation: 0 });
-            seats.push(Seat::new(member, number, 1, Instant::now()));
+            seats.push(Seat::new(member, number, (1, 1), Instant::now()));
         }
         seats
     }
@@ -214,25 +215,39 @@ mod tests {
         const END: u64 = 9;
         let mut seats = seats_of(3);
         assert_eq!(seats.positions().lowest(), None, "nobody has proved a port");
-        (1..=3).for_each(|number| seats.change(number, END, Seat::prove));
+        let now = Instant::now();
+        let pay = |_, _| true;
+        (1..=3).for_each(|number| seats.change(number, END, |seat| seat.prove(now)));
+        assert!(seats.positions().has_resting(), "to be woken");
+        seats.change_all(END, |seat| {
+            seat.wake(&Ring::new(), now, &mut { pay });
+        });
         assert!(seats.positions().has_behind());
-        (1..=3).for_each(|number| seats.change(number, END, |seat| seat.advance(4)));
+        (1..=3).for_each(|number| {
+            seats.change(number, END, |seat| {
+                seat.advance(4, 9, true, now);
+            })
+        });
         assert!(seats.positions().has_resting() && !seats.positions().has_behind());
-        seats.change_all(END, |seat| seat.advance(END));
+        seats.change_all(END, |seat| {
+            seat.advance(END, 9, true, now);
+        });
         assert_eq!(seats.positions().lowest(), Some(END));
         seats.change(2, END, |seat| seat.is_blocked = true);
         seats.change_in_turn(1, END + 1, |seat| {
-            seat.advance(END + 1);
+            seat.advance(END + 1, 9, true, now);
             ControlFlow::Break(())
         });
         assert_eq!(seats.positions().lowest(), Some(END), "the third");
-        seats.change(3, END + 1, |seat| seat.advance(END + 1));
+        seats.change(3, END + 1, |seat| {
+            seat.advance(END + 1, 9, true, now);
+        });
         assert_eq!(seats.positions().lowest(), Some(END + 1), "a full socket holds up nobody");
         seats.end_all(END + 1);
         assert!(seats.positions().has_finished() && seats.positions().has_blocked());
         seats.free_finished();
         assert!(!seats.positions().has_finished());
-        seats.change(2, END + 1, Seat::unblock);
+        seats.change(2, END + 1, |seat| seat.unblock(now));
         assert!(seats.positions().has_behind(), "it is still to get the last entry");
     }
 }

@@ -35,6 +35,8 @@ pub(in crate::chat) struct Train {
     cars: Vec<Car>,
     bytes: Vec<u8>,
     entries: Vec<Entry>,
+    /// The last datagram has no entries: it asks for a confirmation.
+    asks: bool,
 }
 
 impl Train {
@@ -42,12 +44,31 @@ impl Train {
     /// message to the kernel go. Numbers that the ring no longer holds become an entry of kind
     /// gone.
     pub(in crate::chat) fn pack(&mut self, ring: &Ring, tag: u32, numbers: (u64, u64), max: usize) {
-        self.plan(ring, numbers, max);
+        self.plan(ring, numbers, (max, MAX_BYTES));
+        self.write(ring, tag);
+    }
+
+    /// As [`Train::pack`], in so many bytes, of which one datagram takes [`MAX_PACKED`]. If that is
+    /// not all, a datagram without entries comes last: it asks the member how far it is.
+    pub(in crate::chat) fn pack_late(
+        &mut self,
+        ring: &Ring,
+        tag: u32,
+        numbers: (u64, u64),
+        (max, bytes): (usize, usize),
+    ) {
+        self.plan(ring, numbers, (max, bytes.saturating_sub(HEADER_SIZE).min(MAX_BYTES)));
+        if let Some(last) = self.cars.last().filter(|last| last.until < numbers.1) {
+            let end = last.until;
+            self.asks = true;
+            self.cars.push(Car { first: end, gone: 0, until: end, size: HEADER_SIZE });
+        }
         self.write(ring, tag);
     }
 
     /// The datagram that says only which number comes next.
     pub(in crate::chat) fn pack_sequence(&mut self, tag: u32, next: u64) {
+        self.asks = false;
         self.cars.clear();
         self.cars.push(Car { first: next, gone: 0, until: next, size: HEADER_SIZE });
         self.bytes.clear();
@@ -64,7 +85,8 @@ impl Train {
 
     /// The index of the datagram that begins with this number.
     pub(in crate::chat) fn index(&self, number: u64) -> Option<u32> {
-        let index = self.cars.binary_search_by_key(&number, |car| car.first).ok()?;
+        let cars = &self.cars[..self.cars.len() - usize::from(self.asks)];
+        let index = cars.binary_search_by_key(&number, |car| car.first).ok()?;
         Some(index as u32)
     }
 
@@ -74,6 +96,15 @@ impl Train {
             Some(car) => car.first,
             None => self.cars.last().map_or(0, |car| car.until),
         }
+    }
+
+    /// Returns the bytes of the datagrams from one index to before another, with their padding.
+    pub(in crate::chat) fn size(&self, from: u32, until: u32) -> usize {
+        let end = |index: u32| match index.checked_sub(1) {
+            Some(before) => self.entries[before as usize].end as usize,
+            None => 0,
+        };
+        end(until).saturating_sub(end(from))
     }
 
     /// The bytes of the datagrams with their padding, in order.
@@ -87,13 +118,14 @@ impl Train {
         Job { bytes: &self.bytes, entries: &self.entries, to }
     }
 
-    fn plan(&mut self, ring: &Ring, (from, until): (u64, u64), max: usize) {
+    fn plan(&mut self, ring: &Ring, (from, until): (u64, u64), (max, bytes): (usize, usize)) {
+        self.asks = false;
         self.cars.clear();
         let (mut next, mut largest) = (from, 0);
         while next < until && self.cars.len() < max {
             let car = next_car(ring, next, until);
             largest = car.size.max(largest);
-            if (self.cars.len() + 1) * largest > MAX_BYTES {
+            if (self.cars.len() + 1) * largest > bytes && !self.cars.is_empty() {
                 break;
             }
             next = car.until;

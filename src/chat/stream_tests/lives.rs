@@ -185,7 +185,17 @@ impl Life {
     fn check_that_everyone_has_everything(&mut self) {
         let Self { seed, stage, known, .. } = self;
         stage.unblock();
-        stage.deliver();
+        let answers = |one: &&Known| one.is_live && one.guest.stream.is_some() && one.is_proved;
+        let answering: Vec<_> = known.iter().filter(answers).map(|one| one.guest.clone()).collect();
+        for _ in 0..100 {
+            stage.deliver();
+            for guest in &answering {
+                if stage.reachable.contains(&guest.id) {
+                    stage.have(guest, stage.ear(guest).next);
+                }
+            }
+            stage.advance(Duration::from_millis(2));
+        }
         for one in known.iter().filter(|one| one.is_live && one.guest.stream.is_some()) {
             // Who has resumed elsewhere and said nothing since can't be reached.
             if stage.reachable.contains(&one.guest.id) {

@@ -221,6 +221,7 @@ fn s12_s16_a_ring_loses_whole_messages_and_tells_so() {
     }
     let whole: Vec<String> = stage.ear(&quick).said().into_iter().map(String::from).collect();
     assert!(whole.len() == 40 && stage.ear(&quick).joined > 20);
+    stage.answering.push(slow.clone());
     stage.unblock();
     stage.advance(seconds(1));
     let ear = stage.ear(&slow);

@@ -195,7 +195,7 @@ impl Stage {
 
     pub fn unblock(&mut self) {
         self.full.clear();
-        self.chat.resume_stalled();
+        self.chat.resume_stalled(self.now);
     }
 
     /// Moves the clock, acting on every deadline in between.

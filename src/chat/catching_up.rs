@@ -1,0 +1,96 @@
+//! Members of a stream that catch up: when they go on, and who pays for the history that they get.
+//!
+//! What is said while a member is in the room counts as the bytes of those who said it. History is
+//! what was said before: without a limit, a peer that joins again and again would draw a flood.
+
+use std::time::{Duration, Instant};
+
+use super::alerts::Alerts;
+use super::allowance::time_for;
+use super::debts::Debts;
+use super::member::Member;
+use super::{Alarm, Chat};
+use crate::alert::Alert;
+use crate::config::ChatConfig;
+use crate::ids::{MemberId, RoomId};
+use crate::slots::Slots;
+use crate::subnet::Subnet;
+
+/// History that a subnet gets, in bytes a second, and at once what grows in this time: 8 MiB. A
+/// school of 1,000 that joins at once takes half of that, with 20 lines of 200 bytes for each.
+const RATE: u32 = 512 * 1024;
+const DEPTH: Duration = Duration::from_secs(16);
+
+/// Limits that history counts against.
+struct Limits<'a> {
+    members: &'a mut Slots<MemberId, Member>,
+    debts: &'a mut Debts,
+    alerts: &'a mut Alerts,
+    config: &'a ChatConfig,
+    now: Instant,
+}
+
+impl Limits<'_> {
+    /// Takes bytes of history for a member from its IP's limit, if that and its own have as many.
+    fn pay(&mut self, id: MemberId, bytes: usize) -> bool {
+        let Some(member) = self.members.get(id) else { return false };
+        let rate = self.config.fanout_limit.unwrap_or(RATE).min(RATE);
+        let (subnet, cost) = (Subnet::of(member.ip), time_for(bytes as u64, u64::from(rate)));
+        let has_left = self.debts.has(subnet, cost, DEPTH, self.now);
+        if !has_left {
+            self.alerts.note(Alert::HistoryIp, member.ip);
+        }
+        let is_paid = has_left && member.allowance.has_for_history(self.config, self.now);
+        if is_paid {
+            self.debts.take(subnet, cost, self.now);
+        }
+        is_paid
+    }
+}
+
+impl Chat {
+    /// Lets a member go on that has proved its port or confirmed something.
+    pub(super) fn wake_member(&mut self, id: MemberId, now: Instant) {
+        let Self { members, rooms, history_debts: debts, alerts, config, .. } = self;
+        let Some(member) = members.get(id) else { return };
+        let (room_id, number) = (member.room, member.number);
+        let stream = rooms.get_mut(room_id).and_then(|room| room.stream.as_mut());
+        let Some(stream) = stream else { return };
+        let mut limits = Limits { members, debts, alerts, config, now };
+        stream.wake(number, now, |member, bytes| limits.pay(member, bytes));
+        self.set_rest_alarm(room_id);
+        self.queue(room_id);
+    }
+
+    /// Members of a room may go on, or are to be asked how far they are.
+    pub(super) fn wake_room(&mut self, room_id: RoomId, now: Instant) {
+        let Self { members, rooms, history_debts: debts, alerts, config, pool, .. } = self;
+        let Some(room) = rooms.get_mut(room_id) else { return };
+        let may_ask = room.has_space_for_aside();
+        let Some(stream) = &mut room.stream else { return };
+        // The entry that came up is gone from the timers already.
+        stream.rest_alarm = None;
+        let mut limits = Limits { members, debts, alerts, config, now };
+        let asides = &mut room.asides;
+        stream.wake_all(
+            now,
+            |member, bytes| limits.pay(member, bytes),
+            |member, header| {
+                if may_ask {
+                    asides.push(member, pool, |out| header.encode(out));
+                }
+            },
+        );
+        self.set_rest_alarm(room_id);
+        self.queue(room_id);
+    }
+
+    pub(super) fn set_rest_alarm(&mut self, room_id: RoomId) {
+        let room = self.rooms.get_mut(room_id);
+        let Some(stream) = room.and_then(|room| room.stream.as_mut()) else { return };
+        if let Some(due) = stream.rest_due() {
+            self.timers.change(Alarm::Rest(room_id), stream.rest_alarm, Some(due));
+            stream.rest_alarm = Some(due);
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! How much a member that catches up is sent before it confirms: history must not flow to one that
+//! does not answer.
+//!
+//! Bytes on the wire are counted, padding included, so that entries of bad sizes do not widen it.
+
+use crate::protocol::stream::MAX_PACKED;
+
+/// Credit of a member that has confirmed nothing yet, in bytes.
+const FIRST: u32 = 16 * 1024;
+
+/// Credit of all others, in bytes: what a receiver's socket holds by default, several times.
+const FULL: u32 = 64 * 1024;
+
+/// One member's credit.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Credit {
+    window: u32,
+    /// Bytes that were sent and are not confirmed.
+    used: u32,
+}
+
+impl Credit {
+    /// Returns the credit of a new member.
+    pub(super) fn new() -> Self {
+        Self { window: FIRST, used: 0 }
+    }
+
+    /// Returns how many bytes may be sent.
+    pub(super) fn left(self) -> usize {
+        (self.window - self.used.min(self.window)) as usize
+    }
+
+    /// Returns true if a datagram of any size may be sent.
+    pub(super) fn has_left(self) -> bool {
+        self.left() >= MAX_PACKED
+    }
+
+    /// Takes what was sent.
+    pub(super) fn take(&mut self, bytes: usize) {
+        self.used = self.used.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
+    }
+
+    /// Gives back what was confirmed. Padding is given back once everything is confirmed.
+    pub(super) fn confirm(&mut self, bytes: usize, is_all: bool) {
+        let confirmed = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.used = if is_all { 0 } else { self.used.saturating_sub(confirmed) };
+        self.window = FULL;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a3_a_new_member_has_less_credit_until_it_confirms() {
+        let mut credit = Credit::new();
+        assert_eq!(credit.left(), 16 * 1024);
+        credit.take(16 * 1024 - 1000);
+        assert!(!credit.has_left(), "no datagram may exceed it");
+        credit.confirm(5000, false);
+        assert_eq!(credit.left(), 64 * 1024 - 16 * 1024 + 1000 + 5000);
+        credit.confirm(0, true);
+        assert_eq!(credit.left(), 64 * 1024);
+        credit.take(usize::MAX);
+        assert_eq!(credit.left(), 0);
+    }
+}
