@@ -152,9 +152,7 @@ impl Chat {
         now: Instant,
     ) -> Result<Option<MemberId>, Status> {
         let room = self.rooms.get(room_id).ok_or(Status::RoomNotFound)?;
-        if room.has_kicked(folded) {
-            return Err(Status::Kicked);
-        }
+        self.check_bans(room, folded, Subnet::of(peer))?;
         let namesake = room.find(folded);
         if namesake.is_some_and(|namesake| !self.gives_way(namesake, peer, now)) {
             return Err(Status::NameTaken);
@@ -213,7 +211,7 @@ impl Chat {
         if is_abandoned { Ok(Some(room_id)) } else { Err(Status::RoomExists) }
     }
 
-    fn host_of(&self, room_id: RoomId) -> Option<MemberId> {
+    pub(super) fn host_of(&self, room_id: RoomId) -> Option<MemberId> {
         self.rooms.get(room_id).map(|room| room.host)
     }
 

@@ -26,6 +26,9 @@ impl Chat {
             Command::Kick(name) => self.as_host(id, name, |chat, target| {
                 chat.kick(id, target, now);
             }),
+            Command::Ban(name) => self.ban(id, name, now),
+            Command::Unban(name) => self.unban(id, name),
+            Command::Bans => self.list_bans(id),
             Command::Host(name) => self.as_host(id, name, |chat, target| {
                 chat.pass_host(id, target);
             }),
@@ -38,10 +41,7 @@ impl Chat {
         }
         let Some(member) = self.members.get(id) else { return };
         let Some(room) = self.rooms.get(member.room) else { return };
-        let max = match member.delivery {
-            Delivery::Each(_) => MAX_MEMBER_LIST,
-            Delivery::Stream => MAX_MEMBER_LIST_IN_STREAM,
-        };
+        let max = self.longest_list_for(id);
         let names = room.live_members().filter_map(|member| {
             let name: &str = &self.members.get(member)?.name;
             Some((name, member == room.host))
@@ -50,6 +50,14 @@ impl Chat {
         let (language, total) = (self.config.language, room.population());
         write_members(names, total, language, max, &mut self.notice);
         self.append_aside(id, Code::Answer);
+    }
+
+    /// Returns the most bytes of a list of names in the delivery of this member.
+    pub(super) fn longest_list_for(&self, id: MemberId) -> usize {
+        match self.members.get(id).map(|member| member.delivery) {
+            Some(Delivery::Stream) => MAX_MEMBER_LIST_IN_STREAM,
+            _ => MAX_MEMBER_LIST,
+        }
     }
 
     /// Does what only the host may do to the member called `name`.
@@ -63,19 +71,6 @@ impl Chat {
             None => self.answer(id, Notice::NoSuchMember),
             Some(target) => deed(self, target),
         }
-    }
-
-    fn kick(&mut self, host: MemberId, target: MemberId, now: Instant) {
-        let Some(room_id) = self.members.get(target).map(|member| member.room) else { return };
-        let Some(room) = self.rooms.get(room_id) else { return };
-        if target == host {
-            return self.answer(host, Notice::NotYourself);
-        }
-        if !room.can_kick() {
-            return self.answer(host, Notice::KickListFull);
-        }
-        self.remove_kicked(target, now);
-        self.confirm_taken(host);
     }
 
     fn pass_host(&mut self, host: MemberId, target: MemberId) {

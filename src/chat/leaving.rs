@@ -63,13 +63,8 @@ impl Chat {
         }
     }
 
-    /// The host removes a member, and its name may not come back.
-    pub(super) fn remove_kicked(&mut self, id: MemberId, now: Instant) {
-        let Some(member) = self.members.get(id) else { return };
-        let (room_id, folded) = (member.room, fold(&member.name));
-        if let Some(room) = self.rooms.get_mut(room_id) {
-            room.note_kicked(folded);
-        }
+    /// Removes a member, as its host wants.
+    pub(super) fn remove_by_host(&mut self, id: MemberId, now: Instant) {
         self.tell_end(id, Notice::RemovedByHost);
         self.depart(id, Departure::Kicked, Farewell::Told(Code::Removed), now);
     }

@@ -21,6 +21,7 @@
 //! | `stream_hearing.rs` | the same of stream members |
 //! | `parts.rs` | what has come of messages in parts |
 //! | `command.rs` | what begins with `/` |
+//! | `bans.rs` | names and addresses that a room keeps out |
 //! | `leaving.rs` | every way out: left, timed out, kicked, room closed |
 //! | `remains.rs` | telling those that have ended |
 //! | `deliver.rs` | the waiting output, handed out in jobs |
@@ -49,6 +50,7 @@ mod allowance;
 mod arrivals;
 mod asides;
 mod backlog;
+mod bans;
 mod bucket;
 mod catching_up;
 mod command;

@@ -35,6 +35,9 @@ impl Chat {
             self.guesses.note_token(subnet, limit, now);
             return Err(Status::RoomNotFound);
         };
+        if self.is_out_of_reach(id, subnet) {
+            return Err(Status::Kicked);
+        }
         let known = self.members.get_mut(id).ok_or(Status::RoomNotFound)?;
         self.peers.count_out(id, known);
         (known.ip, known.port) = (peer, Port::Unknown);
@@ -45,6 +48,14 @@ impl Chat {
         self.peers.count_in(id, known);
         self.with_stream(id, Stream::disprove);
         Ok(Reply::Resumed { member: id, token, stream: self.completion(id) })
+    }
+
+    /// Returns true if the host keeps this address out. A host may go on wherever it is.
+    fn is_out_of_reach(&self, id: MemberId, subnet: Subnet) -> bool {
+        let room_id = self.members.get(id).map(|member| member.room);
+        room_id.is_some_and(|room_id| {
+            self.host_of(room_id) != Some(id) && self.is_address_banned(room_id, subnet)
+        })
     }
 
     /// The live member of this room with this token.

@@ -1,6 +1,6 @@
 //! A room: who is in it, who may come in, and what waits to be sent.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -8,6 +8,7 @@ use subtle::ConstantTimeEq;
 
 use super::arrivals::Arrivals;
 use super::asides::Asides;
+use super::bans::Bans;
 use super::each::{Cut, Each};
 use super::log::Pool;
 use super::schedule::LineId;
@@ -27,11 +28,6 @@ const MAX_WAITING: usize = 256 * 1024;
 const NOTICE_RESERVE: usize = 64 * 1024;
 /// How many deliveries the asides of a room wait for its backlog: some ten milliseconds of them.
 const MAX_ASIDES_HELD: u32 = 16;
-/// The most memory that a room has for names that it remembers as removed: some six hundred.
-const MAX_KICKED: usize = 32 * 1024;
-/// What such a name takes beside its bytes: an allocation and a place in a table.
-const KICKED_OVERHEAD: usize = 48;
-
 /// Names that it keeps space for.
 const FEW: usize = 8;
 
@@ -78,8 +74,7 @@ pub(super) struct Room {
     history: u32,
     /// Live members by name, as names are compared.
     names: HashMap<Box<str>, MemberId>,
-    kicked: HashSet<Box<str>>,
-    kicked_bytes: usize,
+    pub(super) bans: Bans,
     /// The number of the last member: none is used twice.
     last_number: u32,
     pub(super) each: Each,
@@ -118,8 +113,7 @@ impl Room {
             capacity: wishes.capacity,
             history: wishes.history,
             names: HashMap::new(),
-            kicked: HashSet::new(),
-            kicked_bytes: 0,
+            bans: Bans::default(),
             last_number: 0,
             each: Each::default(),
             stream: None,
@@ -148,19 +142,6 @@ impl Room {
 
     pub(super) fn capacity(&self) -> Option<usize> {
         self.capacity.map(|capacity| capacity as usize)
-    }
-
-    pub(super) fn has_kicked(&self, folded: &str) -> bool {
-        self.kicked.contains(folded)
-    }
-
-    pub(super) fn can_kick(&self) -> bool {
-        self.kicked_bytes < MAX_KICKED
-    }
-
-    pub(super) fn note_kicked(&mut self, folded: Box<str>) {
-        self.kicked_bytes += KICKED_OVERHEAD + folded.len();
-        self.kicked.insert(folded);
     }
 
     // Who is in it.
@@ -243,7 +224,7 @@ impl Room {
     pub(super) fn unseat_all(&mut self) {
         // It may be kept for a while, for those who ask what they missed; nobody comes in any more.
         self.names = HashMap::new();
-        self.kicked = HashSet::new();
+        self.bans = Bans::default();
         self.each.end_all_seats();
         if let Some(stream) = &mut self.stream {
             stream.end_all_seats();

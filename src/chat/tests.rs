@@ -12,6 +12,7 @@ use crate::protocol::datagram;
 use crate::protocol::{Frame, request};
 
 mod addresses;
+mod bans;
 
 /// A chat with a clock that stands still until it is moved, and a network that loses nothing.
 struct Stage {
@@ -838,21 +839,6 @@ fn t10_the_rate_limit_takes_a_burst_warns_once_in_five_seconds_and_never_holds_b
     assert_eq!(stage.say(guest, "/who"), Heard::Accepted(guest.id, Fate::RateLimited));
     assert!(matches!(stage.say(guest, "/exit"), Heard::Accepted(_, Fate::Command)));
     assert_eq!(stage.take_heard(host).last().map(String::as_str), Some("guest left"));
-}
-
-#[test]
-fn w29_a_room_refuses_to_kick_when_it_could_not_remember_it() {
-    let mut stage = Stage::with_defaults();
-    let host = stage.create("r", r#"{"username":"host"}"#);
-    stage.join("r", r#"{"username":"guest"}"#);
-    stage.take_heard(host);
-    let room = stage.chat.names["r"];
-    for n in 0..700 {
-        stage.chat.rooms.get_mut(room).expect("a room").note_kicked(format!("{n}").into());
-    }
-    stage.say(host, "/kick guest");
-    let why = "not removed, this room has removed as many names as it can remember";
-    assert_eq!(stage.take_heard(host), [why]);
 }
 
 /// Rooms whose members' sockets are full: what waits is bounded by the sum, and a room that was quiet

@@ -195,8 +195,8 @@ fn refusal(entry: &Entry, status: Status) -> String {
             format!("room '{room}' is full; try again when somebody has left")
         }
         Status::Kicked => format!(
-            "the host has removed '{name}' from room '{room}', for as long as it lasts; ask the \
-             host, or find another room with: reactor-chat-client{} list",
+            "the host keeps '{name}' or this address out of room '{room}', for as long as it lasts; \
+             ask the host, or find another room with: reactor-chat-client{} list",
             entry.server.options()
         ),
         Status::RateLimited if entry.operation == Operation::Create => {

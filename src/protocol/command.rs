@@ -18,6 +18,12 @@ pub enum Command<'a> {
     Who,
     /// Remove this member.
     Kick(&'a str),
+    /// Remove this member, and keep its address out.
+    Ban(&'a str),
+    /// Let this name and its address in again.
+    Unban(&'a str),
+    /// List those that are kept out.
+    Bans,
     /// Make this member the host.
     Host(&'a str),
     /// List the commands.
@@ -45,8 +51,11 @@ pub fn parse(line: &str) -> Result<Line<'_>, Notice<'_>> {
     match word.to_ascii_lowercase().as_str() {
         "who" => Ok(Line::Command(Command::Who)),
         "help" => Ok(Line::Command(Command::Help)),
-        "kick" | "host" if argument.is_empty() => Err(Notice::NameNeeded),
+        "bans" => Ok(Line::Command(Command::Bans)),
+        "kick" | "ban" | "unban" | "host" if argument.is_empty() => Err(Notice::NameNeeded),
         "kick" => Ok(Line::Command(Command::Kick(argument))),
+        "ban" => Ok(Line::Command(Command::Ban(argument))),
+        "unban" => Ok(Line::Command(Command::Unban(argument))),
         "host" => Ok(Line::Command(Command::Host(argument))),
         _ => Err(Notice::UnknownCommand(word)),
     }
@@ -84,7 +93,10 @@ mod tests {
             assert_eq!(parse(line), Ok(Line::Command(Command::Kick("A b c"))), "{line:?}");
         }
         assert_eq!(parse("/host bob\n"), Ok(Line::Command(Command::Host("bob"))));
-        for line in ["/kick", "/kick ", "/host", "/host \u{3000}\t"] {
+        assert_eq!(parse("/Ban A b\n"), Ok(Line::Command(Command::Ban("A b"))));
+        assert_eq!(parse("/unban bob"), Ok(Line::Command(Command::Unban("bob"))));
+        assert_eq!(parse("/bans"), Ok(Line::Command(Command::Bans)));
+        for line in ["/kick", "/kick ", "/host", "/host \u{3000}\t", "/ban", "/unban "] {
             assert_eq!(parse(line), Err(Notice::NameNeeded), "{line:?}");
         }
     }

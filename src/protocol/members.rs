@@ -92,7 +92,7 @@ fn put_last(entry: std::ops::Range<usize>, out: &mut String) {
     out.push_str(&moved);
 }
 
-fn and_more(count: usize, language: Language) -> String {
+pub(super) fn and_more(count: usize, language: Language) -> String {
     let [before, behind] = around_count(language);
     format!("{before}{count}{behind}")
 }

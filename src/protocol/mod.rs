@@ -8,6 +8,7 @@
 //!
 //! Codecs eat bytes and give values. "Not yet" is a value too, so that input may be cut anywhere.
 
+pub mod bans;
 pub mod command;
 pub mod datagram;
 pub mod frame;

@@ -72,8 +72,18 @@ pub enum Notice<'a> {
     NotYourself,
     /// To a host: you are the host already.
     AlreadyHost,
-    /// To a host: the room cannot remember another removed name.
-    KickListFull,
+    /// To a host: this name may not come back, nor anybody from its address.
+    Banned(&'a str),
+    /// To a host: this name may not come back; its address is the host's own.
+    BannedByName(&'a str),
+    /// To a host: neither a member nor a removed name is called so.
+    NobodyToBan,
+    /// To a host: this name and its address may come back.
+    Unbanned(&'a str),
+    /// To a host: no name that may not come back is this.
+    NotBanned,
+    /// To a host: every name may come in.
+    NobodyBanned,
     /// To a sender: the commands.
     Help,
 }
@@ -171,7 +181,12 @@ impl<'a> Notice<'a> {
             | Self::HostOnly
             | Self::NotYourself
             | Self::AlreadyHost
-            | Self::KickListFull
+            | Self::Banned(_)
+            | Self::BannedByName(_)
+            | Self::NobodyToBan
+            | Self::Unbanned(_)
+            | Self::NotBanned
+            | Self::NobodyBanned
             | Self::Help => Code::Answer,
         }
     }
@@ -252,12 +267,22 @@ impl<'a> Notice<'a> {
                 out.write_str("you cannot remove yourself, /exit leaves and closes the room")
             }
             Self::AlreadyHost => out.write_str("you are the host already"),
-            Self::KickListFull => {
-                out.write_str("not removed, this room has removed as many names as it can remember")
+            Self::Banned(name) => {
+                write!(out, "{name} is banned with its address, /unban NAME lets both in again")
             }
+            Self::BannedByName(name) => {
+                write!(out, "{name} is banned by name only, its address is yours too")
+            }
+            Self::NobodyToBan => {
+                out.write_str("nobody here has that name, and nobody who was removed had it")
+            }
+            Self::Unbanned(name) => write!(out, "{name} may come in again"),
+            Self::NotBanned => out.write_str("that name is not banned, /bans lists those that are"),
+            Self::NobodyBanned => out.write_str("nobody is banned from this room"),
             Self::Help => out.write_str(
                 "/exit leaves, /who lists the members, /kick NAME removes one (host), \
-                 /host NAME makes another the host (host), /help shows this, \
+                 /ban NAME keeps its address out too (host), /unban NAME lets both in again (host), \
+                 /bans lists who is kept out (host), /host NAME makes another the host (host), /help shows this, \
                  // sends a message that begins with /",
             ),
         }
@@ -310,12 +335,24 @@ impl<'a> Notice<'a> {
                 out.write_str("自分は退室させられません。/exit で退室するとルームが閉じます")
             }
             Self::AlreadyHost => out.write_str("すでにホストです"),
-            Self::KickListFull => {
-                out.write_str("退室させた名前が多すぎるため、これ以上は退室させられません")
+            Self::Banned(name) => {
+                write!(out, "{name}さんとそのアドレスを禁止しました。/unban 名前 で解除できます")
             }
+            Self::BannedByName(name) => {
+                write!(out, "{name}さんの名前だけを禁止しました。アドレスはあなたと同じです")
+            }
+            Self::NobodyToBan => {
+                out.write_str("その名前の人はいません。退室させられた人の中にもいません")
+            }
+            Self::Unbanned(name) => write!(out, "{name}さんはまた入室できます"),
+            Self::NotBanned => {
+                out.write_str("その名前は禁止されていません。/bans で一覧が見られます")
+            }
+            Self::NobodyBanned => out.write_str("このルームで禁止されている人はいません"),
             Self::Help => out.write_str(
                 "/exit 退室、/who 参加者一覧、/kick 名前 退室させる（ホスト）、\
-                 /host 名前 ホストを譲る（ホスト）、/help この一覧、// / から始まる発言を送る",
+                 /ban 名前 アドレスごと禁止（ホスト）、/unban 名前 禁止の解除（ホスト）、\
+                 /bans 禁止の一覧（ホスト）、/host 名前 ホストを譲る（ホスト）、/help この一覧、// / から始まる発言を送る",
             ),
         }
     }
@@ -387,7 +424,12 @@ mod tests {
             Notice::HostOnly,
             Notice::NotYourself,
             Notice::AlreadyHost,
-            Notice::KickListFull,
+            Notice::Banned("bob"),
+            Notice::BannedByName("bob"),
+            Notice::NobodyToBan,
+            Notice::Unbanned("bob"),
+            Notice::NotBanned,
+            Notice::NobodyBanned,
             Notice::Help,
         ]
     }
@@ -432,6 +474,9 @@ mod tests {
             Notice::Kicked(&name),
             Notice::NewHost(&name),
             Notice::UnknownCommand(&word),
+            Notice::Banned(&name),
+            Notice::BannedByName(&name),
+            Notice::Unbanned(&name),
         ];
         for language in BOTH {
             for notice in all().into_iter().chain(long) {

@@ -78,7 +78,8 @@ struct Room {
     password: Option<&'static str>,
     capacity: Option<usize>,
     hidden: bool,
-    kicked: Vec<String>,
+    /// Names that may not come back, their IPs, and whether those are kept out too.
+    bans: Vec<(&'static str, u8, bool)>,
     /// In the order of joining.
     members: Vec<Member>,
     host: usize,
@@ -222,7 +223,7 @@ impl Naive {
             password: wish.password,
             capacity: wish.capacity,
             hidden: wish.hidden,
-            kicked: vec![],
+            bans: vec![],
             members: vec![],
             host: self.entered,
         });
@@ -242,7 +243,7 @@ impl Naive {
         if is_wrong {
             return Status::WrongPassword;
         }
-        if room.kicked.contains(&wish.name.to_lowercase()) {
+        if self.is_kept_out(room, Some(wish.name), wish.ip) {
             return Status::Kicked;
         }
         let mut replaced = None;
@@ -413,6 +414,10 @@ impl Naive {
         if self.room_of(who).is_none_or(|index| self.rooms[index].name != room) {
             return Status::RoomNotFound;
         }
+        let room = &self.rooms[self.room_of(who).expect("a room")];
+        if room.host != who && self.is_kept_out(room, None, ip) {
+            return Status::Kicked;
+        }
         let member = self.member_mut(who).expect("a member");
         (member.ip, member.port, member.heard) = (ip, Port::Unknown, now);
         member.connections += 1;
@@ -443,6 +448,9 @@ impl Naive {
                 self.answer(index, who, &names);
             }
             ("/kick", target) => self.kick(index, who, target),
+            ("/ban", target) => self.ban(index, who, target),
+            ("/unban", target) => self.unban(index, who, target),
+            ("/bans", _) => self.list_bans(index, who),
             ("/host", target) => self.pass(index, who, target),
             _ => {
                 self.rooms[index].tell(&mut self.told, Some(who), Some(name), text);
@@ -488,10 +496,101 @@ impl Naive {
             let why = "you cannot remove yourself, /exit leaves and closes the room";
             return self.answer(index, who, why);
         }
-        let name = self.rooms[index].member(target).name;
-        self.rooms[index].kicked.push(name.to_lowercase());
+        self.remove(index, target, false);
+    }
+
+    fn remove(&mut self, index: usize, target: usize, with_ip: bool) {
+        let room = &mut self.rooms[index];
+        let (name, ip) = (room.member(target).name, room.member(target).ip);
+        let has_ip = with_ip && room.member(room.host).ip != ip;
+        room.bans.push((name, ip, has_ip));
         self.answer(index, target, "you were removed from the room by its host");
         self.depart(index, target, &format!("{name} was removed by the host"));
+    }
+
+    /// Returns true if a room keeps out a name or an IP; the IP of its host it never does.
+    fn is_kept_out(&self, room: &Room, name: Option<&str>, ip: u8) -> bool {
+        let is_of_host = room.member(room.host).ip == ip;
+        room.bans.iter().any(|(banned, banned_ip, has_ip)| {
+            let is_name = name.is_some_and(|name| name.to_lowercase() == banned.to_lowercase());
+            is_name || (*has_ip && *banned_ip == ip && !is_of_host)
+        })
+    }
+
+    fn is_host(&mut self, index: usize, who: usize) -> bool {
+        let is_host = self.rooms[index].host == who;
+        if !is_host {
+            self.answer(index, who, "only the host may do that");
+        }
+        is_host
+    }
+
+    fn banned(&self, index: usize, name: &str) -> Option<usize> {
+        let mut bans = self.rooms[index].bans.iter();
+        bans.position(|(banned, ..)| banned.to_lowercase() == name.to_lowercase())
+    }
+
+    fn ban(&mut self, index: usize, who: usize, name: &str) {
+        if !self.is_host(index, who) {
+            return;
+        }
+        match (self.rooms[index].namesake(name).map(|member| member.who), self.banned(index, name))
+        {
+            (Some(target), _) if target == who => {
+                let why = "you cannot remove yourself, /exit leaves and closes the room";
+                return self.answer(index, who, why);
+            }
+            (Some(target), _) => self.remove(index, target, true),
+            (None, Some(at)) => {
+                let room = &mut self.rooms[index];
+                let (name, ip, _) = room.bans.remove(at);
+                let has_ip = room.member(room.host).ip != ip;
+                room.bans.push((name, ip, has_ip));
+            }
+            (None, None) => {
+                let why = "nobody here has that name, and nobody who was removed had it";
+                return self.answer(index, who, why);
+            }
+        }
+        let room = &self.rooms[index];
+        let (name, ip, has_ip) = *room.bans.last().expect("the new one");
+        let sharers = room.members.iter().filter(|one| one.ip == ip).map(|one| one.name);
+        let sharers: Vec<&str> = sharers.collect();
+        let mut text = format!("{name} is banned with its address, /unban NAME lets both in again");
+        if !has_ip {
+            text = format!("{name} is banned by name only, its address is yours too");
+        } else if !sharers.is_empty() {
+            let stay = "members with the same address stay but cannot come back";
+            text = format!("{text}, {stay} ({})", sharers.join(", "));
+        }
+        self.answer(index, who, &text);
+    }
+
+    fn unban(&mut self, index: usize, who: usize, name: &str) {
+        if !self.is_host(index, who) {
+            return;
+        }
+        let text = match self.banned(index, name) {
+            None => "that name is not banned, /bans lists those that are".into(),
+            Some(at) => format!("{} may come in again", self.rooms[index].bans.remove(at).0),
+        };
+        self.answer(index, who, &text);
+    }
+
+    fn list_bans(&mut self, index: usize, who: usize) {
+        if !self.is_host(index, who) {
+            return;
+        }
+        let name = |(name, _, has_ip): &(&str, u8, bool)| match has_ip {
+            true => format!("{name} + address"),
+            false => name.to_string(),
+        };
+        let names: Vec<String> = self.rooms[index].bans.iter().rev().map(name).collect();
+        let text = match names.is_empty() {
+            true => "nobody is banned from this room".into(),
+            false => format!("banned ({})", names.join(", ")),
+        };
+        self.answer(index, who, &text);
     }
 
     fn pass(&mut self, index: usize, who: usize, name: &str) {

@@ -23,9 +23,9 @@ use super::support::jobs::{Sent, send};
 
 const ROOMS: [&str; 3] = ["r", "rr", "s"];
 const NAMES: [&str; 4] = ["a", "A", "b", "é"];
-const LINES: [&str; 12] = [
+const LINES: [&str; 18] = [
     "", "hi", "exit", "/exit", "/who", "/kick a", "/kick B", "/kick É", "/kick x", "/host A",
-    "/host b", "/host é",
+    "/host b", "/host é", "/ban a", "/ban B", "/ban é", "/unban A", "/unban b", "/bans",
 ];
 
 /// What somebody does. Members are counted from the last that entered.

@@ -42,6 +42,13 @@ impl Model {
                     self.note_token(peer, now);
                     return Err(Status::RoomNotFound);
                 }
+                let whose = whose.expect("a member");
+                let room = self.members[whose].room;
+                let is_host = self.rooms[room].host == whose;
+                if !is_host && self.is_kept_out(room, None, peer) {
+                    self.tally.note("resumed from a banned address");
+                    return Err(Status::Kicked);
+                }
                 Ok(())
             }
         }
@@ -108,7 +115,7 @@ impl Model {
             return Err(if is_hidden { Status::RoomNotFound } else { Status::WrongPassword });
         };
         let room = &self.rooms[index];
-        if room.kicked.contains(&folded(&guest.name)) {
+        if self.is_kept_out(index, Some(&*guest.name), peer) {
             return Err(Status::Kicked);
         }
         let namesake = self.find_named(index, &guest.name);

@@ -277,11 +277,11 @@ impl Model {
             false => text,
         });
         let Ok(text) = text else { return self.refuse(whose, Notice::Unfit(Unfit::NotUtf8)) };
-        if text.contains(['\u{202d}', '\u{202e}']) {
-            return self.refuse(whose, Notice::Unfit(Unfit::Bidi));
-        }
-        if text.contains(|c: char| c.is_control() && c != '\t' && c != '\n') {
-            return self.refuse(whose, Notice::Unfit(Unfit::Control));
+        let is_bidi = |c| matches!(c, '\u{202d}' | '\u{202e}');
+        let is_unfit = |c: &char| is_bidi(*c) || (c.is_control() && *c != '\t' && *c != '\n');
+        if let Some(first) = text.chars().find(is_unfit) {
+            let why = if is_bidi(first) { Unfit::Bidi } else { Unfit::Control };
+            return self.refuse(whose, Notice::Unfit(why));
         }
         match text.strip_prefix('/') {
             Some(rest) if !rest.starts_with('/') => self.command(whose, rest, now),
@@ -317,9 +317,11 @@ impl Model {
         let (written, name) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
         let (word, name) = (written.to_lowercase(), name.trim());
         match (&*word, name) {
-            ("who" | "help", _) => {}
-            ("kick" | "host", "") => return self.refuse(whose, Notice::NameNeeded),
-            ("kick" | "host", _) => {}
+            ("who" | "help" | "bans", _) => {}
+            ("kick" | "host" | "ban" | "unban", "") => {
+                return self.refuse(whose, Notice::NameNeeded);
+            }
+            ("kick" | "host" | "ban" | "unban", _) => {}
             _ => return self.refuse(whose, Notice::UnknownCommand(written)),
         }
         self.note_taken(whose);
@@ -331,6 +333,7 @@ impl Model {
             }
             "help" => self.answer(whose, Notice::Help),
             _ if self.rooms[room].host != whose => self.answer(whose, Notice::HostOnly),
+            "ban" | "unban" | "bans" => self.command_about_bans(whose, &word, name, now),
             _ => match self.find_named(room, name) {
                 None => self.answer(whose, Notice::NoSuchMember),
                 Some(target) => self.command_of_host(whose, &word, target, now),
@@ -344,12 +347,8 @@ impl Model {
         match (word, target == host) {
             ("kick", true) => return self.answer(host, Notice::NotYourself),
             ("kick", false) => {
-                let folded = self.members[target].folded.clone();
-                self.rooms[room].kicked.insert(folded);
-                if !self.members[target].takes_stream() {
-                    self.answer(target, Notice::RemovedByHost);
-                }
-                self.depart(target, Code::Removed, now);
+                self.keep_out(target, false);
+                self.remove_by_host(target, now);
             }
             (_, true) => return self.answer(host, Notice::AlreadyHost),
             (_, false) => {
@@ -358,6 +357,14 @@ impl Model {
             }
         }
         self.state(host, self.members[host].expected.saturating_sub(1));
+    }
+
+    /// A host removes a member.
+    pub fn remove_by_host(&mut self, target: usize, now: Instant) {
+        if !self.members[target].takes_stream() {
+            self.answer(target, Notice::RemovedByHost);
+        }
+        self.depart(target, Code::Removed, now);
     }
 
     /// Everyone, and one host among them.

@@ -6,6 +6,7 @@
 //! `REACTOR_CHAT_SEED` plays one world again, `REACTOR_CHAT_STEPS` says how many steps to make.
 
 mod arrivals;
+mod bans;
 mod check;
 mod entering;
 mod hearing;

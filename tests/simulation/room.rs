@@ -1,10 +1,11 @@
 //! A room as the model knows it, and its stream as the members see it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::rc::Rc;
 
 use crate::arrivals::Arrivals;
+use crate::bans::Ban;
 
 /// What finding an entry costs the ring beside its bytes.
 const INDEX_SIZE: usize = 4;
@@ -32,7 +33,8 @@ pub struct Room {
     pub hidden: bool,
     pub capacity: Option<u32>,
     pub history: u32,
-    pub kicked: BTreeSet<String>,
+    /// Those that are kept out, oldest first.
+    pub bans: Vec<Ban>,
     /// Live members in the order of joining.
     pub members: Vec<usize>,
     pub last_number: u32,
@@ -60,7 +62,7 @@ impl Room {
             hidden: false,
             capacity: None,
             history: 0,
-            kicked: BTreeSet::new(),
+            bans: Vec::new(),
             members: Vec::new(),
             last_number: 0,
             arrivals: Arrivals::default(),
@@ -71,6 +73,10 @@ impl Room {
             seen: BTreeMap::new(),
             checked: (1, 0),
         }
+    }
+
+    pub fn banned_names(&self) -> impl Iterator<Item = String> {
+        self.bans.iter().map(|ban| ban.name.clone())
     }
 
     pub fn may_be_busy(&self, entry: usize) -> bool {

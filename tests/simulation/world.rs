@@ -106,6 +106,7 @@ impl World {
             91 if self.random.chance(25) => self.guess_from_a_prefix(),
             92 if self.random.chance(10) => self.silence(),
             92 if self.random.chance(25) => self.create_again(),
+            92 if self.random.chance(50) => self.keep_out(),
             92..94 => self.pass_time(3_000),
             _ => self.pass_time(30),
         }

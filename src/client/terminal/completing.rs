@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use crate::protocol::name::fold;
 
 /// The commands, those that take a name with the blank before it.
-const COMMANDS: [&str; 7] = ["/exit", "/help", "/host ", "/kick ", "/leave", "/quit", "/who"];
+const COMMANDS: [&str; 10] =
+    ["/ban ", "/bans", "/exit", "/help", "/host ", "/kick ", "/leave", "/quit", "/unban ", "/who"];
 
 /// A round through the candidates, under way.
 #[derive(Default)]

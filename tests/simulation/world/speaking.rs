@@ -101,6 +101,35 @@ impl World {
         self.encode(index, &body)
     }
 
+    /// A host removes or bans a member of its room, or changes its mind.
+    pub(super) fn keep_out(&mut self) {
+        let rooms = self.model.rooms.iter().filter(|room| room.is_open);
+        let hosts: Vec<usize> = rooms.map(|room| room.host).collect();
+        let known: Vec<usize> =
+            hosts.into_iter().filter(|host| self.model.members[*host].is_known).collect();
+        if known.is_empty() {
+            return;
+        }
+        let host = self.random.pick(&known);
+        let room = &self.model.rooms[self.model.members[host].room];
+        let members = room.members.iter().map(|member| self.model.members[*member].name.clone());
+        let banned: Vec<String> = room.banned_names().collect();
+        let names: Vec<String> = members.chain(banned.iter().cloned()).collect();
+        let word = self.random.pick(&["kick", "ban", "ban", "unban"]);
+        let names = if word == "unban" && !banned.is_empty() { banned } else { names };
+        let name = &names[self.random.below(names.len() as u64) as usize];
+        for line in [format!("/{word} {name}"), "/bans".into()] {
+            let member = &self.model.members[host];
+            let (from, mut body) = (member.address, Vec::new());
+            match member.takes_stream() {
+                true => upstream::encode_message(member.expected, line.as_bytes(), &mut body),
+                false => body = line.into_bytes(),
+            }
+            let bytes = self.encode(host, &body);
+            self.hear(from, &bytes);
+        }
+    }
+
     /// What somebody types.
     fn line(&mut self) -> Vec<u8> {
         let name = self.random.pick(&NAMES);
@@ -117,6 +146,9 @@ impl World {
             13 => "x".repeat(4_000 + self.random.below(70) as usize),
             14 => format!("//{}", self.serial),
             15..20 => format!("{}{}", self.serial, "y".repeat(self.random.below(3_900) as usize)),
+            21 => format!("/ban {name}"),
+            22 => format!("/unban {name}"),
+            23 => "/bans".into(),
             20 => format!("{}\na\u{2028}b", self.serial),
             _ => format!("{}{}", self.serial, "z".repeat(self.random.below(60) as usize)),
         };
