@@ -28,6 +28,11 @@ impl Asides {
         self.log.is_empty()
     }
 
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.log.entries().len()
+    }
+
     /// Bytes that wait.
     pub(super) fn waiting_bytes(&self) -> usize {
         self.log.waiting_bytes()

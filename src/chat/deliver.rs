@@ -26,28 +26,61 @@ const SHARE_OF_REPAIRS: usize = 4;
 /// at all of its members. After their first delivery all stand at the same cursor.
 const MAX_GROUPS: usize = 8;
 
+/// Limits for members and for rooms that are freed at once: half a millisecond of them.
+const MAX_FREED: usize = 1024;
+
 impl Chat {
     /// Hands waiting output to `send` until `budget` datagrams are sent or nothing is left that
     /// could be. `send` gets a job and how many datagrams of it to send at most.
     ///
     /// Rooms take turns: see `schedule.rs`. A room whose rest waits for a full socket is put aside
-    /// until [`Chat::resume_stalled`].
+    /// until [`Chat::resume_stalled`]. Those that have ended are told after those that talk.
     pub fn deliver(
         &mut self,
         budget: usize,
         now: Instant,
         mut send: impl FnMut(Job<'_>, usize) -> Receipt,
     ) -> Receipt {
+        self.end_closing(budget);
         let share = (budget / SHARE_OF_REPAIRS).max(1);
-        let mut total = self.deliver_farewells(share, &mut send);
-        let mut left = budget.saturating_sub(total.sent + total.dropped);
-        let mut repairs = share;
+        let kept = if self.remains.farewells.has_output() { share } else { 0 };
+        let mut total = self.deliver_rooms(budget - kept, share, now, &mut send);
+        let left = budget.saturating_sub(total.sent + total.dropped);
+        total.add(self.deliver_farewells(left, &mut send));
+        total
+    }
+
+    fn deliver_rooms(
+        &mut self,
+        budget: usize,
+        mut repairs: usize,
+        now: Instant,
+        send: &mut impl FnMut(Job<'_>, usize) -> Receipt,
+    ) -> Receipt {
+        let (mut left, mut total) = (budget, Receipt::default());
         self.schedule.end_ration();
         while left > 0
             && let Some(room) = self.schedule.pop()
         {
-            let receipt = self.deliver_room(room, left.min(QUANTUM), &mut repairs, now, &mut send);
+            let receipt = self.deliver_room(room, left.min(QUANTUM), &mut repairs, now, send);
             // A room whose members have no address costs no datagram, but not nothing.
+            left = left.saturating_sub((receipt.sent + receipt.dropped).max(1));
+            total.add(receipt);
+        }
+        total
+    }
+
+    /// Tells those that have ended.
+    fn deliver_farewells(
+        &mut self,
+        budget: usize,
+        send: &mut impl FnMut(Job<'_>, usize) -> Receipt,
+    ) -> Receipt {
+        let (mut left, mut total) = (budget, Receipt::default());
+        while left > 0 && self.remains.farewells.has_output() {
+            let Self { remains, shares, pool, .. } = self;
+            let receipt = remains.farewells.deliver(left, shares, pool, send);
+            // Members without an address cost no datagram, but not nothing.
             left = left.saturating_sub((receipt.sent + receipt.dropped).max(1));
             total.add(receipt);
         }
@@ -56,7 +89,7 @@ impl Chat {
 
     /// Whether [`Chat::deliver`] would find something to do.
     pub fn has_output(&self) -> bool {
-        !self.schedule.is_empty() || self.remains.farewells().is_some()
+        !self.schedule.is_empty() || !self.closing.is_empty() || self.remains.farewells.has_output()
     }
 
     /// Whether somebody is still to be told of what has happened: at the end of the server, whether
@@ -67,7 +100,7 @@ impl Chat {
 
     /// Puts the rooms that waited for a socket back in the queue: one is writable again.
     pub fn resume_stalled(&mut self, now: Instant) {
-        self.remains.resume();
+        self.remains.farewells.resume();
         for room_id in std::mem::take(&mut self.stalled) {
             if let Some(room) = self.rooms.get_mut(room_id) {
                 room.is_stalled = false;
@@ -80,10 +113,17 @@ impl Chat {
         }
     }
 
-    /// Frees members and rooms that are delivered to the end; `freed` is told of each member. Only
-    /// here does an id stop to find somebody.
+    /// Returns true if [`Chat::reap`] would find something to do.
+    pub fn has_garbage(&self) -> bool {
+        !self.ended.is_empty() || !self.closed.is_empty()
+    }
+
+    /// Frees a portion of the members and rooms that are delivered to the end; `freed` is told of
+    /// each member. Only here does an id stop to find somebody.
     pub fn reap(&mut self, mut freed: impl FnMut(MemberId)) {
-        for member in self.ended.drain(..) {
+        for _ in 0..self.ended.len().min(MAX_FREED) {
+            let Some(member) = self.ended.pop() else { break };
+            self.end_if_closing(member);
             if self.members.get(member).is_some_and(|member| member.end.is_some()) {
                 // It has all entries of its room, but not yet the notice of its end.
                 continue;
@@ -94,7 +134,12 @@ impl Chat {
                 freed(member);
             }
         }
-        for room_id in self.closed.drain(..) {
+        // A member that is closing has to find its room.
+        if !self.ended.is_empty() {
+            return;
+        }
+        for _ in 0..self.closed.len().min(MAX_FREED) {
+            let Some(room_id) = self.closed.pop() else { return };
             let Some(room) = self.rooms.remove(room_id) else { continue };
             self.schedule.leave(room.line);
             if let Some(stream) = room.stream {
@@ -106,10 +151,11 @@ impl Chat {
         }
     }
 
-    /// The member, unless it has ended and only waits to be reaped.
+    /// The member, unless it has ended and only waits to be reaped, or its room is closed.
     pub(super) fn live(&self, id: MemberId) -> Option<&Member> {
         let member = self.members.get(id)?;
-        (self.tokens.get(&member.token) == Some(&id)).then_some(member)
+        let is_open = self.rooms.get(member.room).is_some_and(|room| !room.is_closed());
+        (is_open && self.tokens.get(&member.token) == Some(&id)).then_some(member)
     }
 
     /// A room may have fallen silent.
@@ -128,26 +174,12 @@ impl Chat {
     /// Sets the alarm for a room's next step, unless there is one: if that comes too early, because
     /// the room speaks, it is set again then.
     fn set_tail_alarm(&mut self, room_id: RoomId) {
-        let room = self.rooms.get_mut(room_id).filter(|room| !room.is_closing);
+        let room = self.rooms.get_mut(room_id).filter(|room| !room.is_closed());
         let Some(stream) = room.and_then(|room| room.stream.as_mut()) else { return };
         if stream.tail.alarm.is_none() {
             stream.tail.alarm = stream.tail.due();
             self.timers.change(Alarm::Tail(room_id), None, stream.tail.alarm);
         }
-    }
-
-    /// Tells those that have ended.
-    fn deliver_farewells(
-        &mut self,
-        budget: usize,
-        send: &mut impl FnMut(Job<'_>, usize) -> Receipt,
-    ) -> Receipt {
-        let Some(farewells) = self.remains.farewells() else { return Receipt::default() };
-        farewells.share_out(&mut self.shares);
-        let receipt = send(farewells.job(&mut self.shares), budget);
-        let is_stalled = is_blocked(receipt, budget);
-        self.remains.farewells_mut(is_stalled).take_back(&self.shares, &mut self.pool);
-        receipt
     }
 
     fn deliver_room(
@@ -213,7 +245,7 @@ impl Chat {
     /// A closed room goes when there is nobody left in it. One that waits for its turn goes after it.
     pub(super) fn close_if_empty(&mut self, room_id: RoomId) {
         if let Some(room) = self.rooms.get(room_id)
-            && room.is_closing
+            && room.is_closed()
             && !room.is_ready
             && room.is_empty()
             && room.is_delivered()
@@ -252,7 +284,7 @@ impl RoomDelivery<'_> {
         repairs: &mut usize,
         send: &mut impl FnMut(Job<'_>, usize) -> Receipt,
     ) {
-        if room.is_closing || room.has_held_asides_enough() {
+        if room.is_closed() || room.has_held_asides_enough() {
             self.send_asides(room, send);
         }
         self.send_parts(room, send);

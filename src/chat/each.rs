@@ -54,6 +54,8 @@ pub(super) struct Each {
     seats: Vec<Seat>,
     /// How many seats have ended.
     leaving: usize,
+    /// How many of them stand in front of the first live one.
+    leaving_in_front: usize,
     /// Live members of each form.
     takers: [usize; FORMS],
     logs: [Log; FORMS],
@@ -93,11 +95,20 @@ impl Each {
             self.takers[seat.form as usize] -= 1;
             self.leaving += 1;
         }
+        self.count_front();
+    }
+
+    /// Counts on over seats that have ended. Each is counted once, so that a room whose hosts leave
+    /// one after the other does not walk all of them to find the next.
+    fn count_front(&mut self) {
+        let in_front = &self.seats[self.leaving_in_front..];
+        self.leaving_in_front += in_front.iter().take_while(|seat| !seat.is_live()).count();
     }
 
     /// Live members with their numbers, in the order of joining.
     pub(super) fn live(&self) -> impl Iterator<Item = (u32, MemberId)> {
-        self.seats.iter().filter(|seat| seat.is_live()).map(|seat| (seat.number, seat.member))
+        let seats = self.seats[self.leaving_in_front..].iter().filter(|seat| seat.is_live());
+        seats.map(|seat| (seat.number, seat.member))
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -246,6 +257,8 @@ impl Each {
         });
         thin_list(&mut self.seats, FEW);
         self.leaving -= ended.len() - before;
+        self.leaving_in_front = 0;
+        self.count_front();
         for (first, moved_up) in self.first_seats.iter_mut().zip(moved_up) {
             *first -= moved_up;
         }

@@ -91,6 +91,7 @@ impl Chat {
         match self.identify(peer, bytes) {
             Err(why) => Heard::Dropped(why),
             Ok(Speaker { member, message, is_live: false }) => {
+                self.end_if_closing(member);
                 self.learn_port_of_ended(member, peer.port(), now);
                 Heard::Accepted(member, self.hear_remains(member, message, now))
             }
@@ -108,8 +109,7 @@ impl Chat {
             return Err(Dropped::TooLong);
         }
         let upstream = datagram::parse(bytes).ok_or(Dropped::Malformed)?;
-        let live = self.tokens.get(&upstream.token).copied();
-        let id = live.or_else(|| self.remains.find(upstream.token)).ok_or(Dropped::UnknownToken)?;
+        let (id, is_live) = self.find_speaker(upstream.token).ok_or(Dropped::UnknownToken)?;
         let member = self.members.get(id).ok_or(Dropped::UnknownToken)?;
         let is_here = self.rooms.get(member.room).is_none_or(|room| {
             room.name.as_bytes() == upstream.room || member.spells_room(upstream.room)
@@ -120,7 +120,7 @@ impl Chat {
         if member.ip != peer.ip().to_canonical() {
             return Err(Dropped::WrongAddress);
         }
-        Ok(Speaker { member: id, message: upstream.message, is_live: live.is_some() })
+        Ok(Speaker { member: id, message: upstream.message, is_live })
     }
 
     /// Takes what an identified member said.

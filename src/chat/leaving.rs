@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use super::arrivals::{Passage, Telling};
 use super::member::Port;
 use super::remains::Farewell;
-use super::room::Room;
 use super::{Alarm, Chat};
 use crate::alert::Alert;
 use crate::config::HostLeaves;
@@ -43,6 +42,9 @@ impl Chat {
     /// Handles a member's alarm. It was set at the last check of the member; if it was heard since,
     /// there is a later one.
     pub(super) fn expire_member(&mut self, id: MemberId, now: Instant) {
+        if self.is_closing(id) {
+            return;
+        }
         let Some(member) = self.members.get_mut(id) else { return };
         if !std::mem::replace(&mut member.was_checked, true)
             && !member.has_been_heard
@@ -85,20 +87,6 @@ impl Chat {
         self.append_notice(room_id, Notice::NewHost(&name), number, Audience::All);
     }
 
-    /// Closes every room, as at the end of the server, and gives how many deliveries that abandons:
-    /// there is no time left for a backlog, and everyone has to be told.
-    pub fn close_all(&mut self, now: Instant) -> usize {
-        let open = self.rooms.iter().filter(|(_, room)| !room.is_closing);
-        let all: Vec<RoomId> = open.map(|(room_id, _)| room_id).collect();
-        let mut abandoned = 0;
-        for room_id in all {
-            abandoned += self.rooms.get_mut(room_id).map_or(0, Room::abandon_backlog);
-            let farewell = |_| Farewell::ToldLast(Code::ServerGoing);
-            self.close_room(room_id, Notice::ServerGoing, farewell, now);
-        }
-        abandoned
-    }
-
     pub(super) fn depart(
         &mut self,
         id: MemberId,
@@ -121,8 +109,7 @@ impl Chat {
         } else {
             // The host is told of its own end, the others what comes of it.
             let closed = Farewell::Told(Code::RoomClosed);
-            let farewell = |member| if member == id { farewell } else { closed };
-            self.close_room(room_id, Notice::RoomClosed, farewell, now);
+            self.close_room(room_id, Notice::RoomClosed, closed, Some((id, farewell)), now);
         }
     }
 
@@ -143,38 +130,6 @@ impl Chat {
         }
     }
 
-    /// Closes a room whose only member is a host without a known address.
-    pub(super) fn close_room_of_nobody(&mut self, room_id: RoomId, now: Instant) {
-        self.close_room(room_id, Notice::RoomClosed, |_| Farewell::Told(Code::RoomClosed), now);
-    }
-
-    /// Tells everyone in the room why it ends, kills all its tokens, and frees its name at once.
-    fn close_room(
-        &mut self,
-        room_id: RoomId,
-        notice: Notice<'_>,
-        farewell: impl Fn(MemberId) -> Farewell,
-        now: Instant,
-    ) {
-        self.append_last_words(room_id, notice);
-        let Some(room) = self.rooms.get_mut(room_id) else { return };
-        let members: Vec<MemberId> = room.live_members().collect();
-        room.unseat_all();
-        room.is_closing = true;
-        self.timers.change(Alarm::Crowd(room_id), room.arrivals.due(), None);
-        self.names.remove(&room.name);
-        self.peers.count_room_out(room.creator);
-        self.listed.remove(&room.name);
-        for member in members {
-            self.forget_member(member, now);
-            self.keep_remains(member, farewell(member), now);
-        }
-        if self.rooms.get(room_id).is_some_and(|room| room.stream.is_some()) {
-            self.history.note_closed(room_id);
-        }
-        self.queue(room_id);
-    }
-
     /// Ends a member; the others are told by who calls.
     pub(super) fn end_member(&mut self, id: MemberId, farewell: Farewell, now: Instant) {
         let Some(member) = self.members.get(id) else { return };
@@ -188,7 +143,7 @@ impl Chat {
     }
 
     /// Takes a member out of every index but its room's seats.
-    fn forget_member(&mut self, id: MemberId, now: Instant) {
+    pub(super) fn forget_member(&mut self, id: MemberId, now: Instant) {
         self.release_replaced(id, now);
         let Some(member) = self.members.get_mut(id) else { return };
         self.tokens.remove(&member.token);

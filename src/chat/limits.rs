@@ -22,7 +22,7 @@ impl Chat {
 
     /// Whether there may not be one more member, after so many have left.
     pub(super) fn has_too_many_members(&self, leaving: usize) -> bool {
-        is_full(self.tokens.len() - leaving, self.config.max_members)
+        is_full(self.tokens.len() - self.closing.len() - leaving, self.config.max_members)
     }
 
     /// Whether a room may not have one more member, after so many have left.

@@ -22,8 +22,10 @@
 //! | `parts.rs` | what has come of messages in parts |
 //! | `command.rs` | what begins with `/` |
 //! | `bans.rs` | names and addresses that a room keeps out |
-//! | `leaving.rs` | every way out: left, timed out, kicked, room closed |
+//! | `leaving.rs` | every way out: left, timed out, kicked |
+//! | `closing.rs` | closing rooms, and freeing their members in portions |
 //! | `remains.rs` | telling those that have ended |
+//! | `farewells.rs` | the queue of what they are told |
 //! | `deliver.rs` | the waiting output, handed out in jobs |
 //! | `schedule.rs` | the order in which rooms are delivered |
 //! | `room.rs`, `member.rs` | what they are called |
@@ -53,10 +55,12 @@ mod backlog;
 mod bans;
 mod bucket;
 mod catching_up;
+mod closing;
 mod command;
 mod debts;
 mod deliver;
 mod each;
+mod farewells;
 mod guesses;
 mod hearing;
 mod hearing_clock;
@@ -100,6 +104,7 @@ use crate::timers::Timers;
 pub use hearing::{Dropped, Fate, Heard};
 
 use alerts::Alerts;
+use closing::Closing;
 use debts::Debts;
 use guesses::Guesses;
 use hearing_clock::HearingClock;
@@ -175,6 +180,8 @@ pub struct Census {
     pub peers: usize,
     /// Rooms that wait to be delivered.
     pub waiting: usize,
+    /// Members of closed rooms that are not taken out of the tables yet.
+    pub closing: usize,
     /// Members that have ended and may still be told.
     pub remains: usize,
     /// Those that have ended and have an address, until they are freed.
@@ -213,6 +220,7 @@ pub struct Chat {
     schedule: Schedule,
     /// Rooms whose remaining output waits for a socket to be writable.
     stalled: Vec<RoomId>,
+    closing: Closing,
     remains: Remains,
     history: History,
     /// Bytes of memory in use for what waits to be sent in all rooms.
@@ -247,6 +255,7 @@ impl Chat {
             timers: Timers::new(),
             schedule: Schedule::default(),
             stalled: Vec::new(),
+            closing: Closing::default(),
             remains: Remains::default(),
             history: History::default(),
             backlog: 0,
@@ -323,11 +332,12 @@ impl Chat {
             rooms: self.rooms.len(),
             open: self.names.len(),
             members: self.members.len(),
-            tokens: self.tokens.len(),
+            tokens: self.tokens.len() - self.closing.len(),
             listed: self.listed.len(),
             deadlines: self.timers.len(),
             peers: self.peers.len() + self.guesses.len(),
             waiting: self.schedule.len() + self.stalled.len(),
+            closing: self.closing.len(),
             remains: self.remains.len(),
             ended: self.peers.ended_len(),
             streams: self.history.len(),

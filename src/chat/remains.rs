@@ -8,7 +8,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::asides::Asides;
+use super::farewells::Farewells;
 use super::hearing::Fate;
 use super::stream::Answers;
 use super::{Alarm, Chat};
@@ -107,9 +107,7 @@ pub(super) struct Remains {
     count: usize,
     /// Oldest first; some may be gone.
     order: VecDeque<MemberId>,
-    farewells: Asides,
-    /// The farewells wait for a socket.
-    is_stalled: bool,
+    pub(super) farewells: Farewells,
     /// Members that are still to be told unasked.
     untold: usize,
 }
@@ -123,22 +121,6 @@ impl Remains {
     /// How many members they are of.
     pub(super) fn len(&self) -> usize {
         self.count
-    }
-
-    /// Datagrams to send.
-    pub(super) fn farewells(&self) -> Option<&Asides> {
-        (!self.is_stalled && !self.farewells.is_empty()).then_some(&self.farewells)
-    }
-
-    /// As [`Remains::farewells`], to take back what was sent.
-    pub(super) fn farewells_mut(&mut self, is_stalled: bool) -> &mut Asides {
-        self.is_stalled = is_stalled;
-        &mut self.farewells
-    }
-
-    /// A socket that was full is so no more.
-    pub(super) fn resume(&mut self) {
-        self.is_stalled = false;
     }
 
     /// Whether somebody is still to be told unasked.
@@ -229,7 +211,7 @@ impl Chat {
 
     fn is_of_closed_room(&self, id: MemberId) -> bool {
         let room = self.members.get(id).and_then(|member| self.rooms.get(member.room));
-        room.is_some_and(|room| room.is_closing)
+        room.is_some_and(|room| room.is_closed())
     }
 
     /// A member that has ended is to be told again, or may be forgotten.

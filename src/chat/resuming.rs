@@ -24,7 +24,8 @@ impl Chat {
         token: Token,
         now: Instant,
     ) -> Result<Reply, Status> {
-        let known = self.tokens.get(&token).and_then(|id| self.members.get(*id));
+        let known = self.find_speaker(token).filter(|(_, is_live)| *is_live);
+        let known = known.and_then(|(id, _)| self.members.get(id));
         let (subnet, limit) = (Subnet::of(peer), self.config.wrong_passwords);
         let is_neighbour = known.is_some_and(|known| Subnet::of(known.ip) == subnet);
         if !is_neighbour && self.has_members_enough(subnet) {
@@ -60,7 +61,7 @@ impl Chat {
 
     /// The live member of this room with this token.
     fn find_resuming(&self, room: &str, token: Token) -> Option<MemberId> {
-        let id = *self.tokens.get(&token)?;
+        let (id, _) = self.find_speaker(token).filter(|(_, is_live)| *is_live)?;
         let own = self.rooms.get(self.members.get(id)?.room)?;
         (&*own.name == room).then_some(id)
     }

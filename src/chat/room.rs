@@ -9,6 +9,7 @@ use subtle::ConstantTimeEq;
 use super::arrivals::Arrivals;
 use super::asides::Asides;
 use super::bans::Bans;
+use super::closing::Closure;
 use super::each::{Cut, Each};
 use super::log::Pool;
 use super::schedule::LineId;
@@ -67,8 +68,9 @@ pub(super) struct Room {
     pub(super) is_ready: bool,
     /// It is in the list of rooms that wait for a socket.
     pub(super) is_stalled: bool,
-    /// Nobody is a member any more; the good-byes are on their way, or may be asked for again.
-    pub(super) is_closing: bool,
+    /// Set when nobody is a member any more; the good-byes are on their way, or may be asked for
+    /// again.
+    pub(super) closure: Option<Closure>,
     password: Option<Box<str>>,
     capacity: Option<u32>,
     history: u32,
@@ -108,7 +110,7 @@ impl Room {
             arrivals: Arrivals::default(),
             is_ready: false,
             is_stalled: false,
-            is_closing: false,
+            closure: None,
             password: wishes.password.map(Box::from),
             capacity: wishes.capacity,
             history: wishes.history,
@@ -220,15 +222,20 @@ impl Room {
         self.names.capacity() + self.each.seat_capacity() + stream
     }
 
-    /// Ends everyone.
-    pub(super) fn unseat_all(&mut self) {
+    /// Ends everyone, and returns their names: to free them takes time.
+    pub(super) fn close(&mut self, closure: Closure) -> HashMap<Box<str>, MemberId> {
+        self.closure = Some(closure);
         // It may be kept for a while, for those who ask what they missed; nobody comes in any more.
-        self.names = HashMap::new();
         self.bans = Bans::default();
         self.each.end_all_seats();
         if let Some(stream) = &mut self.stream {
             stream.end_all_seats();
         }
+        std::mem::take(&mut self.names)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closure.is_some()
     }
 
     // What waits to be sent.
@@ -374,7 +381,7 @@ impl Room {
         }
         self.each.settle(pool);
         if let Some(stream) = &mut self.stream {
-            stream.settle(self.is_closing, now);
+            stream.settle(self.closure.is_some(), now);
         }
     }
 

@@ -13,6 +13,7 @@ use crate::protocol::{Frame, request};
 
 mod addresses;
 mod bans;
+mod closing;
 
 /// A chat with a clock that stands still until it is moved, and a network that loses nothing.
 struct Stage {

@@ -20,6 +20,9 @@ use crate::subnet::Subnet;
 /// send one, and many may enter together behind one NAT.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// Limit for members that are removed at once: a peer may have ten thousand that are too many.
+const MAX_REMOVED: usize = 64;
+
 impl Chat {
     /// Notes that a connection of a member has ended, or has made another member. The effect waits
     /// for [`Chat::handle_timeout`]: the datagram that proves the member may still come.
@@ -52,10 +55,16 @@ impl Chat {
     /// may have sent a datagram that is still unread.
     pub(super) fn expire_unproved(&mut self, peer: Subnet, now: Instant) {
         let mut due = self.excesses.remove(&peer).unwrap_or(now);
-        while self.has_too_many_unproved(peer)
-            && let Some(oldest) = self.peers.oldest_unproved(peer)
-            && let Some(member) = self.members.get(oldest)
-        {
+        for _ in 0..MAX_REMOVED {
+            if !self.has_too_many_unproved(peer) {
+                return;
+            }
+            let Some(oldest) = self.peers.oldest_unproved(peer) else { return };
+            if self.is_closing(oldest) {
+                self.end_if_closing(oldest);
+                continue;
+            }
+            let Some(member) = self.members.get(oldest) else { return };
             due = due.max(member.heard_at + GRACE);
             if let Some(alarm) = self.hearing_clock.check_again(due, now) {
                 return self.watch_unproved(peer, due, alarm);
@@ -64,6 +73,7 @@ impl Chat {
             let farewell = Farewell::Told(Code::TimedOut);
             self.depart(oldest, Departure::Passage(Passage::TimedOut), farewell, now);
         }
+        self.watch_unproved(peer, due, now);
     }
 
     fn has_too_many_unproved(&self, peer: Subnet) -> bool {

@@ -182,7 +182,7 @@ impl Default for Budgets {
             reply_bytes: 256 << 10,
             datagrams: 256,
             deliveries: 512,
-            timers: 64,
+            timers: 16,
         }
     }
 }

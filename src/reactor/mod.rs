@@ -339,10 +339,14 @@ impl Reactor {
 
     /// The only place where anything is freed.
     fn reap(&mut self) {
+        let slice = self.config.budgets.slice;
         let Services { chat, datagrams, .. } = &mut self.services;
-        chat.reap(|member| datagrams.forget(member));
-        let Self { connections, services, acceptor, config, .. } = self;
-        slice::fill(config.budgets.slice, Instant::now, || {
+        slice::fill(slice, Instant::now, || {
+            chat.reap(|member| datagrams.forget(member));
+            chat.has_garbage()
+        });
+        let Self { connections, services, acceptor, .. } = self;
+        slice::fill(slice, Instant::now, || {
             if connections.reap(services) > 0 {
                 acceptor.resume();
             }
@@ -356,6 +360,7 @@ impl Reactor {
             || self.connections.has_work()
             || self.services.datagrams.has_input()
             || self.services.chat.has_output()
+            || self.services.chat.has_garbage()
     }
 
     fn next_deadline(&self) -> Instant {

@@ -84,6 +84,7 @@ const WANTED: &[&str] = &[
     "host changed by hand",
     "all closed",
     "everyone silent",
+    "members were closing",
     "freed",
     // Output.
     "message sent",

@@ -151,6 +151,16 @@ impl World {
         }
     }
 
+    /// The server removes all members of closed rooms, which count for their peers until then.
+    fn end_closing(&mut self) {
+        if self.chat.census().closing > 0 {
+            self.model.tally.note("members were closing");
+        }
+        while self.chat.census().closing > 0 {
+            self.deliver(1);
+        }
+    }
+
     fn reap(&mut self) {
         let Self { chat, model, network, .. } = self;
         chat.reap(|member| {
@@ -234,6 +244,7 @@ impl World {
     }
 
     fn expire(&mut self) {
+        self.end_closing();
         self.model.expire(self.now);
         let mut rounds = 0;
         while self.chat.poll_timeout().is_some_and(|due| due <= self.now) {

@@ -17,6 +17,8 @@ pub(super) struct Seats {
     list: Vec<Seat>,
     /// How many are live.
     live: usize,
+    /// How many have ended in front of the first live one.
+    ended_in_front: usize,
     /// How many are to be freed.
     dropped: usize,
     positions: Positions,
@@ -86,7 +88,8 @@ impl Seats {
 
     /// Live members with their numbers, in the order of joining.
     pub(super) fn live(&self) -> impl Iterator<Item = (u32, MemberId)> {
-        self.list.iter().filter(|seat| seat.is_live()).map(|seat| (seat.number, seat.member))
+        let seats = self.list[self.ended_in_front..].iter().filter(|seat| seat.is_live());
+        seats.map(|seat| (seat.number, seat.member))
     }
 
     /// Ends a member: it gets what comes before this entry.
@@ -94,13 +97,22 @@ impl Seats {
         if self.find(number).is_some_and(Seat::is_live) {
             self.change(number, until, |seat| seat.end(until));
             self.live -= 1;
+            self.count_front();
         }
+    }
+
+    /// Counts on over seats that have ended. Each is counted once, so that a room whose hosts leave
+    /// one after the other does not walk all of them to find the next.
+    fn count_front(&mut self) {
+        let in_front = &self.list[self.ended_in_front..];
+        self.ended_in_front += in_front.iter().take_while(|seat| !seat.is_live()).count();
     }
 
     /// Ends everyone.
     pub(super) fn end_all(&mut self, until: u64) {
         self.change_all(until, |seat| seat.end(until));
         self.live = 0;
+        self.count_front();
     }
 
     /// The seat of a member that ended and may not ask any more is to be freed. Half of the seats at
@@ -133,7 +145,8 @@ impl Seats {
             !is_free(seat)
         });
         thin_list(&mut self.list, FEW);
-        self.dropped = 0;
+        (self.dropped, self.ended_in_front) = (0, 0);
+        self.count_front();
     }
 
     /// Whether there is nobody left, live or ended.

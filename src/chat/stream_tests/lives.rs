@@ -113,14 +113,10 @@ impl Life {
 
     fn say(&mut self, pick: usize, text: &str) {
         let one = &mut self.known[pick];
-        let token = one.guest.token;
-        if self.stage.chat.tokens.contains_key(&token) {
-            self.stage.say(&mut one.guest, text);
-            one.is_proved = true;
-        } else if self.stage.chat.remains.find(token).is_some() {
-            assert_eq!(self.stage.say(&mut one.guest, text), Fate::Ended);
-            one.is_proved = true;
-        }
+        let Some((_, is_live)) = self.stage.chat.find_speaker(one.guest.token) else { return };
+        let fate = self.stage.say(&mut one.guest, text);
+        one.is_proved = true;
+        assert!(is_live || matches!(fate, Fate::Ended), "{fate:?}");
     }
 
     fn have(&mut self, pick: usize) {
@@ -142,8 +138,7 @@ impl Life {
     fn answered(&self, pick: usize) -> Option<Guest> {
         let Known { guest, is_proved, .. } = &self.known[pick];
         let chat = &self.stage.chat;
-        let has_answer =
-            chat.tokens.contains_key(&guest.token) || chat.remains.find(guest.token).is_some();
+        let has_answer = chat.find_speaker(guest.token).is_some();
         (guest.stream.is_some() && *is_proved && has_answer).then(|| guest.clone())
     }
 
@@ -152,7 +147,7 @@ impl Life {
         let one = &mut self.known[pick];
         let ip = Ipv4Addr::new(192, 0, 2, 1 + self.dice.roll(9) as u8);
         let token = String::from_utf8(one.guest.token.to_wire().to_vec()).expect("hex");
-        let is_live = self.stage.chat.tokens.contains_key(&one.guest.token);
+        let is_live = is_live(&self.stage.chat, &one.guest);
         let reply = self.stage.request(ip, 4, &one.guest.room, &token);
         assert_eq!(reply.is_ok(), is_live, "{reply:?}");
         let Ok(Reply::Resumed { member, .. }) = reply else { return };
@@ -169,7 +164,7 @@ impl Life {
         let Self { stage, known, .. } = self;
         check_accounts(stage);
         for one in &mut *known {
-            one.is_live = stage.chat.tokens.contains_key(&one.guest.token);
+            one.is_live = is_live(&stage.chat, &one.guest);
             let ear = stage.ear(&one.guest);
             if one.guest.stream.is_some() {
                 assert!(ear.lines.is_empty());
@@ -217,9 +212,13 @@ impl Life {
     }
 }
 
+fn is_live(chat: &Chat, guest: &Guest) -> bool {
+    chat.find_speaker(guest.token).is_some_and(|(_, is_live)| is_live)
+}
+
 fn check_accounts(stage: &Stage) {
     let (chat, census) = (&stage.chat, stage.chat.census());
-    assert_eq!(census.tokens, chat.tokens.len());
+    assert_eq!(census.tokens + census.closing, chat.tokens.len());
     assert!(census.members >= census.tokens + census.remains);
     assert!(census.remains + census.tokens <= chat.config.max_members.unwrap_or(usize::MAX));
     let rings = chat.rooms.iter().filter_map(|(_, room)| room.stream.as_ref());

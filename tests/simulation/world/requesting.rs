@@ -137,6 +137,7 @@ impl World {
                 return None;
             }
         };
+        self.end_closing();
         let (now, ip) = (self.now, peer.ip());
         let mut right = self.model.judge(ip.to_canonical(), &request, now);
         let is_empty = self.random.chance(2) && (operation == 1 || operation == 2);
@@ -182,6 +183,7 @@ impl World {
 
     fn end_connection(&mut self, index: usize) {
         self.model.tally.note("disconnected");
+        self.end_closing();
         self.chat.handle_disconnect(self.model.members[index].id, self.now);
         self.model.disconnect(index, self.now);
     }
@@ -267,6 +269,7 @@ impl World {
             2 | 3 => peer.set_port(self.port_of_a_neighbour(index)),
             _ => peer.set_port(1000 + self.random.below(12) as u16),
         }
+        self.end_closing();
         let is_taken = self.chat.handle_announcement(id, peer);
         assert_eq!(is_taken, self.model.announce(index, peer));
         if is_taken {

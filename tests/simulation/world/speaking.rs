@@ -176,6 +176,7 @@ impl World {
     }
 
     pub(super) fn hear(&mut self, from: SocketAddr, bytes: &[u8]) -> Heard {
+        self.end_closing();
         let before = (self.chat.census(), self.chat.has_output(), self.chat.poll_timeout());
         let heard = self.chat.handle_datagram(from, bytes, self.now);
         self.model.hear(from, bytes, heard, self.now);

@@ -1,0 +1,150 @@
+//! Closing a room.
+//!
+//! Its name and all its tokens are dead at once, for everybody who asks. The entries that its members
+//! have in the tables are removed in portions, because a room may have ten thousand members and ten
+//! thousand rooms may close together. Until then a member is *closing*: it is in the tables as if it
+//! were live, but every look-up by its token sees that its room is closed. It still counts as one
+//! of its IP.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Instant;
+use std::vec;
+
+use super::remains::Farewell;
+use super::{Alarm, Chat};
+use crate::ids::{MemberId, RoomId};
+use crate::protocol::stream::Code;
+use crate::protocol::{Delivery, Notice, Token};
+
+/// The end of a room.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Closure {
+    at: Instant,
+    /// How its members are told.
+    farewell: Farewell,
+    /// The member whose end has closed it is told of that.
+    cause: Option<(MemberId, Farewell)>,
+}
+
+/// Members of closed rooms that are still in the tables.
+#[derive(Debug, Default)]
+pub(super) struct Closing {
+    rooms: VecDeque<ClosedRoom>,
+    /// Number of members that are closing.
+    count: usize,
+}
+
+#[derive(Debug)]
+struct ClosedRoom {
+    members: vec::IntoIter<MemberId>,
+    /// The members' names, which nobody needs any more: they are freed with the last portion.
+    _names: HashMap<Box<str>, MemberId>,
+}
+
+impl Closing {
+    /// Returns how many members are closing.
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rooms.is_empty()
+    }
+
+    /// Takes the next member out, which may have been ended meanwhile.
+    fn pop(&mut self) -> Option<MemberId> {
+        loop {
+            match self.rooms.front_mut()?.members.next() {
+                Some(member) => return Some(member),
+                None => self.rooms.pop_front(),
+            };
+        }
+    }
+}
+
+impl Chat {
+    /// Closes every room, as at the end of the server, and returns how many deliveries that
+    /// abandons: there is no time left for a backlog, and everyone has to be told.
+    pub fn close_all(&mut self, now: Instant) -> usize {
+        let open = self.rooms.iter().filter(|(_, room)| !room.is_closed());
+        let all: Vec<RoomId> = open.map(|(room_id, _)| room_id).collect();
+        let mut abandoned = 0;
+        for room_id in all {
+            abandoned += self.rooms.get_mut(room_id).map_or(0, |room| room.abandon_backlog());
+            let farewell = Farewell::ToldLast(Code::ServerGoing);
+            self.close_room(room_id, Notice::ServerGoing, farewell, None, now);
+        }
+        abandoned
+    }
+
+    /// Closes a room whose only member is a host without a known address.
+    pub(super) fn close_room_of_nobody(&mut self, room_id: RoomId, now: Instant) {
+        let farewell = Farewell::Told(Code::RoomClosed);
+        self.close_room(room_id, Notice::RoomClosed, farewell, None, now);
+    }
+
+    /// Tells everyone in the room why it ends, kills all its tokens, and frees its name at once.
+    pub(super) fn close_room(
+        &mut self,
+        room_id: RoomId,
+        notice: Notice<'_>,
+        farewell: Farewell,
+        cause: Option<(MemberId, Farewell)>,
+        now: Instant,
+    ) {
+        self.append_last_words(room_id, notice);
+        let Some(room) = self.rooms.get_mut(room_id) else { return };
+        let members: Vec<MemberId> = room.live_members().collect();
+        let names = room.close(Closure { at: now, farewell, cause });
+        self.timers.change(Alarm::Crowd(room_id), room.arrivals.due(), None);
+        self.names.remove(&room.name);
+        self.peers.count_room_out(room.creator);
+        self.listed.remove(&room.name);
+        if room.stream.is_some() {
+            self.history.note_closed(room_id);
+        }
+        self.closing.count += members.len();
+        self.closing.rooms.push_back(ClosedRoom { members: members.into_iter(), _names: names });
+        self.queue(room_id);
+    }
+
+    /// Removes closing members from the tables, at most so many.
+    pub(super) fn end_closing(&mut self, budget: usize) {
+        for _ in 0..budget {
+            let Some(member) = self.closing.pop() else { return };
+            self.end_if_closing(member);
+        }
+    }
+
+    /// Removes a member from the tables now, if it is closing.
+    pub(super) fn end_if_closing(&mut self, id: MemberId) {
+        if self.is_closing(id)
+            && let Some(room) = self.members.get(id).and_then(|member| self.rooms.get(member.room))
+            && let Some(Closure { at, farewell, cause }) = room.closure
+        {
+            let own = cause.filter(|(member, _)| *member == id);
+            self.closing.count -= 1;
+            self.forget_member(id, at);
+            self.keep_remains(id, own.map_or(farewell, |(_, farewell)| farewell), at);
+        }
+    }
+
+    /// Returns true if a member's room is closed, and the member is still in the tables.
+    pub(super) fn is_closing(&self, id: MemberId) -> bool {
+        self.members.get(id).is_some_and(|member| {
+            self.rooms.get(member.room).is_some_and(|room| room.is_closed())
+                && self.tokens.get(&member.token) == Some(&id)
+        })
+    }
+
+    /// Returns the member with this token, and whether it is live. Of those that are not, only
+    /// members that take a stream are found.
+    pub(super) fn find_speaker(&self, token: Token) -> Option<(MemberId, bool)> {
+        let Some(id) = self.tokens.get(&token).copied() else {
+            return self.remains.find(token).map(|id| (id, false));
+        };
+        let member = self.members.get(id)?;
+        let is_live = self.rooms.get(member.room).is_some_and(|room| !room.is_closed());
+        (is_live || member.delivery == Delivery::Stream).then_some((id, is_live))
+    }
+}

@@ -1,0 +1,157 @@
+//! The queue of farewells: what members that have ended are told.
+//!
+//! A hundred thousand members may end together, so the queue lies in portions. A delivery looks at
+//! the first one only.
+
+use std::collections::VecDeque;
+
+use super::asides::Asides;
+use super::log::Pool;
+use crate::fanout::{Job, Receipt, Share};
+use crate::ids::MemberId;
+
+/// Datagrams in a portion: as many as a room sends in its turn.
+const PORTION: usize = 512;
+
+/// Waiting farewells.
+#[derive(Debug, Default)]
+pub(super) struct Farewells {
+    /// None is empty.
+    portions: VecDeque<Asides>,
+    /// Bytes of all portions.
+    bytes: usize,
+    /// Portions at the back that wait for a full socket. If all do, so does the queue.
+    blocked: usize,
+}
+
+impl Farewells {
+    /// Appends a datagram for `member`, which `encode` writes.
+    pub(super) fn push(
+        &mut self,
+        member: MemberId,
+        pool: &mut Pool,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) {
+        if self.portions.back().is_none_or(|last| last.len() >= PORTION) {
+            self.portions.push_back(Asides::default());
+        }
+        let Some(last) = self.portions.back_mut() else { return };
+        let before = last.waiting_bytes();
+        last.push(member, pool, encode);
+        self.bytes += last.waiting_bytes() - before;
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.portions.is_empty()
+    }
+
+    /// Returns true if something could be sent.
+    pub(super) fn has_output(&self) -> bool {
+        self.blocked < self.portions.len()
+    }
+
+    /// Bytes that wait.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// A socket that was full is so no more.
+    pub(super) fn resume(&mut self) {
+        self.blocked = 0;
+    }
+
+    /// Sends the first portion, as far as the budget goes. If a full socket stops a part of it, that
+    /// part goes to the back, behind those whose members can be sent to.
+    pub(super) fn deliver(
+        &mut self,
+        budget: usize,
+        shares: &mut Vec<Share>,
+        pool: &mut Pool,
+        send: &mut impl FnMut(Job<'_>, usize) -> Receipt,
+    ) -> Receipt {
+        let Some(mut portion) = self.portions.pop_front() else { return Receipt::default() };
+        self.bytes -= portion.waiting_bytes();
+        portion.share_out(shares);
+        let receipt = send(portion.job(shares), budget);
+        portion.take_back(shares, pool);
+        self.bytes += portion.waiting_bytes();
+        let is_blocked = receipt.blocked && receipt.sent + receipt.dropped < budget;
+        match portion.is_empty() {
+            true => {}
+            false if is_blocked => self.put_last(portion),
+            false => self.portions.push_front(portion),
+        }
+        receipt
+    }
+
+    fn put_last(&mut self, portion: Asides) {
+        self.portions.push_back(portion);
+        self.blocked += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Key;
+
+    fn farewells(count: u32) -> Farewells {
+        let mut farewells = Farewells::default();
+        for slot in 0..count {
+            let member = MemberId(Key { slot, generation: 0 });
+            farewells.push(member, &mut Pool::default(), |out| out.push(b'x'));
+        }
+        farewells
+    }
+
+    /// Sends a portion to those whose slot `reaches` says.
+    fn deliver(farewells: &mut Farewells, reaches: impl Fn(u32) -> bool) -> (usize, usize) {
+        let (mut pool, mut seen) = (Pool::default(), 0);
+        let receipt = farewells.deliver(PORTION, &mut Vec::new(), &mut pool, &mut |job, _| {
+            seen = job.entries.len();
+            let mut receipt = Receipt::default();
+            for share in job.to.iter_mut() {
+                if reaches(share.member.0.slot) {
+                    share.next = share.until;
+                    receipt.sent += 1;
+                } else {
+                    receipt.blocked = true;
+                }
+            }
+            receipt
+        });
+        (receipt.sent, seen)
+    }
+
+    #[test]
+    fn a10_a_delivery_looks_at_one_portion_of_farewells() {
+        let mut farewells = farewells(100_000);
+        let mut sent = 0;
+        while farewells.has_output() {
+            let (now, seen) = deliver(&mut farewells, |_| true);
+            assert!(seen <= PORTION, "{seen}");
+            sent += now;
+        }
+        assert_eq!((sent, farewells.is_empty(), farewells.waiting_bytes()), (100_000, true, 0));
+    }
+
+    #[test]
+    fn a10_a_full_socket_holds_up_its_own_farewells_only() {
+        const DEAF: u32 = 3 * PORTION as u32;
+        let mut farewells = farewells(DEAF + 10);
+        let mut sent = 0;
+        for _ in 0..4 {
+            sent += deliver(&mut farewells, |slot| slot >= DEAF).0;
+        }
+        assert_eq!(
+            (sent, farewells.has_output()),
+            (10, false),
+            "nobody asks the full socket again"
+        );
+        farewells.resume();
+        while farewells.has_output() {
+            sent += deliver(&mut farewells, |_| true).0;
+        }
+        assert_eq!((sent, farewells.is_empty()), (DEAF as usize + 10, true));
+    }
+}

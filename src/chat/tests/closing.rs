@@ -1,0 +1,112 @@
+//! Rooms that close: dead at once for everybody who asks, freed in portions.
+
+use super::*;
+
+const STREAM: &str = r#","delivery":"stream""#;
+
+/// Lets so many members join a room, each with a token of its own.
+fn crowd(stage: &mut Stage, room: &str, count: u128) {
+    for number in 0..count {
+        let payload = format!(r#"{{"username":"m{number}"}}"#);
+        let (room, payload) = (room.as_bytes(), payload.as_bytes());
+        let request = request::parse(&Frame { operation: 2, state: 0, room, payload });
+        let draw = || Some((1 + number).to_be_bytes());
+        let request = request.expect("a join");
+        stage.chat.handle_request(HOME.into(), &request, draw, 99, stage.now).expect("a place");
+    }
+}
+
+/// Passes over members without an address, as the datagram layer does.
+fn pass_over(job: Job<'_>, _: usize) -> Receipt {
+    job.to.iter_mut().for_each(|share| share.next = share.until);
+    Receipt::default()
+}
+
+#[test]
+fn a10_a_room_is_freed_in_portions() {
+    const MEMBERS: usize = 3_001;
+    let mut stage = Stage::with_defaults();
+    let host = stage.create("large", r#"{"username":"host"}"#);
+    crowd(&mut stage, "large", MEMBERS as u128 - 1);
+    stage.chat.deliver(usize::MAX, stage.now, pass_over);
+    stage.say(host, "/exit");
+    let census = stage.chat.census();
+    assert_eq!((census.open, census.tokens, census.closing), (0, 0, MEMBERS));
+
+    let mut before = census;
+    while stage.chat.has_output() || stage.chat.has_garbage() {
+        stage.chat.deliver(100, stage.now, pass_over);
+        let delivered = stage.chat.census();
+        assert!(before.closing - delivered.closing <= 100, "{delivered:?}");
+        stage.chat.reap(|_| {});
+        let reaped = stage.chat.census();
+        assert!(delivered.members - reaped.members <= 1024, "{reaped:?}");
+        before = reaped;
+    }
+    assert_eq!(before, Census::default());
+}
+
+#[test]
+fn a10_a_closed_room_is_dead_before_its_members_are_freed() {
+    let mut stage = Stage::with_defaults();
+    let host = stage.create("r", r#"{"username":"host"}"#);
+    let text = stage.join("r", r#"{"username":"text"}"#);
+    let stream = stage.join("r", &format!(r#"{{"username":"stream"{STREAM}}}"#));
+    let resuming = stage.join("r", &format!(r#"{{"username":"resuming"{STREAM}}}"#));
+    stage.say(stream, "");
+    stage.deliver();
+    stage.say(host, "/exit");
+    assert_eq!(stage.chat.census().closing, 4);
+
+    assert_eq!(stage.say(text, "hi"), Heard::Dropped(Dropped::UnknownToken));
+    assert_eq!(stage.say(stream, ""), Heard::Accepted(stream.id, Fate::Ended));
+    let token = String::from_utf8(resuming.token.to_wire().to_vec()).expect("hex");
+    assert_eq!(stage.request(HOME, 4, "r", &token), Err(Status::RoomNotFound));
+    assert!(!stage.chat.handle_announcement(text.id, SocketAddr::from((HOME, 9))));
+    stage.create("r", r#"{"username":"host"}"#);
+    assert_eq!(stage.chat.census().tokens, 1, "the new host");
+}
+
+#[test]
+fn a10_a_freed_member_of_a_closed_room_leaves_nothing() {
+    let mut stage = Stage::with_defaults();
+    let host = stage.create("r", r#"{"username":"host"}"#);
+    for number in 0..9 {
+        stage.join("r", &format!(r#"{{"username":"g{number}"}}"#));
+    }
+    stage.say(host, "/exit");
+    // Everyone has the last words, and only one member was taken out of the tables.
+    stage.chat.deliver(1, stage.now, pass_over);
+    assert_eq!(stage.chat.census().closing, 9);
+    stage.chat.reap(|_| {});
+    stage.deliver();
+    assert_eq!(stage.chat.census(), Census::default());
+}
+
+#[test]
+fn a10_members_that_ended_are_told_after_those_that_talk() {
+    let mut stage = Stage::with_defaults();
+    let quiet = stage.create("quiet", r#"{"username":"host"}"#);
+    let listener = stage.join("quiet", r#"{"username":"listener"}"#);
+    let host = stage.create("r", r#"{"username":"host"}"#);
+    let kicked: Vec<Guest> =
+        (0..9).map(|n| stage.join("r", &format!(r#"{{"username":"g{n}"{STREAM}}}"#))).collect();
+    kicked.iter().for_each(|guest| {
+        stage.say(*guest, "");
+    });
+    stage.deliver();
+    (0..9).for_each(|n| {
+        stage.say(host, &format!("/kick g{n}"));
+    });
+    stage.say(quiet, "hello");
+    let mut order = Vec::new();
+    stage.chat.deliver(400, stage.now, |job, _| {
+        order.extend(job.to.iter().map(|share| share.member));
+        pass_over(job, 0)
+    });
+    let heard = order.iter().position(|id| *id == listener.id).expect("the message");
+    for guest in kicked {
+        let farewell = order.iter().rposition(|id| *id == guest.id).expect("a farewell");
+        assert!(farewell > heard, "{farewell} {heard}");
+    }
+}
