@@ -47,7 +47,18 @@ pub struct Share {
     pub next: u32,
     /// The index after the last entry.
     pub until: u32,
+    /// The member's tag, in a job that is tagged.
+    pub tag: Tag,
 }
+
+/// Bytes of a tag.
+pub const TAG_SIZE: usize = 4;
+
+/// The bytes that each datagram to one member begins with.
+pub type Tag = [u8; TAG_SIZE];
+
+/// The tag in jobs that are not tagged.
+pub const NO_TAG: Tag = [0; TAG_SIZE];
 
 /// Output of one room in one form, for the members who take that form.
 #[derive(Debug)]
@@ -58,6 +69,9 @@ pub struct Job<'a> {
     pub entries: &'a [Entry],
     /// Who gets which of them; [`Share::next`] is written back.
     pub to: &'a mut [Share],
+    /// The sender writes each member's tag over the first bytes of each datagram, which is at least
+    /// as long.
+    pub is_tagged: bool,
 }
 
 impl<'a> Job<'a> {
@@ -105,7 +119,7 @@ mod tests {
     #[test]
     fn entries_are_cut_at_their_ends() {
         let entries = [2, 2, 5].map(|end| Entry { end, audience: Audience::All });
-        let job = Job { bytes: b"abcde", entries: &entries, to: &mut [] };
+        let job = Job { bytes: b"abcde", entries: &entries, to: &mut [], is_tagged: false };
         assert_eq!([0, 1, 2].map(|n| job.datagram(n)), [&b"ab"[..], b"", b"cde"]);
     }
 }

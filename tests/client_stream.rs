@@ -321,7 +321,7 @@ fn a_signal_leaves_and_a_second_one_does_not_wait() {
 }
 
 #[test]
-fn s3_only_the_server_and_only_this_life_of_the_room_are_heard() {
+fn s3_a9_only_the_server_with_the_members_own_tag_is_heard() {
     let stranger = Stranger::start();
     let (bob, at) = bob_in_stream(&stranger, 300);
     let forger = UdpSocket::bind("127.0.0.1:0").expect("a free port");
@@ -333,9 +333,9 @@ fn s3_only_the_server_and_only_this_life_of_the_room_are_heard() {
         // Refused, if it is told at all: the client's socket is another's.
         let _ = forger.send_to(&forged, at);
     }
-    let mut other_life = stream(1, &[message(1, 1, "ann", "of before")]);
-    other_life[3] = 8;
-    stranger.udp.send_to(&other_life, at).expect("sent");
+    let mut of_another = stream(1, &[message(1, 1, "ann", "for another member")]);
+    of_another[3] = 8;
+    stranger.udp.send_to(&of_another, at).expect("sent");
     stranger.udp.send_to(&stream(1, &[message(1, 1, "ann", "real")]), at).expect("sent");
     bob.expect("ann: real");
 }

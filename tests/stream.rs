@@ -35,10 +35,10 @@ fn s1_the_completion_of_create_and_of_join() {
     let server = Server::start(&[]);
     let alice = Listener::create(&server, "alice");
     let bob = Listener::join(&server, "bob");
-    let Ticket { token: _, member, tag, next, expected, keep_alive, idle_timeout } = alice.ticket;
+    let Ticket { member, life, next, expected, keep_alive, idle_timeout, .. } = alice.ticket;
     assert_eq!((member, next, expected, keep_alive, idle_timeout), (1, 1, 1, 20, 300));
     let ticket = &bob.ticket;
-    assert_eq!((ticket.member, ticket.tag, ticket.next, ticket.expected), (2, tag, 2, 1));
+    assert_eq!((ticket.member, ticket.life, ticket.next, ticket.expected), (2, life, 2, 1));
     assert_ne!(ticket.token, alice.ticket.token);
 }
 
@@ -62,13 +62,29 @@ fn s1_s4_the_first_entry_is_the_own_joining() {
 }
 
 #[test]
-fn s1_another_life_of_a_room_has_another_tag_and_begins_anew() {
+fn s1_a9_members_of_one_room_have_different_tags() {
+    let server = Server::start(&[]);
+    let (alice, bob) = listening_alice_and_bob(&server);
+    assert_ne!(alice.ticket.tag, bob.ticket.tag);
+    // Listeners check the tag of each packet: of entries, of an answer, of a repair, and of an end.
+    alice.say(1, "hi");
+    bob.say(1, "/who");
+    bob.expect(3, &[Item::message(1, 1, "alice", "hi")]);
+    bob.expect_aside(ANSWER);
+    bob.repair(&[(3, 1)]);
+    bob.expect(3, &[Item::message(1, 1, "alice", "hi")]);
+    bob.say(2, "/exit");
+    bob.expect_aside(LEFT);
+}
+
+#[test]
+fn s1_another_life_of_a_room_has_another_id_and_begins_anew() {
     let server = Server::start(&[]);
     let alice = Listener::create(&server, "alice");
     alice.say(1, "/exit");
     alice.expect_aside(LEFT);
     let again = Listener::create(&server, "alice");
-    assert_ne!(again.ticket.tag, alice.ticket.tag);
+    assert_ne!(again.ticket.life, alice.ticket.life);
     assert_eq!((again.ticket.member, again.ticket.next), (1, 1));
 }
 

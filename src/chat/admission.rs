@@ -246,11 +246,11 @@ impl Chat {
     }
 
     /// A room has a stream from now on, if it had none.
-    fn open_stream(&mut self, room_id: RoomId, tag: u32) {
+    fn open_stream(&mut self, room_id: RoomId, life: u32) {
         if let Some(room) = self.rooms.get_mut(room_id)
             && room.stream.is_none()
         {
-            room.stream = Some(Box::new(Stream::new(tag)));
+            room.stream = Some(Box::new(Stream::new(life)));
             self.history.open(room_id);
         }
     }
@@ -265,8 +265,8 @@ impl Chat {
         now: Instant,
     ) -> MemberId {
         self.make_place();
-        if let Some(tag) = drawn.tag {
-            self.open_stream(room_id, tag);
+        if entrant.delivery == Delivery::Stream {
+            self.open_stream(room_id, drawn.life);
         }
         // A room without a number left has refused the entrant.
         let number = self.rooms.get(room_id).and_then(Room::next_number).unwrap_or(u32::MAX);
@@ -297,7 +297,8 @@ impl Chat {
             self.peers.count_in(member, known);
         }
         if let Some(room) = self.rooms.get_mut(room_id) {
-            room.seat((member, number), folded, entrant.delivery, entrant.history, now);
+            let stream = (drawn.tag, entrant.history);
+            room.seat((member, number), folded, entrant.delivery, stream, now);
         }
         member
     }
@@ -306,18 +307,21 @@ impl Chat {
 /// What randomness gives a new member.
 struct Drawn {
     token: Token,
-    /// The tag of its room's stream, should it be the first who takes it.
-    tag: Option<u32>,
+    /// The tag of its datagrams, 0 without stream delivery.
+    tag: u32,
+    /// The life of the room's stream, should it be the first that takes it.
+    life: u32,
 }
 
 impl Drawn {
     fn draw(entrant: &Entrant<'_>, draw: &mut impl FnMut() -> Option<[u8; 16]>) -> Option<Self> {
         let token = Token::from_bits(draw()?);
-        let tag = match entrant.delivery {
-            Delivery::Each(_) => None,
-            // Four bytes of sixteen.
-            Delivery::Stream => Some(u32::from_be_bytes(*draw()?.first_chunk()?)),
+        let bits = match entrant.delivery {
+            Delivery::Each(_) => [0; 16],
+            Delivery::Stream => draw()?,
         };
-        Some(Self { token, tag })
+        let tag = u32::from_be_bytes(*bits.first_chunk()?);
+        let life = u32::from_be_bytes(*bits.last_chunk()?);
+        Some(Self { token, tag, life })
     }
 }

@@ -4,7 +4,7 @@
 //! of its members.
 
 use super::log::{Log, Pool};
-use crate::fanout::{Audience, Job, Share};
+use crate::fanout::{Audience, Job, NO_TAG, Share};
 use crate::ids::MemberId;
 
 /// Waiting datagrams, oldest first.
@@ -50,14 +50,14 @@ impl Asides {
             let Audience::Only(member) = entry.audience else { continue };
             match shares.last_mut() {
                 Some(last) if last.member == member => last.until = next + 1,
-                _ => shares.push(Share { member, next, until: next + 1 }),
+                _ => shares.push(Share { member, next, until: next + 1, tag: NO_TAG }),
             }
         }
     }
 
     /// All of them, for these readers.
     pub(super) fn job<'a>(&'a self, to: &'a mut [Share]) -> Job<'a> {
-        Job { bytes: self.log.bytes(), entries: self.log.entries(), to }
+        Job { bytes: self.log.bytes(), entries: self.log.entries(), to, is_tagged: false }
     }
 
     /// Forgets what was sent.

@@ -315,7 +315,8 @@ impl RoomDelivery<'_> {
         room.each.share_out(form, self.shares);
         let log = room.each.log(form);
         if self.left > 0 && !self.shares.is_empty() {
-            let job = Job { bytes: log.bytes(), entries: log.entries(), to: self.shares };
+            let (bytes, entries) = (log.bytes(), log.entries());
+            let job = Job { bytes, entries, to: self.shares, is_tagged: false };
             let receipt = send(job, self.left);
             self.account(receipt);
         }

@@ -5,7 +5,7 @@
 
 use super::log::{Log, Pool};
 use super::thinning::thin_list;
-use crate::fanout::{Audience, Share};
+use crate::fanout::{Audience, NO_TAG, Share};
 use crate::ids::MemberId;
 use crate::protocol::{Form, datagram};
 
@@ -176,7 +176,7 @@ impl Each {
         for seat in sooner.iter().chain(later).filter(|seat| seat.form == form) {
             if let Some((next, until)) = seat.waiting(log) {
                 let [next, until] = [next, until].map(|number| log.index(number));
-                shares.push(Share { member: seat.member, next, until });
+                shares.push(Share { member: seat.member, next, until, tag: NO_TAG });
             }
         }
     }

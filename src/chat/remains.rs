@@ -166,7 +166,7 @@ impl Chat {
                 let stream = self.rooms.get(member.room)?.stream.as_ref()?;
                 let expected = stream.find(member.number).map_or(1, |seat| seat.expected);
                 let id = if let Farewell::Asked(id) = farewell { id } else { 0 };
-                let (header, code) = (stream.header(), farewell.code());
+                let (header, code) = (stream.header(member.number), farewell.code());
                 Some(Voice::Stream { header, code, expected, id })
             }
         }

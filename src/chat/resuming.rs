@@ -75,7 +75,8 @@ impl Chat {
             Some(Completion {
                 token,
                 member: number,
-                tag: stream.tag,
+                tag: seat.tag,
+                life: Some(stream.life),
                 next: seat.first,
                 expected: seat.expected,
                 keep_alive: keep_alive(idle_timeout),

@@ -191,7 +191,7 @@ impl Room {
         (member, number): (MemberId, u32),
         folded: Box<str>,
         delivery: Delivery,
-        history: u32,
+        (tag, history): (u32, u32),
         now: Instant,
     ) {
         self.last_number = number;
@@ -199,7 +199,8 @@ impl Room {
         match (delivery, &mut self.stream) {
             (Delivery::Each(form), _) => self.each.seat(member, number, form),
             (Delivery::Stream, Some(stream)) => {
-                stream.seat(member, number, history.min(self.history), now);
+                let history = history.min(self.history);
+                stream.seat((member, number), tag, history, now);
             }
             (Delivery::Stream, None) => {}
         }

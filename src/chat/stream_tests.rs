@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::alert::Alert;
 use crate::config::HostLeaves;
-use crate::fanout::{Job, Receipt};
+use crate::fanout::{Job, Receipt, TAG_SIZE};
 use crate::protocol::stream::downstream::{Entry, parse};
 use crate::protocol::stream::upstream::{self, Range};
 use crate::protocol::{Frame, datagram, request};
@@ -325,7 +325,7 @@ fn carry(
     reachable: &HashSet<MemberId>,
 ) -> Receipt {
     let mut receipt = Receipt::default();
-    let Job { bytes, entries, to } = job;
+    let Job { bytes, entries, to, is_tagged } = job;
     for share in to {
         if !reachable.contains(&share.member) {
             share.next = share.until;
@@ -336,8 +336,12 @@ fn carry(
                     receipt.blocked = true;
                     break;
                 }
-                let datagram = Job { bytes, entries, to: &mut [] }.datagram(share.next);
-                ears.get_mut(&share.member).expect("a known member").hear(datagram);
+                let job = Job { bytes, entries, to: &mut [], is_tagged };
+                let mut datagram = job.datagram(share.next).to_vec();
+                if is_tagged {
+                    datagram[..TAG_SIZE].copy_from_slice(&share.tag);
+                }
+                ears.get_mut(&share.member).expect("a known member").hear(&datagram);
                 receipt.sent += 1;
             }
             share.next += 1;

@@ -113,12 +113,13 @@ impl Stage {
 /// A network that takes everything, as far as the budget goes.
 fn send_all(job: Job<'_>, budget: usize, heard: &mut HashMap<MemberId, Vec<String>>) -> Receipt {
     let mut receipt = Receipt::default();
-    let Job { bytes, entries, to } = job;
+    let Job { bytes, entries, to, is_tagged } = job;
     for share in to {
         while share.next < share.until && receipt.sent < budget {
             if entries[share.next as usize].audience.includes(share.member) {
-                let datagram = Job { bytes, entries, to: &mut [] }.datagram(share.next);
-                let text = String::from_utf8(datagram.to_vec()).expect("UTF-8");
+                let job = Job { bytes, entries, to: &mut [], is_tagged };
+                let datagram = job.datagram(share.next);
+                let text = String::from_utf8_lossy(datagram).into_owned();
                 heard.entry(share.member).or_default().push(text);
                 receipt.sent += 1;
             }
@@ -264,8 +265,8 @@ fn members_of_a_full_socket_do_not_hold_up_the_answers_of_others() {
         let (blocked, open): (Vec<Share>, Vec<Share>) =
             job.to.iter().partition(|share| share.member == far.id);
         let mut open = open;
-        let Job { bytes, entries, .. } = job;
-        let mut receipt = send_all(Job { bytes, entries, to: &mut open }, budget, heard);
+        let Job { bytes, entries, is_tagged, .. } = job;
+        let mut receipt = send_all(Job { bytes, entries, to: &mut open, is_tagged }, budget, heard);
         receipt.blocked = !blocked.is_empty();
         for share in &mut *job.to {
             let sent = open.iter().find(|sent| sent.member == share.member);

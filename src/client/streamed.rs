@@ -47,6 +47,7 @@ struct Proofs {
 /// What is known of the membership.
 pub(super) struct Streamed {
     tag: u32,
+    life: u32,
     receiver: StreamReceiver,
     sender: StreamSender,
     record: Record,
@@ -70,6 +71,7 @@ impl Streamed {
         let patience = idle_timeout.unwrap_or(LONG_PATIENCE);
         Self {
             tag: completion.tag,
+            life: completion.life(),
             receiver: StreamReceiver::new(completion.tag, completion.next, keep_alive, now),
             sender: StreamSender::new(completion.member, completion.expected, room),
             record: Record::new(completion.member, shows_own),
@@ -94,7 +96,7 @@ impl Streamed {
         page: &mut Page,
     ) -> Self {
         let mut completion = completion.clone();
-        if completion.tag == self.tag {
+        if completion.life() == self.life {
             let seen = self.receiver.resume_at();
             let missed = completion.next.saturating_sub(seen);
             if missed > 0 {
@@ -308,7 +310,7 @@ impl Streamed {
         is_followed.then(|| self.record.go_away(page))?
     }
 
-    /// Returns true if the datagram is of this life of the room.
+    /// Returns true if the datagram is for this membership.
     pub(super) fn knows(&self, datagram: &[u8]) -> bool {
         downstream::parse(datagram).is_some_and(|(header, _)| header.tag == self.tag)
     }

@@ -62,9 +62,10 @@ impl Dispatch<'_> {
         while !self.parcels.is_full() && self.parcels.datagrams() < left {
             let Some(share) = self.job.to.get_mut(next) else { break };
             let max = left - self.parcels.datagrams();
+            let content = (self.job.bytes, self.job.entries);
             let planned = match self.table.get(share.member) {
                 Some(row) if row.socket() == socket => {
-                    self.parcels.plan((next, share), self.job.entries, row, can_segment, max)
+                    self.parcels.plan((next, share), content, row, can_segment, max)
                 }
                 Some(_) => false,
                 // No address is proved: nothing is sent, and nothing waits.
@@ -85,7 +86,8 @@ impl Dispatch<'_> {
         let outcome = loop {
             let Some(parcel) = self.parcels.parcels().get(done) else { break Flushed::All };
             let messages = self.parcels.outgoing(done);
-            match self.sockets[socket].send(self.batch, self.job.bytes, messages) {
+            let bytes = self.parcels.source(&self.job);
+            match self.sockets[socket].send(self.batch, bytes, messages) {
                 SendOutcome::Sent(count) => done += self.account_sent(done, count),
                 SendOutcome::Unfit if parcel.is_segmented() => {
                     let share = parcel.share;
@@ -129,7 +131,7 @@ mod tests {
 
     use crate::datagram::batch::played::{Line, Played};
     use crate::datagram::socket::bind;
-    use crate::fanout::{Audience, Entry, Share};
+    use crate::fanout::{Audience, Entry, NO_TAG, Share};
     use crate::ids::{Key, MemberId, Origin};
 
     /// Three members, all of whom are to get five messages of one size, and a kernel that is played.
@@ -140,6 +142,8 @@ mod tests {
         parcels: Parcels,
         entries: Vec<Entry>,
         shares: Vec<Share>,
+        bytes: &'static [u8],
+        is_tagged: bool,
     }
 
     const BYTES: &[u8] = b"aabbccddee";
@@ -161,7 +165,7 @@ mod tests {
                 table.announce(member(slot), &Origin { socket: 0, local: None, remote });
             }
             let entry = |end| Entry { end, audience: Audience::All };
-            let share = |slot| Share { member: member(slot), next: 0, until: 5 };
+            let share = |slot| Share { member: member(slot), next: 0, until: 5, tag: NO_TAG };
             Self {
                 sockets: vec![Socket::new(socket).expect("an address")],
                 table,
@@ -172,20 +176,35 @@ mod tests {
                 parcels: Parcels::new(),
                 entries: [2, 4, 6, 8, 10].map(entry).to_vec(),
                 shares: [0, 1, 2].map(share).to_vec(),
+                bytes: BYTES,
+                is_tagged: false,
             }
         }
 
         fn send(&mut self, budget: usize) -> Receipt {
+            let (bytes, is_tagged) = (self.bytes, self.is_tagged);
+            let job = Job { bytes, entries: &self.entries, to: &mut self.shares, is_tagged };
+            self.parcels.begin(&job);
             Dispatch {
                 sockets: &mut self.sockets,
                 table: &mut self.table,
                 batch: &mut self.batch,
                 parcels: &mut self.parcels,
-                job: Job { bytes: BYTES, entries: &self.entries, to: &mut self.shares },
+                job,
                 budget,
                 receipt: Receipt::default(),
             }
             .run()
+        }
+
+        /// Three datagrams in the place of five, which begin with each member's tag.
+        fn tag(&mut self) {
+            (self.bytes, self.is_tagged) = (b"....aa....bb....c", true);
+            let entry = |end| Entry { end, audience: Audience::All };
+            self.entries = [6, 12, 17].map(entry).to_vec();
+            for (share, tag) in self.shares.iter_mut().zip([b"tag0", b"tag1", b"tag2"]) {
+                (share.until, share.tag) = (3, *tag);
+            }
         }
 
         fn positions(&self) -> [u32; 3] {
@@ -260,6 +279,28 @@ mod tests {
         played.lines.extend([Line::Take(1), refused(), refused()]);
         assert_eq!(stage.send(99), Receipt { sent: 2, dropped: 1, blocked: false });
         assert_eq!([0, 1, 2].map(|slot| stage.sent_to(slot)), ["aa", "", "aa"]);
+    }
+
+    #[test]
+    fn a9_each_members_datagrams_begin_with_its_own_tag() {
+        let full = || Line::Fail(libc::EAGAIN);
+        let unfit = || Line::Fail(libc::EMSGSIZE);
+        for lines in [
+            vec![],
+            vec![Line::Take(1), full()],
+            vec![Line::Take(2), unfit(), unfit(), Line::Take(1), full()],
+            vec![Line::Fail(libc::EPERM), Line::Take(2)],
+        ] {
+            let mut stage = Stage::new(lines);
+            stage.tag();
+            for budget in [1, 4, 99, 99] {
+                stage.send(budget);
+                stage.sockets[0].is_writable = true;
+            }
+            for (slot, tag) in [(0, "tag0"), (1, "tag1"), (2, "tag2")] {
+                assert_eq!(stage.sent_to(slot), format!("{tag}aa {tag}bb {tag}c"));
+            }
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! which sees to it that the next edge is told.
 
 mod batch;
+mod copies;
 mod dispatch;
 mod parcels;
 mod socket;
@@ -252,7 +253,7 @@ impl Datagrams {
     /// address gets nothing and is passed over. Where a socket is full, the shares of its members
     /// stay where they are.
     pub fn send(&mut self, job: Job<'_>, budget: usize) -> Receipt {
-        self.parcels.clear();
+        self.parcels.begin(&job);
         let Self { sockets, table, batch, parcels, .. } = self;
         let receipt = Receipt::default();
         Dispatch { sockets, table, batch, parcels, job, budget, receipt }.run()

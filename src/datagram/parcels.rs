@@ -6,8 +6,9 @@
 
 use std::net::IpAddr;
 
+use super::copies::Copies;
 use super::table::{MAX_MESSAGE, Row};
-use crate::fanout::{Entry, Share};
+use crate::fanout::{Entry, Job, Share};
 use crate::sys::{Address, BATCH, MAX_SEGMENTS, Outgoing};
 
 /// One message to one member.
@@ -36,13 +37,20 @@ impl Parcel {
 pub(super) struct Parcels {
     parcels: Vec<Parcel>,
     pieces: Vec<(u32, u32)>,
+    copies: Copies,
     datagrams: usize,
 }
 
 impl Parcels {
     pub(super) fn new() -> Self {
         let (parcels, pieces) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
-        Self { parcels, pieces, datagrams: 0 }
+        Self { parcels, pieces, copies: Copies::default(), datagrams: 0 }
+    }
+
+    /// Forgets everything that belongs to the job before.
+    pub(super) fn begin(&mut self, job: &Job<'_>) {
+        self.clear();
+        self.copies.begin(job);
     }
 
     pub(super) fn clear(&mut self) {
@@ -56,7 +64,7 @@ impl Parcels {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.parcels.len() == BATCH
+        self.parcels.len() >= self.copies.max_messages()
     }
 
     /// Datagrams planned.
@@ -66,6 +74,11 @@ impl Parcels {
 
     pub(super) fn parcels(&self) -> &[Parcel] {
         &self.parcels
+    }
+
+    /// Returns the bytes that the messages are pieces of.
+    pub(super) fn source<'a>(&'a self, job: &Job<'a>) -> &'a [u8] {
+        self.copies.source(job)
     }
 
     /// The messages from the one with this index on, ready for the call.
@@ -83,7 +96,7 @@ impl Parcels {
     pub(super) fn plan(
         &mut self,
         (index, share): (usize, &mut Share),
-        entries: &[Entry],
+        (bytes, entries): (&[u8], &[Entry]),
         row: &Row,
         can_segment: bool,
         max: usize,
@@ -92,10 +105,11 @@ impl Parcels {
         let rewind = share.next;
         let Some((start, end)) = next_entry(share, entries) else { return false };
         share.next += 1;
-        self.pieces.push((start, end));
+        let message = self.parcels.len();
+        self.pieces.push(self.copies.write_tag(message, bytes, (start, end), share.tag));
         let size = end - start;
         let max = if can_segment && size <= row.largest_segment { max } else { 1 };
-        let datagrams = 1 + self.extend(share, entries, size, max.min(MAX_SEGMENTS));
+        let datagrams = 1 + self.extend(share, (bytes, entries), size, max.min(MAX_SEGMENTS));
         self.datagrams += datagrams;
         self.parcels.push(Parcel {
             share: index,
@@ -113,7 +127,14 @@ impl Parcels {
 
     /// Adds entries of this size to the message that was begun, and a last one that is shorter;
     /// gives how many.
-    fn extend(&mut self, share: &mut Share, entries: &[Entry], size: u32, max: usize) -> usize {
+    fn extend(
+        &mut self,
+        share: &mut Share,
+        (bytes, entries): (&[u8], &[Entry]),
+        size: u32,
+        max: usize,
+    ) -> usize {
+        let message = self.parcels.len();
         let (mut count, mut total) = (0, size);
         while 1 + count < max
             && let Some((start, end)) = next_entry(share, entries)
@@ -121,7 +142,8 @@ impl Parcels {
             && total + (end - start) <= MAX_MESSAGE
         {
             share.next += 1;
-            self.push_piece(start, end);
+            let piece = self.copies.write_tag(message, bytes, (start, end), share.tag);
+            self.push_piece(piece);
             count += 1;
             total += end - start;
             if end - start < size {
@@ -132,7 +154,7 @@ impl Parcels {
     }
 
     /// Adds bytes to the message; what lies behind what is there already needs no piece of its own.
-    fn push_piece(&mut self, start: u32, end: u32) {
+    fn push_piece(&mut self, (start, end): (u32, u32)) {
         match self.pieces.last_mut() {
             Some(last) if last.1 == start => last.1 = end,
             _ => self.pieces.push((start, end)),
@@ -156,7 +178,7 @@ fn next_entry(share: &mut Share, entries: &[Entry]) -> Option<(u32, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fanout::Audience;
+    use crate::fanout::{Audience, NO_TAG};
     use crate::ids::{Key, MemberId, Origin};
 
     fn member(slot: u32) -> MemberId {
@@ -178,9 +200,10 @@ mod tests {
                 Entry { end, audience: *audience }
             })
             .collect();
-        let mut share = Share { member: member(1), next: 0, until: entries.len() as u32 };
-        let mut parcels = Parcels::new();
-        while parcels.plan((0, &mut share), &entries, row, true, max) {}
+        let until = entries.len() as u32;
+        let mut share = Share { member: member(1), next: 0, until, tag: NO_TAG };
+        let (mut parcels, bytes) = (Parcels::new(), vec![0; end as usize]);
+        while parcels.plan((0, &mut share), (&bytes, &entries), row, true, max) {}
         let datagrams: usize = parcels.parcels().iter().map(|parcel| parcel.datagrams).sum();
         assert_eq!(datagrams, parcels.datagrams());
         parcels.parcels().iter().map(|parcel| (parcel.datagrams, parcel.segment)).collect()

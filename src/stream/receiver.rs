@@ -51,7 +51,7 @@ pub struct StreamReceiver {
 }
 
 impl StreamReceiver {
-    /// A receiver of the room whose datagrams have this tag, from the entry with the number `next`
+    /// A receiver of the datagrams with this tag, from the entry with the number `next`
     /// on; both and the time from one sign of life to the next are in the completion (S1), and
     /// within 1 to 20 seconds. It has something to send at once.
     pub fn new(tag: u32, next: u64, keep_alive: Duration, now: Instant) -> Self {

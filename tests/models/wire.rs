@@ -304,11 +304,13 @@ proptest! {
     fn s1_a_completion_is_read_as_it_was_written(
         token in token(),
         numbers in (any::<u32>(), any::<u32>(), any::<u64>(), any::<u32>()),
+        life in any::<Option<u32>>(),
         seconds in any::<[u64; 2]>(),
     ) {
         let (member, tag, next, expected) = numbers;
         let [keep_alive, idle_timeout] = seconds;
-        let sent = Completion { token, member, tag, next, expected, keep_alive, idle_timeout };
+        let sent =
+            Completion { token, member, tag, life, next, expected, keep_alive, idle_timeout };
         let bytes = sent.encode();
         prop_assert_eq!(Completion::parse(&bytes), Some(sent));
         prop_assert_eq!(Completion::parse(&bytes[..bytes.len() - 1]), None);

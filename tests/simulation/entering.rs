@@ -248,9 +248,12 @@ impl Model {
         self.tally.note(&format!("entered as {:?}", entrant.delivery));
         let known = &mut self.rooms[room];
         known.last_number += 1;
-        if entrant.delivery == Delivery::Stream && known.tag.is_none() {
-            known.tag = stream.as_ref().map(|stream| stream.tag);
+        if entrant.delivery == Delivery::Stream && known.life.is_none() {
+            known.life = stream.as_ref().and_then(|stream| stream.life);
         }
+        let tag = stream.as_ref().map(|stream| stream.tag);
+        let before = known.members.last().and_then(|before| self.members[*before].tag);
+        assert!(tag.is_none() || tag != before, "the tag of another member");
         let next = stream.as_ref().map_or(0, |stream| stream.next);
         if stream.is_some() {
             let history = u64::from(entrant.history.min(known.history));
@@ -286,6 +289,7 @@ impl Model {
             is_freed: false,
             owed: VecDeque::new(),
             asides: VecDeque::new(),
+            tag,
             expected: 1,
             begun: None,
             first: next,
@@ -314,7 +318,8 @@ impl Model {
         let right = Completion {
             token: member.token,
             member: member.number,
-            tag: self.rooms[member.room].tag.expect("a stream"),
+            tag: member.tag.expect("a stream"),
+            life: self.rooms[member.room].life,
             next: member.first,
             expected: member.expected,
             keep_alive: if idle_timeout == 0 { 20 } else { (idle_timeout / 3).clamp(1, 20) },

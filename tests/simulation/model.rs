@@ -88,6 +88,7 @@ pub struct Member {
     pub owed: VecDeque<Owed>,
     pub asides: VecDeque<Owed>,
     // Its stream.
+    pub tag: Option<u32>,
     pub expected: u32,
     /// A message of which parts have come.
     pub begun: Option<Begun>,

@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use reactor_chat::fanout::{Audience, Job, Receipt};
+use reactor_chat::fanout::{Audience, Job, Receipt, TAG_SIZE};
 use reactor_chat::ids::MemberId;
 use reactor_chat::protocol::datagram::MAX_DOWNSTREAM;
 use reactor_chat::protocol::stream::downstream::{HEADER_SIZE, parse};
@@ -46,7 +46,7 @@ impl Network {
         now: Instant,
     ) -> Receipt {
         let mut receipt = Receipt::default();
-        let Job { bytes, entries, to } = job;
+        let Job { bytes, entries, to, is_tagged } = job;
         for share in to {
             while share.next < share.until && receipt.sent + receipt.dropped < budget {
                 let audience = entries[share.next as usize].audience;
@@ -57,16 +57,20 @@ impl Network {
                         model.tally.note("blocked");
                         break;
                     }
-                    let datagram = Job { bytes, entries, to: &mut [] }.datagram(share.next);
+                    let job = Job { bytes, entries, to: &mut [], is_tagged };
+                    let mut datagram = job.datagram(share.next).to_vec();
+                    if is_tagged {
+                        datagram[..TAG_SIZE].copy_from_slice(&share.tag);
+                    }
                     let is_refused = to.is_some() && random.chance(self.refused_percent);
                     let arrives = to.is_some() && !is_refused && !random.chance(self.lost_percent);
                     let alone = matches!(audience, Audience::Only(_));
-                    model.emit(share.member, datagram, alone, (to, arrives), now);
+                    model.emit(share.member, &datagram, alone, (to, arrives), now);
                     if is_refused {
                         model.tally.note("refused by the network");
                         receipt.dropped += 1;
                     } else if to.is_some() {
-                        (share.member, datagram).hash(&mut self.history);
+                        (share.member, &datagram).hash(&mut self.history);
                         self.bytes_sent += datagram.len();
                         receipt.sent += 1;
                     }
@@ -137,7 +141,7 @@ impl Model {
         assert!(datagram.len() <= MAX_PACKED, "{} bytes", datagram.len());
         let (header, mut entries) = parse(datagram).expect("a header");
         let room = &self.rooms[self.members[index].room];
-        assert_eq!(Some(header.tag), room.tag, "the tag of its room");
+        assert_eq!(Some(header.tag), self.members[index].tag, "the member's own tag");
         assert!(header.sequence <= room.highest_end());
         match (alone, entries.clone().next()) {
             (true, Some(Entry::Aside { code, .. })) => {

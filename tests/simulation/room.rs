@@ -39,7 +39,7 @@ pub struct Room {
     pub members: Vec<usize>,
     pub last_number: u32,
     pub arrivals: Arrivals,
-    pub tag: Option<u32>,
+    pub life: Option<u32>,
     /// Bytes that were appended since nothing waited.
     pub stream_load: usize,
     pub each_load: usize,
@@ -66,7 +66,7 @@ impl Room {
             members: Vec::new(),
             last_number: 0,
             arrivals: Arrivals::default(),
-            tag: None,
+            life: None,
             stream_load: 0,
             each_load: 0,
             script: Vec::new(),
@@ -80,7 +80,7 @@ impl Room {
     }
 
     pub fn may_be_busy(&self, entry: usize) -> bool {
-        let of_stream = self.tag.is_some()
+        let of_stream = self.life.is_some()
             && self.stream_load > 0
             && self.stream_load + entry + INDEX_SIZE > RING / 2;
         of_stream || self.each_load + entry > WAITING
@@ -88,7 +88,7 @@ impl Room {
 
     pub fn may_drop_notice(&self, entry: usize) -> bool {
         let of_stream =
-            self.tag.is_some() && self.stream_load > 0 && self.stream_load + 2 * entry > RING;
+            self.life.is_some() && self.stream_load > 0 && self.stream_load + 2 * entry > RING;
         of_stream || self.may_drop_aside()
     }
 
@@ -98,7 +98,7 @@ impl Room {
 
     /// Appends an entry to the stream, if there is one.
     pub fn append(&mut self, bytes: &[u8], may_be_missing: bool) {
-        if self.tag.is_some() {
+        if self.life.is_some() {
             self.stream_load += bytes.len() + INDEX_SIZE;
             self.script.push(Owed { bytes: bytes.into(), may_be_missing });
         }

@@ -182,7 +182,7 @@ impl Stranger {
         self.answer(&[accepted, completion].concat());
     }
 
-    /// Lets the client into a stream: it is member 3 of the room's life 7 and gets the entries from
+    /// Lets the client into a stream: it is member 3 with the tag 7 and gets the entries from
     /// `next` on.
     pub fn admit_to_stream(&self, next: u64, idle_timeout: u64) {
         let (token, keep_alive) = ("7".repeat(32), idle_timeout / 3);

@@ -28,6 +28,7 @@ pub struct Ticket {
     pub token: Token,
     pub member: u32,
     pub tag: u32,
+    pub life: u32,
     pub next: u64,
     pub expected: u32,
     pub keep_alive: u64,
@@ -40,13 +41,14 @@ impl Ticket {
         let json: serde_json::Value = serde_json::from_slice(payload).expect("JSON");
         let object = json.as_object().expect("an object");
         let number = |key: &str| object[key].as_u64().expect("a number");
-        assert_eq!(object.len(), 7, "{object:?}");
+        assert_eq!(object.len(), 8, "{object:?}");
         let token = object["token"].as_str().expect("a string");
         assert!(token.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')));
         Self {
             token: token.as_bytes().try_into().expect("32 characters"),
             member: number("member").try_into().expect("a u32"),
             tag: number("tag").try_into().expect("a u32"),
+            life: number("life").try_into().expect("a u32"),
             next: number("next"),
             expected: number("expected").try_into().expect("a u32"),
             keep_alive: number("keep_alive"),

@@ -52,11 +52,14 @@ pub(super) const MAX_TRAIN: usize = 64;
 /// Limit for a member that is behind: some 40 KB.
 const MAX_LATE_TRAIN: usize = 32;
 
+/// In the place of the tag in datagrams for many members: the sender writes that of each.
+const UNTAGGED: u32 = 0;
+
 /// The stream of one room, from its first stream member to the room's end.
 #[derive(Debug)]
 pub(super) struct Stream {
-    /// Which life of the room this is: in every datagram.
-    pub(super) tag: u32,
+    /// Tells this life of the room from others.
+    pub(super) life: u32,
     pub(super) ring: Ring,
     seats: Seats,
     turns: Turns,
@@ -87,9 +90,9 @@ impl Turns {
 }
 
 impl Stream {
-    pub(super) fn new(tag: u32) -> Self {
+    pub(super) fn new(life: u32) -> Self {
         Self {
-            tag,
+            life,
             ring: Ring::new(),
             seats: Seats::default(),
             turns: Turns::default(),
@@ -100,20 +103,27 @@ impl Stream {
         }
     }
 
-    /// What a datagram without numbered entries begins with.
-    pub(super) fn header(&self) -> Header {
-        Header { tag: self.tag, sequence: self.ring.end() }
+    /// Returns the header of a datagram without numbered entries to one member.
+    pub(super) fn header(&self, number: u32) -> Header {
+        let tag = self.find(number).map_or(0, |seat| seat.tag);
+        Header { tag, sequence: self.ring.end() }
     }
 
     // Who is in it.
 
-    /// Seats a member, whose number is above all before; it may see so many earlier entries.
-    pub(super) fn seat(&mut self, member: MemberId, number: u32, history: u32, now: Instant) {
+    /// Seats a member, whose number is above all before. It may see `history` earlier entries.
+    pub(super) fn seat(
+        &mut self,
+        (member, number): (MemberId, u32),
+        tag: u32,
+        history: u32,
+        now: Instant,
+    ) {
         let end = self.ring.end();
         let first = end.saturating_sub(u64::from(history)).max(self.ring.first());
         // A cut message would look like another one.
         let first = self.ring.align(first);
-        self.seats.push(Seat::new(member, number, (first, end), now));
+        self.seats.push(Seat::new((member, number), tag, (first, end), now));
     }
 
     pub(super) fn find(&self, number: u32) -> Option<&Seat> {
@@ -195,7 +205,7 @@ impl Stream {
         let expected = seat.map_or(0, |seat| seat.expected);
         // A member that catches up would ask for what it has not been sent yet.
         let sequence = seat.filter(|seat| seat.is_late()).map_or(self.ring.end(), |seat| seat.next);
-        Header { tag: self.tag, sequence }.encode(out);
+        Header { sequence, ..self.header(number) }.encode(out);
         let (code, text) = (code as u8, text.as_bytes());
         Entry::Aside { code, expected, id, text }.encode(out);
     }
@@ -245,9 +255,9 @@ impl Stream {
         pool: &mut Pool,
         now: Instant,
     ) {
-        let Self { ring, seats, repairs, tag, .. } = self;
+        let Self { ring, seats, repairs, .. } = self;
         let Some(seat) = seats.find_mut(number) else { return };
-        repairs.prepare(seat, ranges, (ring, *tag), train, pool, now);
+        repairs.prepare(seat, ranges, ring, train, pool, now);
     }
 
     // What is to be sent.
@@ -281,9 +291,9 @@ impl Stream {
         match place {
             Place::Behind => {
                 let bytes = budget;
-                train.pack_late(&self.ring, self.tag, (next, limit), (MAX_LATE_TRAIN, bytes));
+                train.pack_late(&self.ring, UNTAGGED, (next, limit), (MAX_LATE_TRAIN, bytes));
             }
-            _ => train.pack(&self.ring, self.tag, (next, limit), MAX_TRAIN),
+            _ => train.pack(&self.ring, UNTAGGED, (next, limit), MAX_TRAIN),
         }
         self.collect_group(train, shares, (place, limit), max);
         true
@@ -325,7 +335,7 @@ impl Stream {
                 if datagrams > left && !shares.is_empty() {
                     return;
                 }
-                shares.push(Share { member: seat.member, next, until });
+                shares.push(seat.share(next, until));
                 left = left.saturating_sub(datagrams);
                 expected -= 1;
             }
@@ -411,13 +421,13 @@ impl Stream {
         mut ask: impl FnMut(MemberId, Header),
     ) {
         self.wake_at = None;
-        let Self { ring, seats, wake_at, tag, .. } = self;
+        let Self { ring, seats, wake_at, .. } = self;
         if !seats.positions().has_resting() {
             return;
         }
         seats.change_all(ring.end(), |seat| {
             if seat.wake(ring, now, &mut pay) {
-                ask(seat.member, Header { tag: *tag, sequence: seat.next });
+                ask(seat.member, Header { tag: seat.tag, sequence: seat.next });
             }
             note_earlier(wake_at, seat.wake_at);
         });
@@ -487,7 +497,7 @@ impl Stream {
         shares.clear();
         let Some(start) = self.tail.round() else { return false };
         let end = self.ring.end();
-        train.pack_sequence(self.tag, end);
+        train.pack_sequence(UNTAGGED, end);
         let mut next = None;
         for seat in self.seats.starting_at(start) {
             if shares.len() == max {
@@ -495,7 +505,7 @@ impl Stream {
                 break;
             }
             if seat.is_live() && seat.is_at(end) && seat.have < end {
-                shares.push(Share { member: seat.member, next: 0, until: 1 });
+                shares.push(seat.share(0, 1));
             }
         }
         self.tail.set_round(next);

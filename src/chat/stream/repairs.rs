@@ -35,7 +35,7 @@ impl Repairs {
         &mut self,
         seat: &mut Seat,
         ranges: impl Iterator<Item = Range>,
-        (ring, tag): (&Ring, u32),
+        ring: &Ring,
         train: &mut Train,
         pool: &mut Pool,
         now: Instant,
@@ -53,7 +53,7 @@ impl Repairs {
             // Reports all gone entries at once, so that the report never ends within a message.
             let until = from.saturating_add(u64::from(count)).max(ring.first());
             let until = until.min(seat.repairable(ring.end()));
-            train.pack(ring, tag, (from.max(seat.first), until), most);
+            train.pack(ring, seat.tag, (from.max(seat.first), until), most);
             for datagram in train.datagrams() {
                 if datagram.len() > seat.ration.left(now) {
                     return;

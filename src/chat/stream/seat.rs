@@ -7,6 +7,7 @@ use super::answers::Answers;
 use super::credit::Credit;
 use super::ration::Ration;
 use super::ring::Ring;
+use crate::fanout::Share;
 use crate::ids::MemberId;
 use crate::protocol::stream::MAX_PACKED;
 
@@ -77,6 +78,8 @@ pub(in crate::chat) struct Seat {
     pub(in crate::chat) member: MemberId,
     /// The member's number in the room; seats stand in the order of these.
     pub(in crate::chat) number: u32,
+    /// What each datagram to it begins with.
+    pub(in crate::chat) tag: u32,
     /// The id that its next message must have.
     pub(in crate::chat) expected: u32,
     /// The number of the first entry that it may see.
@@ -107,14 +110,15 @@ pub(in crate::chat) struct Seat {
 impl Seat {
     /// A member that came when the ring ended at `end`, and may see entries from `first` on.
     pub(super) fn new(
-        member: MemberId,
-        number: u32,
+        (member, number): (MemberId, u32),
+        tag: u32,
         (first, end): (u64, u64),
         now: Instant,
     ) -> Self {
         Self {
             member,
             number,
+            tag,
             expected: 1,
             first,
             next: first,
@@ -131,6 +135,11 @@ impl Seat {
             is_blocked: false,
             is_in_repair: false,
         }
+    }
+
+    /// Returns its share of a train, from one of its datagrams to before another.
+    pub(super) fn share(&self, next: u32, until: u32) -> Share {
+        Share { member: self.member, next, until, tag: self.tag.to_be_bytes() }
     }
 
     pub(in crate::chat) fn is_live(&self) -> bool {

@@ -189,7 +189,7 @@ mod tests {
         let mut seats = Seats::default();
         for number in 1..=count {
             let member = MemberId(Key { slot: number, generation: 0 });
-            seats.push(Seat::new(member, number, (1, 1), Instant::now()));
+            seats.push(Seat::new((member, number), 0, (1, 1), Instant::now()));
         }
         seats
     }

@@ -109,13 +109,13 @@ impl Train {
 
     /// The bytes of the datagrams with their padding, in order.
     pub(in crate::chat) fn datagrams(&self) -> impl Iterator<Item = &[u8]> {
-        let job = Job { bytes: &self.bytes, entries: &self.entries, to: &mut [] };
+        let job = Job { bytes: &self.bytes, entries: &self.entries, to: &mut [], is_tagged: false };
         (0..self.len()).map(move |index| job.datagram(index))
     }
 
-    /// The train for these members.
+    /// The train for these members, whose tags the sender writes.
     pub(in crate::chat) fn job<'a>(&'a self, to: &'a mut [Share]) -> Job<'a> {
-        Job { bytes: &self.bytes, entries: &self.entries, to }
+        Job { bytes: &self.bytes, entries: &self.entries, to, is_tagged: true }
     }
 
     fn plan(&mut self, ring: &Ring, (from, until): (u64, u64), (max, bytes): (usize, usize)) {

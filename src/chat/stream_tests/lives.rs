@@ -231,6 +231,6 @@ impl Stage {
     fn end_of(&self, guest: &Guest) -> u64 {
         let member = self.chat.members.get(guest.id).expect("a member");
         let room = self.chat.rooms.get(member.room).expect("a room");
-        room.stream.as_ref().map_or(0, |stream| stream.header().sequence)
+        room.stream.as_ref().map_or(0, |stream| stream.header(0).sequence)
     }
 }

@@ -17,8 +17,12 @@ pub struct Completion {
     pub token: Token,
     /// The member's number in the room, never used twice while the room lives.
     pub member: u32,
-    /// Which life of the room this is; every datagram of it begins so.
+    /// The bytes that every datagram to the member begins with: this membership's own.
     pub tag: u32,
+    /// Tells the lives of rooms with the same name apart. Older servers do not send it: their tag is
+    /// that of the room's life.
+    #[serde(default)]
+    pub life: Option<u32>,
     /// The number of the first entry that the member gets.
     pub next: u64,
     /// The id that its next message must have.
@@ -34,6 +38,11 @@ impl Completion {
     pub fn encode(&self) -> Vec<u8> {
         // Numbers and a string into a Vec: there is nothing to fail.
         serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Returns what tells this life of the room from others.
+    pub fn life(&self) -> u32 {
+        self.life.unwrap_or(self.tag)
     }
 
     /// Makes sense of a payload; `None` where it is not of stream delivery: a server that does not
@@ -72,6 +81,7 @@ mod tests {
             token: Token::from_bits([0; 16]),
             member: 3,
             tag: u32::MAX,
+            life: Some(5),
             next: 1 << 40,
             expected: 1,
             keep_alive: 20,
@@ -82,7 +92,7 @@ mod tests {
         assert_eq!(
             text,
             format!(
-                r#"{{"token":"{token}","member":3,"tag":4294967295,"next":1099511627776,"expected":1,"keep_alive":20,"idle_timeout":300}}"#
+                r#"{{"token":"{token}","member":3,"tag":4294967295,"life":5,"next":1099511627776,"expected":1,"keep_alive":20,"idle_timeout":300}}"#
             )
         );
         assert_eq!(Completion::parse(text.as_bytes()), Some(completion));

@@ -31,7 +31,7 @@ const KIND_GONE: u8 = 4;
 /// What every datagram begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Which life of which room it is from.
+    /// The tag of the membership that it is for.
     pub tag: u32,
     /// The number of the first entry that takes one; without such an entry, the number that the
     /// room gives next.
