@@ -1,4 +1,5 @@
-//! One member floods its room as fast as it can; beside it quiet rooms talk and clients come.
+//! One member floods its room as fast as it can, or several peers at once do what they may; beside
+//! them quiet rooms talk and clients come.
 //!
 //! The server has its default limits. Every run is made twice, without the flood and with it, in the
 //! same rooms.
@@ -20,6 +21,7 @@ use super::control;
 use super::crowd::{Attendance, Crowd};
 use super::joins;
 use super::load::{Load, Pace, Sample, new_histogram, record};
+use super::mixed::Loads;
 use super::options::Options;
 use super::report;
 use super::scenario::{DIGITS, Delivery, Flood, Shape, Text};
@@ -74,6 +76,9 @@ impl Side {
     }
 }
 
+/// Sends a flood until it is over, and returns how many datagrams left.
+type Pour = dyn Fn(&AtomicBool) -> u64 + Sync;
+
 /// Measures the server.
 ///
 /// # Errors
@@ -85,8 +90,17 @@ pub fn measure(options: &Options, target: Target, flood: &Flood) -> io::Result<O
     let attendance = Attendance::enter(&quiet, &target)?;
     // The rooms of each part have names of their own.
     control::begin_scenario();
-    let flooded = Crowd::gather(FLOODED, ip, options.gro)?;
-    let torrent = Torrent::new(&Attendance::enter(&flooded, &target)?, flood.delivery);
+    let pour: Box<Pour> = match &flood.mixed {
+        None => {
+            let flooded = Crowd::gather(FLOODED, ip, options.gro)?;
+            let torrent = Torrent::new(&Attendance::enter(&flooded, &target)?, flood.delivery);
+            Box::new(move |is_over| torrent.pour(&flooded.sockets[0], is_over))
+        }
+        Some(mixed) => {
+            let loads = Loads::enter(&target, mixed)?;
+            Box::new(move |is_over| loads.pour(is_over))
+        }
+    };
     control::begin_scenario();
     thread::sleep(options.settling);
     let mut course = Course { load: Load::new(quiet)?, attendance, target, clients: 0 };
@@ -94,8 +108,7 @@ pub fn measure(options: &Options, target: Target, flood: &Flood) -> io::Result<O
     for run in 1..=options.runs {
         report::show(flood.name, &format!("run {run} of {}", options.runs));
         course.run(&mut without, options.seconds * PATIENCE, None)?;
-        let flood = Some((&torrent, &flooded.sockets[0]));
-        course.run(&mut with, options.seconds * PATIENCE, flood)?;
+        course.run(&mut with, options.seconds * PATIENCE, Some(&*pour))?;
     }
     course.attendance.leave(&course.load.crowd);
     Ok(Outcome { without, with })
@@ -110,21 +123,15 @@ struct Course {
 }
 
 impl Course {
-    /// Messages and joins, beside a flood from a socket if there is to be one.
-    fn run(
-        &mut self,
-        side: &mut Side,
-        seconds: f64,
-        flood: Option<(&Torrent, &UdpSocket)>,
-    ) -> io::Result<()> {
+    /// Messages and joins, beside a flood if there is to be one.
+    fn run(&mut self, side: &mut Side, seconds: f64, flood: Option<&Pour>) -> io::Result<()> {
         let Self { load, attendance, target, clients } = self;
         let is_over = &AtomicBool::new(false);
         let (before, start) = (target.cpu_time(), Instant::now());
         let server = target.tcp;
         let (first, end) = (*clients, start + Duration::from_secs_f64(seconds));
         let (sample, joins, datagrams) = thread::scope(|scope| {
-            let flood =
-                flood.map(|(torrent, socket)| scope.spawn(move || torrent.pour(socket, is_over)));
+            let flood = flood.map(|pour| scope.spawn(move || pour(is_over)));
             let joins = scope.spawn(move || join_until(end, server, first));
             let sample = load.measure(target, attendance, Pace::Rate(QUIET_RATE), seconds);
             let joins = joins.join().expect("no panic");

@@ -12,7 +12,8 @@
 //! | [`proxy`] | a network between members and server that loses datagrams |
 //! | [`load`] | messages on a schedule or in a closed loop, and who heard them when |
 //! | [`loss`] | the scenario of a network that loses |
-//! | [`flood`] | the scenario of a member that floods its room |
+//! | [`flood`] | the scenarios of floods beside quiet rooms |
+//! | [`mixed`] | the flood of several peers at once |
 //! | [`joins`], [`idle`] | the scenarios without messages |
 //! | [`run`] | the order of it all: what is interleaved with what, how often |
 //! | [`report`], [`picture`] | the table, the JSON, the SVG |
@@ -25,6 +26,7 @@ pub mod joins;
 pub mod listener;
 pub mod load;
 pub mod loss;
+pub mod mixed;
 pub mod options;
 pub mod picture;
 pub mod proxy;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use getopts::{Matches, Options as Parser};
 
 use super::relay;
-use super::scenario::{self, DIGITS, Idle, Scenario, Text};
+use super::scenario::{self, DIGITS, Flood, Idle, Mixed, Scenario, Text};
 
 /// What is to be measured, and how.
 pub struct Options {
@@ -60,7 +60,8 @@ Which scenario, all by default:
                         stream_100x1000 stream_1000x1000 stream_100xmix
                         stream_rooms_500x10x64 idle_stream_100000, through a
                         network that loses 5 % loss_5, beside a member that
-                        floods its room flood_text flood_stream, and joins
+                        floods its room flood_text flood_stream, beside
+                        several loads at once flood_mixed, and joins
   --members N           in each room
   --rooms N
   --size BYTES          of a text, 10 to 4000
@@ -186,6 +187,9 @@ fn shrink(scenario: &mut Scenario) {
             let shape = &mut fanout.shape;
             shape.rooms = shape.rooms.min(5);
             shape.members = shape.members.min(20);
+        }
+        Scenario::Flood(Flood { mixed: Some(mixed), .. }) => {
+            *mixed = Mixed { busy: 40, rooms: 5, junk: 2_000, ..*mixed };
         }
         Scenario::Joins | Scenario::Flood(_) => {}
         Scenario::Idle(idle) => *idle = Idle { rooms: 10, members: 20, seconds: 0.5, ..*idle },

@@ -209,6 +209,12 @@ fn describe(scenario: &Scenario) -> String {
                  \x20 the ratio is to the same without loss"
             )
         }
+        Scenario::Flood(Flood { mixed: Some(mixed), .. }) => format!(
+            "{name}: {} members of a room of {} talk, as does one in each of {} rooms of {} of one IP,\n\
+             \x20 with {} datagrams a second that are nobody's, beside quiet rooms and joins;\n\
+             \x20 the server's limits are its defaults",
+            mixed.talkers, mixed.busy, mixed.rooms, mixed.members, mixed.junk
+        ),
         Scenario::Flood(Flood { delivery, .. }) => format!(
             "{name}: one member floods its room, beside quiet rooms and joins, {} delivery;\n\
              \x20 the server's limits are its defaults",

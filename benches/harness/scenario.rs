@@ -134,11 +134,29 @@ pub struct Idle {
     pub delivery: Delivery,
 }
 
-/// A member that floods its room beside quiet rooms.
+/// A flood beside quiet rooms.
 #[derive(Clone, Debug)]
 pub struct Flood {
     pub name: &'static str,
+    /// Of the quiet rooms, and of the member that floods its room.
     pub delivery: Delivery,
+    /// Floods of several peers, in place of the member.
+    pub mixed: Option<Mixed>,
+}
+
+/// Several loads at once, all of them within the server's limits.
+#[derive(Clone, Debug)]
+pub struct Mixed {
+    /// Members of the busy room.
+    pub busy: usize,
+    /// Those of them who talk.
+    pub talkers: usize,
+    /// Rooms that one peer has created, in each of which one member talks.
+    pub rooms: usize,
+    /// Members of each of these rooms.
+    pub members: usize,
+    /// Datagrams a second that are nobody's.
+    pub junk: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -180,7 +198,9 @@ pub fn all() -> Vec<Scenario> {
     let idle = |name, delivery| {
         Scenario::Idle(Idle { name, rooms: 1_000, members: 100, seconds: 10.0, delivery })
     };
-    let flood = |name, delivery| Scenario::Flood(Flood { name, delivery });
+    let flood = |name, delivery| Scenario::Flood(Flood { name, delivery, mixed: None });
+    // As many members as one IP may have, in as many rooms.
+    let mixed = Mixed { busy: 2_000, talkers: 20, rooms: 500, members: 20, junk: 100_000 };
     let lossy = stream("loss_5", 1, 100, Text::Fixed(64), 2_000);
     vec![
         Scenario::Fanout(text("fanout_10x64", 1, 10, Text::Fixed(64), 5_000)),
@@ -199,6 +219,11 @@ pub fn all() -> Vec<Scenario> {
         Scenario::Loss(lossy, 5),
         flood("flood_text", Delivery::Text),
         flood("flood_stream", Delivery::Stream),
+        Scenario::Flood(Flood {
+            name: "flood_mixed",
+            delivery: Delivery::Text,
+            mixed: Some(mixed),
+        }),
         Scenario::Joins,
         idle("idle_100000", Delivery::Text),
         idle("idle_stream_100000", Delivery::Stream),

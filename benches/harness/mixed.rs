@@ -1,0 +1,133 @@
+//! Everything at once that one peer may do within the server's limits, and junk: members of a large
+//! room who talk, a creator with hundreds of busy rooms, and datagrams that are nobody's.
+//!
+//! Nobody reads what these members get: the kernel drops it where they are. All members of a load
+//! share one socket, as a program in several rooms may.
+
+use std::io;
+use std::iter;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mio::net::UdpSocket;
+use reactor_chat::sys::{Address, BATCH, Outgoing, SendBatch};
+
+use super::control::{self, CREATE, Control, JOIN};
+use super::scenario::{Delivery, Mixed, Shape, Text};
+use super::target::Target;
+
+/// Messages a second of each member who talks: the server's limit by default.
+const RATE: u32 = 20;
+
+/// Time between two bursts of each load: what is due meanwhile leaves at once.
+const TICK: Duration = Duration::from_millis(5);
+
+/// Members that enter before these have shown their port.
+const AT_A_TIME: usize = 32;
+
+/// Clients whose addresses the two crowds have. Those that join during the run are others.
+const BUSY_CLIENT: usize = 150_000;
+const CREATING_CLIENT: usize = 150_001;
+
+/// The loads, ready to begin.
+pub struct Loads {
+    busy: Load,
+    rooms: Load,
+    junk: Load,
+}
+
+/// Datagrams that leave one socket in turn, at a rate.
+struct Load {
+    socket: UdpSocket,
+    server: Address,
+    datagrams: Vec<Vec<u8>>,
+    per_s: u32,
+}
+
+impl Loads {
+    /// Lets all members enter.
+    ///
+    /// # Errors
+    /// If the server does not answer, or refuses.
+    pub fn enter(target: &Target, mixed: &Mixed) -> io::Result<Self> {
+        let shape = |rooms, members| Shape { rooms, members, text: Text::Fixed(64) };
+        let busy = Load::enter(target, BUSY_CLIENT, shape(1, mixed.busy), mixed.talkers)?;
+        control::begin_scenario();
+        let crowded = shape(mixed.rooms, mixed.members);
+        let rooms = Load::enter(target, CREATING_CLIENT, crowded, mixed.rooms)?;
+        let junk = Load {
+            socket: UdpSocket::bind(SocketAddr::new(target.local_ip()?, 0))?,
+            server: target.udp.into(),
+            datagrams: vec![vec![b'j'; 64]],
+            per_s: mixed.junk,
+        };
+        Ok(Self { busy, rooms, junk })
+    }
+
+    /// Sends all of it until it is over, and returns how many datagrams left.
+    pub fn pour(&self, is_over: &AtomicBool) -> u64 {
+        let (mut batch, start) = (SendBatch::new(), Instant::now());
+        let loads = [&self.busy, &self.rooms, &self.junk];
+        let mut sent = [0; 3];
+        while !is_over.load(Relaxed) {
+            for (load, sent) in loads.into_iter().zip(&mut sent) {
+                let due = start.elapsed().as_secs_f64() * f64::from(load.per_s);
+                load.send(&mut batch, sent, due as u64);
+            }
+            thread::sleep(TICK);
+        }
+        sent.into_iter().sum()
+    }
+}
+
+impl Load {
+    /// The first members of the first rooms talk, so many in all.
+    fn enter(target: &Target, client: usize, shape: Shape, talkers: usize) -> io::Result<Self> {
+        let mut control = Control::connect(target.tcp, control::source_of(target.tcp, client))?;
+        let socket = UdpSocket::bind(SocketAddr::new(control.local_ip()?, 0))?;
+        let mut prefixes = Vec::new();
+        for member in 0..shape.population() {
+            let operation = if shape.place_of(member) == 0 { CREATE } else { JOIN };
+            let room = control::numbered_room(shape.room_of(member));
+            let place = control.enter(operation, &room, &shape.name_of(member), Delivery::Text)?;
+            prefixes.push(control::prefix(&room, &place.token));
+            if prefixes.len() % AT_A_TIME == 0 || prefixes.len() == shape.population() {
+                let newest = prefixes.len() - 1 - (prefixes.len() - 1) % AT_A_TIME;
+                prove(&socket, target.udp, &prefixes[newest..]);
+            }
+        }
+        let text = |prefix: &Vec<u8>| {
+            let mut datagram = prefix.clone();
+            shape.write_text(0, &mut datagram);
+            datagram
+        };
+        let datagrams = prefixes[..talkers].iter().map(text).collect();
+        Ok(Self { socket, server: target.udp.into(), datagrams, per_s: RATE * talkers as u32 })
+    }
+
+    /// Sends until so many have left in all. What can't be sent is left out.
+    fn send(&self, batch: &mut SendBatch, sent: &mut u64, due: u64) {
+        while *sent < due {
+            let count = (due - *sent).min(BATCH as u64);
+            for number in *sent..*sent + count {
+                let datagram = &self.datagrams[(number % self.datagrams.len() as u64) as usize];
+                let pieces = &[(0, datagram.len() as u32)];
+                let message = Outgoing { to: &self.server, local: None, pieces, segment: None };
+                // An error is a full buffer, or the echo of an earlier datagram.
+                let _ = batch.send(self.socket.as_fd(), datagram, iter::once(message));
+            }
+            *sent += count;
+        }
+    }
+}
+
+/// Shows the server where these members are. Twice: nobody looks whether it was heard.
+fn prove(socket: &UdpSocket, server: SocketAddr, prefixes: &[Vec<u8>]) {
+    for prefix in prefixes.iter().chain(prefixes) {
+        // What can't be sent is lost, as on any way.
+        let _ = socket.send_to(prefix, server);
+    }
+}
