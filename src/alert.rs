@@ -12,6 +12,8 @@ pub enum Alert {
     WrongPassword,
     /// It has tried too many passwords and has to wait.
     WrongPasswords,
+    /// A room had so many wrong passwords that this peer's waits, or is not looked at.
+    RoomPasswords,
     /// Rooms in all.
     Rooms,
     /// Rooms that one IP has made.
@@ -68,6 +70,7 @@ impl Alert {
     fn limit(self) -> Option<&'static str> {
         Some(match self {
             Self::WrongPasswords => "--wrong-passwords",
+            Self::RoomPasswords => "room-passwords",
             Self::Rooms => "--max-rooms",
             Self::RoomsIp => "--max-rooms-ip",
             Self::Members => "--max-members",

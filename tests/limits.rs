@@ -4,7 +4,7 @@
 mod support;
 
 use std::io::Write;
-use std::net::IpAddr;
+use std::net::{IpAddr, Shutdown};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -208,11 +208,45 @@ fn t9_w12_guesses_at_what_is_not_there_count_as_those_at_a_hidden_room() {
         }
         let guess = r#"{"username":"g","password":"wrong"}"#;
         let guesser = loopback(2);
-        for _ in 0..3 {
-            assert_eq!(join(&server, guesser, hidden, guess), NOT_FOUND);
+        for status in [NOT_FOUND, NOT_FOUND, RATE_LIMITED] {
+            assert_eq!(join(&server, guesser, hidden, guess), status);
         }
         assert_eq!(join(&server, guesser, "shown", guess), RATE_LIMITED, "after {hidden}");
     }
+}
+
+/// Six IPs use up the passwords of a room. Further ones wait, and nobody else does.
+#[test]
+fn a1_a_password_that_waits_is_answered_in_its_time() {
+    let server = Server::start(&["--wrong-passwords", "6"]);
+    let host = br#"{"username":"host","password":"right"}"#;
+    assert_eq!(Control::connect(&server).status_of(CREATE, "a", host), SUCCESS);
+    let begun = Instant::now();
+    for ip in 2..8 {
+        let mut guesser = Control::connect_from(&server, loopback(ip));
+        for number in 0..6 {
+            let guess = format!(r#"{{"username":"g","password":"{number}"}}"#);
+            assert_eq!(guesser.status_of(JOIN, "a", guess.as_bytes()), WRONG_PASSWORD);
+        }
+    }
+    let mut guest = Control::connect_from(&server, loopback(8));
+    guest.request(JOIN, "a", br#"{"username":"guest","password":"right"}"#);
+    guest.request(LIST, "", b"");
+    // It still reads.
+    guest.stream().shutdown(Shutdown::Write).expect("an open stream");
+    let mut failed = Control::connect_from(&server, loopback(9));
+    failed.request(JOIN, "a", br#"{"username":"failed","password":"right"}"#);
+    assert_eq!(Control::connect(&server).status_of(LIST, "", b""), SUCCESS);
+    failed.reset();
+    let token = guest.expect_success();
+    assert!(begun.elapsed() >= Duration::from_millis(1_600), "{:?}", begun.elapsed());
+    assert_eq!(token.len(), 32);
+    assert!(guest.expect_success().starts_with(b"["), "what came behind it is answered, too");
+    guest.expect_end();
+    assert_eq!(
+        join(&server, loopback(8), "a", r#"{"username":"two","password":"right"}"#),
+        SUCCESS
+    );
 }
 
 /// Half of the guesses, so that whoever had a token of a server that was started anew, and neighbours

@@ -1,8 +1,9 @@
 //! Create and join: who gets in.
 //!
 //! When there are several reasons why not, the first of this order is answered: 9, 4, 5 (those the
-//! request itself shows, see [`crate::protocol::request`]), then 10, 1, 2, 3, 11, 6, 7, 8. A hidden
-//! room is not there for anyone who has not shown its password, so until then every reason is 2.
+//! request itself shows, see [`crate::protocol::request`]), then 10, 1, 2, 3, 11, 6, 7, 8. Limits of
+//! the peer (10) are checked before any room is looked at. A hidden room is not there for anyone who
+//! has not shown its password, so until then every later reason is 2.
 
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -55,10 +56,12 @@ impl Chat {
         peer: IpAddr,
         guest: &Entrant<'_>,
         mut draw: impl FnMut() -> Option<[u8; 16]>,
+        is_counted: bool,
         now: Instant,
     ) -> Result<Reply, Status> {
         let folded = fold(&guest.name);
-        let room_id = self.find_open_room(peer, guest, now)?;
+        self.check_members_of(peer)?;
+        let room_id = self.find_open_room(peer, guest, is_counted, now)?;
         let replaced = self.check_place(room_id, peer, &folded, now)?;
         let drawn = Drawn::draw(guest, &mut draw).ok_or(Status::ServerFull)?;
         let is_host = replaced.is_some() && self.host_of(room_id) == replaced;
@@ -84,56 +87,6 @@ impl Chat {
         let number = self.members.get(member).map_or(0, |member| member.number);
         let (who, others) = ((number, &*entrant.name), Audience::AllBut(member));
         self.tell_passage(room_id, who, Passage::Joined, others, now);
-    }
-
-    /// The room that the guest may enter as far as the room and its password go. A peer that has
-    /// reached a limit has no password of its looked at, so that nobody can guess beyond it.
-    ///
-    /// A password that opens nothing counts as wrong also where there is no room: else the limit would
-    /// tell a hidden room from none.
-    fn find_open_room(
-        &mut self,
-        peer: IpAddr,
-        guest: &Entrant<'_>,
-        now: Instant,
-    ) -> Result<RoomId, Status> {
-        let (subnet, password) = (Subnet::of(peer), guest.password.as_deref());
-        let found = self.names.get(&*guest.room.name).copied();
-        let Some((room_id, room)) = found.and_then(|id| Some((id, self.rooms.get(id)?))) else {
-            return Err(match self.has_members_enough(subnet) {
-                true => self.refuse_limited(peer, Alert::MembersIp, Status::RateLimited),
-                false => self.refuse_guess(peer, password, Status::RoomNotFound, now),
-            });
-        };
-        let is_hidden = room.hidden;
-        let shown = |status| if is_hidden { Status::RoomNotFound } else { status };
-        if self.has_members_enough(subnet) {
-            return Err(self.refuse_limited(peer, Alert::MembersIp, shown(Status::RateLimited)));
-        }
-        if room.has_password() && !self.guesses.has_left(subnet, self.config.wrong_passwords, now) {
-            let status = shown(Status::RateLimited);
-            return Err(self.refuse_limited(peer, Alert::WrongPasswords, status));
-        }
-        if !room.opens_with(password) {
-            let status = shown(Status::WrongPassword);
-            return Err(self.refuse_guess(peer, password, status, now));
-        }
-        Ok(room_id)
-    }
-
-    /// Counts a password that opened nothing, if one was shown.
-    fn refuse_guess(
-        &mut self,
-        peer: IpAddr,
-        password: Option<&str>,
-        status: Status,
-        now: Instant,
-    ) -> Status {
-        if password.is_some() {
-            self.alerts.note(Alert::WrongPassword, peer);
-            self.guesses.note(Subnet::of(peer), self.config.wrong_passwords, now);
-        }
-        status
     }
 
     /// Notes that a peer has reached a limit, and returns what it is answered.
@@ -171,12 +124,17 @@ impl Chat {
     }
 
     fn check_limits_of_creator(&mut self, peer: IpAddr) -> Result<(), Status> {
-        let creator = Subnet::of(peer);
-        if self.has_members_enough(creator) {
-            return Err(self.refuse_limited(peer, Alert::MembersIp, Status::RateLimited));
-        }
-        if self.has_rooms_enough(creator) {
+        self.check_members_of(peer)?;
+        if self.has_rooms_enough(Subnet::of(peer)) {
             return Err(self.refuse_limited(peer, Alert::RoomsIp, Status::RateLimited));
+        }
+        Ok(())
+    }
+
+    /// Checks that a peer may have one more member.
+    pub(super) fn check_members_of(&mut self, peer: IpAddr) -> Result<(), Status> {
+        if self.has_members_enough(Subnet::of(peer)) {
+            return Err(self.refuse_limited(peer, Alert::MembersIp, Status::RateLimited));
         }
         Ok(())
     }
@@ -297,6 +255,7 @@ impl Chat {
             self.peers.count_in(member, known);
         }
         if let Some(room) = self.rooms.get_mut(room_id) {
+            room.note_visitor(Subnet::of(peer));
             let stream = (drawn.tag, entrant.history);
             room.seat((member, number), folded, entrant.delivery, stream, now);
         }

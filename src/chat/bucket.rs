@@ -16,8 +16,13 @@ impl Bucket {
     /// Whether what grows in `cost` can be taken from a bucket that holds what grows in `depth`. From a
     /// full one anything can: what is larger than the bucket would never pass else.
     pub(super) fn has(&self, cost: Duration, depth: Duration, now: Instant) -> bool {
+        self.wait(cost, depth, now).is_zero()
+    }
+
+    /// Returns the time until `cost` can be taken.
+    pub(super) fn wait(&self, cost: Duration, depth: Duration, now: Instant) -> Duration {
         let debt = self.debt(now);
-        debt.is_zero() || debt + cost <= depth
+        debt.min((debt + cost).saturating_sub(depth))
     }
 
     /// Takes what grows in `cost`.

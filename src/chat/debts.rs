@@ -41,10 +41,15 @@ impl<K: Copy + Eq + Hash + Ord> Ledger<K> {
 
     /// Returns true if `cost` can be taken from a bucket of this depth.
     pub(super) fn has(&self, key: K, cost: Duration, depth: Duration, now: Instant) -> bool {
+        self.wait(key, cost, depth, now).is_zero()
+    }
+
+    /// Returns the time until `cost` can be taken from a bucket of this depth.
+    pub(super) fn wait(&self, key: K, cost: Duration, depth: Duration, now: Instant) -> Duration {
         match self.buckets.get(&key) {
-            Some(bucket) => bucket.has(cost, depth, now),
-            None if self.is_full(now) => self.newcomers.has(cost / NEWCOMERS, depth, now),
-            None => true,
+            Some(bucket) => bucket.wait(cost, depth, now),
+            None if self.is_full(now) => self.newcomers.wait(cost / NEWCOMERS, depth, now),
+            None => Duration::ZERO,
         }
     }
 

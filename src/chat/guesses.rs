@@ -1,23 +1,49 @@
-//! Limits wrong passwords and tokens, by the subnet that gave them.
+//! Limits wrong passwords and tokens, by the subnet that gave them and by the room.
+//!
+//! Whoever has many subnets has as many times the guesses. So a room with many wrong passwords gives
+//! slots to further ones: they wait in order, right and wrong ones alike. A name without a room is
+//! counted as a room, or a hidden one would show.
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::time::{Duration, Instant};
 
-use super::debts::Debts;
+use super::debts::{Debts, Ledger};
 use crate::subnet::Subnet;
 
 /// A bucket holds what grows in this time.
 const DEPTH: Duration = Duration::from_secs(60);
 
+/// Wrong passwords at one room in a minute, in shares of those of one subnet. It is more than a /48
+/// has, so that no single peer slows a room. To guess a million passwords at it takes days.
+const ROOM: u32 = 6;
+
+/// The longest wait for a slot: programs and people still wait for an answer then.
+const LONGEST_WAIT: Duration = Duration::from_secs(4);
+
 /// Wrong passwords and tokens of the last minute.
 #[derive(Debug)]
 pub(super) struct Guesses {
     debts: Debts,
+    /// Rooms by a hash of the name, with a random key: nobody can choose names that collide.
+    rooms: Ledger<u64>,
+    hasher: RandomState,
+}
+
+/// Time at which a password is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Slot {
+    Now,
+    At(Instant),
+    /// Not within [`LONGEST_WAIT`].
+    TooLate,
 }
 
 impl Guesses {
     /// Returns an empty table that counts `capacity` subnets one by one.
     pub(super) fn new(capacity: usize) -> Self {
-        Self { debts: Debts::new(capacity) }
+        let (debts, rooms) = (Debts::new(capacity), Ledger::new(capacity));
+        Self { debts, rooms, hasher: RandomState::new() }
     }
 
     /// Returns true if one more is allowed, where `limit` are allowed in a minute.
@@ -42,24 +68,51 @@ impl Guesses {
         }
     }
 
-    /// Returns the time when [`Guesses::expire`] has something to do.
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.debts.next_deadline()
+    /// Counts a wrong password at a room, where `limit` of one subnet are allowed in a minute.
+    pub(super) fn note_at(&mut self, room: &str, limit: Option<u32>, now: Instant) {
+        if let Some(limit) = limit {
+            self.rooms.take(self.hasher.hash_one(room), time_for_one_at_room(limit), now);
+        }
     }
 
-    /// Forgets a subnet that has waited long enough. Returns true if there was one.
+    /// Takes a slot for a password at a room. It is counted as a wrong one if it has to wait, since
+    /// nobody knows yet what it is.
+    pub(super) fn take_slot(&mut self, room: &str, limit: Option<u32>, now: Instant) -> Slot {
+        let Some(limit) = limit else { return Slot::Now };
+        let (room, cost) = (self.hasher.hash_one(room), time_for_one_at_room(limit));
+        let wait = self.rooms.wait(room, cost, DEPTH, now);
+        if wait.is_zero() {
+            return Slot::Now;
+        }
+        if wait > LONGEST_WAIT {
+            return Slot::TooLate;
+        }
+        self.rooms.take(room, cost, now);
+        Slot::At(now + wait)
+    }
+
+    /// Returns the time when [`Guesses::expire`] has something to do.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        [self.debts.next_deadline(), self.rooms.next_deadline()].into_iter().flatten().min()
+    }
+
+    /// Forgets a subnet or a room that has waited long enough. Returns true if there was one.
     pub(super) fn expire(&mut self, now: Instant) -> bool {
-        self.debts.expire(now)
+        self.debts.expire(now) || self.rooms.expire(now)
     }
 
     /// Returns the number of entries.
     pub(super) fn len(&self) -> usize {
-        self.debts.len()
+        self.debts.len() + self.rooms.len()
     }
 }
 
 fn time_for_one(limit: u32) -> Duration {
     DEPTH / limit.max(1)
+}
+
+fn time_for_one_at_room(limit: u32) -> Duration {
+    time_for_one(limit) / ROOM
 }
 
 #[cfg(test)]
@@ -105,5 +158,31 @@ mod tests {
             left += 1;
         }
         assert_eq!(left, 10);
+    }
+
+    #[test]
+    fn a1_a_room_gives_slots_after_a_hundred_wrong_passwords() {
+        let (start, limit) = (Instant::now(), Some(20));
+        let mut guesses = Guesses::new(9);
+        let wrong = |guesses: &mut Guesses, now| {
+            let slot = guesses.take_slot("r", limit, now);
+            if slot == Slot::Now {
+                guesses.note_at("r", limit, now);
+            }
+            slot
+        };
+        (0..120).for_each(|_| assert_eq!(wrong(&mut guesses, start), Slot::Now));
+        for half_seconds in 1..=8 {
+            let at = start + Duration::from_millis(500) * half_seconds;
+            assert_eq!(wrong(&mut guesses, start), Slot::At(at));
+        }
+        assert_eq!(wrong(&mut guesses, start), Slot::TooLate);
+        assert_eq!(guesses.take_slot("s", limit, start), Slot::Now, "another room");
+        assert_eq!(guesses.take_slot("r", None, start), Slot::Now, "0 is no limit");
+        let later = start + Duration::from_secs(5);
+        assert_eq!(wrong(&mut guesses, later), Slot::Now);
+        assert_eq!(guesses.len(), 1);
+        while guesses.expire(later + DEPTH) {}
+        assert_eq!((guesses.len(), guesses.next_deadline()), (0, None));
     }
 }

@@ -35,7 +35,8 @@
 //! | `allowance.rs`, `bucket.rs` | how much a member may send |
 //! | `debts.rs` | how much each subnet owes, in bounded memory |
 //! | `catching_up.rs` | when members that catch up go on, and who pays for history |
-//! | `guesses.rs` | wrong passwords |
+//! | `guesses.rs` | how many wrong passwords there were |
+//! | `passwords.rs` | which passwords are looked at, and when |
 //! | `listing.rs` | the list of rooms |
 //! | `limits.rs` | how much of everything there may be |
 //! | `thinning.rs` | memory of tables that were large once |
@@ -43,6 +44,7 @@
 //! | `peers.rs` | usage of each peer: members, rooms, ports |
 //! | `unproved.rs` | members that nothing can be sent to, and how many there may be |
 //! | `replacing.rs` | silent members that give way to a join under their name |
+//! | `visitors.rs` | subnets from which a room was entered |
 //! | `alerts.rs` | limits that peers have reached, for the log |
 
 mod addresses;
@@ -71,6 +73,7 @@ mod listing;
 mod log;
 mod member;
 mod parts;
+mod passwords;
 mod peers;
 mod remains;
 mod replacing;
@@ -85,6 +88,7 @@ mod stream_tests;
 mod tests;
 mod thinning;
 mod unproved;
+mod visitors;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -140,6 +144,11 @@ pub enum Reply {
     },
     /// The list of rooms, a JSON array.
     Rooms(Vec<u8>),
+    /// Not yet: see [`Chat::handle_delayed_request`].
+    Later {
+        /// When.
+        at: Instant,
+    },
 }
 
 /// What the timers are for.
@@ -285,6 +294,39 @@ impl Chat {
         now: Instant,
     ) -> Result<Reply, Status> {
         let peer = peer.to_canonical();
+        if let Request::Join(guest) = request
+            && let Some(at) = self.delay_password(peer, guest, now)?
+        {
+            return Ok(Reply::Later { at });
+        }
+        self.carry_out(peer, request, draw, max_list, false, now)
+    }
+
+    /// Does what a request asks that was answered with [`Reply::Later`], when its time has come.
+    ///
+    /// # Errors
+    /// As [`Chat::handle_request`].
+    pub fn handle_delayed_request(
+        &mut self,
+        peer: IpAddr,
+        request: &Request<'_>,
+        draw: impl FnMut() -> Option<[u8; 16]>,
+        max_list: usize,
+        now: Instant,
+    ) -> Result<Reply, Status> {
+        self.carry_out(peer.to_canonical(), request, draw, max_list, true, now)
+    }
+
+    /// `is_counted` says whether a wrong password was counted before.
+    fn carry_out(
+        &mut self,
+        peer: IpAddr,
+        request: &Request<'_>,
+        draw: impl FnMut() -> Option<[u8; 16]>,
+        max_list: usize,
+        is_counted: bool,
+        now: Instant,
+    ) -> Result<Reply, Status> {
         match request {
             Request::List { prefix, after } => {
                 Ok(Reply::Rooms(self.list(prefix.as_deref(), after.as_deref(), max_list)))
@@ -292,7 +334,7 @@ impl Chat {
             Request::Create { host, capacity, hidden } => {
                 self.create(peer, host, (*capacity, *hidden), draw, now)
             }
-            Request::Join(guest) => self.join(peer, guest, draw, now),
+            Request::Join(guest) => self.join(peer, guest, draw, is_counted, now),
             Request::Resume { room, token } => self.resume(peer, room, *token, now),
         }
     }

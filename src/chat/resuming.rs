@@ -47,6 +47,9 @@ impl Chat {
         known.connections = known.connections.saturating_add(1);
         known.room_spelling = spelling(room);
         self.peers.count_in(id, known);
+        if let Some(room) = self.rooms.get_mut(known.room) {
+            room.note_visitor(subnet);
+        }
         self.with_stream(id, Stream::disprove);
         Ok(Reply::Resumed { member: id, token, stream: self.completion(id) })
     }

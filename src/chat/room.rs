@@ -15,6 +15,7 @@ use super::log::Pool;
 use super::schedule::LineId;
 use super::stream::Stream;
 use super::thinning::thin_map;
+use super::visitors::Visitors;
 use crate::fanout::Audience;
 use crate::ids::MemberId;
 use crate::protocol::stream::{Code, Entry};
@@ -74,6 +75,7 @@ pub(super) struct Room {
     password: Option<Box<str>>,
     capacity: Option<u32>,
     history: u32,
+    pub(super) visitors: Visitors,
     /// Live members by name, as names are compared.
     names: HashMap<Box<str>, MemberId>,
     pub(super) bans: Bans,
@@ -114,6 +116,7 @@ impl Room {
             password: wishes.password.map(Box::from),
             capacity: wishes.capacity,
             history: wishes.history,
+            visitors: Visitors::default(),
             names: HashMap::new(),
             bans: Bans::default(),
             last_number: 0,
@@ -139,6 +142,13 @@ impl Room {
         match &self.password {
             None => true,
             Some(own) => own.as_bytes().ct_eq(password.unwrap_or_default().as_bytes()).into(),
+        }
+    }
+
+    /// Notes that somebody has entered from there. Only a room with a password has use for it.
+    pub(super) fn note_visitor(&mut self, subnet: Subnet) {
+        if self.has_password() {
+            self.visitors.note(subnet);
         }
     }
 
@@ -228,6 +238,7 @@ impl Room {
         self.closure = Some(closure);
         // It may be kept for a while, for those who ask what they missed; nobody comes in any more.
         self.bans = Bans::default();
+        self.visitors = Visitors::default();
         self.each.end_all_seats();
         if let Some(stream) = &mut self.stream {
             stream.end_all_seats();

@@ -765,8 +765,10 @@ fn w12_a_hidden_room_is_not_there_for_who_has_not_shown_its_password() {
     assert_eq!(status(r#"{"username":"bob","password":"pw"}"#), Some(Status::RoomFull));
     assert_eq!(stage.enter(1, "h", "eve").err(), Some(Status::RoomExists));
     stage.chat.config.max_members_ip = Some(1);
-    let mut status = |payload: &str| stage.enter(2, "h", payload).err();
-    assert_eq!(status(r#"{"username":"bob","password":"pw"}"#), Some(Status::RoomNotFound));
+    for room in ["h", "none"] {
+        let status = stage.enter(2, room, r#"{"username":"bob","password":"pw"}"#).err();
+        assert_eq!(status, Some(Status::RateLimited), "{room}");
+    }
 }
 
 #[test]

@@ -13,8 +13,9 @@ const CONNECTION: u64 = 18 * 1024;
 /// A closed one counts until it is forgotten, and there may be as many of those as open ones.
 const ROOM: u64 = (2 * (8 + 4) + 6 + 4) * 1024;
 
-/// The names that an open room remembers as removed, and one message of which parts have come.
-const OPEN_ROOM: u64 = (32 + 4) * 1024;
+/// The names that an open room remembers as removed, the subnets from which it was entered, and one
+/// message of which parts have come.
+const OPEN_ROOM: u64 = (32 + 2 + 4) * 1024;
 
 /// A member with the longest name, which is kept as it was given, as it is compared, and in what it leaves
 /// behind. Most take a quarter of this.
@@ -24,8 +25,9 @@ const MEMBER: u64 = 2 * 1024;
 /// the free places of both.
 const DEBTOR: u64 = 160;
 
-/// Tables of debts, each full: one for each length of a prefix, of wrong passwords and of history.
-const DEBTOR_TABLES: u64 = 6;
+/// Tables of debts, each full: one for each length of a prefix, of wrong passwords and of history,
+/// and one of rooms.
+const DEBTOR_TABLES: u64 = 7;
 
 /// Spare buffers, receive buffers, the program itself.
 const FIXED: u64 = 32 << 20;

@@ -80,6 +80,19 @@ enum Waiting {
     Reader,
     /// The peer to end its half.
     End,
+    /// The time at which its request is carried out.
+    Turn,
+}
+
+/// Where the request that the input begins with stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// Nothing was done with it.
+    Fresh,
+    /// It is to come again then.
+    At(Instant),
+    /// Its time has come.
+    Due,
 }
 
 /// A TCP connection and what TCRP has to remember of it.
@@ -92,6 +105,9 @@ pub(super) struct Session {
     pub(super) heard_at: Instant,
     waiting: Waiting,
     since: Instant,
+    turn: Turn,
+    /// The peer has ended its half while its request waited.
+    has_ended: bool,
 }
 
 impl Session {
@@ -103,6 +119,8 @@ impl Session {
             heard_at: now,
             waiting: Waiting::Request,
             since: now,
+            turn: Turn::Fresh,
+            has_ended: false,
         }
     }
 
@@ -127,6 +145,7 @@ impl Session {
                     services.alert(limit, self.peer());
                     self.refuse(operation, why, &mut services.metrics);
                 }
+                Step::End => self.end_input(services),
                 Step::Read if bytes == 0 => return self.end_turn(Served::More, services.now),
                 Step::Read => match self.connection.fill(scratch) {
                     ReadOutcome::Filled(size) => {
@@ -134,6 +153,8 @@ impl Session {
                         self.heard_at = services.now;
                     }
                     ReadOutcome::Drained => {}
+                    // Some clients end their half behind a request: it is still answered.
+                    ReadOutcome::Ended if self.has_to_wait() => self.has_ended = true,
                     ReadOutcome::Ended => self.end_input(services),
                     ReadOutcome::Failed(_) => {
                         // A client that closes with bytes of ours unread resets the connection,
@@ -178,6 +199,7 @@ impl Session {
                 return Served::Over;
             }
             Waiting::End => return Served::Over,
+            Waiting::Turn => self.turn = Turn::Due,
         }
         self.end_turn(Served::More, services.now)
     }
@@ -190,10 +212,14 @@ impl Session {
 
     /// When [`Session::expire`] is due.
     pub(super) fn deadline(&self, config: &ConnectionConfig) -> Option<Instant> {
+        if let (Waiting::Turn, Turn::At(at)) = (self.waiting, self.turn) {
+            return Some(at);
+        }
         let limit: Option<Duration> = match self.waiting {
             Waiting::Request => config.connect_timeout,
             Waiting::Frame | Waiting::Reader => config.handshake_timeout,
             Waiting::End => Some(LINGER),
+            Waiting::Turn => None,
         };
         limit.map(|limit| self.since + limit)
     }
@@ -206,7 +232,12 @@ impl Session {
         if self.connection.unsent() >= space.unsent {
             return Step::Wait;
         }
+        if self.has_to_wait() {
+            // A reset shows when the socket is read. What comes behind the request waits, too.
+            return if self.connection.input().len() < SCARCE { read } else { Step::Wait };
+        }
         match decode(self.connection.input(), space.payload) {
+            Decoded::Incomplete if self.has_ended => Step::End,
             Decoded::Incomplete if self.connection.input().len() >= space.input => {
                 let (why, limit) = (Status::ServerFull, Alert::BufferMemory);
                 Step::Refuse { operation: self.operation(), why, limit }
@@ -228,7 +259,12 @@ impl Session {
     fn answer(&mut self, services: &mut Services, space: &Space) {
         let Decoded::Whole(frame) = decode(self.connection.input(), space.payload) else { return };
         let mut entered = None;
-        let (status, completion) = match carry_out(&frame, &self.origin, services, space.list) {
+        let outcome = carry_out(&frame, &self.origin, self.turn, services, space.list);
+        let (status, completion) = match outcome {
+            Ok(Reply::Later { at }) => {
+                self.turn = Turn::At(at);
+                return;
+            }
             Ok(Reply::Entered { member, token, stream }) => {
                 entered = Some(member);
                 (Status::Success, Some(secret(token, stream)))
@@ -258,6 +294,7 @@ impl Session {
         for reply in replies {
             self.connection.send(reply);
         }
+        self.turn = Turn::Fresh;
         // The next frame has its own time, even if its first byte is here already.
         self.waiting = Waiting::Request;
         self.since = services.now;
@@ -327,6 +364,11 @@ impl Session {
         }
     }
 
+    /// Returns true if its request is to come again later.
+    fn has_to_wait(&self) -> bool {
+        matches!(self.turn, Turn::At(_))
+    }
+
     /// The operation of the frame that has begun to arrive.
     fn operation(&self) -> u8 {
         frame::operation_of(self.connection.input())
@@ -338,6 +380,8 @@ impl Session {
             Waiting::Reader
         } else if !self.connection.is_open() {
             Waiting::End
+        } else if self.has_to_wait() {
+            Waiting::Turn
         } else if !self.connection.input().is_empty() {
             Waiting::Frame
         } else {
@@ -358,6 +402,8 @@ enum Step {
     Refuse { operation: u8, why: Status, limit: Alert },
     /// Read on.
     Read,
+    /// End the input: nothing more comes.
+    End,
     /// Nothing, before an event or a deadline.
     Wait,
 }
@@ -365,12 +411,16 @@ enum Step {
 fn carry_out(
     frame: &Frame<'_>,
     origin: &Origin,
+    turn: Turn,
     services: &mut Services,
     max_list: usize,
 ) -> Result<Reply, Status> {
     let request = request::parse(frame)?;
-    let peer = origin.remote.ip();
-    services.chat.handle_request(peer, &request, draw, max_list, services.now)
+    let (peer, now, chat) = (origin.remote.ip(), services.now, &mut services.chat);
+    match turn {
+        Turn::Due => chat.handle_delayed_request(peer, &request, draw, max_list, now),
+        _ => chat.handle_request(peer, &request, draw, max_list, now),
+    }
 }
 
 /// 128 bits that nobody can guess. Without randomness there are none, and so no new member.

@@ -18,17 +18,28 @@ use crate::room::Room;
 const FIRST_CHECK: Duration = Duration::from_secs(10);
 
 impl Model {
-    /// What a request has to be answered with: a reason why not, or nothing.
+    /// Returns the reason why a request is refused, if it is, or the time at which it has to come
+    /// again. One that has waited was counted as a wrong guess.
     pub fn judge(
         &mut self,
         peer: IpAddr,
         request: &Request<'_>,
+        has_waited: bool,
         now: Instant,
-    ) -> Result<(), Status> {
+    ) -> Result<Option<Instant>, Status> {
         match request {
-            Request::List { .. } => Ok(()),
-            Request::Create { host, .. } => self.judge_host(peer, &host.room.name, now),
-            Request::Join(guest) => self.judge_guest(peer, guest, now),
+            Request::List { .. } => Ok(None),
+            Request::Create { host, .. } => {
+                self.judge_host(peer, &host.room.name, now).map(|()| None)
+            }
+            Request::Join(guest) if has_waited => {
+                self.check_members(peer)?;
+                self.judge_guest(peer, guest, has_waited, now).map(|()| None)
+            }
+            Request::Join(guest) => match self.judge_turn(peer, guest, now)? {
+                Some(at) => Ok(Some(at)),
+                None => self.judge_guest(peer, guest, has_waited, now).map(|()| None),
+            },
             Request::Resume { room, token } => {
                 let whose = self.find_token(*token).filter(|whose| self.members[*whose].is_live());
                 let known = whose.map(|whose| &self.members[whose]);
@@ -49,16 +60,54 @@ impl Model {
                     self.tally.note("resumed from a banned address");
                     return Err(Status::Kicked);
                 }
-                Ok(())
+                Ok(None)
             }
         }
     }
 
-    fn judge_host(&mut self, peer: IpAddr, room: &str, now: Instant) -> Result<(), Status> {
+    fn check_members(&mut self, peer: IpAddr) -> Result<(), Status> {
         if self.has_members_enough(peer) {
             self.alert(Alert::MembersIp, peer);
             return Err(Status::RateLimited);
         }
+        Ok(())
+    }
+
+    /// Limits of the peer, before any room is looked at, and of passwords at one room.
+    fn judge_turn(
+        &mut self,
+        peer: IpAddr,
+        guest: &Entrant<'_>,
+        now: Instant,
+    ) -> Result<Option<Instant>, Status> {
+        self.check_members(peer)?;
+        if guest.password.is_none() {
+            return Ok(None);
+        }
+        if !self.may_guess(peer, now) {
+            self.alert(Alert::WrongPasswords, peer);
+            return Err(Status::RateLimited);
+        }
+        if let Some(room) = self.open_room(&guest.room.name) {
+            let namesake = self.find_named(room, &guest.name);
+            let is_back = namesake.is_some_and(|index| self.members[index].ip == peer);
+            let room = &self.rooms[room];
+            if room.password.is_none() || room.visitors.contains(&subnet(peer)) || is_back {
+                return Ok(None);
+            }
+        }
+        let turn = self.take_turn(&guest.room.name, now);
+        if !matches!(turn, Ok(None)) {
+            self.alert(Alert::RoomPasswords, peer);
+        }
+        if matches!(turn, Ok(Some(_))) {
+            self.note_guess(peer, now);
+        }
+        turn
+    }
+
+    fn judge_host(&mut self, peer: IpAddr, room: &str, now: Instant) -> Result<(), Status> {
+        self.check_members(peer)?;
         if self.has_rooms_enough(peer) {
             self.alert(Alert::RoomsIp, peer);
             return Err(Status::RateLimited);
@@ -94,22 +143,20 @@ impl Model {
         &mut self,
         peer: IpAddr,
         guest: &Entrant<'_>,
+        has_waited: bool,
         now: Instant,
     ) -> Result<(), Status> {
-        let (limited, may_guess) = (self.has_members_enough(peer), self.may_guess(peer, now));
         let found = self.open_room(&guest.room.name);
         let password = found.and_then(|room| self.rooms[room].password.as_ref());
-        let is_locked = password.is_some();
-        let is_wrong = found.is_none() || (is_locked && password != guest.password.as_ref());
+        let is_wrong =
+            found.is_none() || (password.is_some() && password != guest.password.as_ref());
         let is_hidden = found.is_none_or(|room| self.rooms[room].hidden);
-        if limited || (is_locked && !may_guess) {
-            self.alert(if limited { Alert::MembersIp } else { Alert::WrongPasswords }, peer);
-            let is_shown = found.is_none() || !is_hidden;
-            return Err(if is_shown { Status::RateLimited } else { Status::RoomNotFound });
-        }
         if is_wrong && guest.password.is_some() {
             self.alert(Alert::WrongPassword, peer);
-            self.note_guess(peer, now);
+            if !has_waited {
+                self.note_guess(peer, now);
+                self.note_guess_at(&guest.room.name, now);
+            }
         }
         let Some(index) = found.filter(|_| !is_wrong) else {
             return Err(if is_hidden { Status::RoomNotFound } else { Status::WrongPassword });
@@ -202,6 +249,7 @@ impl Model {
                 (known.ip, known.port, known.has_lost_port) = (ip, None, false);
                 known.heard_at = now;
                 known.connections += 1;
+                self.rooms[known.room].visitors.insert(subnet(ip));
                 known.room_spelling = room.as_sent.into();
                 self.tally.note(if is_repeated { "resume repeated" } else { "resumed" });
                 self.check_completion(index, stream.as_ref());
@@ -248,6 +296,7 @@ impl Model {
         self.tally.note(&format!("entered as {:?}", entrant.delivery));
         let known = &mut self.rooms[room];
         known.last_number += 1;
+        known.visitors.insert(subnet(peer.ip()));
         if entrant.delivery == Delivery::Stream && known.life.is_none() {
             known.life = stream.as_ref().and_then(|stream| stream.life);
         }

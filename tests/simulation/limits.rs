@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 use reactor_chat::alert::Alert;
+use reactor_chat::protocol::Status;
 use reactor_chat::protocol::stream::Code;
 
 use crate::model::{Member, Model};
@@ -68,6 +69,18 @@ impl<K: Copy + Ord> Ledger<K> {
                 .is_none_or(|bucket| bucket.has_in(depth, cost / 12, now));
         }
         self.buckets.get_mut(&key).is_none_or(|bucket| bucket.has_in(depth, cost, now))
+    }
+
+    /// Returns the time until a minute's bucket has so much.
+    pub fn wait(&mut self, key: K, cost: Duration, now: Instant) -> Duration {
+        let (is_newcomer, shares) =
+            (self.is_newcomer(key), if self.is_newcomer(key) { 12 } else { 1 });
+        let own = if is_newcomer { self.newcomers.as_mut() } else { self.buckets.get_mut(&key) };
+        own.map_or(Duration::ZERO, |bucket| {
+            bucket.refill(now);
+            let more = bucket.missing + cost / shares;
+            bucket.missing.min(more.saturating_sub(MINUTE))
+        })
     }
 
     pub fn take(&mut self, key: K, cost: Duration, now: Instant) {
@@ -246,15 +259,44 @@ impl Model {
 
     pub fn note_guess(&mut self, peer: IpAddr, now: Instant) {
         let Some(limit) = self.config.wrong_passwords else { return };
-        if self.may_guess(peer, now) {
-            if self.guesses.is_newcomer(peer) {
-                self.tally.note("wrong guess of a newcomer");
-            }
-            self.guesses.take(peer, MINUTE / limit, now);
-            self.tally.note("wrong guess");
-        } else {
-            self.tally.note("one guess too many");
+        if self.guesses.is_newcomer(peer) {
+            self.tally.note("wrong guess of a newcomer");
         }
+        self.guesses.take(peer, MINUTE / limit, now);
+        self.tally.note("wrong guess");
+    }
+
+    /// Counts a wrong password at a room, or at a name without one.
+    pub fn note_guess_at(&mut self, room: &str, now: Instant) {
+        let Some(limit) = self.config.wrong_passwords else { return };
+        let room = self.room_number(room);
+        self.guesses_at.take(room, MINUTE / limit / 6, now);
+    }
+
+    /// Returns the time at which a password at a room is looked at, if it has to wait.
+    pub fn take_turn(&mut self, room: &str, now: Instant) -> Result<Option<Instant>, Status> {
+        let Some(limit) = self.config.wrong_passwords else { return Ok(None) };
+        let (room, cost) = (self.room_number(room), MINUTE / limit / 6);
+        let wait = self.guesses_at.wait(room, cost, now);
+        if wait > Duration::from_secs(4) {
+            self.tally.note("too late for a slot");
+            return Err(Status::RateLimited);
+        }
+        if wait.is_zero() {
+            return Ok(None);
+        }
+        self.tally.note("waited for a slot");
+        self.guesses_at.take(room, cost, now);
+        Ok(Some(now + wait))
+    }
+
+    /// Returns a number for a name.
+    fn room_number(&mut self, room: &str) -> usize {
+        let known = self.guessed_rooms.iter().position(|other| other == room);
+        known.unwrap_or_else(|| {
+            self.guessed_rooms.push(room.into());
+            self.guessed_rooms.len() - 1
+        })
     }
 
     /// A wrong token: those have half of the guesses.
@@ -275,7 +317,7 @@ impl Model {
         let peers: BTreeSet<_> = peers.into_iter().map(subnet).collect();
         let ports: BTreeSet<_> =
             self.live().filter_map(|member| Some((member.ip, member.port?.0))).collect();
-        peers.len() + ports.len() + self.guesses.len()
+        peers.len() + ports.len() + self.guesses.len() + self.guesses_at.buckets.len()
     }
 
     /// No peer has more than it may.

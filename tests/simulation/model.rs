@@ -13,7 +13,7 @@ use reactor_chat::protocol::stream::{Code, Entry};
 use reactor_chat::protocol::{Delivery, Form, Language, Notice, Token, datagram};
 
 use crate::arrivals::Passage;
-use crate::limits::{Bucket, Debts};
+use crate::limits::{Bucket, Debts, Ledger};
 use crate::room::{Owed, Room};
 use crate::tally::Tally;
 
@@ -148,6 +148,9 @@ pub struct Model {
     by_token: BTreeMap<[u8; Token::WIRE_SIZE], usize>,
     /// Wrong passwords and tokens of the last minute.
     pub guesses: Debts,
+    /// Those of each room, and the names of the rooms.
+    pub guesses_at: Ledger<usize>,
+    pub guessed_rooms: Vec<String>,
     /// Peers that may have too many unproved members, and since when.
     pub excess: BTreeSet<(Instant, IpAddr)>,
     /// Alerts for the log since the last look.
@@ -159,6 +162,8 @@ impl Model {
     pub fn new(config: ChatConfig) -> Self {
         Self {
             guesses: Debts::new(config.debtors),
+            guesses_at: Ledger::new(config.debtors),
+            guessed_rooms: Vec::new(),
             config,
             rooms: Vec::new(),
             members: Vec::new(),
@@ -488,6 +493,7 @@ impl Model {
     /// Deadlines that are not after `now`, in their order.
     pub fn expire(&mut self, now: Instant) {
         self.guesses.forget(now);
+        self.guesses_at.forget(now);
         for member in &mut self.members {
             if matches!(member.begun, Some(Begun::Kept(.., due)) if due <= now) {
                 member.begun = Some(Begun::TooLate);

@@ -1,6 +1,6 @@
 //! A room as the model knows it, and its stream as the members see it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::rc::Rc;
 
@@ -35,6 +35,8 @@ pub struct Room {
     pub history: u32,
     /// Those that are kept out, oldest first.
     pub bans: Vec<Ban>,
+    /// Subnets from which somebody has shown its password.
+    pub visitors: BTreeSet<IpAddr>,
     /// Live members in the order of joining.
     pub members: Vec<usize>,
     pub last_number: u32,
@@ -63,6 +65,7 @@ impl Room {
             capacity: None,
             history: 0,
             bans: Vec::new(),
+            visitors: BTreeSet::new(),
             members: Vec::new(),
             last_number: 0,
             arrivals: Arrivals::default(),

@@ -21,6 +21,15 @@ use crate::tally::Tally;
 /// What one input may cause beside (its size + 279) for each member: the answer to a command.
 const ANSWER: usize = 1_500;
 
+/// A request that is to come again.
+struct Delayed {
+    at: Instant,
+    peer: SocketAddr,
+    operation: u8,
+    room: String,
+    payload: Vec<u8>,
+}
+
 pub struct World {
     chat: Chat,
     model: Model,
@@ -29,6 +38,8 @@ pub struct World {
     now: Instant,
     /// Datagrams on their way to the server. Any may come next, or never, or twice.
     under_way: Vec<(SocketAddr, Vec<u8>)>,
+    /// Requests that are to come again.
+    delayed: Vec<Delayed>,
     lost_percent: u64,
     /// Nobody asks for a stream: the deadlines that there have to be can be counted.
     is_without_streams: bool,
@@ -79,6 +90,7 @@ impl World {
             random,
             now: Instant::now(),
             under_way: Vec::new(),
+            delayed: Vec::new(),
             serial: 0,
         }
     }
@@ -86,6 +98,7 @@ impl World {
     /// One thing happens; then everything is checked.
     pub fn step(&mut self) {
         self.model.tally.note("step");
+        self.ask_again();
         match self.random.below(100) {
             0..8 => self.enter(),
             8..10 => self.resume(),
@@ -103,7 +116,7 @@ impl World {
             90 => self.list(),
             91 if self.random.chance(1) => self.close_all(),
             91 if self.random.chance(25) => self.hammer(),
-            91 if self.random.chance(25) => self.guess_from_a_prefix(),
+            91 if self.random.chance(13) => self.guess_from_prefixes(),
             92 if self.random.chance(10) => self.silence(),
             92 if self.random.chance(25) => self.create_again(),
             92 if self.random.chance(50) => self.keep_out(),

@@ -122,7 +122,7 @@ impl Stage {
                 known.expect("a member").ip = ip;
                 self.table.remove(&member);
             }
-            Ok(Reply::Rooms(_)) | Err(_) => {}
+            Ok(Reply::Rooms(_) | Reply::Later { .. }) | Err(_) => {}
         }
     }
 

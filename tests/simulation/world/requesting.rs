@@ -4,10 +4,10 @@ use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use reactor_chat::chat::Census;
+use reactor_chat::chat::{Census, Reply};
 use reactor_chat::protocol::{Frame, request};
 
-use super::World;
+use super::{Delayed, World};
 use crate::model::Member;
 
 /// Names of users: some are one ignoring case, width or normal form, one is long and one not valid.
@@ -121,10 +121,32 @@ impl World {
         self.request(peer, 3, prefix, b"");
     }
 
+    /// Makes the delayed requests whose time has come, unless their peer has gone.
+    pub(super) fn ask_again(&mut self) {
+        while let Some(due) = self.delayed.iter().position(|request| request.at <= self.now) {
+            let Delayed { peer, operation, room, payload, .. } = self.delayed.remove(due);
+            if self.random.chance(80)
+                && self.ask((peer, true), operation, &room, &payload).is_some()
+            {
+                self.model.tally.note("joined in its turn");
+            }
+        }
+    }
+
     /// Makes a request; gives the member that it was about, if it succeeded.
     fn request(
         &mut self,
         peer: SocketAddr,
+        operation: u8,
+        room: &str,
+        payload: &[u8],
+    ) -> Option<usize> {
+        self.ask((peer, false), operation, room, payload)
+    }
+
+    fn ask(
+        &mut self,
+        (peer, has_waited): (SocketAddr, bool),
         operation: u8,
         room: &str,
         payload: &[u8],
@@ -139,9 +161,9 @@ impl World {
         };
         self.end_closing();
         let (now, ip) = (self.now, peer.ip());
-        let mut right = self.model.judge(ip.to_canonical(), &request, now);
+        let mut right = self.model.judge(ip.to_canonical(), &request, has_waited, now);
         let is_empty = self.random.chance(2) && (operation == 1 || operation == 2);
-        if is_empty && right.is_ok() {
+        if is_empty && right == Ok(None) {
             right = Err(reactor_chat::protocol::Status::ServerFull);
             self.model.tally.note("no randomness");
         }
@@ -151,11 +173,24 @@ impl World {
             (!is_empty).then(|| bits.to_be_bytes())
         };
         let before = self.chat.census();
-        let outcome = self.chat.handle_request(ip, &request, draw, 65_536, now);
-        format!("{outcome:?}").hash(&mut self.network.history);
+        let outcome = match has_waited {
+            true => self.chat.handle_delayed_request(ip, &request, draw, 65_536, now),
+            false => self.chat.handle_request(ip, &request, draw, 65_536, now),
+        };
         match outcome {
+            // The moment differs from run to run, the wait does not.
+            Ok(Reply::Later { at }) => (at - now).hash(&mut self.network.history),
+            _ => format!("{outcome:?}").hash(&mut self.network.history),
+        }
+        match outcome {
+            Ok(Reply::Later { at }) => {
+                assert_eq!(right, Ok(Some(at)), "{request:?}");
+                let (room, payload) = (room.into(), payload.into());
+                self.delayed.push(Delayed { at, peer, operation, room, payload });
+                None
+            }
             Ok(reply) => {
-                assert_eq!(right, Ok(()), "{request:?} succeeded");
+                assert_eq!(right, Ok(None), "{request:?} succeeded");
                 self.model.carry_out(peer, &request, &reply, now)
             }
             Err(status) => {
@@ -207,14 +242,26 @@ impl World {
         }
     }
 
-    /// Somebody with a whole prefix guesses, each time from another /64.
-    pub(super) fn guess_from_a_prefix(&mut self) {
-        let room = self.random.pick(&["lobby", "r1", "none"]);
-        let guesses = 1 + self.random.below(30);
+    /// Somebody with whole prefixes guesses, each time from another /64; then a stranger who knows the
+    /// password comes.
+    pub(super) fn guess_from_prefixes(&mut self) {
+        let locked = self.model.rooms.iter().filter(|room| room.is_open);
+        let mut locked =
+            locked.filter_map(|room| Some((room.name.clone(), room.password.clone()?)));
+        let (room, password) = locked.next_back().unwrap_or(("none".into(), "a".into()));
+        let guesses = 1 + self.random.below(150);
         for _ in 0..guesses {
-            let [site, subnet] = [self.random.below(2), self.random.below(600)].map(|n| n as u16);
+            let [site, subnet] = [self.random.below(9), self.random.below(600)].map(|n| n as u16);
             let ip = Ipv6Addr::new(0x2001, 0xdb8, site, subnet, 0, 0, 0, 1);
-            self.request((ip, 1000).into(), 2, room, br#"{"username":"eve","password":"c"}"#);
+            self.request((ip, 1000).into(), 2, &room, br#"{"username":"eve","password":"c"}"#);
+        }
+        let pause = self.random.milliseconds(6_000);
+        self.pass(pause, |_| {});
+        let peer = (Ipv6Addr::new(0x2001, 0xdb8, 99, 0, 0, 0, 0, 1), 1000).into();
+        let payload = format!(r#"{{"username":"gus","password":"{password}"}}"#);
+        self.request(peer, 2, &room, payload.as_bytes());
+        if self.random.chance(80) {
+            self.pass(Duration::from_secs(4), |_| {});
         }
     }
 
