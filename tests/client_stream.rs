@@ -238,6 +238,32 @@ fn s13_exit_is_given_up_after_two_seconds_of_silence() {
 }
 
 #[test]
+fn s13_a13_leaving_takes_two_seconds_whatever_the_server_says() {
+    let stranger = Stranger::start();
+    let (mut bob, at) = bob_in_stream(&stranger, 300);
+    bob.say("hi\n");
+    while !stranger.hear_bytes().0.ends_with(b"hi") {}
+    let start = Instant::now();
+    bob.end_input();
+    let answers = [aside(8, 1, 1, ""), aside(12, 1, 1, ""), aside(8, 1, 0, "")];
+    let udp = stranger.udp.try_clone().expect("a socket");
+    // As long as somebody who never gives up would listen.
+    let server = thread::spawn(move || {
+        while start.elapsed() < Duration::from_secs(4) {
+            if udp.send_to(&stream(1, &answers), at).is_err() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+    });
+    bob.expect_complaint("reactor-chat-client: lines that were not taken: 1");
+    bob.expect_end(1);
+    let waited = start.elapsed();
+    assert!(waited < Duration::from_millis(3_500), "{waited:?}");
+    drop(server);
+}
+
+#[test]
 fn s13_what_the_server_has_not_taken_in_the_end_is_a_failure() {
     let stranger = Stranger::start();
     let (mut bob, _) = bob_in_stream(&stranger, 300);

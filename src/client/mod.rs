@@ -460,7 +460,7 @@ impl Client {
     /// A new member, to whom everything is handed down that the old one had still to say.
     fn enter_again(&mut self, seat: Seat) {
         let Some(terms) = self.take_seat(seat) else { return };
-        let is_leaving = self.room.stream().is_some_and(|stream| stream.is_leaving());
+        let leaves_by = self.room.stream().and_then(|stream| stream.leaves_by());
         let room = self.successor(&terms);
         let old = std::mem::replace(&mut self.room, room);
         if let Room::Streamed(stream) = old {
@@ -470,8 +470,10 @@ impl Client {
         self.page.begin_again(self.entry.operation == Operation::Create);
         let greeting = format!("in {} again", plain(&self.entry.room));
         self.path = Path::new(self.link.server(), Some(greeting), self.now);
-        if is_leaving {
+        if let Some(by) = leaves_by {
             self.leave(EXIT);
+            // Else a server could send us away and take us back for ever.
+            self.room.stream().into_iter().for_each(|stream| stream.leave_by(by));
         }
     }
 

@@ -1,33 +1,55 @@
 //! What may be shown on a terminal.
 
-/// The text on one line, and with nothing in it that a terminal would obey. A tab stays: all it
-/// does is to move on, and what is piped through a room may need it.
+/// The base of the flags whose emoji sequences have tag characters.
+const FLAG: char = '\u{1F3F4}';
+
+/// Returns the text on one line, without anything that a terminal would obey. A tab stays: all it
+/// does is to move on, and what is piped through a room may need it. Characters that set a direction
+/// are removed: without its end, which the line may lack, an isolate would go on in what follows.
 pub(super) fn plain(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\n' | '\u{2028}' | '\u{2029}' => plain.push(' '),
-            '\t' => plain.push(c),
-            '\u{202D}' | '\u{202E}' => plain.extend(c.escape_unicode()),
-            c if c.is_control() => plain.extend(c.escape_unicode()),
-            c => plain.push(c),
-        }
-    }
-    plain
+    shown(text, |c, plain| match c {
+        c if is_directing(c) => {}
+        c => plain.push(c),
+    })
 }
 
-/// The same where it stands in columns: also without tabs, which are as wide as their place wants,
-/// and without anything that would turn around what stands beside it.
+/// Returns the text as it may stand in columns: also without tabs, which are as wide as their place
+/// wants, and with embeddings and isolates shown, which would turn around what stands beside them.
 pub(super) fn visible(text: &str) -> String {
-    let mut visible = String::with_capacity(text.len());
-    for c in plain(text).chars() {
+    shown(text, |c, visible| match c {
+        '\t' => visible.push_str("    "),
+        '\u{202A}'..='\u{202C}' | '\u{2066}'..='\u{2069}' => visible.extend(c.escape_unicode()),
+        c if is_directing(c) => {}
+        c => visible.push(c),
+    })
+}
+
+/// Returns the text on one line without control characters, overrides and hidden tags. `push` adds
+/// the other characters.
+fn shown(text: &str, push: impl Fn(char, &mut String)) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut is_in_flag = false;
+    for c in text.chars() {
+        let is_tag = matches!(c, '\u{E0001}'..='\u{E007F}');
+        is_in_flag = c == FLAG || (is_in_flag && is_tag);
         match c {
-            '\t' => visible.push_str("    "),
-            '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => visible.extend(c.escape_unicode()),
-            c => visible.push(c),
+            '\n' | '\u{2028}' | '\u{2029}' => shown.push(' '),
+            '\u{202D}' | '\u{202E}' => shown.extend(c.escape_unicode()),
+            c if c.is_control() && c != '\t' => shown.extend(c.escape_unicode()),
+            // Nothing shows that there is such text.
+            _ if is_tag && !is_in_flag => {}
+            c => push(c, &mut shown),
         }
     }
-    visible
+    shown
+}
+
+/// Returns true for marks, embeddings, isolates, and the formats that Unicode has given up for them.
+fn is_directing(c: char) -> bool {
+    matches!(
+        c,
+        '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202C}' | '\u{2066}'..='\u{206F}'
+    )
 }
 
 #[cfg(test)]
@@ -39,6 +61,20 @@ mod tests {
         assert_eq!(plain("a\x1b[2J\r\u{9b}\u{7f}\0b"), r"a\u{1b}[2J\u{d}\u{9b}\u{7f}\u{0}b");
         assert_eq!(plain("\u{202e}evil\u{202d}"), r"\u{202e}evil\u{202d}");
         assert_eq!(plain("tab\tand 日本語 👋🏽 stay"), "tab\tand 日本語 👋🏽 stay");
+    }
+
+    #[test]
+    fn a13_nothing_sets_the_direction_of_what_follows() {
+        let directing = "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{2066}\u{2067}\u{2068}\u{2069}\u{206a}";
+        for c in directing.chars() {
+            assert_eq!(plain(&format!("a{c}b")), "ab", "{c:?}");
+            assert!(!visible(&format!("a{c}b")).contains(c), "{c:?}");
+        }
+        assert_eq!(plain("hidden\u{e0068}\u{e0069}\u{e007f}"), "hidden");
+        let scotland = "\u{1f3f4}\u{e0067}\u{e0062}\u{e0073}\u{e0063}\u{e0074}\u{e007f}";
+        assert_eq!((plain(scotland), visible(scotland)), (scotland.into(), scotland.into()));
+        let family = "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467} می\u{200c}خواهم שלום";
+        assert_eq!((plain(family), visible(family)), (family.into(), family.into()));
     }
 
     #[test]

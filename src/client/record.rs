@@ -35,8 +35,6 @@ pub(super) struct Record {
     end: Option<End>,
     /// The membership has ended, and another one is to follow: repeated ends are ignored.
     is_away: bool,
-    /// The server has said that a message has to wait.
-    is_held_back: bool,
 }
 
 impl Record {
@@ -48,7 +46,6 @@ impl Record {
             is_closing_shown: false,
             end: None,
             is_away: false,
-            is_held_back: false,
         }
     }
 
@@ -106,13 +103,12 @@ impl Record {
             Event::Aside { code, id, text, .. } => match event.ends_membership() {
                 Some(end) => self.note_end(end, text, now),
                 None if code == Code::Answer as u8 => show_answer(questions.take(id), text, page),
-                None => self.take_aside(code, text, page),
+                None => Self::take_aside(code, text, page),
             },
         }
     }
 
-    fn take_aside(&mut self, code: u8, text: &[u8], page: &mut Page) {
-        self.is_held_back |= code == Code::RateLimited as u8;
+    fn take_aside(code: u8, text: &[u8], page: &mut Page) {
         match code {
             _ if text.is_empty() => {}
             code if code == Code::Answer as u8 => page.add_notice(text),
@@ -158,11 +154,6 @@ impl Record {
     /// When to stop waiting for what is missing, if the membership has ended.
     pub(super) fn over_by(&self) -> Option<Instant> {
         self.end.as_ref().map(|end| end.by)
-    }
-
-    /// Whether the server has held a message back since the last time.
-    pub(super) fn take_held_back(&mut self) -> bool {
-        std::mem::take(&mut self.is_held_back)
     }
 
     /// Shows why the membership ended, if nothing has up to now and it was not our wish.

@@ -150,7 +150,7 @@ impl Room {
     /// Looks at the time.
     pub(super) fn handle_time(&mut self, now: Instant) {
         if let Self::Streamed(stream) = self {
-            stream.mind_leaving(now);
+            stream.handle_leaving(now);
         }
     }
 

@@ -32,7 +32,7 @@ const MOST_PATIENCE: u64 = 365 * 24 * 60 * 60;
 struct Leaving {
     /// The line that leaves, while it waits for space behind what is open.
     exit: Option<Box<[u8]>>,
-    /// What was open when there was progress last.
+    /// The least number of the user's lines that were open.
     open: usize,
     by: Instant,
 }
@@ -176,7 +176,7 @@ impl Streamed {
 
     pub(super) fn leave(&mut self, how: &str, now: Instant) {
         if self.leaving.is_none() {
-            let (exit, open) = (Some(how.as_bytes().into()), self.sender.open());
+            let (exit, open) = (Some(how.as_bytes().into()), self.untaken().open);
             self.leaving = Some(Leaving { exit, open, by: now + EXIT_PATIENCE });
         }
     }
@@ -189,15 +189,27 @@ impl Streamed {
         }
     }
 
-    /// Sees to the way out: whether there is progress, and whether there is space for `/exit`.
-    pub(super) fn mind_leaving(&mut self, now: Instant) {
-        let is_held_back = self.record.take_held_back();
+    /// Sends `/exit` when there is space for it, and extends the deadline when lines were taken.
+    /// Nothing else that the server says extends it: it may say so for ever.
+    pub(super) fn handle_leaving(&mut self, now: Instant) {
+        let open = self.untaken().open;
         let Some(leaving) = &mut self.leaving else { return };
-        if self.sender.open() < leaving.open || is_held_back {
-            leaving.by = now + EXIT_PATIENCE;
+        if open < leaving.open {
+            (leaving.open, leaving.by) = (open, now + EXIT_PATIENCE);
         }
         leaving.exit.take_if(|exit| self.sender.push(exit).is_ok());
-        leaving.open = self.sender.open();
+    }
+
+    /// Returns when the client leaves although lines are open, if it is leaving.
+    pub(super) fn leaves_by(&self) -> Option<Instant> {
+        self.leaving.as_ref().map(|leaving| leaving.by)
+    }
+
+    /// Makes the deadline of an earlier membership that of this one, if that is sooner.
+    pub(super) fn leave_by(&mut self, by: Instant) {
+        if let Some(leaving) = &mut self.leaving {
+            leaving.by = leaving.by.min(by);
+        }
     }
 
     /// Writes what is to be sent next.
@@ -244,7 +256,7 @@ impl Streamed {
 
     /// When the client ends at the latest, if that is known.
     pub(super) fn ends_by(&self) -> Option<Instant> {
-        self.record.over_by().or(self.leaving.as_ref().map(|leaving| leaving.by))
+        [self.record.over_by(), self.leaves_by()].into_iter().flatten().min()
     }
 
     pub(super) fn has_ended(&self, now: Instant) -> bool {
@@ -295,10 +307,6 @@ impl Streamed {
     /// Returns true if we stay, or have lines that wait.
     fn has_business(&self) -> bool {
         self.leaving.is_none() || self.untaken().open > 0
-    }
-
-    pub(super) fn is_leaving(&self) -> bool {
-        self.leaving.is_some()
     }
 
     /// Returns the reason if the membership has just ended and another is to follow it. Missing
