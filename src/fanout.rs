@@ -90,6 +90,8 @@ pub struct Receipt {
     pub sent: usize,
     /// Datagrams that the kernel refused for good.
     pub dropped: usize,
+    /// Datagrams to hosts whose earlier ones do not leave the socket: they are not sent.
+    pub withheld: usize,
     /// A socket was full: the shares of its members stay behind until it is writable.
     pub blocked: bool,
 }
@@ -99,6 +101,7 @@ impl Receipt {
     pub fn add(&mut self, other: Self) {
         self.sent += other.sent;
         self.dropped += other.dropped;
+        self.withheld += other.withheld;
         self.blocked |= other.blocked;
     }
 }

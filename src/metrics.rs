@@ -67,6 +67,8 @@ pub struct Metrics {
     pub sent: u64,
     /// Datagrams that the kernel refused.
     pub send_errors: u64,
+    /// Datagrams that were not sent, because earlier ones to their hosts do not leave the socket.
+    pub withheld: u64,
     /// Turns in which a socket was full and its members had to wait.
     pub blocked: u64,
     /// Deliveries that still waited when the server was told to end.
@@ -79,7 +81,7 @@ impl Metrics {
         self.replies[status as usize] += 1;
     }
 
-    fn named(&self) -> [(&'static str, u64); 31] {
+    fn named(&self) -> [(&'static str, u64); 32] {
         [
             ("connections accepted", self.accepted),
             ("accept errors", self.accept_errors),
@@ -110,6 +112,7 @@ impl Metrics {
             ("of ended members", self.ended),
             ("sent", self.sent),
             ("send errors", self.send_errors),
+            ("not sent to hosts that may be deaf", self.withheld),
             ("waits for a full socket", self.blocked),
             ("abandoned at the end", self.abandoned),
         ]

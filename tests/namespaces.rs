@@ -2,7 +2,9 @@
 
 mod support;
 
+use std::net::IpAddr;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use support::namespace::{MACHINES, Machine, in_user_namespace, run};
 use support::streams::*;
@@ -471,4 +473,75 @@ mod fragments {
             },
         );
     }
+}
+
+/// The members of one room at an address that answers no ARP any more.
+fn deaf_members(server: &Server, ips: &[IpAddr]) -> Vec<Member> {
+    let enter = |(number, ip): (usize, &IpAddr)| {
+        let mut control = Control::connect_from(server, *ip);
+        let operation = if number == 0 { CREATE } else { JOIN };
+        let payload = format!(r#"{{"username":"d{number}"}}"#);
+        let token = control.enter(operation, "deaf", payload.as_bytes());
+        let member = Member::with_token(server.udp, *ip, "deaf", token);
+        member.prove();
+        member
+    };
+    ips.iter().cycle().take(10 * ips.len()).enumerate().map(enter).collect()
+}
+
+#[test]
+fn a5_neighbours_that_answer_no_arp_hold_up_nobody() {
+    in_user_namespace(
+        "a5_neighbours_that_answer_no_arp_hold_up_nobody",
+        "a5 with neighbours that answer no ARP",
+        "nft list ruleset && unshare -n true && ip link set lo up",
+        || {
+            let far = Machine::start();
+            run(&format!("ip link add near type veth peer name far netns {}", far.pid()));
+            let deaf = ["10.1.0.3", "10.1.0.4", "10.1.0.5"];
+            let own: Vec<String> =
+                ["10.1.0.2"].iter().chain(&deaf).map(|ip| format!("{ip}/24")).collect();
+            run(&addresses("near", &own.iter().map(String::as_str).collect::<Vec<_>>()));
+            // A neighbour may hold as much as the largest socket.
+            far.run(&addresses("far", &["10.1.0.1/24"]));
+            far.run("echo 67108864 > /proc/sys/net/ipv4/neigh/far/unres_qlen_bytes");
+            let server = far.serve("10.1.0.1", "10.1.0.1");
+            let quiet = [CREATE, JOIN].map(|operation| {
+                let mut control =
+                    Control::connect_from(&server, "10.1.0.2".parse().expect("an IP"));
+                let payload = format!(r#"{{"username":"q{operation}"}}"#);
+                let token = control.enter(operation, "quiet", payload.as_bytes());
+                let member = Member::with_token(server.udp, control.local_ip(), "quiet", token);
+                member.prove();
+                member
+            });
+            let deaf_ips = deaf.map(|ip| ip.parse().expect("an IP"));
+            let members = deaf_members(&server, &deaf_ips);
+            let mac = far.run("ip -o link show far | sed 's/.*ether //; s/ .*//'");
+            run(&format!("ip neigh replace 10.1.0.1 lladdr {} dev near nud permanent", mac.trim()));
+            run("nft add table arp f && \
+                nft add chain arp f i '{ type filter hook input priority 0; }'");
+            for ip in deaf {
+                run(&format!("nft add rule arp f i arp daddr ip {ip} drop"));
+                far.run(&format!("ip neigh del {ip} dev far"));
+            }
+            let mut times: Vec<Duration> =
+                (0..200).map(|round| time_of_a_message(&quiet, &members, round)).collect();
+            times.sort();
+            assert!(times[197] <= Duration::from_millis(50), "p99 {:?}", times[197]);
+        },
+    );
+}
+
+/// Returns how long a message of a quiet room takes, while the room of deaf members is busy.
+fn time_of_a_message(quiet: &[Member; 2], deaf: &[Member], round: usize) -> Duration {
+    let long = "z".repeat(4_000);
+    for talker in 0..2 {
+        deaf[(2 * round + talker) % deaf.len()].say(&long);
+    }
+    let start = Instant::now();
+    let text = format!("message {round}");
+    quiet[1].say(&text);
+    while !quiet[0].hear_text().ends_with(&text) {}
+    start.elapsed()
 }

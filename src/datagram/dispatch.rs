@@ -1,15 +1,19 @@
 //! Sending one job: plan a call's worth of messages, make the call, account for each message.
 
+use std::time::Instant;
+
 use super::batch::Batch;
+use super::hosts::{Hosts, Permit};
 use super::parcels::Parcels;
 use super::socket::{SendOutcome, Socket};
-use super::table::Table;
-use crate::fanout::{Job, Receipt};
+use super::table::{Row, Table};
+use crate::fanout::{Entry, Job, Receipt};
 
 /// A job under way.
 pub(super) struct Dispatch<'a> {
     pub(super) sockets: &'a mut [Socket],
     pub(super) table: &'a mut Table,
+    pub(super) hosts: &'a mut Hosts,
     pub(super) batch: &'a mut Batch,
     /// Planned and not sent yet; all for one socket.
     pub(super) parcels: &'a mut Parcels,
@@ -27,6 +31,16 @@ enum Flushed {
     Rewound(usize),
     /// The socket is full. What was not sent is where it was.
     Blocked,
+}
+
+/// What came of planning a share.
+enum Planned {
+    /// A message more.
+    Message,
+    /// Nothing more of this share.
+    Nothing,
+    /// What is planned has to be sent first.
+    Flush,
 }
 
 impl Dispatch<'_> {
@@ -57,28 +71,58 @@ impl Dispatch<'_> {
     /// Plans messages for the members of one socket, from the share with this index on, until a call
     /// is full or the budget is used up; gives the share to go on with.
     fn plan_from(&mut self, mut next: usize, socket: usize) -> usize {
-        let can_segment = self.batch.can_segment();
         let left = self.budget - self.receipt.sent - self.receipt.dropped;
         while !self.parcels.is_full() && self.parcels.datagrams() < left {
             let Some(share) = self.job.to.get_mut(next) else { break };
-            let max = left - self.parcels.datagrams();
-            let content = (self.job.bytes, self.job.entries);
-            let planned = match self.table.get(share.member) {
-                Some(row) if row.socket() == socket => {
-                    self.parcels.plan((next, share), content, row, can_segment, max)
+            match self.table.get(share.member).copied() {
+                Some(row) if row.socket() == socket && share.next < share.until => {
+                    match self.plan_share(next, &row, left - self.parcels.datagrams()) {
+                        Planned::Message => continue,
+                        Planned::Nothing => {}
+                        Planned::Flush => break,
+                    }
                 }
-                Some(_) => false,
+                Some(_) => {}
                 // No address is proved: nothing is sent, and nothing waits.
-                None => {
-                    share.next = share.until;
-                    false
-                }
-            };
-            if !planned {
-                next += 1;
+                None => share.next = share.until,
             }
+            next += 1;
         }
         next
+    }
+
+    /// Plans the next message of a share, as far as its host may be sent something.
+    fn plan_share(&mut self, index: usize, row: &Row, max: usize) -> Planned {
+        let can_segment = self.batch.can_segment();
+        let share = &mut self.job.to[index];
+        let socket = &self.sockets[row.socket()];
+        let size = entry_size(self.job.entries, share.next);
+        let permit = match self.hosts.fits(row.host, size) {
+            Some(bytes) => Permit::Bytes(bytes),
+            // What is planned does not lie in the socket yet.
+            None if !self.parcels.is_empty() => return Planned::Flush,
+            None => self.hosts.permit((row.host, size), Instant::now(), || socket.queued()),
+        };
+        let bytes = match permit {
+            Permit::Bytes(bytes) => bytes,
+            Permit::Wait => {
+                self.receipt.blocked = true;
+                return Planned::Nothing;
+            }
+            Permit::Drop => {
+                self.receipt.withheld += (share.until - share.next) as usize;
+                share.next = share.until;
+                return Planned::Nothing;
+            }
+        };
+        let most = (max, bytes);
+        let content = (self.job.bytes, self.job.entries);
+        if !self.parcels.plan((index, share), content, row, can_segment, most) {
+            return Planned::Nothing;
+        }
+        let planned = self.parcels.parcels().last().map_or(0, |parcel| parcel.bytes);
+        self.hosts.note_sent(row.host, planned);
+        Planned::Message
     }
 
     fn flush(&mut self, socket: usize) -> Flushed {
@@ -124,6 +168,13 @@ impl Dispatch<'_> {
     }
 }
 
+/// Returns the bytes of the entry with this index.
+fn entry_size(entries: &[Entry], index: u32) -> usize {
+    let index = index as usize;
+    let start = index.checked_sub(1).map_or(0, |before| entries[before].end);
+    (entries[index].end - start) as usize
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,13 +182,14 @@ mod tests {
 
     use crate::datagram::batch::played::{Line, Played};
     use crate::datagram::socket::bind;
-    use crate::fanout::{Audience, Entry, NO_TAG, Share};
+    use crate::fanout::{Audience, NO_TAG, Share};
     use crate::ids::{Key, MemberId, Origin};
 
     /// Three members, all of whom are to get five messages of one size, and a kernel that is played.
     struct Stage {
         sockets: Vec<Socket>,
         table: Table,
+        hosts: Hosts,
         batch: Batch,
         parcels: Parcels,
         entries: Vec<Entry>,
@@ -159,16 +211,18 @@ mod tests {
     impl Stage {
         fn new(lines: impl IntoIterator<Item = Line>) -> Self {
             let socket = bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
-            let mut table = Table::default();
+            let (mut table, mut hosts) = (Table::default(), Hosts::default());
+            hosts.add_socket(1 << 20, Instant::now());
             for slot in 0..3 {
-                let remote = address(slot);
-                table.announce(member(slot), &Origin { socket: 0, local: None, remote });
+                let origin = Origin { socket: 0, local: None, remote: address(slot) };
+                table.announce(member(slot), &origin, &mut hosts);
             }
             let entry = |end| Entry { end, audience: Audience::All };
             let share = |slot| Share { member: member(slot), next: 0, until: 5, tag: NO_TAG };
             Self {
                 sockets: vec![Socket::new(socket).expect("an address")],
                 table,
+                hosts,
                 batch: Batch::Played(Played {
                     lines: lines.into_iter().collect(),
                     ..Played::default()
@@ -188,6 +242,7 @@ mod tests {
             Dispatch {
                 sockets: &mut self.sockets,
                 table: &mut self.table,
+                hosts: &mut self.hosts,
                 batch: &mut self.batch,
                 parcels: &mut self.parcels,
                 job,
@@ -225,11 +280,11 @@ mod tests {
     fn d6_what_a_full_socket_did_not_take_waits_and_goes_out_exactly_once() {
         let mut stage = Stage::new([Line::Take(1), Line::Fail(libc::EAGAIN)]);
         let receipt = stage.send(99);
-        assert_eq!(receipt, Receipt { sent: 5, dropped: 0, blocked: true });
+        assert_eq!(receipt, Receipt { sent: 5, dropped: 0, blocked: true, withheld: 0 });
         assert_eq!(stage.positions(), [5, 0, 0]);
         assert_eq!(stage.send(99), Receipt { blocked: true, ..Receipt::default() }, "no call");
         stage.sockets[0].is_writable = true;
-        assert_eq!(stage.send(99), Receipt { sent: 10, dropped: 0, blocked: false });
+        assert_eq!(stage.send(99), Receipt { sent: 10, dropped: 0, blocked: false, withheld: 0 });
         assert_eq!([0, 1, 2].map(|slot| stage.sent_to(slot)), [ALL, ALL, ALL]);
     }
 
@@ -245,7 +300,10 @@ mod tests {
         for errno in [libc::EINVAL, libc::EIO, libc::EMSGSIZE] {
             let refused = [Line::Take(1), Line::Fail(errno), Line::Fail(errno)];
             let mut stage = Stage::new(refused);
-            assert_eq!(stage.send(99), Receipt { sent: 15, dropped: 0, blocked: false });
+            assert_eq!(
+                stage.send(99),
+                Receipt { sent: 15, dropped: 0, blocked: false, withheld: 0 }
+            );
             assert_eq!([0, 1, 2].map(|slot| stage.sent_to(slot)), [ALL, ALL, ALL]);
             let has_refused = |slot| {
                 let row = stage.table.get(member(slot)).expect("a row");
@@ -259,14 +317,14 @@ mod tests {
     fn an_error_that_is_not_about_segments_is_not_remembered() {
         let refused = || Line::Fail(libc::ENOBUFS);
         let mut stage = Stage::new([refused(), refused()]);
-        assert_eq!(stage.send(99), Receipt { sent: 10, dropped: 5, blocked: false });
+        assert_eq!(stage.send(99), Receipt { sent: 10, dropped: 5, blocked: false, withheld: 0 });
         assert_ne!(stage.table.get(member(0)).expect("a row").largest_segment, 0);
     }
 
     #[test]
     fn d3_the_echo_of_an_earlier_datagram_costs_nothing() {
         let mut stage = Stage::new([Line::Fail(libc::ECONNREFUSED)]);
-        assert_eq!(stage.send(99), Receipt { sent: 15, dropped: 0, blocked: false });
+        assert_eq!(stage.send(99), Receipt { sent: 15, dropped: 0, blocked: false, withheld: 0 });
     }
 
     #[test]
@@ -277,7 +335,7 @@ mod tests {
         let Batch::Played(played) = &mut stage.batch else { panic!("played") };
         let refused = || Line::Fail(libc::EPERM);
         played.lines.extend([Line::Take(1), refused(), refused()]);
-        assert_eq!(stage.send(99), Receipt { sent: 2, dropped: 1, blocked: false });
+        assert_eq!(stage.send(99), Receipt { sent: 2, dropped: 1, blocked: false, withheld: 0 });
         assert_eq!([0, 1, 2].map(|slot| stage.sent_to(slot)), ["aa", "", "aa"]);
     }
 

@@ -8,6 +8,7 @@
 mod batch;
 mod copies;
 mod dispatch;
+mod hosts;
 mod parcels;
 mod socket;
 mod table;
@@ -26,6 +27,7 @@ use crate::sys::{Arrival, MAX_ARRIVAL, MAX_SEGMENTS};
 
 use batch::Batch;
 use dispatch::Dispatch;
+use hosts::Hosts;
 use parcels::Parcels;
 use socket::{ReceiveOutcome, Socket};
 use table::Table;
@@ -83,7 +85,7 @@ impl<'a> Vain<'a> {
 fn hand_over(
     arrival: Arrival<'_>,
     origin: &Origin,
-    table: &mut Table,
+    (table, hosts): (&mut Table, &mut Hosts),
     intake: &mut Intake,
     hear: &mut impl FnMut(&Origin, &[u8]) -> Hearing,
 ) {
@@ -100,7 +102,7 @@ fn hand_over(
             vain.note(bytes);
         }
         if let Some(member) = member.filter(|_| member != announced) {
-            table.announce(member, origin);
+            table.announce(member, origin, hosts);
             announced = Some(member);
         }
     }
@@ -110,6 +112,7 @@ fn hand_over(
 pub struct Datagrams {
     sockets: Vec<Socket>,
     table: Table,
+    hosts: Hosts,
     batch: Batch,
     parcels: Parcels,
     /// A socket that was full is so no more.
@@ -135,6 +138,7 @@ impl Datagrams {
         Self {
             sockets: Vec::new(),
             table: Table::default(),
+            hosts: Hosts::default(),
             // Nothing that comes is longer: what is too long is seen and not cut.
             batch: Batch::new(path, MAX_ARRIVAL),
             parcels: Parcels::new(),
@@ -151,7 +155,9 @@ impl Datagrams {
         if self.batch.can_segment() {
             socket::join_arrivals(&socket);
         }
-        self.sockets.push(Socket::new(socket)?);
+        let socket = Socket::new(socket)?;
+        self.hosts.add_socket(socket.send_buffer(), Instant::now());
+        self.sockets.push(socket);
         Ok(())
     }
 
@@ -189,6 +195,22 @@ impl Datagrams {
         self.sockets[index].is_writable = true;
     }
 
+    /// Looks at what the sockets hold, where it is time to. To be called before
+    /// [`Datagrams::take_unblocked`].
+    pub fn look(&mut self, now: Instant) {
+        for (index, socket) in self.sockets.iter().enumerate() {
+            if self.hosts.is_due(index, now) {
+                self.hosts.note_look(index, socket.queued(), now);
+                self.unblocked |= self.hosts.take_waiting(index);
+            }
+        }
+    }
+
+    /// Returns when [`Datagrams::look`] has something to do.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.hosts.next_deadline()
+    }
+
     /// Whether a socket that was full has become writable since this was last asked.
     pub fn take_unblocked(&mut self) -> bool {
         std::mem::take(&mut self.unblocked)
@@ -214,7 +236,7 @@ impl Datagrams {
         mut hear: impl FnMut(&Origin, &[u8]) -> Hearing,
     ) -> Intake {
         let mut intake = Intake::default();
-        let table = &mut self.table;
+        let (table, hosts) = (&mut self.table, &mut self.hosts);
         while self.sockets[index].is_readable && intake.received + intake.errors < budget {
             let left = budget - intake.received - intake.errors;
             // An arrival may hold as many datagrams as one send (UDP_GRO): no call takes more
@@ -223,7 +245,7 @@ impl Datagrams {
             let outcome = self.sockets[index].receive(&mut self.batch, max, |arrival, dropped| {
                 intake.overflow = intake.overflow.saturating_add(dropped);
                 let origin = Origin { socket: index, local: arrival.local, remote: arrival.remote };
-                hand_over(arrival, &origin, table, &mut intake, &mut hear);
+                hand_over(arrival, &origin, (table, hosts), &mut intake, &mut hear);
             });
             match outcome {
                 ReceiveOutcome::Failed => intake.errors += 1,
@@ -241,12 +263,12 @@ impl Datagrams {
 
     /// A member's datagrams go to `origin` from now on.
     pub fn announce(&mut self, member: MemberId, origin: &Origin) {
-        self.table.announce(member, origin);
+        self.table.announce(member, origin, &mut self.hosts);
     }
 
     /// Nothing is sent to this member any more.
     pub fn forget(&mut self, member: MemberId) {
-        self.table.forget(member);
+        self.table.forget(member, &mut self.hosts);
     }
 
     /// Sends at most `budget` datagrams of a job and moves its shares on. A member without an
@@ -254,9 +276,9 @@ impl Datagrams {
     /// stay where they are.
     pub fn send(&mut self, job: Job<'_>, budget: usize) -> Receipt {
         self.parcels.begin(&job);
-        let Self { sockets, table, batch, parcels, .. } = self;
+        let Self { sockets, table, hosts, batch, parcels, .. } = self;
         let receipt = Receipt::default();
-        Dispatch { sockets, table, batch, parcels, job, budget, receipt }.run()
+        Dispatch { sockets, table, hosts, batch, parcels, job, budget, receipt }.run()
     }
 
     /// The addresses of the sockets, with their real ports.

@@ -17,8 +17,9 @@ pub(super) struct Parcel {
     pub(super) share: usize,
     /// Where that share stood before.
     pub(super) rewind: u32,
-    /// How many datagrams it is.
+    /// How many datagrams it is, and their bytes.
     pub(super) datagrams: usize,
+    pub(super) bytes: usize,
     to: Address,
     local: Option<IpAddr>,
     segment: Option<u16>,
@@ -92,14 +93,14 @@ impl Parcels {
     }
 
     /// Takes the next message for a member from its share, which it moves on: at most `max`
-    /// datagrams, more than one only if `can_segment`. Gives whether there was anything to take.
+    /// datagrams and `bytes`, more than one only if `can_segment`. Gives whether there was anything to take.
     pub(super) fn plan(
         &mut self,
         (index, share): (usize, &mut Share),
         (bytes, entries): (&[u8], &[Entry]),
         row: &Row,
         can_segment: bool,
-        max: usize,
+        (max, most_bytes): (usize, usize),
     ) -> bool {
         let first_piece = self.pieces.len();
         let rewind = share.next;
@@ -109,12 +110,16 @@ impl Parcels {
         self.pieces.push(self.copies.write_tag(message, bytes, (start, end), share.tag));
         let size = end - start;
         let max = if can_segment && size <= row.largest_segment { max } else { 1 };
-        let datagrams = 1 + self.extend(share, (bytes, entries), size, max.min(MAX_SEGMENTS));
+        let fitting = (most_bytes / size.max(1) as usize).max(1);
+        let max = max.min(MAX_SEGMENTS).min(fitting);
+        let (more, total) = self.extend(share, (bytes, entries), size, max);
+        let datagrams = 1 + more;
         self.datagrams += datagrams;
         self.parcels.push(Parcel {
             share: index,
             rewind,
             datagrams,
+            bytes: total,
             to: row.remote,
             local: row.local,
             // A size that is split fits a segment, and that fits 16 bits.
@@ -126,14 +131,14 @@ impl Parcels {
     }
 
     /// Adds entries of this size to the message that was begun, and a last one that is shorter;
-    /// gives how many.
+    /// gives how many, and the bytes of the message.
     fn extend(
         &mut self,
         share: &mut Share,
         (bytes, entries): (&[u8], &[Entry]),
         size: u32,
         max: usize,
-    ) -> usize {
+    ) -> (usize, usize) {
         let message = self.parcels.len();
         let (mut count, mut total) = (0, size);
         while 1 + count < max
@@ -150,7 +155,7 @@ impl Parcels {
                 break;
             }
         }
-        count
+        (count, total as usize)
     }
 
     /// Adds bytes to the message; what lies behind what is there already needs no piece of its own.
@@ -203,7 +208,8 @@ mod tests {
         let until = entries.len() as u32;
         let mut share = Share { member: member(1), next: 0, until, tag: NO_TAG };
         let (mut parcels, bytes) = (Parcels::new(), vec![0; end as usize]);
-        while parcels.plan((0, &mut share), (&bytes, &entries), row, true, max) {}
+        let most = (max, usize::MAX);
+        while parcels.plan((0, &mut share), (&bytes, &entries), row, true, most) {}
         let datagrams: usize = parcels.parcels().iter().map(|parcel| parcel.datagrams).sum();
         assert_eq!(datagrams, parcels.datagrams());
         parcels.parcels().iter().map(|parcel| (parcel.datagrams, parcel.segment)).collect()

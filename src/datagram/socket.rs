@@ -79,6 +79,8 @@ pub(super) struct Socket {
     pub(super) unread: usize,
     /// Number of arrivals that it has room for.
     capacity: usize,
+    /// Bytes of the send buffer.
+    send_buffer: usize,
     /// The kernel's count of dropped datagrams when it last told.
     overflow: u32,
 }
@@ -97,6 +99,7 @@ impl Socket {
             buffers.recv_buffer_size()?,
             buffers.send_buffer_size()?,
         );
+        let send_buffer = buffers.send_buffer_size()?;
         let capacity = buffers.recv_buffer_size()? / LEAST_CHARGE + 1;
         Ok(Self {
             inner,
@@ -105,6 +108,7 @@ impl Socket {
             is_writable: true,
             unread: 0,
             capacity,
+            send_buffer,
             overflow: 0,
         })
     }
@@ -120,6 +124,15 @@ impl Socket {
 
     pub(super) fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    pub(super) fn send_buffer(&self) -> usize {
+        self.send_buffer
+    }
+
+    /// Returns how many bytes of the send buffer are in use.
+    pub(super) fn queued(&self) -> usize {
+        sys::queued_bytes(self.inner.as_fd())
     }
 
     /// Whether datagrams to this peer come to this very socket. A wildcard socket has the address

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::hosts::Hosts;
 use crate::ids::{Key, MemberId, Origin};
 use crate::sys::Address;
 
@@ -17,6 +18,8 @@ const MAX_SEGMENT_V6: u32 = 1_452;
 pub(super) struct Row {
     generation: u32,
     socket: u16,
+    /// Its host, as [`Hosts`] counts what is sent there.
+    pub(super) host: u32,
     /// The largest datagrams that may go as segments of one message; 0 when the way there has
     /// refused such a message.
     pub(super) largest_segment: u32,
@@ -31,6 +34,7 @@ impl Row {
             generation,
             // There are as many sockets as there were --bind options.
             socket: origin.socket as u16,
+            host: 0,
             largest_segment: match origin.remote.ip() {
                 ip if ip.is_loopback() => MAX_MESSAGE,
                 IpAddr::V4(_) => MAX_SEGMENT_V4,
@@ -63,21 +67,28 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub(super) fn announce(&mut self, member: MemberId, origin: &Origin) {
+    pub(super) fn announce(&mut self, member: MemberId, origin: &Origin, hosts: &mut Hosts) {
         let Key { slot, generation } = member.0;
         let slot = slot as usize;
         if slot >= self.rows.len() {
             self.rows.resize(slot + 1, None);
         }
         let mut row = Row::new(generation, origin);
-        if let Some(known) = self.rows[slot].filter(|known| known.is_same_way(&row)) {
-            row.largest_segment = known.largest_segment;
+        let known = self.rows[slot];
+        if let Some(known) = known.filter(|known| known.is_same_way(&row)) {
+            (row.largest_segment, row.host) = (known.largest_segment, known.host);
+        } else {
+            row.host = hosts.enter(row.socket, origin.remote.ip());
+            if let Some(known) = known {
+                hosts.leave(known.host);
+            }
         }
         self.rows[slot] = Some(row);
     }
 
-    pub(super) fn forget(&mut self, member: MemberId) {
-        if self.get(member).is_some() {
+    pub(super) fn forget(&mut self, member: MemberId, hosts: &mut Hosts) {
+        if let Some(row) = self.get(member) {
+            hosts.leave(row.host);
             self.rows[member.0.slot as usize] = None;
         }
     }
@@ -112,27 +123,27 @@ mod tests {
 
     #[test]
     fn l8_a_reused_slot_does_not_send_to_the_one_before() {
-        let mut table = Table::default();
-        table.announce(member(1), &origin("192.0.2.1:9"));
+        let (mut table, mut hosts) = (Table::default(), Hosts::default());
+        table.announce(member(1), &origin("192.0.2.1:9"), &mut hosts);
         assert!(table.get(member(1)).is_some());
         assert!(table.get(member(2)).is_none(), "the new tenant has proved nothing yet");
-        table.forget(member(2));
+        table.forget(member(2), &mut hosts);
         assert!(table.get(member(1)).is_some(), "not its row to forget");
         table.note_refused_segments(member(2));
         let row = table.get(member(1)).expect("a row");
         assert_eq!(row.largest_segment, MAX_SEGMENT_V4, "nor to change");
-        table.forget(member(1));
+        table.forget(member(1), &mut hosts);
         assert!(table.get(member(1)).is_none());
     }
 
     #[test]
     fn what_a_way_refused_is_remembered_while_it_is_the_same_way() {
-        let mut table = Table::default();
-        table.announce(member(1), &origin("192.0.2.1:9"));
+        let (mut table, mut hosts) = (Table::default(), Hosts::default());
+        table.announce(member(1), &origin("192.0.2.1:9"), &mut hosts);
         table.note_refused_segments(member(1));
-        table.announce(member(1), &origin("192.0.2.1:9"));
+        table.announce(member(1), &origin("192.0.2.1:9"), &mut hosts);
         assert_eq!(table.get(member(1)).expect("a row").largest_segment, 0);
-        table.announce(member(1), &origin("192.0.2.1:10"));
+        table.announce(member(1), &origin("192.0.2.1:10"), &mut hosts);
         assert_eq!(table.get(member(1)).expect("a row").largest_segment, MAX_SEGMENT_V4);
     }
 }

@@ -313,6 +313,7 @@ impl Reactor {
     /// where they are, and the receipt says how far it came.
     fn deliver(&mut self) {
         let Services { chat, datagrams, metrics, now, .. } = &mut self.services;
+        datagrams.look(*now);
         if datagrams.take_unblocked() {
             chat.resume_stalled(*now);
         }
@@ -322,6 +323,7 @@ impl Reactor {
                 chat.deliver(budgets.deliveries, *now, |job, budget| datagrams.send(job, budget));
             metrics.sent += receipt.sent as u64;
             metrics.send_errors += receipt.dropped as u64;
+            metrics.withheld += receipt.withheld as u64;
             metrics.blocked += u64::from(receipt.blocked);
             chat.has_output()
         });
@@ -369,6 +371,7 @@ impl Reactor {
             self.connections.next_deadline(),
             self.acceptor.next_deadline(),
             self.services.alerts.next_deadline(),
+            self.services.datagrams.next_deadline(),
             self.leave_by,
         ];
         deadlines.into_iter().flatten().fold(self.report_at, Instant::min)
