@@ -11,6 +11,7 @@
 //! | `session.rs` | one connection that speaks TCRP |
 //! | `silence.rs` | who has been silent longest, and gives way |
 //! | `slice.rs` | the time that a step may take |
+//! | `steps.rs` | the time that steps took, in a build that measures it |
 //! | `alert_log.rs` | warnings about peers, one a minute of each kind and subnet |
 //! | `signals.rs` | SIGINT, SIGTERM and SIGHUP |
 //! | `outputs.rs` | stdout and stderr |
@@ -26,6 +27,7 @@ mod signals;
 mod silence;
 mod slice;
 mod source;
+mod steps;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -46,6 +48,7 @@ use connections::Connections;
 use outputs::Outputs;
 use signals::Signals;
 use source::Source;
+use steps::step;
 
 pub use bind::BindError;
 
@@ -163,15 +166,15 @@ impl Reactor {
     /// that no step meets an id whose thing is gone.
     fn turn(&mut self) -> io::Result<()> {
         self.wait()?;
-        self.note_readiness();
-        self.heed_signals();
-        self.accept();
-        self.read_datagrams();
-        self.read_connections();
-        self.expire_timers();
-        self.deliver();
-        self.flush();
-        self.reap();
+        step("note readiness", || self.note_readiness());
+        step("heed signals", || self.heed_signals());
+        step("accept", || self.accept());
+        step("read datagrams", || self.read_datagrams());
+        step("read connections", || self.read_connections());
+        step("expire timers", || self.expire_timers());
+        step("deliver", || self.deliver());
+        step("flush", || self.flush());
+        step("reap", || self.reap());
         Ok(())
     }
 
