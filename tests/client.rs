@@ -316,8 +316,8 @@ fn a_client_that_is_removed_ends() {
     let output = run(&server, &["join", "r1", "bob"]);
     let list = format!("reactor-chat-client {} list", options_to(server.tcp, server.udp));
     let why = format!(
-        "the host has removed 'bob' from room 'r1', for as long as it lasts; ask the host, or find \
-         another room with: {list}"
+        "the host keeps 'bob' or this address out of room 'r1', for as long as it lasts; ask the \
+         host, or find another room with: {list}"
     );
     expect_output(&output, 1, "", &format!("reactor-chat-client: {why}\n"));
 }

@@ -167,6 +167,8 @@ fn s4_s5_what_answers_each_command_and_each_refusal() {
     let server = Server::start(&["--rate-limit", "0"]);
     let (alice, bob) = listening_alice_and_bob(&server);
     let help = "/exit leaves, /who lists the members, /kick NAME removes one (host), \
+                /ban NAME keeps its address out too (host), \
+                /unban NAME lets both in again (host), /bans lists who is kept out (host), \
                 /host NAME makes another the host (host), /help shows this, \
                 // sends a message that begins with /";
     let cases: [(&[u8], u8, &str); 10] = [
