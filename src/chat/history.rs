@@ -11,11 +11,17 @@ use super::stream::{FIRST_CAPACITY, Ring, Stream};
 use crate::ids::RoomId;
 use crate::protocol::stream::parts::{MAX_PARTS, MAX_PARTS_SIZE};
 
-/// Bytes that every ring may have, however large the others are: enough for the longest message in
+/// Bytes that every ring may have, whatever the limit of a room: enough for the longest message in
 /// its parts. A ring that grows by doubling passes this size.
-const GUARANTEED: usize = 8 * FIRST_CAPACITY;
+const LEAST: usize = 8 * FIRST_CAPACITY;
 
-const _: () = assert!(MAX_PARTS_SIZE + MAX_PARTS * size_of::<u32>() <= GUARANTEED);
+/// Bytes that every ring may have within the limit of a room, however large the others are and
+/// however many there are: some two hundred lines of a chat. Where all rooms at this size need more
+/// than `--history-memory`, that limit gives way: else a peer with many rooms could take the past of
+/// the others.
+const GUARANTEED: usize = 16 * 1024;
+
+const _: () = assert!(MAX_PARTS_SIZE + MAX_PARTS * size_of::<u32>() <= LEAST);
 
 /// What is granted to rings.
 #[derive(Debug, Default)]
@@ -85,12 +91,15 @@ impl Chat {
         while let Some(stream) = self.stream_of(room)
             && stream.wants_larger_ring(entry)
         {
-            let old = stream.ring.capacity();
-            let new = (2 * old).min(self.config.room_history.max(GUARANTEED));
-            if new <= old || !self.win_memory(new - old, new) {
+            let (old, most) = (stream.ring.capacity(), self.config.room_history.max(LEAST));
+            let new = (2 * old).min(most);
+            if new > old && self.win_memory(new - old, new) {
+                self.resize_ring(room, new);
+            } else if old < GUARANTEED.min(most) {
+                self.resize_ring(room, GUARANTEED.min(most));
+            } else {
                 return;
             }
-            self.resize_ring(room, new);
         }
     }
 

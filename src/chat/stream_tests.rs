@@ -4,6 +4,7 @@
 mod answers;
 mod counters;
 mod credit;
+mod history;
 mod lives;
 mod parts;
 

@@ -11,7 +11,7 @@ const CONNECTION: u64 = 18 * 1024;
 /// A room: 8 KiB of waiting output, which it may have in any case, and a message of the longest, in
 /// buffers that grow by doubling; the least ring; its name, its password and its places in the tables.
 /// A closed one counts until it is forgotten, and there may be as many of those as open ones.
-const ROOM: u64 = (2 * (8 + 4) + 6 + 4) * 1024;
+const ROOM: u64 = (2 * (8 + 4) + 16 + 4) * 1024;
 
 /// The names that an open room remembers as removed, the subnets from which it was entered, and one
 /// message of which parts have come.

@@ -1,0 +1,46 @@
+//! The share of the past that a room keeps whatever the other rooms do.
+
+use super::*;
+
+/// Bytes of entries that others can't take from a room.
+const SHARE: usize = 16 * 1024;
+
+fn kept(stage: &Stage, host: &Guest) -> usize {
+    let room = stage.chat.members.get(host.id).expect("a member").room;
+    let stream = stage.chat.rooms.get(room).expect("a room").stream.as_ref().expect("a stream");
+    stream.ring.size(stream.ring.first(), stream.ring.end())
+}
+
+fn chatter(stage: &mut Stage, host: &mut Guest, lines: usize, size: usize) {
+    for _ in 0..lines {
+        stage.say(host, &"x".repeat(size));
+        stage.deliver();
+    }
+}
+
+#[test]
+fn a13_s12_others_cannot_take_the_last_16_kib_of_a_room() {
+    let config = ChatConfig { history_memory: Some(256 * 1024), fanout_limit: None, ..open() };
+    let mut stage = Stage::new(config);
+    let mut victim = stage.enter(1, "victim", "host", r#","delivery":"stream","history":1024"#);
+    chatter(&mut stage, &mut victim, 2_000, 40);
+    assert!(kept(&stage, &victim) > 100_000);
+    let attackers: Vec<Guest> = (0..100)
+        .map(|number| {
+            let mut host = stage.host(&format!("attack {number}"));
+            chatter(&mut stage, &mut host, 20, 1_000);
+            host
+        })
+        .collect();
+    let least = SHARE - SHARE / 8;
+    assert!(kept(&stage, &victim) >= least, "{} bytes", kept(&stage, &victim));
+    let wants = r#","delivery":"stream","history":1024"#;
+    let newcomer = stage.try_enter(2, "victim", "newcomer", wants).expect("a place");
+    let stream = newcomer.stream.expect("a stream");
+    let past = stage.ear(&victim).next - stream.next;
+    assert!(past > 200, "{past} entries of the past");
+    let all_have_it = attackers.iter().all(|host| kept(&stage, host) >= least);
+    assert!(all_have_it, "the limit gives way");
+    let granted = stage.chat.history.granted();
+    assert!(granted <= 101 * SHARE, "{granted} bytes");
+}
