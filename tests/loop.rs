@@ -5,6 +5,7 @@
 
 mod support;
 
+use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::thread;
@@ -435,4 +436,40 @@ fn l16_after_a_stop_what_has_come_meanwhile_counts_before_the_deadlines() {
     server.thaw();
     control.expect_success();
     alice.expect_silence();
+}
+
+/// Peers that ask on and on and never read: what the kernel holds for them does not grow with their
+/// patience.
+#[test]
+fn a13_slow_readers_hold_little_memory_of_the_kernel() {
+    const MOST: usize = 128 * 1024;
+    let server = server_with_a_long_list(&[]);
+    let stuck: Vec<TcpStream> = (0..2).map(|_| push_until_full(&server)).collect();
+    let queues = kernel_queues(server.tcp.port());
+    assert!(queues.len() >= stuck.len(), "{queues:?}");
+    assert!(queues.iter().all(|queue| *queue <= MOST), "{queues:?}");
+    let mut control = Control::connect(&server);
+    expect_answer(&mut control);
+}
+
+/// Sends requests for lists and reads nothing, until the kernel takes no more of them.
+fn push_until_full(server: &Server) -> TcpStream {
+    let mut stream = TcpStream::connect(server.tcp).expect("a connection");
+    stream.set_write_timeout(Some(Duration::from_millis(100))).expect("a timeout");
+    let requests = list_frame().repeat(2_000);
+    let is_full = (0..200).any(|_| stream.write_all(&requests).is_err());
+    assert!(is_full, "the server reads on and on");
+    stream
+}
+
+/// Bytes that wait in the server's ends of its connections, to be sent or to be read (proc_net(5)).
+fn kernel_queues(port: u16) -> Vec<usize> {
+    let table = fs::read_to_string("/proc/net/tcp").expect("a table");
+    let local = format!("0100007F:{port:04X}");
+    let rows = table.lines().map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
+    let connected = rows.filter(|row| row[1] == local && row[3] == "01");
+    let size = |hex: &str| usize::from_str_radix(hex, 16).expect("a size");
+    connected
+        .filter_map(|row| row[4].split_once(':').map(|(sent, read)| size(sent) + size(read)))
+        .collect()
 }

@@ -17,7 +17,7 @@ use super::signals::Signals;
 use super::source::Source;
 use super::{EVENTS, Reactor, Services};
 use crate::chat::Chat;
-use crate::config::{Bind, Config, METRICS_INTERVAL, RESERVED_DESCRIPTORS};
+use crate::config::{Bind, Config, METRICS_INTERVAL, RESERVED_DESCRIPTORS, TCP_BUFFER};
 use crate::datagram::{self, Datagrams};
 use crate::metrics::Metrics;
 use crate::sys;
@@ -211,6 +211,10 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     }
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
+    // Accepted sockets inherit these. The window is agreed on in the handshake, so they have to be set
+    // before (tcp(7)).
+    socket.set_recv_buffer_size(TCP_BUFFER)?;
+    socket.set_send_buffer_size(TCP_BUFFER)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(TcpListener::from_std(socket.into()))
