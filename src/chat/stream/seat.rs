@@ -247,6 +247,11 @@ impl Seat {
         self.wake_at = None;
     }
 
+    /// Its member has ended and may not ask any more: it is never woken again.
+    pub(super) fn drop(&mut self) {
+        (self.standing, self.wake_at) = (Standing::Dropped, None);
+    }
+
     /// Everything below `next` has arrived, it says, and `bytes` of that were sent and not confirmed
     /// before. What was not sent is passed over, and gives no credit. Returns true if the member is
     /// to be woken.

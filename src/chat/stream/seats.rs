@@ -121,7 +121,7 @@ impl Seats {
         if self.find(number).is_none() {
             return;
         }
-        self.change(number, 0, |seat| seat.standing = Standing::Dropped);
+        self.change(number, 0, Seat::drop);
         self.dropped += 1;
         if 2 * self.dropped >= self.list.len() {
             self.free(|seat| seat.standing == Standing::Dropped);

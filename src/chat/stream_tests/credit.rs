@@ -178,3 +178,18 @@ fn a3_s11_what_was_not_sent_is_not_repaired() {
     stage.deliver();
     assert_eq!(stage.take_bytes(&late), 0);
 }
+
+#[test]
+fn a3_a_member_that_left_without_credit_leaves_nothing() {
+    let (mut stage, mut host) = past(100, open());
+    let late: Vec<Guest> = (0..9).map(|n| stage.late(&format!("late{n}"))).collect();
+    for mut late in late {
+        stage.send(&late, b"");
+        stage.advance(seconds(9));
+        stage.say(&mut late, "/exit");
+    }
+    stage.advance(seconds(200));
+    stage.say(&mut host, "/exit");
+    stage.advance(seconds(100));
+    assert_eq!(stage.chat.census(), Census::default());
+}
