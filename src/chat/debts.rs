@@ -155,7 +155,7 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
     /// Twenty a minute.
     const COST: Duration = Duration::from_secs(3);
-    const CAPACITY: usize = 16_384;
+    const CAPACITY: usize = 1_000;
 
     fn v4(number: u32) -> Subnet {
         Subnet::of(IpAddr::V4(Ipv4Addr::from_bits(number)))
