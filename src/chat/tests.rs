@@ -454,7 +454,7 @@ fn w36_without_a_timeout_nobody_is_removed() {
 }
 
 #[test]
-fn w38_field_b_a_silent_member_gives_way_to_its_return() {
+fn w38_a11_a_silent_member_gives_way_to_its_return() {
     let mut stage = Stage::with_defaults();
     let host = stage.create("r", r#"{"username":"host","password":"pw"}"#);
     let payload = r#"{"username":"guest","password":"pw"}"#;
@@ -476,7 +476,7 @@ fn w38_field_b_a_silent_member_gives_way_to_its_return() {
 }
 
 #[test]
-fn w38_field_b_a_silent_host_comes_back_as_the_host() {
+fn w38_a11_a_silent_host_comes_back_as_the_host() {
     let mut stage = Stage::with_defaults();
     let payload = r#"{"username":"host","password":"pw"}"#;
     let old = stage.create("r", payload);
@@ -501,7 +501,7 @@ fn w38_field_b_a_silent_host_comes_back_as_the_host() {
 }
 
 #[test]
-fn w38_field_b_a_replaced_member_is_told_when_the_new_one_ends_unproved() {
+fn w38_a11_a_replaced_member_is_told_when_the_new_one_ends_unproved() {
     let mut stage = Stage::with_defaults();
     let host = stage.create("r", r#"{"username":"host"}"#);
     let old = stage.join("r", "guest");
@@ -528,7 +528,7 @@ fn w38_field_b_a_replaced_member_is_told_when_the_new_one_ends_unproved() {
 }
 
 #[test]
-fn w38_field_b_an_announced_port_is_no_reason_to_tell_a_replaced_member() {
+fn w38_a11_an_announced_port_is_no_reason_to_tell_a_replaced_member() {
     let mut stage = Stage::with_defaults();
     let host = stage.create("r", r#"{"username":"host"}"#);
     let old = stage.join("r", "guest");
@@ -550,7 +550,7 @@ fn w38_field_b_an_announced_port_is_no_reason_to_tell_a_replaced_member() {
 }
 
 #[test]
-fn w38_field_b_a_chain_of_replaced_members_is_forgotten() {
+fn w38_a11_a_chain_of_replaced_members_is_forgotten() {
     let mut stage = Stage::with_defaults();
     let host = stage.create("r", r#"{"username":"host"}"#);
     let first = stage.join("r", "guest");

@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn w7_field_k_names_that_people_use_are_taken() {
+    fn w7_a7_names_that_people_use_are_taken() {
         for name in [
             "alice",
             "A b c",
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn w7_field_k_names_are_kept_in_nfc_without_spaces_around() {
+    fn w7_a7_names_are_kept_in_nfc_without_spaces_around() {
         for (name, kept) in [
             ("e\u{301}lan", "\u{e9}lan"),
             ("\u{3000}山田\u{3000}太郎\u{3000} ", "山田 太郎"),
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn w7_field_k_what_cannot_be_seen_is_refused() {
+    fn w7_a7_what_cannot_be_seen_is_refused() {
         let hidden = [
             "\0",
             "\n",
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn w7_field_k_joiners_and_selectors_stand_where_they_have_an_effect() {
+    fn w7_a7_joiners_and_selectors_stand_where_they_have_an_effect() {
         for name in [
             // Letters that do not join to the left, or not to the right.
             "د\u{200c}رضا",
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn w7_field_k_a_user_name_holds_no_string_of_the_servers_lines() {
+    fn w7_a7_a_user_name_holds_no_string_of_the_servers_lines() {
         for name in [
             "bob: hi",
             "bob:",
@@ -414,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn w8_field_k_user_names_are_compared_by_nfkc_casefold() {
+    fn w8_a7_user_names_are_compared_by_nfkc_casefold() {
         for (one, other) in [
             ("Élan İ", "e\u{301}lan i\u{307}"),
             ("straße", "STRASSE"),
