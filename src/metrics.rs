@@ -67,7 +67,7 @@ pub struct Metrics {
     pub sent: u64,
     /// Datagrams that the kernel refused.
     pub send_errors: u64,
-    /// Datagrams that were not sent, because earlier ones to their hosts do not leave the socket.
+    /// Datagrams that were not sent because earlier ones to the same host stay in the send buffer.
     pub withheld: u64,
     /// Turns in which a socket was full and its members had to wait.
     pub blocked: u64,
@@ -112,7 +112,7 @@ impl Metrics {
             ("of ended members", self.ended),
             ("sent", self.sent),
             ("send errors", self.send_errors),
-            ("not sent to hosts that may be deaf", self.withheld),
+            ("not sent to unresponsive hosts", self.withheld),
             ("waits for a full socket", self.blocked),
             ("abandoned at the end", self.abandoned),
         ]

@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a1_of_a_48_a_hundred_guesses_a_minute_are_looked_at() {
+    fn a1_a_48_gets_a_hundred_guesses_a_minute() {
         let mut stage = Stage::new(ChatConfig::default());
         let mut looked_at = 0;
         for second in 0..60 {
