@@ -226,6 +226,8 @@ impl Seat {
     pub(super) fn catch_up(&mut self, end: u64) {
         if self.is_late() && self.next >= self.limit(end) {
             (self.standing, self.is_blocked) = (Standing::Current, false);
+        }
+        if !self.is_late() {
             self.wake_at = None;
         }
     }
