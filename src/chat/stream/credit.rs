@@ -4,6 +4,10 @@
 //! Bytes on the wire are counted, padding included, so that entries of bad sizes do not widen it.
 
 use crate::protocol::stream::MAX_PACKED;
+use crate::protocol::stream::downstream::HEADER_SIZE;
+
+/// The least that is sent at once: a datagram of any size, and the question behind it.
+pub(super) const LEAST: usize = MAX_PACKED + HEADER_SIZE;
 
 /// Credit of a member that has confirmed nothing yet, in bytes.
 const FIRST: u32 = 16 * 1024;
@@ -32,7 +36,7 @@ impl Credit {
 
     /// Returns true if a datagram of any size may be sent.
     pub(super) fn has_left(self) -> bool {
-        self.left() >= MAX_PACKED
+        self.left() >= LEAST
     }
 
     /// Takes what was sent.

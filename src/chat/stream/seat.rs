@@ -4,12 +4,11 @@ use std::mem;
 use std::time::{Duration, Instant};
 
 use super::answers::Answers;
-use super::credit::Credit;
+use super::credit::{Credit, LEAST};
 use super::ration::Ration;
 use super::ring::Ring;
 use crate::fanout::Share;
 use crate::ids::MemberId;
-use crate::protocol::stream::MAX_PACKED;
 
 /// Until when a live member gets what is appended.
 const FOREVER: u64 = u64::MAX;
@@ -217,7 +216,7 @@ impl Seat {
     fn rest(&mut self, is_done: bool, now: Instant) {
         if is_done && !self.credit.has_left() {
             (self.standing, self.wake_at) = (Standing::Spent, Some(now + FIRST_ASK));
-        } else if is_done || self.budget() < MAX_PACKED {
+        } else if is_done || self.budget() < LEAST {
             (self.standing, self.wake_at) = (Standing::Resting, Some(now + REST));
         }
     }
@@ -301,13 +300,13 @@ impl Seat {
     /// Returns true if the next datagram is paid for. Only history has to be: what was said since
     /// counts as its senders'.
     fn is_paid(&mut self, ring: &Ring, pay: &mut impl FnMut(MemberId, usize) -> bool) -> bool {
-        if self.budget() >= MAX_PACKED {
+        if self.budget() >= LEAST {
             return true;
         }
         let first = self.next.max(ring.first());
         let rest = ring.size(first, self.history_until.max(first));
         // Headers and padding come to it.
-        let bytes = (rest + rest / 4 + MAX_PACKED).min(PAID_AT_ONCE).min(self.credit.left());
+        let bytes = (rest + rest / 4 + LEAST).min(PAID_AT_ONCE).min(self.credit.left());
         let is_paid = pay(self.member, bytes);
         if is_paid {
             self.paid += bytes;
