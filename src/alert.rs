@@ -12,7 +12,7 @@ pub enum Alert {
     WrongPassword,
     /// It has tried too many passwords and has to wait.
     WrongPasswords,
-    /// A room had so many wrong passwords that this peer's waits, or is not looked at.
+    /// Wrong passwords at one room: the peer's password is checked late, or not at all.
     RoomPasswords,
     /// Rooms in all.
     Rooms,
@@ -34,7 +34,7 @@ pub enum Alert {
     RoomBacklog,
     /// The backlog of all rooms.
     BacklogMemory,
-    /// History that the members of one IP get.
+    /// History for the members of one subnet.
     HistoryIp,
     /// Answers to a member of a stream.
     Answers,

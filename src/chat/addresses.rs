@@ -1,9 +1,9 @@
-//! Which member an address belongs to.
+//! Ownership of addresses: finds the member that may use an address.
 //!
 //! A datagram with a member's token proves that its program is where the datagram came from. A port
-//! that was announced over TCP proves nothing: whoever shares the member's IP could name the port of
-//! somebody else. So a proved address is taken from every member that has only announced it, and
-//! from members that have ended: nothing of another room reaches the member that is there now.
+//! that was announced over TCP proves nothing: a peer could announce the port of another program at
+//! its IP. So every member that has only announced an address loses it when another member proves it.
+//! Members that have ended lose it too, so that the new owner gets no datagrams of another room.
 //! Several live members keep an address that each of them has proved, because a program can be in
 //! two rooms with one socket.
 
@@ -18,14 +18,14 @@ use crate::ids::MemberId;
 use crate::protocol::Delivery;
 use crate::subnet::Subnet;
 
-/// How the new user of an address came to have it.
+/// Claim of a member to an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Claim {
-    /// A live member has proved it.
+    /// A live member has proved the address.
     Proved,
-    /// A member that has ended has proved it.
+    /// An ended member has proved the address.
     ProvedByEnded,
-    /// A live member has announced it.
+    /// A live member has announced the address.
     Announced,
 }
 
@@ -37,14 +37,14 @@ impl Claim {
 }
 
 impl Chat {
-    /// Takes the port that a member announced over TCP. Returns true if its datagrams go there from
-    /// now on. The port is refused if
+    /// Handles a port that a member announced over TCP. Returns true if the member's datagrams go to
+    /// that port from now on. The port is refused if
     ///
-    /// - it is 0, or another live member of its IP has it,
-    /// - a datagram has taught the real one, or another member has proved the announced one,
-    /// - the member takes a stream, which only a datagram of its own begins,
-    /// - the member has gone on at another IP since,
-    /// - its IP has as many announced ports as it may.
+    /// - it is 0, or another live member at the same IP uses it,
+    /// - a datagram has shown the real port, or another member has proved the announced one,
+    /// - the member has stream delivery, which only a datagram of its own starts,
+    /// - the member has moved to another IP since,
+    /// - its IP has reached the limit of announced ports.
     pub fn handle_announcement(&mut self, member: MemberId, peer: SocketAddr) -> bool {
         let Some(known) = self.live(member) else { return false };
         let (ip, port) = (peer.ip().to_canonical(), peer.port());
@@ -66,14 +66,14 @@ impl Chat {
         true
     }
 
-    /// Removes and returns a member that has lost its address since, so that the owner forgets it.
-    /// To be called before anything is delivered.
+    /// Removes and returns a member that has lost its address. The caller must stop sending to it
+    /// before the next delivery.
     pub fn poll_withdrawn(&mut self) -> Option<MemberId> {
         let has_none = |id: &MemberId| {
             let member = self.members.get(*id);
             member.is_some_and(|member| member.port.number().is_none())
         };
-        // A datagram of its own may have come meanwhile.
+        // The member may have sent a datagram since, and so have an address again.
         std::iter::from_fn(|| self.withdrawn.pop()).find(has_none)
     }
 
@@ -94,8 +94,8 @@ impl Chat {
         }
     }
 
-    /// Notes the port that a datagram of an ended member came from. Others may have announced that
-    /// port since its end.
+    /// Notes the port that an ended member's datagram came from. Another member may have announced
+    /// that port since.
     pub(super) fn learn_port_of_ended(&mut self, id: MemberId, port: u16, now: Instant) {
         let Some(known) = self.members.get_mut(id) else { return };
         let (ip, had_lost_it) = (known.ip, known.port == Port::Lost);
@@ -109,7 +109,7 @@ impl Chat {
         }
     }
 
-    /// A member's address is proved: its stream goes on.
+    /// Resumes the stream of a member whose address is proved.
     fn prove_stream(&mut self, id: MemberId, now: Instant) {
         self.with_stream(id, |stream, number| stream.prove(number, now));
         self.wake_member(id, now);
@@ -122,7 +122,7 @@ impl Chat {
         self.peers.count_in(id, member);
     }
 
-    /// Takes a proved address from the member that has only announced it. There is one at most.
+    /// Takes a proved address from the one member, if any, that has only announced it.
     fn withdraw_from_announcer(&mut self, (ip, port): (IpAddr, u16), now: Instant) {
         if let Some(announcer) = self.peers.announcer(ip, port) {
             self.set_port(announcer, Port::Lost);
@@ -131,7 +131,7 @@ impl Chat {
         }
     }
 
-    /// Takes an address from the ended members whose claim is weaker.
+    /// Takes an address from ended members with a weaker claim.
     fn withdraw_from_ended(&mut self, (ip, port): (IpAddr, u16), claim: Claim) {
         let Self { peers, members, withdrawn, .. } = self;
         let before = withdrawn.len();

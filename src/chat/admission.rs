@@ -2,8 +2,8 @@
 //!
 //! When there are several reasons why not, the first of this order is answered: 9, 4, 5 (those the
 //! request itself shows, see [`crate::protocol::request`]), then 10, 1, 2, 3, 11, 6, 7, 8. Limits of
-//! the peer (10) are checked before any room is looked at. A hidden room is not there for anyone who
-//! has not shown its password, so until then every later reason is 2.
+//! the peer (10) are checked before the room. A hidden room looks like a missing one until the
+//! password is shown, so until then every later reason is 2.
 
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -203,7 +203,7 @@ impl Chat {
         }
     }
 
-    /// A room has a stream from now on, if it had none.
+    /// Creates the stream of a room, if it has none.
     fn open_stream(&mut self, room_id: RoomId, life: u32) {
         if let Some(room) = self.rooms.get_mut(room_id)
             && room.stream.is_none()
@@ -226,7 +226,7 @@ impl Chat {
         if entrant.delivery == Delivery::Stream {
             self.open_stream(room_id, drawn.life);
         }
-        // A room without a number left has refused the entrant.
+        // `check_place` has refused the entrant if no number is left.
         let number = self.rooms.get(room_id).and_then(Room::next_number).unwrap_or(u32::MAX);
         let alarm = Some(now + self.first_check());
         let member = self.members.insert(Member {
@@ -266,9 +266,9 @@ impl Chat {
 /// What randomness gives a new member.
 struct Drawn {
     token: Token,
-    /// The tag of its datagrams, 0 without stream delivery.
+    /// Tag of the member's datagrams; 0 without stream delivery.
     tag: u32,
-    /// The life of the room's stream, should it be the first that takes it.
+    /// Identifies the life of the room, if this member is the first with stream delivery.
     life: u32,
 }
 

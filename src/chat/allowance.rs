@@ -52,13 +52,13 @@ impl Allowance {
         Ok(())
     }
 
-    /// Returns true if history may be sent to the member. Half of the allowance stays for what it
-    /// says itself.
+    /// Returns true if history may be sent to the member. Half of the allowance is reserved for the
+    /// member's own messages.
     pub(super) fn has_for_history(&self, config: &ChatConfig, now: Instant) -> bool {
         config.fanout_limit.is_none() || self.fanout.has(Duration::ZERO, BURST / 2, now)
     }
 
-    /// Takes bytes of history that were sent to the member.
+    /// Charges bytes of history that were sent to the member.
     pub(super) fn take_history(&mut self, bytes: usize, config: &ChatConfig, now: Instant) {
         if let Some(rate) = config.fanout_limit {
             self.fanout.take(time_for(bytes as u64, u64::from(rate)), now);
@@ -66,7 +66,7 @@ impl Allowance {
     }
 }
 
-/// How long `amount` takes to grow at `rate` a second.
+/// Returns the time in which `amount` grows at `rate` a second.
 pub(super) fn time_for(amount: u64, rate: u64) -> Duration {
     Duration::from_nanos(amount.saturating_mul(1_000_000_000) / rate.max(1))
 }

@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a6_w33_a_crowd_is_counted_up_to_the_end_of_the_count() {
+    fn a6_w33_counts_of_a_crowd_do_not_overflow() {
         let start = Instant::now();
         let mut arrivals = Arrivals::default();
         for _ in 0..5 {

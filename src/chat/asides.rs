@@ -28,7 +28,7 @@ impl Asides {
         self.log.is_empty()
     }
 
-    /// How many wait.
+    /// Returns the number of waiting datagrams.
     pub(super) fn len(&self) -> usize {
         self.log.entries().len()
     }

@@ -1,8 +1,8 @@
-//! Names and addresses that a room keeps out: `/kick`, `/ban`, `/unban`, `/bans`.
+//! Bans of a room, by name and by subnet: `/kick`, `/ban`, `/unban`, `/bans`.
 //!
-//! A room remembers them as long as it lives. When their memory is full, the oldest is forgotten, so
-//! that the host can always remove one more. The address of the host is never kept out: people
-//! behind one NAT have the same.
+//! A room keeps its bans until it closes. When their memory is full, the oldest ban is dropped, so
+//! that the host can always remove one more member. The host's own subnet is never banned, because
+//! people behind one NAT share it.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -16,22 +16,21 @@ use crate::protocol::stream::Code;
 use crate::protocol::{Notice, Status};
 use crate::subnet::Subnet;
 
-/// The most memory that a room has for those that it keeps out: some two hundred.
+/// Limit for the memory of a room's bans: enough for some two hundred short names.
 const MAX_BYTES: usize = 32 * 1024;
-/// Memory of an entry beside its names: two allocations, and its place in a list that grows by
-/// doubling.
+/// Memory of a ban beside its names: two allocations, and an entry in a list that grows by doubling.
 const OVERHEAD: usize = 32 + 2 * size_of::<Ban>();
 
-/// A name that may not come back.
+/// A banned name.
 #[derive(Debug)]
 struct Ban {
     /// The name in the form in which names are compared.
     folded: Box<str>,
-    /// The name as its member wrote it, where that is another.
+    /// The name as its member wrote it, if that differs.
     written: Option<Box<str>>,
-    /// The address from which its member was removed.
+    /// Subnet of the removed member.
     subnet: Subnet,
-    /// The address is kept out too.
+    /// True if the subnet is banned too.
     has_address: bool,
 }
 
@@ -51,7 +50,7 @@ impl Ban {
     }
 }
 
-/// Those that a room keeps out, oldest first.
+/// Bans of one room, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Bans {
     list: VecDeque<Ban>,
@@ -59,17 +58,17 @@ pub(super) struct Bans {
 }
 
 impl Bans {
-    /// Returns true if this name is kept out, or this address.
+    /// Returns true if the name or the subnet is banned.
     pub(super) fn keeps_out(&self, folded: &str, subnet: Subnet) -> bool {
         self.has_address(subnet) || self.find(folded).is_some()
     }
 
-    /// Returns true if this address is kept out.
+    /// Returns true if the subnet is banned.
     pub(super) fn has_address(&self, subnet: Subnet) -> bool {
         self.list.iter().any(|ban| ban.has_address && ban.subnet == subnet)
     }
 
-    /// Keeps a name out, and perhaps an address. The oldest are forgotten if there are too many.
+    /// Adds a ban. The oldest bans are dropped if the memory is full.
     fn add(&mut self, ban: Ban) {
         self.remove(&ban.folded);
         self.bytes += ban.size();
@@ -81,7 +80,7 @@ impl Bans {
         }
     }
 
-    /// Lets a name in again, with its address.
+    /// Removes and returns the ban of a name, and with it that of its subnet.
     fn remove(&mut self, folded: &str) -> Option<Ban> {
         let removed = self.find(folded).and_then(|index| self.list.remove(index));
         self.bytes -= removed.as_ref().map_or(0, Ban::size);
@@ -92,14 +91,14 @@ impl Bans {
         self.list.iter().position(|ban| *ban.folded == *folded)
     }
 
-    /// Names, and whether their address is kept out too; the newest first.
+    /// Returns the names, newest first; true stands for a name whose subnet is banned too.
     fn names(&self) -> impl ExactSizeIterator<Item = (&str, bool)> {
         self.list.iter().rev().map(|ban| (ban.name(), ban.has_address))
     }
 }
 
 impl Chat {
-    /// Refuses a name or an address that its host keeps out of the room.
+    /// Returns an error if the name or the subnet is banned from the room.
     pub(super) fn check_bans(
         &self,
         room: &Room,
@@ -113,14 +112,14 @@ impl Chat {
         if is_out { Err(Status::Kicked) } else { Ok(()) }
     }
 
-    /// Returns true if a member may not go on at this address.
+    /// Returns true if a member may not resume from this subnet.
     pub(super) fn is_address_banned(&self, room_id: RoomId, subnet: Subnet) -> bool {
         self.rooms.get(room_id).is_some_and(|room| {
             room.bans.has_address(subnet) && !self.is_address_of_host(room, subnet)
         })
     }
 
-    /// Removes a member, and keeps its name out.
+    /// Removes a member and bans its name.
     pub(super) fn kick(&mut self, host: MemberId, target: MemberId, now: Instant) {
         if target == host {
             return self.answer(host, Notice::NotYourself);
@@ -130,8 +129,8 @@ impl Chat {
         self.confirm_taken(host);
     }
 
-    /// Keeps out the name and the address of a member, which is removed, or of one that was removed
-    /// before.
+    /// Bans a name and its subnet. A member with that name is removed; the name may also be one that
+    /// was removed before.
     pub(super) fn ban(&mut self, host: MemberId, name: &str, now: Instant) {
         let Some(room_id) = self.room_of_host(host) else { return };
         let Some(room) = self.rooms.get_mut(room_id) else { return };
@@ -150,7 +149,7 @@ impl Chat {
         }
     }
 
-    /// Keeps out the address of a member that was removed before, too.
+    /// Adds the subnet to the ban of a name that was removed before.
     fn ban_removed(&mut self, host: MemberId, room_id: RoomId, mut ban: Ban) {
         let Some(room) = self.rooms.get(room_id) else { return };
         ban.has_address = !self.is_address_of_host(room, ban.subnet);
@@ -159,7 +158,7 @@ impl Chat {
         self.tell_banned(host, room_id, &name, subnet);
     }
 
-    /// Lets a name and its address in again.
+    /// Lifts the ban of a name and its subnet.
     pub(super) fn unban(&mut self, host: MemberId, name: &str) {
         let Some(room_id) = self.room_of_host(host) else { return };
         let Some(room) = self.rooms.get_mut(room_id) else { return };
@@ -168,7 +167,7 @@ impl Chat {
         self.answer(host, notice);
     }
 
-    /// Tells a host who is kept out.
+    /// Answers a host with the list of bans.
     pub(super) fn list_bans(&mut self, host: MemberId) {
         let Some(room_id) = self.room_of_host(host) else { return };
         let max = self.longest_list_for(host);
@@ -179,8 +178,8 @@ impl Chat {
         self.append_answer(host);
     }
 
-    /// Notes that a member may not come back. Returns its name and address. The address of the host
-    /// is spared.
+    /// Bans a member's name, and its subnet if that is asked for and not the host's own. Returns the
+    /// name and the subnet.
     fn keep_out(&mut self, target: MemberId, with_address: bool) -> Option<(String, Subnet)> {
         let member = self.members.get(target)?;
         let (name, subnet) = (member.name.to_string(), Subnet::of(member.ip));
@@ -196,7 +195,7 @@ impl Chat {
         }
     }
 
-    /// Tells a host what it has banned, and whom that keeps out besides.
+    /// Tells a host what was banned, and which other members share the subnet.
     fn tell_banned(&mut self, host: MemberId, room_id: RoomId, name: &str, subnet: Subnet) {
         let Some(room) = self.rooms.get(room_id) else { return };
         if self.is_address_of_host(room, subnet) {
@@ -228,7 +227,8 @@ impl Chat {
         self.members.get(room.host).is_some_and(|host| Subnet::of(host.ip) == subnet)
     }
 
-    /// Returns the room of a member that is its host; any other is told that it is not.
+    /// Returns the room of a member that is its host. Tells any other member that only the host may do
+    /// that.
     fn room_of_host(&mut self, id: MemberId) -> Option<RoomId> {
         let room_id = self.members.get(id)?.room;
         if self.rooms.get(room_id)?.host == id {
@@ -249,10 +249,10 @@ mod tests {
     }
 
     #[test]
-    fn a8_the_oldest_is_forgotten_when_there_are_too_many() {
+    fn a8_the_oldest_ban_is_dropped_when_memory_is_full() {
         let mut bans = Bans::default();
         for number in 0..1_000 {
-            // U+023A has two bytes, and three where names are compared.
+            // U+023A has two bytes, and three in a folded name.
             let name = format!("{number}{}", "\u{23a}".repeat(120));
             bans.add(Ban::new(&name, subnet(number), true));
             assert!(bans.keeps_out(&fold(&name), subnet(0xffff)), "the newest is remembered");
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a8_a_name_is_kept_once_however_often_it_is_banned() {
+    fn a8_a_name_banned_again_has_one_entry() {
         let mut bans = Bans::default();
         for has_address in [false, true, false] {
             bans.add(Ban::new("Bob", subnet(1), has_address));

@@ -13,8 +13,8 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    /// Whether what grows in `cost` can be taken from a bucket that holds what grows in `depth`. From a
-    /// full one anything can: what is larger than the bucket would never pass else.
+    /// Returns true if `cost` can be taken from a bucket of `depth`. Both are the time in which as much
+    /// grows again. A full bucket grants any cost, because one above the depth would never pass.
     pub(super) fn has(&self, cost: Duration, depth: Duration, now: Instant) -> bool {
         self.wait(cost, depth, now).is_zero()
     }
@@ -25,7 +25,7 @@ impl Bucket {
         debt.min((debt + cost).saturating_sub(depth))
     }
 
-    /// Takes what grows in `cost`.
+    /// Takes `cost` from the bucket.
     pub(super) fn take(&mut self, cost: Duration, now: Instant) {
         self.full_at = Some(now + self.debt(now) + cost);
     }

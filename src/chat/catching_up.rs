@@ -1,7 +1,7 @@
-//! Members of a stream that catch up: when they go on, and who pays for the history that they get.
+//! Stream members that catch up: wakes them, and charges history to limits.
 //!
-//! What is said while a member is in the room counts as the bytes of those who said it. History is
-//! what was said before: without a limit, a peer that joins again and again would draw a flood.
+//! A message counts against the limit of its sender. History has no sender any more: without a limit,
+//! a peer that joins again and again would draw a flood.
 
 use std::time::{Duration, Instant};
 
@@ -16,8 +16,9 @@ use crate::ids::{MemberId, RoomId};
 use crate::slots::Slots;
 use crate::subnet::Subnet;
 
-/// History that a subnet gets, in bytes a second, and at once what grows in this time: 8 MiB. A
-/// school of 1,000 that joins at once takes half of that, with 20 lines of 200 bytes for each.
+/// Limit for the history of a subnet: bytes a second, and the time that fills the bucket, which then
+/// holds 8 MiB. A school of 1,000 that joins at once takes half of that, with 20 lines of 200 bytes
+/// for each.
 const RATE: u32 = 512 * 1024;
 const DEPTH: Duration = Duration::from_secs(16);
 
@@ -31,7 +32,8 @@ struct Limits<'a> {
 }
 
 impl Limits<'_> {
-    /// Takes bytes of history for a member from its IP's limit, if that and its own have as many.
+    /// Charges bytes of history to a member's subnet. Returns false if that limit or the member's own
+    /// is reached.
     fn pay(&mut self, id: MemberId, bytes: usize) -> bool {
         let Some(member) = self.members.get(id) else { return false };
         let rate = self.config.fanout_limit.unwrap_or(RATE).min(RATE);
@@ -49,7 +51,7 @@ impl Limits<'_> {
 }
 
 impl Chat {
-    /// Lets a member go on that has proved its port or confirmed something.
+    /// Wakes a member that has proved its port or confirmed something.
     pub(super) fn wake_member(&mut self, id: MemberId, now: Instant) {
         let Self { members, rooms, history_debts: debts, alerts, config, .. } = self;
         let Some(member) = members.get(id) else { return };
@@ -62,13 +64,14 @@ impl Chat {
         self.queue(room_id);
     }
 
-    /// Members of a room may go on, or are to be asked how far they are.
+    /// Wakes the members of a room whose pause is over, and asks those without credit for a
+    /// confirmation.
     pub(super) fn wake_room(&mut self, room_id: RoomId, now: Instant) {
         let Self { members, rooms, history_debts: debts, alerts, config, pool, .. } = self;
         let Some(room) = rooms.get_mut(room_id) else { return };
         let may_ask = room.has_space_for_aside();
         let Some(stream) = &mut room.stream else { return };
-        // The entry that came up is gone from the timers already.
+        // The timers have removed the alarm that has come up.
         stream.rest_alarm = None;
         let mut limits = Limits { members, debts, alerts, config, now };
         let asides = &mut room.asides;

@@ -1,10 +1,9 @@
 //! Closing a room.
 //!
-//! Its name and all its tokens are dead at once, for everybody who asks. The entries that its members
-//! have in the tables are removed in portions, because a room may have ten thousand members and ten
-//! thousand rooms may close together. Until then a member is *closing*: it is in the tables as if it
-//! were live, but every look-up by its token sees that its room is closed. It still counts as one
-//! of its IP.
+//! The name and all tokens of the room are dead at once. Its members are removed from the tables in
+//! portions, because a room may have ten thousand members and ten thousand rooms may close together.
+//! Until then a member is *closing*: it is still in the tables, but every look-up by its token sees
+//! that its room is closed. It still counts against the limits of its IP.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
@@ -20,9 +19,9 @@ use crate::protocol::{Delivery, Notice, Token};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Closure {
     at: Instant,
-    /// How its members are told.
+    /// Farewell for all members but the cause.
     farewell: Farewell,
-    /// The member whose end has closed it is told of that.
+    /// Member whose end has closed the room, with its own farewell.
     cause: Option<(MemberId, Farewell)>,
 }
 
@@ -30,19 +29,19 @@ pub(super) struct Closure {
 #[derive(Debug, Default)]
 pub(super) struct Closing {
     rooms: VecDeque<ClosedRoom>,
-    /// Number of members that are closing.
+    /// Number of closing members.
     count: usize,
 }
 
 #[derive(Debug)]
 struct ClosedRoom {
     members: vec::IntoIter<MemberId>,
-    /// The members' names, which nobody needs any more: they are freed with the last portion.
+    /// Names of the members, unused: freed with the last portion, because that takes time.
     _names: HashMap<Box<str>, MemberId>,
 }
 
 impl Closing {
-    /// Returns how many members are closing.
+    /// Returns the number of closing members.
     pub(super) fn len(&self) -> usize {
         self.count
     }
@@ -51,7 +50,7 @@ impl Closing {
         self.rooms.is_empty()
     }
 
-    /// Takes the next member out, which may have been ended meanwhile.
+    /// Removes and returns the next member. It may have ended since.
     fn pop(&mut self) -> Option<MemberId> {
         loop {
             match self.rooms.front_mut()?.members.next() {
@@ -63,8 +62,8 @@ impl Closing {
 }
 
 impl Chat {
-    /// Closes every room, as at the end of the server, and returns how many deliveries that
-    /// abandons: there is no time left for a backlog, and everyone has to be told.
+    /// Closes every room at the end of the server. Returns the number of deliveries that it abandons:
+    /// there is no time left for a backlog, and everyone has to be told.
     pub fn close_all(&mut self, now: Instant) -> usize {
         let open = self.rooms.iter().filter(|(_, room)| !room.is_closed());
         let all: Vec<RoomId> = open.map(|(room_id, _)| room_id).collect();
@@ -108,7 +107,7 @@ impl Chat {
         self.queue(room_id);
     }
 
-    /// Removes closing members from the tables, at most so many.
+    /// Removes at most `budget` closing members from the tables.
     pub(super) fn end_closing(&mut self, budget: usize) {
         for _ in 0..budget {
             let Some(member) = self.closing.pop() else { return };
@@ -116,7 +115,7 @@ impl Chat {
         }
     }
 
-    /// Removes a member from the tables now, if it is closing.
+    /// Removes a member from the tables if it is closing.
     pub(super) fn end_if_closing(&mut self, id: MemberId) {
         if self.is_closing(id)
             && let Some(room) = self.members.get(id).and_then(|member| self.rooms.get(member.room))
@@ -129,7 +128,7 @@ impl Chat {
         }
     }
 
-    /// Returns true if a member's room is closed, and the member is still in the tables.
+    /// Returns true if the member is still in the tables although its room is closed.
     pub(super) fn is_closing(&self, id: MemberId) -> bool {
         self.members.get(id).is_some_and(|member| {
             self.rooms.get(member.room).is_some_and(|room| room.is_closed())
@@ -137,8 +136,8 @@ impl Chat {
         })
     }
 
-    /// Returns the member with this token, and whether it is live. Of those that are not, only
-    /// members that take a stream are found.
+    /// Returns the member with this token, and true if it is live. A member that has ended is found
+    /// only if it has stream delivery.
     pub(super) fn find_speaker(&self, token: Token) -> Option<(MemberId, bool)> {
         let Some(id) = self.tokens.get(&token).copied() else {
             return self.remains.find(token).map(|id| (id, false));

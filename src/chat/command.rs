@@ -52,7 +52,7 @@ impl Chat {
         self.append_aside(id, Code::Answer);
     }
 
-    /// Returns the most bytes of a list of names in the delivery of this member.
+    /// Returns the limit for the bytes of a list of names in this member's delivery.
     pub(super) fn longest_list_for(&self, id: MemberId) -> usize {
         match self.members.get(id).map(|member| member.delivery) {
             Some(Delivery::Stream) => MAX_MEMBER_LIST_IN_STREAM,

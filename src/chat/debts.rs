@@ -1,8 +1,8 @@
-//! Debts of peers: token buckets by key, in bounded memory.
+//! Token buckets by subnet or by another key, in bounded memory.
 //!
-//! A table that is full must not forget a debt, or a peer with many addresses has none. An entry is
-//! therefore removed only when its bucket is full again. Keys that find no place are counted
-//! together, in one bucket of newcomers with a rate of its own.
+//! A full table must not drop a bucket that owes something: a peer with many addresses could push its
+//! own debts out. So an entry is removed only when its bucket is full again. While the table is full,
+//! new keys share one bucket, that of the newcomers, with a rate of its own.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -12,12 +12,13 @@ use super::bucket::Bucket;
 use crate::subnet::Subnet;
 use crate::timers::Timers;
 
-/// Wider IPv6 prefixes that are counted beside the /64, and how much one may take, in shares of a
-/// /64. A customer of a provider gets a /56 or a /48 (RFC 6177, 2): that is 256 or 65,536 peers.
+/// Wider IPv6 prefixes that have a bucket beside that of the /64, and their rates as multiples of the
+/// rate of a /64. A customer of a provider gets a /56 or a /48 (RFC 6177, section 2): 256 or 65,536
+/// subnets.
 const WIDER: [(u32, u32); 2] = [(56, 2), (48, 5)];
 
-/// Share of all newcomers together: as much as this many peers. It is enough for people, and to
-/// guess a million passwords at it takes days.
+/// Rate of all newcomers together, as a multiple of the rate of one key. It is enough for people, and
+/// to guess a million passwords at this rate takes days.
 const NEWCOMERS: u32 = 12;
 
 /// Buckets by key, at most `capacity`.
@@ -80,14 +81,14 @@ impl<K: Copy + Eq + Hash + Ord> Ledger<K> {
         self.buckets.len()
     }
 
-    /// Returns true if a key without an entry gets none.
+    /// Returns true if there is no space for a new key.
     fn is_full(&self, now: Instant) -> bool {
         let has_settled = self.settled_at.next().is_some_and(|at| at <= now);
         self.buckets.len() >= self.capacity && !has_settled
     }
 }
 
-/// Buckets of subnets. An IPv6 /64 counts for itself, and as a part of its /56 and /48.
+/// Buckets of subnets. An IPv6 /64 is charged to its own bucket, and to those of its /56 and /48.
 #[derive(Debug)]
 pub(super) struct Debts {
     subnets: Ledger<Subnet>,
@@ -167,7 +168,7 @@ mod tests {
         Subnet::of(IpAddr::V6(Ipv6Addr::from_bits(bits)))
     }
 
-    /// Takes what each subnet can take. Returns how often that was.
+    /// Takes `COST` from each subnet as often as allowed. Returns the number of times.
     fn take_all(debts: &mut Debts, subnets: impl Iterator<Item = Subnet>, now: Instant) -> usize {
         let mut count = 0;
         for subnet in subnets {
@@ -180,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a1_a_48_takes_no_more_than_five_of_its_64s() {
+    fn a1_a_48_takes_as_much_as_five_64s() {
         let (start, mut debts) = (Instant::now(), Debts::new(CAPACITY));
         assert_eq!(take_all(&mut debts, (0..1).map(v6), start), 20);
         assert_eq!(take_all(&mut debts, (0..256).map(v6), start), 20, "of one /56");
@@ -191,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a1_a_full_table_keeps_each_debt_and_counts_newcomers_together() {
+    fn a1_a_full_table_keeps_debts_and_newcomers_share_one() {
         let (start, mut debts) = (Instant::now(), Debts::new(CAPACITY));
         let full = CAPACITY as u32;
         assert_eq!(take_all(&mut debts, (0..full).map(v4), start), 20 * CAPACITY);
@@ -203,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a1_an_entry_goes_when_its_bucket_is_full_again() {
+    fn a1_an_entry_is_removed_when_its_bucket_is_full() {
         let (start, mut debts) = (Instant::now(), Debts::new(2));
         debts.take(v4(1), COST, start);
         debts.take(v4(2), COST * 2, start);
@@ -213,13 +214,13 @@ mod tests {
         assert!(!debts.expire(start));
         let later = start + COST;
         debts.take(v4(4), MINUTE, later);
-        assert!(!debts.has(v4(4), COST, MINUTE, later), "it took the place of one that has paid");
+        assert!(!debts.has(v4(4), COST, MINUTE, later), "it took the entry of a full bucket");
         while debts.expire(later + MINUTE) {}
         assert_eq!((debts.len(), debts.next_deadline()), (0, None));
     }
 
     #[test]
-    fn a1_addresses_on_a_link_have_no_wider_prefix() {
+    fn a1_link_local_addresses_have_no_wider_prefix() {
         let (start, mut debts) = (Instant::now(), Debts::new(CAPACITY));
         let neighbours = (1..=50)
             .map(|last| Subnet::of(IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, last))));

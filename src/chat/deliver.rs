@@ -26,7 +26,7 @@ const SHARE_OF_REPAIRS: usize = 4;
 /// at all of its members. After their first delivery all stand at the same cursor.
 const MAX_GROUPS: usize = 8;
 
-/// Limits for members and for rooms that are freed at once: half a millisecond of them.
+/// Limit for the members, and for the rooms, that one call frees: about half a millisecond of work.
 const MAX_FREED: usize = 1024;
 
 impl Chat {
@@ -34,7 +34,7 @@ impl Chat {
     /// could be. `send` gets a job and how many datagrams of it to send at most.
     ///
     /// Rooms take turns: see `schedule.rs`. A room whose rest waits for a full socket is put aside
-    /// until [`Chat::resume_stalled`]. Those that have ended are told after those that talk.
+    /// until [`Chat::resume_stalled`]. Farewells to ended members go after the rooms.
     pub fn deliver(
         &mut self,
         budget: usize,
@@ -70,7 +70,7 @@ impl Chat {
         total
     }
 
-    /// Tells those that have ended.
+    /// Sends farewells to members that have ended.
     fn deliver_farewells(
         &mut self,
         budget: usize,
@@ -80,7 +80,7 @@ impl Chat {
         while left > 0 && self.remains.farewells.has_output() {
             let Self { remains, shares, pool, .. } = self;
             let receipt = remains.farewells.deliver(left, shares, pool, send);
-            // Members without an address cost no datagram, but not nothing.
+            // Members without an address cost no datagram, but they cost time.
             left = left.saturating_sub((receipt.sent + receipt.dropped).max(1));
             total.add(receipt);
         }
@@ -118,8 +118,8 @@ impl Chat {
         !self.ended.is_empty() || !self.closed.is_empty()
     }
 
-    /// Frees a portion of the members and rooms that are delivered to the end; `freed` is told of
-    /// each member. Only here does an id stop to find somebody.
+    /// Frees a portion of the members and rooms that have no output left, and calls `freed` with each
+    /// member. Ids become invalid only here.
     pub fn reap(&mut self, mut freed: impl FnMut(MemberId)) {
         for _ in 0..self.ended.len().min(MAX_FREED) {
             let Some(member) = self.ended.pop() else { break };
@@ -128,13 +128,13 @@ impl Chat {
                 // It has all entries of its room, but not yet the notice of its end.
                 continue;
             }
-            // It may be named twice: by its seat, and by what was kept to tell it.
+            // It may be listed twice: by its seat, and by its farewell.
             if let Some(gone) = self.members.remove(member) {
                 self.peers.forget_ended(member, &gone);
                 freed(member);
             }
         }
-        // A member that is closing has to find its room.
+        // A closing member must find its room, so members are freed first.
         if !self.ended.is_empty() {
             return;
         }
@@ -151,7 +151,7 @@ impl Chat {
         }
     }
 
-    /// The member, unless it has ended and only waits to be reaped, or its room is closed.
+    /// Returns the member, unless it has ended and waits to be reaped, or its room is closed.
     pub(super) fn live(&self, id: MemberId) -> Option<&Member> {
         let member = self.members.get(id)?;
         let is_open = self.rooms.get(member.room).is_some_and(|room| !room.is_closed());
@@ -242,7 +242,8 @@ impl Chat {
         }
     }
 
-    /// A closed room goes when there is nobody left in it. One that waits for its turn goes after it.
+    /// Marks a closed room to be freed when nobody is left in it. A room in the queue is freed after
+    /// its turn.
     pub(super) fn close_if_empty(&mut self, room_id: RoomId) {
         if let Some(room) = self.rooms.get(room_id)
             && room.is_closed()
@@ -343,7 +344,7 @@ impl RoomDelivery<'_> {
         }
     }
 
-    /// Takes back what was sent of a train. History counts as the member's own bytes.
+    /// Notes how much of a train was sent. History is charged to the member's own limit.
     fn take_back(&mut self, stream: &mut Stream, is_blocked: bool) {
         let Self { train, shares, members, config, now, .. } = self;
         stream.take_back(train, shares, is_blocked, *now, |id, bytes| {

@@ -54,7 +54,7 @@ pub(super) struct Each {
     seats: Vec<Seat>,
     /// How many seats have ended.
     leaving: usize,
-    /// How many of them stand in front of the first live one.
+    /// Number of ended seats before the first live one.
     leaving_in_front: usize,
     /// Live members of each form.
     takers: [usize; FORMS],
@@ -98,8 +98,8 @@ impl Each {
         self.count_front();
     }
 
-    /// Counts on over seats that have ended. Each is counted once, so that a room whose hosts leave
-    /// one after the other does not walk all of them to find the next.
+    /// Extends the count of ended seats at the front. Each seat is counted once, so that a room whose
+    /// hosts leave one after the other does not scan all ended seats for the next host.
     fn count_front(&mut self) {
         let in_front = &self.seats[self.leaving_in_front..];
         self.leaving_in_front += in_front.iter().take_while(|seat| !seat.is_live()).count();

@@ -1,7 +1,7 @@
-//! The queue of farewells: what members that have ended are told.
+//! Queue of farewells: the last datagrams to members that have ended.
 //!
-//! A hundred thousand members may end together, so the queue lies in portions. A delivery looks at
-//! the first one only.
+//! A hundred thousand members may end together, so the queue is cut into portions, and a delivery
+//! visits only the first one.
 
 use std::collections::VecDeque;
 
@@ -10,22 +10,22 @@ use super::log::Pool;
 use crate::fanout::{Job, Receipt, Share};
 use crate::ids::MemberId;
 
-/// Datagrams in a portion: as many as a room sends in its turn.
+/// Datagrams in a portion: as many as a room sends in one turn.
 const PORTION: usize = 512;
 
 /// Waiting farewells.
 #[derive(Debug, Default)]
 pub(super) struct Farewells {
-    /// None is empty.
+    /// Never holds an empty portion.
     portions: VecDeque<Asides>,
     /// Bytes of all portions.
     bytes: usize,
-    /// Portions at the back that wait for a full socket. If all do, so does the queue.
+    /// Number of portions at the back that wait for a full socket. If all wait, so does the queue.
     blocked: usize,
 }
 
 impl Farewells {
-    /// Appends a datagram for `member`, which `encode` writes.
+    /// Appends a datagram for `member`; `encode` writes it.
     pub(super) fn push(
         &mut self,
         member: MemberId,
@@ -50,18 +50,18 @@ impl Farewells {
         self.blocked < self.portions.len()
     }
 
-    /// Bytes that wait.
+    /// Returns the number of waiting bytes.
     pub(super) fn waiting_bytes(&self) -> usize {
         self.bytes
     }
 
-    /// A socket that was full is so no more.
+    /// Retries all portions after a full socket has become writable.
     pub(super) fn resume(&mut self) {
         self.blocked = 0;
     }
 
-    /// Sends the first portion, as far as the budget goes. If a full socket stops a part of it, that
-    /// part goes to the back, behind those whose members can be sent to.
+    /// Sends the first portion, as far as the budget allows. If a full socket stops a part of it, that
+    /// part goes to the back, behind portions that can be sent.
     pub(super) fn deliver(
         &mut self,
         budget: usize,
@@ -104,7 +104,7 @@ mod tests {
         farewells
     }
 
-    /// Sends a portion to those whose slot `reaches` says.
+    /// Sends a portion to the members that `reaches` accepts, by slot.
     fn deliver(farewells: &mut Farewells, reaches: impl Fn(u32) -> bool) -> (usize, usize) {
         let (mut pool, mut seen) = (Pool::default(), 0);
         let receipt = farewells.deliver(PORTION, &mut Vec::new(), &mut pool, &mut |job, _| {
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a10_a_delivery_looks_at_one_portion_of_farewells() {
+    fn a10_a_delivery_visits_one_portion_of_farewells() {
         let mut farewells = farewells(100_000);
         let mut sent = 0;
         while farewells.has_output() {
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a10_a_full_socket_holds_up_its_own_farewells_only() {
+    fn a10_a_full_socket_delays_only_its_own_farewells() {
         const DEAF: u32 = 3 * PORTION as u32;
         let mut farewells = farewells(DEAF + 10);
         let mut sent = 0;

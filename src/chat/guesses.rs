@@ -1,8 +1,8 @@
-//! Limits wrong passwords and tokens, by the subnet that gave them and by the room.
+//! Limits wrong passwords and tokens, by subnet and by room.
 //!
-//! Whoever has many subnets has as many times the guesses. So a room with many wrong passwords gives
-//! slots to further ones: they wait in order, right and wrong ones alike. A name without a room is
-//! counted as a room, or a hidden one would show.
+//! A peer with many subnets has as many times the guesses. So a room with many wrong passwords gives
+//! time slots to further ones: they wait in order, right and wrong ones alike. The name of a missing
+//! room counts as a room, or the difference would reveal hidden rooms.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -14,23 +14,23 @@ use crate::subnet::Subnet;
 /// A bucket holds what grows in this time.
 const DEPTH: Duration = Duration::from_secs(60);
 
-/// Wrong passwords at one room in a minute, in shares of those of one subnet. It is more than a /48
-/// has, so that no single peer slows a room. To guess a million passwords at it takes days.
+/// Limit for wrong passwords at one room, as a multiple of the limit of one subnet. It is more than a
+/// /48 has, so that no single peer slows a room. To guess a million passwords at this rate takes days.
 const ROOM: u32 = 6;
 
-/// The longest wait for a slot: programs and people still wait for an answer then.
+/// Longest wait for a slot: programs and people still wait that long for an answer.
 const LONGEST_WAIT: Duration = Duration::from_secs(4);
 
 /// Wrong passwords and tokens of the last minute.
 #[derive(Debug)]
 pub(super) struct Guesses {
     debts: Debts,
-    /// Rooms by a hash of the name, with a random key: nobody can choose names that collide.
+    /// Rooms by a keyed hash of the name: with a random key nobody can choose names that collide.
     rooms: Ledger<u64>,
     hasher: RandomState,
 }
 
-/// Time at which a password is looked at.
+/// Time at which a password is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Slot {
     Now,
@@ -40,18 +40,18 @@ pub(super) enum Slot {
 }
 
 impl Guesses {
-    /// Returns an empty table that counts `capacity` subnets one by one.
+    /// Returns empty tables, with `capacity` entries each.
     pub(super) fn new(capacity: usize) -> Self {
         let (debts, rooms) = (Debts::new(capacity), Ledger::new(capacity));
         Self { debts, rooms, hasher: RandomState::new() }
     }
 
-    /// Returns true if one more is allowed, where `limit` are allowed in a minute.
+    /// Returns true if one more guess is allowed, where `limit` are allowed in a minute.
     pub(super) fn has_left(&self, peer: Subnet, limit: Option<u32>, now: Instant) -> bool {
         limit.is_none_or(|limit| self.debts.has(peer, time_for_one(limit), DEPTH, now))
     }
 
-    /// Counts a wrong one. Beyond the limit nothing was looked at, so nothing is counted.
+    /// Counts a wrong guess. Beyond the limit no guess is checked, so none is counted.
     pub(super) fn note(&mut self, peer: Subnet, limit: Option<u32>, now: Instant) {
         if let Some(limit) = limit.filter(|_| self.has_left(peer, limit, now)) {
             self.debts.take(peer, time_for_one(limit), now);
@@ -68,15 +68,15 @@ impl Guesses {
         }
     }
 
-    /// Counts a wrong password at a room, where `limit` of one subnet are allowed in a minute.
+    /// Counts a wrong password at a room, where one subnet has `limit` guesses in a minute.
     pub(super) fn note_at(&mut self, room: &str, limit: Option<u32>, now: Instant) {
         if let Some(limit) = limit {
             self.rooms.take(self.hasher.hash_one(room), time_for_one_at_room(limit), now);
         }
     }
 
-    /// Takes a slot for a password at a room. It is counted as a wrong one if it has to wait, since
-    /// nobody knows yet what it is.
+    /// Takes a slot for a password at a room. A password that has to wait is counted as a wrong one,
+    /// because it is not checked yet.
     pub(super) fn take_slot(&mut self, room: &str, limit: Option<u32>, now: Instant) -> Slot {
         let Some(limit) = limit else { return Slot::Now };
         let (room, cost) = (self.hasher.hash_one(room), time_for_one_at_room(limit));
@@ -96,7 +96,7 @@ impl Guesses {
         [self.debts.next_deadline(), self.rooms.next_deadline()].into_iter().flatten().min()
     }
 
-    /// Forgets a subnet or a room that has waited long enough. Returns true if there was one.
+    /// Removes an entry whose bucket is full again. Returns true if there was one.
     pub(super) fn expire(&mut self, now: Instant) -> bool {
         self.debts.expire(now) || self.rooms.expire(now)
     }

@@ -65,7 +65,7 @@ impl Chat {
         }
     }
 
-    /// Removes a member, as its host wants.
+    /// Removes a member for the host.
     pub(super) fn remove_by_host(&mut self, id: MemberId, now: Instant) {
         self.tell_end(id, Notice::RemovedByHost);
         self.depart(id, Departure::Kicked, Farewell::Told(Code::Removed), now);
@@ -107,7 +107,7 @@ impl Chat {
             self.tell_departure(room_id, (number, &name), departure, now);
             self.set_host(room_id, heir);
         } else {
-            // The host is told of its own end, the others what comes of it.
+            // The host gets its own farewell; the others are told that the room is closed.
             let closed = Farewell::Told(Code::RoomClosed);
             self.close_room(room_id, Notice::RoomClosed, closed, Some((id, farewell)), now);
         }

@@ -15,28 +15,28 @@
 //! | --- | --- |
 //! | `admission.rs` | create and join: who gets in, which status wins |
 //! | `resuming.rs` | going on from another IP |
-//! | `addresses.rs` | which member an address belongs to |
+//! | `addresses.rs` | announced and proved addresses, and which member owns one |
 //! | `hearing.rs` | datagrams: who speaks, what becomes of it |
 //! | `hearing_clock.rs` | up to when what members sent was read |
 //! | `stream_hearing.rs` | the same of stream members |
 //! | `parts.rs` | what has come of messages in parts |
 //! | `command.rs` | what begins with `/` |
-//! | `bans.rs` | names and addresses that a room keeps out |
+//! | `bans.rs` | bans of a room, by name and by subnet |
 //! | `leaving.rs` | every way out: left, timed out, kicked |
-//! | `closing.rs` | closing rooms, and freeing their members in portions |
+//! | `closing.rs` | closing rooms, and removing their members in portions |
 //! | `remains.rs` | telling those that have ended |
-//! | `farewells.rs` | the queue of what they are told |
+//! | `farewells.rs` | queue of the datagrams to them |
 //! | `deliver.rs` | the waiting output, handed out in jobs |
-//! | `schedule.rs` | the order in which rooms are delivered |
+//! | `schedule.rs` | order in which rooms are delivered |
 //! | `room.rs`, `member.rs` | what they are called |
 //! | `each.rs`, `stream/` | who gets a datagram for each entry, who takes the stream |
 //! | `log.rs`, `asides.rs` | waiting output of many readers, and of one |
 //! | `history.rs`, `backlog.rs` | the memory of all streams, and of all that waits |
 //! | `allowance.rs`, `bucket.rs` | how much a member may send |
-//! | `debts.rs` | how much each subnet owes, in bounded memory |
-//! | `catching_up.rs` | when members that catch up go on, and who pays for history |
-//! | `guesses.rs` | how many wrong passwords there were |
-//! | `passwords.rs` | which passwords are looked at, and when |
+//! | `debts.rs` | token buckets of subnets, in bounded memory |
+//! | `catching_up.rs` | waking members that catch up, and the limits for history |
+//! | `guesses.rs` | limits for wrong passwords and tokens |
+//! | `passwords.rs` | checking passwords, now or with a delay |
 //! | `listing.rs` | the list of rooms |
 //! | `limits.rs` | how much of everything there may be |
 //! | `thinning.rs` | memory of tables that were large once |
@@ -44,7 +44,7 @@
 //! | `peers.rs` | usage of each peer: members, rooms, ports |
 //! | `unproved.rs` | members that nothing can be sent to, and how many there may be |
 //! | `replacing.rs` | silent members that give way to a join under their name |
-//! | `visitors.rs` | subnets from which a room was entered |
+//! | `visitors.rs` | subnets that have shown a room's password |
 //! | `alerts.rs` | limits that peers have reached, for the log |
 
 mod addresses;
@@ -144,9 +144,9 @@ pub enum Reply {
     },
     /// The list of rooms, a JSON array.
     Rooms(Vec<u8>),
-    /// Not yet: see [`Chat::handle_delayed_request`].
+    /// No reply yet: the caller passes the request to [`Chat::handle_delayed_request`] later.
     Later {
-        /// When.
+        /// Time for that.
         at: Instant,
     },
 }
@@ -160,7 +160,7 @@ enum Alarm {
     Crowd(RoomId),
     /// A room may have fallen silent.
     Tail(RoomId),
-    /// Members of a room that catch up go on.
+    /// The pause of members that catch up is over.
     Rest(RoomId),
     /// A member that has ended is to be told, or may be forgotten.
     Remains(MemberId),
@@ -189,11 +189,11 @@ pub struct Census {
     pub peers: usize,
     /// Rooms that wait to be delivered.
     pub waiting: usize,
-    /// Members of closed rooms that are not taken out of the tables yet.
+    /// Members of closed rooms that are still in the tables.
     pub closing: usize,
     /// Members that have ended and may still be told.
     pub remains: usize,
-    /// Those that have ended and have an address, until they are freed.
+    /// Ended members that have an address and are not freed yet.
     pub ended: usize,
     /// Streams.
     pub streams: usize,
@@ -216,12 +216,12 @@ pub struct Chat {
     /// Live members. A member that ends is taken out at once: its token never works again.
     tokens: HashMap<Token, MemberId>,
     peers: Peers,
-    /// Members that have lost their address, until the owner takes them.
+    /// Members that have lost their address, until [`Chat::poll_withdrawn`] returns them.
     withdrawn: Vec<MemberId>,
     /// Peers that may have too many unproved members, by when those are to be removed.
     excesses: HashMap<Subnet, Instant>,
     guesses: Guesses,
-    /// History that subnets were sent of late.
+    /// History that subnets were sent recently.
     history_debts: Debts,
     alerts: Alerts,
     timers: Timers<Alarm>,
@@ -302,7 +302,7 @@ impl Chat {
         self.carry_out(peer, request, draw, max_list, false, now)
     }
 
-    /// Does what a request asks that was answered with [`Reply::Later`], when its time has come.
+    /// Carries out a request that was answered with [`Reply::Later`], at the time of that reply.
     ///
     /// # Errors
     /// As [`Chat::handle_request`].
@@ -317,7 +317,7 @@ impl Chat {
         self.carry_out(peer.to_canonical(), request, draw, max_list, true, now)
     }
 
-    /// `is_counted` says whether a wrong password was counted before.
+    /// With `is_counted`, a wrong password was counted before.
     fn carry_out(
         &mut self,
         peer: IpAddr,

@@ -1,8 +1,7 @@
-//! Passwords of joins: whether they are looked at, when, and what becomes of wrong ones.
+//! Passwords of joins: checks them, delays the check, and counts wrong ones.
 //!
-//! A peer at a limit has no password of its looked at, and is told so before any room is looked at:
-//! else the answer would tell a hidden room from none. For the same reason a password for a name
-//! without a room counts as a wrong one.
+//! The limits of the peer are checked before the room, or the answer would tell a hidden room from a
+//! missing one. For the same reason a password for a missing room counts as a wrong one.
 
 use std::net::IpAddr;
 use std::time::Instant;
@@ -16,8 +15,8 @@ use crate::protocol::{Entrant, Status};
 use crate::subnet::Subnet;
 
 impl Chat {
-    /// Returns the time at which the password of a join is looked at, if it has to wait. It is
-    /// counted as a wrong one then, or a peer could take all slots with requests that it takes back.
+    /// Returns the time at which the password of a join is checked, if it has to wait. Such a password
+    /// is counted as a wrong one at once, or a peer could take all slots with requests that it cancels.
     pub(super) fn delay_password(
         &mut self,
         peer: IpAddr,
@@ -56,7 +55,7 @@ impl Chat {
         Ok(())
     }
 
-    /// Returns true if no password is needed to enter from there, or somebody has shown it from there.
+    /// Returns true if the room has no password, or somebody has shown it from this peer's subnet.
     fn is_welcome(&self, peer: IpAddr, guest: &Entrant<'_>) -> bool {
         let room = self.names.get(&*guest.room.name).and_then(|id| self.rooms.get(*id));
         room.is_some_and(|room| {
@@ -67,7 +66,7 @@ impl Chat {
         })
     }
 
-    /// Returns the room that a guest may enter as far as the room and its password go.
+    /// Returns the room if it exists and the guest's password opens it.
     pub(super) fn find_open_room(
         &mut self,
         peer: IpAddr,
@@ -121,7 +120,7 @@ mod tests {
     type Outcome = Result<Reply, Status>;
 
     impl Stage {
-        /// A stage with a host's rooms: "locked", "hidden" and "open".
+        /// Returns a stage with three rooms: "locked", "hidden" and "open".
         fn new(config: ChatConfig) -> Self {
             let mut stage = Self { chat: Chat::new(config), now: Instant::now(), drawn: 0 };
             for (room, more) in [
@@ -162,7 +161,7 @@ mod tests {
             self.request(peer, (2, room), &payload, true)
         }
 
-        /// Many subnets guess until the passwords at a room have to wait.
+        /// Lets many subnets guess until passwords at a room have to wait.
         fn make_slow(&mut self, room: &str) {
             let looked_at = (0..120).map(|number| self.join(v4(number), room, "wrong"));
             assert!(looked_at.into_iter().all(|outcome| matches!(
@@ -201,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a1_passwords_of_strangers_wait_in_order_right_and_wrong_alike() {
+    fn a1_right_and_wrong_passwords_of_strangers_wait_in_order() {
         let mut stage = Stage::new(ChatConfig::default());
         stage.make_slow("locked");
         assert_eq!(stage.join(v4(1000), "locked", "right"), stage.at(500));
@@ -227,12 +226,12 @@ mod tests {
             taken += usize::from(outcome != Err(Status::RateLimited));
             stage.now += Duration::from_millis(500);
         }
-        // Twenty, and those that grow in 29.5 s, though none of them has come again.
+        // Twenty at once and nine in 29.5 s, although none of these requests was carried out.
         assert_eq!(taken, 20 + 9);
     }
 
     #[test]
-    fn a1_members_come_back_at_once_to_a_room_that_is_slow() {
+    fn a1_members_return_to_a_slow_room_without_delay() {
         let mut stage = Stage::new(ChatConfig::default());
         let (guest, phone) = (v4(2000), v4(2001));
         let Ok(Reply::Entered { token, .. }) = stage.join(guest, "locked", "right") else {
@@ -252,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a1_a_hidden_room_is_as_slow_as_none() {
+    fn a1_a_hidden_room_is_as_slow_as_a_missing_one() {
         let outcomes = ["hidden", "none"].map(|room| {
             let mut stage = Stage::new(ChatConfig::default());
             let start = stage.now;

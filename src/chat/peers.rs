@@ -26,7 +26,7 @@ pub(super) struct Tally {
 struct Users {
     /// Two members may share a port: a program can be in two rooms with one socket.
     count: u32,
-    /// The one of them that has only announced the port.
+    /// The member that has only announced the port, if any.
     announcer: Option<MemberId>,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct Peers {
     /// got their token. Peers without one have no entry.
     unproved: HashMap<Subnet, Timers<MemberId>>,
     ports: HashMap<(IpAddr, u16), Users>,
-    /// Members that have ended, by the address at which they may still be told.
+    /// Ended members, by the address to which their farewells go.
     ended: BTreeSet<(IpAddr, u16, MemberId)>,
 }
 
@@ -123,7 +123,7 @@ impl Peers {
         self.ports.contains_key(&(ip, port))
     }
 
-    /// Returns the live member that has announced this port and not proved it.
+    /// Returns the live member that has announced this port without proving it.
     pub(super) fn announcer(&self, ip: IpAddr, port: u16) -> Option<MemberId> {
         self.ports.get(&(ip, port))?.announcer
     }
@@ -142,13 +142,13 @@ impl Peers {
         }
     }
 
-    /// Returns the ended members that may still be told at this address.
+    /// Returns the ended members whose farewells go to this address.
     pub(super) fn ended_at(&self, ip: IpAddr, port: u16) -> impl Iterator<Item = MemberId> {
         let [first, last] = [0, u32::MAX].map(|end| MemberId(Key { slot: end, generation: end }));
         self.ended.range((ip, port, first)..=(ip, port, last)).map(|(.., member)| *member)
     }
 
-    /// Returns how many ended members have an address.
+    /// Returns the number of ended members that have an address.
     pub(super) fn ended_len(&self) -> usize {
         self.ended.len()
     }

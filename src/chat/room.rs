@@ -62,15 +62,14 @@ pub(super) struct Room {
     pub(super) host: MemberId,
     /// Who has made it: it counts as that peer's to its end, whoever the host is.
     pub(super) creator: Subnet,
-    /// Where it waits for its turn.
+    /// Line in which it waits for its turn.
     pub(super) line: LineId,
     pub(super) arrivals: Arrivals,
     /// It is in the queue of rooms to deliver.
     pub(super) is_ready: bool,
     /// It is in the list of rooms that wait for a socket.
     pub(super) is_stalled: bool,
-    /// Set when nobody is a member any more; the good-byes are on their way, or may be asked for
-    /// again.
+    /// Set when the room is closed: nobody is a member any more, and farewells are being sent.
     pub(super) closure: Option<Closure>,
     password: Option<Box<str>>,
     capacity: Option<u32>,
@@ -145,7 +144,7 @@ impl Room {
         }
     }
 
-    /// Notes that somebody has entered from there. Only a room with a password has use for it.
+    /// Notes a subnet from which somebody has entered. Only a room with a password needs this.
     pub(super) fn note_visitor(&mut self, subnet: Subnet) {
         if self.has_password() {
             self.visitors.note(subnet);
@@ -182,8 +181,7 @@ impl Room {
         })
     }
 
-    /// Returns the number that the next member gets, unless all have been used: none means two
-    /// members.
+    /// Returns the number of the next member, or `None` when all were used: a number is never reused.
     pub(super) fn next_number(&self) -> Option<u32> {
         self.last_number.checked_add(1)
     }
@@ -233,7 +231,7 @@ impl Room {
         self.names.capacity() + self.each.seat_capacity() + stream
     }
 
-    /// Ends everyone, and returns their names: to free them takes time.
+    /// Ends all members. Returns their names, because freeing them takes time.
     pub(super) fn close(&mut self, closure: Closure) -> HashMap<Box<str>, MemberId> {
         self.closure = Some(closure);
         // It may be kept for a while, for those who ask what they missed; nobody comes in any more.
@@ -367,7 +365,7 @@ impl Room {
         self.asides_held = 0;
     }
 
-    /// Returns true if they wait for a backlog, and for no socket.
+    /// Returns true if asides wait for the backlog and not for a socket.
     pub(super) fn holds_asides(&self) -> bool {
         self.asides_held > 0 && !self.asides.is_empty()
     }

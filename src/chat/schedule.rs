@@ -1,8 +1,8 @@
 //! Decides which room's output is delivered next.
 //!
-//! Creators take turns, not rooms: all rooms of one subnet stand in one line, and each line has one
-//! turn after the other. Five hundred busy rooms of one creator thus delay the room of another by
-//! one of theirs.
+//! Round robin by creator, not by room: all rooms that one subnet has created wait in one line, and
+//! the lines take turns. So five hundred busy rooms of one creator delay another creator's room by
+//! one room's turn only.
 //!
 //! Rooms that have just become busy (fresh) go before rooms with more output than one turn takes
 //! (backlogged): a single message does not wait behind the backlogs of others.
@@ -14,11 +14,11 @@ use slab::Slab;
 use crate::ids::RoomId;
 use crate::subnet::Subnet;
 
-/// Limit for fresh rooms in a row: a backlogged one has its turn then.
+/// Limit for fresh rooms in a row: then a backlogged room has its turn.
 const FRESH_IN_A_ROW: usize = 8;
 
-/// The line in which the rooms of one creator stand. A room keeps this index for as long as it lives,
-/// so that nothing is looked up by address when it becomes busy.
+/// Index of the line of one creator's rooms. A room keeps it while it lives, so that no hash look-up
+/// is needed when it becomes busy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LineId(usize);
 
@@ -35,8 +35,8 @@ struct Line {
 struct Queue {
     /// Lines that are not empty, each once, in the order of their turns.
     turns: VecDeque<LineId>,
-    /// The rooms of each line, by its index. A line keeps its memory while its creator has rooms:
-    /// nothing is allocated when a room becomes busy once more.
+    /// Rooms of each line, by its index. A line keeps its memory while its creator has rooms, so that
+    /// nothing is allocated when a room becomes busy again.
     lines: Vec<VecDeque<RoomId>>,
 }
 
@@ -70,7 +70,7 @@ impl Queue {
         self.turns.iter().map(|line| self.lines[line.0].len()).sum()
     }
 
-    /// Frees the memory of a line. It is empty: its rooms are gone.
+    /// Frees the memory of a line, which is empty because its rooms are gone.
     fn forget(&mut self, line: LineId) {
         if let Some(rooms) = self.lines.get_mut(line.0) {
             *rooms = VecDeque::new();
@@ -87,12 +87,12 @@ pub(super) struct Schedule {
     backlogged: Queue,
     /// Fresh rooms delivered since the last backlogged one.
     fresh_in_a_row: usize,
-    /// Rooms that have only repairs left, of which there were enough for now.
+    /// Rooms that have only repairs left, and wait because the ration of repairs is used up.
     rationed: Vec<(LineId, RoomId)>,
 }
 
 impl Schedule {
-    /// Returns the line in which a new room of this creator stands.
+    /// Returns the line for a new room of this creator.
     pub(super) fn enter(&mut self, creator: Subnet) -> LineId {
         let lines = &mut self.lines;
         let line = *self
@@ -130,15 +130,15 @@ impl Schedule {
         self.rationed.push((line, room));
     }
 
-    /// There may be repairs again: the rooms that waited for that are backlogged now.
+    /// Ends the wait of rationed rooms: they are backlogged now.
     pub(super) fn end_ration(&mut self) {
         for (line, room) in self.rationed.drain(..) {
             self.backlogged.push(line, room);
         }
     }
 
-    /// Takes the room that is delivered next: fresh ones first, but a backlogged one after every few
-    /// of them.
+    /// Removes and returns the room to deliver next: fresh rooms first, but a backlogged one after
+    /// every few of them.
     pub(super) fn pop(&mut self) -> Option<RoomId> {
         if self.fresh_in_a_row < FRESH_IN_A_ROW
             && let Some(room) = self.fresh.pop()

@@ -46,7 +46,7 @@ impl Chat {
         }
     }
 
-    /// A member has everything below `next`: it may be sent more.
+    /// Notes that a member has everything below `next`, and wakes it if it may be sent more.
     pub(super) fn confirm(&mut self, id: MemberId, next: u64, now: Instant) {
         let is_woken = self.with_stream(id, |stream, number| stream.confirm(number, next, now));
         if is_woken == Some(true) {

@@ -20,7 +20,7 @@ use crate::subnet::Subnet;
 /// send one, and many may enter together behind one NAT.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Limit for members that are removed at once: a peer may have ten thousand that are too many.
+/// Limit for the members that one call removes: a peer may have ten thousand too many.
 const MAX_REMOVED: usize = 64;
 
 impl Chat {
@@ -38,7 +38,7 @@ impl Chat {
         self.check_unproved(peer, now);
     }
 
-    /// Sets the alarm of a peer that has one unproved member more, if those are too many now.
+    /// Sets the alarm of a peer that may have too many unproved members now.
     pub(super) fn check_unproved(&mut self, peer: Subnet, now: Instant) {
         if self.has_too_many_unproved(peer) && !self.excesses.contains_key(&peer) {
             self.watch_unproved(peer, now + GRACE, now + GRACE);

@@ -1,5 +1,4 @@
-//! Subnets from which a room was entered: a room that is slow to look at passwords is not slow for
-//! them.
+//! Subnets from which a room was entered: their passwords are not delayed.
 
 use std::collections::VecDeque;
 
@@ -8,14 +7,14 @@ use crate::subnet::Subnet;
 /// Limit for the subnets that a room remembers: 2 KiB.
 const MAX_REMEMBERED: usize = 128;
 
-/// Subnets that have shown the password, longest ago first.
+/// Subnets that have shown the password, least recent first.
 #[derive(Debug, Default)]
 pub(super) struct Visitors {
     subnets: VecDeque<Subnet>,
 }
 
 impl Visitors {
-    /// Notes that somebody has entered from there.
+    /// Notes that somebody has entered from this subnet.
     pub(super) fn note(&mut self, subnet: Subnet) {
         if self.subnets.back() == Some(&subnet) {
             return;
@@ -27,7 +26,7 @@ impl Visitors {
         self.subnets.push_back(subnet);
     }
 
-    /// Returns true if somebody has entered from there.
+    /// Returns true if somebody has entered from this subnet.
     pub(super) fn has(&self, subnet: Subnet) -> bool {
         self.subnets.contains(&subnet)
     }
@@ -39,7 +38,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     #[test]
-    fn a1_a_room_remembers_the_latest_subnets_and_no_more() {
+    fn a1_a_room_remembers_only_its_latest_subnets() {
         let subnet = |number| Subnet::of(Ipv4Addr::from_bits(number).into());
         let mut visitors = Visitors::default();
         for number in 0..1000 {

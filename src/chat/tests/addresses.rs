@@ -1,4 +1,4 @@
-//! Addresses that were announced, and that a datagram shows to be another's.
+//! Announced addresses that another member proves.
 
 use super::*;
 
@@ -10,7 +10,7 @@ fn withdrawn(stage: &mut Stage) -> Vec<MemberId> {
     std::iter::from_fn(|| stage.chat.poll_withdrawn()).collect()
 }
 
-/// A room of a neighbour, who has announced the port that the victim sends from.
+/// Returns a neighbour in a room of its own, who has announced the victim's port.
 fn neighbours() -> (Stage, Guest, Guest) {
     let mut stage = Stage::with_defaults();
     let neighbour = stage.create("trap", r#"{"username":"alice"}"#);
@@ -20,7 +20,7 @@ fn neighbours() -> (Stage, Guest, Guest) {
 }
 
 #[test]
-fn a2_a_datagram_takes_its_address_from_who_announced_it() {
+fn a2_an_announcer_loses_an_address_that_another_proves() {
     let (mut stage, neighbour, victim) = neighbours();
     stage.say(victim, "");
     assert_eq!(withdrawn(&mut stage), [neighbour.id]);
@@ -33,7 +33,7 @@ fn a2_a_datagram_takes_its_address_from_who_announced_it() {
 }
 
 #[test]
-fn a2_a_datagram_in_between_keeps_its_own_address() {
+fn a2_a_member_that_sends_in_between_keeps_its_address() {
     let (mut stage, neighbour, victim) = neighbours();
     stage.say(victim, "");
     stage.say(neighbour, "");
@@ -73,7 +73,7 @@ fn a2_a_rebound_or_resumed_member_takes_its_new_address() {
 }
 
 #[test]
-fn a2_an_announced_ipv6_port_is_of_one_address_not_of_the_subnet() {
+fn a2_an_announced_ipv6_port_belongs_to_one_address() {
     let mut stage = Stage::with_defaults();
     let ip = |last: u16| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, last]);
     let mut enter = |ip, operation, room: &str, name: &str| {
@@ -97,7 +97,7 @@ fn a2_an_announced_ipv6_port_is_of_one_address_not_of_the_subnet() {
 }
 
 #[test]
-fn a2_an_ended_member_is_not_told_at_an_address_that_another_has_proved() {
+fn a2_no_farewell_goes_to_an_address_another_proved() {
     let mut stage = Stage::with_defaults();
     let trap = stage.create("trap", r#"{"username":"host"}"#);
     let victim = stage.create("r", r#"{"username":"victim"}"#);
@@ -109,7 +109,7 @@ fn a2_an_ended_member_is_not_told_at_an_address_that_another_has_proved() {
 }
 
 #[test]
-fn a2_a_replaced_member_is_not_told_at_an_address_that_another_has_now() {
+fn a2_no_farewell_of_a_replaced_member_reaches_another() {
     for is_proved in [false, true] {
         let mut stage = Stage::with_defaults();
         stage.create("trap", r#"{"username":"host"}"#);
@@ -130,7 +130,7 @@ fn a2_a_replaced_member_is_not_told_at_an_address_that_another_has_now() {
 }
 
 #[test]
-fn a11_w38_an_announcement_does_not_keep_a_replaced_member_from_being_told() {
+fn a11_w38_an_announcement_does_not_stop_a_farewell() {
     let mut stage = Stage::with_defaults();
     let host = stage.create("r", r#"{"username":"host"}"#);
     let bob = stage.join("r", "bob");
@@ -147,7 +147,7 @@ fn a11_w38_an_announcement_does_not_keep_a_replaced_member_from_being_told() {
 }
 
 #[test]
-fn a2_who_lost_an_announced_port_counts_as_unproved_but_not_as_failed() {
+fn a2_a_member_without_its_port_is_unproved_not_failed() {
     let mut stage = Stage::new(ChatConfig { max_unproved: Some(1), ..ChatConfig::default() });
     let host = stage.create("r", r#"{"username":"host"}"#);
     let victim = stage.create("s", r#"{"username":"victim"}"#);

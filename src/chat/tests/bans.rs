@@ -1,4 +1,4 @@
-//! Names and addresses that a host keeps out.
+//! Bans by name and by subnet.
 
 use super::*;
 
@@ -22,7 +22,7 @@ fn refused(stage: &mut Stage, from: u8, name: &str) -> Option<Status> {
     join(stage, from, "r", name).err()
 }
 
-/// A room whose host is at 192.0.2.1.
+/// Returns a room whose host is at 192.0.2.1.
 fn room(payload: &str) -> (Stage, Guest) {
     let mut stage = Stage::new(ChatConfig { rate_limit: None, ..ChatConfig::default() });
     let host = stage.create("r", payload);
@@ -30,7 +30,7 @@ fn room(payload: &str) -> (Stage, Guest) {
     (stage, host)
 }
 
-/// The answer to a command.
+/// Returns the answer to a command.
 fn answer(stage: &mut Stage, guest: Guest, command: &str) -> String {
     stage.deliver();
     stage.heard.clear();
@@ -51,11 +51,11 @@ fn a8_w29_a_host_can_always_remove_one_more() {
         assert_eq!(refused(&mut stage, 3, &name), Some(Status::Kicked));
         stage.take_heard(host);
     }
-    assert_eq!(refused(&mut stage, 3, "another"), None, "a kick is about the name alone");
+    assert_eq!(refused(&mut stage, 3, "another"), None, "a kick bans the name only");
 }
 
 #[test]
-fn a8_ban_keeps_the_name_and_the_address_out_until_unban() {
+fn a8_a_ban_holds_for_name_and_address_until_unban() {
     let (mut stage, host) = room(HOST);
     let bob = join(&mut stage, 2, "r", "Bob").expect("a place");
     let told = answer(&mut stage, host, "/ban BOB");
@@ -83,7 +83,7 @@ fn a8_ban_keeps_the_name_and_the_address_out_until_unban() {
 }
 
 #[test]
-fn a8_a_removed_name_is_listed_banned_and_unbanned_like_the_others() {
+fn a8_a_kicked_name_can_be_listed_banned_and_unbanned() {
     let (mut stage, host) = room(HOST);
     join(&mut stage, 2, "r", "bob").expect("a place");
     stage.say(host, "/kick bob");
@@ -98,7 +98,7 @@ fn a8_a_removed_name_is_listed_banned_and_unbanned_like_the_others() {
 }
 
 #[test]
-fn a8_the_address_of_the_host_is_never_kept_out() {
+fn a8_the_hosts_own_address_is_never_banned() {
     let (mut stage, host) = room(HOST);
     join(&mut stage, 1, "r", "bob").expect("a place");
     let told = answer(&mut stage, host, "/ban bob");
@@ -137,7 +137,7 @@ fn a8_only_the_host_bans() {
 }
 
 #[test]
-fn a8_nobody_resumes_from_a_banned_address_but_the_host() {
+fn a8_only_the_host_resumes_from_a_banned_address() {
     let (mut stage, host) = room(HOST);
     let hex = |guest: Guest| String::from_utf8(guest.token.to_wire().to_vec()).expect("hex");
     join(&mut stage, 2, "r", "bob").expect("a place");
@@ -149,7 +149,7 @@ fn a8_nobody_resumes_from_a_banned_address_but_the_host() {
 }
 
 #[test]
-fn a8_w12_a_ban_shows_behind_the_right_password_and_before_the_name() {
+fn a8_w12_a_ban_is_checked_after_password_before_name() {
     let (mut stage, host) =
         room(r#"{"username":"host","password":"p","hidden":true,"capacity":2}"#);
     let payload = |name, password| format!(r#"{{"username":"{name}","password":"{password}"}}"#);
@@ -164,7 +164,7 @@ fn a8_w12_a_ban_shows_behind_the_right_password_and_before_the_name() {
 }
 
 #[test]
-fn a8_an_ipv6_ban_is_of_the_64() {
+fn a8_an_ipv6_ban_covers_the_64() {
     let (mut stage, host) = room(HOST);
     let mut enter = |address: &str, name: &str| {
         let payload = format!(r#"{{"username":"{name}"}}"#).into_bytes();

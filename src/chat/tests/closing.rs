@@ -1,10 +1,10 @@
-//! Rooms that close: dead at once for everybody who asks, freed in portions.
+//! Closing rooms: dead at once, freed in portions.
 
 use super::*;
 
 const STREAM: &str = r#","delivery":"stream""#;
 
-/// Lets so many members join a room, each with a token of its own.
+/// Lets `count` members join a room, each with a token of its own.
 fn crowd(stage: &mut Stage, room: &str, count: u128) {
     for number in 0..count {
         let payload = format!(r#"{{"username":"m{number}"}}"#);
@@ -16,7 +16,7 @@ fn crowd(stage: &mut Stage, room: &str, count: u128) {
     }
 }
 
-/// Passes over members without an address, as the datagram layer does.
+/// Skips members without an address, as the datagram layer does.
 fn pass_over(job: Job<'_>, _: usize) -> Receipt {
     job.to.iter_mut().for_each(|share| share.next = share.until);
     Receipt::default()
@@ -75,7 +75,7 @@ fn a10_a_freed_member_of_a_closed_room_leaves_nothing() {
         stage.join("r", &format!(r#"{{"username":"g{number}"}}"#));
     }
     stage.say(host, "/exit");
-    // Everyone has the last words, and only one member was taken out of the tables.
+    // Everyone has got the farewell, and only one member is out of the tables.
     stage.chat.deliver(1, stage.now, pass_over);
     assert_eq!(stage.chat.census().closing, 9);
     stage.chat.reap(|_| {});
@@ -84,7 +84,7 @@ fn a10_a_freed_member_of_a_closed_room_leaves_nothing() {
 }
 
 #[test]
-fn a10_members_that_ended_are_told_after_those_that_talk() {
+fn a10_farewells_go_after_messages() {
     let mut stage = Stage::with_defaults();
     let quiet = stage.create("quiet", r#"{"username":"host"}"#);
     let listener = stage.join("quiet", r#"{"username":"listener"}"#);
