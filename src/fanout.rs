@@ -54,7 +54,7 @@ pub struct Share {
 /// Bytes of a tag.
 pub const TAG_SIZE: usize = 4;
 
-/// The bytes that each datagram to one member begins with.
+/// First bytes of each datagram to one member.
 pub type Tag = [u8; TAG_SIZE];
 
 /// The tag in jobs that are not tagged.
@@ -69,8 +69,8 @@ pub struct Job<'a> {
     pub entries: &'a [Entry],
     /// Who gets which of them; [`Share::next`] is written back.
     pub to: &'a mut [Share],
-    /// The sender writes each member's tag over the first bytes of each datagram, which is at least
-    /// as long.
+    /// True if the sender writes each member's tag over the first bytes of each datagram. No
+    /// datagram is shorter than a tag.
     pub is_tagged: bool,
 }
 
@@ -90,7 +90,7 @@ pub struct Receipt {
     pub sent: usize,
     /// Datagrams that the kernel refused for good.
     pub dropped: usize,
-    /// Datagrams to hosts whose earlier ones do not leave the socket: they are not sent.
+    /// Datagrams not sent because earlier ones to the same host stay in the send buffer.
     pub withheld: usize,
     /// A socket was full: the shares of its members stay behind until it is writable.
     pub blocked: bool,

@@ -15,9 +15,9 @@ pub struct Key {
     pub generation: u32,
 }
 
-/// The generations of a slot are below this. Thirty bits, so that a slot, a generation and the kind
-/// of a source fit the 64 bits of a `mio::Token`. A slot that has had a billion tenants gets no other
-/// one, so that no id ever means two of them.
+/// Limit for the generations of a slot: 30 bits, so that a slot, a generation and the kind of a
+/// source fit the 64 bits of a `mio::Token`. A slot is not used again after its last generation, so
+/// that no id is ever used twice.
 pub const GENERATIONS: u32 = 1 << 30;
 
 macro_rules! id {

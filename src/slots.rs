@@ -8,7 +8,7 @@ use crate::ids::{GENERATIONS, Key};
 #[derive(Debug)]
 pub struct Slots<K, T> {
     slots: Vec<Slot<T>>,
-    /// Slots without a value that may get one.
+    /// Empty slots that may be used.
     free: Vec<u32>,
     /// Number of values.
     len: usize,
@@ -63,8 +63,8 @@ impl<K: Copy + From<Key> + Into<Key>, T> Slots<K, T> {
 
     /// Takes the value out; its id finds nobody from now on.
     ///
-    /// After its last generation a slot is not used again: an id that somebody has kept would find
-    /// a stranger. That costs one slot of memory in a billion values.
+    /// A slot is not used again after its last generation, because an old id would then find
+    /// another value. That wastes one slot in a billion insertions.
     pub fn remove(&mut self, id: K) -> Option<T> {
         self.get(id)?;
         let key: Key = id.into();

@@ -23,8 +23,8 @@ impl Subnet {
         }
     }
 
-    /// Returns the IPv6 prefix of this length that it is a part of. Addresses on a link and those of
-    /// IPv4 are no part of one.
+    /// Returns the IPv6 prefix of this length that contains the subnet. IPv4 and link-local
+    /// addresses have none.
     pub fn prefix(self, length: u32) -> Option<Self> {
         let is_part = self.0.to_ipv4_mapped().is_none() && !self.0.is_unicast_link_local();
         let mask = u128::MAX.checked_shl(128 - length).unwrap_or_default();

@@ -499,13 +499,13 @@ pub fn request_buffers(fd: BorrowedFd<'_>, bytes: usize) {
     }
 }
 
-/// Returns how many bytes of a socket's send buffer are in use (`SIOCOUTQ`, which is `TIOCOUTQ` by
-/// another name, udp(7)).
+/// Returns the number of bytes in use in a socket's send buffer (`SIOCOUTQ`, an alias of
+/// `TIOCOUTQ`, udp(7)).
 pub fn queued_bytes(fd: BorrowedFd<'_>) -> usize {
     let mut bytes: c_int = 0;
     // SAFETY: the descriptor is open while it is borrowed, and this request writes one int.
     let result = unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCOUTQ, ptr::from_mut(&mut bytes)) };
-    // It cannot fail on a socket; if it did, nothing would be known to wait.
+    // It cannot fail on a socket. If it did, 0 would mean an empty buffer.
     if result < 0 { 0 } else { usize::try_from(bytes).unwrap_or(0) }
 }
 

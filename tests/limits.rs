@@ -215,9 +215,9 @@ fn t9_w12_guesses_at_what_is_not_there_count_as_those_at_a_hidden_room() {
     }
 }
 
-/// Six IPs use up the passwords of a room. Further ones wait, and nobody else does.
+/// Six IPs use up a room's wrong passwords. Further passwords are delayed; other requests are not.
 #[test]
-fn a1_a_password_that_waits_is_answered_in_its_time() {
+fn a1_a_delayed_password_is_answered_in_time() {
     let server = Server::start(&["--wrong-passwords", "6"]);
     let host = br#"{"username":"host","password":"right"}"#;
     assert_eq!(Control::connect(&server).status_of(CREATE, "a", host), SUCCESS);
@@ -232,7 +232,7 @@ fn a1_a_password_that_waits_is_answered_in_its_time() {
     let mut guest = Control::connect_from(&server, loopback(8));
     guest.request(JOIN, "a", br#"{"username":"guest","password":"right"}"#);
     guest.request(LIST, "", b"");
-    // It still reads.
+    // The client ends its half and still reads.
     guest.stream().shutdown(Shutdown::Write).expect("an open stream");
     let mut failed = Control::connect_from(&server, loopback(9));
     failed.request(JOIN, "a", br#"{"username":"failed","password":"right"}"#);
@@ -241,7 +241,7 @@ fn a1_a_password_that_waits_is_answered_in_its_time() {
     let token = guest.expect_success();
     assert!(begun.elapsed() >= Duration::from_millis(1_600), "{:?}", begun.elapsed());
     assert_eq!(token.len(), 32);
-    assert!(guest.expect_success().starts_with(b"["), "what came behind it is answered, too");
+    assert!(guest.expect_success().starts_with(b"["), "later requests are answered too");
     guest.expect_end();
     assert_eq!(
         join(&server, loopback(8), "a", r#"{"username":"two","password":"right"}"#),

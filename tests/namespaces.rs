@@ -475,7 +475,7 @@ mod fragments {
     }
 }
 
-/// The members of one room at an address that answers no ARP any more.
+/// Lets members enter one room from addresses that will answer no ARP requests.
 fn deaf_members(server: &Server, ips: &[IpAddr]) -> Vec<Member> {
     let enter = |(number, ip): (usize, &IpAddr)| {
         let mut control = Control::connect_from(server, *ip);
@@ -490,9 +490,9 @@ fn deaf_members(server: &Server, ips: &[IpAddr]) -> Vec<Member> {
 }
 
 #[test]
-fn a5_neighbours_that_answer_no_arp_hold_up_nobody() {
+fn a5_neighbours_that_answer_no_arp_delay_nobody() {
     in_user_namespace(
-        "a5_neighbours_that_answer_no_arp_hold_up_nobody",
+        "a5_neighbours_that_answer_no_arp_delay_nobody",
         "a5 with neighbours that answer no ARP",
         "nft list ruleset && unshare -n true && ip link set lo up",
         || {
@@ -502,7 +502,7 @@ fn a5_neighbours_that_answer_no_arp_hold_up_nobody() {
             let own: Vec<String> =
                 ["10.1.0.2"].iter().chain(&deaf).map(|ip| format!("{ip}/24")).collect();
             run(&addresses("near", &own.iter().map(String::as_str).collect::<Vec<_>>()));
-            // A neighbour may hold as much as the largest socket.
+            // The kernel may queue as much for one neighbour as the largest socket holds.
             far.run(&addresses("far", &["10.1.0.1/24"]));
             far.run("echo 67108864 > /proc/sys/net/ipv4/neigh/far/unres_qlen_bytes");
             let server = far.serve("10.1.0.1", "10.1.0.1");
@@ -533,7 +533,8 @@ fn a5_neighbours_that_answer_no_arp_hold_up_nobody() {
     );
 }
 
-/// Returns how long a message of a quiet room takes, while the room of deaf members is busy.
+/// Returns the latency of a message in a quiet room, while the room of unresponsive members is
+/// busy.
 fn time_of_a_message(quiet: &[Member; 2], deaf: &[Member], round: usize) -> Duration {
     let long = "z".repeat(4_000);
     for talker in 0..2 {

@@ -78,7 +78,7 @@ fn s1_a9_members_of_one_room_have_different_tags() {
 }
 
 #[test]
-fn s1_another_life_of_a_room_has_another_id_and_begins_anew() {
+fn s1_another_life_of_a_room_has_another_id() {
     let server = Server::start(&[]);
     let alice = Listener::create(&server, "alice");
     alice.say(1, "/exit");

@@ -170,7 +170,7 @@ fn t1_an_announced_port_belongs_to_the_ip_that_announced_it() {
 }
 
 #[test]
-fn a2_t1_who_proves_a_port_gets_nothing_from_the_room_that_announced_it() {
+fn a2_t1_a_proved_port_gets_nothing_from_another_room() {
     let server = Server::start(&[]);
     let mallory = Member::create(&server, "trap", &text("mallory"));
     let victim = Member::enter_unproved(&server, CREATE, "room", &text("victim"));

@@ -1,5 +1,5 @@
-//! One member floods its room as fast as it can, or several peers at once do what they may; beside
-//! them quiet rooms talk and clients come.
+//! Floods beside quiet rooms: one member floods its room as fast as it can, or several peers use
+//! all that their limits allow, while quiet rooms talk and clients join.
 //!
 //! The server has its default limits. Every run is made twice, without the flood and with it, in the
 //! same rooms.
@@ -76,7 +76,7 @@ impl Side {
     }
 }
 
-/// Sends a flood until it is over, and returns how many datagrams left.
+/// Sends a flood until the flag is set, and returns the number of datagrams sent.
 type Pour = dyn Fn(&AtomicBool) -> u64 + Sync;
 
 /// Measures the server.
@@ -123,7 +123,7 @@ struct Course {
 }
 
 impl Course {
-    /// Messages and joins, beside a flood if there is to be one.
+    /// Runs messages and joins, beside a flood if one is given.
     fn run(&mut self, side: &mut Side, seconds: f64, flood: Option<&Pour>) -> io::Result<()> {
         let Self { load, attendance, target, clients } = self;
         let is_over = &AtomicBool::new(false);

@@ -1,8 +1,8 @@
-//! Everything at once that one peer may do within the server's limits, and junk: members of a large
-//! room who talk, a creator with hundreds of busy rooms, and datagrams that are nobody's.
+//! A mixed flood, all loads at once and within the server's limits: members of a large room talk,
+//! one creator has hundreds of busy rooms, and junk datagrams arrive.
 //!
-//! Nobody reads what these members get: the kernel drops it where they are. All members of a load
-//! share one socket, as a program in several rooms may.
+//! These members never read, so the kernel drops what they get. All members of a load share one
+//! socket, as a program in several rooms may.
 
 use std::io;
 use std::iter;
@@ -19,16 +19,17 @@ use super::control::{self, CREATE, Control, JOIN};
 use super::scenario::{Delivery, Mixed, Shape, Text};
 use super::target::Target;
 
-/// Messages a second of each member who talks: the server's limit by default.
+/// Messages a second of each member that talks: the server's default limit.
 const RATE: u32 = 20;
 
-/// Time between two bursts of each load: what is due meanwhile leaves at once.
+/// Interval between two bursts of each load.
 const TICK: Duration = Duration::from_millis(5);
 
-/// Members that enter before these have shown their port.
+/// Number of members that enter before they prove their port together.
 const AT_A_TIME: usize = 32;
 
-/// Clients whose addresses the two crowds have. Those that join during the run are others.
+/// Client numbers for the addresses of the two crowds. Clients that join during the run have
+/// others.
 const BUSY_CLIENT: usize = 150_000;
 const CREATING_CLIENT: usize = 150_001;
 
@@ -67,7 +68,7 @@ impl Loads {
         Ok(Self { busy, rooms, junk })
     }
 
-    /// Sends all of it until it is over, and returns how many datagrams left.
+    /// Sends all loads until the flag is set, and returns the number of datagrams sent.
     pub fn pour(&self, is_over: &AtomicBool) -> u64 {
         let (mut batch, start) = (SendBatch::new(), Instant::now());
         let loads = [&self.busy, &self.rooms, &self.junk];
@@ -84,7 +85,7 @@ impl Loads {
 }
 
 impl Load {
-    /// The first members of the first rooms talk, so many in all.
+    /// Lets all members of a load enter. The first `talkers` of them talk.
     fn enter(target: &Target, client: usize, shape: Shape, talkers: usize) -> io::Result<Self> {
         let mut control = Control::connect(target.tcp, control::source_of(target.tcp, client))?;
         let socket = UdpSocket::bind(SocketAddr::new(control.local_ip()?, 0))?;
@@ -108,7 +109,7 @@ impl Load {
         Ok(Self { socket, server: target.udp.into(), datagrams, per_s: RATE * talkers as u32 })
     }
 
-    /// Sends until so many have left in all. What can't be sent is left out.
+    /// Sends until `due` datagrams were sent in all. Datagrams that cannot be sent are skipped.
     fn send(&self, batch: &mut SendBatch, sent: &mut u64, due: u64) {
         while *sent < due {
             let count = (due - *sent).min(BATCH as u64);
@@ -124,10 +125,10 @@ impl Load {
     }
 }
 
-/// Shows the server where these members are. Twice: nobody looks whether it was heard.
+/// Proves the ports of these members, twice, because nobody checks whether the first datagram came.
 fn prove(socket: &UdpSocket, server: SocketAddr, prefixes: &[Vec<u8>]) {
     for prefix in prefixes.iter().chain(prefixes) {
-        // What can't be sent is lost, as on any way.
+        // A datagram that cannot be sent counts as lost.
         let _ = socket.send_to(prefix, server);
     }
 }

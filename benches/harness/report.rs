@@ -211,7 +211,7 @@ fn describe(scenario: &Scenario) -> String {
         }
         Scenario::Flood(Flood { mixed: Some(mixed), .. }) => format!(
             "{name}: {} members of a room of {} talk, as does one in each of {} rooms of {} of one IP,\n\
-             \x20 with {} datagrams a second that are nobody's, beside quiet rooms and joins;\n\
+             \x20 with {} junk datagrams a second, beside quiet rooms and joins;\n\
              \x20 the server's limits are its defaults",
             mixed.talkers, mixed.busy, mixed.rooms, mixed.members, mixed.junk
         ),

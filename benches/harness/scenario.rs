@@ -138,9 +138,9 @@ pub struct Idle {
 #[derive(Clone, Debug)]
 pub struct Flood {
     pub name: &'static str,
-    /// Of the quiet rooms, and of the member that floods its room.
+    /// Delivery of the quiet rooms, and of the member that floods its room.
     pub delivery: Delivery,
-    /// Floods of several peers, in place of the member.
+    /// Floods of several peers, instead of that member.
     pub mixed: Option<Mixed>,
 }
 
@@ -149,13 +149,13 @@ pub struct Flood {
 pub struct Mixed {
     /// Members of the busy room.
     pub busy: usize,
-    /// Those of them who talk.
+    /// Members of it that talk.
     pub talkers: usize,
-    /// Rooms that one peer has created, in each of which one member talks.
+    /// Rooms that one peer has created; one member talks in each.
     pub rooms: usize,
     /// Members of each of these rooms.
     pub members: usize,
-    /// Datagrams a second that are nobody's.
+    /// Junk datagrams a second.
     pub junk: u32,
 }
 

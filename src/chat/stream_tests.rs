@@ -42,7 +42,7 @@ struct Ear {
     sizes: Vec<usize>,
     /// What came to a member without a stream.
     lines: Vec<String>,
-    /// A datagram without entries has come last.
+    /// True if the last datagram had no entries.
     is_asked: bool,
 }
 

@@ -472,7 +472,7 @@ impl Client {
         self.path = Path::new(self.link.server(), Some(greeting), self.now);
         if let Some(by) = leaves_by {
             self.leave(EXIT);
-            // Else a server could send us away and take us back for ever.
+            // Without the old deadline, a server could remove and readmit us for ever.
             self.room.stream().into_iter().for_each(|stream| stream.leave_by(by));
         }
     }

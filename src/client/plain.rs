@@ -1,11 +1,11 @@
 //! What may be shown on a terminal.
 
-/// The base of the flags whose emoji sequences have tag characters.
+/// Base of the emoji sequences (flags) that contain tag characters.
 const FLAG: char = '\u{1F3F4}';
 
-/// Returns the text on one line, without anything that a terminal would obey. A tab stays: all it
-/// does is to move on, and what is piped through a room may need it. Characters that set a direction
-/// are removed: without its end, which the line may lack, an isolate would go on in what follows.
+/// Returns the text on one line, without anything that a terminal would obey. Tabs stay: they only
+/// move the cursor, and text that is piped through a room may need them. Direction controls are
+/// removed: an isolate that the line does not close would affect the text after it.
 pub(super) fn plain(text: &str) -> String {
     shown(text, |c, plain| match c {
         c if is_directing(c) => {}
@@ -13,8 +13,8 @@ pub(super) fn plain(text: &str) -> String {
     })
 }
 
-/// Returns the text as it may stand in columns: also without tabs, which are as wide as their place
-/// wants, and with embeddings and isolates shown, which would turn around what stands beside them.
+/// Returns the text for columns: tabs become spaces, because their width depends on the position,
+/// and embeddings and isolates are escaped, because they would reorder the text beside them.
 pub(super) fn visible(text: &str) -> String {
     shown(text, |c, visible| match c {
         '\t' => visible.push_str("    "),
@@ -36,7 +36,7 @@ fn shown(text: &str, push: impl Fn(char, &mut String)) -> String {
             '\n' | '\u{2028}' | '\u{2029}' => shown.push(' '),
             '\u{202D}' | '\u{202E}' => shown.extend(c.escape_unicode()),
             c if c.is_control() && c != '\t' => shown.extend(c.escape_unicode()),
-            // Nothing shows that there is such text.
+            // Tag characters outside a flag are invisible text.
             _ if is_tag && !is_in_flag => {}
             c => push(c, &mut shown),
         }
@@ -44,7 +44,7 @@ fn shown(text: &str, push: impl Fn(char, &mut String)) -> String {
     shown
 }
 
-/// Returns true for marks, embeddings, isolates, and the formats that Unicode has given up for them.
+/// Returns true for direction marks, embeddings, isolates, and their deprecated predecessors.
 fn is_directing(c: char) -> bool {
     matches!(
         c,
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a13_nothing_sets_the_direction_of_what_follows() {
+    fn a13_no_direction_control_affects_later_text() {
         let directing = "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{2066}\u{2067}\u{2068}\u{2069}\u{206a}";
         for c in directing.chars() {
             assert_eq!(plain(&format!("a{c}b")), "ab", "{c:?}");

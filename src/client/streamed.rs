@@ -189,8 +189,8 @@ impl Streamed {
         }
     }
 
-    /// Sends `/exit` when there is space for it, and extends the deadline when lines were taken.
-    /// Nothing else that the server says extends it: it may say so for ever.
+    /// Sends `/exit` when there is space for it, and extends the deadline when lines were taken. No
+    /// other reply extends it, because a server could repeat that for ever.
     pub(super) fn handle_leaving(&mut self, now: Instant) {
         let open = self.untaken().open;
         let Some(leaving) = &mut self.leaving else { return };
@@ -200,12 +200,12 @@ impl Streamed {
         leaving.exit.take_if(|exit| self.sender.push(exit).is_ok());
     }
 
-    /// Returns when the client leaves although lines are open, if it is leaving.
+    /// Returns the time at which a leaving client stops waiting for open lines.
     pub(super) fn leaves_by(&self) -> Option<Instant> {
         self.leaving.as_ref().map(|leaving| leaving.by)
     }
 
-    /// Makes the deadline of an earlier membership that of this one, if that is sooner.
+    /// Takes over the deadline of an earlier membership, if it is sooner.
     pub(super) fn leave_by(&mut self, by: Instant) {
         if let Some(leaving) = &mut self.leaving {
             leaving.by = leaving.by.min(by);

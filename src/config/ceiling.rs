@@ -13,20 +13,19 @@ const CONNECTION: u64 = 18 * 1024;
 /// A closed one counts until it is forgotten, and there may be as many of those as open ones.
 const ROOM: u64 = (2 * (8 + 4) + 16 + 4) * 1024;
 
-/// The names that an open room remembers as removed, the subnets from which it was entered, and one
-/// message of which parts have come.
+/// An open room: its bans, the subnets from which it was entered, and one message of which parts
+/// have come.
 const OPEN_ROOM: u64 = (32 + 2 + 4) * 1024;
 
 /// A member with the longest name, which is kept as it was given, as it is compared, and in what it leaves
 /// behind. Most take a quarter of this.
 const MEMBER: u64 = 2 * 1024;
 
-/// A subnet that owes something, in a table and in the order of the deadlines: its bytes, doubled for
-/// the free places of both.
+/// A subnet in a table of debts and in its timers, doubled for the free space of both.
 const DEBTOR: u64 = 160;
 
-/// Tables of debts, each full: one for each length of a prefix, of wrong passwords and of history,
-/// and one of rooms.
+/// Number of tables of debts: for wrong passwords and for history one for each of three prefix
+/// lengths, and one for rooms.
 const DEBTOR_TABLES: u64 = 7;
 
 /// Spare buffers, receive buffers, the program itself.

@@ -76,7 +76,7 @@ pub struct ChatConfig {
     pub max_room_members: Option<usize>,
     /// Wrong passwords and tokens of one IP a minute.
     pub wrong_passwords: Option<u32>,
-    /// Subnets whose debts of one kind are counted one by one. Further ones are counted together.
+    /// Entries in each table of debts. Subnets beyond that share one bucket.
     pub debtors: usize,
     /// Messages and commands a second and member.
     pub rate_limit: Option<u32>,
@@ -156,7 +156,7 @@ pub const RESERVED_DESCRIPTORS: usize = 62;
 /// alone is common to all kinds of work.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Budgets {
-    /// Time of each step. Ten steps of it are what a peer waits when there is everything to do.
+    /// Time slice of each step. With all ten steps busy, a peer waits ten slices.
     pub slice: Duration,
     /// Connections accepted a listener.
     pub accepts: usize,

@@ -1,14 +1,14 @@
 //! Copies of a tagged job's bytes, one for each message of a call.
 //!
-//! The datagrams of such a job differ by member only in the tag that each begins with. The copies
-//! stay until the job is done, so that only the tags are written for each member. That costs 1 to 4 %
-//! of a send; two pieces of memory for each datagram (iovec(3)), or a copy of each, cost up to 11 %.
+//! The datagrams of such a job differ between members only in the tag at their start. The copies
+//! are kept until the job is done, so that only the tags are written for each member. That costs 1
+//! to 4 % of a send; two iovecs for each datagram, or a copy of each, cost up to 11 %.
 
 use crate::fanout::{Job, TAG_SIZE, Tag};
 use crate::sys::BATCH;
 
-/// Limit for the bytes of all copies, where one is not larger. They are to stay in the cache between
-/// calls, and a call is to send enough messages to pay for itself.
+/// Limit for the bytes of all copies, unless one copy is larger. The copies should stay in the CPU
+/// cache between calls, and a call should send enough messages to be worth its cost.
 const MAX_BYTES: usize = 128 * 1024;
 
 /// The copies. A job without tags has none.
@@ -20,13 +20,13 @@ pub(super) struct Copies {
 }
 
 impl Copies {
-    /// Forgets the job before.
+    /// Starts a job: drops the copies of the previous one.
     pub(super) fn begin(&mut self, job: &Job<'_>) {
         self.bytes.clear();
         self.size = if job.is_tagged { job.bytes.len() } else { 0 };
     }
 
-    /// Returns how many messages a call may have.
+    /// Returns the limit for the messages of a call.
     pub(super) fn max_messages(&self) -> usize {
         match self.size {
             0 => BATCH,
@@ -34,13 +34,13 @@ impl Copies {
         }
     }
 
-    /// Returns the bytes that the messages are pieces of.
+    /// Returns the bytes to which the pieces of the messages refer.
     pub(super) fn source<'a>(&'a self, job: &Job<'a>) -> &'a [u8] {
         if self.size == 0 { job.bytes } else { &self.bytes }
     }
 
-    /// Writes a tag to a datagram in the copy for the message with this index, and returns where the
-    /// datagram is. In a job without tags it is where it was.
+    /// Writes a tag to a datagram in the copy for the message with this index, and returns the
+    /// range of the datagram there. Without tags the range is unchanged.
     pub(super) fn write_tag(
         &mut self,
         message: usize,

@@ -33,13 +33,13 @@ enum Flushed {
     Blocked,
 }
 
-/// What came of planning a share.
+/// Outcome of planning a share.
 enum Planned {
-    /// A message more.
+    /// One more message is planned.
     Message,
-    /// Nothing more of this share.
+    /// Nothing more can be planned of this share.
     Nothing,
-    /// What is planned has to be sent first.
+    /// The planned messages have to be sent first.
     Flush,
 }
 
@@ -91,7 +91,7 @@ impl Dispatch<'_> {
         next
     }
 
-    /// Plans the next message of a share, as far as its host may be sent something.
+    /// Plans the next message of a share, as far as the send buffer share of its host allows.
     fn plan_share(&mut self, index: usize, row: &Row, max: usize) -> Planned {
         let can_segment = self.batch.can_segment();
         let share = &mut self.job.to[index];
@@ -99,7 +99,7 @@ impl Dispatch<'_> {
         let size = entry_size(self.job.entries, share.next);
         let permit = match self.hosts.fits(row.host, size) {
             Some(bytes) => Permit::Bytes(bytes),
-            // What is planned does not lie in the socket yet.
+            // Planned messages are not in the send buffer yet, so a look would miss them.
             None if !self.parcels.is_empty() => return Planned::Flush,
             None => self.hosts.permit((row.host, size), Instant::now(), || socket.queued()),
         };
@@ -252,7 +252,7 @@ mod tests {
             .run()
         }
 
-        /// Three datagrams in the place of five, which begin with each member's tag.
+        /// Replaces the five datagrams by three that begin with each member's tag.
         fn tag(&mut self) {
             (self.bytes, self.is_tagged) = (b"....aa....bb....c", true);
             let entry = |end| Entry { end, audience: Audience::All };

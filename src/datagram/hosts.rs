@@ -1,63 +1,65 @@
 //! Shares of hosts in the send buffers of the sockets.
 //!
-//! A neighbour that answers no ARP keeps what is sent to it in the kernel for 3 seconds (arp(7),
-//! `mcast_solicit` and `retrans_time_ms`), and those bytes are charged to our one socket. Three such
-//! neighbours would fill it, and nobody else would be sent anything. The kernel tells only how many
-//! bytes lie in a socket (`SIOCOUTQ`), not whose they are. So sends are counted by host, in rounds
-//! from one look at the socket to the next: a round that leaves the socket as full as it was has
-//! left it. One that does not, within [`DRAIN`], makes its hosts suspects.
+//! The kernel queues datagrams for a neighbour that answers no ARP request for 3 seconds (arp(7),
+//! `mcast_solicit` and `retrans_time_ms`), and charges their bytes to our one socket. Three such
+//! neighbours would fill its send buffer and block all other members. The kernel reports how many
+//! bytes a send buffer holds (`SIOCOUTQ`), but not for which hosts. So sends are counted by host,
+//! in rounds: a round lasts from one look at the buffer to the next. When the buffer is again as
+//! empty as before a round, the datagrams of that round have left it. If that does not happen
+//! within [`DRAIN`], the hosts of the round become suspects.
 //!
-//! No host gets more than a fraction of what is free, as queues in a switch that share memory
-//! (Choudhury and Hahne, "Dynamic queue length thresholds", 1998): however many are deaf, something
-//! is free for others. A suspect that has its share gets one datagram at a time, to see whether that
-//! leaves the socket.
+//! No host gets more than a fraction of the free space, like queues in a shared-memory switch
+//! (Choudhury and Hahne, "Dynamic queue length thresholds", 1998): however many hosts are
+//! unresponsive, space is left for others. A suspect that has used its share gets one datagram at a
+//! time, as a test whether that leaves the buffer.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// A host gets at most one part in so many of what is free in a socket.
+/// A host gets at most one part in `SHARES` of the free space of a send buffer.
 const SHARES: usize = 4;
 
-/// A socket that holds at most one part in so many counts as empty.
+/// A send buffer that is filled to at most one part in `EMPTY` counts as empty.
 const EMPTY: usize = 8;
 
-/// Time in which what is sent leaves the socket, unless the kernel cannot send it on.
+/// Time in which a datagram leaves the send buffer, unless the kernel cannot send it on.
 const DRAIN: Duration = Duration::from_millis(50);
 
-/// Time for which members of a host that has its share wait. Then what they do not get is dropped,
-/// so that a room does not wait for them.
+/// Time for which members of a suspect wait. After that their datagrams are dropped, so that a room
+/// does not wait for them.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// Time from one datagram to a suspect to the next, as long as they stay in the socket.
+/// Interval between test datagrams to a suspect, while they stay in the send buffer.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Time from one look at a socket to the next, while somebody waits.
+/// Interval between looks at a send buffer while members wait.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// What the kernel charges for a datagram beside its bytes: its record of it (struct sk_buff and
-/// struct skb_shared_info).
+/// Bytes that the kernel charges for a datagram beside its own (struct sk_buff and struct
+/// skb_shared_info).
 const OVERHEAD: usize = 768;
 
-/// The most rounds that are not judged. More are made only if a socket is looked at more often than
-/// it should; the oldest of them counts as stuck.
+/// Limit for the rounds that are not judged yet. It is exceeded only if looks come too often; then
+/// the oldest round counts as stuck.
 const MAX_PENDING: usize = 256;
 
 /// One host, as seen from one socket.
 #[derive(Clone, Copy, Debug)]
 struct Host {
     key: (u16, IpAddr),
-    /// Rows of members at this host; 0 where the place is free.
+    /// Number of members at this host; 0 if the place is free.
     rows: u32,
-    /// What it was sent in the last round in which it was sent anything.
+    /// Bytes sent in the latest round in which it was sent anything.
     recent: Lot,
-    /// The same of rounds before that are not judged. What finds no place is added to the last.
+    /// Bytes of earlier rounds that are not judged. When both places are taken, more bytes are
+    /// added to the second.
     doubtful: [Lot; 2],
-    /// Bytes that did not leave the socket.
+    /// Bytes that did not leave the send buffer.
     stuck: usize,
-    /// When it became a suspect.
+    /// Time at which it became a suspect.
     since: Option<Instant>,
-    /// A suspect gets its next datagram then.
+    /// Time of the next test datagram to a suspect.
     retry_at: Option<Instant>,
 }
 
@@ -72,13 +74,13 @@ struct Lot {
 #[derive(Debug)]
 struct Round {
     number: u64,
-    /// Bytes in the socket when it began, and the fewest seen since it ended.
+    /// Bytes in the send buffer when the round began, and the fewest seen since it ended.
     before: usize,
     least: usize,
     ended: Instant,
 }
 
-/// What the socket with one index is known to hold.
+/// Known state of the send buffer of one socket.
 #[derive(Debug)]
 struct Buffer {
     size: usize,
@@ -87,23 +89,23 @@ struct Buffer {
     sent: usize,
     round: u64,
     pending: VecDeque<Round>,
-    /// Judged rounds that did not leave it.
+    /// Rounds whose datagrams did not leave the buffer.
     stuck: VecDeque<u64>,
-    /// The round in which a suspect is tried.
+    /// Round with a test datagram to a suspect.
     trial: Option<u64>,
     looked_at: Instant,
-    /// A host has its share: its members wait.
+    /// True if members wait because their host has used its share.
     has_waiting: bool,
 }
 
-/// What may be sent to a host now.
+/// Permission to send to a host now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Permit {
-    /// So many bytes, with what the kernel charges beside them, but one datagram at least.
+    /// This many bytes, kernel overhead included, but one datagram at least.
     Bytes(usize),
-    /// Nothing: its members wait.
+    /// Nothing: the members of the host wait.
     Wait,
-    /// Nothing, and for long: its members do without.
+    /// Nothing: the datagrams are dropped.
     Drop,
 }
 
@@ -132,7 +134,7 @@ impl Hosts {
         });
     }
 
-    /// Returns the place of a host, which has a member more.
+    /// Counts one more member of a host, and returns the host's place.
     pub(super) fn enter(&mut self, socket: u16, ip: IpAddr) -> u32 {
         let key = (socket, ip);
         if let Some(place) = self.places.get(&key) {
@@ -163,7 +165,7 @@ impl Hosts {
         place
     }
 
-    /// A host has a member less.
+    /// Counts one member of a host less.
     pub(super) fn leave(&mut self, place: u32) {
         let host = &mut self.hosts[place as usize];
         host.rows -= 1;
@@ -173,8 +175,8 @@ impl Hosts {
         }
     }
 
-    /// Returns what may be sent to a host that has its share, perhaps only because nobody has looked:
-    /// `look` tells how many bytes lie in its socket, among them all that was noted.
+    /// Returns the permission for a host whose share is used up, perhaps only by an old count:
+    /// `look` returns the bytes in its send buffer, with all sends that were noted.
     pub(super) fn permit(
         &mut self,
         (place, size): (u32, usize),
@@ -192,7 +194,7 @@ impl Hosts {
         }
     }
 
-    /// Lets a host that has its share try one datagram, if it is its turn.
+    /// Allows a suspect whose share is used up one test datagram, if it is due.
     fn try_suspect(&mut self, place: u32, now: Instant) -> Permit {
         let host = &mut self.hosts[place as usize];
         let buffer = &mut self.buffers[usize::from(host.key.0)];
@@ -214,8 +216,8 @@ impl Hosts {
         Permit::Wait
     }
 
-    /// Returns how many bytes more a host may have in its socket, if a datagram of `size` bytes may
-    /// be among them.
+    /// Returns the rest of a host's share in bytes, or `None` if a datagram of `size` bytes exceeds
+    /// it.
     pub(super) fn fits(&mut self, place: u32, size: usize) -> Option<usize> {
         let host = &mut self.hosts[place as usize];
         let buffer = &self.buffers[usize::from(host.key.0)];
@@ -228,35 +230,35 @@ impl Hosts {
         share.checked_sub(host.taken()).filter(|left| *left >= size + OVERHEAD)
     }
 
-    /// Notes a message of so many bytes that is sent to a host.
+    /// Notes that a message of `bytes` is sent to a host.
     pub(super) fn note_sent(&mut self, place: u32, bytes: usize) {
         let bytes = bytes + OVERHEAD;
         let host = &mut self.hosts[place as usize];
         let buffer = &mut self.buffers[usize::from(host.key.0)];
-        // What may be sent was asked before: an earlier round is taken in.
+        // `fits` was called before, so bytes of an earlier round are settled.
         host.recent = Lot { round: buffer.round, bytes: host.recent.bytes + bytes };
         buffer.sent += bytes;
     }
 
-    /// Returns when a socket is to be looked at, because members wait.
+    /// Returns the time of the next look at a send buffer, if members wait for one.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let waiting = self.buffers.iter().filter(|buffer| buffer.has_waiting);
         waiting.map(|buffer| buffer.looked_at + LOOK).min()
     }
 
-    /// Returns true if it is time to look at a socket.
+    /// Returns true if a look at this socket's send buffer is due.
     pub(super) fn is_due(&self, socket: usize, now: Instant) -> bool {
         let buffer = &self.buffers[socket];
         let is_in_use = buffer.sent > 0 || buffer.has_waiting || !buffer.pending.is_empty();
         is_in_use && now >= buffer.looked_at + LOOK
     }
 
-    /// Returns true if members wait for a look at the socket since this was last asked.
+    /// Returns true if members have waited for a look since the last call.
     pub(super) fn take_waiting(&mut self, socket: usize) -> bool {
         std::mem::take(&mut self.buffers[socket].has_waiting)
     }
 
-    /// Notes how many bytes lie in a socket: a round ends.
+    /// Notes the bytes in a send buffer, which ends a round.
     pub(super) fn note_look(&mut self, socket: usize, queued: usize, now: Instant) {
         let buffer = &mut self.buffers[socket];
         buffer.end_round(queued, now);
@@ -267,18 +269,18 @@ impl Hosts {
 }
 
 impl Host {
-    /// Returns bytes that may lie in the socket.
+    /// Returns the bytes that may still be in the send buffer.
     fn taken(&self) -> usize {
         let doubtful: usize = self.doubtful.iter().map(|lot| lot.bytes).sum();
         self.recent.bytes + doubtful + self.stuck
     }
 
-    /// Returns true if a round in which it was sent something is not judged.
+    /// Returns true if a round in which it was sent something is not judged yet.
     fn is_in_doubt(&self) -> bool {
         self.recent.bytes > 0 || self.doubtful.iter().any(|lot| lot.bytes > 0)
     }
 
-    /// Takes in what is known of the rounds in which it was sent something.
+    /// Applies the judgements of the rounds in which it was sent something.
     fn settle(&mut self, buffer: &Buffer) {
         if self.recent.round < buffer.round && self.recent.bytes > 0 {
             let lot = std::mem::take(&mut self.recent);
@@ -294,7 +296,7 @@ impl Host {
             }
             match buffer.judgement(lot.round) {
                 None => {}
-                // It is not deaf, whatever it was suspected of.
+                // Its datagrams leave the buffer, so the host is responsive.
                 Some(true) => {
                     let recent = self.recent;
                     self.clear();
@@ -310,7 +312,7 @@ impl Host {
         }
     }
 
-    /// All that it was sent has left the socket.
+    /// Resets the counts: all its datagrams have left the send buffer.
     fn clear(&mut self) {
         (self.recent, self.doubtful) = (Lot::default(), [Lot::default(); 2]);
         (self.stuck, self.since, self.retry_at) = (0, None, None);
@@ -347,7 +349,8 @@ impl Buffer {
         }
     }
 
-    /// Returns whether what was sent in a round has left the socket, if that is known.
+    /// Returns true if the datagrams of a round have left the send buffer, `None` if that is not
+    /// known.
     fn judgement(&self, round: u64) -> Option<bool> {
         let is_pending = self.pending.iter().any(|pending| pending.number == round);
         let is_known = round < self.round && !is_pending;
@@ -360,11 +363,11 @@ mod tests {
     use super::*;
     use std::net::Ipv4Addr;
 
-    /// What most kernels grant without privileges.
+    /// Size that most kernels grant without privileges.
     const SIZE: usize = 425_984;
 
-    /// A socket and its kernel: what deaf hosts were sent stays for 3 seconds, the rest is gone after
-    /// a millisecond.
+    /// A simulated kernel: datagrams to unresponsive hosts stay for 3 seconds, others leave after a
+    /// millisecond.
     struct Stage {
         hosts: Hosts,
         now: Instant,
@@ -384,7 +387,7 @@ mod tests {
             self.hosts.enter(0, Ipv4Addr::from_bits(number).into())
         }
 
-        /// Sends a datagram, if that is permitted. Returns what it came to.
+        /// Sends a datagram if that is permitted. Returns the permission.
         fn send(&mut self, place: u32, bytes: usize, is_deaf: bool) -> Permit {
             let queued = self.stuck + self.fresh;
             let permit = match self.hosts.fits(place, bytes) {
@@ -418,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn a5_however_many_hosts_are_deaf_others_are_sent_to() {
+    fn a5_many_unresponsive_hosts_do_not_block_others() {
         for count in [1, 3, 8, 58] {
             let mut stage = Stage::new();
             let deaf: Vec<u32> = (0..count).map(|number| stage.host(number)).collect();
@@ -437,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn a5_a_host_that_takes_much_beside_deaf_ones_goes_on() {
+    fn a5_a_busy_host_goes_on_beside_unresponsive_ones() {
         let mut stage = Stage::new();
         let deaf: Vec<u32> = (0..3).map(|number| stage.host(number)).collect();
         let busy = stage.host(1_000);
@@ -456,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn a5_hosts_that_are_not_deaf_take_all_of_a_socket() {
+    fn a5_responsive_hosts_may_fill_the_whole_buffer() {
         let mut stage = Stage::new();
         let hosts: Vec<u32> = (0..3).map(|number| stage.host(number)).collect();
         for _ in 0..100 {
@@ -471,7 +474,7 @@ mod tests {
     }
 
     #[test]
-    fn a5_a_host_that_hears_again_is_sent_to_again() {
+    fn a5_a_host_that_responds_again_is_sent_to_again() {
         let mut stage = Stage::new();
         let place = stage.host(1);
         for _ in 0..300 {
@@ -485,7 +488,7 @@ mod tests {
     }
 
     #[test]
-    fn a5_places_of_hosts_without_members_are_used_again() {
+    fn a5_places_of_hosts_without_members_are_reused() {
         let mut stage = Stage::new();
         for number in 0..1_000 {
             let place = stage.host(number);

@@ -195,7 +195,7 @@ impl Datagrams {
         self.sockets[index].is_writable = true;
     }
 
-    /// Looks at what the sockets hold, where it is time to. To be called before
+    /// Looks at the send buffers for which that is due. Must be called before
     /// [`Datagrams::take_unblocked`].
     pub fn look(&mut self, now: Instant) {
         for (index, socket) in self.sockets.iter().enumerate() {
@@ -206,7 +206,7 @@ impl Datagrams {
         }
     }
 
-    /// Returns when [`Datagrams::look`] has something to do.
+    /// Returns the time when [`Datagrams::look`] has something to do.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.hosts.next_deadline()
     }

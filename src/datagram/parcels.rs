@@ -48,7 +48,7 @@ impl Parcels {
         Self { parcels, pieces, copies: Copies::default(), datagrams: 0 }
     }
 
-    /// Forgets everything that belongs to the job before.
+    /// Starts a job: drops everything of the previous one.
     pub(super) fn begin(&mut self, job: &Job<'_>) {
         self.clear();
         self.copies.begin(job);
@@ -77,7 +77,7 @@ impl Parcels {
         &self.parcels
     }
 
-    /// Returns the bytes that the messages are pieces of.
+    /// Returns the bytes to which the pieces of the messages refer.
     pub(super) fn source<'a>(&'a self, job: &Job<'a>) -> &'a [u8] {
         self.copies.source(job)
     }
@@ -92,8 +92,9 @@ impl Parcels {
         })
     }
 
-    /// Takes the next message for a member from its share, which it moves on: at most `max`
-    /// datagrams and `bytes`, more than one only if `can_segment`. Gives whether there was anything to take.
+    /// Takes the next message for a member from its share, and advances the share: at most `max`
+    /// datagrams and `most_bytes`, more than one datagram only if `can_segment`. Returns true if
+    /// there was anything to take.
     pub(super) fn plan(
         &mut self,
         (index, share): (usize, &mut Share),
@@ -130,8 +131,8 @@ impl Parcels {
         true
     }
 
-    /// Adds entries of this size to the message that was begun, and a last one that is shorter;
-    /// gives how many, and the bytes of the message.
+    /// Adds entries of this size to the message that was begun, and a last one that is shorter.
+    /// Returns the number of added entries and the bytes of the message.
     fn extend(
         &mut self,
         share: &mut Share,

@@ -130,7 +130,7 @@ impl Socket {
         self.send_buffer
     }
 
-    /// Returns how many bytes of the send buffer are in use.
+    /// Returns the number of bytes in use in the send buffer.
     pub(super) fn queued(&self) -> usize {
         sys::queued_bytes(self.inner.as_fd())
     }

@@ -18,7 +18,7 @@ const MAX_SEGMENT_V6: u32 = 1_452;
 pub(super) struct Row {
     generation: u32,
     socket: u16,
-    /// Its host, as [`Hosts`] counts what is sent there.
+    /// Place of its host in [`Hosts`].
     pub(super) host: u32,
     /// The largest datagrams that may go as segments of one message; 0 when the way there has
     /// refused such a message.

@@ -1,14 +1,14 @@
-//! The answers about bans: lines with names, each in one datagram.
+//! Answers about bans: lines with lists of names, each in one datagram.
 //!
-//! A client takes lists of members apart (see `members.rs`). Lists of names stand in parentheses
-//! here, so that no client takes one for a list of members.
+//! Clients parse lists of members (see `members.rs`). The lists here are in parentheses, so that no
+//! client parses one as a list of members.
 
 use super::Notice;
 use super::members::and_more;
 use super::notice::Language;
 
-/// Writes the names that may not come back, in at most `max` bytes; true stands for a name whose
-/// address is kept out too. Names that do not fit are counted at the end.
+/// Writes the list of bans in at most `max` bytes; true stands for a name whose subnet is banned
+/// too. Names that do not fit are counted at the end.
 pub fn write_bans<'a>(
     names: impl ExactSizeIterator<Item = (&'a str, bool)>,
     language: Language,
@@ -26,8 +26,8 @@ pub fn write_bans<'a>(
     write_list(intro, names, closing(language), language, max, out);
 }
 
-/// Writes the answer to a host that has banned `name` with an address which some members share, in
-/// at most `max` bytes.
+/// Writes the answer to a host that has banned `name` with a subnet that other members share, in at
+/// most `max` bytes.
 pub fn write_shared_ban<'a>(
     name: &str,
     sharers: impl ExactSizeIterator<Item = &'a str>,
@@ -60,7 +60,7 @@ fn write_list<'a>(
 ) {
     out.push_str(intro);
     let total = names.len();
-    // The count is written for the names that are left, so its longest form is that of all.
+    // The count is at most `total`, so this is its longest form.
     let reserve = and_more(total, language).len() + closing.len();
     for (shown, (name, mark)) in names.enumerate() {
         let between = if shown > 0 { ", " } else { "" };

@@ -18,11 +18,11 @@ pub enum Command<'a> {
     Who,
     /// Remove this member.
     Kick(&'a str),
-    /// Remove this member, and keep its address out.
+    /// Ban this name and its subnet.
     Ban(&'a str),
-    /// Let this name and its address in again.
+    /// Lift the ban of this name and its subnet.
     Unban(&'a str),
-    /// List those that are kept out.
+    /// List the bans.
     Bans,
     /// Make this member the host.
     Host(&'a str),

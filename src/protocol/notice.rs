@@ -72,17 +72,17 @@ pub enum Notice<'a> {
     NotYourself,
     /// To a host: you are the host already.
     AlreadyHost,
-    /// To a host: this name may not come back, nor anybody from its address.
+    /// To a host: this name and its subnet are banned.
     Banned(&'a str),
-    /// To a host: this name may not come back; its address is the host's own.
+    /// To a host: only this name is banned, because its subnet is the host's own.
     BannedByName(&'a str),
-    /// To a host: neither a member nor a removed name is called so.
+    /// To a host: no member and no removed member has this name.
     NobodyToBan,
-    /// To a host: this name and its address may come back.
+    /// To a host: the ban of this name and its subnet is lifted.
     Unbanned(&'a str),
-    /// To a host: no name that may not come back is this.
+    /// To a host: this name is not banned.
     NotBanned,
-    /// To a host: every name may come in.
+    /// To a host: there are no bans.
     NobodyBanned,
     /// To a sender: the commands.
     Help,
@@ -282,8 +282,8 @@ impl<'a> Notice<'a> {
             Self::Help => out.write_str(
                 "/exit leaves, /who lists the members, /kick NAME removes one (host), \
                  /ban NAME keeps its address out too (host), /unban NAME lets both in again (host), \
-                 /bans lists who is kept out (host), /host NAME makes another the host (host), /help shows this, \
-                 // sends a message that begins with /",
+                 /bans lists who is kept out (host), /host NAME makes another the host (host), \
+                 /help shows this, // sends a message that begins with /",
             ),
         }
     }

@@ -10,8 +10,8 @@
 //! | `connections.rs` | the table of connections, their queues and deadlines |
 //! | `session.rs` | one connection that speaks TCRP |
 //! | `silence.rs` | who has been silent longest, and gives way |
-//! | `slice.rs` | the time that a step may take |
-//! | `steps.rs` | the time that steps took, in a build that measures it |
+//! | `slice.rs` | time slice of a step |
+//! | `steps.rs` | CPU time of the steps, in a build with the feature `step-times` |
 //! | `alert_log.rs` | warnings about peers, one a minute of each kind and subnet |
 //! | `signals.rs` | SIGINT, SIGTERM and SIGHUP |
 //! | `outputs.rs` | stdout and stderr |
@@ -85,7 +85,7 @@ impl Services {
         self.alerts.note(alert, peer, 1, self.now);
     }
 
-    /// Hands datagrams of one socket to the chat, until there were so many.
+    /// Hands at most `budget` datagrams of one socket to the chat.
     fn read_socket(&mut self, index: usize, budget: usize) {
         let Self { chat, datagrams, metrics, now, .. } = self;
         let intake = datagrams.receive(index, budget, |origin, bytes| {
@@ -404,7 +404,7 @@ impl Reactor {
     }
 }
 
-/// Takes the way to members whose address turned out to be another's. Their rows must be gone before
+/// Stops sending to members whose address another member has proved. This must happen before
 /// anything is sent.
 fn forget_withdrawn(chat: &mut Chat, datagrams: &mut Datagrams) {
     while let Some(member) = chat.poll_withdrawn() {
@@ -452,7 +452,7 @@ mod tests {
 
     use crate::config::{Bind, Budgets, ChatConfig, ConnectionConfig, DatagramPath};
 
-    /// Starts a server whose steps may take so long.
+    /// Starts a server with this time slice.
     fn start(slice: Duration) -> Reactor {
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
         Reactor::bind(Config {
@@ -468,7 +468,7 @@ mod tests {
     }
 
     #[test]
-    fn a4_a_turn_reads_all_datagrams_that_its_slice_allows() {
+    fn a4_a_turn_reads_datagrams_until_its_slice_ends() {
         const COUNT: usize = 300;
         let portion = Budgets::default().datagrams;
         for (slice, expected) in [(LONGEST_WAIT, COUNT), (Duration::ZERO, portion)] {

@@ -80,18 +80,18 @@ enum Waiting {
     Reader,
     /// The peer to end its half.
     End,
-    /// The time at which its request is carried out.
+    /// The end of the delay of its request.
     Turn,
 }
 
-/// Where the request that the input begins with stands.
+/// State of the request at the start of the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Turn {
-    /// Nothing was done with it.
+    /// It was not handled yet.
     Fresh,
-    /// It is to come again then.
+    /// It is delayed until this time.
     At(Instant),
-    /// Its time has come.
+    /// Its delay is over.
     Due,
 }
 
@@ -106,7 +106,7 @@ pub(super) struct Session {
     waiting: Waiting,
     since: Instant,
     turn: Turn,
-    /// The peer has ended its half while its request waited.
+    /// The peer has ended its half while its request was delayed.
     has_ended: bool,
 }
 
@@ -153,7 +153,7 @@ impl Session {
                         self.heard_at = services.now;
                     }
                     ReadOutcome::Drained => {}
-                    // Some clients end their half behind a request: it is still answered.
+                    // Some clients end their half after a request, which must still be answered.
                     ReadOutcome::Ended if self.has_to_wait() => self.has_ended = true,
                     ReadOutcome::Ended => self.end_input(services),
                     ReadOutcome::Failed(_) => {
@@ -233,7 +233,7 @@ impl Session {
             return Step::Wait;
         }
         if self.has_to_wait() {
-            // A reset shows when the socket is read. What comes behind the request waits, too.
+            // Only a read notices a reset. Later requests wait too.
             return if self.connection.input().len() < SCARCE { read } else { Step::Wait };
         }
         match decode(self.connection.input(), space.payload) {
@@ -364,7 +364,7 @@ impl Session {
         }
     }
 
-    /// Returns true if its request is to come again later.
+    /// Returns true if its request is delayed.
     fn has_to_wait(&self) -> bool {
         matches!(self.turn, Turn::At(_))
     }
@@ -402,7 +402,7 @@ enum Step {
     Refuse { operation: u8, why: Status, limit: Alert },
     /// Read on.
     Read,
-    /// End the input: nothing more comes.
+    /// End the input, because nothing more comes.
     End,
     /// Nothing, before an event or a deadline.
     Wait,

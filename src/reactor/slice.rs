@@ -1,13 +1,13 @@
 //! The time slice of a step.
 //!
-//! A count of items does not bound time: one datagram costs less than a microsecond if it is junk,
-//! and ten if it has to be sent to a member. If input were bounded by count and output took all its
-//! time, the kernel would drop datagrams that nobody reads. So each step of a turn may take as long
-//! as the others, and the clock is read once for each portion of its work.
+//! A count of items does not bound time: a junk datagram costs less than a microsecond, and one
+//! that is sent to a member ten. If only a count bounded the input while the output took most of a
+//! turn, the kernel would drop datagrams that nobody reads in time. So each step of a turn has the
+//! same time slice, and reads the clock once for each portion of its work.
 
 use std::time::{Duration, Instant};
 
-/// Repeats `portion` until it returns false, because nothing is left, or the slice is over.
+/// Repeats `portion` until it returns false (no work is left) or the slice is over.
 pub(super) fn fill(
     slice: Duration,
     clock: impl Fn() -> Instant,
@@ -22,7 +22,7 @@ mod tests {
     use super::*;
     use std::cell::Cell;
 
-    /// Returns how many portions of 1 ms were done in a slice of 2 ms, of so many.
+    /// Returns how many of `portions`, 1 ms each, are done in a slice of 2 ms.
     fn done(portions: usize) -> usize {
         let (start, done) = (Instant::now(), Cell::new(0));
         let clock = || start + Duration::from_millis(done.get() as u64);

@@ -1,8 +1,8 @@
-//! How long the steps of a turn take.
+//! CPU time of the steps of a turn.
 //!
-//! Only a build with the feature `step-times` measures that. It logs each step that took longer than
-//! any before it of its name. What counts is the time on a CPU, so that other programs on the same
-//! machine are not measured: no step waits for anything.
+//! Only a build with the feature `step-times` measures it, and logs every new maximum of a step. No
+//! step waits for anything, so CPU time is the right measure: it leaves out other programs on the
+//! same machine.
 
 #[cfg(feature = "step-times")]
 use std::{cell::RefCell, collections::BTreeMap, time::Duration};
@@ -16,13 +16,13 @@ thread_local! {
     static LONGEST: RefCell<BTreeMap<&'static str, Duration>> = RefCell::default();
 }
 
-/// Does a step of the turn.
+/// Runs a step of the turn.
 #[cfg(not(feature = "step-times"))]
 pub(super) fn step(_name: &'static str, work: impl FnOnce()) {
     work();
 }
 
-/// Does a step of the turn, and measures it.
+/// Runs a step of the turn and measures it.
 #[cfg(feature = "step-times")]
 pub(super) fn step(name: &'static str, work: impl FnOnce()) {
     let start = cpu_time();

@@ -19,7 +19,7 @@ pub(super) struct Probe {
     keep_alive: Duration,
     /// There is a reason to send one.
     wanted: bool,
-    /// It is to be sent although another one is on the way.
+    /// True if it is to be sent although another one is on the way.
     is_urgent: bool,
     /// When there is one in any case.
     due: Instant,
@@ -75,12 +75,12 @@ impl Probe {
         self.wanted = true;
     }
 
-    /// The server sends no more before there is one.
+    /// Requests one at once, because the server sends nothing more before it.
     pub(super) fn demand(&mut self) {
         (self.wanted, self.is_urgent) = (true, true);
     }
 
-    /// Returns true if the last one would have come within `patience`.
+    /// Returns true if the last one was sent at least `patience` ago.
     pub(super) fn is_lost(&self, patience: Duration, now: Instant) -> bool {
         self.last_sent.is_none_or(|sent| sent + patience <= now)
     }

@@ -17,8 +17,8 @@ const MAX_HELD: usize = 1 << 20;
 const FAR_AHEAD: u64 = 1 << 32;
 /// So many bytes of entries after the last `have`, it is time for another while we are behind (S8).
 const CONFIRM_AFTER: usize = 32 << 10;
-/// After so many bytes, a datagram without entries is answered at once: the server sends a member
-/// that catches up no more than its credit before it confirms.
+/// After this many bytes, a datagram without entries is answered at once: it may be that our credit
+/// is used up, and the server waits for the confirmation.
 const ANSWER_AT_ONCE: usize = 8 << 10;
 /// Repair times are kept until they are taken, but no more than so many.
 const MAX_REPAIR_TIMES: usize = 1024;
@@ -39,7 +39,7 @@ pub struct StreamReceiver {
     joiner: Joiner,
     probe: Probe,
     sizes: Sizes,
-    /// Bytes of entries since the last `have`, of those that came behind a gap.
+    /// Bytes of the entries behind a gap since the last `have`.
     unconfirmed: usize,
     /// Bytes of all entries since the last `have`.
     since_have: usize,
@@ -131,7 +131,8 @@ impl StreamReceiver {
         true
     }
 
-    /// The server asks how far we are: it has sent everything below `sequence`.
+    /// Handles a datagram without entries: the server has sent everything below `sequence` and asks
+    /// for a confirmation.
     fn note_question(&mut self, sequence: u64, now: Instant) {
         let is_lost = sequence == self.confirmed && self.probe.is_lost(self.patience().answer, now);
         if is_lost || (sequence > self.confirmed && self.since_have >= ANSWER_AT_ONCE) {

@@ -34,11 +34,11 @@ enum Port {
     Unknown,
     Announced(u16),
     Learnt(u16),
-    /// Another member has proved that the announced one is its own.
+    /// Another member has proved the announced port.
     Lost,
 }
 
-/// A member whose place was taken, and where it was.
+/// A replaced member and its last address.
 #[derive(Debug)]
 struct Replaced {
     who: usize,
@@ -59,7 +59,8 @@ struct Member {
     /// Connections that it entered or resumed over, and that are open.
     connections: u32,
     has_spoken: bool,
-    /// The member that it has replaced, which is told when the address of this one is known.
+    /// The member that it has replaced, which gets its farewell when the address of this one is
+    /// known.
     replaced: Option<Replaced>,
 }
 
@@ -78,7 +79,7 @@ struct Room {
     password: Option<&'static str>,
     capacity: Option<usize>,
     hidden: bool,
-    /// Names that may not come back, their IPs, and whether those are kept out too.
+    /// Bans: the name, its IP, and true if the IP is banned too.
     bans: Vec<(&'static str, u8, bool)>,
     /// In the order of joining.
     members: Vec<Member>,
@@ -388,8 +389,8 @@ impl Naive {
         true
     }
 
-    /// A datagram has taught an address: whoever has only announced it loses it, and whoever has
-    /// ended and was there.
+    /// Handles a proved address: members that have only announced it lose it, and so do ended
+    /// members.
     fn withdraw(&mut self, who: usize, ip: u8, port: u16) {
         let is_there = |one: &Member| one.ip == ip && one.port == Port::Announced(port);
         let other = self.everyone().find(|one| one.who != who && is_there(one));
@@ -508,7 +509,7 @@ impl Naive {
         self.depart(index, target, &format!("{name} was removed by the host"));
     }
 
-    /// Returns true if a room keeps out a name or an IP; the IP of its host it never does.
+    /// Returns true if a name or an IP is banned from a room. The host's own IP never is.
     fn is_kept_out(&self, room: &Room, name: Option<&str>, ip: u8) -> bool {
         let is_of_host = room.member(room.host).ip == ip;
         room.bans.iter().any(|(banned, banned_ip, has_ip)| {

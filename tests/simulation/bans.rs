@@ -1,4 +1,4 @@
-//! Names and addresses that hosts keep out.
+//! Bans by name and by subnet.
 
 use std::net::IpAddr;
 use std::time::Instant;
@@ -9,7 +9,7 @@ use reactor_chat::protocol::{Language, Notice};
 use crate::limits::subnet;
 use crate::model::{Model, folded};
 
-/// A name that may not come back, and the address from which its member was removed.
+/// A banned name, and the address from which its member was removed.
 #[derive(Clone)]
 pub struct Ban {
     pub name: String,
@@ -18,7 +18,7 @@ pub struct Ban {
 }
 
 impl Model {
-    /// Returns true if a room keeps a name or an address out.
+    /// Returns true if a name or an address is banned from a room.
     pub fn is_kept_out(&self, room: usize, name: Option<&str>, ip: IpAddr) -> bool {
         self.rooms[room].bans.iter().any(|ban| {
             let is_name = name.is_some_and(|name| folded(name) == folded(&ban.name));
@@ -30,7 +30,7 @@ impl Model {
         subnet(self.members[self.rooms[room].host].ip) == subnet(ip)
     }
 
-    /// A member may not come back, and perhaps nobody from its address.
+    /// Bans a member's name, and its address if `has_address`.
     pub fn keep_out(&mut self, target: usize, has_address: bool) -> Ban {
         let (room, ip) = (self.members[target].room, self.members[target].ip);
         let has_address = has_address && !self.is_of_host(room, ip);
@@ -40,7 +40,7 @@ impl Model {
         ban
     }
 
-    /// A host's `/ban`, `/unban` or `/bans`.
+    /// Handles a host's `/ban`, `/unban` or `/bans`.
     pub fn command_about_bans(&mut self, host: usize, word: &str, name: &str, now: Instant) {
         let room = self.members[host].room;
         let target = self.find_named(room, name);

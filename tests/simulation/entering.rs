@@ -18,8 +18,8 @@ use crate::room::Room;
 const FIRST_CHECK: Duration = Duration::from_secs(10);
 
 impl Model {
-    /// Returns the reason why a request is refused, if it is, or the time at which it has to come
-    /// again. One that has waited was counted as a wrong guess.
+    /// Returns the status if a request is refused, or the time until which it is delayed. A delayed
+    /// request was counted as a wrong guess.
     pub fn judge(
         &mut self,
         peer: IpAddr,
@@ -73,7 +73,7 @@ impl Model {
         Ok(())
     }
 
-    /// Limits of the peer, before any room is looked at, and of passwords at one room.
+    /// Checks the limits of the peer, which come before the room, and of passwords at one room.
     fn judge_turn(
         &mut self,
         peer: IpAddr,

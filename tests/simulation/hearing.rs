@@ -158,8 +158,8 @@ impl Model {
         }
     }
 
-    /// An address is proved: whoever has only announced it loses it, and if the member that proved
-    /// it is live, those that have ended lose it too.
+    /// Handles a proved address: a member that has only announced it loses it. If the member that
+    /// has proved it is live, ended members lose it too.
     fn withdraw(&mut self, whose: usize, address: (IpAddr, u16), now: Instant) {
         let is_live = self.members[whose].is_live();
         for index in self.others_at(whose, address) {
@@ -178,7 +178,7 @@ impl Model {
         }
     }
 
-    /// Other members at one address that were not freed.
+    /// Returns other members at one address that were not freed.
     fn others_at(&self, whose: usize, (ip, port): (IpAddr, u16)) -> Vec<usize> {
         let is_there = |index: &usize| {
             let member = &self.members[*index];
@@ -359,7 +359,7 @@ impl Model {
         self.state(host, self.members[host].expected.saturating_sub(1));
     }
 
-    /// A host removes a member.
+    /// Removes a member for its host.
     pub fn remove_by_host(&mut self, target: usize, now: Instant) {
         if !self.members[target].takes_stream() {
             self.answer(target, Notice::RemovedByHost);
@@ -427,7 +427,7 @@ impl Model {
             Duration::from_nanos(bytes * 1_000_000_000 / u64::from(rate))
         });
         let has_messages = member.messages.has(message, now);
-        // How much of what it was sent is history, only the server knows for sure.
+        // Only the server knows for sure how many of the sent bytes are history.
         let has_surely = member.fanout_at_most.has(fanout, now);
         let is_refused = fate == Fate::RateLimited && !has_surely;
         let has_all = member.fanout.has(fanout, now) && has_messages && !is_refused;

@@ -1,4 +1,4 @@
-//! What one peer may have and do: an IPv4 address, or the /64 of an IPv6 one, with its /56 and /48.
+//! Limits of one peer: an IPv4 address, or an IPv6 /64 with its /56 and /48.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
@@ -44,7 +44,8 @@ impl Bucket {
     }
 }
 
-/// Buckets by key, so many at most. Keys beyond them share one, twelve times as large.
+/// Buckets by key, in a table of limited size. Further keys share one bucket, twelve times as
+/// large.
 pub struct Ledger<K> {
     capacity: usize,
     pub buckets: BTreeMap<K, Bucket>,
@@ -56,7 +57,7 @@ impl<K: Copy + Ord> Ledger<K> {
         Self { capacity, buckets: BTreeMap::new(), newcomers: None }
     }
 
-    /// Returns true if a key has no entry and gets none.
+    /// Returns true if a key has no entry and there is no space for one.
     fn is_newcomer(&self, key: K) -> bool {
         !self.buckets.contains_key(&key) && self.buckets.len() >= self.capacity
     }
@@ -71,7 +72,7 @@ impl<K: Copy + Ord> Ledger<K> {
         self.buckets.get_mut(&key).is_none_or(|bucket| bucket.has_in(depth, cost, now))
     }
 
-    /// Returns the time until a minute's bucket has so much.
+    /// Returns the time until a bucket of one minute has `cost`.
     pub fn wait(&mut self, key: K, cost: Duration, now: Instant) -> Duration {
         let (is_newcomer, shares) =
             (self.is_newcomer(key), if self.is_newcomer(key) { 12 } else { 1 });
@@ -94,7 +95,7 @@ impl<K: Copy + Ord> Ledger<K> {
         bucket.take(cost);
     }
 
-    /// Removes those that owe nothing any more.
+    /// Removes the entries whose bucket is full again.
     pub fn forget(&mut self, now: Instant) {
         self.buckets.retain(|_, bucket| {
             bucket.refill(now);
@@ -133,7 +134,7 @@ impl Debts {
         }
     }
 
-    /// Returns true if it has no bucket of its own and gets none.
+    /// Returns true if it has no bucket of its own and there is no space for one.
     pub fn is_newcomer(&self, peer: IpAddr) -> bool {
         self.0[0].is_newcomer(subnet(peer))
     }
@@ -187,7 +188,7 @@ impl Model {
         self.watch_unproved(ip, now);
     }
 
-    /// A peer may have too many unproved members now.
+    /// Sets the alarm of a peer that may have too many unproved members now.
     pub fn watch_unproved(&mut self, ip: IpAddr, now: Instant) {
         let peer = subnet(ip);
         let is_pending = self.excess.iter().any(|(_, other)| *other == peer);
@@ -273,7 +274,7 @@ impl Model {
         self.guesses_at.take(room, MINUTE / limit / 6, now);
     }
 
-    /// Returns the time at which a password at a room is looked at, if it has to wait.
+    /// Returns the time at which a password at a room is checked, if it has to wait.
     pub fn take_turn(&mut self, room: &str, now: Instant) -> Result<Option<Instant>, Status> {
         let Some(limit) = self.config.wrong_passwords else { return Ok(None) };
         let (room, cost) = (self.room_number(room), MINUTE / limit / 6);

@@ -21,7 +21,7 @@ use crate::tally::Tally;
 pub const RATION: u64 = 64 * 1024;
 pub const RATION_A_SECOND: u64 = 16 * 1024;
 
-/// What a newcomer, and any other, is sent of history before it confirms.
+/// Credit of a new member and of any other, in bytes.
 pub const FIRST_CREDIT: u64 = 16 * 1024;
 pub const CREDIT: u64 = 64 * 1024;
 
@@ -68,7 +68,7 @@ pub struct Member {
     pub ip: IpAddr,
     /// The port, and whether a datagram taught it.
     pub port: Option<(u16, bool)>,
-    /// Another member has proved that the announced port is its own.
+    /// Another member has proved the announced port.
     pub has_lost_port: bool,
     /// Connections that it entered or resumed over, and that are open.
     pub connections: u32,
@@ -80,7 +80,7 @@ pub struct Member {
     pub alarm: Option<Instant>,
     pub messages: Bucket,
     pub fanout: Bucket,
-    /// The same, if all that it was sent of history counts.
+    /// The bucket if all history that the member was sent is charged.
     pub fanout_at_most: Bucket,
     pub warned_at: Option<Instant>,
     pub end: Option<End>,
@@ -100,9 +100,9 @@ pub struct Member {
     pub have: u64,
     pub surely_has: u64,
     pub until: u64,
-    /// Entries below may have been said before it came.
+    /// Entries below this number may be history.
     pub history_until: u64,
-    /// Bytes of these that were sent and not confirmed, and whether anything was confirmed.
+    /// Bytes of history sent and not confirmed, and true if anything was confirmed.
     pub unconfirmed: u64,
     pub has_confirmed: bool,
     pub ration: u64,
@@ -148,7 +148,7 @@ pub struct Model {
     by_token: BTreeMap<[u8; Token::WIRE_SIZE], usize>,
     /// Wrong passwords and tokens of the last minute.
     pub guesses: Debts,
-    /// Those of each room, and the names of the rooms.
+    /// Wrong passwords at each room, and the names of the rooms.
     pub guesses_at: Ledger<usize>,
     pub guessed_rooms: Vec<String>,
     /// Peers that may have too many unproved members, and since when.

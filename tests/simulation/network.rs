@@ -233,8 +233,7 @@ impl Model {
         }
     }
 
-    /// Entries from one number on that come unasked: history has a credit, and counts as the bytes of
-    /// its reader.
+    /// Notes entries that come unasked: history uses credit, and is charged to its reader.
     fn note_history(&mut self, index: usize, from: u64, size: u64, now: Instant) {
         let member = &mut self.members[index];
         if from >= member.history_until {

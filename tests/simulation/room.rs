@@ -33,9 +33,9 @@ pub struct Room {
     pub hidden: bool,
     pub capacity: Option<u32>,
     pub history: u32,
-    /// Those that are kept out, oldest first.
+    /// Bans, oldest first.
     pub bans: Vec<Ban>,
-    /// Subnets from which somebody has shown its password.
+    /// Subnets from which somebody has shown the password.
     pub visitors: BTreeSet<IpAddr>,
     /// Live members in the order of joining.
     pub members: Vec<usize>,

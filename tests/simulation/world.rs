@@ -21,7 +21,7 @@ use crate::tally::Tally;
 /// What one input may cause beside (its size + 279) for each member: the answer to a command.
 const ANSWER: usize = 1_500;
 
-/// A request that is to come again.
+/// A delayed request.
 struct Delayed {
     at: Instant,
     peer: SocketAddr,
@@ -38,7 +38,7 @@ pub struct World {
     now: Instant,
     /// Datagrams on their way to the server. Any may come next, or never, or twice.
     under_way: Vec<(SocketAddr, Vec<u8>)>,
-    /// Requests that are to come again.
+    /// Delayed requests.
     delayed: Vec<Delayed>,
     lost_percent: u64,
     /// Nobody asks for a stream: the deadlines that there have to be can be counted.
@@ -164,7 +164,7 @@ impl World {
         }
     }
 
-    /// The server removes all members of closed rooms, which count for their peers until then.
+    /// Lets the server remove all members of closed rooms. They count for their peers until then.
     fn end_closing(&mut self) {
         if self.chat.census().closing > 0 {
             self.model.tally.note("members were closing");

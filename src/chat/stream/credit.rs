@@ -1,7 +1,8 @@
-//! How much a member that catches up is sent before it confirms: history must not flow to one that
-//! does not answer.
+//! Credit of a member that catches up: limits the bytes that it is sent before it confirms, because
+//! history must not flow to a member that does not answer.
 //!
-//! Bytes on the wire are counted, padding included, so that entries of bad sizes do not widen it.
+//! Credit counts bytes on the wire, padding included, so that entries of odd sizes do not increase
+//! it.
 
 use crate::protocol::stream::MAX_PACKED;
 use crate::protocol::stream::downstream::HEADER_SIZE;
@@ -12,14 +13,15 @@ pub(super) const LEAST: usize = MAX_PACKED + HEADER_SIZE;
 /// Credit of a member that has confirmed nothing yet, in bytes.
 const FIRST: u32 = 16 * 1024;
 
-/// Credit of all others, in bytes: what a receiver's socket holds by default, several times.
+/// Credit of all other members, in bytes. A receiver's socket holds several times as much by
+/// default.
 const FULL: u32 = 64 * 1024;
 
 /// One member's credit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Credit {
     window: u32,
-    /// Bytes that were sent and are not confirmed.
+    /// Bytes sent and not confirmed.
     used: u32,
 }
 
@@ -29,7 +31,7 @@ impl Credit {
         Self { window: FIRST, used: 0 }
     }
 
-    /// Returns how many bytes may be sent.
+    /// Returns the number of bytes that may be sent.
     pub(super) fn left(self) -> usize {
         (self.window - self.used.min(self.window)) as usize
     }
@@ -39,12 +41,12 @@ impl Credit {
         self.left() >= LEAST
     }
 
-    /// Takes what was sent.
+    /// Takes the bytes of what was sent.
     pub(super) fn take(&mut self, bytes: usize) {
         self.used = self.used.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
     }
 
-    /// Gives back what was confirmed. Padding is given back once everything is confirmed.
+    /// Returns confirmed bytes to the credit. Padding comes back when everything is confirmed.
     pub(super) fn confirm(&mut self, bytes: usize, is_all: bool) {
         let confirmed = u32::try_from(bytes).unwrap_or(u32::MAX);
         self.used = if is_all { 0 } else { self.used.saturating_sub(confirmed) };

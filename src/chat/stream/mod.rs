@@ -10,7 +10,7 @@
 //! | `train.rs` | entries packed into datagrams |
 //! | `seat.rs`, `seats.rs` | a member's cursor; all of them |
 //! | `positions.rs` | how many cursors stand where |
-//! | `credit.rs` | how much a member that catches up gets before it confirms |
+//! | `credit.rs` | limit for what a member that catches up gets before it confirms |
 //! | `repairs.rs`, `ration.rs` | what is sent again, and how much of it |
 //! | `answers.rs` | how many answers a member gets |
 //! | `tail.rs` | telling a room that fell silent what came last |
@@ -52,20 +52,20 @@ pub(super) const MAX_TRAIN: usize = 64;
 /// Limit for a member that is behind: some 40 KB.
 const MAX_LATE_TRAIN: usize = 32;
 
-/// In the place of the tag in datagrams for many members: the sender writes that of each.
+/// Placeholder for the tag in datagrams for many members: the sender writes the tag of each member.
 const UNTAGGED: u32 = 0;
 
 /// The stream of one room, from its first stream member to the room's end.
 #[derive(Debug)]
 pub(super) struct Stream {
-    /// Tells this life of the room from others.
+    /// Identifies this life of the room.
     pub(super) life: u32,
     pub(super) ring: Ring,
     seats: Seats,
     turns: Turns,
-    /// The room's entry in the timers: when the first of them goes on.
+    /// The room's entry in the timers, for the next member to wake.
     pub(super) rest_alarm: Option<Instant>,
-    /// When that is to be, at the latest.
+    /// Earliest time at which a member is to be woken.
     wake_at: Option<Instant>,
     pub(super) tail: Tail,
     repairs: Repairs,
@@ -203,7 +203,7 @@ impl Stream {
     ) {
         let seat = self.find(number);
         let expected = seat.map_or(0, |seat| seat.expected);
-        // A member that catches up would ask for what it has not been sent yet.
+        // With the end of the ring, a member that catches up would ask for entries not sent yet.
         let sequence = seat.filter(|seat| seat.is_late()).map_or(self.ring.end(), |seat| seat.next);
         Header { sequence, ..self.header(number) }.encode(out);
         let (code, text) = (code as u8, text.as_bytes());
@@ -212,7 +212,7 @@ impl Stream {
 
     // What a member says of it.
 
-    /// A member's port is proved: it is sent to once it is woken.
+    /// Notes that a member's port is proved. It is sent to once it is woken.
     pub(super) fn prove(&mut self, number: u32, now: Instant) {
         self.seats.change(number, self.ring.end(), |seat| seat.prove(now));
     }
@@ -233,7 +233,7 @@ impl Stream {
         self.find_mut(number).is_some_and(|seat| seat.answers.take(now))
     }
 
-    /// A member has everything below `next`. Returns true if it is to be woken.
+    /// Notes that a member has everything below `next`. Returns true if it is to be woken.
     pub(super) fn confirm(&mut self, number: u32, next: u64, now: Instant) -> bool {
         let Self { ring, seats, .. } = self;
         let mut is_woken = false;
@@ -368,7 +368,7 @@ impl Stream {
                 charge(seat.member, history);
             }
             if is_done {
-                // The seat with the first number comes after the one with the last of all.
+                // After the highest number the turn goes back to the lowest.
                 next_first = seat.number.wrapping_add(1);
             } else {
                 seat.is_blocked = is_blocked;
@@ -392,13 +392,13 @@ impl Stream {
         self.repairs.take_back(shares, &mut self.seats, pool);
     }
 
-    /// Returns when a member that catches up goes on or is asked, if that is before the alarm.
+    /// Returns the time of the next wake-up, if it is before the alarm.
     pub(super) fn rest_due(&self) -> Option<Instant> {
         let alarm = self.rest_alarm;
         self.wake_at.filter(|at| alarm.is_none_or(|alarm| *at < alarm))
     }
 
-    /// Lets one member go on that has proved its port or confirmed something: see [`Seat::wake`].
+    /// Wakes one member that has proved its port or confirmed something: see [`Seat::wake`].
     pub(super) fn wake(
         &mut self,
         number: u32,
@@ -412,8 +412,8 @@ impl Stream {
         });
     }
 
-    /// Lets all go on whose time has come, and asks those that have to confirm: `ask` gets the
-    /// datagram.
+    /// Wakes all members whose time has come, and calls `ask` with the header of a question for
+    /// each that has to confirm.
     pub(super) fn wake_all(
         &mut self,
         now: Instant,
@@ -513,7 +513,7 @@ impl Stream {
     }
 }
 
-/// Moves a time forward to another one, if that is earlier.
+/// Replaces `time` by `other` if that is earlier.
 fn note_earlier(time: &mut Option<Instant>, other: Option<Instant>) {
     *time = [*time, other].into_iter().flatten().min();
 }

@@ -37,7 +37,7 @@ impl Ring {
         Self { first: 1, starts, end: 0, bytes, capacity: FIRST_CAPACITY }
     }
 
-    /// Numbers the held entries as if so many had been before them.
+    /// Numbers the held entries as if `numbers` others had come before them.
     #[cfg(test)]
     pub(in crate::chat) fn skip_numbers(&mut self, numbers: u64) {
         self.first += numbers;

@@ -13,20 +13,18 @@ use crate::ids::MemberId;
 /// Until when a live member gets what is appended.
 const FOREVER: u64 = u64::MAX;
 
-/// How long a member that is behind rests between two trains. With a train of 40 KB that is some
-/// 40 MB a second: more at once than a receiver's socket holds, 208 KiB as Linux has it by default,
-/// would be lost.
+/// Pause between two trains to a member that catches up. With trains of 40 KB that is some 40 MB a
+/// second. Without a pause the receiver's socket, 208 KiB by default on Linux, would overflow.
 const REST: Duration = Duration::from_millis(1);
 
-/// How long history waits when a limit has no more for it.
+/// Delay of history after a limit was reached.
 const PUT_OFF: Duration = Duration::from_millis(100);
 
-/// When a member whose credit is used up is asked again how far it is: the first time, and the
-/// longest time from one question to the next.
+/// First and longest interval between questions to a member whose credit is used up.
 const FIRST_ASK: Duration = Duration::from_millis(250);
 const LAST_ASK: Duration = Duration::from_secs(16);
 
-/// The most bytes of history that are paid for at once: a train.
+/// Limit for the bytes of history charged at once: a train.
 const PAID_AT_ONCE: usize = 40_000;
 
 /// How a member stands to what is said now.
@@ -41,7 +39,7 @@ pub(super) enum Standing {
     Behind,
     /// It is behind, has just got a train, and gets the next after a pause.
     Resting,
-    /// It is behind and its credit is used up: it gets nothing but questions until it confirms.
+    /// It is behind and its credit is used up: it gets only questions until it confirms.
     Spent,
     /// It may not ask any more: the seat is to be freed.
     Dropped,
@@ -77,7 +75,7 @@ pub(in crate::chat) struct Seat {
     pub(in crate::chat) member: MemberId,
     /// The member's number in the room; seats stand in the order of these.
     pub(in crate::chat) number: u32,
-    /// What each datagram to it begins with.
+    /// First bytes of each datagram to it.
     pub(in crate::chat) tag: u32,
     /// The id that its next message must have.
     pub(in crate::chat) expected: u32,
@@ -92,13 +90,13 @@ pub(in crate::chat) struct Seat {
     pub(super) answers: Answers,
     pub(super) standing: Standing,
     credit: Credit,
-    /// Entries below were said before it came, so nobody's message has paid for them.
+    /// Entries below this number are history: they are from before its join.
     history_until: u64,
-    /// Bytes of history that are paid for and not sent.
+    /// Bytes of history charged to the limits and not sent yet.
     paid: usize,
-    /// When its pause is over, or it is asked again.
+    /// Time at which its pause is over or it is asked again.
     pub(super) wake_at: Option<Instant>,
-    /// How long until it is asked once more.
+    /// Interval before the next question.
     ask_after: Duration,
     /// The socket that leads to it is full.
     pub(super) is_blocked: bool,
@@ -107,7 +105,8 @@ pub(in crate::chat) struct Seat {
 }
 
 impl Seat {
-    /// A member that came when the ring ended at `end`, and may see entries from `first` on.
+    /// Returns the seat of a member that joins when the ring ends at `end`, and may see entries
+    /// from `first` on.
     pub(super) fn new(
         (member, number): (MemberId, u32),
         tag: u32,
@@ -136,7 +135,7 @@ impl Seat {
         }
     }
 
-    /// Returns its share of a train, from one of its datagrams to before another.
+    /// Returns a share of a train for it: the datagrams from `next` to before `until`.
     pub(super) fn share(&self, next: u32, until: u32) -> Share {
         Share { member: self.member, next, until, tag: self.tag.to_be_bytes() }
     }
@@ -178,13 +177,13 @@ impl Seat {
         self.standing == Standing::Current && !self.is_blocked && self.next == end
     }
 
-    /// Returns true if it is still to get what was said before.
+    /// Returns true if it is catching up.
     pub(super) fn is_late(&self) -> bool {
         matches!(self.standing, Standing::Behind | Standing::Resting | Standing::Spent)
     }
 
-    /// Returns the number up to which entries may be sent again. A seat that catches up has credit
-    /// for what it was not sent yet.
+    /// Returns the end of the entries that may be repaired. Entries that a seat was not sent yet
+    /// come with its credit, not as repairs.
     pub(super) fn repairable(&self, end: u64) -> u64 {
         if self.is_late() { self.next } else { self.limit(end) }
     }
@@ -193,13 +192,13 @@ impl Seat {
         self.next < self.history_until
     }
 
-    /// Returns how many bytes a seat that catches up may be sent now.
+    /// Returns the number of bytes that a seat that catches up may be sent now.
     pub(super) fn budget(&self) -> usize {
         let paid = if self.is_in_history() { self.paid } else { usize::MAX };
         self.credit.left().min(paid)
     }
 
-    /// Moves the cursor to `next`, with `sent` bytes. Returns how many of them are history.
+    /// Moves the cursor to `next` after `sent` bytes. Returns the number of bytes that are history.
     pub(super) fn advance(&mut self, next: u64, sent: usize, is_done: bool, now: Instant) -> usize {
         let history = if self.is_in_history() { sent } else { 0 };
         self.next = self.next.max(next);
@@ -211,8 +210,8 @@ impl Seat {
         history
     }
 
-    /// A seat that catches up has got something: it pauses, or has to confirm. A train that is done
-    /// has asked it to.
+    /// Starts the pause after a train, or the wait for a confirmation when the credit is used up. A
+    /// whole train ends with a question.
     fn rest(&mut self, is_done: bool, now: Instant) {
         if is_done && !self.credit.has_left() {
             (self.standing, self.wake_at) = (Standing::Spent, Some(now + FIRST_ASK));
@@ -237,7 +236,7 @@ impl Seat {
         self.is_blocked = false;
     }
 
-    /// It catches up once it is woken, at this time.
+    /// Makes it catch up once it is woken, at this time.
     fn fall_behind(&mut self, wake_at: Instant) {
         (self.standing, self.wake_at) = (Standing::Resting, Some(wake_at));
     }
@@ -253,9 +252,9 @@ impl Seat {
         (self.standing, self.wake_at) = (Standing::Dropped, None);
     }
 
-    /// Everything below `next` has arrived, it says, and `bytes` of that were sent and not confirmed
-    /// before. What was not sent is passed over, and gives no credit. Returns true if the member is
-    /// to be woken.
+    /// Handles a confirmation of everything below `next`; `bytes` of that were sent and not
+    /// confirmed before. Entries that were not sent are skipped and add no credit. Returns true if
+    /// the member is to be woken.
     pub(super) fn confirm(&mut self, next: u64, bytes: usize, now: Instant) -> bool {
         let is_news = self.have < next.min(self.next);
         if is_news {
@@ -271,9 +270,9 @@ impl Seat {
         is_woken
     }
 
-    /// Goes on if its time has come, as far as credit and limits allow: `pay` takes bytes of history
-    /// from the limits, if they have as many. Returns true if the member is to be asked how far it
-    /// is.
+    /// Ends the pause if its time has come and credit and limits allow it: `pay` charges bytes of
+    /// history, and returns false if a limit is reached. Returns true if the member is to be asked
+    /// for a confirmation.
     pub(super) fn wake(
         &mut self,
         ring: &Ring,
@@ -297,15 +296,15 @@ impl Seat {
         false
     }
 
-    /// Returns true if the next datagram is paid for. Only history has to be: what was said since
-    /// counts as its senders'.
+    /// Returns true if the limits allow the next datagram. Only history is charged here: later
+    /// messages were charged to their senders.
     fn is_paid(&mut self, ring: &Ring, pay: &mut impl FnMut(MemberId, usize) -> bool) -> bool {
         if self.budget() >= LEAST {
             return true;
         }
         let first = self.next.max(ring.first());
         let rest = ring.size(first, self.history_until.max(first));
-        // Headers and padding come to it.
+        // Adds an estimate for headers and padding.
         let bytes = (rest + rest / 4 + LEAST).min(PAID_AT_ONCE).min(self.credit.left());
         let is_paid = pay(self.member, bytes);
         if is_paid {

@@ -17,7 +17,7 @@ pub(super) struct Seats {
     list: Vec<Seat>,
     /// How many are live.
     live: usize,
-    /// How many have ended in front of the first live one.
+    /// Number of ended seats before the first live one.
     ended_in_front: usize,
     /// How many are to be freed.
     dropped: usize,
@@ -101,8 +101,8 @@ impl Seats {
         }
     }
 
-    /// Counts on over seats that have ended. Each is counted once, so that a room whose hosts leave
-    /// one after the other does not walk all of them to find the next.
+    /// Extends the count of ended seats at the front. Each seat is counted once, so that a room
+    /// whose hosts leave one after the other does not scan all ended seats for the next host.
     fn count_front(&mut self) {
         let in_front = &self.list[self.ended_in_front..];
         self.ended_in_front += in_front.iter().take_while(|seat| !seat.is_live()).count();

@@ -35,7 +35,7 @@ pub(in crate::chat) struct Train {
     cars: Vec<Car>,
     bytes: Vec<u8>,
     entries: Vec<Entry>,
-    /// The last datagram has no entries: it asks for a confirmation.
+    /// True if the last datagram has no entries and asks for a confirmation.
     asks: bool,
 }
 
@@ -48,8 +48,8 @@ impl Train {
         self.write(ring, tag);
     }
 
-    /// As [`Train::pack`], in so many bytes, of which one datagram takes [`MAX_PACKED`]. If that is
-    /// not all, a datagram without entries comes last: it asks the member how far it is.
+    /// As [`Train::pack`], with a limit of `bytes` beside that of datagrams; the first datagram may
+    /// exceed it. If entries are left, a last datagram without entries asks for a confirmation.
     pub(in crate::chat) fn pack_late(
         &mut self,
         ring: &Ring,
@@ -113,7 +113,7 @@ impl Train {
         (0..self.len()).map(move |index| job.datagram(index))
     }
 
-    /// The train for these members, whose tags the sender writes.
+    /// Returns the job for these members. The sender writes their tags.
     pub(in crate::chat) fn job<'a>(&'a self, to: &'a mut [Share]) -> Job<'a> {
         Job { bytes: &self.bytes, entries: &self.entries, to, is_tagged: true }
     }
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a6_s7_more_entries_are_gone_than_one_count_holds() {
+    fn a6_s7_a_gone_count_above_32_bits_takes_two_entries() {
         let mut ring = ring_of([64; 100]);
         ring.skip_numbers(1 << 33);
         let (first, end) = (ring.first(), ring.end());

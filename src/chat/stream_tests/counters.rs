@@ -1,4 +1,4 @@
-//! Counters that peers drive, near their ends.
+//! Counters that peers drive, close to overflow.
 
 use super::*;
 
@@ -41,7 +41,7 @@ fn a6_w12_the_join_after_the_last_number_finds_the_room_full() {
 }
 
 #[test]
-fn a6_s5_the_last_id_of_all_is_never_taken() {
+fn a6_s5_the_highest_message_id_is_never_taken() {
     let mut stage = Stage::new(open());
     let mut host = stage.host("r");
     let number = host.stream.as_ref().expect("a stream").member;
@@ -63,7 +63,7 @@ fn a6_s5_the_last_id_of_all_is_never_taken() {
 }
 
 #[test]
-fn a6_s11_numbers_at_the_end_of_all_confirm_and_repair_nothing_more() {
+fn a6_s11_the_highest_numbers_confirm_and_repair_nothing() {
     let mut stage = Stage::new(open());
     let mut host = stage.host("r");
     for text in ["one", "two"] {

@@ -1,4 +1,4 @@
-//! What a member that catches up is sent before it confirms (A3).
+//! Credit of members that catch up (A3).
 
 use super::*;
 
@@ -6,7 +6,7 @@ const FIRST: usize = 16 * 1024;
 const FULL: usize = 64 * 1024;
 const HISTORY: &str = r#","delivery":"stream","history":1024"#;
 
-/// A room with so many lines of 1,000 bytes, and its host.
+/// Returns a room with `lines` messages of 1,000 bytes, and its host.
 fn past(lines: usize, config: ChatConfig) -> (Stage, Guest) {
     let mut stage = Stage::new(config);
     let mut host = stage.enter(1, "r", "host", HISTORY);
@@ -21,12 +21,12 @@ fn past(lines: usize, config: ChatConfig) -> (Stage, Guest) {
 }
 
 impl Stage {
-    /// A member that may see the past, and whose port is not proved.
+    /// Lets a member join that may see history and has not proved its port.
     fn late(&mut self, name: &str) -> Guest {
         self.try_enter(2, "r", name, HISTORY).expect("a place")
     }
 
-    /// Returns the bytes that a member was sent, and forgets them.
+    /// Returns the bytes that a member was sent since the last call.
     fn take_bytes(&mut self, guest: &Guest) -> usize {
         self.ears.get_mut(&guest.id).expect("a member").sizes.drain(..).sum()
     }
@@ -50,7 +50,7 @@ fn a3_a_newcomer_that_confirms_nothing_gets_16_kib() {
 }
 
 #[test]
-fn a3_s7_one_that_confirms_gets_all_of_a_large_history_at_once() {
+fn a3_s7_a_member_that_confirms_gets_all_history_fast() {
     let (mut stage, host) = past(800, open());
     let late = stage.late("late");
     stage.answering.push(late.clone());
@@ -66,7 +66,7 @@ fn a3_s7_one_that_confirms_gets_all_of_a_large_history_at_once() {
 }
 
 #[test]
-fn a3_a_lie_about_what_has_come_gives_no_credit() {
+fn a3_a_false_confirmation_adds_no_credit() {
     let (mut stage, _host) = past(500, open());
     let late = stage.late("late");
     let first = late.stream.as_ref().expect("a stream").next;
@@ -76,7 +76,7 @@ fn a3_a_lie_about_what_has_come_gives_no_credit() {
         stage.repair(&late, &[(first, 500)]);
         stage.advance(seconds(1));
     }
-    // The second and the third confirm what was sent before, and 64 KiB may be sent again.
+    // The second and third lie confirm real entries too, and repairs add up to 64 KiB.
     let bytes = stage.take_bytes(&late);
     assert!(bytes <= FIRST + 4 * FULL, "{bytes}");
     let far = stage.late("far");
@@ -87,7 +87,7 @@ fn a3_a_lie_about_what_has_come_gives_no_credit() {
 }
 
 #[test]
-fn a3_s9_a_question_that_was_lost_is_asked_again() {
+fn a3_s9_a_lost_question_is_repeated() {
     let (mut stage, _host) = past(500, open());
     let late = stage.late("late");
     stage.send(&late, b"");
@@ -102,7 +102,7 @@ fn a3_s9_a_question_that_was_lost_is_asked_again() {
 }
 
 #[test]
-fn a3_a_peer_that_joins_again_and_again_draws_no_flood() {
+fn a3_repeated_joins_draw_no_flood_of_history() {
     let (mut stage, _host) = past(500, ChatConfig { max_room_members: None, ..open() });
     let mut bytes = 0;
     for n in 0..2_000 {
@@ -120,7 +120,7 @@ fn a3_a_peer_that_joins_again_and_again_draws_no_flood() {
 }
 
 #[test]
-fn a3_a_school_of_1000_that_joins_at_once_does_not_wait() {
+fn a3_a_school_of_1000_joins_without_delay() {
     let config = ChatConfig { max_room_members: None, ..open() };
     let mut stage = Stage::new(config);
     for room in 0..10 {
@@ -145,7 +145,7 @@ fn a3_a_school_of_1000_that_joins_at_once_does_not_wait() {
 }
 
 #[test]
-fn a3_history_beyond_a_limit_is_put_off_and_not_lost() {
+fn a3_history_beyond_a_limit_is_late_but_complete() {
     let config = ChatConfig { fanout_limit: Some(20_000), rate_limit: None, ..open() };
     let mut stage = Stage::new(config);
     let mut host = stage.enter(1, "r", "host", HISTORY);
@@ -167,7 +167,7 @@ fn a3_history_beyond_a_limit_is_put_off_and_not_lost() {
 }
 
 #[test]
-fn a3_s11_what_was_not_sent_is_not_repaired() {
+fn a3_s11_entries_not_sent_yet_are_not_repaired() {
     let (mut stage, _host) = past(100, open());
     let late = stage.late("late");
     stage.send(&late, b"");

@@ -17,10 +17,10 @@ pub struct Completion {
     pub token: Token,
     /// The member's number in the room, never used twice while the room lives.
     pub member: u32,
-    /// The bytes that every datagram to the member begins with: this membership's own.
+    /// First bytes of every datagram to the member; each membership has its own.
     pub tag: u32,
-    /// Tells the lives of rooms with the same name apart. Older servers do not send it: their tag is
-    /// that of the room's life.
+    /// Identifies the life of the room, among rooms with the same name. Older servers do not send
+    /// it: their tag identifies the life.
     #[serde(default)]
     pub life: Option<u32>,
     /// The number of the first entry that the member gets.
@@ -40,7 +40,7 @@ impl Completion {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// Returns what tells this life of the room from others.
+    /// Returns the value that identifies this life of the room.
     pub fn life(&self) -> u32 {
         self.life.unwrap_or(self.tag)
     }

@@ -31,7 +31,7 @@ const KIND_GONE: u8 = 4;
 /// What every datagram begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// The tag of the membership that it is for.
+    /// Tag of the membership to which the datagram is sent.
     pub tag: u32,
     /// The number of the first entry that takes one; without such an entry, the number that the
     /// room gives next.

@@ -178,7 +178,7 @@ impl World {
             false => self.chat.handle_request(ip, &request, draw, 65_536, now),
         };
         match outcome {
-            // The moment differs from run to run, the wait does not.
+            // The absolute time differs from run to run, but the delay does not.
             Ok(Reply::Later { at }) => (at - now).hash(&mut self.network.history),
             _ => format!("{outcome:?}").hash(&mut self.network.history),
         }
@@ -242,8 +242,8 @@ impl World {
         }
     }
 
-    /// Somebody with whole prefixes guesses, each time from another /64; then a stranger who knows the
-    /// password comes.
+    /// Lets a peer with whole IPv6 prefixes guess, each time from another /64. Then a stranger
+    /// joins with the right password.
     pub(super) fn guess_from_prefixes(&mut self) {
         let locked = self.model.rooms.iter().filter(|room| room.is_open);
         let mut locked =
@@ -297,7 +297,7 @@ impl World {
         }
     }
 
-    /// The port of another member at the IP of this one, which may not have been proved yet.
+    /// Returns the port of another member at the same IP, which may not be proved yet.
     fn port_of_a_neighbour(&mut self, index: usize) -> u16 {
         let own = self.model.members[index].address;
         let recent = self.model.members.iter().rev().take(20);

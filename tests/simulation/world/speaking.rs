@@ -101,7 +101,7 @@ impl World {
         self.encode(index, &body)
     }
 
-    /// A host removes or bans a member of its room, or changes its mind.
+    /// Lets a host remove, ban or unban a member of its room.
     pub(super) fn keep_out(&mut self) {
         let rooms = self.model.rooms.iter().filter(|room| room.is_open);
         let hosts: Vec<usize> = rooms.map(|room| room.host).collect();
@@ -195,7 +195,7 @@ impl World {
         heard
     }
 
-    /// The owner forgets the way to those that have lost their address.
+    /// Forgets the addresses of members that have lost them.
     pub(super) fn forget_withdrawn(&mut self) {
         while let Some(member) = self.chat.poll_withdrawn() {
             self.network.table.remove(&member);
