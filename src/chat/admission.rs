@@ -196,9 +196,14 @@ impl Chat {
         room_id
     }
 
-    /// What is left of members that have ended gives way to new ones.
+    /// Lets members that have ended give way to new ones: the oldest remains first, then members of
+    /// closed rooms.
     fn make_place(&mut self) {
         while self.remains.len() > 0 && self.has_too_many_remains() {
+            self.drop_oldest_remains();
+        }
+        while !self.closing.is_empty() && self.has_too_many_in_tables() {
+            self.end_closing(1);
             self.drop_oldest_remains();
         }
     }

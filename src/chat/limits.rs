@@ -37,13 +37,17 @@ impl Chat {
         is_full(room.population() - leaving, self.config.max_room_members)
     }
 
-    /// Remains are members to the limit of members, and of closed rooms there are no more than there
-    /// may be open ones.
+    /// Returns true if members and what is left of them reach the limit of members, or closed rooms
+    /// that of rooms.
     pub(super) fn has_too_many_remains(&self) -> bool {
-        let members = self.tokens.len() + self.remains.len();
         // Those that are to be reaped are gone already.
         let rooms = self.rooms.len().saturating_sub(self.names.len() + self.closed.len());
-        is_full(members, self.config.max_members) || is_full(rooms, self.config.max_rooms)
+        self.has_too_many_in_tables() || is_full(rooms, self.config.max_rooms)
+    }
+
+    /// Returns true if members, closing ones included, and remains reach the limit of members.
+    pub(super) fn has_too_many_in_tables(&self) -> bool {
+        is_full(self.tokens.len() + self.remains.len(), self.config.max_members)
     }
 
     /// The capacity in force: the least of the room's own, the server's limit for a room and that of

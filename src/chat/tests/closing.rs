@@ -47,6 +47,28 @@ fn a10_a_room_is_freed_in_portions() {
 }
 
 #[test]
+fn a10_members_of_a_closed_room_give_way_to_new_ones() {
+    const MOST: usize = 6;
+    let config = ChatConfig { max_members: Some(MOST), ..ChatConfig::default() };
+    let mut stage = Stage::new(config);
+    let host = stage.create("old", r#"{"username":"host"}"#);
+    for number in 1..MOST {
+        stage.join("old", &format!(r#"{{"username":"m{number}"{STREAM}}}"#));
+    }
+    stage.say(host, "/exit");
+    stage.create("new", r#"{"username":"host"}"#);
+    for count in 1..MOST {
+        let Census { tokens, closing, remains, .. } = stage.chat.census();
+        assert_eq!(tokens, count);
+        assert!(tokens + closing + remains <= MOST, "{closing} and {remains}");
+        stage.join("new", &format!(r#"{{"username":"m{count}"}}"#));
+    }
+    stage.deliver();
+    let Census { tokens, closing, remains, .. } = stage.chat.census();
+    assert_eq!((tokens, closing, remains), (MOST, 0, 0));
+}
+
+#[test]
 fn a10_a_closed_room_is_dead_before_its_members_are_freed() {
     let mut stage = Stage::with_defaults();
     let host = stage.create("r", r#"{"username":"host"}"#);
