@@ -438,8 +438,7 @@ fn l16_after_a_stop_what_has_come_meanwhile_counts_before_the_deadlines() {
     alice.expect_silence();
 }
 
-/// Peers that ask on and on and never read: what the kernel holds for them does not grow with their
-/// patience.
+/// The kernel's memory for peers that send requests and never read stays bounded.
 #[test]
 fn a13_slow_readers_hold_little_memory_of_the_kernel() {
     const MOST: usize = 128 * 1024;
@@ -452,17 +451,17 @@ fn a13_slow_readers_hold_little_memory_of_the_kernel() {
     expect_answer(&mut control);
 }
 
-/// Sends requests for lists and reads nothing, until the kernel takes no more of them.
+/// Sends requests for lists and reads nothing, until the kernel accepts no more.
 fn push_until_full(server: &Server) -> TcpStream {
     let mut stream = TcpStream::connect(server.tcp).expect("a connection");
     stream.set_write_timeout(Some(Duration::from_millis(100))).expect("a timeout");
     let requests = list_frame().repeat(2_000);
     let is_full = (0..200).any(|_| stream.write_all(&requests).is_err());
-    assert!(is_full, "the server reads on and on");
+    assert!(is_full, "the server never stops reading");
     stream
 }
 
-/// Bytes that wait in the server's ends of its connections, to be sent or to be read (proc_net(5)).
+/// Returns the bytes that wait in the kernel for each connection of the server (proc_net(5)).
 fn kernel_queues(port: u16) -> Vec<usize> {
     let table = fs::read_to_string("/proc/net/tcp").expect("a table");
     let local = format!("0100007F:{port:04X}");

@@ -2,10 +2,10 @@
 //!
 //! A datagram with a member's token proves that its program is where the datagram came from. A port
 //! that was announced over TCP proves nothing: a peer could announce the port of another program at
-//! its IP. So every member that has only announced an address loses it when another member proves it.
-//! Members that have ended lose it too, so that the new owner gets no datagrams of another room.
-//! Several live members keep an address that each of them has proved, because a program can be in
-//! two rooms with one socket.
+//! its IP. So every member that has only announced an address loses it when another member proves
+//! it. Members that have ended lose it too, so that the new owner gets no datagrams of another
+//! room. Several live members keep an address that each of them has proved, because a program can
+//! be in two rooms with one socket.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
@@ -37,8 +37,8 @@ impl Claim {
 }
 
 impl Chat {
-    /// Handles a port that a member announced over TCP. Returns true if the member's datagrams go to
-    /// that port from now on. The port is refused if
+    /// Handles a port that a member announced over TCP. Returns true if the member's datagrams go
+    /// to that port from now on. The port is refused if
     ///
     /// - it is 0, or another live member at the same IP uses it,
     /// - a datagram has shown the real port, or another member has proved the announced one,

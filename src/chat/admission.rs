@@ -1,8 +1,8 @@
 //! Create and join: who gets in.
 //!
 //! When there are several reasons why not, the first of this order is answered: 9, 4, 5 (those the
-//! request itself shows, see [`crate::protocol::request`]), then 10, 1, 2, 3, 11, 6, 7, 8. Limits of
-//! the peer (10) are checked before the room. A hidden room looks like a missing one until the
+//! request itself shows, see [`crate::protocol::request`]), then 10, 1, 2, 3, 11, 6, 7, 8. Limits
+//! of the peer (10) are checked before the room. A hidden room looks like a missing one until the
 //! password is shown, so until then every later reason is 2.
 
 use std::net::IpAddr;

@@ -18,7 +18,8 @@ use crate::subnet::Subnet;
 
 /// Limit for the memory of a room's bans: enough for some two hundred short names.
 const MAX_BYTES: usize = 32 * 1024;
-/// Memory of a ban beside its names: two allocations, and an entry in a list that grows by doubling.
+/// Memory of a ban beside its names: two allocations, and an entry in a list that grows by
+/// doubling.
 const OVERHEAD: usize = 32 + 2 * size_of::<Ban>();
 
 /// A banned name.
@@ -129,8 +130,8 @@ impl Chat {
         self.confirm_taken(host);
     }
 
-    /// Bans a name and its subnet. A member with that name is removed; the name may also be one that
-    /// was removed before.
+    /// Bans a name and its subnet. A member with that name is removed; the name may also be one
+    /// that was removed before.
     pub(super) fn ban(&mut self, host: MemberId, name: &str, now: Instant) {
         let Some(room_id) = self.room_of_host(host) else { return };
         let Some(room) = self.rooms.get_mut(room_id) else { return };
@@ -178,8 +179,8 @@ impl Chat {
         self.append_answer(host);
     }
 
-    /// Bans a member's name, and its subnet if that is asked for and not the host's own. Returns the
-    /// name and the subnet.
+    /// Bans a member's name, and its subnet if that is asked for and not the host's own. Returns
+    /// the name and the subnet.
     fn keep_out(&mut self, target: MemberId, with_address: bool) -> Option<(String, Subnet)> {
         let member = self.members.get(target)?;
         let (name, subnet) = (member.name.to_string(), Subnet::of(member.ip));
@@ -227,8 +228,8 @@ impl Chat {
         self.members.get(room.host).is_some_and(|host| Subnet::of(host.ip) == subnet)
     }
 
-    /// Returns the room of a member that is its host. Tells any other member that only the host may do
-    /// that.
+    /// Returns the room of a member that is its host. Tells any other member that only the host may
+    /// do that.
     fn room_of_host(&mut self, id: MemberId) -> Option<RoomId> {
         let room_id = self.members.get(id)?.room;
         if self.rooms.get(room_id)?.host == id {

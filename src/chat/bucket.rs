@@ -13,8 +13,9 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    /// Returns true if `cost` can be taken from a bucket of `depth`. Both are the time in which as much
-    /// grows again. A full bucket grants any cost, because one above the depth would never pass.
+    /// Returns true if `cost` can be taken from a bucket of `depth`. Both are the time in which as
+    /// much grows again. A full bucket grants any cost, because one above the depth would never
+    /// pass.
     pub(super) fn has(&self, cost: Duration, depth: Duration, now: Instant) -> bool {
         self.wait(cost, depth, now).is_zero()
     }

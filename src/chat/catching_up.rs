@@ -1,7 +1,7 @@
 //! Stream members that catch up: wakes them, and charges history to limits.
 //!
-//! A message counts against the limit of its sender. History has no sender any more: without a limit,
-//! a peer that joins again and again would draw a flood.
+//! A message counts against the limit of its sender. History has no sender any more: without a
+//! limit, a peer that joins again and again would draw a flood.
 
 use std::time::{Duration, Instant};
 
@@ -16,9 +16,9 @@ use crate::ids::{MemberId, RoomId};
 use crate::slots::Slots;
 use crate::subnet::Subnet;
 
-/// Limit for the history of a subnet: bytes a second, and the time that fills the bucket, which then
-/// holds 8 MiB. A school of 1,000 that joins at once takes half of that, with 20 lines of 200 bytes
-/// for each.
+/// Limit for the history of a subnet: bytes a second, and the time that fills the bucket, which
+/// then holds 8 MiB. A school of 1,000 that joins at once takes half of that, with 20 lines of 200
+/// bytes for each.
 const RATE: u32 = 512 * 1024;
 const DEPTH: Duration = Duration::from_secs(16);
 
@@ -32,8 +32,8 @@ struct Limits<'a> {
 }
 
 impl Limits<'_> {
-    /// Charges bytes of history to a member's subnet. Returns false if that limit or the member's own
-    /// is reached.
+    /// Charges bytes of history to a member's subnet. Returns false if that limit or the member's
+    /// own is reached.
     fn pay(&mut self, id: MemberId, bytes: usize) -> bool {
         let Some(member) = self.members.get(id) else { return false };
         let rate = self.config.fanout_limit.unwrap_or(RATE).min(RATE);

@@ -1,9 +1,9 @@
 //! Closing a room.
 //!
 //! The name and all tokens of the room are dead at once. Its members are removed from the tables in
-//! portions, because a room may have ten thousand members and ten thousand rooms may close together.
-//! Until then a member is *closing*: it is still in the tables, but every look-up by its token sees
-//! that its room is closed. It still counts against the limits of its IP.
+//! portions, because a room may have ten thousand members and ten thousand rooms may close
+//! together. Until then a member is *closing*: it is still in the tables, but every look-up by its
+//! token sees that its room is closed. It still counts against the limits of its IP.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
@@ -62,8 +62,8 @@ impl Closing {
 }
 
 impl Chat {
-    /// Closes every room at the end of the server. Returns the number of deliveries that it abandons:
-    /// there is no time left for a backlog, and everyone has to be told.
+    /// Closes every room at the end of the server. Returns the number of deliveries that it
+    /// abandons: there is no time left for a backlog, and everyone has to be told.
     pub fn close_all(&mut self, now: Instant) -> usize {
         let open = self.rooms.iter().filter(|(_, room)| !room.is_closed());
         let all: Vec<RoomId> = open.map(|(room_id, _)| room_id).collect();

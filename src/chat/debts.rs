@@ -1,8 +1,8 @@
 //! Token buckets by subnet or by another key, in bounded memory.
 //!
-//! A full table must not drop a bucket that owes something: a peer with many addresses could push its
-//! own debts out. So an entry is removed only when its bucket is full again. While the table is full,
-//! new keys share one bucket, that of the newcomers, with a rate of its own.
+//! A full table must not drop a bucket that owes something: a peer with many addresses could push
+//! its own debts out. So an entry is removed only when its bucket is full again. While the table is
+//! full, new keys share one bucket, that of the newcomers, with a rate of its own.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -12,13 +12,13 @@ use super::bucket::Bucket;
 use crate::subnet::Subnet;
 use crate::timers::Timers;
 
-/// Wider IPv6 prefixes that have a bucket beside that of the /64, and their rates as multiples of the
-/// rate of a /64. A customer of a provider gets a /56 or a /48 (RFC 6177, section 2): 256 or 65,536
-/// subnets.
+/// Wider IPv6 prefixes that have a bucket beside that of the /64, and their rates as multiples of
+/// the rate of a /64. A customer of a provider gets a /56 or a /48 (RFC 6177, section 2): 256 or
+/// 65,536 subnets.
 const WIDER: [(u32, u32); 2] = [(56, 2), (48, 5)];
 
-/// Rate of all newcomers together, as a multiple of the rate of one key. It is enough for people, and
-/// to guess a million passwords at this rate takes days.
+/// Rate of all newcomers together, as a multiple of the rate of one key. It is enough for people,
+/// and to guess a million passwords at this rate takes days.
 const NEWCOMERS: u32 = 12;
 
 /// Buckets by key, at most `capacity`.

@@ -118,8 +118,8 @@ impl Chat {
         !self.ended.is_empty() || !self.closed.is_empty()
     }
 
-    /// Frees a portion of the members and rooms that have no output left, and calls `freed` with each
-    /// member. Ids become invalid only here.
+    /// Frees a portion of the members and rooms that have no output left, and calls `freed` with
+    /// each member. Ids become invalid only here.
     pub fn reap(&mut self, mut freed: impl FnMut(MemberId)) {
         for _ in 0..self.ended.len().min(MAX_FREED) {
             let Some(member) = self.ended.pop() else { break };
@@ -242,8 +242,8 @@ impl Chat {
         }
     }
 
-    /// Marks a closed room to be freed when nobody is left in it. A room in the queue is freed after
-    /// its turn.
+    /// Marks a closed room to be freed when nobody is left in it. A room in the queue is freed
+    /// after its turn.
     pub(super) fn close_if_empty(&mut self, room_id: RoomId) {
         if let Some(room) = self.rooms.get(room_id)
             && room.is_closed()

@@ -98,8 +98,8 @@ impl Each {
         self.count_front();
     }
 
-    /// Extends the count of ended seats at the front. Each seat is counted once, so that a room whose
-    /// hosts leave one after the other does not scan all ended seats for the next host.
+    /// Extends the count of ended seats at the front. Each seat is counted once, so that a room
+    /// whose hosts leave one after the other does not scan all ended seats for the next host.
     fn count_front(&mut self) {
         let in_front = &self.seats[self.leaving_in_front..];
         self.leaving_in_front += in_front.iter().take_while(|seat| !seat.is_live()).count();

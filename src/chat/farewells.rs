@@ -60,8 +60,8 @@ impl Farewells {
         self.blocked = 0;
     }
 
-    /// Sends the first portion, as far as the budget allows. If a full socket stops a part of it, that
-    /// part goes to the back, behind portions that can be sent.
+    /// Sends the first portion, as far as the budget allows. If a full socket stops a part of it,
+    /// that part goes to the back, behind portions that can be sent.
     pub(super) fn deliver(
         &mut self,
         budget: usize,

@@ -1,8 +1,8 @@
 //! Limits wrong passwords and tokens, by subnet and by room.
 //!
-//! A peer with many subnets has as many times the guesses. So a room with many wrong passwords gives
-//! time slots to further ones: they wait in order, right and wrong ones alike. The name of a missing
-//! room counts as a room, or the difference would reveal hidden rooms.
+//! A peer with many subnets has as many times the guesses. So a room with many wrong passwords
+//! gives time slots to further ones: they wait in order, right and wrong ones alike. The name of a
+//! missing room counts as a room, or the difference would reveal hidden rooms.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -14,8 +14,9 @@ use crate::subnet::Subnet;
 /// A bucket holds what grows in this time.
 const DEPTH: Duration = Duration::from_secs(60);
 
-/// Limit for wrong passwords at one room, as a multiple of the limit of one subnet. It is more than a
-/// /48 has, so that no single peer slows a room. To guess a million passwords at this rate takes days.
+/// Limit for wrong passwords at one room, as a multiple of the limit of one subnet. It is more than
+/// a /48 has, so that no single peer slows a room. To guess a million passwords at this rate takes
+/// days.
 const ROOM: u32 = 6;
 
 /// Longest wait for a slot: programs and people still wait that long for an answer.
@@ -75,8 +76,8 @@ impl Guesses {
         }
     }
 
-    /// Takes a slot for a password at a room. A password that has to wait is counted as a wrong one,
-    /// because it is not checked yet.
+    /// Takes a slot for a password at a room. A password that has to wait is counted as a wrong
+    /// one, because it is not checked yet.
     pub(super) fn take_slot(&mut self, room: &str, limit: Option<u32>, now: Instant) -> Slot {
         let Some(limit) = limit else { return Slot::Now };
         let (room, cost) = (self.hasher.hash_one(room), time_for_one_at_room(limit));

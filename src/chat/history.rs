@@ -15,10 +15,10 @@ use crate::protocol::stream::parts::{MAX_PARTS, MAX_PARTS_SIZE};
 /// its parts. A ring that grows by doubling passes this size.
 const LEAST: usize = 8 * FIRST_CAPACITY;
 
-/// Bytes that every ring may have within the limit of a room, however large the others are and
-/// however many there are: some two hundred lines of a chat. Where all rooms at this size need more
-/// than `--history-memory`, that limit gives way: else a peer with many rooms could take the past of
-/// the others.
+/// Bytes that every ring may have within the limit of a room, however many and large the other
+/// rings are: some two hundred lines of a chat. If rings of this size need more than
+/// `--history-memory`, that limit is exceeded, or a peer with many rooms could take the history of
+/// others.
 const GUARANTEED: usize = 16 * 1024;
 
 const _: () = assert!(MAX_PARTS_SIZE + MAX_PARTS * size_of::<u32>() <= LEAST);

@@ -62,8 +62,8 @@ pub(super) enum Port {
     Announced(u16),
     /// A datagram with the token came from it. No announcement replaces this.
     Learnt(u16),
-    /// Another member has proved the port that this one had. Nothing is sent to this member until it
-    /// sends a datagram.
+    /// Another member has proved the port that this one had. Nothing is sent to this member until
+    /// it sends a datagram.
     Lost,
 }
 

@@ -1,7 +1,7 @@
 //! Passwords of joins: checks them, delays the check, and counts wrong ones.
 //!
-//! The limits of the peer are checked before the room, or the answer would tell a hidden room from a
-//! missing one. For the same reason a password for a missing room counts as a wrong one.
+//! The limits of the peer are checked before the room, or the answer would tell a hidden room from
+//! a missing one. For the same reason a password for a missing room counts as a wrong one.
 
 use std::net::IpAddr;
 use std::time::Instant;
@@ -15,8 +15,9 @@ use crate::protocol::{Entrant, Status};
 use crate::subnet::Subnet;
 
 impl Chat {
-    /// Returns the time at which the password of a join is checked, if it has to wait. Such a password
-    /// is counted as a wrong one at once, or a peer could take all slots with requests that it cancels.
+    /// Returns the time at which the password of a join is checked, if it has to wait. Such a
+    /// password is counted as a wrong one at once, or a peer could take all slots with requests
+    /// that it cancels.
     pub(super) fn delay_password(
         &mut self,
         peer: IpAddr,

@@ -39,8 +39,8 @@ impl Chat {
         Some(silent)
     }
 
-    /// Notes that a member's datagram has proved its address. The member that it has replaced gets its
-    /// farewell, unless both have the same address or the old one has lost its own.
+    /// Notes that a member's datagram has proved its address. The member that it has replaced gets
+    /// its farewell, unless both have the same address or the old one has lost its own.
     pub(super) fn settle_replaced(&mut self, id: MemberId, now: Instant) {
         let Some(member) = self.members.get_mut(id) else { return };
         let (address, replaced) = ((member.ip, member.port.number()), member.replaced.take());

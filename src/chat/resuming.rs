@@ -54,7 +54,8 @@ impl Chat {
         Ok(Reply::Resumed { member: id, token, stream: self.completion(id) })
     }
 
-    /// Returns true if this subnet is banned from the member's room. The host may resume from anywhere.
+    /// Returns true if this subnet is banned from the member's room. The host may resume from
+    /// anywhere.
     fn is_out_of_reach(&self, id: MemberId, subnet: Subnet) -> bool {
         let room_id = self.members.get(id).map(|member| member.room);
         room_id.is_some_and(|room_id| {

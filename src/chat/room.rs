@@ -181,7 +181,8 @@ impl Room {
         })
     }
 
-    /// Returns the number of the next member, or `None` when all were used: a number is never reused.
+    /// Returns the number of the next member, or `None` when all were used: a number is never
+    /// reused.
     pub(super) fn next_number(&self) -> Option<u32> {
         self.last_number.checked_add(1)
     }

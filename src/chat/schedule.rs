@@ -17,8 +17,8 @@ use crate::subnet::Subnet;
 /// Limit for fresh rooms in a row: then a backlogged room has its turn.
 const FRESH_IN_A_ROW: usize = 8;
 
-/// Index of the line of one creator's rooms. A room keeps it while it lives, so that no hash look-up
-/// is needed when it becomes busy.
+/// Index of the line of one creator's rooms. A room keeps it while it lives, so that no hash
+/// look-up is needed when it becomes busy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LineId(usize);
 
@@ -35,8 +35,8 @@ struct Line {
 struct Queue {
     /// Lines that are not empty, each once, in the order of their turns.
     turns: VecDeque<LineId>,
-    /// Rooms of each line, by its index. A line keeps its memory while its creator has rooms, so that
-    /// nothing is allocated when a room becomes busy again.
+    /// Rooms of each line, by its index. A line keeps its memory while its creator has rooms, so
+    /// that nothing is allocated when a room becomes busy again.
     lines: Vec<VecDeque<RoomId>>,
 }
 

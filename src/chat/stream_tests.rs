@@ -913,7 +913,7 @@ fn s1_s13_no_number_is_given_twice_in_the_life_of_a_room() {
 }
 
 #[test]
-fn w38_s13_a11_a_replaced_member_is_told_unless_the_new_one_has_its_address() {
+fn w38_s13_a11_a_farewell_goes_only_to_another_address() {
     for has_same_address in [false, true] {
         let mut stage = Stage::new(open());
         let mut host = stage.host("r");

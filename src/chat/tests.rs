@@ -501,7 +501,7 @@ fn w38_a11_a_silent_host_comes_back_as_the_host() {
 }
 
 #[test]
-fn w38_a11_a_replaced_member_is_told_when_the_new_one_ends_unproved() {
+fn w38_a11_a_farewell_follows_the_end_of_an_unproved_successor() {
     let mut stage = Stage::with_defaults();
     let host = stage.create("r", r#"{"username":"host"}"#);
     let old = stage.join("r", "guest");
@@ -528,7 +528,7 @@ fn w38_a11_a_replaced_member_is_told_when_the_new_one_ends_unproved() {
 }
 
 #[test]
-fn w38_a11_an_announced_port_is_no_reason_to_tell_a_replaced_member() {
+fn w38_a11_an_announced_port_causes_no_farewell() {
     let mut stage = Stage::with_defaults();
     let host = stage.create("r", r#"{"username":"host"}"#);
     let old = stage.join("r", "guest");

@@ -85,7 +85,7 @@ pub struct ChatConfig {
     pub fanout_limit: Option<u32>,
     /// Bytes of entries that a room keeps for its stream members.
     pub room_history: usize,
-    /// The same of all rooms together; but each may have 16 KiB, whatever the others have.
+    /// Limit for all rooms together. Each room may have 16 KiB, whatever the others have.
     pub history_memory: Option<usize>,
     /// Bytes that may wait to be sent in all rooms. Beyond it each may have only a little.
     pub backlog_memory: Option<usize>,
@@ -136,9 +136,9 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How often the counters are logged, if one moved.
 pub const METRICS_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Size of each buffer of a TCP connection in the kernel, in bytes; the kernel doubles it for its own
-/// accounts (socket(7)). Requests and their replies fit, and a list of rooms takes a few round trips.
-/// Left alone, the kernel lets each grow to megabytes for a peer that does not read.
+/// Size of each buffer of a TCP connection in the kernel, in bytes; the kernel doubles it for its
+/// own accounts (socket(7)). Requests and their replies fit, and a list of rooms takes a few round
+/// trips. Left alone, the kernel lets each grow to megabytes for a peer that does not read.
 pub const TCP_BUFFER: usize = 16 * 1024;
 
 /// What is asked of the kernel for a UDP socket's buffers, in bytes, either way. A stall of ours of

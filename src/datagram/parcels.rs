@@ -17,7 +17,7 @@ pub(super) struct Parcel {
     pub(super) share: usize,
     /// Where that share stood before.
     pub(super) rewind: u32,
-    /// How many datagrams it is, and their bytes.
+    /// Number of its datagrams, and their bytes.
     pub(super) datagrams: usize,
     pub(super) bytes: usize,
     to: Address,

@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn w7_a7_what_cannot_be_seen_is_refused() {
+    fn w7_a7_invisible_names_are_refused() {
         let hidden = [
             "\0",
             "\n",
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn w7_a7_joiners_and_selectors_stand_where_they_have_an_effect() {
+    fn w7_a7_joiners_are_taken_where_they_have_an_effect() {
         for name in [
             // Letters that do not join to the left, or not to the right.
             "د\u{200c}رضا",

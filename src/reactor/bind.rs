@@ -211,8 +211,8 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     }
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
-    // Accepted sockets inherit these. The window is agreed on in the handshake, so they have to be set
-    // before (tcp(7)).
+    // Accepted sockets inherit these. The window is agreed on in the handshake, so they have to be
+    // set before (tcp(7)).
     socket.set_recv_buffer_size(TCP_BUFFER)?;
     socket.set_send_buffer_size(TCP_BUFFER)?;
     socket.bind(&address.into())?;

@@ -144,9 +144,9 @@ impl Connections {
         }
     }
 
-    /// Serves a portion of those that are ready, each as far as its budget goes; one that has more to
-    /// do goes to the back of the queue. The replies of all have a budget too: a list of rooms costs
-    /// far more to make than to ask for.
+    /// Serves a portion of those that are ready, each as far as its budget goes; one that has more
+    /// to do goes to the back of the queue. The replies of all have a budget too: a list of rooms
+    /// costs far more to make than to ask for.
     pub(super) fn serve(&mut self, services: &mut Services) {
         let mut reply_bytes = 0;
         for _ in 0..self.ready.len().min(self.budgets.connections) {

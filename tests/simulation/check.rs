@@ -17,7 +17,8 @@ impl Model {
         assert_eq!(census.open, open.len());
         assert_eq!(census.listed, open.iter().filter(|room| !room.hidden).count());
         assert_eq!(census.tokens, live.len(), "tokens die with their members, and not before");
-        // Members of closed rooms count for their peers, and have deadlines, until they are removed.
+        // Members of closed rooms count for their peers, and have deadlines, until they are
+        // removed.
         assert!(census.closing > 0 || census.peers == self.peers());
         if census.closing + census.streams + census.remains == 0 {
             let alarms = live.iter().filter(|member| member.alarm.is_some()).count();

@@ -7,7 +7,7 @@
 use crate::protocol::stream::MAX_PACKED;
 use crate::protocol::stream::downstream::HEADER_SIZE;
 
-/// The least that is sent at once: a datagram of any size, and the question behind it.
+/// Minimum that is sent at once: a datagram of any size, and the question after it.
 pub(super) const LEAST: usize = MAX_PACKED + HEADER_SIZE;
 
 /// Credit of a member that has confirmed nothing yet, in bytes.

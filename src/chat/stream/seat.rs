@@ -247,7 +247,7 @@ impl Seat {
         self.wake_at = None;
     }
 
-    /// Its member has ended and may not ask any more: it is never woken again.
+    /// Drops the seat of a member that has ended and may not ask any more. It is never woken again.
     pub(super) fn drop(&mut self) {
         (self.standing, self.wake_at) = (Standing::Dropped, None);
     }

@@ -1,4 +1,4 @@
-//! The share of the past that a room keeps whatever the other rooms do.
+//! History that a room keeps, whatever other rooms do.
 
 use super::*;
 
