@@ -247,7 +247,7 @@ fn s13_a13_leaving_takes_two_seconds_whatever_the_server_says() {
     bob.end_input();
     let answers = [aside(8, 1, 1, ""), aside(12, 1, 1, ""), aside(8, 1, 0, "")];
     let udp = stranger.udp.try_clone().expect("a socket");
-    // As long as somebody who never gives up would listen.
+    // Longer than the two seconds in which the client must leave.
     let server = thread::spawn(move || {
         while start.elapsed() < Duration::from_secs(4) {
             if udp.send_to(&stream(1, &answers), at).is_err() {

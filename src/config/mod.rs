@@ -85,7 +85,7 @@ pub struct ChatConfig {
     pub fanout_limit: Option<u32>,
     /// Bytes of entries that a room keeps for its stream members.
     pub room_history: usize,
-    /// Limit for all rooms together. Each room may have 16 KiB, whatever the others have.
+    /// Bytes of entries that all rooms keep together. Each room may have 16 KiB in any case.
     pub history_memory: Option<usize>,
     /// Bytes that may wait to be sent in all rooms. Beyond it each may have only a little.
     pub backlog_memory: Option<usize>,

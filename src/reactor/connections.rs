@@ -144,7 +144,7 @@ impl Connections {
         }
     }
 
-    /// Serves a portion of those that are ready, each as far as its budget goes; one that has more
+    /// Serves a portion of the ready connections, each as far as its budget goes; one that has more
     /// to do goes to the back of the queue. The replies of all have a budget too: a list of rooms
     /// costs far more to make than to ask for.
     pub(super) fn serve(&mut self, services: &mut Services) {
