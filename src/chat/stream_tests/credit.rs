@@ -1,6 +1,7 @@
 //! Credit of members that catch up (A3).
 
 use super::*;
+use crate::protocol::stream::downstream::{HEADER_SIZE, MESSAGE_OVERHEAD};
 
 const FIRST: usize = 16 * 1024;
 const FULL: usize = 64 * 1024;
@@ -192,4 +193,29 @@ fn a3_a_member_that_left_without_credit_leaves_nothing() {
     stage.say(&mut host, "/exit");
     stage.advance(seconds(100));
     assert_eq!(stage.chat.census(), Census::default());
+}
+
+#[test]
+fn a3_credit_for_a_datagram_but_no_question_is_no_endless_turn() {
+    // Thirteen lines leave about 1,200 bytes of the credit, and the next line takes as many.
+    for size in 1160..1175 {
+        let mut stage = Stage::new(open());
+        let mut host = stage.enter(1, "r", "host", HISTORY);
+        for size in [[size; 13].as_slice(), &[1200; 9]].concat() {
+            let text = "x".repeat(size - HEADER_SIZE - MESSAGE_OVERHEAD - "host".len());
+            assert_eq!(stage.say(&mut host, &text), Fate::Relayed);
+            stage.deliver();
+        }
+        let wish = r#","delivery":"stream","history":22"#;
+        let late = stage.try_enter(2, "r", "late", wish).expect("a place");
+        stage.send(&late, b"");
+        for _ in 0..9 {
+            let mut turns = (0..).take_while(|_| stage.chat.has_output() && stage.turn(1).sent < 2);
+            assert!(turns.nth(99).is_none(), "{size}: there is no end to it");
+            stage.now += Duration::from_millis(1);
+            stage.chat.handle_timeout(stage.now, 9);
+        }
+        let bytes = stage.take_bytes(&late);
+        assert!(bytes <= FIRST, "{bytes}");
+    }
 }
