@@ -259,9 +259,10 @@ impl Chat {
         if let Some(known) = self.members.get(member) {
             self.peers.count_in(member, known);
         }
+        let history = self.grant_history(peer, entrant.history, now);
         if let Some(room) = self.rooms.get_mut(room_id) {
             room.note_visitor(Subnet::of(peer));
-            let stream = (drawn.tag, entrant.history);
+            let stream = (drawn.tag, history);
             room.seat((member, number), folded, entrant.delivery, stream, now);
         }
         member

@@ -3,6 +3,7 @@
 //! A message counts against the limit of its sender. History has no sender any more: without a
 //! limit, a peer that joins again and again would draw a flood.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::alerts::Alerts;
@@ -13,6 +14,7 @@ use super::{Alarm, Chat};
 use crate::alert::Alert;
 use crate::config::ChatConfig;
 use crate::ids::{MemberId, RoomId};
+use crate::protocol::stream::MAX_PACKED;
 use crate::slots::Slots;
 use crate::subnet::Subnet;
 
@@ -36,8 +38,7 @@ impl Limits<'_> {
     /// own is reached.
     fn pay(&mut self, id: MemberId, bytes: usize) -> bool {
         let Some(member) = self.members.get(id) else { return false };
-        let rate = self.config.fanout_limit.unwrap_or(RATE).min(RATE);
-        let (subnet, cost) = (Subnet::of(member.ip), time_for(bytes as u64, u64::from(rate)));
+        let (subnet, cost) = (Subnet::of(member.ip), cost_of(bytes));
         let has_left = self.debts.has(subnet, cost, DEPTH, self.now);
         if !has_left {
             self.alerts.note(Alert::HistoryIp, member.ip);
@@ -50,7 +51,23 @@ impl Limits<'_> {
     }
 }
 
+fn cost_of(bytes: usize) -> Duration {
+    time_for(bytes as u64, u64::from(RATE))
+}
+
 impl Chat {
+    /// Returns how many earlier entries a newcomer gets of those that it wants: none if its subnet
+    /// has reached its limit. Live messages come behind the history, so somebody who shares the
+    /// address of a flood would otherwise wait for them.
+    pub(super) fn grant_history(&mut self, peer: IpAddr, wish: u32, now: Instant) -> u32 {
+        let cost = cost_of(MAX_PACKED);
+        if wish == 0 || self.history_debts.has(Subnet::of(peer), cost, DEPTH, now) {
+            return wish;
+        }
+        self.alerts.note(Alert::HistoryIp, peer);
+        0
+    }
+
     /// Wakes a member that has proved its port or confirmed something.
     pub(super) fn wake_member(&mut self, id: MemberId, now: Instant) {
         let Self { members, rooms, history_debts: debts, alerts, config, .. } = self;

@@ -248,6 +248,7 @@ impl Chat {
         if let Some(room) = self.rooms.get(room_id)
             && room.is_closed()
             && !room.is_ready
+            && !room.is_stalled
             && room.is_empty()
             && room.is_delivered()
         {

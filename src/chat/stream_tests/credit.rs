@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::protocol::stream::downstream::{HEADER_SIZE, MESSAGE_OVERHEAD};
+use crate::subnet::Subnet;
 
 const FIRST: usize = 16 * 1024;
 const FULL: usize = 64 * 1024;
@@ -218,4 +219,18 @@ fn a3_credit_for_a_datagram_but_no_question_is_no_endless_turn() {
         let bytes = stage.take_bytes(&late);
         assert!(bytes <= FIRST, "{bytes}");
     }
+}
+
+#[test]
+fn a3_a_newcomer_from_an_ip_at_its_limit_hears_live_messages_at_once() {
+    let (mut stage, mut host) = past(100, open());
+    let subnet = Subnet::of(host.address.ip());
+    stage.chat.history_debts.take(subnet, seconds(100), stage.now);
+    let late = stage.late("late");
+    assert_eq!(late.address.ip(), host.address.ip());
+    stage.send(&late, b"");
+    stage.say(&mut host, "hello");
+    stage.advance(seconds(1));
+    let last = stage.ear(&late).entries.last().expect("entries");
+    assert!(last.1.contains("hello"), "{last:?}");
 }
