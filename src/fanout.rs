@@ -90,7 +90,8 @@ pub struct Receipt {
     pub sent: usize,
     /// Datagrams that the kernel refused for good.
     pub dropped: usize,
-    /// Datagrams not sent because earlier ones to the same host stay in the send buffer.
+    /// Datagrams not sent because earlier ones to the same host stay in the send buffer, or because
+    /// a silent member has reached its limit.
     pub withheld: usize,
     /// A socket was full: the shares of its members stay behind until it is writable.
     pub blocked: bool,

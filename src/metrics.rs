@@ -67,7 +67,8 @@ pub struct Metrics {
     pub sent: u64,
     /// Datagrams that the kernel refused.
     pub send_errors: u64,
-    /// Datagrams that were not sent because earlier ones to the same host stay in the send buffer.
+    /// Datagrams that were not sent because earlier ones to the same host stay in the send buffer, or
+    /// because their members were silent.
     pub withheld: u64,
     /// Turns in which a socket was full and its members had to wait.
     pub blocked: u64,

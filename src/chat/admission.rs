@@ -248,6 +248,7 @@ impl Chat {
             was_checked: false,
             replaced: None,
             heard_at: now,
+            check_at: Some(now + self.first_check_of_answers(entrant.delivery)),
             alarm,
             allowance: Allowance::default(),
             warned_at: None,

@@ -314,6 +314,7 @@ impl RoomDelivery<'_> {
         form: Form,
         send: &mut impl FnMut(Job<'_>, usize) -> Receipt,
     ) {
+        self.total.withheld += room.each.drop_excess(form, self.now);
         room.each.share_out(form, self.shares);
         let log = room.each.log(form);
         if self.left > 0 && !self.shares.is_empty() {

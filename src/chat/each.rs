@@ -3,6 +3,10 @@
 //! What is to be sent lies in a log for each form, encoded once, and is forgotten as soon as everyone
 //! has it; a member is a cursor into the log of its form.
 
+use std::time::{Duration, Instant};
+
+use super::allowance::time_for;
+use super::bucket::Bucket;
 use super::log::{Log, Pool};
 use super::thinning::thin_list;
 use crate::fanout::{Audience, NO_TAG, Share};
@@ -29,6 +33,37 @@ struct Seat {
     next: u64,
     /// The number after the last entry to send, once the member has ended.
     until: Option<u64>,
+    /// Its limit, while it is silent.
+    limit: Option<Box<Limit>>,
+}
+
+/// What a silent member is sent, in bytes a second, IP and UDP headers included.
+const SILENT_RATE: u64 = 16 * 1024;
+
+/// It gets at once what grows in this time.
+const SILENT_DEPTH: Duration = Duration::from_secs(1);
+
+/// Bytes of the headers of a datagram.
+const HEADERS: usize = 28;
+
+/// The limit of a silent member.
+#[derive(Debug, Default)]
+struct Limit {
+    bucket: Bucket,
+    /// Entries below are paid for, or were dropped.
+    paid: u64,
+}
+
+impl Limit {
+    /// Pays for an entry of so many bytes, if the limit has as many.
+    fn pay(&mut self, size: usize, now: Instant) -> bool {
+        let cost = time_for((size + HEADERS) as u64, SILENT_RATE);
+        let is_paid = self.bucket.has(cost, SILENT_DEPTH, now);
+        if is_paid {
+            self.bucket.take(cost, now);
+        }
+        is_paid
+    }
 }
 
 impl Seat {
@@ -42,6 +77,30 @@ impl Seat {
         (self.next < until).then_some((self.next, until))
     }
 
+    /// Returns the number up to which a limit lets it be sent.
+    fn payable(&self, until: u64) -> u64 {
+        self.limit.as_ref().map_or(until, |limit| limit.paid.min(until))
+    }
+
+    /// Pays for what waits as far as its limit goes, and drops entries in front that are over it.
+    /// Returns how many.
+    fn drop_excess(&mut self, log: &Log, now: Instant) -> usize {
+        let Some((first, until)) = self.waiting(log) else { return 0 };
+        let Some(limit) = &mut self.limit else { return 0 };
+        limit.paid = limit.paid.max(first);
+        while limit.paid < until {
+            if limit.pay(log.size(limit.paid), now) {
+                limit.paid += 1;
+            } else if limit.paid == self.next {
+                limit.paid += 1;
+                self.next += 1;
+            } else {
+                break;
+            }
+        }
+        (self.next - first) as usize
+    }
+
     fn is_finished(&self) -> bool {
         self.until.is_some_and(|until| self.next >= until)
     }
@@ -52,6 +111,8 @@ impl Seat {
 pub(super) struct Each {
     /// In the order of joining; those that ended stay until they got what they should.
     seats: Vec<Seat>,
+    /// How many seats are limited.
+    limited: usize,
     /// How many seats have ended.
     leaving: usize,
     /// Number of ended seats before the first live one.
@@ -68,7 +129,7 @@ impl Each {
     /// Seats a member, whose number is above all before: it gets what is appended from now on.
     pub(super) fn seat(&mut self, member: MemberId, number: u32, form: Form) {
         let next = self.logs[form as usize].end();
-        self.seats.push(Seat { member, number, form, next, until: None });
+        self.seats.push(Seat { member, number, form, next, until: None, limit: None });
         self.takers[form as usize] += 1;
     }
 
@@ -76,6 +137,29 @@ impl Each {
     pub(super) fn end_seat(&mut self, number: u32) {
         if let Ok(index) = self.seats.binary_search_by_key(&number, |seat| seat.number) {
             self.end_seat_at(index);
+        }
+    }
+
+    /// Limits a member that is silent: it is sent a few bytes a second, and the rest is dropped.
+    pub(super) fn limit(&mut self, number: u32) {
+        if let Ok(index) = self.seats.binary_search_by_key(&number, |seat| seat.number)
+            && self.seats[index].is_live()
+        {
+            self.limited += usize::from(self.seats[index].limit.is_none());
+            self.seats[index].limit.get_or_insert_default();
+        }
+    }
+
+    /// Ends the limit of a member that was heard.
+    pub(super) fn end_limit(&mut self, number: u32) {
+        if let Ok(index) = self.seats.binary_search_by_key(&number, |seat| seat.number) {
+            self.end_limit_at(index);
+        }
+    }
+
+    fn end_limit_at(&mut self, index: usize) {
+        if self.seats[index].limit.take().is_some() {
+            self.limited -= 1;
         }
     }
 
@@ -94,6 +178,7 @@ impl Each {
             seat.until = Some(self.logs[seat.form as usize].end());
             self.takers[seat.form as usize] -= 1;
             self.leaving += 1;
+            self.end_limit_at(index);
         }
         self.count_front();
     }
@@ -165,6 +250,16 @@ impl Each {
         &self.logs[form as usize]
     }
 
+    /// Drops what is over the limits of silent members in one form. Returns how many deliveries.
+    pub(super) fn drop_excess(&mut self, form: Form, now: Instant) -> usize {
+        if self.limited == 0 {
+            return 0;
+        }
+        let log = &self.logs[form as usize];
+        let seats = self.seats.iter_mut().filter(|seat| seat.limit.is_some() && seat.form == form);
+        seats.map(|seat| seat.drop_excess(log, now)).sum()
+    }
+
     /// Collects who is to get which entries of one form, beginning where the last delivery was cut.
     pub(super) fn share_out(&self, form: Form, shares: &mut Vec<Share>) {
         shares.clear();
@@ -175,7 +270,7 @@ impl Each {
         let (later, sooner) = self.seats.split_at(self.first_seat(form));
         for seat in sooner.iter().chain(later).filter(|seat| seat.form == form) {
             if let Some((next, until)) = seat.waiting(log) {
-                let [next, until] = [next, until].map(|number| log.index(number));
+                let [next, until] = [next, seat.payable(until)].map(|number| log.index(number));
                 shares.push(Share { member: seat.member, next, until, tag: NO_TAG });
             }
         }

@@ -130,6 +130,9 @@ impl Chat {
         if member.delivery == Delivery::Stream {
             return self.hear_stream(id, message, now);
         }
+        if member.check_at.is_none() {
+            self.end_limit(id, now);
+        }
         if message.is_empty() {
             return Fate::KeptAlive;
         }

@@ -52,16 +52,23 @@ impl Chat {
         {
             self.alerts.note(Alert::Unheard, member.ip);
         }
+        // The entry that came up is gone from the timers already.
+        member.alarm = None;
         let deadline = self.config.idle_timeout.map(|timeout| member.heard_at + timeout);
-        // The entry that came up is gone from the timers already. If the member may have sent
-        // datagrams that are still unread, its deadline is checked again later.
+        // If the member may have sent datagrams that are still unread, its deadline is checked again
+        // later.
         let clock = &self.hearing_clock;
-        member.alarm = deadline.and_then(|deadline| clock.check_again(deadline, now));
-        self.timers.change(Alarm::Idle(id), None, member.alarm);
-        if deadline.is_some() && member.alarm.is_none() {
+        let idle_at = deadline.and_then(|deadline| clock.check_again(deadline, now));
+        if deadline.is_some() && idle_at.is_none() {
             let (passage, farewell) = (Passage::TimedOut, Farewell::Told(Code::TimedOut));
             self.tell_end(id, Notice::RemovedForSilence);
             self.depart(id, Departure::Passage(passage), farewell, now);
+            return;
+        }
+        let check_at = self.check_answers(id, now);
+        if let Some(member) = self.members.get_mut(id) {
+            member.alarm = [idle_at, check_at].into_iter().flatten().min();
+            self.timers.change(Alarm::Idle(id), None, member.alarm);
         }
     }
 

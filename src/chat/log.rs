@@ -88,6 +88,13 @@ impl Log {
         self.first + u64::from(index)
     }
 
+    /// Returns the size of an entry by its number.
+    pub(super) fn size(&self, number: u64) -> usize {
+        let index = self.index(number) as usize;
+        let start = index.checked_sub(1).map_or(0, |before| self.buffers.entries[before].end);
+        (self.buffers.entries[index].end - start) as usize
+    }
+
     pub(super) fn bytes(&self) -> &[u8] {
         &self.buffers.bytes
     }

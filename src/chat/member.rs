@@ -37,7 +37,10 @@ pub(super) struct Member {
     pub(super) replaced: Option<MemberId>,
     /// When it was last heard; before that, when it got its token.
     pub(super) heard_at: Instant,
-    /// Its entry in the timers: when it may be idle, or after its end when something is due.
+    /// When to check whether it answers; in text or named delivery, none while it is silent and limited.
+    pub(super) check_at: Option<Instant>,
+    /// Its entry in the timers: when it may be idle or is checked, or after its end when something is
+    /// due.
     pub(super) alarm: Option<Instant>,
     pub(super) allowance: Allowance,
     /// When it was last told that it sends too much.
@@ -132,6 +135,7 @@ impl Member {
             was_checked: false,
             replaced: None,
             heard_at,
+            check_at: None,
             alarm: None,
             allowance: Allowance::default(),
             warned_at: None,

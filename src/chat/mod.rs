@@ -42,6 +42,7 @@
 //! | `thinning.rs` | memory of tables that were large once |
 //! | `arrivals.rs` | joined and left notices, merged when there are many |
 //! | `peers.rs` | usage of each peer: members, rooms, ports |
+//! | `unanswering.rs` | members that do not answer, and are sent less |
 //! | `unproved.rs` | members that nothing can be sent to, and how many there may be |
 //! | `replacing.rs` | silent members that give way to a join under their name |
 //! | `visitors.rs` | subnets that have shown a room's password |
@@ -87,6 +88,7 @@ mod stream_tests;
 #[cfg(test)]
 mod tests;
 mod thinning;
+mod unanswering;
 mod unproved;
 mod visitors;
 

@@ -7,6 +7,7 @@ mod credit;
 mod history;
 mod lives;
 mod parts;
+mod unanswering;
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

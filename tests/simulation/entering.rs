@@ -11,7 +11,7 @@ use reactor_chat::protocol::{Delivery, Entrant, Notice, Request, Status};
 
 use crate::arrivals::Passage;
 use crate::limits::{Bucket, GRACE, subnet};
-use crate::model::{Member, Model, RATION, folded};
+use crate::model::{Member, Model, RATION, SILENT_AFTER, folded};
 use crate::room::Room;
 
 /// Time after which a new member without a datagram is noticed.
@@ -248,6 +248,7 @@ impl Model {
                 let is_repeated = known.ip == ip && known.port.is_none();
                 (known.ip, known.port, known.has_lost_port) = (ip, None, false);
                 known.heard_at = now;
+                known.is_unanswering = false;
                 known.connections += 1;
                 self.rooms[known.room].visitors.insert(subnet(ip));
                 known.room_spelling = room.as_sent.into();
@@ -309,6 +310,10 @@ impl Model {
             assert!(next + history >= known.seen_end(), "more of the past than the host allows");
             assert!(next <= known.highest_end());
         }
+        let check_at = match entrant.delivery {
+            Delivery::Each(_) => SILENT_AFTER,
+            Delivery::Stream => self.have_interval(),
+        };
         let index = self.add(Member {
             id: *member,
             room,
@@ -327,6 +332,11 @@ impl Model {
             replaced: None,
             heard_at: now,
             alarm: Some(now + self.config.idle_timeout.unwrap_or(FIRST_CHECK).min(FIRST_CHECK)),
+            check_at: Some(now + check_at),
+            limited_since: now,
+            limited_bytes: 0,
+            missed: 0,
+            is_unanswering: false,
             messages: Bucket::full(Duration::from_secs(5), now),
             fanout: Bucket::full(Duration::from_secs(5), now),
             fanout_at_most: Bucket::full(Duration::from_secs(5), now),

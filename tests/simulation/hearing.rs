@@ -10,7 +10,7 @@ use reactor_chat::protocol::stream::upstream::{self, Upstream};
 use reactor_chat::protocol::stream::{Code, MAX_ENTRY};
 use reactor_chat::protocol::{Delivery, Notice};
 
-use crate::model::{Begun, Member, Model, split};
+use crate::model::{Begun, Member, Model, SILENT_AFTER, split};
 use crate::room::Room;
 
 const WARNING_INTERVAL: Duration = Duration::from_secs(5);
@@ -65,10 +65,19 @@ impl Model {
             assert_eq!(id, self.members[whose].id, "a token is of one member");
             self.learn_port(whose, peer.port(), now);
             self.members[whose].heard_at = now;
+            self.end_limit(whose, now);
             let right = self.understand(whose, message, fate, now);
             assert_eq!(fate, right);
         } else {
             self.hear_dead((whose, peer.port()), message, heard, now);
+        }
+    }
+
+    fn end_limit(&mut self, whose: usize, now: Instant) {
+        let member = &mut self.members[whose];
+        if member.check_at.is_none() {
+            member.check_at = Some(now + SILENT_AFTER);
+            member.alarm = [member.alarm, member.check_at].into_iter().flatten().min();
         }
     }
 
@@ -167,6 +176,7 @@ impl Model {
             let is_announced = matches!(other.port, Some((_, false)));
             if is_announced || (is_live && !other.is_live()) {
                 (other.port, other.has_lost_port) = (None, true);
+                other.is_unanswering = false;
                 if let Some(end) = &mut other.end {
                     end.is_to_be_told = false;
                     self.tally.note("ended member lost its address");
@@ -246,6 +256,7 @@ impl Model {
 
     fn confirm(&mut self, whose: usize, next: u64, now: Instant) {
         let member = &mut self.members[whose];
+        (member.missed, member.is_unanswering) = (0, false);
         let room = &self.rooms[member.room];
         let next = next.min(member.until).min(room.highest_end());
         let bytes = (member.have..next).map(|number| room.entry_size(number).unwrap_or(MAX_ENTRY));

@@ -25,6 +25,12 @@ pub const RATION_A_SECOND: u64 = 16 * 1024;
 pub const FIRST_CREDIT: u64 = 16 * 1024;
 pub const CREDIT: u64 = 64 * 1024;
 
+/// A5: silence after which a member without a stream is sent less, in bytes a second, and how many
+/// `have`s one with a stream may miss.
+pub const SILENT_AFTER: Duration = Duration::from_secs(60);
+pub const SILENT_RATE: u64 = 16 * 1024;
+const MOST_MISSED: u32 = 3;
+
 /// S13: how long a dead token is answered.
 const REMAINS: Duration = Duration::from_secs(60);
 
@@ -77,7 +83,16 @@ pub struct Member {
     /// The member that it has replaced, which is told when the address of this one is known.
     pub replaced: Option<usize>,
     pub heard_at: Instant,
+    /// When its answers are checked; in text and named delivery, none while it is silent and limited.
+    pub check_at: Option<Instant>,
     pub alarm: Option<Instant>,
+    /// A limited member's bytes and when they began.
+    pub limited_since: Instant,
+    pub limited_bytes: u64,
+    /// Checks since the last `have` at which it surely had not confirmed all that it was sent, and
+    /// whether it is surely sent nothing but questions.
+    pub missed: u32,
+    pub is_unanswering: bool,
     pub messages: Bucket,
     pub fanout: Bucket,
     /// The bucket if all history that the member was sent is charged.
@@ -293,6 +308,8 @@ impl Model {
             };
             if Some(*index) != except {
                 let bytes = Rc::clone(bytes);
+                let is_limited = self.members[*index].check_at.is_none();
+                let may_be_missing = may_be_missing || is_limited;
                 self.members[*index].owed.push_back(Owed { bytes, may_be_missing });
             }
         }
@@ -534,19 +551,48 @@ impl Model {
             let ip = member.ip;
             self.alert(Alert::Unheard, ip);
         }
-        let Some(timeout) = self.config.idle_timeout else {
-            self.members[index].alarm = None;
-            return;
-        };
-        let deadline = self.members[index].heard_at + timeout;
-        if deadline > now {
-            self.members[index].alarm = Some(deadline);
+        let deadline = self.config.idle_timeout.map(|time| self.members[index].heard_at + time);
+        if deadline.is_none_or(|deadline| deadline > now) {
+            self.check_answers(index, now);
+            let member = &mut self.members[index];
+            member.alarm = [deadline, member.check_at].into_iter().flatten().min();
             return;
         }
         if !self.members[index].takes_stream() {
             self.answer(index, Notice::RemovedForSilence);
         }
         self.depart(index, Code::TimedOut, now);
+    }
+
+    /// A5: members that do not answer are sent less.
+    fn check_answers(&mut self, index: usize, now: Instant) {
+        let interval = self.have_interval();
+        let member = &mut self.members[index];
+        let Some(due) = member.check_at else { return };
+        if !member.takes_stream() {
+            let due = member.heard_at + SILENT_AFTER;
+            member.check_at = Some(due).filter(|due| *due > now);
+            if member.check_at.is_none() {
+                (member.limited_since, member.limited_bytes) = (now, 0);
+                member.owed.iter_mut().for_each(|owed| owed.may_be_missing = true);
+                self.tally.note("silent member limited");
+            }
+        } else if due <= now {
+            member.check_at = Some(now + interval);
+            if member.have >= member.cursor {
+                member.missed = 0;
+            } else if member.missed < MOST_MISSED {
+                member.missed += 1;
+            } else if member.port.is_some() {
+                member.is_unanswering = true;
+                self.tally.note("only asked");
+            }
+        }
+    }
+
+    pub fn have_interval(&self) -> Duration {
+        let seconds = self.config.idle_timeout.map_or(60, |timeout| timeout.as_secs());
+        Duration::from_secs((seconds / 3).clamp(1, 20))
     }
 
     /// Who was sent all that it asked for has a full ration at most.

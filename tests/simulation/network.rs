@@ -12,7 +12,7 @@ use reactor_chat::protocol::datagram::MAX_DOWNSTREAM;
 use reactor_chat::protocol::stream::downstream::{HEADER_SIZE, parse};
 use reactor_chat::protocol::stream::{Code, Entry, MAX_PACKED};
 
-use crate::model::{CREDIT, FIRST_CREDIT, Model, RATION};
+use crate::model::{CREDIT, FIRST_CREDIT, Model, RATION, SILENT_RATE};
 use crate::room::RING;
 use crate::support::random::Random;
 
@@ -105,6 +105,10 @@ impl Model {
             (Some(to), None) => panic!("to {to}, which is not proved"),
             (None, _) => self.tally.note("swallowed"),
         }
+        if !alone && member.check_at.is_none() && member.is_live() {
+            self.note_limited(index, datagram.len() as u64, now);
+        }
+        let member = &self.members[index];
         if member.takes_stream() {
             self.emit_of_stream(index, datagram, alone, (to.is_some(), arrives), now);
         } else {
@@ -130,6 +134,15 @@ impl Model {
         }
     }
 
+    /// A silent member gets a message.
+    fn note_limited(&mut self, index: usize, size: u64, now: Instant) {
+        let member = &mut self.members[index];
+        member.limited_bytes += size;
+        let time = (now - member.limited_since).as_nanos() as u64;
+        let most = SILENT_RATE + (time / 1000) * SILENT_RATE / 1_000_000;
+        assert!(member.limited_bytes <= most, "{} of {most} bytes", member.limited_bytes);
+    }
+
     fn emit_of_stream(
         &mut self,
         index: usize,
@@ -150,8 +163,10 @@ impl Model {
             }
             (_, None) => {
                 let member = &self.members[index];
-                assert!(is_reached, "a tail to whom it may concern");
-                assert!(datagram.len() == HEADER_SIZE && member.surely_has < header.sequence);
+                assert!(is_reached || alone, "a tail to whom it may concern");
+                assert_eq!(datagram.len(), HEADER_SIZE);
+                // A question may wait while its answer comes.
+                assert!(alone || member.surely_has < header.sequence);
                 self.tally.note(if alone { "asked again" } else { "tail sent" });
             }
             _ => self.emit_entries(index, datagram, alone, (is_reached, arrives), now),
@@ -253,6 +268,7 @@ impl Model {
     /// is not gone.
     fn note_train(&mut self, index: usize, (from, until): (u64, u64), oldest: Option<u64>) {
         let member = &mut self.members[index];
+        assert!(!member.is_unanswering, "entries for one that misses its `have`s");
         let is_next = from == member.cursor;
         let is_confirmed = from > member.cursor && from <= member.have;
         let is_behind_gap = from > member.cursor && member.may_skip;

@@ -93,6 +93,8 @@ const WANTED: &[&str] = &[
     "train sent",
     "repair sent",
     "tail sent",
+    "silent member limited",
+    "only asked",
     "gone sent",
     "farewell sent",
     "history sent",

@@ -246,6 +246,15 @@ impl Stream {
         is_woken
     }
 
+    /// Checks whether a member confirms what it is sent: see [`Seat::check_confirmation`].
+    pub(super) fn check_confirmation(&mut self, number: u32, now: Instant) {
+        let Self { ring, seats, wake_at, .. } = self;
+        seats.change(number, ring.end(), |seat| {
+            seat.check_confirmation(now);
+            note_earlier(wake_at, seat.wake_at);
+        });
+    }
+
     /// Prepares the answer to a repair request, as far as the member's ration goes.
     pub(super) fn repair(
         &mut self,

@@ -24,6 +24,10 @@ const PUT_OFF: Duration = Duration::from_millis(100);
 const FIRST_ASK: Duration = Duration::from_millis(250);
 const LAST_ASK: Duration = Duration::from_secs(16);
 
+/// Limit for the `have`s that a member misses in a row while it has not confirmed all that it was
+/// sent.
+const MOST_MISSED: u8 = 3;
+
 /// Limit for the bytes of history charged at once: a train.
 const PAID_AT_ONCE: usize = 40_000;
 
@@ -41,6 +45,8 @@ pub(super) enum Standing {
     Resting,
     /// It is behind and its credit is used up: it gets only questions until it confirms.
     Spent,
+    /// It has missed several `have`s in a row: it gets only questions until one comes.
+    Unanswering,
     /// It may not ask any more: the seat is to be freed.
     Dropped,
 }
@@ -96,6 +102,8 @@ pub(in crate::chat) struct Seat {
     paid: usize,
     /// Time at which its pause is over or it is asked again.
     pub(super) wake_at: Option<Instant>,
+    /// Checks since its last `have` at which it had not confirmed all that it was sent.
+    missed: u8,
     /// Interval before the next question.
     ask_after: Duration,
     /// The socket that leads to it is full.
@@ -129,6 +137,7 @@ impl Seat {
             history_until: end,
             paid: 0,
             wake_at: None,
+            missed: 0,
             ask_after: FIRST_ASK,
             is_blocked: false,
             is_in_repair: false,
@@ -159,7 +168,7 @@ impl Seat {
         match self.standing {
             _ if self.is_finished() => Place::Finished,
             Standing::Unproved | Standing::Dropped => Place::OutOfReach,
-            Standing::Resting | Standing::Spent => Place::Resting,
+            Standing::Resting | Standing::Spent | Standing::Unanswering => Place::Resting,
             Standing::Current | Standing::Behind if self.is_blocked => Place::Blocked,
             Standing::Current => Place::Current(self.next),
             Standing::Behind => Place::Behind,
@@ -179,13 +188,20 @@ impl Seat {
 
     /// Returns true if it is catching up.
     pub(super) fn is_late(&self) -> bool {
-        matches!(self.standing, Standing::Behind | Standing::Resting | Standing::Spent)
+        matches!(
+            self.standing,
+            Standing::Behind | Standing::Resting | Standing::Spent | Standing::Unanswering
+        )
     }
 
     /// Returns the end of the entries that may be repaired. Entries that a seat was not sent yet
     /// come with its credit, not as repairs.
     pub(super) fn repairable(&self, end: u64) -> u64 {
-        if self.is_late() { self.next } else { self.limit(end) }
+        match self.standing {
+            Standing::Unanswering => self.first,
+            _ if self.is_late() => self.next,
+            _ => self.limit(end),
+        }
     }
 
     fn is_in_history(&self) -> bool {
@@ -222,7 +238,8 @@ impl Seat {
 
     /// A seat that has got everything, in a ring that ends at `end`, is not behind any more.
     pub(super) fn catch_up(&mut self, end: u64) {
-        if self.is_late() && self.next >= self.limit(end) {
+        let is_at_end = self.next >= self.limit(end);
+        if is_at_end && self.is_late() && self.standing != Standing::Unanswering {
             (self.standing, self.is_blocked) = (Standing::Current, false);
         }
         if !self.is_late() {
@@ -232,8 +249,29 @@ impl Seat {
 
     /// A datagram of its own has come: it can be sent to.
     pub(super) fn prove(&mut self, now: Instant) {
-        self.fall_behind(now);
         self.is_blocked = false;
+        match self.standing {
+            Standing::Unanswering => self.wake_at = Some(now + REST),
+            _ => self.fall_behind(now),
+        }
+    }
+
+    /// Checks whether its member has confirmed all that it was sent. After several checks without
+    /// a `have`, it gets only questions.
+    pub(super) fn check_confirmation(&mut self, now: Instant) {
+        if self.have >= self.next {
+            self.missed = 0;
+        } else if self.missed < MOST_MISSED {
+            self.missed += 1;
+        } else if self.is_live() && self.can_be_sent_to() && self.standing != Standing::Unanswering
+        {
+            (self.standing, self.is_blocked) = (Standing::Unanswering, false);
+            self.wake_at.get_or_insert(now);
+        }
+    }
+
+    fn can_be_sent_to(&self) -> bool {
+        !matches!(self.standing, Standing::Unproved | Standing::Dropped)
     }
 
     /// Makes it catch up once it is woken, at this time.
@@ -263,7 +301,12 @@ impl Seat {
         }
         self.have = self.have.max(next);
         self.next = self.next.max(next);
-        let is_woken = is_news && self.standing == Standing::Spent && self.credit.has_left();
+        self.missed = 0;
+        let is_woken = match self.standing {
+            Standing::Unanswering => true,
+            Standing::Spent => is_news && self.credit.has_left(),
+            _ => false,
+        };
         if is_woken {
             self.fall_behind(now + REST);
         }
@@ -282,8 +325,10 @@ impl Seat {
         if self.wake_at.is_none_or(|at| at > now) {
             return false;
         }
-        if !self.credit.has_left() {
-            (self.standing, self.wake_at) = (Standing::Spent, Some(now + self.ask_after));
+        let is_unanswering = self.standing == Standing::Unanswering;
+        if is_unanswering || !self.credit.has_left() {
+            let standing = if is_unanswering { self.standing } else { Standing::Spent };
+            (self.standing, self.wake_at) = (standing, Some(now + self.ask_after));
             self.ask_after = (2 * self.ask_after).min(LAST_ASK);
             return true;
         }

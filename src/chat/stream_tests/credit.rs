@@ -151,6 +151,7 @@ fn a3_history_beyond_a_limit_is_late_but_complete() {
     let config = ChatConfig { fanout_limit: Some(20_000), rate_limit: None, ..open() };
     let mut stage = Stage::new(config);
     let mut host = stage.enter(1, "r", "host", HISTORY);
+    stage.answering.push(host.clone());
     for n in 0..100 {
         stage.say(&mut host, &format!("{n:01000}"));
         stage.advance(seconds(1));

@@ -1,0 +1,65 @@
+//! Members that may be gone: they are sent less until they are heard.
+//!
+//! The kernel keeps datagrams to a host that answers no ARP, for seconds, and counts them against the
+//! send buffer that all members share. Whether a member answers is checked by its own alarm.
+
+use std::time::{Duration, Instant};
+
+use super::{Alarm, Chat};
+use crate::ids::MemberId;
+use crate::protocol::Delivery;
+use crate::protocol::stream::completion::keep_alive;
+
+/// Silence after which a member in text or named delivery is sent less.
+const SILENT_AFTER: Duration = Duration::from_secs(60);
+
+impl Chat {
+    /// Returns the time from a member's token to its first check for answers.
+    pub(super) fn first_check_of_answers(&self, delivery: Delivery) -> Duration {
+        match delivery {
+            Delivery::Each(_) => SILENT_AFTER,
+            Delivery::Stream => self.have_interval(),
+        }
+    }
+
+    /// Returns the time in which a stream member sends a `have`.
+    fn have_interval(&self) -> Duration {
+        let idle_timeout = self.config.idle_timeout.map_or(0, |timeout| timeout.as_secs());
+        Duration::from_secs(keep_alive(idle_timeout))
+    }
+
+    /// Limits a member that does not answer. Returns when to check again; a member in text or named
+    /// delivery that is limited is not checked until it is heard.
+    pub(super) fn check_answers(&mut self, id: MemberId, now: Instant) -> Option<Instant> {
+        let member = self.members.get(id)?;
+        let (room, number, delivery) = (member.room, member.number, member.delivery);
+        let due = match delivery {
+            Delivery::Each(_) => member.heard_at + SILENT_AFTER,
+            Delivery::Stream => member.check_at?,
+        };
+        let mut check_at = member.check_at.and_then(|_| self.hearing_clock.check_again(due, now));
+        if check_at.is_none() && delivery == Delivery::Stream {
+            self.with_stream(id, |stream, number| stream.check_confirmation(number, now));
+            self.set_rest_alarm(room);
+            check_at = Some(now + self.have_interval());
+        } else if check_at.is_none()
+            && let Some(room) = self.rooms.get_mut(room)
+        {
+            room.each.limit(number);
+        }
+        self.members.get_mut(id)?.check_at = check_at;
+        check_at
+    }
+
+    /// Ends the limit of a member in text or named delivery that was heard again.
+    pub(super) fn end_limit(&mut self, id: MemberId, now: Instant) {
+        let Some(member) = self.members.get_mut(id) else { return };
+        let check_at = now + SILENT_AFTER;
+        let alarm = member.alarm.map_or(check_at, |alarm| alarm.min(check_at));
+        self.timers.change(Alarm::Idle(id), member.alarm, Some(alarm));
+        (member.alarm, member.check_at) = (Some(alarm), Some(check_at));
+        if let Some(room) = self.rooms.get_mut(member.room) {
+            room.each.end_limit(member.number);
+        }
+    }
+}
