@@ -69,10 +69,14 @@ impl Guesses {
         }
     }
 
-    /// Counts a wrong password at a room, where one subnet has `limit` guesses in a minute.
+    /// Counts a wrong password at a room, where one subnet has `limit` guesses in a minute. A room
+    /// without free slots counts no more: members' mistypes do not wait for slots, and must not shut
+    /// strangers out for longer.
     pub(super) fn note_at(&mut self, room: &str, limit: Option<u32>, now: Instant) {
-        if let Some(limit) = limit {
-            self.rooms.take(self.hasher.hash_one(room), time_for_one_at_room(limit), now);
+        let Some(limit) = limit else { return };
+        let (room, cost) = (self.hasher.hash_one(room), time_for_one_at_room(limit));
+        if self.rooms.wait(room, cost, DEPTH, now) <= LONGEST_WAIT {
+            self.rooms.take(room, cost, now);
         }
     }
 
@@ -159,6 +163,16 @@ mod tests {
             left += 1;
         }
         assert_eq!(left, 10);
+    }
+
+    #[test]
+    fn a1_mistypes_of_members_do_not_fill_slots_of_later_minutes() {
+        let (start, limit) = (Instant::now(), Some(20));
+        let mut guesses = Guesses::new(9);
+        (0..1000).for_each(|_| guesses.note_at("r", limit, start));
+        assert_eq!(guesses.take_slot("r", limit, start), Slot::TooLate);
+        let later = start + LONGEST_WAIT + Duration::from_secs(1);
+        assert_eq!(guesses.take_slot("r", limit, later), Slot::Now);
     }
 
     #[test]

@@ -270,8 +270,10 @@ impl Model {
     /// Counts a wrong password at a room, or at a name without one.
     pub fn note_guess_at(&mut self, room: &str, now: Instant) {
         let Some(limit) = self.config.wrong_passwords else { return };
-        let room = self.room_number(room);
-        self.guesses_at.take(room, MINUTE / limit / 6, now);
+        let (room, cost) = (self.room_number(room), MINUTE / limit / 6);
+        if self.guesses_at.wait(room, cost, now) <= Duration::from_secs(4) {
+            self.guesses_at.take(room, cost, now);
+        }
     }
 
     /// Returns the time at which a password at a room is checked, if it has to wait.
