@@ -15,7 +15,7 @@ const BURST: Duration = Duration::from_secs(5);
 
 /// What IPv4 and UDP put in front of a datagram, in bytes (RFC 791, RFC 768): a short message is not
 /// nearly free.
-const HEADERS: usize = 28;
+pub(super) const HEADERS: usize = 28;
 
 /// One member's allowance; a new one is whole.
 #[derive(Clone, Copy, Debug, Default)]

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::allowance::time_for;
+use super::allowance::{HEADERS, time_for};
 use super::bucket::Bucket;
 use super::log::{Log, Pool};
 use super::thinning::thin_list;
@@ -37,14 +37,11 @@ struct Seat {
     limit: Option<Box<Limit>>,
 }
 
-/// What a silent member is sent, in bytes a second, IP and UDP headers included.
+/// Limit for a silent member, in bytes a second, IP and UDP headers included.
 const SILENT_RATE: u64 = 16 * 1024;
 
 /// It gets at once what grows in this time.
 const SILENT_DEPTH: Duration = Duration::from_secs(1);
-
-/// Bytes of the headers of a datagram.
-const HEADERS: usize = 28;
 
 /// The limit of a silent member.
 #[derive(Debug, Default)]
@@ -111,7 +108,7 @@ impl Seat {
 pub(super) struct Each {
     /// In the order of joining; those that ended stay until they got what they should.
     seats: Vec<Seat>,
-    /// How many seats are limited.
+    /// Number of seats that are limited.
     limited: usize,
     /// How many seats have ended.
     leaving: usize,
