@@ -148,7 +148,7 @@ pub fn numbered_room(number: usize) -> String {
     format!("bench {:010} {:04} {number:08}", process::id(), SCENARIO.load(Relaxed))
 }
 
-/// What a join to a numbered room is answered with: an acknowledgement and a completion.
+/// The reply to a join to a numbered room: an acknowledgement and a completion.
 pub fn answer_like_a_join() -> (Vec<u8>, Vec<u8>) {
     let room = numbered_room(0);
     (frame(JOIN, 1, &room, &[0]), frame(JOIN, 2, &room, &[b'0'; TOKEN]))

@@ -66,7 +66,7 @@ pub struct Attendance {
     pub wire: Wire,
 }
 
-/// What the datagrams to the members are.
+/// Form of the datagrams to the members.
 pub enum Wire {
     /// `NAME: TEXT` each.
     Plain,
@@ -155,7 +155,7 @@ impl Attendance {
     /// The hosts leave, which closes the rooms: nothing stays behind in a server that goes on.
     pub fn leave(&self, crowd: &Crowd) {
         for host in 0..crowd.shape.rooms {
-            // What is lost here, the server's idle timeout sees to.
+            // If it is lost, the server's idle timeout closes the room.
             self.say(crowd, host, b"/exit");
         }
     }
@@ -165,7 +165,7 @@ impl Attendance {
     pub fn say(&self, crowd: &Crowd, member: usize, text: &[u8]) -> bool {
         let Wire::Stream(listeners) = &self.wire else {
             let message = [&self.prefixes[member], text].concat();
-            // What can't be sent is not delivered, and so counted as lost.
+            // A datagram that can't be sent is not delivered, and so counted as lost.
             let _ = crowd.sockets[member].send_to(&message, self.udp);
             return true;
         };
@@ -185,7 +185,7 @@ impl Attendance {
     /// Sends what a member of a stream has to send by now.
     pub fn send_due(&self, crowd: &Crowd, member: usize, listener: &mut Listener, now: Instant) {
         listener.send_due(now, &self.prefixes[member], |datagram| {
-            // What can't be sent is lost, as on any way.
+            // A datagram that can't be sent is lost, as on any path.
             let _ = crowd.sockets[member].send_to(datagram, self.udp);
         });
     }

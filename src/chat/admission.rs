@@ -270,7 +270,7 @@ impl Chat {
     }
 }
 
-/// What randomness gives a new member.
+/// Random values of a new member.
 struct Drawn {
     token: Token,
     /// Tag of the member's datagrams; 0 without stream delivery.

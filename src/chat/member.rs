@@ -37,7 +37,7 @@ pub(super) struct Member {
     pub(super) replaced: Option<MemberId>,
     /// When it was last heard; before that, when it got its token.
     pub(super) heard_at: Instant,
-    /// When to check whether it answers; in text or named delivery, none while it is silent and limited.
+    /// Time of the next check whether it answers; in text or named delivery, none while it is silent and limited.
     pub(super) check_at: Option<Instant>,
     /// Its entry in the timers: when it may be idle or is checked, or after its end when something is
     /// due.

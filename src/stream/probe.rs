@@ -115,8 +115,8 @@ impl Probe {
         }
     }
 
-    /// Whether one is to be sent now. Unless it is urgent, there is one at a time on the way, so
-    /// that each can be measured; after `patience` it counts as lost.
+    /// Returns true if one is to be sent now. Unless it is urgent, there is one at a time on the
+    /// way, so that each can be measured; after `patience` it counts as lost.
     pub(super) fn is_ready(&self, patience: Duration, now: Instant) -> bool {
         self.wanted && (self.is_urgent || self.free_at(patience).is_none_or(|free| free <= now))
     }
