@@ -13,7 +13,7 @@ use reactor_chat::protocol::stream::downstream::{HEADER_SIZE, parse};
 use reactor_chat::protocol::stream::{Code, Entry, MAX_PACKED};
 
 use crate::model::{CREDIT, FIRST_CREDIT, Model, RATION, SILENT_RATE};
-use crate::room::RING;
+use crate::room::{Owed, RING};
 use crate::support::random::Random;
 
 /// The codes of asides that end a membership.
@@ -121,8 +121,9 @@ impl Model {
                 owed.pop_front();
             }
             // The farewell of a member overtakes answers that wait in its room.
-            let is_last = owed.back().is_some_and(|owed| *owed.bytes == *datagram);
-            let overtakes = alone && is_ended && is_last;
+            let is_said = |owed: Option<&Owed>| owed.is_some_and(|owed| *owed.bytes == *datagram);
+            let is_early = !is_said(owed.front()) && is_said(owed.back());
+            let overtakes = alone && is_ended && is_early;
             let said = if overtakes { owed.pop_back() } else { owed.pop_front() };
             let said = said.expect("something that nobody said, or twice");
             if let Some(end) = &mut self.members[index].end {
