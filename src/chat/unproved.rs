@@ -59,11 +59,12 @@ impl Chat {
             if !self.has_too_many_unproved(peer) {
                 return;
             }
-            let Some(oldest) = self.peers.oldest_unproved(peer) else { return };
-            if self.is_closing(oldest) {
-                self.end_if_closing(oldest);
+            // Closing members still count for their peer: no live one has to go instead of them.
+            if !self.closing.is_empty() {
+                self.end_closing(1);
                 continue;
             }
+            let Some(oldest) = self.peers.oldest_unproved(peer) else { return };
             let Some(member) = self.members.get(oldest) else { return };
             due = due.max(member.heard_at + GRACE);
             if let Some(alarm) = self.hearing_clock.check_again(due, now) {

@@ -69,6 +69,29 @@ fn a10_members_of_a_closed_room_give_way_to_new_ones() {
 }
 
 #[test]
+fn a10_closing_members_cost_no_live_member_its_place() {
+    let config = ChatConfig { max_unproved: Some(1), ..ChatConfig::default() };
+    let mut stage = Stage::new(config);
+    let host = stage.create("stays", r#"{"username":"host"}"#);
+    let closer = stage.create("closes", r#"{"username":"host"}"#);
+    stage.say(host, "");
+    stage.say(closer, "");
+    let live = stage.join("stays", r#"{"username":"guest"}"#);
+    stage.now += Duration::from_secs(1);
+    let closing = stage.join("closes", r#"{"username":"guest"}"#);
+    for guest in [live, closing] {
+        stage.chat.handle_disconnect(guest.id, stage.now);
+    }
+    stage.say(closer, "/exit");
+    assert_eq!(stage.chat.census().closing, 2);
+    stage.now += Duration::from_secs(9);
+    stage.chat.note_read(stage.now);
+    stage.chat.handle_timeout(stage.now, usize::MAX);
+    assert!(stage.chat.live(live.id).is_some());
+    assert_eq!(stage.chat.census().tokens, 2);
+}
+
+#[test]
 fn a10_a_closed_room_is_dead_before_its_members_are_freed() {
     let mut stage = Stage::with_defaults();
     let host = stage.create("r", r#"{"username":"host"}"#);
