@@ -1,24 +1,31 @@
-//! The project's own source files, for the tests that read them.
+//! Reads the project's own source files, for tests of their form.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A Rust file, by its path from the top.
+/// A Rust file and its path from the top of the repository.
 pub struct Source {
     pub path: String,
     pub text: String,
 }
 
 impl Source {
-    /// The file without its unit tests, which stand at its end, and without comments.
+    /// Returns the text without comments and without the unit tests at the end of the file.
     pub fn code(&self) -> String {
         let code = self.text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
         let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
         lines.collect::<Vec<_>>().join("\n")
     }
+
+    pub fn test_names(&self) -> impl Iterator<Item = &str> {
+        self.text.split("#[test]\n").skip(1).filter_map(|test| {
+            let (_, name) = test.split_once("fn ")?;
+            name.split('(').next()
+        })
+    }
 }
 
-/// Every Rust file below `folder`, in order, but for what a build has left there.
+/// Returns every Rust file below `folder`, in order, except for build artifacts.
 pub fn sources(folder: &str) -> Vec<Source> {
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut paths = Vec::new();
