@@ -1,10 +1,11 @@
-//! What the README shows is what happens.
+//! The README and its companions say what happens.
 
 mod support;
 
 use std::collections::HashMap;
 use std::fs;
 use std::net::{TcpStream, UdpSocket};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -12,22 +13,37 @@ use support::namespace::{in_user_namespace, run, skip};
 use support::sources::sources;
 use support::*;
 
-fn readme() -> String {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-    fs::read_to_string(path).expect("README.md")
+/// The README and its companions, which stand beside the code that they describe.
+const PAGES: &[&str] = &[
+    "README.md",
+    "src/bin/reactor-chat-client/MANUAL.md",
+    "src/config/OPERATING.md",
+    "src/protocol/PROTOCOL.md",
+    "benches/README.md",
+    "tests/README.md",
+];
+
+/// Returns the text of all pages.
+fn pages() -> String {
+    PAGES.iter().map(|path| page(path)).collect()
+}
+
+fn page(path: &str) -> String {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    fs::read_to_string(top.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 /// Bytes of a datagram of a stream before its entries.
 const STREAM_HEADER: usize = 12;
 
-/// The fenced block that begins with these words on the fence or in its first line.
+/// Returns the fenced block that begins with these words on the fence or in its first line.
 fn block(beginning: &str) -> String {
-    let text = readme();
+    let text = pages();
     let found = text.split("```").skip(1).step_by(2).find(|block| {
         block.starts_with(beginning)
             || block.split_once('\n').is_some_and(|(_, body)| body.starts_with(beginning))
     });
-    let block = found.unwrap_or_else(|| panic!("no block {beginning:?} in the README"));
+    let block = found.unwrap_or_else(|| panic!("no block {beginning:?} in any page"));
     block.split_once('\n').expect("a body").1.into()
 }
 
@@ -103,14 +119,18 @@ fn field_h_the_unit_is_one_for_systemd() {
 
 #[test]
 fn the_set_up_is_two_commands() {
-    let commands: Vec<String> =
-        readme().split("```sh\n").skip(1).take(2).map(|rest| first_line(rest).into()).collect();
+    let commands: Vec<String> = page("README.md")
+        .split("```sh\n")
+        .skip(1)
+        .take(2)
+        .map(|rest| first_line(rest).into())
+        .collect();
     assert_eq!(commands, ["cargo run --release", "cargo test"]);
 }
 
 #[test]
 fn the_last_words_are_those_that_end_a_membership() {
-    let text = readme();
+    let text = pages();
     let table = text.split_once("| | `--lang en` | `--lang ja` |").expect("the table").1;
     let rows: Vec<&str> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
     let words = rows.iter().flat_map(|row| row.split('`').skip(1).step_by(2));
@@ -122,7 +142,7 @@ fn the_last_words_are_those_that_end_a_membership() {
 
 #[test]
 fn the_tests_that_hold_the_promises_are_there() {
-    let text = readme();
+    let text = pages();
     let table = text.split_once("| promise | a test that holds it |").expect("the table").1;
     let rows: Vec<&str> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
     assert!(rows.len() > 10);
@@ -208,7 +228,7 @@ impl Person {
         let completion: serde_json::Value =
             serde_json::from_slice(&self.control.expect_reply().payload).expect("JSON");
         let keys: Vec<&String> = completion.as_object().expect("an object").keys().collect();
-        let text = readme();
+        let text = pages();
         let table = text.split_once("The completion's payload").expect("the table").1;
         let rows = table.lines().skip_while(|line| !line.starts_with('|')).skip(2);
         let mut named: Vec<&str> = rows

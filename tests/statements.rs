@@ -1,7 +1,7 @@
 //! What the server promises, by number, and that every number stands in the name of a test: one that
 //! is missing is a promise that nothing holds.
 //!
-//! W are statements about the wire, S about stream delivery; the README tells them in full. L, D and T are what breaks event
+//! W are statements about the wire, S about stream delivery; src/protocol/PROTOCOL.md tells them in full. L, D and T are what breaks event
 //! loops, datagram relays and servers on the open internet.
 
 mod support;

@@ -1,4 +1,5 @@
 //! Every number of the server, with its unit and its reason.
+#![doc = include_str!("OPERATING.md")]
 
 mod ceiling;
 mod limits;

@@ -2,11 +2,12 @@
 //!
 //! reactor-chat speaks TCRP, the protocol of a whole family of chat clients. Requests and replies
 //! are frames on TCP ([`frame`], [`request`], [`reply`]); messages and notices are datagrams on UDP
-//! ([`datagram`], [`notice`]), or a [`stream`] for who asks for that. The README tells the protocol
-//! in full. Its statements have numbers, W1 to W38 and S1 to S15, which stand in the names of the
+//! ([`datagram`], [`notice`]), or a [`stream`] for who asks for that. The page below tells the
+//! protocol in full. Its statements have numbers, W1 to W38 and S1 to S15, which stand in the names of the
 //! tests that hold them; `tests/statements.rs` is the list.
 //!
 //! Codecs eat bytes and give values. "Not yet" is a value too, so that input may be cut anywhere.
+#![doc = include_str!("PROTOCOL.md")]
 
 pub mod bans;
 pub mod command;

@@ -45,7 +45,7 @@
 //! # The rest of a client
 //!
 //! 1. Send a create or join request over TCP ([`frame::encode`](crate::protocol::frame), its payload
-//!    is JSON, as the README tells), read two frames, and make a
+//!    is JSON, as src/protocol/PROTOCOL.md tells), read two frames, and make a
 //!    [`Completion`](crate::protocol::stream::Completion) of the second one's payload.
 //! 2. Open a UDP socket at the IP that the TCP connection had, and connect it: what comes from other
 //!    addresses is not to be put in. Receive with [`MAX_DOWNSTREAM`] bytes. Errors of sending and

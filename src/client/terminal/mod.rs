@@ -50,7 +50,7 @@ use lines::{Days, Label, Line};
 use people::People;
 use styling::Styling;
 
-/// The keys that one can't guess; the README tells the rest.
+/// The keys that one can't guess; MANUAL.md tells the rest.
 pub(super) const KEYS: &str = "Tab completes commands and names, Up brings back what was typed, \
                                Ctrl-R searches it, Ctrl-L clears the screen, Ctrl-Z stops, Ctrl-C leaves, as /quit and \
                                /leave do";
