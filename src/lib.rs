@@ -7,7 +7,7 @@
 //!            |  TCP listeners   TCP connections   UDP sockets   signals   log  |
 //!            +---------------------------------+-------------------------------+
 //!                                              v
-//!   wait -> note readiness -> heed signals -> accept -> read connections -> read datagrams
+//!   wait -> note readiness -> handle signals -> accept -> read connections -> read datagrams
 //!    ^                                                                           |
 //!    +--- reap <- flush <- deliver <- expire timers <----------------------------+
 //! ```

@@ -113,7 +113,7 @@ fn field_j_a_line_says_which_family_is_not_served() {
 #[test]
 fn the_limits_in_force_are_logged_once() {
     let server = Server::start(&["--max-rooms", "7", "--idle-timeout", "0"]);
-    for limit in ["limits: rooms 7, of one IP 500", "limits: idle members off,"] {
+    for limit in ["limits: rooms 7, per IP 500", "limits: idle members off,"] {
         server.expect_log(limit);
     }
     server.expect_log("receive buffer");

@@ -1,4 +1,4 @@
-//! The limits in force, in words.
+//! The limits in force, as text for the log.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -6,26 +6,26 @@ use std::time::Duration;
 use super::Config;
 
 impl Config {
-    /// The limits in force, a line for each kind, for the log.
-    pub fn limits(&self) -> [String; 6] {
+    /// Returns the limits in force, one line for each kind.
+    pub fn limits(&self) -> [String; 5] {
         let (chat, connections) = (&self.chat, &self.connections);
         [
-            format!("rooms {}, of one IP {}", or_off(chat.max_rooms), or_off(chat.max_rooms_ip)),
+            format!("rooms {}, per IP {}", or_off(chat.max_rooms), or_off(chat.max_rooms_ip)),
             format!(
-                "members {}, of one room {}, of one IP {}, of those unproved {}",
+                "members {}, per room {}, per IP {}, unproved per IP {}",
                 or_off(chat.max_members),
                 or_off(chat.max_room_members),
                 or_off(chat.max_members_ip),
                 or_off(chat.max_unproved)
             ),
             format!(
-                "connections {}, of one IP {}, payload {} bytes",
+                "connections {}, per IP {}, payload {} bytes",
                 or_off(connections.max_connections),
                 or_off(connections.max_connections_ip),
                 connections.max_payload
             ),
             format!(
-                "messages a second {}, their bytes to all {}, wrong passwords a minute {}",
+                "per member {} messages and {} relayed bytes a second, wrong passwords a minute {}",
                 or_off(chat.rate_limit),
                 or_off(chat.fanout_limit),
                 or_off(chat.wrong_passwords)
@@ -37,16 +37,7 @@ impl Config {
                 seconds(connections.connect_timeout),
                 seconds(connections.handshake_timeout)
             ),
-            self.memory(),
         ]
-    }
-
-    /// The ceiling of the memory, in words.
-    fn memory(&self) -> String {
-        match self.memory_ceiling() {
-            Some(bytes) => format!("memory {} MiB, beside the kernel's buffers", bytes >> 20),
-            None => "memory without a ceiling: a limit that it follows from is off".into(),
-        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! Every number of the server, with its unit and its reason.
 #![doc = include_str!("OPERATING.md")]
 
-mod ceiling;
 mod limits;
 mod warnings;
 

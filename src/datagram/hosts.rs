@@ -49,7 +49,7 @@ const MAX_PENDING: usize = 256;
 struct Host {
     key: (u16, IpAddr),
     /// Number of members at this host; 0 if the place is free.
-    rows: u32,
+    members: u32,
     /// Bytes sent in the latest round in which it was sent anything.
     recent: Lot,
     /// Bytes of earlier rounds that are not judged. When both places are taken, more bytes are
@@ -138,12 +138,12 @@ impl Hosts {
     pub(super) fn enter(&mut self, socket: u16, ip: IpAddr) -> u32 {
         let key = (socket, ip);
         if let Some(place) = self.places.get(&key) {
-            self.hosts[*place as usize].rows += 1;
+            self.hosts[*place as usize].members += 1;
             return *place;
         }
         let host = Host {
             key,
-            rows: 1,
+            members: 1,
             recent: Lot::default(),
             doubtful: [Lot::default(); 2],
             stuck: 0,
@@ -168,8 +168,8 @@ impl Hosts {
     /// Counts one member of a host less.
     pub(super) fn leave(&mut self, place: u32) {
         let host = &mut self.hosts[place as usize];
-        host.rows -= 1;
-        if host.rows == 0 {
+        host.members -= 1;
+        if host.members == 0 {
             self.places.remove(&host.key);
             self.free.push(place);
         }

@@ -1,17 +1,17 @@
 //! The UDP sockets: datagrams in, jobs out, and where each member's datagrams go.
 //!
-//! It knows addresses and bytes, not what they mean. A member has a row in the table once its
-//! address is proved; without a row nothing is sent to it. Readiness is remembered: a bit is set by
+//! It knows addresses and bytes, not what they mean. A member has a route in the routes once its
+//! address is proved; without a route nothing is sent to it. Readiness is remembered: a bit is set by
 //! an event and cleared only by a call that would have blocked. All calls go through mio's `try_io`,
 //! which sees to it that the next edge is told.
 
 mod batch;
 mod copies;
-mod dispatch;
 mod hosts;
-mod parcels;
+mod routes;
+mod send;
 mod socket;
-mod table;
+mod transmits;
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,21 +22,21 @@ use mio::net::UdpSocket;
 use crate::config::DatagramPath;
 use crate::fanout::{Job, Receipt};
 use crate::ids::{MemberId, Origin};
-use crate::protocol::datagram::claim;
+use crate::protocol::datagram::sender_key;
 use crate::sys::{Arrival, MAX_ARRIVAL, MAX_SEGMENTS};
 
 use batch::Batch;
-use dispatch::Dispatch;
 use hosts::Hosts;
-use parcels::Parcels;
+use routes::Routes;
+use send::JobSender;
 use socket::{ReceiveOutcome, Socket};
-use table::Table;
+use transmits::Transmits;
 
 pub use socket::bind;
 
 /// What came of reading a socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Intake {
+pub struct ReceiveReport {
     /// Datagrams that came.
     pub received: usize,
     /// Those of them that were not handed over, behind others of one sender that came in vain.
@@ -49,11 +49,11 @@ pub struct Intake {
 
 /// What became of a datagram that was handed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hearing {
+pub struct Disposition {
     /// Whose it was.
     pub member: Option<MemberId>,
     /// It came to nothing, as will more of the kind.
-    pub was_in_vain: bool,
+    pub was_rejected: bool,
 }
 
 /// When so many of those that one sender has sent at once, in one name, came in vain, the rest of them is
@@ -62,59 +62,59 @@ const MAX_IN_VAIN: usize = 8;
 
 /// What came in vain of what one sender has sent at once.
 #[derive(Default)]
-struct Vain<'a> {
+struct RejectStreak<'a> {
     /// In whose name it was sent; the names of several members may come from one program.
-    claim: &'a [u8],
+    sender_key: &'a [u8],
     count: usize,
 }
 
-impl<'a> Vain<'a> {
+impl<'a> RejectStreak<'a> {
     fn is_one_more(&self, bytes: &[u8]) -> bool {
-        self.count >= MAX_IN_VAIN && claim(bytes) == self.claim
+        self.count >= MAX_IN_VAIN && sender_key(bytes) == self.sender_key
     }
 
     fn note(&mut self, bytes: &'a [u8]) {
-        let claim = claim(bytes);
-        self.count = if claim == self.claim { self.count + 1 } else { 1 };
-        self.claim = claim;
+        let sender_key = sender_key(bytes);
+        self.count = if sender_key == self.sender_key { self.count + 1 } else { 1 };
+        self.sender_key = sender_key;
     }
 }
 
 /// Hands over what one sender has sent at once, or most of it. The last is always heard: it alone may
 /// have another size, and so be another kind of message, such as a good-bye.
-fn hand_over(
+fn deliver_arrival(
     arrival: Arrival<'_>,
     origin: &Origin,
-    (table, hosts): (&mut Table, &mut Hosts),
-    intake: &mut Intake,
-    hear: &mut impl FnMut(&Origin, &[u8]) -> Hearing,
+    (routes, hosts): (&mut Routes, &mut Hosts),
+    report: &mut ReceiveReport,
+    hear: &mut impl FnMut(&Origin, &[u8]) -> Disposition,
 ) {
-    let (mut announced, mut vain) = (None, Vain::default());
+    let (mut announced, mut vain) = (None, RejectStreak::default());
     let mut datagrams = arrival.datagrams().peekable();
     while let Some(bytes) = datagrams.next() {
-        intake.received += 1;
+        report.received += 1;
         if vain.is_one_more(bytes) && datagrams.peek().is_some() {
-            intake.unheard += 1;
+            report.unheard += 1;
             continue;
         }
-        let Hearing { member, was_in_vain } = hear(origin, bytes);
-        if was_in_vain {
+        let Disposition { member, was_rejected } = hear(origin, bytes);
+        if was_rejected {
             vain.note(bytes);
         }
         if let Some(member) = member.filter(|_| member != announced) {
-            table.announce(member, origin, hosts);
+            routes.announce(member, origin, hosts);
             announced = Some(member);
         }
     }
 }
 
-/// The UDP sockets, in the order of `--bind`, and the table of addresses.
+/// The UDP sockets, in the order of `--bind`, and the routes of addresses.
 pub struct Datagrams {
     sockets: Vec<Socket>,
-    table: Table,
+    routes: Routes,
     hosts: Hosts,
     batch: Batch,
-    parcels: Parcels,
+    transmits: Transmits,
     /// A socket that was full is so no more.
     unblocked: bool,
     backlog: Backlog,
@@ -137,11 +137,11 @@ impl Datagrams {
     pub fn new(path: DatagramPath) -> Self {
         Self {
             sockets: Vec::new(),
-            table: Table::default(),
+            routes: Routes::default(),
             hosts: Hosts::default(),
             // Nothing that comes is longer: what is too long is seen and not cut.
             batch: Batch::new(path, MAX_ARRIVAL),
-            parcels: Parcels::new(),
+            transmits: Transmits::new(),
             unblocked: false,
             backlog: Backlog::default(),
         }
@@ -153,7 +153,7 @@ impl Datagrams {
     /// If the socket does not know its own address.
     pub fn add(&mut self, socket: UdpSocket) -> io::Result<()> {
         if self.batch.can_segment() {
-            socket::join_arrivals(&socket);
+            socket::enable_gro(&socket);
         }
         let socket = Socket::new(socket)?;
         self.hosts.add_socket(socket.send_buffer(), Instant::now());
@@ -233,26 +233,26 @@ impl Datagrams {
         &mut self,
         index: usize,
         budget: usize,
-        mut hear: impl FnMut(&Origin, &[u8]) -> Hearing,
-    ) -> Intake {
-        let mut intake = Intake::default();
-        let (table, hosts) = (&mut self.table, &mut self.hosts);
-        while self.sockets[index].is_readable && intake.received + intake.errors < budget {
-            let left = budget - intake.received - intake.errors;
+        mut hear: impl FnMut(&Origin, &[u8]) -> Disposition,
+    ) -> ReceiveReport {
+        let mut report = ReceiveReport::default();
+        let (routes, hosts) = (&mut self.routes, &mut self.hosts);
+        while self.sockets[index].is_readable && report.received + report.errors < budget {
+            let left = budget - report.received - report.errors;
             // An arrival may hold as many datagrams as one send (UDP_GRO): no call takes more
             // arrivals than the budget allows if each does.
             let max = if self.batch.can_segment() { left.div_ceil(MAX_SEGMENTS) } else { left };
             let outcome = self.sockets[index].receive(&mut self.batch, max, |arrival, dropped| {
-                intake.overflow = intake.overflow.saturating_add(dropped);
+                report.overflow = report.overflow.saturating_add(dropped);
                 let origin = Origin { socket: index, local: arrival.local, remote: arrival.remote };
-                hand_over(arrival, &origin, (table, hosts), &mut intake, &mut hear);
+                deliver_arrival(arrival, &origin, (routes, hosts), &mut report, &mut hear);
             });
             match outcome {
-                ReceiveOutcome::Failed => intake.errors += 1,
+                ReceiveOutcome::Failed => report.errors += 1,
                 ReceiveOutcome::Received | ReceiveOutcome::Drained => {}
             }
         }
-        intake
+        report
     }
 
     /// Whether a peer's address is that of one of our own sockets: who has it as a member's gets the
@@ -263,22 +263,22 @@ impl Datagrams {
 
     /// A member's datagrams go to `origin` from now on.
     pub fn announce(&mut self, member: MemberId, origin: &Origin) {
-        self.table.announce(member, origin, &mut self.hosts);
+        self.routes.announce(member, origin, &mut self.hosts);
     }
 
     /// Nothing is sent to this member any more.
     pub fn forget(&mut self, member: MemberId) {
-        self.table.forget(member, &mut self.hosts);
+        self.routes.forget(member, &mut self.hosts);
     }
 
     /// Sends at most `budget` datagrams of a job and moves its shares on. A member without an
     /// address gets nothing and is passed over. Where a socket is full, the shares of its members
     /// stay where they are.
     pub fn send(&mut self, job: Job<'_>, budget: usize) -> Receipt {
-        self.parcels.begin(&job);
-        let Self { sockets, table, hosts, batch, parcels, .. } = self;
+        self.transmits.begin(&job);
+        let Self { sockets, routes, hosts, batch, transmits, .. } = self;
         let receipt = Receipt::default();
-        Dispatch { sockets, table, hosts, batch, parcels, job, budget, receipt }.run()
+        JobSender { sockets, routes, hosts, batch, transmits, job, budget, receipt }.run()
     }
 
     /// The addresses of the sockets, with their real ports.
@@ -298,7 +298,7 @@ mod tests {
 
     use crate::sys::{Address, Outgoing, SendBatch};
 
-    const NOBODYS: Hearing = Hearing { member: None, was_in_vain: false };
+    const NOBODYS: Disposition = Disposition { member: None, was_rejected: false };
 
     fn datagrams(heard: &[Result<&'static [u8], i32>]) -> Datagrams {
         let mut datagrams = Datagrams::new(DatagramPath::Mmsg);
@@ -316,12 +316,12 @@ mod tests {
             let mut datagrams =
                 datagrams(&[Err(errno), Ok(b"a"), Err(errno), Err(errno), Ok(b"b")]);
             let mut heard = Vec::new();
-            let intake = datagrams.receive(0, 99, |_, bytes| {
+            let report = datagrams.receive(0, 99, |_, bytes| {
                 heard.push(bytes.to_vec());
                 NOBODYS
             });
-            let expected = Intake { received: 2, errors: 3, ..Intake::default() };
-            assert_eq!(intake, expected, "errno {errno}");
+            let expected = ReceiveReport { received: 2, errors: 3, ..ReceiveReport::default() };
+            assert_eq!(report, expected, "errno {errno}");
             assert_eq!(heard, [b"a", b"b"]);
             assert!(!datagrams.has_input(), "read to the end");
         }

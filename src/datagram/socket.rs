@@ -40,7 +40,7 @@ pub fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
 /// Asks that datagrams of one size from one sender, which the kernel has together, arrive as one. Who
 /// lets the kernel cut up what it sends would else send several times as fast as anyone can read, and
 /// fill the one queue that all senders share.
-pub(super) fn join_arrivals(socket: &UdpSocket) {
+pub(super) fn enable_gro(socket: &UdpSocket) {
     // A kernel before 5.0 lacks the option, and hands out one by one.
     let _ = sys::enable_gro(socket.as_fd());
 }

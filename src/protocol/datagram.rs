@@ -39,7 +39,7 @@ pub fn parse(datagram: &[u8]) -> Option<Upstream<'_>> {
 
 /// The part of a client's datagram that says whose it is: room and token, with their sizes. All of it
 /// where there is no such part.
-pub fn claim(datagram: &[u8]) -> &[u8] {
+pub fn sender_key(datagram: &[u8]) -> &[u8] {
     let sizes = datagram.iter().take(2).map(|size| usize::from(*size));
     datagram.get(..2 + sizes.sum::<usize>()).unwrap_or(datagram)
 }

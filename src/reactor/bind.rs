@@ -15,7 +15,7 @@ use super::connections::Connections;
 use super::outputs::Outputs;
 use super::signals::Signals;
 use super::source::Source;
-use super::{EVENTS, Reactor, Services};
+use super::{Context, EVENTS, Reactor, memory_estimate};
 use crate::chat::Chat;
 use crate::config::{Bind, Config, METRICS_INTERVAL, RESERVED_DESCRIPTORS, TCP_BUFFER};
 use crate::datagram::{self, Datagrams};
@@ -100,6 +100,7 @@ pub(super) fn bind(mut config: Config) -> Result<Reactor, BindError> {
     for line in config.limits() {
         log::info!("limits: {line}");
     }
+    log::info!("limits: {}", memory_estimate::describe(&config));
     for line in config.warnings() {
         log::warn!("{line}");
     }
@@ -238,7 +239,7 @@ fn assemble(
         acceptor: Acceptor::new(listeners)?,
         connections: Connections::new(config.connections.clone(), config.budgets.clone()),
         outputs: Outputs::default(),
-        services: Services {
+        context: Context {
             chat: Chat::new(config.chat.clone()),
             datagrams,
             metrics: Metrics::default(),
@@ -255,7 +256,7 @@ fn assemble(
 
 impl Reactor {
     fn register_sockets(&mut self) -> io::Result<()> {
-        for (index, socket) in self.services.datagrams.sockets_mut().enumerate() {
+        for (index, socket) in self.context.datagrams.sockets_mut().enumerate() {
             let interest = Interest::READABLE | Interest::WRITABLE;
             self.poll.registry().register(socket, Source::Datagrams(index).into(), interest)?;
         }

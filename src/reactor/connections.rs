@@ -8,9 +8,9 @@ use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Interest, Registry};
 
-use super::Services;
-use super::session::{Served, Session, Space};
-use super::silence::Silence;
+use super::Context;
+use super::idle_order::IdleOrder;
+use super::session::{BufferLimits, Served, Session};
 use super::source::Source;
 use crate::alert::Alert;
 use crate::config::{Budgets, ConnectionConfig};
@@ -28,11 +28,11 @@ const SCRATCH: usize = 16 * 1024;
 const RECONSIDER: Duration = Duration::from_millis(10);
 
 /// A session and where it stands in the queues.
-struct Place {
+struct ConnectionSlot {
     session: Session,
     /// Its entry in `deadlines`.
     deadline: Option<Instant>,
-    /// Its entry in `silence`.
+    /// Its entry in `idle_order`.
     silent_since: Option<Instant>,
     /// Its part of `buffered`.
     buffered: usize,
@@ -45,7 +45,7 @@ struct Place {
 
 /// All TCP connections.
 pub(super) struct Connections {
-    places: Slots<ConnId, Place>,
+    slots: Slots<ConnId, ConnectionSlot>,
     /// Connections that have something to do, each once, in turns.
     ready: VecDeque<ConnId>,
     /// Connections that may have something to write, each once.
@@ -54,7 +54,7 @@ pub(super) struct Connections {
     doomed: Vec<ConnId>,
     deadlines: Timers<ConnId>,
     /// By when they were last heard, to find the one that gives way.
-    silence: Silence,
+    idle_order: IdleOrder,
     /// Bytes of memory for requests and replies under way.
     buffered: usize,
     scratch: Box<[u8]>,
@@ -65,12 +65,12 @@ pub(super) struct Connections {
 impl Connections {
     pub(super) fn new(config: ConnectionConfig, budgets: Budgets) -> Self {
         Self {
-            places: Slots::new(),
+            slots: Slots::new(),
             ready: VecDeque::new(),
             unflushed: VecDeque::new(),
             doomed: Vec::new(),
             deadlines: Timers::new(),
-            silence: Silence::new(),
+            idle_order: IdleOrder::new(),
             buffered: 0,
             scratch: vec![0; SCRATCH].into_boxed_slice(),
             config,
@@ -84,14 +84,14 @@ impl Connections {
         stream: TcpStream,
         origin: Origin,
         registry: &Registry,
-        services: &mut Services,
+        context: &mut Context,
     ) {
-        self.make_place(origin.remote.ip(), services);
+        self.make_place(origin.remote.ip(), context);
         if let Err(error) = stream.set_nodelay(true) {
             log::debug!("{}: {error}", origin.remote);
         }
-        let id = self.places.insert(Place {
-            session: Session::new(stream, origin, services.now),
+        let id = self.slots.insert(ConnectionSlot {
+            session: Session::new(stream, origin, context.now),
             deadline: None,
             silent_since: None,
             buffered: 0,
@@ -100,43 +100,43 @@ impl Connections {
             is_unflushed: false,
             is_doomed: false,
         });
-        self.register(id, registry, &mut services.metrics);
+        self.register(id, registry, &mut context.metrics);
         self.reschedule(id);
         self.mark_ready(id);
     }
 
     /// When a peer has as many as it may, or there are as many as may be, the one of those that has
     /// been silent longest gives way.
-    fn make_place(&mut self, ip: IpAddr, services: &mut Services) {
+    fn make_place(&mut self, ip: IpAddr, context: &mut Context) {
         let own =
-            self.silence.first_of_peer_if_full(Subnet::of(ip), self.config.max_connections_ip);
+            self.idle_order.first_of_peer_if_full(Subnet::of(ip), self.config.max_connections_ip);
         if let Some(silent) = own {
-            services.alert(Alert::ConnectionsIp, ip);
-            self.evict(silent, Status::RateLimited, services);
-        } else if let Some(silent) = self.silence.first_if_full(self.config.max_connections) {
-            services.alert(Alert::Connections, ip);
-            self.evict(silent, Status::ServerFull, services);
+            context.alert(Alert::ConnectionsIp, ip);
+            self.evict(silent, Status::RateLimited, context);
+        } else if let Some(silent) = self.idle_order.first_if_full(self.config.max_connections) {
+            context.alert(Alert::Connections, ip);
+            self.evict(silent, Status::ServerFull, context);
         }
     }
 
-    /// Ends a connection whose place is needed now. It is told, if its socket takes it at once.
-    fn evict(&mut self, id: ConnId, why: Status, services: &mut Services) {
-        if let Some(place) = self.places.get_mut(id) {
-            place.session.give_way(why, services);
+    /// Ends a connection whose slot is needed now. It is told, if its socket takes it at once.
+    fn evict(&mut self, id: ConnId, why: Status, context: &mut Context) {
+        if let Some(slot) = self.slots.get_mut(id) {
+            slot.session.give_way(why, context);
             // It is freed in this turn, whatever comes of the flush.
-            let _ = place.session.flush(&Space::plenty(&self.config), services.now);
-            services.metrics.evicted += 1;
+            let _ = slot.session.flush(&BufferLimits::plenty(&self.config), context.now);
+            context.metrics.evicted += 1;
             self.doom(id);
         }
     }
 
     /// Notes what an event says of a connection. The id may be that of one that is gone.
     pub(super) fn note_event(&mut self, id: ConnId, event: &Event) {
-        let Some(place) = self.places.get_mut(id) else { return };
+        let Some(slot) = self.slots.get_mut(id) else { return };
         // A call finds out what an error is: both ways, since either may be waited for.
         let failed = event.is_error();
         if event.is_readable() || event.is_read_closed() || failed {
-            place.session.connection.note_readable();
+            slot.session.connection.note_readable();
             self.mark_ready(id);
         }
         if event.is_writable() || event.is_write_closed() || failed {
@@ -147,56 +147,56 @@ impl Connections {
     /// Serves a portion of the ready connections, each as far as its budget goes; one that has more
     /// to do goes to the back of the queue. The replies of all have a budget too: a list of rooms
     /// costs far more to make than to ask for.
-    pub(super) fn serve(&mut self, services: &mut Services) {
+    pub(super) fn serve(&mut self, context: &mut Context) {
         let mut reply_bytes = 0;
         for _ in 0..self.ready.len().min(self.budgets.connections) {
             if reply_bytes >= self.budgets.reply_bytes {
                 return;
             }
             let Some(id) = self.ready.pop_front() else { return };
-            let space = self.space();
-            let Some(place) = self.places.get_mut(id) else { continue };
-            place.is_ready = false;
-            if place.is_doomed {
+            let limits = self.limits();
+            let Some(slot) = self.slots.get_mut(id) else { continue };
+            slot.is_ready = false;
+            if slot.is_doomed {
                 continue;
             }
-            let scratch = &mut self.scratch[..space.read.min(SCRATCH)];
-            let served = place.session.serve(services, scratch, &space, &self.budgets);
-            reply_bytes += place.session.connection.unsent();
-            self.settle(id, served, &mut services.metrics);
+            let scratch = &mut self.scratch[..limits.read.min(SCRATCH)];
+            let served = slot.session.serve(context, scratch, &limits, &self.budgets);
+            reply_bytes += slot.session.connection.unsent();
+            self.settle(id, served, &mut context.metrics);
         }
     }
 
     /// Acts on a portion of the deadlines that have come up. Each connection is read once more
     /// before: its late bytes may be here already, and their event still in the kernel.
-    pub(super) fn expire(&mut self, services: &mut Services) {
+    pub(super) fn expire(&mut self, context: &mut Context) {
         for _ in 0..self.budgets.timers {
-            let Some((_, id)) = self.deadlines.pop_due(services.now) else { return };
-            let Some(place) = self.places.get_mut(id) else { continue };
-            let deadline = place.session.deadline(&self.config);
-            let is_read = place.reconsidered == deadline;
-            if place.is_ready || !is_read {
-                place.reconsidered = deadline;
-                place.session.connection.note_readable();
-                place.deadline = Some(services.now + RECONSIDER);
-                self.deadlines.change(id, None, place.deadline);
+            let Some((_, id)) = self.deadlines.pop_due(context.now) else { return };
+            let Some(slot) = self.slots.get_mut(id) else { continue };
+            let deadline = slot.session.deadline(&self.config);
+            let is_read = slot.reconsidered == deadline;
+            if slot.is_ready || !is_read {
+                slot.reconsidered = deadline;
+                slot.session.connection.note_readable();
+                slot.deadline = Some(context.now + RECONSIDER);
+                self.deadlines.change(id, None, slot.deadline);
                 self.mark_ready(id);
                 continue;
             }
-            place.deadline = None;
-            let served = place.session.expire(services);
-            self.settle(id, served, &mut services.metrics);
+            slot.deadline = None;
+            let served = slot.session.expire(context);
+            self.settle(id, served, &mut context.metrics);
         }
     }
 
     /// Writes a portion of what was queued, and of what a writable event has freed.
     pub(super) fn flush(&mut self, metrics: &mut Metrics, now: Instant) {
-        let space = self.space();
+        let limits = self.limits();
         for _ in 0..self.unflushed.len().min(self.budgets.connections) {
             let Some(id) = self.unflushed.pop_front() else { return };
-            let Some(place) = self.places.get_mut(id) else { continue };
-            place.is_unflushed = false;
-            match place.session.flush(&space, now) {
+            let Some(slot) = self.slots.get_mut(id) else { continue };
+            slot.is_unflushed = false;
+            match slot.session.flush(&limits, now) {
                 Served::Failed => self.fail(id, metrics),
                 Served::More => self.mark_ready(id),
                 Served::Over => self.doom(id),
@@ -209,11 +209,11 @@ impl Connections {
 
     /// Begins the end of every connection. Those that wait for nothing are done at once.
     pub(super) fn finish_all(&mut self, now: Instant) {
-        let all: Vec<ConnId> = self.places.iter().map(|(id, _)| id).collect();
+        let all: Vec<ConnId> = self.slots.iter().map(|(id, _)| id).collect();
         for id in all {
-            let Some(place) = self.places.get_mut(id) else { continue };
-            let is_idle = place.session.connection.unsent() == 0 && !place.is_ready;
-            place.session.finish(now);
+            let Some(slot) = self.slots.get_mut(id) else { continue };
+            let is_idle = slot.session.connection.unsent() == 0 && !slot.is_ready;
+            slot.session.finish(now);
             self.mark_unflushed(id);
             self.reschedule(id);
             if is_idle {
@@ -224,12 +224,12 @@ impl Connections {
 
     /// Frees a portion of the connections that have ended, and returns how many. Closing its
     /// descriptor takes a stream out of the poll (epoll(7)): nobody else holds it.
-    pub(super) fn reap(&mut self, services: &mut Services) -> usize {
+    pub(super) fn reap(&mut self, context: &mut Context) -> usize {
         let count = self.doomed.len().min(self.budgets.connections);
         for id in self.doomed.drain(..count) {
-            if let Some(mut place) = self.places.remove(id) {
-                self.buffered -= place.buffered;
-                place.session.release_member(services);
+            if let Some(mut slot) = self.slots.remove(id) {
+                self.buffered -= slot.buffered;
+                slot.session.release_member(context);
             }
         }
         count
@@ -256,24 +256,24 @@ impl Connections {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.places.len() == 0
+        self.slots.len() == 0
     }
 
     fn is_memory_scarce(&self) -> bool {
         self.config.buffer_memory.is_some_and(|limit| self.buffered >= limit)
     }
 
-    fn space(&self) -> Space {
+    fn limits(&self) -> BufferLimits {
         match self.is_memory_scarce() {
-            true => Space::scarce(&self.config),
-            false => Space::plenty(&self.config),
+            true => BufferLimits::scarce(&self.config),
+            false => BufferLimits::plenty(&self.config),
         }
     }
 
     fn register(&mut self, id: ConnId, registry: &Registry, metrics: &mut Metrics) {
-        let Some(place) = self.places.get_mut(id) else { return };
+        let Some(slot) = self.slots.get_mut(id) else { return };
         let interest = Interest::READABLE | Interest::WRITABLE;
-        let stream = place.session.connection.stream_mut();
+        let stream = slot.session.connection.stream_mut();
         if let Err(error) = registry.register(stream, Source::Connection(id).into(), interest) {
             log::debug!("registering a connection: {error}");
             self.fail(id, metrics);
@@ -294,49 +294,49 @@ impl Connections {
     }
 
     fn note_writable(&mut self, id: ConnId) {
-        if let Some(place) = self.places.get_mut(id) {
-            place.session.connection.note_writable();
-            if place.session.connection.unsent() > 0 {
+        if let Some(slot) = self.slots.get_mut(id) {
+            slot.session.connection.note_writable();
+            if slot.session.connection.unsent() > 0 {
                 self.mark_unflushed(id);
             }
         }
     }
 
     fn mark_ready(&mut self, id: ConnId) {
-        if let Some(place) = self.places.get_mut(id)
-            && !place.is_ready
-            && !place.is_doomed
+        if let Some(slot) = self.slots.get_mut(id)
+            && !slot.is_ready
+            && !slot.is_doomed
         {
-            place.is_ready = true;
+            slot.is_ready = true;
             self.ready.push_back(id);
         }
     }
 
     fn mark_unflushed(&mut self, id: ConnId) {
-        if let Some(place) = self.places.get_mut(id)
-            && !place.is_unflushed
-            && !place.is_doomed
+        if let Some(slot) = self.slots.get_mut(id)
+            && !slot.is_unflushed
+            && !slot.is_doomed
         {
-            place.is_unflushed = true;
+            slot.is_unflushed = true;
             self.unflushed.push_back(id);
         }
     }
 
-    /// Brings the session's deadline and its place among the silent up to date.
+    /// Brings the session's deadline and its slot among the silent up to date.
     fn reschedule(&mut self, id: ConnId) {
-        let Some(place) = self.places.get_mut(id) else { return };
-        let (deadline, heard_at) = match place.is_doomed {
+        let Some(slot) = self.slots.get_mut(id) else { return };
+        let (deadline, heard_at) = match slot.is_doomed {
             true => (None, None),
-            false => (place.session.deadline(&self.config), Some(place.session.heard_at)),
+            false => (slot.session.deadline(&self.config), Some(slot.session.heard_at)),
         };
-        self.deadlines.change(id, place.deadline, deadline);
-        let peer = Subnet::of(place.session.peer());
-        self.silence.change((peer, id), place.silent_since, heard_at);
-        place.deadline = deadline;
-        place.silent_since = heard_at;
-        let buffered = place.session.connection.held_bytes();
-        self.buffered = self.buffered - place.buffered + buffered;
-        place.buffered = buffered;
+        self.deadlines.change(id, slot.deadline, deadline);
+        let peer = Subnet::of(slot.session.peer());
+        self.idle_order.change((peer, id), slot.silent_since, heard_at);
+        slot.deadline = deadline;
+        slot.silent_since = heard_at;
+        let buffered = slot.session.connection.held_bytes();
+        self.buffered = self.buffered - slot.buffered + buffered;
+        slot.buffered = buffered;
     }
 
     fn fail(&mut self, id: ConnId, metrics: &mut Metrics) {
@@ -345,17 +345,17 @@ impl Connections {
     }
 
     fn doom_if_over(&mut self, id: ConnId) {
-        if self.places.get(id).is_some_and(|place| place.session.connection.is_over()) {
+        if self.slots.get(id).is_some_and(|slot| slot.session.connection.is_over()) {
             self.doom(id);
         }
     }
 
     /// Marks a connection to be freed at the end of the turn.
     fn doom(&mut self, id: ConnId) {
-        if let Some(place) = self.places.get_mut(id)
-            && !place.is_doomed
+        if let Some(slot) = self.slots.get_mut(id)
+            && !slot.is_doomed
         {
-            place.is_doomed = true;
+            slot.is_doomed = true;
             self.doomed.push(id);
             self.reschedule(id);
         }

@@ -9,22 +9,24 @@
 //! | `acceptor.rs` | the TCP listeners |
 //! | `connections.rs` | the table of connections, their queues and deadlines |
 //! | `session.rs` | one connection that speaks TCRP |
-//! | `silence.rs` | who has been silent longest, and gives way |
+//! | `idle_order.rs` | who has been silent longest, and gives way |
 //! | `slice.rs` | time slice of a step |
 //! | `steps.rs` | CPU time of the steps, in a build with the feature `step-times` |
 //! | `alert_log.rs` | warnings about peers, one a minute of each kind and subnet |
 //! | `signals.rs` | SIGINT, SIGTERM and SIGHUP |
 //! | `outputs.rs` | stdout and stderr |
 //! | `bind.rs` | opening the sockets at the start |
+//! | `memory_estimate.rs` | upper bound for the memory, for the log |
 
 mod acceptor;
 mod alert_log;
 mod bind;
 mod connections;
+mod idle_order;
+mod memory_estimate;
 mod outputs;
 mod session;
 mod signals;
-mod silence;
 mod slice;
 mod source;
 mod steps;
@@ -38,7 +40,7 @@ use mio::{Events, Poll};
 use crate::alert::Alert;
 use crate::chat::{Chat, Dropped, Fate, Heard};
 use crate::config::{Config, DRAIN, METRICS_INTERVAL};
-use crate::datagram::{Datagrams, Hearing};
+use crate::datagram::{Datagrams, Disposition};
 use crate::metrics::Metrics;
 use crate::output::Output;
 
@@ -70,7 +72,7 @@ pub enum Exit {
 
 /// What a request or a datagram is answered with; one value, so that the steps of a turn can be
 /// handed all of it beside the table that they walk.
-struct Services {
+struct Context {
     chat: Chat,
     datagrams: Datagrams,
     metrics: Metrics,
@@ -79,7 +81,7 @@ struct Services {
     now: Instant,
 }
 
-impl Services {
+impl Context {
     /// Notes an alert about a peer, for the log.
     fn alert(&mut self, alert: Alert, peer: IpAddr) {
         self.alerts.note(alert, peer, 1, self.now);
@@ -88,15 +90,15 @@ impl Services {
     /// Hands at most `budget` datagrams of one socket to the chat.
     fn read_socket(&mut self, index: usize, budget: usize) {
         let Self { chat, datagrams, metrics, now, .. } = self;
-        let intake = datagrams.receive(index, budget, |origin, bytes| {
+        let report = datagrams.receive(index, budget, |origin, bytes| {
             let heard = chat.handle_datagram(origin.remote, bytes, *now);
             count_heard(metrics, heard);
-            Hearing { member: heard.member(), was_in_vain: heard.is_in_vain() }
+            Disposition { member: heard.member(), was_rejected: heard.is_in_vain() }
         });
-        metrics.datagrams += intake.received as u64;
-        metrics.unheard += intake.unheard as u64;
-        metrics.receive_errors += intake.errors as u64;
-        metrics.kernel_dropped += u64::from(intake.overflow);
+        metrics.datagrams += report.received as u64;
+        metrics.unheard += report.unheard as u64;
+        metrics.receive_errors += report.errors as u64;
+        metrics.kernel_dropped += u64::from(report.overflow);
         forget_withdrawn(chat, datagrams);
     }
 }
@@ -109,7 +111,7 @@ pub struct Reactor {
     connections: Connections,
     signals: Signals,
     outputs: Outputs,
-    services: Services,
+    context: Context,
     reported: Metrics,
     report_at: Instant,
     config: Config,
@@ -133,7 +135,7 @@ impl Reactor {
     /// # Errors
     /// What getsockname(2) says.
     pub fn addresses(&self) -> io::Result<Vec<(SocketAddr, SocketAddr)>> {
-        let udp = self.services.datagrams.local_addrs();
+        let udp = self.context.datagrams.local_addrs();
         udp.enumerate().map(|(index, udp)| Ok((self.acceptor.local_addr(index)?, udp))).collect()
     }
 
@@ -153,7 +155,7 @@ impl Reactor {
         loop {
             self.turn()?;
             if let Some(exit) = self.exit() {
-                log::info!("{}", self.services.metrics);
+                log::info!("{}", self.context.metrics);
                 return Ok(exit);
             }
         }
@@ -167,7 +169,7 @@ impl Reactor {
     fn turn(&mut self) -> io::Result<()> {
         self.wait()?;
         step("note readiness", || self.note_readiness());
-        step("heed signals", || self.heed_signals());
+        step("handle signals", || self.handle_signals());
         step("accept", || self.accept());
         step("read datagrams", || self.read_datagrams());
         step("read connections", || self.read_connections());
@@ -192,7 +194,7 @@ impl Reactor {
             }
             timeout = Duration::ZERO;
         }
-        self.services.now = Instant::now();
+        self.context.now = Instant::now();
         Ok(())
     }
 
@@ -201,7 +203,7 @@ impl Reactor {
     fn note_readiness(&mut self) {
         // The events of other sockets may still be in the kernel.
         if self.events.iter().count() == EVENTS {
-            self.services.datagrams.note_all_readable();
+            self.context.datagrams.note_all_readable();
         }
         for event in &self.events {
             match Source::from(event.token()) {
@@ -211,10 +213,10 @@ impl Reactor {
                 Source::Output(index) => self.outputs.note_writable(index),
                 Source::Datagrams(index) => {
                     if event.is_readable() || event.is_error() {
-                        self.services.datagrams.note_readable(index);
+                        self.context.datagrams.note_readable(index);
                     }
                     if event.is_writable() {
-                        self.services.datagrams.note_writable(index);
+                        self.context.datagrams.note_writable(index);
                     }
                 }
             }
@@ -222,7 +224,7 @@ impl Reactor {
     }
 
     /// The first signal begins the end, the second makes it short.
-    fn heed_signals(&mut self) {
+    fn handle_signals(&mut self) {
         for signal in self.signals.take() {
             if self.leave_by.is_none() {
                 log::info!("signal {signal}: closing the rooms");
@@ -235,25 +237,25 @@ impl Reactor {
 
     /// Tells everyone that it is over, and takes nothing new.
     fn drain(&mut self) {
-        self.leave_by = Some(self.services.now + DRAIN);
+        self.leave_by = Some(self.context.now + DRAIN);
         self.acceptor.close(self.poll.registry());
-        self.services.metrics.abandoned += self.services.chat.close_all(self.services.now) as u64;
-        self.connections.finish_all(self.services.now);
+        self.context.metrics.abandoned += self.context.chat.close_all(self.context.now) as u64;
+        self.connections.finish_all(self.context.now);
     }
 
     /// Takes new connections in.
     fn accept(&mut self) {
         for index in 0..self.acceptor.len() {
             for _ in 0..self.config.budgets.accepts {
-                match self.acceptor.accept(index, self.services.now) {
+                match self.acceptor.accept(index, self.context.now) {
                     AcceptOutcome::Accepted(stream, origin) => {
-                        self.services.metrics.accepted += 1;
+                        self.context.metrics.accepted += 1;
                         let registry = self.poll.registry();
-                        self.connections.admit(stream, origin, registry, &mut self.services);
+                        self.connections.admit(stream, origin, registry, &mut self.context);
                     }
-                    AcceptOutcome::Retry => self.services.metrics.accept_errors += 1,
+                    AcceptOutcome::Retry => self.context.metrics.accept_errors += 1,
                     AcceptOutcome::Pause => {
-                        self.services.metrics.accept_errors += 1;
+                        self.context.metrics.accept_errors += 1;
                         break;
                     }
                     AcceptOutcome::Drained => break,
@@ -264,9 +266,9 @@ impl Reactor {
 
     /// Reads requests and carries them out; their replies wait for the flush.
     fn read_connections(&mut self) {
-        let Self { connections, services, config, .. } = self;
+        let Self { connections, context, config, .. } = self;
         slice::fill(config.budgets.slice, Instant::now, || {
-            connections.serve(services);
+            connections.serve(context);
             connections.has_ready()
         });
     }
@@ -274,38 +276,38 @@ impl Reactor {
     /// Hands each datagram to the chat, which relays it, obeys it or drops it; whoever it is from is
     /// answered the way it came.
     fn read_datagrams(&mut self) {
-        let services = &mut self.services;
+        let context = &mut self.context;
         let budgets = &self.config.budgets;
         slice::fill(budgets.slice, Instant::now, || {
-            for index in 0..services.datagrams.len() {
-                services.read_socket(index, budgets.datagrams);
+            for index in 0..context.datagrams.len() {
+                context.read_socket(index, budgets.datagrams);
             }
-            services.datagrams.has_input()
+            context.datagrams.has_input()
         });
-        services.chat.note_read(services.datagrams.read_until(services.now));
+        context.chat.note_read(context.datagrams.read_until(context.now));
     }
 
     /// Acts on deadlines: idle members, merged notices, late connections, the report of the counters.
     fn expire_timers(&mut self) {
-        let Self { connections, services, config, .. } = self;
+        let Self { connections, context, config, .. } = self;
         let is_due = |deadline: Option<Instant>, now| deadline.is_some_and(|due| due <= now);
         slice::fill(config.budgets.slice, Instant::now, || {
-            services.chat.handle_timeout(services.now, config.budgets.timers);
-            is_due(services.chat.poll_timeout(), services.now)
+            context.chat.handle_timeout(context.now, config.budgets.timers);
+            is_due(context.chat.poll_timeout(), context.now)
         });
         slice::fill(config.budgets.slice, Instant::now, || {
-            connections.expire(services);
-            is_due(connections.next_deadline(), services.now)
+            connections.expire(context);
+            is_due(connections.next_deadline(), context.now)
         });
         self.log_alerts();
-        if self.services.now >= self.report_at {
+        if self.context.now >= self.report_at {
             self.report();
         }
     }
 
     /// Takes the alerts of this turn from the chat, and writes the lines that are due.
     fn log_alerts(&mut self) {
-        let Services { chat, alerts, now, .. } = &mut self.services;
+        let Context { chat, alerts, now, .. } = &mut self.context;
         while let Some((alert, peer, count)) = chat.poll_alert() {
             alerts.note(alert, peer, count, *now);
         }
@@ -315,7 +317,7 @@ impl Reactor {
     /// Sends what the chat has for members: it says which bytes and to whom, the datagram layer knows
     /// where they are, and the receipt says how far it came.
     fn deliver(&mut self) {
-        let Services { chat, datagrams, metrics, now, .. } = &mut self.services;
+        let Context { chat, datagrams, metrics, now, .. } = &mut self.context;
         datagrams.look(*now);
         if datagrams.take_unblocked() {
             chat.resume_stalled(*now);
@@ -335,9 +337,9 @@ impl Reactor {
     /// Writes the replies that this turn made, and log lines that had to wait.
     fn flush(&mut self) {
         self.outputs.flush();
-        let Self { connections, services, config, .. } = self;
+        let Self { connections, context, config, .. } = self;
         slice::fill(config.budgets.slice, Instant::now, || {
-            connections.flush(&mut services.metrics, services.now);
+            connections.flush(&mut context.metrics, context.now);
             connections.has_unflushed()
         });
     }
@@ -345,14 +347,14 @@ impl Reactor {
     /// The only place where anything is freed.
     fn reap(&mut self) {
         let slice = self.config.budgets.slice;
-        let Services { chat, datagrams, .. } = &mut self.services;
+        let Context { chat, datagrams, .. } = &mut self.context;
         slice::fill(slice, Instant::now, || {
             chat.reap(|member| datagrams.forget(member));
             chat.has_garbage()
         });
-        let Self { connections, services, acceptor, .. } = self;
+        let Self { connections, context, acceptor, .. } = self;
         slice::fill(slice, Instant::now, || {
-            if connections.reap(services) > 0 {
+            if connections.reap(context) > 0 {
                 acceptor.resume();
             }
             connections.has_doomed()
@@ -363,18 +365,18 @@ impl Reactor {
     fn has_work(&self) -> bool {
         self.acceptor.has_input()
             || self.connections.has_work()
-            || self.services.datagrams.has_input()
-            || self.services.chat.has_output()
-            || self.services.chat.has_garbage()
+            || self.context.datagrams.has_input()
+            || self.context.chat.has_output()
+            || self.context.chat.has_garbage()
     }
 
     fn next_deadline(&self) -> Instant {
         let deadlines = [
-            self.services.chat.poll_timeout(),
+            self.context.chat.poll_timeout(),
             self.connections.next_deadline(),
             self.acceptor.next_deadline(),
-            self.services.alerts.next_deadline(),
-            self.services.datagrams.next_deadline(),
+            self.context.alerts.next_deadline(),
+            self.context.datagrams.next_deadline(),
             self.leave_by,
         ];
         deadlines.into_iter().flatten().fold(self.report_at, Instant::min)
@@ -384,22 +386,22 @@ impl Reactor {
         if let Some(signal) = self.forced {
             return Some(Exit::Forced(signal));
         }
-        let late = self.leave_by.is_some_and(|deadline| self.services.now >= deadline);
-        let done = !self.services.chat.has_last_words() && self.connections.is_empty();
+        let late = self.leave_by.is_some_and(|deadline| self.context.now >= deadline);
+        let done = !self.context.chat.has_last_words() && self.connections.is_empty();
         (late || (self.leave_by.is_some() && done)).then_some(Exit::Drained)
     }
 
     fn report(&mut self) {
-        self.report_at = self.services.now + METRICS_INTERVAL;
-        if self.services.metrics != self.reported {
-            let census = self.services.chat.census();
+        self.report_at = self.context.now + METRICS_INTERVAL;
+        if self.context.metrics != self.reported {
+            let census = self.context.chat.census();
             log::info!(
                 "rooms {}, members {}, {}",
                 census.open,
                 census.tokens,
-                self.services.metrics
+                self.context.metrics
             );
-            self.reported = self.services.metrics.clone();
+            self.reported = self.context.metrics.clone();
         }
     }
 }
@@ -479,7 +481,7 @@ mod tests {
                 socket.send_to(b"junk", server).expect("sent");
             }
             reactor.turn().expect("a turn");
-            assert_eq!(reactor.services.metrics.datagrams, expected as u64);
+            assert_eq!(reactor.context.metrics.datagrams, expected as u64);
             assert_eq!(reactor.has_work(), expected < COUNT, "the rest is for the next turn");
         }
     }

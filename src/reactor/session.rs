@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 
-use super::Services;
+use super::Context;
 use crate::alert::Alert;
 use crate::chat::Reply;
 use crate::config::{Budgets, ConnectionConfig, LINGER};
@@ -17,7 +17,7 @@ use crate::protocol::{Decoded, Frame, Status, Token, decode, frame, reply, reque
 
 /// How large what is under way on a connection may be.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Space {
+pub(super) struct BufferLimits {
     /// Bytes of a request's payload.
     payload: usize,
     /// Bytes of one read.
@@ -31,7 +31,7 @@ pub(super) struct Space {
     list: usize,
 }
 
-impl Space {
+impl BufferLimits {
     /// While there is memory.
     pub(super) fn plenty(config: &ConnectionConfig) -> Self {
         let payload = config.max_payload;
@@ -127,39 +127,39 @@ impl Session {
     /// Reads and answers as far as the budgets go.
     pub(super) fn serve(
         &mut self,
-        services: &mut Services,
+        context: &mut Context,
         scratch: &mut [u8],
-        space: &Space,
+        limits: &BufferLimits,
         budgets: &Budgets,
     ) -> Served {
         let (mut bytes, mut requests) = (budgets.connection_bytes, budgets.requests);
         loop {
-            match self.next_step(space) {
-                Step::Wait => return self.end_turn(Served::Done, services.now),
-                Step::Answer if requests == 0 => return self.end_turn(Served::More, services.now),
+            match self.next_step(limits) {
+                Step::Wait => return self.end_turn(Served::Done, context.now),
+                Step::Answer if requests == 0 => return self.end_turn(Served::More, context.now),
                 Step::Answer => {
                     requests -= 1;
-                    self.answer(services, space);
+                    self.answer(context, limits);
                 }
                 Step::Refuse { operation, why, limit } => {
-                    services.alert(limit, self.peer());
-                    self.refuse(operation, why, &mut services.metrics);
+                    context.alert(limit, self.peer());
+                    self.refuse(operation, why, &mut context.metrics);
                 }
-                Step::End => self.end_input(services),
-                Step::Read if bytes == 0 => return self.end_turn(Served::More, services.now),
+                Step::End => self.end_input(context),
+                Step::Read if bytes == 0 => return self.end_turn(Served::More, context.now),
                 Step::Read => match self.connection.fill(scratch) {
                     ReadOutcome::Filled(size) => {
                         bytes = bytes.saturating_sub(size);
-                        self.heard_at = services.now;
+                        self.heard_at = context.now;
                     }
                     ReadOutcome::Drained => {}
                     // Some clients end their half after a request, which must still be answered.
                     ReadOutcome::Ended if self.has_to_wait() => self.has_ended = true,
-                    ReadOutcome::Ended => self.end_input(services),
+                    ReadOutcome::Ended => self.end_input(context),
                     ReadOutcome::Failed(_) => {
                         // A client that closes with bytes of ours unread resets the connection,
                         // and nothing more can come behind its port.
-                        self.take_announcement(services);
+                        self.take_announcement(context);
                         return Served::Failed;
                     }
                 },
@@ -168,40 +168,40 @@ impl Session {
     }
 
     /// Writes what waits, and says whether the session can go on with what it had put off for that.
-    pub(super) fn flush(&mut self, space: &Space, now: Instant) -> Served {
+    pub(super) fn flush(&mut self, limits: &BufferLimits, now: Instant) -> Served {
         match self.connection.flush() {
             WriteOutcome::Failed(_) => return Served::Failed,
             WriteOutcome::Flushed | WriteOutcome::Blocked => self.note_waiting(now),
         }
-        match self.next_step(space) {
+        match self.next_step(limits) {
             Step::Wait => Served::Done,
             _ => Served::More,
         }
     }
 
     /// A deadline has come up.
-    pub(super) fn expire(&mut self, services: &mut Services) -> Served {
+    pub(super) fn expire(&mut self, context: &mut Context) -> Served {
         match self.waiting {
             // Time decides that this was a port, and no more: the connection goes on.
             Waiting::Frame if self.is_announcement() => {
-                self.take_announcement(services);
+                self.take_announcement(context);
             }
             Waiting::Frame => {
-                services.metrics.timed_out += 1;
-                self.refuse(self.operation(), Status::Malformed, &mut services.metrics);
+                context.metrics.timed_out += 1;
+                self.refuse(self.operation(), Status::Malformed, &mut context.metrics);
             }
             Waiting::Request => {
-                services.metrics.timed_out += 1;
+                context.metrics.timed_out += 1;
                 self.connection.finish();
             }
             Waiting::Reader => {
-                services.metrics.timed_out += 1;
+                context.metrics.timed_out += 1;
                 return Served::Over;
             }
             Waiting::End => return Served::Over,
             Waiting::Turn => self.turn = Turn::Due,
         }
-        self.end_turn(Served::More, services.now)
+        self.end_turn(Served::More, context.now)
     }
 
     /// Begins the end of a connection that nobody waits for.
@@ -224,21 +224,21 @@ impl Session {
         limit.map(|limit| self.since + limit)
     }
 
-    fn next_step(&self, space: &Space) -> Step {
+    fn next_step(&self, limits: &BufferLimits) -> Step {
         let read = if self.connection.is_readable() { Step::Read } else { Step::Wait };
         if !self.connection.is_open() {
             return read;
         }
-        if self.connection.unsent() >= space.unsent {
+        if self.connection.unsent() >= limits.unsent {
             return Step::Wait;
         }
         if self.has_to_wait() {
             // Only a read notices a reset. Later requests wait too.
             return if self.connection.input().len() < SCARCE { read } else { Step::Wait };
         }
-        match decode(self.connection.input(), space.payload) {
+        match decode(self.connection.input(), limits.payload) {
             Decoded::Incomplete if self.has_ended => Step::End,
-            Decoded::Incomplete if self.connection.input().len() >= space.input => {
+            Decoded::Incomplete if self.connection.input().len() >= limits.input => {
                 let (why, limit) = (Status::ServerFull, Alert::BufferMemory);
                 Step::Refuse { operation: self.operation(), why, limit }
             }
@@ -256,10 +256,10 @@ impl Session {
     }
 
     /// Answers the frame that the input begins with.
-    fn answer(&mut self, services: &mut Services, space: &Space) {
-        let Decoded::Whole(frame) = decode(self.connection.input(), space.payload) else { return };
+    fn answer(&mut self, context: &mut Context, limits: &BufferLimits) {
+        let Decoded::Whole(frame) = decode(self.connection.input(), limits.payload) else { return };
         let mut entered = None;
-        let outcome = carry_out(&frame, &self.origin, self.turn, services, space.list);
+        let outcome = carry_out(&frame, &self.origin, self.turn, context, limits.list);
         let (status, completion) = match outcome {
             Ok(Reply::Later { at }) => {
                 self.turn = Turn::At(at);
@@ -271,7 +271,7 @@ impl Session {
             }
             Ok(Reply::Resumed { member, token, stream }) => {
                 entered = Some(member);
-                services.datagrams.forget(member);
+                context.datagrams.forget(member);
                 (Status::Success, Some(secret(token, stream)))
             }
             Ok(Reply::Rooms(list)) => (Status::Success, Some(list)),
@@ -280,7 +280,7 @@ impl Session {
         let (operation, room) = (frame.operation, request::echoed_room(&frame));
         let mut replies = vec![reply::acknowledgement(operation, room, status)];
         replies.extend(completion.map(|payload| reply::completion(operation, room, &payload)));
-        services.metrics.count_reply(status);
+        context.metrics.count_reply(status);
         log::debug!(
             "{}: operation {operation}, room \"{}\": {status}",
             self.origin.remote,
@@ -288,7 +288,7 @@ impl Session {
         );
         self.connection.consume(frame.size());
         if entered.is_some() {
-            self.release_member(services);
+            self.release_member(context);
             self.last_entered = entered;
         }
         for reply in replies {
@@ -297,7 +297,7 @@ impl Session {
         self.turn = Turn::Fresh;
         // The next frame has its own time, even if its first byte is here already.
         self.waiting = Waiting::Request;
-        self.since = services.now;
+        self.since = context.now;
     }
 
     /// Answers what is no frame, or not to become one. There is no telling where the next one would
@@ -309,13 +309,13 @@ impl Session {
         self.connection.finish();
     }
 
-    /// Tells the peer, unasked, that its place is needed for another connection. This decides as the
+    /// Tells the peer, unasked, that its slot is needed for another connection. This decides as the
     /// deadline would that two bytes were a port.
-    pub(super) fn give_way(&mut self, why: Status, services: &mut Services) {
+    pub(super) fn give_way(&mut self, why: Status, context: &mut Context) {
         if self.is_announcement() {
-            self.take_announcement(services);
+            self.take_announcement(context);
         }
-        self.refuse(NO_OPERATION, why, &mut services.metrics);
+        self.refuse(NO_OPERATION, why, &mut context.metrics);
     }
 
     /// The IP at the other end.
@@ -324,20 +324,20 @@ impl Session {
     }
 
     /// The peer has ended its half; what it asked before is still answered.
-    fn end_input(&mut self, services: &mut Services) {
+    fn end_input(&mut self, context: &mut Context) {
         if self.is_announcement() {
-            self.take_announcement(services);
+            self.take_announcement(context);
         } else if !self.connection.input().is_empty() {
-            self.refuse(self.operation(), Status::Malformed, &mut services.metrics);
+            self.refuse(self.operation(), Status::Malformed, &mut context.metrics);
         }
         self.connection.finish();
-        self.release_member(services);
+        self.release_member(context);
     }
 
     /// Separates the connection from its member: it has ended, or makes another member.
-    pub(super) fn release_member(&mut self, services: &mut Services) {
+    pub(super) fn release_member(&mut self, context: &mut Context) {
         if let Some(member) = self.last_entered.take() {
-            services.chat.handle_disconnect(member, services.now);
+            context.chat.handle_disconnect(member, context.now);
         }
     }
 
@@ -347,7 +347,7 @@ impl Session {
         self.last_entered.is_some() && self.connection.input().len() == PORT_SIZE
     }
 
-    fn take_announcement(&mut self, services: &mut Services) {
+    fn take_announcement(&mut self, context: &mut Context) {
         let (Some(member), &[high, low]) = (self.last_entered, self.connection.input()) else {
             return;
         };
@@ -355,12 +355,12 @@ impl Session {
         let port = u16::from_be_bytes([high, low]);
         let mut origin = self.origin;
         origin.remote.set_port(port);
-        let is_taken = !services.datagrams.is_own_address(&origin)
-            && services.chat.handle_announcement(member, origin.remote);
+        let is_taken = !context.datagrams.is_own_address(&origin)
+            && context.chat.handle_announcement(member, origin.remote);
         if is_taken {
-            services.metrics.announcements += 1;
-            services.datagrams.announce(member, &origin);
-            super::forget_withdrawn(&mut services.chat, &mut services.datagrams);
+            context.metrics.announcements += 1;
+            context.datagrams.announce(member, &origin);
+            super::forget_withdrawn(&mut context.chat, &mut context.datagrams);
         }
     }
 
@@ -412,11 +412,11 @@ fn carry_out(
     frame: &Frame<'_>,
     origin: &Origin,
     turn: Turn,
-    services: &mut Services,
+    context: &mut Context,
     max_list: usize,
 ) -> Result<Reply, Status> {
     let request = request::parse(frame)?;
-    let (peer, now, chat) = (origin.remote.ip(), services.now, &mut services.chat);
+    let (peer, now, chat) = (origin.remote.ip(), context.now, &mut context.chat);
     match turn {
         Turn::Due => chat.handle_delayed_request(peer, &request, draw, max_list, now),
         _ => chat.handle_request(peer, &request, draw, max_list, now),

@@ -9,13 +9,13 @@ use crate::timers::Timers;
 
 /// Connections by when they were last heard.
 #[derive(Debug)]
-pub(super) struct Silence {
+pub(super) struct IdleOrder {
     all: Timers<ConnId>,
     /// Peers without a connection have no entry.
     peers: HashMap<Subnet, Timers<ConnId>>,
 }
 
-impl Silence {
+impl IdleOrder {
     pub(super) fn new() -> Self {
         Self { all: Timers::new(), peers: HashMap::new() }
     }
@@ -67,19 +67,19 @@ mod tests {
         let id = |slot| ConnId(Key { slot, generation: 0 });
         let peer = |text: &str| Subnet::of(text.parse().expect("an address"));
         let (one, other) = (peer("192.0.2.1"), peer("192.0.2.2"));
-        let mut silence = Silence::new();
-        silence.change((other, id(0)), None, at(0));
-        silence.change((one, id(1)), None, at(1));
-        silence.change((one, id(2)), None, at(2));
-        assert_eq!(silence.first_of_peer_if_full(one, Some(2)), Some(id(1)));
-        assert_eq!(silence.first_of_peer_if_full(other, Some(2)), None);
-        assert_eq!(silence.first_if_full(Some(3)), Some(id(0)));
-        assert_eq!(silence.first_if_full(Some(4)), None);
-        silence.change((one, id(1)), at(1), at(3));
-        assert_eq!(silence.first_of_peer_if_full(one, Some(2)), Some(id(2)));
+        let mut idle_order = IdleOrder::new();
+        idle_order.change((other, id(0)), None, at(0));
+        idle_order.change((one, id(1)), None, at(1));
+        idle_order.change((one, id(2)), None, at(2));
+        assert_eq!(idle_order.first_of_peer_if_full(one, Some(2)), Some(id(1)));
+        assert_eq!(idle_order.first_of_peer_if_full(other, Some(2)), None);
+        assert_eq!(idle_order.first_if_full(Some(3)), Some(id(0)));
+        assert_eq!(idle_order.first_if_full(Some(4)), None);
+        idle_order.change((one, id(1)), at(1), at(3));
+        assert_eq!(idle_order.first_of_peer_if_full(one, Some(2)), Some(id(2)));
         for (peer, slot, heard_at) in [(other, 0, at(0)), (one, 1, at(3)), (one, 2, at(2))] {
-            silence.change((peer, id(slot)), heard_at, None);
+            idle_order.change((peer, id(slot)), heard_at, None);
         }
-        assert_eq!((silence.all.len(), silence.peers.len()), (0, 0));
+        assert_eq!((idle_order.all.len(), idle_order.peers.len()), (0, 0));
     }
 }

@@ -15,7 +15,7 @@ const MAX_SEGMENT_V6: u32 = 1_452;
 
 /// The way to one member.
 #[derive(Clone, Copy)]
-pub(super) struct Row {
+pub(super) struct Route {
     generation: u32,
     socket: u16,
     /// Place of its host in [`Hosts`].
@@ -28,7 +28,7 @@ pub(super) struct Row {
     pub(super) remote: Address,
 }
 
-impl Row {
+impl Route {
     pub(super) fn new(generation: u32, origin: &Origin) -> Self {
         Self {
             generation,
@@ -62,49 +62,49 @@ impl Row {
 
 /// Rows by slot: as many as there were members at the busiest time.
 #[derive(Default)]
-pub(super) struct Table {
-    rows: Vec<Option<Row>>,
+pub(super) struct Routes {
+    routes: Vec<Option<Route>>,
 }
 
-impl Table {
+impl Routes {
     pub(super) fn announce(&mut self, member: MemberId, origin: &Origin, hosts: &mut Hosts) {
         let Key { slot, generation } = member.0;
         let slot = slot as usize;
-        if slot >= self.rows.len() {
-            self.rows.resize(slot + 1, None);
+        if slot >= self.routes.len() {
+            self.routes.resize(slot + 1, None);
         }
-        let mut row = Row::new(generation, origin);
-        let known = self.rows[slot];
-        if let Some(known) = known.filter(|known| known.is_same_way(&row)) {
-            (row.largest_segment, row.host) = (known.largest_segment, known.host);
+        let mut route = Route::new(generation, origin);
+        let known = self.routes[slot];
+        if let Some(known) = known.filter(|known| known.is_same_way(&route)) {
+            (route.largest_segment, route.host) = (known.largest_segment, known.host);
         } else {
-            row.host = hosts.enter(row.socket, origin.remote.ip());
+            route.host = hosts.enter(route.socket, origin.remote.ip());
             if let Some(known) = known {
                 hosts.leave(known.host);
             }
         }
-        self.rows[slot] = Some(row);
+        self.routes[slot] = Some(route);
     }
 
     pub(super) fn forget(&mut self, member: MemberId, hosts: &mut Hosts) {
-        if let Some(row) = self.get(member) {
-            hosts.leave(row.host);
-            self.rows[member.0.slot as usize] = None;
+        if let Some(route) = self.get(member) {
+            hosts.leave(route.host);
+            self.routes[member.0.slot as usize] = None;
         }
     }
 
-    /// The row, unless it is that of an earlier or later life of the slot.
-    pub(super) fn get(&self, member: MemberId) -> Option<&Row> {
-        let row = self.rows.get(member.0.slot as usize)?.as_ref()?;
-        (row.generation == member.0.generation).then_some(row)
+    /// The route, unless it is that of an earlier or later life of the slot.
+    pub(super) fn get(&self, member: MemberId) -> Option<&Route> {
+        let route = self.routes.get(member.0.slot as usize)?.as_ref()?;
+        (route.generation == member.0.generation).then_some(route)
     }
 
     /// Remembers that the way to a member does not take messages that the kernel cuts up.
     pub(super) fn note_refused_segments(&mut self, member: MemberId) {
-        if let Some(Some(row)) = self.rows.get_mut(member.0.slot as usize)
-            && row.generation == member.0.generation
+        if let Some(Some(route)) = self.routes.get_mut(member.0.slot as usize)
+            && route.generation == member.0.generation
         {
-            row.refuse_segments();
+            route.refuse_segments();
         }
     }
 }
@@ -123,27 +123,27 @@ mod tests {
 
     #[test]
     fn l8_a_reused_slot_does_not_send_to_the_one_before() {
-        let (mut table, mut hosts) = (Table::default(), Hosts::default());
-        table.announce(member(1), &origin("192.0.2.1:9"), &mut hosts);
-        assert!(table.get(member(1)).is_some());
-        assert!(table.get(member(2)).is_none(), "the new tenant has proved nothing yet");
-        table.forget(member(2), &mut hosts);
-        assert!(table.get(member(1)).is_some(), "not its row to forget");
-        table.note_refused_segments(member(2));
-        let row = table.get(member(1)).expect("a row");
-        assert_eq!(row.largest_segment, MAX_SEGMENT_V4, "nor to change");
-        table.forget(member(1), &mut hosts);
-        assert!(table.get(member(1)).is_none());
+        let (mut routes, mut hosts) = (Routes::default(), Hosts::default());
+        routes.announce(member(1), &origin("192.0.2.1:9"), &mut hosts);
+        assert!(routes.get(member(1)).is_some());
+        assert!(routes.get(member(2)).is_none(), "the new tenant has proved nothing yet");
+        routes.forget(member(2), &mut hosts);
+        assert!(routes.get(member(1)).is_some(), "not its route to forget");
+        routes.note_refused_segments(member(2));
+        let route = routes.get(member(1)).expect("a route");
+        assert_eq!(route.largest_segment, MAX_SEGMENT_V4, "nor to change");
+        routes.forget(member(1), &mut hosts);
+        assert!(routes.get(member(1)).is_none());
     }
 
     #[test]
     fn what_a_way_refused_is_remembered_while_it_is_the_same_way() {
-        let (mut table, mut hosts) = (Table::default(), Hosts::default());
-        table.announce(member(1), &origin("192.0.2.1:9"), &mut hosts);
-        table.note_refused_segments(member(1));
-        table.announce(member(1), &origin("192.0.2.1:9"), &mut hosts);
-        assert_eq!(table.get(member(1)).expect("a row").largest_segment, 0);
-        table.announce(member(1), &origin("192.0.2.1:10"), &mut hosts);
-        assert_eq!(table.get(member(1)).expect("a row").largest_segment, MAX_SEGMENT_V4);
+        let (mut routes, mut hosts) = (Routes::default(), Hosts::default());
+        routes.announce(member(1), &origin("192.0.2.1:9"), &mut hosts);
+        routes.note_refused_segments(member(1));
+        routes.announce(member(1), &origin("192.0.2.1:9"), &mut hosts);
+        assert_eq!(routes.get(member(1)).expect("a route").largest_segment, 0);
+        routes.announce(member(1), &origin("192.0.2.1:10"), &mut hosts);
+        assert_eq!(routes.get(member(1)).expect("a route").largest_segment, MAX_SEGMENT_V4);
     }
 }

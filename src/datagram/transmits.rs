@@ -7,12 +7,12 @@
 use std::net::IpAddr;
 
 use super::copies::Copies;
-use super::table::{MAX_MESSAGE, Row};
+use super::routes::{MAX_MESSAGE, Route};
 use crate::fanout::{Entry, Job, Share};
 use crate::sys::{Address, BATCH, MAX_SEGMENTS, Outgoing};
 
 /// One message to one member.
-pub(super) struct Parcel {
+pub(super) struct Transmit {
     /// The index of the share that it was taken from.
     pub(super) share: usize,
     /// Where that share stood before.
@@ -27,25 +27,25 @@ pub(super) struct Parcel {
     last_piece: usize,
 }
 
-impl Parcel {
+impl Transmit {
     /// Whether the kernel has to cut it up.
     pub(super) fn is_segmented(&self) -> bool {
         self.segment.is_some()
     }
 }
 
-/// Parcels for one socket, at most a call's worth.
-pub(super) struct Parcels {
-    parcels: Vec<Parcel>,
+/// Transmits for one socket, at most a call's worth.
+pub(super) struct Transmits {
+    transmits: Vec<Transmit>,
     pieces: Vec<(u32, u32)>,
     copies: Copies,
     datagrams: usize,
 }
 
-impl Parcels {
+impl Transmits {
     pub(super) fn new() -> Self {
-        let (parcels, pieces) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
-        Self { parcels, pieces, copies: Copies::default(), datagrams: 0 }
+        let (transmits, pieces) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
+        Self { transmits, pieces, copies: Copies::default(), datagrams: 0 }
     }
 
     /// Starts a job: drops everything of the previous one.
@@ -55,17 +55,17 @@ impl Parcels {
     }
 
     pub(super) fn clear(&mut self) {
-        self.parcels.clear();
+        self.transmits.clear();
         self.pieces.clear();
         self.datagrams = 0;
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.parcels.is_empty()
+        self.transmits.is_empty()
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.parcels.len() >= self.copies.max_messages()
+        self.transmits.len() >= self.copies.max_messages()
     }
 
     /// Datagrams planned.
@@ -73,8 +73,8 @@ impl Parcels {
         self.datagrams
     }
 
-    pub(super) fn parcels(&self) -> &[Parcel] {
-        &self.parcels
+    pub(super) fn transmits(&self) -> &[Transmit] {
+        &self.transmits
     }
 
     /// Returns the bytes to which the pieces of the messages refer.
@@ -84,11 +84,11 @@ impl Parcels {
 
     /// The messages from the one with this index on, ready for the call.
     pub(super) fn outgoing(&self, from: usize) -> impl Iterator<Item = Outgoing<'_>> + Clone {
-        self.parcels[from..].iter().map(|parcel| Outgoing {
-            to: &parcel.to,
-            local: parcel.local,
-            pieces: &self.pieces[parcel.first_piece..parcel.last_piece],
-            segment: parcel.segment,
+        self.transmits[from..].iter().map(|transmit| Outgoing {
+            to: &transmit.to,
+            local: transmit.local,
+            pieces: &self.pieces[transmit.first_piece..transmit.last_piece],
+            segment: transmit.segment,
         })
     }
 
@@ -99,7 +99,7 @@ impl Parcels {
         &mut self,
         (index, share): (usize, &mut Share),
         (bytes, entries): (&[u8], &[Entry]),
-        row: &Row,
+        route: &Route,
         can_segment: bool,
         (max, most_bytes): (usize, usize),
     ) -> bool {
@@ -107,22 +107,22 @@ impl Parcels {
         let rewind = share.next;
         let Some((start, end)) = next_entry(share, entries) else { return false };
         share.next += 1;
-        let message = self.parcels.len();
+        let message = self.transmits.len();
         self.pieces.push(self.copies.write_tag(message, bytes, (start, end), share.tag));
         let size = end - start;
-        let max = if can_segment && size <= row.largest_segment { max } else { 1 };
+        let max = if can_segment && size <= route.largest_segment { max } else { 1 };
         let fitting = (most_bytes / size.max(1) as usize).max(1);
         let max = max.min(MAX_SEGMENTS).min(fitting);
         let (more, total) = self.extend(share, (bytes, entries), size, max);
         let datagrams = 1 + more;
         self.datagrams += datagrams;
-        self.parcels.push(Parcel {
+        self.transmits.push(Transmit {
             share: index,
             rewind,
             datagrams,
             bytes: total,
-            to: row.remote,
-            local: row.local,
+            to: route.remote,
+            local: route.local,
             // A size that is split fits a segment, and that fits 16 bits.
             segment: (datagrams > 1).then_some(size as u16),
             first_piece,
@@ -140,7 +140,7 @@ impl Parcels {
         size: u32,
         max: usize,
     ) -> (usize, usize) {
-        let message = self.parcels.len();
+        let message = self.transmits.len();
         let (mut count, mut total) = (0, size);
         while 1 + count < max
             && let Some((start, end)) = next_entry(share, entries)
@@ -191,13 +191,13 @@ mod tests {
         MemberId(Key { slot, generation: 0 })
     }
 
-    fn row(address: &str) -> Row {
+    fn route(address: &str) -> Route {
         let remote = address.parse().expect("an address");
-        Row::new(0, &Origin { socket: 0, local: None, remote })
+        Route::new(0, &Origin { socket: 0, local: None, remote })
     }
 
     /// Plans everything for member 1; gives each message's datagrams and segment size.
-    fn plan(row: &Row, sizes: &[(u32, Audience)], max: usize) -> Vec<(usize, Option<u16>)> {
+    fn plan(route: &Route, sizes: &[(u32, Audience)], max: usize) -> Vec<(usize, Option<u16>)> {
         let mut end = 0;
         let entries: Vec<Entry> = sizes
             .iter()
@@ -208,12 +208,17 @@ mod tests {
             .collect();
         let until = entries.len() as u32;
         let mut share = Share { member: member(1), next: 0, until, tag: NO_TAG };
-        let (mut parcels, bytes) = (Parcels::new(), vec![0; end as usize]);
+        let (mut transmits, bytes) = (Transmits::new(), vec![0; end as usize]);
         let most = (max, usize::MAX);
-        while parcels.plan((0, &mut share), (&bytes, &entries), row, true, most) {}
-        let datagrams: usize = parcels.parcels().iter().map(|parcel| parcel.datagrams).sum();
-        assert_eq!(datagrams, parcels.datagrams());
-        parcels.parcels().iter().map(|parcel| (parcel.datagrams, parcel.segment)).collect()
+        while transmits.plan((0, &mut share), (&bytes, &entries), route, true, most) {}
+        let datagrams: usize =
+            transmits.transmits().iter().map(|transmit| transmit.datagrams).sum();
+        assert_eq!(datagrams, transmits.datagrams());
+        transmits
+            .transmits()
+            .iter()
+            .map(|transmit| (transmit.datagrams, transmit.segment))
+            .collect()
     }
 
     fn to_all(sizes: &[u32]) -> Vec<(u32, Audience)> {
@@ -222,8 +227,8 @@ mod tests {
 
     #[test]
     fn neighbours_of_one_size_go_together_and_the_last_may_be_shorter() {
-        let row = row("127.0.0.1:9");
-        let planned = plan(&row, &to_all(&[64, 64, 64, 10, 64, 70, 70]), 99);
+        let route = route("127.0.0.1:9");
+        let planned = plan(&route, &to_all(&[64, 64, 64, 10, 64, 70, 70]), 99);
         assert_eq!(planned, [(4, Some(64)), (1, None), (2, Some(70))]);
     }
 
@@ -233,13 +238,13 @@ mod tests {
         let for_all = (64, Audience::All);
         let for_other = (200, Audience::Only(member(2)));
         let entries = [for_all, own, for_all, for_other, for_all];
-        assert_eq!(plan(&row("127.0.0.1:9"), &entries, 99), [(3, Some(64))]);
-        assert_eq!(plan(&row("127.0.0.1:9"), &[own, for_other], 99), []);
+        assert_eq!(plan(&route("127.0.0.1:9"), &entries, 99), [(3, Some(64))]);
+        assert_eq!(plan(&route("127.0.0.1:9"), &[own, for_other], 99), []);
     }
 
     #[test]
     fn no_message_has_more_segments_or_bytes_than_the_kernel_takes() {
-        let loopback = row("127.0.0.1:9");
+        let loopback = route("127.0.0.1:9");
         let planned = plan(&loopback, &to_all(&[8; 130]), 999);
         assert_eq!(planned, [(64, Some(8)), (64, Some(8)), (2, Some(8))]);
         let planned = plan(&loopback, &to_all(&[4000; 17]), 999);
@@ -248,22 +253,22 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_the_path_goes_alone() {
-        let planned = plan(&row("192.0.2.1:9"), &to_all(&[1472, 1472, 1473, 1473]), 99);
+        let planned = plan(&route("192.0.2.1:9"), &to_all(&[1472, 1472, 1473, 1473]), 99);
         assert_eq!(planned, [(2, Some(1472)), (1, None), (1, None)]);
-        let planned = plan(&row("[2001:db8::1]:9"), &to_all(&[1453, 1453, 1452, 1452]), 99);
+        let planned = plan(&route("[2001:db8::1]:9"), &to_all(&[1453, 1453, 1452, 1452]), 99);
         assert_eq!(planned, [(1, None), (1, None), (2, Some(1452))]);
     }
 
     #[test]
     fn a_budget_ends_a_message() {
-        let planned = plan(&row("127.0.0.1:9"), &to_all(&[64; 5]), 2);
+        let planned = plan(&route("127.0.0.1:9"), &to_all(&[64; 5]), 2);
         assert_eq!(planned, [(2, Some(64)), (2, Some(64)), (1, None)]);
     }
 
     #[test]
     fn a_path_that_refused_segments_gets_single_datagrams() {
-        let mut row = row("127.0.0.1:9");
-        row.refuse_segments();
-        assert_eq!(plan(&row, &to_all(&[64; 2]), 99), [(1, None), (1, None)]);
+        let mut route = route("127.0.0.1:9");
+        route.refuse_segments();
+        assert_eq!(plan(&route, &to_all(&[64; 2]), 99), [(1, None), (1, None)]);
     }
 }

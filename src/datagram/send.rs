@@ -4,19 +4,19 @@ use std::time::Instant;
 
 use super::batch::Batch;
 use super::hosts::{Hosts, Permit};
-use super::parcels::Parcels;
+use super::routes::{Route, Routes};
 use super::socket::{SendOutcome, Socket};
-use super::table::{Row, Table};
+use super::transmits::Transmits;
 use crate::fanout::{Entry, Job, Receipt};
 
 /// A job under way.
-pub(super) struct Dispatch<'a> {
+pub(super) struct JobSender<'a> {
     pub(super) sockets: &'a mut [Socket],
-    pub(super) table: &'a mut Table,
+    pub(super) routes: &'a mut Routes,
     pub(super) hosts: &'a mut Hosts,
     pub(super) batch: &'a mut Batch,
     /// Planned and not sent yet; all for one socket.
-    pub(super) parcels: &'a mut Parcels,
+    pub(super) transmits: &'a mut Transmits,
     pub(super) job: Job<'a>,
     pub(super) budget: usize,
     pub(super) receipt: Receipt,
@@ -43,7 +43,7 @@ enum Planned {
     Flush,
 }
 
-impl Dispatch<'_> {
+impl JobSender<'_> {
     /// Sends as much as the budget and the sockets allow. Each socket by itself: one that is full
     /// stops only its own members.
     pub(super) fn run(mut self) -> Receipt {
@@ -57,7 +57,7 @@ impl Dispatch<'_> {
         let mut next = 0;
         loop {
             next = self.plan_from(next, socket);
-            if self.parcels.is_empty() {
+            if self.transmits.is_empty() {
                 return;
             }
             match self.flush(socket) {
@@ -72,11 +72,11 @@ impl Dispatch<'_> {
     /// is full or the budget is used up; gives the share to go on with.
     fn plan_from(&mut self, mut next: usize, socket: usize) -> usize {
         let left = self.budget - self.receipt.sent - self.receipt.dropped;
-        while !self.parcels.is_full() && self.parcels.datagrams() < left {
+        while !self.transmits.is_full() && self.transmits.datagrams() < left {
             let Some(share) = self.job.to.get_mut(next) else { break };
-            match self.table.get(share.member).copied() {
-                Some(row) if row.socket() == socket && share.next < share.until => {
-                    match self.plan_share(next, &row, left - self.parcels.datagrams()) {
+            match self.routes.get(share.member).copied() {
+                Some(route) if route.socket() == socket && share.next < share.until => {
+                    match self.plan_share(next, &route, left - self.transmits.datagrams()) {
                         Planned::Message => continue,
                         Planned::Nothing => {}
                         Planned::Flush => break,
@@ -92,16 +92,16 @@ impl Dispatch<'_> {
     }
 
     /// Plans the next message of a share, as far as the send buffer share of its host allows.
-    fn plan_share(&mut self, index: usize, row: &Row, max: usize) -> Planned {
+    fn plan_share(&mut self, index: usize, route: &Route, max: usize) -> Planned {
         let can_segment = self.batch.can_segment();
         let share = &mut self.job.to[index];
-        let socket = &self.sockets[row.socket()];
+        let socket = &self.sockets[route.socket()];
         let size = entry_size(self.job.entries, share.next);
-        let permit = match self.hosts.fits(row.host, size) {
+        let permit = match self.hosts.fits(route.host, size) {
             Some(bytes) => Permit::Bytes(bytes),
             // Planned messages are not in the send buffer yet, so a look would miss them.
-            None if !self.parcels.is_empty() => return Planned::Flush,
-            None => self.hosts.permit((row.host, size), Instant::now(), || socket.queued()),
+            None if !self.transmits.is_empty() => return Planned::Flush,
+            None => self.hosts.permit((route.host, size), Instant::now(), || socket.queued()),
         };
         let bytes = match permit {
             Permit::Bytes(bytes) => bytes,
@@ -117,30 +117,30 @@ impl Dispatch<'_> {
         };
         let most = (max, bytes);
         let content = (self.job.bytes, self.job.entries);
-        if !self.parcels.plan((index, share), content, row, can_segment, most) {
+        if !self.transmits.plan((index, share), content, route, can_segment, most) {
             return Planned::Nothing;
         }
-        let planned = self.parcels.parcels().last().map_or(0, |parcel| parcel.bytes);
-        self.hosts.note_sent(row.host, planned);
+        let planned = self.transmits.transmits().last().map_or(0, |transmit| transmit.bytes);
+        self.hosts.note_sent(route.host, planned);
         Planned::Message
     }
 
     fn flush(&mut self, socket: usize) -> Flushed {
         let mut done = 0;
         let outcome = loop {
-            let Some(parcel) = self.parcels.parcels().get(done) else { break Flushed::All };
-            let messages = self.parcels.outgoing(done);
-            let bytes = self.parcels.source(&self.job);
+            let Some(transmit) = self.transmits.transmits().get(done) else { break Flushed::All };
+            let messages = self.transmits.outgoing(done);
+            let bytes = self.transmits.source(&self.job);
             match self.sockets[socket].send(self.batch, bytes, messages) {
                 SendOutcome::Sent(count) => done += self.account_sent(done, count),
-                SendOutcome::Unfit if parcel.is_segmented() => {
-                    let share = parcel.share;
-                    self.table.note_refused_segments(self.job.to[share].member);
+                SendOutcome::Unfit if transmit.is_segmented() => {
+                    let share = transmit.share;
+                    self.routes.note_refused_segments(self.job.to[share].member);
                     self.rewind(done);
                     break Flushed::Rewound(share);
                 }
                 SendOutcome::Refused | SendOutcome::Unfit => {
-                    self.receipt.dropped += parcel.datagrams;
+                    self.receipt.dropped += transmit.datagrams;
                     done += 1;
                 }
                 SendOutcome::Blocked => {
@@ -150,20 +150,20 @@ impl Dispatch<'_> {
                 }
             }
         };
-        self.parcels.clear();
+        self.transmits.clear();
         outcome
     }
 
     fn account_sent(&mut self, from: usize, count: usize) -> usize {
-        let sent = &self.parcels.parcels()[from..from + count];
-        self.receipt.sent += sent.iter().map(|parcel| parcel.datagrams).sum::<usize>();
+        let sent = &self.transmits.transmits()[from..from + count];
+        self.receipt.sent += sent.iter().map(|transmit| transmit.datagrams).sum::<usize>();
         count
     }
 
     /// Puts the shares of messages that were not sent back to where they were.
     fn rewind(&mut self, from: usize) {
-        for parcel in self.parcels.parcels()[from..].iter().rev() {
-            self.job.to[parcel.share].next = parcel.rewind;
+        for transmit in self.transmits.transmits()[from..].iter().rev() {
+            self.job.to[transmit.share].next = transmit.rewind;
         }
     }
 }
@@ -188,10 +188,10 @@ mod tests {
     /// Three members, all of whom are to get five messages of one size, and a kernel that is played.
     struct Stage {
         sockets: Vec<Socket>,
-        table: Table,
+        routes: Routes,
         hosts: Hosts,
         batch: Batch,
-        parcels: Parcels,
+        transmits: Transmits,
         entries: Vec<Entry>,
         shares: Vec<Share>,
         bytes: &'static [u8],
@@ -211,23 +211,23 @@ mod tests {
     impl Stage {
         fn new(lines: impl IntoIterator<Item = Line>) -> Self {
             let socket = bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
-            let (mut table, mut hosts) = (Table::default(), Hosts::default());
+            let (mut routes, mut hosts) = (Routes::default(), Hosts::default());
             hosts.add_socket(1 << 20, Instant::now());
             for slot in 0..3 {
                 let origin = Origin { socket: 0, local: None, remote: address(slot) };
-                table.announce(member(slot), &origin, &mut hosts);
+                routes.announce(member(slot), &origin, &mut hosts);
             }
             let entry = |end| Entry { end, audience: Audience::All };
             let share = |slot| Share { member: member(slot), next: 0, until: 5, tag: NO_TAG };
             Self {
                 sockets: vec![Socket::new(socket).expect("an address")],
-                table,
+                routes,
                 hosts,
                 batch: Batch::Played(Played {
                     lines: lines.into_iter().collect(),
                     ..Played::default()
                 }),
-                parcels: Parcels::new(),
+                transmits: Transmits::new(),
                 entries: [2, 4, 6, 8, 10].map(entry).to_vec(),
                 shares: [0, 1, 2].map(share).to_vec(),
                 bytes: BYTES,
@@ -238,13 +238,13 @@ mod tests {
         fn send(&mut self, budget: usize) -> Receipt {
             let (bytes, is_tagged) = (self.bytes, self.is_tagged);
             let job = Job { bytes, entries: &self.entries, to: &mut self.shares, is_tagged };
-            self.parcels.begin(&job);
-            Dispatch {
+            self.transmits.begin(&job);
+            JobSender {
                 sockets: &mut self.sockets,
-                table: &mut self.table,
+                routes: &mut self.routes,
                 hosts: &mut self.hosts,
                 batch: &mut self.batch,
-                parcels: &mut self.parcels,
+                transmits: &mut self.transmits,
                 job,
                 budget,
                 receipt: Receipt::default(),
@@ -306,8 +306,8 @@ mod tests {
             );
             assert_eq!([0, 1, 2].map(|slot| stage.sent_to(slot)), [ALL, ALL, ALL]);
             let has_refused = |slot| {
-                let row = stage.table.get(member(slot)).expect("a row");
-                row.largest_segment == 0
+                let route = stage.routes.get(member(slot)).expect("a route");
+                route.largest_segment == 0
             };
             assert_eq!([0, 1, 2].map(has_refused), [false, true, false], "errno {errno}");
         }
@@ -318,7 +318,7 @@ mod tests {
         let refused = || Line::Fail(libc::ENOBUFS);
         let mut stage = Stage::new([refused(), refused()]);
         assert_eq!(stage.send(99), Receipt { sent: 10, dropped: 5, blocked: false, withheld: 0 });
-        assert_ne!(stage.table.get(member(0)).expect("a row").largest_segment, 0);
+        assert_ne!(stage.routes.get(member(0)).expect("a route").largest_segment, 0);
     }
 
     #[test]
