@@ -283,7 +283,7 @@ impl Drawn {
     fn draw(entrant: &Entrant<'_>, draw: &mut impl FnMut() -> Option<[u8; 16]>) -> Option<Self> {
         let token = Token::from_bits(draw()?);
         let bits = match entrant.delivery {
-            Delivery::Each(_) => [0; 16],
+            Delivery::Plain(_) => [0; 16],
             Delivery::Stream => draw()?,
         };
         let tag = u32::from_be_bytes(*bits.first_chunk()?);

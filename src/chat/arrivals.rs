@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::protocol::notice::Crowd;
+use crate::protocol::notice::PresenceSummary;
 
 /// Told by name within a window.
 const TOLD_BY_NAME: u32 = 5;
@@ -25,7 +25,7 @@ pub(super) enum Passage {
 pub(super) struct Arrivals {
     window_end: Option<Instant>,
     told: u32,
-    crowd: Crowd,
+    crowd: PresenceSummary,
 }
 
 /// What to do about one that came or went.
@@ -64,7 +64,7 @@ impl Arrivals {
     }
 
     /// Ends the window and gives its count.
-    pub(super) fn take_crowd(&mut self) -> Crowd {
+    pub(super) fn take_crowd(&mut self) -> PresenceSummary {
         self.window_end = None;
         std::mem::take(&mut self.crowd)
     }
@@ -94,7 +94,7 @@ mod tests {
             assert_eq!(arrivals.note(passage, start), Telling::Counted { due });
         }
         assert_eq!(arrivals.due(), Some(due));
-        assert_eq!(arrivals.take_crowd(), Crowd { joined: 1, left: 2, timed_out: 1 });
+        assert_eq!(arrivals.take_crowd(), PresenceSummary { joined: 1, left: 2, timed_out: 1 });
         assert_eq!(arrivals.note(Passage::Left, due), Telling::ByName);
         assert_eq!(arrivals.due(), None);
     }
@@ -107,10 +107,13 @@ mod tests {
             arrivals.note(Passage::Joined, start);
         }
         let most = u32::MAX;
-        arrivals.crowd = Crowd { joined: most, left: most, timed_out: most };
+        arrivals.crowd = PresenceSummary { joined: most, left: most, timed_out: most };
         for passage in [Passage::Joined, Passage::Left, Passage::TimedOut] {
             arrivals.note(passage, start);
         }
-        assert_eq!(arrivals.take_crowd(), Crowd { joined: most, left: most, timed_out: most });
+        assert_eq!(
+            arrivals.take_crowd(),
+            PresenceSummary { joined: most, left: most, timed_out: most }
+        );
     }
 }

@@ -70,8 +70,8 @@ impl Chat {
         let mut abandoned = 0;
         for room_id in all {
             abandoned += self.rooms.get_mut(room_id).map_or(0, |room| room.abandon_backlog());
-            let farewell = Farewell::ToldLast(Code::ServerGoing);
-            self.close_room(room_id, Notice::ServerGoing, farewell, None, now);
+            let farewell = Farewell::ToldLast(Code::ServerStopping);
+            self.close_room(room_id, Notice::ServerStopping, farewell, None, now);
         }
         abandoned
     }

@@ -9,7 +9,7 @@ use super::room::Room;
 use super::stream::Ring;
 use crate::alert::Alert;
 use crate::ids::{MemberId, RoomId};
-use crate::protocol::command::{self, Line};
+use crate::protocol::command::{self, Input};
 use crate::protocol::datagram::{self, MAX_NAME_AND_MESSAGE, MAX_UPSTREAM};
 use crate::protocol::stream::downstream::MESSAGE_OVERHEAD;
 use crate::protocol::stream::parts;
@@ -148,8 +148,8 @@ impl Chat {
         }
         match understand(message) {
             Err(why) => self.refuse(id, why),
-            Ok(Line::Message(text)) => self.relay(id, text, now),
-            Ok(Line::Command(command)) => {
+            Ok(Input::Message(text)) => self.relay(id, text, now),
+            Ok(Input::Command(command)) => {
                 self.obey(id, command, now);
                 Fate::Command
             }
@@ -263,7 +263,7 @@ pub(super) enum Unfitting {
 
 /// Tells messages from commands, and refuses anything else. A line end behind a command does not
 /// count, and clients send some with a carriage return, which no message may hold.
-pub(super) fn understand(message: &[u8]) -> Result<Line<'_>, Notice<'_>> {
+pub(super) fn understand(message: &[u8]) -> Result<Input<'_>, Notice<'_>> {
     let is_command = message.starts_with(b"/") && !message.starts_with(b"//");
     let message = if is_command { message.trim_ascii_end() } else { message };
     command::parse(datagram::message_text(message).map_err(Notice::Unfit)?)

@@ -196,7 +196,7 @@ impl Chat {
     pub(super) fn end_crowd(&mut self, room_id: RoomId) {
         if let Some(room) = self.rooms.get_mut(room_id) {
             let crowd = room.arrivals.take_crowd();
-            self.append_notice(room_id, Notice::Crowd(crowd), 0, Audience::All);
+            self.append_notice(room_id, Notice::Presence(crowd), 0, Audience::All);
         }
     }
 }

@@ -463,7 +463,7 @@ impl Chat {
         let (room_id, number) = (member.room, member.number);
         let Some(room) = self.rooms.get_mut(room_id) else { return };
         match member.delivery {
-            Delivery::Each(form) => room.append_aside(id, form, &self.notice, &mut self.pool),
+            Delivery::Plain(form) => room.append_aside(id, form, &self.notice, &mut self.pool),
             Delivery::Stream => {
                 let answered = room.last_taken(number);
                 let (about, text) = ((code, answered), &self.notice);

@@ -157,7 +157,7 @@ impl Chat {
     fn voice_of(&self, id: MemberId, farewell: Farewell) -> Option<Voice> {
         let member = self.members.get(id)?;
         match member.delivery {
-            Delivery::Each(form) => {
+            Delivery::Plain(form) => {
                 let is_known = member.port.number().is_some();
                 let is_told_later = farewell == Farewell::Replaced && is_known;
                 is_told_later.then_some(Voice::Each(form))
@@ -302,7 +302,7 @@ impl Voice {
 fn last_notice(code: Code) -> Option<Notice<'static>> {
     match code {
         Code::RoomClosed => Some(Notice::RoomClosed),
-        Code::ServerGoing => Some(Notice::ServerGoing),
+        Code::ServerStopping => Some(Notice::ServerStopping),
         Code::TimedOut => Some(Notice::RemovedForSilence),
         Code::Removed => Some(Notice::RemovedByHost),
         _ => None,

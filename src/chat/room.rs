@@ -206,7 +206,7 @@ impl Room {
         self.last_number = number;
         self.names.insert(folded, member);
         match (delivery, &mut self.stream) {
-            (Delivery::Each(form), _) => self.each.seat(member, number, form),
+            (Delivery::Plain(form), _) => self.each.seat(member, number, form),
             (Delivery::Stream, Some(stream)) => {
                 let history = history.min(self.history);
                 stream.seat((member, number), tag, history, now);

@@ -10,7 +10,7 @@ use super::Chat;
 use super::hearing::{Fate, Unfitting, understand};
 use crate::alert::Alert;
 use crate::ids::MemberId;
-use crate::protocol::command::{self, Line};
+use crate::protocol::command::{self, Input};
 use crate::protocol::stream::Code;
 use crate::protocol::stream::upstream::{self, Ranges, Upstream};
 use crate::protocol::{Delivery, Notice};
@@ -106,12 +106,12 @@ impl Chat {
                 self.note_taken(id);
                 self.refuse(id, why)
             }
-            Ok(Line::Command(command)) => {
+            Ok(Input::Command(command)) => {
                 self.note_taken(id);
                 self.obey(id, command, now);
                 Fate::Command
             }
-            Ok(Line::Message(text)) => self.relay_in_stream(id, message, text, now),
+            Ok(Input::Message(text)) => self.relay_in_stream(id, message, text, now),
         }
     }
 

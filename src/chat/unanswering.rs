@@ -17,7 +17,7 @@ impl Chat {
     /// Returns the time from a member's token to its first check for answers.
     pub(super) fn first_check_of_answers(&self, delivery: Delivery) -> Duration {
         match delivery {
-            Delivery::Each(_) => SILENT_AFTER,
+            Delivery::Plain(_) => SILENT_AFTER,
             Delivery::Stream => self.have_interval(),
         }
     }
@@ -34,7 +34,7 @@ impl Chat {
         let member = self.members.get(id)?;
         let (room, number, delivery) = (member.room, member.number, member.delivery);
         let due = match delivery {
-            Delivery::Each(_) => member.heard_at + SILENT_AFTER,
+            Delivery::Plain(_) => member.heard_at + SILENT_AFTER,
             Delivery::Stream => member.check_at?,
         };
         let mut check_at = member.check_at.and_then(|_| self.hearing_clock.check_again(due, now));

@@ -110,7 +110,7 @@ fn understand(completion: &[u8], delivery: Delivery) -> Option<(Credential, Term
             return Some((stream.token.into(), Terms::Stream(stream)));
         }
         (Delivery::Stream, None) => Form::Text,
-        (Delivery::Each(form), _) => form,
+        (Delivery::Plain(form), _) => form,
     };
     // An object is of a dialect that keeps the token in it, where nothing would come of going on.
     let is_object = serde_json::from_slice::<serde_json::Map<_, _>>(completion).is_ok();
@@ -211,8 +211,8 @@ fn wish(entry: &Entry, history: u32) -> Vec<u8> {
         hidden: Option<bool>,
     }
     let (delivery, history) = match entry.delivery {
-        Delivery::Each(Form::Text) => ("text", None),
-        Delivery::Each(Form::Named) => ("named", None),
+        Delivery::Plain(Form::Text) => ("text", None),
+        Delivery::Plain(Form::Named) => ("named", None),
         Delivery::Stream => ("stream", Some(history)),
     };
     let (username, password) = (&*entry.name, entry.password.as_deref());
@@ -352,8 +352,8 @@ mod tests {
             _ => panic!("{delivery:?}"),
         };
         assert_eq!(terms(Delivery::Stream), Form::Text);
-        assert_eq!(terms(Delivery::Each(Form::Named)), Form::Named);
-        assert_eq!(terms(Delivery::Each(Form::Text)), Form::Text);
+        assert_eq!(terms(Delivery::Plain(Form::Named)), Form::Named);
+        assert_eq!(terms(Delivery::Plain(Form::Text)), Form::Text);
         assert!(understand(b"{}", Delivery::Stream).is_none());
     }
 

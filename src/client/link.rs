@@ -11,7 +11,7 @@ use mio::{Interest, Registry};
 use super::credential::Credential;
 use super::entering::{Seat, Terms};
 use super::options::Entry;
-use crate::protocol::datagram::{MAX_NAME_AND_MESSAGE, MAX_UPSTREAM, encode_claim};
+use crate::protocol::datagram::{MAX_NAME_AND_MESSAGE, MAX_UPSTREAM, encode_sender_key};
 use crate::sys::{self, MAX_ARRIVAL, ReceiveBatch};
 
 /// What [`Link::receive`] came to.
@@ -137,7 +137,7 @@ impl Link {
     pub(super) fn send(&mut self, body: &[u8]) -> io::Result<()> {
         debug_assert!(self.is_idle());
         self.datagram.clear();
-        encode_claim(&self.room, self.token.as_bytes(), &mut self.datagram);
+        encode_sender_key(&self.room, self.token.as_bytes(), &mut self.datagram);
         self.datagram.extend_from_slice(body);
         self.is_waiting = true;
         self.flush()

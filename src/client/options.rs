@@ -315,8 +315,8 @@ fn capacity(matches: &Matches) -> Result<Option<NonZeroU32>, UsageError> {
 fn delivery(matches: &Matches) -> Result<Delivery, UsageError> {
     match matches.opt_str("delivery").as_deref() {
         None | Some("stream") => Ok(Delivery::Stream),
-        Some("named") => Ok(Delivery::Each(Form::Named)),
-        Some("text") => Ok(Delivery::Each(Form::Text)),
+        Some("named") => Ok(Delivery::Plain(Form::Named)),
+        Some("text") => Ok(Delivery::Plain(Form::Text)),
         Some(text) => Err(usage(&format!("--delivery takes text, named or stream, not '{text}'"))),
     }
 }
@@ -447,8 +447,8 @@ mod tests {
     #[test]
     fn deliveries_and_histories() {
         for (text, delivery) in [
-            ("text", Delivery::Each(Form::Text)),
-            ("named", Delivery::Each(Form::Named)),
+            ("text", Delivery::Plain(Form::Text)),
+            ("named", Delivery::Plain(Form::Named)),
             ("stream", Delivery::Stream),
         ] {
             assert_eq!(entry_of(&["join", "r", "b", "--delivery", text]).delivery, delivery);

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::protocol::command::{Command, Line, parse};
+use crate::protocol::command::{Command, Input, parse};
 
 /// The line that asks who is there.
 pub(super) const WHO: &str = "/who";
@@ -13,7 +13,7 @@ const MOST: usize = 64;
 /// Returns true if the server takes the line for a question who is there.
 pub(super) fn is_question(line: &[u8]) -> bool {
     let line = str::from_utf8(line).ok().map(parse);
-    matches!(line, Some(Ok(Line::Command(Command::Who))))
+    matches!(line, Some(Ok(Input::Command(Command::Who))))
 }
 
 /// The party that wants to know who is there.

@@ -95,7 +95,7 @@ impl Record {
             }
             Event::Message { name, text, .. } => page.add_message(name, text),
             Event::Notice { code, name, text, .. } => {
-                let closings = [Code::RoomClosed as u8, Code::ServerGoing as u8];
+                let closings = [Code::RoomClosed as u8, Code::ServerStopping as u8];
                 self.is_closing_shown |= closings.contains(&code);
                 page.add_event(code, name, text);
             }
@@ -140,7 +140,7 @@ impl Record {
     /// follow it: the server stops, or nothing was heard from us for a while.
     pub(super) fn may_be_followed(&self) -> bool {
         let end = self.end.as_ref().map(|end| end.code);
-        matches!(end, Some(Code::ServerGoing | Code::TimedOut))
+        matches!(end, Some(Code::ServerStopping | Code::TimedOut))
     }
 
     /// Shows the end, and waits for another membership from now on. Returns the reason of the end.
@@ -159,7 +159,7 @@ impl Record {
     /// Shows why the membership ended, if nothing has up to now and it was not our wish.
     pub(super) fn finish(&mut self, page: &mut Page) {
         let Some(End { code, text, .. }) = self.end.take() else { return };
-        if [Code::RoomClosed, Code::ServerGoing].contains(&code) && self.is_closing_shown {
+        if [Code::RoomClosed, Code::ServerStopping].contains(&code) && self.is_closing_shown {
             return;
         }
         match text.is_empty() {
@@ -184,7 +184,7 @@ fn show_answer(asker: Option<Asker>, text: &[u8], page: &mut Page) {
 fn add_own_words(code: Code, page: &mut Page) {
     let notice = match code {
         Code::RoomClosed => Notice::RoomClosed,
-        Code::ServerGoing => Notice::ServerGoing,
+        Code::ServerStopping => Notice::ServerStopping,
         Code::TimedOut => Notice::RemovedForSilence,
         Code::Removed => Notice::RemovedByHost,
         _ => return,

@@ -92,7 +92,7 @@ impl Returning {
     /// Begins the way back after an end that nobody wanted.
     pub(super) fn begin(&mut self, why: Code, now: Instant, page: &mut Page) {
         page.tell(&format!("trying to get back into {}", plain(&self.entry.room)));
-        let pause = if why == Code::ServerGoing { RESTART } else { Duration::ZERO };
+        let pause = if why == Code::ServerStopping { RESTART } else { Duration::ZERO };
         self.is_token_dead = true;
         self.silent_since = Some(now);
         self.try_at = Some(now + pause);

@@ -4,7 +4,7 @@ use super::notice::Notice;
 
 /// A member's line, told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Line<'a> {
+pub enum Input<'a> {
     /// A message to be relayed.
     Message(&'a str),
     /// A command to be executed.
@@ -41,22 +41,22 @@ pub fn is_exit(line: &str) -> bool {
 ///
 /// # Errors
 /// The notice for the sender, if the line is neither.
-pub fn parse(line: &str) -> Result<Line<'_>, Notice<'_>> {
-    let Some(rest) = line.strip_prefix('/') else { return Ok(Line::Message(line)) };
+pub fn parse(line: &str) -> Result<Input<'_>, Notice<'_>> {
+    let Some(rest) = line.strip_prefix('/') else { return Ok(Input::Message(line)) };
     if rest.starts_with('/') {
-        return Ok(Line::Message(rest));
+        return Ok(Input::Message(rest));
     }
     let (word, argument) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
     let argument = argument.trim();
     match word.to_ascii_lowercase().as_str() {
-        "who" => Ok(Line::Command(Command::Who)),
-        "help" => Ok(Line::Command(Command::Help)),
-        "bans" => Ok(Line::Command(Command::Bans)),
+        "who" => Ok(Input::Command(Command::Who)),
+        "help" => Ok(Input::Command(Command::Help)),
+        "bans" => Ok(Input::Command(Command::Bans)),
         "kick" | "ban" | "unban" | "host" if argument.is_empty() => Err(Notice::NameNeeded),
-        "kick" => Ok(Line::Command(Command::Kick(argument))),
-        "ban" => Ok(Line::Command(Command::Ban(argument))),
-        "unban" => Ok(Line::Command(Command::Unban(argument))),
-        "host" => Ok(Line::Command(Command::Host(argument))),
+        "kick" => Ok(Input::Command(Command::Kick(argument))),
+        "ban" => Ok(Input::Command(Command::Ban(argument))),
+        "unban" => Ok(Input::Command(Command::Unban(argument))),
+        "host" => Ok(Input::Command(Command::Host(argument))),
         _ => Err(Notice::UnknownCommand(word)),
     }
 }
@@ -77,12 +77,12 @@ mod tests {
 
     #[test]
     fn w22_a_slash_is_a_command_and_two_are_a_message() {
-        assert_eq!(parse("//exit"), Ok(Line::Message("/exit")));
-        assert_eq!(parse("///"), Ok(Line::Message("//")));
-        assert_eq!(parse(" /who"), Ok(Line::Message(" /who")));
-        assert_eq!(parse("/who"), Ok(Line::Command(Command::Who)));
-        assert_eq!(parse("/WHO\n"), Ok(Line::Command(Command::Who)));
-        assert_eq!(parse("/help"), Ok(Line::Command(Command::Help)));
+        assert_eq!(parse("//exit"), Ok(Input::Message("/exit")));
+        assert_eq!(parse("///"), Ok(Input::Message("//")));
+        assert_eq!(parse(" /who"), Ok(Input::Message(" /who")));
+        assert_eq!(parse("/who"), Ok(Input::Command(Command::Who)));
+        assert_eq!(parse("/WHO\n"), Ok(Input::Command(Command::Who)));
+        assert_eq!(parse("/help"), Ok(Input::Command(Command::Help)));
     }
 
     #[test]
@@ -90,12 +90,12 @@ mod tests {
         for line in
             ["/kick A b c", "/kick  A b c", "/kick \tA b c \r\n", "/KICK\u{3000}A b c\u{3000}"]
         {
-            assert_eq!(parse(line), Ok(Line::Command(Command::Kick("A b c"))), "{line:?}");
+            assert_eq!(parse(line), Ok(Input::Command(Command::Kick("A b c"))), "{line:?}");
         }
-        assert_eq!(parse("/host bob\n"), Ok(Line::Command(Command::Host("bob"))));
-        assert_eq!(parse("/Ban A b\n"), Ok(Line::Command(Command::Ban("A b"))));
-        assert_eq!(parse("/unban bob"), Ok(Line::Command(Command::Unban("bob"))));
-        assert_eq!(parse("/bans"), Ok(Line::Command(Command::Bans)));
+        assert_eq!(parse("/host bob\n"), Ok(Input::Command(Command::Host("bob"))));
+        assert_eq!(parse("/Ban A b\n"), Ok(Input::Command(Command::Ban("A b"))));
+        assert_eq!(parse("/unban bob"), Ok(Input::Command(Command::Unban("bob"))));
+        assert_eq!(parse("/bans"), Ok(Input::Command(Command::Bans)));
         for line in ["/kick", "/kick ", "/host", "/host \u{3000}\t", "/ban", "/unban "] {
             assert_eq!(parse(line), Err(Notice::NameNeeded), "{line:?}");
         }

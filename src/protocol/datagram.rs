@@ -17,7 +17,7 @@ const _: () = assert!(MAX_NAME_AND_MESSAGE + ": ".len() <= MAX_DOWNSTREAM);
 
 /// A client's datagram: `rl | tl | room name | token | message`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Upstream<'a> {
+pub struct Envelope<'a> {
     /// The room name, not checked yet.
     pub room: &'a [u8],
     /// The member's token.
@@ -27,14 +27,14 @@ pub struct Upstream<'a> {
 }
 
 /// Makes sense of a datagram; `None` if there is no sense in it.
-pub fn parse(datagram: &[u8]) -> Option<Upstream<'_>> {
+pub fn parse(datagram: &[u8]) -> Option<Envelope<'_>> {
     let (&[room_size, token_size], rest) = datagram.split_first_chunk::<2>()?;
     if room_size == 0 || usize::from(token_size) != Token::WIRE_SIZE {
         return None;
     }
     let (room, rest) = rest.split_at_checked(usize::from(room_size))?;
     let (token, message) = rest.split_at_checked(Token::WIRE_SIZE)?;
-    Some(Upstream { room, token: Token::from_wire(token)?, message })
+    Some(Envelope { room, token: Token::from_wire(token)?, message })
 }
 
 /// The part of a client's datagram that says whose it is: room and token, with their sizes. All of it
@@ -49,7 +49,7 @@ pub fn sender_key(datagram: &[u8]) -> &[u8] {
 /// # Panics
 /// If the room name is longer than 255 bytes.
 pub fn encode_upstream(room: &str, token: Token, message: &[u8], out: &mut Vec<u8>) {
-    encode_claim(room, &token.to_wire(), out);
+    encode_sender_key(room, &token.to_wire(), out);
     out.extend_from_slice(message);
 }
 
@@ -58,7 +58,7 @@ pub fn encode_upstream(room: &str, token: Token, message: &[u8], out: &mut Vec<u
 ///
 /// # Panics
 /// If the room name or the token is longer than 255 bytes.
-pub fn encode_claim(room: &str, token: &[u8], out: &mut Vec<u8>) {
+pub fn encode_sender_key(room: &str, token: &[u8], out: &mut Vec<u8>) {
     let room_size = u8::try_from(room.len()).expect("a room name of at most 255 bytes");
     let token_size = u8::try_from(token.len()).expect("a token of at most 255 bytes");
     out.extend_from_slice(&[room_size, token_size]);

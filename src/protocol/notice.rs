@@ -30,7 +30,7 @@ pub enum Notice<'a> {
     /// Somebody was removed for silence.
     TimedOut(&'a str),
     /// So many joined, left and timed out, when they are too many to name.
-    Crowd(Crowd),
+    Presence(PresenceSummary),
     /// The host removed somebody.
     Kicked(&'a str),
     /// Somebody became the host.
@@ -38,7 +38,7 @@ pub enum Notice<'a> {
     /// The room is no more; every token of it is dead.
     RoomClosed,
     /// The server stops or restarts, and the room ends with it.
-    ServerGoing,
+    ServerStopping,
     /// To a member: you were removed for silence.
     RemovedForSilence,
     /// To a member: the host removed you.
@@ -90,7 +90,7 @@ pub enum Notice<'a> {
 
 /// How many came and went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Crowd {
+pub struct PresenceSummary {
     /// Became members.
     pub joined: u32,
     /// Left.
@@ -99,7 +99,7 @@ pub struct Crowd {
     pub timed_out: u32,
 }
 
-impl Crowd {
+impl PresenceSummary {
     /// What most of them did: the text tells the rest.
     fn code(self) -> Code {
         if self.joined >= self.left.max(self.timed_out) {
@@ -122,7 +122,7 @@ const ROOM_CLOSED_JA: &str = "チャットルームが閉じられました";
 /// And when they read this one.
 const REMOVED_FOR_SILENCE_JA: &str = "しばらく発言しなかったので、チャットルームから退出させました";
 const ROOM_CLOSED_EN: &str = "the room was closed";
-const SERVER_GOING_EN: &str = "the server is shutting down or restarting";
+const SERVER_STOPPING_EN: &str = "the server is shutting down or restarting";
 const REMOVED_FOR_SILENCE_EN: &str =
     "you were removed from the room, nothing was heard from you for a while";
 const REMOVED_BY_HOST_JA: &str = "ホストによってチャットルームから退出させられました";
@@ -132,7 +132,7 @@ const REMOVED_BY_HOST_EN: &str = "you were removed from the room by its host";
 const LAST_WORDS: [&str; 7] = [
     ROOM_CLOSED_EN,
     ROOM_CLOSED_JA,
-    SERVER_GOING_EN,
+    SERVER_STOPPING_EN,
     REMOVED_FOR_SILENCE_EN,
     REMOVED_FOR_SILENCE_JA,
     REMOVED_BY_HOST_EN,
@@ -164,11 +164,11 @@ impl<'a> Notice<'a> {
             Self::Joined(_) => Code::Joined,
             Self::Left(_) => Code::Left,
             Self::TimedOut(_) => Code::TimedOut,
-            Self::Crowd(crowd) => crowd.code(),
+            Self::Presence(crowd) => crowd.code(),
             Self::Kicked(_) => Code::Kicked,
             Self::NewHost(_) => Code::NewHost,
             Self::RoomClosed => Code::RoomClosed,
-            Self::ServerGoing => Code::ServerGoing,
+            Self::ServerStopping => Code::ServerStopping,
             Self::RemovedForSilence => Code::TimedOut,
             Self::RemovedByHost => Code::Removed,
             Self::RateLimited | Self::RoomBusy | Self::TooFast | Self::NotYet => Code::RateLimited,
@@ -195,7 +195,7 @@ impl<'a> Notice<'a> {
     /// on the Japanese room-closed line and know no other.
     pub fn without_stream(self, language: Language) -> Self {
         match (self, language) {
-            (Self::ServerGoing, Language::Japanese) => Self::RoomClosed,
+            (Self::ServerStopping, Language::Japanese) => Self::RoomClosed,
             _ => self,
         }
     }
@@ -227,11 +227,11 @@ impl<'a> Notice<'a> {
             Self::Joined(name) => write!(out, "{name} joined"),
             Self::Left(name) => write!(out, "{name} left"),
             Self::TimedOut(name) => write!(out, "{name} timed out"),
-            Self::Crowd(crowd) => crowd.write(out, [" joined", " left", " timed out"], ", "),
+            Self::Presence(crowd) => crowd.write(out, [" joined", " left", " timed out"], ", "),
             Self::Kicked(name) => write!(out, "{name} was removed by the host"),
             Self::NewHost(name) => write!(out, "{name} is the host now"),
             Self::RoomClosed => out.write_str(ROOM_CLOSED_EN),
-            Self::ServerGoing => out.write_str(SERVER_GOING_EN),
+            Self::ServerStopping => out.write_str(SERVER_STOPPING_EN),
             Self::RemovedForSilence => out.write_str(REMOVED_FOR_SILENCE_EN),
             Self::RemovedByHost => out.write_str(REMOVED_BY_HOST_EN),
             Self::RateLimited => {
@@ -293,11 +293,11 @@ impl<'a> Notice<'a> {
             Self::Joined(name) => write!(out, "{name}さんが入室しました"),
             Self::Left(name) => write!(out, "{name}さんが退室しました"),
             Self::TimedOut(name) => write!(out, "{name}さんは発言がないため退室しました"),
-            Self::Crowd(crowd) => crowd.write(out, ["人が入室", "人が退室", "人が時間切れ"], "、"),
+            Self::Presence(crowd) => crowd.write(out, ["人が入室", "人が退室", "人が時間切れ"], "、"),
             Self::Kicked(name) => write!(out, "{name}さんはホストによって退室させられました"),
             Self::NewHost(name) => write!(out, "{name}さんがホストになりました"),
             Self::RoomClosed => out.write_str(ROOM_CLOSED_JA),
-            Self::ServerGoing => out.write_str("サーバーが停止または再起動します"),
+            Self::ServerStopping => out.write_str("サーバーが停止または再起動します"),
             Self::RemovedForSilence => out.write_str(REMOVED_FOR_SILENCE_JA),
             Self::RemovedByHost => out.write_str(REMOVED_BY_HOST_JA),
             Self::RateLimited => {
@@ -377,7 +377,7 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-impl Crowd {
+impl PresenceSummary {
     fn write(self, out: &mut String, units: [&str; 3], separator: &str) -> fmt::Result {
         let mut between = "";
         for (count, unit) in [self.joined, self.left, self.timed_out].into_iter().zip(units) {
@@ -399,16 +399,16 @@ mod tests {
     const BOTH: [Language; 2] = [Language::English, Language::Japanese];
 
     fn all() -> Vec<Notice<'static>> {
-        let crowd = Crowd { joined: 7, left: 0, timed_out: 2 };
+        let crowd = PresenceSummary { joined: 7, left: 0, timed_out: 2 };
         vec![
             Notice::Joined("bob"),
             Notice::Left("bob"),
             Notice::TimedOut("bob"),
-            Notice::Crowd(crowd),
+            Notice::Presence(crowd),
             Notice::Kicked("bob"),
             Notice::NewHost("bob"),
             Notice::RoomClosed,
-            Notice::ServerGoing,
+            Notice::ServerStopping,
             Notice::RemovedForSilence,
             Notice::RemovedByHost,
             Notice::RateLimited,
@@ -488,9 +488,9 @@ mod tests {
 
     #[test]
     fn w33_a_crowd_is_counted_and_nobody_is_left_out() {
-        let crowd = Notice::Crowd(Crowd { joined: 7, left: 1, timed_out: 2 });
+        let crowd = Notice::Presence(PresenceSummary { joined: 7, left: 1, timed_out: 2 });
         assert_eq!(text(crowd, Language::English), "7 joined, 1 left, 2 timed out");
-        let one = Notice::Crowd(Crowd { left: 3, ..Crowd::default() });
+        let one = Notice::Presence(PresenceSummary { left: 3, ..PresenceSummary::default() });
         assert_eq!(text(one, Language::English), "3 left");
         assert_eq!(text(one, Language::Japanese), "3人が退室");
     }
@@ -511,7 +511,7 @@ mod tests {
                 let last = matches!(
                     notice,
                     Notice::RoomClosed
-                        | Notice::ServerGoing
+                        | Notice::ServerStopping
                         | Notice::RemovedForSilence
                         | Notice::RemovedByHost
                 );

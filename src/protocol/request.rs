@@ -48,7 +48,7 @@ impl Operation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Delivery {
     /// A datagram for each entry, at most once.
-    Each(Form),
+    Plain(Form),
     /// Numbered entries in one order for all, repaired when lost: see [`super::stream`].
     Stream,
 }
@@ -183,7 +183,7 @@ fn bare_entrant<'a>(frame: &Frame<'a>) -> Result<Entrant<'a>, Status> {
     let room = name::room_name(frame.room).ok_or(Status::InvalidRoomName)?;
     let name = str::from_utf8(frame.payload).ok().and_then(name::user_name);
     let name = name.ok_or(Status::InvalidUserName)?;
-    let delivery = Delivery::Each(Form::Named);
+    let delivery = Delivery::Plain(Form::Named);
     Ok(Entrant { room, name, password: None, delivery, history: 0 })
 }
 
@@ -221,8 +221,8 @@ fn json<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Result<T, Status> {
 
 fn delivery(wish: Option<&str>) -> Result<Delivery, Status> {
     match wish {
-        None | Some("text") => Ok(Delivery::Each(Form::Text)),
-        Some("named") => Ok(Delivery::Each(Form::Named)),
+        None | Some("text") => Ok(Delivery::Plain(Form::Text)),
+        Some("named") => Ok(Delivery::Plain(Form::Named)),
         Some("stream") => Ok(Delivery::Stream),
         Some(_) => Err(Status::Malformed),
     }
@@ -269,11 +269,11 @@ mod tests {
     #[test]
     fn w5_a_brace_makes_it_json_and_anything_else_is_the_name() {
         let bare = join("bob").unwrap();
-        assert_eq!((&*bare.name, bare.delivery), ("bob", Delivery::Each(Form::Named)));
+        assert_eq!((&*bare.name, bare.delivery), ("bob", Delivery::Plain(Form::Named)));
         assert_eq!(join("[bob]").unwrap().name, "[bob]");
         assert_eq!(join("\"bob\"").unwrap().name, "\"bob\"");
         let json = join(" \r\n\t{\"username\":\"bob\"} ").unwrap();
-        assert_eq!((&*json.name, json.delivery), ("bob", Delivery::Each(Form::Text)));
+        assert_eq!((&*json.name, json.delivery), ("bob", Delivery::Plain(Form::Text)));
         assert_eq!(join(" bob").unwrap().name, "bob");
         assert_eq!(join(""), Err(Status::InvalidUserName));
     }
@@ -354,7 +354,10 @@ mod tests {
         let Ok(Request::Create { host, capacity, hidden }) = parse(&frame(1, "r", payload)) else {
             panic!("a create request")
         };
-        assert_eq!((capacity, hidden, host.delivery), (Some(3), true, Delivery::Each(Form::Named)));
+        assert_eq!(
+            (capacity, hidden, host.delivery),
+            (Some(3), true, Delivery::Plain(Form::Named))
+        );
     }
 
     #[test]

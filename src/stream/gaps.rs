@@ -26,14 +26,14 @@ pub(super) const GAP_COST: usize = 128;
 
 /// How patient we are, which hangs on the round trip.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
+pub(super) struct RetryDelays {
     /// How long something may come out of order.
     pub(super) reorder: Duration,
     /// How long an answer to a request may take.
     pub(super) answer: Duration,
 }
 
-impl Patience {
+impl RetryDelays {
     /// Before anything was measured, an answer is given the time of a far continent.
     const ASSUMED_RTT: Duration = Duration::from_millis(100);
 
@@ -187,13 +187,13 @@ impl Gaps {
         now: Instant,
         window: u64,
         most_gaps: usize,
-        patience: Patience,
+        delays: RetryDelays,
     ) -> Vec<Range> {
         if self.wake.is_none_or(|wake| wake > now) || self.pauses(now) {
             return Vec::new();
         }
         let due = self.due(now, most_gaps);
-        let ranges = self.ask(&due, self.budget(now, window), now, patience);
+        let ranges = self.ask(&due, self.budget(now, window), now, delays);
         self.pause_until = (!ranges.is_empty()).then_some(now + PAUSE);
         self.look_again(now);
         ranges
@@ -231,14 +231,14 @@ impl Gaps {
         due: &[u64],
         mut budget: u64,
         now: Instant,
-        patience: Patience,
+        delays: RetryDelays,
     ) -> Vec<Range> {
         let mut ranges = Vec::new();
         for first in due {
             if budget == 0 {
                 break;
             }
-            let asked = self.ask_one(*first, budget, now, patience);
+            let asked = self.ask_one(*first, budget, now, delays);
             append(&mut ranges, *first, asked);
             budget -= u64::from(asked);
         }
@@ -246,12 +246,12 @@ impl Gaps {
     }
 
     /// Notes that the gap, or as much of it as fits, is asked for; how many entries that is.
-    fn ask_one(&mut self, first: u64, budget: u64, now: Instant, patience: Patience) -> u16 {
+    fn ask_one(&mut self, first: u64, budget: u64, now: Instant, delays: RetryDelays) -> u16 {
         let Some(gap) = self.missing.remove(&first) else { return 0 };
         let count = (gap.end - first).min(budget).min(u64::from(u16::MAX));
         let end = first + count;
         let asks = gap.asks.saturating_add(1);
-        let due = now + patience.after(asks);
+        let due = now + delays.after(asks);
         self.put_back(first, end, Gap { asks, due, ..gap });
         self.put_back(end, gap.end, gap);
         u16::try_from(count).unwrap_or(u16::MAX)

@@ -67,11 +67,11 @@
 //! [`MAX_DOWNSTREAM`]: crate::protocol::datagram::MAX_DOWNSTREAM
 //! [`encode_upstream`]: crate::protocol::datagram::encode_upstream
 
-mod ahead;
 mod gaps;
-mod joiner;
-mod probe;
+mod keep_alive;
+mod reassembly;
 mod receiver;
+mod reorder_buffer;
 mod rtt;
 mod sender;
 #[cfg(test)]
@@ -143,7 +143,8 @@ impl Event<'_> {
     /// (S13).
     pub fn ends_membership(&self) -> Option<Code> {
         let Self::Aside { code, .. } = *self else { return None };
-        let ends = [Code::Left, Code::TimedOut, Code::RoomClosed, Code::Removed, Code::ServerGoing];
+        let ends =
+            [Code::Left, Code::TimedOut, Code::RoomClosed, Code::Removed, Code::ServerStopping];
         Code::from_byte(code).filter(|code| ends.contains(code))
     }
 }

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::Event;
-use super::ahead::{Ahead, Held, cost_of};
-use super::gaps::{GAP_COST, Gaps, Patience, Taken};
-use super::joiner::Joiner;
-use super::probe::Probe;
+use super::gaps::{GAP_COST, Gaps, RetryDelays, Taken};
+use super::keep_alive::KeepAlive;
+use super::reassembly::Reassembler;
+use super::reorder_buffer::{Held, ReorderBuffer, cost_of};
 use crate::protocol::datagram::MAX_DOWNSTREAM;
 use crate::protocol::stream::downstream::{self, ENTRY_OVERHEAD, HEADER_SIZE};
 use crate::protocol::stream::{Code, Entry, MAX_PACKED, MAX_REPAIR, upstream};
@@ -35,9 +35,9 @@ pub struct StreamReceiver {
     /// Everything below exists. What lies between is either missing or held.
     known: u64,
     gaps: Gaps,
-    ahead: Ahead,
-    joiner: Joiner,
-    probe: Probe,
+    reorder_buffer: ReorderBuffer,
+    reassembler: Reassembler,
+    keep_alive: KeepAlive,
     sizes: Sizes,
     /// Bytes of the entries behind a gap since the last `have`.
     unconfirmed: usize,
@@ -60,9 +60,9 @@ impl StreamReceiver {
             next,
             known: next,
             gaps: Gaps::default(),
-            ahead: Ahead::default(),
-            joiner: Joiner::new(),
-            probe: Probe::new(keep_alive, now),
+            reorder_buffer: ReorderBuffer::default(),
+            reassembler: Reassembler::new(),
+            keep_alive: KeepAlive::new(keep_alive, now),
             sizes: Sizes::default(),
             unconfirmed: 0,
             since_have: 0,
@@ -88,7 +88,7 @@ impl StreamReceiver {
         if header.tag != self.tag {
             return false;
         }
-        self.probe.heard(now);
+        self.keep_alive.heard(now);
         if datagram.len() == HEADER_SIZE {
             self.note_question(header.sequence, now);
         }
@@ -99,7 +99,7 @@ impl StreamReceiver {
                 self.hand_on_aside(entry, now, &mut take);
                 continue;
             }
-            self.probe.forget_owed();
+            self.keep_alive.forget_owed();
             if number == header.sequence {
                 self.notice_place(number, end, now);
             }
@@ -124,7 +124,7 @@ impl StreamReceiver {
         if header.tag != self.tag {
             return false;
         }
-        self.probe.heard(now);
+        self.keep_alive.heard(now);
         for entry in entries.filter(|entry| entry.numbers() == 0) {
             self.hand_on_aside(entry, now, &mut take);
         }
@@ -134,11 +134,12 @@ impl StreamReceiver {
     /// Handles a datagram without entries: the server has sent everything below `sequence` and asks
     /// for a confirmation.
     fn note_question(&mut self, sequence: u64, now: Instant) {
-        let is_lost = sequence == self.confirmed && self.probe.is_lost(self.patience().answer, now);
+        let is_lost =
+            sequence == self.confirmed && self.keep_alive.is_lost(self.retry_delays().answer, now);
         if is_lost || (sequence > self.confirmed && self.since_have >= ANSWER_AT_ONCE) {
-            self.probe.demand();
+            self.keep_alive.demand();
         } else if sequence > self.confirmed {
-            self.probe.owe(now);
+            self.keep_alive.owe(now);
         }
     }
 
@@ -146,7 +147,7 @@ impl StreamReceiver {
     fn hand_on_aside(&mut self, entry: Entry<'_>, now: Instant, take: &mut impl FnMut(Event<'_>)) {
         if let Entry::Aside { code, expected, id, text } = entry {
             if code == Code::State as u8 && id == 0 {
-                self.probe.answered(now);
+                self.keep_alive.answered(now);
             }
             take(Event::Aside { code, expected, id, text });
         }
@@ -163,7 +164,7 @@ impl StreamReceiver {
     /// Everything below `end` exists. `shown` is how many datagrams from behind it say so.
     fn learn(&mut self, end: u64, shown: u64, now: Instant) {
         if end > self.known && !self.is_far(end) {
-            let due = now + self.patience().reorder;
+            let due = now + self.retry_delays().reorder;
             self.gaps.find(self.known, end, shown, due, now);
             self.known = end;
         }
@@ -203,7 +204,7 @@ impl StreamReceiver {
     fn hand_on(&mut self, entry: Entry<'_>, is_late: bool, take: &mut impl FnMut(Event<'_>)) {
         let number = self.next;
         self.next += 1;
-        self.gone += self.joiner.take(number, entry, is_late, take);
+        self.gone += self.reassembler.take(number, entry, is_late, take);
     }
 
     fn count(&mut self, bytes: usize) {
@@ -212,7 +213,7 @@ impl StreamReceiver {
         if !self.gaps.is_empty() {
             self.unconfirmed += bytes;
             if self.unconfirmed >= CONFIRM_AFTER {
-                self.probe.want();
+                self.keep_alive.want();
             }
         }
     }
@@ -236,19 +237,19 @@ impl StreamReceiver {
             self.hand_on(entry, true, take);
             self.hand_on_held(take);
         } else {
-            self.ahead.hold(number, Held::Entry(bytes.into()));
+            self.reorder_buffer.hold(number, Held::Entry(bytes.into()));
         }
     }
 
     /// Whether so much more may be held. An entry in the middle of a gap makes two of it, and the
     /// next may be behind another.
     fn has_room(&self, cost: usize) -> bool {
-        self.ahead.cost() + (self.gaps.len() + 2) * GAP_COST + cost <= MAX_HELD
+        self.reorder_buffer.cost() + (self.gaps.len() + 2) * GAP_COST + cost <= MAX_HELD
     }
 
     fn note_repair(&mut self, taken: Taken, now: Instant) {
         if taken.asked {
-            self.probe.want();
+            self.keep_alive.want();
             self.repaired += 1;
             if self.repair_times.len() < MAX_REPAIR_TIMES {
                 self.repair_times.push(now.saturating_duration_since(taken.found));
@@ -271,7 +272,7 @@ impl StreamReceiver {
         {
             // The server forgets whole messages: none goes on behind all that it says is gone.
             let is_aligned = to == end;
-            self.ahead.hold(from, Held::Gone { count: to - from, is_aligned });
+            self.reorder_buffer.hold(from, Held::Gone { count: to - from, is_aligned });
             self.hand_on_held(take);
         }
     }
@@ -288,13 +289,13 @@ impl StreamReceiver {
             behind = more.end;
         }
         if asked {
-            self.probe.want();
+            self.keep_alive.want();
         }
         Some((run.first, behind))
     }
 
     fn hand_on_held(&mut self, take: &mut impl FnMut(Event<'_>)) {
-        while let Some(held) = self.ahead.take(self.next) {
+        while let Some(held) = self.reorder_buffer.take(self.next) {
             match held {
                 Held::Entry(bytes) => self.hand_on_entry(&bytes, take),
                 Held::Gone { count, is_aligned } => self.hand_on_gone(count, is_aligned, take),
@@ -310,18 +311,18 @@ impl StreamReceiver {
     fn hand_on_gone(&mut self, count: u64, is_aligned: bool, take: &mut impl FnMut(Event<'_>)) {
         let first = self.next;
         self.next += count;
-        self.gone += self.joiner.take_gone((first, count), is_aligned, take);
+        self.gone += self.reassembler.take_gone((first, count), is_aligned, take);
     }
 
     /// Asks the server for a sign of life, at most once a second: for a program that has a reason to
     /// doubt that it is there, as when [`StreamSender::timeouts`](super::StreamSender::timeouts) grow.
     pub fn doubt(&mut self, now: Instant) {
-        self.probe.doubt(now);
+        self.keep_alive.doubt(now);
     }
 
     /// Looks at the time. [`Self::poll_transmit`] does that as well.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.probe.handle_timeout(now);
+        self.keep_alive.handle_timeout(now);
     }
 
     /// Writes what is to be sent next, without the token before it, into `out`, which is cleared.
@@ -334,9 +335,9 @@ impl StreamReceiver {
     }
 
     fn transmit_have(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
-        let ready = self.probe.is_ready(self.patience().answer, now);
+        let ready = self.keep_alive.is_ready(self.retry_delays().answer, now);
         if ready {
-            self.probe.sent(now);
+            self.keep_alive.sent(now);
             (self.unconfirmed, self.since_have, self.confirmed) = (0, 0, self.next);
             upstream::encode_have(self.next, out);
         }
@@ -347,21 +348,21 @@ impl StreamReceiver {
         // Where nothing more can be held, only what is next serves.
         let most_gaps = if self.has_room(MAX_DOWNSTREAM) { usize::MAX } else { 1 };
         let window = self.sizes.in_an_answer();
-        let ranges = self.gaps.request(now, window, most_gaps, self.patience());
+        let ranges = self.gaps.request(now, window, most_gaps, self.retry_delays());
         if !ranges.is_empty() {
             upstream::encode_repair(ranges, out);
         }
         !out.is_empty()
     }
 
-    fn patience(&self) -> Patience {
-        Patience::of(self.probe.rtt())
+    fn retry_delays(&self) -> RetryDelays {
+        RetryDelays::of(self.keep_alive.rtt())
     }
 
     /// When to call [`Self::handle_timeout`]; it may already be past. There always is such a time.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let probe = self.probe.timeout(self.patience().answer);
-        Some(self.gaps.wake().map_or(probe, |wake| wake.min(probe)))
+        let keep_alive = self.keep_alive.timeout(self.retry_delays().answer);
+        Some(self.gaps.wake().map_or(keep_alive, |wake| wake.min(keep_alive)))
     }
 
     /// The number of the entry that comes next: everything below has arrived.
@@ -372,7 +373,7 @@ impl StreamReceiver {
     /// Returns the number from which a receiver that follows this one goes on. It is below
     /// [`Self::next`] while parts of a message are still to come (S16).
     pub fn resume_at(&self) -> u64 {
-        self.joiner.first().unwrap_or(self.next)
+        self.reassembler.first().unwrap_or(self.next)
     }
 
     /// Whether nothing that is known to exist is missing.
@@ -387,18 +388,18 @@ impl StreamReceiver {
 
     /// When the server gave a sign of life last; at first, when the receiver was made (S8).
     pub fn last_heard(&self) -> Instant {
-        self.probe.last_heard()
+        self.keep_alive.last_heard()
     }
 
     /// How many `have`s were sent since then. When the server counts as gone is for the caller to
     /// say: they are sent 1, 3, 7 and so on seconds after the first.
     pub fn unanswered(&self) -> u32 {
-        self.probe.unanswered()
+        self.keep_alive.unanswered()
     }
 
     /// The smoothed round trip, as far as it is known (RFC 6298).
     pub fn rtt(&self) -> Option<Duration> {
-        self.probe.rtt()
+        self.keep_alive.rtt()
     }
 
     /// How many entries came after they were asked for.
@@ -617,7 +618,7 @@ mod tests {
         bench.messages(101..106);
         assert_eq!(bench.got, [100, 101, 102, 103, 104, 105]);
         assert!(bench.receiver.is_complete() && bench.receiver.repaired() == 0);
-        assert_eq!(bench.receiver.ahead.cost(), 0);
+        assert_eq!(bench.receiver.reorder_buffer.cost(), 0);
     }
 
     #[test]
@@ -750,10 +751,11 @@ mod tests {
         let mut bench = Bench::with_rtt(ms(1));
         for number in 101..3000 {
             assert!(bench.feed(&datagram(number..number + 1, &[0; 1000])));
-            let memory = bench.receiver.ahead.cost() + bench.receiver.gaps.len() * GAP_COST;
+            let memory =
+                bench.receiver.reorder_buffer.cost() + bench.receiver.gaps.len() * GAP_COST;
             assert!(memory <= MAX_HELD);
         }
-        assert!(bench.receiver.ahead.cost() > MAX_HELD - 5000);
+        assert!(bench.receiver.reorder_buffer.cost() > MAX_HELD - 5000);
         assert_eq!(bench.receiver.gaps.len(), 2, "the first, and all that found no room");
         // What could not be held anyway is not asked for.
         assert_eq!(bench.requests_within(ms(5)), [(0, vec![(100, 1)])]);
@@ -771,7 +773,7 @@ mod tests {
             bench.messages(101 + 2 * number..102 + 2 * number);
         }
         let gaps = bench.receiver.gaps.len();
-        assert!(bench.receiver.ahead.cost() + gaps * GAP_COST <= MAX_HELD);
+        assert!(bench.receiver.reorder_buffer.cost() + gaps * GAP_COST <= MAX_HELD);
         bench.gone(100, 50_000);
         assert_eq!(bench.receiver.next(), 50_100);
         assert_eq!(bench.receiver.gone() + bench.got.len() as u64, 50_000);

@@ -60,7 +60,7 @@ impl std::error::Error for PushError {}
 
 /// A message that is not settled, or a part of a long one (S16). Each has an id.
 #[derive(Debug)]
-struct Part {
+struct OpenPart {
     /// The whole message. It is kept until its last part is settled: a member that goes on under
     /// another number sends all of it again.
     message: Arc<[u8]>,
@@ -73,7 +73,7 @@ struct Part {
     timed: bool,
 }
 
-impl Part {
+impl OpenPart {
     fn new(message: &Arc<[u8]>, range: Range<usize>) -> Self {
         let message = Arc::clone(message);
         Self { message, range, sent: None, repeated: false, timed: true }
@@ -113,7 +113,7 @@ pub struct StreamSender {
     part_size: usize,
     /// The id of the first open message, or of the next one.
     first: u32,
-    open: VecDeque<Part>,
+    open: VecDeque<OpenPart>,
     open_bytes: usize,
     /// How many of the open ones were ever sent.
     sent: usize,
@@ -172,7 +172,7 @@ impl StreamSender {
         let message = Arc::from(text);
         for start in (0..parts).map(|part| part * self.part_size) {
             let end = text.len().min(start + self.part_size);
-            self.open.push_back(Part::new(&message, start..end));
+            self.open.push_back(OpenPart::new(&message, start..end));
         }
         Ok(id)
     }
@@ -218,7 +218,7 @@ impl StreamSender {
         }
     }
 
-    fn find(&mut self, id: u32) -> Option<&mut Part> {
+    fn find(&mut self, id: u32) -> Option<&mut OpenPart> {
         let place = usize::try_from(id.checked_sub(self.first)?).ok()?;
         self.open.get_mut(place)
     }

@@ -498,7 +498,7 @@ fn s5_s6_a_server_that_takes_twenty_a_second_is_met_at_that_rate() {
 
 #[test]
 fn which_asides_end_the_membership() {
-    let ends = [Code::Left, Code::TimedOut, Code::RoomClosed, Code::Removed, Code::ServerGoing];
+    let ends = [Code::Left, Code::TimedOut, Code::RoomClosed, Code::Removed, Code::ServerStopping];
     let ends = ends.map(|code| code as u8);
     for code in 0..=255 {
         let aside = Event::Aside { code, expected: 1, id: 0, text: b"" };

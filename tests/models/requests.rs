@@ -53,9 +53,9 @@ fn capacities() -> [Meant<Option<u32>>; 6] {
 
 fn deliveries() -> [Meant<Delivery>; 6] {
     [
-        (json!(null), Some(Delivery::Each(Form::Text))),
-        (json!("text"), Some(Delivery::Each(Form::Text))),
-        (json!("named"), Some(Delivery::Each(Form::Named))),
+        (json!(null), Some(Delivery::Plain(Form::Text))),
+        (json!("text"), Some(Delivery::Plain(Form::Text))),
+        (json!("named"), Some(Delivery::Plain(Form::Named))),
         (json!("stream"), Some(Delivery::Stream)),
         (json!("Text"), None),
         (json!(true), None),

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use reactor_chat::protocol::Notice;
-use reactor_chat::protocol::notice::Crowd;
+use reactor_chat::protocol::notice::PresenceSummary;
 
 /// How somebody came or went.
 #[derive(Clone, Copy, PartialEq)]
@@ -28,7 +28,7 @@ impl Passage {
 pub struct Arrivals {
     end: Option<Instant>,
     told: u32,
-    crowd: Crowd,
+    crowd: PresenceSummary,
 }
 
 impl Arrivals {
@@ -51,10 +51,10 @@ impl Arrivals {
 
     /// When the count is told.
     pub fn due(&self) -> Option<Instant> {
-        self.end.filter(|_| self.crowd != Crowd::default())
+        self.end.filter(|_| self.crowd != PresenceSummary::default())
     }
 
-    pub fn take(&mut self) -> Crowd {
+    pub fn take(&mut self) -> PresenceSummary {
         std::mem::take(self).crowd
     }
 }

@@ -311,7 +311,7 @@ impl Model {
             assert!(next <= known.highest_end());
         }
         let check_at = match entrant.delivery {
-            Delivery::Each(_) => SILENT_AFTER,
+            Delivery::Plain(_) => SILENT_AFTER,
             Delivery::Stream => self.have_interval(),
         };
         let index = self.add(Member {

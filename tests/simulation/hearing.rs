@@ -407,8 +407,8 @@ impl Model {
             member.warned_at = Some(now);
         }
         match (member.delivery, is_due) {
-            (Delivery::Each(_), true) => self.answer(whose, each),
-            (Delivery::Each(_), false) => {}
+            (Delivery::Plain(_), true) => self.answer(whose, each),
+            (Delivery::Plain(_), false) => {}
             (Delivery::Stream, _) => {
                 let mut text = String::new();
                 if is_due {

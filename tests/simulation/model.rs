@@ -271,18 +271,18 @@ impl Model {
         let (code, name) = (notice.code() as u8, notice.subject().as_bytes());
         let entry = Entry::Notice { code, member: about, name, text: text.as_bytes() };
         let bytes = encoded(&entry);
-        let is_last = matches!(notice, Notice::RoomClosed | Notice::ServerGoing);
+        let is_last = matches!(notice, Notice::RoomClosed | Notice::ServerStopping);
         let may_be_missing = !is_last && self.rooms[room].may_drop_notice(bytes.len());
         self.rooms[room].append(&bytes, may_be_missing);
         // Clients of the family end on the Japanese room-closed line and know no other.
         let plain = match (notice, self.config.language) {
-            (Notice::ServerGoing, Language::Japanese) => self.text(Notice::RoomClosed),
+            (Notice::ServerStopping, Language::Japanese) => self.text(Notice::RoomClosed),
             _ => text,
         };
         self.owe(room, except, may_be_missing, |form, out| {
             datagram::encode_notice(form, &plain, out);
         });
-        if matches!(notice, Notice::Crowd(_)) {
+        if matches!(notice, Notice::Presence(_)) {
             self.tally.note("crowd told");
         }
     }
@@ -302,8 +302,8 @@ impl Model {
         self.rooms[room].each_load += text.len() + named.len();
         for index in &self.rooms[room].members {
             let bytes = match self.members[*index].delivery {
-                Delivery::Each(Form::Text) => &text,
-                Delivery::Each(Form::Named) => &named,
+                Delivery::Plain(Form::Text) => &text,
+                Delivery::Plain(Form::Named) => &named,
                 Delivery::Stream => continue,
             };
             if Some(*index) != except {
@@ -328,7 +328,7 @@ impl Model {
         let room = &mut self.rooms[member.room];
         let mut bytes = Vec::new();
         match member.delivery {
-            Delivery::Each(form) => datagram::encode_notice(form, text, &mut bytes),
+            Delivery::Plain(form) => datagram::encode_notice(form, text, &mut bytes),
             Delivery::Stream => {
                 let id = id.unwrap_or(member.expected - 1);
                 let (code, expected) = (code as u8, member.expected);
@@ -367,7 +367,7 @@ impl Model {
 
     fn end_crowd(&mut self, room: usize) {
         let crowd = self.rooms[room].arrivals.take();
-        self.tell(room, Notice::Crowd(crowd), 0, None);
+        self.tell(room, Notice::Presence(crowd), 0, None);
     }
 
     /// Takes a member out of its room, its token and its name.
@@ -430,7 +430,7 @@ impl Model {
         }
         end.farewells += 3;
         end.is_to_be_told = !has_limits;
-        if let Delivery::Each(form) = member.delivery {
+        if let Delivery::Plain(form) = member.delivery {
             let mut bytes = Vec::new();
             datagram::encode_notice(form, &text, &mut bytes);
             member.asides.push_back(Owed { bytes: bytes.into(), may_be_missing: true });
@@ -503,7 +503,7 @@ impl Model {
         for room in
             (0..self.rooms.len()).filter(|room| self.rooms[*room].is_open).collect::<Vec<_>>()
         {
-            self.close(room, (Notice::ServerGoing, Code::ServerGoing), None, now);
+            self.close(room, (Notice::ServerStopping, Code::ServerStopping), None, now);
         }
     }
 

@@ -18,7 +18,7 @@ use crate::support::random::Random;
 
 /// The codes of asides that end a membership.
 const ENDS: [Code; 5] =
-    [Code::Left, Code::TimedOut, Code::RoomClosed, Code::Removed, Code::ServerGoing];
+    [Code::Left, Code::TimedOut, Code::RoomClosed, Code::Removed, Code::ServerStopping];
 
 /// The network, as the server sees it.
 #[derive(Default)]

@@ -72,7 +72,7 @@ const WANTED: &[&str] = &[
     "TimedOut",
     "Removed",
     "RoomClosed",
-    "ServerGoing",
+    "ServerStopping",
     "host passed",
     "banned by name",
     "banned with its address",

@@ -73,7 +73,7 @@ pub enum Code {
     /// How things stand, without a text.
     State = 12,
     /// The server stops or restarts, and the room ends with it: come back a little later.
-    ServerGoing = 13,
+    ServerStopping = 13,
 }
 
 impl Code {
@@ -89,7 +89,7 @@ impl Code {
         Self::Refused,
         Self::Answer,
         Self::State,
-        Self::ServerGoing,
+        Self::ServerStopping,
     ];
 
     /// The code of a byte from the wire.

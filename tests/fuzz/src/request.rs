@@ -82,7 +82,7 @@ fn check_entrant(entrant: &Entrant<'_>, frame: &Frame<'_>) {
     assert!(!entrant.name.contains(": ") && !entrant.name.ends_with(':'));
     assert!(entrant.history <= MAX_HISTORY);
     assert!(entrant.password.as_ref().is_none_or(|word| (1..=1024).contains(&word.len())));
-    if entrant.delivery == Delivery::Each(Form::Named) && entrant.password.is_none() {
+    if entrant.delivery == Delivery::Plain(Form::Named) && entrant.password.is_none() {
         return;
     }
     assert!(frame.payload.trim_ascii_start().starts_with(b"{"), "a bare name says no more");

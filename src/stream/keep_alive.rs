@@ -15,7 +15,7 @@ const SHORTEST_REPEAT: Duration = Duration::from_secs(1);
 
 /// The `have`s of one receiver.
 #[derive(Debug)]
-pub(super) struct Probe {
+pub(super) struct KeepAlive {
     keep_alive: Duration,
     /// There is a reason to send one.
     wanted: bool,
@@ -34,7 +34,7 @@ pub(super) struct Probe {
     rtt: Rtt,
 }
 
-impl Probe {
+impl KeepAlive {
     /// The first one is sent at once: it proves the port (S7).
     pub(super) fn new(keep_alive: Duration, now: Instant) -> Self {
         Self {
@@ -80,9 +80,9 @@ impl Probe {
         (self.wanted, self.is_urgent) = (true, true);
     }
 
-    /// Returns true if the last one was sent at least `patience` ago.
-    pub(super) fn is_lost(&self, patience: Duration, now: Instant) -> bool {
-        self.last_sent.is_none_or(|sent| sent + patience <= now)
+    /// Returns true if the last one was sent at least `answer_timeout` ago.
+    pub(super) fn is_lost(&self, answer_timeout: Duration, now: Instant) -> bool {
+        self.last_sent.is_none_or(|sent| sent + answer_timeout <= now)
     }
 
     /// Notes a datagram without entries: the server waits for the confirmation of the last entry.
@@ -106,24 +106,25 @@ impl Probe {
         self.wanted |= self.due <= now || self.owed.is_some_and(|owed| owed <= now);
     }
 
-    /// When to look at the time again; `patience` is how long an answer may take.
-    pub(super) fn timeout(&self, patience: Duration) -> Instant {
+    /// When to look at the time again; `answer_timeout` is how long an answer may take.
+    pub(super) fn timeout(&self, answer_timeout: Duration) -> Instant {
         match self.wanted {
             true if self.is_urgent => self.last_heard,
-            true => self.free_at(patience).unwrap_or(self.last_heard),
+            true => self.free_at(answer_timeout).unwrap_or(self.last_heard),
             false => self.owed.map_or(self.due, |owed| owed.min(self.due)),
         }
     }
 
     /// Returns true if one is to be sent now. Unless it is urgent, there is one at a time on the
-    /// way, so that each can be measured; after `patience` it counts as lost.
-    pub(super) fn is_ready(&self, patience: Duration, now: Instant) -> bool {
-        self.wanted && (self.is_urgent || self.free_at(patience).is_none_or(|free| free <= now))
+    /// way, so that each can be measured; after `answer_timeout` it counts as lost.
+    pub(super) fn is_ready(&self, answer_timeout: Duration, now: Instant) -> bool {
+        self.wanted
+            && (self.is_urgent || self.free_at(answer_timeout).is_none_or(|free| free <= now))
     }
 
     /// When the one on the way counts as lost.
-    fn free_at(&self, patience: Duration) -> Option<Instant> {
-        self.last_sent.filter(|_| self.on_the_way > 0).map(|sent| sent + patience)
+    fn free_at(&self, answer_timeout: Duration) -> Option<Instant> {
+        self.last_sent.filter(|_| self.on_the_way > 0).map(|sent| sent + answer_timeout)
     }
 
     /// One is sent.

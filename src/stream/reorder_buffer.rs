@@ -36,12 +36,12 @@ pub(super) fn cost_of(entry: &[u8]) -> usize {
 
 /// What is held, by its number.
 #[derive(Debug, Default)]
-pub(super) struct Ahead {
+pub(super) struct ReorderBuffer {
     held: BTreeMap<u64, Held>,
     cost: usize,
 }
 
-impl Ahead {
+impl ReorderBuffer {
     /// Keeps what has this number. There is nothing of this number yet.
     pub(super) fn hold(&mut self, number: u64, held: Held) {
         self.cost += held.cost();
@@ -68,13 +68,13 @@ mod tests {
 
     #[test]
     fn s10_what_is_held_comes_out_in_order_and_its_cost_with_it() {
-        let mut ahead = Ahead::default();
-        ahead.hold(6, Held::Gone { count: 2, is_aligned: true });
-        ahead.hold(5, Held::Entry(Box::from(&b"hello"[..])));
-        assert_eq!(ahead.cost(), 2 * ENTRY_COST + 5);
-        assert!(ahead.take(4).is_none() && ahead.take(6).is_none());
-        assert!(matches!(ahead.take(5), Some(Held::Entry(bytes)) if *bytes == b"hello"[..]));
-        assert!(matches!(ahead.take(6), Some(Held::Gone { count: 2, .. })));
-        assert_eq!((ahead.cost(), ahead.take(7).is_none()), (0, true));
+        let mut buffer = ReorderBuffer::default();
+        buffer.hold(6, Held::Gone { count: 2, is_aligned: true });
+        buffer.hold(5, Held::Entry(Box::from(&b"hello"[..])));
+        assert_eq!(buffer.cost(), 2 * ENTRY_COST + 5);
+        assert!(buffer.take(4).is_none() && buffer.take(6).is_none());
+        assert!(matches!(buffer.take(5), Some(Held::Entry(bytes)) if *bytes == b"hello"[..]));
+        assert!(matches!(buffer.take(6), Some(Held::Gone { count: 2, .. })));
+        assert_eq!((buffer.cost(), buffer.take(7).is_none()), (0, true));
     }
 }

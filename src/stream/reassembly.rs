@@ -8,7 +8,7 @@ use crate::protocol::stream::{Entry, MAX_TEXT};
 
 /// The place in the stream, in terms of parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum Assembly {
     /// The next entry is a message, the first part of one, or a notice.
     Between,
     /// Parts have come; more of this message follow.
@@ -19,21 +19,21 @@ enum Place {
 
 /// The received parts of a message.
 #[derive(Debug)]
-pub(super) struct Joiner {
-    place: Place,
+pub(super) struct Reassembler {
+    assembly: Assembly,
     text: Vec<u8>,
 }
 
-impl Joiner {
+impl Reassembler {
     pub(super) fn new() -> Self {
-        Self { place: Place::Between, text: Vec::new() }
+        Self { assembly: Assembly::Between, text: Vec::new() }
     }
 
     /// Returns the number of the first entry of the message whose last part is still to come.
     pub(super) fn first(&self) -> Option<u64> {
-        match self.place {
-            Place::Between => None,
-            Place::Within { first, .. } | Place::Lost { first } => Some(first),
+        match self.assembly {
+            Assembly::Between => None,
+            Assembly::Within { first, .. } | Assembly::Lost { first } => Some(first),
         }
     }
 
@@ -75,38 +75,38 @@ impl Joiner {
         let end = first + count;
         let first = self.first().unwrap_or(first);
         self.text.clear();
-        self.place = if is_aligned { Place::Between } else { Place::Lost { first: end } };
+        self.assembly = if is_aligned { Assembly::Between } else { Assembly::Lost { first: end } };
         take(Event::Gone { first, count: end - first });
         end - first
     }
 
     /// Returns true if an entry can belong to the message that has begun.
     fn continues(&self, entry: &Entry<'_>) -> bool {
-        match (self.place, entry) {
+        match (self.assembly, entry) {
             (
-                Place::Within { member, id, .. },
+                Assembly::Within { member, id, .. },
                 Entry::Part { member: its_member, id: its_id, .. }
                 | Entry::Message { member: its_member, id: its_id, .. },
             ) => (member, id) == (*its_member, *its_id),
-            (Place::Lost { .. }, Entry::Part { .. } | Entry::Message { .. }) => true,
+            (Assembly::Lost { .. }, Entry::Part { .. } | Entry::Message { .. }) => true,
             _ => false,
         }
     }
 
     fn append(&mut self, (number, member, id): (u64, u32, u32), text: &[u8], is_late: bool) {
-        let (first, was_late) = match self.place {
-            Place::Lost { .. } => return,
-            Place::Between => (number, false),
-            Place::Within { first, is_late, .. } => (first, is_late),
+        let (first, was_late) = match self.assembly {
+            Assembly::Lost { .. } => return,
+            Assembly::Between => (number, false),
+            Assembly::Within { first, is_late, .. } => (first, is_late),
         };
         if self.text.len() + text.len() > MAX_TEXT {
             // No server relays as much. It is not kept either.
             self.text.clear();
-            self.place = Place::Lost { first };
+            self.assembly = Assembly::Lost { first };
             return;
         }
         self.text.extend_from_slice(text);
-        self.place = Place::Within { first, member, id, is_late: is_late || was_late };
+        self.assembly = Assembly::Within { first, member, id, is_late: is_late || was_late };
     }
 
     /// Delivers a message whose last or only part is this one.
@@ -118,15 +118,15 @@ impl Joiner {
         is_late: bool,
         take: &mut impl FnMut(Event<'_>),
     ) -> u64 {
-        match self.place {
-            Place::Lost { .. } => return self.give_up(number + 1, take),
-            Place::Between => take(Event::Message { number, member, id, name, text, is_late }),
-            Place::Within { is_late: was_late, .. } => {
+        match self.assembly {
+            Assembly::Lost { .. } => return self.give_up(number + 1, take),
+            Assembly::Between => take(Event::Message { number, member, id, name, text, is_late }),
+            Assembly::Within { is_late: was_late, .. } => {
                 self.text.extend_from_slice(text);
                 let (text, is_late) = (&self.text[..], is_late || was_late);
                 take(Event::Message { number, member, id, name, text, is_late });
                 self.text.clear();
-                self.place = Place::Between;
+                self.assembly = Assembly::Between;
             }
         }
         0
@@ -136,7 +136,7 @@ impl Joiner {
     fn give_up(&mut self, end: u64, take: &mut impl FnMut(Event<'_>)) -> u64 {
         let Some(first) = self.first() else { return 0 };
         self.text.clear();
-        self.place = Place::Between;
+        self.assembly = Assembly::Between;
         if first < end {
             take(Event::Gone { first, count: end - first });
         }
@@ -160,13 +160,13 @@ mod tests {
 
     /// Takes entries, the first with the number 1, and returns the delivered events.
     fn joined(entries: &[Entry<'_>]) -> Vec<String> {
-        let (mut joiner, mut out, mut gone) = (Joiner::new(), Vec::new(), 0);
+        let (mut reassembler, mut out, mut gone) = (Reassembler::new(), Vec::new(), 0);
         for (number, entry) in (1..).zip(entries) {
             let mut take = |event: Event<'_>| out.push(shown(&event));
             gone += match entry {
                 // A gone entry stands for itself here; an aligned one has the count 2.
-                Entry::Gone { count } => joiner.take_gone((number, 1), *count == 2, &mut take),
-                entry => joiner.take(number, *entry, false, &mut take),
+                Entry::Gone { count } => reassembler.take_gone((number, 1), *count == 2, &mut take),
+                entry => reassembler.take(number, *entry, false, &mut take),
             };
         }
         let told = out.iter().filter_map(|line| line.strip_prefix("gone ")?.split_once("x"));
