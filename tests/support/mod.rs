@@ -11,6 +11,7 @@ mod control;
 pub mod family;
 pub mod jobs;
 mod member;
+pub mod modules;
 pub mod namespace;
 pub mod peers;
 #[cfg(feature = "client")]
