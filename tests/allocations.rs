@@ -111,7 +111,7 @@ fn chat(members: &[Member], streamers: &mut [Streamer]) {
 }
 
 #[test]
-fn a_relayed_message_allocates_nothing() {
+fn relaying_allocates_nothing() {
     let (listening, listens) = channel();
     let server = thread::spawn(move || {
         IS_SERVER.set(true);

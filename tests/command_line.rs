@@ -23,7 +23,7 @@ fn complaint(output: &Output) -> String {
 }
 
 #[test]
-fn the_line_that_scripts_wait_for_names_the_real_ports() {
+fn listening_line_names_real_ports() {
     let server = Server::start(&["--bind", "127.0.0.1", "--bind", "127.0.0.2"]);
     assert_eq!(server.addresses.len(), 2);
     for (index, (tcp, udp)) in server.addresses.iter().enumerate() {
@@ -36,7 +36,7 @@ fn the_line_that_scripts_wait_for_names_the_real_ports() {
 }
 
 #[test]
-fn help_and_version_go_to_stdout_and_fit_a_terminal() {
+fn help_and_version_fit_a_terminal() {
     for option in ["--help", "-h"] {
         let output = run(&[option]);
         let text = String::from_utf8(output.stdout).expect("UTF-8");
@@ -50,7 +50,7 @@ fn help_and_version_go_to_stdout_and_fit_a_terminal() {
 }
 
 #[test]
-fn a_bad_option_value_or_address_is_one_line_and_exit_2() {
+fn bad_option_exits_with_2() {
     for (options, part) in [
         (&["--nonsense"][..], "nonsense"),
         (&["--tcp-port", "x"], "--tcp-port"),
@@ -68,7 +68,7 @@ fn a_bad_option_value_or_address_is_one_line_and_exit_2() {
 }
 
 #[test]
-fn a_port_in_use_is_one_line_that_names_the_address_and_exit_1() {
+fn port_in_use_exits_with_1() {
     let tcp = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let udp = UdpSocket::bind("127.0.0.1:0").expect("a free port");
     let [tcp, udp] = [tcp.local_addr(), udp.local_addr()].map(|at| at.expect("an address").port());
@@ -86,7 +86,7 @@ fn a_port_in_use_is_one_line_that_names_the_address_and_exit_1() {
 }
 
 #[test]
-fn field_j_two_own_binds_in_conflict_are_named() {
+fn field_j_conflicting_binds_are_named() {
     let output = run(&["--bind", "0.0.0.0", "--bind", "127.0.0.1"]);
     let line = complaint(&output);
     assert_eq!(output.status.code(), Some(2), "{line}");
@@ -96,7 +96,7 @@ fn field_j_two_own_binds_in_conflict_are_named() {
 }
 
 #[test]
-fn field_j_a_line_says_which_family_is_not_served() {
+fn field_j_unserved_family_is_logged() {
     let server = Server::start(&["--bind", "::"]);
     server.expect_log("WARN ] IPv4 is not served");
     let server = Server::start(&["--bind", "0.0.0.0"]);
@@ -111,7 +111,7 @@ fn field_j_a_line_says_which_family_is_not_served() {
 }
 
 #[test]
-fn the_limits_in_force_are_logged_once() {
+fn limits_are_logged_once() {
     let server = Server::start(&["--max-rooms", "7", "--idle-timeout", "0"]);
     for limit in ["limits: rooms 7, per IP 500", "limits: idle members off,"] {
         server.expect_log(limit);
@@ -123,13 +123,13 @@ fn the_limits_in_force_are_logged_once() {
 }
 
 #[test]
-fn field_l_a_setting_our_client_cannot_keep_is_a_warning() {
+fn field_l_short_timeout_is_a_warning() {
     let server = Server::start(&["--idle-timeout", "15"]);
     server.expect_log("WARN ] --idle-timeout 15 is below 60");
 }
 
 #[test]
-fn the_log_says_how_to_chat_with_this_server() {
+fn log_says_how_to_connect() {
     for (options, host) in [(&[][..], ""), (&["--bind", "127.0.0.2"], " --host 127.0.0.2")] {
         let server = Server::start(options);
         let ports = format!("--tcp-port {} --udp-port {}", server.tcp.port(), server.udp.port());
@@ -138,7 +138,7 @@ fn the_log_says_how_to_chat_with_this_server() {
 }
 
 #[test]
-fn quiet_verbose_and_rust_log_move_the_log() {
+fn options_and_rust_log_set_verbosity() {
     let logged = |options: &[&str], rust_log: Option<&str>| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_reactor-chat"));
         command.args(["--tcp-port", "0", "--udp-port", "0"]).args(options);
@@ -164,7 +164,7 @@ fn quiet_verbose_and_rust_log_move_the_log() {
 }
 
 #[test]
-fn a_restart_on_the_same_ports_works_at_once() {
+fn restart_reuses_ports_at_once() {
     let mut first = Server::start(&[]);
     let mut control = Control::connect(&first);
     assert_eq!(control.status_of(LIST, "", b""), 0);
@@ -179,7 +179,7 @@ fn a_restart_on_the_same_ports_works_at_once() {
 }
 
 #[test]
-fn the_descriptor_limit_is_raised_to_the_hard_one() {
+fn descriptor_limit_is_raised() {
     let mut command = Command::new("sh");
     let script = "ulimit -Sn 32; exec \"$0\" --tcp-port 0 --udp-port 0";
     command.args(["-c", script, env!("CARGO_BIN_EXE_reactor-chat")]);

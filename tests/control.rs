@@ -74,7 +74,7 @@ fn room_names(list: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn w1_w10_w11_a_request_and_its_replies() {
+fn w1_w10_w11_request_and_replies() {
     let server = Server::start(&[]);
     let mut control = Control::connect(&server);
     control.send(b"\x05\x01\x00");
@@ -87,7 +87,7 @@ fn w1_w10_w11_a_request_and_its_replies() {
 }
 
 #[test]
-fn w1_the_size_is_big_endian() {
+fn w1_size_is_big_endian() {
     let server = Server::start(&[]);
     let mut control = Control::connect(&server);
     let mut request = frame(CREATE, "r", format!("{:<259}", json("alice")).as_bytes());
@@ -99,7 +99,7 @@ fn w1_the_size_is_big_endian() {
 }
 
 #[test]
-fn w2_a_frame_may_be_cut_anywhere() {
+fn w2_frame_may_be_cut_anywhere() {
     let server = Server::start(&["--max-unproved", "0"]);
     let (mut control, mut witness) = (Control::connect(&server), Control::connect(&server));
     let size = frame(CREATE, "r00", b"alice").len();
@@ -114,7 +114,7 @@ fn w2_a_frame_may_be_cut_anywhere() {
 }
 
 #[test]
-fn w2_a_frame_may_come_byte_by_byte() {
+fn w2_frame_may_come_byte_by_byte() {
     let server = Server::start(&[]);
     let (mut control, mut witness) = (Control::connect(&server), Control::connect(&server));
     for byte in frame(CREATE, "lobby", json("alice").as_bytes()) {
@@ -125,7 +125,7 @@ fn w2_a_frame_may_come_byte_by_byte() {
 }
 
 #[test]
-fn w2_header_room_and_payload_may_come_in_writes_of_their_own() {
+fn w2_frame_parts_may_come_separately() {
     let server = Server::start(&[]);
     let (mut control, mut witness) = (Control::connect(&server), Control::connect(&server));
     let request = frame(CREATE, "lobby", b"alice");
@@ -137,7 +137,7 @@ fn w2_header_room_and_payload_may_come_in_writes_of_their_own() {
 }
 
 #[test]
-fn w2_what_follows_a_frame_belongs_to_the_next() {
+fn w2_surplus_belongs_to_next_frame() {
     let server = Server::start(&[]);
     let (mut control, mut witness) = (Control::connect(&server), Control::connect(&server));
     let requests = ["a", "b", "c"].map(|room| frame(CREATE, room, json("alice").as_bytes()));
@@ -154,7 +154,7 @@ fn w2_what_follows_a_frame_belongs_to_the_next() {
 }
 
 #[test]
-fn w3_any_byte_that_makes_the_size_too_large_is_malformed_at_once() {
+fn w3_excessive_size_is_refused_early() {
     let server = Server::start(&[]);
     for position in 3..=28 {
         let mut control = Control::connect(&server);
@@ -166,7 +166,7 @@ fn w3_any_byte_that_makes_the_size_too_large_is_malformed_at_once() {
 }
 
 #[test]
-fn w3_the_limit_itself_is_no_excess() {
+fn w3_size_at_the_limit_is_taken() {
     let server = Server::start(&[]);
     let mut payload = json("alice").into_bytes();
     payload.resize(MAX_PAYLOAD, b' ');
@@ -178,7 +178,7 @@ fn w3_the_limit_itself_is_no_excess() {
 }
 
 #[test]
-fn w4_the_state_of_a_request_is_ignored() {
+fn w4_request_state_is_ignored() {
     let server = Server::start(&[]);
     let mut control = Control::connect(&server);
     for state in [0, 1, 2, 255] {
@@ -190,7 +190,7 @@ fn w4_the_state_of_a_request_is_ignored() {
 }
 
 #[test]
-fn w4_w11_an_unknown_operation_is_malformed_and_the_connection_lives() {
+fn w4_w11_unknown_operation_is_malformed() {
     let server = Server::start(&[]);
     let mut control = Control::connect(&server);
     for operation in [0, 5, 255] {
@@ -201,7 +201,7 @@ fn w4_w11_an_unknown_operation_is_malformed_and_the_connection_lives() {
 }
 
 #[test]
-fn w5_a_brace_after_white_space_makes_it_json_and_anything_else_is_the_name() {
+fn w5_a_brace_marks_json() {
     let server = Server::start(&[]);
     let host = Member::create(&server, "r", &json("host"));
     let requests = [
@@ -221,7 +221,7 @@ fn w5_a_brace_after_white_space_makes_it_json_and_anything_else_is_the_name() {
 }
 
 #[test]
-fn w6_the_user_name_and_what_else_an_object_may_hold() {
+fn w6_valid_json_payloads() {
     let server = Server::start(&[]);
     let host = Member::create(&server, "r", &json("host"));
     let requests = [
@@ -239,7 +239,7 @@ fn w6_the_user_name_and_what_else_an_object_may_hold() {
 }
 
 #[test]
-fn w6_absent_null_and_empty_passwords_are_none() {
+fn w6_empty_password_is_none() {
     let server = Server::start(&[]);
     let mut control = Control::connect(&server);
     for (room, password) in [("r", ""), ("s", r#","password":null"#), ("t", r#","password":"""#)] {
@@ -250,7 +250,7 @@ fn w6_absent_null_and_empty_passwords_are_none() {
 }
 
 #[test]
-fn w6_what_an_object_must_not_hold() {
+fn w6_invalid_json_payloads() {
     let server = Server::start(&[]);
     let mut control = Control::connect(&server);
     let refused = [
@@ -277,7 +277,7 @@ fn w6_what_an_object_must_not_hold() {
 }
 
 #[test]
-fn w6_the_form_of_delivery() {
+fn w6_delivery_forms() {
     let server = Server::start(&[]);
     let host = Member::create(&server, "r", &json("host"));
     let member = |payload: &str| Member::join(&server, "r", payload);
@@ -298,7 +298,7 @@ fn w6_the_form_of_delivery() {
 }
 
 #[test]
-fn w7_names_that_are_taken_and_names_that_are_not() {
+fn w7_valid_and_invalid_names() {
     let server = Server::start(&["--max-unproved", "0"]);
     let mut control = Control::connect(&server);
     let longest = "x".repeat(255);
@@ -325,7 +325,7 @@ fn w7_names_that_are_taken_and_names_that_are_not() {
 }
 
 #[test]
-fn w8_user_names_are_unique_in_a_room_ignoring_case() {
+fn w8_user_names_ignore_case() {
     let server = Server::start(&[]);
     let mut control = Control::connect(&server);
     control.enter(CREATE, "r", "Élan".as_bytes());
@@ -337,7 +337,7 @@ fn w8_user_names_are_unique_in_a_room_ignoring_case() {
 }
 
 #[test]
-fn w8_room_names_compare_in_nfc_byte_by_byte() {
+fn w8_room_names_compare_in_nfc() {
     let server = Server::start(&[]);
     let mut control = Control::connect(&server);
     // Another IP: its own may create the room of a host that was never heard once more (W38).
@@ -351,7 +351,7 @@ fn w8_room_names_compare_in_nfc_byte_by_byte() {
 }
 
 #[test]
-fn w9_w10_failure_is_one_frame_and_success_is_two() {
+fn w9_w10_success_is_two_frames() {
     let server = Server::start(&[]);
     let mut control = Control::connect(&server);
     // A second frame after a failure would be taken for the answer to the next request.
@@ -367,7 +367,7 @@ fn w9_w10_failure_is_one_frame_and_success_is_two() {
 }
 
 #[test]
-fn w10_a_token_is_32_lowercase_hex_characters_and_never_the_same() {
+fn w10_tokens_are_unique_hex() {
     let server = Server::start(&["--max-unproved", "0"]);
     let mut control = Control::connect(&server);
     control.enter(CREATE, "r", b"host");
@@ -385,7 +385,7 @@ fn w10_a_token_is_32_lowercase_hex_characters_and_never_the_same() {
 }
 
 #[test]
-fn w10_the_list_of_rooms() {
+fn w10_room_list() {
     let server = Server::start(&["--max-members", "9"]);
     let mut control = Control::connect(&server);
     assert_eq!(list(&server, ""), json!([]));
@@ -410,7 +410,7 @@ fn w10_the_list_of_rooms() {
 }
 
 #[test]
-fn w10_the_list_is_cut_after_a_whole_entry() {
+fn w10_long_room_list_is_cut() {
     let unlimited = Server::start(&["--max-payload", "0"]);
     let rooms = ["a", "b", "c", "d"];
     let list_of = |server: &Server, count: usize| {
@@ -432,7 +432,7 @@ fn w10_the_list_is_cut_after_a_whole_entry() {
 }
 
 #[test]
-fn w11_the_room_name_is_echoed_where_the_request_was_json() {
+fn w11_json_replies_echo_the_room() {
     let server = Server::start(&[]);
     let mut control = Control::connect(&server);
     for (operation, name, status) in
@@ -451,7 +451,7 @@ fn w11_the_room_name_is_echoed_where_the_request_was_json() {
 }
 
 #[test]
-fn w11_a_list_has_no_room_name_in_its_replies() {
+fn w11_list_replies_have_no_room() {
     let server = Server::start(&[]);
     let mut control = Control::connect(&server);
     control.request(LIST, "prefix", json("alice").as_bytes());
@@ -461,7 +461,7 @@ fn w11_a_list_has_no_room_name_in_its_replies() {
 }
 
 #[test]
-fn w12_what_the_request_itself_shows_comes_first() {
+fn w12_payload_errors_come_first() {
     let server = Server::start(&["--max-members-ip", "1"]);
     let mut control = Control::connect(&server);
     control.enter(CREATE, "r", b"alice");
@@ -478,7 +478,7 @@ fn w12_what_the_request_itself_shows_comes_first() {
 }
 
 #[test]
-fn w12_of_several_reasons_the_first_is_answered() {
+fn w12_first_reason_is_answered() {
     let options = ["--max-members-ip", "2", "--max-rooms", "1", "--max-members", "2"];
     let server = Server::start(&options);
     let room = r#"{"username":"host","password":"x","capacity":2}"#;
@@ -508,7 +508,7 @@ fn w12_of_several_reasons_the_first_is_answered() {
 }
 
 #[test]
-fn w12_a_server_full_of_rooms_or_members() {
+fn w12_full_server_refuses() {
     let server = Server::start(&["--max-members", "2"]);
     let mut control = Control::connect(&server);
     control.enter(CREATE, "r", b"alice");
@@ -524,7 +524,7 @@ fn w12_a_server_full_of_rooms_or_members() {
 }
 
 #[test]
-fn w12_a12_a_hidden_room_looks_absent_without_its_password() {
+fn w12_a12_hidden_room_looks_absent() {
     let server = Server::start(&["--max-members-ip", "2"]);
     let room = r#"{"username":"host","password":"x","hidden":true,"capacity":2}"#;
     let host = Member::create(&server, "hidden", room);
@@ -557,7 +557,7 @@ fn w12_a12_a_hidden_room_looks_absent_without_its_password() {
 }
 
 #[test]
-fn w12_a_password_for_an_open_room_is_ignored() {
+fn w12_needless_password_is_ignored() {
     let server = Server::start(&[]);
     let mut control = Control::connect(&server);
     control.enter(CREATE, "r", b"alice");
@@ -596,7 +596,7 @@ fn has_taken_a_port(server: &Server) -> bool {
 }
 
 #[test]
-fn w13_two_bytes_and_the_end_are_the_port() {
+fn w13_port_then_end_of_stream() {
     let server = Server::start(&[]);
     let host = Member::create(&server, "r", &json("host"));
     let mut guest = Newcomer::join(&server, "guest");
@@ -609,7 +609,7 @@ fn w13_two_bytes_and_the_end_are_the_port() {
 }
 
 #[test]
-fn w13_two_bytes_and_the_deadline_are_the_port() {
+fn w13_port_then_deadline() {
     let server = Server::start(&["--handshake-timeout", "1"]);
     let host = Member::create(&server, "r", &json("host"));
     let mut guest = Newcomer::join(&server, "guest");
@@ -626,7 +626,7 @@ fn w13_two_bytes_and_the_deadline_are_the_port() {
 }
 
 #[test]
-fn w13_more_than_two_bytes_are_the_next_frame() {
+fn w13_longer_input_is_a_frame() {
     let server = Server::start(&[]);
     let _host = Member::create(&server, "r", &json("host"));
     let mut guest = Newcomer::join(&server, "guest");
@@ -643,7 +643,7 @@ fn w13_more_than_two_bytes_are_the_next_frame() {
 }
 
 #[test]
-fn w13_the_port_belongs_to_the_last_success() {
+fn w13_port_is_for_the_last_success() {
     let server = Server::start(&[]);
     let host = Member::create(&server, "r", &json("host"));
     let Newcomer { mut control, member: first } = Newcomer::join(&server, "first");
@@ -659,7 +659,7 @@ fn w13_the_port_belongs_to_the_last_success() {
 }
 
 #[test]
-fn w13_without_a_success_two_bytes_are_no_port() {
+fn w13_port_needs_a_success() {
     let server = Server::start(&[]);
     let mut control = Control::connect(&server);
     assert_eq!(control.status_of(JOIN, "absent", b"bob"), ROOM_NOT_FOUND);
@@ -669,7 +669,7 @@ fn w13_without_a_success_two_bytes_are_no_port() {
 }
 
 #[test]
-fn w13_an_announcement_never_replaces_a_learnt_port() {
+fn w13_learned_port_outranks_announced() {
     let server = Server::start(&[]);
     let host = Member::create(&server, "r", &json("host"));
     let mut guest = Newcomer::join(&server, "guest");
@@ -683,7 +683,7 @@ fn w13_an_announcement_never_replaces_a_learnt_port() {
 }
 
 #[test]
-fn w13_a_datagram_replaces_an_announced_port() {
+fn w13_datagram_replaces_announced_port() {
     let server = Server::start(&[]);
     let host = Member::create(&server, "r", &json("host"));
     let mut guest = Newcomer::join(&server, "guest");
@@ -707,7 +707,7 @@ fn w13_port_0_is_ignored() {
 }
 
 #[test]
-fn w13_the_port_of_another_live_member_is_ignored() {
+fn w13_port_of_live_member_is_ignored() {
     let server = Server::start(&[]);
     let host = Member::create(&server, "r", &json("host"));
     let victim = Member::join(&server, "r", &json("victim"));
@@ -721,7 +721,7 @@ fn w13_the_port_of_another_live_member_is_ignored() {
 }
 
 #[test]
-fn w13_the_port_of_a_member_that_has_gone_is_free() {
+fn w13_port_of_departed_member_is_free() {
     let server = Server::start(&[]);
     let host = Member::create(&server, "r", &json("host"));
     let gone = Member::join(&server, "r", &json("gone"));
@@ -751,7 +751,7 @@ fn w14_closing_tcp_is_not_leaving() {
 }
 
 #[test]
-fn w15_who_says_nothing_sees_a_plain_end() {
+fn w15_silent_connection_is_closed() {
     let server = Server::start(&IMPATIENT);
     let begun = Instant::now();
     let mut fresh = Control::connect(&server);
@@ -763,7 +763,7 @@ fn w15_who_says_nothing_sees_a_plain_end() {
 }
 
 #[test]
-fn w11_w15_a_frame_that_is_not_whole_in_time_is_malformed() {
+fn w11_w15_late_frame_is_malformed() {
     let server = Server::start(&IMPATIENT);
     let begun = Instant::now();
     let request = frame(JOIN, "room", json("alice").as_bytes());
@@ -786,7 +786,7 @@ fn w11_w15_a_frame_that_is_not_whole_in_time_is_malformed() {
 }
 
 #[test]
-fn w15_a_frame_that_ends_half_way_is_malformed() {
+fn w15_truncated_frame_is_malformed() {
     let server = Server::start(&[]);
     for size in [1, 2, 20, 40] {
         let mut control = Control::connect(&server);
@@ -797,7 +797,7 @@ fn w15_a_frame_that_ends_half_way_is_malformed() {
 }
 
 #[test]
-fn w15_the_time_for_a_frame_is_absolute() {
+fn w15_frame_deadline_is_absolute() {
     let server = Server::start(&IMPATIENT);
     let mut control = Control::connect(&server);
     control.stream().set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
@@ -812,7 +812,7 @@ fn w15_the_time_for_a_frame_is_absolute() {
 }
 
 #[test]
-fn w15_each_request_has_its_own_time() {
+fn w15_each_request_has_its_deadline() {
     let server = Server::start(&IMPATIENT);
     let mut control = Control::connect(&server);
     for _ in 0..6 {
@@ -826,7 +826,7 @@ fn w15_each_request_has_its_own_time() {
 }
 
 #[test]
-fn w15_the_longest_silent_gives_way() {
+fn w15_longest_idle_is_evicted() {
     let server = Server::start(&["--max-connections", "2"]);
     let mut silent = Control::connect(&server);
     settle(&mut silent);
@@ -846,7 +846,7 @@ fn w15_the_longest_silent_gives_way() {
 }
 
 #[test]
-fn w16_the_last_reply_outlives_unread_input() {
+fn w16_last_reply_survives_unread_input() {
     let server = Server::start(&[]);
     let mut header = frame(CREATE, "", b"");
     header[3] = 1;
@@ -859,7 +859,7 @@ fn w16_the_last_reply_outlives_unread_input() {
 }
 
 #[test]
-fn w16_requests_before_the_end_are_answered() {
+fn w16_requests_before_end_are_answered() {
     let server = Server::start(&[]);
     let mut control = Control::connect(&server);
     control.send(&frame(LIST, "", b"").repeat(100));
@@ -871,7 +871,7 @@ fn w16_requests_before_the_end_are_answered() {
 }
 
 #[test]
-fn w16_a_peer_that_never_ends_is_waited_for_two_seconds() {
+fn w16_linger_lasts_two_seconds() {
     let server = Server::start(&[]);
     let before = server.descriptors();
     let mut control = Control::connect(&server);
@@ -886,7 +886,7 @@ fn w16_a_peer_that_never_ends_is_waited_for_two_seconds() {
 }
 
 #[test]
-fn w13_a_reset_behind_the_port_does_not_take_it_back() {
+fn w13_reset_keeps_announced_port() {
     let server = Server::start(&[]);
     let alice = Member::create(&server, "r", &json("alice"));
     let mut control = Control::connect(&server);
@@ -908,7 +908,7 @@ fn w13_a_reset_behind_the_port_does_not_take_it_back() {
 }
 
 #[test]
-fn w13_t1_the_servers_own_port_is_nobodys() {
+fn w13_t1_own_port_is_refused() {
     for bind in ["127.0.0.1", "0.0.0.0"] {
         let server = Server::start(&["--bind", bind]);
         let tcp = (Ipv4Addr::LOCALHOST, server.tcp.port()).into();

@@ -23,16 +23,16 @@ fn replay(folder: &str, target: fn(&[u8])) {
 }
 
 #[test]
-fn w2_w3_frames_of_the_corpus() {
+fn w2_w3_frame_corpus() {
     replay("frame", fuzz::frame);
 }
 
 #[test]
-fn w5_w6_w7_requests_of_the_corpus() {
+fn w5_w6_w7_request_corpus() {
     replay("request", fuzz::request);
 }
 
 #[test]
-fn t1_w18_datagrams_of_the_corpus() {
+fn t1_w18_datagram_corpus() {
     replay("datagrams", fuzz::datagrams);
 }

@@ -27,7 +27,7 @@ fn speak_at_once(server: &Server, members: &[Member]) {
 }
 
 #[test]
-fn d4_every_member_gets_every_message_once_and_in_order_either_way() {
+fn d4_both_paths_deliver_once_in_order() {
     for path in ["mmsg", "portable"] {
         let server = Server::start(&["--rate-limit", "0", "--datagram-path", path]);
         let mut members = vec![Member::create(&server, "r", r#"{"username":"m0"}"#)];

@@ -16,7 +16,7 @@ const SERVED: usize = 10;
 const WAITING: usize = 20;
 
 #[test]
-fn l4_who_comes_when_there_are_no_descriptors_waits_and_nobody_else_does() {
+fn l4_emfile_delays_new_connections_only() {
     let server = Server::start(&[]);
     let idle = server.descriptors();
     let (alice, bob) = alice_and_bob(&server);
@@ -142,7 +142,7 @@ fn own_room() -> Vec<u8> {
 }
 
 #[test]
-fn l6_a_reset_in_any_state_is_noticed_by_nobody_else() {
+fn l6_resets_affect_one_peer_only() {
     let server = server_with_a_long_list(&["--rate-limit", "0"]);
     let mut bystander = Control::connect(&server);
     expect_answer(&mut bystander);

@@ -62,7 +62,7 @@ impl Slow {
 }
 
 #[test]
-fn l12_t4_two_thousand_who_send_a_byte_a_second_end_at_their_deadline_and_cost_little() {
+fn l12_t4_slow_senders_are_cheap() {
     let limit = if is_full_size() { 10 } else { 3 };
     let server = Server::start(&["--handshake-timeout", &limit.to_string()]);
     let limit = Duration::from_secs(limit);
@@ -104,7 +104,7 @@ fn l12_t4_two_thousand_who_send_a_byte_a_second_end_at_their_deadline_and_cost_l
 }
 
 #[test]
-fn t3_a_thousand_liars_again_and_again_leave_the_memory_flat() {
+fn t3_false_sizes_take_no_memory() {
     const LIARS: usize = 1000;
     const ROUNDS: usize = 5;
     // The most that the protocol knows, and what is just allowed and just not.
@@ -181,7 +181,7 @@ fn flood(server: &Server) -> Flood {
 }
 
 #[test]
-fn l15_deadlines_come_up_in_the_middle_of_a_flood() {
+fn l15_deadlines_hold_during_a_flood() {
     const ENOUGH: Duration = Duration::from_secs(3);
     let options = ["--idle-timeout", "1", "--connect-timeout", "1", "--handshake-timeout", "1"];
     let server = Server::start(&options);

@@ -17,7 +17,7 @@ const MEMBERS: usize = 600;
 const CONNECTIONS: usize = 1_500;
 
 #[test]
-fn field_i_members_who_spoke_during_a_pause_stay() {
+fn field_i_active_members_survive_a_pause() {
     let server = Server::start(&["--idle-timeout", "3", "--max-unproved", "0"]);
     let host = Member::create(&server, "r", &text("host"));
     let mut control = Control::connect(&server);
@@ -44,7 +44,7 @@ fn field_i_members_who_spoke_during_a_pause_stay() {
 }
 
 #[test]
-fn field_i_a_join_replaces_nobody_who_spoke_during_a_pause() {
+fn field_i_join_replaces_no_active_member() {
     let server = Server::start(&["--replace-silent", "1"]);
     let (_alice, bob) = alice_and_bob(&server);
     let mut control = Control::connect(&server);
@@ -57,7 +57,7 @@ fn field_i_a_join_replaces_nobody_who_spoke_during_a_pause() {
 }
 
 #[test]
-fn field_i_requests_sent_during_a_pause_are_answered() {
+fn field_i_paused_requests_are_answered() {
     allow_a_crowd();
     let server = Server::start(&["--connect-timeout", "3", "--max-connections-ip", "0"]);
     let mut controls: Vec<Control> = (0..CONNECTIONS).map(|_| Control::connect(&server)).collect();

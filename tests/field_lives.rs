@@ -13,7 +13,7 @@ const CLOSED: &str = "the room was closed";
 const SILENT: &str = "you were removed from the room, nothing was heard from you for a while";
 
 #[test]
-fn w36_field_n_members_count_as_unproved_when_their_connection_has_ended() {
+fn w36_field_n_unproved_after_close() {
     let server = Server::start(&["--max-unproved", "2"]);
     let alice = Member::create(&server, "room", &text("alice"));
     let enter = |name: &str| {
@@ -39,7 +39,7 @@ fn w36_field_n_members_count_as_unproved_when_their_connection_has_ended() {
 }
 
 #[test]
-fn field_n_a_create_takes_over_the_room_of_a_host_that_failed() {
+fn field_n_create_replaces_failed_host() {
     let server = Server::start(&[]);
     for failed in [text("alice").as_str(), "alice", r#"{"username":"alice","delivery":"stream"}"#] {
         let mut control = Control::connect(&server);
@@ -65,7 +65,7 @@ fn field_n_a_create_takes_over_the_room_of_a_host_that_failed() {
 }
 
 #[test]
-fn w38_field_b_a_silent_host_comes_back_as_the_host() {
+fn w38_field_b_host_returns_as_host() {
     let server = Server::start(&["--replace-silent", "1"]);
     let (alice, bob) = alice_and_bob(&server);
     let again = wait_for("the return of alice", || {
@@ -92,7 +92,7 @@ fn w38_field_b_a_silent_host_comes_back_as_the_host() {
 }
 
 #[test]
-fn w38_field_b_a_new_member_at_the_same_address_is_not_told_of_the_old_one() {
+fn w38_field_b_successor_gets_no_farewell() {
     let server = Server::start(&["--replace-silent", "1"]);
     let (alice, bob) = alice_and_bob(&server);
     let mut control = Control::connect(&server);
@@ -110,7 +110,7 @@ fn w38_field_b_a_new_member_at_the_same_address_is_not_told_of_the_old_one() {
 }
 
 #[test]
-fn w35_field_b_a_room_passes_on_from_a_host_that_vanished() {
+fn w35_field_b_room_outlives_lost_host() {
     let server = Server::start(&["--idle-timeout", "2", "--host-leaves", "pass"]);
     let vanished = Listener::create(&server, "vanished");
     let also = Member::join(&server, "room", &text("also"));
@@ -127,7 +127,7 @@ fn w35_field_b_a_room_passes_on_from_a_host_that_vanished() {
 }
 
 #[test]
-fn w37_field_b_a_member_that_slept_too_long_gets_back_in() {
+fn w37_field_b_late_member_rejoins() {
     let server = Server::start(&["--idle-timeout", "1", "--max-members", "2"]);
     let payload = r#"{"username":"alice","capacity":2,"hidden":true,"password":"x"}"#;
     let alice = Member::create(&server, "room", payload);
@@ -144,7 +144,7 @@ fn w37_field_b_a_member_that_slept_too_long_gets_back_in() {
 }
 
 #[test]
-fn field_l_the_log_names_the_address_that_guesses_passwords() {
+fn field_l_log_names_guessing_address() {
     let server = Server::start(&["--wrong-passwords", "3"]);
     let _host = Member::create(&server, "room", r#"{"username":"host","password":"s3cret"}"#);
     let guess = |ip: u8| {
@@ -173,7 +173,7 @@ fn field_l_the_log_names_the_address_that_guesses_passwords() {
 }
 
 #[test]
-fn field_e_the_server_warns_once_of_members_whose_datagrams_never_came() {
+fn field_e_missing_udp_is_warned_once() {
     // The first look comes with the idle timeout, if that is shorter than 10 s.
     let server = Server::start(&["--idle-timeout", "2"]);
     let heard = Member::create(&server, "room", &text("heard"));

@@ -43,7 +43,7 @@ fn fill(mut pipe: &PipeWriter) {
 }
 
 #[test]
-fn field_c_a_log_pipe_that_nobody_reads_stops_nothing() {
+fn field_c_full_log_pipe_is_harmless() {
     let (_reader, writer) = io::pipe().expect("a pipe");
     let mut server = verbose_server(writer);
     let (alice, bob) = alice_and_bob(&server);
@@ -58,7 +58,7 @@ fn field_c_a_log_pipe_that_nobody_reads_stops_nothing() {
 }
 
 #[test]
-fn field_c_log_lines_that_nobody_took_are_counted_when_they_pass_again() {
+fn field_c_lost_log_lines_are_counted() {
     let (reader, writer) = io::pipe().expect("a pipe");
     let server = verbose_server(writer);
     request_often(&server);
@@ -86,7 +86,7 @@ fn until_dropped(lines: &Receiver<String>) -> (usize, usize) {
 
 /// `O_NONBLOCK` would also be set for the shell and whoever else writes to the pipe.
 #[test]
-fn field_c_a_shared_pipe_is_left_as_it_was() {
+fn field_c_shared_pipe_is_unchanged() {
     let (_reader, writer) = io::pipe().expect("a pipe");
     let ours = writer.try_clone().expect("a descriptor");
     let server = verbose_server(writer);
@@ -96,7 +96,7 @@ fn field_c_a_shared_pipe_is_left_as_it_was() {
 
 /// A pipe of another user can't be opened again.
 #[test]
-fn field_c_a_pipe_of_another_user_stops_nothing() {
+fn field_c_foreign_pipe_is_harmless() {
     let (reader, writer) = io::pipe().expect("a pipe");
     let ours = writer.try_clone().expect("a descriptor");
     let mut command = Command::new("setpriv");
@@ -118,7 +118,7 @@ fn field_c_a_pipe_of_another_user_stops_nothing() {
 
 /// systemd gives services a socket, and its journal may stand still.
 #[test]
-fn field_c_a_log_socket_that_nobody_reads_stops_nothing() {
+fn field_c_full_log_socket_is_harmless() {
     let (reader, writer) = UnixStream::pair().expect("a socket pair");
     let server = verbose_server(OwnedFd::from(writer));
     request_often(&server);
@@ -127,7 +127,7 @@ fn field_c_a_log_socket_that_nobody_reads_stops_nothing() {
 }
 
 #[test]
-fn field_c_a_log_reader_that_has_gone_stops_nothing() {
+fn field_c_closed_log_is_harmless() {
     let (reader, writer) = io::pipe().expect("a pipe");
     drop(reader);
     let (reader, socket) = UnixStream::pair().expect("a socket pair");
@@ -145,7 +145,7 @@ fn field_c_a_log_reader_that_has_gone_stops_nothing() {
 
 /// write(2) beyond the limit raises SIGXFSZ.
 #[test]
-fn field_c_a_log_file_at_its_limit_does_not_end_the_server() {
+fn field_c_log_at_file_limit_is_harmless() {
     let path = std::env::temp_dir().join(format!("reactor-chat-{}.log", std::process::id()));
     let mut command = Command::new("sh");
     let script = "ulimit -f 8; exec \"$0\" -v --tcp-port 0 --udp-port 0";
@@ -170,14 +170,14 @@ fn status_of(mut child: Child) -> Option<i32> {
 }
 
 #[test]
-fn field_c_a_complaint_that_nobody_reads_holds_nothing_up() {
+fn field_c_error_exit_does_not_block() {
     let (_reader, writer) = io::pipe().expect("a pipe");
     fill(&writer);
     assert_eq!(status_of(run(&["--nonsense"], Stdio::null(), writer)), Some(2));
 }
 
 #[test]
-fn field_c_the_start_does_not_depend_on_stdout() {
+fn field_c_start_ignores_stdout() {
     let (reader, gone) = io::pipe().expect("a pipe");
     drop(reader);
     let full = OpenOptions::new().write(true).open("/dev/full").expect("a full disk");
@@ -201,7 +201,7 @@ fn end(mut child: Child) {
 }
 
 #[test]
-fn field_c_a_full_stdout_gets_the_addresses_when_it_takes_them() {
+fn field_c_stdout_gets_addresses_later() {
     let (mut reader, writer) = io::pipe().expect("a pipe");
     fill(&writer);
     let child = run(&["-q", "--tcp-port", "0", "--udp-port", "0"], writer, Stdio::null());
@@ -221,7 +221,7 @@ fn skip_filling(reader: &mut PipeReader) {
 }
 
 #[test]
-fn field_c_help_waits_for_its_reader_and_leaves_quietly_without_one() {
+fn field_c_help_waits_for_its_reader() {
     let (mut reader, writer) = io::pipe().expect("a pipe");
     fill(&writer);
     SockRef::from(&writer).set_nonblocking(true).expect("an option");
@@ -298,7 +298,7 @@ const CTRL_S: &[u8] = b"\x13";
 const CTRL_Q: &[u8] = b"\x11";
 
 #[test]
-fn field_c_ctrl_s_in_the_servers_terminal_stops_nothing() {
+fn field_c_ctrl_s_is_harmless() {
     let mut terminal = Terminal::run("exec \"$0\" -v --tcp-port 0 --udp-port 0");
     let mut control = terminal.connect();
     terminal.key(CTRL_S);
@@ -313,7 +313,7 @@ fn field_c_ctrl_s_in_the_servers_terminal_stops_nothing() {
 
 /// `stty tostop` stops background jobs that write to the terminal.
 #[test]
-fn field_c_a_terminal_that_stops_background_jobs_does_not_stop_the_server() {
+fn field_c_tostop_is_harmless() {
     let script = "stty tostop; set -m; \"$0\" -v --tcp-port 0 --udp-port 0 & wait";
     let terminal = Terminal::run(script);
     let mut control = terminal.connect();
@@ -323,7 +323,7 @@ fn field_c_a_terminal_that_stops_background_jobs_does_not_stop_the_server() {
 
 /// A terminal window that closes leaves a server behind that was started with nohup(1).
 #[test]
-fn field_c_a_terminal_that_is_closed_stops_nothing() {
+fn field_c_closed_terminal_is_harmless() {
     let (pty, pts) = open().expect("a pseudo-terminal");
     let script = "trap '' HUP; exec \"$0\" -v --tcp-port 0 --udp-port 0";
     let mut command = PtyCommand::new("sh").args(["-c", script, SERVER]).env_remove("RUST_LOG");

@@ -21,7 +21,7 @@ fn say_in_parts(listener: &Listener, mut id: u32, text: &[u8], sizes: &[usize]) 
 }
 
 #[test]
-fn s16_field_a_the_longest_message_travels_in_parts_of_1200_bytes() {
+fn s16_field_a_long_message_in_parts() {
     let server = Server::start(&["--rate-limit", "0"]);
     for size in [1, 60, 255] {
         let name = "n".repeat(size);
@@ -53,7 +53,7 @@ fn s16_field_a_the_longest_message_travels_in_parts_of_1200_bytes() {
 }
 
 #[test]
-fn s16_field_a_whatever_the_message_no_datagram_exceeds_1200_bytes() {
+fn s16_field_a_datagrams_fit_1200_bytes() {
     let server = Server::start(&["--rate-limit", "0", "--lang", "ja"]);
     let names: Vec<String> = (0..9).map(|n| format!("{n}{}", "n".repeat(254))).collect();
     let host = Listener::create(&server, &names[0]);
@@ -76,7 +76,7 @@ fn s16_field_a_whatever_the_message_no_datagram_exceeds_1200_bytes() {
 }
 
 #[test]
-fn s16_each_part_is_answered_and_the_whole_is_relayed_once() {
+fn s16_each_part_is_confirmed() {
     let server = Server::start(&["--rate-limit", "0"]);
     let (alice, bob) = listening_alice_and_bob(&server);
     alice.say_part(1, b"one ");
@@ -98,7 +98,7 @@ fn s16_each_part_is_answered_and_the_whole_is_relayed_once() {
 }
 
 #[test]
-fn s16_commands_come_in_parts_and_what_is_refused_is_refused_whole() {
+fn s16_commands_come_in_parts() {
     let server = Server::start(&["--rate-limit", "0"]);
     let (alice, bob) = listening_alice_and_bob(&server);
     let answer = |listener: &Listener| listener.heard_up_to_now().pop().expect("an answer").items;
@@ -119,7 +119,7 @@ fn s16_commands_come_in_parts_and_what_is_refused_is_refused_whole() {
 }
 
 #[test]
-fn s16_a_message_in_parts_counts_once() {
+fn s16_message_in_parts_counts_once() {
     let server = Server::start(&["--rate-limit", "1"]);
     let (alice, bob) = listening_alice_and_bob(&server);
     let mut id = 1;
@@ -142,7 +142,7 @@ fn s16_a_message_in_parts_counts_once() {
 }
 
 #[test]
-fn s16_parts_are_kept_for_10_seconds_and_the_rest_is_refused() {
+fn s16_parts_expire_after_10_seconds() {
     let server = Server::start(&[]);
     let (alice, bob) = listening_alice_and_bob(&server);
     alice.say_part(1, b"begun");
@@ -164,7 +164,7 @@ fn s16_parts_are_kept_for_10_seconds_and_the_rest_is_refused() {
 }
 
 #[test]
-fn s12_s16_history_begins_with_a_whole_message() {
+fn s12_s16_history_starts_whole() {
     let server = Server::start(&["--rate-limit", "0"]);
     let alice = Listener::enter(&server, CREATE, &streamed("alice", r#","history":9"#));
     let long = "x".repeat(4000);

@@ -40,7 +40,7 @@ fn counted(counts: &str, what: &str) -> u64 {
 }
 
 #[test]
-fn d1_d2_datagrams_that_come_in_one_piece_are_told_apart() {
+fn d1_d2_coalesced_datagrams_are_split() {
     for path in ["mmsg", "portable"] {
         let server = Server::start(&["--datagram-path", path]);
         let (alice, bob) = alice_and_bob(&server);
@@ -63,7 +63,7 @@ fn d1_d2_datagrams_that_come_in_one_piece_are_told_apart() {
 }
 
 #[test]
-fn l14_of_what_comes_in_one_piece_in_vain_the_rest_is_not_looked_at_but_for_the_last() {
+fn l14_useless_batch_is_skipped() {
     let server = Server::start(&["--rate-limit", "1"]);
     let (alice, bob) = alice_and_bob(&server);
     let mut flood = ["a message"; 64];
@@ -85,7 +85,7 @@ fn l14_of_what_comes_in_one_piece_in_vain_the_rest_is_not_looked_at_but_for_the_
 
 /// A program may be several members at one port: what one of them floods with costs no other.
 #[test]
-fn l14_what_comes_in_one_piece_in_vain_costs_nobody_else_in_it() {
+fn l14_skipping_affects_one_sender() {
     let server = Server::start(&[]);
     let (alice, bob) = alice_and_bob(&server);
     let forged = datagram(&bob.room, &[b'0'; 32], b"a message");
@@ -100,7 +100,7 @@ fn l14_what_comes_in_one_piece_in_vain_costs_nobody_else_in_it() {
 }
 
 #[test]
-fn l14_answers_to_a_stream_member_that_never_stops_are_bounded_and_others_get_theirs() {
+fn l14_reply_flood_is_bounded() {
     const ROUNDS: usize = 200;
     const A_ROUND: usize = 100;
     let server = Server::start(&[]);

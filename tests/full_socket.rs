@@ -20,9 +20,9 @@ const MESSAGES: usize = 250;
 const SIZE: usize = 1000;
 
 #[test]
-fn d6_a_full_send_buffer_loses_nothing_and_costs_no_spin() {
+fn d6_full_send_buffer_loses_nothing() {
     in_namespace(
-        "d6_a_full_send_buffer_loses_nothing_and_costs_no_spin",
+        "d6_full_send_buffer_loses_nothing",
         "d6 on the real binary, no slow loopback",
         SLOW,
         everyone_gets_everything_from_a_server_that_has_to_wait,
@@ -94,7 +94,7 @@ fn hear_some(listener: &Member, next: &mut usize) {
 
 /// The counters say so when a server with room never had to wait, or the test above shows nothing.
 #[test]
-fn d6_a_socket_with_room_is_never_called_full() {
+fn d6_writable_socket_is_not_full() {
     let server = Server::start(&[]);
     let host = Member::create(&server, "r", r#"{"username":"host"}"#);
     host.say("/who");

@@ -112,7 +112,7 @@ fn is_reachable(imports: &BTreeSet<(Path, Path)>, from: &Path, to: &Path) -> boo
 }
 
 #[test]
-fn the_chat_has_no_socket_no_clock_and_no_randomness() {
+fn chat_has_no_io_clock_or_randomness() {
     let forbidden = ["mio", "Socket", "TcpStream", "Instant::now", "SystemTime", "getrandom"];
     for source in below("src/chat/") {
         let code = source.code().replace("SocketAddr", "");
@@ -123,7 +123,7 @@ fn the_chat_has_no_socket_no_clock_and_no_randomness() {
 }
 
 #[test]
-fn the_stream_has_no_socket_and_no_clock() {
+fn stream_has_no_io_or_clock() {
     for source in below("src/stream/") {
         for word in ["mio", "Socket", "std::net", "std::io", "Instant::now", "SystemTime"] {
             assert!(!source.code().contains(word), "{} speaks of {word}", source.path);
@@ -132,7 +132,7 @@ fn the_stream_has_no_socket_and_no_clock() {
 }
 
 #[test]
-fn the_protocol_does_no_input_or_output() {
+fn protocol_has_no_io_or_clock() {
     for source in below("src/protocol/") {
         for word in ["std::io", "std::net", "std::time", "mio::"] {
             assert!(!source.code().contains(word), "{} speaks of {word}", source.path);
@@ -141,7 +141,7 @@ fn the_protocol_does_no_input_or_output() {
 }
 
 #[test]
-fn unsafe_lives_in_one_file_and_every_block_has_its_reason() {
+fn unsafe_is_explained_in_one_file() {
     for source in sources("src") {
         let is_home = source.path == "src/sys.rs";
         let text: String = source.text.split_whitespace().collect();
@@ -156,7 +156,7 @@ fn unsafe_lives_in_one_file_and_every_block_has_its_reason() {
 
 /// `println` and its kind panic where the descriptor takes nothing: in `| head`, on a full disk.
 #[test]
-fn field_m_no_print_macro_panics_on_a_closed_pipe() {
+fn field_m_no_print_macros() {
     for source in sources("src").into_iter().chain(sources("benches")) {
         for word in ["print!(", "println!(", "eprintln!(", "dbg!("] {
             assert!(!source.code().contains(word), "{}: {word}", source.path);
@@ -167,7 +167,7 @@ fn field_m_no_print_macro_panics_on_a_closed_pipe() {
 /// mio does the bookkeeping of readiness in `try_io`: a call past it may lose the edge on systems
 /// where mio has some to do.
 #[test]
-fn d5_every_call_on_a_raw_descriptor_goes_through_try_io() {
+fn d5_raw_calls_use_try_io() {
     let descriptors = |code: &str| code.matches(".as_fd()").count();
     for source in below("src/datagram/").iter().filter(|source| !source.path.ends_with("socket.rs"))
     {
@@ -184,7 +184,7 @@ fn line_of(text: &str) -> &str {
 
 /// No clock of a test shows it: a password meets the one function that is made for it, no other.
 #[test]
-fn t9_passwords_are_compared_in_constant_time() {
+fn t9_passwords_compare_in_constant_time() {
     let mut compared = 0;
     for source in below("src/chat/") {
         let code = source.code();
@@ -198,7 +198,7 @@ fn t9_passwords_are_compared_in_constant_time() {
 }
 
 #[test]
-fn t5_every_map_hashes_with_a_random_key() {
+fn t5_maps_hash_with_random_keys() {
     let keyless = [
         "with_hasher",
         "BuildHasherDefault",
@@ -218,7 +218,7 @@ fn t5_every_map_hashes_with_a_random_key() {
 /// Time comes from the monotonic clock, which no administrator and no leap second moves; what is counted
 /// for ever has 64 bits; and where a sum could still overflow, the release build ends and does not wrap.
 #[test]
-fn t12_counters_are_wide_clocks_do_not_jump_and_overflow_is_checked() {
+fn t12_counters_and_clocks_are_safe() {
     for source in sources("src") {
         assert!(!source.code().contains("SystemTime"), "{} asks for the date", source.path);
     }

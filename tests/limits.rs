@@ -28,7 +28,7 @@ fn join(server: &Server, from: IpAddr, room: &str, payload: &str) -> u8 {
 }
 
 #[test]
-fn t4_connections_of_one_ip_give_way_to_one_another() {
+fn t4_connection_limit_per_ip_evicts() {
     let server = Server::start(&["--max-connections-ip", "2"]);
     let settled = |from| {
         let mut control = Control::connect_from(&server, from);
@@ -49,7 +49,7 @@ fn t4_connections_of_one_ip_give_way_to_one_another() {
 }
 
 #[test]
-fn w13_who_gives_way_has_announced_its_port() {
+fn w13_evicted_connection_keeps_port() {
     let server = Server::start(&["--max-connections-ip", "1"]);
     let host = Member::create(&server, "a", r#"{"username":"host"}"#);
     let mut guest = Control::connect_from(&server, loopback(2));
@@ -66,7 +66,7 @@ fn w13_who_gives_way_has_announced_its_port() {
 }
 
 #[test]
-fn t11_rooms_of_one_ip_are_limited_and_closed_ones_do_not_count() {
+fn t11_room_limit_per_ip() {
     let server = Server::start(&["--max-rooms-ip", "2"]);
     let member = Member::create(&server, "a", r#"{"username":"host"}"#);
     let own = loopback(1);
@@ -81,7 +81,7 @@ fn t11_rooms_of_one_ip_are_limited_and_closed_ones_do_not_count() {
 }
 
 #[test]
-fn t4_members_of_one_ip_are_limited() {
+fn t4_member_limit_per_ip() {
     let server = Server::start(&["--max-members-ip", "2"]);
     let own = loopback(1);
     assert_eq!(create(&server, own, "a"), SUCCESS);
@@ -94,7 +94,7 @@ fn t4_members_of_one_ip_are_limited() {
 }
 
 #[test]
-fn t4_field_n_members_that_have_proved_no_address_give_way_to_the_next() {
+fn t4_field_n_unproved_members_are_evicted() {
     let server = Server::start(&["--max-unproved", "2"]);
     let host = Member::create(&server, "a", r#"{"username":"host"}"#);
     let members = |room: &str| {
@@ -122,7 +122,7 @@ fn t4_field_n_members_that_have_proved_no_address_give_way_to_the_next() {
 }
 
 #[test]
-fn t4_a2_listeners_with_announced_ports_are_limited() {
+fn t4_a2_announced_ports_are_limited() {
     let server = Server::start(&["--max-unproved", "2"]);
     let host = Member::create(&server, "a", r#"{"username":"host"}"#);
     let listeners: Vec<Member> = (0..3)
@@ -148,7 +148,7 @@ fn t4_a2_listeners_with_announced_ports_are_limited() {
 }
 
 #[test]
-fn t4_t11_members_and_rooms_are_limited_in_all() {
+fn t4_t11_total_limits() {
     let server = Server::start(&["--max-members", "2"]);
     assert_eq!(create(&server, loopback(1), "a"), SUCCESS);
     assert_eq!(join(&server, loopback(2), "a", "guest"), SUCCESS);
@@ -161,7 +161,7 @@ fn t4_t11_members_and_rooms_are_limited_in_all() {
 }
 
 #[test]
-fn t4_a_room_has_at_most_so_many_members_whatever_its_creator_wants() {
+fn t4_room_size_has_a_maximum() {
     let server = Server::start(&["--max-room-members", "2"]);
     let host = br#"{"username":"host","capacity":5}"#;
     assert_eq!(Control::connect(&server).status_of(CREATE, "a", host), SUCCESS);
@@ -174,7 +174,7 @@ fn t4_a_room_has_at_most_so_many_members_whatever_its_creator_wants() {
 }
 
 #[test]
-fn t9_wrong_passwords_of_one_ip_are_limited() {
+fn t9_wrong_passwords_are_limited() {
     let server = Server::start(&["--wrong-passwords", "3"]);
     let host = br#"{"username":"host","password":"right"}"#;
     assert_eq!(Control::connect(&server).status_of(CREATE, "a", host), SUCCESS);
@@ -196,7 +196,7 @@ fn t9_wrong_passwords_of_one_ip_are_limited() {
 
 /// A limit must not tell whether there is a hidden room.
 #[test]
-fn t9_w12_guesses_at_what_is_not_there_count_as_those_at_a_hidden_room() {
+fn t9_w12_guesses_at_absent_rooms_count() {
     for hidden in ["there", "nowhere"] {
         let server = Server::start(&["--wrong-passwords", "2"]);
         for (room, payload) in [
@@ -217,7 +217,7 @@ fn t9_w12_guesses_at_what_is_not_there_count_as_those_at_a_hidden_room() {
 
 /// Six IPs use up a room's wrong passwords. Further passwords are delayed; other requests are not.
 #[test]
-fn a1_a_delayed_password_is_answered_in_time() {
+fn a1_delayed_password_is_answered() {
     let server = Server::start(&["--wrong-passwords", "6"]);
     let host = br#"{"username":"host","password":"right"}"#;
     assert_eq!(Control::connect(&server).status_of(CREATE, "a", host), SUCCESS);
@@ -252,7 +252,7 @@ fn a1_a_delayed_password_is_answered_in_time() {
 /// Half of the guesses, so that whoever had a token of a server that was started anew, and neighbours
 /// who have too, can join again with the password; and who has the right token is in.
 #[test]
-fn t9_s14_wrong_tokens_count_as_wrong_passwords() {
+fn t9_s14_wrong_tokens_count() {
     const RESUME: u8 = 4;
     let server = Server::start(&["--wrong-passwords", "4"]);
     let host = br#"{"username":"host","password":"right"}"#;
@@ -274,7 +274,7 @@ fn t9_s14_wrong_tokens_count_as_wrong_passwords() {
 
 /// Nobody becomes more by going on within one's own address.
 #[test]
-fn s14_a_member_resumes_at_its_own_ip_when_that_has_as_many_as_it_may() {
+fn s14_resume_works_at_the_ip_limit() {
     const RESUME: u8 = 4;
     let server = Server::start(&["--max-members-ip", "1"]);
     let host = Member::create(&server, "a", r#"{"username":"host"}"#);
@@ -285,7 +285,7 @@ fn s14_a_member_resumes_at_its_own_ip_when_that_has_as_many_as_it_may() {
 }
 
 #[test]
-fn t10_what_goes_to_many_is_limited_by_its_bytes_and_the_sender_is_told_once() {
+fn t10_room_byte_rate_is_limited() {
     // A datagram of 28 + 4 + 968 bytes to two members: ten of them come to five seconds' worth.
     let server = Server::start(&["--fanout-limit", "4000", "--rate-limit", "0"]);
     let host = Member::create(&server, "a", r#"{"username":"host"}"#);
@@ -304,7 +304,7 @@ fn t10_what_goes_to_many_is_limited_by_its_bytes_and_the_sender_is_told_once() {
 /// What connections have under way is bounded by their sum, long before each has reached its bound;
 /// requests that are small go on.
 #[test]
-fn t3_t4_many_large_requests_leave_memory_for_small_ones() {
+fn t3_t4_small_requests_keep_memory() {
     const SUM: u64 = 2 << 20;
     let sum = SUM.to_string();
     let server = Server::start(&["--buffer-memory", &sum, "--handshake-timeout", "3"]);
@@ -331,7 +331,7 @@ fn t3_t4_many_large_requests_leave_memory_for_small_ones() {
 
 /// Large requests that are over, answered, cut off or given up, leave their memory to others.
 #[test]
-fn t4_the_memory_of_requests_that_are_over_is_free() {
+fn t4_finished_requests_free_memory() {
     // Enough for those that are there at a time, and not for those of two rounds.
     let server = Server::start(&["--buffer-memory", "3000000", "--max-payload", "65536"]);
     let whole = support::frame(JOIN, "absent", &[b' '; 60_000]);
@@ -365,7 +365,7 @@ fn t4_the_memory_of_requests_that_are_over_is_free() {
 /// The memory of a request that was answered counts as long as it is held: the first byte of another
 /// one keeps it.
 #[test]
-fn t3_t4_many_large_requests_that_were_answered_hold_no_more_than_others() {
+fn t3_t4_answered_requests_free_memory() {
     const SUM: u64 = 1 << 20;
     let sum = SUM.to_string();
     let server = Server::start(&["--buffer-memory", &sum]);
@@ -388,7 +388,7 @@ fn t3_t4_many_large_requests_that_were_answered_hold_no_more_than_others() {
 /// A thousand members, one message of a kibibyte each tenth of a second, and nobody is refused: this
 /// has to work as the server comes.
 #[test]
-fn a_thousand_in_one_room_with_ten_messages_a_second_work_out_of_the_box() {
+fn defaults_serve_1000_in_one_room() {
     let server = Server::start(&[]);
     let host = Member::create(&server, "hall", r#"{"username":"host"}"#);
     let guests: Vec<Member> = (0..999)

@@ -98,7 +98,7 @@ fn room_name(room: usize) -> String {
 }
 
 #[test]
-fn w26_500_rooms_of_10_members_lose_nothing() {
+fn w26_500_rooms_lose_nothing() {
     let seconds: u32 = env::var("REACTOR_CHAT_LOAD_SECONDS")
         .map_or(2, |seconds| seconds.parse().expect("whole seconds"));
     let mut load = Load::start();

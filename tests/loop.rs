@@ -25,7 +25,7 @@ fn crowd(server: &Server) -> Vec<Control> {
 }
 
 #[test]
-fn l1_what_a_turn_has_no_budget_for_is_done_in_the_next() {
+fn l1_work_over_budget_is_done_next() {
     let server = Server::start(&[]);
     let mut controls = crowd(&server);
     controls.iter_mut().for_each(expect_answer);
@@ -42,7 +42,7 @@ fn l1_what_a_turn_has_no_budget_for_is_done_in_the_next() {
 }
 
 #[test]
-fn l1_datagrams_that_a_turn_has_no_budget_for_are_read_in_the_next() {
+fn l1_datagrams_over_budget_are_read() {
     /// More than a turn reads; the smallest buffer that systems grant a socket takes them.
     const COUNT: usize = 400;
     let server = Server::start(&["--rate-limit", "0"]);
@@ -58,7 +58,7 @@ fn l1_datagrams_that_a_turn_has_no_budget_for_are_read_in_the_next() {
 }
 
 #[test]
-fn l2_a_burst_of_connections_is_all_accepted() {
+fn l2_connection_burst_is_accepted() {
     let server = Server::start(&[]);
     server.freeze();
     let mut controls = crowd(&server);
@@ -72,7 +72,7 @@ fn l2_a_burst_of_connections_is_all_accepted() {
 }
 
 #[test]
-fn l3_requests_that_came_at_once_are_all_answered_in_order() {
+fn l3_requests_are_answered_in_order() {
     let server = Server::start(&["--max-unproved", "0"]);
     let mut control = Control::connect(&server);
     expect_answer(&mut control);
@@ -91,7 +91,7 @@ fn l3_requests_that_came_at_once_are_all_answered_in_order() {
 }
 
 #[test]
-fn l3_requests_that_waited_for_the_peer_to_read_are_all_answered() {
+fn l3_blocked_requests_are_answered() {
     let server = server_with_a_long_list(&[]);
     let mut control = Control::over(hoard(&server));
     for _ in 0..500 {
@@ -101,7 +101,7 @@ fn l3_requests_that_waited_for_the_peer_to_read_are_all_answered() {
 }
 
 #[test]
-fn l5_l6_a_reset_before_it_is_accepted_ends_that_peer_alone() {
+fn l5_l6_reset_before_accept() {
     let server = Server::start(&[]);
     server.freeze();
     for _ in 0..10 {
@@ -113,7 +113,7 @@ fn l5_l6_a_reset_before_it_is_accepted_ends_that_peer_alone() {
 }
 
 #[test]
-fn l7_a_request_of_a_connection_that_gave_way_in_the_same_turn_is_ignored() {
+fn l7_evicted_request_is_ignored() {
     let server = Server::start(&["--max-connections", "2"]);
     let (mut silent, mut talking) = (Control::connect(&server), Control::connect(&server));
     expect_answer(&mut silent);
@@ -129,7 +129,7 @@ fn l7_a_request_of_a_connection_that_gave_way_in_the_same_turn_is_ignored() {
 }
 
 #[test]
-fn l7_events_of_connections_that_end_in_the_same_batch() {
+fn l7_events_after_end_are_ignored() {
     let server = Server::start(&["--max-connections", "50"]);
     for _ in 0..5 {
         let mut controls: Vec<Control> = (0..50).map(|_| Control::connect(&server)).collect();
@@ -150,7 +150,7 @@ fn l7_events_of_connections_that_end_in_the_same_batch() {
 }
 
 #[test]
-fn l8_a_deadline_does_not_find_the_next_tenant_of_the_slot() {
+fn l8_timer_ignores_reused_slot() {
     let server = Server::start(&["--handshake-timeout", "1"]);
     let mut witness = Control::connect(&server);
     expect_answer(&mut witness);
@@ -171,7 +171,7 @@ fn l8_a_deadline_does_not_find_the_next_tenant_of_the_slot() {
 }
 
 #[test]
-fn l8_an_announced_port_does_not_find_the_next_tenant_of_the_slot() {
+fn l8_port_ignores_reused_slot() {
     let server = Server::start(&[]);
     let host = Member::create(&server, "r", "host");
     let mut control = Control::connect(&server);
@@ -192,7 +192,7 @@ fn l8_an_announced_port_does_not_find_the_next_tenant_of_the_slot() {
 }
 
 #[test]
-fn l9_members_that_end_while_others_are_told() {
+fn l9_members_end_during_delivery() {
     let server = Server::start(&[]);
     let member = |name: &str| {
         let payload = format!(r#"{{"username":"{name}"}}"#);
@@ -232,7 +232,7 @@ fn l9_members_that_end_while_others_are_told() {
 }
 
 #[test]
-fn l10_replies_arrive_whole_however_slowly_they_are_read() {
+fn l10_slow_reader_gets_whole_replies() {
     /// More than the kernel holds for a connection (4 MiB, tcp(7)), so that writes are cut.
     const REQUESTS: usize = 200;
     let server = server_with_a_long_list(&[]);
@@ -272,7 +272,7 @@ fn l10_replies_arrive_whole_however_slowly_they_are_read() {
 }
 
 #[test]
-fn l11_a_peer_that_asks_and_never_reads_costs_little_and_is_ended() {
+fn l11_peer_that_never_reads_is_closed() {
     let server = server_with_a_long_list(&["--handshake-timeout", "2"]);
     let mut bystander = Control::connect(&server);
     expect_answer(&mut bystander);
@@ -290,7 +290,7 @@ fn l11_a_peer_that_asks_and_never_reads_costs_little_and_is_ended() {
 }
 
 #[test]
-fn l13_a_last_reply_is_not_lost_to_a_reset() {
+fn l13_last_reply_survives_close() {
     let server = Server::start(&[]);
     let mut controls: Vec<Control> = (0..50).map(|_| Control::connect(&server)).collect();
     controls.iter_mut().for_each(expect_answer);
@@ -307,7 +307,7 @@ fn l13_a_last_reply_is_not_lost_to_a_reset() {
 
 /// What the kernel has taken of a reply it drops if the socket is closed and something comes in.
 #[test]
-fn l13_replies_that_the_kernel_still_holds_are_not_lost_to_a_reset() {
+fn l13_buffered_replies_survive_close() {
     /// Many times the window of the peer, and little to the buffers of the server.
     const REQUESTS: usize = 5;
     let server = server_with_a_long_list(&[]);
@@ -325,7 +325,7 @@ fn l13_replies_that_the_kernel_still_holds_are_not_lost_to_a_reset() {
 }
 
 #[test]
-fn l12_l16_a_server_with_nothing_to_do_does_nothing() {
+fn l12_l16_idle_server_sleeps() {
     let server = Server::start(&[]);
     let host = Member::create(&server, "r", "host");
     let _guest = Member::join(&server, "r", "guest");
@@ -340,7 +340,7 @@ fn l12_l16_a_server_with_nothing_to_do_does_nothing() {
 }
 
 #[test]
-fn l16_a_deadline_that_is_near_costs_nothing_before() {
+fn l16_near_deadline_does_not_spin() {
     let server = Server::start(&["--connect-timeout", "1", "--handshake-timeout", "1"]);
     let mut controls: Vec<Control> = (0..30).map(|_| Control::connect(&server)).collect();
     for control in controls.iter_mut().step_by(2) {
@@ -350,7 +350,7 @@ fn l16_a_deadline_that_is_near_costs_nothing_before() {
 }
 
 #[test]
-fn l16_a_deadline_that_is_far_is_no_trouble() {
+fn l16_far_deadline_is_clamped() {
     let year = (365 * 24 * 60 * 60).to_string();
     let names = ["--connect-timeout", "--handshake-timeout", "--idle-timeout"];
     let options: Vec<&str> = names.iter().flat_map(|name| [*name, &year]).collect();
@@ -363,7 +363,7 @@ fn l16_a_deadline_that_is_far_is_no_trouble() {
 }
 
 #[test]
-fn l16_an_interrupted_wait_goes_on() {
+fn l16_interrupted_wait_resumes() {
     let server = Server::start(&[]);
     let mut control = Control::connect(&server);
     for _ in 0..20 {
@@ -374,7 +374,7 @@ fn l16_an_interrupted_wait_goes_on() {
 }
 
 #[test]
-fn l10_l16_a_peer_that_does_not_read_costs_no_time() {
+fn l10_l16_blocked_peer_costs_no_cpu() {
     let server = server_with_a_long_list(&["--handshake-timeout", "0"]);
     let mut stream = hoard(&server);
     let mut bystander = Control::connect(&server);
@@ -387,7 +387,7 @@ fn l10_l16_a_peer_that_does_not_read_costs_no_time() {
 }
 
 #[test]
-fn t3_what_is_announced_and_not_sent_takes_no_memory() {
+fn t3_announced_size_takes_no_memory() {
     let server = Server::start(&["--max-payload", "0"]);
     let mut header = list_frame();
     // 2^29, the most that the protocol knows.
@@ -406,7 +406,7 @@ fn t3_what_is_announced_and_not_sent_takes_no_memory() {
 }
 
 #[test]
-fn t4_connections_that_are_held_give_way() {
+fn t4_held_connections_are_evicted() {
     let server = Server::start(&["--max-connections", "20"]);
     let answered = || {
         let mut control = Control::connect(&server);
@@ -423,7 +423,7 @@ fn t4_connections_that_are_held_give_way() {
 }
 
 #[test]
-fn l16_after_a_stop_what_has_come_meanwhile_counts_before_the_deadlines() {
+fn l16_input_counts_before_timers() {
     let server = Server::start(&["--idle-timeout", "3", "--connect-timeout", "3"]);
     let alice = Member::create(&server, "r", r#"{"username":"alice"}"#);
     let mut control = Control::connect(&server);
@@ -440,7 +440,7 @@ fn l16_after_a_stop_what_has_come_meanwhile_counts_before_the_deadlines() {
 
 /// The kernel's memory for peers that send requests and never read stays bounded.
 #[test]
-fn a13_slow_readers_hold_little_memory_of_the_kernel() {
+fn a13_slow_readers_hold_little_memory() {
     const MOST: usize = 128 * 1024;
     let server = server_with_a_long_list(&[]);
     let stuck: Vec<TcpStream> = (0..2).map(|_| push_until_full(&server)).collect();

@@ -13,7 +13,7 @@ const MAX_UPSTREAM: usize = 4096;
 const OVERHEAD: usize = 2 + 1 + 32;
 
 #[test]
-fn w17_a_datagram_is_two_sizes_room_token_message() {
+fn w17_datagram_layout() {
     let server = Server::start(&[]);
     let (alice, bob) = alice_and_bob(&server);
     let bytes = [b"\x04\x20room", &alice.token[..], b"hi"].concat();
@@ -22,7 +22,7 @@ fn w17_a_datagram_is_two_sizes_room_token_message() {
 }
 
 #[test]
-fn w17_what_has_another_layout_is_dropped_and_never_answered() {
+fn w17_malformed_datagram_is_dropped() {
     let server = Server::start(&["--rate-limit", "0"]);
     let (alice, bob) = alice_and_bob(&server);
     let good = datagram("room", &alice.token, b"hi");
@@ -42,7 +42,7 @@ fn w17_what_has_another_layout_is_dropped_and_never_answered() {
 }
 
 #[test]
-fn w17_a_room_name_of_no_bytes_is_reserved() {
+fn w17_empty_room_name_is_reserved() {
     let server = Server::start(&[]);
     let (alice, bob) = alice_and_bob(&server);
     alice.send_datagram(&datagram("", &alice.token, b"hi"));
@@ -53,7 +53,7 @@ fn w17_a_room_name_of_no_bytes_is_reserved() {
 }
 
 #[test]
-fn w17_4096_bytes_are_taken_and_one_more_is_dropped_not_cut() {
+fn w17_4096_bytes_are_the_limit() {
     let server = Server::start(&[]);
     let a = Member::create(&server, "r", &text("a"));
     let b = Member::join(&server, "r", &text("b"));
@@ -68,7 +68,7 @@ fn w17_4096_bytes_are_taken_and_one_more_is_dropped_not_cut() {
 }
 
 #[test]
-fn w18_only_its_own_token_in_its_own_room_speaks() {
+fn w18_token_works_in_its_room_only() {
     let server = Server::start(&[]);
     let (alice, bob) = alice_and_bob(&server);
     let carol = Member::create(&server, "other", &text("carol"));
@@ -91,7 +91,7 @@ fn w18_only_its_own_token_in_its_own_room_speaks() {
 }
 
 #[test]
-fn w18_a_token_works_only_from_the_ip_that_got_it() {
+fn w18_token_works_from_its_ip_only() {
     let server = Server::start(&[]);
     let (alice, bob) = alice_and_bob(&server);
     let thief = alice.at(loopback(2));
@@ -112,7 +112,7 @@ fn w18_a_token_works_only_from_the_ip_that_got_it() {
 }
 
 #[test]
-fn w19_every_accepted_datagram_moves_the_delivery_port() {
+fn w19_datagram_moves_delivery_port() {
     let server = Server::start(&["--rate-limit", "0"]);
     let (mut alice, bob) = alice_and_bob(&server);
     let told: [&[u8]; 8] =
@@ -129,7 +129,7 @@ fn w19_every_accepted_datagram_moves_the_delivery_port() {
 }
 
 #[test]
-fn w19_a_message_over_the_rate_moves_the_delivery_port() {
+fn w19_limited_message_moves_port() {
     let server = Server::start(&["--rate-limit", "1"]);
     let (alice, bob) = alice_and_bob(&server);
     for _ in 0..10 {
@@ -145,7 +145,7 @@ fn w19_a_message_over_the_rate_moves_the_delivery_port() {
 }
 
 #[test]
-fn w20_an_empty_message_is_heard_by_nobody_and_costs_nothing() {
+fn w20_empty_message_is_not_relayed() {
     let server = Server::start(&["--rate-limit", "1"]);
     let alice = Member::create(&server, "room", &text("alice"));
     let bob = Member::enter_unproved(&server, JOIN, "room", &text("bob"));
@@ -158,7 +158,7 @@ fn w20_an_empty_message_is_heard_by_nobody_and_costs_nothing() {
 }
 
 #[test]
-fn w21_what_is_not_fit_for_a_terminal_is_refused_and_its_sender_told() {
+fn w21_control_characters_are_refused() {
     let server = Server::start(&["--rate-limit", "0"]);
     let (alice, bob) = alice_and_bob(&server);
     let control = "message refused, it holds control characters";
@@ -188,7 +188,7 @@ fn w21_what_is_not_fit_for_a_terminal_is_refused_and_its_sender_told() {
 }
 
 #[test]
-fn w21_anything_else_is_relayed_as_it_is() {
+fn w21_other_text_is_relayed_as_is() {
     let server = Server::start(&["--rate-limit", "0"]);
     let alice = Member::create(&server, "room", &text("alice"));
     let bob = Member::join(&server, "room", "bob");
@@ -211,7 +211,7 @@ fn w21_anything_else_is_relayed_as_it_is() {
 }
 
 #[test]
-fn w22_two_slashes_send_a_message_that_begins_with_one() {
+fn w22_two_slashes_send_one() {
     let server = Server::start(&[]);
     let (alice, bob) = alice_and_bob(&server);
     for (said, heard) in [
@@ -229,7 +229,7 @@ fn w22_two_slashes_send_a_message_that_begins_with_one() {
 }
 
 #[test]
-fn w22_w32_a_slash_is_never_relayed() {
+fn w22_w32_commands_are_not_relayed() {
     let server = Server::start(&[]);
     let (alice, bob) = alice_and_bob(&server);
     for line in ["/who", "/nonsense", "/", "/ hi"] {
@@ -240,7 +240,7 @@ fn w22_w32_a_slash_is_never_relayed() {
 }
 
 #[test]
-fn w23_text_delivery_is_name_colon_message_and_bare_notices() {
+fn w23_text_delivery_layout() {
     let server = Server::start(&[]);
     let (alice, bob) = alice_and_bob(&server);
     let carol = Member::join(&server, "room", "carol");
@@ -251,7 +251,7 @@ fn w23_text_delivery_is_name_colon_message_and_bare_notices() {
 }
 
 #[test]
-fn w23_named_delivery_is_size_name_message_and_notices_without_a_name() {
+fn w23_named_delivery_layout() {
     let server = Server::start(&[]);
     let alice = Member::create(&server, "room", "alice");
     let bob = Member::join(&server, "room", r#"{"username":"bob","delivery":"named"}"#);
@@ -265,7 +265,7 @@ fn w23_named_delivery_is_size_name_message_and_notices_without_a_name() {
 }
 
 #[test]
-fn w23_the_name_is_the_one_of_the_token_to_the_byte() {
+fn w23_name_is_the_tokens() {
     let server = Server::start(&[]);
     let alice = Member::create(&server, "room", "alice");
     let long = format!("É日:{}", "x".repeat(255 - 6));
@@ -276,7 +276,7 @@ fn w23_the_name_is_the_one_of_the_token_to_the_byte() {
 }
 
 #[test]
-fn w23_nobody_can_forge_a_line_in_text_delivery() {
+fn w23_text_lines_cannot_be_forged() {
     let server = Server::start(&[]);
     let (alice, bob) = alice_and_bob(&server);
     let carol = Member::join(&server, "room", "carol");
@@ -288,7 +288,7 @@ fn w23_nobody_can_forge_a_line_in_text_delivery() {
 }
 
 #[test]
-fn w24_everyone_hears_a_message_but_its_sender() {
+fn w24_all_but_the_sender_get_it() {
     let server = Server::start(&[]);
     let alice = Member::create(&server, "room", &text("alice"));
     let guests = ["bob", "carol", "dave"].map(|name| Member::join(&server, "room", &text(name)));
@@ -304,7 +304,7 @@ fn w24_everyone_hears_a_message_but_its_sender() {
 }
 
 #[test]
-fn w24_everyone_hears_everything_once_in_a_room_that_is_larger_than_a_turns_budget() {
+fn w24_large_room_gets_everything_once() {
     // More than one room is served at once, and fewer than the usual limit of open files.
     const GUESTS: usize = 700;
     const MESSAGES: usize = 3;
@@ -333,7 +333,7 @@ fn w24_everyone_hears_everything_once_in_a_room_that_is_larger_than_a_turns_budg
 }
 
 #[test]
-fn w24_a_member_without_an_address_misses_what_is_said_before_it_has_one() {
+fn w24_no_address_no_messages() {
     let server = Server::start(&[]);
     let alice = Member::create(&server, "room", &text("alice"));
     let bob = Member::enter_unproved(&server, JOIN, "room", &text("bob"));
@@ -346,7 +346,7 @@ fn w24_a_member_without_an_address_misses_what_is_said_before_it_has_one() {
 }
 
 #[test]
-fn w24_w13_an_announced_port_is_an_address() {
+fn w24_w13_announced_port_is_address() {
     let server = Server::start(&[]);
     let alice = Member::create(&server, "room", &text("alice"));
     let mut control = Control::connect(&server);
@@ -358,7 +358,7 @@ fn w24_w13_an_announced_port_is_an_address() {
 }
 
 #[test]
-fn w19_w13_an_announcement_does_not_replace_a_learnt_port() {
+fn w19_w13_learned_port_is_kept() {
     let server = Server::start(&[]);
     let alice = Member::create(&server, "room", &text("alice"));
     let mut control = Control::connect(&server);
@@ -371,7 +371,7 @@ fn w19_w13_an_announcement_does_not_replace_a_learnt_port() {
 }
 
 #[test]
-fn w24_name_and_message_have_4070_bytes_together_in_every_room() {
+fn w24_name_and_text_limit_is_4070() {
     let name = "n".repeat(200);
     let longest = "x".repeat(4070 - 200);
     let text_form = format!("{name}: {longest}").into_bytes();
@@ -390,7 +390,7 @@ fn w24_name_and_message_have_4070_bytes_together_in_every_room() {
 }
 
 #[test]
-fn w24_the_slash_that_is_not_sent_does_not_count() {
+fn w24_escaping_slash_does_not_count() {
     let server = Server::start(&[]);
     let speaker = Member::create(&server, "r", &text(&"n".repeat(200)));
     speaker.say(&format!("//{}", "x".repeat(3869)));
@@ -400,7 +400,7 @@ fn w24_the_slash_that_is_not_sent_does_not_count() {
 }
 
 #[test]
-fn w24_the_messages_of_one_sender_keep_their_order() {
+fn w24_messages_keep_their_order() {
     const BURSTS: usize = 20;
     const BURST: usize = 20; // Fits the smallest socket buffers, so that nothing is lost.
     let server = Server::start(&["--rate-limit", "0"]);
@@ -418,7 +418,7 @@ fn w24_the_messages_of_one_sender_keep_their_order() {
 }
 
 #[test]
-fn w25_d7_a_wildcard_bind_answers_from_the_address_that_was_spoken_to() {
+fn w25_d7_wildcard_answers_from_target() {
     let server = Server::start(&["--bind", "0.0.0.0"]);
     let spoken_to = Ipv4Addr::new(127, 0, 0, 2).into();
     let alice = speak_to(&server, spoken_to, CREATE, "alice");
@@ -431,7 +431,7 @@ fn w25_d7_a_wildcard_bind_answers_from_the_address_that_was_spoken_to() {
 }
 
 #[test]
-fn w25_d7_the_same_with_ipv6() {
+fn w25_d7_ipv6_answers_from_target() {
     let server = Server::start(&["--bind", "::"]);
     let spoken_to = Ipv6Addr::LOCALHOST.into();
     let alice = speak_to(&server, spoken_to, CREATE, "alice");
@@ -442,7 +442,7 @@ fn w25_d7_the_same_with_ipv6() {
 }
 
 #[test]
-fn w25_answers_follow_a_member_that_speaks_to_another_address() {
+fn w25_answers_follow_the_last_target() {
     let server = Server::start(&["--bind", "0.0.0.0"]);
     let first = speak_to(&server, loopback(1), CREATE, "alice");
     let mut alice = first.elsewhere();
@@ -454,7 +454,7 @@ fn w25_answers_follow_a_member_that_speaks_to_another_address() {
 }
 
 #[test]
-fn w25_an_announced_port_hears_the_address_that_tcp_spoke_to() {
+fn w25_announced_port_uses_tcp_target() {
     let server = Server::start(&["--bind", "0.0.0.0"]);
     let alice = speak_to(&server, loopback(1), CREATE, "alice");
     let spoken_to = loopback(2);
@@ -469,7 +469,7 @@ fn w25_an_announced_port_hears_the_address_that_tcp_spoke_to() {
 }
 
 #[test]
-fn w25_d8_members_of_one_room_meet_over_several_binds() {
+fn w25_d8_binds_share_rooms() {
     let server = Server::start(&["--bind", "127.0.0.1", "--bind", "::1"]);
     let over = |bind: usize, operation, name| {
         let (tcp, udp) = server.addresses[bind];
@@ -490,7 +490,7 @@ fn w25_d8_members_of_one_room_meet_over_several_binds() {
 }
 
 #[test]
-fn w26_what_is_dropped_is_counted() {
+fn w26_drops_are_counted() {
     let server = Server::start(&["--rate-limit", "1"]);
     let (alice, bob) = alice_and_bob(&server);
     let dave = Member::create(&server, "other", &text("dave"));

@@ -64,32 +64,24 @@ fn addresses(interface: &str, all: &[&str]) -> String {
 }
 
 #[test]
-fn w25_d7_a_server_with_two_interfaces_answers_from_the_address_that_was_spoken_to() {
-    in_user_namespace(
-        "w25_d7_a_server_with_two_interfaces_answers_from_the_address_that_was_spoken_to",
-        "w25 and d7 between two machines",
-        MACHINES,
-        || {
-            let far = Machine::start();
-            for (near_name, far_name) in [("near1", "far1"), ("near2", "far2")] {
-                let pid = far.pid();
-                run(&format!("ip link add {near_name} type veth peer name {far_name} netns {pid}"));
-            }
-            far.run(&addresses(
-                "far1",
-                &["10.1.0.1/24", "10.1.0.9/24", "fd01::1/64", "fd01::9/64"],
-            ));
-            far.run(&addresses("far2", &["10.2.0.1/24", "fd02::1/64"]));
-            run(&addresses("near1", &["10.1.0.2/24", "fd01::2/64"]));
-            run(&addresses("near2", &["10.2.0.2/24", "fd02::2/64"]));
-            // The other interface's address too is spoken to through the first one: the way back
-            // begins at 10.1.0.1, and an answer from there is nobody's.
-            run("ip route add 10.2.0.1/32 via 10.1.0.1 src 10.1.0.2");
-            run("ip -6 route add fd02::1/128 via fd01::1 src fd01::2");
-            answers_from(&far, "0.0.0.0", &["10.1.0.1", "10.1.0.9", "10.2.0.1"]);
-            answers_from(&far, "::", &["fd01::1", "fd01::9", "fd02::1"]);
-        },
-    );
+fn w25_d7_two_interfaces() {
+    in_user_namespace("w25_d7_two_interfaces", "w25 and d7 between two machines", MACHINES, || {
+        let far = Machine::start();
+        for (near_name, far_name) in [("near1", "far1"), ("near2", "far2")] {
+            let pid = far.pid();
+            run(&format!("ip link add {near_name} type veth peer name {far_name} netns {pid}"));
+        }
+        far.run(&addresses("far1", &["10.1.0.1/24", "10.1.0.9/24", "fd01::1/64", "fd01::9/64"]));
+        far.run(&addresses("far2", &["10.2.0.1/24", "fd02::1/64"]));
+        run(&addresses("near1", &["10.1.0.2/24", "fd01::2/64"]));
+        run(&addresses("near2", &["10.2.0.2/24", "fd02::2/64"]));
+        // The other interface's address too is spoken to through the first one: the way back
+        // begins at 10.1.0.1, and an answer from there is nobody's.
+        run("ip route add 10.2.0.1/32 via 10.1.0.1 src 10.1.0.2");
+        run("ip -6 route add fd02::1/128 via fd01::1 src fd01::2");
+        answers_from(&far, "0.0.0.0", &["10.1.0.1", "10.1.0.9", "10.2.0.1"]);
+        answers_from(&far, "::", &["fd01::1", "fd01::9", "fd02::1"]);
+    });
 }
 
 /// Members with text and with stream delivery who speak to each of these addresses hear each other,
@@ -113,9 +105,9 @@ fn answers_from(far: &Machine, any: &str, ips: &[&str]) {
 }
 
 #[test]
-fn field_j_localhost_is_served_where_ipv6_is_off() {
+fn field_j_works_without_ipv6() {
     in_user_namespace(
-        "field_j_localhost_is_served_where_ipv6_is_off",
+        "field_j_works_without_ipv6",
         "a start without IPv6",
         "ip link set lo up && echo 1 | tee /proc/sys/net/ipv6/conf/*/disable_ipv6 && unshare -m true",
         || {
@@ -192,13 +184,10 @@ fn on_narrow_paths(check: impl Fn(&Path, &Server, Narrow)) {
 }
 
 #[test]
-fn s2_a_stream_passes_a_path_of_1280_bytes_without_fragments() {
-    in_user_namespace(
-        "s2_a_stream_passes_a_path_of_1280_bytes_without_fragments",
-        "s2 on a narrow path",
-        MACHINES,
-        || on_narrow_paths(stream_without_fragments),
-    );
+fn s2_stream_fits_1280_byte_path() {
+    in_user_namespace("s2_stream_fits_1280_byte_path", "s2 on a narrow path", MACHINES, || {
+        on_narrow_paths(stream_without_fragments)
+    });
 }
 
 fn stream_without_fragments(path: &Path, server: &Server, _: Narrow) {
@@ -225,9 +214,9 @@ fn stream_without_fragments(path: &Path, server: &Server, _: Narrow) {
 }
 
 #[test]
-fn w24_messages_of_every_size_pass_a_path_of_1280_bytes() {
+fn w24_all_sizes_pass_1280_byte_path() {
     in_user_namespace(
-        "w24_messages_of_every_size_pass_a_path_of_1280_bytes",
+        "w24_all_sizes_pass_1280_byte_path",
         "w24 on a narrow path",
         MACHINES,
         || on_narrow_paths(every_size),
@@ -312,9 +301,9 @@ mod nat {
     }
 
     #[test]
-    fn w19_after_a_nat_has_changed_all_ports_the_next_datagram_is_enough() {
+    fn w19_nat_change_needs_one_datagram() {
         in_user_namespace(
-            "nat::w19_after_a_nat_has_changed_all_ports_the_next_datagram_is_enough",
+            "nat::w19_nat_change_needs_one_datagram",
             "w19 behind a NAT",
             &format!("{MACHINES} && {NAT}"),
             || {
@@ -394,9 +383,9 @@ mod fragments {
     }
 
     #[test]
-    fn field_a_no_line_of_a_stream_waits_for_fragments() {
+    fn field_a_stream_needs_no_fragments() {
         in_user_namespace(
-            "fragments::field_a_no_line_of_a_stream_waits_for_fragments",
+            "fragments::field_a_stream_needs_no_fragments",
             "long lines on paths that drop fragments",
             &format!("{MACHINES} && {FILTER}"),
             || {
@@ -443,9 +432,9 @@ mod fragments {
     }
 
     #[test]
-    fn field_a_neither_program_forbids_fragments() {
+    fn field_a_fragments_are_allowed() {
         in_user_namespace(
-            "fragments::field_a_neither_program_forbids_fragments",
+            "fragments::field_a_fragments_are_allowed",
             "datagrams on a path that is narrower than both interfaces",
             &format!("{MACHINES} && {FILTER}"),
             || {
@@ -490,9 +479,9 @@ fn deaf_members(server: &Server, ips: &[IpAddr]) -> Vec<Member> {
 }
 
 #[test]
-fn a5_neighbours_that_answer_no_arp_delay_nobody() {
+fn a5_silent_neighbours_delay_nobody() {
     in_user_namespace(
-        "a5_neighbours_that_answer_no_arp_delay_nobody",
+        "a5_silent_neighbours_delay_nobody",
         "a5 with neighbours that answer no ARP",
         "nft list ruleset && unshare -n true && ip link set lo up",
         || {

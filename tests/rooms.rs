@@ -22,7 +22,7 @@ const REMOVED_BY_HOST: &str = "you were removed from the room by its host";
 // Commands.
 
 #[test]
-fn w27_exit_leaves_however_it_is_written() {
+fn w27_exit_in_all_spellings() {
     for line in ["/exit", " /EXIT ", "/Exit\n", "\t/eXiT", "\u{3000}/exit", "/exit\r\n"] {
         let server = Server::start(&[]);
         let (alice, bob) = alice_and_bob(&server);
@@ -35,7 +35,7 @@ fn w27_exit_leaves_however_it_is_written() {
 }
 
 #[test]
-fn w27_what_only_looks_like_exit_does_not_leave() {
+fn w27_similar_words_do_not_leave() {
     let server = Server::start(&[]);
     let (alice, bob) = alice_and_bob(&server);
     for line in ["exit", "/exit now", "//exit", "/exi", "/exit/", "/ exit"] {
@@ -46,7 +46,7 @@ fn w27_what_only_looks_like_exit_does_not_leave() {
 }
 
 #[test]
-fn w27_exit_is_never_rationed() {
+fn w27_exit_is_never_limited() {
     let server = Server::start(&["--rate-limit", "1"]);
     let (alice, bob) = alice_and_bob(&server);
     (0..20).for_each(|_| bob.say("hi"));
@@ -55,7 +55,7 @@ fn w27_exit_is_never_rationed() {
 }
 
 #[test]
-fn w28_who_lists_the_members_in_their_order_with_the_host_marked() {
+fn w28_who_lists_members_in_order() {
     let server = Server::start(&[]);
     let (alice, bob) = alice_and_bob(&server);
     let carol = Member::join(&server, "room", "carol");
@@ -75,7 +75,7 @@ fn w28_who_lists_the_members_in_their_order_with_the_host_marked() {
 }
 
 #[test]
-fn w28_a_long_list_is_cut_after_a_whole_name_and_says_how_many_more() {
+fn w28_long_list_counts_the_rest() {
     const GUESTS: usize = 40;
     let server = Server::start(&["--max-unproved", "0"]);
     let mut control = Control::connect(&server);
@@ -101,7 +101,7 @@ fn w28_a_long_list_is_cut_after_a_whole_name_and_says_how_many_more() {
 }
 
 #[test]
-fn w28_the_list_has_1200_bytes_at_most_with_the_byte_before_it() {
+fn w28_list_fits_1200_bytes() {
     // Together "alice (host)", four names of 255 bytes and the last one, with separators between.
     let room_for_last = 1199 - "alice (host)".len() - 4 * (2 + 255) - 2;
     for (last_size, latecomers, end) in [
@@ -126,7 +126,7 @@ fn w28_the_list_has_1200_bytes_at_most_with_the_byte_before_it() {
 }
 
 #[test]
-fn w29_the_host_removes_a_member_whose_name_may_not_come_back() {
+fn w29_kicked_name_is_banned() {
     let server = Server::start(&[]);
     let (alice, bob) = alice_and_bob(&server);
     let carol = Member::join(&server, "room", &text("carol"));
@@ -150,7 +150,7 @@ fn w29_the_host_removes_a_member_whose_name_may_not_come_back() {
 }
 
 #[test]
-fn w29_a_removed_name_stays_removed_under_another_host_but_not_in_another_room() {
+fn w29_ban_outlasts_its_host() {
     let server = Server::start(&["--host-leaves", "pass"]);
     let (alice, bob) = alice_and_bob(&server);
     let carol = Member::join(&server, "room", &text("carol"));
@@ -167,7 +167,7 @@ fn w29_a_removed_name_stays_removed_under_another_host_but_not_in_another_room()
 }
 
 #[test]
-fn w29_w30_only_the_host_may_and_only_with_a_name_that_is_here() {
+fn w29_w30_only_for_the_host() {
     let server = Server::start(&[]);
     let (alice, bob) = alice_and_bob(&server);
     bob.say("/kick alice");
@@ -189,7 +189,7 @@ fn w29_w30_only_the_host_may_and_only_with_a_name_that_is_here() {
 }
 
 #[test]
-fn w30_the_host_makes_another_the_host_and_is_one_no_more() {
+fn w30_host_is_handed_over() {
     let server = Server::start(&[]);
     let (alice, bob) = alice_and_bob(&server);
     alice.say("/host Bob");
@@ -204,7 +204,7 @@ fn w30_the_host_makes_another_the_host_and_is_one_no_more() {
 }
 
 #[test]
-fn w31_help_lists_every_command_to_its_sender_alone() {
+fn w31_help_lists_every_command() {
     let server = Server::start(&[]);
     let (alice, bob) = alice_and_bob(&server);
     alice.say("/help");
@@ -216,7 +216,7 @@ fn w31_help_lists_every_command_to_its_sender_alone() {
 }
 
 #[test]
-fn w32_a_name_is_everything_after_one_space_compared_as_names_are() {
+fn w32_name_follows_one_space() {
     let server = Server::start(&[]);
     let alice = Member::create(&server, "room", &text("alice"));
     let ada = Member::join(&server, "room", &text("Ada von Ångström"));
@@ -228,7 +228,7 @@ fn w32_a_name_is_everything_after_one_space_compared_as_names_are() {
 }
 
 #[test]
-fn w32_field_k_blanks_around_a_name_do_not_matter() {
+fn w32_field_k_blanks_are_ignored() {
     let server = Server::start(&[]);
     let alice = Member::create(&server, "room", &text("alice"));
     for line in ["/kick  bob", "/kick bob ", "/kick\tbob\r\n", "/kick\u{3000}bob\u{3000}"] {
@@ -244,7 +244,7 @@ fn w32_field_k_blanks_around_a_name_do_not_matter() {
 }
 
 #[test]
-fn w32_a_notice_repeats_an_unknown_word_cut_and_escaped() {
+fn w32_unknown_word_is_escaped() {
     let server = Server::start(&["--lang", "ja"]);
     let alice = Member::create(&server, "room", &text("alice"));
     alice.say(&format!("/{}\u{200b}", "x".repeat(30)));
@@ -257,7 +257,7 @@ fn w32_a_notice_repeats_an_unknown_word_cut_and_escaped() {
 }
 
 #[test]
-fn w32_an_unknown_command_is_told_also_about_the_double_slash() {
+fn w32_notice_explains_double_slash() {
     let server = Server::start(&[]);
     let (alice, bob) = alice_and_bob(&server);
     for line in ["/nonsense", "/", "/ who", "/whoami", "/kickbob", "/exit now"] {
@@ -285,7 +285,7 @@ struct Phrases {
 }
 
 #[test]
-fn w33_w34_notices_are_in_the_language_of_the_server() {
+fn w33_w34_notice_language() {
     let english = Phrases {
         lang: "en",
         joined: "bob joined",
@@ -337,7 +337,7 @@ fn check_phrases(phrases: &Phrases) {
 }
 
 #[test]
-fn w33_a_member_that_sends_too_fast_is_told_once_and_the_room_hears_five_seconds_worth() {
+fn w33_fast_sender_is_told_once() {
     let server = Server::start(&["--rate-limit", "2", "--idle-timeout", "0"]);
     let (alice, bob) = alice_and_bob(&server);
     let carol = Member::join(&server, "room", &text("carol"));
@@ -355,7 +355,7 @@ fn w33_a_member_that_sends_too_fast_is_told_once_and_the_room_hears_five_seconds
 }
 
 #[test]
-fn w33_a_crowd_that_comes_and_goes_within_a_second_is_counted() {
+fn w33_crowd_is_summarized() {
     let server = Server::start(&["--max-unproved", "0"]);
     let alice = Member::create(&server, "room", &text("alice"));
     let mut control = Control::connect(&server);
@@ -378,7 +378,7 @@ fn w33_a_crowd_that_comes_and_goes_within_a_second_is_counted() {
 }
 
 #[test]
-fn w33_w34_a_japanese_crowd_that_times_out() {
+fn w33_w34_japanese_crowd_times_out() {
     let options = ["--lang", "ja", "--idle-timeout", "1", "--max-unproved", "0"];
     let server = Server::start(&options);
     let alice = Member::create(&server, "room", &text("alice"));
@@ -392,7 +392,7 @@ fn w33_w34_a_japanese_crowd_that_times_out() {
 // Lives.
 
 #[test]
-fn w35_when_the_host_leaves_the_room_is_closed_and_every_token_dead() {
+fn w35_room_closes_with_its_host() {
     let server = Server::start(&[]);
     let (alice, bob) = alice_and_bob(&server);
     let carol = Member::join(&server, "room", "carol");
@@ -413,7 +413,7 @@ fn w35_when_the_host_leaves_the_room_is_closed_and_every_token_dead() {
 }
 
 #[test]
-fn w35_the_name_is_free_in_the_moment_in_which_the_notice_comes() {
+fn w35_name_is_free_at_the_notice() {
     let server = Server::start(&[]);
     for _ in 0..20 {
         let alice = Member::create(&server, "room", &text("alice"));
@@ -423,7 +423,7 @@ fn w35_the_name_is_free_in_the_moment_in_which_the_notice_comes() {
 }
 
 #[test]
-fn w35_the_longest_member_becomes_host_instead() {
+fn w35_longest_member_becomes_host() {
     let server = Server::start(&["--host-leaves", "pass"]);
     let (alice, bob) = alice_and_bob(&server);
     let carol = Member::join(&server, "room", &text("carol"));
@@ -443,7 +443,7 @@ fn w35_the_longest_member_becomes_host_instead() {
 }
 
 #[test]
-fn w35_w36_a_host_that_times_out_closes_the_room() {
+fn w35_w36_host_timeout_closes_room() {
     let server = Server::start(&["--idle-timeout", "1"]);
     let (alice, bob) = alice_and_bob(&server);
     hear_while_awake(&bob, CLOSED);
@@ -452,12 +452,12 @@ fn w35_w36_a_host_that_times_out_closes_the_room() {
 }
 
 #[test]
-fn w36_a_silent_member_is_removed_and_a_keep_alive_puts_that_off() {
+fn w36_keep_alive_prevents_timeout() {
     check_idleness("en", REMOVED_FOR_SILENCE, "bob timed out");
 }
 
 #[test]
-fn w36_w34_a_silent_member_is_removed_in_japanese() {
+fn w36_w34_timeout_in_japanese() {
     check_idleness("ja", REMOVED_FOR_SILENCE_JA, "bobさんは発言がないため退室しました");
 }
 
@@ -475,7 +475,7 @@ fn check_idleness(lang: &str, removed: &str, timed_out: &str) {
 }
 
 #[test]
-fn w36_a_member_that_never_proved_an_address_goes_too() {
+fn w36_unproved_member_times_out() {
     let server = Server::start(&["--idle-timeout", "1"]);
     let alice = Member::create(&server, "room", &text("alice"));
     let bob = Member::enter_unproved(&server, JOIN, "room", &text("bob"));
@@ -484,7 +484,7 @@ fn w36_a_member_that_never_proved_an_address_goes_too() {
 }
 
 #[test]
-fn w37_a_dead_token_never_works_again() {
+fn w37_dead_token_stays_dead() {
     let server = Server::start(&[]);
     let (alice, bob) = alice_and_bob(&server);
     bob.say("/exit");
@@ -500,7 +500,7 @@ fn w37_a_dead_token_never_works_again() {
 }
 
 #[test]
-fn w38_field_b_a_silent_guest_gives_way_to_its_own_return() {
+fn w38_field_b_guest_returns() {
     let server = Server::start(&["--replace-silent", "1"]);
     let host = r#"{"username":"alice","password":"secret"}"#;
     let guest =
@@ -533,7 +533,7 @@ fn w38_field_b_a_silent_guest_gives_way_to_its_own_return() {
 }
 
 #[test]
-fn w38_nobody_gives_way_before_the_time_or_when_it_is_off() {
+fn w38_no_early_replacement() {
     for options in [&["--replace-silent", "30"], &["--replace-silent", "0"], &[][..]] {
         let server = Server::start(options);
         let (_alice, bob) = alice_and_bob(&server);

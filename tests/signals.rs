@@ -19,7 +19,7 @@ const DRAIN: Duration = reactor_chat::config::DRAIN;
 const GOING: &str = "the server is shutting down or restarting";
 
 #[test]
-fn l17_a_signal_closes_every_room_and_ends_with_status_0() {
+fn l17_signal_closes_rooms_and_exits_0() {
     for signal in ["INT", "TERM", "HUP"] {
         let mut server = Server::start(&[]);
         let (alice, bob) = alice_and_bob(&server);
@@ -35,7 +35,7 @@ fn l17_a_signal_closes_every_room_and_ends_with_status_0() {
 }
 
 #[test]
-fn s17_field_b_a_signal_is_no_closed_room_except_in_japanese() {
+fn s17_field_b_signal_has_own_notice() {
     let closed = "チャットルームが閉じられました";
     for (lang, plain) in [("en", GOING), ("ja", closed)] {
         let mut server = Server::start(&["--lang", lang]);
@@ -54,7 +54,7 @@ fn s17_field_b_a_signal_is_no_closed_room_except_in_japanese() {
 }
 
 #[test]
-fn field_g_signals_ignored_at_the_start_stay_ignored() {
+fn field_g_ignored_signals_stay_ignored() {
     let mut command = Command::new("sh");
     let script = "trap '' INT HUP; exec \"$0\" --tcp-port 0 --udp-port 0";
     command.args(["-c", script, env!("CARGO_BIN_EXE_reactor-chat")]);
@@ -72,7 +72,7 @@ fn field_g_signals_ignored_at_the_start_stay_ignored() {
 }
 
 #[test]
-fn field_g_an_ignored_sigterm_is_a_warning() {
+fn field_g_ignored_sigterm_is_a_warning() {
     let mut command = Command::new("sh");
     let script = "trap '' TERM; exec \"$0\" --tcp-port 0 --udp-port 0";
     command.args(["-c", script, env!("CARGO_BIN_EXE_reactor-chat")]);
@@ -86,7 +86,7 @@ fn field_g_an_ignored_sigterm_is_a_warning() {
 
 /// When a terminal closes, the kernel and the shell may each send it.
 #[test]
-fn field_g_a_second_hangup_does_not_cut_the_end_short() {
+fn field_g_second_hangup_keeps_drain() {
     let (mut server, _deaf) = server_with_a_deaf_peer();
     let start = Instant::now();
     server.signal("HUP");
@@ -97,7 +97,7 @@ fn field_g_a_second_hangup_does_not_cut_the_end_short() {
 }
 
 #[test]
-fn connections_get_a_clean_end() {
+fn connections_end_cleanly() {
     let mut server = Server::start(&[]);
     let mut silent = Control::connect(&server);
     let mut hosting = Control::connect(&server);
@@ -117,7 +117,7 @@ fn connections_get_a_clean_end() {
 }
 
 #[test]
-fn what_the_server_did_is_logged_at_its_end() {
+fn summary_is_logged_at_exit() {
     let server = Server::start(&[]);
     let (alice, bob) = alice_and_bob(&server);
     alice.say("hi");
@@ -131,7 +131,7 @@ fn what_the_server_did_is_logged_at_its_end() {
 }
 
 #[test]
-fn l17_a_peer_that_does_not_read_keeps_the_server_for_the_drain_at_most() {
+fn l17_drain_has_a_deadline() {
     let (mut server, _deaf) = server_with_a_deaf_peer();
     let start = Instant::now();
     server.signal("TERM");
@@ -143,7 +143,7 @@ fn l17_a_peer_that_does_not_read_keeps_the_server_for_the_drain_at_most() {
 }
 
 #[test]
-fn after_the_first_signal_nobody_comes_in() {
+fn nobody_joins_after_a_signal() {
     let (mut server, _deaf) = server_with_a_deaf_peer();
     let bob = Member::create(&server, "room", &text("bob"));
     server.signal("TERM");
@@ -158,7 +158,7 @@ fn after_the_first_signal_nobody_comes_in() {
 }
 
 #[test]
-fn l17_a_second_signal_ends_at_once_and_says_so_in_the_status() {
+fn l17_second_signal_exits_at_once() {
     for (first, second, number) in [("TERM", "TERM", 15), ("INT", "INT", 2), ("TERM", "INT", 2)] {
         let (mut server, _deaf) = server_with_a_deaf_peer();
         server.signal(first);
@@ -173,7 +173,7 @@ fn l17_a_second_signal_ends_at_once_and_says_so_in_the_status() {
 }
 
 #[test]
-fn l17_a_storm_of_signals_ends_at_once_and_in_good_order() {
+fn l17_signal_storm_ends_cleanly() {
     let (mut server, _deaf) = server_with_a_deaf_peer();
     let alice = Member::create(&server, "room", &text("alice"));
     let start = Instant::now();
@@ -188,7 +188,7 @@ fn l17_a_storm_of_signals_ends_at_once_and_in_good_order() {
 }
 
 #[test]
-fn l16_a_storm_of_stops_and_of_signals_that_mean_nothing_is_not_noticed() {
+fn l16_stop_storm_is_harmless() {
     let server = Server::start(&["--rate-limit", "0"]);
     let (alice, bob) = alice_and_bob(&server);
     let mut control = Control::connect(&server);
@@ -205,7 +205,7 @@ fn l16_a_storm_of_stops_and_of_signals_that_mean_nothing_is_not_noticed() {
 }
 
 #[test]
-fn l17_a_signal_in_the_middle_of_a_crowd_is_told_to_everyone_in_time() {
+fn l17_crowd_is_told_of_the_signal() {
     let mut server = Server::start(&["--rate-limit", "0", "--max-unproved", "0"]);
     let rooms: Vec<Vec<Member>> = (0..10).map(|room| full_room(&server, room)).collect();
     let mut asking: Vec<Control> = (0..50).map(|_| Control::connect(&server)).collect();

@@ -33,7 +33,7 @@ const WARM_UP: u64 = 500;
 const LEFT_BEHIND: usize = 20;
 
 #[test]
-fn l8_t4_after_a_soak_nothing_is_left() {
+fn l8_t4_soak_leaves_nothing() {
     let seconds: u64 = env::var("REACTOR_CHAT_SOAK_SECONDS")
         .map_or(4, |seconds| seconds.parse().expect("whole seconds"));
     let server = start();

@@ -31,7 +31,7 @@ fn numbers(packets: &[Packet]) -> Vec<u64> {
 // S1: the completion.
 
 #[test]
-fn s1_the_completion_of_create_and_of_join() {
+fn s1_completions() {
     let server = Server::start(&[]);
     let alice = Listener::create(&server, "alice");
     let bob = Listener::join(&server, "bob");
@@ -43,7 +43,7 @@ fn s1_the_completion_of_create_and_of_join() {
 }
 
 #[test]
-fn s1_the_keep_alive_follows_from_the_idle_timeout() {
+fn s1_keep_alive_from_idle_timeout() {
     for (timeout, keep_alive) in [("0", 20), ("1", 1), ("7", 2), ("60", 20), ("300", 20)] {
         let server = Server::start(&["--idle-timeout", timeout]);
         let alice = Listener::create(&server, "alice");
@@ -53,7 +53,7 @@ fn s1_the_keep_alive_follows_from_the_idle_timeout() {
 }
 
 #[test]
-fn s1_s4_the_first_entry_is_the_own_joining() {
+fn s1_s4_first_entry_is_own_join() {
     let server = Server::start(&[]);
     let (alice, bob) = listening_alice_and_bob(&server);
     alice.expect_nothing();
@@ -62,7 +62,7 @@ fn s1_s4_the_first_entry_is_the_own_joining() {
 }
 
 #[test]
-fn s1_a9_members_of_one_room_have_different_tags() {
+fn s1_a9_tags_differ_in_a_room() {
     let server = Server::start(&[]);
     let (alice, bob) = listening_alice_and_bob(&server);
     assert_ne!(alice.ticket.tag, bob.ticket.tag);
@@ -78,7 +78,7 @@ fn s1_a9_members_of_one_room_have_different_tags() {
 }
 
 #[test]
-fn s1_another_life_of_a_room_has_another_id() {
+fn s1_reopened_room_has_new_id() {
     let server = Server::start(&[]);
     let alice = Listener::create(&server, "alice");
     alice.say(1, "/exit");
@@ -91,7 +91,7 @@ fn s1_another_life_of_a_room_has_another_id() {
 // S2: the datagrams.
 
 #[test]
-fn s2_a_lone_message_leaves_at_once_and_alone() {
+fn s2_single_message_leaves_at_once() {
     let server = Server::start(&[]);
     let (alice, bob) = listening_alice_and_bob(&server);
     for id in 1..=5 {
@@ -113,7 +113,7 @@ fn s2_a_lone_message_leaves_at_once_and_alone() {
 }
 
 #[test]
-fn s2_what_waits_together_goes_together_in_at_most_1200_bytes() {
+fn s2_entries_are_packed_to_1200() {
     let server = Server::start(&["--rate-limit", "0"]);
     let (alice, bob) = listening_alice_and_bob(&server);
     server.freeze();
@@ -140,7 +140,7 @@ fn s2_what_waits_together_goes_together_in_at_most_1200_bytes() {
 // S4: the codes.
 
 #[test]
-fn s4_every_notice_has_its_code_and_its_member() {
+fn s4_notices_have_code_and_member() {
     let server = Server::start(&["--host-leaves", "pass"]);
     let (alice, bob) = listening_alice_and_bob(&server);
     let carol = Listener::join(&server, "carol");
@@ -163,7 +163,7 @@ fn s4_every_notice_has_its_code_and_its_member() {
 }
 
 #[test]
-fn s4_s5_what_answers_each_command_and_each_refusal() {
+fn s4_s5_answers_to_commands() {
     let server = Server::start(&["--rate-limit", "0"]);
     let (alice, bob) = listening_alice_and_bob(&server);
     let help = "/exit leaves, /who lists the members, /kick NAME removes one (host), \
@@ -213,7 +213,7 @@ fn s4_s5_what_answers_each_command_and_each_refusal() {
 // S5: ids.
 
 #[test]
-fn s5_only_the_expected_id_is_taken_and_nothing_twice() {
+fn s5_only_the_expected_id_is_taken() {
     let server = Server::start(&[]);
     let (alice, bob) = listening_alice_and_bob(&server);
     for id in [0, 2, 3, u32::MAX] {
@@ -234,7 +234,7 @@ fn s5_only_the_expected_id_is_taken_and_nothing_twice() {
 }
 
 #[test]
-fn s5_a_command_is_carried_out_once_and_in_its_turn() {
+fn s5_command_runs_once_in_order() {
     let server = Server::start(&[]);
     let (alice, bob) = listening_alice_and_bob(&server);
     bob.say(2, "/exit");
@@ -248,7 +248,7 @@ fn s5_a_command_is_carried_out_once_and_in_its_turn() {
 }
 
 #[test]
-fn t10_s5_what_came_too_fast_is_not_taken_and_may_come_again() {
+fn t10_s5_limited_message_may_return() {
     let server = Server::start(&["--rate-limit", "1"]);
     let (alice, bob) = listening_alice_and_bob(&server);
     server.freeze();
@@ -271,7 +271,7 @@ fn t10_s5_what_came_too_fast_is_not_taken_and_may_come_again() {
 }
 
 #[test]
-fn s5_nonsense_is_neither_taken_nor_answered() {
+fn s5_nonsense_is_ignored() {
     let server = Server::start(&[]);
     let (alice, bob) = listening_alice_and_bob(&server);
     for nonsense in [
@@ -297,7 +297,7 @@ fn s5_nonsense_is_neither_taken_nor_answered() {
 // S7: nothing before a datagram proves the port.
 
 #[test]
-fn s7_t1_nothing_is_sent_before_a_datagram_proves_the_port() {
+fn s7_t1_unproved_port_gets_nothing() {
     let server = Server::start(&["--idle-timeout", "1"]);
     let mut control = Control::connect(&server);
     control.request(CREATE, "room", streamed("alice", "").as_bytes());
@@ -326,7 +326,7 @@ fn s7_t1_nothing_is_sent_before_a_datagram_proves_the_port() {
 }
 
 #[test]
-fn t1_a_datagram_from_another_ip_gives_no_bytes() {
+fn t1_foreign_ip_gets_nothing() {
     let server = Server::start(&[]);
     let (alice, bob) = listening_alice_and_bob(&server);
     let spoofer = bob.wire.at(loopback(9));
@@ -341,7 +341,7 @@ fn t1_a_datagram_from_another_ip_gives_no_bytes() {
 }
 
 #[test]
-fn s7_what_came_before_the_proof_follows_unasked() {
+fn s7_backlog_follows_the_proof() {
     let server = Server::start(&["--rate-limit", "0"]);
     let alice = Listener::create(&server, "alice");
     let bob = Listener::enter_unproved(&server, JOIN, "room", &streamed("bob", ""));
@@ -354,7 +354,7 @@ fn s7_what_came_before_the_proof_follows_unasked() {
 }
 
 #[test]
-fn s7_s12_what_fell_out_of_the_ring_is_told_as_gone() {
+fn s7_s12_lost_entries_are_gone() {
     let server = Server::start(&["--rate-limit", "0", "--room-history", "4096"]);
     let alice = Listener::create(&server, "alice");
     let bob = Listener::enter_unproved(&server, JOIN, "room", &streamed("bob", ""));
@@ -377,7 +377,7 @@ fn s7_s12_what_fell_out_of_the_ring_is_told_as_gone() {
 // S8: have.
 
 #[test]
-fn s8_every_have_is_answered_and_shorter_than_it_asked() {
+fn s8_have_gets_a_shorter_answer() {
     let server = Server::start(&[]);
     let (_alice, bob) = listening_alice_and_bob(&server);
     for next in [0, 1, 2, 3, 4, 999, u64::MAX] {
@@ -389,7 +389,7 @@ fn s8_every_have_is_answered_and_shorter_than_it_asked() {
 }
 
 #[test]
-fn s8_a_keep_alive_is_not_answered() {
+fn s8_keep_alive_is_not_answered() {
     let server = Server::start(&[]);
     let (_alice, bob) = listening_alice_and_bob(&server);
     bob.have(3);
@@ -401,7 +401,7 @@ fn s8_a_keep_alive_is_not_answered() {
 // S9: the tail.
 
 #[test]
-fn s9_the_tail_comes_after_50_250_and_1250_milliseconds_to_those_behind() {
+fn s9_tail_probe_times() {
     let server = Server::start(&[]);
     let (alice, bob) = listening_alice_and_bob(&server);
     for listener in [&alice, &bob] {
@@ -428,7 +428,7 @@ fn s9_the_tail_comes_after_50_250_and_1250_milliseconds_to_those_behind() {
 // S11: repair.
 
 #[test]
-fn s11_what_is_asked_for_comes_again_and_nothing_below_the_first() {
+fn s11_requested_entries_are_resent() {
     let server = Server::start(&["--rate-limit", "0"]);
     let alice = Listener::create(&server, "alice");
     chatter(&alice, 1, 10, 10);
@@ -452,7 +452,7 @@ fn s11_what_is_asked_for_comes_again_and_nothing_below_the_first() {
 }
 
 #[test]
-fn s11_an_answer_has_16_datagrams_at_most() {
+fn s11_repair_has_16_datagrams() {
     let server = Server::start(&["--rate-limit", "0"]);
     let alice = Listener::create(&server, "alice");
     chatter(&alice, 1, 40, 1000);
@@ -464,7 +464,7 @@ fn s11_an_answer_has_16_datagrams_at_most() {
 }
 
 #[test]
-fn s11_the_ration_ends_and_is_refilled_by_what_is_confirmed_and_by_time() {
+fn s11_repair_budget_refills() {
     let server = Server::start(&["--rate-limit", "0"]);
     let alice = Listener::create(&server, "alice");
     chatter(&alice, 1, 100, 1000);
@@ -495,7 +495,7 @@ fn s11_the_ration_ends_and_is_refilled_by_what_is_confirmed_and_by_time() {
 // S12: history.
 
 #[test]
-fn s12_the_host_decides_who_reads_the_past_and_the_wish_is_cut_to_that() {
+fn s12_host_sets_history_limit() {
     for (allowed, wish, seen) in [
         ("", r#","history":20"#, 0),
         (r#","history":5"#, r#","history":20"#, 5),
@@ -516,7 +516,7 @@ fn s12_the_host_decides_who_reads_the_past_and_the_wish_is_cut_to_that() {
 }
 
 #[test]
-fn s12_s15_a_host_with_text_delivery_may_let_newcomers_read_the_past() {
+fn s12_s15_text_host_allows_history() {
     let server = Server::start(&["--rate-limit", "0"]);
     let host = Member::create(&server, "room", r#"{"username":"host","history":2}"#);
     host.say("before the stream");
@@ -537,7 +537,7 @@ fn s12_s15_a_host_with_text_delivery_may_let_newcomers_read_the_past() {
 }
 
 #[test]
-fn s12_the_largest_ring_shrinks_first_and_those_of_closed_rooms_go_before() {
+fn s12_closed_rooms_shrink_first() {
     let server = Server::start(&["--rate-limit", "0", "--history-memory", "40000"]);
     let enter = |room: &str| {
         let host = Listener::enter_unproved(

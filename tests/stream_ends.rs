@@ -52,7 +52,7 @@ fn expect_dead(listener: &Listener, aside: &Item) {
 }
 
 #[test]
-fn s13_a_guest_that_leaves_is_answered_once_with_its_id() {
+fn s13_leaving_guest_is_answered() {
     let server = Server::start(&[]);
     let (alice, bob) = listening_alice_and_bob(&server);
     bob.say(1, "bye");
@@ -69,7 +69,7 @@ fn s13_a_guest_that_leaves_is_answered_once_with_its_id() {
 }
 
 #[test]
-fn s13_a_host_that_leaves_closes_the_room_and_its_name_is_free_at_once() {
+fn s13_leaving_host_closes_room() {
     let server = Server::start(&[]);
     let (alice, bob) = listening_alice_and_bob(&server);
     let since = Instant::now();
@@ -84,7 +84,7 @@ fn s13_a_host_that_leaves_closes_the_room_and_its_name_is_free_at_once() {
 }
 
 #[test]
-fn s13_the_ring_of_a_closed_room_answers_repairs() {
+fn s13_closed_room_answers_repairs() {
     let server = Server::start(&[]);
     let (alice, bob) = listening_alice_and_bob(&server);
     alice.say(1, "the last word");
@@ -105,7 +105,7 @@ fn s13_the_ring_of_a_closed_room_answers_repairs() {
 }
 
 #[test]
-fn s13_a_member_that_left_gets_nothing_of_a_room_that_lives_on() {
+fn s13_departed_member_gets_nothing() {
     let server = Server::start(&[]);
     let (alice, bob) = listening_alice_and_bob(&server);
     bob.say(1, "/exit");
@@ -119,7 +119,7 @@ fn s13_a_member_that_left_gets_nothing_of_a_room_that_lives_on() {
 }
 
 #[test]
-fn s13_a_kicked_member_is_told_three_times() {
+fn s13_kick_is_told_three_times() {
     let server = Server::start(&[]);
     let (alice, bob) = listening_alice_and_bob(&server);
     let since = Instant::now();
@@ -131,7 +131,7 @@ fn s13_a_kicked_member_is_told_three_times() {
 }
 
 #[test]
-fn s13_a_silent_member_is_told_three_times_and_the_others_once() {
+fn s13_timeout_is_told_three_times() {
     let server = Server::start(&["--idle-timeout", "1"]);
     let since = Instant::now();
     let (alice, bob) = listening_alice_and_bob(&server);
@@ -158,7 +158,7 @@ fn s13_a_silent_member_is_told_three_times_and_the_others_once() {
 }
 
 #[test]
-fn s13_a_silent_host_closes_the_room() {
+fn s13_silent_host_closes_room() {
     let server = Server::start(&["--idle-timeout", "1"]);
     let since = Instant::now() + Duration::from_secs(1);
     let (alice, _bob) = listening_alice_and_bob(&server);
@@ -169,7 +169,7 @@ fn s13_a_silent_host_closes_the_room() {
 }
 
 #[test]
-fn s13_at_a_signal_everyone_is_told_four_times() {
+fn s13_shutdown_is_told_four_times() {
     let mut server = Server::start(&[]);
     let (alice, bob) = listening_alice_and_bob(&server);
     let since = Instant::now();
@@ -181,7 +181,7 @@ fn s13_at_a_signal_everyone_is_told_four_times() {
 }
 
 #[test]
-fn s13_remains_give_way_to_new_members() {
+fn s13_tombstones_yield_to_members() {
     let server = Server::start(&["--max-members", "3"]);
     let (alice, bob) = listening_alice_and_bob(&server);
     let carol = Listener::join(&server, "carol");
@@ -206,7 +206,7 @@ fn s13_remains_give_way_to_new_members() {
 // S14: resume.
 
 #[test]
-fn s14_a_member_goes_on_from_another_ip() {
+fn s14_member_resumes_at_another_ip() {
     let server = Server::start(&[]);
     let (alice, bob) = listening_alice_and_bob(&server);
     bob.say(1, "from home");
@@ -232,7 +232,7 @@ fn s14_a_member_goes_on_from_another_ip() {
 }
 
 #[test]
-fn s14_only_a_live_token_of_the_room_resumes() {
+fn s14_resume_needs_a_live_token() {
     let server = Server::start(&[]);
     let (alice, bob) = listening_alice_and_bob(&server);
     let elsewhere = Listener::enter_unproved(&server, CREATE, "other", &streamed("alice", ""));
@@ -254,7 +254,7 @@ fn s14_only_a_live_token_of_the_room_resumes() {
 }
 
 #[test]
-fn s14_a_resumed_member_that_never_speaks_gets_nothing() {
+fn s14_resumed_member_must_speak() {
     let server = Server::start(&[]);
     let (alice, bob) = listening_alice_and_bob(&server);
     let away = bob.resume(&server, loopback(5)).expect("success");
@@ -270,7 +270,7 @@ fn s14_a_resumed_member_that_never_speaks_gets_nothing() {
 // S15: all kinds in one room.
 
 #[test]
-fn s15_text_named_and_stream_members_hear_one_another() {
+fn s15_delivery_forms_share_a_room() {
     let server = Server::start(&[]);
     let text_host = Member::create(&server, "room", &text("tess"));
     let named = Member::join(&server, "room", "nick");
@@ -309,7 +309,7 @@ fn s15_text_named_and_stream_members_hear_one_another() {
 }
 
 #[test]
-fn s15_a_crowd_is_merged_for_everyone_alike() {
+fn s15_crowd_notice_is_the_same() {
     let server = Server::start(&["--max-unproved", "0"]);
     let stream = Listener::create(&server, "stan");
     let text_member = Member::join(&server, "room", &text("tess"));

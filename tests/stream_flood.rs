@@ -126,7 +126,7 @@ impl Streamer {
 }
 
 #[test]
-fn s7_s11_a_room_at_full_speed_with_a_deaf_a_greedy_and_a_forged_member() {
+fn s7_s11_full_speed_with_bad_members() {
     let server = Server::start(&["--rate-limit", "0"]);
     let mut speakers: Vec<Streamer> = (0..SPEAKERS)
         .map(|index| {

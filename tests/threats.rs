@@ -15,7 +15,7 @@ use support::*;
 const BURST: usize = 64;
 
 #[test]
-fn d1_an_empty_datagram_ends_nothing_and_strands_nothing() {
+fn d1_empty_datagram_is_harmless() {
     let server = Server::start(&[]);
     let (alice, bob) = alice_and_bob(&server);
     let stranger = alice.elsewhere();
@@ -29,7 +29,7 @@ fn d1_an_empty_datagram_ends_nothing_and_strands_nothing() {
 }
 
 #[test]
-fn d2_a_datagram_that_is_too_long_is_not_cut_into_one_that_is_not() {
+fn d2_long_datagram_is_not_cut() {
     let server = Server::start(&[]);
     let (alice, bob) = alice_and_bob(&server);
     for size in [4097, 4098, 9000, 65_507] {
@@ -44,7 +44,7 @@ fn d2_a_datagram_that_is_too_long_is_not_cut_into_one_that_is_not() {
 }
 
 #[test]
-fn d3_members_whose_sockets_are_closed_cost_the_others_nothing() {
+fn d3_closed_sockets_are_harmless() {
     const MEMBERS: usize = 30;
     let server = Server::start(&["--rate-limit", "0", "--max-unproved", "0"]);
     let alice = Member::create(&server, "room", &text("alice"));
@@ -80,7 +80,7 @@ fn d3_members_whose_sockets_are_closed_cost_the_others_nothing() {
 }
 
 #[test]
-fn d8_the_ipv4_and_ipv6_wildcards_share_their_ports() {
+fn d8_wildcards_share_ports() {
     // Below the ports that the system hands out (ip_local_port_range), so that no other test gets it.
     let port = (10_000 + std::process::id() % 20_000).to_string();
     for [first, second] in [["0.0.0.0", "::"], ["::", "0.0.0.0"]] {
@@ -96,7 +96,7 @@ fn d8_the_ipv4_and_ipv6_wildcards_share_their_ports() {
 }
 
 #[test]
-fn t1_a_hundred_thousand_spoofed_datagrams_are_never_answered_and_reach_nobody() {
+fn t1_spoofed_datagrams_get_no_answer() {
     /// Ten kinds: 102,400 in all.
     const EACH: usize = 160 * BURST;
     /// Who came was told so, and the others who came and went: 4 times alice, 3 times bob.
@@ -154,7 +154,7 @@ fn t1_a_hundred_thousand_spoofed_datagrams_are_never_answered_and_reach_nobody()
 }
 
 #[test]
-fn t1_an_announced_port_belongs_to_the_ip_that_announced_it() {
+fn t1_announced_port_stays_at_its_ip() {
     let server = Server::start(&[]);
     let victim = Member::create(&server, "other", &text("victim")).at(loopback(1));
     let mut control = Control::connect_from(&server, loopback(2));
@@ -170,7 +170,7 @@ fn t1_an_announced_port_belongs_to_the_ip_that_announced_it() {
 }
 
 #[test]
-fn a2_t1_a_proved_port_gets_nothing_from_another_room() {
+fn a2_t1_proved_port_gets_own_room() {
     let server = Server::start(&[]);
     let mallory = Member::create(&server, "trap", &text("mallory"));
     let victim = Member::enter_unproved(&server, CREATE, "room", &text("victim"));
@@ -189,7 +189,7 @@ fn a2_t1_a_proved_port_gets_nothing_from_another_room() {
 }
 
 #[test]
-fn t2_a_token_is_dead_when_its_member_is_and_no_two_are_alike() {
+fn t2_tokens_die_and_never_repeat() {
     let server = Server::start(&["--max-unproved", "0"]);
     let alice = Member::create(&server, "room", &text("alice"));
     let mut tokens = HashSet::from([alice.token]);
@@ -212,7 +212,7 @@ fn t2_a_token_is_dead_when_its_member_is_and_no_two_are_alike() {
 }
 
 #[test]
-fn t6_a_name_with_an_escape_is_refused_and_the_log_obeys_nobody() {
+fn t6_escapes_never_reach_the_log() {
     const INVALID_ROOM_NAME: u8 = 4;
     const INVALID_USER_NAME: u8 = 5;
     let server = Server::start(&["-v"]);
@@ -236,7 +236,7 @@ fn t6_a_name_with_an_escape_is_refused_and_the_log_obeys_nobody() {
 }
 
 #[test]
-fn t6_the_log_holds_no_token_no_password_and_no_message() {
+fn t6_log_has_no_secrets() {
     let server = Server::start(&["-v"]);
     let alice = Member::create(&server, "room", r#"{"username":"alice","password":"open sesame"}"#);
     let mut control = Control::connect(&server);
@@ -256,7 +256,7 @@ fn t6_the_log_holds_no_token_no_password_and_no_message() {
 }
 
 #[test]
-fn t7_invalid_utf8_never_reaches_a_member() {
+fn t7_invalid_utf8_is_not_relayed() {
     let server = Server::start(&["--rate-limit", "0"]);
     let (alice, bob) = alice_and_bob(&server);
     let mut random = Random(7);
@@ -270,7 +270,7 @@ fn t7_invalid_utf8_never_reaches_a_member() {
 }
 
 #[test]
-fn t8_nobody_speaks_as_another_or_as_the_server() {
+fn t8_nobody_speaks_as_another() {
     const INVALID_USER_NAME: u8 = 5;
     const NAME_TAKEN: u8 = 6;
     let server = Server::start(&[]);
@@ -290,7 +290,7 @@ fn t8_nobody_speaks_as_another_or_as_the_server() {
 }
 
 #[test]
-fn l8_a_new_member_does_not_inherit_the_address_of_the_one_before() {
+fn l8_address_ignores_reused_slot() {
     let server = Server::start(&[]);
     let (alice, bob) = alice_and_bob(&server);
     bob.say("/exit");
@@ -308,7 +308,7 @@ fn l8_a_new_member_does_not_inherit_the_address_of_the_one_before() {
 }
 
 #[test]
-fn l16_open_connections_that_say_nothing_cost_no_cpu_time() {
+fn l16_idle_connections_cost_no_cpu() {
     let server = Server::start(&[]);
     let mut silent = Control::connect(&server);
     silent.enter(CREATE, "room", b"alice");
@@ -322,7 +322,7 @@ fn l16_open_connections_that_say_nothing_cost_no_cpu_time() {
 }
 
 #[test]
-fn l9_who_goes_while_the_others_are_served_takes_nothing_from_them() {
+fn l9_leaving_costs_others_nothing() {
     const ROUNDS: usize = 50;
     let server = Server::start(&["--rate-limit", "0", "--max-unproved", "0"]);
     let alice = Member::create(&server, "room", &text("alice"));
@@ -354,7 +354,7 @@ fn l9_who_goes_while_the_others_are_served_takes_nothing_from_them() {
 }
 
 #[test]
-fn l9_a_room_that_closes_is_heard_to_its_last_word() {
+fn l9_closing_room_delivers_the_rest() {
     let server = Server::start(&["--rate-limit", "0"]);
     let alice = Member::create(&server, "room", &text("alice"));
     let guests: Vec<Member> =

@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn w32_field_k_blanks_around_a_name_do_not_matter() {
+    fn w32_field_k_blanks_are_ignored() {
         for line in
             ["/kick A b c", "/kick  A b c", "/kick \tA b c \r\n", "/KICK\u{3000}A b c\u{3000}"]
         {

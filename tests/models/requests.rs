@@ -91,7 +91,7 @@ proptest! {
     #![proptest_config(inputs(10_000))]
 
     #[test]
-    fn w5_w6_w12_every_key_means_what_it_says_and_the_first_reason_wins(
+    fn w5_w6_w12_keys_and_first_reason(
         is_create in any::<bool>(),
         (room, kept_room, _) in select(&NAMES[..]),
         names in prop::array::uniform2(option::of(option::of(select(&NAMES[..])))),
@@ -143,7 +143,7 @@ proptest! {
     }
 
     #[test]
-    fn w5_w7_no_payload_is_too_strange(
+    fn w5_w7_any_payload_is_decided(
         operation in 0..6u8,
         room in vec(any::<u8>(), 0..9),
         payload in prop_oneof![

@@ -325,7 +325,7 @@ proptest! {
     #![proptest_config(inputs(3_000))]
 
     #[test]
-    fn w12_w13_w18_w24_w29_w30_w35_w36_w38_field_b_n_whatever_is_done_it_does_what_the_naive_one_does(
+    fn w12_w13_w18_w24_w29_w30_w35_w36_w38_field_b_n_chat_equals_model(
         is_passed_on in any::<bool>(),
         deeds in vec(deed(), 1..80),
     ) {

@@ -72,7 +72,7 @@ proptest! {
     #![proptest_config(inputs(10_000))]
 
     #[test]
-    fn w2_w3_what_is_decided_does_not_change_when_more_arrives(
+    fn w2_w3_decisions_are_final(
         bytes in prop_oneof![headers(), vec(any::<u8>(), 0..120)],
         cut in any::<Index>(),
     ) {
@@ -92,7 +92,7 @@ proptest! {
     }
 
     #[test]
-    fn w1_w2_w3_frames_in_any_pieces_are_those_that_were_sent(
+    fn w1_w2_w3_frames_in_any_pieces(
         frames in vec(parts(), 0..6),
         cuts in vec(1..70usize, 0..20),
     ) {
@@ -126,7 +126,7 @@ proptest! {
     }
 
     #[test]
-    fn w17_a_members_datagram_is_read_as_it_was_written(
+    fn w17_datagram_round_trip(
         room in "[a-c部]{1,4}",
         token in token(),
         message in vec(any::<u8>(), 0..40),
@@ -142,7 +142,7 @@ proptest! {
     }
 
     #[test]
-    fn w17_what_is_read_of_any_datagram_is_what_stands_there(
+    fn w17_any_datagram_reads_faithfully(
         sizes in (prop_oneof![Just(0u8), 1..5u8], prop_oneof![9 => Just(32u8), 1 => any::<u8>()]),
         body in prop_oneof![vec(select(&b"09afgA"[..]), 0..60), vec(select(&b"09af"[..]), 30..60)],
     ) {
@@ -160,7 +160,7 @@ proptest! {
     }
 
     #[test]
-    fn w23_what_named_members_get_is_read_as_it_was_written(
+    fn w23_named_delivery_round_trip(
         name in "[a-c]{1,9}",
         text in ".{0,20}",
     ) {
@@ -174,7 +174,7 @@ proptest! {
     }
 
     #[test]
-    fn s5_s8_s10_what_stream_members_send_is_read_as_it_was_written(
+    fn s5_s8_s10_upstream_round_trip(
         id in any::<u32>(),
         text in vec(any::<u8>(), 0..20),
         next in any::<u64>(),
@@ -196,7 +196,7 @@ proptest! {
     }
 
     #[test]
-    fn s5_what_is_read_of_any_bytes_is_what_stands_there(
+    fn s5_any_bytes_read_faithfully(
         kind in 0..5u8,
         body in vec(any::<u8>(), 0..40),
     ) {
@@ -220,7 +220,7 @@ proptest! {
     }
 
     #[test]
-    fn s16_whatever_a_message_its_parts_fit_packets_and_make_it_up(
+    fn s16_parts_fit_and_rebuild_message(
         name in "[a-c部]{1,85}",
         (pattern, times) in ("[a-cé部👋]{0,30}", 0..130usize),
         numbers in any::<[u32; 2]>(),
@@ -245,7 +245,7 @@ proptest! {
     }
 
     #[test]
-    fn s1_s2_entries_are_read_as_they_were_written_and_a_cut_ends_them(
+    fn s1_s2_entries_round_trip(
         header in (any::<u32>(), any::<u64>()),
         entries in vec(entry(), 0..6),
         padding in 0..5usize,
@@ -270,7 +270,7 @@ proptest! {
     }
 
     #[test]
-    fn s2_no_datagram_of_a_stream_is_too_strange(
+    fn s2_any_stream_datagram_is_decided(
         sizes in vec((0..3u8, 0..20u8, 0..6u8, vec(any::<u8>(), 0..20)), 0..5),
         header in vec(any::<u8>(), 10..14),
     ) {
@@ -301,7 +301,7 @@ proptest! {
     }
 
     #[test]
-    fn s1_a_completion_is_read_as_it_was_written(
+    fn s1_completion_round_trip(
         token in token(),
         numbers in (any::<u32>(), any::<u32>(), any::<u64>(), any::<u32>()),
         life in any::<Option<u32>>(),

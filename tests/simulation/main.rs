@@ -68,7 +68,7 @@ fn play_some(seeds: impl Iterator<Item = u64>) -> Tally {
 }
 
 #[test]
-fn t1_t2_l8_l9_whatever_happens_the_chat_does_what_a_naive_model_says() {
+fn t1_t2_l8_l9_chat_equals_model() {
     if let Some(seed) = seed_to_replay() {
         assert_eq!(play(seed).1, play(seed).1, "the same history for the same seed");
         return;
