@@ -30,7 +30,7 @@ impl Audience {
 
 /// One datagram's worth of a job's bytes: it begins where the entry before it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct Extent {
     /// Where its bytes end.
     pub end: u32,
     /// Who gets it.
@@ -51,6 +51,10 @@ pub struct Share {
     pub tag: Tag,
 }
 
+/// What IPv4 and UDP put in front of a datagram, in bytes (RFC 791, RFC 768): a short message is not
+/// nearly free.
+pub(crate) const HEADERS: usize = 28;
+
 /// Bytes of a tag.
 pub const TAG_SIZE: usize = 4;
 
@@ -66,7 +70,7 @@ pub struct Job<'a> {
     /// The encoded entries, one behind the other.
     pub bytes: &'a [u8],
     /// Where each ends and who gets it.
-    pub entries: &'a [Entry],
+    pub entries: &'a [Extent],
     /// Who gets which of them; [`Share::next`] is written back.
     pub to: &'a mut [Share],
     /// True if the sender writes each member's tag over the first bytes of each datagram. No
@@ -122,7 +126,7 @@ mod tests {
 
     #[test]
     fn entries_are_cut_at_their_ends() {
-        let entries = [2, 2, 5].map(|end| Entry { end, audience: Audience::All });
+        let entries = [2, 2, 5].map(|end| Extent { end, audience: Audience::All });
         let job = Job { bytes: b"abcde", entries: &entries, to: &mut [], is_tagged: false };
         assert_eq!([0, 1, 2].map(|n| job.datagram(n)), [&b"ab"[..], b"", b"cde"]);
     }

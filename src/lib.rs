@@ -72,6 +72,7 @@ pub mod client;
 pub mod config;
 mod connection;
 mod datagram;
+mod delivery;
 pub mod fanout;
 pub mod ids;
 mod metrics;
@@ -86,3 +87,4 @@ mod subnet;
 #[doc(hidden)]
 pub mod sys;
 mod timers;
+mod token_bucket;

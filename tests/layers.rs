@@ -9,7 +9,7 @@ use support::sources::{Source, sources};
 
 /// What each part may import of this crate. Imports point one way: the reactor introduces the
 /// siblings, which do not see one another.
-const ALLOWED: [(&str, &[&str]); 20] = [
+const ALLOWED: [(&str, &[&str]); 22] = [
     ("bin/reactor-chat", &["config", "options", "output", "reactor"]),
     ("bin/reactor-chat-client", &["client"]),
     ("alert", &[]),
@@ -33,7 +33,22 @@ const ALLOWED: [(&str, &[&str]); 20] = [
         ],
     ),
     ("client", &["protocol", "stream", "sys"]),
-    ("chat", &["alert", "config", "fanout", "ids", "protocol", "slots", "subnet", "timers"]),
+    (
+        "chat",
+        &[
+            "alert",
+            "config",
+            "delivery",
+            "fanout",
+            "ids",
+            "protocol",
+            "slots",
+            "subnet",
+            "timers",
+            "token_bucket",
+        ],
+    ),
+    ("delivery", &["fanout", "ids", "protocol", "subnet", "token_bucket"]),
     ("connection", &[]),
     ("datagram", &["config", "fanout", "ids", "protocol", "sys"]),
     ("metrics", &["protocol"]),
@@ -46,6 +61,7 @@ const ALLOWED: [(&str, &[&str]); 20] = [
     ("output", &["sys"]),
     ("stream", &["protocol"]),
     ("timers", &[]),
+    ("token_bucket", &[]),
     ("sys", &[]),
 ];
 

@@ -12,8 +12,8 @@ use std::time::Instant;
 
 use super::Chat;
 use super::member::Port;
-use super::stream::Stream;
 use crate::alert::Alert;
+use crate::delivery::ordered::OrderedStream;
 use crate::ids::MemberId;
 use crate::protocol::Delivery;
 use crate::subnet::Subnet;
@@ -143,7 +143,7 @@ impl Chat {
             let Some(member) = self.members.get_mut(ended) else { continue };
             self.peers.forget_ended(ended, member);
             member.port = Port::Lost;
-            self.with_stream(ended, Stream::disprove);
+            self.with_stream(ended, OrderedStream::disprove);
         }
     }
 }

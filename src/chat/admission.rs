@@ -13,9 +13,9 @@ use super::allowance::Allowance;
 use super::arrivals::Passage;
 use super::member::{Member, Port, spelling};
 use super::room::{Room, Wishes};
-use super::stream::Stream;
 use super::{Alarm, Chat, Reply};
 use crate::alert::Alert;
+use crate::delivery::ordered::OrderedStream;
 use crate::fanout::Audience;
 use crate::ids::{Key, MemberId, RoomId};
 use crate::protocol::name::fold;
@@ -213,7 +213,7 @@ impl Chat {
         if let Some(room) = self.rooms.get_mut(room_id)
             && room.stream.is_none()
         {
-            room.stream = Some(Box::new(Stream::new(life)));
+            room.stream = Some(Box::new(OrderedStream::new(life)));
             self.history.open(room_id);
         }
     }

@@ -5,23 +5,20 @@
 
 use std::time::{Duration, Instant};
 
-use super::bucket::Bucket;
 use crate::alert::Alert;
 use crate::config::ChatConfig;
+use crate::fanout::HEADERS;
+use crate::token_bucket::{TokenBucket, time_for};
 
 /// Both buckets hold what grows in this time, so that a burst of lines pasted into a terminal goes
 /// through.
 const BURST: Duration = Duration::from_secs(5);
 
-/// What IPv4 and UDP put in front of a datagram, in bytes (RFC 791, RFC 768): a short message is not
-/// nearly free.
-pub(super) const HEADERS: usize = 28;
-
 /// One member's allowance; a new one is whole.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Allowance {
-    messages: Bucket,
-    fanout: Bucket,
+    messages: TokenBucket,
+    fanout: TokenBucket,
 }
 
 impl Allowance {
@@ -64,11 +61,6 @@ impl Allowance {
             self.fanout.take(time_for(bytes as u64, u64::from(rate)), now);
         }
     }
-}
-
-/// Returns the time in which `amount` grows at `rate` a second.
-pub(super) fn time_for(amount: u64, rate: u64) -> Duration {
-    Duration::from_nanos(amount.saturating_mul(1_000_000_000) / rate.max(1))
 }
 
 #[cfg(test)]

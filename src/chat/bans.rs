@@ -168,7 +168,7 @@ impl Chat {
         self.answer(host, notice);
     }
 
-    /// Answers a host with the list of bans.
+    /// ReplyBudget a host with the list of bans.
     pub(super) fn list_bans(&mut self, host: MemberId) {
         let Some(room_id) = self.room_of_host(host) else { return };
         let max = self.longest_list_for(host);

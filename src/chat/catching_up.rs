@@ -7,7 +7,6 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::alerts::Alerts;
-use super::allowance::time_for;
 use super::debts::Debts;
 use super::member::Member;
 use super::{Alarm, Chat};
@@ -17,6 +16,7 @@ use crate::ids::{MemberId, RoomId};
 use crate::protocol::stream::MAX_PACKED;
 use crate::slots::Slots;
 use crate::subnet::Subnet;
+use crate::token_bucket::time_for;
 
 /// Limit for the history of a subnet: bytes a second, and the time that fills the bucket, which
 /// then holds 8 MiB. A school of 1,000 that joins at once takes half of that, with 20 lines of 200

@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
-use super::bucket::Bucket;
 use crate::subnet::Subnet;
 use crate::timers::Timers;
+use crate::token_bucket::TokenBucket;
 
 /// Wider IPv6 prefixes that have a bucket beside that of the /64, and their rates as multiples of
 /// the rate of a /64. A customer of a provider gets a /56 or a /48 (RFC 6177, section 2): 256 or
@@ -25,9 +25,9 @@ const NEWCOMERS: u32 = 12;
 #[derive(Debug)]
 pub(super) struct Ledger<K> {
     capacity: usize,
-    buckets: HashMap<K, Bucket>,
+    buckets: HashMap<K, TokenBucket>,
     settled_at: Timers<K>,
-    newcomers: Bucket,
+    newcomers: TokenBucket,
 }
 
 impl<K: Copy + Eq + Hash + Ord> Ledger<K> {
@@ -36,7 +36,7 @@ impl<K: Copy + Eq + Hash + Ord> Ledger<K> {
             capacity,
             buckets: HashMap::new(),
             settled_at: Timers::new(),
-            newcomers: Bucket::default(),
+            newcomers: TokenBucket::default(),
         }
     }
 

@@ -2,14 +2,14 @@
 
 use std::time::Instant;
 
-use super::asides::Asides;
-use super::each::Cut;
-use super::log::Pool;
 use super::member::Member;
 use super::room::{Part, Room};
-use super::stream::{MAX_TRAIN, Stream, Train};
 use super::{Alarm, Chat};
 use crate::config::ChatConfig;
+use crate::delivery::entry_log::Pool;
+use crate::delivery::ordered::{MAX_TRAIN, OrderedStream, PacketTrain};
+use crate::delivery::plain::Cut;
+use crate::delivery::unicast::UnicastQueue;
 use crate::fanout::{Job, Receipt, Share};
 use crate::ids::{MemberId, RoomId};
 use crate::protocol::Form;
@@ -269,7 +269,7 @@ struct RoomDelivery<'a> {
     now: Instant,
     pool: &'a mut Pool,
     shares: &'a mut Vec<Share>,
-    train: &'a mut Train,
+    train: &'a mut PacketTrain,
     /// Datagrams that may still be sent.
     left: usize,
     /// The seats at which the delivery was cut, by form.
@@ -278,7 +278,7 @@ struct RoomDelivery<'a> {
 }
 
 impl RoomDelivery<'_> {
-    /// Asides come behind what was said before them, if that does not take for ever; and the last word
+    /// UnicastQueue come behind what was said before them, if that does not take for ever; and the last word
     /// of all is that the room is closed. Repairs come behind all that is new.
     fn run(
         &mut self,
@@ -328,7 +328,7 @@ impl RoomDelivery<'_> {
 
     fn send_stream(
         &mut self,
-        stream: &mut Stream,
+        stream: &mut OrderedStream,
         send: &mut impl FnMut(Job<'_>, usize) -> Receipt,
     ) {
         for _ in 0..MAX_GROUPS {
@@ -347,7 +347,7 @@ impl RoomDelivery<'_> {
     }
 
     /// Notes how much of a train was sent. History is charged to the member's own limit.
-    fn take_back(&mut self, stream: &mut Stream, is_blocked: bool) {
+    fn take_back(&mut self, stream: &mut OrderedStream, is_blocked: bool) {
         let Self { train, shares, members, config, now, .. } = self;
         stream.take_back(train, shares, is_blocked, *now, |id, bytes| {
             if let Some(member) = members.get_mut(id) {
@@ -396,7 +396,7 @@ impl RoomDelivery<'_> {
     /// Sends what has one reader each, at most so many datagrams, and gives how many.
     fn send_each(
         &mut self,
-        asides: &Asides,
+        asides: &UnicastQueue,
         budget: usize,
         send: &mut impl FnMut(Job<'_>, usize) -> Receipt,
     ) -> usize {

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use super::Chat;
 use super::room::Room;
-use super::stream::Ring;
 use crate::alert::Alert;
+use crate::delivery::ordered::Ring;
 use crate::ids::{MemberId, RoomId};
 use crate::protocol::command::{self, Input};
 use crate::protocol::datagram::{self, MAX_NAME_AND_MESSAGE, MAX_UPSTREAM};

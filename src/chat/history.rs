@@ -7,7 +7,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::Chat;
-use super::stream::{FIRST_CAPACITY, Ring, Stream};
+use crate::delivery::ordered::{FIRST_CAPACITY, OrderedStream, Ring};
 use crate::ids::RoomId;
 use crate::protocol::stream::parts::{MAX_PARTS, MAX_PARTS_SIZE};
 
@@ -127,7 +127,7 @@ impl Chat {
         self.history.note_resized(room, old, capacity);
     }
 
-    fn stream_of(&self, room: RoomId) -> Option<&Stream> {
+    fn stream_of(&self, room: RoomId) -> Option<&OrderedStream> {
         self.rooms.get(room)?.stream.as_deref()
     }
 

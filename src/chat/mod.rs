@@ -25,21 +25,16 @@
 //! | `leaving.rs` | every way out: left, timed out, kicked |
 //! | `closing.rs` | closing rooms, and removing their members in portions |
 //! | `remains.rs` | telling those that have ended |
-//! | `farewells.rs` | queue of the datagrams to them |
 //! | `deliver.rs` | the waiting output, handed out in jobs |
-//! | `schedule.rs` | order in which rooms are delivered |
 //! | `room.rs`, `member.rs` | what they are called |
-//! | `each.rs`, `stream/` | who gets a datagram for each entry, who takes the stream |
-//! | `log.rs`, `asides.rs` | waiting output of many readers, and of one |
 //! | `history.rs`, `backlog.rs` | the memory of all streams, and of all that waits |
-//! | `allowance.rs`, `bucket.rs` | how much a member may send |
+//! | `allowance.rs` | how much a member may send |
 //! | `debts.rs` | token buckets of subnets, in bounded memory |
 //! | `catching_up.rs` | waking members that catch up, and the limits for history |
 //! | `guesses.rs` | limits for wrong passwords and tokens |
 //! | `passwords.rs` | checking passwords, now or with a delay |
 //! | `listing.rs` | the list of rooms |
 //! | `limits.rs` | how much of everything there may be |
-//! | `thinning.rs` | memory of tables that were large once |
 //! | `arrivals.rs` | joined and left notices, merged when there are many |
 //! | `peers.rs` | usage of each peer: members, rooms, ports |
 //! | `unanswering.rs` | members that do not answer, and are sent less |
@@ -53,17 +48,13 @@ mod admission;
 mod alerts;
 mod allowance;
 mod arrivals;
-mod asides;
 mod backlog;
 mod bans;
-mod bucket;
 mod catching_up;
 mod closing;
 mod command;
 mod debts;
 mod deliver;
-mod each;
-mod farewells;
 mod guesses;
 mod hearing;
 mod hearing_clock;
@@ -71,7 +62,6 @@ mod history;
 mod leaving;
 mod limits;
 mod listing;
-mod log;
 mod member;
 mod parts;
 mod passwords;
@@ -80,14 +70,11 @@ mod remains;
 mod replacing;
 mod resuming;
 mod room;
-mod schedule;
-mod stream;
 mod stream_hearing;
 #[cfg(test)]
 mod stream_tests;
 #[cfg(test)]
 mod tests;
-mod thinning;
 mod unanswering;
 mod unproved;
 mod visitors;
@@ -98,6 +85,9 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use crate::config::ChatConfig;
+use crate::delivery::entry_log::Pool;
+use crate::delivery::ordered::PacketTrain;
+use crate::delivery::schedule::Schedule;
 use crate::fanout::{Audience, Share};
 use crate::ids::{MemberId, RoomId};
 use crate::protocol::stream::downstream::NOTICE_OVERHEAD;
@@ -115,13 +105,11 @@ use debts::Debts;
 use guesses::Guesses;
 use hearing_clock::HearingClock;
 use history::History;
-use log::Pool;
+
 use member::Member;
 use peers::Peers;
 use remains::Remains;
 use room::Room;
-use schedule::Schedule;
-use stream::Train;
 
 /// What a request that succeeded gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -241,7 +229,7 @@ pub struct Chat {
     closed: Vec<RoomId>,
     pool: Pool,
     shares: Vec<Share>,
-    train: Train,
+    train: PacketTrain,
     hearing_clock: HearingClock,
     notice: String,
     entry: Vec<u8>,
@@ -274,7 +262,7 @@ impl Chat {
             closed: Vec::new(),
             pool: Pool::default(),
             shares: Vec::new(),
-            train: Train::default(),
+            train: PacketTrain::default(),
             hearing_clock: HearingClock::default(),
             notice: String::new(),
             entry: Vec::new(),

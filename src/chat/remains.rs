@@ -8,11 +8,11 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::farewells::Farewells;
 use super::hearing::Fate;
-use super::stream::Answers;
 use super::{Alarm, Chat};
 use crate::alert::Alert;
+use crate::delivery::farewells::Farewells;
+use crate::delivery::ordered::ReplyBudget;
 use crate::ids::MemberId;
 use crate::protocol::stream::upstream::{self, Upstream};
 use crate::protocol::stream::{Code, Entry, Header};
@@ -28,7 +28,7 @@ const REPEATS: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(
 const LAST_REPEATS: [Duration; 3] =
     [Duration::from_millis(250), Duration::from_millis(500), Duration::from_secs(1)];
 
-/// Answers that wait, in bytes. Who asks when there are so many asks again.
+/// ReplyBudget that wait, in bytes. Who asks when there are so many asks again.
 const MAX_WAITING: usize = 64 * 1024;
 
 /// Why a member has ended, and how it is told.
@@ -83,7 +83,7 @@ pub(super) struct End {
     /// When it is still to be told unasked, counted from the end.
     repeats: &'static [Duration],
     /// How often it is told what it asks.
-    answers: Answers,
+    answers: ReplyBudget,
 }
 
 /// The delivery in which an ended member is told.
@@ -139,7 +139,7 @@ impl Chat {
         let is_known = member.port.number().is_some();
         let repeats = if is_known { farewell.repeats() } else { &[] };
         let is_awaiting = is_known && farewell == Farewell::Replaced;
-        let (notice, answers) = (farewell.notice(), Answers::default());
+        let (notice, answers) = (farewell.notice(), ReplyBudget::default());
         let end = End { voice, notice, at: now, is_awaiting, repeats, answers };
         member.end = Some(Box::new(end));
         if member.delivery == Delivery::Stream {
@@ -248,14 +248,14 @@ impl Chat {
         self.remains.untold -= usize::from(!end.repeats.is_empty());
         self.remains.tokens.remove(&token);
         self.remains.count -= 1;
-        if !self.rooms.get(room_id).is_some_and(|room| room.each.has_seat(number)) {
+        if !self.rooms.get(room_id).is_some_and(|room| room.each.has_cursor(number)) {
             self.ended.push(id);
         }
         while self.remains.order.front().is_some_and(|id| !self.has_remains(*id)) {
             self.remains.order.pop_front();
         }
         if let Some(stream) = self.rooms.get_mut(room_id).and_then(|room| room.stream.as_mut()) {
-            stream.drop_seat(number);
+            stream.drop_cursor(number);
         }
         self.close_if_empty(room_id);
     }

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use super::member::{Port, spelling};
-use super::stream::Stream;
 use super::{Chat, Reply};
 use crate::alert::Alert;
+use crate::delivery::ordered::OrderedStream;
 use crate::ids::MemberId;
 use crate::protocol::name::RoomName;
 use crate::protocol::stream::Completion;
@@ -50,7 +50,7 @@ impl Chat {
         if let Some(room) = self.rooms.get_mut(known.room) {
             room.note_visitor(subnet);
         }
-        self.with_stream(id, Stream::disprove);
+        self.with_stream(id, OrderedStream::disprove);
         Ok(Reply::Resumed { member: id, token, stream: self.completion(id) })
     }
 
@@ -93,7 +93,7 @@ impl Chat {
     pub(super) fn with_stream<T>(
         &mut self,
         id: MemberId,
-        deed: impl FnOnce(&mut Stream, u32) -> T,
+        deed: impl FnOnce(&mut OrderedStream, u32) -> T,
     ) -> Option<T> {
         let member = self.members.get(id)?;
         let stream = self.rooms.get_mut(member.room)?.stream.as_mut()?;

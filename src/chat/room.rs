@@ -7,15 +7,15 @@ use std::time::Instant;
 use subtle::ConstantTimeEq;
 
 use super::arrivals::Arrivals;
-use super::asides::Asides;
 use super::bans::Bans;
 use super::closing::Closure;
-use super::each::{Cut, Each};
-use super::log::Pool;
-use super::schedule::LineId;
-use super::stream::Stream;
-use super::thinning::thin_map;
 use super::visitors::Visitors;
+use crate::delivery::entry_log::Pool;
+use crate::delivery::ordered::OrderedStream;
+use crate::delivery::plain::{Cut, Plain};
+use crate::delivery::schedule::LineId;
+use crate::delivery::shrink::shrink_map;
+use crate::delivery::unicast::UnicastQueue;
 use crate::fanout::Audience;
 use crate::ids::MemberId;
 use crate::protocol::stream::{Code, Entry};
@@ -80,11 +80,11 @@ pub(super) struct Room {
     pub(super) bans: Bans,
     /// The number of the last member: none is used twice.
     last_number: u32,
-    pub(super) each: Each,
+    pub(super) each: Plain,
     /// From the first member that takes it to the room's end.
-    pub(super) stream: Option<Box<Stream>>,
+    pub(super) stream: Option<Box<OrderedStream>>,
     /// What one member alone is told: answers, refusals, good-byes.
-    pub(super) asides: Asides,
+    pub(super) asides: UnicastQueue,
     /// Deliveries in which the asides were held back.
     asides_held: u32,
     /// Members with a message of which parts have come, and when each may give way to another.
@@ -119,9 +119,9 @@ impl Room {
             names: HashMap::new(),
             bans: Bans::default(),
             last_number: 0,
-            each: Each::default(),
+            each: Plain::default(),
             stream: None,
-            asides: Asides::default(),
+            asides: UnicastQueue::default(),
             asides_held: 0,
             parts: Timers::new(),
             counted_bytes: 0,
@@ -218,18 +218,18 @@ impl Room {
     /// Ends a member: it gets what was appended up to now, and its name is free.
     pub(super) fn unseat(&mut self, number: u32, folded: &str) {
         self.names.remove(folded);
-        thin_map(&mut self.names, FEW);
-        self.each.end_seat(number);
+        shrink_map(&mut self.names, FEW);
+        self.each.end(number);
         if let Some(stream) = &mut self.stream {
-            stream.end_seat(number);
+            stream.end(number);
         }
     }
 
     /// How many members it has memory for, in names and in seats.
     #[cfg(test)]
-    pub(super) fn seat_capacity(&self) -> usize {
-        let stream = self.stream.as_ref().map_or(0, |stream| stream.seat_capacity());
-        self.names.capacity() + self.each.seat_capacity() + stream
+    pub(super) fn cursor_capacity(&self) -> usize {
+        let stream = self.stream.as_ref().map_or(0, |stream| stream.cursor_capacity());
+        self.names.capacity() + self.each.cursor_capacity() + stream
     }
 
     /// Ends all members. Returns their names, because freeing them takes time.
@@ -238,9 +238,9 @@ impl Room {
         // It may be kept for a while, for those who ask what they missed; nobody comes in any more.
         self.bans = Bans::default();
         self.visitors = Visitors::default();
-        self.each.end_all_seats();
+        self.each.end_all();
         if let Some(stream) = &mut self.stream {
-            stream.end_all_seats();
+            stream.end_all();
         }
         std::mem::take(&mut self.names)
     }
@@ -340,7 +340,7 @@ impl Room {
         seat.map_or(0, |seat| seat.expected.saturating_sub(1))
     }
 
-    /// The order of the parts in this delivery. Each comes first in turn, so that those who take one
+    /// The order of the parts in this delivery. Plain comes first in turn, so that those who take one
     /// do not use up the budget of those who take another.
     pub(super) fn next_order(&mut self) -> [Part; PARTS.len()] {
         self.order.rotate_left(1);

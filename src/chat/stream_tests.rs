@@ -676,7 +676,7 @@ fn field_p1_seats_are_freed_under_load_too() {
     }
     let room = stage.chat.rooms.iter().next().expect("a room").1;
     let stream = room.stream.as_ref().expect("a stream");
-    assert!(stream.seat_capacity() < 60, "{}", stream.seat_capacity());
+    assert!(stream.cursor_capacity() < 60, "{}", stream.cursor_capacity());
 }
 
 #[test]

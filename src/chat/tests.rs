@@ -897,7 +897,7 @@ fn t10_short_messages_fill_the_memory_of_what_waits_as_long_ones_do() {
     let guest = stage.join("r", r#"{"username":"b"}"#);
     let is_taken = |heard: &Heard| matches!(heard, Heard::Accepted(_, Fate::Relayed));
     let taken = (0..SUM).take_while(|_| is_taken(&stage.say(guest, "x"))).count();
-    let each = "b: x".len() + size_of::<crate::fanout::Entry>();
+    let each = "b: x".len() + size_of::<crate::fanout::Extent>();
     assert!((taken * each).abs_diff(SUM) < 1024, "{taken}");
 }
 
@@ -911,7 +911,7 @@ fn t4_a_room_that_was_large_keeps_no_memory_for_it() {
         let guests: Vec<_> = (1..200).map(|n| stage.join(room, &payload(n))).collect();
         let exit = if room == "a" { "/exit" } else { "\0\0\0\0\x01/exit" };
         let id = stage.chat.names[room];
-        let held = |stage: &Stage| stage.chat.rooms.get(id).expect("a room").seat_capacity();
+        let held = |stage: &Stage| stage.chat.rooms.get(id).expect("a room").cursor_capacity();
         assert!(held(&stage) >= 400, "{}", held(&stage));
         for guest in guests {
             stage.say(guest, exit);

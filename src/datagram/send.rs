@@ -7,7 +7,7 @@ use super::hosts::{Hosts, Permit};
 use super::routes::{Route, Routes};
 use super::socket::{SendOutcome, Socket};
 use super::transmits::Transmits;
-use crate::fanout::{Entry, Job, Receipt};
+use crate::fanout::{Extent, Job, Receipt};
 
 /// A job under way.
 pub(super) struct JobSender<'a> {
@@ -169,7 +169,7 @@ impl JobSender<'_> {
 }
 
 /// Returns the bytes of the entry with this index.
-fn entry_size(entries: &[Entry], index: u32) -> usize {
+fn entry_size(entries: &[Extent], index: u32) -> usize {
     let index = index as usize;
     let start = index.checked_sub(1).map_or(0, |before| entries[before].end);
     (entries[index].end - start) as usize
@@ -192,7 +192,7 @@ mod tests {
         hosts: Hosts,
         batch: Batch,
         transmits: Transmits,
-        entries: Vec<Entry>,
+        entries: Vec<Extent>,
         shares: Vec<Share>,
         bytes: &'static [u8],
         is_tagged: bool,
@@ -217,7 +217,7 @@ mod tests {
                 let origin = Origin { socket: 0, local: None, remote: address(slot) };
                 routes.announce(member(slot), &origin, &mut hosts);
             }
-            let entry = |end| Entry { end, audience: Audience::All };
+            let entry = |end| Extent { end, audience: Audience::All };
             let share = |slot| Share { member: member(slot), next: 0, until: 5, tag: NO_TAG };
             Self {
                 sockets: vec![Socket::new(socket).expect("an address")],
@@ -255,7 +255,7 @@ mod tests {
         /// Replaces the five datagrams by three that begin with each member's tag.
         fn tag(&mut self) {
             (self.bytes, self.is_tagged) = (b"....aa....bb....c", true);
-            let entry = |end| Entry { end, audience: Audience::All };
+            let entry = |end| Extent { end, audience: Audience::All };
             self.entries = [6, 12, 17].map(entry).to_vec();
             for (share, tag) in self.shares.iter_mut().zip([b"tag0", b"tag1", b"tag2"]) {
                 (share.until, share.tag) = (3, *tag);

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use super::copies::Copies;
 use super::routes::{MAX_MESSAGE, Route};
-use crate::fanout::{Entry, Job, Share};
+use crate::fanout::{Extent, Job, Share};
 use crate::sys::{Address, BATCH, MAX_SEGMENTS, Outgoing};
 
 /// One message to one member.
@@ -98,7 +98,7 @@ impl Transmits {
     pub(super) fn plan(
         &mut self,
         (index, share): (usize, &mut Share),
-        (bytes, entries): (&[u8], &[Entry]),
+        (bytes, entries): (&[u8], &[Extent]),
         route: &Route,
         can_segment: bool,
         (max, most_bytes): (usize, usize),
@@ -136,7 +136,7 @@ impl Transmits {
     fn extend(
         &mut self,
         share: &mut Share,
-        (bytes, entries): (&[u8], &[Entry]),
+        (bytes, entries): (&[u8], &[Extent]),
         size: u32,
         max: usize,
     ) -> (usize, usize) {
@@ -169,7 +169,7 @@ impl Transmits {
 }
 
 /// Moves the share to its next entry that is meant for its member, and gives where its bytes are.
-fn next_entry(share: &mut Share, entries: &[Entry]) -> Option<(u32, u32)> {
+fn next_entry(share: &mut Share, entries: &[Extent]) -> Option<(u32, u32)> {
     while share.next < share.until {
         let index = share.next as usize;
         if entries[index].audience.includes(share.member) {
@@ -199,11 +199,11 @@ mod tests {
     /// Plans everything for member 1; gives each message's datagrams and segment size.
     fn plan(route: &Route, sizes: &[(u32, Audience)], max: usize) -> Vec<(usize, Option<u16>)> {
         let mut end = 0;
-        let entries: Vec<Entry> = sizes
+        let entries: Vec<Extent> = sizes
             .iter()
             .map(|(size, audience)| {
                 end += size;
-                Entry { end, audience: *audience }
+                Extent { end, audience: *audience }
             })
             .collect();
         let until = entries.len() as u32;

@@ -5,28 +5,28 @@
 
 use std::time::{Duration, Instant};
 
-use super::allowance::{HEADERS, time_for};
-use super::bucket::Bucket;
-use super::log::{Log, Pool};
-use super::thinning::thin_list;
+use super::entry_log::{EntryLog, Pool};
+use super::shrink::shrink_list;
+use crate::fanout::HEADERS;
 use crate::fanout::{Audience, NO_TAG, Share};
 use crate::ids::MemberId;
 use crate::protocol::{Form, datagram};
+use crate::token_bucket::{TokenBucket, time_for};
 
 /// How many forms there are.
 const FORMS: usize = Form::ALL.len();
 
-/// Seats that a room keeps space for.
+/// Cursors that a room keeps space for.
 const FEW: usize = 8;
 
-/// The seats at which a delivery was cut, by form.
-pub(super) type Cut = [Option<usize>; FORMS];
+/// The cursors at which a delivery was cut, by form.
+pub(crate) type Cut = [Option<usize>; FORMS];
 
 /// A place in a room: a cursor into the log of one form.
 #[derive(Debug)]
-struct Seat {
+struct Cursor {
     member: MemberId,
-    /// The member's number in the room; seats stand in the order of these.
+    /// The member's number in the room; cursors stand in the order of these.
     number: u32,
     form: Form,
     /// The number of the next entry to send.
@@ -46,7 +46,7 @@ const SILENT_DEPTH: Duration = Duration::from_secs(1);
 /// The limit of a silent member.
 #[derive(Debug, Default)]
 struct Limit {
-    bucket: Bucket,
+    bucket: TokenBucket,
     /// Entries below are paid for, or were dropped.
     paid: u64,
 }
@@ -63,13 +63,13 @@ impl Limit {
     }
 }
 
-impl Seat {
+impl Cursor {
     fn is_live(&self) -> bool {
         self.until.is_none()
     }
 
     /// The entries to send, if any.
-    fn waiting(&self, log: &Log) -> Option<(u64, u64)> {
+    fn waiting(&self, log: &EntryLog) -> Option<(u64, u64)> {
         let until = self.until.unwrap_or(log.end());
         (self.next < until).then_some((self.next, until))
     }
@@ -81,7 +81,7 @@ impl Seat {
 
     /// Pays for what waits as far as its limit goes, and drops entries in front that are over it.
     /// Returns how many.
-    fn drop_excess(&mut self, log: &Log, now: Instant) -> usize {
+    fn drop_excess(&mut self, log: &EntryLog, now: Instant) -> usize {
         let Some((first, until)) = self.waiting(log) else { return 0 };
         let Some(limit) = &mut self.limit else { return 0 };
         limit.paid = limit.paid.max(first);
@@ -105,116 +105,117 @@ impl Seat {
 
 /// The members, and what waits to be sent to them.
 #[derive(Debug, Default)]
-pub(super) struct Each {
+pub(crate) struct Plain {
     /// In the order of joining; those that ended stay until they got what they should.
-    seats: Vec<Seat>,
-    /// Number of seats that are limited.
+    cursors: Vec<Cursor>,
+    /// Number of cursors that are limited.
     limited: usize,
-    /// How many seats have ended.
+    /// How many cursors have ended.
     leaving: usize,
-    /// Number of ended seats before the first live one.
+    /// Number of ended cursors before the first live one.
     leaving_in_front: usize,
     /// Live members of each form.
     takers: [usize; FORMS],
-    logs: [Log; FORMS],
-    /// The seat at which the next delivery of each form begins: where the last one was cut, so that
+    logs: [EntryLog; FORMS],
+    /// The cursor at which the next delivery of each form begins: where the last one was cut, so that
     /// the back rows get their turn.
-    first_seats: [usize; FORMS],
+    first_cursors: [usize; FORMS],
 }
 
-impl Each {
-    /// Seats a member, whose number is above all before: it gets what is appended from now on.
-    pub(super) fn seat(&mut self, member: MemberId, number: u32, form: Form) {
+impl Plain {
+    /// Cursors a member, whose number is above all before: it gets what is appended from now on.
+    pub(crate) fn seat(&mut self, member: MemberId, number: u32, form: Form) {
         let next = self.logs[form as usize].end();
-        self.seats.push(Seat { member, number, form, next, until: None, limit: None });
+        self.cursors.push(Cursor { member, number, form, next, until: None, limit: None });
         self.takers[form as usize] += 1;
     }
 
     /// Ends a member: it gets what was appended up to now.
-    pub(super) fn end_seat(&mut self, number: u32) {
-        if let Ok(index) = self.seats.binary_search_by_key(&number, |seat| seat.number) {
-            self.end_seat_at(index);
+    pub(crate) fn end(&mut self, number: u32) {
+        if let Ok(index) = self.cursors.binary_search_by_key(&number, |cursor| cursor.number) {
+            self.end_at(index);
         }
     }
 
     /// Limits a member that is silent: it is sent a few bytes a second, and the rest is dropped.
-    pub(super) fn limit(&mut self, number: u32) {
-        if let Ok(index) = self.seats.binary_search_by_key(&number, |seat| seat.number)
-            && self.seats[index].is_live()
+    pub(crate) fn limit(&mut self, number: u32) {
+        if let Ok(index) = self.cursors.binary_search_by_key(&number, |cursor| cursor.number)
+            && self.cursors[index].is_live()
         {
-            self.limited += usize::from(self.seats[index].limit.is_none());
-            self.seats[index].limit.get_or_insert_default();
+            self.limited += usize::from(self.cursors[index].limit.is_none());
+            self.cursors[index].limit.get_or_insert_default();
         }
     }
 
     /// Ends the limit of a member that was heard.
-    pub(super) fn end_limit(&mut self, number: u32) {
-        if let Ok(index) = self.seats.binary_search_by_key(&number, |seat| seat.number) {
+    pub(crate) fn end_limit(&mut self, number: u32) {
+        if let Ok(index) = self.cursors.binary_search_by_key(&number, |cursor| cursor.number) {
             self.end_limit_at(index);
         }
     }
 
     fn end_limit_at(&mut self, index: usize) {
-        if self.seats[index].limit.take().is_some() {
+        if self.cursors[index].limit.take().is_some() {
             self.limited -= 1;
         }
     }
 
-    /// Returns true if a member still has its seat, live or not.
-    pub(super) fn has_seat(&self, number: u32) -> bool {
-        self.seats.binary_search_by_key(&number, |seat| seat.number).is_ok()
+    /// Returns true if a member still has its cursor, live or not.
+    pub(crate) fn has_cursor(&self, number: u32) -> bool {
+        self.cursors.binary_search_by_key(&number, |cursor| cursor.number).is_ok()
     }
 
-    pub(super) fn end_all_seats(&mut self) {
-        (0..self.seats.len()).for_each(|index| self.end_seat_at(index));
+    pub(crate) fn end_all(&mut self) {
+        (0..self.cursors.len()).for_each(|index| self.end_at(index));
     }
 
-    fn end_seat_at(&mut self, index: usize) {
-        let seat = &mut self.seats[index];
-        if seat.is_live() {
-            seat.until = Some(self.logs[seat.form as usize].end());
-            self.takers[seat.form as usize] -= 1;
+    fn end_at(&mut self, index: usize) {
+        let cursor = &mut self.cursors[index];
+        if cursor.is_live() {
+            cursor.until = Some(self.logs[cursor.form as usize].end());
+            self.takers[cursor.form as usize] -= 1;
             self.leaving += 1;
             self.end_limit_at(index);
         }
         self.count_front();
     }
 
-    /// Extends the count of ended seats at the front. Each seat is counted once, so that a room
-    /// whose hosts leave one after the other does not scan all ended seats for the next host.
+    /// Extends the count of ended cursors at the front. Plain cursor is counted once, so that a room
+    /// whose hosts leave one after the other does not scan all ended cursors for the next host.
     fn count_front(&mut self) {
-        let in_front = &self.seats[self.leaving_in_front..];
-        self.leaving_in_front += in_front.iter().take_while(|seat| !seat.is_live()).count();
+        let in_front = &self.cursors[self.leaving_in_front..];
+        self.leaving_in_front += in_front.iter().take_while(|cursor| !cursor.is_live()).count();
     }
 
     /// Live members with their numbers, in the order of joining.
-    pub(super) fn live(&self) -> impl Iterator<Item = (u32, MemberId)> {
-        let seats = self.seats[self.leaving_in_front..].iter().filter(|seat| seat.is_live());
-        seats.map(|seat| (seat.number, seat.member))
+    pub(crate) fn live(&self) -> impl Iterator<Item = (u32, MemberId)> {
+        let cursors =
+            self.cursors[self.leaving_in_front..].iter().filter(|cursor| cursor.is_live());
+        cursors.map(|cursor| (cursor.number, cursor.member))
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.seats.is_empty()
+    pub(crate) fn is_empty(&self) -> bool {
+        self.cursors.is_empty()
     }
 
-    /// How many seats it has memory for.
+    /// How many cursors it has memory for.
     #[cfg(test)]
-    pub(super) fn seat_capacity(&self) -> usize {
-        self.seats.capacity()
+    pub(crate) fn cursor_capacity(&self) -> usize {
+        self.cursors.capacity()
     }
 
     /// Bytes that somebody has still to get.
-    pub(super) fn waiting_bytes(&self) -> usize {
-        self.logs.iter().map(Log::waiting_bytes).sum()
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.logs.iter().map(EntryLog::waiting_bytes).sum()
     }
 
     /// Bytes of memory in use for that.
-    pub(super) fn held_bytes(&self) -> usize {
-        self.logs.iter().map(Log::held_bytes).sum()
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.logs.iter().map(EntryLog::held_bytes).sum()
     }
 
     /// Appends a message to everyone but its author, encoded once for each form that somebody takes.
-    pub(super) fn append_message(
+    pub(crate) fn append_message(
         &mut self,
         author: MemberId,
         name: &str,
@@ -227,7 +228,7 @@ impl Each {
     }
 
     /// Appends a notice to everyone, or everyone but one.
-    pub(super) fn append_notice(&mut self, text: &str, audience: Audience, pool: &mut Pool) {
+    pub(crate) fn append_notice(&mut self, text: &str, audience: Audience, pool: &mut Pool) {
         self.append(audience, pool, |form, out| {
             datagram::encode_notice(form, text, out);
         });
@@ -243,52 +244,53 @@ impl Each {
     }
 
     /// The log of one form.
-    pub(super) fn log(&self, form: Form) -> &Log {
+    pub(crate) fn log(&self, form: Form) -> &EntryLog {
         &self.logs[form as usize]
     }
 
     /// Drops what is over the limits of silent members in one form. Returns how many deliveries.
-    pub(super) fn drop_excess(&mut self, form: Form, now: Instant) -> usize {
+    pub(crate) fn drop_excess(&mut self, form: Form, now: Instant) -> usize {
         if self.limited == 0 {
             return 0;
         }
         let log = &self.logs[form as usize];
-        let seats = self.seats.iter_mut().filter(|seat| seat.limit.is_some() && seat.form == form);
-        seats.map(|seat| seat.drop_excess(log, now)).sum()
+        let cursors =
+            self.cursors.iter_mut().filter(|cursor| cursor.limit.is_some() && cursor.form == form);
+        cursors.map(|cursor| cursor.drop_excess(log, now)).sum()
     }
 
     /// Collects who is to get which entries of one form, beginning where the last delivery was cut.
-    pub(super) fn share_out(&self, form: Form, shares: &mut Vec<Share>) {
+    pub(crate) fn share_out(&self, form: Form, shares: &mut Vec<Share>) {
         shares.clear();
         let log = self.log(form);
         if log.is_empty() {
             return;
         }
-        let (later, sooner) = self.seats.split_at(self.first_seat(form));
-        for seat in sooner.iter().chain(later).filter(|seat| seat.form == form) {
-            if let Some((next, until)) = seat.waiting(log) {
-                let [next, until] = [next, seat.payable(until)].map(|number| log.index(number));
-                shares.push(Share { member: seat.member, next, until, tag: NO_TAG });
+        let (later, sooner) = self.cursors.split_at(self.first_cursor(form));
+        for cursor in sooner.iter().chain(later).filter(|cursor| cursor.form == form) {
+            if let Some((next, until)) = cursor.waiting(log) {
+                let [next, until] = [next, cursor.payable(until)].map(|number| log.index(number));
+                shares.push(Share { member: cursor.member, next, until, tag: NO_TAG });
             }
         }
     }
 
-    /// Takes back what [`Each::share_out`] gave, moved on as far as it was sent. Gives the seat at
+    /// Takes back what [`Plain::share_out`] gave, moved on as far as it was sent. Gives the cursor at
     /// which the delivery was cut.
-    pub(super) fn take_back(&mut self, form: Form, shares: &[Share]) -> Option<usize> {
+    pub(crate) fn take_back(&mut self, form: Form, shares: &[Share]) -> Option<usize> {
         if shares.is_empty() {
             return None;
         }
         let log = &self.logs[form as usize];
-        let start = self.first_seat(form);
+        let start = self.first_cursor(form);
         let mut shares = shares.iter().peekable();
         let mut cut = None;
-        for index in (start..self.seats.len()).chain(0..start) {
-            let seat = &mut self.seats[index];
-            let Some(share) = shares.next_if(|share| share.member == seat.member) else {
+        for index in (start..self.cursors.len()).chain(0..start) {
+            let cursor = &mut self.cursors[index];
+            let Some(share) = shares.next_if(|share| share.member == cursor.member) else {
                 continue;
             };
-            seat.next = log.number(share.next);
+            cursor.next = log.number(share.next);
             if share.next < share.until && cut.is_none() {
                 cut = Some(index);
             }
@@ -297,71 +299,71 @@ impl Each {
     }
 
     /// Passes over everything that waits in the logs; gives how many deliveries that were at most.
-    pub(super) fn abandon_backlog(&mut self) -> usize {
+    pub(crate) fn abandon_backlog(&mut self) -> usize {
         let mut abandoned = 0;
-        for seat in &mut self.seats {
-            if let Some((next, until)) = seat.waiting(&self.logs[seat.form as usize]) {
+        for cursor in &mut self.cursors {
+            if let Some((next, until)) = cursor.waiting(&self.logs[cursor.form as usize]) {
                 abandoned += (until - next) as usize;
-                seat.next = until;
+                cursor.next = until;
             }
         }
         abandoned
     }
 
     /// The next delivery of each form begins where this one was cut.
-    pub(super) fn begin_at(&mut self, cut: Cut) {
-        self.first_seats = cut.map(Option::unwrap_or_default);
+    pub(crate) fn begin_at(&mut self, cut: Cut) {
+        self.first_cursors = cut.map(Option::unwrap_or_default);
     }
 
     /// Forgets what everyone has.
-    pub(super) fn settle(&mut self, pool: &mut Pool) {
+    pub(crate) fn settle(&mut self, pool: &mut Pool) {
         for form in Form::ALL {
             let log = &mut self.logs[form as usize];
             if log.is_empty() {
                 continue;
             }
-            let takers = self.seats.iter().filter(|seat| seat.form == form);
-            let lowest = takers.map(|seat| seat.next).min();
+            let takers = self.cursors.iter().filter(|cursor| cursor.form == form);
+            let lowest = takers.map(|cursor| cursor.next).min();
             if let Some(buffers) = log.forget_before(lowest.unwrap_or(log.end())) {
                 pool.give_back(buffers);
             }
         }
     }
 
-    /// Frees the seats of the members that are delivered to the end, and hands these out.
-    pub(super) fn collect_finished(&mut self, ended: &mut Vec<MemberId>) {
+    /// Frees the cursors of the members that are delivered to the end, and hands these out.
+    pub(crate) fn collect_finished(&mut self, ended: &mut Vec<MemberId>) {
         if self.leaving == 0 {
             return;
         }
         let before = ended.len();
-        let first_seats = self.first_seats;
+        let first_cursors = self.first_cursors;
         let (mut index, mut moved_up) = (0, [0; FORMS]);
-        self.seats.retain(|seat| {
-            let finished = seat.is_finished();
+        self.cursors.retain(|cursor| {
+            let finished = cursor.is_finished();
             if finished {
-                ended.push(seat.member);
-                for (moved_up, first) in moved_up.iter_mut().zip(first_seats) {
+                ended.push(cursor.member);
+                for (moved_up, first) in moved_up.iter_mut().zip(first_cursors) {
                     *moved_up += usize::from(index < first);
                 }
             }
             index += 1;
             !finished
         });
-        thin_list(&mut self.seats, FEW);
+        shrink_list(&mut self.cursors, FEW);
         self.leaving -= ended.len() - before;
         self.leaving_in_front = 0;
         self.count_front();
-        for (first, moved_up) in self.first_seats.iter_mut().zip(moved_up) {
+        for (first, moved_up) in self.first_cursors.iter_mut().zip(moved_up) {
             *first -= moved_up;
         }
     }
 
     /// Whether all output is delivered.
-    pub(super) fn is_delivered(&self) -> bool {
-        self.leaving == 0 && self.logs.iter().all(Log::is_empty)
+    pub(crate) fn is_delivered(&self) -> bool {
+        self.leaving == 0 && self.logs.iter().all(EntryLog::is_empty)
     }
 
-    fn first_seat(&self, form: Form) -> usize {
-        self.first_seats[form as usize].min(self.seats.len())
+    fn first_cursor(&self, form: Form) -> usize {
+        self.first_cursors[form as usize].min(self.cursors.len())
     }
 }

@@ -14,11 +14,11 @@ const INDEX_SIZE: usize = size_of::<u32>();
 
 /// What a ring has room for at first; it grows by doubling, so that a room that says little holds
 /// little.
-pub(in crate::chat) const FIRST_CAPACITY: usize = 768;
+pub(crate) const FIRST_CAPACITY: usize = 768;
 
 /// Encoded entries, oldest first.
 #[derive(Debug)]
-pub(in crate::chat) struct Ring {
+pub(crate) struct Ring {
     /// The number of the first entry that is held.
     first: u64,
     /// Where each entry begins, in bytes since the stream's start, modulo 2^32: a ring is far
@@ -32,39 +32,39 @@ pub(in crate::chat) struct Ring {
 
 impl Ring {
     /// An empty ring whose first entry will have the number 1.
-    pub(in crate::chat) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (starts, bytes) = (VecDeque::new(), VecDeque::new());
         Self { first: 1, starts, end: 0, bytes, capacity: FIRST_CAPACITY }
     }
 
     /// Numbers the held entries as if `numbers` others had come before them.
     #[cfg(test)]
-    pub(in crate::chat) fn skip_numbers(&mut self, numbers: u64) {
+    pub(crate) fn skip_numbers(&mut self, numbers: u64) {
         self.first += numbers;
     }
 
     /// The number of the first entry that is held.
-    pub(in crate::chat) fn first(&self) -> u64 {
+    pub(crate) fn first(&self) -> u64 {
         self.first
     }
 
     /// The number that the next entry gets.
-    pub(in crate::chat) fn end(&self) -> u64 {
+    pub(crate) fn end(&self) -> u64 {
         self.first + self.starts.len() as u64
     }
 
     /// Bytes that it may hold, what finding them costs included.
-    pub(in crate::chat) fn capacity(&self) -> usize {
+    pub(crate) fn capacity(&self) -> usize {
         self.capacity
     }
 
     /// Whether an entry of so many bytes pushes none out.
-    pub(in crate::chat) fn has_space_for(&self, entry: usize) -> bool {
+    pub(crate) fn has_space_for(&self, entry: usize) -> bool {
         self.used() + entry + INDEX_SIZE <= self.capacity
     }
 
     /// The number of the first entry that is still held when one of so many bytes was appended.
-    pub(in crate::chat) fn first_after(&self, entry: usize) -> u64 {
+    pub(crate) fn first_after(&self, entry: usize) -> u64 {
         let mut free = self.capacity.saturating_sub(self.used());
         let mut first = self.first;
         while free < entry + INDEX_SIZE && first < self.end() {
@@ -76,7 +76,7 @@ impl Ring {
     }
 
     /// Returns the number after the last entry of the message that the entry `number` belongs to.
-    pub(in crate::chat) fn message_end(&self, number: u64) -> u64 {
+    pub(crate) fn message_end(&self, number: u64) -> u64 {
         let mut last = number;
         while self.is_part(last) {
             last += 1;
@@ -85,7 +85,7 @@ impl Ring {
     }
 
     /// Returns the first number from `number` on that no message begins before and goes on behind.
-    pub(in crate::chat) fn align(&self, number: u64) -> u64 {
+    pub(crate) fn align(&self, number: u64) -> u64 {
         match number.checked_sub(1) {
             Some(before) if number > self.first => self.message_end(before),
             _ => number,
@@ -98,12 +98,12 @@ impl Ring {
     }
 
     /// Returns the bytes of a ring that consecutive entries take, without the place of the first.
-    pub(in crate::chat) fn size_of(message: &[u8]) -> usize {
+    pub(crate) fn size_of(message: &[u8]) -> usize {
         message.len() + INDEX_SIZE * entries(message).count().saturating_sub(1)
     }
 
     /// Appends a message, which is one entry or several parts.
-    pub(in crate::chat) fn push_message(&mut self, message: &[u8]) {
+    pub(crate) fn push_message(&mut self, message: &[u8]) {
         let mut parts = entries(message);
         while let Some((entry, _)) = parts.next_with_bytes() {
             self.push(entry);
@@ -111,7 +111,7 @@ impl Ring {
     }
 
     /// Appends an entry, which pushes out the oldest as far as it must.
-    pub(in crate::chat) fn push(&mut self, entry: &[u8]) {
+    pub(crate) fn push(&mut self, entry: &[u8]) {
         while !self.has_space_for(entry.len()) && !self.starts.is_empty() {
             self.drop_first();
         }
@@ -121,7 +121,7 @@ impl Ring {
     }
 
     /// Gives the ring room for `capacity` bytes: more, or less than before.
-    pub(in crate::chat) fn set_capacity(&mut self, capacity: usize) {
+    pub(crate) fn set_capacity(&mut self, capacity: usize) {
         self.capacity = capacity;
         while self.used() > capacity && !self.starts.is_empty() {
             self.drop_first();
@@ -134,13 +134,13 @@ impl Ring {
     }
 
     /// The bytes of the entries from one number to before another, both held or the end.
-    pub(in crate::chat) fn size(&self, from: u64, until: u64) -> usize {
+    pub(crate) fn size(&self, from: u64, until: u64) -> usize {
         self.start(until).wrapping_sub(self.start(from)) as usize
     }
 
     /// The number after the last entry, before `until`, up to which the entries from `from` on fit
     /// so many bytes.
-    pub(in crate::chat) fn fit(&self, from: u64, until: u64, space: usize) -> u64 {
+    pub(crate) fn fit(&self, from: u64, until: u64, space: usize) -> u64 {
         let mut next = from;
         while next < until && self.size(from, next + 1) <= space {
             next += 1;
@@ -149,7 +149,7 @@ impl Ring {
     }
 
     /// Copies entries behind what `out` holds.
-    pub(in crate::chat) fn copy(&self, from: u64, until: u64, out: &mut Vec<u8>) {
+    pub(crate) fn copy(&self, from: u64, until: u64, out: &mut Vec<u8>) {
         let start = self.size(self.first, from);
         let end = self.size(self.first, until);
         let (front, back) = self.bytes.as_slices();

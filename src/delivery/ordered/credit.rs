@@ -8,7 +8,7 @@ use crate::protocol::stream::MAX_PACKED;
 use crate::protocol::stream::downstream::HEADER_SIZE;
 
 /// Minimum that is sent at once: a datagram of any size, and the question after it.
-pub(super) const LEAST: usize = MAX_PACKED + HEADER_SIZE;
+pub(crate) const LEAST: usize = MAX_PACKED + HEADER_SIZE;
 
 /// Credit of a member that has confirmed nothing yet, in bytes.
 const FIRST: u32 = 16 * 1024;
@@ -19,7 +19,7 @@ const FULL: u32 = 64 * 1024;
 
 /// One member's credit.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Credit {
+pub(crate) struct Credit {
     window: u32,
     /// Bytes sent and not confirmed.
     used: u32,
@@ -27,27 +27,27 @@ pub(super) struct Credit {
 
 impl Credit {
     /// Returns the credit of a new member.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { window: FIRST, used: 0 }
     }
 
     /// Returns the number of bytes that may be sent.
-    pub(super) fn left(self) -> usize {
+    pub(crate) fn left(self) -> usize {
         (self.window - self.used.min(self.window)) as usize
     }
 
     /// Returns true if a datagram of any size may be sent.
-    pub(super) fn has_left(self) -> bool {
+    pub(crate) fn has_left(self) -> bool {
         self.left() >= LEAST
     }
 
     /// Takes the bytes of what was sent.
-    pub(super) fn take(&mut self, bytes: usize) {
+    pub(crate) fn take(&mut self, bytes: usize) {
         self.used = self.used.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
     }
 
     /// Returns confirmed bytes to the credit. Padding comes back when everything is confirmed.
-    pub(super) fn confirm(&mut self, bytes: usize, is_all: bool) {
+    pub(crate) fn confirm(&mut self, bytes: usize, is_all: bool) {
         let confirmed = u32::try_from(bytes).unwrap_or(u32::MAX);
         self.used = if is_all { 0 } else { self.used.saturating_sub(confirmed) };
         self.window = FULL;

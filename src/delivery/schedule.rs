@@ -20,7 +20,7 @@ const FRESH_IN_A_ROW: usize = 8;
 /// Index of the line of one creator's rooms. A room keeps it while it lives, so that no hash
 /// look-up is needed when it becomes busy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct LineId(usize);
+pub(crate) struct LineId(usize);
 
 /// A creator with rooms.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ impl Queue {
 
 /// Rooms with output to deliver, each once.
 #[derive(Debug, Default)]
-pub(super) struct Schedule {
+pub(crate) struct Schedule {
     lines: Slab<Line>,
     by_creator: HashMap<Subnet, LineId>,
     fresh: Queue,
@@ -93,7 +93,7 @@ pub(super) struct Schedule {
 
 impl Schedule {
     /// Returns the line for a new room of this creator.
-    pub(super) fn enter(&mut self, creator: Subnet) -> LineId {
+    pub(crate) fn enter(&mut self, creator: Subnet) -> LineId {
         let lines = &mut self.lines;
         let line = *self
             .by_creator
@@ -104,7 +104,7 @@ impl Schedule {
     }
 
     /// Notes that a room is gone. It must not be busy.
-    pub(super) fn leave(&mut self, line: LineId) {
+    pub(crate) fn leave(&mut self, line: LineId) {
         let Line { creator, rooms } = &mut self.lines[line.0];
         *rooms -= 1;
         if *rooms == 0 {
@@ -116,22 +116,22 @@ impl Schedule {
     }
 
     /// Adds a room that has just become busy.
-    pub(super) fn push_fresh(&mut self, line: LineId, room: RoomId) {
+    pub(crate) fn push_fresh(&mut self, line: LineId, room: RoomId) {
         self.fresh.push(line, room);
     }
 
     /// Adds a room that has output left after its turn.
-    pub(super) fn push_backlogged(&mut self, line: LineId, room: RoomId) {
+    pub(crate) fn push_backlogged(&mut self, line: LineId, room: RoomId) {
         self.backlogged.push(line, room);
     }
 
     /// Adds a room that has to wait for [`Schedule::end_ration`].
-    pub(super) fn push_rationed(&mut self, line: LineId, room: RoomId) {
+    pub(crate) fn push_rationed(&mut self, line: LineId, room: RoomId) {
         self.rationed.push((line, room));
     }
 
     /// Ends the wait of rationed rooms: they are backlogged now.
-    pub(super) fn end_ration(&mut self) {
+    pub(crate) fn end_ration(&mut self) {
         for (line, room) in self.rationed.drain(..) {
             self.backlogged.push(line, room);
         }
@@ -139,7 +139,7 @@ impl Schedule {
 
     /// Removes and returns the room to deliver next: fresh rooms first, but a backlogged one after
     /// every few of them.
-    pub(super) fn pop(&mut self) -> Option<RoomId> {
+    pub(crate) fn pop(&mut self) -> Option<RoomId> {
         if self.fresh_in_a_row < FRESH_IN_A_ROW
             && let Some(room) = self.fresh.pop()
         {
@@ -151,18 +151,18 @@ impl Schedule {
     }
 
     /// Returns true if no room is busy.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.fresh.is_empty() && self.backlogged.is_empty() && self.rationed.is_empty()
     }
 
     /// Returns the number of busy rooms.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.fresh.len() + self.backlogged.len() + self.rationed.len()
     }
 
     /// Returns the number of creators with rooms.
     #[cfg(test)]
-    pub(super) fn lines(&self) -> usize {
+    pub(crate) fn lines(&self) -> usize {
         self.lines.len()
     }
 }

@@ -7,47 +7,47 @@
 //! | file | what it owns |
 //! | --- | --- |
 //! | `ring.rs` | the last entries |
-//! | `train.rs` | entries packed into datagrams |
-//! | `seat.rs`, `seats.rs` | a member's cursor; all of them |
+//! | `packing.rs` | entries packed into datagrams |
+//! | `cursor.rs`, `cursors.rs` | a member's cursor; all of them |
 //! | `positions.rs` | how many cursors stand where |
 //! | `credit.rs` | limit for what a member that catches up gets before it confirms |
-//! | `repairs.rs`, `ration.rs` | what is sent again, and how much of it |
-//! | `answers.rs` | how many answers a member gets |
-//! | `tail.rs` | telling a room that fell silent what came last |
+//! | `repairs.rs`, `repair_budget.rs` | what is sent again, and how much of it |
+//! | `reply_budget.rs` | how many answers a member gets |
+//! | `tail_probe.rs` | telling a room that fell silent what came last |
 
-mod answers;
 mod credit;
+mod cursor;
+mod cursors;
+mod packing;
 mod positions;
-mod ration;
+mod repair_budget;
 mod repairs;
+mod reply_budget;
 mod ring;
-mod seat;
-mod seats;
-mod tail;
-mod train;
+mod tail_probe;
 
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use super::asides::Asides;
-use super::log::Pool;
+use super::entry_log::Pool;
+use super::unicast::UnicastQueue;
 use crate::fanout::Share;
 use crate::ids::MemberId;
 use crate::protocol::stream::upstream::Range;
 use crate::protocol::stream::{Code, Entry, Header};
 
-pub(super) use answers::Answers;
+pub(crate) use cursor::Cursor;
+use cursor::{Place, Standing};
+use cursors::Cursors;
+pub(crate) use packing::PacketTrain;
 use repairs::Repairs;
-pub(super) use ring::{FIRST_CAPACITY, Ring};
-pub(super) use seat::Seat;
-use seat::{Place, Standing};
-use seats::Seats;
-pub(super) use tail::Tail;
-pub(super) use train::Train;
+pub(crate) use reply_budget::ReplyBudget;
+pub(crate) use ring::{FIRST_CAPACITY, Ring};
+pub(crate) use tail_probe::TailProbe;
 
 /// The most datagrams that a member gets before those at other cursors have their turn: as many as
 /// the kernel cuts one message into.
-pub(super) const MAX_TRAIN: usize = 64;
+pub(crate) const MAX_TRAIN: usize = 64;
 
 /// Limit for a member that is behind: some 40 KB.
 const MAX_LATE_TRAIN: usize = 32;
@@ -57,17 +57,17 @@ const UNTAGGED: u32 = 0;
 
 /// The stream of one room, from its first stream member to the room's end.
 #[derive(Debug)]
-pub(super) struct Stream {
+pub(crate) struct OrderedStream {
     /// Identifies this life of the room.
-    pub(super) life: u32,
-    pub(super) ring: Ring,
-    seats: Seats,
+    pub(crate) life: u32,
+    pub(crate) ring: Ring,
+    cursors: Cursors,
     turns: Turns,
     /// The room's entry in the timers, for the next member to wake.
-    pub(super) rest_alarm: Option<Instant>,
+    pub(crate) rest_alarm: Option<Instant>,
     /// Earliest time at which a member is to be woken.
     wake_at: Option<Instant>,
-    pub(super) tail: Tail,
+    pub(crate) tail: TailProbe,
     repairs: Repairs,
 }
 
@@ -76,10 +76,10 @@ pub(super) struct Stream {
 #[derive(Debug, Default)]
 struct Turns {
     is_of_late: bool,
-    /// The number of the seat to begin with, of those that keep up: after the last one that was
+    /// The number of the cursor to begin with, of those that keep up: after the last one that was
     /// sent to.
     current: u32,
-    /// The number of the seat to begin with, of those that are behind.
+    /// The number of the cursor to begin with, of those that are behind.
     late: u32,
 }
 
@@ -89,30 +89,30 @@ impl Turns {
     }
 }
 
-impl Stream {
-    pub(super) fn new(life: u32) -> Self {
+impl OrderedStream {
+    pub(crate) fn new(life: u32) -> Self {
         Self {
             life,
             ring: Ring::new(),
-            seats: Seats::default(),
+            cursors: Cursors::default(),
             turns: Turns::default(),
             rest_alarm: None,
             wake_at: None,
-            tail: Tail::default(),
+            tail: TailProbe::default(),
             repairs: Repairs::default(),
         }
     }
 
     /// Returns the header of a datagram without numbered entries to one member.
-    pub(super) fn header(&self, number: u32) -> Header {
-        let tag = self.find(number).map_or(0, |seat| seat.tag);
+    pub(crate) fn header(&self, number: u32) -> Header {
+        let tag = self.find(number).map_or(0, |cursor| cursor.tag);
         Header { tag, sequence: self.ring.end() }
     }
 
     // Who is in it.
 
-    /// Seats a member, whose number is above all before. It may see `history` earlier entries.
-    pub(super) fn seat(
+    /// Cursors a member, whose number is above all before. It may see `history` earlier entries.
+    pub(crate) fn seat(
         &mut self,
         (member, number): (MemberId, u32),
         tag: u32,
@@ -123,38 +123,38 @@ impl Stream {
         let first = end.saturating_sub(u64::from(history)).max(self.ring.first());
         // A cut message would look like another one.
         let first = self.ring.align(first);
-        self.seats.push(Seat::new((member, number), tag, (first, end), now));
+        self.cursors.push(Cursor::new((member, number), tag, (first, end), now));
     }
 
-    pub(super) fn find(&self, number: u32) -> Option<&Seat> {
-        self.seats.find(number)
+    pub(crate) fn find(&self, number: u32) -> Option<&Cursor> {
+        self.cursors.find(number)
     }
 
-    pub(super) fn find_mut(&mut self, number: u32) -> Option<&mut Seat> {
-        self.seats.find_mut(number)
+    pub(crate) fn find_mut(&mut self, number: u32) -> Option<&mut Cursor> {
+        self.cursors.find_mut(number)
     }
 
     /// Live members with their numbers, in the order of joining.
-    pub(super) fn live(&self) -> impl Iterator<Item = (u32, MemberId)> {
-        self.seats.live()
+    pub(crate) fn live(&self) -> impl Iterator<Item = (u32, MemberId)> {
+        self.cursors.live()
     }
 
     /// Ends a member: it gets what was appended up to now.
-    pub(super) fn end_seat(&mut self, number: u32) {
-        self.seats.end(number, self.ring.end());
+    pub(crate) fn end(&mut self, number: u32) {
+        self.cursors.end(number, self.ring.end());
     }
 
-    pub(super) fn end_all_seats(&mut self) {
-        self.seats.end_all(self.ring.end());
+    pub(crate) fn end_all(&mut self) {
+        self.cursors.end_all(self.ring.end());
     }
 
-    /// Frees the seat of a member that ended and may not ask any more.
-    pub(super) fn drop_seat(&mut self, number: u32) {
-        self.seats.drop(number);
+    /// Frees the cursor of a member that ended and may not ask any more.
+    pub(crate) fn drop_cursor(&mut self, number: u32) {
+        self.cursors.drop(number);
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.seats.is_empty()
+    pub(crate) fn is_empty(&self) -> bool {
+        self.cursors.is_empty()
     }
 
     // What is said.
@@ -162,7 +162,7 @@ impl Stream {
     /// Returns the number from which on entries are still to be sent to a member that keeps up.
     fn unsent(&self) -> u64 {
         let end = self.ring.end();
-        self.seats.positions().lowest().map_or(end, |lowest| lowest.min(end))
+        self.cursors.positions().lowest().map_or(end, |lowest| lowest.min(end))
     }
 
     /// Bytes that are still to be sent to somebody who could be sent to.
@@ -172,7 +172,7 @@ impl Stream {
 
     /// Whether a larger ring would serve an entry of so many bytes: this one would push something
     /// out for it, or has no half free of what is still to be sent.
-    pub(super) fn wants_larger_ring(&self, entry: usize) -> bool {
+    pub(crate) fn wants_larger_ring(&self, entry: usize) -> bool {
         !self.ring.has_space_for(entry) || !self.has_half_for(entry)
     }
 
@@ -183,17 +183,17 @@ impl Stream {
 
     /// Whether an entry of so many bytes can be taken: it pushes nothing out that is still to be
     /// sent, and half of the ring stays for what was lost on the way.
-    pub(super) fn has_space_for(&self, entry: usize) -> bool {
+    pub(crate) fn has_space_for(&self, entry: usize) -> bool {
         self.has_space_for_notice(entry) && self.has_half_for(entry)
     }
 
     /// The same for a notice, which has all of the ring.
-    pub(super) fn has_space_for_notice(&self, entry: usize) -> bool {
+    pub(crate) fn has_space_for_notice(&self, entry: usize) -> bool {
         self.ring.first_after(entry) <= self.unsent().max(self.ring.first())
     }
 
     /// Writes an aside to `member`, a whole datagram.
-    pub(super) fn encode_aside(
+    pub(crate) fn encode_aside(
         &self,
         number: u32,
         code: Code,
@@ -201,10 +201,11 @@ impl Stream {
         text: &str,
         out: &mut Vec<u8>,
     ) {
-        let seat = self.find(number);
-        let expected = seat.map_or(0, |seat| seat.expected);
+        let cursor = self.find(number);
+        let expected = cursor.map_or(0, |cursor| cursor.expected);
         // With the end of the ring, a member that catches up would ask for entries not sent yet.
-        let sequence = seat.filter(|seat| seat.is_late()).map_or(self.ring.end(), |seat| seat.next);
+        let sequence =
+            cursor.filter(|cursor| cursor.is_late()).map_or(self.ring.end(), |cursor| cursor.next);
         Header { sequence, ..self.header(number) }.encode(out);
         let (code, text) = (code as u8, text.as_bytes());
         Entry::Aside { code, expected, id, text }.encode(out);
@@ -213,60 +214,60 @@ impl Stream {
     // What a member says of it.
 
     /// Notes that a member's port is proved. It is sent to once it is woken.
-    pub(super) fn prove(&mut self, number: u32, now: Instant) {
-        self.seats.change(number, self.ring.end(), |seat| seat.prove(now));
+    pub(crate) fn prove(&mut self, number: u32, now: Instant) {
+        self.cursors.change(number, self.ring.end(), |cursor| cursor.prove(now));
     }
 
     /// Nothing is sent to a member until it proves its port again.
-    pub(super) fn disprove(&mut self, number: u32) {
-        self.seats.change(number, self.ring.end(), Seat::disprove);
+    pub(crate) fn disprove(&mut self, number: u32) {
+        self.cursors.change(number, self.ring.end(), Cursor::disprove);
     }
 
     /// How many members it has memory for.
     #[cfg(test)]
-    pub(super) fn seat_capacity(&self) -> usize {
-        self.seats.capacity()
+    pub(crate) fn cursor_capacity(&self) -> usize {
+        self.cursors.capacity()
     }
 
     /// Whether a member is answered once more what nothing else bounds.
-    pub(super) fn takes_answer(&mut self, number: u32, now: Instant) -> bool {
-        self.find_mut(number).is_some_and(|seat| seat.answers.take(now))
+    pub(crate) fn takes_answer(&mut self, number: u32, now: Instant) -> bool {
+        self.find_mut(number).is_some_and(|cursor| cursor.answers.take(now))
     }
 
     /// Notes that a member has everything below `next`. Returns true if it is to be woken.
-    pub(super) fn confirm(&mut self, number: u32, next: u64, now: Instant) -> bool {
-        let Self { ring, seats, .. } = self;
+    pub(crate) fn confirm(&mut self, number: u32, next: u64, now: Instant) -> bool {
+        let Self { ring, cursors, .. } = self;
         let mut is_woken = false;
-        seats.change(number, ring.end(), |seat| {
-            let next = next.min(seat.limit(ring.end()));
-            let before = seat.have.max(ring.first());
-            let bytes = ring.size(before, before.max(next.min(seat.next)));
-            is_woken = seat.confirm(next, bytes, now);
+        cursors.change(number, ring.end(), |cursor| {
+            let next = next.min(cursor.limit(ring.end()));
+            let before = cursor.have.max(ring.first());
+            let bytes = ring.size(before, before.max(next.min(cursor.next)));
+            is_woken = cursor.confirm(next, bytes, now);
         });
         is_woken
     }
 
-    /// Checks whether a member confirms what it is sent: see [`Seat::check_confirmation`].
-    pub(super) fn check_confirmation(&mut self, number: u32, now: Instant) {
-        let Self { ring, seats, wake_at, .. } = self;
-        seats.change(number, ring.end(), |seat| {
-            seat.check_confirmation(now);
-            note_earlier(wake_at, seat.wake_at);
+    /// Checks whether a member confirms what it is sent: see [`Cursor::check_confirmation`].
+    pub(crate) fn check_confirmation(&mut self, number: u32, now: Instant) {
+        let Self { ring, cursors, wake_at, .. } = self;
+        cursors.change(number, ring.end(), |cursor| {
+            cursor.check_confirmation(now);
+            note_earlier(wake_at, cursor.wake_at);
         });
     }
 
     /// Prepares the answer to a repair request, as far as the member's ration goes.
-    pub(super) fn repair(
+    pub(crate) fn repair(
         &mut self,
         number: u32,
         ranges: impl Iterator<Item = Range>,
-        train: &mut Train,
+        train: &mut PacketTrain,
         pool: &mut Pool,
         now: Instant,
     ) {
-        let Self { ring, seats, repairs, .. } = self;
-        let Some(seat) = seats.find_mut(number) else { return };
-        repairs.prepare(seat, ranges, ring, train, pool, now);
+        let Self { ring, cursors, repairs, .. } = self;
+        let Some(cursor) = cursors.find_mut(number) else { return };
+        repairs.prepare(cursor, ranges, ring, train, pool, now);
     }
 
     // What is to be sent.
@@ -277,24 +278,24 @@ impl Stream {
     ///
     /// Of those that keep up, the lowest cursor goes first: they stay together, so that one train
     /// serves all, and nobody holds up the ring.
-    pub(super) fn share_out(
+    pub(crate) fn share_out(
         &mut self,
-        train: &mut Train,
+        train: &mut PacketTrain,
         shares: &mut Vec<Share>,
         max: usize,
     ) -> bool {
         shares.clear();
         let end = self.ring.end();
         let has_current = self.unsent() < end;
-        let has_late = self.seats.positions().has_behind();
+        let has_late = self.cursors.positions().has_behind();
         self.turns.is_of_late = has_late && !(self.turns.is_of_late && has_current);
-        let place = match (self.turns.is_of_late, self.seats.positions().lowest()) {
+        let place = match (self.turns.is_of_late, self.cursors.positions().lowest()) {
             (true, _) => Place::Behind,
             (false, Some(lowest)) if has_current => Place::Current(lowest),
             (false, _) => return false,
         };
         let first = *self.turns.first();
-        let leader = self.seats.in_turn(first).find(|seat| seat.place() == place);
+        let leader = self.cursors.in_turn(first).find(|cursor| cursor.place() == place);
         let Some(leader) = leader else { return false };
         let (next, limit, budget) = (leader.next, leader.limit(end), leader.budget());
         match place {
@@ -308,16 +309,16 @@ impl Stream {
         true
     }
 
-    /// Collects the seats in one state that a train serves, up to the same `limit`.
+    /// Collects the cursors in one state that a train serves, up to the same `limit`.
     fn collect_group(
         &mut self,
-        train: &Train,
+        train: &PacketTrain,
         shares: &mut Vec<Share>,
         (place, limit): (Place, u64),
         max: usize,
     ) {
         let (first, until, end) = (*self.turns.first(), train.len(), self.ring.end());
-        // When a train is cut at its length, the rest is short for seats in its second half. These
+        // When a train is cut at its length, the rest is short for cursors in its second half. These
         // get a train of their own.
         let is_served = |next: u64| {
             let index = train.index(next)?;
@@ -326,63 +327,63 @@ impl Stream {
         let range = train.number(0)..train.number(until);
         let mut expected = match place {
             Place::Current(_) => {
-                self.seats.positions().count(range, |next| is_served(next).is_some())
+                self.cursors.positions().count(range, |next| is_served(next).is_some())
             }
             _ => usize::MAX,
         };
         let mut left = max;
-        for seat in self.seats.in_turn(first) {
+        for cursor in self.cursors.in_turn(first) {
             if expected == 0 {
                 return;
             }
-            if seat.place().is_like(place)
-                && seat.limit(end) == limit
-                && let Some(next) = is_served(seat.next)
-                && (place != Place::Behind || train.size(next, until) <= seat.budget())
+            if cursor.place().is_like(place)
+                && cursor.limit(end) == limit
+                && let Some(next) = is_served(cursor.next)
+                && (place != Place::Behind || train.size(next, until) <= cursor.budget())
             {
                 let datagrams = (until - next) as usize;
                 if datagrams > left && !shares.is_empty() {
                     return;
                 }
-                shares.push(seat.share(next, until));
+                shares.push(cursor.share(next, until));
                 left = left.saturating_sub(datagrams);
                 expected -= 1;
             }
         }
     }
 
-    /// Takes back what [`Stream::share_out`] gave, moved on as far as it was sent. With `is_blocked`
+    /// Takes back what [`OrderedStream::share_out`] gave, moved on as far as it was sent. With `is_blocked`
     /// those that were not sent to wait for a socket. `charge` gets the bytes of history that a
     /// member was sent.
-    pub(super) fn take_back(
+    pub(crate) fn take_back(
         &mut self,
-        train: &Train,
+        train: &PacketTrain,
         shares: &[Share],
         is_blocked: bool,
         now: Instant,
         mut charge: impl FnMut(MemberId, usize),
     ) {
         let mut shares = shares.iter().peekable();
-        let Self { ring, seats, turns, wake_at, .. } = self;
+        let Self { ring, cursors, turns, wake_at, .. } = self;
         let first = turns.first();
         let mut next_first = *first;
-        seats.change_in_turn(*first, ring.end(), |seat| {
-            let Some(share) = shares.next_if(|share| share.member == seat.member) else {
+        cursors.change_in_turn(*first, ring.end(), |cursor| {
+            let Some(share) = shares.next_if(|share| share.member == cursor.member) else {
                 return ControlFlow::Continue(());
             };
             let is_done = share.next == share.until;
-            let sent = train.index(seat.next).map_or(0, |index| train.size(index, share.next));
-            let history = seat.advance(train.number(share.next), sent, is_done, now);
+            let sent = train.index(cursor.next).map_or(0, |index| train.size(index, share.next));
+            let history = cursor.advance(train.number(share.next), sent, is_done, now);
             if history > 0 {
-                charge(seat.member, history);
+                charge(cursor.member, history);
             }
             if is_done {
                 // After the highest number the turn goes back to the lowest.
-                next_first = seat.number.wrapping_add(1);
+                next_first = cursor.number.wrapping_add(1);
             } else {
-                seat.is_blocked = is_blocked;
+                cursor.is_blocked = is_blocked;
             }
-            note_earlier(wake_at, seat.wake_at);
+            note_earlier(wake_at, cursor.wake_at);
             match shares.peek() {
                 Some(_) => ControlFlow::Continue(()),
                 None => ControlFlow::Break(()),
@@ -391,73 +392,73 @@ impl Stream {
         *first = next_first;
     }
 
-    /// Answers to repair requests that wait.
-    pub(super) fn repairs(&self) -> &Asides {
+    /// ReplyBudget to repair requests that wait.
+    pub(crate) fn repairs(&self) -> &UnicastQueue {
         self.repairs.asides()
     }
 
     /// Forgets the repairs that were sent.
-    pub(super) fn take_back_repairs(&mut self, shares: &[Share], pool: &mut Pool) {
-        self.repairs.take_back(shares, &mut self.seats, pool);
+    pub(crate) fn take_back_repairs(&mut self, shares: &[Share], pool: &mut Pool) {
+        self.repairs.take_back(shares, &mut self.cursors, pool);
     }
 
     /// Returns the time of the next wake-up, if it is before the alarm.
-    pub(super) fn rest_due(&self) -> Option<Instant> {
+    pub(crate) fn rest_due(&self) -> Option<Instant> {
         let alarm = self.rest_alarm;
         self.wake_at.filter(|at| alarm.is_none_or(|alarm| *at < alarm))
     }
 
-    /// Wakes one member that has proved its port or confirmed something: see [`Seat::wake`].
-    pub(super) fn wake(
+    /// Wakes one member that has proved its port or confirmed something: see [`Cursor::wake`].
+    pub(crate) fn wake(
         &mut self,
         number: u32,
         now: Instant,
         mut pay: impl FnMut(MemberId, usize) -> bool,
     ) {
-        let Self { ring, seats, wake_at, .. } = self;
-        seats.change(number, ring.end(), |seat| {
-            seat.wake(ring, now, &mut pay);
-            note_earlier(wake_at, seat.wake_at);
+        let Self { ring, cursors, wake_at, .. } = self;
+        cursors.change(number, ring.end(), |cursor| {
+            cursor.wake(ring, now, &mut pay);
+            note_earlier(wake_at, cursor.wake_at);
         });
     }
 
     /// Wakes all members whose time has come, and calls `ask` with the header of a question for
     /// each that has to confirm.
-    pub(super) fn wake_all(
+    pub(crate) fn wake_all(
         &mut self,
         now: Instant,
         mut pay: impl FnMut(MemberId, usize) -> bool,
         mut ask: impl FnMut(MemberId, Header),
     ) {
         self.wake_at = None;
-        let Self { ring, seats, wake_at, .. } = self;
-        if !seats.positions().has_resting() {
+        let Self { ring, cursors, wake_at, .. } = self;
+        if !cursors.positions().has_resting() {
             return;
         }
-        seats.change_all(ring.end(), |seat| {
-            if seat.wake(ring, now, &mut pay) {
-                ask(seat.member, Header { tag: seat.tag, sequence: seat.next });
+        cursors.change_all(ring.end(), |cursor| {
+            if cursor.wake(ring, now, &mut pay) {
+                ask(cursor.member, Header { tag: cursor.tag, sequence: cursor.next });
             }
-            note_earlier(wake_at, seat.wake_at);
+            note_earlier(wake_at, cursor.wake_at);
         });
     }
 
     /// The sockets that were full are so no more.
-    pub(super) fn unblock(&mut self, now: Instant) {
+    pub(crate) fn unblock(&mut self, now: Instant) {
         if self.is_blocked() {
-            let Self { ring, seats, wake_at, .. } = self;
-            seats.change_all(ring.end(), |seat| {
-                seat.unblock(now);
-                note_earlier(wake_at, seat.wake_at);
+            let Self { ring, cursors, wake_at, .. } = self;
+            cursors.change_all(ring.end(), |cursor| {
+                cursor.unblock(now);
+                note_earlier(wake_at, cursor.wake_at);
             });
         }
     }
 
-    /// After a delivery: frees the seats of those that ended and got everything, except in a closed
+    /// After a delivery: frees the cursors of those that ended and got everything, except in a closed
     /// room, whose members may still ask, and notes when everyone who keeps up has everything.
-    pub(super) fn settle(&mut self, is_closed: bool, now: Instant) {
+    pub(crate) fn settle(&mut self, is_closed: bool, now: Instant) {
         if !is_closed {
-            self.seats.free_finished();
+            self.cursors.free_finished();
         }
         let end = self.ring.end();
         if self.unsent() == end {
@@ -466,30 +467,30 @@ impl Stream {
     }
 
     /// Whether there is something that could be sent at once, but for repairs.
-    pub(super) fn has_output(&self) -> bool {
+    pub(crate) fn has_output(&self) -> bool {
         self.unsent() < self.ring.end()
-            || self.seats.positions().has_behind()
+            || self.cursors.positions().has_behind()
             || self.tail.is_under_way()
     }
 
     /// Whether everything is delivered that could be, and no repair waits.
-    pub(super) fn is_delivered(&self) -> bool {
+    pub(crate) fn is_delivered(&self) -> bool {
         !self.has_output() && !self.is_blocked() && self.repairs.asides().is_empty()
     }
 
     /// Whether something waits for a socket.
-    pub(super) fn is_blocked(&self) -> bool {
-        self.seats.positions().has_blocked()
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.cursors.positions().has_blocked()
     }
 
     /// Passes over everything that waits; gives how many entries that are at most.
-    pub(super) fn abandon_backlog(&mut self) -> usize {
+    pub(crate) fn abandon_backlog(&mut self) -> usize {
         let end = self.ring.end();
         let mut abandoned = 0;
-        self.seats.change_all(end, |seat| {
-            if seat.is_live() && seat.standing != Standing::Unproved {
-                abandoned += (end - seat.next) as usize;
-                seat.next = end;
+        self.cursors.change_all(end, |cursor| {
+            if cursor.is_live() && cursor.standing != Standing::Unproved {
+                abandoned += (end - cursor.next) as usize;
+                cursor.next = end;
             }
         });
         abandoned
@@ -497,9 +498,9 @@ impl Stream {
 
     /// Collects at most `max` members that have not confirmed the last entry, and packs the datagram
     /// that tells them of it. Gives whether a round is under way.
-    pub(super) fn share_out_tail(
+    pub(crate) fn share_out_tail(
         &mut self,
-        train: &mut Train,
+        train: &mut PacketTrain,
         shares: &mut Vec<Share>,
         max: usize,
     ) -> bool {
@@ -508,13 +509,13 @@ impl Stream {
         let end = self.ring.end();
         train.pack_sequence(UNTAGGED, end);
         let mut next = None;
-        for seat in self.seats.starting_at(start) {
+        for cursor in self.cursors.starting_at(start) {
             if shares.len() == max {
-                next = Some(seat.number);
+                next = Some(cursor.number);
                 break;
             }
-            if seat.is_live() && seat.is_at(end) && seat.have < end {
-                shares.push(seat.share(0, 1));
+            if cursor.is_live() && cursor.is_at(end) && cursor.have < end {
+                shares.push(cursor.share(0, 1));
             }
         }
         self.tail.set_round(next);

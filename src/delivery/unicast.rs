@@ -3,19 +3,19 @@
 //! They lie apart from what a room says, so that one of them in a large room costs no look at all
 //! of its members.
 
-use super::log::{Log, Pool};
+use super::entry_log::{EntryLog, Pool};
 use crate::fanout::{Audience, Job, NO_TAG, Share};
 use crate::ids::MemberId;
 
 /// Waiting datagrams, oldest first.
 #[derive(Debug, Default)]
-pub(super) struct Asides {
-    log: Log,
+pub(crate) struct UnicastQueue {
+    log: EntryLog,
 }
 
-impl Asides {
+impl UnicastQueue {
     /// Appends a datagram for `member`, which `encode` writes.
-    pub(super) fn push(
+    pub(crate) fn push(
         &mut self,
         member: MemberId,
         pool: &mut Pool,
@@ -24,27 +24,27 @@ impl Asides {
         self.log.push(Audience::Only(member), pool, encode);
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.log.is_empty()
     }
 
     /// Returns the number of waiting datagrams.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.log.entries().len()
     }
 
     /// Bytes that wait.
-    pub(super) fn waiting_bytes(&self) -> usize {
+    pub(crate) fn waiting_bytes(&self) -> usize {
         self.log.waiting_bytes()
     }
 
     /// Bytes of memory in use.
-    pub(super) fn held_bytes(&self) -> usize {
+    pub(crate) fn held_bytes(&self) -> usize {
         self.log.held_bytes()
     }
 
     /// Collects the datagrams, neighbours of one reader together.
-    pub(super) fn share_out(&self, shares: &mut Vec<Share>) {
+    pub(crate) fn share_out(&self, shares: &mut Vec<Share>) {
         shares.clear();
         for (next, entry) in (0..).zip(self.log.entries()) {
             let Audience::Only(member) = entry.audience else { continue };
@@ -56,12 +56,12 @@ impl Asides {
     }
 
     /// All of them, for these readers.
-    pub(super) fn job<'a>(&'a self, to: &'a mut [Share]) -> Job<'a> {
+    pub(crate) fn job<'a>(&'a self, to: &'a mut [Share]) -> Job<'a> {
         Job { bytes: self.log.bytes(), entries: self.log.entries(), to, is_tagged: false }
     }
 
     /// Forgets what was sent.
-    pub(super) fn take_back(&mut self, shares: &[Share], pool: &mut Pool) {
+    pub(crate) fn take_back(&mut self, shares: &[Share], pool: &mut Pool) {
         self.log.retain(shares.iter().flat_map(|share| share.next..share.until), pool);
     }
 }

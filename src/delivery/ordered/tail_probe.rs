@@ -19,7 +19,7 @@ const STEPS: [Duration; 3] =
 
 /// Where a room stands in this.
 #[derive(Debug, Default)]
-pub(in crate::chat) struct Tail {
+pub(crate) struct TailProbe {
     /// The number after the last entry that was delivered, and when.
     end: u64,
     since: Option<Instant>,
@@ -31,15 +31,15 @@ pub(in crate::chat) struct Tail {
     delay: Duration,
     /// How many of the steps were made for it.
     steps: usize,
-    /// The number of the seat at which a step goes on that is under way.
+    /// The number of the cursor at which a step goes on that is under way.
     round: Option<u32>,
     /// The room's entry in the timers.
-    pub(in crate::chat) alarm: Option<Instant>,
+    pub(crate) alarm: Option<Instant>,
 }
 
-impl Tail {
+impl TailProbe {
     /// Everything before `end` was delivered, as far as it could be.
-    pub(super) fn note_delivered(&mut self, end: u64, now: Instant) {
+    pub(crate) fn note_delivered(&mut self, end: u64, now: Instant) {
         if self.end == end {
             return;
         }
@@ -51,18 +51,18 @@ impl Tail {
     }
 
     /// Notes that a message was appended.
-    pub(in crate::chat) fn note_message(&mut self) {
+    pub(crate) fn note_message(&mut self) {
         self.has_message = true;
     }
 
     /// When the next step is due.
-    pub(in crate::chat) fn due(&self) -> Option<Instant> {
+    pub(crate) fn due(&self) -> Option<Instant> {
         Some(self.since? + *STEPS.get(self.steps)? + self.delay)
     }
 
     /// Makes the step that is due, and gives whether one was: all may be made already, and entries may
     /// have come since the alarm was set.
-    pub(in crate::chat) fn step(&mut self, now: Instant) -> bool {
+    pub(crate) fn step(&mut self, now: Instant) -> bool {
         let is_due = self.due().is_some_and(|due| due <= now);
         if is_due {
             self.steps += 1;
@@ -71,15 +71,15 @@ impl Tail {
         is_due
     }
 
-    pub(super) fn is_under_way(&self) -> bool {
+    pub(crate) fn is_under_way(&self) -> bool {
         self.round.is_some()
     }
 
-    pub(super) fn round(&self) -> Option<u32> {
+    pub(crate) fn round(&self) -> Option<u32> {
         self.round
     }
 
-    pub(super) fn set_round(&mut self, next: Option<u32>) {
+    pub(crate) fn set_round(&mut self, next: Option<u32>) {
         self.round = next;
     }
 }
@@ -100,7 +100,7 @@ mod tests {
     fn s9_three_steps_at_growing_distances_and_anew_after_an_entry() {
         let start = Instant::now();
         let at = |milliseconds| start + Duration::from_millis(milliseconds);
-        let mut tail = Tail::default();
+        let mut tail = TailProbe::default();
         assert!(!tail.step(at(9999)), "nothing was said yet");
         tail.note_delivered(2, start);
         for due in [50, 250, 1250] {
@@ -119,7 +119,7 @@ mod tests {
     fn field_p4_the_first_step_waits_for_the_next_message_of_a_rhythm() {
         let start = Instant::now();
         let at = |milliseconds| start + Duration::from_millis(milliseconds);
-        let mut tail = Tail::default();
+        let mut tail = TailProbe::default();
         let said = [(0, 50), (10, 50), (70, 120), (270, 250), (600, 50)];
         for (number, (time, first)) in (2..).zip(said) {
             tail.note_message();

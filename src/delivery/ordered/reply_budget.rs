@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::chat::bucket::Bucket;
+use crate::token_bucket::TokenBucket;
 
 /// In which time one more grows. A member that is behind and takes 32 MB a second says a thousand
 /// times a second how far it is; so many answers are less than a hundredth of a CPU.
@@ -17,13 +17,13 @@ const DEPTH: Duration = Duration::from_secs(5);
 
 /// What one member is still answered; a new one is answered a burst.
 #[derive(Debug, Default)]
-pub(in crate::chat) struct Answers {
-    bucket: Bucket,
+pub(crate) struct ReplyBudget {
+    bucket: TokenBucket,
 }
 
-impl Answers {
+impl ReplyBudget {
     /// Takes one, if there is one left.
-    pub(in crate::chat) fn take(&mut self, now: Instant) -> bool {
+    pub(crate) fn take(&mut self, now: Instant) -> bool {
         let has_one = self.bucket.has(ONE, DEPTH, now);
         if has_one {
             self.bucket.take(ONE, now);

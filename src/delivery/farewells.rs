@@ -5,8 +5,8 @@
 
 use std::collections::VecDeque;
 
-use super::asides::Asides;
-use super::log::Pool;
+use super::entry_log::Pool;
+use super::unicast::UnicastQueue;
 use crate::fanout::{Job, Receipt, Share};
 use crate::ids::MemberId;
 
@@ -15,9 +15,9 @@ const PORTION: usize = 512;
 
 /// Waiting farewells.
 #[derive(Debug, Default)]
-pub(super) struct Farewells {
+pub(crate) struct Farewells {
     /// Never holds an empty portion.
-    portions: VecDeque<Asides>,
+    portions: VecDeque<UnicastQueue>,
     /// Bytes of all portions.
     bytes: usize,
     /// Number of portions at the back that wait for a full socket. If all wait, so does the queue.
@@ -26,14 +26,14 @@ pub(super) struct Farewells {
 
 impl Farewells {
     /// Appends a datagram for `member`; `encode` writes it.
-    pub(super) fn push(
+    pub(crate) fn push(
         &mut self,
         member: MemberId,
         pool: &mut Pool,
         encode: impl FnOnce(&mut Vec<u8>),
     ) {
         if self.portions.back().is_none_or(|last| last.len() >= PORTION) {
-            self.portions.push_back(Asides::default());
+            self.portions.push_back(UnicastQueue::default());
         }
         let Some(last) = self.portions.back_mut() else { return };
         let before = last.waiting_bytes();
@@ -41,28 +41,28 @@ impl Farewells {
         self.bytes += last.waiting_bytes() - before;
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.portions.is_empty()
     }
 
     /// Returns true if something could be sent.
-    pub(super) fn has_output(&self) -> bool {
+    pub(crate) fn has_output(&self) -> bool {
         self.blocked < self.portions.len()
     }
 
     /// Returns the number of waiting bytes.
-    pub(super) fn waiting_bytes(&self) -> usize {
+    pub(crate) fn waiting_bytes(&self) -> usize {
         self.bytes
     }
 
     /// Retries all portions after a full socket has become writable.
-    pub(super) fn resume(&mut self) {
+    pub(crate) fn resume(&mut self) {
         self.blocked = 0;
     }
 
     /// Sends the first portion, as far as the budget allows. If a full socket stops a part of it,
     /// that part goes to the back, behind portions that can be sent.
-    pub(super) fn deliver(
+    pub(crate) fn deliver(
         &mut self,
         budget: usize,
         shares: &mut Vec<Share>,
@@ -84,7 +84,7 @@ impl Farewells {
         receipt
     }
 
-    fn put_last(&mut self, portion: Asides) {
+    fn put_last(&mut self, portion: UnicastQueue) {
         self.portions.push_back(portion);
         self.blocked += 1;
     }

@@ -5,7 +5,7 @@
 //! udp(7)). They are made once, however many members get them.
 
 use super::ring::Ring;
-use crate::fanout::{Audience, Entry, Job, Share};
+use crate::fanout::{Audience, Extent, Job, Share};
 use crate::protocol::stream::downstream::{ENTRY_OVERHEAD, HEADER_SIZE};
 use crate::protocol::stream::{self, Header, MAX_PACKED};
 
@@ -18,7 +18,7 @@ const MAX_BYTES: usize = 60_000;
 
 /// One datagram of a train.
 #[derive(Clone, Copy, Debug)]
-struct Car {
+struct Packet {
     /// The number that its first entry has.
     first: u64,
     /// How many numbers it says are gone.
@@ -31,26 +31,26 @@ struct Car {
 
 /// Datagrams in a row.
 #[derive(Debug, Default)]
-pub(in crate::chat) struct Train {
-    cars: Vec<Car>,
+pub(crate) struct PacketTrain {
+    packets: Vec<Packet>,
     bytes: Vec<u8>,
-    entries: Vec<Entry>,
+    entries: Vec<Extent>,
     /// True if the last datagram has no entries and asks for a confirmation.
     asks: bool,
 }
 
-impl Train {
+impl PacketTrain {
     /// Packs the entries from one number to before another, as far as `max` datagrams and one
     /// message to the kernel go. Numbers that the ring no longer holds become an entry of kind
     /// gone.
-    pub(in crate::chat) fn pack(&mut self, ring: &Ring, tag: u32, numbers: (u64, u64), max: usize) {
+    pub(crate) fn pack(&mut self, ring: &Ring, tag: u32, numbers: (u64, u64), max: usize) {
         self.plan(ring, numbers, (max, MAX_BYTES));
         self.write(ring, tag);
     }
 
-    /// As [`Train::pack`], with a limit of `bytes` beside that of datagrams; the first datagram may
+    /// As [`PacketTrain::pack`], with a limit of `bytes` beside that of datagrams; the first datagram may
     /// exceed it. If entries are left, a last datagram without entries asks for a confirmation.
-    pub(in crate::chat) fn pack_late(
+    pub(crate) fn pack_late(
         &mut self,
         ring: &Ring,
         tag: u32,
@@ -58,48 +58,48 @@ impl Train {
         (max, bytes): (usize, usize),
     ) {
         self.plan(ring, numbers, (max, bytes.saturating_sub(HEADER_SIZE).min(MAX_BYTES)));
-        if let Some(last) = self.cars.last().filter(|last| last.until < numbers.1) {
+        if let Some(last) = self.packets.last().filter(|last| last.until < numbers.1) {
             let end = last.until;
             self.asks = true;
-            self.cars.push(Car { first: end, gone: 0, until: end, size: HEADER_SIZE });
+            self.packets.push(Packet { first: end, gone: 0, until: end, size: HEADER_SIZE });
         }
         self.write(ring, tag);
     }
 
     /// The datagram that says only which number comes next.
-    pub(in crate::chat) fn pack_sequence(&mut self, tag: u32, next: u64) {
+    pub(crate) fn pack_sequence(&mut self, tag: u32, next: u64) {
         self.asks = false;
-        self.cars.clear();
-        self.cars.push(Car { first: next, gone: 0, until: next, size: HEADER_SIZE });
+        self.packets.clear();
+        self.packets.push(Packet { first: next, gone: 0, until: next, size: HEADER_SIZE });
         self.bytes.clear();
         self.entries.clear();
         Header { tag, sequence: next }.encode(&mut self.bytes);
-        self.entries.push(Entry { end: HEADER_SIZE as u32, audience: Audience::All });
+        self.entries.push(Extent { end: HEADER_SIZE as u32, audience: Audience::All });
     }
 
     /// How many datagrams there are.
-    pub(in crate::chat) fn len(&self) -> u32 {
+    pub(crate) fn len(&self) -> u32 {
         // At most as many as were asked for, and that is a handful.
-        self.cars.len() as u32
+        self.packets.len() as u32
     }
 
     /// The index of the datagram that begins with this number.
-    pub(in crate::chat) fn index(&self, number: u64) -> Option<u32> {
-        let cars = &self.cars[..self.cars.len() - usize::from(self.asks)];
-        let index = cars.binary_search_by_key(&number, |car| car.first).ok()?;
+    pub(crate) fn index(&self, number: u64) -> Option<u32> {
+        let packets = &self.packets[..self.packets.len() - usize::from(self.asks)];
+        let index = packets.binary_search_by_key(&number, |packet| packet.first).ok()?;
         Some(index as u32)
     }
 
     /// The number that the datagram with this index begins with, or where the train ends.
-    pub(in crate::chat) fn number(&self, index: u32) -> u64 {
-        match self.cars.get(index as usize) {
-            Some(car) => car.first,
-            None => self.cars.last().map_or(0, |car| car.until),
+    pub(crate) fn number(&self, index: u32) -> u64 {
+        match self.packets.get(index as usize) {
+            Some(packet) => packet.first,
+            None => self.packets.last().map_or(0, |packet| packet.until),
         }
     }
 
     /// Returns the bytes of the datagrams from one index to before another, with their padding.
-    pub(in crate::chat) fn size(&self, from: u32, until: u32) -> usize {
+    pub(crate) fn size(&self, from: u32, until: u32) -> usize {
         let end = |index: u32| match index.checked_sub(1) {
             Some(before) => self.entries[before as usize].end as usize,
             None => 0,
@@ -108,65 +108,65 @@ impl Train {
     }
 
     /// The bytes of the datagrams with their padding, in order.
-    pub(in crate::chat) fn datagrams(&self) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn datagrams(&self) -> impl Iterator<Item = &[u8]> {
         let job = Job { bytes: &self.bytes, entries: &self.entries, to: &mut [], is_tagged: false };
         (0..self.len()).map(move |index| job.datagram(index))
     }
 
     /// Returns the job for these members. The sender writes their tags.
-    pub(in crate::chat) fn job<'a>(&'a self, to: &'a mut [Share]) -> Job<'a> {
+    pub(crate) fn job<'a>(&'a self, to: &'a mut [Share]) -> Job<'a> {
         Job { bytes: &self.bytes, entries: &self.entries, to, is_tagged: true }
     }
 
     fn plan(&mut self, ring: &Ring, (from, until): (u64, u64), (max, bytes): (usize, usize)) {
         self.asks = false;
-        self.cars.clear();
+        self.packets.clear();
         let (mut next, mut largest) = (from, 0);
-        while next < until && self.cars.len() < max {
-            let car = next_car(ring, next, until);
-            largest = car.size.max(largest);
-            if (self.cars.len() + 1) * largest > bytes && !self.cars.is_empty() {
+        while next < until && self.packets.len() < max {
+            let packet = next_car(ring, next, until);
+            largest = packet.size.max(largest);
+            if (self.packets.len() + 1) * largest > bytes && !self.packets.is_empty() {
                 break;
             }
-            next = car.until;
-            self.cars.push(car);
+            next = packet.until;
+            self.packets.push(packet);
         }
     }
 
     fn write(&mut self, ring: &Ring, tag: u32) {
         self.bytes.clear();
         self.entries.clear();
-        let size = self.cars.iter().map(|car| car.size).max().unwrap_or_default();
-        for (index, car) in self.cars.iter().enumerate() {
+        let size = self.packets.iter().map(|packet| packet.size).max().unwrap_or_default();
+        for (index, packet) in self.packets.iter().enumerate() {
             let start = self.bytes.len();
-            Header { tag, sequence: car.first }.encode(&mut self.bytes);
-            if car.gone > 0 {
-                stream::Entry::Gone { count: car.gone }.encode(&mut self.bytes);
+            Header { tag, sequence: packet.first }.encode(&mut self.bytes);
+            if packet.gone > 0 {
+                stream::Entry::Gone { count: packet.gone }.encode(&mut self.bytes);
             }
-            let held = car.first + u64::from(car.gone);
-            if held < car.until {
-                ring.copy(held, car.until, &mut self.bytes);
+            let held = packet.first + u64::from(packet.gone);
+            if held < packet.until {
+                ring.copy(held, packet.until, &mut self.bytes);
             }
-            if index + 1 < self.cars.len() && car.size < size {
+            if index + 1 < self.packets.len() && packet.size < size {
                 self.bytes.resize(start + size, 0);
             }
-            self.entries.push(Entry { end: self.bytes.len() as u32, audience: Audience::All });
+            self.entries.push(Extent { end: self.bytes.len() as u32, audience: Audience::All });
         }
     }
 }
 
 /// The datagram that begins with `first`: as many entries as fit. One always does (S16), unless the
 /// datagram tells what is gone.
-fn next_car(ring: &Ring, first: u64, until: u64) -> Car {
+fn next_car(ring: &Ring, first: u64, until: u64) -> Packet {
     let missed = ring.first().min(until).saturating_sub(first);
     let gone = u32::try_from(missed).unwrap_or(u32::MAX);
     let next = first + u64::from(gone);
     let told = HEADER_SIZE + if gone > 0 { GONE_SIZE } else { 0 };
     if next < ring.first() || next == until {
-        return Car { first, gone, until: next, size: told };
+        return Packet { first, gone, until: next, size: told };
     }
     let until = ring.fit(next, until, MAX_PACKED - told).max(first + 1);
-    Car { first, gone, until, size: told + ring.size(next, until) }
+    Packet { first, gone, until, size: told + ring.size(next, until) }
 }
 
 #[cfg(test)]
@@ -191,12 +191,12 @@ mod tests {
         ring
     }
 
-    fn sizes(train: &Train) -> Vec<usize> {
+    fn sizes(train: &PacketTrain) -> Vec<usize> {
         train.datagrams().map(<[u8]>::len).collect()
     }
 
     /// What a reader makes of it: every number once, in order; gives how many are gone.
-    fn read(train: &Train, from: u64) -> (u64, u64) {
+    fn read(train: &PacketTrain, from: u64) -> (u64, u64) {
         let (mut next, mut gone) = (from, 0);
         for datagram in train.datagrams() {
             let (header, entries) = parse(datagram).unwrap();
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn s2_what_waits_goes_into_datagrams_of_one_size() {
         let ring = ring_of([64; 100]);
-        let mut train = Train::default();
+        let mut train = PacketTrain::default();
         train.pack(&ring, TAG, (1, 101), 99);
         let sizes = sizes(&train);
         let entry = message(&[0; 64]).len();
@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn s2_datagrams_of_mixed_entries_are_padded_to_one_size() {
         let ring = ring_of((0..200).map(|n| 10 + n * 37 % 290));
-        let mut train = Train::default();
+        let mut train = PacketTrain::default();
         train.pack(&ring, TAG, (1, 201), 99);
         let sizes = sizes(&train);
         let (_, others) = sizes.split_last().unwrap();
@@ -242,7 +242,7 @@ mod tests {
     fn s2_s16_the_largest_entry_fills_a_datagram_and_the_others_are_padded() {
         let largest = MAX_ENTRY - message(b"").len();
         let ring = ring_of([10, largest, 10, 700, 700, 10]);
-        let mut train = Train::default();
+        let mut train = PacketTrain::default();
         train.pack(&ring, TAG, (1, 7), 99);
         let last = HEADER_SIZE + message(&[0; 700]).len() + message(&[0; 10]).len();
         assert_eq!(sizes(&train), [MAX_PACKED, MAX_PACKED, MAX_PACKED, last]);
@@ -254,7 +254,7 @@ mod tests {
         let mut ring = ring_of([64; 1000]);
         ring.set_capacity(9_000);
         let (first, end) = (ring.first(), ring.end());
-        let mut train = Train::default();
+        let mut train = PacketTrain::default();
         train.pack(&ring, TAG, (5, end), 99);
         assert_eq!(read(&train, 5), (end, first - 5));
         train.pack(&ring, TAG, (5, 20), 99);
@@ -267,7 +267,7 @@ mod tests {
         let mut ring = ring_of([64; 100]);
         ring.skip_numbers(1 << 33);
         let (first, end) = (ring.first(), ring.end());
-        let mut train = Train::default();
+        let mut train = PacketTrain::default();
         train.pack(&ring, TAG, (5, end), 99);
         assert_eq!(read(&train, 5), (end, first - 5));
         assert_eq!(train.number(1), 5 + MOST_GONE);
@@ -277,7 +277,7 @@ mod tests {
     fn s7_gone_and_the_largest_entry_are_two_datagrams() {
         let mut ring = ring_of([64, MAX_ENTRY - message(b"").len()]);
         ring.set_capacity(1200);
-        let mut train = Train::default();
+        let mut train = PacketTrain::default();
         train.pack(&ring, TAG, (1, 3), 99);
         assert!(sizes(&train).iter().all(|size| *size <= MAX_PACKED));
         assert_eq!((train.len(), read(&train, 1)), (2, (3, 1)));
@@ -286,7 +286,7 @@ mod tests {
     #[test]
     fn a_train_is_found_in_by_number_and_cut_at_its_length() {
         let ring = ring_of([500; 10]);
-        let mut train = Train::default();
+        let mut train = PacketTrain::default();
         train.pack(&ring, TAG, (1, 11), 3);
         assert_eq!((train.len(), train.number(0), train.number(3)), (3, 1, 7));
         assert_eq!(

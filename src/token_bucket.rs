@@ -8,37 +8,42 @@ use std::time::{Duration, Instant};
 
 /// A bucket; a new one is full.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Bucket {
+pub(crate) struct TokenBucket {
     full_at: Option<Instant>,
 }
 
-impl Bucket {
+impl TokenBucket {
     /// Returns true if `cost` can be taken from a bucket of `depth`. Both are the time in which as
     /// much grows again. A full bucket grants any cost, because one above the depth would never
     /// pass.
-    pub(super) fn has(&self, cost: Duration, depth: Duration, now: Instant) -> bool {
+    pub(crate) fn has(&self, cost: Duration, depth: Duration, now: Instant) -> bool {
         self.wait(cost, depth, now).is_zero()
     }
 
     /// Returns the time until `cost` can be taken.
-    pub(super) fn wait(&self, cost: Duration, depth: Duration, now: Instant) -> Duration {
+    pub(crate) fn wait(&self, cost: Duration, depth: Duration, now: Instant) -> Duration {
         let debt = self.debt(now);
         debt.min((debt + cost).saturating_sub(depth))
     }
 
     /// Takes `cost` from the bucket.
-    pub(super) fn take(&mut self, cost: Duration, now: Instant) {
+    pub(crate) fn take(&mut self, cost: Duration, now: Instant) {
         self.full_at = Some(now + self.debt(now) + cost);
     }
 
     /// When it will be full again, if it is not.
-    pub(super) fn full_at(&self) -> Option<Instant> {
+    pub(crate) fn full_at(&self) -> Option<Instant> {
         self.full_at
     }
 
     fn debt(&self, now: Instant) -> Duration {
         self.full_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(now))
     }
+}
+
+/// Returns the time in which `amount` grows at `rate` a second.
+pub(crate) fn time_for(amount: u64, rate: u64) -> Duration {
+    Duration::from_nanos(amount.saturating_mul(1_000_000_000) / rate.max(1))
 }
 
 #[cfg(test)]
@@ -48,7 +53,7 @@ mod tests {
     const ONE: Duration = Duration::from_millis(100);
     const DEPTH: Duration = Duration::from_secs(5);
 
-    fn take_all(bucket: &mut Bucket, now: Instant) -> usize {
+    fn take_all(bucket: &mut TokenBucket, now: Instant) -> usize {
         let take = |_| bucket.has(ONE, DEPTH, now).then(|| bucket.take(ONE, now));
         (0..1000).map_while(take).count()
     }
@@ -56,7 +61,7 @@ mod tests {
     #[test]
     fn t10_a_burst_goes_through_and_then_the_rate_holds() {
         let start = Instant::now();
-        let mut bucket = Bucket::default();
+        let mut bucket = TokenBucket::default();
         assert_eq!(take_all(&mut bucket, start), 50);
         assert_eq!(take_all(&mut bucket, start + Duration::from_secs(1)), 10);
     }
@@ -64,7 +69,7 @@ mod tests {
     #[test]
     fn t10_a_bucket_never_holds_more_than_a_burst() {
         let start = Instant::now();
-        let mut bucket = Bucket::default();
+        let mut bucket = TokenBucket::default();
         bucket.take(ONE, start);
         assert_eq!(take_all(&mut bucket, start + Duration::from_secs(10_000)), 50);
     }
@@ -72,7 +77,7 @@ mod tests {
     #[test]
     fn t10_what_is_larger_than_the_bucket_passes_when_it_is_full_and_is_paid_for() {
         let start = Instant::now();
-        let mut bucket = Bucket::default();
+        let mut bucket = TokenBucket::default();
         let large = DEPTH * 3;
         assert!(bucket.has(large, DEPTH, start));
         bucket.take(large, start);

@@ -17,24 +17,24 @@ const FULL_AFTER: Duration = Duration::from_secs(FULL as u64 / RATE);
 
 /// One member's bucket; a new one is full.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::chat) struct Ration {
+pub(crate) struct RepairBudget {
     left: u32,
     refilled_at: Instant,
 }
 
-impl Ration {
-    pub(in crate::chat) fn new(now: Instant) -> Self {
+impl RepairBudget {
+    pub(crate) fn new(now: Instant) -> Self {
         Self { left: FULL, refilled_at: now }
     }
 
     /// Adds what was confirmed.
-    pub(in crate::chat) fn refill(&mut self, confirmed: usize) {
+    pub(crate) fn refill(&mut self, confirmed: usize) {
         let confirmed = u32::try_from(confirmed).unwrap_or(FULL);
         self.left = self.left.saturating_add(confirmed).min(FULL);
     }
 
     /// How many bytes may be sent.
-    pub(in crate::chat) fn left(&mut self, now: Instant) -> usize {
+    pub(crate) fn left(&mut self, now: Instant) -> usize {
         let passed = now.saturating_duration_since(self.refilled_at).min(FULL_AFTER);
         // Whole bytes only, so that asking often does not keep the bucket from growing.
         let bytes = passed.as_nanos() as u64 * RATE / 1_000_000_000;
@@ -49,7 +49,7 @@ impl Ration {
     }
 
     /// Takes what was sent.
-    pub(in crate::chat) fn take(&mut self, bytes: usize) {
+    pub(crate) fn take(&mut self, bytes: usize) {
         self.left = self.left.saturating_sub(u32::try_from(bytes).unwrap_or(u32::MAX));
     }
 }
@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn s11_a_ration_grows_with_time_and_with_what_is_confirmed() {
         let start = Instant::now();
-        let mut ration = Ration::new(start);
+        let mut ration = RepairBudget::new(start);
         assert_eq!(ration.left(start), 64 * 1024);
         ration.take(64 * 1024);
         assert_eq!(ration.left(start), 0);
@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn s11_asking_often_neither_adds_to_it_nor_takes_from_it() {
         let start = Instant::now();
-        let mut ration = Ration::new(start);
+        let mut ration = RepairBudget::new(start);
         ration.take(64 * 1024);
         for step in 1..=100_000u32 {
             ration.left(start + Duration::from_micros(10) * step);

@@ -8,7 +8,7 @@ use std::hash::Hash;
 const UNUSED: usize = 4;
 
 /// Gives back what a list does not need, but leaves it room for `least`.
-pub(super) fn thin_list<T>(list: &mut Vec<T>, least: usize) {
+pub(crate) fn shrink_list<T>(list: &mut Vec<T>, least: usize) {
     let needed = list.len().max(least);
     if list.capacity() > UNUSED * needed {
         list.shrink_to(2 * needed);
@@ -16,7 +16,7 @@ pub(super) fn thin_list<T>(list: &mut Vec<T>, least: usize) {
 }
 
 /// The same of a map.
-pub(super) fn thin_map<K: Eq + Hash, V>(map: &mut HashMap<K, V>, least: usize) {
+pub(crate) fn shrink_map<K: Eq + Hash, V>(map: &mut HashMap<K, V>, least: usize) {
     let needed = map.len().max(least);
     if map.capacity() > UNUSED * needed {
         map.shrink_to(2 * needed);
@@ -33,13 +33,13 @@ mod tests {
         let mut map: HashMap<u32, u32> = (0..1000).map(|n| (n, n)).collect();
         list.truncate(500);
         map.retain(|n, _| *n < 500);
-        thin_list(&mut list, 8);
-        thin_map(&mut map, 8);
+        shrink_list(&mut list, 8);
+        shrink_map(&mut map, 8);
         assert!(list.capacity() >= 1000 && map.capacity() >= 1000, "it may grow again");
         list.clear();
         map.clear();
-        thin_list(&mut list, 8);
-        thin_map(&mut map, 8);
+        shrink_list(&mut list, 8);
+        shrink_map(&mut map, 8);
         assert!((8..=16).contains(&list.capacity()), "{}", list.capacity());
         assert!((8..=32).contains(&map.capacity()), "{}", map.capacity());
     }

@@ -3,9 +3,9 @@
 use std::mem;
 use std::time::{Duration, Instant};
 
-use super::answers::Answers;
 use super::credit::{Credit, LEAST};
-use super::ration::Ration;
+use super::repair_budget::RepairBudget;
+use super::reply_budget::ReplyBudget;
 use super::ring::Ring;
 use crate::fanout::Share;
 use crate::ids::MemberId;
@@ -33,7 +33,7 @@ const PAID_AT_ONCE: usize = 40_000;
 
 /// How a member stands to what is said now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(crate) enum Standing {
     /// No datagram of its own has proved its port: nothing is sent to it.
     Unproved,
     /// It gets what is said as it is said. What waits for it is not pushed out of the ring.
@@ -47,13 +47,13 @@ pub(super) enum Standing {
     Spent,
     /// It has missed several `have`s in a row: it gets only questions until one comes.
     Unanswering,
-    /// It may not ask any more: the seat is to be freed.
+    /// It may not ask any more: the cursor is to be freed.
     Dropped,
 }
 
-/// The state of a seat, as a delivery counts it.
+/// The state of a cursor, as a delivery counts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// It gets entries as they are appended, from this cursor on.
     Current(u64),
     /// It catches up, and can be sent to now.
@@ -70,52 +70,52 @@ pub(super) enum Place {
 
 impl Place {
     /// Returns true if both get entries alike, at whatever cursor.
-    pub(super) fn is_like(self, other: Self) -> bool {
+    pub(crate) fn is_like(self, other: Self) -> bool {
         mem::discriminant(&self) == mem::discriminant(&other)
     }
 }
 
 /// A place in a stream.
 #[derive(Debug)]
-pub(in crate::chat) struct Seat {
-    pub(in crate::chat) member: MemberId,
-    /// The member's number in the room; seats stand in the order of these.
-    pub(in crate::chat) number: u32,
+pub(crate) struct Cursor {
+    pub(crate) member: MemberId,
+    /// The member's number in the room; cursors stand in the order of these.
+    pub(crate) number: u32,
     /// First bytes of each datagram to it.
-    pub(in crate::chat) tag: u32,
+    pub(crate) tag: u32,
     /// The id that its next message must have.
-    pub(in crate::chat) expected: u32,
+    pub(crate) expected: u32,
     /// The number of the first entry that it may see.
-    pub(in crate::chat) first: u64,
+    pub(crate) first: u64,
     /// The cursor: the number of the next entry to send.
-    pub(in crate::chat) next: u64,
+    pub(crate) next: u64,
     /// Everything below has arrived, it says.
-    pub(in crate::chat) have: u64,
+    pub(crate) have: u64,
     until: u64,
-    pub(in crate::chat) ration: Ration,
-    pub(super) answers: Answers,
-    pub(super) standing: Standing,
+    pub(crate) ration: RepairBudget,
+    pub(crate) answers: ReplyBudget,
+    pub(crate) standing: Standing,
     credit: Credit,
     /// Entries below this number are history: they are from before its join.
     history_until: u64,
     /// Bytes of history charged to the limits and not sent yet.
     paid: usize,
     /// Time at which its pause is over or it is asked again.
-    pub(super) wake_at: Option<Instant>,
+    pub(crate) wake_at: Option<Instant>,
     /// Checks since its last `have` at which it had not confirmed all that it was sent.
     missed: u8,
     /// Interval before the next question.
     ask_after: Duration,
     /// The socket that leads to it is full.
-    pub(super) is_blocked: bool,
+    pub(crate) is_blocked: bool,
     /// An answer to its last repair request is still to be sent.
-    pub(super) is_in_repair: bool,
+    pub(crate) is_in_repair: bool,
 }
 
-impl Seat {
-    /// Returns the seat of a member that joins when the ring ends at `end`, and may see entries
+impl Cursor {
+    /// Returns the cursor of a member that joins when the ring ends at `end`, and may see entries
     /// from `first` on.
-    pub(super) fn new(
+    pub(crate) fn new(
         (member, number): (MemberId, u32),
         tag: u32,
         (first, end): (u64, u64),
@@ -130,8 +130,8 @@ impl Seat {
             next: first,
             have: first,
             until: FOREVER,
-            ration: Ration::new(now),
-            answers: Answers::default(),
+            ration: RepairBudget::new(now),
+            answers: ReplyBudget::default(),
             standing: Standing::Unproved,
             credit: Credit::new(),
             history_until: end,
@@ -145,26 +145,26 @@ impl Seat {
     }
 
     /// Returns a share of a train for it: the datagrams from `next` to before `until`.
-    pub(super) fn share(&self, next: u32, until: u32) -> Share {
+    pub(crate) fn share(&self, next: u32, until: u32) -> Share {
         Share { member: self.member, next, until, tag: self.tag.to_be_bytes() }
     }
 
-    pub(in crate::chat) fn is_live(&self) -> bool {
+    pub(crate) fn is_live(&self) -> bool {
         self.until == FOREVER
     }
 
     /// The member has ended: it gets what comes before this number.
-    pub(super) fn end(&mut self, until: u64) {
+    pub(crate) fn end(&mut self, until: u64) {
         self.until = self.until.min(until);
     }
 
     /// Where its entries end, in a ring that ends at `end`.
-    pub(super) fn limit(&self, end: u64) -> u64 {
+    pub(crate) fn limit(&self, end: u64) -> u64 {
         self.until.min(end)
     }
 
     /// Returns its state, as a delivery counts it.
-    pub(super) fn place(&self) -> Place {
+    pub(crate) fn place(&self) -> Place {
         match self.standing {
             _ if self.is_finished() => Place::Finished,
             Standing::Unproved | Standing::Dropped => Place::OutOfReach,
@@ -176,27 +176,27 @@ impl Seat {
     }
 
     /// Whether it has ended and got everything, or can't be sent to.
-    pub(super) fn is_finished(&self) -> bool {
+    pub(crate) fn is_finished(&self) -> bool {
         let is_out_of_reach = matches!(self.standing, Standing::Unproved | Standing::Dropped);
         !self.is_live() && (is_out_of_reach || self.next >= self.until)
     }
 
     /// Whether it was sent everything up to `end`.
-    pub(super) fn is_at(&self, end: u64) -> bool {
+    pub(crate) fn is_at(&self, end: u64) -> bool {
         self.standing == Standing::Current && !self.is_blocked && self.next == end
     }
 
     /// Returns true if it is catching up.
-    pub(super) fn is_late(&self) -> bool {
+    pub(crate) fn is_late(&self) -> bool {
         matches!(
             self.standing,
             Standing::Behind | Standing::Resting | Standing::Spent | Standing::Unanswering
         )
     }
 
-    /// Returns the end of the entries that may be repaired. Entries that a seat was not sent yet
+    /// Returns the end of the entries that may be repaired. Entries that a cursor was not sent yet
     /// come with its credit, not as repairs.
-    pub(super) fn repairable(&self, end: u64) -> u64 {
+    pub(crate) fn repairable(&self, end: u64) -> u64 {
         match self.standing {
             Standing::Unanswering => self.first,
             _ if self.is_late() => self.next,
@@ -208,14 +208,14 @@ impl Seat {
         self.next < self.history_until
     }
 
-    /// Returns the number of bytes that a seat that catches up may be sent now.
-    pub(super) fn budget(&self) -> usize {
+    /// Returns the number of bytes that a cursor that catches up may be sent now.
+    pub(crate) fn budget(&self) -> usize {
         let paid = if self.is_in_history() { self.paid } else { usize::MAX };
         self.credit.left().min(paid)
     }
 
     /// Moves the cursor to `next` after `sent` bytes. Returns the number of bytes that are history.
-    pub(super) fn advance(&mut self, next: u64, sent: usize, is_done: bool, now: Instant) -> usize {
+    pub(crate) fn advance(&mut self, next: u64, sent: usize, is_done: bool, now: Instant) -> usize {
         let history = if self.is_in_history() { sent } else { 0 };
         self.next = self.next.max(next);
         if self.standing == Standing::Behind {
@@ -236,8 +236,8 @@ impl Seat {
         }
     }
 
-    /// A seat that has got everything, in a ring that ends at `end`, is not behind any more.
-    pub(super) fn catch_up(&mut self, end: u64) {
+    /// A cursor that has got everything, in a ring that ends at `end`, is not behind any more.
+    pub(crate) fn catch_up(&mut self, end: u64) {
         let is_at_end = self.next >= self.limit(end);
         if is_at_end && self.is_late() && self.standing != Standing::Unanswering {
             (self.standing, self.is_blocked) = (Standing::Current, false);
@@ -248,7 +248,7 @@ impl Seat {
     }
 
     /// A datagram of its own has come: it can be sent to.
-    pub(super) fn prove(&mut self, now: Instant) {
+    pub(crate) fn prove(&mut self, now: Instant) {
         self.is_blocked = false;
         match self.standing {
             Standing::Unanswering => self.wake_at = Some(now + REST),
@@ -258,7 +258,7 @@ impl Seat {
 
     /// Checks whether its member has confirmed all that it was sent. After several checks without
     /// a `have`, it gets only questions.
-    pub(super) fn check_confirmation(&mut self, now: Instant) {
+    pub(crate) fn check_confirmation(&mut self, now: Instant) {
         if self.have >= self.next {
             self.missed = 0;
         } else if self.missed < MOST_MISSED {
@@ -280,20 +280,20 @@ impl Seat {
     }
 
     /// It is somewhere else now, where nothing has come from yet.
-    pub(super) fn disprove(&mut self) {
+    pub(crate) fn disprove(&mut self) {
         (self.standing, self.is_blocked) = (Standing::Unproved, false);
         self.wake_at = None;
     }
 
-    /// Drops the seat of a member that has ended and may not ask any more. It is never woken again.
-    pub(super) fn drop(&mut self) {
+    /// Drops the cursor of a member that has ended and may not ask any more. It is never woken again.
+    pub(crate) fn drop(&mut self) {
         (self.standing, self.wake_at) = (Standing::Dropped, None);
     }
 
     /// Handles a confirmation of everything below `next`; `bytes` of that were sent and not
     /// confirmed before. Entries that were not sent are skipped and add no credit. Returns true if
     /// the member is to be woken.
-    pub(super) fn confirm(&mut self, next: u64, bytes: usize, now: Instant) -> bool {
+    pub(crate) fn confirm(&mut self, next: u64, bytes: usize, now: Instant) -> bool {
         let is_news = self.have < next.min(self.next);
         if is_news {
             self.ration.refill(bytes);
@@ -316,7 +316,7 @@ impl Seat {
     /// Ends the pause if its time has come and credit and limits allow it: `pay` charges bytes of
     /// history, and returns false if a limit is reached. Returns true if the member is to be asked
     /// for a confirmation.
-    pub(super) fn wake(
+    pub(crate) fn wake(
         &mut self,
         ring: &Ring,
         now: Instant,
@@ -359,7 +359,7 @@ impl Seat {
     }
 
     /// Its socket is full no more.
-    pub(super) fn unblock(&mut self, now: Instant) {
+    pub(crate) fn unblock(&mut self, now: Instant) {
         if !mem::take(&mut self.is_blocked) || self.standing != Standing::Current {
             return;
         }

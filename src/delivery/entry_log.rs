@@ -5,19 +5,19 @@
 
 use std::mem;
 
-use super::thinning::thin_list;
-use crate::fanout::{Audience, Entry};
+use super::shrink::shrink_list;
+use crate::fanout::{Audience, Extent};
 
 /// What a log is written in. Rooms that are quiet hold none.
 #[derive(Debug, Default)]
-pub(super) struct Buffers {
-    entries: Vec<Entry>,
+pub(crate) struct Buffers {
+    entries: Vec<Extent>,
     bytes: Vec<u8>,
 }
 
 /// Spare buffers, waiting for a room that speaks: relaying in the steady state allocates nothing.
 #[derive(Debug, Default)]
-pub(super) struct Pool {
+pub(crate) struct Pool {
     spare: Vec<Buffers>,
     spare_bytes: usize,
 }
@@ -38,7 +38,7 @@ impl Buffers {
 
     /// Bytes of memory.
     fn capacity(&self) -> usize {
-        self.bytes.capacity() + size_of::<Entry>() * self.entries.capacity()
+        self.bytes.capacity() + size_of::<Extent>() * self.entries.capacity()
     }
 }
 
@@ -50,7 +50,7 @@ impl Pool {
     }
 
     /// Takes buffers back.
-    pub(super) fn give_back(&mut self, mut buffers: Buffers) {
+    pub(crate) fn give_back(&mut self, mut buffers: Buffers) {
         let size = buffers.capacity();
         if size > 0 && self.spare_bytes + size <= MAX_SPARE_BYTES {
             buffers.entries.clear();
@@ -63,7 +63,7 @@ impl Pool {
 
 /// Waiting output, oldest first.
 #[derive(Debug, Default)]
-pub(super) struct Log {
+pub(crate) struct EntryLog {
     /// The number of the first entry that is held.
     first: u64,
     buffers: Buffers,
@@ -71,55 +71,55 @@ pub(super) struct Log {
     passed_bytes: usize,
 }
 
-impl Log {
+impl EntryLog {
     /// The number that the next entry gets.
-    pub(super) fn end(&self) -> u64 {
+    pub(crate) fn end(&self) -> u64 {
         self.first + self.buffers.entries.len() as u64
     }
 
     /// The index of an entry by its number.
-    pub(super) fn index(&self, number: u64) -> u32 {
+    pub(crate) fn index(&self, number: u64) -> u32 {
         // A cursor is never below the first entry that is held, and a log holds far fewer than 2^32.
         (number - self.first) as u32
     }
 
     /// The number of an entry by its index.
-    pub(super) fn number(&self, index: u32) -> u64 {
+    pub(crate) fn number(&self, index: u32) -> u64 {
         self.first + u64::from(index)
     }
 
     /// Returns the size of an entry by its number.
-    pub(super) fn size(&self, number: u64) -> usize {
+    pub(crate) fn size(&self, number: u64) -> usize {
         let index = self.index(number) as usize;
         let start = index.checked_sub(1).map_or(0, |before| self.buffers.entries[before].end);
         (self.buffers.entries[index].end - start) as usize
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.buffers.bytes
     }
 
     /// Bytes that somebody has still to get.
-    pub(super) fn waiting_bytes(&self) -> usize {
+    pub(crate) fn waiting_bytes(&self) -> usize {
         self.buffers.bytes.len() - self.passed_bytes
     }
 
     /// Bytes of memory in use: also for what was passed and not won back, and for where each entry
     /// ends, which is more than the bytes of a short one.
-    pub(super) fn held_bytes(&self) -> usize {
-        self.buffers.bytes.len() + size_of::<Entry>() * self.buffers.entries.len()
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.buffers.bytes.len() + size_of::<Extent>() * self.buffers.entries.len()
     }
 
-    pub(super) fn entries(&self) -> &[Entry] {
+    pub(crate) fn entries(&self) -> &[Extent] {
         &self.buffers.entries
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.buffers.entries.is_empty()
     }
 
     /// Appends an entry that `encode` writes behind what is there.
-    pub(super) fn push(
+    pub(crate) fn push(
         &mut self,
         audience: Audience,
         pool: &mut Pool,
@@ -131,13 +131,13 @@ impl Log {
         encode(&mut self.buffers.bytes);
         // A room's waiting output is bounded far below 4 GiB: see `room.rs`.
         let end = self.buffers.bytes.len() as u32;
-        self.buffers.entries.push(Entry { end, audience });
+        self.buffers.entries.push(Extent { end, audience });
     }
 
     /// Forgets the entries before `number`: everyone has passed them. Gives the buffers back when
     /// nothing is left. While members lag behind, the room for what went is won back only when it is
     /// half of all, so that each byte is moved once on average.
-    pub(super) fn forget_before(&mut self, number: u64) -> Option<Buffers> {
+    pub(crate) fn forget_before(&mut self, number: u64) -> Option<Buffers> {
         if self.is_empty() {
             return None;
         }
@@ -159,12 +159,12 @@ impl Log {
 
     /// Forgets all entries but those with these indices, in order: for a log whose entries have one
     /// reader each. Gives the buffers back when nothing is left.
-    pub(super) fn retain(&mut self, kept: impl Iterator<Item = u32>, pool: &mut Pool) {
+    pub(crate) fn retain(&mut self, kept: impl Iterator<Item = u32>, pool: &mut Pool) {
         let old = mem::take(&mut self.buffers);
         self.first += old.entries.len() as u64;
         for index in kept.map(|index| index as usize) {
             let start = index.checked_sub(1).map_or(0, |before| old.entries[before].end);
-            let Entry { end, audience } = old.entries[index];
+            let Extent { end, audience } = old.entries[index];
             let bytes = &old.bytes[start as usize..end as usize];
             self.push(audience, pool, |out| out.extend_from_slice(bytes));
         }
@@ -177,8 +177,8 @@ impl Log {
         for entry in &mut self.buffers.entries {
             entry.end -= cut;
         }
-        thin_list(&mut self.buffers.bytes, FIRST_BYTES);
-        thin_list(&mut self.buffers.entries, FIRST_ENTRIES);
+        shrink_list(&mut self.buffers.bytes, FIRST_BYTES);
+        shrink_list(&mut self.buffers.entries, FIRST_ENTRIES);
         self.first += passed as u64;
         self.passed_bytes = 0;
     }
@@ -188,8 +188,8 @@ impl Log {
 mod tests {
     use super::*;
 
-    fn log_of(texts: &[&str]) -> Log {
-        let mut log = Log::default();
+    fn log_of(texts: &[&str]) -> EntryLog {
+        let mut log = EntryLog::default();
         for text in texts {
             log.push(Audience::All, &mut Pool::default(), |out| {
                 out.extend_from_slice(text.as_bytes());
