@@ -12,8 +12,8 @@ use log::LevelFilter;
 use crate::config::{
     Bind, Budgets, ChatConfig, Config, ConnectionConfig, DatagramPath, HostLeaves,
 };
-use crate::protocol::Language;
 use crate::protocol::frame::PROTOCOL_MAX_PAYLOAD;
+use crate::protocol::{DEFAULT_TCP_PORT, DEFAULT_UDP_PORT, Language};
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -44,9 +44,6 @@ impl std::error::Error for UsageError {}
 /// The longest time that an option takes, in seconds: a year. Beyond it only mistakes lie, and sums
 /// with a clock stay far from overflowing.
 const MAX_SECONDS: u64 = 365 * 24 * 60 * 60;
-
-/// Of TCP and of UDP: those that a client tries by itself.
-pub const USUAL_PORTS: (u16, u16) = (9001, 9002);
 
 const HELP: &str = "\
 Usage: reactor-chat [OPTIONS]
@@ -186,8 +183,8 @@ fn config(matches: &Matches) -> Result<Config, UsageError> {
     let connections = ConnectionConfig::default();
     let seconds = |name, default| seconds(matches, name, default);
     let count = |name, default| limit(matches, name, default);
-    let tcp_port = number(matches, "tcp-port")?.unwrap_or(USUAL_PORTS.0);
-    let udp_port = number(matches, "udp-port")?.unwrap_or(USUAL_PORTS.1);
+    let tcp_port = number(matches, "tcp-port")?.unwrap_or(DEFAULT_TCP_PORT);
+    let udp_port = number(matches, "udp-port")?.unwrap_or(DEFAULT_UDP_PORT);
     let bind = binds(matches)?;
     // With free ports each address gets its own.
     if (tcp_port, udp_port) != (0, 0) {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use reactor_chat::config::Config;
 use reactor_chat::options::{self, Invocation};
 use reactor_chat::output::{self, Output};
+use reactor_chat::protocol::{DEFAULT_TCP_PORT, DEFAULT_UDP_PORT};
 use reactor_chat::reactor::{Exit, Reactor};
 
 /// The command line, or an address in it, is wrong.
@@ -102,7 +103,7 @@ fn options_of_client((tcp, udp): &(SocketAddr, SocketAddr)) -> String {
         ip => format!(" --host {ip}"),
     };
     match (tcp.port(), udp.port()) {
-        options::USUAL_PORTS => host,
+        (DEFAULT_TCP_PORT, DEFAULT_UDP_PORT) => host,
         (tcp, udp) => format!("{host} --tcp-port {tcp} --udp-port {udp}"),
     }
 }

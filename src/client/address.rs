@@ -4,12 +4,10 @@ use std::fmt::Write as _;
 use std::num::NonZeroU16;
 
 use super::shell::quoted;
+use crate::protocol::{DEFAULT_TCP_PORT, DEFAULT_UDP_PORT};
 
 /// The host without `--host`.
 const HOST: &str = "127.0.0.1";
-/// The family's ports.
-const TCP_PORT: u16 = 9001;
-const UDP_PORT: u16 = 9002;
 
 /// Where the server is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,10 +40,10 @@ impl Server {
         let udp_port = udp_port.map(|text| port("udp-port", text)).transpose()?;
         Ok(Self {
             host: host.into(),
-            tcp_port: tcp_port.or(behind).unwrap_or(TCP_PORT),
+            tcp_port: tcp_port.or(behind).unwrap_or(DEFAULT_TCP_PORT),
             udp_port: match (udp_port, behind) {
                 (Some(port), _) => port,
-                (None, None) => UDP_PORT,
+                (None, None) => DEFAULT_UDP_PORT,
                 (None, Some(port)) => port.checked_add(1).ok_or_else(|| {
                     format!("--host with port {port} leaves no port for messages, add --udp-port")
                 })?,
@@ -57,7 +55,7 @@ impl Server {
     pub(super) fn options(&self) -> String {
         let Self { host, tcp_port, udp_port } = self;
         let mut options = String::new();
-        let has_usual_ports = (*tcp_port, *udp_port) == (TCP_PORT, UDP_PORT);
+        let has_usual_ports = (*tcp_port, *udp_port) == (DEFAULT_TCP_PORT, DEFAULT_UDP_PORT);
         if !has_usual_ports && tcp_port.checked_add(1) == Some(*udp_port) {
             let place = match host.contains(':') {
                 true => format!("[{host}]:{tcp_port}"),

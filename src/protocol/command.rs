@@ -1,6 +1,11 @@
 //! Commands: messages that begin with `/` (W22, W27 to W32). Both ends read them with this file.
 
+use std::fmt;
+
 use super::notice::Notice;
+
+/// The line that leaves the room: see [`is_exit`].
+pub const EXIT: &str = "/exit";
 
 /// A member's line, told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +38,7 @@ pub enum Command<'a> {
 /// Returns true if the line is `/exit`. Blanks and line ends around it do not matter, because
 /// clients of the family send them.
 pub fn is_exit(line: &str) -> bool {
-    line.trim().eq_ignore_ascii_case("/exit")
+    line.trim().eq_ignore_ascii_case(EXIT)
 }
 
 /// Tells commands from messages. Blanks around a command's name do not matter: no name begins or
@@ -58,6 +63,39 @@ pub fn parse(line: &str) -> Result<Input<'_>, Notice<'_>> {
         "unban" => Ok(Input::Command(Command::Unban(argument))),
         "host" => Ok(Input::Command(Command::Host(argument))),
         _ => Err(Notice::UnknownCommand(word)),
+    }
+}
+
+/// Writes the line that [`parse`] reads as this input.
+///
+/// ```
+/// use reactor_chat::protocol::command::{Command, Input, parse};
+///
+/// assert_eq!(Input::Command(Command::Kick("bob")).to_string(), "/kick bob");
+/// assert_eq!(Input::Message("/tmp is full").to_string(), "//tmp is full");
+/// assert_eq!(parse("//tmp is full"), Ok(Input::Message("/tmp is full")));
+/// ```
+impl fmt::Display for Input<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Message(text) if text.starts_with('/') => write!(f, "/{text}"),
+            Self::Message(text) => f.write_str(text),
+            Self::Command(command) => command.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Command<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Who => f.write_str("/who"),
+            Self::Kick(name) => write!(f, "/kick {name}"),
+            Self::Ban(name) => write!(f, "/ban {name}"),
+            Self::Unban(name) => write!(f, "/unban {name}"),
+            Self::Bans => f.write_str("/bans"),
+            Self::Host(name) => write!(f, "/host {name}"),
+            Self::Help => f.write_str("/help"),
+        }
     }
 }
 
@@ -112,6 +150,25 @@ mod tests {
             ("/Foo\tbar baz", "Foo"),
         ] {
             assert_eq!(parse(line), Err(Notice::UnknownCommand(word)), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn w22_written_input_is_parsed_again() {
+        for command in [
+            Command::Who,
+            Command::Kick("A b"),
+            Command::Ban("A b"),
+            Command::Unban("A b"),
+            Command::Bans,
+            Command::Host("A b"),
+            Command::Help,
+        ] {
+            assert_eq!(parse(&command.to_string()), Ok(Input::Command(command)));
+        }
+        for text in ["hello", "", " /who", "/", "/who", "//exit"] {
+            let message = Input::Message(text);
+            assert_eq!(parse(&message.to_string()), Ok(message));
         }
     }
 }

@@ -18,6 +18,7 @@ pub mod name;
 pub mod notice;
 pub mod reply;
 pub mod request;
+pub mod room_list;
 pub mod status;
 pub mod stream;
 pub mod token;
@@ -25,5 +26,12 @@ pub mod token;
 pub use frame::{Decoded, Frame, decode};
 pub use notice::{Language, Notice};
 pub use request::{Delivery, Entrant, Form, Operation, Request};
+pub use room_list::RoomInfo;
 pub use status::Status;
 pub use token::Token;
+
+/// The TCP port for requests that servers and clients of this protocol use by default.
+pub const DEFAULT_TCP_PORT: u16 = 9001;
+
+/// The UDP port for messages that servers and clients of this protocol use by default.
+pub const DEFAULT_UDP_PORT: u16 = 9002;

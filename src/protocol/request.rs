@@ -1,10 +1,12 @@
-//! What a client asks for over TCP.
+//! Requests over TCP: one [`Frame`] each, with a JSON payload where there is something to say.
+//!
+//! [`encode`] is a client's half, [`parse`] the server's.
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::frame::Frame;
+use super::frame::{self, Frame, STATE_REQUEST};
 use super::name::{self, RoomName};
 use super::status::Status;
 use super::stream::MAX_HISTORY;
@@ -126,8 +128,86 @@ pub fn parse<'a>(frame: &Frame<'a>) -> Result<Request<'a>, Status> {
     }
 }
 
+/// Encodes a request as one frame, so that [`parse`] returns an equal request from it.
+///
+/// Names and passwords go out as they are. A server refuses those that are not valid.
+///
+/// ```
+/// use reactor_chat::protocol::{Decoded, Delivery, Entrant, Request, decode, name, request};
+///
+/// let room = name::room_name(b"lobby").expect("a valid name");
+/// let name = name::user_name("ann").expect("a valid name");
+/// let ann = Entrant { room, name, password: None, delivery: Delivery::Stream, history: 50 };
+/// let join = Request::Join(ann);
+/// let bytes = request::encode(&join);
+///
+/// let Decoded::Whole(frame) = decode(&bytes, 1024) else { unreachable!("a whole frame") };
+/// assert_eq!(request::parse(&frame), Ok(join));
+/// ```
+///
+/// # Panics
+/// If the room name is longer than 255 bytes.
+pub fn encode(request: &Request<'_>) -> Vec<u8> {
+    let (operation, room, payload) = match request {
+        Request::Create { host, capacity, hidden } => {
+            let payload = entrant_payload(host, *capacity, *hidden);
+            (Operation::Create, host.room.as_sent, payload)
+        }
+        Request::Join(guest) => {
+            (Operation::Join, guest.room.as_sent, entrant_payload(guest, None, false))
+        }
+        Request::Resume { room, token } => {
+            (Operation::Resume, room.as_sent, token.to_wire().to_vec())
+        }
+        Request::List { prefix, after } => return encode_list(prefix.as_deref(), after.as_ref()),
+    };
+    frame::encode(operation as u8, STATE_REQUEST, room.as_bytes(), &payload)
+}
+
+fn encode_list(prefix: Option<&str>, after: Option<&String>) -> Vec<u8> {
+    // No name in UTF-8 begins with the byte 0xFF.
+    let prefix = prefix.map_or(&b"\xff"[..], str::as_bytes);
+    let wishes = after.map(|after| to_json(&ListWishes { after: Some(after.clone()) }));
+    let payload = wishes.unwrap_or_default();
+    frame::encode(Operation::List as u8, STATE_REQUEST, prefix, &payload)
+}
+
+fn entrant_payload(entrant: &Entrant<'_>, capacity: Option<u32>, hidden: bool) -> Vec<u8> {
+    // Absent keys instead of `null`: other servers of this protocol fail on a null password.
+    #[derive(Serialize)]
+    struct EntrantPayload<'a> {
+        username: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        password: Option<&'a str>,
+        delivery: &'static str,
+        #[serde(skip_serializing_if = "is_default")]
+        history: u32,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        capacity: Option<u32>,
+        #[serde(skip_serializing_if = "is_default")]
+        hidden: bool,
+    }
+    let delivery = match entrant.delivery {
+        Delivery::Plain(Form::Text) => "text",
+        Delivery::Plain(Form::Named) => "named",
+        Delivery::Stream => "stream",
+    };
+    let (username, password) = (&*entrant.name, entrant.password.as_deref());
+    let history = entrant.history;
+    to_json(&EntrantPayload { username, password, delivery, history, capacity, hidden })
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+fn to_json(payload: &impl Serialize) -> Vec<u8> {
+    // Writing strings, numbers and bools under fixed keys into a Vec cannot fail.
+    serde_json::to_vec(payload).unwrap_or_default()
+}
+
 /// The JSON payload of a list request. Any other payload is ignored.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, Serialize)]
 struct ListWishes {
     after: Option<String>,
 }
@@ -240,6 +320,8 @@ fn capacity(wish: Option<u64>) -> Result<Option<u32>, Status> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::frame::{Decoded, HEADER_SIZE, decode};
+    use proptest::prelude::*;
 
     fn frame<'a>(operation: u8, room: &'a str, payload: &'a [u8]) -> Frame<'a> {
         Frame { operation, state: 0, room: room.as_bytes(), payload }
@@ -429,6 +511,67 @@ mod tests {
         let long = format!(r#"{{"after":"{}"}}"#, "x".repeat(256));
         for payload in [r#"{"after":1}"#, r#"{"after":["a"]}"#, r#"{"after":"a""#, "{", &long] {
             assert_eq!(list(payload), Err(Status::Malformed), "{payload}");
+        }
+    }
+
+    fn text(request: &Request<'_>) -> String {
+        let bytes = encode(request);
+        String::from_utf8(bytes[HEADER_SIZE..].to_vec()).expect("UTF-8")
+    }
+
+    #[test]
+    fn w6_encoded_payload_has_only_known_keys() {
+        let room = RoomName { name: "r".into(), as_sent: "r" };
+        let (name, password) = ("b\"".into(), Some("x".into()));
+        let host = Entrant { room, name, password, delivery: Delivery::Stream, history: 9 };
+        let create = Request::Create { host, capacity: Some(3), hidden: true };
+        let all = r#"r{"username":"b\"","password":"x","delivery":"stream","history":9,"capacity":3,"hidden":true}"#;
+        assert_eq!(text(&create), all);
+        assert_eq!(text(&Request::List { prefix: Some("a".into()), after: None }), "a");
+        let after = Some("b".into());
+        assert_eq!(text(&Request::List { prefix: Some("".into()), after }), r#"{"after":"b"}"#);
+    }
+
+    prop_compose! {
+        fn entrants()(
+            room in "[a-zé日]{1,20}",
+            name in "[a-z日\"\\\\]{1,20}",
+            password in proptest::option::of("[ -~é]{1,20}"),
+            delivery in prop_oneof![
+                Just(Delivery::Plain(Form::Text)),
+                Just(Delivery::Plain(Form::Named)),
+                Just(Delivery::Stream),
+            ],
+            history in 0..=MAX_HISTORY,
+        ) -> (String, Entrant<'static>) {
+            let empty = RoomName { name: "".into(), as_sent: "" };
+            (room, Entrant { room: empty, name: name.into(), password, delivery, history })
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn w6_encoded_requests_are_parsed_again(
+            (room, entrant) in entrants(),
+            capacity in proptest::option::of(1..=u32::MAX),
+            hidden in any::<bool>(),
+            bits in any::<[u8; 16]>(),
+            prefix in proptest::option::of("[a-zé日]{0,20}"),
+            after in proptest::option::of("[ -~é]{0,20}"),
+        ) {
+            let room = name::room_name(room.as_bytes()).expect("a valid name");
+            let entrant = Entrant { room: room.clone(), ..entrant };
+            for request in [
+                Request::Create { host: entrant.clone(), capacity, hidden },
+                Request::Join(entrant),
+                Request::Resume { room, token: Token::from_bits(bits) },
+                Request::List { prefix: prefix.map(Cow::Owned), after },
+            ] {
+                let bytes = encode(&request);
+                let Decoded::Whole(frame) = decode(&bytes, bytes.len()) else { panic!("whole") };
+                prop_assert_eq!(frame.size(), bytes.len());
+                prop_assert_eq!(parse(&frame), Ok(request));
+            }
         }
     }
 }
