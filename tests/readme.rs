@@ -1,69 +1,203 @@
-//! The README and its companions say what happens.
+//! Checks the README and its companions: their commands, options, help texts, paths, links, names of
+//! tests, exchanges and rules for a firewall and for systemd.
 
 mod support;
 
 use std::collections::HashMap;
 use std::fs;
 use std::net::{TcpStream, UdpSocket};
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use support::namespace::{in_user_namespace, run, skip};
+use support::pages::{page, pages, top};
 use support::sources::sources;
 use support::*;
 
-/// The README and its companions, which stand beside the code that they describe.
-const PAGES: &[&str] = &[
-    "README.md",
-    "src/bin/reactor-chat-client/MANUAL.md",
-    "src/config/OPERATING.md",
-    "src/protocol/PROTOCOL.md",
-    "benches/README.md",
-    "tests/README.md",
-];
-
-/// Returns the text of all pages.
-fn pages() -> String {
-    PAGES.iter().map(|path| page(path)).collect()
-}
-
-fn page(path: &str) -> String {
-    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
-    fs::read_to_string(top.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
+const PROTOCOL: &str = "src/protocol/PROTOCOL.md";
 
 /// Bytes of a datagram of a stream before its entries.
 const STREAM_HEADER: usize = 12;
 
+/// Options of other programs that the pages name.
+const FOREIGN_OPTIONS: &[&str] = &["--features", "--network", "--no-default-features"];
+
 /// Returns the fenced block that begins with these words on the fence or in its first line.
 fn block(beginning: &str) -> String {
-    let text = pages();
-    let found = text.split("```").skip(1).step_by(2).find(|block| {
-        block.starts_with(beginning)
-            || block.split_once('\n').is_some_and(|(_, body)| body.starts_with(beginning))
-    });
-    let block = found.unwrap_or_else(|| panic!("no block {beginning:?} in any page"));
-    block.split_once('\n').expect("a body").1.into()
+    let pages = pages();
+    let blocks: Vec<_> = pages.iter().flat_map(|page| page.blocks()).collect();
+    let found = blocks
+        .iter()
+        .find(|block| block.kind == beginning || block.body.starts_with(beginning))
+        .unwrap_or_else(|| panic!("no block {beginning:?} in any page"));
+    found.body.into()
+}
+
+fn server_help() -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_reactor-chat")).arg("--help").output();
+    String::from_utf8(output.expect("the built server").stdout).expect("UTF-8")
+}
+
+/// The help of the bench, read from its source: tests cannot start a bench.
+fn bench_help() -> String {
+    let path = top().join("benches/harness/options.rs");
+    let source = fs::read_to_string(path).expect("the options of the bench");
+    let help = source.split_once("const HELP: &str = \"\\\n").expect("the help").1;
+    help.split_once("\";\n").expect("its end").0.into()
 }
 
 #[test]
-fn the_options_are_those_of_the_program() {
-    let output = Command::new(env!("CARGO_BIN_EXE_reactor-chat")).arg("--help").output();
-    let help = String::from_utf8(output.expect("the built server").stdout).expect("UTF-8");
-    assert_eq!(block("Usage: reactor-chat ["), help);
+fn server_help_is_printed_in_full() {
+    assert_eq!(block("Usage: reactor-chat ["), server_help());
 }
 
 #[cfg(feature = "client")]
 #[test]
-fn the_clients_options_are_those_of_the_program() {
+fn client_help_is_printed_in_full() {
     let output = support::program::bare_client(&["--help"]).output().expect("the built client");
     let help = String::from_utf8(output.stdout).expect("UTF-8");
     assert_eq!(block("Usage: reactor-chat-client ["), help);
 }
 
 #[test]
-fn field_j_the_unit_survives_a_boot_without_network() {
+fn bench_help_is_printed_in_full() {
+    assert_eq!(block("Usage: cargo bench --"), bench_help());
+}
+
+#[test]
+fn links_lead_to_files_and_headings() {
+    for page in pages() {
+        for link in page.links() {
+            let (path, anchor) = link.split_once('#').unwrap_or((&link, ""));
+            let target = page.target(path);
+            assert!(path.is_empty() || target.exists(), "{}: no {link}", page.path);
+            if anchor.is_empty() {
+                continue;
+            }
+            assert!(path.is_empty(), "{}: {link} leads into another page", page.path);
+            assert!(page.anchors().iter().any(|known| known == anchor), "{}: {link}", page.path);
+        }
+    }
+}
+
+#[test]
+fn paths_exist() {
+    let folders = ["src/", "tests/", "benches/", ".ci/", ".github/"];
+    for page in pages() {
+        for code in page.inline_code() {
+            for path in code.split_whitespace() {
+                let is_ours = folders.iter().any(|folder| path.starts_with(folder));
+                assert!(!is_ours || top().join(path).exists(), "{}: no {path}", page.path);
+            }
+        }
+    }
+}
+
+#[test]
+fn tests_exist() {
+    let code: String =
+        sources("src").into_iter().chain(sources("tests")).map(|source| source.text).collect();
+    let mut count = 0;
+    for page in pages() {
+        for name in page.inline_code().iter().filter(|code| is_test(code)) {
+            assert!(code.contains(&format!("fn {name}()")), "{}: no test {name}", page.path);
+            count += 1;
+        }
+    }
+    assert!(count > 20);
+}
+
+/// Returns true for the name of a test. No other name in the pages has four words or more.
+fn is_test(code: &str) -> bool {
+    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    code.chars().all(is_name) && code.matches('_').count() >= 3
+}
+
+/// Runs every command of ours that a page shows, with `--help` behind it: the programs read all
+/// options before they print it.
+#[test]
+fn commands_are_understood() {
+    let mut count = 0;
+    for (path, line) in commands() {
+        let Some((program, args)) = invocation(&line) else { continue };
+        let output = Command::new(program).args(args).arg("--help").output().expect("a program");
+        assert!(output.status.success(), "{path}: {line}: {output:?}");
+        count += 1;
+    }
+    assert!(count > 2);
+}
+
+#[test]
+fn bench_commands_are_understood() {
+    let help = bench_help();
+    for (path, line) in commands() {
+        let Some((_, args)) = line.split_once("cargo bench -- ") else { continue };
+        for word in args.split_whitespace().filter(|word| word.len() > 2) {
+            assert!(help.contains(word), "{path}: {line}");
+        }
+    }
+}
+
+#[test]
+fn options_exist() {
+    let mut help = server_help() + &bench_help() + &FOREIGN_OPTIONS.join(" ");
+    help += &block("Usage: reactor-chat-client [");
+    for page in pages() {
+        for code in page.inline_code().iter().filter(|code| code.starts_with("--")) {
+            let option = code.split([' ', '=', '\n']).next().unwrap_or_default();
+            assert!(help.contains(option), "{}: {code}", page.path);
+        }
+    }
+}
+
+/// Returns the path of a page and a line, for every command in a block or in the text.
+fn commands() -> Vec<(String, String)> {
+    let mut commands = Vec::new();
+    for page in pages() {
+        let blocks = page.blocks();
+        let blocks = blocks.iter().filter(|block| block.kind == "sh");
+        let lines = blocks.flat_map(|block| block.body.lines()).map(String::from);
+        commands.extend(lines.chain(page.inline_code()).map(|line| (page.path.clone(), line)));
+    }
+    commands
+}
+
+/// Returns the program of ours that a line starts, and its arguments.
+fn invocation(line: &str) -> Option<(&'static str, Vec<&str>)> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let is_program =
+        |word: &&str| matches!(*word, "reactor-chat" | "reactor-chat-client" | "cargo");
+    let start = words.iter().position(is_program)?;
+    let is_end = |word: &&str| matches!(*word, "|" | "<" | ">" | "2>" | "&");
+    let mut words: Vec<&str> =
+        words[start..].iter().copied().take_while(|word| !is_end(word)).collect();
+    let mut name = words.remove(0);
+    if name == "cargo" {
+        if words.first() != Some(&"run") {
+            return None;
+        }
+        name = match words.contains(&"reactor-chat-client") {
+            true => "reactor-chat-client",
+            false => "reactor-chat",
+        };
+        let end = words.iter().position(|word| *word == "--").map_or(words.len(), |end| end + 1);
+        words.drain(..end);
+    }
+    match name {
+        "reactor-chat" => Some((env!("CARGO_BIN_EXE_reactor-chat"), words)),
+        _ => option_env!("CARGO_BIN_EXE_reactor-chat-client").map(|client| (client, words)),
+    }
+}
+
+#[test]
+fn server_starts_with_the_first_command() {
+    let readme = page("README.md");
+    let first = readme.blocks().into_iter().find(|block| block.kind == "sh").expect("a command");
+    assert_eq!(first.body, "cargo run --release\n");
+}
+
+#[test]
+fn field_j_unit_survives_a_boot_without_network() {
     let unit = block("[Unit]");
     let keys = ["Wants=network-online.target", "After=network-online.target"];
     let tries = ["StartLimitIntervalSec=0", "Restart=on-failure", "RestartSec=2"];
@@ -73,18 +207,18 @@ fn field_j_the_unit_survives_a_boot_without_network() {
 }
 
 #[test]
-fn field_h_the_firewall_rules_open_the_ports() {
+fn field_h_firewall_rules_open_the_ports() {
     let closed = "nft 'add table inet filter; \
         add chain inet filter input { type filter hook input priority filter; policy drop; }; \
         add rule inet filter input ct state established accept; add rule inet filter input reject'";
     in_user_namespace(
-        "field_h_the_firewall_rules_open_the_ports",
-        "the README's firewall rules",
+        "field_h_firewall_rules_open_the_ports",
+        "the firewall rules of OPERATING.md",
         &format!("ip link set lo up && {closed} && nft flush ruleset"),
         || {
             let server = Server::start_at("9001", "9002", &[]);
             let rules = block("nft add table");
-            // Where nobody has made the table.
+            // The rules also work where the table does not exist yet.
             run(&rules);
             run("nft flush ruleset");
             run(closed);
@@ -100,7 +234,7 @@ fn field_h_the_firewall_rules_open_the_ports() {
 }
 
 #[test]
-fn field_h_the_unit_is_one_for_systemd() {
+fn field_h_systemd_accepts_the_unit() {
     let unit =
         block("[Unit]").replace("/usr/local/bin/reactor-chat", env!("CARGO_BIN_EXE_reactor-chat"));
     let path = std::env::temp_dir().join(format!("reactor-chat-{}.service", std::process::id()));
@@ -108,31 +242,19 @@ fn field_h_the_unit_is_one_for_systemd() {
     let output = Command::new("systemd-analyze").arg("verify").arg(&path).output();
     fs::remove_file(&path).expect("removed");
     let Ok(output) = output else {
-        return skip("the README's unit", "no systemd-analyze(1)");
+        return skip("the unit of OPERATING.md", "no systemd-analyze(1)");
     };
     let said = String::from_utf8_lossy(&output.stderr);
-    // Other units of this machine may have faults of their own.
+    // systemd-analyze also reports faults of other units of this machine.
     let name = path.file_name().expect("a name").to_string_lossy();
     let faults: Vec<&str> = said.lines().filter(|line| line.contains(&*name)).collect();
     assert!(faults.is_empty(), "{faults:?}");
 }
 
 #[test]
-fn the_set_up_is_two_commands() {
-    let commands: Vec<String> = page("README.md")
-        .split("```sh\n")
-        .skip(1)
-        .take(2)
-        .map(|rest| first_line(rest).into())
-        .collect();
-    assert_eq!(commands, ["cargo run --release", "cargo test"]);
-}
-
-#[test]
-fn the_last_words_are_those_that_end_a_membership() {
-    let text = pages();
-    let table = text.split_once("| | `--lang en` | `--lang ja` |").expect("the table").1;
-    let rows: Vec<&str> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
+fn listed_notices_end_a_membership() {
+    let protocol = page(PROTOCOL);
+    let rows = protocol.table("| | `--lang en` | `--lang ja` |");
     let words = rows.iter().flat_map(|row| row.split('`').skip(1).step_by(2));
     assert_eq!(words.clone().count(), 8);
     for words in words {
@@ -141,31 +263,16 @@ fn the_last_words_are_those_that_end_a_membership() {
 }
 
 #[test]
-fn the_tests_that_hold_the_promises_are_there() {
-    let text = pages();
-    let table = text.split_once("| promise | a test that holds it |").expect("the table").1;
-    let rows: Vec<&str> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
-    assert!(rows.len() > 10);
-    let code: String =
-        sources("src").into_iter().chain(sources("tests")).map(|source| source.text).collect();
-    for row in rows {
-        let name = row.rsplit('`').nth(1).expect("a name");
-        assert!(code.contains(&format!("fn {name}()")), "no test {name}");
-    }
-}
-
-/// Plays the exchange of the README against a real server, byte by byte.
-#[test]
-fn the_exchange_happens_as_it_is_written() {
+fn exchange_happens_as_written() {
     play(&block("exchange"));
 }
 
-/// The same for the one with stream delivery.
 #[test]
-fn the_exchange_with_stream_delivery_happens_as_it_is_written() {
+fn stream_exchange_happens_as_written() {
     play(&block("stream"));
 }
 
+/// Plays an exchange of PROTOCOL.md against a real server, byte by byte.
 fn play(script: &str) {
     let server = Server::start(&[]);
     let mut people: HashMap<String, Person> = HashMap::new();
@@ -173,13 +280,13 @@ fn play(script: &str) {
     for line in script.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
         let [name, transport, direction, ..] = words[..] else { panic!("{line}") };
-        let bytes = line.split_once(direction).expect("what follows").1;
+        let bytes = line.split_once(direction).expect("bytes").1;
         let person = people.entry(name.into()).or_insert_with(|| Person::new(&server));
         person.step(transport, direction, bytes, &server, line);
     }
 }
 
-/// One side of the exchange, with what it has of the token by now.
+/// One client of the exchange, with the token and the tag that it got.
 struct Person {
     control: Control,
     socket: UdpSocket,
@@ -205,15 +312,15 @@ impl Person {
             ("tcp", "<") if text.trim() == "COMPLETION" => self.expect_completion(),
             ("tcp", "<") => self.expect_frame(text, line),
             ("udp", "<") => {
-                let bytes = self.hear(line);
+                let bytes = self.receive(line);
                 assert_eq!(bytes, self.bytes_of(text), "{line}");
             }
             _ => panic!("{line}"),
         }
     }
 
-    /// The next datagram; those that only say which number comes next depend on the time.
-    fn hear(&self, line: &str) -> Vec<u8> {
+    /// Returns the next datagram. Datagrams without entries depend on the time and are skipped.
+    fn receive(&self, line: &str) -> Vec<u8> {
         let mut buffer = [0; 5000];
         loop {
             let size = self.socket.recv(&mut buffer).expect(line);
@@ -223,18 +330,14 @@ impl Person {
         }
     }
 
-    /// The completion of a stream: every key that the README names, and no other.
+    /// Expects a completion with exactly the keys that PROTOCOL.md lists.
     fn expect_completion(&mut self) {
         let completion: serde_json::Value =
             serde_json::from_slice(&self.control.expect_reply().payload).expect("JSON");
         let keys: Vec<&String> = completion.as_object().expect("an object").keys().collect();
-        let text = pages();
-        let table = text.split_once("The completion's payload").expect("the table").1;
-        let rows = table.lines().skip_while(|line| !line.starts_with('|')).skip(2);
-        let mut named: Vec<&str> = rows
-            .take_while(|line| line.starts_with('|'))
-            .filter_map(|row| row.split('`').nth(1))
-            .collect();
+        let protocol = page(PROTOCOL);
+        let rows = protocol.table("The completion's payload");
+        let mut named: Vec<&str> = rows.iter().filter_map(|row| row.split('`').nth(1)).collect();
         named.sort_unstable();
         assert_eq!(keys, named);
         self.token = completion["token"].as_str().map(|token| token.as_bytes().into());
@@ -253,14 +356,14 @@ impl Person {
         assert_eq!(bytes, self.bytes_of(text), "{line}");
     }
 
-    /// Hex bytes, quoted text, `0*N` for N zero bytes, and a name in capitals for its token,
-    /// TAG for the tag.
+    /// Returns the bytes of a line: hex bytes, quoted text, `0*N` for N zero bytes, a name in capitals
+    /// for its token, and `TAG` for the tag.
     fn bytes_of(&self, text: &str) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut rest = text.trim();
         while !rest.is_empty() {
             let (word, after) = match rest.strip_prefix('"') {
-                // A quoted text ends at a quote with a blank or nothing behind it.
+                // A quote ends a text if a blank or nothing follows.
                 Some(quoted) => {
                     quoted.split_once("\" ").unwrap_or((quoted.trim_end_matches('"'), ""))
                 }
@@ -283,8 +386,4 @@ impl Person {
 
 fn number(text: &str) -> usize {
     text.parse().expect("a number")
-}
-
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default()
 }

@@ -13,6 +13,7 @@ pub mod jobs;
 mod member;
 pub mod modules;
 pub mod namespace;
+pub mod pages;
 pub mod peers;
 #[cfg(feature = "client")]
 pub mod program;
