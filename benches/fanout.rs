@@ -1,7 +1,7 @@
-//! `cargo bench`: what one delivery costs the server, beside what it costs the plainest relays.
+//! `cargo bench`: the server's cost of one delivery, beside that of the plainest relays.
 //!
-//! Options make a plan, the plan is run, and what was measured becomes a table and, if asked for,
-//! JSON and a picture. The parts are in `harness/`; `harness/mod.rs` is the map.
+//! Runs the scenarios that the options select, and prints a table. On request it writes JSON and a
+//! picture. The parts are in `harness/`; `harness/mod.rs` is the map.
 
 #![forbid(unsafe_code)]
 
@@ -12,7 +12,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use harness::options::{self, Invocation, Options};
-use harness::{picture, relay, report, run};
+use harness::{json, picture, relay, report, run};
 
 /// The command line is wrong.
 const USAGE: u8 = 2;
@@ -34,15 +34,15 @@ fn main() -> ExitCode {
 }
 
 fn measure(options: &Options) -> io::Result<()> {
-    // A file that can't be written is told before the wait, not after it.
+    // Reports a file that can't be written before the measurements, not after them.
     for path in options.json.iter().chain(&options.svg) {
-        report::write(path, "")?;
+        json::write(path, "")?;
     }
     report::print_head(options)?;
     let results = run::run(options)?;
     report::print_legend()?;
     if let Some(path) = &options.json {
-        report::write_json(path, &results.rows)?;
+        json::write_rows(path, &results.rows)?;
     }
     if let Some(path) = &options.svg {
         picture::draw(path, &results)?;
@@ -51,7 +51,7 @@ fn measure(options: &Options) -> io::Result<()> {
 }
 
 fn complain(why: &str, status: u8) -> ExitCode {
-    // Not `eprintln`: it panics where stderr takes nothing, and the status says it too.
+    // Not `eprintln`, which panics if stderr takes nothing. The exit status tells too.
     let _ = writeln!(io::stderr(), "fanout: {why}");
     ExitCode::from(status)
 }

@@ -1,4 +1,4 @@
-//! A client's side of TCP: a request, and the place in a room that comes back.
+//! The client's side of TCP: requests for places in rooms.
 
 use std::io::{self, BufReader, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
@@ -17,10 +17,10 @@ pub const JOIN: u8 = 2;
 const HEADER: usize = 32;
 const TOKEN: usize = 32;
 
-/// A server that has not answered by then does not answer.
+/// Time to wait for an answer of the server.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
-/// An acknowledgement and a completion take less.
+/// Larger than an acknowledgement and a completion.
 const BUFFER: usize = 1024;
 
 /// A connection that asks for places in rooms.
@@ -31,7 +31,7 @@ pub struct Control {
 /// A place in a room.
 pub struct Place {
     pub token: Vec<u8>,
-    /// Where the member is in the stream, if it hears one.
+    /// The member's start in the stream, with stream delivery only.
     pub completion: Option<Completion>,
 }
 
@@ -126,7 +126,7 @@ fn frame(operation: u8, state: u8, room: &str, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A client's datagram up to its text.
+/// Returns a client's datagram up to its text.
 pub fn prefix(room: &str, token: &[u8]) -> Vec<u8> {
     let mut bytes = vec![room.len() as u8, token.len() as u8];
     bytes.extend_from_slice(room.as_bytes());
@@ -134,28 +134,29 @@ pub fn prefix(room: &str, token: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Which scenario of this process it is: a server that goes on has the rooms of those before for a
-/// while.
+/// Number of the scenario in this process. A server that goes on keeps the rooms of earlier scenarios
+/// for a while.
 static SCENARIO: AtomicU32 = AtomicU32::new(0);
 
-/// From now on rooms have other names than before.
+/// Changes the names of all rooms from now on.
 pub fn begin_scenario() {
     SCENARIO.fetch_add(1, Relaxed);
 }
 
-/// A room that no other bench and no other scenario makes. Every name has the same length.
+/// Returns the name of a room that no other bench and no other scenario makes. All names have one
+/// length.
 pub fn numbered_room(number: usize) -> String {
     format!("bench {:010} {:04} {number:08}", process::id(), SCENARIO.load(Relaxed))
 }
 
-/// The reply to a join to a numbered room: an acknowledgement and a completion.
+/// Returns the reply to a join to a numbered room: an acknowledgement and a completion.
 pub fn answer_like_a_join() -> (Vec<u8>, Vec<u8>) {
     let room = numbered_room(0);
     (frame(JOIN, 1, &room, &[0]), frame(JOIN, 2, &room, &[b'0'; TOKEN]))
 }
 
-/// A source for the client with this number, spread over 127.0.0.0/8, if the server is there: no two
-/// of the first 160,000 have the same, so that no port of a closed connection is in the way.
+/// Returns a source address for a client in 127.0.0.0/8, if the server is there. The first 160,000
+/// clients have different addresses, so that ports of closed connections are in nobody's way.
 pub fn source_of(server: SocketAddr, client: usize) -> Option<IpAddr> {
     const STRIDE: u32 = 101;
     const SOURCES: u32 = 160_000;

@@ -18,11 +18,11 @@ use super::relay::{self, REGISTRATION, SOCKET_BUFFER};
 use super::scenario::{Delivery, Shape};
 use super::target::{Kind, Target};
 
-/// Members that enter at a time: as many as a server takes of one IP before they have shown their
-/// port, by default.
+/// Number of members that enter at a time: by default a server takes as many of one IP before they
+/// have proved their port.
 const AT_A_TIME: usize = 32;
 
-/// After so long without an answer a member introduces itself again.
+/// Time after which a member without an answer introduces itself again.
 const REPEAT: Duration = Duration::from_millis(300);
 
 /// Descriptors that are not members' sockets: polls, pipes, the standard three.
@@ -35,7 +35,7 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// Sockets on `ip` for everyone, with UDP_GRO if so wished.
+    /// Opens a socket on `ip` for everyone, with UDP_GRO if `gro` is set.
     ///
     /// # Errors
     /// If there are not as many to be had.
@@ -59,7 +59,8 @@ impl Crowd {
     }
 }
 
-/// A crowd in a target: what each member's messages begin with, where they go, and what comes back.
+/// A crowd in a target: the prefix of each member's messages, the target's address, and the form of its
+/// datagrams.
 pub struct Attendance {
     pub udp: SocketAddr,
     pub prefixes: Vec<Vec<u8>>,
@@ -72,12 +73,12 @@ pub enum Wire {
     Plain,
     /// Several of these, each behind its length.
     Packed,
-    /// Entries of a stream, which every member keeps account of.
+    /// Entries of a stream. Every member keeps statistics of its own.
     Stream(Vec<Mutex<Listener>>),
 }
 
 impl Attendance {
-    /// Everyone enters, and has heard from the target.
+    /// Lets everyone enter, and waits until each has received a datagram.
     ///
     /// # Errors
     /// If the target does not answer, or refuses.
@@ -126,7 +127,7 @@ impl Attendance {
                     [&self.prefixes[member][..], &listener(member).introduction()].concat()
                 };
                 introduce(crowd, self.udp, members, introduction, |member, answer| {
-                    listener(member).hear(answer, Instant::now(), |_| ())
+                    listener(member).handle_datagram(answer, Instant::now(), |_| ())
                 })
             }
             _ => {
@@ -138,7 +139,7 @@ impl Attendance {
         }
     }
 
-    /// A relay passes on what it gets, so members say there what the server would have made of it.
+    /// A relay does not change datagrams, so members send them there in the server's form.
     fn register(&mut self, crowd: &Crowd) -> io::Result<()> {
         let shape = &crowd.shape;
         let name = |member| format!("{}: ", shape.name_of(member)).into_bytes();
@@ -152,7 +153,7 @@ impl Attendance {
         Ok(())
     }
 
-    /// The hosts leave, which closes the rooms: nothing stays behind in a server that goes on.
+    /// Lets the hosts leave, which closes the rooms: nothing stays behind in a server that goes on.
     pub fn leave(&self, crowd: &Crowd) {
         for host in 0..crowd.shape.rooms {
             // If it is lost, the server's idle timeout closes the room.
@@ -160,8 +161,7 @@ impl Attendance {
         }
     }
 
-    /// A member says something, unless too much of what it said in a stream is still under way: then
-    /// `false`.
+    /// Sends a message of a member. Returns false if too many messages of its stream are under way.
     pub fn say(&self, crowd: &Crowd, member: usize, text: &[u8]) -> bool {
         let Wire::Stream(listeners) = &self.wire else {
             let message = [&self.prefixes[member], text].concat();
@@ -182,7 +182,7 @@ impl Attendance {
         Some(listeners.iter().map(of).sum())
     }
 
-    /// Sends what a member of a stream has to send by now.
+    /// Sends the datagrams of a stream member that are due.
     pub fn send_due(&self, crowd: &Crowd, member: usize, listener: &mut Listener, now: Instant) {
         listener.send_due(now, &self.prefixes[member], |datagram| {
             // A datagram that can't be sent is lost, as on any path.
@@ -196,7 +196,7 @@ fn groups(shape: &Shape) -> impl Iterator<Item = Range<usize>> {
     (0..population).step_by(AT_A_TIME).map(move |first| first..population.min(first + AT_A_TIME))
 }
 
-/// Everyone says something until each has the answer that it waits for.
+/// Sends introductions of all members until each has its answer.
 fn introduce(
     crowd: &Crowd,
     udp: SocketAddr,
@@ -228,7 +228,7 @@ fn introduce(
     Ok(())
 }
 
-/// Reads what lies in a socket, and gives whether the answer was there.
+/// Reads a socket until it is empty. Returns true if the answer was there.
 fn has_heard(
     batch: &mut ReceiveBatch,
     socket: &UdpSocket,

@@ -20,14 +20,16 @@ use reactor_chat::sys::{Address, MAX_SEGMENTS, Outgoing, SendBatch};
 use super::control;
 use super::crowd::{Attendance, Crowd};
 use super::joins;
-use super::load::{Load, Pace, Sample, new_histogram, record};
+use super::load::Load;
 use super::mixed::Loads;
 use super::options::Options;
-use super::report;
+use super::phase::Pace;
+use super::progress;
+use super::sample::{Sample, new_histogram, record};
 use super::scenario::{DIGITS, Delivery, Flood, Shape, Text};
 use super::target::Target;
 
-/// A run is so many times as long as others: what is rare in it is what is measured.
+/// Runs are longer than others by this factor, because they measure rare events.
 const PATIENCE: f64 = 5.0;
 
 /// The quiet rooms. Ten members, so that each stays below the server's rate of messages.
@@ -39,10 +41,9 @@ const QUIET_RATE: u32 = 100;
 /// The room that is flooded, by the member that made it.
 const FLOODED: Shape = Shape { rooms: 1, members: 10, text: Text::Fixed(DIGITS) };
 
-/// A client comes so often.
+/// Interval between two clients that join.
 const JOIN_EVERY: Duration = Duration::from_millis(20);
 
-/// What was measured.
 pub struct Outcome {
     pub without: Side,
     pub with: Side,
@@ -51,7 +52,7 @@ pub struct Outcome {
 /// All runs without the flood, or all with it.
 pub struct Side {
     pub samples: Vec<Sample>,
-    /// From when a client was due to its token.
+    /// Times from the moment when a client was due to its token.
     pub joins: Histogram<u64>,
     time: Duration,
     /// Datagrams of the flood.
@@ -70,7 +71,7 @@ impl Side {
         self.datagrams as f64 / self.time.as_secs_f64()
     }
 
-    /// How much of a CPU the server took.
+    /// Returns the server's CPU usage in percent.
     pub fn cpu_percent(&self) -> Option<f64> {
         Some(100.0 * self.cpu?.as_secs_f64() / self.time.as_secs_f64())
     }
@@ -84,7 +85,7 @@ type Pour = dyn Fn(&AtomicBool) -> u64 + Sync;
 /// # Errors
 /// If the server does not answer, or refuses.
 pub fn measure(options: &Options, target: Target, flood: &Flood) -> io::Result<Outcome> {
-    report::show(flood.name, "members enter");
+    progress::show(flood.name, "members enter");
     let ip = target.local_ip()?;
     let quiet = Crowd::gather(QUIET, ip, options.gro)?;
     let attendance = Attendance::enter(&quiet, &target)?;
@@ -106,7 +107,7 @@ pub fn measure(options: &Options, target: Target, flood: &Flood) -> io::Result<O
     let mut course = Course { load: Load::new(quiet)?, attendance, target, clients: 0 };
     let (mut without, mut with) = (Side::new(), Side::new());
     for run in 1..=options.runs {
-        report::show(flood.name, &format!("run {run} of {}", options.runs));
+        progress::show(flood.name, &format!("run {run} of {}", options.runs));
         course.run(&mut without, options.seconds * PATIENCE, None)?;
         course.run(&mut with, options.seconds * PATIENCE, Some(&*pour))?;
     }
@@ -153,8 +154,8 @@ impl Course {
     }
 }
 
-/// One client after the other, each at its time; one that is late because of those before counts
-/// from when it was due.
+/// Lets one client after the other join, each at its time. The latency of a client that is late because
+/// of an earlier one counts from when it was due.
 fn join_until(end: Instant, server: SocketAddr, first: usize) -> io::Result<Histogram<u64>> {
     let mut latency = new_histogram();
     let (mut due, mut client) = (Instant::now(), first);
@@ -170,10 +171,10 @@ fn join_until(end: Instant, server: SocketAddr, first: usize) -> io::Result<Hist
     Ok(latency)
 }
 
-/// Messages of one member, which the kernel cuts up: nothing sends faster.
+/// Messages of one member that leave with UDP_SEGMENT, the fastest way to send.
 struct Torrent {
     bytes: Vec<u8>,
-    /// Of one message, with its prefix.
+    /// Size of one message with its prefix.
     size: u16,
     server: Address,
 }
@@ -196,7 +197,7 @@ impl Torrent {
         Self { bytes, size, server: attendance.udp.into() }
     }
 
-    /// Sends them again and again, and gives how many left.
+    /// Sends them again and again. Returns the number of messages that left.
     fn pour(&self, socket: &UdpSocket, is_over: &AtomicBool) -> u64 {
         let mut batch = SendBatch::new();
         let all = [(0, self.bytes.len() as u32)];

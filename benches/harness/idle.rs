@@ -1,7 +1,7 @@
-//! Members that say nothing: what one takes in memory, and what they all cost in time.
+//! Idle members: memory for each, and CPU time for all of them.
 //!
 //! Each is another client: a connection from an address of its own that is closed with the token, and
-//! one datagram from there, which proves the address. Then nobody listens any more.
+//! one datagram from there, which proves the address. Then the sockets are closed.
 
 use std::io;
 use std::net::UdpSocket;
@@ -12,11 +12,11 @@ use super::control::{self, CREATE, Control, JOIN};
 use super::scenario::{Delivery, Idle};
 use super::target::Target;
 
-/// A stream takes so many times as long to come to rest: for 1.25 s after its last entry the server
-/// tells those who have not confirmed it, and nobody does here.
+/// A stream takes longer to come to rest, by this factor: for 1.25 s after its last entry the server
+/// sends tail probes to members that have not confirmed it, and nobody does here.
 const TAIL: u32 = 3;
 
-/// What was found.
+/// Resources that idle members take.
 pub struct Quiet {
     pub members: usize,
     pub bytes_per_member: Option<f64>,
@@ -47,7 +47,7 @@ pub fn measure(target: &Target, idle: &Idle, settling: Duration) -> io::Result<Q
     })
 }
 
-/// Room by room, several at a time: a room that fills at once has few notices of who joined.
+/// Fills room by room, several at a time: in a room that fills at once, the notices of joins are merged.
 fn fill(target: &Target, idle: &Idle) -> io::Result<()> {
     let threads = thread::available_parallelism()?.get().max(2);
     thread::scope(|scope| {

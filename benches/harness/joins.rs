@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::control::{self, CREATE, Control, JOIN};
-use super::load::{Sample, new_histogram, record};
+use super::sample::{Sample, new_histogram, record};
 use super::scenario::Delivery;
 use super::target::{Target, own_cpu_time};
 
@@ -20,14 +20,14 @@ pub struct Joins {
     next: AtomicUsize,
 }
 
-/// What one thread did.
+/// Exchanges of one thread.
 struct Share {
     latency: hdrhistogram::Histogram<u64>,
     load: f64,
 }
 
 impl Joins {
-    /// Makes exchanges for so long, several at a time.
+    /// Makes exchanges for some time, several at a time.
     ///
     /// # Errors
     /// If the target does not answer, or refuses.
@@ -49,7 +49,7 @@ impl Joins {
         Ok(summarize(&shares, cpu, elapsed))
     }
 
-    /// Whole rooms at a time, so that nobody joins a room that is not there yet.
+    /// Takes whole rooms at a time, so that nobody joins a room that is not there yet.
     fn exchange_until(&self, end: Instant, server: SocketAddr) -> io::Result<Share> {
         let (cpu, start) = (own_cpu_time(), Instant::now());
         let mut latency = new_histogram();
@@ -66,7 +66,7 @@ impl Joins {
     }
 }
 
-/// The exchange with this number: the first of each room creates it.
+/// Makes the exchange with this number. The first of each room creates it.
 ///
 /// # Errors
 /// If the server does not answer, or refuses.

@@ -1,5 +1,4 @@
-//! A member of a stream: what it hears in order, what it says until it is heard, and an account of
-//! both.
+//! A member of a stream: both ends of its stream, and statistics of them.
 
 use std::io;
 use std::sync::Mutex;
@@ -9,23 +8,23 @@ use hdrhistogram::Histogram;
 use reactor_chat::protocol::stream::{Code, Completion, upstream};
 use reactor_chat::stream::{Event, StreamReceiver, StreamSender};
 
-use super::load::{new_histogram, record};
+use super::sample::{new_histogram, record};
 
 pub struct Listener {
     receiver: StreamReceiver,
     sender: StreamSender,
-    /// What is to be sent, without the token.
+    /// The datagram that is sent next, without the token.
     body: Vec<u8>,
     /// Datagrams with a message, those that were sent again among them.
     messages_sent: u64,
     messages_said: u64,
-    /// Answers that a message was not taken for now (code 8).
+    /// Number of answers with code 8: the message was not taken for now.
     put_off: u64,
 }
 
 impl Listener {
     /// # Errors
-    /// If the server has not told where the member is in the stream.
+    /// If there is no completion, because the server does not know stream delivery.
     pub fn new(completion: Option<Completion>, room: &str) -> io::Result<Self> {
         let unknown = || io::Error::other("the server does not know stream delivery");
         let Completion { member, tag, next, expected, keep_alive, .. } =
@@ -41,15 +40,20 @@ impl Listener {
         })
     }
 
-    /// What is answered at once, even where nothing has happened: what it has.
+    /// Returns a datagram that the server answers at once: a `have`.
     pub fn introduction(&self) -> Vec<u8> {
         let mut have = Vec::new();
         upstream::encode_have(self.receiver.next(), &mut have);
         have
     }
 
-    /// Takes a datagram, and gives whether it is of the stream. `take` gets the texts that are next.
-    pub fn hear(&mut self, datagram: &[u8], now: Instant, mut take: impl FnMut(&[u8])) -> bool {
+    /// Passes the texts that are next to `take`. Returns true if the datagram is of the stream.
+    pub fn handle_datagram(
+        &mut self,
+        datagram: &[u8],
+        now: Instant,
+        mut take: impl FnMut(&[u8]),
+    ) -> bool {
         let Self { receiver, sender, put_off, .. } = self;
         receiver.handle_datagram(datagram, now, |event| {
             sender.handle_event(&event, now);
@@ -66,14 +70,14 @@ impl Listener {
         self.put_off
     }
 
-    /// Says something, unless too much is under way already.
+    /// Queues a message. Returns false if too much is under way already.
     pub fn say(&mut self, text: &[u8]) -> bool {
         let is_taken = self.sender.push(text).is_ok();
         self.messages_said += u64::from(is_taken);
         is_taken
     }
 
-    /// Gives `send` every datagram that is due, behind `prefix`.
+    /// Passes every datagram that is due to `send`, behind `prefix`.
     pub fn send_due(&mut self, now: Instant, prefix: &[u8], mut send: impl FnMut(&[u8])) {
         let Self { receiver, sender, body, messages_sent, .. } = self;
         while receiver.poll_transmit(now, body) {
@@ -86,22 +90,22 @@ impl Listener {
         }
     }
 
-    /// When something is due again.
+    /// Returns the time at which a datagram is due again.
     pub fn deadline(&self) -> Option<Instant> {
         let deadlines = [self.receiver.poll_timeout(), self.sender.poll_timeout()];
         deadlines.into_iter().flatten().min()
     }
 }
 
-/// What members have heard and said up to now.
+/// Statistics of some members up to now.
 pub struct Account {
     /// Entries that came after they were asked for.
     pub repaired: u64,
     /// Entries that did not come any more.
     pub gone: u64,
-    /// From when an entry was found missing to when it came. Told once.
+    /// Times from the discovery of a gap to its repair. Each is in one account only.
     pub times: Histogram<u64>,
-    /// By member.
+    /// Round-trip times, one of each member.
     pub rtts: Histogram<u64>,
     /// Messages that were sent again.
     pub sent_again: u64,
@@ -125,7 +129,7 @@ impl Account {
         account
     }
 
-    /// What has come about since an earlier one.
+    /// Returns the difference to an earlier account.
     pub fn since(self, earlier: &Self) -> Self {
         Self {
             repaired: self.repaired - earlier.repaired,

@@ -1,4 +1,4 @@
-//! A stream through a network that loses datagrams: what is repaired, how soon, and what that costs.
+//! A stream through a network that loses datagrams: the number, delay and cost of repairs.
 //!
 //! Every run is made twice, without loss and with it, by the same members through the same proxy.
 
@@ -10,32 +10,33 @@ use mio::net::UdpSocket;
 
 use super::crowd::{Attendance, Crowd, Wire};
 use super::listener::Account;
-use super::load::{Load, Pace, Sample, new_histogram};
+use super::load::Load;
 use super::options::Options;
+use super::phase::Pace;
+use super::progress;
 use super::proxy::Proxy;
-use super::report;
+use super::sample::{Sample, new_histogram};
 use super::scenario::Fanout;
 use super::target::Target;
 
-/// A run is so many times as long as others: what is rare here is what is measured.
+/// Runs are longer than others by this factor, because they measure rare events.
 const PATIENCE: f64 = 5.0;
 
-/// What was measured.
 pub struct Outcome {
     pub lossless: Vec<Sample>,
     pub lossy: Vec<Sample>,
     pub repairs: Repairs,
 }
 
-/// What became of what was lost, in all runs together.
+/// Repairs in all runs together.
 pub struct Repairs {
     /// Entries that came after they were asked for.
     pub repaired: u64,
-    /// Entries that did not come any more.
+    /// Entries that were lost for good.
     pub gone: u64,
-    /// From when an entry was found missing to when it came.
+    /// Times from the discovery of a gap to its repair.
     pub times: Histogram<u64>,
-    /// What members have measured.
+    /// Round-trip times that members have measured.
     pub rtts: Histogram<u64>,
     /// Messages that were sent to the server again.
     pub sent_again: u64,
@@ -43,13 +44,13 @@ pub struct Repairs {
     pub without_loss: Datagrams,
 }
 
-/// Datagrams a message, those that the proxy lost too.
+/// Datagrams per message, including those that the proxy has lost.
 pub struct Datagrams {
     pub to_members: f64,
     pub to_server: f64,
 }
 
-/// Measures the server through a network that loses so many of a hundred datagrams.
+/// Measures the server through a network that loses `percent` of all datagrams.
 ///
 /// # Errors
 /// If the server does not answer, or refuses.
@@ -59,7 +60,7 @@ pub fn measure(
     fanout: &Fanout,
     percent: u8,
 ) -> io::Result<Outcome> {
-    report::show(fanout.name, "members enter");
+    progress::show(fanout.name, "members enter");
     let ip = target.local_ip()?;
     let crowd = Crowd::gather(fanout.shape, ip, options.gro)?;
     let members = crowd.sockets.iter().map(UdpSocket::local_addr).collect::<io::Result<_>>()?;
@@ -72,7 +73,7 @@ pub fn measure(
     course.run(pace, options.seconds, 0)?;
     let (mut lossless, mut lossy) = (Vec::new(), Vec::new());
     for run in 1..=options.runs {
-        report::show(fanout.name, &format!("run {run} of {}", options.runs));
+        progress::show(fanout.name, &format!("run {run} of {}", options.runs));
         lossless.push(course.run(pace, options.seconds * PATIENCE, 0)?);
         lossy.push(course.run(pace, options.seconds * PATIENCE, percent)?);
     }
@@ -90,7 +91,7 @@ struct Course {
     proxy: Proxy,
 }
 
-/// One measurement and what it took.
+/// One measurement, the repairs in it, and the number of datagrams that it took.
 struct Run {
     sample: Sample,
     account: Account,

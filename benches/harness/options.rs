@@ -1,4 +1,4 @@
-//! The command line: words to a plan.
+//! Parses the command line.
 
 use std::ffi::OsString;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -11,37 +11,35 @@ use getopts::{Matches, Options as Parser};
 use super::relay;
 use super::scenario::{self, DIGITS, Flood, Idle, Mixed, Scenario, Text};
 
-/// What is to be measured, and how.
 pub struct Options {
     pub scenarios: Vec<Scenario>,
-    /// How long one measurement takes.
+    /// Duration of one measurement.
     pub seconds: f64,
     pub runs: usize,
-    /// How long a server is left alone when members have entered: notices of who joined are merged
-    /// over a second, and are to be out before it is measured.
+    /// Pause between the joins and the measurement. Notices of joins are merged over a second, and have
+    /// to be out by then.
     pub settling: Duration,
     /// A server that runs already: its TCP and its UDP address.
     pub connect: Option<(SocketAddr, SocketAddr)>,
     /// The server's datagram path, if not its default.
     pub path: Option<String>,
-    /// Whether datagrams that leave together arrive together.
+    /// Enables UDP_GRO on the members' sockets.
     pub gro: bool,
     pub json: Option<PathBuf>,
     pub svg: Option<PathBuf>,
-    /// The command line as it was given.
+    /// The command line, for the head of the table.
     pub words: Vec<String>,
 }
 
-/// What the command line asks for.
 pub enum Invocation {
     Measure(Options),
-    /// Be a floor: the bench starts itself as one.
+    /// Run as a relay: the bench starts itself as one.
     Relay(relay::Kind),
-    /// Print this and leave.
+    /// Print this and exit.
     Print(String),
 }
 
-/// Times are kept of every message of a measurement.
+/// Limits the tables of a measurement, which have an entry for every message.
 const MOST_SECONDS: f64 = 60.0;
 
 const SETTLING: Duration = Duration::from_millis(1_100);
@@ -49,9 +47,9 @@ const SETTLING: Duration = Duration::from_millis(1_100);
 const HELP: &str = "\
 Usage: cargo bench -- [OPTIONS]
 
-What one delivery costs the server, beside what it costs the plainest relays.
+Measures the server's cost of one delivery beside that of plain relays.
 
-Which scenario, all by default:
+Scenarios, all by default:
   --scenario NAME       one of them; may be given several times:
                         with text delivery fanout_10x64 fanout_100x64
                         fanout_1000x64 fanout_100x1000 fanout_100xmix
@@ -70,26 +68,26 @@ Which scenario, all by default:
                         scenario of its own, 1 room of 100, 64 bytes, 1000/s,
                         text delivery)
 
-How:
+Measurements:
   --seconds SECONDS     one measurement                      [0.2]
   --runs N              measurements of each kind            [3]
   --smoke               everything, small, in a few seconds
   --path mmsg|portable  the server's datagram path           [mmsg]
-  --gro                 the members' sockets have UDP_GRO: what is sent
-                        together arrives together
+  --gro                 the members' sockets have UDP_GRO: datagrams that
+                        are sent together arrive together
 
 A server that runs already, without floors and without its CPU time:
   --connect HOST
   --tcp-port PORT       [9001]
   --udp-port PORT       [9002]
 
-Where to:
+Output:
   --json FILE           a list of rows
   --svg FILE            a picture
   -h, --help            print this
 ";
 
-/// Understands the command line, without the program's name.
+/// Parses the command line without the program's name.
 ///
 /// # Errors
 /// One line that says what is wrong.
@@ -122,7 +120,7 @@ fn parser() -> Parser {
     }
     parser.optflag("", "smoke", "");
     parser.optflag("", "gro", "");
-    // Cargo says so to every bench.
+    // Cargo passes this to every bench.
     parser.optflag("", "bench", "");
     parser.optflag("h", "help", "");
     parser
@@ -180,7 +178,7 @@ fn by_name(name: &str) -> Result<Scenario, String> {
     all.into_iter().find(|scenario| scenario.name() == name).ok_or(unknown)
 }
 
-/// Small enough that everything is over in seconds, large enough that everything happens.
+/// Makes a scenario small enough to be over in seconds, and large enough to run all code.
 fn shrink(scenario: &mut Scenario) {
     match scenario {
         Scenario::Fanout(fanout) | Scenario::Loss(fanout, _) => {

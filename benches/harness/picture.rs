@@ -7,14 +7,14 @@ use std::path::Path;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::run::{Extra, Point, Results, Row};
+use super::figures::{Extra, Point, Results, Row};
 use super::scenario::Delivery;
 
 const SIZE: (u32, u32) = (1_500, 560);
 const FONT: (&str, u32) = ("sans-serif", 14);
 const CAPTION: (&str, u32) = ("sans-serif", 18);
 
-/// One in so many deliveries is slower: p50, p90, p99, p99.9.
+/// Percentiles p50, p90, p99 and p99.9, as "one delivery in N is slower".
 const ONE_IN: [f64; 4] = [2.0, 10.0, 100.0, 1_000.0];
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -50,7 +50,7 @@ pub fn draw(path: &Path, results: &Results) -> io::Result<()> {
     draw().map_err(|error| io::Error::other(format!("{}: {error}", path.display())))
 }
 
-/// Latencies at a fixed rate are. What a network that loses adds to them is another story.
+/// Returns true for latencies at a fixed rate. Those of a network that loses are not comparable.
 fn is_drawn(row: &Row) -> bool {
     let is_lossy = matches!(row.extra, Some(Extra::Repairs(_)));
     row.mode == "rate" && !row.server.latency.is_empty() && !is_lossy
@@ -101,7 +101,7 @@ where
     }
     chart
         .configure_series_labels()
-        // Every chart leaves that corner free.
+        // No line of any chart reaches that corner.
         .position(SeriesLabelPosition::UpperLeft)
         .label_font(FONT)
         .background_style(WHITE)
@@ -146,7 +146,7 @@ fn whole(value: &f64) -> String {
     format!("{value:.0}")
 }
 
-/// The least and the most of all values, with some room around them.
+/// Returns the minimum and the maximum of all values, with some room around them.
 fn bounds(lines: &[Line]) -> (f64, f64) {
     let values = || lines.iter().flat_map(|line| &line.points).map(|(_, y)| *y);
     let most = values().fold(1.0, f64::max);

@@ -1,7 +1,8 @@
 //! A network between members and server that loses datagrams, in threads of its own.
 //!
-//! Members speak to one socket of it, and the server hears each from another: what it learns of a
-//! member's address is as on any way. What is lost is the same in every run. TCP does not come here.
+//! All members send to one socket of the proxy, and it sends to the server from one socket for each
+//! member, so that the server learns a different address of each. It loses the same datagrams in every
+//! run. TCP does not pass through it.
 
 use std::collections::HashMap;
 use std::io;
@@ -18,10 +19,10 @@ use reactor_chat::sys::{self, BATCH, ReceiveBatch};
 use super::relay::SOCKET_BUFFER;
 use super::scenario::scatter;
 
-/// Threads that carry datagrams: one would be slower than the server.
+/// Threads that forward datagrams. One would be slower than the server.
 const THREADS: usize = 2;
 
-/// Longer than any datagram on this way: nothing is put together here.
+/// Longer than any datagram here: these sockets have no UDP_GRO.
 const MAX_DATAGRAM: usize = 4_096;
 
 const FRONT: Token = Token(usize::MAX);
@@ -29,31 +30,31 @@ const WAKE: Token = Token(usize::MAX - 1);
 
 /// Runs until it is dropped.
 pub struct Proxy {
-    /// Where members send to.
+    /// Members send to this address.
     pub address: SocketAddr,
     way: Arc<Way>,
     wakers: Vec<Waker>,
     carriers: Vec<JoinHandle<io::Result<()>>>,
 }
 
-/// What the threads share.
+/// State that the threads share.
 struct Way {
     members: Vec<SocketAddr>,
     places: HashMap<SocketAddr, usize>,
-    /// What members speak to.
+    /// Members send to this socket.
     front: UdpSocket,
-    /// By member: what the server hears it from.
+    /// By member: the socket that sends to the server.
     backs: Vec<UdpSocket>,
-    /// Of a hundred datagrams so many are lost.
+    /// Percentage of datagrams that are lost.
     percent: AtomicU64,
-    /// Datagrams to members and to the server that came this far, lost ones too.
+    /// Datagrams to members and to the server, including those that were lost here.
     down: AtomicU64,
     up: AtomicU64,
     is_over: AtomicBool,
 }
 
 impl Proxy {
-    /// A way between a server and members, on the address `ip`, that loses nothing yet.
+    /// Starts a proxy on the address `ip` between a server and members. It loses nothing yet.
     ///
     /// # Errors
     /// If there are no sockets to be had.
@@ -93,12 +94,12 @@ impl Proxy {
         Ok(Self { address, way, wakers, carriers })
     }
 
-    /// From now on so many of a hundred datagrams are lost, each way.
+    /// Loses `percent` of all datagrams from now on, in each direction.
     pub fn lose(&self, percent: u8) {
         self.way.percent.store(percent.into(), Relaxed);
     }
 
-    /// Datagrams to members and to the server up to now, lost ones too.
+    /// Returns the number of datagrams to members and to the server, including lost ones.
     pub fn counts(&self) -> (u64, u64) {
         (self.way.down.load(Relaxed), self.way.up.load(Relaxed))
     }
@@ -112,7 +113,7 @@ impl Drop for Proxy {
             let _ = waker.wake();
         }
         for carrier in self.carriers.drain(..) {
-            // What it carried no more is lost, which is what it is for.
+            // An error on the way lost datagrams, which is the proxy's purpose.
             let _ = carrier.join();
         }
     }
@@ -136,7 +137,7 @@ impl Way {
         Ok(())
     }
 
-    /// From members to the server.
+    /// Forwards datagrams from members to the server.
     fn carry_up(&self, batch: &mut ReceiveBatch, luck: &mut Luck) {
         let percent = self.percent.load(Relaxed);
         each_batch(batch, &self.front, |batch, count| {
@@ -144,14 +145,14 @@ impl Way {
             for arrival in batch.arrivals() {
                 let Some(place) = self.places.get(&arrival.remote) else { continue };
                 if !luck.is_lost(percent) {
-                    // What can't be sent is lost.
+                    // A datagram that can't be sent is lost.
                     let _ = self.backs[*place].send(arrival.bytes);
                 }
             }
         });
     }
 
-    /// From the server to a member.
+    /// Forwards datagrams from the server to a member.
     fn carry_down(&self, batch: &mut ReceiveBatch, luck: &mut Luck, member: usize) {
         let percent = self.percent.load(Relaxed);
         each_batch(batch, &self.backs[member], |batch, count| {
@@ -179,7 +180,7 @@ fn each_batch(
     }
 }
 
-/// Which datagrams are lost: the same ones of the same sequence.
+/// Selects the datagrams that are lost: the same ones in every run.
 struct Luck {
     drawn: u64,
 }

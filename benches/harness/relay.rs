@@ -19,7 +19,6 @@ use reactor_chat::sys::{self, Address, BATCH, MAX_SEGMENTS, Outgoing, ReceiveBat
 
 use super::control;
 
-/// Which floor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// One recv a message, one send_to a member.
@@ -37,10 +36,10 @@ pub enum Kind {
 impl Kind {
     const ALL: [Self; 5] = [Self::SendTo, Self::SendMmsg, Self::Gso, Self::Pack, Self::Tcp];
 
-    /// The floors of messages, the one that ratios refer to first.
+    /// Floors of text delivery. Ratios refer to the first.
     pub const OF_MESSAGES: [Self; 4] = [Self::SendTo, Self::SendMmsg, Self::Gso, Self::Pack];
 
-    /// The same of streams, which are packed.
+    /// Floors of stream delivery, which packs messages.
     pub const OF_STREAMS: [Self; 2] = [Self::SendTo, Self::Pack];
 
     pub fn name(self) -> &'static str {
@@ -53,7 +52,7 @@ impl Kind {
         }
     }
 
-    /// How the command line calls it.
+    /// Returns its name on the command line.
     pub fn word(self) -> &'static str {
         self.name().split_once('_').map_or(self.name(), |(_, word)| word)
     }
@@ -76,19 +75,19 @@ pub const REGISTRATION: usize = 4;
 /// Longer than any message of the bench.
 const MAX_DATAGRAM: usize = 4096;
 
-/// As much as the server asks for.
+/// The size that the server asks for.
 pub const SOCKET_BUFFER: usize = 4 << 20;
 
-/// Messages taken before they are sent on: as many as the server reads in a turn.
+/// Number of messages read before they are sent on: as many as the server reads in a turn.
 const MAX_WAITING: usize = 256;
 
-/// The most bytes in one send, with room for headers below UDP's 65,507.
+/// Maximum bytes in one send, with room for headers below UDP's 65,507.
 const MAX_SEND: u32 = 60_000;
 
-/// The most bytes of a datagram that holds several messages: as many as the server's have.
+/// Maximum bytes of a datagram with several messages: as many as in the server's.
 const MAX_PACKED: usize = 1_200;
 
-/// Is a relay until the bench is gone.
+/// Relays until the bench is gone.
 ///
 /// # Errors
 /// If there is no socket to be had.
@@ -135,12 +134,12 @@ pub fn serve(kind: Kind) -> io::Result<()> {
 }
 
 fn end_with_stdin() {
-    // Nothing comes: the end of the stream is what is waited for.
+    // Nothing comes but the end of the stream.
     let _ = io::copy(&mut io::stdin(), &mut io::sink());
     process::exit(0);
 }
 
-/// Who is in which room.
+/// The members of each room.
 #[derive(Default)]
 struct Rooms {
     /// The room of each address, and its place there.
@@ -189,20 +188,20 @@ fn send_all(batch: &mut SendBatch, socket: &UdpSocket, bytes: &[u8], outgoing: &
     }
 }
 
-/// A message that waits.
+/// A message that has not been sent on yet.
 struct Message {
-    /// The place of its sender.
+    /// Place of its sender in the room.
     from: usize,
-    /// Where its bytes are: start and end.
+    /// Start and end of its bytes.
     piece: (u32, u32),
 }
 
-/// What waits to be sent on, by room.
+/// Messages that have not been sent on yet, by room.
 #[derive(Default)]
 struct Waiting {
     bytes: Vec<u8>,
     messages: HashMap<u32, Vec<Message>>,
-    /// Rooms that have messages, so that nobody walks the others.
+    /// Rooms with messages.
     busy: Vec<u32>,
     count: usize,
 }
@@ -221,8 +220,8 @@ impl Waiting {
     }
 }
 
-/// The loop of the two relays that let messages wait for one another: as many in as there are, then
-/// what each room has to everyone in it.
+/// The loop of the two relays that collect messages: reads all that have arrived, then sends those of
+/// each room to everyone in it.
 fn relay_in_turns(
     socket: UdpSocket,
     mut relay_room: impl FnMut(&UdpSocket, &[u8], &[Message], &[Address]),
@@ -249,7 +248,7 @@ fn relay_in_turns(
     }
 }
 
-/// Takes what lies in the socket, and gives whether that was all.
+/// Reads messages from the socket. Returns true if it is empty now.
 fn take_waiting(
     socket: &UdpSocket,
     receive: &mut ReceiveBatch,
@@ -275,7 +274,7 @@ fn take_waiting(
     Ok(false)
 }
 
-/// Sends a room's messages to each member but their own, neighbours of one size in one message.
+/// Sends to each member the messages of the others, consecutive ones of one size in one call.
 fn relay_room(
     batch: &mut SendBatch,
     socket: &UdpSocket,
@@ -302,7 +301,7 @@ fn relay_room(
     }
 }
 
-/// A send: to whom, its pieces from and to, and their size.
+/// A send: its receiver, the range of its pieces, and their size.
 type Plan<'a> = (&'a Address, usize, usize, u32);
 
 fn plan<'a>(
@@ -336,12 +335,12 @@ struct Packed {
     sends: Vec<PackedSend>,
 }
 
-/// What goes out in one call.
+/// Bytes that leave in one call.
 struct PackedSend {
     /// Its start and its end.
     piece: (u32, u32),
-    /// [`MAX_PACKED`] where it is datagrams of that size, of which the last may be shorter; none for
-    /// one message that is longer.
+    /// [`MAX_PACKED`] for datagrams of that size, of which the last may be shorter. None for one message
+    /// that is longer.
     segment: Option<u16>,
 }
 
@@ -360,7 +359,7 @@ impl Packed {
         }
     }
 
-    /// So many bytes follow: in the last datagram, in one behind it or in another send.
+    /// Makes room for `size` bytes: in the last datagram, in one behind it or in another send.
     fn make_room(&mut self, size: usize) {
         let is_long = size > MAX_PACKED;
         let open = self.sends.last().filter(|send| send.segment.is_some() && !is_long);
@@ -381,7 +380,7 @@ impl Packed {
         }
     }
 
-    /// Sends everything to everyone, those who said it too.
+    /// Sends everything to everyone, including the senders.
     fn send(&self, batch: &mut SendBatch, socket: &UdpSocket, members: &[Address]) {
         let to_member = |to| {
             self.sends.iter().map(move |send| {
@@ -394,7 +393,7 @@ impl Packed {
     }
 }
 
-/// What is packed in a datagram.
+/// Returns the messages that are packed in a datagram.
 pub fn unpack(mut datagram: &[u8]) -> impl Iterator<Item = &[u8]> {
     iter::from_fn(move || {
         let (size, rest) = datagram.split_first_chunk()?;
@@ -405,7 +404,7 @@ pub fn unpack(mut datagram: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Answers each connection with as many bytes as a join is answered with, and closes it.
+/// Answers each connection with as many bytes as a join gets, and closes it.
 fn serve_bare_tcp(listener: &TcpListener) -> io::Result<()> {
     let mut request = [0; 1024];
     let (acknowledgement, completion) = control::answer_like_a_join();

@@ -1,29 +1,27 @@
-//! What is written: the head, the table, progress, JSON.
+//! Prints the table: its head, its rows, its legend.
 
 use std::error::Error;
 use std::fmt;
 use std::fs;
-use std::io::{self, ErrorKind, IsTerminal, StdoutLock, Write};
-use std::path::Path;
+use std::io::{self, ErrorKind, StdoutLock, Write};
 use std::thread;
 
 use hdrhistogram::Histogram;
-use serde_json::{Value, json};
 
+use super::figures::{Extra, Figure, Row, Spread};
 use super::flood;
 use super::loss::Repairs;
 use super::options::Options;
-use super::run::{Basis, Extra, Figure, Row, Spread};
 use super::scenario::{Fanout, Flood, Scenario, Text};
 use super::target::SERVER_OPTIONS;
 
-/// A thread of ours that is busier than this may be what was measured.
+/// If a thread of the load side is busier than this, the figure may measure it and not the server.
 const BUSY: f64 = 0.9;
 
-/// What may be lost before a figure does not count, of all that was offered.
+/// Share of all deliveries that may be lost in a figure that counts.
 const TOLERATED_AT_SATURATION: f64 = 0.01;
 
-/// The reader of stdout has gone, as head(1) does: no fault of the server.
+/// The reader of stdout has gone, as head(1) does, which is no failure of the server.
 #[derive(Debug)]
 struct ReaderGone;
 
@@ -35,13 +33,13 @@ impl fmt::Display for ReaderGone {
 
 impl Error for ReaderGone {}
 
-/// Returns true for the error of a table that nobody reads any more. A broken pipe alone does not
-/// say that: a connection to a server breaks in the same way.
+/// Returns true for the error of a table that nobody reads any more. The kind of the error does not
+/// tell: a connection to a server breaks with the same one.
 pub fn is_reader_gone(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<ReaderGone>())
 }
 
-/// Writes to stdout without `println`, which panics where stdout takes nothing more.
+/// Writes to stdout without `println`, which panics if stdout takes nothing more.
 fn to_stdout(write: impl FnOnce(&mut StdoutLock<'_>) -> io::Result<()>) -> io::Result<()> {
     let mut out = io::stdout().lock();
     write(&mut out).and_then(|()| out.flush()).map_err(|error| match error.kind() {
@@ -264,12 +262,12 @@ fn print_figure(out: &mut impl Write, name: &str, figure: &Figure, row: &Row) ->
     )
 }
 
-/// Five characters at most, with two digits that tell something.
+/// Formats a ratio with two significant digits in at most five characters.
 fn ratio(ratio: f64) -> String {
     if ratio < 0.1 { format!("{ratio:.3}") } else { format!("{ratio:.2}") }
 }
 
-/// Why a figure does not count.
+/// Returns the reasons why a figure does not count.
 fn marks(figure: &Figure, mode: &str) -> String {
     let tolerated = if mode == "rate" { 0.0 } else { TOLERATED_AT_SATURATION };
     let mut marks = String::new();
@@ -297,123 +295,3 @@ The ratio is to relay_send_to. Behind a name: messages in flight. load: the busi
 the load side. LOST: more than nothing (at a rate) or 1 % (at saturation) is lost; LOAD: the
 load side was above 90 % and may be what was measured. Such figures do not count.
 ";
-
-/// Says what is going on, if somebody watches.
-pub fn show(scenario: &str, what: &str) {
-    let mut err = io::stderr();
-    if err.is_terminal() {
-        // Progress that can't be shown is not missed.
-        let _ = write!(err, "\r\x1b[K{scenario}: {what}");
-    }
-}
-
-/// Makes way for the table.
-pub fn clear_progress() {
-    let mut err = io::stderr();
-    if err.is_terminal() {
-        // As above.
-        let _ = write!(err, "\r\x1b[K");
-    }
-}
-
-/// Writes a list of rows.
-///
-/// # Errors
-/// One that names the file.
-pub fn write_json(path: &Path, rows: &[Row]) -> io::Result<()> {
-    let rows: Vec<Value> = rows.iter().map(row_json).collect();
-    let text = serde_json::to_string_pretty(&rows)? + "\n";
-    write(path, &text)
-}
-
-/// Writes a file.
-///
-/// # Errors
-/// One that names it.
-pub fn write(path: &Path, text: &str) -> io::Result<()> {
-    fs::write(path, text).map_err(|error| io::Error::other(format!("{}: {error}", path.display())))
-}
-
-fn row_json(row: &Row) -> Value {
-    let mut value = figure_json(&row.server);
-    let us = |figure: &Figure| figure.us.as_ref().map(|us| us.median);
-    value["scenario"] = row.scenario.into();
-    value["delivery"] = row.delivery.word().into();
-    value["mode"] = row.mode.into();
-    value["server_us"] = us(&row.server).into();
-    value["floor_us"] = row.floors.first().and_then(|(_, floor)| us(floor)).into();
-    value["ratio"] = row.ratio(&row.server).into();
-    value["ratio_of"] = if row.basis == Basis::Rate { "rate" } else { "cost" }.into();
-    let floors = row.floors.iter().map(|(name, floor)| (String::from(*name), figure_json(floor)));
-    value["floors"] = Value::Object(floors.collect());
-    match &row.extra {
-        Some(Extra::Quiet(quiet)) => {
-            value["bytes_per_member"] = quiet.bytes_per_member.into();
-            value["cpu_percent"] = quiet.cpu_percent.into();
-        }
-        Some(Extra::Repairs(repairs)) => value["repairs"] = repairs_json(repairs),
-        Some(Extra::Flood(outcome)) => {
-            value["flood"] = side_json(&outcome.with, &row.server);
-            let calm = row.floors.first().map(|(_, figure)| side_json(&outcome.without, figure));
-            value["without_flood"] = calm.into();
-        }
-        None => {}
-    }
-    value
-}
-
-fn repairs_json(repairs: &Repairs) -> Value {
-    let us = |of: &Histogram<u64>, quantile| of.value_at_quantile(quantile);
-    json!({
-        "repaired": repairs.repaired,
-        "gone": repairs.gone,
-        "p50_us": us(&repairs.times, 0.5),
-        "p99_us": us(&repairs.times, 0.99),
-        "rtt_us": us(&repairs.rtts, 0.5),
-        "sent_again": repairs.sent_again,
-        "datagrams_a_message": {
-            "to_members": repairs.with_loss.to_members,
-            "to_members_without_loss": repairs.without_loss.to_members,
-            "to_server": repairs.with_loss.to_server,
-            "to_server_without_loss": repairs.without_loss.to_server,
-        },
-    })
-}
-
-fn side_json(side: &flood::Side, figure: &Figure) -> Value {
-    let times = |of: &Histogram<u64>| {
-        json!({
-            "p50_us": of.value_at_quantile(0.5),
-            "p99_us": of.value_at_quantile(0.99),
-            "most_us": of.max(),
-        })
-    };
-    json!({
-        "datagrams_per_s": side.flood_per_s(),
-        "cpu_percent": side.cpu_percent(),
-        "quiet_rooms": times(&figure.latency),
-        "joins": times(&side.joins),
-    })
-}
-
-fn figure_json(figure: &Figure) -> Value {
-    let [p50, p99, p999] = figure.percentiles;
-    let us = figure.us.as_ref().map(|us| {
-        json!({
-            "median": us.median, "min": us.least, "max": us.most,
-        })
-    });
-    json!({
-        "in_flight": figure.in_flight,
-        "offered": figure.offered,
-        "delivered": figure.delivered,
-        "lost": figure.lost(),
-        "put_off": figure.put_off,
-        "deliveries_per_s": figure.per_s.median,
-        "us": us,
-        "p50_us": p50,
-        "p99_us": p99,
-        "p999_us": p999,
-        "load_percent": 100.0 * figure.load,
-    })
-}

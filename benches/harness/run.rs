@@ -1,180 +1,45 @@
-//! The order of it all: what is measured beside what, how often, and what becomes of the samples.
+//! Runs the scenarios: starts their targets, measures them in turn, and summarizes the samples.
 
 use std::io;
 use std::thread;
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
-
 use super::control;
 use super::crowd::{Attendance, Crowd};
+use super::figures::{Basis, Extra, Figure, Point, Results, Row};
 use super::flood;
-use super::idle::{self, Quiet};
+use super::idle;
 use super::joins::Joins;
-use super::load::{GIVE_UP, Load, Pace, Sample, new_histogram};
-use super::loss::{self, Outcome, Repairs};
+use super::load::Load;
+use super::loss::{self, Outcome};
 use super::options::Options;
+use super::phase::{GIVE_UP, Pace};
+use super::progress;
 use super::relay;
 use super::report;
+use super::sample::Sample;
 use super::scenario::{Delivery, Fanout, Flood, Idle, Scenario};
 use super::target::{DEFAULT_LIMITS, Kind, SERVER_OPTIONS, Target};
 
-/// Messages in flight that a closed loop is tried with, the fewest first.
+/// Numbers of messages in flight that a closed loop is tried with, in ascending order.
 const WINDOWS: [usize; 3] = [64, 256, 1_024];
 
 /// Windows of a scenario that measures each of them.
 const EVERY_WINDOW: [usize; 4] = [16, 64, 256, 1_024];
 
-/// How long a target is warmed up, or a window tried, beside how long it is measured.
+/// Time to warm up a target, or to try a window, relative to that of a measurement.
 const TRIAL: f64 = 0.3;
 
-/// The picture's rate curve: parts and multiples of the scenario's rate.
+/// Points of the picture's rate curve, relative to the scenario's rate.
 const CURVE: [f64; 6] = [0.5, 1.0, 2.0, 3.0, 4.0, 6.0];
 
-/// The scenario whose rate curve is drawn, if it is among those that are measured.
+/// The scenario whose rate curve is drawn, if it is measured.
 const CURVE_OF: &str = "fanout_100x64";
 
-/// Of all that was offered, what may be lost at saturation.
+/// Share of all deliveries that may be lost at saturation.
 const TOLERATED_LOSS: f64 = 0.01;
 
-/// What was measured.
-pub struct Results {
-    pub rows: Vec<Row>,
-    pub curve: Vec<Point>,
-}
-
-impl Results {
-    /// # Errors
-    /// If a server delivered nothing at all.
-    pub fn check(&self) -> io::Result<()> {
-        match self.rows.iter().find(|row| row.server.delivered == 0) {
-            Some(row) => {
-                Err(io::Error::other(format!("nothing was delivered in {}", row.scenario)))
-            }
-            None => Ok(()),
-        }
-    }
-}
-
-/// One scenario in one mode.
-pub struct Row {
-    pub scenario: &'static str,
-    pub delivery: Delivery,
-    /// "rate" or "saturation".
-    pub mode: &'static str,
-    pub server: Figure,
-    /// The one that ratios refer to first; none for a server that runs elsewhere.
-    pub floors: Vec<(&'static str, Figure)>,
-    /// What the ratio compares.
-    pub basis: Basis,
-    pub extra: Option<Extra>,
-}
-
-/// What only some scenarios measure.
-pub enum Extra {
-    Quiet(Quiet),
-    Repairs(Box<Repairs>),
-    Flood(Box<flood::Outcome>),
-}
-
-/// What of the server is divided by the same of the floor.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Basis {
-    /// CPU time a delivery.
-    Cost,
-    /// Exchanges a second.
-    Rate,
-}
-
-impl Row {
-    /// A figure beside that of the first floor.
-    pub fn ratio(&self, figure: &Figure) -> Option<f64> {
-        let (_, floor) = self.floors.first()?;
-        match self.basis {
-            Basis::Cost => Some(figure.us.as_ref()?.median / floor.us.as_ref()?.median),
-            Basis::Rate => Some(figure.per_s.median / floor.per_s.median),
-        }
-    }
-}
-
-/// A value over several runs.
-pub struct Spread {
-    pub median: f64,
-    pub least: f64,
-    pub most: f64,
-}
-
-impl Spread {
-    fn of(values: impl Iterator<Item = f64>) -> Option<Self> {
-        let mut values: Vec<f64> = values.filter(|value| value.is_finite()).collect();
-        values.sort_by(f64::total_cmp);
-        let (least, most) = (*values.first()?, *values.last()?);
-        Some(Self { median: values[values.len() / 2], least, most })
-    }
-}
-
-/// One target in one mode of one scenario, over all runs.
-pub struct Figure {
-    pub in_flight: Option<usize>,
-    /// These two are of the run that lost most.
-    pub offered: u64,
-    pub delivered: u64,
-    pub per_s: Spread,
-    /// Messages put off, in the run that has most of them.
-    pub put_off: Option<u64>,
-    /// CPU time a delivery, in microseconds.
-    pub us: Option<Spread>,
-    /// p50, p99 and p99.9, in microseconds.
-    pub percentiles: [f64; 3],
-    /// All runs together.
-    pub latency: Histogram<u64>,
-    /// The busiest thread of ours in the busiest run.
-    pub load: f64,
-}
-
-impl Figure {
-    fn of(samples: &[Sample], in_flight: Option<usize>) -> Self {
-        let worst = samples.iter().max_by_key(|sample| sample.offered - sample.delivered);
-        let spread = |of: &dyn Fn(&Sample) -> f64| Spread::of(samples.iter().map(of));
-        let nothing = || Spread { median: 0.0, least: 0.0, most: 0.0 };
-        let percentile = |quantile| {
-            let of = move |sample: &Sample| sample.latency.value_at_quantile(quantile) as f64;
-            spread(&of).map_or(0.0, |spread| spread.median)
-        };
-        let mut latency = new_histogram();
-        for sample in samples {
-            latency.add(&sample.latency).expect("histograms of the same bounds");
-        }
-        Self {
-            in_flight,
-            offered: worst.map_or(0, |sample| sample.offered),
-            delivered: worst.map_or(0, |sample| sample.delivered),
-            per_s: spread(&|sample| sample.delivered_per_s).unwrap_or_else(nothing),
-            put_off: samples.iter().filter_map(|sample| sample.put_off).max(),
-            us: spread(&|sample| match sample.cpu {
-                Some(cpu) => cpu.as_secs_f64() * 1e6 / sample.delivered as f64,
-                None => f64::NAN,
-            }),
-            percentiles: [0.5, 0.99, 0.999].map(percentile),
-            latency,
-            load: samples.iter().map(|sample| sample.load).fold(0.0, f64::max),
-        }
-    }
-
-    pub fn lost(&self) -> u64 {
-        self.offered - self.delivered
-    }
-}
-
-/// A point of the rate curve.
-pub struct Point {
-    pub target: &'static str,
-    /// Deliveries a second that there should have been, and that there were.
-    pub offered: f64,
-    pub delivered: f64,
-}
-
-/// Measures everything that the options ask for, and prints it as it comes.
+/// Measures everything that the options ask for, and prints each scenario when it is done.
 ///
 /// # Errors
 /// If a server or a relay does not start or does not answer.
@@ -199,14 +64,14 @@ pub fn run(options: &Options) -> io::Result<Results> {
             Scenario::Idle(idle) => vec![watch(options, idle)?],
             Scenario::Flood(flood) => vec![pour(options, flood)?],
         };
-        report::clear_progress();
+        progress::clear();
         report::print_rows(scenario, &rows)?;
         results.rows.extend(rows);
     }
     Ok(results)
 }
 
-/// The server that the options ask for, of our own or elsewhere.
+/// Returns the server that the options ask for: our child, or one that runs elsewhere.
 fn server(options: &Options, limits: &str, delivery: Delivery) -> io::Result<Target> {
     match options.connect {
         Some(addresses) => Ok(Target::connect(addresses, delivery)),
@@ -214,8 +79,8 @@ fn server(options: &Options, limits: &str, delivery: Delivery) -> io::Result<Tar
     }
 }
 
-/// The server first, then what it is measured beside: its floors, and for a stream another server
-/// with text delivery. A server elsewhere has none: they would run here.
+/// Returns the server, and behind it the targets that it is compared with: its floors, and for a
+/// stream another server with text delivery. A server elsewhere has none, because they would run here.
 fn targets(options: &Options, delivery: Delivery) -> io::Result<Vec<Target>> {
     let mut targets = vec![server(options, SERVER_OPTIONS, delivery)?];
     if options.connect.is_some() {
@@ -234,7 +99,7 @@ fn targets(options: &Options, delivery: Delivery) -> io::Result<Vec<Target>> {
     Ok(targets)
 }
 
-/// What stands beside the server.
+/// Returns the name of a target beside the server.
 fn name_beside(kind: Kind) -> &'static str {
     match kind {
         Kind::Server(_) => "text_delivery",
@@ -250,7 +115,7 @@ struct Stage {
 
 impl Stage {
     fn set(options: &Options, fanout: &Fanout) -> io::Result<Self> {
-        report::show(fanout.name, "members enter");
+        progress::show(fanout.name, "members enter");
         let targets = targets(options, fanout.delivery)?;
         let crowd = Crowd::gather(fanout.shape, targets[0].local_ip()?, options.gro)?;
         let attend = |target| {
@@ -290,7 +155,7 @@ impl Stage {
         Ok(vec![best.collect::<io::Result<_>>()?])
     }
 
-    /// Server, floor, floor, floor, and again: what wanders with the machine wanders for all.
+    /// Measures all targets in turn, and again, so that changes of the machine's speed affect them alike.
     fn measure_in_turn(
         &mut self,
         options: &Options,
@@ -300,7 +165,7 @@ impl Stage {
     ) -> io::Result<Row> {
         let mut samples: Vec<Vec<Sample>> = paces.iter().map(|_| Vec::new()).collect();
         for run in 1..=options.runs {
-            report::show(fanout.name, &format!("{mode}, run {run} of {}", options.runs));
+            progress::show(fanout.name, &format!("{mode}, run {run} of {}", options.runs));
             for (target, pace) in paces.iter().enumerate() {
                 samples[target].push(self.measure(target, *pace, options.seconds)?);
             }
@@ -324,8 +189,8 @@ impl Stage {
         self.load.measure(target, attendance, pace, seconds)
     }
 
-    /// How many messages in flight give the most deliveries. More than can be done before they are
-    /// given up would be no closed loop, and are not tried.
+    /// Returns the number of messages in flight that gives the most deliveries. Skips windows that are
+    /// too large to finish before messages are given up: that would be no closed loop.
     fn best_window(&mut self, target: usize, seconds: f64) -> io::Result<Pace> {
         let (mut best, mut most) = (WINDOWS[0], 0.0);
         for window in WINDOWS {
@@ -345,12 +210,12 @@ impl Stage {
         Ok(Pace::InFlight(best))
     }
 
-    /// The server's and the first floor's rate over what is offered.
+    /// Returns the rates of the server and the first floor over the offered rate.
     fn draw_curve(&mut self, options: &Options, fanout: &Fanout) -> io::Result<Vec<Point>> {
         let audience = fanout.shape.audience() as f64;
         let mut points = Vec::new();
         for factor in CURVE {
-            report::show(fanout.name, &format!("rate curve, {factor} times the rate"));
+            progress::show(fanout.name, &format!("rate curve, {factor} times the rate"));
             let rate = (f64::from(fanout.rate) * factor).ceil();
             for target in 0..self.targets.len().min(2) {
                 let sample = self.measure(target, Pace::Rate(rate as u32), options.seconds)?;
@@ -387,7 +252,7 @@ fn join(options: &Options) -> io::Result<Row> {
     let joins = Joins::default();
     let mut samples: Vec<Vec<Sample>> = targets.iter().map(|_| Vec::new()).collect();
     for run in 1..=options.runs {
-        report::show("joins", &format!("run {run} of {}", options.runs));
+        progress::show("joins", &format!("run {run} of {}", options.runs));
         for (target, samples) in targets.iter().zip(&mut samples) {
             samples.push(joins.measure(target, options.seconds)?);
         }
@@ -403,7 +268,7 @@ fn join(options: &Options) -> io::Result<Row> {
 }
 
 fn watch(options: &Options, idle: &Idle) -> io::Result<Row> {
-    report::show(idle.name, &format!("members enter, then {} idle seconds", idle.seconds));
+    progress::show(idle.name, &format!("members enter, then {} idle seconds", idle.seconds));
     let target = server(options, SERVER_OPTIONS, idle.delivery)?;
     let quiet = idle::measure(&target, idle, options.settling)?;
     let mut server = Figure::of(&[], None);

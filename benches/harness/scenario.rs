@@ -1,18 +1,18 @@
-//! The scenarios by name: who is in which room, what is said, and how fast.
+//! The scenarios by name: their rooms, members, messages and rates.
 
-/// Digits of the sequence number that every message begins with: a delivery is told by it.
+/// Digits of the sequence number at the beginning of every message, which identifies a delivery.
 pub const DIGITS: usize = 10;
 
-/// How long names and texts are.
+/// Lengths of names and texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Text {
-    /// All names have one length and all texts have so many bytes.
+    /// All names have one length, and all texts have this many bytes.
     Fixed(usize),
     /// Names of 3 to 20 bytes and texts of 10 to 300, as people have and write them.
     Mixed,
 }
 
-/// What members hear.
+/// Delivery of messages to members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
     /// A datagram a message, `NAME: TEXT`.
@@ -22,7 +22,7 @@ pub enum Delivery {
 }
 
 impl Delivery {
-    /// How a request calls it.
+    /// Returns its name in a request.
     pub fn word(self) -> &'static str {
         match self {
             Self::Text => "text",
@@ -31,8 +31,8 @@ impl Delivery {
     }
 }
 
-/// Rooms of one size and what is said in them. Members are numbered across the rooms, so that members
-/// who speak in turn speak in different rooms.
+/// Rooms of one size, and the texts in them. Members are numbered across the rooms, so that members who
+/// speak in turn speak in different rooms.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
     pub rooms: usize,
@@ -50,17 +50,17 @@ impl Shape {
         member % self.rooms
     }
 
-    /// The member's number in its room; 0 made it.
+    /// Returns the member's number in its room. Number 0 has created it.
     pub fn place_of(&self, member: usize) -> usize {
         member / self.rooms
     }
 
-    /// Who says the message with this number.
+    /// Returns the sender of a message.
     pub fn speaker(&self, sequence: u64) -> usize {
         (sequence % self.population() as u64) as usize
     }
 
-    /// How many hear a message: its speaker does not.
+    /// Returns the number of receivers of a message. Its sender is none.
     pub fn audience(&self) -> usize {
         self.members - 1
     }
@@ -88,21 +88,20 @@ impl Shape {
     }
 }
 
-/// The number of the message that a delivery `NAME: TEXT` is, unless it is something else. No name
-/// holds a colon.
+/// Returns the sequence number of a delivery `NAME: TEXT`. No name holds a colon.
 pub fn sequence_of(delivery: &[u8]) -> Option<u64> {
     let colon = delivery.iter().position(|byte| *byte == b':')?;
     number_of(delivery.get(colon + 2..)?)
 }
 
-/// The number that a text begins with.
+/// Returns the sequence number of a text.
 pub fn number_of(text: &[u8]) -> Option<u64> {
     text.get(..DIGITS)?.iter().try_fold(0, |number, digit| {
         digit.is_ascii_digit().then(|| number * 10 + u64::from(digit - b'0'))
     })
 }
 
-/// The same pseudo-random number for the same input on every machine (the finalizer of SplitMix64).
+/// Hashes a number, alike on every machine (the finalizer of SplitMix64).
 pub fn scatter(index: u64) -> u64 {
     let mut x = index.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -162,7 +161,7 @@ pub struct Mixed {
 #[derive(Clone, Debug)]
 pub enum Scenario {
     Fanout(Fanout),
-    /// The same through a network that loses so many of a hundred datagrams each way.
+    /// Fan-out through a network that loses this percentage of datagrams each way.
     Loss(Fanout, u8),
     /// Create and join exchanges, as fast as they go.
     Joins,
@@ -230,7 +229,7 @@ pub fn all() -> Vec<Scenario> {
     ]
 }
 
-/// A shape of the command line's own.
+/// Returns the scenario that options of the command line define.
 pub fn custom() -> Scenario {
     let shape = Shape { rooms: 1, members: 100, text: Text::Fixed(64) };
     let (name, rate, delivery) = ("custom", 1_000, Delivery::Text);

@@ -1,4 +1,4 @@
-//! What is measured, as a process: the server or a relay, its addresses, its CPU time, its memory.
+//! The process that is measured: the server or a relay, its addresses, its CPU time, its memory.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader};
@@ -14,10 +14,9 @@ pub const SERVER_OPTIONS: &str = "--tcp-port 0 --udp-port 0 --max-unproved 0 --r
      --fanout-limit 0 --max-members 0 --max-members-ip 0 --max-room-members 0 --max-rooms 0 \
      --max-rooms-ip 0 --max-connections-ip 0 --backlog-memory 0 --idle-timeout 0 -q";
 
-/// The server's options where its limits are what is measured.
+/// The server's options in scenarios that measure its limits.
 pub const DEFAULT_LIMITS: &str = "--tcp-port 0 --udp-port 0 -q";
 
-/// What kind of process it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Server(Delivery),
@@ -65,7 +64,7 @@ impl Target {
         Self::start(Kind::Relay(kind), &mut command)
     }
 
-    /// A server that runs already, whose CPU time and memory are out of reach.
+    /// Returns a server that runs already. Its CPU time and memory are out of reach.
     pub fn connect((tcp, udp): (SocketAddr, SocketAddr), delivery: Delivery) -> Self {
         Self { kind: Kind::Server(delivery), tcp, udp, child: None }
     }
@@ -85,10 +84,10 @@ impl Target {
         Ok(target)
     }
 
-    /// The address that we speak to it from.
+    /// Returns our address on the way to it.
     ///
     /// # Errors
-    /// If there is no way to it.
+    /// If there is no route to it.
     pub fn local_ip(&self) -> io::Result<IpAddr> {
         let any: IpAddr = match self.udp.is_ipv4() {
             true => Ipv4Addr::UNSPECIFIED.into(),
@@ -99,13 +98,13 @@ impl Target {
         Ok(socket.local_addr()?.ip())
     }
 
-    /// CPU time used up to now, user and system, to the nanosecond while the process sleeps. Every
-    /// target has one thread that works.
+    /// Returns the CPU time used up to now, user and system, to the nanosecond while the process sleeps.
+    /// Every target has one thread that works.
     pub fn cpu_time(&self) -> Option<Duration> {
         cpu_time(&format!("/proc/{}/schedstat", self.child.as_ref()?.id()))
     }
 
-    /// Memory in use, in bytes.
+    /// Returns the memory in use, in bytes.
     pub fn memory(&self) -> Option<u64> {
         let pid = self.child.as_ref()?.id();
         let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
@@ -124,12 +123,13 @@ impl Drop for Target {
     }
 }
 
-/// CPU time of the thread that calls.
+/// Returns the CPU time of the calling thread.
 pub fn own_cpu_time() -> Duration {
     cpu_time("/proc/thread-self/schedstat").unwrap_or_default()
 }
 
-/// The first number of a schedstat file: nanoseconds on a CPU (Documentation/scheduler/sched-stats).
+/// Returns the first number of a schedstat file: nanoseconds on a CPU
+/// (Documentation/scheduler/sched-stats).
 fn cpu_time(path: &str) -> Option<Duration> {
     let text = fs::read_to_string(path).ok()?;
     text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
