@@ -54,7 +54,7 @@ impl Chat {
         let is_settled = matches!(known.port, Port::Learnt(_) | Port::Lost);
         let own = known.port == Port::Announced(port);
         let takes_stream = known.delivery == Delivery::Stream;
-        if port == 0 || is_settled || takes_stream || (!own && self.peers.is_taken(ip, port)) {
+        if port == 0 || is_settled || takes_stream || (!own && self.quotas.is_taken(ip, port)) {
             return false;
         }
         if !known.is_announced() && self.has_announced_enough(Subnet::of(ip)) {
@@ -99,9 +99,9 @@ impl Chat {
     pub(super) fn learn_port_of_ended(&mut self, id: MemberId, port: u16, now: Instant) {
         let Some(known) = self.members.get_mut(id) else { return };
         let (ip, had_lost_it) = (known.ip, known.port == Port::Lost);
-        self.peers.forget_ended(id, known);
+        self.quotas.forget_ended(id, known);
         known.port = Port::Learnt(port);
-        self.peers.note_ended(id, known);
+        self.quotas.note_ended(id, known);
         self.withdraw_from_announcer((ip, port), now);
         self.withdraw_from_ended((ip, port), Claim::ProvedByEnded);
         if had_lost_it {
@@ -117,14 +117,14 @@ impl Chat {
 
     fn set_port(&mut self, id: MemberId, port: Port) {
         let Some(member) = self.members.get_mut(id) else { return };
-        self.peers.count_out(id, member);
+        self.quotas.count_out(id, member);
         member.port = port;
-        self.peers.count_in(id, member);
+        self.quotas.count_in(id, member);
     }
 
     /// Takes a proved address from the one member, if any, that has only announced it.
     fn withdraw_from_announcer(&mut self, (ip, port): (IpAddr, u16), now: Instant) {
-        if let Some(announcer) = self.peers.announcer(ip, port) {
+        if let Some(announcer) = self.quotas.announcer(ip, port) {
             self.set_port(announcer, Port::Lost);
             self.withdrawn.push(announcer);
             self.check_unproved(Subnet::of(ip), now);
@@ -133,15 +133,15 @@ impl Chat {
 
     /// Takes an address from ended members with a weaker claim.
     fn withdraw_from_ended(&mut self, (ip, port): (IpAddr, u16), claim: Claim) {
-        let Self { peers, members, withdrawn, .. } = self;
+        let Self { quotas, members, withdrawn, .. } = self;
         let before = withdrawn.len();
-        withdrawn.extend(peers.ended_at(ip, port).filter(|ended| {
+        withdrawn.extend(quotas.ended_at(ip, port).filter(|ended| {
             members.get(*ended).is_some_and(|member| claim.is_above_ended(member.port))
         }));
         for index in before..self.withdrawn.len() {
             let ended = self.withdrawn[index];
             let Some(member) = self.members.get_mut(ended) else { continue };
-            self.peers.forget_ended(ended, member);
+            self.quotas.forget_ended(ended, member);
             member.port = Port::Lost;
             self.with_stream(ended, OrderedStream::disprove);
         }

@@ -9,9 +9,9 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::allowance::Allowance;
-use super::arrivals::Passage;
 use super::member::{Member, Port, spelling};
+use super::presence::PresenceChange;
+use super::rate_limit::MessageBudget;
 use super::room::{Room, Wishes};
 use super::{Alarm, Chat, Reply};
 use crate::alert::Alert;
@@ -46,7 +46,7 @@ impl Chat {
         }
         if host.delivery == Delivery::Stream {
             // Everyone's stream begins with its own joining: the first proof that it works.
-            self.tell_joined(room_id, member, host, now);
+            self.announce_join(room_id, member, host, now);
         }
         Ok(Reply::Entered { member, token: drawn.token, stream: self.completion(member) })
     }
@@ -73,11 +73,11 @@ impl Chat {
         if let Some(room) = self.rooms.get_mut(room_id).filter(|_| is_host) {
             room.host = member;
         }
-        self.tell_joined(room_id, member, guest, now);
+        self.announce_join(room_id, member, guest, now);
         Ok(Reply::Entered { member, token: drawn.token, stream: self.completion(member) })
     }
 
-    fn tell_joined(
+    fn announce_join(
         &mut self,
         room_id: RoomId,
         member: MemberId,
@@ -86,7 +86,7 @@ impl Chat {
     ) {
         let number = self.members.get(member).map_or(0, |member| member.number);
         let (who, others) = ((number, &*entrant.name), Audience::AllBut(member));
-        self.tell_passage(room_id, who, Passage::Joined, others, now);
+        self.announce_change(room_id, who, PresenceChange::Joined, others, now);
     }
 
     /// Notes that a peer has reached a limit, and returns what it is answered.
@@ -192,19 +192,19 @@ impl Chat {
             self.listed.insert(Rc::clone(&name), room_id);
         }
         self.names.insert(name, room_id);
-        self.peers.count_room_in(creator);
+        self.quotas.count_room_in(creator);
         room_id
     }
 
     /// Lets members that have ended give way to new ones: the oldest remains first, then members of
     /// closed rooms.
     fn make_place(&mut self) {
-        while self.remains.len() > 0 && self.has_too_many_remains() {
-            self.drop_oldest_remains();
+        while self.tombstones.len() > 0 && self.has_too_many_tombstones() {
+            self.drop_oldest_tombstone();
         }
         while !self.closing.is_empty() && self.has_too_many_in_tables() {
             self.end_closing(1);
-            self.drop_oldest_remains();
+            self.drop_oldest_tombstone();
         }
     }
 
@@ -250,7 +250,7 @@ impl Chat {
             heard_at: now,
             check_at: Some(now + self.first_check_of_answers(entrant.delivery)),
             alarm,
-            allowance: Allowance::default(),
+            message_budget: MessageBudget::default(),
             warned_at: None,
             parts: None,
             end: None,
@@ -258,7 +258,7 @@ impl Chat {
         self.timers.change(Alarm::Idle(member), None, alarm);
         self.tokens.insert(drawn.token, member);
         if let Some(known) = self.members.get(member) {
-            self.peers.count_in(member, known);
+            self.quotas.count_in(member, known);
         }
         let history = self.grant_history(peer, entrant.history, now);
         if let Some(room) = self.rooms.get_mut(room_id) {

@@ -141,7 +141,7 @@ impl Chat {
             Some(target) => {
                 let Some((name, subnet)) = self.keep_out(target, true) else { return };
                 self.remove_by_host(target, now);
-                self.tell_banned(host, room_id, &name, subnet);
+                self.reply_bans(host, room_id, &name, subnet);
             }
             None => match room.bans.remove(&folded) {
                 Some(removed) => self.ban_removed(host, room_id, removed),
@@ -156,7 +156,7 @@ impl Chat {
         ban.has_address = !self.is_address_of_host(room, ban.subnet);
         let (name, subnet) = (ban.name().to_string(), ban.subnet);
         self.add_ban(room_id, ban);
-        self.tell_banned(host, room_id, &name, subnet);
+        self.reply_bans(host, room_id, &name, subnet);
     }
 
     /// Lifts the ban of a name and its subnet.
@@ -197,7 +197,7 @@ impl Chat {
     }
 
     /// Tells a host what was banned, and which other members share the subnet.
-    fn tell_banned(&mut self, host: MemberId, room_id: RoomId, name: &str, subnet: Subnet) {
+    fn reply_bans(&mut self, host: MemberId, room_id: RoomId, name: &str, subnet: Subnet) {
         let Some(room) = self.rooms.get(room_id) else { return };
         if self.is_address_of_host(room, subnet) {
             return self.answer(host, Notice::BannedByName(name));

@@ -7,8 +7,8 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::alerts::Alerts;
-use super::debts::Debts;
 use super::member::Member;
+use super::subnet_buckets::Debts;
 use super::{Alarm, Chat};
 use crate::alert::Alert;
 use crate::config::ChatConfig;
@@ -43,7 +43,7 @@ impl Limits<'_> {
         if !has_left {
             self.alerts.note(Alert::HistoryIp, member.ip);
         }
-        let is_paid = has_left && member.allowance.has_for_history(self.config, self.now);
+        let is_paid = has_left && member.message_budget.has_for_history(self.config, self.now);
         if is_paid {
             self.debts.take(subnet, cost, self.now);
         }

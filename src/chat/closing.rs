@@ -9,7 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 use std::vec;
 
-use super::remains::Farewell;
+use super::tombstones::EndReason;
 use super::{Alarm, Chat};
 use crate::ids::{MemberId, RoomId};
 use crate::protocol::stream::Code;
@@ -20,9 +20,9 @@ use crate::protocol::{Delivery, Notice, Token};
 pub(super) struct Closure {
     at: Instant,
     /// Farewell for all members but the cause.
-    farewell: Farewell,
+    reason: EndReason,
     /// Member whose end has closed the room, with its own farewell.
-    cause: Option<(MemberId, Farewell)>,
+    cause: Option<(MemberId, EndReason)>,
 }
 
 /// Members of closed rooms that are still in the tables.
@@ -70,16 +70,16 @@ impl Chat {
         let mut abandoned = 0;
         for room_id in all {
             abandoned += self.rooms.get_mut(room_id).map_or(0, |room| room.abandon_backlog());
-            let farewell = Farewell::ToldLast(Code::ServerStopping);
-            self.close_room(room_id, Notice::ServerStopping, farewell, None, now);
+            let reason = EndReason::ToldLast(Code::ServerStopping);
+            self.close_room(room_id, Notice::ServerStopping, reason, None, now);
         }
         abandoned
     }
 
     /// Closes a room whose only member is a host without a known address.
     pub(super) fn close_room_of_nobody(&mut self, room_id: RoomId, now: Instant) {
-        let farewell = Farewell::Told(Code::RoomClosed);
-        self.close_room(room_id, Notice::RoomClosed, farewell, None, now);
+        let reason = EndReason::Told(Code::RoomClosed);
+        self.close_room(room_id, Notice::RoomClosed, reason, None, now);
     }
 
     /// Tells everyone in the room why it ends, kills all its tokens, and frees its name at once.
@@ -87,17 +87,17 @@ impl Chat {
         &mut self,
         room_id: RoomId,
         notice: Notice<'_>,
-        farewell: Farewell,
-        cause: Option<(MemberId, Farewell)>,
+        reason: EndReason,
+        cause: Option<(MemberId, EndReason)>,
         now: Instant,
     ) {
         self.append_last_words(room_id, notice);
         let Some(room) = self.rooms.get_mut(room_id) else { return };
         let members: Vec<MemberId> = room.live_members().collect();
-        let names = room.close(Closure { at: now, farewell, cause });
-        self.timers.change(Alarm::Crowd(room_id), room.arrivals.due(), None);
+        let names = room.close(Closure { at: now, reason, cause });
+        self.timers.change(Alarm::Presence(room_id), room.presence.due(), None);
         self.names.remove(&room.name);
-        self.peers.count_room_out(room.creator);
+        self.quotas.count_room_out(room.creator);
         self.listed.remove(&room.name);
         if room.stream.is_some() {
             self.history.note_closed(room_id);
@@ -119,12 +119,12 @@ impl Chat {
     pub(super) fn end_if_closing(&mut self, id: MemberId) {
         if self.is_closing(id)
             && let Some(room) = self.members.get(id).and_then(|member| self.rooms.get(member.room))
-            && let Some(Closure { at, farewell, cause }) = room.closure
+            && let Some(Closure { at, reason, cause }) = room.closure
         {
             let own = cause.filter(|(member, _)| *member == id);
             self.closing.count -= 1;
             self.forget_member(id, at);
-            self.keep_remains(id, own.map_or(farewell, |(_, farewell)| farewell), at);
+            self.keep_tombstone(id, own.map_or(reason, |(_, reason)| reason), at);
         }
     }
 
@@ -140,7 +140,7 @@ impl Chat {
     /// only if it has stream delivery.
     pub(super) fn find_speaker(&self, token: Token) -> Option<(MemberId, bool)> {
         let Some(id) = self.tokens.get(&token).copied() else {
-            return self.remains.find(token).map(|id| (id, false));
+            return self.tombstones.find(token).map(|id| (id, false));
         };
         let member = self.members.get(id)?;
         let is_live = self.rooms.get(member.room).is_some_and(|room| !room.is_closed());

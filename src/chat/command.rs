@@ -19,7 +19,7 @@ const MAX_MEMBER_LIST: usize = MAX_PACKED - 1;
 const MAX_MEMBER_LIST_IN_STREAM: usize = MAX_PACKED - HEADER_SIZE - ASIDE_OVERHEAD;
 
 impl Chat {
-    pub(super) fn obey(&mut self, id: MemberId, command: Command<'_>, now: Instant) {
+    pub(super) fn execute(&mut self, id: MemberId, command: Command<'_>, now: Instant) {
         match command {
             Command::Who => self.list_members(id),
             Command::Help => self.answer(id, Notice::Help),

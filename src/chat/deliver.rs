@@ -43,7 +43,7 @@ impl Chat {
     ) -> Receipt {
         self.end_closing(budget);
         let share = (budget / SHARE_OF_REPAIRS).max(1);
-        let kept = if self.remains.farewells.has_output() { share } else { 0 };
+        let kept = if self.tombstones.farewells.has_output() { share } else { 0 };
         let mut total = self.deliver_rooms(budget - kept, share, now, &mut send);
         let left = budget.saturating_sub(total.sent + total.dropped);
         total.add(self.deliver_farewells(left, &mut send));
@@ -77,9 +77,9 @@ impl Chat {
         send: &mut impl FnMut(Job<'_>, usize) -> Receipt,
     ) -> Receipt {
         let (mut left, mut total) = (budget, Receipt::default());
-        while left > 0 && self.remains.farewells.has_output() {
-            let Self { remains, shares, pool, .. } = self;
-            let receipt = remains.farewells.deliver(left, shares, pool, send);
+        while left > 0 && self.tombstones.farewells.has_output() {
+            let Self { tombstones, shares, pool, .. } = self;
+            let receipt = tombstones.farewells.deliver(left, shares, pool, send);
             // Members without an address cost no datagram, but they cost time.
             left = left.saturating_sub((receipt.sent + receipt.dropped).max(1));
             total.add(receipt);
@@ -89,18 +89,20 @@ impl Chat {
 
     /// Whether [`Chat::deliver`] would find something to do.
     pub fn has_output(&self) -> bool {
-        !self.schedule.is_empty() || !self.closing.is_empty() || self.remains.farewells.has_output()
+        !self.schedule.is_empty()
+            || !self.closing.is_empty()
+            || self.tombstones.farewells.has_output()
     }
 
     /// Whether somebody is still to be told of what has happened: at the end of the server, whether
     /// to wait.
     pub fn has_last_words(&self) -> bool {
-        self.has_output() || !self.stalled.is_empty() || self.remains.has_untold()
+        self.has_output() || !self.stalled.is_empty() || self.tombstones.has_untold()
     }
 
     /// Puts the rooms that waited for a socket back in the queue: one is writable again.
     pub fn resume_stalled(&mut self, now: Instant) {
-        self.remains.farewells.resume();
+        self.tombstones.farewells.resume();
         for room_id in std::mem::take(&mut self.stalled) {
             if let Some(room) = self.rooms.get_mut(room_id) {
                 room.is_stalled = false;
@@ -130,7 +132,7 @@ impl Chat {
             }
             // It may be listed twice: by its seat, and by its farewell.
             if let Some(gone) = self.members.remove(member) {
-                self.peers.forget_ended(member, &gone);
+                self.quotas.forget_ended(member, &gone);
                 freed(member);
             }
         }
@@ -351,7 +353,7 @@ impl RoomDelivery<'_> {
         let Self { train, shares, members, config, now, .. } = self;
         stream.take_back(train, shares, is_blocked, *now, |id, bytes| {
             if let Some(member) = members.get_mut(id) {
-                member.allowance.take_history(bytes, config, *now);
+                member.message_budget.take_history(bytes, config, *now);
             }
         });
     }

@@ -7,12 +7,12 @@ use crate::subnet::Subnet;
 impl Chat {
     /// Whether a peer may not have one more member.
     pub(super) fn has_members_enough(&self, peer: Subnet) -> bool {
-        is_reached(self.peers.tally(peer).members, self.config.max_members_ip)
+        is_reached(self.quotas.usage(peer).members, self.config.max_members_ip)
     }
 
     /// Whether a peer may not make one more room.
     pub(super) fn has_rooms_enough(&self, peer: Subnet) -> bool {
-        is_reached(self.peers.tally(peer).rooms, self.config.max_rooms_ip)
+        is_reached(self.quotas.usage(peer).rooms, self.config.max_rooms_ip)
     }
 
     /// Returns true if no further room is allowed, once `closing` rooms have closed.
@@ -39,7 +39,7 @@ impl Chat {
 
     /// Returns true if members and what is left of them reach the limit of members, or closed rooms
     /// that of rooms.
-    pub(super) fn has_too_many_remains(&self) -> bool {
+    pub(super) fn has_too_many_tombstones(&self) -> bool {
         // Those that are to be reaped are gone already.
         let rooms = self.rooms.len().saturating_sub(self.names.len() + self.closed.len());
         self.has_too_many_in_tables() || is_full(rooms, self.config.max_rooms)
@@ -47,7 +47,7 @@ impl Chat {
 
     /// Returns true if members, closing ones included, and remains reach the limit of members.
     pub(super) fn has_too_many_in_tables(&self) -> bool {
-        is_full(self.tokens.len() + self.remains.len(), self.config.max_members)
+        is_full(self.tokens.len() + self.tombstones.len(), self.config.max_members)
     }
 
     /// The capacity in force: the least of the room's own, the server's limit for a room and that of

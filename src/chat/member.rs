@@ -4,9 +4,9 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::allowance::Allowance;
 use super::parts::Parts;
-use super::remains::End;
+use super::rate_limit::MessageBudget;
+use super::tombstones::Tombstone;
 use crate::ids::{MemberId, RoomId};
 use crate::protocol::name::RoomName;
 use crate::protocol::{Delivery, Token};
@@ -31,7 +31,7 @@ pub(super) struct Member {
     pub(super) connections: u32,
     /// A datagram of its own has come.
     pub(super) has_been_heard: bool,
-    /// True once it was checked for a first datagram: see `leaving.rs`.
+    /// True once it was checked for a first datagram: see `leave.rs`.
     pub(super) was_checked: bool,
     /// The member that it has replaced, which is told when this one's address is known.
     pub(super) replaced: Option<MemberId>,
@@ -42,13 +42,13 @@ pub(super) struct Member {
     /// Its entry in the timers: when it may be idle or is checked, or after its end when something is
     /// due.
     pub(super) alarm: Option<Instant>,
-    pub(super) allowance: Allowance,
+    pub(super) message_budget: MessageBudget,
     /// When it was last told that it sends too much.
     pub(super) warned_at: Option<Instant>,
     /// The received parts of a message whose last part is still to come, if there is one.
     pub(super) parts: Option<Box<Parts>>,
     /// Its end, if the member may still be told.
-    pub(super) end: Option<Box<End>>,
+    pub(super) end: Option<Box<Tombstone>>,
 }
 
 /// Returns a room's name as a request spells it, unless that is how it is kept.
@@ -137,7 +137,7 @@ impl Member {
             heard_at,
             check_at: None,
             alarm: None,
-            allowance: Allowance::default(),
+            message_budget: MessageBudget::default(),
             warned_at: None,
             parts: None,
             end: None,

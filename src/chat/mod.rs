@@ -14,69 +14,69 @@
 //! | file | what it owns |
 //! | --- | --- |
 //! | `admission.rs` | create and join: who gets in, which status wins |
-//! | `resuming.rs` | going on from another IP |
+//! | `resume.rs` | going on from another IP |
 //! | `addresses.rs` | announced and proved addresses, and which member owns one |
-//! | `hearing.rs` | datagrams: who speaks, what becomes of it |
-//! | `hearing_clock.rs` | up to when what members sent was read |
-//! | `stream_hearing.rs` | the same of stream members |
+//! | `inbound.rs` | datagrams: who speaks, what becomes of it |
+//! | `read_clock.rs` | up to when what members sent was read |
+//! | `stream_inbound.rs` | the same of stream members |
 //! | `parts.rs` | what has come of messages in parts |
 //! | `command.rs` | what begins with `/` |
 //! | `bans.rs` | bans of a room, by name and by subnet |
-//! | `leaving.rs` | every way out: left, timed out, kicked |
+//! | `leave.rs` | every way out: left, timed out, kicked |
 //! | `closing.rs` | closing rooms, and removing their members in portions |
-//! | `remains.rs` | telling those that have ended |
+//! | `tombstones.rs` | telling those that have ended |
 //! | `deliver.rs` | the waiting output, handed out in jobs |
 //! | `room.rs`, `member.rs` | what they are called |
 //! | `history.rs`, `backlog.rs` | the memory of all streams, and of all that waits |
-//! | `allowance.rs` | how much a member may send |
-//! | `debts.rs` | token buckets of subnets, in bounded memory |
+//! | `rate_limit.rs` | how much a member may send |
+//! | `subnet_buckets.rs` | token buckets of subnets, in bounded memory |
 //! | `catching_up.rs` | waking members that catch up, and the limits for history |
-//! | `guesses.rs` | limits for wrong passwords and tokens |
+//! | `auth_throttle.rs` | limits for wrong passwords and tokens |
 //! | `passwords.rs` | checking passwords, now or with a delay |
 //! | `listing.rs` | the list of rooms |
 //! | `limits.rs` | how much of everything there may be |
-//! | `arrivals.rs` | joined and left notices, merged when there are many |
-//! | `peers.rs` | usage of each peer: members, rooms, ports |
-//! | `unanswering.rs` | members that do not answer, and are sent less |
+//! | `presence.rs` | joined and left notices, merged when there are many |
+//! | `quotas.rs` | usage of each peer: members, rooms, ports |
+//! | `unresponsive.rs` | members that do not answer, and are sent less |
 //! | `unproved.rs` | members that nothing can be sent to, and how many there may be |
-//! | `replacing.rs` | silent members that give way to a join under their name |
+//! | `replace.rs` | silent members that give way to a join under their name |
 //! | `visitors.rs` | subnets that have shown a room's password |
 //! | `alerts.rs` | limits that peers have reached, for the log |
 
 mod addresses;
 mod admission;
 mod alerts;
-mod allowance;
-mod arrivals;
+mod auth_throttle;
 mod backlog;
 mod bans;
 mod catching_up;
 mod closing;
 mod command;
-mod debts;
 mod deliver;
-mod guesses;
-mod hearing;
-mod hearing_clock;
 mod history;
-mod leaving;
+mod inbound;
+mod leave;
 mod limits;
 mod listing;
 mod member;
 mod parts;
 mod passwords;
-mod peers;
-mod remains;
-mod replacing;
-mod resuming;
+mod presence;
+mod quotas;
+mod rate_limit;
+mod read_clock;
+mod replace;
+mod resume;
 mod room;
-mod stream_hearing;
+mod stream_inbound;
 #[cfg(test)]
 mod stream_tests;
+mod subnet_buckets;
 #[cfg(test)]
 mod tests;
-mod unanswering;
+mod tombstones;
 mod unproved;
+mod unresponsive;
 mod visitors;
 
 use std::collections::{BTreeMap, HashMap};
@@ -97,19 +97,18 @@ use crate::slots::Slots;
 use crate::subnet::Subnet;
 use crate::timers::Timers;
 
-pub use hearing::{Dropped, Fate, Heard};
+pub use inbound::{DatagramOutcome, DropReason, MessageOutcome};
 
 use alerts::Alerts;
+use auth_throttle::AuthThrottle;
 use closing::Closing;
-use debts::Debts;
-use guesses::Guesses;
-use hearing_clock::HearingClock;
 use history::History;
-
 use member::Member;
-use peers::Peers;
-use remains::Remains;
+use quotas::Quotas;
+use read_clock::ReadClock;
 use room::Room;
+use subnet_buckets::Debts;
+use tombstones::Tombstones;
 
 /// What a request that succeeded gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,13 +146,13 @@ enum Alarm {
     /// A member may have been idle for too long.
     Idle(MemberId),
     /// A room's merged notice is due.
-    Crowd(RoomId),
+    Presence(RoomId),
     /// A room may have fallen silent.
     Tail(RoomId),
     /// The pause of members that catch up is over.
     Rest(RoomId),
     /// A member that has ended is to be told, or may be forgotten.
-    Remains(MemberId),
+    Tombstone(MemberId),
     /// A peer may have too many unproved members.
     Unproved(Subnet),
     /// The next part of a member's message did not come in time.
@@ -182,7 +181,7 @@ pub struct Census {
     /// Members of closed rooms that are still in the tables.
     pub closing: usize,
     /// Members that have ended and may still be told.
-    pub remains: usize,
+    pub tombstones: usize,
     /// Ended members that have an address and are not freed yet.
     pub ended: usize,
     /// Streams.
@@ -205,12 +204,12 @@ pub struct Chat {
     listed: BTreeMap<Rc<str>, RoomId>,
     /// Live members. A member that ends is taken out at once: its token never works again.
     tokens: HashMap<Token, MemberId>,
-    peers: Peers,
+    quotas: Quotas,
     /// Members that have lost their address, until [`Chat::poll_withdrawn`] returns them.
     withdrawn: Vec<MemberId>,
     /// Peers that may have too many unproved members, by when those are to be removed.
     excesses: HashMap<Subnet, Instant>,
-    guesses: Guesses,
+    auth_throttle: AuthThrottle,
     /// History that subnets were sent recently.
     history_debts: Debts,
     alerts: Alerts,
@@ -220,7 +219,7 @@ pub struct Chat {
     /// Rooms whose remaining output waits for a socket to be writable.
     stalled: Vec<RoomId>,
     closing: Closing,
-    remains: Remains,
+    tombstones: Tombstones,
     history: History,
     /// Bytes of memory in use for what waits to be sent in all rooms.
     backlog: usize,
@@ -230,7 +229,7 @@ pub struct Chat {
     pool: Pool,
     shares: Vec<Share>,
     train: PacketTrain,
-    hearing_clock: HearingClock,
+    read_clock: ReadClock,
     notice: String,
     entry: Vec<u8>,
 }
@@ -239,7 +238,7 @@ impl Chat {
     /// A chat without rooms.
     pub fn new(config: ChatConfig) -> Self {
         Self {
-            guesses: Guesses::new(config.debtors),
+            auth_throttle: AuthThrottle::new(config.debtors),
             history_debts: Debts::new(config.debtors),
             config,
             members: Slots::new(),
@@ -247,7 +246,7 @@ impl Chat {
             names: HashMap::new(),
             listed: BTreeMap::new(),
             tokens: HashMap::new(),
-            peers: Peers::default(),
+            quotas: Quotas::default(),
             withdrawn: Vec::new(),
             excesses: HashMap::new(),
             alerts: Alerts::default(),
@@ -255,7 +254,7 @@ impl Chat {
             schedule: Schedule::default(),
             stalled: Vec::new(),
             closing: Closing::default(),
-            remains: Remains::default(),
+            tombstones: Tombstones::default(),
             history: History::default(),
             backlog: 0,
             ended: Vec::new(),
@@ -263,7 +262,7 @@ impl Chat {
             pool: Pool::default(),
             shares: Vec::new(),
             train: PacketTrain::default(),
-            hearing_clock: HearingClock::default(),
+            read_clock: ReadClock::default(),
             notice: String::new(),
             entry: Vec::new(),
         }
@@ -332,12 +331,12 @@ impl Chat {
     /// Everything that had arrived by then was handed over: until the next call, nobody counts as
     /// silent for longer.
     pub fn note_read(&mut self, until: Instant) {
-        self.hearing_clock.note_read(until);
+        self.read_clock.note_read(until);
     }
 
     /// When [`Chat::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let deadlines = [self.timers.next(), self.guesses.next_deadline()];
+        let deadlines = [self.timers.next(), self.auth_throttle.next_deadline()];
         deadlines.into_iter().flatten().min()
     }
 
@@ -346,13 +345,13 @@ impl Chat {
         for _ in 0..budget {
             match self.timers.pop_due(now) {
                 Some((_, Alarm::Idle(member))) => self.expire_member(member, now),
-                Some((_, Alarm::Crowd(room))) => self.end_crowd(room),
+                Some((_, Alarm::Presence(room))) => self.flush_presence(room),
                 Some((_, Alarm::Tail(room))) => self.step_tail(room, now),
                 Some((_, Alarm::Rest(room))) => self.wake_room(room, now),
-                Some((_, Alarm::Remains(member))) => self.expire_remains(member, now),
+                Some((_, Alarm::Tombstone(member))) => self.expire_tombstone(member, now),
                 Some((_, Alarm::Unproved(peer))) => self.expire_unproved(peer, now),
                 Some((_, Alarm::Parts(member))) => self.expire_parts(member, now),
-                None if self.guesses.expire(now) => {}
+                None if self.auth_throttle.expire(now) => {}
                 None => return,
             }
         }
@@ -367,11 +366,11 @@ impl Chat {
             tokens: self.tokens.len() - self.closing.len(),
             listed: self.listed.len(),
             deadlines: self.timers.len(),
-            peers: self.peers.len() + self.guesses.len(),
+            peers: self.quotas.len() + self.auth_throttle.len(),
             waiting: self.schedule.len() + self.stalled.len(),
             closing: self.closing.len(),
-            remains: self.remains.len(),
-            ended: self.peers.ended_len(),
+            tombstones: self.tombstones.len(),
+            ended: self.quotas.ended_len(),
             streams: self.history.len(),
             backlog: self.backlog,
         }
@@ -428,13 +427,13 @@ impl Chat {
     /// Tells a member alone. An answer that finds the room's share of memory full is dropped.
     fn answer(&mut self, id: MemberId, notice: Notice<'_>) {
         if self.has_space_to_answer(id) {
-            self.tell_last(id, notice);
+            self.notify_always(id, notice);
         }
     }
 
     /// As [`Chat::answer`], for a notice that must not be dropped: there is at most one for each
     /// member, so memory stays bounded.
-    fn tell_last(&mut self, id: MemberId, notice: Notice<'_>) {
+    fn notify_always(&mut self, id: MemberId, notice: Notice<'_>) {
         self.write_notice(notice);
         self.append_aside(id, notice.code());
     }

@@ -6,8 +6,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::hearing::Fate;
-use super::hearing_clock::RECONSIDER;
+use super::inbound::MessageOutcome;
+use super::read_clock::RECONSIDER;
 use super::room::Room;
 use super::{Alarm, Chat};
 use crate::alert::Alert;
@@ -131,16 +131,16 @@ impl Chat {
         message: u32,
         part: &[u8],
         now: Instant,
-    ) -> Fate {
+    ) -> MessageOutcome {
         let is_full = !self.has_begun(id) && !self.has_buffer_for(id);
         if is_full && !self.may_make_way_for(id, now) {
             let limit =
                 if self.is_memory_scarce() { Alert::BacklogMemory } else { Alert::RoomBacklog };
             self.note_alert_of(id, limit);
-            return self.put_off(id, message, Notice::NotYet, Fate::RoomBusy, now);
+            return self.put_off(id, message, Notice::NotYet, MessageOutcome::RoomBusy, now);
         }
-        if !self.takes_answer(id, now) {
-            return Fate::Unanswered;
+        if !self.takes_reply(id, now) {
+            return MessageOutcome::Unanswered;
         }
         if is_full {
             self.make_way_for(id, now);
@@ -149,8 +149,8 @@ impl Chat {
             parts.get_or_insert_with(|| Box::new(Parts::new(now))).append(part, now);
         });
         self.count_taken(id);
-        self.tell_state(id, message);
-        Fate::Kept
+        self.reply_state(id, message);
+        MessageOutcome::Kept
     }
 
     /// Returns the whole message, of which this is the last part, if others have come before it.
@@ -179,7 +179,7 @@ impl Chat {
 
     /// The next part of a message did not come in time, unless it is unread.
     pub(super) fn expire_parts(&mut self, id: MemberId, now: Instant) {
-        let silence = self.hearing_clock.silence_at(now);
+        let silence = self.read_clock.silence_at(now);
         self.change_parts(id, |parts| {
             parts.iter_mut().for_each(|parts| parts.expire(silence, now));
         });
@@ -204,7 +204,7 @@ impl Chat {
 
     /// Returns true if a message in the room of this member has had its time to become complete.
     fn may_make_way_for(&self, id: MemberId, now: Instant) -> bool {
-        let silence = self.hearing_clock.silence_at(now);
+        let silence = self.read_clock.silence_at(now);
         let room = self.members.get(id).and_then(|member| self.rooms.get(member.room));
         room.and_then(|room| room.parts.next()).is_some_and(|oldest| oldest <= silence)
     }
@@ -212,7 +212,7 @@ impl Chat {
     /// Gives up the message that began first in the room of this member, if it has had its time.
     /// Otherwise a few members could keep all others from long messages.
     fn make_way_for(&mut self, id: MemberId, now: Instant) {
-        let silence = self.hearing_clock.silence_at(now);
+        let silence = self.read_clock.silence_at(now);
         let room = self.members.get(id).and_then(|member| self.rooms.get_mut(member.room));
         if let Some((_, oldest)) = room.and_then(|room| room.parts.pop_due(silence)) {
             self.change_parts(oldest, |parts| *parts = Some(Box::new(Parts::Lost(Why::TooLate))));

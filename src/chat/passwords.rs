@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use super::Chat;
-use super::guesses::Slot;
+use super::auth_throttle::Slot;
 use crate::alert::Alert;
 use crate::ids::RoomId;
 use crate::protocol::name::fold;
@@ -29,11 +29,11 @@ impl Chat {
             return Ok(None);
         }
         let (room, limit) = (&*guest.room.name, self.config.wrong_passwords);
-        match self.guesses.take_slot(room, limit, now) {
+        match self.auth_throttle.take_slot(room, limit, now) {
             Slot::Now => Ok(None),
             Slot::At(at) => {
                 self.alerts.note(Alert::RoomPasswords, peer);
-                self.guesses.note(Subnet::of(peer), limit, now);
+                self.auth_throttle.note(Subnet::of(peer), limit, now);
                 Ok(Some(at))
             }
             Slot::TooLate => {
@@ -50,7 +50,7 @@ impl Chat {
     ) -> Result<(), Status> {
         let (subnet, limit) = (Subnet::of(peer), self.config.wrong_passwords);
         self.check_members_of(peer)?;
-        if guest.password.is_some() && !self.guesses.has_left(subnet, limit, now) {
+        if guest.password.is_some() && !self.auth_throttle.has_left(subnet, limit, now) {
             return Err(self.refuse_limited(peer, Alert::WrongPasswords, Status::RateLimited));
         }
         Ok(())
@@ -93,8 +93,8 @@ impl Chat {
         self.alerts.note(Alert::WrongPassword, peer);
         if !is_counted {
             let limit = self.config.wrong_passwords;
-            self.guesses.note(Subnet::of(peer), limit, now);
-            self.guesses.note_at(room, limit, now);
+            self.auth_throttle.note(Subnet::of(peer), limit, now);
+            self.auth_throttle.note_at(room, limit, now);
         }
     }
 }

@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use subtle::ConstantTimeEq;
 
-use super::arrivals::Arrivals;
 use super::bans::Bans;
 use super::closing::Closure;
+use super::presence::Presence;
 use super::visitors::Visitors;
 use crate::delivery::entry_log::Pool;
 use crate::delivery::ordered::OrderedStream;
@@ -64,7 +64,7 @@ pub(super) struct Room {
     pub(super) creator: Subnet,
     /// Line in which it waits for its turn.
     pub(super) line: LineId,
-    pub(super) arrivals: Arrivals,
+    pub(super) presence: Presence,
     /// It is in the queue of rooms to deliver.
     pub(super) is_ready: bool,
     /// It is in the list of rooms that wait for a socket.
@@ -108,7 +108,7 @@ impl Room {
             host,
             creator,
             line,
-            arrivals: Arrivals::default(),
+            presence: Presence::default(),
             is_ready: false,
             is_stalled: false,
             closure: None,

@@ -201,7 +201,7 @@ impl Stage {
         guest
     }
 
-    fn send(&mut self, guest: &Guest, body: &[u8]) -> Heard {
+    fn send(&mut self, guest: &Guest, body: &[u8]) -> DatagramOutcome {
         let mut bytes = Vec::new();
         datagram::encode_upstream(&guest.room, guest.token, body, &mut bytes);
         let heard = self.chat.handle_datagram(guest.address, &bytes, self.now);
@@ -209,15 +209,15 @@ impl Stage {
         heard
     }
 
-    fn fate(&mut self, guest: &Guest, body: &[u8]) -> Fate {
+    fn fate(&mut self, guest: &Guest, body: &[u8]) -> MessageOutcome {
         match self.send(guest, body) {
-            Heard::Accepted(_, fate) => fate,
-            Heard::Dropped(why) => panic!("{why:?}"),
+            DatagramOutcome::Accepted(_, fate) => fate,
+            DatagramOutcome::Dropped(why) => panic!("{why:?}"),
         }
     }
 
     /// Says something under the next id, which is used up unless it was put off.
-    fn say(&mut self, guest: &mut Guest, text: &str) -> Fate {
+    fn say(&mut self, guest: &mut Guest, text: &str) -> MessageOutcome {
         if guest.stream.is_none() {
             return self.fate(guest, text.as_bytes());
         }
@@ -226,20 +226,24 @@ impl Stage {
         let fate = self.fate(guest, &body);
         if !matches!(
             fate,
-            Fate::RateLimited | Fate::RoomBusy | Fate::OutOfOrder | Fate::Unanswered | Fate::Ended
+            MessageOutcome::RateLimited
+                | MessageOutcome::RoomBusy
+                | MessageOutcome::OutOfOrder
+                | MessageOutcome::Unanswered
+                | MessageOutcome::Ended
         ) {
             guest.next_id += 1;
         }
         fate
     }
 
-    fn have(&mut self, guest: &Guest, next: u64) -> Fate {
+    fn have(&mut self, guest: &Guest, next: u64) -> MessageOutcome {
         let mut body = Vec::new();
         upstream::encode_have(next, &mut body);
         self.fate(guest, &body)
     }
 
-    fn repair(&mut self, guest: &Guest, ranges: &[(u64, u16)]) -> Fate {
+    fn repair(&mut self, guest: &Guest, ranges: &[(u64, u16)]) -> MessageOutcome {
         let mut body = Vec::new();
         let ranges = ranges.iter().map(|(from, count)| Range { from: *from, count: *count });
         upstream::encode_repair(ranges, &mut body);
@@ -364,7 +368,7 @@ fn s7_a_full_socket_holds_up_nobody_and_what_it_missed_follows_once() {
     stage.deliver();
     stage.blocked.insert(slow.id);
     for n in 0..100 {
-        assert_eq!(stage.say(&mut host, &n.to_string()), Fate::Relayed);
+        assert_eq!(stage.say(&mut host, &n.to_string()), MessageOutcome::Relayed);
         stage.deliver();
         assert!(!stage.chat.has_output(), "a full socket is waited for, not asked");
     }
@@ -394,7 +398,7 @@ fn s7_what_the_ring_lost_while_a_socket_was_full_is_counted_exactly() {
     stage.deliver();
     stage.blocked.insert(slow.id);
     for n in 0..500 {
-        assert_eq!(stage.say(&mut host, &format!("{n:050}")), Fate::Relayed);
+        assert_eq!(stage.say(&mut host, &format!("{n:050}")), MessageOutcome::Relayed);
         stage.deliver();
     }
     stage.unblock();
@@ -458,7 +462,9 @@ fn s7_small_budgets_serve_everyone_and_each_entry_once() {
         let mut ends = vec![0];
         for n in 0..60 {
             // What is put off comes again.
-            while stage.say(&mut host, &format!("{n}{}", "x".repeat(n * 20))) != Fate::Relayed {
+            while stage.say(&mut host, &format!("{n}{}", "x".repeat(n * 20)))
+                != MessageOutcome::Relayed
+            {
                 stage.turn(budget);
             }
             for _ in 0..n % 3 {
@@ -509,7 +515,7 @@ fn s7_members_at_many_places_come_and_go_during_a_backlog() {
         stage.turn(1 + n % 7);
         if n % 5 == 4 {
             let mut gone: Guest = guests.remove(0);
-            assert_eq!(stage.say(&mut gone, "/exit"), Fate::Command);
+            assert_eq!(stage.say(&mut gone, "/exit"), MessageOutcome::Command);
         }
         guests.push(guest);
     }
@@ -532,8 +538,9 @@ fn s7_messages_push_out_nothing_that_who_keeps_up_is_still_to_get() {
     }
     // Its port is proved, and in the same turn more is said than the ring holds.
     stage.send(&late, b"");
-    let fates: Vec<Fate> = (0..60).map(|n| stage.say(&mut host, &format!("{n:050}"))).collect();
-    assert!(fates.contains(&Fate::RoomBusy));
+    let fates: Vec<MessageOutcome> =
+        (0..60).map(|n| stage.say(&mut host, &format!("{n:050}"))).collect();
+    assert!(fates.contains(&MessageOutcome::RoomBusy));
     stage.deliver();
     let ear = stage.ear(&late);
     assert_eq!((ear.skipped, ear.next), (0, stage.ear(&host).next));
@@ -553,8 +560,9 @@ fn s7_who_is_far_behind_holds_up_nobody_and_is_told_what_is_gone() {
         stage.deliver();
     }
     stage.unblock();
-    let fates: Vec<Fate> = (0..20).map(|n| stage.say(&mut host, &format!("{n:050}"))).collect();
-    assert!(fates.iter().all(|fate| *fate == Fate::Relayed), "{fates:?}");
+    let fates: Vec<MessageOutcome> =
+        (0..20).map(|n| stage.say(&mut host, &format!("{n:050}"))).collect();
+    assert!(fates.iter().all(|fate| *fate == MessageOutcome::Relayed), "{fates:?}");
     stage.deliver();
     let ear = stage.ear(&slow);
     assert_eq!((ear.skipped, ear.next), (0, stage.ear(&host).next));
@@ -595,8 +603,8 @@ fn s12_a_young_ring_grows_before_it_refuses() {
     let mut text = stage.enter(2, "r", "text", "");
     stage.deliver();
     for n in 0..200 {
-        assert_eq!(stage.say(&mut host, &"x".repeat(100)), Fate::Relayed, "{n}");
-        assert_eq!(stage.say(&mut text, &"y".repeat(100)), Fate::Relayed, "{n}");
+        assert_eq!(stage.say(&mut host, &"x".repeat(100)), MessageOutcome::Relayed, "{n}");
+        assert_eq!(stage.say(&mut text, &"y".repeat(100)), MessageOutcome::Relayed, "{n}");
     }
     stage.deliver();
     stage.assert_whole(&host, 403);
@@ -608,13 +616,13 @@ fn s12_half_of_the_ring_is_for_what_was_lost() {
     let mut host = stage.host("r");
     stage.deliver();
     let mut taken = 0;
-    while stage.say(&mut host, &"x".repeat(1000)) == Fate::Relayed {
+    while stage.say(&mut host, &"x".repeat(1000)) == MessageOutcome::Relayed {
         taken += 1;
         assert!(taken < 100);
     }
     assert!((30..=32).contains(&taken), "{taken}");
     stage.deliver();
-    assert_eq!(stage.say(&mut host, "now there is space"), Fate::Relayed);
+    assert_eq!(stage.say(&mut host, "now there is space"), MessageOutcome::Relayed);
     assert_eq!(stage.ear(&host).asides.len(), 1);
     assert_eq!(stage.ear(&host).asides[0].0, 8);
 }
@@ -634,7 +642,7 @@ fn put_off_under_load(in_flight: u64, budget: usize, hearers: usize) -> usize {
         let lowest = heard.min().unwrap_or(end);
         for _ in end - lowest..in_flight {
             match stage.say(&mut members[speaker % 20], &text) {
-                Fate::Relayed => end += 1,
+                MessageOutcome::Relayed => end += 1,
                 _ => put_off += 1,
             }
             speaker += 1;
@@ -685,7 +693,7 @@ fn s12_the_least_that_a_ring_may_have_is_not_taken_from_it() {
     let mut host = stage.host("r");
     stage.deliver();
     let long = "x".repeat(4000);
-    assert_eq!(stage.say(&mut host, &long), Fate::Relayed);
+    assert_eq!(stage.say(&mut host, &long), MessageOutcome::Relayed);
     for other in 0..4 {
         let mut guest = stage.host(&format!("other{other}"));
         for _ in 0..10 {
@@ -802,7 +810,7 @@ fn s11_s13_what_waits_for_full_sockets_is_bounded_however_often_it_is_asked_for(
     stage.blocked.extend(guests.iter().map(|guest| guest.id));
     for _ in 0..100 {
         for guest in &guests {
-            assert_eq!(stage.fate(guest, b""), Fate::Ended);
+            assert_eq!(stage.fate(guest, b""), MessageOutcome::Ended);
         }
         stage.deliver();
     }
@@ -832,9 +840,9 @@ fn s13_when_the_remains_have_expired_nothing_is_left() {
     }
     stage.advance(seconds(31));
     assert_eq!(stage.chat.census().tokens, 0);
-    assert!(stage.chat.census().remains > 0);
+    assert!(stage.chat.census().tombstones > 0);
     stage.advance(seconds(58));
-    assert!(stage.chat.census().remains > 0, "a minute");
+    assert!(stage.chat.census().tombstones > 0, "a minute");
     stage.advance(seconds(3));
     stage.unblock();
     stage.deliver();
@@ -933,7 +941,7 @@ fn w38_s13_a11_a_farewell_goes_only_to_another_address() {
         let told = (7, 1, 0, String::from(SILENT));
         let times = if has_same_address { 0 } else { 3 };
         assert_eq!(stage.ear(&old).asides, vec![told; times]);
-        assert_eq!(stage.fate(&old, b""), Fate::Ended);
+        assert_eq!(stage.fate(&old, b""), MessageOutcome::Ended);
         stage.deliver();
         assert_eq!(stage.ear(&old).asides.last(), Some(&(7, 1, 0, String::new())));
         assert_eq!(stage.ear(&new).said(), ["guest joined"]);
@@ -1014,7 +1022,7 @@ fn s13_of_closed_rooms_there_are_no_more_than_there_may_be_open_ones() {
         stage.deliver();
     }
     assert!(stage.chat.census().rooms <= 5 + 1, "{:?}", stage.chat.census());
-    assert!(stage.chat.census().remains > 0);
+    assert!(stage.chat.census().tombstones > 0);
 }
 
 #[test]
@@ -1059,7 +1067,7 @@ fn s13_remains_that_gave_way_are_waited_for_by_nobody() {
     stage.guest("r", "other");
     stage.deliver();
     assert!(!stage.chat.has_last_words());
-    assert!(matches!(stage.send(&guest, b""), Heard::Dropped(Dropped::UnknownToken)));
+    assert!(matches!(stage.send(&guest, b""), DatagramOutcome::Dropped(DropReason::UnknownToken)));
 }
 
 #[test]

@@ -79,7 +79,7 @@ impl Stage {
         self.enter(2, room, payload).expect("a place")
     }
 
-    fn say(&mut self, guest: Guest, message: &str) -> Heard {
+    fn say(&mut self, guest: Guest, message: &str) -> DatagramOutcome {
         let mut bytes = Vec::new();
         datagram::encode_upstream(guest.room, guest.token, message.as_bytes(), &mut bytes);
         self.chat.handle_datagram(guest.address, &bytes, self.now)
@@ -167,11 +167,11 @@ fn w24_what_fits_is_exact_and_the_sender_is_told() {
     let long = stage.join("r", &name);
     let fits = datagram::MAX_NAME_AND_MESSAGE - name.len();
     let fate = |heard| match heard {
-        Heard::Accepted(_, fate) => fate,
-        Heard::Dropped(why) => panic!("{why:?}"),
+        DatagramOutcome::Accepted(_, fate) => fate,
+        DatagramOutcome::Dropped(why) => panic!("{why:?}"),
     };
-    assert_eq!(fate(stage.say(long, &"x".repeat(fits))), Fate::Relayed);
-    assert_eq!(fate(stage.say(long, &"x".repeat(fits + 1))), Fate::Refused);
+    assert_eq!(fate(stage.say(long, &"x".repeat(fits))), MessageOutcome::Relayed);
+    assert_eq!(fate(stage.say(long, &"x".repeat(fits + 1))), MessageOutcome::Refused);
     let told = format!("\0message refused, it is too long, {fits} bytes fit");
     assert_eq!(stage.take_heard(long), [told]);
     let longest = stage.take_heard(host).into_iter().map(|text| text.len()).max();
@@ -364,8 +364,8 @@ fn a_room_that_is_not_sent_takes_messages_up_to_its_bound_and_says_so_once() {
     let mut taken = 0;
     for _ in 0..1000 {
         match stage.say(host, &message) {
-            Heard::Accepted(_, Fate::Relayed) => taken += 1,
-            Heard::Accepted(_, Fate::RoomBusy) => {}
+            DatagramOutcome::Accepted(_, MessageOutcome::Relayed) => taken += 1,
+            DatagramOutcome::Accepted(_, MessageOutcome::RoomBusy) => {}
             other => panic!("{other:?}"),
         }
         stage.chat.deliver(9, stage.now, block_all);
@@ -414,7 +414,7 @@ fn l8_a_slot_that_is_used_again_keeps_nothing_of_the_last_tenant() {
         !stage.chat.handle_announcement(gone.id, SocketAddr::from((HOME, 7))),
         "an old id reaches nobody"
     );
-    assert_eq!(stage.say(gone, "hi"), Heard::Dropped(Dropped::UnknownToken));
+    assert_eq!(stage.say(gone, "hi"), DatagramOutcome::Dropped(DropReason::UnknownToken));
     stage.advance(Duration::from_secs(299));
     assert!(stage.chat.live(new.id).is_some(), "no deadline of the old one fires");
 }
@@ -469,8 +469,8 @@ fn w38_a11_a_silent_member_gives_way_to_its_return() {
     let wrong = stage.enter(2, "r", r#"{"username":"guest","password":"no"}"#);
     assert_eq!(wrong.err(), Some(Status::WrongPassword));
     let new = stage.join("r", r#"{"username":"GUEST","password":"pw"}"#);
-    assert_eq!(stage.say(old, "hi"), Heard::Dropped(Dropped::UnknownToken));
-    assert!(matches!(stage.say(new, "hi"), Heard::Accepted(..)));
+    assert_eq!(stage.say(old, "hi"), DatagramOutcome::Dropped(DropReason::UnknownToken));
+    assert!(matches!(stage.say(new, "hi"), DatagramOutcome::Accepted(..)));
     assert_eq!(stage.take_heard(host), ["GUEST joined", "GUEST: hi"]);
     assert_eq!(stage.take_heard(old).last().map(String::as_str), Some(SILENT));
 }
@@ -497,7 +497,7 @@ fn w38_a11_a_silent_host_comes_back_as_the_host() {
         stage.take_heard(guest),
         ["host joined", "you were removed from the room by its host"]
     );
-    assert_eq!(stage.say(old, "hi"), Heard::Dropped(Dropped::UnknownToken));
+    assert_eq!(stage.say(old, "hi"), DatagramOutcome::Dropped(DropReason::UnknownToken));
 }
 
 #[test]
@@ -672,7 +672,7 @@ fn field_n_a_room_of_a_host_that_failed_is_made_anew() {
     assert_eq!(stage.enter(1, "r", host).err(), Some(Status::RoomExists), "it may be unread");
     stage.chat.note_read(stage.now);
     let again = stage.create("r", r#"{"username":"other","password":"x"}"#);
-    assert_eq!(stage.say(failed, ""), Heard::Dropped(Dropped::UnknownToken));
+    assert_eq!(stage.say(failed, ""), DatagramOutcome::Dropped(DropReason::UnknownToken));
     assert_eq!(stage.chat.census().open, 1);
     stage.say(again, "");
     stage.chat.handle_disconnect(again.id, stage.now);
@@ -835,13 +835,21 @@ fn t10_the_rate_limit_takes_a_burst_warns_once_in_five_seconds_and_never_holds_b
     let host = stage.create("r", r#"{"username":"host"}"#);
     let guest = stage.join("r", r#"{"username":"guest"}"#);
     let relayed = (0..500)
-        .filter(|_| matches!(stage.say(guest, "x"), Heard::Accepted(_, Fate::Relayed)))
+        .filter(|_| {
+            matches!(stage.say(guest, "x"), DatagramOutcome::Accepted(_, MessageOutcome::Relayed))
+        })
         .count();
     assert_eq!(relayed, 100);
     let warning = "you are sending too fast, what came last was not sent on";
     assert_eq!(stage.take_heard(guest), [warning]);
-    assert_eq!(stage.say(guest, "/who"), Heard::Accepted(guest.id, Fate::RateLimited));
-    assert!(matches!(stage.say(guest, "/exit"), Heard::Accepted(_, Fate::Command)));
+    assert_eq!(
+        stage.say(guest, "/who"),
+        DatagramOutcome::Accepted(guest.id, MessageOutcome::RateLimited)
+    );
+    assert!(matches!(
+        stage.say(guest, "/exit"),
+        DatagramOutcome::Accepted(_, MessageOutcome::Command)
+    ));
     assert_eq!(stage.take_heard(host).last().map(String::as_str), Some("guest left"));
 }
 
@@ -862,7 +870,9 @@ fn t10_what_waits_in_all_rooms_is_bounded_and_quiet_rooms_do_not_notice() {
     for n in 0..ROOMS.len() {
         let host = stage.create(&ROOMS[n..=n], r#"{"username":"host"}"#);
         let guest = stage.join(&ROOMS[n..=n], r#"{"username":"guest"}"#);
-        let is_taken = |heard: &Heard| matches!(heard, Heard::Accepted(_, Fate::Relayed));
+        let is_taken = |heard: &DatagramOutcome| {
+            matches!(heard, DatagramOutcome::Accepted(_, MessageOutcome::Relayed))
+        };
         let text = "x".repeat(1000);
         taken.push((0..300).take_while(|_| is_taken(&stage.say(guest, &text))).count());
         pairs.push((host, guest));
@@ -895,7 +905,9 @@ fn t10_short_messages_fill_the_memory_of_what_waits_as_long_ones_do() {
     let mut stage = Stage::new(config);
     stage.create("r", r#"{"username":"a"}"#);
     let guest = stage.join("r", r#"{"username":"b"}"#);
-    let is_taken = |heard: &Heard| matches!(heard, Heard::Accepted(_, Fate::Relayed));
+    let is_taken = |heard: &DatagramOutcome| {
+        matches!(heard, DatagramOutcome::Accepted(_, MessageOutcome::Relayed))
+    };
     let taken = (0..SUM).take_while(|_| is_taken(&stage.say(guest, "x"))).count();
     let each = "b: x".len() + size_of::<crate::fanout::Extent>();
     assert!((taken * each).abs_diff(SUM) < 1024, "{taken}");
@@ -972,11 +984,11 @@ fn t2_a_token_dies_with_its_member_and_not_when_that_is_reaped() {
     stage.say(left, "/exit");
     stage.say(host, "/kick kicked");
     for dead in [left, kicked] {
-        assert_eq!(stage.say(dead, "hi"), Heard::Dropped(Dropped::UnknownToken));
+        assert_eq!(stage.say(dead, "hi"), DatagramOutcome::Dropped(DropReason::UnknownToken));
     }
     stage.say(host, "/exit");
     for dead in [host, other] {
-        assert_eq!(stage.say(dead, "hi"), Heard::Dropped(Dropped::UnknownToken));
+        assert_eq!(stage.say(dead, "hi"), DatagramOutcome::Dropped(DropReason::UnknownToken));
     }
     assert_eq!(stage.chat.census().members, 4, "nobody is reaped yet");
 }

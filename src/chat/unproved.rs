@@ -6,10 +6,10 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::arrivals::Passage;
-use super::leaving::Departure;
+use super::leave::Departure;
 use super::member::Port;
-use super::remains::Farewell;
+use super::presence::PresenceChange;
+use super::tombstones::EndReason;
 use super::{Alarm, Chat};
 use crate::alert::Alert;
 use crate::ids::MemberId;
@@ -31,9 +31,9 @@ impl Chat {
         if !self.tokens.contains_key(&member.token) {
             return;
         }
-        self.peers.count_out(id, member);
+        self.quotas.count_out(id, member);
         member.connections = member.connections.saturating_sub(1);
-        self.peers.count_in(id, member);
+        self.quotas.count_in(id, member);
         let peer = Subnet::of(member.ip);
         self.check_unproved(peer, now);
     }
@@ -64,26 +64,26 @@ impl Chat {
                 self.end_closing(1);
                 continue;
             }
-            let Some(oldest) = self.peers.oldest_unproved(peer) else { return };
+            let Some(oldest) = self.quotas.oldest_unproved(peer) else { return };
             let Some(member) = self.members.get(oldest) else { return };
             due = due.max(member.heard_at + GRACE);
-            if let Some(alarm) = self.hearing_clock.check_again(due, now) {
+            if let Some(alarm) = self.read_clock.check_again(due, now) {
                 return self.watch_unproved(peer, due, alarm);
             }
             self.note_alert_of(oldest, Alert::Unproved);
-            let farewell = Farewell::Told(Code::TimedOut);
-            self.depart(oldest, Departure::Passage(Passage::TimedOut), farewell, now);
+            let reason = EndReason::Told(Code::TimedOut);
+            self.depart(oldest, Departure::Change(PresenceChange::TimedOut), reason, now);
         }
         self.watch_unproved(peer, due, now);
     }
 
     fn has_too_many_unproved(&self, peer: Subnet) -> bool {
-        self.config.max_unproved.is_some_and(|limit| self.peers.unproved(peer) > limit as usize)
+        self.config.max_unproved.is_some_and(|limit| self.quotas.unproved(peer) > limit as usize)
     }
 
     /// Returns true if a peer may not announce one more port without proving it.
     pub(super) fn has_announced_enough(&self, peer: Subnet) -> bool {
-        self.config.max_unproved.is_some_and(|limit| self.peers.tally(peer).announced >= limit)
+        self.config.max_unproved.is_some_and(|limit| self.quotas.usage(peer).announced >= limit)
     }
 
     /// Returns true if a member has vanished before anything could be sent to it: a program of
@@ -91,7 +91,7 @@ impl Chat {
     pub(super) fn is_stillborn(&self, id: MemberId, peer: IpAddr, now: Instant) -> bool {
         self.members.get(id).is_some_and(|member| {
             member.ip == peer
-                && member.is_silent(GRACE, self.hearing_clock.silence_at(now))
+                && member.is_silent(GRACE, self.read_clock.silence_at(now))
                 && member.port == Port::Unknown
                 && member.connections == 0
                 && !member.has_been_heard

@@ -38,7 +38,7 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll};
 
 use crate::alert::Alert;
-use crate::chat::{Chat, Dropped, Fate, Heard};
+use crate::chat::{Chat, DatagramOutcome, DropReason, MessageOutcome};
 use crate::config::{Config, DRAIN, METRICS_INTERVAL};
 use crate::datagram::{Datagrams, Disposition};
 use crate::metrics::Metrics;
@@ -92,7 +92,7 @@ impl Context {
         let Self { chat, datagrams, metrics, now, .. } = self;
         let report = datagrams.receive(index, budget, |origin, bytes| {
             let heard = chat.handle_datagram(origin.remote, bytes, *now);
-            count_heard(metrics, heard);
+            count_outcome(metrics, heard);
             Disposition { member: heard.member(), was_rejected: heard.is_in_vain() }
         });
         metrics.datagrams += report.received as u64;
@@ -424,25 +424,27 @@ fn time_until(deadline: Instant, now: Instant) -> Duration {
 }
 
 /// Counts what became of a datagram.
-fn count_heard(metrics: &mut Metrics, heard: Heard) {
+fn count_outcome(metrics: &mut Metrics, heard: DatagramOutcome) {
     let counter = match heard {
-        Heard::Dropped(Dropped::TooLong) => &mut metrics.too_long,
-        Heard::Dropped(Dropped::Malformed) => &mut metrics.malformed,
-        Heard::Dropped(Dropped::UnknownToken) => &mut metrics.unknown_token,
-        Heard::Dropped(Dropped::WrongRoom | Dropped::WrongAddress) => &mut metrics.misplaced_token,
-        Heard::Accepted(_, Fate::KeptAlive) => &mut metrics.kept_alive,
-        Heard::Accepted(_, Fate::Relayed) => &mut metrics.messages,
-        Heard::Accepted(_, Fate::Kept) => &mut metrics.parts,
-        Heard::Accepted(_, Fate::Command) => &mut metrics.commands,
-        Heard::Accepted(_, Fate::Refused) => &mut metrics.refused,
-        Heard::Accepted(_, Fate::RateLimited) => &mut metrics.rate_limited,
-        Heard::Accepted(_, Fate::RoomBusy) => &mut metrics.room_busy,
-        Heard::Accepted(_, Fate::Confirmed) => &mut metrics.confirmations,
-        Heard::Accepted(_, Fate::Repaired) => &mut metrics.repair_requests,
-        Heard::Accepted(_, Fate::OutOfOrder) => &mut metrics.out_of_order,
-        Heard::Accepted(_, Fate::Unanswered) => &mut metrics.unanswered,
-        Heard::Accepted(_, Fate::Senseless) => &mut metrics.senseless,
-        Heard::Accepted(_, Fate::Ended) => &mut metrics.ended,
+        DatagramOutcome::Dropped(DropReason::TooLong) => &mut metrics.too_long,
+        DatagramOutcome::Dropped(DropReason::Malformed) => &mut metrics.malformed,
+        DatagramOutcome::Dropped(DropReason::UnknownToken) => &mut metrics.unknown_token,
+        DatagramOutcome::Dropped(DropReason::WrongRoom | DropReason::WrongAddress) => {
+            &mut metrics.misplaced_token
+        }
+        DatagramOutcome::Accepted(_, MessageOutcome::KeptAlive) => &mut metrics.kept_alive,
+        DatagramOutcome::Accepted(_, MessageOutcome::Relayed) => &mut metrics.messages,
+        DatagramOutcome::Accepted(_, MessageOutcome::Kept) => &mut metrics.parts,
+        DatagramOutcome::Accepted(_, MessageOutcome::Command) => &mut metrics.commands,
+        DatagramOutcome::Accepted(_, MessageOutcome::Refused) => &mut metrics.refused,
+        DatagramOutcome::Accepted(_, MessageOutcome::RateLimited) => &mut metrics.rate_limited,
+        DatagramOutcome::Accepted(_, MessageOutcome::RoomBusy) => &mut metrics.room_busy,
+        DatagramOutcome::Accepted(_, MessageOutcome::Confirmed) => &mut metrics.confirmations,
+        DatagramOutcome::Accepted(_, MessageOutcome::Repaired) => &mut metrics.repair_requests,
+        DatagramOutcome::Accepted(_, MessageOutcome::OutOfOrder) => &mut metrics.out_of_order,
+        DatagramOutcome::Accepted(_, MessageOutcome::Unanswered) => &mut metrics.unanswered,
+        DatagramOutcome::Accepted(_, MessageOutcome::Senseless) => &mut metrics.senseless,
+        DatagramOutcome::Accepted(_, MessageOutcome::Ended) => &mut metrics.ended,
     };
     *counter += 1;
 }

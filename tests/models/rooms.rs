@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Value, json};
 
-use reactor_chat::chat::{Census, Chat, Fate, Heard, Reply};
+use reactor_chat::chat::{Census, Chat, DatagramOutcome, MessageOutcome, Reply};
 use reactor_chat::config::{ChatConfig, HostLeaves};
 use reactor_chat::ids::MemberId;
 use reactor_chat::protocol::datagram::encode_upstream;
@@ -183,15 +183,15 @@ impl Pair {
         encode_upstream(room, self.guests[who].token, text.as_bytes(), &mut bytes);
         let from = SocketAddr::from((ip(from), port));
         match self.chat.handle_datagram(from, &bytes, self.now) {
-            Heard::Dropped(_) => naive::Heard::Dropped,
-            Heard::Accepted(id, fate) => {
+            DatagramOutcome::Dropped(_) => naive::Heard::Dropped,
+            DatagramOutcome::Accepted(id, fate) => {
                 assert_eq!(id, self.guests[who].id);
                 self.table.insert(id, from);
                 self.forget_withdrawn();
                 match fate {
-                    Fate::KeptAlive => naive::Heard::KeptAlive,
-                    Fate::Relayed => naive::Heard::Relayed,
-                    Fate::Command => naive::Heard::Command,
+                    MessageOutcome::KeptAlive => naive::Heard::KeptAlive,
+                    MessageOutcome::Relayed => naive::Heard::Relayed,
+                    MessageOutcome::Command => naive::Heard::Command,
                     other => panic!("{other:?}"),
                 }
             }

@@ -20,7 +20,7 @@ impl Model {
         // Members of closed rooms count for their peers, and have deadlines, until they are
         // removed.
         assert!(census.closing > 0 || census.peers == self.peers());
-        if census.closing + census.streams + census.remains == 0 {
+        if census.closing + census.streams + census.tombstones == 0 {
             let alarms = live.iter().filter(|member| member.alarm.is_some()).count();
             let crowds = open.iter().filter(|room| room.arrivals.due().is_some()).count();
             let excess = self.excess.len();
@@ -28,8 +28,8 @@ impl Model {
         }
         self.check_peers();
         let most = config.max_members.unwrap_or(usize::MAX);
-        assert!(census.tokens + census.remains <= most);
-        assert!(census.members >= census.tokens + census.remains);
+        assert!(census.tokens + census.tombstones <= most);
+        assert!(census.members >= census.tokens + census.tombstones);
         assert!(open.len() <= config.max_rooms.unwrap_or(usize::MAX));
         for room in &open {
             assert!(room.members.contains(&room.host), "a room without its host");

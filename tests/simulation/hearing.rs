@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use reactor_chat::alert::Alert;
-use reactor_chat::chat::{Dropped, Fate, Heard};
+use reactor_chat::chat::{DatagramOutcome, DropReason, MessageOutcome};
 use reactor_chat::protocol::datagram::{self, MAX_NAME_AND_MESSAGE, Unfit};
 use reactor_chat::protocol::stream::upstream::{self, Upstream};
 use reactor_chat::protocol::stream::{Code, MAX_ENTRY};
@@ -46,22 +46,26 @@ impl Member {
 
 impl Model {
     /// Holds what the chat made of a datagram against what it had to, and does the same.
-    pub fn hear(&mut self, peer: SocketAddr, bytes: &[u8], heard: Heard, now: Instant) {
+    pub fn hear(&mut self, peer: SocketAddr, bytes: &[u8], heard: DatagramOutcome, now: Instant) {
         match heard {
-            Heard::Dropped(why) => self.tally.note_value(why),
-            Heard::Accepted(_, fate) => self.tally.note_value(fate),
+            DatagramOutcome::Dropped(why) => self.tally.note_value(why),
+            DatagramOutcome::Accepted(_, fate) => self.tally.note_value(fate),
         }
         let whose = match self.identify(peer, bytes, now) {
             Ok(whose) => whose,
             Err(allowed) => {
-                let Heard::Dropped(why) = heard else { panic!("{heard:?}, not {allowed:?}") };
+                let DatagramOutcome::Dropped(why) = heard else {
+                    panic!("{heard:?}, not {allowed:?}")
+                };
                 assert!(allowed.contains(&why), "{why:?}, not {allowed:?}");
                 return;
             }
         };
         let message = datagram::parse(bytes).expect("a datagram that makes sense").message;
         if self.members[whose].is_live() {
-            let Heard::Accepted(id, fate) = heard else { panic!("{heard:?}: it was its member's") };
+            let DatagramOutcome::Accepted(id, fate) = heard else {
+                panic!("{heard:?}: it was its member's")
+            };
             assert_eq!(id, self.members[whose].id, "a token is of one member");
             self.learn_port(whose, peer.port(), now);
             self.members[whose].heard_at = now;
@@ -87,12 +91,14 @@ impl Model {
         peer: SocketAddr,
         bytes: &[u8],
         now: Instant,
-    ) -> Result<usize, Vec<Dropped>> {
+    ) -> Result<usize, Vec<DropReason>> {
         if bytes.len() > 4096 {
-            return Err(vec![Dropped::TooLong]);
+            return Err(vec![DropReason::TooLong]);
         }
-        let Some(upstream) = datagram::parse(bytes) else { return Err(vec![Dropped::Malformed]) };
-        let unknown = vec![Dropped::UnknownToken];
+        let Some(upstream) = datagram::parse(bytes) else {
+            return Err(vec![DropReason::Malformed]);
+        };
+        let unknown = vec![DropReason::UnknownToken];
         let Some(whose) = self.find_token(upstream.token) else { return Err(unknown) };
         let member = &self.members[whose];
         let remembered = self.is_remembered(whose, now);
@@ -106,12 +112,12 @@ impl Model {
             return Ok(whose);
         }
         // The room of a dead member may be gone, and with it its name.
-        let mut allowed = if is_here { vec![] } else { vec![Dropped::WrongRoom] };
+        let mut allowed = if is_here { vec![] } else { vec![DropReason::WrongRoom] };
         if is_here || (!member.is_live() && !is_its_ip) {
-            allowed.push(Dropped::WrongAddress);
+            allowed.push(DropReason::WrongAddress);
         }
         if remembered.is_none() {
-            allowed.push(Dropped::UnknownToken);
+            allowed.push(DropReason::UnknownToken);
         }
         if !member.is_live() && is_its_ip {
             return Ok(whose);
@@ -123,14 +129,14 @@ impl Model {
         &mut self,
         (whose, port): (usize, u16),
         message: &[u8],
-        heard: Heard,
+        heard: DatagramOutcome,
         now: Instant,
     ) {
         let certain = self.is_remembered(whose, now) == Some(true);
         let member = &mut self.members[whose];
         match heard {
-            Heard::Accepted(id, fate) => {
-                assert_eq!((id, fate), (member.id, Fate::Ended), "a dead token");
+            DatagramOutcome::Accepted(id, fate) => {
+                assert_eq!((id, fate), (member.id, MessageOutcome::Ended), "a dead token");
                 let ip = member.ip;
                 member.port = Some((port, true));
                 let end = member.end.as_mut().expect("an end");
@@ -142,9 +148,9 @@ impl Model {
                 }
                 self.withdraw(whose, (ip, port), now);
             }
-            Heard::Dropped(Dropped::WrongRoom) => {}
-            Heard::Dropped(why) => {
-                assert!(why == Dropped::UnknownToken && !certain, "{why:?} of a dead token");
+            DatagramOutcome::Dropped(DropReason::WrongRoom) => {}
+            DatagramOutcome::Dropped(why) => {
+                assert!(why == DropReason::UnknownToken && !certain, "{why:?} of a dead token");
                 self.tally.note("remains dropped");
             }
         }
@@ -198,40 +204,53 @@ impl Model {
         (0..self.members.len()).filter(is_there).collect()
     }
 
-    fn understand(&mut self, whose: usize, message: &[u8], fate: Fate, now: Instant) -> Fate {
+    fn understand(
+        &mut self,
+        whose: usize,
+        message: &[u8],
+        fate: MessageOutcome,
+        now: Instant,
+    ) -> MessageOutcome {
         if !self.members[whose].takes_stream() {
             if message.is_empty() {
-                return Fate::KeptAlive;
+                return MessageOutcome::KeptAlive;
             }
             return self.take(whose, 0, message, fate, now);
         }
         match upstream::parse(message) {
-            None => Fate::Senseless,
-            Some(Upstream::KeepAlive) => Fate::KeptAlive,
+            None => MessageOutcome::Senseless,
+            Some(Upstream::KeepAlive) => MessageOutcome::KeptAlive,
             Some(Upstream::Have { next }) => {
                 self.confirm(whose, next, now);
                 self.state(whose, 0);
-                Fate::Confirmed
+                MessageOutcome::Confirmed
             }
-            Some(Upstream::Repair(_)) => Fate::Repaired,
+            Some(Upstream::Repair(_)) => MessageOutcome::Repaired,
             Some(Upstream::Message { id, .. } | Upstream::Part { id, .. })
                 if id != self.members[whose].expected =>
             {
                 self.state(whose, id);
-                Fate::OutOfOrder
+                MessageOutcome::OutOfOrder
             }
             Some(Upstream::Message { id, text }) => self.complete(whose, id, text, fate, now),
             Some(Upstream::Part { id, text }) => {
                 self.members[whose].keep(text, now);
                 self.members[whose].expected += 1;
                 self.state(whose, id);
-                Fate::Kept
+                MessageOutcome::Kept
             }
         }
     }
 
     /// Takes a message of a stream member, or the last part of one.
-    fn complete(&mut self, whose: usize, id: u32, last: &[u8], fate: Fate, now: Instant) -> Fate {
+    fn complete(
+        &mut self,
+        whose: usize,
+        id: u32,
+        last: &[u8],
+        fate: MessageOutcome,
+        now: Instant,
+    ) -> MessageOutcome {
         let member = &mut self.members[whose];
         let why = match &mut member.begun {
             None => return self.take(whose, id, last, fate, now),
@@ -248,7 +267,7 @@ impl Model {
         };
         if !self.is_allowed(whose, last.len(), fate, now) {
             self.put_off(whose, id, [Notice::RateLimited, Notice::TooFast], now);
-            return Fate::RateLimited;
+            return MessageOutcome::RateLimited;
         }
         self.tally.note_value(why);
         self.refuse(whose, why)
@@ -272,16 +291,23 @@ impl Model {
     }
 
     /// Takes a line: the next one of a stream member, or any other's.
-    fn take(&mut self, whose: usize, id: u32, line: &[u8], fate: Fate, now: Instant) -> Fate {
+    fn take(
+        &mut self,
+        whose: usize,
+        id: u32,
+        line: &[u8],
+        fate: MessageOutcome,
+        now: Instant,
+    ) -> MessageOutcome {
         let text = str::from_utf8(line);
         if text.is_ok_and(|text| text.trim().eq_ignore_ascii_case("/exit")) {
             self.note_taken(whose);
             self.depart(whose, Code::Left, now);
-            return Fate::Command;
+            return MessageOutcome::Command;
         }
         if !self.is_allowed(whose, line.len(), fate, now) {
             self.put_off(whose, id, [Notice::RateLimited, Notice::TooFast], now);
-            return Fate::RateLimited;
+            return MessageOutcome::RateLimited;
         }
         let text = text.map(|text| match text.starts_with('/') && !text.starts_with("//") {
             true => text.trim_ascii_end(),
@@ -300,13 +326,20 @@ impl Model {
             None if text.is_empty() => {
                 self.note_taken(whose);
                 self.state(whose, id);
-                Fate::KeptAlive
+                MessageOutcome::KeptAlive
             }
             None => self.say(whose, id, text, fate, now),
         }
     }
 
-    fn say(&mut self, whose: usize, id: u32, text: &str, fate: Fate, now: Instant) -> Fate {
+    fn say(
+        &mut self,
+        whose: usize,
+        id: u32,
+        text: &str,
+        fate: MessageOutcome,
+        now: Instant,
+    ) -> MessageOutcome {
         let (name, room) = (&self.members[whose].name, self.members[whose].room);
         let fits = MAX_NAME_AND_MESSAGE - name.len();
         if text.len() > fits {
@@ -314,17 +347,17 @@ impl Model {
         }
         let entries = split((0, 0), name, text);
         let size = entries.iter().map(|entry| entry.len() + 4).sum::<usize>();
-        if fate == Fate::RoomBusy && self.rooms[room].may_be_busy(size) {
+        if fate == MessageOutcome::RoomBusy && self.rooms[room].may_be_busy(size) {
             self.alert(Alert::RoomBacklog, self.members[whose].ip);
             self.put_off(whose, id, [Notice::RoomBusy, Notice::NotYet], now);
             return fate;
         }
         self.relay(whose, id, text);
         self.note_taken(whose);
-        Fate::Relayed
+        MessageOutcome::Relayed
     }
 
-    fn command(&mut self, whose: usize, rest: &str, now: Instant) -> Fate {
+    fn command(&mut self, whose: usize, rest: &str, now: Instant) -> MessageOutcome {
         let (written, name) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
         let (word, name) = (written.to_lowercase(), name.trim());
         match (&*word, name) {
@@ -350,7 +383,7 @@ impl Model {
                 Some(target) => self.command_of_host(whose, &word, target, now),
             },
         }
-        Fate::Command
+        MessageOutcome::Command
     }
 
     fn command_of_host(&mut self, host: usize, word: &str, target: usize, now: Instant) {
@@ -393,10 +426,10 @@ impl Model {
         named.collect::<Vec<_>>().join(", ")
     }
 
-    fn refuse(&mut self, whose: usize, why: Notice<'_>) -> Fate {
+    fn refuse(&mut self, whose: usize, why: Notice<'_>) -> MessageOutcome {
         self.note_taken(whose);
         self.answer(whose, why);
-        Fate::Refused
+        MessageOutcome::Refused
     }
 
     /// Something is not taken now; a person is told so once in five seconds, a program always.
@@ -426,7 +459,13 @@ impl Model {
 
     /// Whether a line of so many bytes may be taken as far as its sender's rates go: by its count, and
     /// by its bytes, names, IP and UDP headers of all its parts included, times everyone in the room.
-    fn is_allowed(&mut self, whose: usize, size: usize, fate: Fate, now: Instant) -> bool {
+    fn is_allowed(
+        &mut self,
+        whose: usize,
+        size: usize,
+        fate: MessageOutcome,
+        now: Instant,
+    ) -> bool {
         let member = &mut self.members[whose];
         let audience = self.rooms[member.room].members.len();
         let name = member.name.len();
@@ -440,7 +479,7 @@ impl Model {
         let has_messages = member.messages.has(message, now);
         // Only the server knows for sure how many of the sent bytes are history.
         let has_surely = member.fanout_at_most.has(fanout, now);
-        let is_refused = fate == Fate::RateLimited && !has_surely;
+        let is_refused = fate == MessageOutcome::RateLimited && !has_surely;
         let has_all = member.fanout.has(fanout, now) && has_messages && !is_refused;
         if has_all {
             member.messages.take(message);

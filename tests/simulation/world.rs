@@ -9,7 +9,7 @@ use std::hash::Hasher;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use reactor_chat::chat::{Chat, Fate, Heard};
+use reactor_chat::chat::{Chat, DatagramOutcome, MessageOutcome};
 use reactor_chat::config::{ChatConfig, HostLeaves};
 use reactor_chat::protocol::Language;
 
@@ -220,11 +220,11 @@ impl World {
         self.drain();
         let sent = self.network.bytes_sent;
         match heard {
-            Heard::Dropped(_) => assert_eq!(sent, 0, "unproved input makes no output"),
+            DatagramOutcome::Dropped(_) => assert_eq!(sent, 0, "unproved input makes no output"),
             // What waited for the proof, and repairs, have limits of their own.
-            Heard::Accepted(..) if !was_proved => {}
-            Heard::Accepted(_, Fate::Repaired | Fate::Ended) => {}
-            Heard::Accepted(..) => {
+            DatagramOutcome::Accepted(..) if !was_proved => {}
+            DatagramOutcome::Accepted(_, MessageOutcome::Repaired | MessageOutcome::Ended) => {}
+            DatagramOutcome::Accepted(..) => {
                 let most = (before + bytes.len() + 279) * audience + ANSWER;
                 assert!(sent <= most, "{sent} bytes for {} to {audience}", bytes.len());
                 self.model.tally.note("output of one input measured");

@@ -48,12 +48,12 @@ fn a6_s5_the_highest_message_id_is_never_taken() {
     let stream = room_of(&mut stage, &host).stream.as_mut().expect("a stream");
     stream.find_mut(number).expect("a seat").expected = u32::MAX - 2;
     host.next_id = u32::MAX - 2;
-    assert_eq!(stage.fate(&host, &part(u32::MAX - 2, "the last ")), Fate::Kept);
+    assert_eq!(stage.fate(&host, &part(u32::MAX - 2, "the last ")), MessageOutcome::Kept);
     host.next_id = u32::MAX - 1;
-    assert_eq!(stage.say(&mut host, "message"), Fate::Relayed);
+    assert_eq!(stage.say(&mut host, "message"), MessageOutcome::Relayed);
     assert_eq!(host.next_id, u32::MAX);
-    assert_eq!(stage.say(&mut host, "/exit"), Fate::OutOfOrder);
-    assert_eq!(stage.fate(&host, &part(u32::MAX, "a part")), Fate::OutOfOrder);
+    assert_eq!(stage.say(&mut host, "/exit"), MessageOutcome::OutOfOrder);
+    assert_eq!(stage.fate(&host, &part(u32::MAX, "a part")), MessageOutcome::OutOfOrder);
     stage.deliver();
     let ear = stage.ear(&host);
     assert_eq!(ear.said().last(), Some(&"the last message"));
@@ -71,9 +71,9 @@ fn a6_s11_the_highest_numbers_confirm_and_repair_nothing() {
     }
     stage.deliver();
     for next in [u64::MAX, u64::MAX - 1, 1 << 32] {
-        assert_eq!(stage.have(&host, next), Fate::Confirmed);
+        assert_eq!(stage.have(&host, next), MessageOutcome::Confirmed);
         for count in [1, u16::MAX] {
-            assert_eq!(stage.repair(&host, &[(next, count), (0, count)]), Fate::Repaired);
+            assert_eq!(stage.repair(&host, &[(next, count), (0, count)]), MessageOutcome::Repaired);
         }
         stage.deliver();
     }

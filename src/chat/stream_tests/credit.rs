@@ -13,7 +13,7 @@ fn past(lines: usize, config: ChatConfig) -> (Stage, Guest) {
     let mut stage = Stage::new(config);
     let mut host = stage.enter(1, "r", "host", HISTORY);
     for n in 0..lines {
-        assert_eq!(stage.say(&mut host, &format!("{n:01000}")), Fate::Relayed);
+        assert_eq!(stage.say(&mut host, &format!("{n:01000}")), MessageOutcome::Relayed);
         stage.deliver();
     }
     let end = stage.ear(&host).next;
@@ -164,7 +164,7 @@ fn a3_history_beyond_a_limit_is_late_but_complete() {
     stage.advance(seconds(1));
     assert!(stage.ear(&late).next < end, "100 KB are more than 20,000 bytes a second allow");
     let mut said = late.clone();
-    assert_eq!(stage.say(&mut said, "I can speak"), Fate::Relayed);
+    assert_eq!(stage.say(&mut said, "I can speak"), MessageOutcome::Relayed);
     stage.advance(seconds(10));
     assert_eq!((stage.ear(&late).next, stage.ear(&late).gone), (end + 2, 0));
 }
@@ -205,7 +205,7 @@ fn a3_credit_for_a_datagram_but_no_question_is_no_endless_turn() {
         let mut host = stage.enter(1, "r", "host", HISTORY);
         for size in [[size; 13].as_slice(), &[1200; 9]].concat() {
             let text = "x".repeat(size - HEADER_SIZE - MESSAGE_OVERHEAD - "host".len());
-            assert_eq!(stage.say(&mut host, &text), Fate::Relayed);
+            assert_eq!(stage.say(&mut host, &text), MessageOutcome::Relayed);
             stage.deliver();
         }
         let wish = r#","delivery":"stream","history":22"#;

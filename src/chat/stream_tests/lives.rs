@@ -116,7 +116,7 @@ impl Life {
         let Some((_, is_live)) = self.stage.chat.find_speaker(one.guest.token) else { return };
         let fate = self.stage.say(&mut one.guest, text);
         one.is_proved = true;
-        assert!(is_live || matches!(fate, Fate::Ended), "{fate:?}");
+        assert!(is_live || matches!(fate, MessageOutcome::Ended), "{fate:?}");
     }
 
     fn have(&mut self, pick: usize) {
@@ -219,8 +219,8 @@ fn is_live(chat: &Chat, guest: &Guest) -> bool {
 fn check_accounts(stage: &Stage) {
     let (chat, census) = (&stage.chat, stage.chat.census());
     assert_eq!(census.tokens + census.closing, chat.tokens.len());
-    assert!(census.members >= census.tokens + census.remains);
-    assert!(census.remains + census.tokens <= chat.config.max_members.unwrap_or(usize::MAX));
+    assert!(census.members >= census.tokens + census.tombstones);
+    assert!(census.tombstones + census.tokens <= chat.config.max_members.unwrap_or(usize::MAX));
     let rings = chat.rooms.iter().filter_map(|(_, room)| room.stream.as_ref());
     let capacity: usize = rings.map(|stream| stream.ring.capacity()).sum();
     assert_eq!(chat.history.granted(), capacity, "the account of the rings' memory");

@@ -4,11 +4,11 @@ use super::*;
 
 impl Stage {
     /// Says a part under the next id, which is used up if it was taken.
-    fn say_part(&mut self, guest: &mut Guest, text: &str) -> Fate {
+    fn say_part(&mut self, guest: &mut Guest, text: &str) -> MessageOutcome {
         let mut body = Vec::new();
         upstream::encode_part(guest.next_id, text.as_bytes(), &mut body);
         let fate = self.fate(guest, &body);
-        guest.next_id += u32::from(fate == Fate::Kept);
+        guest.next_id += u32::from(fate == MessageOutcome::Kept);
         fate
     }
 }
@@ -29,7 +29,7 @@ fn s16_parts_of_members_that_go_on_elsewhere_are_kept_and_of_those_that_go_are_n
     let Reply::Resumed { stream: Some(completion), .. } = resumed else { panic!("{resumed:?}") };
     assert_eq!(completion.expected, 2);
     guest.address.set_ip(elsewhere.into());
-    assert_eq!(stage.say(&mut guest, "home"), Fate::Relayed);
+    assert_eq!(stage.say(&mut guest, "home"), MessageOutcome::Relayed);
     stage.deliver();
     assert_eq!(stage.ear(&host).said(), ["on the way home"]);
     assert_eq!(stage.chat.census().backlog, before.backlog);
@@ -51,14 +51,14 @@ fn s16_a_part_sequence_without_an_end_costs_no_memory_and_is_answered_within_bou
     let mut host = stage.host("r");
     stage.hush();
     let before = stage.chat.census().backlog;
-    let fates: Vec<Fate> =
+    let fates: Vec<MessageOutcome> =
         (0..20_000).map(|_| stage.say_part(&mut host, &"x".repeat(1000))).collect();
-    assert_eq!(fates.iter().filter(|fate| **fate == Fate::Kept).count(), 5_000);
+    assert_eq!(fates.iter().filter(|fate| **fate == MessageOutcome::Kept).count(), 5_000);
     stage.deliver();
     assert_eq!(stage.chat.census().backlog, before, "it is lost: too long");
     stage.advance(seconds(20));
-    assert_eq!(stage.say(&mut host, "the end"), Fate::Refused);
-    assert_eq!(stage.say(&mut host, "and on"), Fate::Relayed);
+    assert_eq!(stage.say(&mut host, "the end"), MessageOutcome::Refused);
+    assert_eq!(stage.say(&mut host, "and on"), MessageOutcome::Relayed);
 }
 
 #[test]
@@ -66,10 +66,10 @@ fn s16_empty_parts_do_not_keep_a_message_for_ever() {
     let mut stage = Stage::new(open());
     let mut host = stage.host("r");
     for _ in 0..9 {
-        assert_eq!(stage.say_part(&mut host, ""), Fate::Kept);
+        assert_eq!(stage.say_part(&mut host, ""), MessageOutcome::Kept);
         stage.advance(seconds(2));
     }
-    assert_eq!(stage.say(&mut host, "too late"), Fate::Refused);
+    assert_eq!(stage.say(&mut host, "too late"), MessageOutcome::Refused);
 }
 
 #[test]
@@ -80,20 +80,20 @@ fn s16_a_room_keeps_parts_of_64_messages_and_who_has_begun_goes_on() {
     let mut elsewhere = stage.host("another");
     stage.hush();
     for guest in &mut guests {
-        assert_eq!(stage.say_part(guest, "a"), Fate::Kept);
+        assert_eq!(stage.say_part(guest, "a"), MessageOutcome::Kept);
     }
-    assert_eq!(stage.say_part(&mut host, "a"), Fate::RoomBusy);
+    assert_eq!(stage.say_part(&mut host, "a"), MessageOutcome::RoomBusy);
     stage.deliver();
     assert_eq!(stage.ear(&host).asides.last().map(|aside| aside.0), Some(8), "sent again later");
-    assert_eq!(stage.say(&mut host, "whole"), Fate::Relayed);
-    assert_eq!(stage.say_part(&mut elsewhere, "a"), Fate::Kept);
+    assert_eq!(stage.say(&mut host, "whole"), MessageOutcome::Relayed);
+    assert_eq!(stage.say_part(&mut elsewhere, "a"), MessageOutcome::Kept);
     for guest in &mut guests {
-        assert_eq!(stage.say_part(guest, "b"), Fate::Kept);
+        assert_eq!(stage.say_part(guest, "b"), MessageOutcome::Kept);
     }
-    assert_eq!(stage.say(&mut guests[0], "c"), Fate::Relayed);
-    assert_eq!(stage.say_part(&mut host, "a"), Fate::Kept);
+    assert_eq!(stage.say(&mut guests[0], "c"), MessageOutcome::Relayed);
+    assert_eq!(stage.say_part(&mut host, "a"), MessageOutcome::Kept);
     stage.advance(seconds(10));
-    assert_eq!(stage.say(&mut guests[1], "c"), Fate::Refused);
+    assert_eq!(stage.say(&mut guests[1], "c"), MessageOutcome::Refused);
 }
 
 #[test]
@@ -103,25 +103,29 @@ fn s16_members_that_renew_their_parts_keep_nobody_from_long_messages() {
         let mut host = stage.host("r");
         let mut guests: Vec<Guest> = (0..slow).map(|n| stage.guest("r", &n.to_string())).collect();
         for guest in &mut guests {
-            assert_eq!(stage.say_part(guest, "a"), Fate::Kept);
+            assert_eq!(stage.say_part(guest, "a"), MessageOutcome::Kept);
             stage.advance(Duration::from_millis(1));
         }
         stage.advance(seconds(3));
-        assert_eq!(stage.say_part(&mut host, "a"), Fate::RoomBusy, "they may become complete");
+        assert_eq!(
+            stage.say_part(&mut host, "a"),
+            MessageOutcome::RoomBusy,
+            "they may become complete"
+        );
         for guest in &mut guests {
-            assert_eq!(stage.say_part(guest, "b"), Fate::Kept);
+            assert_eq!(stage.say_part(guest, "b"), MessageOutcome::Kept);
         }
         stage.advance(seconds(1));
         let before = stage.chat.census().backlog;
-        assert_eq!(stage.say_part(&mut host, "a"), Fate::Kept);
+        assert_eq!(stage.say_part(&mut host, "a"), MessageOutcome::Kept);
         stage.deliver();
         assert!(stage.chat.census().backlog <= before, "in the place of the oldest");
-        assert_eq!(stage.say_part(&mut guests[0], "c"), Fate::Kept, "in vain");
-        assert_eq!(stage.say(&mut guests[0], "d"), Fate::Refused);
+        assert_eq!(stage.say_part(&mut guests[0], "c"), MessageOutcome::Kept, "in vain");
+        assert_eq!(stage.say(&mut guests[0], "d"), MessageOutcome::Refused);
         for guest in &mut guests[1..] {
-            assert_eq!(stage.say(guest, "d"), Fate::Relayed, "the others stay");
+            assert_eq!(stage.say(guest, "d"), MessageOutcome::Relayed, "the others stay");
         }
-        assert_eq!(stage.say(&mut host, "b"), Fate::Relayed);
+        assert_eq!(stage.say(&mut host, "b"), MessageOutcome::Relayed);
         stage.deliver();
         assert_eq!(stage.ear(&host).said().last(), Some(&"ab"));
     }
@@ -132,11 +136,11 @@ fn s16_nobody_is_within_one_message_for_longer_than_a_minute() {
     let mut stage = Stage::new(open());
     let mut host = stage.host("r");
     for _ in 0..7 {
-        assert_eq!(stage.say_part(&mut host, "a"), Fate::Kept);
+        assert_eq!(stage.say_part(&mut host, "a"), MessageOutcome::Kept);
         stage.advance(seconds(9));
     }
-    assert_eq!(stage.say(&mut host, "b"), Fate::Refused);
-    assert_eq!(stage.say(&mut host, "c"), Fate::Relayed);
+    assert_eq!(stage.say(&mut host, "b"), MessageOutcome::Refused);
+    assert_eq!(stage.say(&mut host, "c"), MessageOutcome::Relayed);
 }
 
 #[test]
@@ -145,15 +149,15 @@ fn s16_parts_that_are_unread_after_a_pause_are_not_too_late() {
     let mut host = stage.host("r");
     let start = stage.now;
     stage.chat.note_read(start);
-    assert_eq!(stage.say_part(&mut host, "be"), Fate::Kept);
+    assert_eq!(stage.say_part(&mut host, "be"), MessageOutcome::Kept);
     stage.advance(seconds(20));
-    assert_eq!(stage.say_part(&mut host, "fo"), Fate::Kept, "read late");
-    assert_eq!(stage.say(&mut host, "re"), Fate::Relayed);
-    assert_eq!(stage.say_part(&mut host, "never "), Fate::Kept);
+    assert_eq!(stage.say_part(&mut host, "fo"), MessageOutcome::Kept, "read late");
+    assert_eq!(stage.say(&mut host, "re"), MessageOutcome::Relayed);
+    assert_eq!(stage.say_part(&mut host, "never "), MessageOutcome::Kept);
     stage.advance(seconds(10));
     stage.chat.note_read(stage.now);
     stage.advance(seconds(1));
-    assert_eq!(stage.say(&mut host, "whole"), Fate::Refused, "nothing was unread");
+    assert_eq!(stage.say(&mut host, "whole"), MessageOutcome::Refused, "nothing was unread");
     stage.deliver();
     assert_eq!(stage.ear(&host).said().last(), Some(&"before"));
 }
@@ -163,10 +167,10 @@ fn s16_where_memory_is_scarce_one_message_of_a_room_is_kept() {
     let mut stage = Stage::new(ChatConfig { backlog_memory: Some(0), ..open() });
     let mut host = stage.host("r");
     let mut guest = stage.guest("r", "guest");
-    assert_eq!(stage.say_part(&mut host, "a"), Fate::Kept);
-    assert_eq!(stage.say_part(&mut guest, "a"), Fate::RoomBusy);
-    assert_eq!(stage.say(&mut host, "b"), Fate::Relayed);
-    assert_eq!(stage.say_part(&mut guest, "a"), Fate::Kept);
+    assert_eq!(stage.say_part(&mut host, "a"), MessageOutcome::Kept);
+    assert_eq!(stage.say_part(&mut guest, "a"), MessageOutcome::RoomBusy);
+    assert_eq!(stage.say(&mut host, "b"), MessageOutcome::Relayed);
+    assert_eq!(stage.say_part(&mut guest, "a"), MessageOutcome::Kept);
 }
 
 #[test]
@@ -177,12 +181,12 @@ fn s16_the_last_part_waits_for_its_rate_and_the_others_are_kept() {
     stage.hush();
     let first = "x".repeat(4000);
     // A full bucket pays for anything, and owes eight seconds then.
-    assert_eq!(stage.say(&mut host, &first), Fate::Relayed);
+    assert_eq!(stage.say(&mut host, &first), MessageOutcome::Relayed);
     for part in ["one ", "two "] {
-        assert_eq!(stage.say_part(&mut host, &part.repeat(250)), Fate::Kept);
+        assert_eq!(stage.say_part(&mut host, &part.repeat(250)), MessageOutcome::Kept);
     }
     let mut tries = 0;
-    while stage.say(&mut host, &"three ".repeat(300)) == Fate::RateLimited {
+    while stage.say(&mut host, &"three ".repeat(300)) == MessageOutcome::RateLimited {
         stage.advance(seconds(1));
         tries += 1;
         assert!(tries < 40, "it is never taken");
@@ -199,11 +203,11 @@ fn s16_a_long_message_costs_headers_and_the_name_in_each_part() {
         Stage::new(ChatConfig { rate_limit: None, fanout_limit: Some(1_000), ..open() });
     let name = "n".repeat(200);
     let mut host = stage.enter(1, "r", &name, STREAM);
-    assert_eq!(stage.say(&mut host, &"x".repeat(3800)), Fate::Relayed);
+    assert_eq!(stage.say(&mut host, &"x".repeat(3800)), MessageOutcome::Relayed);
     // Four parts, each with a name and headers: 4,712 bytes at 1,000 a second. The bucket held
     // 5,000, and a word costs 229.
-    assert_eq!(stage.say(&mut host, "w"), Fate::Relayed);
-    assert_eq!(stage.say(&mut host, "w"), Fate::RateLimited);
+    assert_eq!(stage.say(&mut host, "w"), MessageOutcome::Relayed);
+    assert_eq!(stage.say(&mut host, "w"), MessageOutcome::RateLimited);
 }
 
 #[test]
@@ -216,7 +220,7 @@ fn s12_s16_a_ring_loses_whole_messages_and_tells_so() {
     stage.blocked.insert(slow.id);
     for n in 0..40 {
         let text = format!("{n} {}", "x".repeat(n * 97));
-        assert_eq!(stage.say(&mut host, &text), Fate::Relayed);
+        assert_eq!(stage.say(&mut host, &text), MessageOutcome::Relayed);
         stage.deliver();
     }
     let whole: Vec<String> = stage.ear(&quick).said().into_iter().map(String::from).collect();
@@ -248,8 +252,8 @@ fn s16_in_the_least_of_rings_the_longest_message_reaches_everyone() {
         stage.hush();
         for n in 0..5 {
             let text = format!("{n}{}", "x".repeat(4069 - size));
-            assert_eq!(stage.say_part(&mut host, &text[..1000]), Fate::Kept);
-            assert_eq!(stage.say(&mut host, &text[1000..]), Fate::Relayed);
+            assert_eq!(stage.say_part(&mut host, &text[..1000]), MessageOutcome::Kept);
+            assert_eq!(stage.say(&mut host, &text[1000..]), MessageOutcome::Relayed);
             stage.deliver();
             assert_eq!(stage.ear(&guest).said().last(), Some(&&*text));
         }

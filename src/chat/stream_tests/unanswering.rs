@@ -18,7 +18,7 @@ impl Stage {
                     self.send(guest, b"");
                 }
             }
-            assert_eq!(self.say(host, "a line"), Fate::Relayed);
+            assert_eq!(self.say(host, "a line"), MessageOutcome::Relayed);
             self.deliver();
             self.advance(seconds(1));
         }
@@ -30,7 +30,10 @@ impl Stage {
         let mut host = host.clone();
         let mut dropped = 0;
         for _ in 0..lines {
-            assert_eq!(self.say(&mut host, &"x".repeat(972 - "host: ".len())), Fate::Relayed);
+            assert_eq!(
+                self.say(&mut host, &"x".repeat(972 - "host: ".len())),
+                MessageOutcome::Relayed
+            );
             while self.chat.has_output() {
                 dropped += self.turn(2048).withheld;
             }
@@ -74,7 +77,7 @@ fn a5_one_that_answers_again_is_told_what_is_gone() {
     for n in 0..200 {
         assert_eq!(
             stage.say(&mut host, &format!("{n:01000}")),
-            Fate::Relayed,
+            MessageOutcome::Relayed,
             "it holds up nobody"
         );
         stage.deliver();

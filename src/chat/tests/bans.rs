@@ -47,7 +47,7 @@ fn a8_w29_a_host_can_always_remove_one_more() {
         let name = format!("{number:015}{}", "\u{23a}".repeat(120));
         let troll = join(&mut stage, 3, "r", &name).expect("a place");
         stage.say(host, &format!("/kick {name}"));
-        assert_eq!(stage.say(troll, "I stay"), Heard::Dropped(Dropped::UnknownToken));
+        assert_eq!(stage.say(troll, "I stay"), DatagramOutcome::Dropped(DropReason::UnknownToken));
         assert_eq!(refused(&mut stage, 3, &name), Some(Status::Kicked));
         stage.take_heard(host);
     }
@@ -114,7 +114,7 @@ fn a8_the_hosts_own_address_is_never_banned() {
     let [dave, eve] = ["dave", "eve"].map(|name| join(&mut stage, 2, "r", name).expect("a place"));
     stage.say(host, "/ban eve");
     stage.say(host, "/host dave");
-    assert_eq!(stage.say(eve, ""), Heard::Dropped(Dropped::UnknownToken));
+    assert_eq!(stage.say(eve, ""), DatagramOutcome::Dropped(DropReason::UnknownToken));
     stage.advance(Duration::from_secs(31));
     let dave_again = join(&mut stage, 2, "r", "dave").expect("it is the host's own address");
     assert_eq!(refused(&mut stage, 2, "eve"), Some(Status::Kicked), "the name is banned");

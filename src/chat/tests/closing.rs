@@ -58,14 +58,14 @@ fn a10_members_of_a_closed_room_give_way_to_new_ones() {
     stage.say(host, "/exit");
     stage.create("new", r#"{"username":"host"}"#);
     for count in 1..MOST {
-        let Census { tokens, closing, remains, .. } = stage.chat.census();
+        let Census { tokens, closing, tombstones, .. } = stage.chat.census();
         assert_eq!(tokens, count);
-        assert!(tokens + closing + remains <= MOST, "{closing} and {remains}");
+        assert!(tokens + closing + tombstones <= MOST, "{closing} and {tombstones}");
         stage.join("new", &format!(r#"{{"username":"m{count}"}}"#));
     }
     stage.deliver();
-    let Census { tokens, closing, remains, .. } = stage.chat.census();
-    assert_eq!((tokens, closing, remains), (MOST, 0, 0));
+    let Census { tokens, closing, tombstones, .. } = stage.chat.census();
+    assert_eq!((tokens, closing, tombstones), (MOST, 0, 0));
 }
 
 #[test]
@@ -103,8 +103,8 @@ fn a10_a_closed_room_is_dead_before_its_members_are_freed() {
     stage.say(host, "/exit");
     assert_eq!(stage.chat.census().closing, 4);
 
-    assert_eq!(stage.say(text, "hi"), Heard::Dropped(Dropped::UnknownToken));
-    assert_eq!(stage.say(stream, ""), Heard::Accepted(stream.id, Fate::Ended));
+    assert_eq!(stage.say(text, "hi"), DatagramOutcome::Dropped(DropReason::UnknownToken));
+    assert_eq!(stage.say(stream, ""), DatagramOutcome::Accepted(stream.id, MessageOutcome::Ended));
     let token = String::from_utf8(resuming.token.to_wire().to_vec()).expect("hex");
     assert_eq!(stage.request(HOME, 4, "r", &token), Err(Status::RoomNotFound));
     assert!(!stage.chat.handle_announcement(text.id, SocketAddr::from((HOME, 9))));

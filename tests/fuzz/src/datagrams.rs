@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use reactor_chat::chat::Fate;
+use reactor_chat::chat::MessageOutcome;
 use reactor_chat::protocol::datagram::encode_upstream;
 use reactor_chat::protocol::stream::upstream;
 
@@ -90,7 +90,7 @@ fn step(stage: &mut Stage, input: &mut Input<'_>) {
 }
 
 /// A member's own datagram.
-fn say(stage: &mut Stage, who: usize, port: u16, message: &[u8]) -> Option<Fate> {
+fn say(stage: &mut Stage, who: usize, port: u16, message: &[u8]) -> Option<MessageOutcome> {
     let guest = stage.guests[who].clone();
     let mut bytes = Vec::new();
     encode_upstream(&guest.room, guest.token, message, &mut bytes);
@@ -102,8 +102,15 @@ fn say_in_stream(stage: &mut Stage, who: usize, text: &[u8]) {
     let mut message = Vec::new();
     upstream::encode_message(stage.guests[who].next_id, text, &mut message);
     let fate = say(stage, who, 1000 + who as u16, &message);
-    let is_taken =
-        matches!(fate, Some(Fate::Relayed | Fate::Command | Fate::Refused | Fate::KeptAlive));
+    let is_taken = matches!(
+        fate,
+        Some(
+            MessageOutcome::Relayed
+                | MessageOutcome::Command
+                | MessageOutcome::Refused
+                | MessageOutcome::KeptAlive
+        )
+    );
     stage.guests[who].next_id += u32::from(is_taken);
 }
 
@@ -112,7 +119,7 @@ fn say_part(stage: &mut Stage, who: usize, text: &[u8]) {
     let mut part = Vec::new();
     upstream::encode_part(stage.guests[who].next_id, text, &mut part);
     let fate = say(stage, who, 1000 + who as u16, &part);
-    stage.guests[who].next_id += u32::from(fate == Some(Fate::Kept));
+    stage.guests[who].next_id += u32::from(fate == Some(MessageOutcome::Kept));
 }
 
 /// What arrived and what did not.

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use reactor_chat::chat::{Census, Chat, Fate, Heard, Reply};
+use reactor_chat::chat::{Census, Chat, DatagramOutcome, MessageOutcome, Reply};
 use reactor_chat::config::{ChatConfig, HostLeaves};
 use reactor_chat::ids::MemberId;
 use reactor_chat::protocol::datagram::{MAX_DOWNSTREAM, MAX_UPSTREAM};
@@ -143,14 +143,19 @@ impl Stage {
     }
 
     /// A datagram; whose token is in it, if one is, the caller knows.
-    pub fn hear(&mut self, from: SocketAddr, token: Option<usize>, bytes: &[u8]) -> Option<Fate> {
+    pub fn hear(
+        &mut self,
+        from: SocketAddr,
+        token: Option<usize>,
+        bytes: &[u8],
+    ) -> Option<MessageOutcome> {
         let before = self.chat.census();
         match self.chat.handle_datagram(from, bytes, self.now) {
-            Heard::Dropped(_) => {
+            DatagramOutcome::Dropped(_) => {
                 assert_eq!(self.chat.census(), before, "what is dropped changes nothing");
                 None
             }
-            Heard::Accepted(id, fate) => {
+            DatagramOutcome::Accepted(id, fate) => {
                 assert!(bytes.len() <= MAX_UPSTREAM, "{} bytes", bytes.len());
                 let guest = &self.guests[token.expect("a token in it")];
                 assert_eq!((id, from.ip()), (guest.id, guest.ip));
@@ -160,15 +165,15 @@ impl Stage {
                 let room = guest.room.clone();
                 match fate {
                     // A part is sent on with the last one.
-                    Fate::Relayed | Fate::Kept => {
+                    MessageOutcome::Relayed | MessageOutcome::Kept => {
                         let parts = 1 + bytes.len() / LEAST_PART;
                         self.allow_room(&room, bytes.len() + parts * MESSAGE);
                     }
-                    Fate::Command => {
+                    MessageOutcome::Command => {
                         self.allow_room(&room, NOTICES);
                         self.allowed += LIST;
                     }
-                    Fate::Repaired | Fate::Ended => self.allow_past(&room),
+                    MessageOutcome::Repaired | MessageOutcome::Ended => self.allow_past(&room),
                     _ => {}
                 }
                 self.allowed += ANSWER;

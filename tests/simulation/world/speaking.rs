@@ -3,7 +3,7 @@
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use reactor_chat::chat::Heard;
+use reactor_chat::chat::DatagramOutcome;
 use reactor_chat::protocol::datagram;
 use reactor_chat::protocol::stream::upstream::{self, Range};
 
@@ -175,19 +175,19 @@ impl World {
         self.hear(from, &bytes);
     }
 
-    pub(super) fn hear(&mut self, from: SocketAddr, bytes: &[u8]) -> Heard {
+    pub(super) fn hear(&mut self, from: SocketAddr, bytes: &[u8]) -> DatagramOutcome {
         self.end_closing();
         let before = (self.chat.census(), self.chat.has_output(), self.chat.poll_timeout());
         let heard = self.chat.handle_datagram(from, bytes, self.now);
         self.model.hear(from, bytes, heard, self.now);
         format!("{heard:?}").hash(&mut self.network.history);
         match heard {
-            Heard::Accepted(member, _) => {
+            DatagramOutcome::Accepted(member, _) => {
                 let from = SocketAddr::new(from.ip().to_canonical(), from.port());
                 self.network.table.insert(member, from);
                 self.forget_withdrawn();
             }
-            Heard::Dropped(_) => {
+            DatagramOutcome::Dropped(_) => {
                 let after = (self.chat.census(), self.chat.has_output(), self.chat.poll_timeout());
                 assert_eq!(before, after, "what is nobody's changes nothing");
             }
@@ -223,6 +223,6 @@ impl World {
         }
         let is_lasting = self.model.rooms[member.room].is_open;
         let heard = self.hear(from, &bytes);
-        assert!(!is_lasting || matches!(heard, Heard::Dropped(_)), "{heard:?}");
+        assert!(!is_lasting || matches!(heard, DatagramOutcome::Dropped(_)), "{heard:?}");
     }
 }

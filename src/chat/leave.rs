@@ -5,9 +5,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::arrivals::{Passage, Telling};
 use super::member::Port;
-use super::remains::Farewell;
+use super::presence::{Announce, PresenceChange};
+use super::tombstones::EndReason;
 use super::{Alarm, Chat};
 use crate::alert::Alert;
 use crate::config::HostLeaves;
@@ -24,14 +24,14 @@ const UNHEARD_AFTER: Duration = Duration::from_secs(10);
 /// Why a member goes, to the others.
 #[derive(Clone, Copy)]
 pub(super) enum Departure {
-    Passage(Passage),
+    Change(PresenceChange),
     Kicked,
 }
 
 impl Chat {
     /// A member leaves of its own accord, with the message of this id if it takes a stream.
     pub(super) fn leave(&mut self, id: MemberId, message: u32, now: Instant) {
-        self.depart(id, Departure::Passage(Passage::Left), Farewell::Asked(message), now);
+        self.depart(id, Departure::Change(PresenceChange::Left), EndReason::Asked(message), now);
     }
 
     /// Returns the time from a member's token to its first check.
@@ -57,12 +57,12 @@ impl Chat {
         let deadline = self.config.idle_timeout.map(|timeout| member.heard_at + timeout);
         // If the member may have sent datagrams that are still unread, its deadline is checked again
         // later.
-        let clock = &self.hearing_clock;
+        let clock = &self.read_clock;
         let idle_at = deadline.and_then(|deadline| clock.check_again(deadline, now));
         if deadline.is_some() && idle_at.is_none() {
-            let (passage, farewell) = (Passage::TimedOut, Farewell::Told(Code::TimedOut));
-            self.tell_end(id, Notice::RemovedForSilence);
-            self.depart(id, Departure::Passage(passage), farewell, now);
+            let (change, reason) = (PresenceChange::TimedOut, EndReason::Told(Code::TimedOut));
+            self.notify_end(id, Notice::RemovedForSilence);
+            self.depart(id, Departure::Change(change), reason, now);
             return;
         }
         let check_at = self.check_answers(id, now);
@@ -74,14 +74,14 @@ impl Chat {
 
     /// Removes a member for the host.
     pub(super) fn remove_by_host(&mut self, id: MemberId, now: Instant) {
-        self.tell_end(id, Notice::RemovedByHost);
-        self.depart(id, Departure::Kicked, Farewell::Told(Code::Removed), now);
+        self.notify_end(id, Notice::RemovedByHost);
+        self.depart(id, Departure::Kicked, EndReason::Told(Code::Removed), now);
     }
 
     /// Tells a member of its end. A stream member is told by what it leaves behind.
-    fn tell_end(&mut self, id: MemberId, notice: Notice<'_>) {
+    fn notify_end(&mut self, id: MemberId, notice: Notice<'_>) {
         if self.members.get(id).is_some_and(|member| member.delivery != Delivery::Stream) {
-            self.tell_last(id, notice);
+            self.notify_always(id, notice);
         }
     }
 
@@ -98,7 +98,7 @@ impl Chat {
         &mut self,
         id: MemberId,
         departure: Departure,
-        farewell: Farewell,
+        reason: EndReason,
         now: Instant,
     ) {
         let Some(member) = self.members.get(id) else { return };
@@ -107,20 +107,20 @@ impl Chat {
         let heir = room.live_members().find(|other| *other != id);
         let heir = heir.filter(|_| self.config.host_leaves == HostLeaves::Pass);
         if room.host != id {
-            self.end_member(id, farewell, now);
-            self.tell_departure(room_id, (number, &name), departure, now);
+            self.end_member(id, reason, now);
+            self.announce_departure(room_id, (number, &name), departure, now);
         } else if let Some(heir) = heir {
-            self.end_member(id, farewell, now);
-            self.tell_departure(room_id, (number, &name), departure, now);
+            self.end_member(id, reason, now);
+            self.announce_departure(room_id, (number, &name), departure, now);
             self.set_host(room_id, heir);
         } else {
             // The host gets its own farewell; the others are told that the room is closed.
-            let closed = Farewell::Told(Code::RoomClosed);
-            self.close_room(room_id, Notice::RoomClosed, closed, Some((id, farewell)), now);
+            let closed = EndReason::Told(Code::RoomClosed);
+            self.close_room(room_id, Notice::RoomClosed, closed, Some((id, reason)), now);
         }
     }
 
-    fn tell_departure(
+    fn announce_departure(
         &mut self,
         room: RoomId,
         (number, name): (u32, &str),
@@ -131,18 +131,18 @@ impl Chat {
             Departure::Kicked => {
                 self.append_notice(room, Notice::Kicked(name), number, Audience::All);
             }
-            Departure::Passage(passage) => {
-                self.tell_passage(room, (number, name), passage, Audience::All, now);
+            Departure::Change(change) => {
+                self.announce_change(room, (number, name), change, Audience::All, now);
             }
         }
     }
 
     /// Ends a member; the others are told by who calls.
-    pub(super) fn end_member(&mut self, id: MemberId, farewell: Farewell, now: Instant) {
+    pub(super) fn end_member(&mut self, id: MemberId, reason: EndReason, now: Instant) {
         let Some(member) = self.members.get(id) else { return };
         let (room_id, number, folded) = (member.room, member.number, fold(&member.name));
         self.forget_member(id, now);
-        self.keep_remains(id, farewell, now);
+        self.keep_tombstone(id, reason, now);
         if let Some(room) = self.rooms.get_mut(room_id) {
             room.unseat(number, &folded);
         }
@@ -154,48 +154,48 @@ impl Chat {
         self.release_replaced(id, now);
         let Some(member) = self.members.get_mut(id) else { return };
         self.tokens.remove(&member.token);
-        self.peers.count_out(id, member);
-        self.peers.note_ended(id, member);
+        self.quotas.count_out(id, member);
+        self.quotas.note_ended(id, member);
         self.timers.change(Alarm::Idle(id), member.alarm.take(), None);
         self.forget_parts(id);
     }
 
     /// Tells a room that somebody came or went, by name or in a count that follows.
-    pub(super) fn tell_passage(
+    pub(super) fn announce_change(
         &mut self,
         room_id: RoomId,
         (number, name): (u32, &str),
-        passage: Passage,
+        change: PresenceChange,
         audience: Audience,
         now: Instant,
     ) {
         let Some(room) = self.rooms.get(room_id) else { return };
-        if room.arrivals.due().is_some_and(|due| due <= now) {
-            self.timers.change(Alarm::Crowd(room_id), room.arrivals.due(), None);
-            self.end_crowd(room_id);
+        if room.presence.due().is_some_and(|due| due <= now) {
+            self.timers.change(Alarm::Presence(room_id), room.presence.due(), None);
+            self.flush_presence(room_id);
         }
         let Some(room) = self.rooms.get_mut(room_id) else { return };
-        let before = room.arrivals.due();
-        match (room.arrivals.note(passage, now), passage) {
-            (Telling::Counted { due }, _) => {
-                self.timers.change(Alarm::Crowd(room_id), before, Some(due));
+        let before = room.presence.due();
+        match (room.presence.note(change, now), change) {
+            (Announce::Counted { due }, _) => {
+                self.timers.change(Alarm::Presence(room_id), before, Some(due));
             }
-            (Telling::ByName, Passage::Joined) => {
+            (Announce::ByName, PresenceChange::Joined) => {
                 self.append_notice(room_id, Notice::Joined(name), number, audience);
             }
-            (Telling::ByName, Passage::Left) => {
+            (Announce::ByName, PresenceChange::Left) => {
                 self.append_notice(room_id, Notice::Left(name), number, audience);
             }
-            (Telling::ByName, Passage::TimedOut) => {
+            (Announce::ByName, PresenceChange::TimedOut) => {
                 self.append_notice(room_id, Notice::TimedOut(name), number, audience);
             }
         }
     }
 
     /// Tells how many came and went in the second that is over. Its alarm is gone already.
-    pub(super) fn end_crowd(&mut self, room_id: RoomId) {
+    pub(super) fn flush_presence(&mut self, room_id: RoomId) {
         if let Some(room) = self.rooms.get_mut(room_id) {
-            let crowd = room.arrivals.take_crowd();
+            let crowd = room.presence.take_summary();
             self.append_notice(room_id, Notice::Presence(crowd), 0, Audience::All);
         }
     }

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use super::Chat;
-use super::remains::Farewell;
+use super::tombstones::EndReason;
 use crate::ids::MemberId;
 
 impl Chat {
@@ -19,7 +19,7 @@ impl Chat {
         let (Some(limit), Some(member)) = (self.config.replace_silent, self.members.get(id)) else {
             return false;
         };
-        member.ip == peer && member.is_silent(limit, self.hearing_clock.silence_at(now))
+        member.ip == peer && member.is_silent(limit, self.read_clock.silence_at(now))
     }
 
     /// Ends a silent member whose place somebody takes. Returns the member that has to be told when
@@ -29,12 +29,12 @@ impl Chat {
         let member = self.members.get_mut(silent)?;
         let is_known = member.port.number().is_some();
         let before = member.replaced.take();
-        self.end_member(silent, Farewell::Replaced, now);
+        self.end_member(silent, EndReason::Replaced, now);
         if !is_known {
             return before;
         }
         if let Some(before) = before {
-            self.release_remains(before, false, now);
+            self.release_tombstone(before, false, now);
         }
         Some(silent)
     }
@@ -49,7 +49,7 @@ impl Chat {
         let is_elsewhere = old.is_some_and(|old| {
             old.port.number().is_some() && (old.ip, old.port.number()) != address
         });
-        self.release_remains(replaced, is_elsewhere, now);
+        self.release_tombstone(replaced, is_elsewhere, now);
     }
 
     /// Notes the end of a member. If its address never was known, only the member that it has
@@ -59,7 +59,7 @@ impl Chat {
         if let Some(replaced) = replaced {
             let old = self.members.get(replaced);
             let is_known = old.is_some_and(|old| old.port.number().is_some());
-            self.release_remains(replaced, is_known, now);
+            self.release_tombstone(replaced, is_known, now);
         }
     }
 }

@@ -14,7 +14,7 @@ const WINDOW: Duration = Duration::from_secs(1);
 
 /// How somebody came or went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Passage {
+pub(super) enum PresenceChange {
     Joined,
     Left,
     TimedOut,
@@ -22,7 +22,7 @@ pub(super) enum Passage {
 
 /// The current window of one room.
 #[derive(Debug, Default)]
-pub(super) struct Arrivals {
+pub(super) struct Presence {
     window_end: Option<Instant>,
     told: u32,
     crowd: PresenceSummary,
@@ -30,32 +30,32 @@ pub(super) struct Arrivals {
 
 /// What to do about one that came or went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Telling {
+pub(super) enum Announce {
     /// Tell its name now.
     ByName,
     /// It is counted; the count is due at the end of the window.
     Counted { due: Instant },
 }
 
-impl Arrivals {
+impl Presence {
     /// Notes that somebody came or went. The owner tells the crowd of the last window first: see
-    /// [`Arrivals::due`].
-    pub(super) fn note(&mut self, passage: Passage, now: Instant) -> Telling {
+    /// [`Presence::due`].
+    pub(super) fn note(&mut self, change: PresenceChange, now: Instant) -> Announce {
         let end = match self.window_end {
             Some(end) if now < end => end,
             _ => self.open(now),
         };
         if self.told < TOLD_BY_NAME {
             self.told += 1;
-            return Telling::ByName;
+            return Announce::ByName;
         }
-        let count = match passage {
-            Passage::Joined => &mut self.crowd.joined,
-            Passage::Left => &mut self.crowd.left,
-            Passage::TimedOut => &mut self.crowd.timed_out,
+        let count = match change {
+            PresenceChange::Joined => &mut self.crowd.joined,
+            PresenceChange::Left => &mut self.crowd.left,
+            PresenceChange::TimedOut => &mut self.crowd.timed_out,
         };
         *count = count.saturating_add(1);
-        Telling::Counted { due: end }
+        Announce::Counted { due: end }
     }
 
     /// When the count is to be told, if there is one.
@@ -64,7 +64,7 @@ impl Arrivals {
     }
 
     /// Ends the window and gives its count.
-    pub(super) fn take_crowd(&mut self) -> PresenceSummary {
+    pub(super) fn take_summary(&mut self) -> PresenceSummary {
         self.window_end = None;
         std::mem::take(&mut self.crowd)
     }
@@ -84,35 +84,40 @@ mod tests {
     #[test]
     fn w33_the_first_five_of_a_second_have_names_the_rest_a_count() {
         let start = Instant::now();
-        let mut arrivals = Arrivals::default();
+        let mut presence = Presence::default();
         for _ in 0..5 {
-            assert_eq!(arrivals.note(Passage::Joined, start), Telling::ByName);
+            assert_eq!(presence.note(PresenceChange::Joined, start), Announce::ByName);
         }
-        assert_eq!(arrivals.due(), None);
+        assert_eq!(presence.due(), None);
         let due = start + WINDOW;
-        for passage in [Passage::Joined, Passage::Left, Passage::Left, Passage::TimedOut] {
-            assert_eq!(arrivals.note(passage, start), Telling::Counted { due });
+        for change in [
+            PresenceChange::Joined,
+            PresenceChange::Left,
+            PresenceChange::Left,
+            PresenceChange::TimedOut,
+        ] {
+            assert_eq!(presence.note(change, start), Announce::Counted { due });
         }
-        assert_eq!(arrivals.due(), Some(due));
-        assert_eq!(arrivals.take_crowd(), PresenceSummary { joined: 1, left: 2, timed_out: 1 });
-        assert_eq!(arrivals.note(Passage::Left, due), Telling::ByName);
-        assert_eq!(arrivals.due(), None);
+        assert_eq!(presence.due(), Some(due));
+        assert_eq!(presence.take_summary(), PresenceSummary { joined: 1, left: 2, timed_out: 1 });
+        assert_eq!(presence.note(PresenceChange::Left, due), Announce::ByName);
+        assert_eq!(presence.due(), None);
     }
 
     #[test]
     fn a6_w33_counts_of_a_crowd_do_not_overflow() {
         let start = Instant::now();
-        let mut arrivals = Arrivals::default();
+        let mut presence = Presence::default();
         for _ in 0..5 {
-            arrivals.note(Passage::Joined, start);
+            presence.note(PresenceChange::Joined, start);
         }
         let most = u32::MAX;
-        arrivals.crowd = PresenceSummary { joined: most, left: most, timed_out: most };
-        for passage in [Passage::Joined, Passage::Left, Passage::TimedOut] {
-            arrivals.note(passage, start);
+        presence.crowd = PresenceSummary { joined: most, left: most, timed_out: most };
+        for change in [PresenceChange::Joined, PresenceChange::Left, PresenceChange::TimedOut] {
+            presence.note(change, start);
         }
         assert_eq!(
-            arrivals.take_crowd(),
+            presence.take_summary(),
             PresenceSummary { joined: most, left: most, timed_out: most }
         );
     }

@@ -17,14 +17,14 @@ use crate::protocol::{Delivery, Notice};
 
 /// What became of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum DatagramOutcome {
     /// It is nobody's: it changed nothing and is never answered.
-    Dropped(Dropped),
+    Dropped(DropReason),
     /// It is this member's, whose delivery port is now the one that it came from.
-    Accepted(MemberId, Fate),
+    Accepted(MemberId, MessageOutcome),
 }
 
-impl Heard {
+impl DatagramOutcome {
     /// Whose datagram it was, if it was somebody's.
     pub fn member(self) -> Option<MemberId> {
         match self {
@@ -35,13 +35,17 @@ impl Heard {
 
     /// Whether it came to nothing, and more of the kind at the same time will.
     pub fn is_in_vain(self) -> bool {
-        matches!(self, Self::Dropped(_) | Self::Accepted(_, Fate::RateLimited | Fate::Unanswered))
+        matches!(
+            self,
+            Self::Dropped(_)
+                | Self::Accepted(_, MessageOutcome::RateLimited | MessageOutcome::Unanswered)
+        )
     }
 }
 
 /// Why a datagram is nobody's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dropped {
+pub enum DropReason {
     /// More than [`MAX_UPSTREAM`] bytes.
     TooLong,
     /// Not the layout of a client's datagram.
@@ -56,7 +60,7 @@ pub enum Dropped {
 
 /// What became of a member's message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum MessageOutcome {
     /// There was none.
     KeptAlive,
     /// It is on its way to the others.
@@ -87,71 +91,76 @@ pub enum Fate {
 
 impl Chat {
     /// Takes a datagram that came from `peer`.
-    pub fn handle_datagram(&mut self, peer: SocketAddr, bytes: &[u8], now: Instant) -> Heard {
+    pub fn handle_datagram(
+        &mut self,
+        peer: SocketAddr,
+        bytes: &[u8],
+        now: Instant,
+    ) -> DatagramOutcome {
         match self.identify(peer, bytes) {
-            Err(why) => Heard::Dropped(why),
+            Err(why) => DatagramOutcome::Dropped(why),
             Ok(Speaker { member, message, is_live: false }) => {
                 self.end_if_closing(member);
                 self.learn_port_of_ended(member, peer.port(), now);
-                Heard::Accepted(member, self.hear_remains(member, message, now))
+                DatagramOutcome::Accepted(member, self.handle_late_datagram(member, message, now))
             }
             Ok(Speaker { member, message, is_live: true }) => {
                 self.learn_port(member, peer.port(), now);
-                Heard::Accepted(member, self.hear(member, message, now))
+                DatagramOutcome::Accepted(member, self.handle_message(member, message, now))
             }
         }
     }
 
     /// Whose datagram this is and what it says. A wrong token costs two look-ups, among the living and
     /// among those that have ended.
-    fn identify<'a>(&self, peer: SocketAddr, bytes: &'a [u8]) -> Result<Speaker<'a>, Dropped> {
+    fn identify<'a>(&self, peer: SocketAddr, bytes: &'a [u8]) -> Result<Speaker<'a>, DropReason> {
         if bytes.len() > MAX_UPSTREAM {
-            return Err(Dropped::TooLong);
+            return Err(DropReason::TooLong);
         }
-        let upstream = datagram::parse(bytes).ok_or(Dropped::Malformed)?;
-        let (id, is_live) = self.find_speaker(upstream.token).ok_or(Dropped::UnknownToken)?;
-        let member = self.members.get(id).ok_or(Dropped::UnknownToken)?;
+        let upstream = datagram::parse(bytes).ok_or(DropReason::Malformed)?;
+        let (id, is_live) = self.find_speaker(upstream.token).ok_or(DropReason::UnknownToken)?;
+        let member = self.members.get(id).ok_or(DropReason::UnknownToken)?;
         let is_here = self.rooms.get(member.room).is_none_or(|room| {
             room.name.as_bytes() == upstream.room || member.spells_room(upstream.room)
         });
         if !is_here {
-            return Err(Dropped::WrongRoom);
+            return Err(DropReason::WrongRoom);
         }
         if member.ip != peer.ip().to_canonical() {
-            return Err(Dropped::WrongAddress);
+            return Err(DropReason::WrongAddress);
         }
         Ok(Speaker { member: id, message: upstream.message, is_live })
     }
 
     /// Takes what an identified member said.
-    fn hear(&mut self, id: MemberId, message: &[u8], now: Instant) -> Fate {
-        let Some(member) = self.members.get_mut(id) else { return Fate::KeptAlive };
+    fn handle_message(&mut self, id: MemberId, message: &[u8], now: Instant) -> MessageOutcome {
+        let Some(member) = self.members.get_mut(id) else { return MessageOutcome::KeptAlive };
         member.heard_at = now;
         if member.delivery == Delivery::Stream {
-            return self.hear_stream(id, message, now);
+            return self.handle_stream_message(id, message, now);
         }
         if member.check_at.is_none() {
             self.end_limit(id, now);
         }
         if message.is_empty() {
-            return Fate::KeptAlive;
+            return MessageOutcome::KeptAlive;
         }
         if str::from_utf8(message).is_ok_and(command::is_exit) {
             // Never rationed, and not refused for a line end with a carriage return: who wants to go
             // goes.
             self.leave(id, 0, now);
-            return Fate::Command;
+            return MessageOutcome::Command;
         }
         if !self.is_allowed(id, message.len(), now) {
             self.warn(id, Notice::RateLimited, now);
-            return Fate::RateLimited;
+            return MessageOutcome::RateLimited;
         }
         match understand(message) {
             Err(why) => self.refuse(id, why),
             Ok(Input::Message(text)) => self.relay(id, text, now),
             Ok(Input::Command(command)) => {
-                self.obey(id, command, now);
-                Fate::Command
+                self.execute(id, command, now);
+                MessageOutcome::Command
             }
         }
     }
@@ -164,20 +173,20 @@ impl Chat {
         // Each part repeats the name.
         let parts = parts::count(member.name.len(), size);
         let cost = (size + parts * member.name.len(), parts, audience);
-        let taken = member.allowance.take(cost, &self.config, now);
+        let taken = member.message_budget.take(cost, &self.config, now);
         if let Err(limit) = taken {
             self.note_alert_of(id, limit);
         }
         taken.is_ok()
     }
 
-    fn relay(&mut self, id: MemberId, text: &str, now: Instant) -> Fate {
+    fn relay(&mut self, id: MemberId, text: &str, now: Instant) -> MessageOutcome {
         match self.append_message(id, 0, text) {
-            Ok(()) => Fate::Relayed,
-            Err(Unfitting::TooLong(why)) => self.refuse(id, why),
-            Err(Unfitting::RoomBusy) => {
+            Ok(()) => MessageOutcome::Relayed,
+            Err(AppendError::TooLong(why)) => self.refuse(id, why),
+            Err(AppendError::RoomBusy) => {
                 self.warn(id, Notice::RoomBusy, now);
-                Fate::RoomBusy
+                MessageOutcome::RoomBusy
             }
         }
     }
@@ -188,21 +197,21 @@ impl Chat {
         id: MemberId,
         message: u32,
         text: &str,
-    ) -> Result<(), Unfitting> {
-        let Some(member) = self.members.get(id) else { return Err(Unfitting::RoomBusy) };
+    ) -> Result<(), AppendError> {
+        let Some(member) = self.members.get(id) else { return Err(AppendError::RoomBusy) };
         let (room_id, number, name) = (member.room, member.number, Rc::clone(&member.name));
         let fits = MAX_NAME_AND_MESSAGE - name.len();
         if text.len() > fits {
-            return Err(Unfitting::TooLong(Notice::TooLong { fits }));
+            return Err(AppendError::TooLong(Notice::TooLong { fits }));
         }
         let size = self.encode_message(room_id, (number, message), &name, text);
         self.make_ring_space(room_id, size);
         let room = self.rooms.get(room_id);
         if !room.is_some_and(|room| room.has_space_for(size) && self.has_memory_for(room)) {
             self.note_busy(id, room_id);
-            return Err(Unfitting::RoomBusy);
+            return Err(AppendError::RoomBusy);
         }
-        let Some(room) = self.rooms.get_mut(room_id) else { return Err(Unfitting::RoomBusy) };
+        let Some(room) = self.rooms.get_mut(room_id) else { return Err(AppendError::RoomBusy) };
         room.append_message(id, (&name, text), &self.entry, &mut self.pool);
         self.queue(room_id);
         Ok(())
@@ -232,9 +241,9 @@ impl Chat {
         Ring::size_of(&self.entry)
     }
 
-    pub(super) fn refuse(&mut self, id: MemberId, why: Notice<'_>) -> Fate {
+    pub(super) fn refuse(&mut self, id: MemberId, why: Notice<'_>) -> MessageOutcome {
         self.answer(id, why);
-        Fate::Refused
+        MessageOutcome::Refused
     }
 
     /// Tells a member that it sends too much, but not for every message.
@@ -254,7 +263,7 @@ struct Speaker<'a> {
 }
 
 /// Why a message can't be appended.
-pub(super) enum Unfitting {
+pub(super) enum AppendError {
     /// It never can.
     TooLong(Notice<'static>),
     /// Not now.

@@ -37,7 +37,7 @@ impl Chat {
             Delivery::Plain(_) => member.heard_at + SILENT_AFTER,
             Delivery::Stream => member.check_at?,
         };
-        let mut check_at = member.check_at.and_then(|_| self.hearing_clock.check_again(due, now));
+        let mut check_at = member.check_at.and_then(|_| self.read_clock.check_again(due, now));
         if check_at.is_none() && delivery == Delivery::Stream {
             self.with_stream(id, |stream, number| stream.check_confirmation(number, now));
             self.set_rest_alarm(room);

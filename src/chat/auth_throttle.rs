@@ -8,7 +8,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::time::{Duration, Instant};
 
-use super::debts::{Debts, Ledger};
+use super::subnet_buckets::{Debts, Ledger};
 use crate::subnet::Subnet;
 
 /// A bucket holds what grows in this time.
@@ -24,7 +24,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(4);
 
 /// Wrong passwords and tokens of the last minute.
 #[derive(Debug)]
-pub(super) struct Guesses {
+pub(super) struct AuthThrottle {
     debts: Debts,
     /// Rooms by a keyed hash of the name: with a random key nobody can choose names that collide.
     rooms: Ledger<u64>,
@@ -40,7 +40,7 @@ pub(super) enum Slot {
     TooLate,
 }
 
-impl Guesses {
+impl AuthThrottle {
     /// Returns empty tables, with `capacity` entries each.
     pub(super) fn new(capacity: usize) -> Self {
         let (debts, rooms) = (Debts::new(capacity), Ledger::new(capacity));
@@ -96,7 +96,7 @@ impl Guesses {
         Slot::At(now + wait)
     }
 
-    /// Returns the time when [`Guesses::expire`] has something to do.
+    /// Returns the time when [`AuthThrottle::expire`] has something to do.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         [self.debts.next_deadline(), self.rooms.next_deadline()].into_iter().flatten().min()
     }
@@ -132,8 +132,8 @@ mod tests {
     #[test]
     fn t9_so_many_a_minute_and_others_do_not_pay_for_it() {
         let (start, limit) = (Instant::now(), Some(20));
-        let mut guesses = Guesses::new(9);
-        let guess_all = |guesses: &mut Guesses, now| {
+        let mut guesses = AuthThrottle::new(9);
+        let guess_all = |guesses: &mut AuthThrottle, now| {
             (0..1000)
                 .take_while(|_| {
                     let has_left = guesses.has_left(subnet(1), limit, now);
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn t9_wrong_tokens_leave_half_of_the_guesses() {
         let (start, limit) = (Instant::now(), Some(20));
-        let mut guesses = Guesses::new(9);
+        let mut guesses = AuthThrottle::new(9);
         (0..1000).for_each(|_| guesses.note_token(subnet(1), limit, start));
         let mut left = 0;
         while guesses.has_left(subnet(1), limit, start) {
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn a1_mistypes_of_members_do_not_fill_slots_of_later_minutes() {
         let (start, limit) = (Instant::now(), Some(20));
-        let mut guesses = Guesses::new(9);
+        let mut guesses = AuthThrottle::new(9);
         (0..1000).for_each(|_| guesses.note_at("r", limit, start));
         assert_eq!(guesses.take_slot("r", limit, start), Slot::TooLate);
         let later = start + LONGEST_WAIT + Duration::from_secs(1);
@@ -178,8 +178,8 @@ mod tests {
     #[test]
     fn a1_a_room_gives_slots_after_a_hundred_wrong_passwords() {
         let (start, limit) = (Instant::now(), Some(20));
-        let mut guesses = Guesses::new(9);
-        let wrong = |guesses: &mut Guesses, now| {
+        let mut guesses = AuthThrottle::new(9);
+        let wrong = |guesses: &mut AuthThrottle, now| {
             let slot = guesses.take_slot("r", limit, now);
             if slot == Slot::Now {
                 guesses.note_at("r", limit, now);

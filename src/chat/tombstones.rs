@@ -8,7 +8,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::hearing::Fate;
+use super::inbound::MessageOutcome;
 use super::{Alarm, Chat};
 use crate::alert::Alert;
 use crate::delivery::farewells::Farewells;
@@ -33,7 +33,7 @@ const MAX_WAITING: usize = 64 * 1024;
 
 /// Why a member has ended, and how it is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Farewell {
+pub(super) enum EndReason {
     /// It asked for it, with the message of this id.
     Asked(u32),
     /// It has to be told.
@@ -45,7 +45,7 @@ pub(super) enum Farewell {
     Replaced,
 }
 
-impl Farewell {
+impl EndReason {
     fn code(self) -> Code {
         match self {
             Self::Asked(_) => Code::Left,
@@ -74,8 +74,8 @@ impl Farewell {
 
 /// How a member ended, and what it is told of it.
 #[derive(Debug)]
-pub(super) struct End {
-    voice: Voice,
+pub(super) struct Tombstone {
+    farewell: Farewell,
     notice: Option<Notice<'static>>,
     at: Instant,
     /// It can't be told before the address of the one that has replaced it is known.
@@ -88,7 +88,7 @@ pub(super) struct End {
 
 /// The delivery in which an ended member is told.
 #[derive(Clone, Copy, Debug)]
-enum Voice {
+enum Farewell {
     Each(Form),
     Stream {
         header: Header,
@@ -101,7 +101,7 @@ enum Voice {
 
 /// All that is left.
 #[derive(Default)]
-pub(super) struct Remains {
+pub(super) struct Tombstones {
     /// Dead tokens that still get an answer: those of stream members.
     tokens: HashMap<Token, MemberId>,
     count: usize,
@@ -112,7 +112,7 @@ pub(super) struct Remains {
     untold: usize,
 }
 
-impl Remains {
+impl Tombstones {
     /// Returns the ended member that had this token.
     pub(super) fn find(&self, token: Token) -> Option<MemberId> {
         self.tokens.get(&token).copied()
@@ -132,63 +132,68 @@ impl Remains {
 impl Chat {
     /// A member has ended, as far as its room and its token go: keeps what is needed to tell it, if
     /// it takes a stream or was replaced. Others are gone when they have been delivered to.
-    pub(super) fn keep_remains(&mut self, id: MemberId, farewell: Farewell, now: Instant) {
-        let Some(voice) = self.voice_of(id, farewell) else { return };
+    pub(super) fn keep_tombstone(&mut self, id: MemberId, reason: EndReason, now: Instant) {
+        let Some(farewell) = self.farewell_for(id, reason) else { return };
         let Some(member) = self.members.get_mut(id) else { return };
         // Who never proved where it is can't be told.
         let is_known = member.port.number().is_some();
-        let repeats = if is_known { farewell.repeats() } else { &[] };
-        let is_awaiting = is_known && farewell == Farewell::Replaced;
-        let (notice, answers) = (farewell.notice(), ReplyBudget::default());
-        let end = End { voice, notice, at: now, is_awaiting, repeats, answers };
+        let repeats = if is_known { reason.repeats() } else { &[] };
+        let is_awaiting = is_known && reason == EndReason::Replaced;
+        let (notice, answers) = (reason.notice(), ReplyBudget::default());
+        let end = Tombstone { farewell, notice, at: now, is_awaiting, repeats, answers };
         member.end = Some(Box::new(end));
         if member.delivery == Delivery::Stream {
-            self.remains.tokens.insert(member.token, id);
+            self.tombstones.tokens.insert(member.token, id);
         }
-        self.remains.count += 1;
-        self.remains.order.push_back(id);
-        self.remains.untold += usize::from(!repeats.is_empty());
-        if farewell != Farewell::Replaced {
+        self.tombstones.count += 1;
+        self.tombstones.order.push_back(id);
+        self.tombstones.untold += usize::from(!repeats.is_empty());
+        if reason != EndReason::Replaced {
             self.say_farewell(id, true);
         }
-        self.set_remains_alarm(id);
+        self.set_tombstone_alarm(id);
     }
 
-    fn voice_of(&self, id: MemberId, farewell: Farewell) -> Option<Voice> {
+    fn farewell_for(&self, id: MemberId, reason: EndReason) -> Option<Farewell> {
         let member = self.members.get(id)?;
         match member.delivery {
             Delivery::Plain(form) => {
                 let is_known = member.port.number().is_some();
-                let is_told_later = farewell == Farewell::Replaced && is_known;
-                is_told_later.then_some(Voice::Each(form))
+                let is_told_later = reason == EndReason::Replaced && is_known;
+                is_told_later.then_some(Farewell::Each(form))
             }
             Delivery::Stream => {
                 let stream = self.rooms.get(member.room)?.stream.as_ref()?;
                 let expected = stream.find(member.number).map_or(1, |seat| seat.expected);
-                let id = if let Farewell::Asked(id) = farewell { id } else { 0 };
-                let (header, code) = (stream.header(member.number), farewell.code());
-                Some(Voice::Stream { header, code, expected, id })
+                let id = if let EndReason::Asked(id) = reason { id } else { 0 };
+                let (header, code) = (stream.header(member.number), reason.code());
+                Some(Farewell::Stream { header, code, expected, id })
             }
         }
     }
 
     /// Notes that the address of the member that has replaced this one is known, or never will be.
-    pub(super) fn release_remains(&mut self, id: MemberId, is_told: bool, now: Instant) {
+    pub(super) fn release_tombstone(&mut self, id: MemberId, is_told: bool, now: Instant) {
         let end = self.members.get_mut(id).and_then(|member| member.end.as_mut());
         let Some(end) = end.filter(|end| end.is_awaiting) else { return };
         (end.is_awaiting, end.at) = (false, now);
         if is_told {
-            if matches!(end.voice, Voice::Stream { .. }) {
+            if matches!(end.farewell, Farewell::Stream { .. }) {
                 end.repeats = &REPEATS;
-                self.remains.untold += 1;
+                self.tombstones.untold += 1;
             }
             self.say_farewell(id, true);
         }
-        self.set_remains_alarm(id);
+        self.set_tombstone_alarm(id);
     }
 
     /// Takes what comes with a dead token: one answer at most, which is never longer.
-    pub(super) fn hear_remains(&mut self, id: MemberId, message: &[u8], now: Instant) -> Fate {
+    pub(super) fn handle_late_datagram(
+        &mut self,
+        id: MemberId,
+        message: &[u8],
+        now: Instant,
+    ) -> MessageOutcome {
         if self.is_of_closed_room(id) {
             match upstream::parse(message) {
                 Some(Upstream::Have { next }) => {
@@ -201,12 +206,12 @@ impl Chat {
         let end = self.members.get_mut(id).and_then(|member| member.end.as_mut());
         if end.is_some_and(|end| !end.answers.take(now)) {
             self.note_alert_of(id, Alert::Answers);
-            return Fate::Unanswered;
+            return MessageOutcome::Unanswered;
         }
-        if self.remains.farewells.waiting_bytes() < MAX_WAITING {
+        if self.tombstones.farewells.waiting_bytes() < MAX_WAITING {
             self.say_farewell(id, false);
         }
-        Fate::Ended
+        MessageOutcome::Ended
     }
 
     fn is_of_closed_room(&self, id: MemberId) -> bool {
@@ -215,44 +220,44 @@ impl Chat {
     }
 
     /// A member that has ended is to be told again, or may be forgotten.
-    pub(super) fn expire_remains(&mut self, id: MemberId, now: Instant) {
+    pub(super) fn expire_tombstone(&mut self, id: MemberId, now: Instant) {
         let Some(member) = self.members.get_mut(id) else { return };
         member.alarm = None;
         let Some(end) = &mut member.end else { return };
         match end.repeats.split_first() {
             Some((_, rest)) => {
                 end.repeats = rest;
-                self.remains.untold -= usize::from(rest.is_empty());
+                self.tombstones.untold -= usize::from(rest.is_empty());
                 self.say_farewell(id, true);
-                self.set_remains_alarm(id);
+                self.set_tombstone_alarm(id);
             }
-            None if end.at + KEPT <= now => self.drop_remains(id),
-            None => self.set_remains_alarm(id),
+            None if end.at + KEPT <= now => self.drop_tombstone(id),
+            None => self.set_tombstone_alarm(id),
         }
     }
 
-    /// Remains are members to the limit of members; when it is reached the oldest go.
-    pub(super) fn drop_oldest_remains(&mut self) {
-        while let Some(id) = self.remains.order.pop_front() {
-            if self.has_remains(id) {
-                return self.drop_remains(id);
+    /// Tombstones are members to the limit of members; when it is reached the oldest go.
+    pub(super) fn drop_oldest_tombstone(&mut self) {
+        while let Some(id) = self.tombstones.order.pop_front() {
+            if self.has_tombstone(id) {
+                return self.drop_tombstone(id);
             }
         }
     }
 
-    fn drop_remains(&mut self, id: MemberId) {
+    fn drop_tombstone(&mut self, id: MemberId) {
         let Some(member) = self.members.get_mut(id) else { return };
         let Some(end) = member.end.take() else { return };
         let (room_id, number, token) = (member.room, member.number, member.token);
-        self.timers.change(Alarm::Remains(id), member.alarm.take(), None);
-        self.remains.untold -= usize::from(!end.repeats.is_empty());
-        self.remains.tokens.remove(&token);
-        self.remains.count -= 1;
+        self.timers.change(Alarm::Tombstone(id), member.alarm.take(), None);
+        self.tombstones.untold -= usize::from(!end.repeats.is_empty());
+        self.tombstones.tokens.remove(&token);
+        self.tombstones.count -= 1;
         if !self.rooms.get(room_id).is_some_and(|room| room.each.has_cursor(number)) {
             self.ended.push(id);
         }
-        while self.remains.order.front().is_some_and(|id| !self.has_remains(*id)) {
-            self.remains.order.pop_front();
+        while self.tombstones.order.front().is_some_and(|id| !self.has_tombstone(*id)) {
+            self.tombstones.order.pop_front();
         }
         if let Some(stream) = self.rooms.get_mut(room_id).and_then(|room| room.stream.as_mut()) {
             stream.drop_cursor(number);
@@ -260,16 +265,16 @@ impl Chat {
         self.close_if_empty(room_id);
     }
 
-    fn has_remains(&self, id: MemberId) -> bool {
+    fn has_tombstone(&self, id: MemberId) -> bool {
         self.members.get(id).is_some_and(|member| member.end.is_some())
     }
 
-    fn set_remains_alarm(&mut self, id: MemberId) {
+    fn set_tombstone_alarm(&mut self, id: MemberId) {
         let Some(member) = self.members.get_mut(id) else { return };
         let Some(end) = &member.end else { return };
         let due = end.at + end.repeats.first().copied().unwrap_or(KEPT);
         let due = (!end.is_awaiting).then_some(due);
-        self.timers.change(Alarm::Remains(id), member.alarm, due);
+        self.timers.change(Alarm::Tombstone(id), member.alarm, due);
         member.alarm = due;
     }
 
@@ -280,12 +285,12 @@ impl Chat {
         if let Some(notice) = end.notice.filter(|_| with_text) {
             notice.write(self.config.language, &mut self.notice);
         }
-        let (voice, text) = (end.voice, &self.notice);
-        self.remains.farewells.push(id, &mut self.pool, |out| voice.encode(text, out));
+        let (farewell, text) = (end.farewell, &self.notice);
+        self.tombstones.farewells.push(id, &mut self.pool, |out| farewell.encode(text, out));
     }
 }
 
-impl Voice {
+impl Farewell {
     fn encode(self, text: &str, out: &mut Vec<u8>) {
         match self {
             Self::Each(form) => datagram::encode_notice(form, text, out),

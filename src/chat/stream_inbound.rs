@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use super::Chat;
-use super::hearing::{Fate, Unfitting, understand};
+use super::inbound::{AppendError, MessageOutcome, understand};
 use crate::alert::Alert;
 use crate::ids::MemberId;
 use crate::protocol::command::{self, Input};
@@ -17,10 +17,15 @@ use crate::protocol::{Delivery, Notice};
 
 impl Chat {
     /// Takes what an identified stream member sent.
-    pub(super) fn hear_stream(&mut self, id: MemberId, message: &[u8], now: Instant) -> Fate {
+    pub(super) fn handle_stream_message(
+        &mut self,
+        id: MemberId,
+        message: &[u8],
+        now: Instant,
+    ) -> MessageOutcome {
         match upstream::parse(message) {
-            None => Fate::Senseless,
-            Some(Upstream::KeepAlive) => Fate::KeptAlive,
+            None => MessageOutcome::Senseless,
+            Some(Upstream::KeepAlive) => MessageOutcome::KeptAlive,
             Some(Upstream::Message { id: message, .. } | Upstream::Part { id: message, .. })
                 if self.expected(id) != Some(message) =>
             {
@@ -30,18 +35,18 @@ impl Chat {
             Some(Upstream::Part { id: message, text }) => self.keep_part(id, message, text, now),
             Some(Upstream::Have { next }) => {
                 self.confirm(id, next, now);
-                if !self.takes_answer(id, now) {
-                    return Fate::Unanswered;
+                if !self.takes_reply(id, now) {
+                    return MessageOutcome::Unanswered;
                 }
-                self.tell_state(id, 0);
-                Fate::Confirmed
+                self.reply_state(id, 0);
+                MessageOutcome::Confirmed
             }
             Some(Upstream::Repair(ranges)) => {
-                if !self.takes_answer(id, now) {
-                    return Fate::Unanswered;
+                if !self.takes_reply(id, now) {
+                    return MessageOutcome::Unanswered;
                 }
                 self.repair(id, ranges, now);
-                Fate::Repaired
+                MessageOutcome::Repaired
             }
         }
     }
@@ -68,21 +73,21 @@ impl Chat {
         }
     }
 
-    fn answer_unexpected(&mut self, id: MemberId, message: u32, now: Instant) -> Fate {
-        if !self.takes_answer(id, now) {
-            return Fate::Unanswered;
+    fn answer_unexpected(&mut self, id: MemberId, message: u32, now: Instant) -> MessageOutcome {
+        if !self.takes_reply(id, now) {
+            return MessageOutcome::Unanswered;
         }
-        self.tell_state(id, message);
-        Fate::OutOfOrder
+        self.reply_state(id, message);
+        MessageOutcome::OutOfOrder
     }
 
     /// Takes the expected message, or the last part of it.
-    fn take(&mut self, id: MemberId, message: u32, text: &[u8], now: Instant) -> Fate {
+    fn take(&mut self, id: MemberId, message: u32, text: &[u8], now: Instant) -> MessageOutcome {
         match self.join_parts(id, text, now) {
             Ok(None) => self.take_whole(id, message, text, now),
             Ok(Some(whole)) => self.take_whole(id, message, &whole, now),
             Err(_) if !self.is_allowed(id, text.len(), now) => {
-                self.put_off(id, message, Notice::TooFast, Fate::RateLimited, now)
+                self.put_off(id, message, Notice::TooFast, MessageOutcome::RateLimited, now)
             }
             Err(why) => {
                 self.note_taken(id);
@@ -91,15 +96,21 @@ impl Chat {
         }
     }
 
-    fn take_whole(&mut self, id: MemberId, message: u32, text: &[u8], now: Instant) -> Fate {
+    fn take_whole(
+        &mut self,
+        id: MemberId,
+        message: u32,
+        text: &[u8],
+        now: Instant,
+    ) -> MessageOutcome {
         if str::from_utf8(text).is_ok_and(command::is_exit) {
             // Never rationed: who wants to go goes.
             self.note_taken(id);
             self.leave(id, message, now);
-            return Fate::Command;
+            return MessageOutcome::Command;
         }
         if !self.is_allowed(id, text.len(), now) {
-            return self.put_off(id, message, Notice::TooFast, Fate::RateLimited, now);
+            return self.put_off(id, message, Notice::TooFast, MessageOutcome::RateLimited, now);
         }
         match understand(text) {
             Err(why) => {
@@ -108,30 +119,36 @@ impl Chat {
             }
             Ok(Input::Command(command)) => {
                 self.note_taken(id);
-                self.obey(id, command, now);
-                Fate::Command
+                self.execute(id, command, now);
+                MessageOutcome::Command
             }
             Ok(Input::Message(text)) => self.relay_in_stream(id, message, text, now),
         }
     }
 
-    fn relay_in_stream(&mut self, id: MemberId, message: u32, text: &str, now: Instant) -> Fate {
+    fn relay_in_stream(
+        &mut self,
+        id: MemberId,
+        message: u32,
+        text: &str,
+        now: Instant,
+    ) -> MessageOutcome {
         if text.is_empty() {
             self.note_taken(id);
             self.confirm_taken(id);
-            return Fate::KeptAlive;
+            return MessageOutcome::KeptAlive;
         }
         match self.append_message(id, message, text) {
             Ok(()) => {
                 self.note_taken(id);
-                Fate::Relayed
+                MessageOutcome::Relayed
             }
-            Err(Unfitting::TooLong(why)) => {
+            Err(AppendError::TooLong(why)) => {
                 self.note_taken(id);
                 self.refuse(id, why)
             }
-            Err(Unfitting::RoomBusy) => {
-                self.put_off(id, message, Notice::NotYet, Fate::RoomBusy, now)
+            Err(AppendError::RoomBusy) => {
+                self.put_off(id, message, Notice::NotYet, MessageOutcome::RoomBusy, now)
             }
         }
     }
@@ -143,11 +160,11 @@ impl Chat {
         id: MemberId,
         message: u32,
         notice: Notice<'_>,
-        fate: Fate,
+        fate: MessageOutcome,
         now: Instant,
-    ) -> Fate {
-        if !self.takes_answer(id, now) {
-            return Fate::Unanswered;
+    ) -> MessageOutcome {
+        if !self.takes_reply(id, now) {
+            return MessageOutcome::Unanswered;
         }
         self.notice.clear();
         if self.members.get_mut(id).is_some_and(|member| member.take_warning(now)) {
@@ -164,11 +181,11 @@ impl Chat {
             return;
         }
         let taken = self.expected(id).map_or(0, |expected| expected.saturating_sub(1));
-        self.tell_state(id, taken);
+        self.reply_state(id, taken);
     }
 
     /// Whether a member is answered what it may send without end.
-    pub(super) fn takes_answer(&mut self, id: MemberId, now: Instant) -> bool {
+    pub(super) fn takes_reply(&mut self, id: MemberId, now: Instant) -> bool {
         let is_taken = self
             .with_stream(id, |stream, number| stream.takes_answer(number, now))
             .unwrap_or(false);
@@ -179,7 +196,7 @@ impl Chat {
     }
 
     /// Tells a stream member how things stand; `message` is what that answers, 0 for none.
-    pub(super) fn tell_state(&mut self, id: MemberId, message: u32) {
+    pub(super) fn reply_state(&mut self, id: MemberId, message: u32) {
         self.notice.clear();
         self.answer_stream(id, Code::State, message);
     }

@@ -11,11 +11,11 @@ pub(super) const RECONSIDER: Duration = Duration::from_millis(10);
 
 /// A clock that silence is judged by. Without sockets, as in tests, it is the clock of the caller.
 #[derive(Debug, Default)]
-pub(super) struct HearingClock {
+pub(super) struct ReadClock {
     read_until: Option<Instant>,
 }
 
-impl HearingClock {
+impl ReadClock {
     /// Notes that everything was read that had arrived by then.
     pub(super) fn note_read(&mut self, until: Instant) {
         self.read_until = Some(until);

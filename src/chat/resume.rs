@@ -33,20 +33,20 @@ impl Chat {
         }
         let Some(id) = self.find_resuming(&room.name, token) else {
             // No right token is refused for that: nobody guesses 128 bits.
-            self.guesses.note_token(subnet, limit, now);
+            self.auth_throttle.note_token(subnet, limit, now);
             return Err(Status::RoomNotFound);
         };
         if self.is_out_of_reach(id, subnet) {
             return Err(Status::Kicked);
         }
         let known = self.members.get_mut(id).ok_or(Status::RoomNotFound)?;
-        self.peers.count_out(id, known);
+        self.quotas.count_out(id, known);
         (known.ip, known.port) = (peer, Port::Unknown);
         // The token proves that its program lives, though not where.
         known.heard_at = now;
         known.connections = known.connections.saturating_add(1);
         known.room_spelling = spelling(room);
-        self.peers.count_in(id, known);
+        self.quotas.count_in(id, known);
         if let Some(room) = self.rooms.get_mut(known.room) {
             room.note_visitor(subnet);
         }

@@ -12,7 +12,7 @@ use crate::timers::Timers;
 
 /// What one peer has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tally {
+pub(super) struct Usage {
     /// Live members.
     pub(super) members: u32,
     /// Those of them whose port was announced, and is not proved.
@@ -32,8 +32,8 @@ struct Users {
 
 /// Counts by peer and by port.
 #[derive(Debug, Default)]
-pub(super) struct Peers {
-    tallies: HashMap<Subnet, Tally>,
+pub(super) struct Quotas {
+    usages: HashMap<Subnet, Usage>,
     /// Members whose port is not known and who have no connection, by when they were last heard or
     /// got their token. Peers without one have no entry.
     unproved: HashMap<Subnet, Timers<MemberId>>,
@@ -42,14 +42,14 @@ pub(super) struct Peers {
     ended: BTreeSet<(IpAddr, u16, MemberId)>,
 }
 
-impl Peers {
+impl Quotas {
     /// Counts a member in its present state.
     pub(super) fn count_in(&mut self, id: MemberId, member: &Member) {
         let peer = Subnet::of(member.ip);
         let is_announced = u32::from(member.is_announced());
-        self.change(peer, |tally| {
-            tally.members += 1;
-            tally.announced += is_announced;
+        self.change(peer, |usage| {
+            usage.members += 1;
+            usage.announced += is_announced;
         });
         if member.is_unproved() {
             let own = self.unproved.entry(peer).or_insert_with(Timers::new);
@@ -68,9 +68,9 @@ impl Peers {
     pub(super) fn count_out(&mut self, id: MemberId, member: &Member) {
         let peer = Subnet::of(member.ip);
         let is_announced = u32::from(member.is_announced());
-        self.change(peer, |tally| {
-            tally.members -= 1;
-            tally.announced -= is_announced;
+        self.change(peer, |usage| {
+            usage.members -= 1;
+            usage.announced -= is_announced;
         });
         if member.is_unproved()
             && let Some(own) = self.unproved.get_mut(&peer)
@@ -105,17 +105,17 @@ impl Peers {
 
     /// Counts a room in.
     pub(super) fn count_room_in(&mut self, creator: Subnet) {
-        self.change(creator, |tally| tally.rooms += 1);
+        self.change(creator, |usage| usage.rooms += 1);
     }
 
     /// Counts a room out.
     pub(super) fn count_room_out(&mut self, creator: Subnet) {
-        self.change(creator, |tally| tally.rooms -= 1);
+        self.change(creator, |usage| usage.rooms -= 1);
     }
 
     /// What this peer has.
-    pub(super) fn tally(&self, peer: Subnet) -> Tally {
-        self.tallies.get(&peer).copied().unwrap_or_default()
+    pub(super) fn usage(&self, peer: Subnet) -> Usage {
+        self.usages.get(&peer).copied().unwrap_or_default()
     }
 
     /// Whether a member has this port.
@@ -155,14 +155,14 @@ impl Peers {
 
     /// How many entries there are.
     pub(super) fn len(&self) -> usize {
-        self.tallies.len() + self.ports.len()
+        self.usages.len() + self.ports.len()
     }
 
-    fn change(&mut self, peer: Subnet, change: impl FnOnce(&mut Tally)) {
-        let tally = self.tallies.entry(peer).or_default();
-        change(tally);
-        if *tally == Tally::default() {
-            self.tallies.remove(&peer);
+    fn change(&mut self, peer: Subnet, change: impl FnOnce(&mut Usage)) {
+        let usage = self.usages.entry(peer).or_default();
+        change(usage);
+        if *usage == Usage::default() {
+            self.usages.remove(&peer);
         }
     }
 }
@@ -178,7 +178,7 @@ mod tests {
     fn what_is_counted_in_is_counted_out() {
         let (ip, now) = (IpAddr::V4(Ipv4Addr::LOCALHOST), Instant::now());
         let peer = Subnet::of(ip);
-        let mut peers = Peers::default();
+        let mut peers = Quotas::default();
         let ports = [Port::Unknown, Port::Announced(7), Port::Learnt(7), Port::Unknown];
         let members: Vec<(MemberId, Member)> = (0..)
             .zip(ports)
@@ -190,8 +190,8 @@ mod tests {
             .collect();
         members.iter().for_each(|(id, member)| peers.count_in(*id, member));
         peers.count_room_in(peer);
-        let tally = Tally { members: 4, announced: 1, rooms: 1 };
-        assert_eq!((peers.tally(peer), peers.is_taken(ip, 7)), (tally, true));
+        let usage = Usage { members: 4, announced: 1, rooms: 1 };
+        assert_eq!((peers.usage(peer), peers.is_taken(ip, 7)), (usage, true));
         assert_eq!((peers.unproved(peer), peers.oldest_unproved(peer)), (2, Some(members[3].0)));
         peers.count_out(members[1].0, &members[1].1);
         assert!(peers.is_taken(ip, 7), "the other one has it still");

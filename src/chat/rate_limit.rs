@@ -16,12 +16,12 @@ const BURST: Duration = Duration::from_secs(5);
 
 /// One member's allowance; a new one is whole.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Allowance {
+pub(super) struct MessageBudget {
     messages: TokenBucket,
     fanout: TokenBucket,
 }
 
-impl Allowance {
+impl MessageBudget {
     /// Takes what a message of `size` bytes, in so many datagrams to each of `audience` members,
     /// costs, if there is as much.
     ///
@@ -68,10 +68,8 @@ mod tests {
     use super::*;
 
     fn burst(config: &ChatConfig, size: usize, audience: usize) -> usize {
-        let (now, mut allowance) = (Instant::now(), Allowance::default());
-        (0..100_000)
-            .take_while(|_| allowance.take((size, 1, audience), config, now).is_ok())
-            .count()
+        let (now, mut budget) = (Instant::now(), MessageBudget::default());
+        (0..100_000).take_while(|_| budget.take((size, 1, audience), config, now).is_ok()).count()
     }
 
     #[test]
@@ -86,12 +84,12 @@ mod tests {
     #[test]
     fn t10_what_one_bucket_refuses_costs_nothing_in_the_other() {
         let config = ChatConfig { fanout_limit: Some(1), ..Default::default() };
-        let (now, mut allowance) = (Instant::now(), Allowance::default());
-        assert_eq!(allowance.take((1000, 1, 1000), &config, now), Ok(()));
-        let refused = |_| allowance.take((1000, 1, 1000), &config, now) == Err(Alert::Fanout);
+        let (now, mut budget) = (Instant::now(), MessageBudget::default());
+        assert_eq!(budget.take((1000, 1, 1000), &config, now), Ok(()));
+        let refused = |_| budget.take((1000, 1, 1000), &config, now) == Err(Alert::Fanout);
         assert!((0..100_000).all(refused));
         let unlimited = ChatConfig { fanout_limit: None, ..Default::default() };
-        assert_eq!(allowance.take((1000, 1, 1000), &unlimited, now), Ok(()), "messages are left");
+        assert_eq!(budget.take((1000, 1, 1000), &unlimited, now), Ok(()), "messages are left");
     }
 
     #[test]
