@@ -30,12 +30,12 @@
 //! knows rooms and members and has no socket, no clock and no randomness. `connection` moves the
 //! bytes of a TCP stream and does not know what they mean. `datagram` moves datagrams and knows
 //! where each member's go. [`output`] writes to stdout and stderr without waiting. [`protocol`]
-//! turns bytes into values and back. `client` is the other end of the wire and shares nothing with
-//! the server but [`protocol`]. [`stream`] is the member's side of stream delivery, for ours and
+//! turns bytes into values and back. [`stream`] is the member's side of stream delivery, for ours and
 //! any other client: it sees [`protocol`] alone and has no socket and no clock.
 //!
-//! A client in Rust needs [`protocol`] and [`stream`] only. Ours is there with the feature `client`,
-//! on by default, and brings dependencies that the server has no use for.
+//! A client in Rust needs [`protocol`] and [`stream`] only. Ours is the binary
+//! `reactor-chat-client`. It is built with the feature `client`, on by default, and brings
+//! dependencies that the server has no use for.
 //!
 //! # Words
 //!
@@ -67,8 +67,6 @@ compile_error!("reactor-chat needs Linux: its datagram calls are those of ip(7) 
 
 pub mod alert;
 pub mod chat;
-#[cfg(feature = "client")]
-pub mod client;
 pub mod config;
 mod connection;
 mod datagram;

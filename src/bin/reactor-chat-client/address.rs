@@ -1,0 +1,167 @@
+//! Where the server is: what `--host` may look like, and the same said again as options.
+
+use std::fmt::Write as _;
+use std::num::NonZeroU16;
+
+use crate::shell::quoted;
+use reactor_chat::protocol::{DEFAULT_TCP_PORT, DEFAULT_UDP_PORT};
+
+/// The host without `--host`.
+const HOST: &str = "127.0.0.1";
+
+/// Where the server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// A host name or an IP address.
+    pub host: String,
+    /// The port for requests.
+    pub tcp_port: u16,
+    /// The port for messages.
+    pub udp_port: u16,
+}
+
+impl Server {
+    /// The server of these options. A port behind the host is that of requests, and the next one
+    /// that of messages, unless the options of their own say otherwise.
+    ///
+    /// # Errors
+    /// What is wrong with one of them.
+    pub(crate) fn of_options(
+        host: Option<&str>,
+        tcp_port: Option<&str>,
+        udp_port: Option<&str>,
+    ) -> Result<Self, String> {
+        let text = host.unwrap_or(HOST);
+        let (host, behind) = split(text).filter(|(host, _)| !host.is_empty()).ok_or_else(|| {
+            format!("--host takes HOST, HOST:PORT, IPV6 or [IPV6]:PORT, not '{text}'")
+        })?;
+        let behind = behind.map(|behind| port("host", behind)).transpose()?;
+        let tcp_port = tcp_port.map(|text| port("tcp-port", text)).transpose()?;
+        let udp_port = udp_port.map(|text| port("udp-port", text)).transpose()?;
+        Ok(Self {
+            host: host.into(),
+            tcp_port: tcp_port.or(behind).unwrap_or(DEFAULT_TCP_PORT),
+            udp_port: match (udp_port, behind) {
+                (Some(port), _) => port,
+                (None, None) => DEFAULT_UDP_PORT,
+                (None, Some(port)) => port.checked_add(1).ok_or_else(|| {
+                    format!("--host with port {port} leaves no port for messages, add --udp-port")
+                })?,
+            },
+        })
+    }
+
+    /// The options that lead here, each behind a blank; none to where one gets without options.
+    pub(crate) fn options(&self) -> String {
+        let Self { host, tcp_port, udp_port } = self;
+        let mut options = String::new();
+        let has_usual_ports = (*tcp_port, *udp_port) == (DEFAULT_TCP_PORT, DEFAULT_UDP_PORT);
+        if !has_usual_ports && tcp_port.checked_add(1) == Some(*udp_port) {
+            let place = match host.contains(':') {
+                true => format!("[{host}]:{tcp_port}"),
+                false => format!("{host}:{tcp_port}"),
+            };
+            return format!(" --host {}", quoted(&place));
+        }
+        if host != HOST {
+            let _ = write!(options, " --host {}", quoted(host));
+        }
+        if !has_usual_ports {
+            let _ = write!(options, " --tcp-port {tcp_port} --udp-port {udp_port}");
+        }
+        options
+    }
+}
+
+/// Host and port of `HOST`, `HOST:PORT`, `IPV6`, `[IPV6]` or `[IPV6]:PORT`. More than one colon
+/// without brackets is an IPv6 address.
+fn split(text: &str) -> Option<(&str, Option<&str>)> {
+    if let Some(bracketed) = text.strip_prefix('[') {
+        return match bracketed.split_once(']')? {
+            (host, "") => Some((host, None)),
+            (host, behind) => Some((host, Some(behind.strip_prefix(':')?))),
+        };
+    }
+    match text.split_once(':') {
+        Some((host, port)) if !port.contains(':') => Some((host, Some(port))),
+        _ => Some((text, None)),
+    }
+}
+
+fn port(option: &str, text: &str) -> Result<u16, String> {
+    match text.parse::<NonZeroU16>() {
+        Ok(port) => Ok(port.get()),
+        Err(_) => Err(format!("--{option} takes a port from 1 to 65535, not '{text}'")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(host: &str, tcp_port: u16, udp_port: u16) -> Server {
+        Server { host: host.into(), tcp_port, udp_port }
+    }
+
+    fn at(host: &str) -> Server {
+        Server::of_options(Some(host), None, None).expect(host)
+    }
+
+    #[test]
+    fn a_host_may_have_a_port_in_the_forms_that_people_know() {
+        for (text, expected) in [
+            ("a.example", server("a.example", 9001, 9002)),
+            ("a.example:80", server("a.example", 80, 81)),
+            ("10.0.0.1:65534", server("10.0.0.1", 65534, 65535)),
+            ("::1", server("::1", 9001, 9002)),
+            ("fe80::1%eth0", server("fe80::1%eth0", 9001, 9002)),
+            ("[::1]", server("::1", 9001, 9002)),
+            ("[::1]:7", server("::1", 7, 8)),
+        ] {
+            assert_eq!(at(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_port_of_its_own_wins_over_the_one_behind_the_host() {
+        let both = |tcp, udp| Server::of_options(Some("a:7000"), tcp, udp).expect("a server");
+        assert_eq!(both(Some("1"), None), server("a", 1, 7001));
+        assert_eq!(both(None, Some("2")), server("a", 7000, 2));
+        assert_eq!(both(Some("1"), Some("2")), server("a", 1, 2));
+        let last = Server::of_options(Some("a:65535"), None, Some("2")).expect("a server");
+        assert_eq!(last, server("a", 65535, 2));
+        let alone = Server::of_options(None, Some("1"), None).expect("a server");
+        assert_eq!(alone, server("127.0.0.1", 1, 9002));
+    }
+
+    #[test]
+    fn what_is_no_host_is_named() {
+        for (host, part) in [
+            ("", "not ''"),
+            (":9001", "not ':9001'"),
+            ("[]:9001", "not '[]:9001'"),
+            ("[::1", "not '[::1'"),
+            ("[::1]9001", "not '[::1]9001'"),
+            ("a:", "--host takes a port from 1 to 65535, not ''"),
+            ("a:x", "--host takes a port from 1 to 65535, not 'x'"),
+            ("a:0", "not '0'"),
+            ("a:65536", "not '65536'"),
+            ("a:65535", "add --udp-port"),
+        ] {
+            let mistake = Server::of_options(Some(host), None, None).expect_err(host);
+            assert!(mistake.contains(part), "{host}: {mistake}");
+        }
+    }
+
+    #[test]
+    fn what_led_to_a_server_is_said_again_as_short_as_it_goes() {
+        assert_eq!(at("127.0.0.1").options(), "");
+        assert_eq!(at("a.example:9001").options(), " --host a.example");
+        assert_eq!(at("[::1]").options(), " --host ::1");
+        assert_eq!(at("127.0.0.1:7").options(), " --host 127.0.0.1:7");
+        assert_eq!(at("[::1]:7").options(), " --host '[::1]:7'");
+        assert_eq!(at("a b:7").options(), " --host 'a b:7'");
+        assert_eq!(server(HOST, 7, 9).options(), " --tcp-port 7 --udp-port 9");
+        assert_eq!(server("a", 7, 7).options(), " --host a --tcp-port 7 --udp-port 7");
+    }
+}

@@ -1,0 +1,48 @@
+//! The end of a chat: reports the lines that were not taken, and waits for the reader of stdout.
+
+use std::time::Duration;
+
+use super::{Client, End};
+use crate::failure::{Failure, unless_unread};
+
+/// Longest time that a reader of stdout may delay the end after a signal.
+const SIGNAL_PATIENCE: Duration = Duration::from_millis(500);
+
+impl Client {
+    /// Restores the terminal, reports how many lines were not taken, and waits for the reader of
+    /// stdout. We have left the room, so nobody waits for us while `less` shows the record.
+    pub(super) fn finish(&mut self) {
+        self.room.finish(&mut self.page);
+        self.print();
+        self.page.close();
+        self.is_signalled |= self.signals.end_at_the_next();
+        self.tell_untaken();
+        let left = self.page.drain(self.is_signalled.then_some(SIGNAL_PATIENCE));
+        let written = match self.page.flush() {
+            Err(error) => unless_unread(error),
+            Ok(()) if left > 0 => Err(Failure(format!("lines that nobody has read: {left}"))),
+            Ok(()) => Ok(()),
+        };
+        if let (Ok(End::Left), Err(failure)) = (&self.outcome, written) {
+            self.outcome = Err(failure);
+        }
+    }
+
+    fn tell_untaken(&mut self) {
+        let untaken = self.room.untaken();
+        let rest = self.stdin.count_rest();
+        let mut lines = untaken.open + rest.lines;
+        // A person at a terminal has seen each refusal at once.
+        if !self.page.is_terminal() {
+            lines += untaken.refused + self.unsent;
+        }
+        if lines == 0 {
+            return;
+        }
+        let at_least = if rest.is_cut { "at least " } else { "" };
+        self.page.tell_last(&format!("lines that were not taken: {at_least}{lines}"));
+        if let Ok(End::Left) = self.outcome {
+            self.outcome = Ok(End::Untaken);
+        }
+    }
+}

@@ -1,0 +1,383 @@
+//! Requests over TCP: asking for a seat in a room, for a lost one, or for the list of rooms.
+//!
+//! Calls block here, each with a deadline. The first ones are made before the loop turns: there is
+//! nothing else to do without a token. Those for a lost seat are made by a thread of their own.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
+use std::num::NonZeroU32;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::advice;
+use crate::connecting::{Connection, PATIENCE, connect_around};
+use crate::credential::Credential;
+use crate::failure::Failure;
+use crate::options::Entry;
+use crate::room_list::MAX_LIST;
+use reactor_chat::protocol::frame::{
+    self, Frame, STATE_ACKNOWLEDGEMENT, STATE_COMPLETION, STATE_REQUEST,
+};
+use reactor_chat::protocol::stream::{Completion, MAX_HISTORY};
+use reactor_chat::protocol::{Decoded, Delivery, Form, Operation, Status, decode};
+
+/// Time in which a server of the family should have noted our port.
+const PORT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The largest payload of a reply that is taken, but for a page of the list of rooms: servers with
+/// another `--max-payload` make large ones.
+const MAX_REPLY: usize = 1024 * 1024;
+
+/// Bytes that are read at once.
+const CHUNK: usize = 4096;
+
+/// A membership: its token, and the socket that its datagrams go through.
+pub(crate) struct Seat {
+    pub(crate) token: Credential,
+    /// Bound to the IP that the server knows from TCP: from any other it takes nothing.
+    pub(crate) socket: UdpSocket,
+    pub(crate) server: SocketAddr,
+    pub(crate) terms: Terms,
+}
+
+/// How the server is going to deliver. It need not be as we wished: another server may know text
+/// delivery only.
+pub(crate) enum Terms {
+    Each { form: Form, is_of_this_project: bool },
+    Stream(Completion),
+}
+
+/// What [`come_back`] came to.
+pub(crate) enum Return {
+    /// We are a member still.
+    Resumed(Seat),
+    /// We are a new member.
+    Entered(Seat),
+    /// Not now. Later it may work.
+    NotYet(Failure),
+    /// There is no such room. Who had made it may make it again.
+    NoRoom(Failure),
+    /// The server does not want us.
+    Refused(Failure),
+}
+
+/// Makes the room or joins it.
+pub(crate) fn enter(connection: Connection, entry: &Entry) -> Result<Seat, Setback> {
+    take_seat(connection, entry, entry.operation, entry.history)
+        .map_err(|why| Setback::new(entry, &why))
+}
+
+fn take_seat(
+    connection: Connection,
+    entry: &Entry,
+    operation: Operation,
+    history: u32,
+) -> Result<Seat, Why> {
+    request_seat(connection, entry, operation, &wish(entry, history))
+}
+
+/// Makes the request, and opens the socket for what it gives.
+fn request_seat(
+    connection: Connection,
+    entry: &Entry,
+    operation: Operation,
+    payload: &[u8],
+) -> Result<Seat, Why> {
+    let Connection { stream, local, datagrams: server } = connection;
+    let (completion, stream) = ask(stream, operation, &entry.room, payload)?;
+    let (token, terms) = understand(&completion, entry.delivery).ok_or(Why::Nonsense)?;
+    let socket = UdpSocket::bind(local)?;
+    if let Terms::Each { is_of_this_project, .. } = terms {
+        announce_port(stream, socket.local_addr()?.port(), is_of_this_project);
+    }
+    Ok(Seat { token, socket, server, terms })
+}
+
+/// Tells the server our UDP port (W13). Servers of the family learn it in no other way. They drop
+/// what comes before they know it, and close the connection when they do, so this waits for that.
+/// A server of this project learns the port from the first datagram.
+fn announce_port(mut stream: TcpStream, port: u16, is_of_this_project: bool) {
+    // Where that fails the connection has ended, and the server wants no port.
+    let is_sent = stream.write_all(&port.to_be_bytes()).is_ok();
+    let is_sent = is_sent && stream.shutdown(Shutdown::Write).is_ok();
+    if is_sent && !is_of_this_project && stream.set_read_timeout(Some(PORT_PATIENCE)).is_ok() {
+        let _ = stream.read(&mut [0; 1]);
+    }
+}
+
+/// What a completion says. A token alone is text delivery where stream delivery was asked for.
+fn understand(completion: &[u8], delivery: Delivery) -> Option<(Credential, Terms)> {
+    let form = match (delivery, Completion::parse(completion)) {
+        (Delivery::Stream, Some(stream)) => {
+            return Some((stream.token.into(), Terms::Stream(stream)));
+        }
+        (Delivery::Stream, None) => Form::Text,
+        (Delivery::Plain(form), _) => form,
+    };
+    // An object is of a dialect that keeps the token in it, where nothing would come of going on.
+    let is_object = serde_json::from_slice::<serde_json::Map<_, _>>(completion).is_ok();
+    let token = Credential::from_wire(completion).filter(|_| !is_object)?;
+    let is_of_this_project = token.is_of_this_project();
+    Some((token, Terms::Each { form, is_of_this_project }))
+}
+
+/// Goes back to the room: as the member with this token, or if that is dead, as a new one. It tries
+/// once. The `silent` addresses of the server come last.
+pub(crate) fn come_back(
+    entry: &Entry,
+    token: Option<&Credential>,
+    silent: &[SocketAddr],
+) -> Return {
+    let Some(token) = token else { return enter_again(entry, silent) };
+    match once(entry, silent, |connection| resume(connection, entry, token)) {
+        Err(Setback { status: Some(Status::RoomNotFound), .. }) => enter_again(entry, silent),
+        outcome => outcome.map_or_else(Return::from, Return::Resumed),
+    }
+}
+
+fn resume(connection: Connection, entry: &Entry, token: &Credential) -> Result<Seat, Why> {
+    request_seat(connection, entry, Operation::Resume, token.as_bytes())
+}
+
+/// Joins the room, and makes it if it is gone and was ours. What was said meanwhile is wished for,
+/// all of it.
+fn enter_again(entry: &Entry, silent: &[SocketAddr]) -> Return {
+    let join = |connection| take_seat(connection, entry, Operation::Join, MAX_HISTORY);
+    let make = |connection| take_seat(connection, entry, Operation::Create, entry.history);
+    let outcome = match once(entry, silent, join) {
+        Err(Setback { status: Some(Status::RoomNotFound), .. })
+            if entry.operation == Operation::Create =>
+        {
+            once(entry, silent, make)
+        }
+        outcome => outcome,
+    };
+    outcome.map_or_else(Return::from, Return::Entered)
+}
+
+/// Makes one request over a connection of its own.
+fn once(
+    entry: &Entry,
+    silent: &[SocketAddr],
+    request: impl FnOnce(Connection) -> Result<Seat, Why>,
+) -> Result<Seat, Setback> {
+    request(connect_around(&entry.server, silent)?).map_err(|why| Setback::new(entry, &why))
+}
+
+/// Why a request has not succeeded, and the status if it was refused.
+pub(crate) struct Setback {
+    pub(crate) failure: Failure,
+    pub(crate) status: Option<Status>,
+}
+
+impl Setback {
+    fn new(entry: &Entry, why: &Why) -> Self {
+        Self { failure: advice::of_entry(entry, why), status: why.status() }
+    }
+}
+
+impl From<Failure> for Setback {
+    fn from(failure: Failure) -> Self {
+        Self { failure, status: None }
+    }
+}
+
+impl From<Setback> for Return {
+    fn from(Setback { failure, status }: Setback) -> Self {
+        match status {
+            // Our ghost has the name, somebody was faster, or the server is busy.
+            None
+            | Some(
+                Status::NameTaken | Status::RoomExists | Status::RateLimited | Status::ServerFull,
+            ) => Self::NotYet(failure),
+            Some(Status::RoomNotFound) => Self::NoRoom(failure),
+            Some(_) => Self::Refused(failure),
+        }
+    }
+}
+
+/// The operation payload.
+fn wish(entry: &Entry, history: u32) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Wish<'a> {
+        username: &'a str,
+        // Not `null`: servers of the family take the absent key for none, and fail on that.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        password: Option<&'a str>,
+        delivery: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        history: Option<u32>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        capacity: Option<NonZeroU32>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        hidden: Option<bool>,
+    }
+    let (delivery, history) = match entry.delivery {
+        Delivery::Plain(Form::Text) => ("text", None),
+        Delivery::Plain(Form::Named) => ("named", None),
+        Delivery::Stream => ("stream", Some(history)),
+    };
+    let (username, password) = (&*entry.name, entry.password.as_deref());
+    let (capacity, hidden) = (entry.capacity, entry.is_hidden.then_some(true));
+    let wish = Wish { username, password, delivery, history, capacity, hidden };
+    serde_json::to_vec(&wish).expect("strings and numbers under fixed keys have a JSON form")
+}
+
+/// Why a request has not succeeded.
+pub(crate) enum Why {
+    /// The acknowledgement says so.
+    Refused(u8),
+    /// What came is no reply.
+    Nonsense,
+    /// It did not come in this time.
+    Late(Duration),
+    /// It ends before it is whole.
+    Ended,
+    Broken(io::Error),
+}
+
+impl Why {
+    /// The status of a refusal. One that is unknown here is none that could be mended.
+    fn status(&self) -> Option<Status> {
+        match self {
+            Self::Refused(byte) => Some(Status::from_byte(*byte).unwrap_or(Status::Malformed)),
+            _ => None,
+        }
+    }
+}
+
+impl From<io::Error> for Why {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            // What a timeout of a socket is told as (socket(7), SO_RCVTIMEO).
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => Self::Late(PATIENCE),
+            _ => Self::Broken(error),
+        }
+    }
+}
+
+/// Sends a request. Returns the payload of its completion, and the connection.
+pub(crate) fn ask(
+    mut stream: TcpStream,
+    operation: Operation,
+    room: &str,
+    payload: &[u8],
+) -> Result<(Vec<u8>, TcpStream), Why> {
+    let deadline = Instant::now() + PATIENCE;
+    let request = frame::encode(operation as u8, STATE_REQUEST, room.as_bytes(), payload);
+    let sent = stream.write_all(&request);
+    let most = if operation == Operation::List { MAX_LIST } else { MAX_REPLY };
+    let mut replies = Replies { stream, deadline, most, input: Vec::new() };
+    // Also of a connection that was closed before the request: the server may have said why.
+    let acknowledgement = replies.next(STATE_ACKNOWLEDGEMENT);
+    if acknowledgement.is_err() {
+        sent?;
+    }
+    match *acknowledgement? {
+        [status] if status == Status::Success as u8 => {
+            Ok((replies.next(STATE_COMPLETION)?, replies.stream))
+        }
+        [status] => Err(Why::Refused(status)),
+        _ => Err(Why::Nonsense),
+    }
+}
+
+/// What a frame says that is not the next one of a reply: that the server needs the connection's
+/// place for another one, if it is of any use.
+fn unasked(frame: &Frame<'_>) -> Why {
+    match (frame.state, frame.payload) {
+        (STATE_ACKNOWLEDGEMENT, [status]) if *status != Status::Success as u8 => {
+            Why::Refused(*status)
+        }
+        _ => Why::Nonsense,
+    }
+}
+
+/// What the server answers to one request.
+struct Replies {
+    stream: TcpStream,
+    deadline: Instant,
+    /// The largest payload that is taken.
+    most: usize,
+    /// What was read and not looked at. Frames of the most that is taken end it, so it is bounded.
+    input: Vec<u8>,
+}
+
+impl Replies {
+    /// The payload of the next frame, which must have this state.
+    fn next(&mut self, state: u8) -> Result<Vec<u8>, Why> {
+        loop {
+            match decode(&self.input, self.most) {
+                Decoded::Incomplete => {}
+                Decoded::Whole(frame) if frame.state == state => {
+                    let (payload, size) = (frame.payload.to_vec(), frame.size());
+                    self.input.drain(..size);
+                    return Ok(payload);
+                }
+                Decoded::Whole(frame) => return Err(unasked(&frame)),
+                Decoded::TooLarge { .. } => return Err(Why::Nonsense),
+            }
+            self.read()?;
+        }
+    }
+
+    fn read(&mut self) -> Result<(), Why> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Why::Late(PATIENCE));
+        }
+        self.stream.set_read_timeout(Some(left))?;
+        let mut chunk = [0; CHUNK];
+        match self.stream.read(&mut chunk) {
+            Ok(0) => Err(Why::Ended),
+            Ok(size) => {
+                self.input.extend_from_slice(&chunk[..size]);
+                Ok(())
+            }
+            // A signal that is looked at when the loop turns.
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reactor_chat::protocol::Token;
+
+    #[test]
+    fn s1_a_token_alone_is_text_delivery() {
+        let token = [b'7'; Token::WIRE_SIZE];
+        let terms = |delivery| match understand(&token, delivery) {
+            Some((_, Terms::Each { form, .. })) => form,
+            _ => panic!("{delivery:?}"),
+        };
+        assert_eq!(terms(Delivery::Stream), Form::Text);
+        assert_eq!(terms(Delivery::Plain(Form::Named)), Form::Named);
+        assert_eq!(terms(Delivery::Plain(Form::Text)), Form::Text);
+        assert!(understand(b"{}", Delivery::Stream).is_none());
+    }
+
+    #[test]
+    fn s15_what_may_work_later_is_no_refusal() {
+        let outcome = |status| {
+            let failure = Failure(String::new());
+            match Return::from(Setback { failure, status }) {
+                Return::NotYet(_) => "not yet",
+                Return::NoRoom(_) => "no room",
+                Return::Refused(_) => "refused",
+                Return::Resumed(_) | Return::Entered(_) => unreachable!("a setback"),
+            }
+        };
+        use Status::{NameTaken, RateLimited, RoomExists, ServerFull};
+        for status in [NameTaken, RateLimited, RoomExists, ServerFull] {
+            assert_eq!(outcome(Some(status)), "not yet");
+        }
+        assert_eq!(outcome(None), "not yet");
+        assert_eq!(outcome(Some(Status::RoomNotFound)), "no room");
+        assert_eq!(outcome(Some(Status::Kicked)), "refused");
+        assert_eq!(outcome(Why::Refused(99).status()), "refused");
+    }
+}

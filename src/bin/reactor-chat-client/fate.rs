@@ -1,0 +1,154 @@
+//! The outcome of each line: the server relays it, answers it, or refuses it. It reports every
+//! outcome in a datagram, which may be lost or come after the last one.
+
+use std::collections::VecDeque;
+
+use crate::page::Page;
+use reactor_chat::protocol::stream::Code;
+use reactor_chat::stream::Event;
+
+/// Lines whose fate may be unknown at a time.
+const MOST: usize = 256;
+/// Bytes of a line that are enough to find it again.
+const BEGINNING: usize = 256;
+
+/// A line that the sender has taken.
+struct Line {
+    id: u32,
+    beginning: Box<[u8]>,
+}
+
+impl Line {
+    /// A command has an answer and no place in the record.
+    fn is_message(&self) -> bool {
+        !self.beginning.starts_with(b"/") || self.beginning.starts_with(b"//")
+    }
+}
+
+/// The lines of one membership.
+pub(crate) struct Fates {
+    member: u32,
+    unknown: VecDeque<Line>,
+    refused: usize,
+    /// Entries are missing, and ours may be among them.
+    is_blind: bool,
+}
+
+impl Fates {
+    pub(crate) fn new(member: u32) -> Self {
+        Self { member, unknown: VecDeque::new(), refused: 0, is_blind: false }
+    }
+
+    /// Notes the id of the line.
+    pub(crate) fn note_push(&mut self, id: u32, line: &[u8]) {
+        let beginning = line[..line.len().min(BEGINNING)].into();
+        self.unknown.push_back(Line { id, beginning });
+        if self.unknown.len() > MOST {
+            self.unknown.pop_front();
+        }
+    }
+
+    /// Stops looking at entries.
+    pub(crate) fn note_blindness(&mut self) {
+        self.is_blind = true;
+    }
+
+    /// Handles an event. Returns true, and tells the user, if it refuses a line.
+    pub(crate) fn take(&mut self, event: &Event<'_>, page: &mut Page) -> bool {
+        match *event {
+            Event::Message { member, id, .. } if member == self.member => drop(self.settle(id)),
+            Event::Aside { code, id, text, .. } if code == Code::Refused as u8 => {
+                self.refuse(id, text, page);
+                return true;
+            }
+            Event::Aside { code, id, .. } if code != Code::RateLimited as u8 => {
+                self.settle_command(id);
+            }
+            Event::Gone { .. } => self.is_blind = true,
+            Event::Message { .. } | Event::Notice { .. } | Event::Aside { .. } => {}
+        }
+        false
+    }
+
+    /// Any answer to a command is final. A message has a further one to come.
+    fn settle_command(&mut self, id: u32) {
+        self.unknown.retain(|line| line.is_message() || line.id != id);
+    }
+
+    fn settle(&mut self, id: u32) -> Option<Line> {
+        let place = self.unknown.iter().position(|line| line.id == id)?;
+        self.unknown.remove(place)
+    }
+
+    fn refuse(&mut self, id: u32, why: &[u8], page: &mut Page) {
+        let line = self.settle(id);
+        self.refused += usize::from(line.is_some());
+        page.add_refusal(line.as_ref().map(|line| &*line.beginning), why);
+    }
+
+    /// Returns true if the word about a line is missing although the server is done with it, as
+    /// with all below `done`.
+    pub(crate) fn is_waiting(&self, done: u32) -> bool {
+        !self.is_blind && self.unknown.iter().any(|line| line.id < done)
+    }
+
+    fn lost(&self, done: u32) -> impl Iterator<Item = &Line> {
+        let lines = self.unknown.iter().filter(|_| !self.is_blind);
+        lines.filter(move |line| line.is_message() && line.id < done)
+    }
+
+    /// Tells of messages that the server is done with and that are not in the record, so it has
+    /// refused them.
+    pub(crate) fn finish(&mut self, done: u32, page: &mut Page) {
+        let why = b"the server has not relayed it";
+        for line in self.lost(done) {
+            page.add_refusal(Some(&line.beginning), why);
+        }
+        self.refused += self.lost(done).count();
+    }
+
+    pub(crate) fn refused(&self) -> usize {
+        self.refused
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::printing::Lines;
+
+    fn aside(code: Code, id: u32) -> Event<'static> {
+        Event::Aside { code: code as u8, expected: 9, id, text: b"why" }
+    }
+
+    fn own(id: u32) -> Event<'static> {
+        Event::Message { number: 1, member: 3, id, name: b"bob", text: b"x", is_late: false }
+    }
+
+    #[test]
+    fn field_b_a_line_is_refused_once_or_missing_from_the_record() {
+        let mut page = Page::plain(Lines::new(), None);
+        let mut fates = Fates::new(3);
+        for (id, line) in [(1, "said"), (2, "bad"), (3, "/who"), (4, "//lost"), (5, "open")] {
+            fates.note_push(id, line.as_bytes());
+        }
+        assert!(fates.is_waiting(5));
+        assert!(!fates.take(&own(1), &mut page));
+        assert!(fates.take(&aside(Code::Refused, 2), &mut page));
+        assert!(fates.take(&aside(Code::Refused, 2), &mut page));
+        assert_eq!((fates.refused(), fates.is_waiting(3), fates.is_waiting(4)), (1, false, true));
+        assert!(!fates.take(&aside(Code::State, 3), &mut page));
+        assert!(!fates.is_waiting(4) && fates.is_waiting(5));
+        fates.finish(5, &mut page);
+        assert_eq!(fates.refused(), 2);
+    }
+
+    #[test]
+    fn field_b_entries_that_are_gone_may_have_been_ours() {
+        let mut page = Page::plain(Lines::new(), None);
+        let mut fates = Fates::new(3);
+        fates.note_push(1, b"said");
+        fates.take(&Event::Gone { first: 1, count: 1 }, &mut page);
+        assert!(!fates.is_waiting(9));
+    }
+}

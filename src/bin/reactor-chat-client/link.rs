@@ -1,0 +1,253 @@
+//! The UDP socket: datagrams to the server and from it.
+
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+
+use mio::event::Event;
+use mio::net::UdpSocket;
+use mio::{Interest, Registry};
+
+use crate::credential::Credential;
+use crate::entering::{Seat, Terms};
+use crate::options::Entry;
+use reactor_chat::protocol::datagram::{MAX_NAME_AND_MESSAGE, MAX_UPSTREAM, encode_sender_key};
+use reactor_chat::sys::{self, MAX_ARRIVAL, ReceiveBatch};
+
+/// What [`Link::receive`] came to.
+pub(crate) enum ReceiveOutcome {
+    /// Number of datagrams, at least 1.
+    Received(usize),
+    /// There is none up to now.
+    Drained,
+    /// The socket does not say. The next event will tell whether it can be read again.
+    Failed(io::Error),
+}
+
+/// The socket, and the one datagram that may wait to be sent.
+pub(crate) struct Link {
+    socket: UdpSocket,
+    server: SocketAddr,
+    room: String,
+    token: Credential,
+    fits: usize,
+    /// What was sent last, or waits to be sent.
+    datagram: Vec<u8>,
+    /// The datagrams received last.
+    batch: ReceiveBatch,
+    is_waiting: bool,
+    is_readable: bool,
+    is_writable: bool,
+    is_refused: bool,
+}
+
+impl Link {
+    /// Connects the socket of the membership: then it hears nobody but the server, and hears that
+    /// the server is gone.
+    pub(crate) fn open(
+        registry: &Registry,
+        token: mio::Token,
+        entry: &Entry,
+        seat: Seat,
+    ) -> io::Result<(Self, Terms)> {
+        seat.socket.set_nonblocking(true)?;
+        seat.socket.connect(seat.server)?;
+        let mut socket = UdpSocket::from_std(seat.socket);
+        prepare(&socket, seat.server)?;
+        registry.register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)?;
+        let link = Self {
+            socket,
+            server: seat.server,
+            fits: fits(entry, &seat.token, &seat.terms),
+            room: entry.room.clone(),
+            token: seat.token,
+            datagram: Vec::with_capacity(MAX_UPSTREAM),
+            batch: ReceiveBatch::with_count(MAX_ARRIVAL, 1),
+            is_waiting: false,
+            is_readable: false,
+            is_writable: true,
+            is_refused: false,
+        };
+        Ok((link, seat.terms))
+    }
+
+    pub(crate) fn server(&self) -> SocketAddr {
+        self.server
+    }
+
+    pub(crate) fn token(&self) -> &Credential {
+        &self.token
+    }
+
+    /// How many bytes a message may have.
+    pub(crate) fn fits(&self) -> usize {
+        self.fits
+    }
+
+    /// Whether nothing waits to be sent.
+    pub(crate) fn is_idle(&self) -> bool {
+        !self.is_waiting
+    }
+
+    /// Whether something can be done without an event.
+    pub(crate) fn has_work(&self) -> bool {
+        self.is_readable || (self.is_writable && self.is_waiting)
+    }
+
+    /// Whether nothing listens where our datagrams go (ICMP port unreachable, udp(7)). The kernel
+    /// tells that before what lies in the socket already, and that may be the notice which explains
+    /// it: it is not said before everything is read.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.is_refused && !self.is_readable
+    }
+
+    pub(crate) fn note_event(&mut self, event: &Event) {
+        // An error is told by the next call, whichever it is.
+        self.is_readable |= event.is_readable() || event.is_error();
+        self.is_writable |= event.is_writable();
+    }
+
+    /// Receives what the kernel has put together, one datagram or several, and gives each to
+    /// `hear`.
+    pub(crate) fn receive(&mut self, mut hear: impl FnMut(&[u8])) -> ReceiveOutcome {
+        while self.is_readable {
+            let Self { socket, batch, .. } = self;
+            match retry(|| socket.try_io(|| batch.receive(socket.as_fd(), 1))) {
+                Ok(_) => {
+                    let datagrams = batch.arrivals().flat_map(|arrival| arrival.datagrams());
+                    return ReceiveOutcome::Received(datagrams.map(&mut hear).count());
+                }
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock => self.is_readable = false,
+                    ErrorKind::ConnectionRefused => self.is_refused = true,
+                    _ => {
+                        self.is_readable = false;
+                        return ReceiveOutcome::Failed(error);
+                    }
+                },
+            }
+        }
+        ReceiveOutcome::Drained
+    }
+
+    /// Sends this behind the token, now or when the socket takes it. Nothing else may be waiting.
+    ///
+    /// # Errors
+    /// It could not be sent and is given up.
+    pub(crate) fn send(&mut self, body: &[u8]) -> io::Result<()> {
+        debug_assert!(self.is_idle());
+        self.datagram.clear();
+        encode_sender_key(&self.room, self.token.as_bytes(), &mut self.datagram);
+        self.datagram.extend_from_slice(body);
+        self.is_waiting = true;
+        self.flush()
+    }
+
+    /// Sends what waits, if the socket takes it.
+    ///
+    /// # Errors
+    /// It could not be sent and is given up.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        if !self.is_waiting || !self.is_writable {
+            return Ok(());
+        }
+        match retry(|| self.socket.send(&self.datagram)) {
+            Ok(_) => self.is_waiting = false,
+            Err(error) => match error.kind() {
+                ErrorKind::WouldBlock => self.is_writable = false,
+                ErrorKind::ConnectionRefused => {
+                    // What an earlier datagram met. This one waits for the next turn; receiving
+                    // goes on until there is nothing more.
+                    (self.is_refused, self.is_readable) = (true, true);
+                }
+                _ => {
+                    self.is_waiting = false;
+                    return Err(error);
+                }
+            },
+        }
+        Ok(())
+    }
+}
+
+/// Sets what a membership's socket needs.
+fn prepare(socket: &UdpSocket, server: SocketAddr) -> io::Result<()> {
+    if server.is_ipv4() {
+        // Routers of an IPv6 path never cut up what does not fit, whatever a socket asks for.
+        sys::let_routers_fragment(socket.as_fd())?;
+    }
+    // The server sends several datagrams at once: received one by one they cost more, and overflow
+    // the socket sooner. A kernel before 5.0 lacks the option.
+    let _ = sys::enable_gro(socket.as_fd());
+    Ok(())
+}
+
+/// Calls again what a signal handler interrupted (signal(7)).
+fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Returns how many bytes a message may have. With stream delivery a long one travels in parts;
+/// else one datagram has to hold it.
+fn fits(entry: &Entry, token: &Credential, terms: &Terms) -> usize {
+    let beside_name = MAX_NAME_AND_MESSAGE - entry.name.len();
+    match terms {
+        Terms::Each { .. } => {
+            let around = 2 + entry.room.len() + token.as_bytes().len();
+            beside_name.min(MAX_UPSTREAM - around)
+        }
+        Terms::Stream(_) => beside_name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::{Invocation, parse};
+    use reactor_chat::protocol::{Form, Token};
+    use reactor_chat::sys::{Address, Outgoing, SendBatch};
+    use std::net::UdpSocket as Socket;
+    use std::time::Duration;
+
+    /// A link, its server's socket, and what waits for the link's socket.
+    fn link(loopback: &str) -> (Link, Socket, mio::Poll) {
+        let poll = mio::Poll::new().expect("a poll");
+        let server = Socket::bind((loopback, 0)).expect("a free port");
+        let Ok(Invocation::Chat(entry)) = parse(["join", "r", "bob"].map(Into::into)) else {
+            panic!("a chat")
+        };
+        let seat = Seat {
+            token: Token::from_bits([7; 16]).into(),
+            socket: Socket::bind((loopback, 0)).expect("a free port"),
+            server: server.local_addr().expect("an address"),
+            terms: Terms::Each { form: Form::Text, is_of_this_project: true },
+        };
+        let (link, _) = Link::open(poll.registry(), mio::Token(0), &entry, seat).expect("a link");
+        (link, server, poll)
+    }
+
+    #[test]
+    fn field_p2_datagrams_that_came_together_are_received_at_once() {
+        for loopback in ["127.0.0.1", "::1"] {
+            let (mut link, server, mut poll) = link(loopback);
+            let to = Address::from(link.socket.local_addr().expect("an address"));
+            let message = Outgoing { to: &to, local: None, pieces: &[(0, 5)], segment: Some(2) };
+            let sent = SendBatch::new().send(server.as_fd(), b"aabbc", [message].into_iter());
+            assert_eq!(sent.expect("sent"), 1);
+            let mut events = mio::Events::with_capacity(1);
+            poll.poll(&mut events, Some(Duration::from_secs(10))).expect("an event");
+            events.iter().for_each(|event| link.note_event(event));
+            let mut heard = Vec::new();
+            let outcome = link.receive(|datagram| heard.push(datagram.to_vec()));
+            assert!(matches!(outcome, ReceiveOutcome::Received(3)), "{heard:?}");
+            assert_eq!(heard, [&b"aa"[..], b"bb", b"c"]);
+            let outcome = link.receive(|_| panic!("once"));
+            assert!(matches!(outcome, ReceiveOutcome::Drained));
+        }
+    }
+}

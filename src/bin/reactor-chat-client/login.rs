@@ -1,0 +1,33 @@
+//! Who sits at this machine: the name that one has in a room without giving any.
+
+use std::ffi::OsString;
+
+use nix::unistd::{Uid, User};
+
+/// The login name, as far as it is known and text: what the session says, else what the system has
+/// for this user, as in a container without a session.
+pub(crate) fn name(variable: &dyn Fn(&str) -> Option<OsString>) -> Option<String> {
+    let of_session = ["LOGNAME", "USER"].into_iter().filter_map(variable);
+    let named = of_session.filter_map(|name| name.into_string().ok()).find(|name| !name.is_empty());
+    named.or_else(|| User::from_uid(Uid::current()).ok().flatten().map(|user| user.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn the_session_is_asked_before_the_system() {
+        let name_with = |known: &[(&str, &str)]| {
+            let known: Vec<(String, OsString)> =
+                known.iter().map(|(name, value)| ((*name).into(), value.into())).collect();
+            name(&move |asked| known.iter().find(|(name, _)| name == asked).map(|v| v.1.clone()))
+        };
+        assert_eq!(name_with(&[("USER", "b"), ("LOGNAME", "a")]).as_deref(), Some("a"));
+        assert_eq!(name_with(&[("USER", "b"), ("LOGNAME", "")]).as_deref(), Some("b"));
+        let output = Command::new("id").arg("-un").output().expect("id(1)");
+        let id = String::from_utf8(output.stdout).expect("UTF-8");
+        assert_eq!(name_with(&[]).as_deref(), Some(id.trim_end()));
+    }
+}

@@ -1,0 +1,507 @@
+//! The client's command line: words to an [`Invocation`].
+
+use std::env;
+use std::ffi::OsString;
+use std::fmt;
+use std::num::NonZeroU32;
+
+use getopts::{Matches, Options};
+
+pub use super::address::Server;
+use crate::login;
+use crate::plain::plain;
+use reactor_chat::protocol::name::MAX_NAME;
+use reactor_chat::protocol::request::{MAX_PASSWORD, without_line_end};
+use reactor_chat::protocol::stream::MAX_HISTORY;
+use reactor_chat::protocol::{Delivery, Form, Operation};
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub enum Invocation {
+    /// Enter a room and chat.
+    Chat(Entry),
+    /// List the rooms.
+    List(Listing),
+    /// Print this and leave.
+    Print(String),
+}
+
+/// Whose rooms to list, and how.
+#[derive(Clone, Debug)]
+pub struct Listing {
+    /// The server that has the rooms.
+    pub server: Server,
+    /// Whether it is for programs: the server's own JSON.
+    pub is_json: bool,
+}
+
+/// Who wants to enter which room.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The server that has the room.
+    pub server: Server,
+    /// Whether to make the room or to join it.
+    pub operation: Operation,
+    /// The room, of at most 255 bytes.
+    pub room: String,
+    /// The user, of at most 255 bytes.
+    pub name: String,
+    /// Whether the name was given; it is the login name otherwise.
+    pub is_named: bool,
+    /// The room's password.
+    pub password: Option<String>,
+    /// On making a room: the most members that it may have.
+    pub capacity: Option<NonZeroU32>,
+    /// On making a room: whether it is left out of lists.
+    pub is_hidden: bool,
+    /// How what is said is to come.
+    pub delivery: Delivery,
+    /// How many earlier entries to see on joining; on making a room, how many newcomers may see.
+    pub history: u32,
+    /// True to stay when the input has ended.
+    pub listens: bool,
+    /// True if lines from a pipe or a file that begin with `/` are commands.
+    pub takes_commands: bool,
+    /// Whether colours are welcome where the output is a terminal.
+    pub wants_color: bool,
+    /// True if a mention rings the terminal's bell.
+    pub wants_bell: bool,
+    /// The file that gets the room's record, too.
+    pub log: Option<String>,
+}
+
+impl Entry {
+    /// Returns true if there is a password to show. The empty one is none.
+    pub(crate) fn has_password(&self) -> bool {
+        self.password.as_ref().is_some_and(|password| !password.is_empty())
+    }
+}
+
+/// A command line that makes no sense: one line that says why.
+#[derive(Debug, PartialEq, Eq)]
+pub struct UsageError(String);
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+/// Earlier entries without `--history`: about a screen.
+const HISTORY: u32 = 20;
+
+/// Where a password may stand that is not to be seen in the list of processes.
+pub(crate) const PASSWORD_VARIABLE: &str = "REACTOR_CHAT_PASSWORD";
+
+const HELP: &str = "\
+Usage: reactor-chat-client [OPTIONS] create ROOM [NAME]
+       reactor-chat-client [OPTIONS] join ROOM [NAME]
+       reactor-chat-client [OPTIONS] list
+
+Makes or joins a chat room: lines from stdin go to the room, messages and
+notices come out on stdout, one a line. Or lists the rooms.
+
+Where and who:
+  --host HOST[:PORT]   the server, by name or address, IPv6 with a port as
+                       [ADDR]:PORT; messages go to the next port  [127.0.0.1]
+  --tcp-port PORT      where it takes requests              [9001]
+  --udp-port PORT      where it takes messages              [9002]
+  --name NAME          your name in the room                [the login name]
+  --password PW        the room's; other users of this machine may see it in
+                       the list of processes. Better is the environment
+                       variable REACTOR_CHAT_PASSWORD; on a terminal you are
+                       asked if the room needs one
+
+Chatting:
+  --capacity N         create: the most members that the room may have
+  --hidden             create: lists leave the room out, and without its
+                       password it seems not to exist
+  --history N          join: show so many of the entries before; create: let
+                       newcomers see so many; 0 to 1024       [20]
+  --delivery text|named|stream
+                       stream: in one order for all, and what was lost comes
+                       again; named, text: at most once       [stream]
+  --commands           lines from a pipe or a file that begin with / are
+                       commands; without it they are messages
+  --listen             stay when the input has ended, until a signal comes; on
+                       a terminal nothing is read
+  --log FILE           append what is said to FILE, too, with date and time
+  --no-color           no colours; so does NO_COLOR in the environment
+  --no-bell            your name rings no bell on a terminal
+
+Listing:
+  --json               the list as JSON, on one line, for programs
+
+  -h, --help           print this
+  -V, --version        print the version
+
+It leaves the room when /exit, /quit or /leave is typed, at the end of its
+input, on SIGINT, SIGTERM or SIGHUP, and when nobody reads its output; it ends
+when the room is closed.
+/help asks the server for its commands, and tells the keys on a terminal. With
+stream delivery it goes on after a cut, joins again after a restart of the
+server, and a pipe or a file gets the whole record of the room, with its own
+messages in it.
+
+Exit status: 0 after leaving and when the room is closed, if every line was
+taken; 1 when lines were not taken, which are counted on stderr, when the
+request is refused, or the server can't be reached or is gone; 2 when the
+command line is wrong; 101 after a fault of the program. 128 and its number
+after a second signal.
+";
+
+/// Understands the command line, without the program's name.
+///
+/// # Errors
+/// One line that says what is wrong.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, UsageError> {
+    parse_with(args, &|name| env::var_os(name))
+}
+
+/// The same in another environment.
+fn parse_with(
+    args: impl IntoIterator<Item = OsString>,
+    variable: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<Invocation, UsageError> {
+    let matches = options().parse(args).map_err(|error| usage(&error.to_string()))?;
+    if matches.opt_present("help") {
+        return Ok(Invocation::Print(HELP.into()));
+    }
+    if matches.opt_present("version") {
+        let version = env!("CARGO_PKG_VERSION");
+        return Ok(Invocation::Print(format!("reactor-chat-client {version}\n")));
+    }
+    let words: Vec<&str> = matches.free.iter().map(String::as_str).collect();
+    let enter = |operation, room, name| entry(&matches, operation, (room, name), variable);
+    match words[..] {
+        ["create", room] => enter(Operation::Create, room, None),
+        ["create", room, name] => enter(Operation::Create, room, Some(name)),
+        ["join", room] => enter(Operation::Join, room, None),
+        ["join", room, name] => enter(Operation::Join, room, Some(name)),
+        ["list"] => list(&matches),
+        [] => Err(usage("it takes create ROOM, or join ROOM, or list")),
+        _ => {
+            let words = words.join(" ");
+            let why = format!("it takes create ROOM, or join ROOM, or list, and not '{words}'");
+            Err(usage(&why))
+        }
+    }
+}
+
+fn entry(
+    matches: &Matches,
+    operation: Operation,
+    (room, name): (&str, Option<&str>),
+    variable: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<Invocation, UsageError> {
+    let given = name_of(matches, name)?;
+    let is_named = given.is_some();
+    let who = "your login name is not known, say who you are with --name NAME";
+    let name = given.or_else(|| login::name(variable)).ok_or_else(|| usage(who))?;
+    refuse_foreign(matches, operation)?;
+    Ok(Invocation::Chat(Entry {
+        server: server(matches)?,
+        operation,
+        room: short_enough("ROOM", room)?,
+        name: short_enough("NAME", &name)?,
+        is_named,
+        password: password(matches, variable)?,
+        capacity: capacity(matches)?,
+        is_hidden: matches.opt_present("hidden"),
+        delivery: delivery(matches)?,
+        history: history(matches)?,
+        listens: matches.opt_present("listen"),
+        takes_commands: matches.opt_present("commands"),
+        wants_color: !matches.opt_present("no-color"),
+        wants_bell: !matches.opt_present("no-bell"),
+        log: matches.opt_str("log"),
+    }))
+}
+
+fn list(matches: &Matches) -> Result<Invocation, UsageError> {
+    refuse_foreign(matches, Operation::List)?;
+    let is_json = matches.opt_present("json");
+    Ok(Invocation::List(Listing { server: server(matches)?, is_json }))
+}
+
+fn usage(why: &str) -> UsageError {
+    // getopts repeats what it does not understand, whatever is in it.
+    UsageError(format!("{} (--help tells more)", plain(why)))
+}
+
+/// Options with a value.
+const VALUES: [&str; 9] =
+    ["host", "tcp-port", "udp-port", "name", "password", "capacity", "history", "delivery", "log"];
+
+/// Options of one thing only.
+const ENTRYS: [&str; 8] =
+    ["name", "password", "delivery", "history", "commands", "listen", "log", "no-bell"];
+const CREATES: [&str; 2] = ["capacity", "hidden"];
+const LISTS: [&str; 1] = ["json"];
+
+fn options() -> Options {
+    let mut options = Options::new();
+    for name in VALUES {
+        options.optopt("", name, "", "");
+    }
+    for name in ["commands", "listen", "hidden", "no-color", "no-bell", "json"] {
+        options.optflag("", name, "");
+    }
+    options.optflag("h", "help", "");
+    options.optflag("V", "version", "");
+    options
+}
+
+/// An option that would do nothing is a mistake, and not to be passed over.
+fn refuse_foreign(matches: &Matches, operation: Operation) -> Result<(), UsageError> {
+    let (command, foreign) = match operation {
+        Operation::Create => ("create", LISTS.to_vec()),
+        Operation::List => ("list", [&ENTRYS[..], &CREATES].concat()),
+        Operation::Join | Operation::Resume => ("join", [&CREATES[..], &LISTS].concat()),
+    };
+    match foreign.into_iter().find(|name| matches.opt_present(name)) {
+        Some(name) => Err(usage(&format!("{command} takes no --{name}"))),
+        None => Ok(()),
+    }
+}
+
+fn server(matches: &Matches) -> Result<Server, UsageError> {
+    let [host, tcp_port, udp_port] =
+        ["host", "tcp-port", "udp-port"].map(|name| matches.opt_str(name));
+    Server::of_options(host.as_deref(), tcp_port.as_deref(), udp_port.as_deref())
+        .map_err(|why| usage(&why))
+}
+
+/// The name behind the room, or that of `--name`.
+fn name_of(matches: &Matches, word: Option<&str>) -> Result<Option<String>, UsageError> {
+    match (word, matches.opt_str("name")) {
+        (Some(word), Some(option)) if word != option => {
+            Err(usage(&format!("NAME is given twice, as '{word}' and as '{option}'")))
+        }
+        (word, option) => Ok(option.or(word.map(Into::into))),
+    }
+}
+
+fn password(
+    matches: &Matches,
+    variable: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<Option<String>, UsageError> {
+    let in_environment = || {
+        let value = variable(PASSWORD_VARIABLE).filter(|value| !value.is_empty());
+        let text = value.map(OsString::into_string).transpose();
+        text.map_err(|_| usage(&format!("{PASSWORD_VARIABLE} is not UTF-8")))
+    };
+    let password = match matches.opt_str("password") {
+        Some(password) => Some(password),
+        None => in_environment()?,
+    };
+    let password = password.map(without_line_end);
+    match password.as_ref().map_or(0, String::len) {
+        0..=MAX_PASSWORD => Ok(password),
+        size => Err(usage(&format!("the password has {size} bytes, it may have {MAX_PASSWORD}"))),
+    }
+}
+
+fn capacity(matches: &Matches) -> Result<Option<NonZeroU32>, UsageError> {
+    let Some(text) = matches.opt_str("capacity") else { return Ok(None) };
+    match text.parse() {
+        Ok(capacity) => Ok(Some(capacity)),
+        Err(_) => Err(usage(&format!("--capacity takes 1 to {}, not '{text}'", u32::MAX))),
+    }
+}
+
+fn delivery(matches: &Matches) -> Result<Delivery, UsageError> {
+    match matches.opt_str("delivery").as_deref() {
+        None | Some("stream") => Ok(Delivery::Stream),
+        Some("named") => Ok(Delivery::Plain(Form::Named)),
+        Some("text") => Ok(Delivery::Plain(Form::Text)),
+        Some(text) => Err(usage(&format!("--delivery takes text, named or stream, not '{text}'"))),
+    }
+}
+
+fn history(matches: &Matches) -> Result<u32, UsageError> {
+    let Some(text) = matches.opt_str("history") else { return Ok(HISTORY) };
+    match text.parse() {
+        Ok(entries @ 0..=MAX_HISTORY) => Ok(entries),
+        _ => Err(usage(&format!("--history takes 0 to {MAX_HISTORY}, not '{text}'"))),
+    }
+}
+
+/// A length travels in one byte. Whatever else a name must not be, the server knows best.
+fn short_enough(what: &str, name: &str) -> Result<String, UsageError> {
+    match name.len() {
+        0..=MAX_NAME => Ok(name.into()),
+        size => Err(usage(&format!("{what} has {size} bytes, it may have {MAX_NAME}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOTHING: &dyn Fn(&str) -> Option<OsString> = &|_| None;
+
+    fn entry_in(environment: &dyn Fn(&str) -> Option<OsString>, args: &[&str]) -> Entry {
+        match parse_with(args.iter().map(OsString::from), environment) {
+            Ok(Invocation::Chat(entry)) => entry,
+            other => panic!("{args:?}: {other:?}"),
+        }
+    }
+
+    fn entry_of(args: &[&str]) -> Entry {
+        entry_in(NOTHING, args)
+    }
+
+    #[test]
+    fn without_options_it_asks_this_machine_on_the_familys_ports() {
+        let entry = entry_of(&["join", "r1", "bob"]);
+        assert_eq!((&*entry.room, &*entry.name, entry.password), ("r1", "bob", None));
+        assert_eq!(entry.operation, Operation::Join);
+        assert_eq!((entry.delivery, entry.history), (Delivery::Stream, 20));
+        assert_eq!((entry.capacity, entry.is_hidden, entry.wants_color), (None, false, true));
+        let server = entry.server;
+        assert_eq!((&*server.host, server.tcp_port, server.udp_port), ("127.0.0.1", 9001, 9002));
+    }
+
+    #[test]
+    fn the_name_is_the_word_behind_the_room_or_that_of_the_option_or_the_login_name() {
+        let login: &dyn Fn(&str) -> Option<OsString> =
+            &|name| (name == "LOGNAME").then(|| "kim".into());
+        for (args, name, is_named) in [
+            (&["join", "r1"][..], "kim", false),
+            (&["join", "r1", "bob"], "bob", true),
+            (&["join", "r1", "--name", "bob"], "bob", true),
+            (&["join", "r1", "bob", "--name", "bob"], "bob", true),
+            (&["create", "r1", "--name", "kim"], "kim", true),
+            (&["create", "r1"], "kim", false),
+        ] {
+            let entry = entry_in(login, args);
+            assert_eq!((&*entry.name, entry.is_named), (name, is_named), "{args:?}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_the_environment_is_taken_unless_an_option_says_another() {
+        let environment: &dyn Fn(&str) -> Option<OsString> =
+            &|name| (name == "REACTOR_CHAT_PASSWORD").then(|| "secret".into());
+        let password_of = |args: &[&str]| entry_in(environment, args).password;
+        assert_eq!(password_of(&["join", "r", "b"]).as_deref(), Some("secret"));
+        assert_eq!(password_of(&["join", "r", "b", "--password", "x"]).as_deref(), Some("x"));
+        assert_eq!(password_of(&["join", "r", "b", "--password", ""]).as_deref(), Some(""));
+        assert_eq!(entry_in(&|_| Some("".into()), &["join", "r", "b"]).password, None);
+    }
+
+    #[test]
+    fn field_k_line_ends_behind_a_password_are_taken_off() {
+        for value in ["secret\n", "secret\r\n", "secret\r\n\n"] {
+            let environment = &|name: &str| (name == "REACTOR_CHAT_PASSWORD").then(|| value.into());
+            let entry = entry_in(environment, &["join", "r", "b"]);
+            assert_eq!(entry.password.as_deref(), Some("secret"), "{value:?}");
+            let entry = entry_of(&["join", "r", "b", "--password", value]);
+            assert_eq!(entry.password.as_deref(), Some("secret"), "{value:?}");
+        }
+        let entry = entry_of(&["join", "r", "b", "--password", "\nse cret "]);
+        assert_eq!(entry.password.as_deref(), Some("\nse cret "));
+    }
+
+    #[test]
+    fn a_password_that_no_room_has_is_a_mistake() {
+        use std::os::unix::ffi::OsStringExt;
+        let mistake_in = |value: OsString| {
+            let args = ["join", "r", "b"].map(OsString::from);
+            let parsed = parse_with(args, &|_| Some(value.clone()));
+            parsed.expect_err("a mistake").to_string()
+        };
+        let broken = mistake_in(OsString::from_vec(vec![0xff]));
+        assert!(broken.contains("REACTOR_CHAT_PASSWORD is not UTF-8"), "{broken}");
+        let long = mistake_in("x".repeat(1025).into());
+        assert!(long.contains("the password has 1025 bytes") && !long.contains('x'), "{long}");
+    }
+
+    #[test]
+    fn what_only_a_new_room_has() {
+        let entry = entry_of(&["create", "r", "b", "--capacity", "5", "--hidden", "--no-color"]);
+        assert_eq!(entry.capacity.map(NonZeroU32::get), Some(5));
+        assert!(entry.is_hidden && !entry.wants_color);
+    }
+
+    #[test]
+    fn a_list_is_for_people_or_for_programs() {
+        for (args, json) in [(&["list"][..], false), (&["--json", "list", "--no-color"], true)] {
+            match parse(args.iter().map(OsString::from)) {
+                Ok(Invocation::List(listing)) => assert_eq!(listing.is_json, json),
+                other => panic!("{args:?}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn options_may_stand_anywhere_and_names_behind_two_dashes_may_begin_with_one() {
+        let entry = entry_of(&["create", "--host=[::1]", "r 1", "--tcp-port", "1", "--", "-b"]);
+        assert_eq!((&*entry.room, &*entry.name), ("r 1", "-b"));
+        assert_eq!((entry.operation, &*entry.server.host), (Operation::Create, "::1"));
+    }
+
+    #[test]
+    fn deliveries_and_histories() {
+        for (text, delivery) in [
+            ("text", Delivery::Plain(Form::Text)),
+            ("named", Delivery::Plain(Form::Named)),
+            ("stream", Delivery::Stream),
+        ] {
+            assert_eq!(entry_of(&["join", "r", "b", "--delivery", text]).delivery, delivery);
+        }
+        for history in [0, 1, 1024] {
+            let text = history.to_string();
+            assert_eq!(entry_of(&["join", "r", "b", "--history", &text]).history, history);
+        }
+    }
+
+    #[test]
+    fn a_mistake_is_one_line_that_names_it() {
+        let long = "x".repeat(256);
+        for (args, part) in [
+            (&[][..], "join ROOM"),
+            (&["join"], "join ROOM"),
+            (&["join", "r1", "bob", "x"], "join ROOM"),
+            (&["leave", "r1", "bob"], "not 'leave r1 bob'"),
+            (&["list", "r1"], "list"),
+            (&["list", "--name", "x"], "list takes no --name"),
+            (&["list", "--hidden"], "list takes no --hidden"),
+            (&["join", "r", "b", "--hidden"], "join takes no --hidden"),
+            (&["join", "r", "b", "--capacity", "2"], "join takes no --capacity"),
+            (&["join", "r", "b", "--json"], "join takes no --json"),
+            (&["create", "r", "b", "--json"], "create takes no --json"),
+            (&["create", "r", "b", "--capacity", "0"], "--capacity takes 1 to 4294967295, not '0'"),
+            (&["create", "r", "b", "--capacity", "x"], "not 'x'"),
+            (&["join", "r", "bob", "--name", "b\x1b"], "as 'bob' and as 'b\\u{1b}'"),
+            (&["--host", "a:0", "list"], "1 to 65535, not '0'"),
+            (&["list", "--password", "x"], "--password"),
+            (&["list", "--delivery", "text"], "--delivery"),
+            (&["list", "--history", "1"], "--history"),
+            (&["join", "r", "b", "--delivery", "x"], "text, named or stream, not 'x'"),
+            (&["join", "r", "b", "--history", "1025"], "0 to 1024, not '1025'"),
+            (&["join", "r", "b", "--history", "-1"], "0 to 1024, not '-1'"),
+            (&["--tcp-port", "0", "list"], "1 to 65535, not '0'"),
+            (&["--udp-port", "70000", "list"], "--udp-port"),
+            (&["--non\nsense", "list"], "non sense"),
+            (&["join", &long, "bob"], "ROOM has 256 bytes"),
+            (&["join", "r1", &long], "NAME has 256 bytes"),
+        ] {
+            let mistake = parse(args.iter().map(OsString::from)).expect_err("a mistake");
+            let line = mistake.to_string();
+            assert!(line.contains(part) && !line.contains('\n'), "{args:?}: {line}");
+        }
+    }
+
+    #[test]
+    fn the_help_fits_a_terminal_and_names_every_option() {
+        assert!(HELP.lines().all(|line| line.len() < 80), "80 columns");
+        let usage = options().usage("");
+        for word in usage.split_whitespace().filter(|word| word.starts_with("--")) {
+            assert!(HELP.contains(word), "{word}");
+        }
+    }
+}

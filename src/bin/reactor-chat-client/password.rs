@@ -1,0 +1,256 @@
+//! Asks for a room's password, if it may have one and somebody sits at the terminal.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Write};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex};
+
+use crate::advice;
+use crate::connecting::{Connection, connect};
+use crate::entering::{self, Seat, Setback};
+use crate::failure::Failure;
+use crate::options::Entry;
+use crate::plain::plain;
+use crate::screen::Mode;
+use reactor_chat::protocol::request::{MAX_PASSWORD, without_line_end};
+use reactor_chat::protocol::{Operation, Status};
+
+/// How often one may mistype it.
+const TRIES: u32 = 3;
+
+/// Ctrl-C, as a terminal says it.
+const INTERRUPT: u8 = 3;
+
+/// Enters the room, and asks for its password as long as that is all that is missing. Gives the
+/// seat, and the entry with the password that led there.
+pub(crate) fn enter(connection: Connection, entry: &Entry) -> Result<(Seat, Entry), Failure> {
+    let first = entering::enter(connection, entry);
+    if !io::stdin().is_terminal() {
+        return first.map(|seat| (seat, entry.clone())).map_err(|setback| setback.failure);
+    }
+    // The server may be tired of a connection on which somebody thinks for minutes.
+    let again = |entry: &Entry| entering::enter(connect(&entry.server)?, entry);
+    enter_with(first, entry.clone(), again, ask)
+}
+
+fn enter_with<T>(
+    first: Result<T, Setback>,
+    mut entry: Entry,
+    again: impl Fn(&Entry) -> Result<T, Setback>,
+    mut ask: impl FnMut(&str) -> io::Result<Option<String>>,
+) -> Result<(T, Entry), Failure> {
+    let mut outcome = first;
+    for _ in 0..TRIES {
+        if !may_need_password(&outcome, entry.operation) {
+            break;
+        }
+        let is_known = status_of(&outcome) == Some(Status::WrongPassword);
+        match ask(&question(&entry, is_known)) {
+            // Most rooms that do not exist are misspelt, and not hidden.
+            Ok(answer) if !is_known && answer.as_ref().is_none_or(String::is_empty) => break,
+            Ok(Some(password)) => entry.password = Some(password),
+            Ok(None) => return Err(Failure("no password given, so nobody entered".into())),
+            // No terminal to ask at: what the server said is the answer.
+            Err(_) => break,
+        }
+        outcome = again(&entry);
+    }
+    match outcome {
+        Ok(seat) => Ok((seat, entry)),
+        Err(setback) => Err(setback.failure),
+    }
+}
+
+fn status_of<T>(outcome: &Result<T, Setback>) -> Option<Status> {
+    outcome.as_ref().err().and_then(|setback| setback.status)
+}
+
+/// Returns true if a password may be all that is missing. A hidden room seems not to exist to those
+/// who do not show its password.
+fn may_need_password<T>(outcome: &Result<T, Setback>, operation: Operation) -> bool {
+    match status_of(outcome) {
+        Some(Status::WrongPassword) => true,
+        Some(Status::RoomNotFound) => operation == Operation::Join,
+        _ => false,
+    }
+}
+
+fn question(entry: &Entry, is_known: bool) -> String {
+    let room = plain(&entry.room);
+    let hidden = advice::hidden(entry.has_password());
+    match (is_known, entry.has_password()) {
+        (false, _) => format!("Room '{room}' does not exist, or {hidden}. Password, if any: "),
+        (true, true) => format!("That is not the password of room '{room}'. Password: "),
+        (true, false) => format!("Room '{room}' needs a password. Password: "),
+    }
+}
+
+/// Asks at the terminal, without echo. Nothing is given on Ctrl-C, Ctrl-D, a signal, or when the
+/// terminal is closed.
+fn ask(question: &str) -> io::Result<Option<String>> {
+    let mut terminal = File::options().read(true).write(true).open("/dev/tty")?;
+    let silence = Silence::begin(&terminal)?;
+    terminal.write_all(question.as_bytes())?;
+    let line = read_line(&mut terminal);
+    // The cursor stands behind the question still: the end of the line was not echoed either.
+    terminal.write_all(b"\n")?;
+    drop(silence);
+    Ok(line?.and_then(|line| String::from_utf8(line).ok()).map(without_line_end))
+}
+
+/// A line without its end. Waiting for it is a poll, because only that is broken off by a signal
+/// whose handler the kernel restarts other calls after (signal(7)).
+fn read_line(terminal: &mut File) -> io::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    loop {
+        match poll(&mut [PollFd::new(terminal, PollFlags::IN)], None) {
+            Err(Errno::INTR) => return Ok(None),
+            outcome => outcome?,
+        };
+        let mut chunk = [0; MAX_PASSWORD + 1];
+        match terminal.read(&mut chunk)? {
+            0 => return Ok(None),
+            size => line.extend_from_slice(&chunk[..size]),
+        }
+        match line.pop() {
+            Some(b'\n') if line.len() <= MAX_PASSWORD => return Ok(Some(line)),
+            Some(b'\n' | INTERRUPT) => return Ok(None),
+            last => line.extend(last),
+        }
+        // More than a password is of no use, and is read to its end only.
+        line.truncate(MAX_PASSWORD + 1);
+    }
+}
+
+/// A terminal that echoes nothing and makes no signals of keys; as before when this is dropped.
+struct Silence(Mode<File>);
+
+impl Silence {
+    /// The kernel still edits the line. Ctrl-C ends it like Enter, so that the echo comes back
+    /// before anything else happens.
+    fn begin(terminal: &File) -> io::Result<Self> {
+        let silence = Self(Mode::of(terminal.try_clone()?)?);
+        let mut silent = silence.0.before().clone();
+        silent.local_modes.remove(LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ISIG);
+        silent.local_modes.insert(LocalModes::ICANON);
+        silent.special_codes[SpecialCodeIndex::VEOL] = INTERRUPT;
+        silence.0.set(&silent, OptionalActions::Flush)?;
+        Ok(silence)
+    }
+}
+
+impl Drop for Silence {
+    fn drop(&mut self) {
+        self.0.put_back();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::{Invocation, parse};
+    use std::cell::Cell;
+
+    fn entry(args: &[&str]) -> Entry {
+        match parse(["join", "r1", "bob"].iter().chain(args).map(Into::into)) {
+            Ok(Invocation::Chat(entry)) => entry,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn refused(status: Status) -> Result<&'static str, Setback> {
+        Err(Setback { failure: Failure(format!("{status:?}")), status: Some(status) })
+    }
+
+    /// A room whose password is "right": the outcome for somebody who types these, and how often
+    /// they were asked.
+    fn typing(typed: &[&str]) -> (Result<(&'static str, Entry), String>, usize) {
+        typing_after(Status::WrongPassword, typed)
+    }
+
+    /// As [`typing`], for a room that answers a wrong password, or none, with this status.
+    fn typing_after(
+        refusal: Status,
+        typed: &[&str],
+    ) -> (Result<(&'static str, Entry), String>, usize) {
+        let asked = Cell::new(0);
+        let outcome = enter_with(
+            refused(refusal),
+            entry(&[]),
+            |entry| match entry.password.as_deref() {
+                Some("right") => Ok("in"),
+                Some("late") => refused(Status::RoomFull),
+                _ => refused(refusal),
+            },
+            |_| {
+                let answer = typed.get(asked.replace(asked.get() + 1));
+                Ok(answer.map(|answer| (*answer).into()))
+            },
+        );
+        (outcome.map_err(|failure| failure.to_string()), asked.get())
+    }
+
+    #[test]
+    fn a_password_may_be_mistyped_twice_and_the_right_one_is_kept() {
+        for (typed, times) in [(&["right"][..], 1), (&["x", "right"], 2), (&["x", "", "right"], 3)]
+        {
+            let (outcome, asked) = typing(typed);
+            let (seat, entry) = outcome.expect("a seat");
+            assert_eq!((seat, entry.password.as_deref(), asked), ("in", Some("right"), times));
+        }
+        let (outcome, asked) = typing(&["x", "y", "z", "right"]);
+        assert_eq!((outcome.err().as_deref(), asked), (Some("WrongPassword"), 3));
+    }
+
+    #[test]
+    fn nobody_is_asked_again_who_declines_or_is_refused_for_something_else() {
+        let (outcome, asked) = typing(&["x"]);
+        assert_eq!(outcome.err().as_deref(), Some("no password given, so nobody entered"));
+        assert_eq!(asked, 2);
+        let (outcome, asked) = typing(&["late", "right"]);
+        assert_eq!((outcome.err().as_deref(), asked), (Some("RoomFull"), 1));
+    }
+
+    #[test]
+    fn hidden_room_asks_for_its_password_until_an_empty_answer() {
+        let hidden = |typed: &[&str]| {
+            let (outcome, asked) = typing_after(Status::RoomNotFound, typed);
+            (outcome.map(|(_, entry)| entry.password), asked)
+        };
+        assert_eq!(hidden(&["right"]), (Ok(Some("right".into())), 1));
+        assert_eq!(hidden(&["x", "right"]), (Ok(Some("right".into())), 2));
+        // Somebody who has misspelt the room reads the advice, and is not asked on.
+        assert_eq!(hidden(&[""]), (Err("RoomNotFound".into()), 1));
+        assert_eq!(hidden(&["x"]), (Err("RoomNotFound".into()), 2));
+    }
+
+    #[test]
+    fn who_is_in_or_has_no_terminal_is_not_asked() {
+        let never = |_: &str| -> io::Result<Option<String>> { panic!("asked") };
+        let outcome = enter_with(Ok("in"), entry(&[]), |_| refused(Status::RoomFull), never);
+        assert!(outcome.is_ok());
+        let nowhere = |_: &str| Err(io::Error::from(io::ErrorKind::NotFound));
+        let first = refused(Status::WrongPassword);
+        let outcome = enter_with(first, entry(&[]), |_| refused(Status::RoomFull), nowhere);
+        assert_eq!(
+            outcome.err().map(|failure| failure.to_string()).as_deref(),
+            Some("WrongPassword")
+        );
+    }
+
+    #[test]
+    fn the_question_names_the_room_and_says_what_was_wrong() {
+        let mut entry = entry(&["--password", ""]);
+        entry.room = "a\x1b".into();
+        assert_eq!(question(&entry, true), r"Room 'a\u{1b}' needs a password. Password: ");
+        entry.password = Some("x".into());
+        assert!(question(&entry, true).starts_with(r"That is not the password of room 'a\u{1b}'."));
+        let hidden = question(&entry, false);
+        assert!(
+            hidden.contains("does not exist, or is hidden and has another password."),
+            "{hidden}"
+        );
+    }
+}

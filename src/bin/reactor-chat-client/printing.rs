@@ -1,0 +1,157 @@
+//! stdout and stderr, and what may be shown there.
+//!
+//! stdout carries messages and notices and nothing else, so that it can be piped on. What
+//! comes from the network is never shown as it is: a terminal obeys control characters, and the
+//! server need not be one of ours that holds them back.
+
+use std::io::{self, IsTerminal as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::Waker;
+use rustix::event::Timespec;
+
+use crate::output::{Output, Target};
+use crate::patient::{takes_more, write_all};
+use crate::plain::plain;
+
+/// Longest time that a stderr without a reader may delay the end.
+const PATIENCE: Duration = Duration::from_millis(500);
+const POLL_PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 500_000_000 };
+
+/// Characters of a line that are enough to find it again.
+const BEGINNING: usize = 40;
+
+/// Says something about the client itself, at once. A stderr that takes nothing leaves nobody to
+/// tell.
+pub(crate) fn tell(text: &str) {
+    if takes_more(io::stderr(), &POLL_PATIENCE) {
+        let _ = write_all(io::stderr(), complaint(text).as_bytes());
+    }
+}
+
+fn complaint(text: &str) -> String {
+    format!("reactor-chat-client: {text}\n")
+}
+
+/// Lines for stdout that are written together, and words about the client for stderr.
+pub(crate) struct Lines {
+    text: String,
+    stdout: Output,
+    stderr: Output,
+    /// Both are the user's terminal, where words about the client keep their place among the
+    /// others.
+    is_one: bool,
+}
+
+impl Lines {
+    /// Lines that go nowhere before [`Self::start`].
+    pub(crate) fn new() -> Self {
+        let is_one = io::stdout().is_terminal() && io::stderr().is_terminal();
+        Self { text: String::new(), stdout: Output::default(), stderr: Output::default(), is_one }
+    }
+
+    /// Starts to write.
+    ///
+    /// # Errors
+    /// There are no threads.
+    pub(crate) fn start(&self, waker: &Arc<Waker>) -> io::Result<()> {
+        self.stdout.start(Target::Stdout, Arc::clone(waker))?;
+        self.stderr.start(Target::Stderr, Arc::clone(waker))
+    }
+
+    /// Says something about the client itself.
+    pub(crate) fn tell(&mut self, text: &str) {
+        match self.is_one {
+            true => self.text.push_str(&complaint(text)),
+            false => self.stderr.push(&complaint(text)),
+        }
+    }
+
+    pub(crate) fn add_message(&mut self, name: &[u8], message: &[u8]) {
+        self.add(&[&shown(name), ": ", &shown(message)]);
+    }
+
+    /// What the server has made into a line itself.
+    pub(crate) fn add_line(&mut self, line: &[u8]) {
+        self.add(&[&shown(line)]);
+    }
+
+    pub(crate) fn add_notice(&mut self, text: &[u8]) {
+        self.add(&["* ", &shown(text)]);
+    }
+
+    /// On stderr.
+    pub(crate) fn add_hint(&mut self, text: &[u8]) {
+        self.tell(&shown(text));
+    }
+
+    /// On stderr, with the beginning of the line if it is known.
+    pub(crate) fn add_refusal(&mut self, line: Option<&[u8]>, why: &[u8]) {
+        match line {
+            None => self.tell(&format!("line not taken: {}", shown(why))),
+            Some(line) => {
+                self.tell(&format!("line not taken: {}: '{}'", shown(why), beginning(line)))
+            }
+        }
+    }
+
+    fn add(&mut self, parts: &[&str]) {
+        self.text.extend(parts.iter().copied());
+        self.text.push('\n');
+    }
+
+    fn hand_over(&mut self) {
+        if !self.text.is_empty() {
+            self.stdout.push(&std::mem::take(&mut self.text));
+        }
+    }
+
+    /// Queues the lines for writing. A write error is reported once.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.hand_over();
+        self.stdout.take_failure().map_or(Ok(()), Err)
+    }
+
+    /// Returns true while so much waits for its reader that no more should come.
+    pub(crate) fn is_full(&self) -> bool {
+        self.stdout.is_full()
+    }
+
+    /// Waits until everything is written: on stdout for as long as the reader likes, unless there
+    /// is a limit. Returns how many lines stdout has not taken.
+    pub(crate) fn drain(&mut self, patience: Option<Duration>) -> usize {
+        self.hand_over();
+        self.stderr.drain(Some(PATIENCE));
+        self.stdout.drain(patience)
+    }
+}
+
+/// Returns the first characters of a line, enough to find it again.
+fn beginning(line: &[u8]) -> String {
+    let text = String::from_utf8_lossy(line);
+    match text.char_indices().nth(BEGINNING) {
+        None => plain(&text),
+        Some((end, _)) => format!("{}...", plain(&text[..end])),
+    }
+}
+
+fn shown(bytes: &[u8]) -> String {
+    plain(&String::from_utf8_lossy(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_one_line_whatever_is_in_it() {
+        let mut lines = Lines::new();
+        lines.add_message(b"bob", "a\nalice: b\u{2028}c\u{2029}d".as_bytes());
+        lines.add_message(b"b\n* x", b"\xff");
+        lines.add_notice(b"bob left\n* alice left");
+        lines.add_line(b"bob: a\x1b");
+        let messages = "bob: a alice: b c d\nb * x: \u{fffd}\n* bob left * alice left\n";
+        assert_eq!(lines.text, [messages, "bob: a\\u{1b}\n"].concat());
+    }
+}

@@ -1,0 +1,88 @@
+//! Questions for the list of members, and which of the server's answers is theirs.
+
+use std::collections::VecDeque;
+
+use reactor_chat::protocol::command::{Command, Input, parse};
+
+/// The line that asks who is there.
+pub(crate) const WHO: &str = "/who";
+
+/// Questions that are remembered. An answer that was lost must not cost memory for ever.
+const MOST: usize = 64;
+
+/// Returns true if the server takes the line for a question who is there.
+pub(crate) fn is_question(line: &[u8]) -> bool {
+    let line = str::from_utf8(line).ok().map(parse);
+    matches!(line, Some(Ok(Input::Command(Command::Who))))
+}
+
+/// The party that wants to know who is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// The user typed the question and wants to see the answer.
+    User,
+    /// The client itself.
+    Client,
+}
+
+/// Questions without an answer, by the ids of the messages that asked them.
+#[derive(Default)]
+pub(crate) struct Questions {
+    open: VecDeque<(u32, Asker)>,
+}
+
+impl Questions {
+    pub(crate) fn note(&mut self, id: u32, asker: Asker) {
+        if self.open.len() >= MOST {
+            self.open.pop_front();
+        }
+        self.open.push_back((id, asker));
+    }
+
+    /// Returns the asker if the message with this id was a question, which is answered now.
+    pub(crate) fn take(&mut self, id: u32) -> Option<Asker> {
+        let place = self.open.iter().position(|(asked, _)| *asked == id)?;
+        self.open.remove(place).map(|(_, asker)| asker)
+    }
+
+    /// Returns true if the client itself asked with this id.
+    pub(crate) fn is_of_client(&self, id: u32) -> bool {
+        self.open.contains(&(id, Asker::Client))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn w28_an_answer_belongs_to_the_question_with_its_id() {
+        let mut questions = Questions::default();
+        questions.note(3, Asker::Client);
+        questions.note(5, Asker::User);
+        assert_eq!(questions.take(4), None);
+        assert_eq!(questions.take(5), Some(Asker::User));
+        assert_eq!(questions.take(5), None, "answered once");
+        assert!(questions.is_of_client(3));
+        assert_eq!(questions.take(3), Some(Asker::Client));
+    }
+
+    #[test]
+    fn questions_that_nobody_answers_are_forgotten() {
+        let mut questions = Questions::default();
+        (1..=1000).for_each(|id| questions.note(id, Asker::User));
+        assert_eq!(questions.open.len(), MOST);
+        assert_eq!(questions.take(1000), Some(Asker::User));
+    }
+
+    #[test]
+    fn questions_are_what_the_server_takes_for_them() {
+        for line in ["/who", "/WHO\r\n", "/who is there"] {
+            assert!(is_question(line.as_bytes()), "{line:?}");
+        }
+        for line in ["//who", " /who", "/whoever", "/help", "who"] {
+            assert!(!is_question(line.as_bytes()), "{line:?}");
+        }
+        assert!(!is_question(b"/who \xff"));
+    }
+}

@@ -1,0 +1,288 @@
+//! A server that does not answer: saying so, and coming back to it.
+//!
+//! When a server with stream delivery has been silent for some seconds, somebody asks over TCP
+//! whether we are still a member, and makes us one again if not. As in `stdin.rs` that is a thread,
+//! because its calls block, and it answers through a channel and a [`Waker`].
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mio::Waker;
+
+use crate::advice;
+use crate::credential::Credential;
+use crate::entering::{Return, Seat, come_back};
+use crate::failure::Failure;
+use crate::options::Entry;
+use crate::page::Page;
+use crate::plain::plain;
+use reactor_chat::protocol::stream::Code;
+
+/// So many questions without an answer are told. They are sent 1, 3, 7 and so on seconds after the
+/// first.
+const TOLD_AFTER: u32 = 3;
+/// And after so many we ask over TCP,
+const RETURN_AFTER: u32 = 4;
+/// or when the first has waited for so long: on a slow network they are further apart.
+const RETURN_BY: Duration = Duration::from_secs(15);
+/// From one try to the next, doubling: a restarted server must not meet everybody at once, again
+/// and again.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+/// A server that goes takes so long to be there again, if it restarts.
+const RESTART: Duration = Duration::from_secs(1);
+/// So many addresses without an answer are kept in mind.
+const MOST_SILENT: usize = 16;
+/// How long a guest waits for a host that is slower to come back and make the room again: one that says
+/// nothing notices with its next sign of life, 20 s later, that the server is gone, and asks some 10 s.
+const ROOM_PATIENCE: Duration = Duration::from_secs(45);
+
+/// What [`Returning::take`] found.
+pub(crate) enum TakeOutcome {
+    /// Nothing up to now.
+    Nothing,
+    /// We are a member still, in this seat.
+    Resumed(Seat),
+    /// We are a new member.
+    Entered(Seat),
+    /// There is no way back.
+    Failed(Failure),
+}
+
+/// The silence, if there is one, and the way back.
+pub(crate) struct Returning {
+    waker: Arc<Waker>,
+    entry: Arc<Entry>,
+    /// When the first question was asked that has no answer.
+    asked_at: Option<Instant>,
+    /// Since when the silence counts, if it does.
+    silent_since: Option<Instant>,
+    try_at: Option<Instant>,
+    running: Option<Receiver<Return>>,
+    /// Since when the room is known to be gone.
+    gone_since: Option<Instant>,
+    last_failure: Option<Failure>,
+    /// The next pause between two tries.
+    pause: Duration,
+    /// True if the token is known to be dead.
+    is_token_dead: bool,
+    /// Addresses that answer over TCP and not over UDP, the longest silent first.
+    silent: Vec<SocketAddr>,
+}
+
+impl Returning {
+    pub(crate) fn new(entry: Arc<Entry>, waker: Arc<Waker>) -> Self {
+        Self {
+            waker,
+            entry,
+            asked_at: None,
+            silent_since: None,
+            try_at: None,
+            running: None,
+            gone_since: None,
+            last_failure: None,
+            pause: FIRST_PAUSE,
+            is_token_dead: false,
+            silent: Vec::new(),
+        }
+    }
+
+    /// Begins the way back after an end that nobody wanted.
+    pub(crate) fn begin(&mut self, why: Code, now: Instant, page: &mut Page) {
+        page.tell(&format!("trying to get back into {}", plain(&self.entry.room)));
+        let pause = if why == Code::ServerStopping { RESTART } else { Duration::ZERO };
+        self.is_token_dead = true;
+        self.silent_since = Some(now);
+        self.try_at = Some(now + pause);
+    }
+
+    /// This program was stopped for longer than the server lets a member be silent.
+    pub(crate) fn note_pause(&mut self, pause: Duration, now: Instant, page: &mut Page) {
+        let seconds = pause.as_secs();
+        page.tell(&format!(
+            "nothing ran here for {seconds} s, asking whether we are still a member"
+        ));
+        self.silent_since.get_or_insert(now);
+        self.try_at = Some(now);
+    }
+
+    /// Notes that no datagram has come back from this address. The host's next one is tried.
+    pub(crate) fn doubt(&mut self, address: SocketAddr, now: Instant, page: &mut Page) {
+        let is_known = self.silent.contains(&address);
+        self.silent.retain(|silent| *silent != address);
+        self.silent.truncate(MOST_SILENT - 1);
+        self.silent.push(address);
+        self.silent_since.get_or_insert(now);
+        if !is_known {
+            page.tell(&advice::of_path(&self.entry.server, address));
+            self.try_at = Some(now);
+        }
+    }
+
+    /// Takes notice of how many questions have no answer, and says when that begins and ends, and
+    /// what is done about it.
+    pub(crate) fn note(&mut self, unanswered: u32, now: Instant, page: &mut Page) {
+        self.asked_at = (unanswered > 0).then(|| self.asked_at.unwrap_or(now));
+        let is_late = self.asked_at.is_some_and(|at| at + RETURN_BY <= now);
+        if self.silent_since.is_none() && (unanswered >= TOLD_AFTER || is_late) {
+            page.tell("no answer from the server, still trying");
+            self.silent_since = Some(now);
+        } else if self.silent_since.is_some() && unanswered == 0 {
+            page.tell("the server answers again");
+            self.forget();
+        }
+        if self.try_at.is_none() && (unanswered >= RETURN_AFTER || is_late) {
+            page.tell(&format!(
+                "still no answer, trying to get back into {}",
+                plain(&self.entry.room)
+            ));
+            self.try_at = Some(now);
+        }
+    }
+
+    /// The silence is over. What is under way over TCP is still waited for: it may change our seat.
+    pub(crate) fn forget(&mut self) {
+        (self.asked_at, self.silent_since, self.try_at) = (None, None, None);
+        (self.gone_since, self.last_failure) = (None, None);
+        (self.pause, self.is_token_dead) = (FIRST_PAUSE, false);
+    }
+
+    /// Starts to try if it is time.
+    pub(crate) fn try_if_due(&mut self, token: &Credential, now: Instant) {
+        if self.running.is_some() || self.try_at.is_none_or(|at| at > now) {
+            return;
+        }
+        self.try_at = Some(now + self.pause);
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        let (sender, receiver) = channel();
+        let (entry, waker) = (Arc::clone(&self.entry), Arc::clone(&self.waker));
+        let token = (!self.is_token_dead).then(|| token.clone());
+        let silent = self.silent.clone();
+        let job = move || {
+            // Without a receiver, or a poll to wake, the loop has ended.
+            let _ = sender.send(come_back(&entry, token.as_ref(), &silent));
+            let _ = waker.wake();
+        };
+        match thread::Builder::new().name("return".into()).spawn(job) {
+            Ok(_) => self.running = Some(receiver),
+            Err(error) => self.last_failure = Some(Failure::new("start a thread", error)),
+        }
+    }
+
+    /// What has come of it.
+    pub(crate) fn take(&mut self, now: Instant) -> TakeOutcome {
+        let outcome = match self.running.as_ref().map(Receiver::try_recv) {
+            None | Some(Err(TryRecvError::Empty)) => return TakeOutcome::Nothing,
+            Some(Ok(outcome)) => Some(outcome),
+            // It panicked; the next one may not.
+            Some(Err(TryRecvError::Disconnected)) => None,
+        };
+        self.running = None;
+        match outcome {
+            None => TakeOutcome::Nothing,
+            Some(Return::Resumed(seat)) => TakeOutcome::Resumed(seat),
+            Some(Return::Entered(seat)) => TakeOutcome::Entered(seat),
+            Some(Return::Refused(failure)) => TakeOutcome::Failed(failure),
+            Some(Return::NoRoom(failure)) => self.miss_room(failure, now),
+            Some(Return::NotYet(failure)) => self.fail(failure),
+        }
+    }
+
+    fn miss_room(&mut self, failure: Failure, now: Instant) -> TakeOutcome {
+        match *self.gone_since.get_or_insert(now) {
+            since if now.saturating_duration_since(since) < ROOM_PATIENCE => self.fail(failure),
+            _ => TakeOutcome::Failed(failure),
+        }
+    }
+
+    /// It is for the next time.
+    fn fail(&mut self, failure: Failure) -> TakeOutcome {
+        self.last_failure = Some(failure);
+        TakeOutcome::Nothing
+    }
+
+    /// The end of all patience, if it is reached.
+    pub(crate) fn give_up(&mut self, patience: Duration, now: Instant) -> Option<Failure> {
+        self.silent_since.filter(|since| *since + patience <= now)?;
+        let why = self.last_failure.take().map(|why| why.to_string());
+        let why = why.or_else(|| self.silent.last().map(|at| advice::of_silent_port(*at)));
+        let why = why.unwrap_or_else(|| "nothing comes from it".into());
+        Some(advice::of_loss(&self.entry, &why))
+    }
+
+    /// When to look at the time again.
+    pub(crate) fn poll_timeout(&self, patience: Duration) -> Option<Instant> {
+        let give_up_at = self.silent_since.map(|since| since + patience);
+        let try_at = match self.try_at {
+            None => self.asked_at.map(|at| at + RETURN_BY),
+            at => at.filter(|_| self.running.is_none()),
+        };
+        give_up_at.into_iter().chain(try_at).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::{Invocation, parse};
+    use crate::printing::Lines;
+    use mio::{Poll, Token};
+
+    fn returning() -> Returning {
+        let poll = Poll::new().expect("a poll");
+        let waker = Waker::new(poll.registry(), Token(0)).expect("a waker");
+        let words = ["join", "r", "bob"].map(Into::into);
+        let Ok(Invocation::Chat(entry)) = parse(words) else { panic!("a chat") };
+        Returning::new(Arc::new(entry), Arc::new(waker))
+    }
+
+    #[test]
+    fn s15_a_guest_waits_45_seconds_for_its_host_to_make_the_room_again() {
+        let (mut returning, start) = (returning(), Instant::now());
+        let mut is_given_up = |seconds| {
+            let now = start + Duration::from_secs(seconds);
+            let outcome = returning.miss_room(Failure("no such room".into()), now);
+            matches!(outcome, TakeOutcome::Failed(_))
+        };
+        assert_eq!([0, 3, 30, 44].map(&mut is_given_up), [false; 4]);
+        assert!(is_given_up(45));
+    }
+
+    #[test]
+    fn s8_the_way_back_is_tried_15_seconds_after_the_first_question_at_the_latest() {
+        let (mut returning, start) = (returning(), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let patience = Duration::from_secs(300);
+        let mut page = Page::plain(Lines::new(), None);
+        let mut tried_at = |unanswered, seconds| {
+            returning.note(unanswered, at(seconds), &mut page);
+            (returning.try_at, returning.poll_timeout(patience))
+        };
+        assert_eq!(tried_at(1, 1), (None, Some(at(16))));
+        assert_eq!(tried_at(0, 2), (None, None));
+        assert_eq!(tried_at(1, 20), (None, Some(at(35))));
+        assert_eq!(tried_at(2, 34), (None, Some(at(35))));
+        assert_eq!(tried_at(2, 35), (Some(at(35)), Some(at(35))));
+        assert_eq!(tried_at(0, 36), (None, None));
+        // On a fast network it is sooner.
+        assert_eq!(tried_at(1, 40).0, None);
+        assert_eq!(tried_at(4, 47).0, Some(at(47)));
+    }
+
+    #[test]
+    fn s8_silence_that_ends_is_forgotten_and_patience_begins_anew() {
+        let (mut returning, start) = (returning(), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let patience = Duration::from_secs(300);
+        let mut page = Page::plain(Lines::new(), None);
+        returning.note(TOLD_AFTER, at(0), &mut page);
+        assert!(returning.give_up(patience, at(299)).is_none());
+        returning.note(0, at(299), &mut page);
+        returning.note(TOLD_AFTER, at(310), &mut page);
+        assert!(returning.give_up(patience, at(609)).is_none());
+        assert!(returning.give_up(patience, at(610)).is_some());
+    }
+}

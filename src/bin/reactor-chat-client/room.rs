@@ -1,0 +1,195 @@
+//! The room as the loop sees it: one interface for both ways of delivery.
+
+use std::time::Instant;
+
+use crate::each::Each;
+use crate::entering::Terms;
+use crate::options::Entry;
+use crate::page::Page;
+use crate::streamed::Streamed;
+use reactor_chat::stream::PushError;
+
+/// Lines that the server has not taken.
+#[derive(Clone, Copy)]
+pub(crate) struct Untaken {
+    /// Lines without an answer, or not even sent.
+    pub(crate) open: usize,
+    /// Lines that the server has refused.
+    pub(crate) refused: usize,
+}
+
+/// A membership, in one of the ways in which servers deliver.
+pub(crate) enum Room {
+    Each(Each),
+    Streamed(Box<Streamed>),
+}
+
+impl Room {
+    /// A member on these terms. `shows_own`: whether own messages are shown if they come back.
+    pub(crate) fn new(terms: &Terms, entry: &Entry, shows_own: bool, now: Instant) -> Self {
+        match terms {
+            Terms::Each { form, is_of_this_project } => {
+                Self::Each(Each::new(*form, *is_of_this_project, &entry.name, now))
+            }
+            Terms::Stream(completion) => {
+                let stream = Streamed::new(completion, &entry.room, shows_own, now);
+                Self::Streamed(Box::new(stream))
+            }
+        }
+    }
+
+    /// The stream, if there is one.
+    pub(crate) fn stream(&mut self) -> Option<&mut Streamed> {
+        match self {
+            Self::Each(_) => None,
+            Self::Streamed(stream) => Some(stream),
+        }
+    }
+
+    /// Whether a network that fails is like one that is silent: what was lost comes again.
+    pub(crate) fn is_patient(&self) -> bool {
+        matches!(self, Self::Streamed(_))
+    }
+
+    /// Returns true if the datagram is of this room's.
+    pub(crate) fn knows(&self, datagram: &[u8]) -> bool {
+        match self {
+            Self::Each(_) => !datagram.is_empty(),
+            Self::Streamed(stream) => stream.knows(datagram),
+        }
+    }
+
+    /// Takes a datagram of the server's.
+    pub(crate) fn hear(&mut self, datagram: &[u8], now: Instant, page: &mut Page) {
+        match self {
+            Self::Each(each) => each.hear(datagram, now, page),
+            Self::Streamed(stream) => stream.hear(datagram, now, page),
+        }
+    }
+
+    /// Whether another line may be pushed.
+    pub(crate) fn takes_lines(&self) -> bool {
+        match self {
+            Self::Each(each) => each.takes_lines(),
+            Self::Streamed(stream) => stream.takes_lines(),
+        }
+    }
+
+    /// Returns true if the server answers questions such as `/who`. Others relay them to everybody.
+    pub(crate) fn takes_questions(&self) -> bool {
+        match self {
+            Self::Each(each) => each.is_of_this_project(),
+            Self::Streamed(_) => true,
+        }
+    }
+
+    /// Asks who is there, for the client's own use.
+    pub(crate) fn ask_who(&mut self, now: Instant) {
+        match self {
+            Self::Each(each) => each.ask_who(now),
+            Self::Streamed(stream) => stream.ask_who(),
+        }
+    }
+
+    /// Puts a line behind those that are to be sent.
+    ///
+    /// # Errors
+    /// The reason not to send it.
+    pub(crate) fn push(&mut self, line: &[u8], now: Instant) -> Result<(), PushError> {
+        match self {
+            Self::Each(each) => {
+                each.push(line, now);
+                Ok(())
+            }
+            Self::Streamed(stream) => stream.push(line),
+        }
+    }
+
+    /// Learns whether the page has room for more.
+    pub(crate) fn note_page(&mut self, is_full: bool, now: Instant) {
+        if let Self::Streamed(stream) = self {
+            stream.note_page(is_full, now);
+        }
+    }
+
+    /// Returns how many lines the server has not taken.
+    pub(crate) fn untaken(&self) -> Untaken {
+        match self {
+            Self::Each(each) => each.untaken(),
+            Self::Streamed(stream) => stream.untaken(),
+        }
+    }
+
+    /// Returns true if everybody who comes is named by the server in a form for programs.
+    pub(crate) fn names_newcomers(&self) -> bool {
+        matches!(self, Self::Streamed(_))
+    }
+
+    /// Returns the lines that the server has not taken yet, as far as it would tell.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &[u8]> {
+        let stream = match self {
+            Self::Each(_) => None,
+            Self::Streamed(stream) => Some(stream.waiting()),
+        };
+        stream.into_iter().flatten()
+    }
+
+    /// Whether what we say comes back, in its place among the rest.
+    pub(crate) fn echoes(&self) -> bool {
+        matches!(self, Self::Streamed(_))
+    }
+
+    /// Leaves with this line, behind all others. Only the first call counts.
+    pub(crate) fn leave(&mut self, how: &str, now: Instant) {
+        match self {
+            Self::Each(each) => each.leave(how, now),
+            Self::Streamed(stream) => stream.leave(how, now),
+        }
+    }
+
+    /// Looks at the time.
+    pub(crate) fn handle_time(&mut self, now: Instant) {
+        if let Self::Streamed(stream) = self {
+            stream.handle_leaving(now);
+        }
+    }
+
+    /// Writes what is to be sent next, without what every datagram begins with; `false`: nothing.
+    pub(crate) fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
+        match self {
+            Self::Each(each) => each.poll_transmit(now, out),
+            Self::Streamed(stream) => stream.poll_transmit(now, out),
+        }
+    }
+
+    /// When something is to be sent.
+    pub(crate) fn transmit_at(&self) -> Option<Instant> {
+        match self {
+            Self::Each(each) => each.transmit_at(),
+            Self::Streamed(stream) => stream.transmit_at(),
+        }
+    }
+
+    /// When the client ends at the latest, if that is known.
+    pub(crate) fn ends_by(&self) -> Option<Instant> {
+        match self {
+            Self::Each(each) => each.ends_by(),
+            Self::Streamed(stream) => stream.ends_by(),
+        }
+    }
+
+    /// Whether the membership is over and nothing more is to come.
+    pub(crate) fn has_ended(&self, now: Instant) -> bool {
+        match self {
+            Self::Each(each) => each.has_ended(now),
+            Self::Streamed(stream) => stream.has_ended(now),
+        }
+    }
+
+    /// Shows what is left to be shown when it has ended.
+    pub(crate) fn finish(&mut self, page: &mut Page) {
+        if let Self::Streamed(stream) = self {
+            stream.finish(page);
+        }
+    }
+}

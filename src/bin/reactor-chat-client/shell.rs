@@ -1,0 +1,49 @@
+//! Command lines that are shown, to be typed or copied into a shell.
+
+/// The word, so that a shell takes it for one and for nothing else.
+pub(crate) fn quoted(word: &str) -> String {
+    let is_harmless = |c: char| c.is_alphanumeric() || "_-./:@%+,".contains(c);
+    match !word.is_empty() && word.chars().all(is_harmless) {
+        true => word.into(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn a_shell_reads_back_what_was_quoted() {
+        let words = [
+            "r1",
+            "",
+            "a b",
+            "it's",
+            "$HOME",
+            "`id`",
+            "\"",
+            "*",
+            "~",
+            "a;b",
+            "a&b",
+            "日本",
+            "\\",
+            "#x",
+            "!x",
+            "a=b",
+            "-b",
+            "fe80::1%eth0",
+            "'",
+            "(x)",
+            "a\tb",
+        ];
+        for word in words {
+            let line = format!("printf %s {}", quoted(word));
+            let output = Command::new("sh").args(["-c", &line]).output().expect("sh(1)");
+            assert_eq!(String::from_utf8_lossy(&output.stdout), *word);
+        }
+        assert_eq!(["r1", "部屋", "a.example"].map(quoted), ["r1", "部屋", "a.example"]);
+    }
+}

@@ -1,0 +1,219 @@
+//! The thread that reads lines from stdin.
+//!
+//! The server has one thread and its poll, and so would the client, if stdin could be in the poll:
+//! epoll refuses regular files (epoll_ctl(2), EPERM), and a terminal can't be made non-blocking
+//! without doing so to every program that shares it. So one thread blocks in read(2), and what it
+//! has read comes to the loop through a channel and a [`Waker`]. At the end of the program it is
+//! not waited for: it may be blocked for ever.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mio::Waker;
+
+use crate::client::is_exit;
+use crate::patient::PatientReader;
+use reactor_chat::protocol::datagram::MAX_UPSTREAM;
+
+/// Lines that wait for the loop. When there are so many the thread waits, and so does who writes
+/// into the pipe: an endless input takes no more memory than these.
+const WAITING_LINES: usize = 64;
+
+/// Bytes of a line that are kept. A longer line can't be sent, and neither can what is left when it
+/// is cut here: it is too long still.
+const LONGEST_LINE: usize = MAX_UPSTREAM + "\r\n".len();
+
+/// Pause in the input after which the lines that were written are counted.
+const QUIET: Duration = Duration::from_millis(50);
+/// Counting stops after this time: an input may be endless.
+const COUNTING: Duration = Duration::from_millis(500);
+
+/// A line of the input, without its end.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct InputLine {
+    pub(crate) bytes: Vec<u8>,
+    /// A command, if it begins with `/`. Any other line is data and is sent byte for byte:
+    /// strangers may have written a log in a pipe, or pasted text.
+    pub(crate) may_command: bool,
+}
+
+/// What [`Stdin::take`] found.
+pub(crate) enum TakeOutcome {
+    /// A line.
+    Taken(InputLine),
+    /// Nothing up to now.
+    Drained,
+    /// The end of the input.
+    Ended,
+    /// The input broke off.
+    Failed(io::Error),
+}
+
+/// The loop's end of the channel.
+pub(crate) struct Stdin {
+    lines: Receiver<io::Result<InputLine>>,
+    is_ready: bool,
+}
+
+impl From<Receiver<io::Result<InputLine>>> for Stdin {
+    /// Lines of another thread, which does as this one: the line editor.
+    fn from(lines: Receiver<io::Result<InputLine>>) -> Self {
+        Self { lines, is_ready: false }
+    }
+}
+
+impl Stdin {
+    /// Starts the thread. Its lines are commands only if `may_command`. Its last event, which tells
+    /// the end of the input, is followed by its own end, and an event of a descriptor that is
+    /// closed is lost (epoll(7)): whoever polls keeps the waker too.
+    pub(crate) fn read(may_command: bool, waker: Arc<Waker>) -> io::Result<Self> {
+        let (sender, lines) = sync_channel(WAITING_LINES);
+        let send = move || send_lines(may_command, sender, &waker);
+        thread::Builder::new().name("stdin".into()).spawn(send)?;
+        Ok(Self::from(lines))
+    }
+
+    /// Returns an input that has ended already.
+    pub(crate) fn none() -> Self {
+        let (_, lines) = sync_channel(0);
+        Self { lines, is_ready: false }
+    }
+
+    pub(crate) fn note_ready(&mut self) {
+        self.is_ready = true;
+    }
+
+    pub(crate) fn has_input(&self) -> bool {
+        self.is_ready
+    }
+
+    /// Takes the next line.
+    pub(crate) fn take(&mut self) -> TakeOutcome {
+        if !self.is_ready {
+            return TakeOutcome::Drained;
+        }
+        match self.lines.try_recv() {
+            Ok(Ok(line)) => TakeOutcome::Taken(line),
+            Ok(Err(error)) => TakeOutcome::Failed(error),
+            Err(TryRecvError::Disconnected) => {
+                self.is_ready = false;
+                TakeOutcome::Ended
+            }
+            Err(TryRecvError::Empty) => {
+                self.is_ready = false;
+                TakeOutcome::Drained
+            }
+        }
+    }
+}
+
+/// Lines that were left in the input.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Rest {
+    pub(crate) lines: usize,
+    /// There may be more.
+    pub(crate) is_cut: bool,
+}
+
+impl Stdin {
+    /// Counts the lines that nobody takes any more, as far as they are written.
+    pub(crate) fn count_rest(&mut self) -> Rest {
+        let end = Instant::now() + COUNTING;
+        let mut rest = Rest { lines: 0, is_cut: false };
+        while !rest.is_cut {
+            match self.lines.recv_timeout(QUIET) {
+                Ok(Ok(line)) => rest.lines += usize::from(line.is_something_to_say()),
+                Ok(Err(_)) | Err(RecvTimeoutError::Disconnected | RecvTimeoutError::Timeout) => {
+                    break;
+                }
+            }
+            rest.is_cut = Instant::now() >= end;
+        }
+        rest
+    }
+}
+
+impl InputLine {
+    /// Returns false for an empty line, which is not sent, and for one that leaves.
+    fn is_something_to_say(&self) -> bool {
+        let leaves = || self.may_command && str::from_utf8(&self.bytes).is_ok_and(is_exit);
+        !self.bytes.is_empty() && !leaves()
+    }
+}
+
+/// Sends every line up to the end, and wakes the loop after each and after the end, which is that
+/// the channel has no sender any more.
+fn send_lines(may_command: bool, sender: SyncSender<io::Result<InputLine>>, waker: &Waker) {
+    let mut stdin = BufReader::new(PatientReader(io::stdin().lock()));
+    while let Some(line) = read_line(&mut stdin).transpose() {
+        let is_last = line.is_err();
+        let line = line.map(|bytes| InputLine { bytes, may_command });
+        // Without a receiver, or a poll to wake, the loop has ended.
+        if sender.send(line).is_err() || waker.wake().is_err() || is_last {
+            break;
+        }
+    }
+    drop(sender);
+    // As above.
+    let _ = waker.wake();
+}
+
+/// Reads one line, however long, and keeps what may be kept; `None` at the end of the input. The
+/// last line need not have an end.
+fn read_line(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    let size = input.by_ref().take(LONGEST_LINE as u64).read_until(b'\n', &mut line)?;
+    if line.pop_if(|last| *last == b'\n').is_some() {
+        line.pop_if(|last| *last == b'\r');
+    } else if size == LONGEST_LINE {
+        input.skip_until(b'\n')?;
+    }
+    Ok((size > 0).then_some(line))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(mut input: &[u8]) -> Vec<Vec<u8>> {
+        std::iter::from_fn(|| read_line(&mut input).expect("memory does not fail")).collect()
+    }
+
+    #[test]
+    fn lines_end_as_on_any_system_and_the_last_need_not() {
+        assert_eq!(lines(b"a\n\r\nb\r\nc\rd"), [&b"a"[..], b"", b"b", b"c\rd"]);
+        assert_eq!(lines(b""), Vec::<Vec<u8>>::new());
+        assert_eq!(lines(b"\n"), [b""]);
+    }
+
+    #[test]
+    fn field_b_lines_that_are_left_are_counted() {
+        let (sender, lines) = sync_channel(WAITING_LINES);
+        let mut stdin = Stdin::from(lines);
+        for (text, may_command) in [("a", false), ("", false), ("/exit", true), ("/exit", false)] {
+            sender.send(Ok(InputLine { bytes: text.into(), may_command })).expect("a receiver");
+        }
+        assert_eq!(stdin.count_rest(), Rest { lines: 2, is_cut: false });
+        let endless = move || {
+            while sender.send(Ok(InputLine { bytes: vec![b'y'], may_command: false })).is_ok() {}
+        };
+        let endless = thread::spawn(endless);
+        assert!(stdin.count_rest().is_cut);
+        drop(stdin);
+        endless.join().expect("a thread");
+    }
+
+    #[test]
+    fn a_line_without_end_is_cut_and_stays_too_long() {
+        for size in [LONGEST_LINE - 1, LONGEST_LINE, LONGEST_LINE + 1, 3 * LONGEST_LINE] {
+            let input = [&vec![b'x'; size][..], b"\nnext\n"].concat();
+            let lines = lines(&input);
+            assert_eq!(lines.len(), 2, "{size}");
+            assert_eq!((lines[0].len(), &lines[1][..]), (size.min(LONGEST_LINE), &b"next"[..]));
+            assert!(lines[0].len() > MAX_UPSTREAM);
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! A membership with stream delivery: a [`StreamReceiver`] and a [`StreamSender`], and what a
+//! person at a terminal, or a pipe, sees of them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::fate::Fates;
+use crate::page::Page;
+use crate::questions::{self, Asker, Questions};
+use crate::record::Record;
+use crate::room::Untaken;
+use reactor_chat::protocol::stream::{Code, Completion, downstream, upstream};
+use reactor_chat::stream::{Event, PushError, StreamReceiver, StreamSender};
+
+/// How long `/exit` may take without any progress. Then we leave without having been told.
+const EXIT_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Patience while lines wait for a path to the server: for a next address, or after a restart.
+const PATH_PATIENCE: Duration = Duration::from_secs(10);
+
+/// From one proof of a new address to the next: they are sent at 0, 0.25 and 1 s, until the server
+/// answers.
+const PROOFS: [Duration; 2] = [Duration::from_millis(250), Duration::from_millis(750)];
+
+/// For how long a server is searched for that removes nobody for silence.
+const LONG_PATIENCE: Duration = Duration::from_secs(300);
+
+/// The same at most, in seconds: a server may say any number, and a clock can't count to all.
+const MOST_PATIENCE: u64 = 365 * 24 * 60 * 60;
+
+/// The way out, once it is taken.
+struct Leaving {
+    /// The line that leaves, while it waits for space behind what is open.
+    exit: Option<Box<[u8]>>,
+    /// The least number of the user's lines that were open.
+    open: usize,
+    by: Instant,
+}
+
+/// Proofs of an address that the server does not know yet.
+struct Proofs {
+    since: Instant,
+    next: Instant,
+    rest: std::array::IntoIter<Duration, 2>,
+}
+
+/// What is known of the membership.
+pub(crate) struct Streamed {
+    tag: u32,
+    life: u32,
+    receiver: StreamReceiver,
+    sender: StreamSender,
+    record: Record,
+    questions: Questions,
+    leaving: Option<Leaving>,
+    proofs: Option<Proofs>,
+    patience: Duration,
+    /// True while the page has no room for more.
+    is_page_full: bool,
+    fates: Fates,
+    /// Lines that the server has refused in earlier memberships.
+    refused_before: usize,
+    idle_timeout: Option<Duration>,
+}
+
+impl Streamed {
+    pub(crate) fn new(completion: &Completion, room: &str, shows_own: bool, now: Instant) -> Self {
+        let keep_alive = Duration::from_secs(completion.keep_alive);
+        let seconds = completion.idle_timeout.min(MOST_PATIENCE);
+        let idle_timeout = (seconds > 0).then(|| Duration::from_secs(seconds));
+        let patience = idle_timeout.unwrap_or(LONG_PATIENCE);
+        Self {
+            tag: completion.tag,
+            life: completion.life(),
+            receiver: StreamReceiver::new(completion.tag, completion.next, keep_alive, now),
+            sender: StreamSender::new(completion.member, completion.expected, room),
+            record: Record::new(completion.member, shows_own),
+            questions: Questions::default(),
+            leaving: None,
+            proofs: None,
+            patience,
+            is_page_full: false,
+            fates: Fates::new(completion.member),
+            refused_before: 0,
+            idle_timeout,
+        }
+    }
+
+    /// The same person as a new member. In the same life of the room the record goes on where it
+    /// broke off, as far as newcomers may see what was before them.
+    pub(crate) fn reborn(
+        &self,
+        completion: &Completion,
+        room: &str,
+        now: Instant,
+        page: &mut Page,
+    ) -> Self {
+        let mut completion = completion.clone();
+        if completion.life() == self.life {
+            let seen = self.receiver.resume_at();
+            let missed = completion.next.saturating_sub(seen);
+            if missed > 0 {
+                page.add_gone(missed);
+            }
+            completion.next = completion.next.max(seen);
+        }
+        let reborn = Self::new(&completion, room, self.record.shows_own(), now);
+        let refused_before = self.refused_before + self.fates.refused();
+        Self { is_page_full: self.is_page_full, refused_before, ..reborn }
+    }
+
+    /// Returns what the user said and the server has not taken, for the membership that follows
+    /// this one, without the line that leaves.
+    pub(crate) fn into_unsaid(self) -> impl Iterator<Item = Arc<[u8]>> {
+        let exit_is_open = self.leaving.is_some_and(|leaving| leaving.exit.is_none());
+        let Self { sender, questions, .. } = self;
+        let lines = sender.open().saturating_sub(exit_is_open.into());
+        let open = sender.into_open().take(lines);
+        open.filter(move |(id, _)| !questions.is_of_client(*id)).map(|(_, line)| line)
+    }
+
+    /// The server knows us, but not our address.
+    pub(crate) fn prove(&mut self, now: Instant) {
+        self.proofs = Some(Proofs { since: now, next: now, rest: PROOFS.into_iter() });
+    }
+
+    pub(crate) fn hear(&mut self, datagram: &[u8], now: Instant, page: &mut Page) {
+        let Self { receiver, sender, record, questions, fates, is_page_full, .. } = self;
+        let mut take = |event: Event<'_>| {
+            sender.handle_event(&event, now);
+            if !fates.take(&event, page) {
+                record.take(&event, questions, now, page);
+            }
+        };
+        match is_page_full {
+            false => receiver.handle_datagram(datagram, now, take),
+            true => receiver.handle_asides(datagram, now, &mut take),
+        };
+    }
+
+    /// Learns whether the page has room for more. Without it entries are left to the server, which
+    /// sends them again as long as it has them: a reader that is slow loses nothing up to there,
+    /// and takes no memory of ours. The server still hears from us.
+    pub(crate) fn note_page(&mut self, is_full: bool, now: Instant) {
+        if std::mem::replace(&mut self.is_page_full, is_full) && !is_full {
+            self.receiver.doubt(now);
+        }
+        if is_full {
+            self.fates.note_blindness();
+        }
+    }
+
+    pub(crate) fn takes_lines(&self) -> bool {
+        self.leaving.is_none() && !self.record.is_over() && self.sender.has_space()
+    }
+
+    /// # Errors
+    /// There is no space, and for a line there always is some when lines are taken: the ids of this
+    /// membership are used up.
+    pub(crate) fn push(&mut self, line: &[u8]) -> Result<(), PushError> {
+        let id = self.sender.push(line)?;
+        if questions::is_question(line) {
+            self.questions.note(id, Asker::User);
+        }
+        self.fates.note_push(id, line);
+        Ok(())
+    }
+
+    /// Asks who is there, for the client's own use.
+    pub(crate) fn ask_who(&mut self) {
+        // Without space there is no question now: the answer is a convenience.
+        if let Ok(id) = self.sender.push(questions::WHO.as_bytes()) {
+            self.questions.note(id, Asker::Client);
+        }
+    }
+
+    pub(crate) fn leave(&mut self, how: &str, now: Instant) {
+        if self.leaving.is_none() {
+            let (exit, open) = (Some(how.as_bytes().into()), self.untaken().open);
+            self.leaving = Some(Leaving { exit, open, by: now + EXIT_PATIENCE });
+        }
+    }
+
+    /// Extends the deadline of waiting lines, because there is no path for them yet.
+    pub(crate) fn wait_for_path(&mut self, now: Instant) {
+        let has_lines = self.untaken().open > 0;
+        if let Some(leaving) = self.leaving.as_mut().filter(|_| has_lines) {
+            leaving.by = leaving.by.max(now + PATH_PATIENCE);
+        }
+    }
+
+    /// Sends `/exit` when there is space for it, and extends the deadline when lines were taken. No
+    /// other reply extends it, because a server could repeat that for ever.
+    pub(crate) fn handle_leaving(&mut self, now: Instant) {
+        let open = self.untaken().open;
+        let Some(leaving) = &mut self.leaving else { return };
+        if open < leaving.open {
+            (leaving.open, leaving.by) = (open, now + EXIT_PATIENCE);
+        }
+        leaving.exit.take_if(|exit| self.sender.push(exit).is_ok());
+    }
+
+    /// Returns the time at which a leaving client stops waiting for open lines.
+    pub(crate) fn leaves_by(&self) -> Option<Instant> {
+        self.leaving.as_ref().map(|leaving| leaving.by)
+    }
+
+    /// Takes over the deadline of an earlier membership, if it is sooner.
+    pub(crate) fn leave_by(&mut self, by: Instant) {
+        if let Some(leaving) = &mut self.leaving {
+            leaving.by = leaving.by.min(by);
+        }
+    }
+
+    /// Writes what is to be sent next.
+    pub(crate) fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
+        if self.record.is_away() {
+            return false;
+        }
+        if self.sender.timeouts() > 0 {
+            // Else a dead server would be noticed with the next sign of life only, in 20 s.
+            self.receiver.doubt(now);
+        }
+        self.receiver.poll_transmit(now, out)
+            || self.sender.poll_transmit(now, out)
+            || self.transmit_proof(now, out)
+    }
+
+    /// A `have` beside those that are due: it is answered, and that ends the silence.
+    fn transmit_proof(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
+        let heard = self.receiver.last_heard();
+        let Some(proofs) = self.proofs.as_mut().filter(|proofs| proofs.next <= now) else {
+            return false;
+        };
+        if heard > proofs.since {
+            self.proofs = None;
+            return false;
+        }
+        upstream::encode_have(self.receiver.next(), out);
+        match proofs.rest.next() {
+            Some(pause) => proofs.next = now + pause,
+            None => self.proofs = None,
+        }
+        true
+    }
+
+    /// When something is to be sent.
+    pub(crate) fn transmit_at(&self) -> Option<Instant> {
+        if self.record.is_away() {
+            return None;
+        }
+        let proof = self.proofs.as_ref().map(|proofs| proofs.next);
+        let deadlines = [self.receiver.poll_timeout(), self.sender.poll_timeout(), proof];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// When the client ends at the latest, if that is known.
+    pub(crate) fn ends_by(&self) -> Option<Instant> {
+        [self.record.over_by(), self.leaves_by()].into_iter().flatten().min()
+    }
+
+    pub(crate) fn has_ended(&self, now: Instant) -> bool {
+        let is_complete =
+            self.receiver.is_complete() && !self.fates.is_waiting(self.sender.first());
+        (self.record.is_over() && is_complete) || self.ends_by().is_some_and(|by| by <= now)
+    }
+
+    /// Shows what is left to be shown.
+    pub(crate) fn finish(&mut self, page: &mut Page) {
+        if self.is_page_full {
+            page.add_notice(b"what came last is missing, nobody read what came before");
+        }
+        if self.receiver.is_complete() {
+            self.fates.finish(self.sender.first(), page);
+        }
+        self.record.finish(page);
+    }
+
+    /// Returns how many of the user's lines the server has not taken, as far as is known, beside
+    /// the one that leaves.
+    pub(crate) fn untaken(&self) -> Untaken {
+        let exit_is_open = self.leaving.as_ref().is_some_and(|leaving| leaving.exit.is_none());
+        let open = self.open_ids().count().saturating_sub(usize::from(exit_is_open));
+        Untaken { open, refused: self.refused_before + self.fates.refused() }
+    }
+
+    fn open_ids(&self) -> impl Iterator<Item = u32> {
+        self.sender.open_ids().filter(|id| !self.questions.is_of_client(*id))
+    }
+
+    /// Returns the user's lines that the server has not taken, as far as is known.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &[u8]> {
+        let open = self.sender.open_ids().zip(self.sender.open_texts());
+        open.filter(|(id, _)| !self.questions.is_of_client(*id)).map(|(_, text)| text)
+    }
+
+    /// Whether we are there to stay.
+    pub(crate) fn is_staying(&self) -> bool {
+        self.leaving.is_none() && !self.record.is_over() && !self.record.is_away()
+    }
+
+    /// Returns true if a way to the server is useful: we stay, or lines wait.
+    pub(crate) fn wants_path(&self) -> bool {
+        !self.record.is_over() && self.has_business()
+    }
+
+    /// Returns true if we stay, or have lines that wait.
+    fn has_business(&self) -> bool {
+        self.leaving.is_none() || self.untaken().open > 0
+    }
+
+    /// Returns the reason if the membership has just ended and another is to follow it. Missing
+    /// entries of the old one come first.
+    pub(crate) fn take_end_to_follow(&mut self, now: Instant, page: &mut Page) -> Option<Code> {
+        let is_due =
+            self.receiver.is_complete() || self.record.over_by().is_some_and(|by| by <= now);
+        let is_followed = self.record.may_be_followed() && is_due && self.has_business();
+        is_followed.then(|| self.record.go_away(page))?
+    }
+
+    /// Returns true if the datagram is for this membership.
+    pub(crate) fn knows(&self, datagram: &[u8]) -> bool {
+        downstream::parse(datagram).is_some_and(|(header, _)| header.tag == self.tag)
+    }
+
+    /// Returns the silence after which the server removes us.
+    pub(crate) fn idle_timeout(&self) -> Option<Duration> {
+        self.idle_timeout
+    }
+
+    /// Asks the server for a sign of life.
+    pub(crate) fn doubt(&mut self, now: Instant) {
+        self.receiver.doubt(now);
+    }
+
+    /// How many questions the server has left without an answer.
+    pub(crate) fn unanswered(&self) -> u32 {
+        self.receiver.unanswered()
+    }
+
+    /// How long a server that is gone is searched for: when it comes back later, it has forgotten us
+    /// in any case.
+    pub(crate) fn patience(&self) -> Duration {
+        // A restart may take longer than a short idle timeout.
+        let least = if self.record.is_away() { LONG_PATIENCE } else { Duration::ZERO };
+        self.patience.max(least)
+    }
+}

@@ -1,0 +1,464 @@
+//! The terminal in a thread of its own: it reads keys, draws the line that is being typed, and
+//! prints the room's lines above it.
+//!
+//! A terminal may block for as long as it likes, and the loop must not. So the loop leaves on a
+//! desk what is to be shown, and this thread takes it when it has time: it writes a thousand lines
+//! as one.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::os::fd::AsFd as _;
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use mio::Waker;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use signal_hook::consts::{SIGCONT, SIGWINCH};
+use signal_hook::low_level::pipe;
+
+use super::borrowed::Borrowed;
+use super::drawing::{Drawing, View};
+use super::input::{Event, Input};
+use super::keys::{Deed, Keyboard, locked};
+use super::lines::{Drawn, Label, Line};
+use super::styling::Styling;
+use crate::client::EXIT;
+use crate::plain::visible;
+use crate::screen::{self, Size};
+use crate::stdin::{InputLine, Stdin};
+
+/// Rings or flashes, as the terminal is set.
+const BELL: char = '\x07';
+
+type Typed = Sender<io::Result<InputLine>>;
+
+/// Bytes that may wait to be printed. A terminal that is stopped for long misses the rest.
+const MOST_WAITING: usize = 1024 * 1024;
+
+/// How long the end may take.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// From one byte of a key's sequence to the next.
+const KEY_PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+
+/// Bytes that are read at once.
+const READ_SIZE: usize = 64 * 1024;
+
+/// The marks around a drawing that is to be shown all at once (synchronized output).
+const HOLD: &str = "\x1b[?2026h";
+const SHOW: &str = "\x1b[?2026l";
+
+/// The loop's side.
+pub(super) struct Editor {
+    desk: Arc<Desk>,
+}
+
+/// Content from the loop that the editor has not shown yet.
+pub(super) struct Update {
+    /// Lines to be printed above the one that is being typed.
+    pub(super) lines: Vec<Line>,
+    /// Own lines that the server has not taken yet, all of them.
+    pub(super) waiting: Vec<String>,
+    /// Number of typed lines that are among these, or need not be shown any more.
+    pub(super) taken: usize,
+    /// True if the bell is to ring.
+    pub(super) rings: bool,
+}
+
+/// What the threads share.
+struct Desk {
+    state: Mutex<State>,
+    changed: Condvar,
+    /// A byte in it makes the thread look.
+    bell: UnixStream,
+}
+
+#[derive(Default)]
+struct State {
+    /// What is to be printed next.
+    lines: Vec<Line>,
+    bytes: usize,
+    /// Lines that there was no space for.
+    lost: usize,
+    /// Own lines that the server has not taken yet.
+    waiting: Vec<String>,
+    /// Number of typed lines that were taken from here since the last look.
+    taken: usize,
+    /// True if the bell is to ring.
+    rings: bool,
+    /// True if the window has lost the focus.
+    is_away: bool,
+    /// True if the first message since then is marked.
+    is_marked: bool,
+    /// Nothing more comes to be printed.
+    is_closing: bool,
+    /// True if the thread is done with the terminal.
+    is_over: bool,
+}
+
+impl Editor {
+    /// Takes the terminal. What is typed comes out of the second value.
+    ///
+    /// # Errors
+    /// There is no such terminal, or no thread.
+    pub(super) fn start(
+        waker: Arc<Waker>,
+        names: Arc<Mutex<BTreeSet<String>>>,
+        borrowed: Arc<Borrowed>,
+        styling: Arc<Styling>,
+    ) -> io::Result<(Self, Stdin)> {
+        let (typed, receiver) = channel();
+        let (bell, rings) = UnixStream::pair()?;
+        bell.set_nonblocking(true)?;
+        rings.set_nonblocking(true)?;
+        for signal in [SIGWINCH, SIGCONT] {
+            pipe::register(signal, bell.try_clone()?)?;
+        }
+        let desk = Arc::new(Desk { state: Mutex::default(), changed: Condvar::new(), bell });
+        borrowed.take()?;
+        let front = Front {
+            desk: Arc::clone(&desk),
+            rings,
+            borrowed,
+            styling,
+            typed,
+            said: VecDeque::new(),
+            waker,
+            input: Input::default(),
+            keyboard: Keyboard::new(names),
+            drawing: Drawing::default(),
+            drawn: Drawn::default(),
+            size: screen::size(),
+        };
+        thread::Builder::new().name("editor".into()).spawn(move || front.run_to_the_end())?;
+        Ok((Self { desk }, Stdin::from(receiver)))
+    }
+
+    /// Shows what is new, if anything is.
+    pub(super) fn update(&self, update: Update) {
+        let is_new = {
+            let state = locked(&self.desk.state);
+            !update.lines.is_empty() || update.taken > 0 || update.waiting != state.waiting
+        };
+        if is_new {
+            self.desk.set(|state| state.note(update));
+        }
+    }
+
+    /// Returns true if a message that comes now is the first one since the window went away.
+    pub(super) fn takes_mark(&self) -> bool {
+        let mut state = locked(&self.desk.state);
+        state.is_away && !std::mem::replace(&mut state.is_marked, true)
+    }
+
+    /// Prints what is left, and takes away the prompt. `false`: it does not come to an end.
+    pub(super) fn close(&self) -> bool {
+        self.desk.set(|state| state.is_closing = true);
+        let state = locked(&self.desk.state);
+        let waited = self.desk.changed.wait_timeout_while(state, PATIENCE, |state| !state.is_over);
+        waited.is_ok_and(|(state, _)| state.is_over)
+    }
+}
+
+impl Desk {
+    fn set(&self, change: impl FnOnce(&mut State)) {
+        change(&mut locked(&self.state));
+        self.changed.notify_all();
+        // A full one has rung already.
+        let _ = (&self.bell).write(b"!");
+    }
+}
+
+impl State {
+    fn note(&mut self, update: Update) {
+        self.waiting = update.waiting;
+        self.taken += update.taken;
+        self.rings |= update.rings;
+        update.lines.into_iter().for_each(|line| self.add(line));
+    }
+
+    fn add(&mut self, line: Line) {
+        match self.bytes + line.size() {
+            0..=MOST_WAITING => {
+                self.bytes += line.size();
+                self.lines.push(line);
+            }
+            _ => self.lost += 1,
+        }
+    }
+
+    /// Takes what is to be printed.
+    fn take_lines(&mut self) -> Vec<Line> {
+        self.bytes = 0;
+        let mut lines = std::mem::take(&mut self.lines);
+        match std::mem::take(&mut self.lost) {
+            0 => {}
+            lost => lines.push(told(&format!("{lost} lines were not shown: the terminal stood"))),
+        }
+        lines
+    }
+}
+
+fn told(text: &str) -> Line {
+    Line { time: String::new(), label: Label::Mark("--"), text: text.into() }
+}
+
+/// The thread that has the terminal.
+struct Front {
+    desk: Arc<Desk>,
+    rings: UnixStream,
+    borrowed: Arc<Borrowed>,
+    styling: Arc<Styling>,
+    typed: Typed,
+    /// The lines in that channel, as far as they are to be shown.
+    said: VecDeque<Option<String>>,
+    waker: Arc<Waker>,
+    input: Input,
+    keyboard: Keyboard,
+    drawing: Drawing,
+    drawn: Drawn,
+    size: Size,
+}
+
+impl Front {
+    /// Lets the user type until the end.
+    fn run_to_the_end(mut self) {
+        if let Err(error) = self.run()
+            && !is_end(&error)
+        {
+            // Without a receiver the loop has ended.
+            let _ = self.typed.send(Err(error));
+        }
+        let Self { desk, typed, waker, .. } = self;
+        // Without a sender the input is at its end.
+        drop(typed);
+        desk.set(|state| state.is_over = true);
+        // As above.
+        let _ = waker.wake();
+    }
+
+    fn run(&mut self) -> io::Result<()> {
+        let mut is_closing = false;
+        while !is_closing {
+            is_closing = self.draw()?;
+            if !is_closing && self.wait()? {
+                self.read()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the terminal or the loop. Returns true if there is something to read.
+    fn wait(&mut self) -> io::Result<bool> {
+        let stdin = io::stdin();
+        let mut polled =
+            [PollFd::new(&stdin, PollFlags::IN), PollFd::new(&self.rings, PollFlags::IN)];
+        let patience = self.input.is_incomplete().then_some(KEY_PATIENCE);
+        let ready = match poll(&mut polled, patience.as_ref()) {
+            Err(Errno::INTR) => return Ok(false),
+            ready => ready?,
+        };
+        let [can_read, is_rung] = polled.map(|polled| !polled.revents().is_empty());
+        if is_rung {
+            // The bytes carry no meaning.
+            let _ = self.rings.read(&mut [0; 1024]);
+        }
+        if ready == 0
+            && let Some(event) = self.input.give_up()
+        {
+            self.handle(event)?;
+        }
+        Ok(can_read)
+    }
+
+    fn read(&mut self) -> io::Result<()> {
+        let mut buffer = vec![0; READ_SIZE];
+        let size = match rustix::io::read(io::stdin(), &mut buffer[..]) {
+            Err(Errno::INTR | Errno::AGAIN) => return Ok(()),
+            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+            size => size?,
+        };
+        for event in self.input.feed(&buffer[..size]) {
+            self.handle(event)?;
+        }
+        Ok(())
+    }
+
+    fn handle(&mut self, event: Event) -> io::Result<()> {
+        match event {
+            Event::Paste(text) => self.keyboard.paste(&text),
+            Event::TooLong(size) => {
+                let why = format!("the pasted text is too long, {size} bytes");
+                self.desk.set(|state| state.add(told(&why)));
+            }
+            Event::Focus(has_focus) => self.desk.set(|state| {
+                (state.is_away, state.is_marked) = (!has_focus, false);
+            }),
+            Event::Key(key) => match self.keyboard.press(key) {
+                Deed::Draw => {}
+                Deed::Say(lines) => lines.into_iter().for_each(|line| self.say(line)),
+                Deed::Leave => {
+                    self.send(InputLine { bytes: EXIT.into(), may_command: true }, None);
+                }
+                Deed::Stop => self.stop()?,
+                Deed::ClearScreen => self.clear_screen()?,
+            },
+        }
+        Ok(())
+    }
+
+    fn say(&mut self, line: InputLine) {
+        let shown = visible(&String::from_utf8_lossy(&line.bytes));
+        self.send(line, Some(shown).filter(|shown| !shown.is_empty()));
+    }
+
+    fn send(&mut self, line: InputLine, shown: Option<String>) {
+        self.said.push_back(shown);
+        // Without a receiver, or a poll to wake, the loop has ended.
+        let _ = self.typed.send(Ok(line));
+        let _ = self.waker.wake();
+    }
+
+    fn stop(&mut self) -> io::Result<()> {
+        let mut out = String::new();
+        self.drawing.erase(&mut out);
+        write(&out)?;
+        self.borrowed.stop()
+    }
+
+    fn clear_screen(&mut self) -> io::Result<()> {
+        self.drawing.forget();
+        self.drawn.clear();
+        write("\x1b[H\x1b[2J")
+    }
+
+    /// Prints what is on the desk and draws the prompt below it. Returns true if that was the last
+    /// time.
+    fn draw(&mut self) -> io::Result<bool> {
+        let (lines, waiting, rings, is_closing) = {
+            let mut state = locked(&self.desk.state);
+            let taken = std::mem::take(&mut state.taken).min(self.said.len());
+            self.said.drain(..taken);
+            let rings = std::mem::take(&mut state.rings);
+            (state.take_lines(), state.waiting.clone(), rings, state.is_closing)
+        };
+        let mut out = HOLD.to_owned();
+        if self.borrowed.takes_again() {
+            self.drawing.forget();
+        }
+        self.erase(&mut out);
+        for line in lines {
+            print(&line, &self.styling, self.size, &mut out);
+            self.drawn.push(line);
+        }
+        if !is_closing {
+            self.draw_prompt(&waiting, &mut out);
+        }
+        out.push_str(SHOW);
+        if rings {
+            out.push(BELL);
+        }
+        write(&out)?;
+        Ok(is_closing)
+    }
+
+    fn draw_prompt(&mut self, waiting: &[String], out: &mut String) {
+        let above = self.waiting_rows(waiting);
+        let (text, cursor) = self.keyboard.text();
+        let prompt = self.keyboard.prompt();
+        let view = View { above: &above, prompt: &prompt, text, cursor };
+        self.drawing.draw(&view, self.size, out);
+    }
+
+    /// Returns the last rows of own lines that the server has not taken yet. They leave half of the
+    /// screen to the others.
+    fn waiting_rows(&self, waiting: &[String]) -> Vec<String> {
+        let most = self.size.rows / 2;
+        let mut rows = VecDeque::new();
+        for text in waiting.iter().chain(self.said.iter().flatten()).rev() {
+            let label = Label::Waiting(self.styling.me().into());
+            let line = Line { time: String::new(), label, text: text.clone() };
+            for row in line.rows(&self.styling, self.size.columns).into_iter().rev() {
+                rows.push_front(row);
+                if rows.len() >= most {
+                    return rows.into();
+                }
+            }
+        }
+        rows.into()
+    }
+
+    /// Erases what was drawn. After a change of width nobody knows where that is: some terminals
+    /// break rows anew, others cut them. So the whole screen is drawn again.
+    fn erase(&mut self, out: &mut String) {
+        let before = std::mem::replace(&mut self.size, screen::size());
+        if before.columns == self.size.columns {
+            self.drawing.erase(out);
+            return;
+        }
+        self.drawing.forget();
+        // Row by row: terminals keep a screen that is cleared at once among the lines one can
+        // scroll back to, and the prompt with it.
+        for row in 1..=self.size.rows {
+            out.push_str(&format!("\x1b[{row}H\x1b[2K"));
+        }
+        out.push_str("\x1b[H");
+        for line in self.drawn.visible_in([before, self.size], &self.styling) {
+            print(line, &self.styling, self.size, out);
+        }
+    }
+}
+
+fn print(line: &Line, styling: &Styling, size: Size, out: &mut String) {
+    for row in line.rows(styling, size.columns) {
+        out.push_str(&row);
+        out.push('\n');
+    }
+}
+
+/// Writes to the terminal, which another program may have made non-blocking.
+fn write(text: &str) -> io::Result<()> {
+    let stdout = io::stdout();
+    let mut rest = text.as_bytes();
+    while !rest.is_empty() {
+        match rustix::io::write(&stdout, rest) {
+            Ok(size) => rest = &rest[size..],
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => {
+                let mut polled = [PollFd::from_borrowed_fd(stdout.as_fd(), PollFlags::OUT)];
+                // A signal breaks off nothing but a wait.
+                let _ = poll(&mut polled, None);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Returns true for an ordinary end: the terminal is gone.
+fn is_end(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EIO) || error.kind() == ErrorKind::UnexpectedEof
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_that_stands_misses_lines_and_is_told_how_many() {
+        let mut state = State::default();
+        let line =
+            |text: &str| Line { time: String::new(), label: Label::Nothing, text: text.into() };
+        let half = line(&"a".repeat(MOST_WAITING / 2 - 10));
+        (0..3).for_each(|_| state.add(half.clone()));
+        let lines = state.take_lines();
+        assert_eq!(lines.len(), 3);
+        assert_eq!(lines[2].text, "1 lines were not shown: the terminal stood");
+        state.add(line("c"));
+        assert_eq!(state.take_lines().len(), 1);
+    }
+}

@@ -1,0 +1,307 @@
+//! The keys and what they do to the draft: editing, completing, the lines typed before, and the
+//! search among them.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::completing::Completing;
+use super::draft::Draft;
+use super::input::Key;
+use super::past::Past;
+use super::pasted::Pasted;
+use crate::plain::visible;
+use crate::stdin::InputLine;
+
+const PROMPT: &str = "> ";
+
+/// The action that a key asks of the editor's thread.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Deed {
+    /// Nothing but drawing.
+    Draw,
+    /// Send these lines.
+    Say(Vec<InputLine>),
+    /// Leave the room.
+    Leave,
+    /// Stop the program.
+    Stop,
+    ClearScreen,
+}
+
+/// The draft and what the keys need beside it.
+pub(super) struct Keyboard {
+    names: Arc<Mutex<BTreeSet<String>>>,
+    draft: Draft,
+    past: Past,
+    pasted: Pasted,
+    completing: Completing,
+    search: Option<Search>,
+}
+
+/// A search among the lines typed before.
+#[derive(Default)]
+struct Search {
+    part: String,
+    /// The line that was found and its place.
+    found: Option<(usize, String)>,
+    has_failed: bool,
+}
+
+impl Keyboard {
+    /// `names` may be completed.
+    pub(super) fn new(names: Arc<Mutex<BTreeSet<String>>>) -> Self {
+        Self {
+            names,
+            draft: Draft::default(),
+            past: Past::default(),
+            pasted: Pasted::default(),
+            completing: Completing::default(),
+            search: None,
+        }
+    }
+
+    pub(super) fn prompt(&self) -> String {
+        match &self.search {
+            None => PROMPT.into(),
+            Some(search) => {
+                let outcome = if search.has_failed { "nothing older has" } else { "search" };
+                format!("({outcome} '{}') ", visible(&search.part))
+            }
+        }
+    }
+
+    /// Returns what stands behind the prompt, and the cursor in it.
+    pub(super) fn text(&self) -> (&str, usize) {
+        match self.search.as_ref().and_then(|search| search.found.as_ref()) {
+            Some((_, line)) => (line, line.len()),
+            None => (self.draft.text(), self.draft.cursor()),
+        }
+    }
+
+    pub(super) fn paste(&mut self, text: &str) {
+        self.accept_found();
+        self.pasted.begin(&self.draft.text()[..self.draft.cursor()]);
+        self.draft.insert(text);
+        self.pasted.note_line(self.draft.text());
+    }
+
+    pub(super) fn press(&mut self, key: Key) -> Deed {
+        if self.search.is_some() {
+            if self.search_on(key) {
+                return Deed::Draw;
+            }
+            self.accept_found();
+        }
+        let deed = self.act(key);
+        self.pasted.note_line(self.draft.text());
+        deed
+    }
+
+    fn act(&mut self, key: Key) -> Deed {
+        match key {
+            Key::Enter => return self.say(),
+            Key::Ctrl('C' | '\\') => return Deed::Leave,
+            Key::Ctrl('D') if self.draft.text().is_empty() => return Deed::Leave,
+            Key::Ctrl('Z') => return Deed::Stop,
+            Key::Ctrl('L') => return Deed::ClearScreen,
+            Key::Ctrl('R') => self.search = Some(Search::default()),
+            Key::Up | Key::Ctrl('P') => self.show(|past, shown| past.older(shown)),
+            Key::Down | Key::Ctrl('N') => self.show(|past, _| past.newer()),
+            Key::Tab => self.complete(true),
+            Key::BackTab => self.complete(false),
+            key => edit(&mut self.draft, key),
+        }
+        Deed::Draw
+    }
+
+    /// Each pasted line is one. Only a paste brings line ends, so what follows the first of them is
+    /// pasted.
+    fn say(&mut self) -> Deed {
+        let text = self.draft.take();
+        let is_typed = !self.pasted.brought_the_slash();
+        match is_typed {
+            true => self.past.add(&text),
+            // When it is brought back it is typed, and still means the same.
+            false => self.past.add(&format!("/{}", text.trim_start())),
+        }
+        let line = |(place, line): (usize, &str)| InputLine {
+            bytes: line.into(),
+            may_command: is_typed && place == 0,
+        };
+        Deed::Say(text.split('\n').enumerate().map(line).collect())
+    }
+
+    fn show(&mut self, step: impl FnOnce(&mut Past, &str) -> Option<String>) {
+        if let Some(line) = step(&mut self.past, self.draft.text()) {
+            self.draft.replace_all(&line);
+        }
+    }
+
+    fn complete(&mut self, is_forward: bool) {
+        let cursor = self.draft.cursor();
+        let before = &self.draft.text()[..cursor];
+        let start = before.rfind('\n').map_or(0, |at| at + 1);
+        let next = self.completing.next(&before[start..], &locked(&self.names), is_forward);
+        if let Some(text) = next {
+            self.draft.replace(start..cursor, &text);
+        }
+    }
+
+    /// Returns false if the key ends the search and then has its ordinary effect.
+    fn search_on(&mut self, key: Key) -> bool {
+        let Some(search) = &mut self.search else { return false };
+        match key {
+            Key::Char(c) => {
+                search.part.push(c);
+                search.look(&self.past, 0);
+            }
+            Key::Backspace => {
+                search.part.pop();
+                search.look(&self.past, 0);
+            }
+            Key::Ctrl('R') => {
+                let place = search.found.as_ref().map_or(0, |(place, _)| *place);
+                search.look(&self.past, place);
+            }
+            Key::Ctrl('C' | 'G') => self.search = None,
+            Key::Escape => self.accept_found(),
+            _ => return false,
+        }
+        true
+    }
+
+    fn accept_found(&mut self) {
+        if let Some((_, line)) = self.search.take().and_then(|search| search.found) {
+            self.draft.replace_all(&line);
+        }
+    }
+}
+
+impl Search {
+    fn look(&mut self, past: &Past, place: usize) {
+        if self.part.is_empty() {
+            (self.found, self.has_failed) = (None, false);
+            return;
+        }
+        match past.find(&self.part, place) {
+            Some((place, line)) => {
+                (self.found, self.has_failed) = (Some((place, line.into())), false);
+            }
+            None => self.has_failed = true,
+        }
+    }
+}
+
+fn edit(draft: &mut Draft, key: Key) {
+    match key {
+        Key::Char(c) => draft.type_char(c),
+        Key::Backspace => draft.delete_left(),
+        Key::Delete | Key::Ctrl('D') => draft.delete_right(),
+        Key::Left | Key::Ctrl('B') => draft.go_left(),
+        Key::Right | Key::Ctrl('F') => draft.go_right(),
+        Key::WordLeft | Key::Alt('b' | 'B') => draft.go_word_left(),
+        Key::WordRight | Key::Alt('f' | 'F') => draft.go_word_right(),
+        Key::Home | Key::Ctrl('A') => draft.go_home(),
+        Key::End | Key::Ctrl('E') => draft.go_end(),
+        Key::Ctrl('W') => draft.kill_blank_word_left(),
+        Key::AltBackspace => draft.kill_word_left(),
+        Key::Alt('d' | 'D') => draft.kill_word_right(),
+        Key::Ctrl('U') => draft.kill_left(),
+        Key::Ctrl('K') => draft.kill_right(),
+        Key::Ctrl('Y') => draft.yank(),
+        Key::Ctrl('T') => draft.transpose(),
+        Key::Ctrl('_') => draft.undo(),
+        _ => {}
+    }
+}
+
+/// The threads share plain values: they are whole whoever has panicked.
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(text: &str, may_command: bool) -> InputLine {
+        InputLine { bytes: text.into(), may_command }
+    }
+
+    fn keyboard(said: &[&str]) -> Keyboard {
+        let mut keyboard = Keyboard::new(Arc::default());
+        for text in said {
+            type_text(&mut keyboard, text);
+            assert_eq!(keyboard.press(Key::Enter), Deed::Say(vec![line(text, true)]));
+        }
+        keyboard
+    }
+
+    fn type_text(keyboard: &mut Keyboard, text: &str) {
+        for c in text.chars() {
+            assert_eq!(keyboard.press(Key::Char(c)), Deed::Draw);
+        }
+    }
+
+    #[test]
+    fn field_m_search_goes_back_and_ends_with_a_line_or_the_draft() {
+        let mut keyboard = keyboard(&["apples", "pears", "apple pie"]);
+        type_text(&mut keyboard, "draft");
+        keyboard.press(Key::Ctrl('R'));
+        type_text(&mut keyboard, "appl");
+        assert_eq!((&*keyboard.prompt(), keyboard.text().0), ("(search 'appl') ", "apple pie"));
+        keyboard.press(Key::Ctrl('R'));
+        assert_eq!(keyboard.text().0, "apples");
+        keyboard.press(Key::Ctrl('R'));
+        assert_eq!(keyboard.prompt(), "(nothing older has 'appl') ");
+        keyboard.press(Key::Ctrl('C'));
+        assert_eq!((&*keyboard.prompt(), keyboard.text()), (PROMPT, ("draft", 5)));
+        keyboard.press(Key::Ctrl('R'));
+        type_text(&mut keyboard, "pear");
+        keyboard.press(Key::Backspace);
+        keyboard.press(Key::Home);
+        assert_eq!(keyboard.text(), ("pears", 0));
+        keyboard.press(Key::Ctrl('R'));
+        type_text(&mut keyboard, "pie");
+        assert_eq!(keyboard.press(Key::Enter), Deed::Say(vec![line("apple pie", true)]));
+    }
+
+    #[test]
+    fn enter_says_every_pasted_line() {
+        let mut keyboard = keyboard(&[]);
+        keyboard.paste("one\ntwo");
+        assert_eq!(
+            keyboard.press(Key::Enter),
+            Deed::Say(vec![line("one", true), line("two", false)])
+        );
+        assert_eq!(keyboard.text(), ("", 0));
+        keyboard.press(Key::Up);
+        assert_eq!(keyboard.text(), ("one\ntwo", 7));
+    }
+
+    #[test]
+    fn field_d_a_pasted_slash_is_no_command() {
+        let mut keyboard = keyboard(&[]);
+        keyboard.paste("/exit\n/exit");
+        let pasted = Deed::Say(vec![line("/exit", false), line("/exit", false)]);
+        assert_eq!(keyboard.press(Key::Enter), pasted);
+        keyboard.press(Key::Up);
+        assert_eq!(keyboard.text().0, "//exit\n/exit");
+        keyboard.press(Key::Ctrl('U'));
+        type_text(&mut keyboard, "/kick ");
+        keyboard.paste("bob");
+        assert_eq!(keyboard.press(Key::Enter), Deed::Say(vec![line("/kick bob", true)]));
+        keyboard.paste(" /exit");
+        assert_eq!(keyboard.press(Key::Enter), Deed::Say(vec![line(" /exit", false)]));
+    }
+
+    #[test]
+    fn ctrl_d_deletes_and_leaves_an_empty_line() {
+        let mut keyboard = keyboard(&[]);
+        type_text(&mut keyboard, "x");
+        assert_eq!(keyboard.press(Key::Ctrl('D')), Deed::Draw);
+        keyboard.press(Key::Home);
+        assert_eq!(keyboard.press(Key::Ctrl('D')), Deed::Draw);
+        assert_eq!(keyboard.press(Key::Ctrl('D')), Deed::Leave);
+    }
+}

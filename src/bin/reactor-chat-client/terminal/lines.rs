@@ -1,0 +1,208 @@
+//! The lines of the conversation, and how they are fitted to a width. They are kept as they are
+//! until they are drawn, because a window that changes its width needs them again.
+
+use std::collections::VecDeque;
+
+use jiff::Zoned;
+use jiff::civil::Date;
+
+use super::styling::Styling;
+use super::wrapping::wrap;
+use crate::screen::{Size, columns};
+
+/// Least width of a terminal on which names have a column of their own.
+const WIDE: usize = 60;
+/// Width of that column.
+const NAME_COLUMNS: usize = 10;
+/// Text is not squeezed into fewer columns than these.
+const LEAST_TEXT: usize = 16;
+
+/// The columns of a time.
+const TIME_COLUMNS: usize = "HH:MM".len();
+
+/// Lines that are kept to be drawn again: more than any screen has.
+const MOST: usize = 500;
+/// Limit for the bytes of these lines.
+const MOST_BYTES: usize = 1024 * 1024;
+
+/// A line of the conversation.
+#[derive(Clone)]
+pub(super) struct Line {
+    /// As `HH:MM`, or nothing.
+    pub(super) time: String,
+    pub(super) label: Label,
+    pub(super) text: String,
+}
+
+/// The label before the text.
+#[derive(Clone)]
+pub(super) enum Label {
+    /// Somebody has said it.
+    Name(String),
+    /// No member has said it; `*` or `--`.
+    Mark(&'static str),
+    /// The speaker is unknown.
+    Nothing,
+    /// We have, and the server has not taken it yet.
+    Waiting(String),
+}
+
+impl Line {
+    pub(super) fn size(&self) -> usize {
+        let label = if let Label::Name(name) = &self.label { name.len() } else { 0 };
+        self.text.len() + label + TIME_COLUMNS
+    }
+
+    /// Returns the rows of the line in this many columns. A URL is one row, however long: the
+    /// terminal wraps it, so that it can be copied in one piece.
+    pub(super) fn rows(&self, styling: &Styling, width: usize) -> Vec<String> {
+        let label = self.label(styling);
+        let time = format!("{:TIME_COLUMNS$}", self.time);
+        let column = if width >= WIDE { NAME_COLUMNS.max(label.0) } else { label.0 };
+        let before = TIME_COLUMNS + 1 + column + usize::from(column > 0);
+        // One column stays free: terminals differ in what they do after the last one.
+        let left = width.saturating_sub(before + 1);
+        let first = [&styling.dim(&time), &*" ".repeat(1 + column - label.0), &label.1].concat();
+        let (indent, left, mut rows, mut start) = match left < LEAST_TEXT {
+            true => (2, width.saturating_sub(3).max(1), vec![first], "  ".into()),
+            false => (before, left, Vec::new(), first + &" ".repeat(usize::from(column > 0))),
+        };
+        // Rows that are drawn again and again are ours to break.
+        let keeps_urls = !matches!(self.label, Label::Waiting(_));
+        for part in wrap(&self.text, left, keeps_urls) {
+            rows.push(start + &self.dressed(styling, part));
+            start = " ".repeat(indent);
+        }
+        rows
+    }
+
+    /// Returns the label and its columns.
+    fn label(&self, styling: &Styling) -> (usize, String) {
+        match &self.label {
+            Label::Name(name) => (columns(name) + 1, styling.name(name) + ":"),
+            Label::Mark(mark) => (columns(mark), styling.dim(mark)),
+            Label::Nothing => (0, String::new()),
+            Label::Waiting(me) => (columns(me) + 1, styling.dim(&format!("{me}:"))),
+        }
+    }
+
+    fn dressed(&self, styling: &Styling, part: &str) -> String {
+        match &self.label {
+            Label::Name(name) if styling.is_me(name) => part.into(),
+            Label::Name(_) => styling.mentions(part),
+            Label::Mark(_) | Label::Waiting(_) => styling.dim(part),
+            Label::Nothing => part.into(),
+        }
+    }
+}
+
+/// The day of the line that was added last.
+#[derive(Default)]
+pub(super) struct Days {
+    last: Option<Date>,
+}
+
+impl Days {
+    /// Returns the line that stands before the first one of a day.
+    pub(super) fn note(&mut self, now: &Zoned) -> Option<Line> {
+        let is_new = self.last.replace(now.date()) != Some(now.date());
+        let text = now.strftime("%A, %Y-%m-%d").to_string();
+        is_new.then(|| Line { time: String::new(), label: Label::Mark("--"), text })
+    }
+}
+
+/// The last lines that were drawn.
+#[derive(Default)]
+pub(super) struct Drawn {
+    lines: VecDeque<Line>,
+    bytes: usize,
+}
+
+impl Drawn {
+    pub(super) fn push(&mut self, line: Line) {
+        self.bytes += line.size();
+        self.lines.push_back(line);
+        while self.lines.len() > MOST || self.bytes > MOST_BYTES {
+            let Some(oldest) = self.lines.pop_front() else { return };
+            self.bytes -= oldest.size();
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Returns the lines that fill a screen of either size: what was visible stays, or can be
+    /// scrolled back to.
+    pub(super) fn visible_in(
+        &self,
+        sizes: [Size; 2],
+        styling: &Styling,
+    ) -> impl Iterator<Item = &Line> {
+        let mut left = sizes.map(|size| size.rows);
+        let mut first = self.lines.len();
+        while first > 0 && left.iter().any(|left| *left > 0) {
+            first -= 1;
+            for (left, size) in left.iter_mut().zip(sizes) {
+                *left = left.saturating_sub(self.lines[first].rows(styling, size.columns).len());
+            }
+        }
+        self.lines.range(first..)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(text: &str) -> Line {
+        Line { time: "12:34".into(), label: Label::Name("ann".into()), text: text.into() }
+    }
+
+    #[test]
+    fn text_stands_in_a_column_of_its_own_or_below_a_long_name() {
+        let styling = Styling::new(false, "bob");
+        let rows = |width, text| line(text).rows(&styling, width);
+        assert_eq!(rows(80, "hi"), ["12:34       ann: hi"]);
+        assert_eq!(
+            rows(40, "one two three four five six seven"),
+            ["12:34 ann: one two three four five six", "           seven"]
+        );
+        assert_eq!(rows(20, "one two three four"), ["12:34 ann:", "  one two three", "  four"]);
+    }
+
+    #[test]
+    fn field_m_url_is_never_broken() {
+        let styling = Styling::new(false, "bob");
+        let url = "https://example.org/".to_owned() + &"path/".repeat(30);
+        let rows = line(&format!("see {url} there")).rows(&styling, 40);
+        assert_eq!(rows, ["12:34 ann: see", &format!("           {url}"), "           there"]);
+    }
+
+    #[test]
+    fn field_m_each_day_begins_with_its_date() {
+        let mut days = Days::default();
+        let mut date = |time: &str| {
+            let now = time.parse().expect("a time");
+            days.note(&now).map(|line| line.text)
+        };
+        assert_eq!(date("2026-11-27T23:58[UTC]").as_deref(), Some("Friday, 2026-11-27"));
+        assert_eq!(date("2026-11-27T23:59[UTC]"), None);
+        assert_eq!(date("2026-11-28T00:00[UTC]").as_deref(), Some("Saturday, 2026-11-28"));
+        assert_eq!(date("2027-11-28T00:00[UTC]").as_deref(), Some("Sunday, 2027-11-28"));
+    }
+
+    #[test]
+    fn drawn_lines_are_bounded_and_fill_the_larger_screen() {
+        let styling = Styling::new(false, "bob");
+        let mut drawn = Drawn::default();
+        for at in 0..2 * MOST {
+            drawn.push(line(&at.to_string()));
+        }
+        assert_eq!(drawn.lines.len(), MOST);
+        let sizes = [(80, 5), (20, 6)].map(|(columns, rows)| Size { columns, rows });
+        assert_eq!(drawn.visible_in(sizes, &styling).count(), 5);
+        drawn.push(line(&"x".repeat(MOST_BYTES + 1)));
+        assert_eq!((drawn.lines.len(), drawn.bytes), (0, 0));
+    }
+}

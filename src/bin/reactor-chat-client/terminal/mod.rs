@@ -1,0 +1,242 @@
+//! A conversation on a terminal: what is said, line by line, above the line that is being typed.
+//!
+//! | file | what it owns |
+//! | --- | --- |
+//! | `editor.rs` | the thread that has the terminal |
+//! | `input.rs` | its bytes: keys, pasted text, the focus |
+//! | `keys.rs` | what keys do |
+//! | `draft.rs` | the line that is being typed |
+//! | `past.rs` | the lines that were typed before |
+//! | `pasted.rs` | which slashes were pasted |
+//! | `completing.rs` | the tab key |
+//! | `drawing.rs` | the prompt on the screen |
+//! | `lines.rs` | the room's lines above it |
+//! | `wrapping.rs` | where a text is cut into lines |
+//! | `styling.rs` | colours |
+//! | `people.rs` | who is in the room |
+//! | `borrowed.rs` | what the terminal gets back |
+
+mod borrowed;
+mod completing;
+mod draft;
+mod drawing;
+mod editor;
+mod input;
+mod keys;
+mod lines;
+mod past;
+mod pasted;
+mod people;
+mod styling;
+mod wrapping;
+
+use std::io::{self, IsTerminal as _};
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Zoned;
+use mio::Waker;
+
+use crate::crash;
+use crate::options::Entry;
+use crate::plain::visible;
+use crate::stdin::Stdin;
+use borrowed::Borrowed;
+use editor::{Editor, Update};
+use lines::{Days, Label, Line};
+use people::People;
+use reactor_chat::protocol::Operation;
+use reactor_chat::protocol::members::parse_members;
+use reactor_chat::protocol::name::is_user_name;
+use styling::Styling;
+
+/// The keys that one can't guess; MANUAL.md tells the rest.
+pub(super) const KEYS: &str = "Tab completes commands and names, Up brings back what was typed, \
+                               Ctrl-R searches it, Ctrl-L clears the screen, Ctrl-Z stops, Ctrl-C leaves, as /quit and \
+                               /leave do";
+
+/// Stands before the first message that came while the window was away.
+const NEW: &str = "new --";
+
+/// Whether there is a terminal for a conversation: one to type and one to read, that obeys.
+pub(super) fn is_there() -> bool {
+    let term = std::env::var("TERM").unwrap_or_default();
+    // Those that know no escape sequences.
+    let is_able = !["", "dumb", "cons25", "emacs"].contains(&&*term);
+    is_able && io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
+/// The conversation.
+pub(super) struct Conversation {
+    /// What was added and is not shown.
+    lines: Vec<Line>,
+    /// What is added is of now, and gets the time.
+    is_now: bool,
+    days: Days,
+    /// Own lines that the server has not taken yet.
+    waiting: Vec<String>,
+    /// Typed lines that were taken from the editor since the last flush.
+    taken: usize,
+    me: String,
+    styling: Arc<Styling>,
+    wants_bell: bool,
+    is_mentioned: bool,
+    people: People,
+    editor: Editor,
+    borrowed: Arc<Borrowed>,
+    is_closed: bool,
+}
+
+impl Conversation {
+    /// Takes the terminal. What is typed comes out of the second value.
+    ///
+    /// # Errors
+    /// The terminal does not allow it.
+    pub(super) fn start(
+        entry: &Entry,
+        has_color: bool,
+        waker: Arc<Waker>,
+    ) -> io::Result<(Self, Stdin)> {
+        let people = People::new(&entry.name, entry.operation == Operation::Create);
+        let title = format!("{} - reactor-chat", visible(&entry.room));
+        let borrowed = Arc::new(Borrowed::new(title)?);
+        let of_crash = Arc::clone(&borrowed);
+        crash::first_on_panic(move || of_crash.put_back());
+        let styling = Arc::new(Styling::new(has_color, &entry.name));
+        let (editor, typed) =
+            Editor::start(waker, people.names(), Arc::clone(&borrowed), Arc::clone(&styling))?;
+        let conversation = Self {
+            lines: Vec::new(),
+            is_now: true,
+            days: Days::default(),
+            waiting: Vec::new(),
+            taken: 0,
+            me: entry.name.clone(),
+            styling,
+            wants_bell: entry.wants_bell,
+            is_mentioned: false,
+            people,
+            editor,
+            borrowed,
+            is_closed: false,
+        };
+        Ok((conversation, typed))
+    }
+
+    pub(super) fn show_time(&mut self, is_now: bool) {
+        self.is_now = is_now;
+    }
+
+    pub(super) fn add_message(&mut self, name: &[u8], message: &[u8]) {
+        let (name, message) = (shown(name), shown(message));
+        self.people.note_speaker(&name);
+        if self.is_now && !self.styling.is_me(&name) {
+            self.is_mentioned |= self.styling.is_mentioned(&message);
+            if self.editor.takes_mark() {
+                self.add(Label::Mark("--"), NEW.into());
+            }
+        }
+        self.add(Label::Name(name), message);
+    }
+
+    pub(super) fn add_own(&mut self, message: &str) {
+        let name = self.me.clone();
+        self.add_message(name.as_bytes(), message.as_bytes());
+    }
+
+    /// A message or a notice: no notice holds what stands behind a name in a message. Names hold
+    /// none either, so the first one ends the name.
+    pub(super) fn add_line(&mut self, line: &[u8]) {
+        let text = String::from_utf8_lossy(line);
+        match text.split_once(": ") {
+            Some((name, message)) if is_user_name(name) => {
+                self.add_message(name.as_bytes(), message.as_bytes());
+            }
+            // Not of this protocol.
+            Some(_) => self.add(Label::Nothing, visible(&text)),
+            None => self.add_notice(line),
+        }
+    }
+
+    pub(super) fn add_notice(&mut self, text: &[u8]) {
+        self.add(Label::Mark("*"), shown(text));
+    }
+
+    /// About the client itself.
+    pub(super) fn tell(&mut self, text: &str) {
+        self.add(Label::Mark("--"), visible(text));
+    }
+
+    fn add(&mut self, label: Label, text: String) {
+        let mut time = String::new();
+        if self.is_now {
+            let now = Zoned::now();
+            time = now.strftime("%H:%M").to_string();
+            self.lines.extend(self.days.note(&now));
+        }
+        self.lines.push(Line { time, label, text });
+    }
+
+    /// Notes that a line was taken from the editor.
+    pub(super) fn note_taken(&mut self) {
+        self.taken += 1;
+    }
+
+    /// Shows these lines below the others, until they are taken.
+    pub(super) fn show_waiting(&mut self, lines: impl Iterator<Item = String>) {
+        self.waiting = lines.map(|line| visible(&line)).collect();
+    }
+
+    pub(super) fn note_event(&mut self, code: u8, name: &[u8]) {
+        self.people.note(code, &shown(name));
+    }
+
+    pub(super) fn note_members(&mut self, text: &[u8]) {
+        if let Some(list) = str::from_utf8(text).ok().and_then(parse_members) {
+            self.people.learn(&list);
+        }
+    }
+
+    pub(super) fn takes_question(&mut self, now: Instant) -> bool {
+        self.people.take_question(now)
+    }
+
+    pub(super) fn begin_again(&mut self, is_host: bool) {
+        self.people.forget(is_host);
+    }
+
+    pub(super) fn may_have_guests(&self, knows_others: bool) -> bool {
+        self.people.may_be_hosted_by_us(knows_others)
+    }
+
+    /// Passes everything to the editor at once, so that a line that was taken is not seen twice.
+    pub(super) fn flush(&mut self) {
+        let update = Update {
+            lines: std::mem::take(&mut self.lines),
+            waiting: self.waiting.clone(),
+            taken: std::mem::take(&mut self.taken),
+            rings: std::mem::take(&mut self.is_mentioned) && self.wants_bell,
+        };
+        self.editor.update(update);
+    }
+
+    /// Shows what is left and gives back the terminal.
+    pub(super) fn close(&mut self) {
+        if std::mem::replace(&mut self.is_closed, true) {
+            return;
+        }
+        self.flush();
+        self.editor.close();
+        self.borrowed.put_back();
+    }
+}
+
+impl Drop for Conversation {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn shown(bytes: &[u8]) -> String {
+    visible(&String::from_utf8_lossy(bytes))
+}

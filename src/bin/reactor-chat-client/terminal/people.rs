@@ -1,0 +1,218 @@
+//! Who is in the room, as far as the terminal knows: for the tab key, and for a host's question.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::keys::locked;
+use crate::plain::visible;
+use reactor_chat::protocol::members::MemberList;
+use reactor_chat::protocol::name::fold;
+use reactor_chat::protocol::stream::Code;
+
+/// From one question to the next: notices of a crowd name nobody, and a crowd that asks all at once
+/// would be a burden.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// So many names are known. A server may make up new ones for ever.
+const MOST: usize = 10_000;
+
+/// What is known.
+pub(super) struct People {
+    names: Arc<Mutex<BTreeSet<String>>>,
+    me: Box<str>,
+    is_host: bool,
+    /// The list of members is to be asked for.
+    is_curious: bool,
+    asked_at: Option<Instant>,
+    /// Changes since the last question, while it has no answer: the answer may come after notices
+    /// of later changes.
+    since: Option<Since>,
+}
+
+#[derive(Default)]
+struct Since {
+    gone: BTreeSet<String>,
+    has_new_host: bool,
+}
+
+impl People {
+    /// Nobody but us.
+    pub(super) fn new(me: &str, is_host: bool) -> Self {
+        Self {
+            names: Arc::new(Mutex::new(BTreeSet::new())),
+            me: fold(me),
+            is_host,
+            is_curious: true,
+            asked_at: None,
+            since: None,
+        }
+    }
+
+    /// The names of the others, as they change.
+    pub(super) fn names(&self) -> Arc<Mutex<BTreeSet<String>>> {
+        Arc::clone(&self.names)
+    }
+
+    /// Returns true if the room may close for others when we leave. `knows_others`: whether nobody
+    /// is there whose name is not known.
+    pub(super) fn may_be_hosted_by_us(&self, knows_others: bool) -> bool {
+        self.is_host && !(knows_others && locked(&self.names).is_empty())
+    }
+
+    /// Somebody speaks.
+    pub(super) fn note_speaker(&self, name: &str) {
+        if fold(name) != self.me {
+            add(&mut locked(&self.names), name);
+        }
+    }
+
+    /// A notice with this code is about this member; an empty name stands for several.
+    pub(super) fn note(&mut self, code: u8, name: &str) {
+        match Code::from_byte(code) {
+            Some(Code::Joined | Code::Left | Code::TimedOut) if name.is_empty() => {
+                self.is_curious = true;
+            }
+            Some(Code::Joined) => {
+                if let Some(since) = &mut self.since {
+                    since.gone.remove(name);
+                }
+                self.note_speaker(name);
+            }
+            Some(Code::Left | Code::TimedOut | Code::Kicked) => {
+                locked(&self.names).remove(name);
+                if let Some(since) = &mut self.since {
+                    add(&mut since.gone, name);
+                }
+            }
+            Some(Code::NewHost) => {
+                self.is_host = fold(name) == self.me;
+                if let Some(since) = &mut self.since {
+                    since.has_new_host = true;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the list of members should be asked for now.
+    pub(super) fn take_question(&mut self, now: Instant) -> bool {
+        let is_due = self.asked_at.is_none_or(|at| at + PAUSE <= now);
+        let asks = self.is_curious && is_due;
+        if asks {
+            (self.is_curious, self.asked_at) = (false, Some(now));
+            self.since = Some(Since::default());
+        }
+        asks
+    }
+
+    /// The membership is a new one.
+    pub(super) fn forget(&mut self, is_host: bool) {
+        (self.is_host, self.is_curious, self.asked_at) = (is_host, true, None);
+    }
+
+    /// Learns a list of members. A list that was cut removes nobody.
+    pub(super) fn learn(&mut self, list: &MemberList<'_>) {
+        let since = self.since.take().unwrap_or_default();
+        if let Some(host) = list.host.filter(|_| !since.has_new_host) {
+            self.is_host = fold(host) == self.me;
+        }
+        let mut names = locked(&self.names);
+        if list.more == 0 {
+            names.clear();
+        }
+        for name in &list.names {
+            let shown = visible(name);
+            if fold(name) != self.me && !since.gone.contains(&shown) {
+                add(&mut names, &shown);
+            }
+        }
+    }
+}
+
+fn add(names: &mut BTreeSet<String>, name: &str) {
+    if names.len() < MOST {
+        names.insert(name.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reactor_chat::protocol::members::parse_members;
+
+    fn known(people: &People) -> Vec<String> {
+        locked(&people.names).iter().cloned().collect()
+    }
+
+    #[test]
+    fn names_come_and_go() {
+        let mut people = People::new("Ann", true);
+        assert!(!people.may_be_hosted_by_us(true));
+        people.note(Code::Joined as u8, "ann");
+        people.note(Code::Joined as u8, "bob");
+        people.note_speaker("cy");
+        assert_eq!(known(&people), ["bob", "cy"]);
+        assert!(people.may_be_hosted_by_us(true));
+        people.note(Code::NewHost as u8, "bob");
+        assert!(!people.may_be_hosted_by_us(true));
+        people.note(Code::Left as u8, "bob");
+        people.note(Code::Kicked as u8, "cy");
+        assert_eq!(known(&people), Vec::<String>::new());
+    }
+
+    #[test]
+    fn who_makes_up_names_is_not_remembered_for_ever() {
+        let mut people = People::new("ann", false);
+        (0..MOST + 5).for_each(|name| people.note_speaker(&name.to_string()));
+        assert_eq!(known(&people).len(), MOST);
+        people.note(Code::Left as u8, "7");
+        people.note_speaker("new");
+        assert!(known(&people).contains(&"new".into()));
+    }
+
+    fn learn(people: &mut People, text: &str) {
+        people.learn(&parse_members(text).expect("a list"));
+    }
+
+    #[test]
+    fn an_answer_does_not_undo_what_happened_after_it() {
+        let (mut people, now) = (People::new("bob", false), Instant::now());
+        assert!(people.take_question(now));
+        people.note(Code::NewHost as u8, "bob");
+        people.note(Code::Left as u8, "ann");
+        learn(&mut people, "ann (host), bob");
+        assert_eq!(known(&people), Vec::<String>::new());
+        assert!(people.is_host);
+    }
+
+    #[test]
+    fn the_list_of_members_tells_all_and_is_asked_for_at_leisure() {
+        let (mut people, now) = (People::new("bob", false), Instant::now());
+        assert!(people.take_question(now) && !people.take_question(now));
+        learn(&mut people, "ann (host), bob, cy");
+        assert_eq!(known(&people), ["ann", "cy"]);
+        learn(&mut people, "日本, bob（ホスト）");
+        assert_eq!(known(&people), ["日本"]);
+        assert!(people.may_be_hosted_by_us(true));
+        people.note(Code::Joined as u8, "");
+        assert!(!people.take_question(now) && people.take_question(now + PAUSE));
+    }
+
+    #[test]
+    fn a_list_that_was_cut_takes_nobody_away() {
+        let mut people = People::new("bob", false);
+        people.note_speaker("ann");
+        learn(&mut people, "dan (host), eve and 3 more");
+        assert_eq!(known(&people), ["ann", "dan", "eve"]);
+        learn(&mut people, "dan, eve and 4 more");
+        assert!(!people.is_host);
+    }
+
+    #[test]
+    fn a_host_that_cannot_know_its_guests_may_have_some() {
+        let people = People::new("ann", true);
+        assert!(people.may_be_hosted_by_us(false) && !people.may_be_hosted_by_us(true));
+        assert!(!People::new("ann", false).may_be_hosted_by_us(false));
+    }
+}

@@ -1,0 +1,209 @@
+//! Colours: of a name, of what stands behind, of a mention.
+
+use std::ops::Range;
+
+use unicode_script::{Script, UnicodeScript as _};
+use unicode_segmentation::UnicodeSegmentation as _;
+
+use crate::plain::visible;
+use reactor_chat::protocol::name::fold;
+
+/// Readable on a dark and on a light background: neither black, white, grey nor yellow.
+const COLOURS: [&str; 10] = ["31", "32", "34", "35", "36", "91", "92", "94", "95", "38;5;172"];
+
+const DIM: &str = "2";
+const BOLD: &str = "1";
+/// Bold and reverse: it shows with any colours.
+const MENTION: &str = "1;7";
+
+/// How text is dressed, if it is.
+pub(super) struct Styling {
+    has_colours: bool,
+    /// Our own name, folded.
+    me: Box<str>,
+    /// Our name as it is shown.
+    my_name: String,
+}
+
+impl Styling {
+    pub(super) fn new(has_colours: bool, me: &str) -> Self {
+        Self { has_colours, me: fold(me), my_name: visible(me) }
+    }
+
+    pub(super) fn me(&self) -> &str {
+        &self.my_name
+    }
+
+    pub(super) fn is_me(&self, name: &str) -> bool {
+        fold(name) == self.me
+    }
+
+    /// A name: the same everywhere in its colour, our own in bold.
+    pub(super) fn name(&self, name: &str) -> String {
+        match self.is_me(name) {
+            true => self.dress(BOLD, name),
+            false => self.dress(colour_of(name), name),
+        }
+    }
+
+    /// What is not said by anybody.
+    pub(super) fn dim(&self, text: &str) -> String {
+        self.dress(DIM, text)
+    }
+
+    /// What somebody else says, with our name in it highlighted.
+    pub(super) fn mentions(&self, text: &str) -> String {
+        let mut dressed = String::with_capacity(text.len());
+        let mut done = 0;
+        for name in self.find_me(text) {
+            dressed.push_str(&text[done..name.start]);
+            dressed.push_str(&self.dress(MENTION, &text[name.clone()]));
+            done = name.end;
+        }
+        dressed + &text[done..]
+    }
+
+    /// Returns true if our name is in the text.
+    pub(super) fn is_mentioned(&self, text: &str) -> bool {
+        !self.find_me(text).is_empty()
+    }
+
+    /// Returns the places of our name in the text, where it stands as a word.
+    fn find_me(&self, text: &str) -> Vec<Range<usize>> {
+        let clusters: Vec<(Range<usize>, Box<str>)> = text
+            .grapheme_indices(true)
+            .map(|(at, cluster)| (at..at + cluster.len(), fold(cluster)))
+            .collect();
+        let mut found: Vec<Range<usize>> = Vec::new();
+        for (at, (place, _)) in clusters.iter().enumerate() {
+            let is_behind = found.last().is_none_or(|last| place.start >= last.end);
+            if is_behind
+                && is_word_boundary(text, place.start)
+                && let Some(end) = self.end_of_me(&clusters[at..])
+                && is_word_boundary(text, end)
+            {
+                found.push(place.start..end);
+            }
+        }
+        found
+    }
+
+    /// Returns the end of our name, if these characters begin with it.
+    fn end_of_me(&self, clusters: &[(Range<usize>, Box<str>)]) -> Option<usize> {
+        let mut left = &*self.me;
+        for (place, folded) in clusters {
+            left = left.strip_prefix(&**folded)?;
+            if left.is_empty() {
+                return Some(place.end);
+            }
+        }
+        None
+    }
+
+    fn dress(&self, style: &str, text: &str) -> String {
+        match self.has_colours {
+            true => format!("\x1b[{style}m{text}\x1b[0m"),
+            false => text.into(),
+        }
+    }
+}
+
+/// Returns true if a word may begin or end here. Scripts without blanks between words, and Korean
+/// with its particles behind names, have such places everywhere.
+fn is_word_boundary(text: &str, at: usize) -> bool {
+    let (before, behind) = text.split_at(at);
+    let neighbours = before.chars().next_back().zip(behind.chars().next());
+    let is_inside = |c: char| c.is_alphanumeric() && !is_unspaced(c);
+    neighbours.is_none_or(|(left, right)| !is_inside(left) || !is_inside(right))
+}
+
+fn is_unspaced(c: char) -> bool {
+    const UNSPACED: [Script; 16] = [
+        Script::Han,
+        Script::Hiragana,
+        Script::Katakana,
+        Script::Hangul,
+        Script::Bopomofo,
+        Script::Yi,
+        Script::Thai,
+        Script::Lao,
+        Script::Khmer,
+        Script::Myanmar,
+        Script::Tibetan,
+        Script::Javanese,
+        Script::Balinese,
+        Script::Tai_Le,
+        Script::New_Tai_Lue,
+        Script::Tai_Tham,
+    ];
+    let scripts = c.script_extension();
+    !scripts.is_common() && UNSPACED.iter().any(|script| scripts.contains_script(*script))
+}
+
+/// FNV-1a of the folded name: the same colour in every room and on every day.
+fn colour_of(name: &str) -> &'static str {
+    let hash = fold(name)
+        .bytes()
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    COLOURS[hash as usize % COLOURS.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mention_is_the_name_as_a_word_in_any_case() {
+        let styling = Styling::new(true, "Bob");
+        for (text, dressed) in [
+            ("bob: hi", "\x1b[1;7mbob\x1b[0m: hi"),
+            ("hi BOB!", "hi \x1b[1;7mBOB\x1b[0m!"),
+            ("bobby, kebob and bo", "bobby, kebob and bo"),
+            ("bobob bob", "bobob \x1b[1;7mbob\x1b[0m"),
+            ("", ""),
+        ] {
+            assert_eq!(styling.mentions(text), dressed);
+        }
+        let styling = Styling::new(true, "李 明");
+        assert_eq!(styling.mentions("hi 李 明"), "hi \x1b[1;7m李 明\x1b[0m");
+    }
+
+    #[test]
+    fn field_m_mention_needs_no_blanks_in_scripts_without_them() {
+        let mark = |text: &str| text.replace('[', "\x1b[1;7m").replace(']', "\x1b[0m");
+        for (name, text) in [
+            ("田中", "[田中]さん、こんにちは"),
+            ("田中", "こんにちは[田中]さん"),
+            ("bob", "[bob]さん、@[Bob]、日本[bob]日本"),
+            ("サクラ", "[サクラ]サン ヤマ[サクラ]ー"),
+            ("สมชาย", "สวัสดี[สมชาย]ครับ"),
+            ("민수", "[민수]야 안녕"),
+            ("李明", "你好[李明]，[李明]呢"),
+            ("иван", "[Иван], ивана нет"),
+            ("jose", "jose\u{301} josé [jose]"),
+            ("ann1", "ann12 [ANN1]"),
+            ("👋", "[👋] 👋🏽"),
+        ] {
+            let styling = Styling::new(true, name);
+            let plain = text.replace(['[', ']'], "");
+            assert_eq!(styling.mentions(&plain), mark(text), "{name}");
+            assert!(styling.is_mentioned(&plain));
+        }
+        assert!(!Styling::new(true, "bob").is_mentioned("bobby"));
+    }
+
+    #[test]
+    fn a_name_has_one_colour_and_our_own_is_bold() {
+        let styling = Styling::new(true, "ann");
+        assert_eq!(styling.name("ANN"), "\x1b[1mANN\x1b[0m");
+        let [lower, upper] = ["bob", "BOB"].map(colour_of);
+        assert_eq!(lower, upper);
+        assert_ne!(colour_of("bob"), colour_of("carol"));
+    }
+
+    #[test]
+    fn without_colours_nothing_is_dressed() {
+        let styling = Styling::new(false, "ann");
+        assert_eq!(styling.name("bob") + &styling.dim("x") + &styling.mentions("ann"), "bobxann");
+    }
+}
