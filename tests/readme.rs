@@ -19,6 +19,9 @@ const PROTOCOL: &str = "src/protocol/PROTOCOL.md";
 /// Bytes of a datagram of a stream before its entries.
 const STREAM_HEADER: usize = 12;
 
+/// Beginning of our environment variables.
+const OUR_VARIABLES: &str = "REACTOR_CHAT_";
+
 /// Options of other programs that the pages name.
 const FOREIGN_OPTIONS: &[&str] = &["--features", "--network", "--no-default-features"];
 
@@ -150,6 +153,21 @@ fn options_exist() {
         for code in page.inline_code().iter().filter(|code| code.starts_with("--")) {
             let option = code.split([' ', '=', '\n']).next().unwrap_or_default();
             assert!(help.contains(option), "{}: {code}", page.path);
+        }
+    }
+}
+
+#[test]
+fn variables_exist() {
+    let code: String =
+        sources("src").into_iter().chain(sources("tests")).map(|source| source.text).collect();
+    for page in pages() {
+        for code_in_page in page.inline_code() {
+            for word in
+                code_in_page.split([' ', '=']).filter(|word| word.starts_with(OUR_VARIABLES))
+            {
+                assert!(code.contains(&format!("\"{word}\"")), "{}: no {word}", page.path);
+            }
         }
     }
 }
