@@ -5,15 +5,8 @@
 //!
 //! `REACTOR_CHAT_SEED` plays one world again, `REACTOR_CHAT_STEPS` says how many steps to make.
 
-mod arrivals;
-mod bans;
-mod check;
-mod entering;
-mod hearing;
-mod limits;
 mod model;
 mod network;
-mod room;
 #[path = "../support/mod.rs"]
 mod support;
 mod tally;

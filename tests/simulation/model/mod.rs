@@ -1,6 +1,15 @@
 //! Rooms, members and tokens, naively: plain lists that are walked. It says what must come of every
 //! input, and what every member is owed.
 
+mod bans;
+mod check;
+mod datagrams;
+mod limits;
+mod output;
+mod presence;
+mod requests;
+pub mod room;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -12,10 +21,10 @@ use reactor_chat::ids::MemberId;
 use reactor_chat::protocol::stream::{Code, Entry};
 use reactor_chat::protocol::{Delivery, Form, Language, Notice, Token, datagram};
 
-use crate::arrivals::Passage;
-use crate::limits::{Bucket, Debts, Ledger};
-use crate::room::{Owed, Room};
 use crate::tally::Tally;
+use limits::{Bucket, Debts, Ledger};
+use presence::Passage;
+use room::{Owed, Room};
 
 /// S11: the most that waits, and what time adds in a second.
 pub const RATION: u64 = 64 * 1024;

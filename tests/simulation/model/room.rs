@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use crate::arrivals::Arrivals;
-use crate::bans::Ban;
+use super::bans::Ban;
+use super::presence::Arrivals;
 
 /// What finding an entry costs the ring beside its bytes.
 const INDEX_SIZE: usize = 4;

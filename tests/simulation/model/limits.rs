@@ -8,7 +8,7 @@ use reactor_chat::alert::Alert;
 use reactor_chat::protocol::Status;
 use reactor_chat::protocol::stream::Code;
 
-use crate::model::{Member, Model};
+use super::{Member, Model};
 
 /// A naive token bucket, in the time that it takes to grow what is missing in it.
 #[derive(Clone, Copy)]

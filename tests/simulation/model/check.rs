@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use reactor_chat::chat::{Census, Chat};
 
-use crate::model::Model;
+use super::Model;
 use crate::network::Network;
 
 impl Model {

@@ -9,10 +9,10 @@ use reactor_chat::chat::Reply;
 use reactor_chat::protocol::stream::{Code, Completion};
 use reactor_chat::protocol::{Delivery, Entrant, Notice, Request, Status};
 
-use crate::arrivals::Passage;
-use crate::limits::{Bucket, GRACE, subnet};
-use crate::model::{Member, Model, RATION, SILENT_AFTER, folded};
-use crate::room::Room;
+use super::limits::{Bucket, GRACE, subnet};
+use super::presence::Passage;
+use super::room::Room;
+use super::{Member, Model, RATION, SILENT_AFTER, folded};
 
 /// Time after which a new member without a datagram is noticed.
 const FIRST_CHECK: Duration = Duration::from_secs(10);

@@ -10,8 +10,8 @@ use reactor_chat::protocol::stream::upstream::{self, Upstream};
 use reactor_chat::protocol::stream::{Code, MAX_ENTRY};
 use reactor_chat::protocol::{Delivery, Notice};
 
-use crate::model::{Begun, Member, Model, SILENT_AFTER, split};
-use crate::room::Room;
+use super::room::Room;
+use super::{Begun, Member, Model, SILENT_AFTER, split};
 
 const WARNING_INTERVAL: Duration = Duration::from_secs(5);
 

@@ -6,8 +6,8 @@ use std::time::Instant;
 use reactor_chat::protocol::stream::Code;
 use reactor_chat::protocol::{Language, Notice};
 
-use crate::limits::subnet;
-use crate::model::{Model, folded};
+use super::limits::subnet;
+use super::{Model, folded};
 
 /// A banned name, and the address from which its member was removed.
 #[derive(Clone)]

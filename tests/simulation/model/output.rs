@@ -1,0 +1,234 @@
+//! Checks the chat's output: every datagram is held against what its member is owed.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use reactor_chat::ids::MemberId;
+use reactor_chat::protocol::datagram::MAX_DOWNSTREAM;
+use reactor_chat::protocol::stream::downstream::{HEADER_SIZE, parse};
+use reactor_chat::protocol::stream::{Code, Entry, MAX_PACKED};
+
+use super::room::{Owed, RING};
+use super::{CREDIT, FIRST_CREDIT, Member, Model, RATION, SILENT_RATE};
+
+/// The codes of asides that end a membership.
+const ENDS: [Code; 5] =
+    [Code::Left, Code::TimedOut, Code::RoomClosed, Code::Removed, Code::ServerStopping];
+
+impl Model {
+    /// The chat hands a datagram out for a member, to this address, if there is one.
+    pub fn emit(
+        &mut self,
+        id: MemberId,
+        datagram: &[u8],
+        alone: bool,
+        (to, arrives): (Option<SocketAddr>, bool),
+        now: Instant,
+    ) {
+        assert!(!datagram.is_empty() && datagram.len() <= MAX_DOWNSTREAM);
+        let Some(index) = self.find(id) else {
+            assert!(alone && to.is_none(), "something for a member that was freed");
+            return;
+        };
+        let member = &self.members[index];
+        match (to, member.port) {
+            (Some(to), Some((port, _))) => {
+                assert_eq!(to, SocketAddr::new(member.ip, port), "not where it proved to be");
+            }
+            (Some(to), None) => panic!("to {to}, which is not proved"),
+            (None, _) => self.tally.note("swallowed"),
+        }
+        if !alone && member.check_at.is_none() && member.is_live() {
+            self.note_limited(index, datagram.len() as u64, now);
+        }
+        let member = &self.members[index];
+        if member.takes_stream() {
+            self.emit_of_stream(index, datagram, alone, (to.is_some(), arrives), now);
+        } else {
+            let is_ended = member.end.is_some();
+            let (owed, what) = match alone {
+                true => (&mut self.members[index].asides, "notice sent"),
+                false => (&mut self.members[index].owed, "message sent"),
+            };
+            while owed.front().is_some_and(|owed| owed.may_be_missing && *owed.bytes != *datagram) {
+                owed.pop_front();
+            }
+            // The farewell of a member overtakes answers that wait in its room.
+            let is_said = |owed: Option<&Owed>| owed.is_some_and(|owed| *owed.bytes == *datagram);
+            let is_early = !is_said(owed.front()) && is_said(owed.back());
+            let overtakes = alone && is_ended && is_early;
+            let said = if overtakes { owed.pop_back() } else { owed.pop_front() };
+            let said = said.expect("something that nobody said, or twice");
+            if let Some(end) = &mut self.members[index].end {
+                end.is_to_be_told &= !alone;
+            }
+            let text = String::from_utf8_lossy(datagram);
+            assert_eq!(String::from_utf8_lossy(&said.bytes), text, "in order and to the letter");
+            self.tally.note(what);
+        }
+    }
+
+    /// A silent member gets a message.
+    fn note_limited(&mut self, index: usize, size: u64, now: Instant) {
+        let member = &mut self.members[index];
+        member.limited_bytes += size;
+        let time = (now - member.limited_since).as_nanos() as u64;
+        let most = SILENT_RATE + (time / 1000) * SILENT_RATE / 1_000_000;
+        assert!(member.limited_bytes <= most, "{} of {most} bytes", member.limited_bytes);
+    }
+
+    fn emit_of_stream(
+        &mut self,
+        index: usize,
+        datagram: &[u8],
+        alone: bool,
+        (is_reached, arrives): (bool, bool),
+        now: Instant,
+    ) {
+        assert!(datagram.len() <= MAX_PACKED, "{} bytes", datagram.len());
+        let (header, mut entries) = parse(datagram).expect("a header");
+        let room = &self.rooms[self.members[index].room];
+        assert_eq!(Some(header.tag), self.members[index].tag, "the member's own tag");
+        assert!(header.sequence <= room.highest_end());
+        match (alone, entries.clone().next()) {
+            (true, Some(Entry::Aside { code, .. })) => {
+                assert!(entries.next_with_bytes().is_some() && entries.next().is_none());
+                self.emit_aside(index, code, &datagram[HEADER_SIZE..], is_reached);
+            }
+            (_, None) => {
+                let member = &self.members[index];
+                assert!(is_reached || alone, "a tail to whom it may concern");
+                assert_eq!(datagram.len(), HEADER_SIZE);
+                // A question may wait while its answer comes.
+                assert!(alone || member.surely_has < header.sequence);
+                self.tally.note(if alone { "asked again" } else { "tail sent" });
+            }
+            _ => self.emit_entries(index, datagram, alone, (is_reached, arrives), now),
+        }
+    }
+
+    fn emit_aside(&mut self, index: usize, code: u8, bytes: &[u8], is_reached: bool) {
+        let member = &mut self.members[index];
+        let is_farewell = matches!(Code::from_byte(code), Some(code) if ENDS.contains(&code));
+        if is_farewell {
+            let end = member.end.as_mut().expect("a farewell to a live member");
+            assert_eq!(end.code as u8, code, "the reason of its end");
+            assert!(end.farewells > 0, "farewells without an end");
+            end.farewells -= 1;
+            end.is_to_be_told = false;
+            if is_reached {
+                self.tally.note("farewell sent");
+            }
+            return;
+        }
+        let asides = &mut member.asides;
+        while asides.front().is_some_and(|owed| owed.may_be_missing && *owed.bytes != *bytes) {
+            asides.pop_front();
+        }
+        let said = asides.pop_front().expect("an aside that answers nothing");
+        assert_eq!(&*said.bytes, bytes, "{:?}", self.members[index].id);
+        self.tally.note("aside sent");
+    }
+
+    fn emit_entries(
+        &mut self,
+        index: usize,
+        datagram: &[u8],
+        is_repair: bool,
+        (is_reached, arrives): (bool, bool),
+        now: Instant,
+    ) {
+        let (header, mut entries) = parse(datagram).expect("a header");
+        let member = &mut self.members[index];
+        let room = &mut self.rooms[member.room];
+        assert!(is_repair || is_reached, "sent before its port was proved, and so lost");
+        assert!(header.sequence >= member.first, "of a past that it may not see");
+        room.check_boundary(member.first);
+        let (mut number, mut oldest) = (header.sequence, None);
+        while let Some((bytes, entry)) = entries.next_with_bytes() {
+            match entry {
+                Entry::Message { .. } | Entry::Part { .. } | Entry::Notice { .. } => {
+                    room.see(number, bytes);
+                    oldest = oldest.or(Some(number));
+                }
+                Entry::Gone { count } => {
+                    room.check_boundary(number + u64::from(count));
+                    self.tally.note("gone sent");
+                }
+                Entry::Aside { .. } | Entry::Unknown => panic!("{entry:?} among others"),
+            }
+            number += entry.numbers();
+        }
+        assert!(number <= member.until, "what was said after its end");
+        if is_repair {
+            self.note_repair(index, datagram.len() as u64, now);
+        } else {
+            self.note_history(index, header.sequence, datagram.len() as u64, now);
+            self.note_train(index, (header.sequence, number), oldest);
+        }
+        if arrives {
+            self.members[index].arrive(header.sequence, number);
+        }
+    }
+
+    fn note_repair(&mut self, index: usize, size: u64, now: Instant) {
+        let member = &mut self.members[index];
+        member.refill_ration(0, now);
+        assert!(member.ration >= size, "more repairs than its ration");
+        member.ration -= size;
+        self.tally.note("repair sent");
+        if member.ration < RATION / 8 {
+            self.tally.note("ration used up");
+        }
+    }
+
+    /// Notes entries that come unasked: history uses credit, and is charged to its reader.
+    fn note_history(&mut self, index: usize, from: u64, size: u64, now: Instant) {
+        let member = &mut self.members[index];
+        if from >= member.history_until {
+            return;
+        }
+        member.unconfirmed += size;
+        let credit = if member.has_confirmed { CREDIT } else { FIRST_CREDIT };
+        assert!(member.unconfirmed <= credit, "{} bytes unconfirmed", member.unconfirmed);
+        if let Some(rate) = self.config.fanout_limit {
+            member.fanout_at_most.has(Duration::ZERO, now);
+            let cost = Duration::from_nanos(size * 1_000_000_000 / u64::from(rate));
+            member.fanout_at_most.take(cost);
+        }
+    }
+
+    /// Entries from one number to before another that come unasked; `oldest` is the first of them that
+    /// is not gone.
+    fn note_train(&mut self, index: usize, (from, until): (u64, u64), oldest: Option<u64>) {
+        let member = &mut self.members[index];
+        assert!(!member.is_unanswering, "entries for one that misses its `have`s");
+        let is_next = from == member.cursor;
+        let is_confirmed = from > member.cursor && from <= member.have;
+        let is_behind_gap = from > member.cursor && member.may_skip;
+        assert!(is_next || is_confirmed || is_behind_gap, "exactly once and in order");
+        member.cursor = until;
+        let held = self.config.room_history.max(RING);
+        if let Some(oldest) = oldest.filter(|_| held < 1 << 20) {
+            let seen = self.rooms[member.room].seen_since(oldest);
+            assert!(seen <= held, "more than a room keeps");
+        }
+        self.tally.note("train sent");
+        if from == member.first && until - from > 1 {
+            self.tally.note("history sent");
+        }
+    }
+}
+
+impl Member {
+    /// Its program gets the entries from one number to before another.
+    fn arrive(&mut self, from: u64, until: u64) {
+        if until <= self.got {
+            return;
+        }
+        self.ahead.extend(from.max(self.got)..until);
+        while self.ahead.remove(&self.got) {
+            self.got += 1;
+        }
+    }
+}
