@@ -2,9 +2,7 @@
 //! smallest that does, prints it, and keeps its seed in `regressions.txt` beside this file, to be
 //! tried first from then on: commit it with what it has found.
 
-mod naive;
 mod requests;
-mod rooms;
 #[path = "../support/mod.rs"]
 mod support;
 mod wire;

@@ -5,6 +5,7 @@
 //!
 //! `REACTOR_CHAT_SEED` plays one world again, `REACTOR_CHAT_STEPS` says how many steps to make.
 
+mod histories;
 mod model;
 mod network;
 #[path = "../support/mod.rs"]
@@ -79,5 +80,7 @@ fn t1_t2_l8_l9_chat_equals_model() {
         }
     });
     assert!(all.count("step") >= wanted, "{} steps", all.count("step"));
-    all.assert_coverage();
+    if wanted >= STEPS {
+        all.assert_coverage();
+    }
 }

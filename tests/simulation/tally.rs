@@ -56,8 +56,8 @@ const WANTED: &[&str] = &[
     "no randomness",
     "replaced",
     "reply lost",
-    "entered as Each(Text)",
-    "entered as Each(Named)",
+    "entered as Plain(Text)",
+    "entered as Plain(Named)",
     "entered as Stream",
     // Ports.
     "port learnt",

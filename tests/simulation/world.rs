@@ -32,7 +32,7 @@ struct Delayed {
 
 pub struct World {
     chat: Chat,
-    model: Model,
+    pub model: Model,
     network: Network,
     random: Random,
     now: Instant,
@@ -73,6 +73,7 @@ fn config(random: &mut Random) -> ChatConfig {
     }
 }
 impl World {
+    /// Returns a world of the simulation.
     pub fn new(seed: u64) -> Self {
         let mut random = Random(seed);
         let config = config(&mut random);
@@ -81,12 +82,18 @@ impl World {
             refused_percent: random.pick(&[0, 0, 1]),
             ..Network::default()
         };
+        let (lost_percent, is_without_streams) = (random.below(30), random.chance(20));
+        Self { network, lost_percent, is_without_streams, ..Self::with(config, random) }
+    }
+
+    /// Returns a world in which nothing happens by itself, and no datagram is lost.
+    pub fn with(config: ChatConfig, random: Random) -> Self {
         Self {
             chat: Chat::new(config.clone()),
             model: Model::new(config),
-            network,
-            lost_percent: random.below(30),
-            is_without_streams: random.chance(20),
+            network: Network::default(),
+            lost_percent: 0,
+            is_without_streams: false,
             random,
             now: Instant::now(),
             under_way: Vec::new(),
@@ -123,8 +130,16 @@ impl World {
             92..94 => self.pass_time(3_000),
             _ => self.pass_time(30),
         }
+        self.check();
+    }
+
+    pub fn check(&mut self) {
         self.model.check(&self.chat, &self.network);
         self.check_alerts();
+    }
+
+    pub fn check_that_all_is_over(&self) {
+        self.model.check_that_all_is_over(&self.chat, &self.network);
     }
 
     /// Checks that the server has noted the expected alerts.
@@ -182,7 +197,7 @@ impl World {
         });
     }
 
-    fn drain(&mut self) {
+    pub fn drain(&mut self) {
         for _ in 0..10_000 {
             if !self.chat.has_output() {
                 return self.reap();
@@ -246,7 +261,7 @@ impl World {
     }
 
     /// Time passes, and every deadline is acted on when it comes up.
-    fn pass(&mut self, time: Duration, mut between: impl FnMut(&mut Self)) {
+    pub fn pass(&mut self, time: Duration, mut between: impl FnMut(&mut Self)) {
         let end = self.now + time;
         while let Some(due) = self.chat.poll_timeout().filter(|due| *due <= end) {
             self.now = self.now.max(due);

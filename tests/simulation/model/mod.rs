@@ -180,6 +180,11 @@ pub struct Model {
     /// Alerts for the log since the last look.
     pub alerts: BTreeMap<(Alert, IpAddr), u64>,
     pub tally: Tally,
+    /// Replaced members without a stream that may still be told, oldest first.
+    tombstones: Vec<usize>,
+    /// Nothing waits when an input comes, and nobody takes a stream: so the model knows exactly which
+    /// tombstones the limit of members leaves.
+    pub is_exact: bool,
 }
 
 impl Model {
@@ -196,6 +201,8 @@ impl Model {
             excess: BTreeSet::new(),
             alerts: BTreeMap::new(),
             tally: Tally::default(),
+            tombstones: Vec::new(),
+            is_exact: false,
         }
     }
 
@@ -250,6 +257,14 @@ impl Model {
         // What is left of a stream member goes when the time or the place for it is over.
         assert!(text.is_none() || member.takes_stream(), "freed with {text:?} unsaid");
         self.tally.note("freed");
+    }
+
+    /// A new member takes the place of the oldest tombstone when the limit of members is reached.
+    pub fn make_place(&mut self) {
+        let most = self.config.max_members.unwrap_or(usize::MAX);
+        while !self.tombstones.is_empty() && self.live_count() + self.tombstones.len() >= most {
+            self.tombstones.remove(0);
+        }
     }
 
     // What is said.
@@ -412,6 +427,7 @@ impl Model {
         if !is_known {
             return before;
         }
+        self.tombstones.push(silent);
         if let Some(before) = before {
             self.release(before, false, now);
         }
@@ -434,7 +450,8 @@ impl Model {
         let member = &mut self.members[index];
         let end = member.end.as_mut().expect("an end");
         (end.is_awaiting, end.at) = (false, now);
-        if !is_told || member.port.is_none() {
+        let is_remembered = !self.is_exact || self.tombstones.contains(&index);
+        if !is_told || member.port.is_none() || !is_remembered {
             return;
         }
         end.farewells += 3;
@@ -442,7 +459,8 @@ impl Model {
         if let Delivery::Plain(form) = member.delivery {
             let mut bytes = Vec::new();
             datagram::encode_notice(form, &text, &mut bytes);
-            member.asides.push_back(Owed { bytes: bytes.into(), may_be_missing: true });
+            let may_be_missing = !self.is_exact;
+            member.asides.push_back(Owed { bytes: bytes.into(), may_be_missing });
         }
     }
 
@@ -520,6 +538,10 @@ impl Model {
     pub fn expire(&mut self, now: Instant) {
         self.guesses.forget(now);
         self.guesses_at.forget(now);
+        self.tombstones.retain(|index| {
+            let end = self.members[*index].end.as_ref();
+            end.is_some_and(|end| end.is_awaiting || end.at + REMAINS > now)
+        });
         for member in &mut self.members {
             if matches!(member.begun, Some(Begun::Kept(.., due)) if due <= now) {
                 member.begun = Some(Begun::TooLate);

@@ -294,6 +294,7 @@ impl Model {
         now: Instant,
     ) -> usize {
         let Reply::Entered { member, token, stream } = reply else { panic!("not a place") };
+        self.make_place();
         self.tally.note(&format!("entered as {:?}", entrant.delivery));
         let known = &mut self.rooms[room];
         known.last_number += 1;

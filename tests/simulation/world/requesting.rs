@@ -97,20 +97,25 @@ impl World {
     pub(super) fn resume(&mut self) {
         let Some(index) = self.somebody() else { return };
         let member = &self.model.members[index];
-        let (is_live, known) = (member.is_live(), member.address);
+        let known = member.address;
         let room = match self.random.below(10) {
             0 => "lobby".into(),
             1 => self.model.rooms[member.room].name.clone(),
             _ => member.room_spelling.clone(),
         };
-        let token = member.token.to_wire();
         let peer = if self.random.chance(30) { known } else { self.address() };
-        let done = self.request(peer, 4, &room, &token);
-        assert!(is_live || done.is_none(), "a dead token lives again");
-        if done.is_some() {
-            // The client is where it has gone, whether it has heard the reply or not.
+        self.resume_at(index, peer, &room);
+    }
+
+    /// Resumes a member from another address.
+    pub fn resume_at(&mut self, index: usize, peer: SocketAddr, room: &str) {
+        let member = &self.model.members[index];
+        let (is_live, id, token) = (member.is_live(), member.id, member.token.to_wire());
+        let resumed = self.request(peer, 4, room, &token);
+        assert!(is_live || resumed.is_none(), "a dead token lives again");
+        if resumed.is_some() {
+            // The client is at its new address, whether or not the reply has reached it.
             self.model.members[index].address = peer;
-            let id = self.model.members[index].id;
             self.network.table.remove(&id);
         }
     }
@@ -122,7 +127,7 @@ impl World {
     }
 
     /// Makes the delayed requests whose time has come, unless their peer has gone.
-    pub(super) fn ask_again(&mut self) {
+    pub fn ask_again(&mut self) {
         while let Some(due) = self.delayed.iter().position(|request| request.at <= self.now) {
             let Delayed { peer, operation, room, payload, .. } = self.delayed.remove(due);
             if self.random.chance(80)
@@ -134,7 +139,7 @@ impl World {
     }
 
     /// Makes a request; gives the member that it was about, if it succeeded.
-    fn request(
+    pub fn request(
         &mut self,
         peer: SocketAddr,
         operation: u8,
@@ -216,7 +221,7 @@ impl World {
         }
     }
 
-    fn end_connection(&mut self, index: usize) {
+    pub fn end_connection(&mut self, index: usize) {
         self.model.tally.note("disconnected");
         self.end_closing();
         self.chat.handle_disconnect(self.model.members[index].id, self.now);
@@ -309,14 +314,20 @@ impl World {
     }
 
     fn announce_of(&mut self, index: usize) {
-        let (id, mut peer) = (self.model.members[index].id, self.model.members[index].address);
+        let mut peer = self.model.members[index].address;
         match self.random.below(8) {
             0 => peer.set_ip(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7))),
             1 => peer.set_port(0),
             2 | 3 => peer.set_port(self.port_of_a_neighbour(index)),
             _ => peer.set_port(1000 + self.random.below(12) as u16),
         }
+        self.announce_at(index, peer);
+    }
+
+    /// Announces the port of a member.
+    pub fn announce_at(&mut self, index: usize, peer: SocketAddr) {
         self.end_closing();
+        let id = self.model.members[index].id;
         let is_taken = self.chat.handle_announcement(id, peer);
         assert_eq!(is_taken, self.model.announce(index, peer));
         if is_taken {

@@ -42,10 +42,13 @@ impl World {
     }
 
     pub(super) fn encode(&self, index: usize, body: &[u8]) -> Vec<u8> {
-        let member = &self.model.members[index];
-        let room = &member.room_spelling;
+        self.encode_for(&self.model.members[index].room_spelling, index, body)
+    }
+
+    /// Returns a member's datagram with the name of any room.
+    pub fn encode_for(&self, room: &str, index: usize, body: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::new();
-        datagram::encode_upstream(room, member.token, body, &mut bytes);
+        datagram::encode_upstream(room, self.model.members[index].token, body, &mut bytes);
         bytes
     }
 
@@ -175,7 +178,7 @@ impl World {
         self.hear(from, &bytes);
     }
 
-    pub(super) fn hear(&mut self, from: SocketAddr, bytes: &[u8]) -> DatagramOutcome {
+    pub fn hear(&mut self, from: SocketAddr, bytes: &[u8]) -> DatagramOutcome {
         self.end_closing();
         let before = (self.chat.census(), self.chat.has_output(), self.chat.poll_timeout());
         let heard = self.chat.handle_datagram(from, bytes, self.now);
