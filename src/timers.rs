@@ -1,26 +1,47 @@
-//! Deadlines in order. One entry for each thing that waits, removed when the thing goes: the table
-//! is never larger than what is alive.
+//! Deadlines in order. The table has one entry per pending deadline, and the entry is removed with its
+//! owner, so the table is never larger than what is alive.
 //!
-//! A deadline that only ever moves away, as an idle timeout does with every message, is left where
-//! it is; its owner looks when it comes up and sets it again if it came too early. That makes the
-//! common case, a message that puts the timeout off, free of any work here.
+//! A deadline that only ever moves away, as an idle timeout does with every message, stays where it
+//! is. Its owner checks when it comes up, and sets it again if it came too early. So the common
+//! case, a message that postpones the timeout, costs nothing here.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-/// Deadlines, each with the id of what it is for.
+/// One owner's deadline. Its owner stores it, but only [`Timers::set`] changes it, so it always
+/// finds its own entry in the table.
+#[derive(Debug, Default)]
+pub struct Deadline(Option<Instant>);
+
+impl Deadline {
+    /// Returns the time that was set last.
+    pub fn at(&self) -> Option<Instant> {
+        self.0
+    }
+}
+
+/// Deadlines, each with the id of its owner.
 #[derive(Debug)]
 pub struct Timers<K> {
     deadlines: BTreeSet<(Instant, K)>,
 }
 
 impl<K: Copy + Ord> Timers<K> {
-    /// No deadlines.
+    /// Returns an empty table.
     pub fn new() -> Self {
         Self { deadlines: BTreeSet::new() }
     }
 
-    /// Moves the deadline of `id` from `old` to `new`; `None` is no deadline.
+    /// Sets or, with `None`, removes the deadline of `id`. A deadline that has come up is set again
+    /// like any other.
+    pub fn set(&mut self, id: K, deadline: &mut Deadline, at: Option<Instant>) {
+        self.change(id, deadline.0.take(), None);
+        self.change(id, None, at);
+        deadline.0 = at;
+    }
+
+    /// Moves the entry of `id` from `old` to `new`, for owners whose own state tells both; `None`
+    /// stands for no entry.
     pub fn change(&mut self, id: K, old: Option<Instant>, new: Option<Instant>) {
         if old == new {
             return;
@@ -33,7 +54,7 @@ impl<K: Copy + Ord> Timers<K> {
         }
     }
 
-    /// Takes out the earliest deadline that is not after `now`.
+    /// Removes and returns the earliest deadline that is not after `now`.
     pub fn pop_due(&mut self, now: Instant) -> Option<(Instant, K)> {
         let earliest = *self.deadlines.first()?;
         if earliest.0 > now {
@@ -42,17 +63,17 @@ impl<K: Copy + Ord> Timers<K> {
         self.deadlines.pop_first()
     }
 
-    /// The earliest deadline.
+    /// Returns the earliest deadline.
     pub fn next(&self) -> Option<Instant> {
         self.deadlines.first().map(|(deadline, _)| *deadline)
     }
 
-    /// What the earliest deadline is for.
+    /// Returns the owner of the earliest deadline.
     pub fn first(&self) -> Option<K> {
         self.deadlines.first().map(|(_, id)| *id)
     }
 
-    /// How many deadlines are set.
+    /// Returns the number of deadlines.
     pub fn len(&self) -> usize {
         self.deadlines.len()
     }
@@ -64,7 +85,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn deadlines_come_up_in_order_and_never_early() {
+    fn deadlines_come_up_in_order() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut timers = Timers::new();
@@ -80,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_deadline_leaves_nothing_behind() {
+    fn a_change_leaves_one_entry() {
         let start = Instant::now();
         let later = start + Duration::from_secs(9);
         let mut timers = Timers::new();
@@ -89,5 +110,16 @@ mod tests {
         assert_eq!((timers.len(), timers.next()), (1, Some(later)));
         timers.change(1, Some(later), None);
         assert_eq!(timers.len(), 0);
+    }
+    #[test]
+    fn a_deadline_can_be_set_after_it_came_up() {
+        let now = Instant::now();
+        let (mut timers, mut deadline) = (Timers::new(), Deadline::default());
+        timers.set(1, &mut deadline, Some(now));
+        assert_eq!(timers.pop_due(now), Some((now, 1)));
+        timers.set(1, &mut deadline, Some(now));
+        assert_eq!((timers.len(), deadline.at()), (1, Some(now)));
+        timers.set(1, &mut deadline, None);
+        assert_eq!((timers.len(), deadline.at()), (0, None));
     }
 }

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::member::{Member, Port, spelling};
+use super::parts::Unfinished;
 use super::presence::PresenceChange;
 use super::rate_limit::MessageBudget;
 use super::room::{Room, Wishes};
@@ -21,6 +22,7 @@ use crate::ids::{Key, MemberId, RoomId};
 use crate::protocol::name::fold;
 use crate::protocol::{Delivery, Entrant, Status, Token};
 use crate::subnet::Subnet;
+use crate::timers::Deadline;
 
 impl Chat {
     pub(super) fn create(
@@ -233,7 +235,6 @@ impl Chat {
         }
         // `check_place` has refused the entrant if no number is left.
         let number = self.rooms.get(room_id).and_then(Room::next_number).unwrap_or(u32::MAX);
-        let alarm = Some(now + self.first_check());
         let member = self.members.insert(Member {
             room: room_id,
             room_spelling: spelling(&entrant.room),
@@ -249,15 +250,16 @@ impl Chat {
             replaced: None,
             heard_at: now,
             check_at: Some(now + self.first_check_of_answers(entrant.delivery)),
-            alarm,
+            deadline: Deadline::default(),
             message_budget: MessageBudget::default(),
             warned_at: None,
-            parts: None,
+            unfinished: Unfinished::default(),
             end: None,
         });
-        self.timers.change(Alarm::Idle(member), None, alarm);
         self.tokens.insert(drawn.token, member);
-        if let Some(known) = self.members.get(member) {
+        let first_check = now + self.first_check();
+        if let Some(known) = self.members.get_mut(member) {
+            self.timers.set(Alarm::Idle(member), &mut known.deadline, Some(first_check));
             self.quotas.count_in(member, known);
         }
         let history = self.grant_history(peer, entrant.history, now);

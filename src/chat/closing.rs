@@ -95,7 +95,7 @@ impl Chat {
         let Some(room) = self.rooms.get_mut(room_id) else { return };
         let members: Vec<MemberId> = room.live_members().collect();
         let names = room.close(Closure { at: now, reason, cause });
-        self.timers.change(Alarm::Presence(room_id), room.presence.due(), None);
+        self.timers.set(Alarm::Presence(room_id), &mut room.presence.deadline, None);
         self.names.remove(&room.name);
         self.quotas.count_room_out(room.creator);
         self.listed.remove(&room.name);

@@ -52,8 +52,6 @@ impl Chat {
         {
             self.alerts.note(Alert::Unheard, member.ip);
         }
-        // The entry that came up is gone from the timers already.
-        member.alarm = None;
         let deadline = self.config.idle_timeout.map(|timeout| member.heard_at + timeout);
         // If the member may have sent datagrams that are still unread, its deadline is checked again
         // later.
@@ -67,8 +65,8 @@ impl Chat {
         }
         let check_at = self.check_answers(id, now);
         if let Some(member) = self.members.get_mut(id) {
-            member.alarm = [idle_at, check_at].into_iter().flatten().min();
-            self.timers.change(Alarm::Idle(id), None, member.alarm);
+            let next = [idle_at, check_at].into_iter().flatten().min();
+            self.timers.set(Alarm::Idle(id), &mut member.deadline, next);
         }
     }
 
@@ -156,7 +154,7 @@ impl Chat {
         self.tokens.remove(&member.token);
         self.quotas.count_out(id, member);
         self.quotas.note_ended(id, member);
-        self.timers.change(Alarm::Idle(id), member.alarm.take(), None);
+        self.timers.set(Alarm::Idle(id), &mut member.deadline, None);
         self.forget_parts(id);
     }
 
@@ -171,14 +169,12 @@ impl Chat {
     ) {
         let Some(room) = self.rooms.get(room_id) else { return };
         if room.presence.due().is_some_and(|due| due <= now) {
-            self.timers.change(Alarm::Presence(room_id), room.presence.due(), None);
             self.flush_presence(room_id);
         }
         let Some(room) = self.rooms.get_mut(room_id) else { return };
-        let before = room.presence.due();
         match (room.presence.note(change, now), change) {
             (Announce::Counted { due }, _) => {
-                self.timers.change(Alarm::Presence(room_id), before, Some(due));
+                self.timers.set(Alarm::Presence(room_id), &mut room.presence.deadline, Some(due));
             }
             (Announce::ByName, PresenceChange::Joined) => {
                 self.append_notice(room_id, Notice::Joined(name), number, audience);
@@ -192,9 +188,10 @@ impl Chat {
         }
     }
 
-    /// Tells how many came and went in the second that is over. Its alarm is gone already.
+    /// Announces how many came and went in the second that is over.
     pub(super) fn flush_presence(&mut self, room_id: RoomId) {
         if let Some(room) = self.rooms.get_mut(room_id) {
+            self.timers.set(Alarm::Presence(room_id), &mut room.presence.deadline, None);
             let crowd = room.presence.take_summary();
             self.append_notice(room_id, Notice::Presence(crowd), 0, Audience::All);
         }

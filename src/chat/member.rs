@@ -4,12 +4,13 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::parts::Parts;
+use super::parts::Unfinished;
 use super::rate_limit::MessageBudget;
 use super::tombstones::Tombstone;
 use crate::ids::{MemberId, RoomId};
 use crate::protocol::name::RoomName;
 use crate::protocol::{Delivery, Token};
+use crate::timers::Deadline;
 
 /// A user in a room, from the token to the last datagram.
 #[derive(Debug)]
@@ -39,14 +40,13 @@ pub(super) struct Member {
     pub(super) heard_at: Instant,
     /// Time of the next check whether it answers; in text or named delivery, none while it is silent and limited.
     pub(super) check_at: Option<Instant>,
-    /// Its entry in the timers: when it may be idle or is checked, or after its end when something is
-    /// due.
-    pub(super) alarm: Option<Instant>,
+    /// Its next check: of a live member for silence, of a tombstone for the next repeat.
+    pub(super) deadline: Deadline,
     pub(super) message_budget: MessageBudget,
     /// When it was last told that it sends too much.
     pub(super) warned_at: Option<Instant>,
     /// The received parts of a message whose last part is still to come, if there is one.
-    pub(super) parts: Option<Box<Parts>>,
+    pub(super) unfinished: Unfinished,
     /// Its end, if the member may still be told.
     pub(super) end: Option<Box<Tombstone>>,
 }
@@ -136,10 +136,10 @@ impl Member {
             replaced: None,
             heard_at,
             check_at: None,
-            alarm: None,
+            deadline: Deadline::default(),
             message_budget: MessageBudget::default(),
             warned_at: None,
-            parts: None,
+            unfinished: Unfinished::default(),
             end: None,
         }
     }

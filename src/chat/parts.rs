@@ -15,6 +15,7 @@ use crate::ids::MemberId;
 use crate::protocol::Notice;
 use crate::protocol::datagram::MAX_NAME_AND_MESSAGE;
 use crate::protocol::stream::MAX_TEXT;
+use crate::timers::Deadline;
 
 /// Lifetime of parts after the last time that the next one came. A client sends a part again within
 /// 2 s if it was not taken.
@@ -35,9 +36,19 @@ const MAX_BUFFERS: usize = 64;
 /// Members that may be within a message while memory is scarce.
 const FEW_BUFFERS: usize = 1;
 
+/// The received parts of a member's message, if there are any.
+#[derive(Debug, Default)]
+pub(super) struct Unfinished {
+    parts: Option<Box<Parts>>,
+    /// Expiry of the parts.
+    expiry: Deadline,
+    /// Time from which the message may give way to another of the room.
+    yields: Deadline,
+}
+
 /// The received parts of a message.
 #[derive(Debug)]
-pub(super) enum Parts {
+enum Parts {
     /// Its text up to now.
     Kept(Begun),
     /// It is not relayed, even if its other parts come.
@@ -46,18 +57,18 @@ pub(super) enum Parts {
 
 /// A message that is not complete.
 #[derive(Debug)]
-pub(super) struct Begun {
+struct Begun {
     text: Vec<u8>,
     since: Instant,
     /// It is given up then.
     due: Instant,
-    /// Its entry in the timers.
-    alarm: Instant,
+    /// Time of the next check: later than `due` while a part may still be unread.
+    check_at: Instant,
 }
 
 /// A reason not to relay a message.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Why {
+enum Why {
     TooLong,
     TooLate,
 }
@@ -65,13 +76,13 @@ pub(super) enum Why {
 impl Begun {
     fn new(now: Instant) -> Self {
         let due = now + KEPT;
-        Self { text: Vec::with_capacity(MAX_TEXT), since: now, due, alarm: due }
+        Self { text: Vec::with_capacity(MAX_TEXT), since: now, due, check_at: due }
     }
 
     /// The next part has come.
     fn renew(&mut self, now: Instant) {
         self.due = (now + KEPT).min(self.since + KEPT_IN_ALL);
-        self.alarm = self.due;
+        self.check_at = self.due;
     }
 }
 
@@ -99,18 +110,18 @@ impl Parts {
         }
     }
 
-    /// Handles the alarm. A part may still be unread that came after `silence`.
+    /// Handles a check. A part may still be unread that came after `silence`.
     fn expire(&mut self, silence: Instant, now: Instant) {
         match self {
-            Self::Kept(begun) if begun.due > silence => begun.alarm = now + RECONSIDER,
+            Self::Kept(begun) if begun.due > silence => begun.check_at = now + RECONSIDER,
             _ => *self = Self::Lost(Why::TooLate),
         }
     }
 
-    /// Returns when it may give way to another, and the time of its alarm, if it takes memory.
+    /// Returns when it may give way to another, and the time of its next check, if it takes memory.
     fn deadlines(&self) -> (Option<Instant>, Option<Instant>) {
         match self {
-            Self::Kept(begun) => (Some(begun.since + UNDISTURBED), Some(begun.alarm)),
+            Self::Kept(begun) => (Some(begun.since + UNDISTURBED), Some(begun.check_at)),
             Self::Lost(_) => (None, None),
         }
     }
@@ -167,7 +178,7 @@ impl Chat {
             self.change_parts(id, |parts| parts.iter_mut().for_each(|parts| parts.renew(now)));
         }
         let Some(member) = self.members.get(id) else { return Ok(None) };
-        match member.parts.as_deref() {
+        match member.unfinished.parts.as_deref() {
             None => Ok(None),
             Some(Parts::Kept(begun)) => Ok(Some([&begun.text, last].concat())),
             Some(Parts::Lost(Why::TooLate)) => Err(Notice::PartsTooLate),
@@ -193,7 +204,7 @@ impl Chat {
     }
 
     fn has_begun(&self, id: MemberId) -> bool {
-        self.members.get(id).is_some_and(|member| member.parts.is_some())
+        self.members.get(id).is_some_and(|member| member.unfinished.parts.is_some())
     }
 
     fn has_buffer_for(&self, id: MemberId) -> bool {
@@ -223,14 +234,12 @@ impl Chat {
     /// the room, follow.
     fn change_parts(&mut self, id: MemberId, change: impl FnOnce(&mut Option<Box<Parts>>)) {
         let Some(member) = self.members.get_mut(id) else { return };
-        let deadlines =
-            |parts: &Option<Box<Parts>>| parts.as_deref().map_or((None, None), Parts::deadlines);
-        let (yields, alarm) = deadlines(&member.parts);
-        change(&mut member.parts);
-        let (new_yields, new_alarm) = deadlines(&member.parts);
-        self.timers.change(Alarm::Parts(id), alarm, new_alarm);
+        let Unfinished { parts, expiry, yields } = &mut member.unfinished;
+        change(parts);
+        let (yields_at, check_at) = parts.as_deref().map_or((None, None), Parts::deadlines);
+        self.timers.set(Alarm::Parts(id), expiry, check_at);
         if let Some(room) = self.rooms.get_mut(member.room) {
-            room.parts.change(id, yields, new_yields);
+            room.parts.set(id, yields, yields_at);
         }
         let room = member.room;
         self.recount_backlog(room);

@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use crate::protocol::notice::PresenceSummary;
+use crate::timers::Deadline;
 
 /// Told by name within a window.
 const TOLD_BY_NAME: u32 = 5;
@@ -26,6 +27,8 @@ pub(super) struct Presence {
     window_end: Option<Instant>,
     told: u32,
     crowd: PresenceSummary,
+    /// End of the window, if the summary is not empty.
+    pub(super) deadline: Deadline,
 }
 
 /// What to do about one that came or went.

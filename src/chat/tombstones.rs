@@ -222,7 +222,6 @@ impl Chat {
     /// A member that has ended is to be told again, or may be forgotten.
     pub(super) fn expire_tombstone(&mut self, id: MemberId, now: Instant) {
         let Some(member) = self.members.get_mut(id) else { return };
-        member.alarm = None;
         let Some(end) = &mut member.end else { return };
         match end.repeats.split_first() {
             Some((_, rest)) => {
@@ -249,7 +248,7 @@ impl Chat {
         let Some(member) = self.members.get_mut(id) else { return };
         let Some(end) = member.end.take() else { return };
         let (room_id, number, token) = (member.room, member.number, member.token);
-        self.timers.change(Alarm::Tombstone(id), member.alarm.take(), None);
+        self.timers.set(Alarm::Tombstone(id), &mut member.deadline, None);
         self.tombstones.untold -= usize::from(!end.repeats.is_empty());
         self.tombstones.tokens.remove(&token);
         self.tombstones.count -= 1;
@@ -274,8 +273,7 @@ impl Chat {
         let Some(end) = &member.end else { return };
         let due = end.at + end.repeats.first().copied().unwrap_or(KEPT);
         let due = (!end.is_awaiting).then_some(due);
-        self.timers.change(Alarm::Tombstone(id), member.alarm, due);
-        member.alarm = due;
+        self.timers.set(Alarm::Tombstone(id), &mut member.deadline, due);
     }
 
     /// Appends the datagram that tells a member of its end; `with_text` also people.

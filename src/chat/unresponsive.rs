@@ -55,9 +55,9 @@ impl Chat {
     pub(super) fn end_limit(&mut self, id: MemberId, now: Instant) {
         let Some(member) = self.members.get_mut(id) else { return };
         let check_at = now + SILENT_AFTER;
-        let alarm = member.alarm.map_or(check_at, |alarm| alarm.min(check_at));
-        self.timers.change(Alarm::Idle(id), member.alarm, Some(alarm));
-        (member.alarm, member.check_at) = (Some(alarm), Some(check_at));
+        let next = member.deadline.at().map_or(check_at, |at| at.min(check_at));
+        self.timers.set(Alarm::Idle(id), &mut member.deadline, Some(next));
+        member.check_at = Some(check_at);
         if let Some(room) = self.rooms.get_mut(member.room) {
             room.each.end_limit(member.number);
         }
