@@ -59,7 +59,7 @@ fn leading_ids<'a>(words: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
     let mut ids = BTreeSet::new();
     let mut is_field = false;
     for word in words {
-        if is_field && word.len() == 1 {
+        if is_field && word.len() == 1 && word != "|" {
             ids.insert(format!("field_{word}"));
         } else if is_id(word) {
             ids.insert(word.into());
