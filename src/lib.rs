@@ -1,63 +1,113 @@
-//! reactor-chat: rooms over TCP, messages over UDP, one thread in one poll loop.
+//! reactor-chat is a chat relay: clients create and join rooms over TCP and send messages over UDP.
+//! One thread serves everything in one poll loop.
+//!
+//! # For clients
+//!
+//! A client in Rust needs two modules, which have no socket and no clock: [`protocol`] encodes requests
+//! and decodes replies, room lists, datagrams and notices; [`stream`] is the member's end of stream
+//! delivery. Everything else is the server. The terminal client is the binary `reactor-chat-client`,
+//! and needs the feature `client`, which is on by default.
 //!
 //! # One turn
 //!
 //! ```text
-//!            +--------------------------- mio::Poll ---------------------------+
-//!            |  TCP listeners   TCP connections   UDP sockets   signals   log  |
-//!            +---------------------------------+-------------------------------+
-//!                                              v
-//!   wait -> note readiness -> handle signals -> accept -> read connections -> read datagrams
-//!    ^                                                                           |
-//!    +--- reap <- flush <- deliver <- expire timers <----------------------------+
+//!        +---------------------------- mio::Poll ----------------------------+
+//!        |  TCP listeners   TCP connections   UDP sockets   signals   log    |
+//!        +---------------------------------+---------------------------------+
+//!                                          v
+//!   1 wait -> 2 note readiness -> 3 handle signals -> 4 accept -> 5 read datagrams
+//!       ^                                                               |
+//!       |                                                               v
+//!   10 reap <- 9 flush <- 8 deliver <- 7 expire timers <- 6 read connections
 //! ```
 //!
-//! Read on in [`reactor`]: its `turn` is this picture in code. A step that has more to do than its
-//! budget allows leaves the rest for the next turn, and the next wait is then zero.
+//! `Reactor::turn` in [`reactor`] is this picture in code. A step does as much as its budget allows.
+//! If work is left over, the next wait is zero.
 //!
-//! # Who sees whom
+//! # Layers
 //!
-//! Imports point one way, and a test holds that:
+//! Imports point down, and `tests/layers.rs` enforces it:
 //!
 //! ```text
-//!   bin  ->  reactor  ->  chat | connection | datagram | metrics | output
-//!                                   |
-//!                                   v
-//!        alert | protocol | config | fanout | ids | slots | subnet | timers | sys
+//!   bin         reactor-chat: options, log, exit status
+//!    |
+//!   reactor     the loop; it owns all sockets, and alone connects its siblings
+//!    |
+//!    +-- connection    bytes of one TCP connection: inbox, outbox, state
+//!    +-- datagram      UDP sockets, routes of the members, batches
+//!    +-- output        stdout and stderr, without waiting
+//!    +-- metrics       counters
+//!    +-- chat          permission: rooms, members, names, passwords, commands
+//!    |
+//!   delivery    obligation: entries still owed to each member, their order, their memory
+//!    |
+//!   fanout      a job to send, and the receipt for it
+//!    |
+//!   ids  slots  subnet  timers  token_bucket  alert  config  protocol  sys
 //! ```
 //!
-//! The five in the upper row do not see one another; only [`reactor`] introduces them. [`chat`]
-//! knows rooms and members and has no socket, no clock and no randomness. `connection` moves the
-//! bytes of a TCP stream and does not know what they mean. `datagram` moves datagrams and knows
-//! where each member's go. [`output`] writes to stdout and stderr without waiting. [`protocol`]
-//! turns bytes into values and back. [`stream`] is the member's side of stream delivery, for ours and
-//! any other client: it sees [`protocol`] alone and has no socket and no clock.
+//! # The way of a message
 //!
-//! A client in Rust needs [`protocol`] and [`stream`] only. Ours is the binary
-//! `reactor-chat-client`. It is built with the feature `client`, on by default, and brings
-//! dependencies that the server has no use for.
+//! A message passes twelve stops between two sockets:
+//!
+//! 1. [`Reactor::turn`](reactor::Reactor::turn) calls the step `read_datagrams`.
+//! 2. [`Reactor::read_datagrams`](reactor::Reactor::read_datagrams) reads each socket, up to its budget.
+//! 3. [`Datagrams::receive`](datagram::Datagrams::receive) takes a batch of datagrams from the kernel.
+//! 4. [`Chat::handle_datagram`](chat::Chat::handle_datagram) finds the sender by its token.
+//! 5. [`Chat::handle_message`](chat::Chat::handle_message) checks exit, budget and text.
+//! 6. [`Chat::append_message`](chat::Chat::append_message) adds an entry to the room's log.
+//! 7. [`Reactor::deliver`](reactor::Reactor::deliver) is the step that sends.
+//! 8. [`Chat::deliver`](chat::Chat::deliver) lets the rooms take turns.
+//! 9. [`Plain::share_out`](delivery::plain::Plain::share_out) says what each member is owed.
+//! 10. [`Job`](fanout::Job) holds the bytes, and a share for each member.
+//! 11. [`Datagrams::send`](datagram::Datagrams::send) sends it in batches and returns a receipt.
+//! 12. [`Plain::take_back`](delivery::plain::Plain::take_back) moves each member's cursor.
 //!
 //! # Words
 //!
-//! A *connection* is a TCP stream and its buffers. A *member* is a user in a *room*; the *host* is
-//! the member that created it. A *token* is a member's secret. A *request* asks over TCP and a
-//! *reply* answers. A *message* is a line from a member, a *notice* a line from the server, both in a
-//! *datagram*, in the form that the member's *delivery* says. In a *log* or a *stream* each is an
-//! *entry*; a member is a *cursor* into it. A *ring* is the last entries of a stream, a *repair* is
-//! sending one again, what is *gone* can't be repaired. The *audience* of an entry is who gets it,
-//! *fan-out* is sending it to them. A *turn* is one round of the loop, *readiness* a bit that an
-//! event sets, a *budget* the most that a step does in a turn, an *outbox* what waits to be written,
-//! to *drain* is to end in good order, to *reap* is to free.
+//! | word | meaning |
+//! | --- | --- |
+//! | connection | a TCP stream and its buffers |
+//! | request, reply | a question over TCP, and its answer |
+//! | room, member, host | users meet in a room as members; the host created it |
+//! | token | a member's secret: it names the member in each datagram |
+//! | message, notice | a line from a member, a line from the server |
+//! | delivery | the form in which a member gets both: text, named or stream |
+//! | entry | a message or notice as it is encoded, once for all its readers |
+//! | log, ring | entries of a room that wait for text and named members; the last entries of a stream |
+//! | cursor | a member's position in them |
+//! | repair, gone | an entry sent again; an entry that is no longer held |
+//! | aside | a datagram entry for one member alone |
+//! | audience, fan-out | the members that get an entry; sending it to them |
+//! | job, share, receipt | bytes to send; one member's part of them; how far each member got |
+//! | turn, budget | one round of the loop; the most that a step does in it |
+//! | readiness | a bit that an event sets, and only `WouldBlock` clears |
+//! | inbox, outbox | bytes of a connection that were read and not parsed; bytes that wait to be written |
+//! | drain, reap | to end in good order; to free |
 //!
-//! # What always holds
+//! # The words of sockets
+//!
+//! | word | meaning | here |
+//! | --- | --- | --- |
+//! | socket domain | the kind of a socket's addresses: `AF_INET` is IPv4, `AF_INET6` is IPv6 | one socket for each `--bind`; IPv6 sockets take IPv6 only |
+//! | stream socket | `SOCK_STREAM`, TCP: bytes in order, without borders between messages | requests and replies; a frame makes the borders |
+//! | datagram socket | `SOCK_DGRAM`, UDP: single messages, each whole or lost, in any order | messages and notices |
+//! | listener | a stream socket that returns a new one for each client | `src/reactor/acceptor.rs` |
+//! | packet | the unit on the wire, over most links at most 1,500 bytes with IP and UDP headers | a datagram of up to 1,472 bytes is one IPv4 packet; a larger one becomes fragments, and is lost with any of them |
+//! | sizes | over IPv4 a UDP datagram has at most 65,507 bytes | at most 4,096 to the server and 4,094 from it; a longer one is dropped, not cut |
+//! | port | a number that selects a program on a machine | TCP 9001, UDP 9002; the server learns a member's UDP port from its datagrams |
+//! | non-blocking | a call that would wait returns `EWOULDBLOCK` | all sockets; only this result clears readiness |
+//! | edge-triggered | the poll reports once that a socket has become ready, not that it still is | `note_readiness` in [`reactor`] |
+//!
+//! # Invariants
 //!
 //! * Nothing is sent to an address that is not proved: the IP by a TCP handshake, the port by a
 //!   datagram with the token or by that same TCP connection.
-//! * One peer's error ends that peer at most.
-//! * An id is a slot and a generation: kept too long, it finds nobody.
-//! * Nothing is freed but in the last step of a turn.
-//! * Whatever a peer can make grow has a limit.
-//! * Readiness is forgotten only when a call would have blocked.
+//! * An error of one peer ends that peer at most.
+//! * An id is a slot and a generation. A stale id finds nobody.
+//! * Only the last step of a turn frees anything.
+//! * Everything that a peer can make grow has a limit.
+//! * Only a call that would have blocked clears readiness.
 
 #![deny(unsafe_code)]
 #![deny(missing_docs)]
