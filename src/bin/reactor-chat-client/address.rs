@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::num::NonZeroU16;
 
-use crate::shell::quoted;
+use crate::quoting::quoted;
 use reactor_chat::protocol::{DEFAULT_TCP_PORT, DEFAULT_UDP_PORT};
 
 /// The host without `--host`.
@@ -11,7 +11,7 @@ const HOST: &str = "127.0.0.1";
 
 /// Where the server is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Server {
+pub struct ServerAddress {
     /// A host name or an IP address.
     pub host: String,
     /// The port for requests.
@@ -20,7 +20,7 @@ pub struct Server {
     pub udp_port: u16,
 }
 
-impl Server {
+impl ServerAddress {
     /// The server of these options. A port behind the host is that of requests, and the next one
     /// that of messages, unless the options of their own say otherwise.
     ///
@@ -99,12 +99,12 @@ fn port(option: &str, text: &str) -> Result<u16, String> {
 mod tests {
     use super::*;
 
-    fn server(host: &str, tcp_port: u16, udp_port: u16) -> Server {
-        Server { host: host.into(), tcp_port, udp_port }
+    fn server(host: &str, tcp_port: u16, udp_port: u16) -> ServerAddress {
+        ServerAddress { host: host.into(), tcp_port, udp_port }
     }
 
-    fn at(host: &str) -> Server {
-        Server::of_options(Some(host), None, None).expect(host)
+    fn at(host: &str) -> ServerAddress {
+        ServerAddress::of_options(Some(host), None, None).expect(host)
     }
 
     #[test]
@@ -124,13 +124,14 @@ mod tests {
 
     #[test]
     fn a_port_of_its_own_wins_over_the_one_behind_the_host() {
-        let both = |tcp, udp| Server::of_options(Some("a:7000"), tcp, udp).expect("a server");
+        let both =
+            |tcp, udp| ServerAddress::of_options(Some("a:7000"), tcp, udp).expect("a server");
         assert_eq!(both(Some("1"), None), server("a", 1, 7001));
         assert_eq!(both(None, Some("2")), server("a", 7000, 2));
         assert_eq!(both(Some("1"), Some("2")), server("a", 1, 2));
-        let last = Server::of_options(Some("a:65535"), None, Some("2")).expect("a server");
+        let last = ServerAddress::of_options(Some("a:65535"), None, Some("2")).expect("a server");
         assert_eq!(last, server("a", 65535, 2));
-        let alone = Server::of_options(None, Some("1"), None).expect("a server");
+        let alone = ServerAddress::of_options(None, Some("1"), None).expect("a server");
         assert_eq!(alone, server("127.0.0.1", 1, 9002));
     }
 
@@ -148,7 +149,7 @@ mod tests {
             ("a:65536", "not '65536'"),
             ("a:65535", "add --udp-port"),
         ] {
-            let mistake = Server::of_options(Some(host), None, None).expect_err(host);
+            let mistake = ServerAddress::of_options(Some(host), None, None).expect_err(host);
             assert!(mistake.contains(part), "{host}: {mistake}");
         }
     }

@@ -9,8 +9,8 @@ use mio::net::UdpSocket;
 use mio::{Interest, Registry};
 
 use crate::credential::Credential;
-use crate::entering::{Seat, Terms};
-use crate::options::Entry;
+use crate::options::ChatOptions;
+use crate::requests::{Membership, Terms};
 use reactor_chat::protocol::datagram::{MAX_NAME_AND_MESSAGE, MAX_UPSTREAM, encode_sender_key};
 use reactor_chat::sys::{self, MAX_ARRIVAL, ReceiveBatch};
 
@@ -47,8 +47,8 @@ impl Link {
     pub(crate) fn open(
         registry: &Registry,
         token: mio::Token,
-        entry: &Entry,
-        seat: Seat,
+        entry: &ChatOptions,
+        seat: Membership,
     ) -> io::Result<(Self, Terms)> {
         seat.socket.set_nonblocking(true)?;
         seat.socket.connect(seat.server)?;
@@ -194,10 +194,10 @@ fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
 
 /// Returns how many bytes a message may have. With stream delivery a long one travels in parts;
 /// else one datagram has to hold it.
-fn fits(entry: &Entry, token: &Credential, terms: &Terms) -> usize {
+fn fits(entry: &ChatOptions, token: &Credential, terms: &Terms) -> usize {
     let beside_name = MAX_NAME_AND_MESSAGE - entry.name.len();
     match terms {
-        Terms::Each { .. } => {
+        Terms::Plain { .. } => {
             let around = 2 + entry.room.len() + token.as_bytes().len();
             beside_name.min(MAX_UPSTREAM - around)
         }
@@ -221,11 +221,11 @@ mod tests {
         let Ok(Invocation::Chat(entry)) = parse(["join", "r", "bob"].map(Into::into)) else {
             panic!("a chat")
         };
-        let seat = Seat {
+        let seat = Membership {
             token: Token::from_bits([7; 16]).into(),
             socket: Socket::bind((loopback, 0)).expect("a free port"),
             server: server.local_addr().expect("an address"),
-            terms: Terms::Each { form: Form::Text, is_of_this_project: true },
+            terms: Terms::Plain { form: Form::Text, is_of_this_project: true },
         };
         let (link, _) = Link::open(poll.registry(), mio::Token(0), &entry, seat).expect("a link");
         (link, server, poll)

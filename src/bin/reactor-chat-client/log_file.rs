@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 
 use jiff::Zoned;
 
-use crate::plain::plain;
+use crate::sanitize::plain;
 
 /// The timestamp before a line. Lines from before we came have blanks instead.
 const TIME: &str = "%Y-%m-%d %H:%M:%S";

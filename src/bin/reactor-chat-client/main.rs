@@ -10,85 +10,85 @@
 //! | `client/mod.rs` | the event loop |
 //! | `client/ending.rs` | the end of a chat: last lines, exit status |
 //! | `address.rs` | where the server is, as options say it |
-//! | `login.rs` | the name that one has without giving any |
-//! | `resolving.rs` | a host name to addresses |
-//! | `connecting.rs` | connections to several addresses that race |
-//! | `entering.rs` | requests over TCP |
-//! | `advice.rs` | why they did not succeed, and what to do next |
+//! | `username.rs` | the name that one has without giving any |
+//! | `resolve.rs` | a host name to addresses |
+//! | `connect.rs` | connections to several addresses that race |
+//! | `requests.rs` | requests over TCP |
+//! | `explain.rs` | why they did not succeed, and what to do next |
 //! | `credential.rs` | a token, whatever a server takes for one |
 //! | `password.rs` | asking for a room's password |
-//! | `rooms.rs` | the list of rooms, as it is shown |
+//! | `room_table.rs` | the list of rooms, as it is shown |
 //! | `room_list.rs` | the list of rooms, as the server gives it |
-//! | `screen.rs` | what a terminal is like |
-//! | `shell.rs` | words that a shell is to read |
+//! | `tty.rs` | what a terminal is like |
+//! | `quoting.rs` | words that a shell is to read |
 //! | `link.rs` | the UDP socket: datagrams to and from the server |
-//! | `room.rs` | the membership, as the loop sees it |
-//! | `each.rs` | a membership with text or named delivery |
+//! | `joined_room.rs` | the membership, as the loop sees it |
+//! | `plain.rs` | a membership with text or named delivery |
 //! | `streamed.rs` | one with stream delivery, on top of [`stream`](reactor_chat::stream) |
-//! | `questions.rs` | questions who is there, and their answers |
-//! | `fate.rs` | what became of each line that was said in one |
-//! | `record.rs` | what is shown of a stream, and how it ended |
-//! | `returning.rs` | a server that does not answer, and the way back to it |
+//! | `member_queries.rs` | questions who is there, and their answers |
+//! | `sent_lines.rs` | what became of each line that was said in one |
+//! | `transcript.rs` | what is shown of a stream, and how it ended |
+//! | `reconnect.rs` | a server that does not answer, and the way back to it |
 //! | `failure.rs` | the error that ends the client |
-//! | `crash.rs` | panics |
-//! | `path.rs` | whether datagrams come back |
-//! | `pauses.rs` | times in which nothing ran here |
+//! | `panic.rs` | panics |
+//! | `path_check.rs` | whether datagrams come back |
+//! | `suspension.rs` | times in which nothing ran here |
 //! | `stdin.rs` | the thread that reads lines |
-//! | `page.rs` | what the user sees, in one of two ways |
+//! | `output.rs` | what the user sees, in one of two ways |
 //! | `log_file.rs` | the room's record in a file |
-//! | `printing.rs` | stdout and stderr, in plain lines |
-//! | `output.rs` | the threads that write them |
-//! | `patient.rs` | descriptors that another program has made non-blocking |
+//! | `stdout.rs` | stdout and stderr, in plain lines |
+//! | `writer.rs` | the threads that write them |
+//! | `blocking.rs` | descriptors that another program has made non-blocking |
 //! | `terminal/` | a conversation on a terminal |
-//! | `plain.rs` | what may be shown there |
+//! | `sanitize.rs` | what may be shown there |
 //! | `signals.rs` | SIGINT, SIGTERM and SIGHUP |
 
 #![forbid(unsafe_code)]
 
 mod address;
-mod advice;
+mod blocking;
 mod client;
-mod connecting;
-mod crash;
+mod connect;
 mod credential;
-mod each;
-mod entering;
+mod explain;
 mod failure;
-mod fate;
+mod joined_room;
 mod link;
 mod log_file;
-mod login;
+mod member_queries;
 mod options;
 mod output;
-mod page;
+mod panic;
 mod password;
-mod path;
-mod patient;
-mod pauses;
+mod path_check;
 mod plain;
-mod printing;
-mod questions;
-mod record;
-mod resolving;
-mod returning;
-mod room;
+mod quoting;
+mod reconnect;
+mod requests;
+mod resolve;
 mod room_list;
-mod rooms;
-mod screen;
-mod shell;
+mod room_table;
+mod sanitize;
+mod sent_lines;
 mod signals;
 mod stdin;
+mod stdout;
 mod streamed;
+mod suspension;
 mod terminal;
+mod transcript;
+mod tty;
+mod username;
+mod writer;
 
 use std::env;
 use std::fmt::Display;
 use std::io;
 use std::process::ExitCode;
 
-use client::End;
+use client::ChatEnd;
 use failure::{Failure, unless_unread};
-use options::{Invocation, Listing};
+use options::{Invocation, ListOptions};
 use signals::SIGNAL_BASE;
 
 /// The command line is wrong.
@@ -100,23 +100,23 @@ fn main() -> ExitCode {
     match options::parse(env::args_os().skip(1)) {
         Err(mistake) => complain(mistake, USAGE),
         Ok(Invocation::Print(text)) => print(&text),
-        Ok(Invocation::List(listing)) => status(list(&listing).map(|()| End::Left)),
+        Ok(Invocation::List(listing)) => status(list(&listing).map(|()| ChatEnd::Left)),
         Ok(Invocation::Chat(entry)) => status(client::chat(&entry)),
     }
 }
 
 /// Prints the rooms that the server lists.
-fn list(listing: &Listing) -> Result<(), Failure> {
+fn list(listing: &ListOptions) -> Result<(), Failure> {
     let list = room_list::fetch(&listing.server)?;
-    rooms::print(&list, listing).or_else(unless_unread)?;
+    room_table::print(&list, listing).or_else(unless_unread)?;
     list.cut.map_or(Ok(()), Err)
 }
 
-fn status(outcome: Result<End, Failure>) -> ExitCode {
+fn status(outcome: Result<ChatEnd, Failure>) -> ExitCode {
     match outcome {
-        Ok(End::Left) => ExitCode::SUCCESS,
-        Ok(End::Untaken) => ExitCode::from(FAILURE),
-        Ok(End::Signalled(number)) => {
+        Ok(ChatEnd::Left) => ExitCode::SUCCESS,
+        Ok(ChatEnd::UnacceptedLines) => ExitCode::from(FAILURE),
+        Ok(ChatEnd::Signalled(number)) => {
             u8::try_from(SIGNAL_BASE + number).map_or(ExitCode::FAILURE, ExitCode::from)
         }
         Err(failure) => complain(failure, FAILURE),
@@ -124,13 +124,13 @@ fn status(outcome: Result<End, Failure>) -> ExitCode {
 }
 
 fn print(text: &str) -> ExitCode {
-    match patient::write_all(io::stdout(), text.as_bytes()) {
+    match blocking::write_all(io::stdout(), text.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::from(FAILURE),
     }
 }
 
 fn complain(why: impl Display, status: u8) -> ExitCode {
-    printing::tell(&why.to_string());
+    stdout::tell(&why.to_string());
     ExitCode::from(status)
 }

@@ -7,9 +7,9 @@ use std::num::NonZeroU32;
 
 use getopts::{Matches, Options};
 
-pub use super::address::Server;
-use crate::login;
-use crate::plain::plain;
+pub use super::address::ServerAddress;
+use crate::sanitize::plain;
+use crate::username;
 use reactor_chat::protocol::name::MAX_NAME;
 use reactor_chat::protocol::request::{MAX_PASSWORD, without_line_end};
 use reactor_chat::protocol::stream::MAX_HISTORY;
@@ -19,27 +19,27 @@ use reactor_chat::protocol::{Delivery, Form, Operation};
 #[derive(Debug)]
 pub enum Invocation {
     /// Enter a room and chat.
-    Chat(Entry),
+    Chat(ChatOptions),
     /// List the rooms.
-    List(Listing),
+    List(ListOptions),
     /// Print this and leave.
     Print(String),
 }
 
 /// Whose rooms to list, and how.
 #[derive(Clone, Debug)]
-pub struct Listing {
+pub struct ListOptions {
     /// The server that has the rooms.
-    pub server: Server,
+    pub server: ServerAddress,
     /// Whether it is for programs: the server's own JSON.
     pub is_json: bool,
 }
 
 /// Who wants to enter which room.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct ChatOptions {
     /// The server that has the room.
-    pub server: Server,
+    pub server: ServerAddress,
     /// Whether to make the room or to join it.
     pub operation: Operation,
     /// The room, of at most 255 bytes.
@@ -70,7 +70,7 @@ pub struct Entry {
     pub log: Option<String>,
 }
 
-impl Entry {
+impl ChatOptions {
     /// Returns true if there is a password to show. The empty one is none.
     pub(crate) fn has_password(&self) -> bool {
         self.password.as_ref().is_some_and(|password| !password.is_empty())
@@ -131,7 +131,7 @@ Chatting:
   --no-color           no colours; so does NO_COLOR in the environment
   --no-bell            your name rings no bell on a terminal
 
-Listing:
+ListOptions:
   --json               the list as JSON, on one line, for programs
 
   -h, --help           print this
@@ -199,9 +199,9 @@ fn entry(
     let given = name_of(matches, name)?;
     let is_named = given.is_some();
     let who = "your login name is not known, say who you are with --name NAME";
-    let name = given.or_else(|| login::name(variable)).ok_or_else(|| usage(who))?;
+    let name = given.or_else(|| username::name(variable)).ok_or_else(|| usage(who))?;
     refuse_foreign(matches, operation)?;
-    Ok(Invocation::Chat(Entry {
+    Ok(Invocation::Chat(ChatOptions {
         server: server(matches)?,
         operation,
         room: short_enough("ROOM", room)?,
@@ -223,7 +223,7 @@ fn entry(
 fn list(matches: &Matches) -> Result<Invocation, UsageError> {
     refuse_foreign(matches, Operation::List)?;
     let is_json = matches.opt_present("json");
-    Ok(Invocation::List(Listing { server: server(matches)?, is_json }))
+    Ok(Invocation::List(ListOptions { server: server(matches)?, is_json }))
 }
 
 fn usage(why: &str) -> UsageError {
@@ -267,10 +267,10 @@ fn refuse_foreign(matches: &Matches, operation: Operation) -> Result<(), UsageEr
     }
 }
 
-fn server(matches: &Matches) -> Result<Server, UsageError> {
+fn server(matches: &Matches) -> Result<ServerAddress, UsageError> {
     let [host, tcp_port, udp_port] =
         ["host", "tcp-port", "udp-port"].map(|name| matches.opt_str(name));
-    Server::of_options(host.as_deref(), tcp_port.as_deref(), udp_port.as_deref())
+    ServerAddress::of_options(host.as_deref(), tcp_port.as_deref(), udp_port.as_deref())
         .map_err(|why| usage(&why))
 }
 
@@ -343,14 +343,14 @@ mod tests {
 
     const NOTHING: &dyn Fn(&str) -> Option<OsString> = &|_| None;
 
-    fn entry_in(environment: &dyn Fn(&str) -> Option<OsString>, args: &[&str]) -> Entry {
+    fn entry_in(environment: &dyn Fn(&str) -> Option<OsString>, args: &[&str]) -> ChatOptions {
         match parse_with(args.iter().map(OsString::from), environment) {
             Ok(Invocation::Chat(entry)) => entry,
             other => panic!("{args:?}: {other:?}"),
         }
     }
 
-    fn entry_of(args: &[&str]) -> Entry {
+    fn entry_of(args: &[&str]) -> ChatOptions {
         entry_in(NOTHING, args)
     }
 

@@ -1,174 +1,243 @@
-//! stdout or stderr, written by a thread of its own.
-//!
-//! A write lasts as long as the reader likes: a pipe may be full, a terminal stopped with Ctrl-S.
-//! The loop must go on meanwhile, or the server would remove us for silence and no signal would be
-//! handled. So the loop only puts its lines into a queue, and the queue has a bound.
+//! What the user sees, in one of two ways that is chosen once: a conversation on a terminal, or
+//! plain lines, for pipes and for terminals that can do no more.
 
-use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
-use std::time::Duration;
+use std::io::{self, IsTerminal as _};
+use std::time::{Duration, Instant};
 
-use mio::Waker;
+use crate::log_file::LogFile;
+use crate::stdout::{self, PlainLines};
+use crate::terminal::{self, Conversation};
 
-use crate::patient::write_some;
-
-/// Bytes that may wait before the queue counts as full. Callers that can put lines off do so then.
-const FULL: usize = 1 << 20;
-/// Bytes that may wait at most. Lines beyond it are dropped and counted.
-const MOST: usize = 4 << 20;
-/// Bytes of one write, and the most that a pipe takes in one piece (pipe(7), PIPE_BUF): stdout and
-/// stderr may be the same pipe, and lines should not be torn.
-const CHUNK: usize = 4096;
-
-/// A descriptor that the client writes to.
-#[derive(Clone, Copy)]
-pub(crate) enum Target {
-    Stdout,
-    Stderr,
-}
-
-/// The loop's side of the thread.
-#[derive(Default)]
+/// The displayed and logged conversation. Lines wait in it until they are flushed.
 pub(crate) struct Output {
-    desk: Arc<Desk>,
+    view: Frontend,
+    log: Option<LogFile>,
 }
 
-/// State shared by the threads.
-#[derive(Default)]
-struct Desk {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    waiting: Vec<u8>,
-    /// Lines that were dropped since the last one that was not.
-    lost: usize,
-    failure: Option<io::Error>,
-    has_failed: bool,
+enum Frontend {
+    Plain(PlainLines),
+    Terminal(Box<Conversation>),
 }
 
 impl Output {
-    /// Starts the thread. It wakes the loop when the queue is no longer full, and when writing
-    /// fails.
-    ///
-    /// # Errors
-    /// There is no thread.
-    pub(crate) fn start(&self, target: Target, waker: Arc<Waker>) -> io::Result<()> {
-        let desk = Arc::clone(&self.desk);
-        let name = match target {
-            Target::Stdout => "stdout",
-            Target::Stderr => "stderr",
-        };
-        let write = move || desk.write_out(target, &waker);
-        thread::Builder::new().name(name.into()).spawn(write).map(drop)
+    pub(crate) fn plain(lines: PlainLines, log: Option<LogFile>) -> Self {
+        Self { view: Frontend::Plain(lines), log }
     }
 
-    /// Puts whole lines behind those that wait.
-    pub(crate) fn push(&self, lines: &str) {
-        let mut state = self.desk.lock();
-        if state.has_failed {
-            return;
+    pub(crate) fn terminal(conversation: Conversation, log: Option<LogFile>) -> Self {
+        Self { view: Frontend::Terminal(Box::new(conversation)), log }
+    }
+
+    pub(crate) fn is_terminal(&self) -> bool {
+        matches!(self.view, Frontend::Terminal(_))
+    }
+
+    /// Whether our own messages are shown when they come back. On a bare terminal they stand there
+    /// already, by its echo; elsewhere stdout is the room's record, the same for everyone.
+    pub(crate) fn shows_own(&self) -> bool {
+        match &self.view {
+            Frontend::Plain(_) => !(io::stdin().is_terminal() && io::stdout().is_terminal()),
+            Frontend::Terminal(_) => true,
         }
-        match state.waiting.len() + lines.len() {
-            0..=MOST => {
-                state.note_lost();
-                state.waiting.extend_from_slice(lines.as_bytes());
+    }
+
+    /// Whether what is added from now on is of now.
+    pub(crate) fn show_time(&mut self, is_now: bool) {
+        self.log_with(|log| log.show_time(is_now));
+        if let Frontend::Terminal(conversation) = &mut self.view {
+            conversation.show_time(is_now);
+        }
+    }
+
+    pub(crate) fn add_message(&mut self, name: &[u8], message: &[u8]) {
+        self.log_with(|log| log.add_message(name, message));
+        match &mut self.view {
+            Frontend::Plain(lines) => lines.add_message(name, message),
+            Frontend::Terminal(conversation) => conversation.add_message(name, message),
+        }
+    }
+
+    /// Logs our own message, which is on the screen already.
+    pub(crate) fn log_own(&mut self, name: &[u8], message: &[u8]) {
+        self.log_with(|log| log.add_message(name, message));
+    }
+
+    fn log_with(&mut self, add: impl FnOnce(&mut LogFile)) {
+        if let Some(log) = &mut self.log {
+            add(log);
+        }
+    }
+
+    /// Adds our own message, with a delivery that does not return it to us. A pipe needs it too
+    /// when the input is a terminal, whose echo is not in the pipe.
+    pub(crate) fn add_own(&mut self, name: &str, message: &str) {
+        self.log_own(name.as_bytes(), message.as_bytes());
+        match &mut self.view {
+            Frontend::Terminal(conversation) => conversation.add_own(message),
+            Frontend::Plain(lines) if io::stdin().is_terminal() && !io::stdout().is_terminal() => {
+                lines.add_message(name.as_bytes(), message.as_bytes());
             }
-            _ => state.lost += lines.matches('\n').count(),
+            Frontend::Plain(_) => {}
         }
-        self.desk.changed.notify_all();
     }
 
-    /// Returns true while so much waits that no more should come.
+    /// What the server has made into a line itself.
+    pub(crate) fn add_line(&mut self, line: &[u8]) {
+        self.log_with(|log| log.add(line));
+        match &mut self.view {
+            Frontend::Plain(lines) => lines.add_line(line),
+            Frontend::Terminal(conversation) => conversation.add_line(line),
+        }
+    }
+
+    pub(crate) fn add_notice(&mut self, text: &[u8]) {
+        self.log_with(|log| log.add_notice(text));
+        match &mut self.view {
+            Frontend::Plain(lines) => lines.add_notice(text),
+            Frontend::Terminal(conversation) => conversation.add_notice(text),
+        }
+    }
+
+    /// A notice whose code says what it does to the member of this name.
+    pub(crate) fn add_event(&mut self, code: u8, name: &[u8], text: &[u8]) {
+        if let Frontend::Terminal(conversation) = &mut self.view {
+            conversation.note_event(code, name);
+        }
+        self.add_notice(text);
+    }
+
+    /// Learns who is there from the answer to that question.
+    pub(crate) fn note_members(&mut self, text: &[u8]) {
+        if let Frontend::Terminal(conversation) = &mut self.view {
+            conversation.note_members(text);
+        }
+    }
+
+    /// In their place: so many entries are gone for good.
+    pub(crate) fn add_gone(&mut self, count: u64) {
+        self.add_notice(gone(count).as_bytes());
+    }
+
+    /// Says something about the client itself.
+    pub(crate) fn tell(&mut self, text: &str) {
+        match &mut self.view {
+            Frontend::Plain(lines) => lines.tell(text),
+            Frontend::Terminal(conversation) => conversation.tell(text),
+        }
+    }
+
+    /// What the keys do, where they are ours.
+    pub(crate) fn tell_keys(&mut self) {
+        if let Frontend::Terminal(conversation) = &mut self.view {
+            conversation.tell(terminal::KEYS);
+        }
+    }
+
+    /// Whether the server should be asked who is there, for the page's own use.
+    pub(crate) fn takes_question(&mut self, now: Instant) -> bool {
+        match &mut self.view {
+            Frontend::Plain(_) => false,
+            Frontend::Terminal(conversation) => conversation.takes_question(now),
+        }
+    }
+
+    /// The membership is a new one.
+    pub(crate) fn begin_again(&mut self, is_host: bool) {
+        if let Frontend::Terminal(conversation) = &mut self.view {
+            conversation.begin_again(is_host);
+        }
+    }
+
+    /// Returns true if our end may be the end for others, and nobody is told that it is coming.
+    /// `knows_others`: whether everybody who comes is known.
+    pub(crate) fn asks_before_leaving(&self, knows_others: bool) -> bool {
+        match &self.view {
+            Frontend::Plain(_) => false,
+            Frontend::Terminal(conversation) => conversation.may_have_guests(knows_others),
+        }
+    }
+
+    /// Notes that a line of the input was taken.
+    pub(crate) fn note_taken(&mut self) {
+        if let Frontend::Terminal(conversation) = &mut self.view {
+            conversation.note_taken();
+        }
+    }
+
+    /// Shows our own lines that the server has not taken yet.
+    pub(crate) fn show_waiting<'a>(&mut self, lines: impl Iterator<Item = &'a [u8]>) {
+        if let Frontend::Terminal(conversation) = &mut self.view {
+            conversation.show_waiting(lines.map(|line| String::from_utf8_lossy(line).into()));
+        }
+    }
+
+    /// Adds a refusal of one of our lines. It is not the room's, so it has no place in the record.
+    pub(crate) fn add_refusal(&mut self, line: Option<&[u8]>, why: &[u8]) {
+        match &mut self.view {
+            Frontend::Plain(lines) => lines.add_refusal(line, why),
+            Frontend::Terminal(conversation) => conversation.add_notice(why),
+        }
+    }
+
+    /// Adds a hint of the server about our own sending. It is no part of the record either.
+    pub(crate) fn add_hint(&mut self, text: &[u8]) {
+        match &mut self.view {
+            Frontend::Plain(lines) => lines.add_hint(text),
+            Frontend::Terminal(conversation) => conversation.add_notice(text),
+        }
+    }
+
+    /// Returns true while so much waits to be shown that no more should come.
     pub(crate) fn is_full(&self) -> bool {
-        let state = self.desk.lock();
-        state.waiting.len() >= FULL && !state.has_failed
+        match &self.view {
+            Frontend::Plain(lines) => lines.is_full(),
+            Frontend::Terminal(_) => false,
+        }
     }
 
-    /// Returns the error that ended the writing, once.
-    pub(crate) fn take_failure(&self) -> Option<io::Error> {
-        self.desk.lock().failure.take()
+    /// Shows the lines. An error is told once; a terminal that takes nothing is told of by who
+    /// reads from it.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        if let Some(why) = self.log.as_mut().and_then(LogFile::flush) {
+            self.tell(&why);
+        }
+        match &mut self.view {
+            Frontend::Plain(lines) => lines.flush(),
+            Frontend::Terminal(conversation) => {
+                conversation.flush();
+                Ok(())
+            }
+        }
+    }
+
+    /// Ends the conversation and restores the terminal.
+    pub(crate) fn close(&mut self) {
+        if let Frontend::Terminal(conversation) = &mut self.view {
+            conversation.close();
+        }
+    }
+
+    /// Says something about the client itself at its end, when the terminal is restored.
+    pub(crate) fn tell_last(&mut self, text: &str) {
+        match &mut self.view {
+            Frontend::Plain(lines) => lines.tell(text),
+            Frontend::Terminal(_) => stdout::tell(text),
+        }
     }
 
     /// Waits until everything is written, at most for `patience` if there is one. Returns how many
-    /// lines are left, if there is somebody to read them.
-    pub(crate) fn drain(&self, patience: Option<Duration>) -> usize {
-        let is_busy = |state: &mut State| !state.has_failed && !state.waiting.is_empty();
-        let mut state = self.desk.lock();
-        state.note_lost();
-        self.desk.changed.notify_all();
-        let state = match patience {
-            None => self.desk.changed.wait_while(state, is_busy).ok(),
-            Some(patience) => {
-                let waited = self.desk.changed.wait_timeout_while(state, patience, is_busy);
-                waited.ok().map(|(state, _)| state)
-            }
-        };
-        let left = state.filter(|state| !state.has_failed);
-        left.map_or(0, |state| state.waiting.iter().filter(|byte| **byte == b'\n').count())
-    }
-}
-
-impl State {
-    /// Writes the number of missing lines in their place.
-    fn note_lost(&mut self) {
-        match std::mem::take(&mut self.lost) {
-            0 => {}
-            lost => {
-                let note = format!("* {lost} lines were not shown, nobody read them\n");
-                self.waiting.extend_from_slice(note.as_bytes());
-            }
+    /// lines are left.
+    pub(crate) fn drain(&mut self, patience: Option<Duration>) -> usize {
+        match &mut self.view {
+            Frontend::Plain(lines) => lines.drain(patience),
+            Frontend::Terminal(_) => 0,
         }
     }
 }
 
-impl Desk {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Writes what is pushed, until that fails.
-    fn write_out(&self, target: Target, waker: &Waker) {
-        loop {
-            let chunk = self.next_chunk();
-            let written = match target {
-                Target::Stdout => write_some(io::stdout(), &chunk),
-                Target::Stderr => write_some(io::stderr(), &chunk),
-            };
-            let is_over = written.is_err();
-            if self.note_written(written) {
-                // Without a poll to wake, the loop has ended.
-                let _ = waker.wake();
-            }
-            if is_over {
-                return;
-            }
-        }
-    }
-
-    /// Waits for bytes and returns a copy: what is not written yet stays in the queue, and counts.
-    fn next_chunk(&self) -> Vec<u8> {
-        let state = self.changed.wait_while(self.lock(), |state| state.waiting.is_empty());
-        let state = state.unwrap_or_else(PoisonError::into_inner);
-        let chunk = &state.waiting[..state.waiting.len().min(CHUNK)];
-        let end = chunk.iter().rposition(|byte| *byte == b'\n').map_or(chunk.len(), |at| at + 1);
-        chunk[..end].into()
-    }
-
-    /// Takes what was written out of the queue. Returns true if the loop should know.
-    fn note_written(&self, written: io::Result<usize>) -> bool {
-        let mut state = self.lock();
-        let was_full = state.waiting.len() >= FULL;
-        match written {
-            Ok(size) => drop(state.waiting.drain(..size)),
-            Err(error) => (state.failure, state.has_failed) = (Some(error), true),
-        }
-        self.changed.notify_all();
-        state.has_failed || (was_full && state.waiting.len() < FULL)
-    }
+fn gone(count: u64) -> String {
+    let messages = if count == 1 { "message" } else { "messages" };
+    format!("{count} {messages} could not be recovered")
 }
 
 #[cfg(test)]
@@ -176,37 +245,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn field_c_a_full_queue_drops_lines_and_counts_them() {
-        let output = Output::default();
-        let half = "a\n".repeat(MOST / 4);
-        output.push(&half);
-        assert!(output.is_full());
-        output.push(&half);
-        output.push("b\nc\n");
-        assert_eq!(output.desk.lock().waiting.len(), MOST);
-        assert!(!output.desk.note_written(Ok(2)), "it is full still");
-        output.desk.lock().waiting.clear();
-        output.push("d\n");
-        let shown = String::from_utf8(output.desk.next_chunk()).expect("text");
-        assert_eq!(shown, "* 2 lines were not shown, nobody read them\nd\n");
-        assert_eq!(output.drain(Some(Duration::ZERO)), 2);
-    }
-
-    #[test]
-    fn field_c_lines_are_written_whole() {
-        let output = Output::default();
-        let line = "x".repeat(3000) + "\n";
-        output.push(&line.repeat(2));
-        assert_eq!(output.desk.next_chunk(), line.as_bytes());
-    }
-
-    #[test]
-    fn field_c_a_reader_that_has_gone_is_told_once() {
-        let output = Output::default();
-        output.push("a\n");
-        assert!(output.desk.note_written(Err(io::ErrorKind::BrokenPipe.into())));
-        assert!(output.take_failure().is_some() && output.take_failure().is_none());
-        output.push("b\n");
-        assert_eq!(output.drain(None), 0, "nothing is waited for");
+    fn what_is_gone_is_counted() {
+        assert_eq!(gone(1), "1 message could not be recovered");
+        assert_eq!(gone(3), "3 messages could not be recovered");
     }
 }

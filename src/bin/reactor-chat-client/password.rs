@@ -7,13 +7,13 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex};
 
-use crate::advice;
-use crate::connecting::{Connection, connect};
-use crate::entering::{self, Seat, Setback};
+use crate::connect::{ServerConnection, connect};
+use crate::explain;
 use crate::failure::Failure;
-use crate::options::Entry;
-use crate::plain::plain;
-use crate::screen::Mode;
+use crate::options::ChatOptions;
+use crate::requests::{self, Membership, RequestFailure};
+use crate::sanitize::plain;
+use crate::tty::TerminalMode;
 use reactor_chat::protocol::request::{MAX_PASSWORD, without_line_end};
 use reactor_chat::protocol::{Operation, Status};
 
@@ -25,22 +25,25 @@ const INTERRUPT: u8 = 3;
 
 /// Enters the room, and asks for its password as long as that is all that is missing. Gives the
 /// seat, and the entry with the password that led there.
-pub(crate) fn enter(connection: Connection, entry: &Entry) -> Result<(Seat, Entry), Failure> {
-    let first = entering::enter(connection, entry);
+pub(crate) fn enter(
+    connection: ServerConnection,
+    entry: &ChatOptions,
+) -> Result<(Membership, ChatOptions), Failure> {
+    let first = requests::enter(connection, entry);
     if !io::stdin().is_terminal() {
         return first.map(|seat| (seat, entry.clone())).map_err(|setback| setback.failure);
     }
     // The server may be tired of a connection on which somebody thinks for minutes.
-    let again = |entry: &Entry| entering::enter(connect(&entry.server)?, entry);
+    let again = |entry: &ChatOptions| requests::enter(connect(&entry.server)?, entry);
     enter_with(first, entry.clone(), again, ask)
 }
 
 fn enter_with<T>(
-    first: Result<T, Setback>,
-    mut entry: Entry,
-    again: impl Fn(&Entry) -> Result<T, Setback>,
+    first: Result<T, RequestFailure>,
+    mut entry: ChatOptions,
+    again: impl Fn(&ChatOptions) -> Result<T, RequestFailure>,
     mut ask: impl FnMut(&str) -> io::Result<Option<String>>,
-) -> Result<(T, Entry), Failure> {
+) -> Result<(T, ChatOptions), Failure> {
     let mut outcome = first;
     for _ in 0..TRIES {
         if !may_need_password(&outcome, entry.operation) {
@@ -63,13 +66,13 @@ fn enter_with<T>(
     }
 }
 
-fn status_of<T>(outcome: &Result<T, Setback>) -> Option<Status> {
+fn status_of<T>(outcome: &Result<T, RequestFailure>) -> Option<Status> {
     outcome.as_ref().err().and_then(|setback| setback.status)
 }
 
 /// Returns true if a password may be all that is missing. A hidden room seems not to exist to those
 /// who do not show its password.
-fn may_need_password<T>(outcome: &Result<T, Setback>, operation: Operation) -> bool {
+fn may_need_password<T>(outcome: &Result<T, RequestFailure>, operation: Operation) -> bool {
     match status_of(outcome) {
         Some(Status::WrongPassword) => true,
         Some(Status::RoomNotFound) => operation == Operation::Join,
@@ -77,9 +80,9 @@ fn may_need_password<T>(outcome: &Result<T, Setback>, operation: Operation) -> b
     }
 }
 
-fn question(entry: &Entry, is_known: bool) -> String {
+fn question(entry: &ChatOptions, is_known: bool) -> String {
     let room = plain(&entry.room);
-    let hidden = advice::hidden(entry.has_password());
+    let hidden = explain::hidden(entry.has_password());
     match (is_known, entry.has_password()) {
         (false, _) => format!("Room '{room}' does not exist, or {hidden}. Password, if any: "),
         (true, true) => format!("That is not the password of room '{room}'. Password: "),
@@ -91,7 +94,7 @@ fn question(entry: &Entry, is_known: bool) -> String {
 /// terminal is closed.
 fn ask(question: &str) -> io::Result<Option<String>> {
     let mut terminal = File::options().read(true).write(true).open("/dev/tty")?;
-    let silence = Silence::begin(&terminal)?;
+    let silence = EchoOff::begin(&terminal)?;
     terminal.write_all(question.as_bytes())?;
     let line = read_line(&mut terminal);
     // The cursor stands behind the question still: the end of the line was not echoed either.
@@ -125,13 +128,13 @@ fn read_line(terminal: &mut File) -> io::Result<Option<Vec<u8>>> {
 }
 
 /// A terminal that echoes nothing and makes no signals of keys; as before when this is dropped.
-struct Silence(Mode<File>);
+struct EchoOff(TerminalMode<File>);
 
-impl Silence {
+impl EchoOff {
     /// The kernel still edits the line. Ctrl-C ends it like Enter, so that the echo comes back
     /// before anything else happens.
     fn begin(terminal: &File) -> io::Result<Self> {
-        let silence = Self(Mode::of(terminal.try_clone()?)?);
+        let silence = Self(TerminalMode::of(terminal.try_clone()?)?);
         let mut silent = silence.0.before().clone();
         silent.local_modes.remove(LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ISIG);
         silent.local_modes.insert(LocalModes::ICANON);
@@ -141,7 +144,7 @@ impl Silence {
     }
 }
 
-impl Drop for Silence {
+impl Drop for EchoOff {
     fn drop(&mut self) {
         self.0.put_back();
     }
@@ -153,20 +156,20 @@ mod tests {
     use crate::options::{Invocation, parse};
     use std::cell::Cell;
 
-    fn entry(args: &[&str]) -> Entry {
+    fn entry(args: &[&str]) -> ChatOptions {
         match parse(["join", "r1", "bob"].iter().chain(args).map(Into::into)) {
             Ok(Invocation::Chat(entry)) => entry,
             other => panic!("{other:?}"),
         }
     }
 
-    fn refused(status: Status) -> Result<&'static str, Setback> {
-        Err(Setback { failure: Failure(format!("{status:?}")), status: Some(status) })
+    fn refused(status: Status) -> Result<&'static str, RequestFailure> {
+        Err(RequestFailure { failure: Failure(format!("{status:?}")), status: Some(status) })
     }
 
     /// A room whose password is "right": the outcome for somebody who types these, and how often
     /// they were asked.
-    fn typing(typed: &[&str]) -> (Result<(&'static str, Entry), String>, usize) {
+    fn typing(typed: &[&str]) -> (Result<(&'static str, ChatOptions), String>, usize) {
         typing_after(Status::WrongPassword, typed)
     }
 
@@ -174,7 +177,7 @@ mod tests {
     fn typing_after(
         refusal: Status,
         typed: &[&str],
-    ) -> (Result<(&'static str, Entry), String>, usize) {
+    ) -> (Result<(&'static str, ChatOptions), String>, usize) {
         let asked = Cell::new(0);
         let outcome = enter_with(
             refused(refusal),

@@ -5,11 +5,11 @@ use std::net::TcpStream;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::advice;
-use crate::connecting::connect;
-use crate::entering::{self, Why};
+use crate::connect::connect;
+use crate::explain;
 use crate::failure::Failure;
-use crate::options::Server;
+use crate::options::ServerAddress;
+use crate::requests::{self, RequestError};
 use reactor_chat::protocol::Operation;
 use reactor_chat::protocol::name::MAX_NAME;
 
@@ -39,16 +39,16 @@ pub(crate) struct RoomList {
 }
 
 /// Asks for the list of rooms. If a later page fails, the earlier ones are kept.
-pub(crate) fn fetch(server: &Server) -> Result<RoomList, Failure> {
+pub(crate) fn fetch(server: &ServerAddress) -> Result<RoomList, Failure> {
     let connection = connect(server)?;
     let mut list = RoomList::default();
     let mut stream =
-        list.ask(connection.stream, "").map_err(|why| advice::of_list(server, &why))?;
+        list.ask(connection.stream, "").map_err(|why| explain::of_list(server, &why))?;
     while let Some(after) = list.next().map(String::from) {
         match list.ask(stream, &after) {
             Ok(same) => stream = same,
             Err(why) => {
-                list.cut = Some(cut(list.rooms.len(), &advice::of_list(server, &why)));
+                list.cut = Some(cut(list.rooms.len(), &explain::of_list(server, &why)));
                 break;
             }
         }
@@ -62,10 +62,10 @@ fn cut(shown: usize, why: &Failure) -> Failure {
 
 impl RoomList {
     /// Asks for the page behind this name and adds it.
-    fn ask(&mut self, stream: TcpStream, after: &str) -> Result<TcpStream, Why> {
+    fn ask(&mut self, stream: TcpStream, after: &str) -> Result<TcpStream, RequestError> {
         let wish = json!({ "after": after }).to_string();
-        let (page, stream) = entering::ask(stream, Operation::List, "", wish.as_bytes())?;
-        self.add(page).ok_or(Why::Nonsense)?;
+        let (page, stream) = requests::ask(stream, Operation::List, "", wish.as_bytes())?;
+        self.add(page).ok_or(RequestError::Nonsense)?;
         Ok(stream)
     }
 

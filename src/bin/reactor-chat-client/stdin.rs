@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use mio::Waker;
 
+use crate::blocking::BlockingReader;
 use crate::client::is_exit;
-use crate::patient::PatientReader;
 use reactor_chat::protocol::datagram::MAX_UPSTREAM;
 
 /// Lines that wait for the loop. When there are so many the thread waits, and so does who writes
@@ -147,7 +147,7 @@ impl InputLine {
 /// Sends every line up to the end, and wakes the loop after each and after the end, which is that
 /// the channel has no sender any more.
 fn send_lines(may_command: bool, sender: SyncSender<io::Result<InputLine>>, waker: &Waker) {
-    let mut stdin = BufReader::new(PatientReader(io::stdin().lock()));
+    let mut stdin = BufReader::new(BlockingReader(io::stdin().lock()));
     while let Some(line) = read_line(&mut stdin).transpose() {
         let is_last = line.is_err();
         let line = line.map(|bytes| InputLine { bytes, may_command });

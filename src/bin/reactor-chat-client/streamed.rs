@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::fate::Fates;
-use crate::page::Page;
-use crate::questions::{self, Asker, Questions};
-use crate::record::Record;
-use crate::room::Untaken;
+use crate::joined_room::UnacceptedLines;
+use crate::member_queries::{self, Asker, MemberQueries};
+use crate::output::Output;
+use crate::sent_lines::SentLines;
+use crate::transcript::Transcript;
 use reactor_chat::protocol::stream::{Code, Completion, downstream, upstream};
 use reactor_chat::stream::{Event, PushError, StreamReceiver, StreamSender};
 
@@ -38,32 +38,32 @@ struct Leaving {
 }
 
 /// Proofs of an address that the server does not know yet.
-struct Proofs {
+struct AddressProofs {
     since: Instant,
     next: Instant,
     rest: std::array::IntoIter<Duration, 2>,
 }
 
 /// What is known of the membership.
-pub(crate) struct Streamed {
+pub(crate) struct StreamedRoom {
     tag: u32,
     life: u32,
     receiver: StreamReceiver,
     sender: StreamSender,
-    record: Record,
-    questions: Questions,
+    record: Transcript,
+    questions: MemberQueries,
     leaving: Option<Leaving>,
-    proofs: Option<Proofs>,
+    proofs: Option<AddressProofs>,
     patience: Duration,
     /// True while the page has no room for more.
     is_page_full: bool,
-    fates: Fates,
+    fates: SentLines,
     /// Lines that the server has refused in earlier memberships.
     refused_before: usize,
     idle_timeout: Option<Duration>,
 }
 
-impl Streamed {
+impl StreamedRoom {
     pub(crate) fn new(completion: &Completion, room: &str, shows_own: bool, now: Instant) -> Self {
         let keep_alive = Duration::from_secs(completion.keep_alive);
         let seconds = completion.idle_timeout.min(MOST_PATIENCE);
@@ -74,13 +74,13 @@ impl Streamed {
             life: completion.life(),
             receiver: StreamReceiver::new(completion.tag, completion.next, keep_alive, now),
             sender: StreamSender::new(completion.member, completion.expected, room),
-            record: Record::new(completion.member, shows_own),
-            questions: Questions::default(),
+            record: Transcript::new(completion.member, shows_own),
+            questions: MemberQueries::default(),
             leaving: None,
             proofs: None,
             patience,
             is_page_full: false,
-            fates: Fates::new(completion.member),
+            fates: SentLines::new(completion.member),
             refused_before: 0,
             idle_timeout,
         }
@@ -93,7 +93,7 @@ impl Streamed {
         completion: &Completion,
         room: &str,
         now: Instant,
-        page: &mut Page,
+        page: &mut Output,
     ) -> Self {
         let mut completion = completion.clone();
         if completion.life() == self.life {
@@ -121,10 +121,10 @@ impl Streamed {
 
     /// The server knows us, but not our address.
     pub(crate) fn prove(&mut self, now: Instant) {
-        self.proofs = Some(Proofs { since: now, next: now, rest: PROOFS.into_iter() });
+        self.proofs = Some(AddressProofs { since: now, next: now, rest: PROOFS.into_iter() });
     }
 
-    pub(crate) fn hear(&mut self, datagram: &[u8], now: Instant, page: &mut Page) {
+    pub(crate) fn hear(&mut self, datagram: &[u8], now: Instant, page: &mut Output) {
         let Self { receiver, sender, record, questions, fates, is_page_full, .. } = self;
         let mut take = |event: Event<'_>| {
             sender.handle_event(&event, now);
@@ -159,7 +159,7 @@ impl Streamed {
     /// membership are used up.
     pub(crate) fn push(&mut self, line: &[u8]) -> Result<(), PushError> {
         let id = self.sender.push(line)?;
-        if questions::is_question(line) {
+        if member_queries::is_question(line) {
             self.questions.note(id, Asker::User);
         }
         self.fates.note_push(id, line);
@@ -169,7 +169,7 @@ impl Streamed {
     /// Asks who is there, for the client's own use.
     pub(crate) fn ask_who(&mut self) {
         // Without space there is no question now: the answer is a convenience.
-        if let Ok(id) = self.sender.push(questions::WHO.as_bytes()) {
+        if let Ok(id) = self.sender.push(member_queries::WHO.as_bytes()) {
             self.questions.note(id, Asker::Client);
         }
     }
@@ -266,7 +266,7 @@ impl Streamed {
     }
 
     /// Shows what is left to be shown.
-    pub(crate) fn finish(&mut self, page: &mut Page) {
+    pub(crate) fn finish(&mut self, page: &mut Output) {
         if self.is_page_full {
             page.add_notice(b"what came last is missing, nobody read what came before");
         }
@@ -278,10 +278,10 @@ impl Streamed {
 
     /// Returns how many of the user's lines the server has not taken, as far as is known, beside
     /// the one that leaves.
-    pub(crate) fn untaken(&self) -> Untaken {
+    pub(crate) fn untaken(&self) -> UnacceptedLines {
         let exit_is_open = self.leaving.as_ref().is_some_and(|leaving| leaving.exit.is_none());
         let open = self.open_ids().count().saturating_sub(usize::from(exit_is_open));
-        Untaken { open, refused: self.refused_before + self.fates.refused() }
+        UnacceptedLines { open, refused: self.refused_before + self.fates.refused() }
     }
 
     fn open_ids(&self) -> impl Iterator<Item = u32> {
@@ -311,7 +311,7 @@ impl Streamed {
 
     /// Returns the reason if the membership has just ended and another is to follow it. Missing
     /// entries of the old one come first.
-    pub(crate) fn take_end_to_follow(&mut self, now: Instant, page: &mut Page) -> Option<Code> {
+    pub(crate) fn take_end_to_follow(&mut self, now: Instant, page: &mut Output) -> Option<Code> {
         let is_due =
             self.receiver.is_complete() || self.record.over_by().is_some_and(|by| by <= now);
         let is_followed = self.record.may_be_followed() && is_due && self.has_business();

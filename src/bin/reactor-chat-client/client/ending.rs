@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Client, End};
+use super::{ChatEnd, Client};
 use crate::failure::{Failure, unless_unread};
 
 /// Longest time that a reader of stdout may delay the end after a signal.
@@ -23,7 +23,7 @@ impl Client {
             Ok(()) if left > 0 => Err(Failure(format!("lines that nobody has read: {left}"))),
             Ok(()) => Ok(()),
         };
-        if let (Ok(End::Left), Err(failure)) = (&self.outcome, written) {
+        if let (Ok(ChatEnd::Left), Err(failure)) = (&self.outcome, written) {
             self.outcome = Err(failure);
         }
     }
@@ -41,8 +41,8 @@ impl Client {
         }
         let at_least = if rest.is_cut { "at least " } else { "" };
         self.page.tell_last(&format!("lines that were not taken: {at_least}{lines}"));
-        if let Ok(End::Left) = self.outcome {
-            self.outcome = Ok(End::Untaken);
+        if let Ok(ChatEnd::Left) = self.outcome {
+            self.outcome = Ok(ChatEnd::UnacceptedLines);
         }
     }
 }

@@ -14,24 +14,24 @@ use mio::{Events, Interest, Poll, Registry, Token, Waker};
 
 use reactor_chat::protocol::{Delivery, Operation};
 
-use crate::advice;
-use crate::connecting::{self, Connection};
-use crate::crash;
-use crate::entering::{Seat, Terms};
+use crate::connect::{self, ServerConnection};
+use crate::explain;
 use crate::failure::{Failure, unless_unread};
+use crate::joined_room::JoinedRoom;
 use crate::link::{Link, ReceiveOutcome};
 use crate::log_file::LogFile;
-use crate::options::Entry;
-use crate::page::Page;
+use crate::options::ChatOptions;
+use crate::output::Output;
+use crate::panic;
 use crate::password;
-use crate::path::Path;
-use crate::pauses::Pauses;
-use crate::plain::plain;
-use crate::printing::Lines;
-use crate::returning::{self, Returning};
-use crate::room::Room;
+use crate::path_check::PathCheck;
+use crate::reconnect::{self, Reconnect};
+use crate::requests::{Membership, Terms};
+use crate::sanitize::plain;
 use crate::signals::Signals;
 use crate::stdin::{self, InputLine, Stdin};
+use crate::stdout::PlainLines;
+use crate::suspension::SuspensionClock;
 use crate::terminal::{self, Conversation};
 
 /// The token of the datagrams.
@@ -67,11 +67,11 @@ const WARNING: &str = "you are the host, so the room may close for everybody; th
 
 /// How a chat ended that did not fail.
 #[derive(Debug)]
-pub(crate) enum End {
+pub(crate) enum ChatEnd {
     /// The room was left, or is closed, and every line was taken.
     Left,
     /// The chat is over, but lines were not taken. The user has been told.
-    Untaken,
+    UnacceptedLines,
     /// By the second signal, of this number.
     Signalled(i32),
 }
@@ -80,14 +80,14 @@ pub(crate) enum End {
 ///
 /// # Errors
 /// It can't enter, the server is gone, or stdout takes nothing.
-pub(crate) fn chat(entry: &Entry) -> Result<End, Failure> {
-    let connection = connecting::connect(&entry.server)?;
+pub(crate) fn chat(entry: &ChatOptions) -> Result<ChatEnd, Failure> {
+    let connection = connect::connect(&entry.server)?;
     let mut client = Client::enter(entry, connection)?;
     client.run().map_err(|error| Failure::new("wait for events", error))?;
     client.outcome
 }
 
-fn greeting(entry: &Entry) -> String {
+fn greeting(entry: &ChatOptions) -> String {
     let way_out = if entry.listens { "Ctrl-C" } else { EXIT };
     format!("in {} as {}; {way_out} leaves", plain(&entry.room), plain(&entry.name))
 }
@@ -99,7 +99,13 @@ pub(crate) fn is_exit(line: &str) -> bool {
 }
 
 /// Takes a datagram of the server. A path works when one has come back on it.
-fn take_datagram(datagram: &[u8], room: &mut Room, path: &mut Path, page: &mut Page, now: Instant) {
+fn take_datagram(
+    datagram: &[u8],
+    room: &mut JoinedRoom,
+    path: &mut PathCheck,
+    page: &mut Output,
+    now: Instant,
+) {
     if room.knows(datagram)
         && let Some(greeting) = path.prove()
     {
@@ -110,17 +116,17 @@ fn take_datagram(datagram: &[u8], room: &mut Room, path: &mut Path, page: &mut P
 
 /// A member of a room, and the terminal that it talks to.
 pub(crate) struct Client {
-    entry: Arc<Entry>,
+    entry: Arc<ChatOptions>,
     poll: Poll,
     events: Events,
     signals: Signals,
     link: Link,
     stdin: Stdin,
-    page: Page,
-    room: Room,
-    path: Path,
-    pauses: Pauses,
-    returning: Returning,
+    page: Output,
+    room: JoinedRoom,
+    path: PathCheck,
+    pauses: SuspensionClock,
+    returning: Reconnect,
     /// What is sent next, kept for its memory.
     body: Vec<u8>,
     /// The one clock reading of the turn.
@@ -136,13 +142,13 @@ pub(crate) struct Client {
     /// Lines that were not even sent.
     unsent: usize,
     /// What to say of it all in the end.
-    outcome: Result<End, Failure>,
+    outcome: Result<ChatEnd, Failure>,
 }
 
 impl Client {
     /// Becomes a member. Signals are caught before that, so that none comes between the token and
     /// the `/exit` that has to follow it, and not before the connection, where one may just end us.
-    fn enter(entry: &Entry, connection: Connection) -> Result<Self, Failure> {
+    fn enter(entry: &ChatOptions, connection: ServerConnection) -> Result<Self, Failure> {
         let start = |error| Failure::new("start", error);
         let poll = Poll::new().map_err(start)?;
         let mut signals = Signals::register(poll.registry(), SIGNALS).map_err(start)?;
@@ -150,7 +156,7 @@ impl Client {
         let (seat, entry) = password::enter(connection, entry)?;
         let (link, terms) = Link::open(poll.registry(), LINK, &entry, seat).map_err(start)?;
         let waker = Arc::new(Waker::new(poll.registry(), THREADS).map_err(start)?);
-        crash::end_on_panic(advice::way_back(&entry));
+        panic::end_on_panic(explain::way_back(&entry));
         let (page, stdin) = open_page(&entry, log, &waker).map_err(start)?;
         if !page.is_terminal() {
             watch_reader(poll.registry());
@@ -159,10 +165,10 @@ impl Client {
         let (now, entry) = (Instant::now(), Arc::new(entry));
         let greeting = io::stdin().is_terminal().then(|| greeting(&entry));
         Ok(Self {
-            path: Path::new(link.server(), greeting, now),
-            pauses: Pauses::new(),
-            room: Room::new(&terms, &entry, page.shows_own(), now),
-            returning: Returning::new(Arc::clone(&entry), waker),
+            path: PathCheck::new(link.server(), greeting, now),
+            pauses: SuspensionClock::new(),
+            room: JoinedRoom::new(&terms, &entry, page.shows_own(), now),
+            returning: Reconnect::new(Arc::clone(&entry), waker),
             entry,
             poll,
             events: Events::with_capacity(EVENTS),
@@ -177,7 +183,7 @@ impl Client {
             is_reader_gone: false,
             is_lost: false,
             unsent: 0,
-            outcome: Ok(End::Left),
+            outcome: Ok(ChatEnd::Left),
         })
     }
 
@@ -248,7 +254,7 @@ impl Client {
         let Some(signal) = self.signals.take() else { return };
         self.leave(EXIT);
         if std::mem::replace(&mut self.is_signalled, true) {
-            self.outcome = Ok(End::Signalled(signal));
+            self.outcome = Ok(ChatEnd::Signalled(signal));
             self.is_lost = true;
         }
     }
@@ -275,7 +281,7 @@ impl Client {
         let Some(address) = self.path.take_doubt(self.now) else { return };
         match self.room.stream() {
             Some(_) => self.returning.doubt(address, self.now, &mut self.page),
-            None => self.page.tell(&advice::of_quiet_path(address)),
+            None => self.page.tell(&explain::of_quiet_path(address)),
         }
     }
 
@@ -315,10 +321,10 @@ impl Client {
         let Some(stream) = self.room.stream().filter(|stream| stream.wants_path()) else { return };
         let patience = stream.patience();
         match self.returning.take(self.now) {
-            returning::TakeOutcome::Nothing => {}
-            returning::TakeOutcome::Resumed(seat) => self.resume(seat),
-            returning::TakeOutcome::Entered(seat) => self.enter_again(seat),
-            returning::TakeOutcome::Failed(failure) => self.lose(failure),
+            reconnect::ReconnectOutcome::Nothing => {}
+            reconnect::ReconnectOutcome::Resumed(seat) => self.resume(seat),
+            reconnect::ReconnectOutcome::Entered(seat) => self.enter_again(seat),
+            reconnect::ReconnectOutcome::Failed(failure) => self.lose(failure),
         }
         if let Some(failure) = self.returning.give_up(patience, self.now) {
             self.lose(failure);
@@ -327,29 +333,29 @@ impl Client {
     }
 
     /// The same member at another address.
-    fn resume(&mut self, seat: Seat) {
+    fn resume(&mut self, seat: Membership) {
         if self.take_seat(seat).is_some()
             && let Some(stream) = self.room.stream()
         {
             stream.prove(self.now);
             let greeting = self.path.take_greeting();
-            self.path = Path::new(self.link.server(), greeting, self.now);
+            self.path = PathCheck::new(self.link.server(), greeting, self.now);
         }
     }
 
     /// A new member, to whom everything is handed down that the old one had still to say.
-    fn enter_again(&mut self, seat: Seat) {
+    fn enter_again(&mut self, seat: Membership) {
         let Some(terms) = self.take_seat(seat) else { return };
         let leaves_by = self.room.stream().and_then(|stream| stream.leaves_by());
         let room = self.successor(&terms);
         let old = std::mem::replace(&mut self.room, room);
-        if let Room::Streamed(stream) = old {
+        if let JoinedRoom::Streamed(stream) = old {
             stream.into_unsaid().for_each(|line| self.push(&line));
         }
         self.returning.forget();
         self.page.begin_again(self.entry.operation == Operation::Create);
         let greeting = format!("in {} again", plain(&self.entry.room));
-        self.path = Path::new(self.link.server(), Some(greeting), self.now);
+        self.path = PathCheck::new(self.link.server(), Some(greeting), self.now);
         if let Some(by) = leaves_by {
             self.leave(EXIT);
             // Without the old deadline, a server could remove and readmit us for ever.
@@ -357,19 +363,19 @@ impl Client {
         }
     }
 
-    fn successor(&mut self, terms: &Terms) -> Room {
+    fn successor(&mut self, terms: &Terms) -> JoinedRoom {
         match (terms, self.room.stream()) {
             (Terms::Stream(completion), Some(stream)) => {
                 let reborn = stream.reborn(completion, &self.entry.room, self.now, &mut self.page);
-                Room::Streamed(Box::new(reborn))
+                JoinedRoom::Streamed(Box::new(reborn))
             }
-            _ => Room::new(terms, &self.entry, self.page.shows_own(), self.now),
+            _ => JoinedRoom::new(terms, &self.entry, self.page.shows_own(), self.now),
         }
     }
 
     /// Returns the terms of the seat if its socket works. Without it the silence goes on, and so do
     /// we.
-    fn take_seat(&mut self, seat: Seat) -> Option<Terms> {
+    fn take_seat(&mut self, seat: Membership) -> Option<Terms> {
         let (link, terms) = Link::open(self.poll.registry(), LINK, &self.entry, seat).ok()?;
         self.link = link;
         Some(terms)
@@ -440,7 +446,7 @@ impl Client {
     /// Returns true if the server is of another kind: its token says so, or ours would have
     /// answered with a stream. Others know no commands, and would show a second slash.
     fn is_foreign(&self) -> bool {
-        let is_plain = matches!(self.room, Room::Each(_));
+        let is_plain = matches!(self.room, JoinedRoom::Plain(_));
         !self.room.takes_questions() || (is_plain && self.entry.delivery == Delivery::Stream)
     }
 
@@ -515,7 +521,7 @@ impl Client {
         let is_gone = std::mem::take(&mut self.is_reader_gone);
         let gone = if is_gone { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) };
         if let Err(error) = self.page.flush().and(gone) {
-            self.outcome = unless_unread(error).map(|()| End::Left);
+            self.outcome = unless_unread(error).map(|()| ChatEnd::Left);
             self.leave(EXIT);
             // The turn has sent already, and nothing may come that makes another one.
             self.room.handle_time(self.now);
@@ -541,7 +547,7 @@ impl Client {
         let has_ended = self.is_lost || self.room.has_ended(self.now);
         if !has_ended && self.link.is_refused() && !self.room.is_patient() {
             let why = format!("nothing listens at UDP {}", self.link.server());
-            self.lose(advice::of_loss(&self.entry, &why));
+            self.lose(explain::of_loss(&self.entry, &why));
         }
         has_ended || self.is_lost
     }
@@ -565,21 +571,25 @@ fn has_lost_its_reader(event: &Event) -> bool {
     event.is_error() || event.is_write_closed()
 }
 
-fn open_log(entry: &Entry) -> Result<Option<LogFile>, Failure> {
+fn open_log(entry: &ChatOptions) -> Result<Option<LogFile>, Failure> {
     let Some(path) = &entry.log else { return Ok(None) };
     let failure = |error| Failure::new(format_args!("open the log {}", plain(path)), error);
     LogFile::open(path).map(Some).map_err(failure)
 }
 
 /// The way in which the user is talked to, and where lines come from.
-fn open_page(entry: &Entry, log: Option<LogFile>, waker: &Arc<Waker>) -> io::Result<(Page, Stdin)> {
+fn open_page(
+    entry: &ChatOptions,
+    log: Option<LogFile>,
+    waker: &Arc<Waker>,
+) -> io::Result<(Output, Stdin)> {
     if terminal::is_there() && !entry.listens {
         let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let has_color = entry.wants_color && !no_color;
         let (conversation, typed) = Conversation::start(entry, has_color, Arc::clone(waker))?;
-        return Ok((Page::terminal(conversation, log), typed));
+        return Ok((Output::terminal(conversation, log), typed));
     }
-    let lines = Lines::new();
+    let lines = PlainLines::new();
     lines.start(waker)?;
     let is_typed = io::stdin().is_terminal();
     let stdin = match entry.listens && is_typed {
@@ -587,5 +597,5 @@ fn open_page(entry: &Entry, log: Option<LogFile>, waker: &Arc<Waker>) -> io::Res
         true => Stdin::none(),
         false => Stdin::read(entry.takes_commands || is_typed, Arc::clone(waker))?,
     };
-    Ok((Page::plain(lines, log), stdin))
+    Ok((Output::plain(lines, log), stdin))
 }

@@ -20,16 +20,16 @@ use rustix::io::Errno;
 use signal_hook::consts::{SIGCONT, SIGWINCH};
 use signal_hook::low_level::pipe;
 
-use super::borrowed::Borrowed;
-use super::drawing::{Drawing, View};
-use super::input::{Event, Input};
-use super::keys::{Deed, Keyboard, locked};
-use super::lines::{Drawn, Label, Line};
-use super::styling::Styling;
+use super::guard::TerminalGuard;
+use super::input::{InputDecoder, InputEvent};
+use super::keys::{KeyAction, Keyboard, locked};
+use super::lines::{Label, RoomLine, Scrollback};
+use super::prompt::{Prompt, PromptView};
+use super::style::Style;
 use crate::client::EXIT;
-use crate::plain::visible;
-use crate::screen::{self, Size};
+use crate::sanitize::visible;
 use crate::stdin::{InputLine, Stdin};
+use crate::tty::{self, TerminalSize};
 
 /// Rings or flashes, as the terminal is set.
 const BELL: char = '\x07';
@@ -54,13 +54,13 @@ const SHOW: &str = "\x1b[?2026l";
 
 /// The loop's side.
 pub(super) struct Editor {
-    desk: Arc<Desk>,
+    desk: Arc<EditorDesk>,
 }
 
 /// Content from the loop that the editor has not shown yet.
 pub(super) struct Update {
     /// Lines to be printed above the one that is being typed.
-    pub(super) lines: Vec<Line>,
+    pub(super) lines: Vec<RoomLine>,
     /// Own lines that the server has not taken yet, all of them.
     pub(super) waiting: Vec<String>,
     /// Number of typed lines that are among these, or need not be shown any more.
@@ -70,17 +70,17 @@ pub(super) struct Update {
 }
 
 /// What the threads share.
-struct Desk {
-    state: Mutex<State>,
+struct EditorDesk {
+    state: Mutex<EditorState>,
     changed: Condvar,
     /// A byte in it makes the thread look.
     bell: UnixStream,
 }
 
 #[derive(Default)]
-struct State {
+struct EditorState {
     /// What is to be printed next.
-    lines: Vec<Line>,
+    lines: Vec<RoomLine>,
     bytes: usize,
     /// Lines that there was no space for.
     lost: usize,
@@ -108,8 +108,8 @@ impl Editor {
     pub(super) fn start(
         waker: Arc<Waker>,
         names: Arc<Mutex<BTreeSet<String>>>,
-        borrowed: Arc<Borrowed>,
-        styling: Arc<Styling>,
+        borrowed: Arc<TerminalGuard>,
+        styling: Arc<Style>,
     ) -> io::Result<(Self, Stdin)> {
         let (typed, receiver) = channel();
         let (bell, rings) = UnixStream::pair()?;
@@ -118,7 +118,7 @@ impl Editor {
         for signal in [SIGWINCH, SIGCONT] {
             pipe::register(signal, bell.try_clone()?)?;
         }
-        let desk = Arc::new(Desk { state: Mutex::default(), changed: Condvar::new(), bell });
+        let desk = Arc::new(EditorDesk { state: Mutex::default(), changed: Condvar::new(), bell });
         borrowed.take()?;
         let front = Front {
             desk: Arc::clone(&desk),
@@ -128,11 +128,11 @@ impl Editor {
             typed,
             said: VecDeque::new(),
             waker,
-            input: Input::default(),
+            input: InputDecoder::default(),
             keyboard: Keyboard::new(names),
-            drawing: Drawing::default(),
-            drawn: Drawn::default(),
-            size: screen::size(),
+            drawing: Prompt::default(),
+            drawn: Scrollback::default(),
+            size: tty::size(),
         };
         thread::Builder::new().name("editor".into()).spawn(move || front.run_to_the_end())?;
         Ok((Self { desk }, Stdin::from(receiver)))
@@ -164,8 +164,8 @@ impl Editor {
     }
 }
 
-impl Desk {
-    fn set(&self, change: impl FnOnce(&mut State)) {
+impl EditorDesk {
+    fn set(&self, change: impl FnOnce(&mut EditorState)) {
         change(&mut locked(&self.state));
         self.changed.notify_all();
         // A full one has rung already.
@@ -173,7 +173,7 @@ impl Desk {
     }
 }
 
-impl State {
+impl EditorState {
     fn note(&mut self, update: Update) {
         self.waiting = update.waiting;
         self.taken += update.taken;
@@ -181,7 +181,7 @@ impl State {
         update.lines.into_iter().for_each(|line| self.add(line));
     }
 
-    fn add(&mut self, line: Line) {
+    fn add(&mut self, line: RoomLine) {
         match self.bytes + line.size() {
             0..=MOST_WAITING => {
                 self.bytes += line.size();
@@ -192,7 +192,7 @@ impl State {
     }
 
     /// Takes what is to be printed.
-    fn take_lines(&mut self) -> Vec<Line> {
+    fn take_lines(&mut self) -> Vec<RoomLine> {
         self.bytes = 0;
         let mut lines = std::mem::take(&mut self.lines);
         match std::mem::take(&mut self.lost) {
@@ -203,25 +203,25 @@ impl State {
     }
 }
 
-fn told(text: &str) -> Line {
-    Line { time: String::new(), label: Label::Mark("--"), text: text.into() }
+fn told(text: &str) -> RoomLine {
+    RoomLine { time: String::new(), label: Label::Mark("--"), text: text.into() }
 }
 
 /// The thread that has the terminal.
 struct Front {
-    desk: Arc<Desk>,
+    desk: Arc<EditorDesk>,
     rings: UnixStream,
-    borrowed: Arc<Borrowed>,
-    styling: Arc<Styling>,
+    borrowed: Arc<TerminalGuard>,
+    styling: Arc<Style>,
     typed: Typed,
     /// The lines in that channel, as far as they are to be shown.
     said: VecDeque<Option<String>>,
     waker: Arc<Waker>,
-    input: Input,
+    input: InputDecoder,
     keyboard: Keyboard,
-    drawing: Drawing,
-    drawn: Drawn,
-    size: Size,
+    drawing: Prompt,
+    drawn: Scrollback,
+    size: TerminalSize,
 }
 
 impl Front {
@@ -288,24 +288,24 @@ impl Front {
         Ok(())
     }
 
-    fn handle(&mut self, event: Event) -> io::Result<()> {
+    fn handle(&mut self, event: InputEvent) -> io::Result<()> {
         match event {
-            Event::Paste(text) => self.keyboard.paste(&text),
-            Event::TooLong(size) => {
+            InputEvent::Paste(text) => self.keyboard.paste(&text),
+            InputEvent::TooLong(size) => {
                 let why = format!("the pasted text is too long, {size} bytes");
                 self.desk.set(|state| state.add(told(&why)));
             }
-            Event::Focus(has_focus) => self.desk.set(|state| {
+            InputEvent::Focus(has_focus) => self.desk.set(|state| {
                 (state.is_away, state.is_marked) = (!has_focus, false);
             }),
-            Event::Key(key) => match self.keyboard.press(key) {
-                Deed::Draw => {}
-                Deed::Say(lines) => lines.into_iter().for_each(|line| self.say(line)),
-                Deed::Leave => {
+            InputEvent::Key(key) => match self.keyboard.press(key) {
+                KeyAction::Draw => {}
+                KeyAction::Say(lines) => lines.into_iter().for_each(|line| self.say(line)),
+                KeyAction::Leave => {
                     self.send(InputLine { bytes: EXIT.into(), may_command: true }, None);
                 }
-                Deed::Stop => self.stop()?,
-                Deed::ClearScreen => self.clear_screen()?,
+                KeyAction::Stop => self.stop()?,
+                KeyAction::ClearScreen => self.clear_screen()?,
             },
         }
         Ok(())
@@ -370,7 +370,7 @@ impl Front {
         let above = self.waiting_rows(waiting);
         let (text, cursor) = self.keyboard.text();
         let prompt = self.keyboard.prompt();
-        let view = View { above: &above, prompt: &prompt, text, cursor };
+        let view = PromptView { above: &above, prompt: &prompt, text, cursor };
         self.drawing.draw(&view, self.size, out);
     }
 
@@ -381,7 +381,7 @@ impl Front {
         let mut rows = VecDeque::new();
         for text in waiting.iter().chain(self.said.iter().flatten()).rev() {
             let label = Label::Waiting(self.styling.me().into());
-            let line = Line { time: String::new(), label, text: text.clone() };
+            let line = RoomLine { time: String::new(), label, text: text.clone() };
             for row in line.rows(&self.styling, self.size.columns).into_iter().rev() {
                 rows.push_front(row);
                 if rows.len() >= most {
@@ -395,7 +395,7 @@ impl Front {
     /// Erases what was drawn. After a change of width nobody knows where that is: some terminals
     /// break rows anew, others cut them. So the whole screen is drawn again.
     fn erase(&mut self, out: &mut String) {
-        let before = std::mem::replace(&mut self.size, screen::size());
+        let before = std::mem::replace(&mut self.size, tty::size());
         if before.columns == self.size.columns {
             self.drawing.erase(out);
             return;
@@ -413,7 +413,7 @@ impl Front {
     }
 }
 
-fn print(line: &Line, styling: &Styling, size: Size, out: &mut String) {
+fn print(line: &RoomLine, styling: &Style, size: TerminalSize, out: &mut String) {
     for row in line.rows(styling, size.columns) {
         out.push_str(&row);
         out.push('\n');
@@ -450,9 +450,9 @@ mod tests {
 
     #[test]
     fn a_terminal_that_stands_misses_lines_and_is_told_how_many() {
-        let mut state = State::default();
+        let mut state = EditorState::default();
         let line =
-            |text: &str| Line { time: String::new(), label: Label::Nothing, text: text.into() };
+            |text: &str| RoomLine { time: String::new(), label: Label::Nothing, text: text.into() };
         let half = line(&"a".repeat(MOST_WAITING / 2 - 10));
         (0..3).for_each(|_| state.add(half.clone()));
         let lines = state.take_lines();

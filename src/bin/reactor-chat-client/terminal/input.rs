@@ -15,8 +15,8 @@ const ALT_BACKSPACE: &[u8] = b"\x1b\x7f";
 
 /// An event from the terminal.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Event {
-    Key(Key),
+pub(super) enum InputEvent {
+    Key(KeyPress),
     Paste(String),
     /// A paste of this many bytes, which was not kept.
     TooLong(usize),
@@ -26,7 +26,7 @@ pub(super) enum Event {
 
 /// A key that may do something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Key {
+pub(super) enum KeyPress {
     Char(char),
     Ctrl(char),
     Alt(char),
@@ -49,7 +49,7 @@ pub(super) enum Key {
 
 /// The decoder. A sequence may be split anywhere between two calls.
 #[derive(Default)]
-pub(super) struct Input {
+pub(super) struct InputDecoder {
     parser: Parser,
     keys: Keys,
     paste: Option<Paste>,
@@ -58,9 +58,9 @@ pub(super) struct Input {
     has_escape: bool,
 }
 
-impl Input {
+impl InputDecoder {
     /// Returns the events in these bytes.
-    pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Vec<Event> {
+    pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Vec<InputEvent> {
         self.last = bytes.last().copied();
         self.has_escape = bytes.contains(&0x1b);
         while !bytes.is_empty() {
@@ -87,7 +87,7 @@ impl Input {
 
     fn feed_keys<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         if let Some(rest) = bytes.strip_prefix(ALT_BACKSPACE) {
-            self.keys.events.push(Event::Key(Key::AltBackspace));
+            self.keys.events.push(InputEvent::Key(KeyPress::AltBackspace));
             return rest;
         }
         let next = find(&bytes[1..], ALT_BACKSPACE).map_or(bytes.len(), |at| at + 1);
@@ -105,43 +105,43 @@ impl Input {
 
     /// Nothing more came: what looked like the beginning of a sequence was keys of its own. Without
     /// this, Alt and `]` would swallow whatever is typed next.
-    pub(super) fn give_up(&mut self) -> Option<Event> {
+    pub(super) fn give_up(&mut self) -> Option<InputEvent> {
         self.has_escape = false;
         self.parser = Parser::new();
         self.keys.is_ss3 = false;
-        (self.last == Some(0x1b)).then_some(Event::Key(Key::Escape))
+        (self.last == Some(0x1b)).then_some(InputEvent::Key(KeyPress::Escape))
     }
 }
 
 #[derive(Default)]
 struct Keys {
-    events: Vec<Event>,
+    events: Vec<InputEvent>,
     /// True after ESC O: one more character names the key.
     is_ss3: bool,
     begins_paste: bool,
 }
 
 impl Keys {
-    fn press(&mut self, key: Key) {
-        self.events.push(Event::Key(key));
+    fn press(&mut self, key: KeyPress) {
+        self.events.push(InputEvent::Key(key));
     }
 }
 
 impl Perform for Keys {
     fn print(&mut self, c: char) {
         match (std::mem::take(&mut self.is_ss3), c) {
-            (true, c) => self.events.extend(arrow(c, false).map(Event::Key)),
-            (false, '\x7f') => self.press(Key::Backspace),
-            (false, c) => self.press(Key::Char(c)),
+            (true, c) => self.events.extend(arrow(c, false).map(InputEvent::Key)),
+            (false, '\x7f') => self.press(KeyPress::Backspace),
+            (false, c) => self.press(KeyPress::Char(c)),
         }
     }
 
     fn execute(&mut self, byte: u8) {
         self.press(match byte {
-            b'\r' | b'\n' => Key::Enter,
-            b'\t' => Key::Tab,
-            0x08 => Key::Backspace,
-            0x00..=0x1f => Key::Ctrl(char::from(byte | 0x40)),
+            b'\r' | b'\n' => KeyPress::Enter,
+            b'\t' => KeyPress::Tab,
+            0x08 => KeyPress::Backspace,
+            0x00..=0x1f => KeyPress::Ctrl(char::from(byte | 0x40)),
             _ => return,
         });
     }
@@ -151,20 +151,20 @@ impl Perform for Keys {
         let (first, second) = (numbers.next().unwrap_or(0), numbers.next());
         match (last, first) {
             ('~', PASTE_BEGIN) => self.begins_paste = true,
-            ('~', 1 | 7) => self.press(Key::Home),
-            ('~', 3) => self.press(Key::Delete),
-            ('~', 4 | 8) => self.press(Key::End),
-            ('Z', _) => self.press(Key::BackTab),
-            ('I', _) => self.events.push(Event::Focus(true)),
-            ('O', _) => self.events.push(Event::Focus(false)),
-            (c, _) => self.events.extend(arrow(c, second.is_some()).map(Event::Key)),
+            ('~', 1 | 7) => self.press(KeyPress::Home),
+            ('~', 3) => self.press(KeyPress::Delete),
+            ('~', 4 | 8) => self.press(KeyPress::End),
+            ('Z', _) => self.press(KeyPress::BackTab),
+            ('I', _) => self.events.push(InputEvent::Focus(true)),
+            ('O', _) => self.events.push(InputEvent::Focus(false)),
+            (c, _) => self.events.extend(arrow(c, second.is_some()).map(InputEvent::Key)),
         }
     }
 
     fn esc_dispatch(&mut self, _: &[u8], _: bool, byte: u8) {
         match byte {
             b'O' => self.is_ss3 = true,
-            byte => self.press(Key::Alt(char::from(byte))),
+            byte => self.press(KeyPress::Alt(char::from(byte))),
         }
     }
 
@@ -174,18 +174,18 @@ impl Perform for Keys {
 }
 
 /// Arrow keys move by words with any modifier; rxvt has small letters for them.
-fn arrow(c: char, has_modifier: bool) -> Option<Key> {
+fn arrow(c: char, has_modifier: bool) -> Option<KeyPress> {
     Some(match c {
-        'A' => Key::Up,
-        'B' => Key::Down,
-        'C' if has_modifier => Key::WordRight,
-        'D' if has_modifier => Key::WordLeft,
-        'C' => Key::Right,
-        'D' => Key::Left,
-        'c' => Key::WordRight,
-        'd' => Key::WordLeft,
-        'H' => Key::Home,
-        'F' => Key::End,
+        'A' => KeyPress::Up,
+        'B' => KeyPress::Down,
+        'C' if has_modifier => KeyPress::WordRight,
+        'D' if has_modifier => KeyPress::WordLeft,
+        'C' => KeyPress::Right,
+        'D' => KeyPress::Left,
+        'c' => KeyPress::WordRight,
+        'd' => KeyPress::WordLeft,
+        'H' => KeyPress::Home,
+        'F' => KeyPress::End,
         _ => return None,
     })
 }
@@ -220,13 +220,13 @@ impl Paste {
         self.dropped += dropped;
     }
 
-    fn finish(self) -> Event {
+    fn finish(self) -> InputEvent {
         match self.dropped {
             0 => {
                 let text = String::from_utf8_lossy(&self.bytes);
-                Event::Paste(text.replace("\r\n", "\n").replace('\r', "\n"))
+                InputEvent::Paste(text.replace("\r\n", "\n").replace('\r', "\n"))
             }
-            dropped => Event::TooLong(dropped + self.bytes.len()),
+            dropped => InputEvent::TooLong(dropped + self.bytes.len()),
         }
     }
 }
@@ -239,14 +239,14 @@ fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn events(chunks: &[&[u8]]) -> Vec<Event> {
-        let mut input = Input::default();
+    fn events(chunks: &[&[u8]]) -> Vec<InputEvent> {
+        let mut input = InputDecoder::default();
         chunks.iter().flat_map(|chunk| input.feed(chunk)).collect()
     }
 
-    fn keys(bytes: &[u8]) -> Vec<Key> {
+    fn keys(bytes: &[u8]) -> Vec<KeyPress> {
         let key = |event| match event {
-            Event::Key(key) => key,
+            InputEvent::Key(key) => key,
             other => panic!("{other:?}"),
         };
         events(&[bytes]).into_iter().map(key).collect()
@@ -258,11 +258,28 @@ mod tests {
             "aé日\r\t\x7f\x08\x15\x1bb\x1b\x7f\x1b[A\x1bOB\x1b[1;5C\x1b[3~\x1b[Z\x1b[H".as_bytes();
         let whole = keys(bytes);
         let expected = [
-            [Key::Char('a'), Key::Char('é'), Key::Char('日'), Key::Enter, Key::Tab, Key::Backspace],
-            [Key::Backspace, Key::Ctrl('U'), Key::Alt('b'), Key::AltBackspace, Key::Up, Key::Down],
+            [
+                KeyPress::Char('a'),
+                KeyPress::Char('é'),
+                KeyPress::Char('日'),
+                KeyPress::Enter,
+                KeyPress::Tab,
+                KeyPress::Backspace,
+            ],
+            [
+                KeyPress::Backspace,
+                KeyPress::Ctrl('U'),
+                KeyPress::Alt('b'),
+                KeyPress::AltBackspace,
+                KeyPress::Up,
+                KeyPress::Down,
+            ],
         ];
         assert_eq!(whole[..12], expected.concat());
-        assert_eq!(whole[12..], [Key::WordRight, Key::Delete, Key::BackTab, Key::Home]);
+        assert_eq!(
+            whole[12..],
+            [KeyPress::WordRight, KeyPress::Delete, KeyPress::BackTab, KeyPress::Home]
+        );
         for split in 1..bytes.len() {
             // Alt and backspace come in one piece from a keyboard.
             if bytes[..split].ends_with(b"\x1b") && bytes[split] == 0x7f {
@@ -270,7 +287,7 @@ mod tests {
             }
             let (front, back) = bytes.split_at(split);
             let events = events(&[front, back]).into_iter();
-            assert!(events.eq(whole.iter().copied().map(Event::Key)), "{split}");
+            assert!(events.eq(whole.iter().copied().map(InputEvent::Key)), "{split}");
         }
     }
 
@@ -278,9 +295,9 @@ mod tests {
     fn field_f_pasted_bytes_are_text_wherever_they_are_split() {
         let bytes = b"x\x1b[200~a\x03\x1b[A\r\nb\rc\xff\x1b]0;\x1b[201~y";
         let expected = [
-            Event::Key(Key::Char('x')),
-            Event::Paste("a\x03\x1b[A\nb\nc\u{fffd}\x1b]0;".into()),
-            Event::Key(Key::Char('y')),
+            InputEvent::Key(KeyPress::Char('x')),
+            InputEvent::Paste("a\x03\x1b[A\nb\nc\u{fffd}\x1b]0;".into()),
+            InputEvent::Key(KeyPress::Char('y')),
         ];
         assert_eq!(events(&[bytes]), expected);
         for split in 1..bytes.len() {
@@ -291,7 +308,7 @@ mod tests {
 
     #[test]
     fn field_f_too_long_paste_is_counted_and_not_kept() {
-        let mut input = Input::default();
+        let mut input = InputDecoder::default();
         assert_eq!(input.feed(b"\x1b[200~"), []);
         for _ in 0..40 {
             assert_eq!(input.feed(&[b'x'; 65536]), []);
@@ -300,15 +317,15 @@ mod tests {
             input.paste.as_ref().is_some_and(|paste| paste.bytes.capacity() < 4 * LONGEST_PASTE)
         );
         let events = input.feed(b"\x1b[201~y");
-        assert_eq!(events, [Event::TooLong(40 * 65536), Event::Key(Key::Char('y'))]);
+        assert_eq!(events, [InputEvent::TooLong(40 * 65536), InputEvent::Key(KeyPress::Char('y'))]);
     }
 
     #[test]
     fn escape_key_is_known_by_what_does_not_follow() {
-        let mut input = Input::default();
+        let mut input = InputDecoder::default();
         assert_eq!(input.feed(b"\x1b"), []);
         assert!(input.is_incomplete());
-        assert_eq!(input.give_up(), Some(Event::Key(Key::Escape)));
+        assert_eq!(input.give_up(), Some(InputEvent::Key(KeyPress::Escape)));
         assert_eq!(input.feed(b"\x1b]"), []);
         assert_eq!(input.give_up(), None);
         assert_eq!(input.feed(b"a\x1b[I\x1b[O").len(), 3);

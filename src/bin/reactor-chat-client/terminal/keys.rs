@@ -4,19 +4,19 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::completing::Completing;
+use super::completion::TabCompletion;
 use super::draft::Draft;
-use super::input::Key;
-use super::past::Past;
-use super::pasted::Pasted;
-use crate::plain::visible;
+use super::input::KeyPress;
+use super::line_history::LineHistory;
+use super::pasted_slashes::PastedSlashes;
+use crate::sanitize::visible;
 use crate::stdin::InputLine;
 
 const PROMPT: &str = "> ";
 
 /// The action that a key asks of the editor's thread.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Deed {
+pub(super) enum KeyAction {
     /// Nothing but drawing.
     Draw,
     /// Send these lines.
@@ -32,9 +32,9 @@ pub(super) enum Deed {
 pub(super) struct Keyboard {
     names: Arc<Mutex<BTreeSet<String>>>,
     draft: Draft,
-    past: Past,
-    pasted: Pasted,
-    completing: Completing,
+    past: LineHistory,
+    pasted: PastedSlashes,
+    completing: TabCompletion,
     search: Option<Search>,
 }
 
@@ -53,9 +53,9 @@ impl Keyboard {
         Self {
             names,
             draft: Draft::default(),
-            past: Past::default(),
-            pasted: Pasted::default(),
-            completing: Completing::default(),
+            past: LineHistory::default(),
+            pasted: PastedSlashes::default(),
+            completing: TabCompletion::default(),
             search: None,
         }
     }
@@ -85,10 +85,10 @@ impl Keyboard {
         self.pasted.note_line(self.draft.text());
     }
 
-    pub(super) fn press(&mut self, key: Key) -> Deed {
+    pub(super) fn press(&mut self, key: KeyPress) -> KeyAction {
         if self.search.is_some() {
             if self.search_on(key) {
-                return Deed::Draw;
+                return KeyAction::Draw;
             }
             self.accept_found();
         }
@@ -97,26 +97,26 @@ impl Keyboard {
         deed
     }
 
-    fn act(&mut self, key: Key) -> Deed {
+    fn act(&mut self, key: KeyPress) -> KeyAction {
         match key {
-            Key::Enter => return self.say(),
-            Key::Ctrl('C' | '\\') => return Deed::Leave,
-            Key::Ctrl('D') if self.draft.text().is_empty() => return Deed::Leave,
-            Key::Ctrl('Z') => return Deed::Stop,
-            Key::Ctrl('L') => return Deed::ClearScreen,
-            Key::Ctrl('R') => self.search = Some(Search::default()),
-            Key::Up | Key::Ctrl('P') => self.show(|past, shown| past.older(shown)),
-            Key::Down | Key::Ctrl('N') => self.show(|past, _| past.newer()),
-            Key::Tab => self.complete(true),
-            Key::BackTab => self.complete(false),
+            KeyPress::Enter => return self.say(),
+            KeyPress::Ctrl('C' | '\\') => return KeyAction::Leave,
+            KeyPress::Ctrl('D') if self.draft.text().is_empty() => return KeyAction::Leave,
+            KeyPress::Ctrl('Z') => return KeyAction::Stop,
+            KeyPress::Ctrl('L') => return KeyAction::ClearScreen,
+            KeyPress::Ctrl('R') => self.search = Some(Search::default()),
+            KeyPress::Up | KeyPress::Ctrl('P') => self.show(|past, shown| past.older(shown)),
+            KeyPress::Down | KeyPress::Ctrl('N') => self.show(|past, _| past.newer()),
+            KeyPress::Tab => self.complete(true),
+            KeyPress::BackTab => self.complete(false),
             key => edit(&mut self.draft, key),
         }
-        Deed::Draw
+        KeyAction::Draw
     }
 
     /// Each pasted line is one. Only a paste brings line ends, so what follows the first of them is
     /// pasted.
-    fn say(&mut self) -> Deed {
+    fn say(&mut self) -> KeyAction {
         let text = self.draft.take();
         let is_typed = !self.pasted.brought_the_slash();
         match is_typed {
@@ -128,10 +128,10 @@ impl Keyboard {
             bytes: line.into(),
             may_command: is_typed && place == 0,
         };
-        Deed::Say(text.split('\n').enumerate().map(line).collect())
+        KeyAction::Say(text.split('\n').enumerate().map(line).collect())
     }
 
-    fn show(&mut self, step: impl FnOnce(&mut Past, &str) -> Option<String>) {
+    fn show(&mut self, step: impl FnOnce(&mut LineHistory, &str) -> Option<String>) {
         if let Some(line) = step(&mut self.past, self.draft.text()) {
             self.draft.replace_all(&line);
         }
@@ -148,23 +148,23 @@ impl Keyboard {
     }
 
     /// Returns false if the key ends the search and then has its ordinary effect.
-    fn search_on(&mut self, key: Key) -> bool {
+    fn search_on(&mut self, key: KeyPress) -> bool {
         let Some(search) = &mut self.search else { return false };
         match key {
-            Key::Char(c) => {
+            KeyPress::Char(c) => {
                 search.part.push(c);
                 search.look(&self.past, 0);
             }
-            Key::Backspace => {
+            KeyPress::Backspace => {
                 search.part.pop();
                 search.look(&self.past, 0);
             }
-            Key::Ctrl('R') => {
+            KeyPress::Ctrl('R') => {
                 let place = search.found.as_ref().map_or(0, |(place, _)| *place);
                 search.look(&self.past, place);
             }
-            Key::Ctrl('C' | 'G') => self.search = None,
-            Key::Escape => self.accept_found(),
+            KeyPress::Ctrl('C' | 'G') => self.search = None,
+            KeyPress::Escape => self.accept_found(),
             _ => return false,
         }
         true
@@ -178,7 +178,7 @@ impl Keyboard {
 }
 
 impl Search {
-    fn look(&mut self, past: &Past, place: usize) {
+    fn look(&mut self, past: &LineHistory, place: usize) {
         if self.part.is_empty() {
             (self.found, self.has_failed) = (None, false);
             return;
@@ -192,25 +192,25 @@ impl Search {
     }
 }
 
-fn edit(draft: &mut Draft, key: Key) {
+fn edit(draft: &mut Draft, key: KeyPress) {
     match key {
-        Key::Char(c) => draft.type_char(c),
-        Key::Backspace => draft.delete_left(),
-        Key::Delete | Key::Ctrl('D') => draft.delete_right(),
-        Key::Left | Key::Ctrl('B') => draft.go_left(),
-        Key::Right | Key::Ctrl('F') => draft.go_right(),
-        Key::WordLeft | Key::Alt('b' | 'B') => draft.go_word_left(),
-        Key::WordRight | Key::Alt('f' | 'F') => draft.go_word_right(),
-        Key::Home | Key::Ctrl('A') => draft.go_home(),
-        Key::End | Key::Ctrl('E') => draft.go_end(),
-        Key::Ctrl('W') => draft.kill_blank_word_left(),
-        Key::AltBackspace => draft.kill_word_left(),
-        Key::Alt('d' | 'D') => draft.kill_word_right(),
-        Key::Ctrl('U') => draft.kill_left(),
-        Key::Ctrl('K') => draft.kill_right(),
-        Key::Ctrl('Y') => draft.yank(),
-        Key::Ctrl('T') => draft.transpose(),
-        Key::Ctrl('_') => draft.undo(),
+        KeyPress::Char(c) => draft.type_char(c),
+        KeyPress::Backspace => draft.delete_left(),
+        KeyPress::Delete | KeyPress::Ctrl('D') => draft.delete_right(),
+        KeyPress::Left | KeyPress::Ctrl('B') => draft.go_left(),
+        KeyPress::Right | KeyPress::Ctrl('F') => draft.go_right(),
+        KeyPress::WordLeft | KeyPress::Alt('b' | 'B') => draft.go_word_left(),
+        KeyPress::WordRight | KeyPress::Alt('f' | 'F') => draft.go_word_right(),
+        KeyPress::Home | KeyPress::Ctrl('A') => draft.go_home(),
+        KeyPress::End | KeyPress::Ctrl('E') => draft.go_end(),
+        KeyPress::Ctrl('W') => draft.kill_blank_word_left(),
+        KeyPress::AltBackspace => draft.kill_word_left(),
+        KeyPress::Alt('d' | 'D') => draft.kill_word_right(),
+        KeyPress::Ctrl('U') => draft.kill_left(),
+        KeyPress::Ctrl('K') => draft.kill_right(),
+        KeyPress::Ctrl('Y') => draft.yank(),
+        KeyPress::Ctrl('T') => draft.transpose(),
+        KeyPress::Ctrl('_') => draft.undo(),
         _ => {}
     }
 }
@@ -232,14 +232,14 @@ mod tests {
         let mut keyboard = Keyboard::new(Arc::default());
         for text in said {
             type_text(&mut keyboard, text);
-            assert_eq!(keyboard.press(Key::Enter), Deed::Say(vec![line(text, true)]));
+            assert_eq!(keyboard.press(KeyPress::Enter), KeyAction::Say(vec![line(text, true)]));
         }
         keyboard
     }
 
     fn type_text(keyboard: &mut Keyboard, text: &str) {
         for c in text.chars() {
-            assert_eq!(keyboard.press(Key::Char(c)), Deed::Draw);
+            assert_eq!(keyboard.press(KeyPress::Char(c)), KeyAction::Draw);
         }
     }
 
@@ -247,23 +247,23 @@ mod tests {
     fn field_m_search_goes_back_and_ends_with_a_line_or_the_draft() {
         let mut keyboard = keyboard(&["apples", "pears", "apple pie"]);
         type_text(&mut keyboard, "draft");
-        keyboard.press(Key::Ctrl('R'));
+        keyboard.press(KeyPress::Ctrl('R'));
         type_text(&mut keyboard, "appl");
         assert_eq!((&*keyboard.prompt(), keyboard.text().0), ("(search 'appl') ", "apple pie"));
-        keyboard.press(Key::Ctrl('R'));
+        keyboard.press(KeyPress::Ctrl('R'));
         assert_eq!(keyboard.text().0, "apples");
-        keyboard.press(Key::Ctrl('R'));
+        keyboard.press(KeyPress::Ctrl('R'));
         assert_eq!(keyboard.prompt(), "(nothing older has 'appl') ");
-        keyboard.press(Key::Ctrl('C'));
+        keyboard.press(KeyPress::Ctrl('C'));
         assert_eq!((&*keyboard.prompt(), keyboard.text()), (PROMPT, ("draft", 5)));
-        keyboard.press(Key::Ctrl('R'));
+        keyboard.press(KeyPress::Ctrl('R'));
         type_text(&mut keyboard, "pear");
-        keyboard.press(Key::Backspace);
-        keyboard.press(Key::Home);
+        keyboard.press(KeyPress::Backspace);
+        keyboard.press(KeyPress::Home);
         assert_eq!(keyboard.text(), ("pears", 0));
-        keyboard.press(Key::Ctrl('R'));
+        keyboard.press(KeyPress::Ctrl('R'));
         type_text(&mut keyboard, "pie");
-        assert_eq!(keyboard.press(Key::Enter), Deed::Say(vec![line("apple pie", true)]));
+        assert_eq!(keyboard.press(KeyPress::Enter), KeyAction::Say(vec![line("apple pie", true)]));
     }
 
     #[test]
@@ -271,11 +271,11 @@ mod tests {
         let mut keyboard = keyboard(&[]);
         keyboard.paste("one\ntwo");
         assert_eq!(
-            keyboard.press(Key::Enter),
-            Deed::Say(vec![line("one", true), line("two", false)])
+            keyboard.press(KeyPress::Enter),
+            KeyAction::Say(vec![line("one", true), line("two", false)])
         );
         assert_eq!(keyboard.text(), ("", 0));
-        keyboard.press(Key::Up);
+        keyboard.press(KeyPress::Up);
         assert_eq!(keyboard.text(), ("one\ntwo", 7));
     }
 
@@ -283,25 +283,25 @@ mod tests {
     fn field_d_a_pasted_slash_is_no_command() {
         let mut keyboard = keyboard(&[]);
         keyboard.paste("/exit\n/exit");
-        let pasted = Deed::Say(vec![line("/exit", false), line("/exit", false)]);
-        assert_eq!(keyboard.press(Key::Enter), pasted);
-        keyboard.press(Key::Up);
+        let pasted = KeyAction::Say(vec![line("/exit", false), line("/exit", false)]);
+        assert_eq!(keyboard.press(KeyPress::Enter), pasted);
+        keyboard.press(KeyPress::Up);
         assert_eq!(keyboard.text().0, "//exit\n/exit");
-        keyboard.press(Key::Ctrl('U'));
+        keyboard.press(KeyPress::Ctrl('U'));
         type_text(&mut keyboard, "/kick ");
         keyboard.paste("bob");
-        assert_eq!(keyboard.press(Key::Enter), Deed::Say(vec![line("/kick bob", true)]));
+        assert_eq!(keyboard.press(KeyPress::Enter), KeyAction::Say(vec![line("/kick bob", true)]));
         keyboard.paste(" /exit");
-        assert_eq!(keyboard.press(Key::Enter), Deed::Say(vec![line(" /exit", false)]));
+        assert_eq!(keyboard.press(KeyPress::Enter), KeyAction::Say(vec![line(" /exit", false)]));
     }
 
     #[test]
     fn ctrl_d_deletes_and_leaves_an_empty_line() {
         let mut keyboard = keyboard(&[]);
         type_text(&mut keyboard, "x");
-        assert_eq!(keyboard.press(Key::Ctrl('D')), Deed::Draw);
-        keyboard.press(Key::Home);
-        assert_eq!(keyboard.press(Key::Ctrl('D')), Deed::Draw);
-        assert_eq!(keyboard.press(Key::Ctrl('D')), Deed::Leave);
+        assert_eq!(keyboard.press(KeyPress::Ctrl('D')), KeyAction::Draw);
+        keyboard.press(KeyPress::Home);
+        assert_eq!(keyboard.press(KeyPress::Ctrl('D')), KeyAction::Draw);
+        assert_eq!(keyboard.press(KeyPress::Ctrl('D')), KeyAction::Leave);
     }
 }

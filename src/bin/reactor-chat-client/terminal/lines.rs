@@ -6,9 +6,9 @@ use std::collections::VecDeque;
 use jiff::Zoned;
 use jiff::civil::Date;
 
-use super::styling::Styling;
-use super::wrapping::wrap;
-use crate::screen::{Size, columns};
+use super::style::Style;
+use super::wrap::wrap;
+use crate::tty::{TerminalSize, columns};
 
 /// Least width of a terminal on which names have a column of their own.
 const WIDE: usize = 60;
@@ -27,7 +27,7 @@ const MOST_BYTES: usize = 1024 * 1024;
 
 /// A line of the conversation.
 #[derive(Clone)]
-pub(super) struct Line {
+pub(super) struct RoomLine {
     /// As `HH:MM`, or nothing.
     pub(super) time: String,
     pub(super) label: Label,
@@ -47,7 +47,7 @@ pub(super) enum Label {
     Waiting(String),
 }
 
-impl Line {
+impl RoomLine {
     pub(super) fn size(&self) -> usize {
         let label = if let Label::Name(name) = &self.label { name.len() } else { 0 };
         self.text.len() + label + TIME_COLUMNS
@@ -55,7 +55,7 @@ impl Line {
 
     /// Returns the rows of the line in this many columns. A URL is one row, however long: the
     /// terminal wraps it, so that it can be copied in one piece.
-    pub(super) fn rows(&self, styling: &Styling, width: usize) -> Vec<String> {
+    pub(super) fn rows(&self, styling: &Style, width: usize) -> Vec<String> {
         let label = self.label(styling);
         let time = format!("{:TIME_COLUMNS$}", self.time);
         let column = if width >= WIDE { NAME_COLUMNS.max(label.0) } else { label.0 };
@@ -77,7 +77,7 @@ impl Line {
     }
 
     /// Returns the label and its columns.
-    fn label(&self, styling: &Styling) -> (usize, String) {
+    fn label(&self, styling: &Style) -> (usize, String) {
         match &self.label {
             Label::Name(name) => (columns(name) + 1, styling.name(name) + ":"),
             Label::Mark(mark) => (columns(mark), styling.dim(mark)),
@@ -86,7 +86,7 @@ impl Line {
         }
     }
 
-    fn dressed(&self, styling: &Styling, part: &str) -> String {
+    fn dressed(&self, styling: &Style, part: &str) -> String {
         match &self.label {
             Label::Name(name) if styling.is_me(name) => part.into(),
             Label::Name(_) => styling.mentions(part),
@@ -104,22 +104,22 @@ pub(super) struct Days {
 
 impl Days {
     /// Returns the line that stands before the first one of a day.
-    pub(super) fn note(&mut self, now: &Zoned) -> Option<Line> {
+    pub(super) fn note(&mut self, now: &Zoned) -> Option<RoomLine> {
         let is_new = self.last.replace(now.date()) != Some(now.date());
         let text = now.strftime("%A, %Y-%m-%d").to_string();
-        is_new.then(|| Line { time: String::new(), label: Label::Mark("--"), text })
+        is_new.then(|| RoomLine { time: String::new(), label: Label::Mark("--"), text })
     }
 }
 
 /// The last lines that were drawn.
 #[derive(Default)]
-pub(super) struct Drawn {
-    lines: VecDeque<Line>,
+pub(super) struct Scrollback {
+    lines: VecDeque<RoomLine>,
     bytes: usize,
 }
 
-impl Drawn {
-    pub(super) fn push(&mut self, line: Line) {
+impl Scrollback {
+    pub(super) fn push(&mut self, line: RoomLine) {
         self.bytes += line.size();
         self.lines.push_back(line);
         while self.lines.len() > MOST || self.bytes > MOST_BYTES {
@@ -136,9 +136,9 @@ impl Drawn {
     /// scrolled back to.
     pub(super) fn visible_in(
         &self,
-        sizes: [Size; 2],
-        styling: &Styling,
-    ) -> impl Iterator<Item = &Line> {
+        sizes: [TerminalSize; 2],
+        styling: &Style,
+    ) -> impl Iterator<Item = &RoomLine> {
         let mut left = sizes.map(|size| size.rows);
         let mut first = self.lines.len();
         while first > 0 && left.iter().any(|left| *left > 0) {
@@ -155,13 +155,13 @@ impl Drawn {
 mod tests {
     use super::*;
 
-    fn line(text: &str) -> Line {
-        Line { time: "12:34".into(), label: Label::Name("ann".into()), text: text.into() }
+    fn line(text: &str) -> RoomLine {
+        RoomLine { time: "12:34".into(), label: Label::Name("ann".into()), text: text.into() }
     }
 
     #[test]
     fn text_stands_in_a_column_of_its_own_or_below_a_long_name() {
-        let styling = Styling::new(false, "bob");
+        let styling = Style::new(false, "bob");
         let rows = |width, text| line(text).rows(&styling, width);
         assert_eq!(rows(80, "hi"), ["12:34       ann: hi"]);
         assert_eq!(
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn field_m_url_is_never_broken() {
-        let styling = Styling::new(false, "bob");
+        let styling = Style::new(false, "bob");
         let url = "https://example.org/".to_owned() + &"path/".repeat(30);
         let rows = line(&format!("see {url} there")).rows(&styling, 40);
         assert_eq!(rows, ["12:34 ann: see", &format!("           {url}"), "           there"]);
@@ -194,13 +194,13 @@ mod tests {
 
     #[test]
     fn drawn_lines_are_bounded_and_fill_the_larger_screen() {
-        let styling = Styling::new(false, "bob");
-        let mut drawn = Drawn::default();
+        let styling = Style::new(false, "bob");
+        let mut drawn = Scrollback::default();
         for at in 0..2 * MOST {
             drawn.push(line(&at.to_string()));
         }
         assert_eq!(drawn.lines.len(), MOST);
-        let sizes = [(80, 5), (20, 6)].map(|(columns, rows)| Size { columns, rows });
+        let sizes = [(80, 5), (20, 6)].map(|(columns, rows)| TerminalSize { columns, rows });
         assert_eq!(drawn.visible_in(sizes, &styling).count(), 5);
         drawn.push(line(&"x".repeat(MOST_BYTES + 1)));
         assert_eq!((drawn.lines.len(), drawn.bytes), (0, 0));

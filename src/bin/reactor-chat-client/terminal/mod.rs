@@ -6,29 +6,29 @@
 //! | `input.rs` | its bytes: keys, pasted text, the focus |
 //! | `keys.rs` | what keys do |
 //! | `draft.rs` | the line that is being typed |
-//! | `past.rs` | the lines that were typed before |
-//! | `pasted.rs` | which slashes were pasted |
-//! | `completing.rs` | the tab key |
-//! | `drawing.rs` | the prompt on the screen |
+//! | `line_history.rs` | the lines that were typed before |
+//! | `pasted_slashes.rs` | which slashes were pasted |
+//! | `completion.rs` | the tab key |
+//! | `prompt.rs` | the prompt on the screen |
 //! | `lines.rs` | the room's lines above it |
-//! | `wrapping.rs` | where a text is cut into lines |
-//! | `styling.rs` | colours |
-//! | `people.rs` | who is in the room |
-//! | `borrowed.rs` | what the terminal gets back |
+//! | `wrap.rs` | where a text is cut into lines |
+//! | `style.rs` | colours |
+//! | `roster.rs` | who is in the room |
+//! | `guard.rs` | what the terminal gets back |
 
-mod borrowed;
-mod completing;
+mod completion;
 mod draft;
-mod drawing;
 mod editor;
+mod guard;
 mod input;
 mod keys;
+mod line_history;
 mod lines;
-mod past;
-mod pasted;
-mod people;
-mod styling;
-mod wrapping;
+mod pasted_slashes;
+mod prompt;
+mod roster;
+mod style;
+mod wrap;
 
 use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
@@ -37,18 +37,18 @@ use std::time::Instant;
 use jiff::Zoned;
 use mio::Waker;
 
-use crate::crash;
-use crate::options::Entry;
-use crate::plain::visible;
+use crate::options::ChatOptions;
+use crate::panic;
+use crate::sanitize::visible;
 use crate::stdin::Stdin;
-use borrowed::Borrowed;
 use editor::{Editor, Update};
-use lines::{Days, Label, Line};
-use people::People;
+use guard::TerminalGuard;
+use lines::{Days, Label, RoomLine};
 use reactor_chat::protocol::Operation;
 use reactor_chat::protocol::members::parse_members;
 use reactor_chat::protocol::name::is_user_name;
-use styling::Styling;
+use roster::Roster;
+use style::Style;
 
 /// The keys that one can't guess; MANUAL.md tells the rest.
 pub(super) const KEYS: &str = "Tab completes commands and names, Up brings back what was typed, \
@@ -69,7 +69,7 @@ pub(super) fn is_there() -> bool {
 /// The conversation.
 pub(super) struct Conversation {
     /// What was added and is not shown.
-    lines: Vec<Line>,
+    lines: Vec<RoomLine>,
     /// What is added is of now, and gets the time.
     is_now: bool,
     days: Days,
@@ -78,12 +78,12 @@ pub(super) struct Conversation {
     /// Typed lines that were taken from the editor since the last flush.
     taken: usize,
     me: String,
-    styling: Arc<Styling>,
+    styling: Arc<Style>,
     wants_bell: bool,
     is_mentioned: bool,
-    people: People,
+    people: Roster,
     editor: Editor,
-    borrowed: Arc<Borrowed>,
+    borrowed: Arc<TerminalGuard>,
     is_closed: bool,
 }
 
@@ -93,16 +93,16 @@ impl Conversation {
     /// # Errors
     /// The terminal does not allow it.
     pub(super) fn start(
-        entry: &Entry,
+        entry: &ChatOptions,
         has_color: bool,
         waker: Arc<Waker>,
     ) -> io::Result<(Self, Stdin)> {
-        let people = People::new(&entry.name, entry.operation == Operation::Create);
+        let people = Roster::new(&entry.name, entry.operation == Operation::Create);
         let title = format!("{} - reactor-chat", visible(&entry.room));
-        let borrowed = Arc::new(Borrowed::new(title)?);
+        let borrowed = Arc::new(TerminalGuard::new(title)?);
         let of_crash = Arc::clone(&borrowed);
-        crash::first_on_panic(move || of_crash.put_back());
-        let styling = Arc::new(Styling::new(has_color, &entry.name));
+        panic::first_on_panic(move || of_crash.put_back());
+        let styling = Arc::new(Style::new(has_color, &entry.name));
         let (editor, typed) =
             Editor::start(waker, people.names(), Arc::clone(&borrowed), Arc::clone(&styling))?;
         let conversation = Self {
@@ -174,7 +174,7 @@ impl Conversation {
             time = now.strftime("%H:%M").to_string();
             self.lines.extend(self.days.note(&now));
         }
-        self.lines.push(Line { time, label, text });
+        self.lines.push(RoomLine { time, label, text });
     }
 
     /// Notes that a line was taken from the editor.

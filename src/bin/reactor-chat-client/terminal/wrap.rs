@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::screen::columns_of;
+use crate::tty::columns_of;
 
 /// Cuts a text into lines of so many columns: at blanks if there are any, else inside of a word,
 /// but never inside of a URL if those are kept. One that is too long has a line of its own.

@@ -6,11 +6,11 @@ use rustix::time::{ClockId, clock_gettime};
 
 /// Measures the time from one turn of the loop to the next. CLOCK_BOOTTIME counts while the machine
 /// is suspended, and the monotonic clock of the deadlines does not (`clock_gettime(2)`).
-pub(crate) struct Pauses {
+pub(crate) struct SuspensionClock {
     last: Duration,
 }
 
-impl Pauses {
+impl SuspensionClock {
     pub(crate) fn new() -> Self {
         Self { last: since_boot() }
     }
@@ -34,7 +34,7 @@ mod tests {
 
     #[test]
     fn field_b_each_pause_is_measured_once() {
-        let mut pauses = Pauses::new();
+        let mut pauses = SuspensionClock::new();
         pauses.last = pauses.last.saturating_sub(Duration::from_secs(10));
         assert!(pauses.take() >= Duration::from_secs(10));
         assert!(pauses.take() < Duration::from_secs(10));

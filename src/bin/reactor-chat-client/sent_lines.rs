@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use crate::page::Page;
+use crate::output::Output;
 use reactor_chat::protocol::stream::Code;
 use reactor_chat::stream::Event;
 
@@ -13,12 +13,12 @@ const MOST: usize = 256;
 const BEGINNING: usize = 256;
 
 /// A line that the sender has taken.
-struct Line {
+struct SentLine {
     id: u32,
     beginning: Box<[u8]>,
 }
 
-impl Line {
+impl SentLine {
     /// A command has an answer and no place in the record.
     fn is_message(&self) -> bool {
         !self.beginning.starts_with(b"/") || self.beginning.starts_with(b"//")
@@ -26,15 +26,15 @@ impl Line {
 }
 
 /// The lines of one membership.
-pub(crate) struct Fates {
+pub(crate) struct SentLines {
     member: u32,
-    unknown: VecDeque<Line>,
+    unknown: VecDeque<SentLine>,
     refused: usize,
     /// Entries are missing, and ours may be among them.
     is_blind: bool,
 }
 
-impl Fates {
+impl SentLines {
     pub(crate) fn new(member: u32) -> Self {
         Self { member, unknown: VecDeque::new(), refused: 0, is_blind: false }
     }
@@ -42,7 +42,7 @@ impl Fates {
     /// Notes the id of the line.
     pub(crate) fn note_push(&mut self, id: u32, line: &[u8]) {
         let beginning = line[..line.len().min(BEGINNING)].into();
-        self.unknown.push_back(Line { id, beginning });
+        self.unknown.push_back(SentLine { id, beginning });
         if self.unknown.len() > MOST {
             self.unknown.pop_front();
         }
@@ -54,7 +54,7 @@ impl Fates {
     }
 
     /// Handles an event. Returns true, and tells the user, if it refuses a line.
-    pub(crate) fn take(&mut self, event: &Event<'_>, page: &mut Page) -> bool {
+    pub(crate) fn take(&mut self, event: &Event<'_>, page: &mut Output) -> bool {
         match *event {
             Event::Message { member, id, .. } if member == self.member => drop(self.settle(id)),
             Event::Aside { code, id, text, .. } if code == Code::Refused as u8 => {
@@ -75,12 +75,12 @@ impl Fates {
         self.unknown.retain(|line| line.is_message() || line.id != id);
     }
 
-    fn settle(&mut self, id: u32) -> Option<Line> {
+    fn settle(&mut self, id: u32) -> Option<SentLine> {
         let place = self.unknown.iter().position(|line| line.id == id)?;
         self.unknown.remove(place)
     }
 
-    fn refuse(&mut self, id: u32, why: &[u8], page: &mut Page) {
+    fn refuse(&mut self, id: u32, why: &[u8], page: &mut Output) {
         let line = self.settle(id);
         self.refused += usize::from(line.is_some());
         page.add_refusal(line.as_ref().map(|line| &*line.beginning), why);
@@ -92,14 +92,14 @@ impl Fates {
         !self.is_blind && self.unknown.iter().any(|line| line.id < done)
     }
 
-    fn lost(&self, done: u32) -> impl Iterator<Item = &Line> {
+    fn lost(&self, done: u32) -> impl Iterator<Item = &SentLine> {
         let lines = self.unknown.iter().filter(|_| !self.is_blind);
         lines.filter(move |line| line.is_message() && line.id < done)
     }
 
     /// Tells of messages that the server is done with and that are not in the record, so it has
     /// refused them.
-    pub(crate) fn finish(&mut self, done: u32, page: &mut Page) {
+    pub(crate) fn finish(&mut self, done: u32, page: &mut Output) {
         let why = b"the server has not relayed it";
         for line in self.lost(done) {
             page.add_refusal(Some(&line.beginning), why);
@@ -115,7 +115,7 @@ impl Fates {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::printing::Lines;
+    use crate::stdout::PlainLines;
 
     fn aside(code: Code, id: u32) -> Event<'static> {
         Event::Aside { code: code as u8, expected: 9, id, text: b"why" }
@@ -127,8 +127,8 @@ mod tests {
 
     #[test]
     fn field_b_a_line_is_refused_once_or_missing_from_the_record() {
-        let mut page = Page::plain(Lines::new(), None);
-        let mut fates = Fates::new(3);
+        let mut page = Output::plain(PlainLines::new(), None);
+        let mut fates = SentLines::new(3);
         for (id, line) in [(1, "said"), (2, "bad"), (3, "/who"), (4, "//lost"), (5, "open")] {
             fates.note_push(id, line.as_bytes());
         }
@@ -145,8 +145,8 @@ mod tests {
 
     #[test]
     fn field_b_entries_that_are_gone_may_have_been_ours() {
-        let mut page = Page::plain(Lines::new(), None);
-        let mut fates = Fates::new(3);
+        let mut page = Output::plain(PlainLines::new(), None);
+        let mut fates = SentLines::new(3);
         fates.note_push(1, b"said");
         fates.take(&Event::Gone { first: 1, count: 1 }, &mut page);
         assert!(!fates.is_waiting(9));

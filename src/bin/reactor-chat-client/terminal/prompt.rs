@@ -8,15 +8,15 @@
 
 use unicode_segmentation::UnicodeSegmentation as _;
 
-use crate::plain::visible;
-use crate::screen::{Size, most_columns};
+use crate::sanitize::visible;
+use crate::tty::{TerminalSize, most_columns};
 
 /// Automatic wrapping at the end of a row (DECAWM).
 pub(super) const WRAP_ON: &str = "\x1b[?7h";
 const WRAP_OFF: &str = "\x1b[?7l";
 
 /// The content to be drawn.
-pub(super) struct View<'a> {
+pub(super) struct PromptView<'a> {
     /// Rows above the prompt, which fit the width and are shown as they are.
     pub(super) above: &'a [String],
     pub(super) prompt: &'a str,
@@ -27,12 +27,12 @@ pub(super) struct View<'a> {
 
 /// The rows that are on the screen now.
 #[derive(Default)]
-pub(super) struct Drawing {
+pub(super) struct Prompt {
     /// The cursor's row, counted from the first one that is drawn.
     row: usize,
 }
 
-impl Drawing {
+impl Prompt {
     /// Erases what was drawn and leaves the cursor at its beginning.
     pub(super) fn erase(&mut self, out: &mut String) {
         up(self.row, out);
@@ -46,8 +46,8 @@ impl Drawing {
     }
 
     /// Draws from the beginning of a row on which nothing stands.
-    pub(super) fn draw(&mut self, view: &View<'_>, size: Size, out: &mut String) {
-        let typed = Typed::lay_out(view, size.columns);
+    pub(super) fn draw(&mut self, view: &PromptView<'_>, size: TerminalSize, out: &mut String) {
+        let typed = TypedRows::lay_out(view, size.columns);
         let rows = typed.rows.len().min(size.rows);
         let first = (typed.rows.len() - rows).min(typed.cursor_row);
         let above = view.above.len().min(size.rows - rows);
@@ -73,15 +73,15 @@ fn up(rows: usize, out: &mut String) {
 }
 
 /// The prompt and the text in rows.
-struct Typed {
+struct TypedRows {
     rows: Vec<String>,
     cursor_row: usize,
     /// A byte of that row.
     cursor: usize,
 }
 
-impl Typed {
-    fn lay_out(view: &View<'_>, width: usize) -> Self {
+impl TypedRows {
+    fn lay_out(view: &PromptView<'_>, width: usize) -> Self {
         let mut typed = Self { rows: vec![view.prompt.into()], cursor_row: 0, cursor: 0 };
         let mut column = most_columns(view.prompt);
         for (at, cluster) in view.text.grapheme_indices(true) {
@@ -135,7 +135,8 @@ mod tests {
     use super::*;
 
     fn rows(text: &str, cursor: usize, width: usize) -> (Vec<String>, usize, usize) {
-        let typed = Typed::lay_out(&View { above: &[], prompt: "> ", text, cursor }, width);
+        let typed =
+            TypedRows::lay_out(&PromptView { above: &[], prompt: "> ", text, cursor }, width);
         (typed.rows, typed.cursor_row, typed.cursor)
     }
 
@@ -174,10 +175,10 @@ mod tests {
     #[test]
     fn field_f_tall_text_shows_the_rows_around_the_cursor() {
         let text = "line\n".repeat(100_000);
-        let size = Size { columns: 10, rows: 4 };
-        let mut drawing = Drawing::default();
+        let size = TerminalSize { columns: 10, rows: 4 };
+        let mut drawing = Prompt::default();
         for (cursor, row) in [(0, 0), (text.len(), 3)] {
-            let view = View { above: &["above".into()], prompt: "> ", text: &text, cursor };
+            let view = PromptView { above: &["above".into()], prompt: "> ", text: &text, cursor };
             let mut out = String::new();
             drawing.draw(&view, size, &mut out);
             assert_eq!((drawing.row, out.matches("\r\n").count()), (row, 3));

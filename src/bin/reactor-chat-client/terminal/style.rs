@@ -5,7 +5,7 @@ use std::ops::Range;
 use unicode_script::{Script, UnicodeScript as _};
 use unicode_segmentation::UnicodeSegmentation as _;
 
-use crate::plain::visible;
+use crate::sanitize::visible;
 use reactor_chat::protocol::name::fold;
 
 /// Readable on a dark and on a light background: neither black, white, grey nor yellow.
@@ -17,7 +17,7 @@ const BOLD: &str = "1";
 const MENTION: &str = "1;7";
 
 /// How text is dressed, if it is.
-pub(super) struct Styling {
+pub(super) struct Style {
     has_colours: bool,
     /// Our own name, folded.
     me: Box<str>,
@@ -25,7 +25,7 @@ pub(super) struct Styling {
     my_name: String,
 }
 
-impl Styling {
+impl Style {
     pub(super) fn new(has_colours: bool, me: &str) -> Self {
         Self { has_colours, me: fold(me), my_name: visible(me) }
     }
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_mention_is_the_name_as_a_word_in_any_case() {
-        let styling = Styling::new(true, "Bob");
+        let styling = Style::new(true, "Bob");
         for (text, dressed) in [
             ("bob: hi", "\x1b[1;7mbob\x1b[0m: hi"),
             ("hi BOB!", "hi \x1b[1;7mBOB\x1b[0m!"),
@@ -164,7 +164,7 @@ mod tests {
         ] {
             assert_eq!(styling.mentions(text), dressed);
         }
-        let styling = Styling::new(true, "李 明");
+        let styling = Style::new(true, "李 明");
         assert_eq!(styling.mentions("hi 李 明"), "hi \x1b[1;7m李 明\x1b[0m");
     }
 
@@ -184,17 +184,17 @@ mod tests {
             ("ann1", "ann12 [ANN1]"),
             ("👋", "[👋] 👋🏽"),
         ] {
-            let styling = Styling::new(true, name);
+            let styling = Style::new(true, name);
             let plain = text.replace(['[', ']'], "");
             assert_eq!(styling.mentions(&plain), mark(text), "{name}");
             assert!(styling.is_mentioned(&plain));
         }
-        assert!(!Styling::new(true, "bob").is_mentioned("bobby"));
+        assert!(!Style::new(true, "bob").is_mentioned("bobby"));
     }
 
     #[test]
     fn a_name_has_one_colour_and_our_own_is_bold() {
-        let styling = Styling::new(true, "ann");
+        let styling = Style::new(true, "ann");
         assert_eq!(styling.name("ANN"), "\x1b[1mANN\x1b[0m");
         let [lower, upper] = ["bob", "BOB"].map(colour_of);
         assert_eq!(lower, upper);
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn without_colours_nothing_is_dressed() {
-        let styling = Styling::new(false, "ann");
+        let styling = Style::new(false, "ann");
         assert_eq!(styling.name("bob") + &styling.dim("x") + &styling.mentions("ann"), "bobxann");
     }
 }

@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 
 use mio::Waker;
 
-use crate::advice;
 use crate::credential::Credential;
-use crate::entering::{Return, Seat, come_back};
+use crate::explain;
 use crate::failure::Failure;
-use crate::options::Entry;
-use crate::page::Page;
-use crate::plain::plain;
+use crate::options::ChatOptions;
+use crate::output::Output;
+use crate::requests::{Membership, RejoinOutcome, come_back};
+use crate::sanitize::plain;
 use reactor_chat::protocol::stream::Code;
 
 /// So many questions without an answer are told. They are sent 1, 3, 7 and so on seconds after the
@@ -41,27 +41,27 @@ const MOST_SILENT: usize = 16;
 const ROOM_PATIENCE: Duration = Duration::from_secs(45);
 
 /// What [`Returning::take`] found.
-pub(crate) enum TakeOutcome {
+pub(crate) enum ReconnectOutcome {
     /// Nothing up to now.
     Nothing,
     /// We are a member still, in this seat.
-    Resumed(Seat),
+    Resumed(Membership),
     /// We are a new member.
-    Entered(Seat),
+    Entered(Membership),
     /// There is no way back.
     Failed(Failure),
 }
 
 /// The silence, if there is one, and the way back.
-pub(crate) struct Returning {
+pub(crate) struct Reconnect {
     waker: Arc<Waker>,
-    entry: Arc<Entry>,
+    entry: Arc<ChatOptions>,
     /// When the first question was asked that has no answer.
     asked_at: Option<Instant>,
     /// Since when the silence counts, if it does.
     silent_since: Option<Instant>,
     try_at: Option<Instant>,
-    running: Option<Receiver<Return>>,
+    running: Option<Receiver<RejoinOutcome>>,
     /// Since when the room is known to be gone.
     gone_since: Option<Instant>,
     last_failure: Option<Failure>,
@@ -73,8 +73,8 @@ pub(crate) struct Returning {
     silent: Vec<SocketAddr>,
 }
 
-impl Returning {
-    pub(crate) fn new(entry: Arc<Entry>, waker: Arc<Waker>) -> Self {
+impl Reconnect {
+    pub(crate) fn new(entry: Arc<ChatOptions>, waker: Arc<Waker>) -> Self {
         Self {
             waker,
             entry,
@@ -91,7 +91,7 @@ impl Returning {
     }
 
     /// Begins the way back after an end that nobody wanted.
-    pub(crate) fn begin(&mut self, why: Code, now: Instant, page: &mut Page) {
+    pub(crate) fn begin(&mut self, why: Code, now: Instant, page: &mut Output) {
         page.tell(&format!("trying to get back into {}", plain(&self.entry.room)));
         let pause = if why == Code::ServerStopping { RESTART } else { Duration::ZERO };
         self.is_token_dead = true;
@@ -100,7 +100,7 @@ impl Returning {
     }
 
     /// This program was stopped for longer than the server lets a member be silent.
-    pub(crate) fn note_pause(&mut self, pause: Duration, now: Instant, page: &mut Page) {
+    pub(crate) fn note_pause(&mut self, pause: Duration, now: Instant, page: &mut Output) {
         let seconds = pause.as_secs();
         page.tell(&format!(
             "nothing ran here for {seconds} s, asking whether we are still a member"
@@ -110,21 +110,21 @@ impl Returning {
     }
 
     /// Notes that no datagram has come back from this address. The host's next one is tried.
-    pub(crate) fn doubt(&mut self, address: SocketAddr, now: Instant, page: &mut Page) {
+    pub(crate) fn doubt(&mut self, address: SocketAddr, now: Instant, page: &mut Output) {
         let is_known = self.silent.contains(&address);
         self.silent.retain(|silent| *silent != address);
         self.silent.truncate(MOST_SILENT - 1);
         self.silent.push(address);
         self.silent_since.get_or_insert(now);
         if !is_known {
-            page.tell(&advice::of_path(&self.entry.server, address));
+            page.tell(&explain::of_path(&self.entry.server, address));
             self.try_at = Some(now);
         }
     }
 
     /// Takes notice of how many questions have no answer, and says when that begins and ends, and
     /// what is done about it.
-    pub(crate) fn note(&mut self, unanswered: u32, now: Instant, page: &mut Page) {
+    pub(crate) fn note(&mut self, unanswered: u32, now: Instant, page: &mut Output) {
         self.asked_at = (unanswered > 0).then(|| self.asked_at.unwrap_or(now));
         let is_late = self.asked_at.is_some_and(|at| at + RETURN_BY <= now);
         if self.silent_since.is_none() && (unanswered >= TOLD_AFTER || is_late) {
@@ -173,44 +173,44 @@ impl Returning {
     }
 
     /// What has come of it.
-    pub(crate) fn take(&mut self, now: Instant) -> TakeOutcome {
+    pub(crate) fn take(&mut self, now: Instant) -> ReconnectOutcome {
         let outcome = match self.running.as_ref().map(Receiver::try_recv) {
-            None | Some(Err(TryRecvError::Empty)) => return TakeOutcome::Nothing,
+            None | Some(Err(TryRecvError::Empty)) => return ReconnectOutcome::Nothing,
             Some(Ok(outcome)) => Some(outcome),
             // It panicked; the next one may not.
             Some(Err(TryRecvError::Disconnected)) => None,
         };
         self.running = None;
         match outcome {
-            None => TakeOutcome::Nothing,
-            Some(Return::Resumed(seat)) => TakeOutcome::Resumed(seat),
-            Some(Return::Entered(seat)) => TakeOutcome::Entered(seat),
-            Some(Return::Refused(failure)) => TakeOutcome::Failed(failure),
-            Some(Return::NoRoom(failure)) => self.miss_room(failure, now),
-            Some(Return::NotYet(failure)) => self.fail(failure),
+            None => ReconnectOutcome::Nothing,
+            Some(RejoinOutcome::Resumed(seat)) => ReconnectOutcome::Resumed(seat),
+            Some(RejoinOutcome::Entered(seat)) => ReconnectOutcome::Entered(seat),
+            Some(RejoinOutcome::Refused(failure)) => ReconnectOutcome::Failed(failure),
+            Some(RejoinOutcome::NoRoom(failure)) => self.miss_room(failure, now),
+            Some(RejoinOutcome::NotYet(failure)) => self.fail(failure),
         }
     }
 
-    fn miss_room(&mut self, failure: Failure, now: Instant) -> TakeOutcome {
+    fn miss_room(&mut self, failure: Failure, now: Instant) -> ReconnectOutcome {
         match *self.gone_since.get_or_insert(now) {
             since if now.saturating_duration_since(since) < ROOM_PATIENCE => self.fail(failure),
-            _ => TakeOutcome::Failed(failure),
+            _ => ReconnectOutcome::Failed(failure),
         }
     }
 
     /// It is for the next time.
-    fn fail(&mut self, failure: Failure) -> TakeOutcome {
+    fn fail(&mut self, failure: Failure) -> ReconnectOutcome {
         self.last_failure = Some(failure);
-        TakeOutcome::Nothing
+        ReconnectOutcome::Nothing
     }
 
     /// The end of all patience, if it is reached.
     pub(crate) fn give_up(&mut self, patience: Duration, now: Instant) -> Option<Failure> {
         self.silent_since.filter(|since| *since + patience <= now)?;
         let why = self.last_failure.take().map(|why| why.to_string());
-        let why = why.or_else(|| self.silent.last().map(|at| advice::of_silent_port(*at)));
+        let why = why.or_else(|| self.silent.last().map(|at| explain::of_silent_port(*at)));
         let why = why.unwrap_or_else(|| "nothing comes from it".into());
-        Some(advice::of_loss(&self.entry, &why))
+        Some(explain::of_loss(&self.entry, &why))
     }
 
     /// When to look at the time again.
@@ -228,15 +228,15 @@ impl Returning {
 mod tests {
     use super::*;
     use crate::options::{Invocation, parse};
-    use crate::printing::Lines;
+    use crate::stdout::PlainLines;
     use mio::{Poll, Token};
 
-    fn returning() -> Returning {
+    fn returning() -> Reconnect {
         let poll = Poll::new().expect("a poll");
         let waker = Waker::new(poll.registry(), Token(0)).expect("a waker");
         let words = ["join", "r", "bob"].map(Into::into);
         let Ok(Invocation::Chat(entry)) = parse(words) else { panic!("a chat") };
-        Returning::new(Arc::new(entry), Arc::new(waker))
+        Reconnect::new(Arc::new(entry), Arc::new(waker))
     }
 
     #[test]
@@ -245,7 +245,7 @@ mod tests {
         let mut is_given_up = |seconds| {
             let now = start + Duration::from_secs(seconds);
             let outcome = returning.miss_room(Failure("no such room".into()), now);
-            matches!(outcome, TakeOutcome::Failed(_))
+            matches!(outcome, ReconnectOutcome::Failed(_))
         };
         assert_eq!([0, 3, 30, 44].map(&mut is_given_up), [false; 4]);
         assert!(is_given_up(45));
@@ -256,7 +256,7 @@ mod tests {
         let (mut returning, start) = (returning(), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
         let patience = Duration::from_secs(300);
-        let mut page = Page::plain(Lines::new(), None);
+        let mut page = Output::plain(PlainLines::new(), None);
         let mut tried_at = |unanswered, seconds| {
             returning.note(unanswered, at(seconds), &mut page);
             (returning.try_at, returning.poll_timeout(patience))
@@ -277,7 +277,7 @@ mod tests {
         let (mut returning, start) = (returning(), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
         let patience = Duration::from_secs(300);
-        let mut page = Page::plain(Lines::new(), None);
+        let mut page = Output::plain(PlainLines::new(), None);
         returning.note(TOLD_AFTER, at(0), &mut page);
         assert!(returning.give_up(patience, at(299)).is_none());
         returning.note(0, at(299), &mut page);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::keys::locked;
-use crate::plain::visible;
+use crate::sanitize::visible;
 use reactor_chat::protocol::members::MemberList;
 use reactor_chat::protocol::name::fold;
 use reactor_chat::protocol::stream::Code;
@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_secs(60);
 const MOST: usize = 10_000;
 
 /// What is known.
-pub(super) struct People {
+pub(super) struct Roster {
     names: Arc<Mutex<BTreeSet<String>>>,
     me: Box<str>,
     is_host: bool,
@@ -36,7 +36,7 @@ struct Since {
     has_new_host: bool,
 }
 
-impl People {
+impl Roster {
     /// Nobody but us.
     pub(super) fn new(me: &str, is_host: bool) -> Self {
         Self {
@@ -141,13 +141,13 @@ mod tests {
     use super::*;
     use reactor_chat::protocol::members::parse_members;
 
-    fn known(people: &People) -> Vec<String> {
+    fn known(people: &Roster) -> Vec<String> {
         locked(&people.names).iter().cloned().collect()
     }
 
     #[test]
     fn names_come_and_go() {
-        let mut people = People::new("Ann", true);
+        let mut people = Roster::new("Ann", true);
         assert!(!people.may_be_hosted_by_us(true));
         people.note(Code::Joined as u8, "ann");
         people.note(Code::Joined as u8, "bob");
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn who_makes_up_names_is_not_remembered_for_ever() {
-        let mut people = People::new("ann", false);
+        let mut people = Roster::new("ann", false);
         (0..MOST + 5).for_each(|name| people.note_speaker(&name.to_string()));
         assert_eq!(known(&people).len(), MOST);
         people.note(Code::Left as u8, "7");
@@ -171,13 +171,13 @@ mod tests {
         assert!(known(&people).contains(&"new".into()));
     }
 
-    fn learn(people: &mut People, text: &str) {
+    fn learn(people: &mut Roster, text: &str) {
         people.learn(&parse_members(text).expect("a list"));
     }
 
     #[test]
     fn an_answer_does_not_undo_what_happened_after_it() {
-        let (mut people, now) = (People::new("bob", false), Instant::now());
+        let (mut people, now) = (Roster::new("bob", false), Instant::now());
         assert!(people.take_question(now));
         people.note(Code::NewHost as u8, "bob");
         people.note(Code::Left as u8, "ann");
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn the_list_of_members_tells_all_and_is_asked_for_at_leisure() {
-        let (mut people, now) = (People::new("bob", false), Instant::now());
+        let (mut people, now) = (Roster::new("bob", false), Instant::now());
         assert!(people.take_question(now) && !people.take_question(now));
         learn(&mut people, "ann (host), bob, cy");
         assert_eq!(known(&people), ["ann", "cy"]);
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_list_that_was_cut_takes_nobody_away() {
-        let mut people = People::new("bob", false);
+        let mut people = Roster::new("bob", false);
         people.note_speaker("ann");
         learn(&mut people, "dan (host), eve and 3 more");
         assert_eq!(known(&people), ["ann", "dan", "eve"]);
@@ -211,8 +211,8 @@ mod tests {
 
     #[test]
     fn a_host_that_cannot_know_its_guests_may_have_some() {
-        let people = People::new("ann", true);
+        let people = Roster::new("ann", true);
         assert!(people.may_be_hosted_by_us(false) && !people.may_be_hosted_by_us(true));
-        assert!(!People::new("ann", false).may_be_hosted_by_us(false));
+        assert!(!Roster::new("ann", false).may_be_hosted_by_us(false));
     }
 }

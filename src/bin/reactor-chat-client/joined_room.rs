@@ -2,16 +2,16 @@
 
 use std::time::Instant;
 
-use crate::each::Each;
-use crate::entering::Terms;
-use crate::options::Entry;
-use crate::page::Page;
-use crate::streamed::Streamed;
+use crate::options::ChatOptions;
+use crate::output::Output;
+use crate::plain::PlainRoom;
+use crate::requests::Terms;
+use crate::streamed::StreamedRoom;
 use reactor_chat::stream::PushError;
 
 /// Lines that the server has not taken.
 #[derive(Clone, Copy)]
-pub(crate) struct Untaken {
+pub(crate) struct UnacceptedLines {
     /// Lines without an answer, or not even sent.
     pub(crate) open: usize,
     /// Lines that the server has refused.
@@ -19,29 +19,29 @@ pub(crate) struct Untaken {
 }
 
 /// A membership, in one of the ways in which servers deliver.
-pub(crate) enum Room {
-    Each(Each),
-    Streamed(Box<Streamed>),
+pub(crate) enum JoinedRoom {
+    Plain(PlainRoom),
+    Streamed(Box<StreamedRoom>),
 }
 
-impl Room {
+impl JoinedRoom {
     /// A member on these terms. `shows_own`: whether own messages are shown if they come back.
-    pub(crate) fn new(terms: &Terms, entry: &Entry, shows_own: bool, now: Instant) -> Self {
+    pub(crate) fn new(terms: &Terms, entry: &ChatOptions, shows_own: bool, now: Instant) -> Self {
         match terms {
-            Terms::Each { form, is_of_this_project } => {
-                Self::Each(Each::new(*form, *is_of_this_project, &entry.name, now))
+            Terms::Plain { form, is_of_this_project } => {
+                Self::Plain(PlainRoom::new(*form, *is_of_this_project, &entry.name, now))
             }
             Terms::Stream(completion) => {
-                let stream = Streamed::new(completion, &entry.room, shows_own, now);
+                let stream = StreamedRoom::new(completion, &entry.room, shows_own, now);
                 Self::Streamed(Box::new(stream))
             }
         }
     }
 
     /// The stream, if there is one.
-    pub(crate) fn stream(&mut self) -> Option<&mut Streamed> {
+    pub(crate) fn stream(&mut self) -> Option<&mut StreamedRoom> {
         match self {
-            Self::Each(_) => None,
+            Self::Plain(_) => None,
             Self::Streamed(stream) => Some(stream),
         }
     }
@@ -54,15 +54,15 @@ impl Room {
     /// Returns true if the datagram is of this room's.
     pub(crate) fn knows(&self, datagram: &[u8]) -> bool {
         match self {
-            Self::Each(_) => !datagram.is_empty(),
+            Self::Plain(_) => !datagram.is_empty(),
             Self::Streamed(stream) => stream.knows(datagram),
         }
     }
 
     /// Takes a datagram of the server's.
-    pub(crate) fn hear(&mut self, datagram: &[u8], now: Instant, page: &mut Page) {
+    pub(crate) fn hear(&mut self, datagram: &[u8], now: Instant, page: &mut Output) {
         match self {
-            Self::Each(each) => each.hear(datagram, now, page),
+            Self::Plain(each) => each.hear(datagram, now, page),
             Self::Streamed(stream) => stream.hear(datagram, now, page),
         }
     }
@@ -70,7 +70,7 @@ impl Room {
     /// Whether another line may be pushed.
     pub(crate) fn takes_lines(&self) -> bool {
         match self {
-            Self::Each(each) => each.takes_lines(),
+            Self::Plain(each) => each.takes_lines(),
             Self::Streamed(stream) => stream.takes_lines(),
         }
     }
@@ -78,7 +78,7 @@ impl Room {
     /// Returns true if the server answers questions such as `/who`. Others relay them to everybody.
     pub(crate) fn takes_questions(&self) -> bool {
         match self {
-            Self::Each(each) => each.is_of_this_project(),
+            Self::Plain(each) => each.is_of_this_project(),
             Self::Streamed(_) => true,
         }
     }
@@ -86,7 +86,7 @@ impl Room {
     /// Asks who is there, for the client's own use.
     pub(crate) fn ask_who(&mut self, now: Instant) {
         match self {
-            Self::Each(each) => each.ask_who(now),
+            Self::Plain(each) => each.ask_who(now),
             Self::Streamed(stream) => stream.ask_who(),
         }
     }
@@ -97,7 +97,7 @@ impl Room {
     /// The reason not to send it.
     pub(crate) fn push(&mut self, line: &[u8], now: Instant) -> Result<(), PushError> {
         match self {
-            Self::Each(each) => {
+            Self::Plain(each) => {
                 each.push(line, now);
                 Ok(())
             }
@@ -113,9 +113,9 @@ impl Room {
     }
 
     /// Returns how many lines the server has not taken.
-    pub(crate) fn untaken(&self) -> Untaken {
+    pub(crate) fn untaken(&self) -> UnacceptedLines {
         match self {
-            Self::Each(each) => each.untaken(),
+            Self::Plain(each) => each.untaken(),
             Self::Streamed(stream) => stream.untaken(),
         }
     }
@@ -128,7 +128,7 @@ impl Room {
     /// Returns the lines that the server has not taken yet, as far as it would tell.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = &[u8]> {
         let stream = match self {
-            Self::Each(_) => None,
+            Self::Plain(_) => None,
             Self::Streamed(stream) => Some(stream.waiting()),
         };
         stream.into_iter().flatten()
@@ -142,7 +142,7 @@ impl Room {
     /// Leaves with this line, behind all others. Only the first call counts.
     pub(crate) fn leave(&mut self, how: &str, now: Instant) {
         match self {
-            Self::Each(each) => each.leave(how, now),
+            Self::Plain(each) => each.leave(how, now),
             Self::Streamed(stream) => stream.leave(how, now),
         }
     }
@@ -157,7 +157,7 @@ impl Room {
     /// Writes what is to be sent next, without what every datagram begins with; `false`: nothing.
     pub(crate) fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
         match self {
-            Self::Each(each) => each.poll_transmit(now, out),
+            Self::Plain(each) => each.poll_transmit(now, out),
             Self::Streamed(stream) => stream.poll_transmit(now, out),
         }
     }
@@ -165,7 +165,7 @@ impl Room {
     /// When something is to be sent.
     pub(crate) fn transmit_at(&self) -> Option<Instant> {
         match self {
-            Self::Each(each) => each.transmit_at(),
+            Self::Plain(each) => each.transmit_at(),
             Self::Streamed(stream) => stream.transmit_at(),
         }
     }
@@ -173,7 +173,7 @@ impl Room {
     /// When the client ends at the latest, if that is known.
     pub(crate) fn ends_by(&self) -> Option<Instant> {
         match self {
-            Self::Each(each) => each.ends_by(),
+            Self::Plain(each) => each.ends_by(),
             Self::Streamed(stream) => stream.ends_by(),
         }
     }
@@ -181,13 +181,13 @@ impl Room {
     /// Whether the membership is over and nothing more is to come.
     pub(crate) fn has_ended(&self, now: Instant) -> bool {
         match self {
-            Self::Each(each) => each.has_ended(now),
+            Self::Plain(each) => each.has_ended(now),
             Self::Streamed(stream) => stream.has_ended(now),
         }
     }
 
     /// Shows what is left to be shown when it has ended.
-    pub(crate) fn finish(&mut self, page: &mut Page) {
+    pub(crate) fn finish(&mut self, page: &mut Output) {
         if let Self::Streamed(stream) = self {
             stream.finish(page);
         }

@@ -11,9 +11,9 @@ use std::time::Duration;
 use mio::Waker;
 use rustix::event::Timespec;
 
-use crate::output::{Output, Target};
-use crate::patient::{takes_more, write_all};
-use crate::plain::plain;
+use crate::blocking::{takes_more, write_all};
+use crate::sanitize::plain;
+use crate::writer::{Writer, WriterTarget};
 
 /// Longest time that a stderr without a reader may delay the end.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -35,20 +35,20 @@ fn complaint(text: &str) -> String {
 }
 
 /// Lines for stdout that are written together, and words about the client for stderr.
-pub(crate) struct Lines {
+pub(crate) struct PlainLines {
     text: String,
-    stdout: Output,
-    stderr: Output,
+    stdout: Writer,
+    stderr: Writer,
     /// Both are the user's terminal, where words about the client keep their place among the
     /// others.
     is_one: bool,
 }
 
-impl Lines {
+impl PlainLines {
     /// Lines that go nowhere before [`Self::start`].
     pub(crate) fn new() -> Self {
         let is_one = io::stdout().is_terminal() && io::stderr().is_terminal();
-        Self { text: String::new(), stdout: Output::default(), stderr: Output::default(), is_one }
+        Self { text: String::new(), stdout: Writer::default(), stderr: Writer::default(), is_one }
     }
 
     /// Starts to write.
@@ -56,8 +56,8 @@ impl Lines {
     /// # Errors
     /// There are no threads.
     pub(crate) fn start(&self, waker: &Arc<Waker>) -> io::Result<()> {
-        self.stdout.start(Target::Stdout, Arc::clone(waker))?;
-        self.stderr.start(Target::Stderr, Arc::clone(waker))
+        self.stdout.start(WriterTarget::Stdout, Arc::clone(waker))?;
+        self.stderr.start(WriterTarget::Stderr, Arc::clone(waker))
     }
 
     /// Says something about the client itself.
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_message_is_one_line_whatever_is_in_it() {
-        let mut lines = Lines::new();
+        let mut lines = PlainLines::new();
         lines.add_message(b"bob", "a\nalice: b\u{2028}c\u{2029}d".as_bytes());
         lines.add_message(b"b\n* x", b"\xff");
         lines.add_notice(b"bob left\n* alice left");

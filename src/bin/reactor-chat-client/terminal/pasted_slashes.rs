@@ -2,13 +2,13 @@
 
 /// Follows the line that is being typed and knows where its first `/` came from.
 #[derive(Default)]
-pub(super) struct Pasted {
+pub(super) struct PastedSlashes {
     /// A paste is coming in before which the line is blank.
     is_coming: bool,
     brought_the_slash: bool,
 }
 
-impl Pasted {
+impl PastedSlashes {
     /// A paste is coming in behind this part of the line.
     pub(super) fn begin(&mut self, before: &str) {
         self.is_coming = before.trim().is_empty();
@@ -34,7 +34,7 @@ mod tests {
 
     #[test]
     fn field_d_a_slash_is_data_only_where_it_was_pasted() {
-        let mut pasted = Pasted::default();
+        let mut pasted = PastedSlashes::default();
         let mut after = |before: Option<&str>, line: &str| {
             if let Some(before) = before {
                 pasted.begin(before);

@@ -10,7 +10,7 @@ const MOST_BYTES: usize = 1024 * 1024;
 
 /// The lines, and the one among them that is shown.
 #[derive(Default)]
-pub(super) struct Past {
+pub(super) struct LineHistory {
     lines: VecDeque<String>,
     bytes: usize,
     /// The line that is shown, counted back from the newest, which is 1; 0 is the draft.
@@ -19,7 +19,7 @@ pub(super) struct Past {
     draft: String,
 }
 
-impl Past {
+impl LineHistory {
     /// Remembers a line, once if it is said again, and goes back to the present.
     pub(super) fn add(&mut self, line: &str) {
         (self.back, self.draft) = (0, String::new());
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn one_goes_back_to_the_oldest_and_forward_to_the_draft() {
-        let mut past = Past::default();
+        let mut past = LineHistory::default();
         assert_eq!(past.older("x"), None);
         for line in ["one", "two", "two", ""] {
             past.add(line);
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn old_lines_are_forgotten() {
-        let mut past = Past::default();
+        let mut past = LineHistory::default();
         (0..=MOST).for_each(|line| past.add(&line.to_string()));
         let oldest = std::iter::from_fn(|| past.older("")).last();
         assert_eq!(oldest.as_deref(), Some("1"));
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn field_m_search_finds_the_newest_line_first() {
-        let mut past = Past::default();
+        let mut past = LineHistory::default();
         ["one apple", "two", "One pear"].into_iter().for_each(|line| past.add(line));
         assert_eq!(past.find("ONE", 0), Some((1, "One pear")));
         assert_eq!(past.find("one", 1), Some((3, "one apple")));

@@ -3,7 +3,7 @@
 use std::panic;
 use std::process;
 
-use crate::printing::tell;
+use crate::stdout::tell;
 
 /// The status of a Rust program whose main thread panicked.
 const STATUS: i32 = 101;

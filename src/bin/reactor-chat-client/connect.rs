@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token};
 
-use crate::address::Server;
-use crate::advice;
+use crate::address::ServerAddress;
+use crate::explain;
 use crate::failure::Failure;
-use crate::resolving::{resolve, resolve_patiently};
+use crate::resolve::{resolve, resolve_patiently};
 
 /// From one attempt to the next (RFC 8305, section 8, Connection Attempt Delay).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -27,7 +27,7 @@ const CAREFUL_DELAY: Duration = Duration::from_secs(2);
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A TCP connection to the server, and where messages go.
-pub(crate) struct Connection {
+pub(crate) struct ServerConnection {
     pub(crate) stream: TcpStream,
     /// Our address as the server sees it, with any port.
     pub(crate) local: SocketAddr,
@@ -36,21 +36,21 @@ pub(crate) struct Connection {
 }
 
 /// An address that was tried, and why it did not work.
-pub(crate) type Attempt = (SocketAddr, io::Error);
+pub(crate) type FailedAttempt = (SocketAddr, io::Error);
 
 /// Connects while the user waits, and looks a name up again after a temporary failure.
-pub(crate) fn connect(server: &Server) -> Result<Connection, Failure> {
+pub(crate) fn connect(server: &ServerAddress) -> Result<ServerConnection, Failure> {
     connect_in_order(server, &interleave(resolve_patiently(server)?), ATTEMPT_DELAY)
 }
 
 /// Connects in the background. The `silent` addresses pass no datagrams, as far as is known: they
 /// are tried last, beginning with the one whose silence is oldest.
 pub(crate) fn connect_around(
-    server: &Server,
+    server: &ServerAddress,
     silent: &[SocketAddr],
-) -> Result<Connection, Failure> {
+) -> Result<ServerConnection, Failure> {
     let rank = |address: &SocketAddr| silent.iter().position(|of| of.ip() == address.ip());
-    let addresses = resolve(server).map_err(|why| advice::of_host(server, &why))?;
+    let addresses = resolve(server).map_err(|why| explain::of_host(server, &why))?;
     let mut addresses = interleave(addresses);
     addresses.sort_by_key(|address| rank(address).map_or(0, |at| at + 1));
     let delay = if silent.is_empty() { ATTEMPT_DELAY } else { CAREFUL_DELAY };
@@ -58,18 +58,18 @@ pub(crate) fn connect_around(
 }
 
 fn connect_in_order(
-    server: &Server,
+    server: &ServerAddress,
     addresses: &[SocketAddr],
     delay: Duration,
-) -> Result<Connection, Failure> {
+) -> Result<ServerConnection, Failure> {
     let place = addresses.first().copied();
     let broken = |error| Vec::from_iter(place.map(|place| (place, error)));
     race(addresses, delay)
-        .and_then(|stream| Connection::over(stream, server.udp_port).map_err(broken))
-        .map_err(|attempts| advice::of_connection(server, &attempts))
+        .and_then(|stream| ServerConnection::over(stream, server.udp_port).map_err(broken))
+        .map_err(|attempts| explain::of_connection(server, &attempts))
 }
 
-impl Connection {
+impl ServerConnection {
     fn over(stream: TcpStream, udp_port: u16) -> io::Result<Self> {
         let (mut local, mut datagrams) = (stream.local_addr()?, stream.peer_addr()?);
         local.set_port(0);
@@ -94,8 +94,8 @@ fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 }
 
 /// Returns the first connection that is made, or every attempt's error.
-fn race(addresses: &[SocketAddr], delay: Duration) -> Result<TcpStream, Vec<Attempt>> {
-    let mut race = match Race::new(addresses) {
+fn race(addresses: &[SocketAddr], delay: Duration) -> Result<TcpStream, Vec<FailedAttempt>> {
+    let mut race = match ConnectRace::new(addresses) {
         Ok(race) => race,
         Err(error) => {
             return Err(addresses.first().map(|first| (*first, error)).into_iter().collect());
@@ -121,16 +121,16 @@ fn race(addresses: &[SocketAddr], delay: Duration) -> Result<TcpStream, Vec<Atte
 }
 
 /// Connection attempts under way.
-struct Race {
+struct ConnectRace {
     poll: Poll,
     events: Events,
     waiting: VecDeque<SocketAddr>,
     /// By the number of their token.
     running: Vec<Option<(SocketAddr, mio::net::TcpStream)>>,
-    failed: Vec<Attempt>,
+    failed: Vec<FailedAttempt>,
 }
 
-impl Race {
+impl ConnectRace {
     fn new(addresses: &[SocketAddr]) -> io::Result<Self> {
         Ok(Self {
             poll: Poll::new()?,

@@ -27,11 +27,11 @@ pub(crate) enum Asker {
 
 /// Questions without an answer, by the ids of the messages that asked them.
 #[derive(Default)]
-pub(crate) struct Questions {
+pub(crate) struct MemberQueries {
     open: VecDeque<(u32, Asker)>,
 }
 
-impl Questions {
+impl MemberQueries {
     pub(crate) fn note(&mut self, id: u32, asker: Asker) {
         if self.open.len() >= MOST {
             self.open.pop_front();
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn w28_an_answer_belongs_to_the_question_with_its_id() {
-        let mut questions = Questions::default();
+        let mut questions = MemberQueries::default();
         questions.note(3, Asker::Client);
         questions.note(5, Asker::User);
         assert_eq!(questions.take(4), None);
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn questions_that_nobody_answers_are_forgotten() {
-        let mut questions = Questions::default();
+        let mut questions = MemberQueries::default();
         (1..=1000).for_each(|id| questions.note(id, Asker::User));
         assert_eq!(questions.open.len(), MOST);
         assert_eq!(questions.take(1000), Some(Asker::User));

@@ -14,9 +14,9 @@ use rustix::termios::{
 use signal_hook::consts::SIGCONT;
 use signal_hook::flag;
 
-use super::drawing::WRAP_ON;
-use crate::patient::takes_more;
-use crate::screen::Mode;
+use super::prompt::WRAP_ON;
+use crate::blocking::takes_more;
+use crate::tty::TerminalMode;
 
 /// Pasted text comes between marks (bracketed paste), and the window tells when it gets and loses
 /// the focus.
@@ -35,13 +35,13 @@ const LOOKS: u32 = 40;
 const LOOK_PAUSE: Duration = Duration::from_millis(5);
 
 /// The mode and the title.
-pub(super) struct Borrowed {
-    mode: Mode<Stdin>,
+pub(super) struct TerminalGuard {
+    mode: TerminalMode<Stdin>,
     title: String,
     goes_on: Arc<AtomicBool>,
 }
 
-impl Borrowed {
+impl TerminalGuard {
     /// Remembers the mode of the terminal.
     ///
     /// # Errors
@@ -49,7 +49,7 @@ impl Borrowed {
     pub(super) fn new(title: String) -> io::Result<Self> {
         let goes_on = Arc::new(AtomicBool::new(false));
         flag::register(SIGCONT, Arc::clone(&goes_on))?;
-        Ok(Self { mode: Mode::of(io::stdin())?, title, goes_on })
+        Ok(Self { mode: TerminalMode::of(io::stdin())?, title, goes_on })
     }
 
     /// Makes the terminal ours: every key comes at once and is not echoed. The old title goes to

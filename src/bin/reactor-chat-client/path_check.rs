@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 const DOUBT_AFTER: Duration = Duration::from_millis(2500);
 
 /// The path of one membership's datagrams.
-pub(crate) struct Path {
+pub(crate) struct PathCheck {
     server: SocketAddr,
     works: bool,
     /// Deadline for doubting the path, once.
@@ -18,7 +18,7 @@ pub(crate) struct Path {
     greeting: Option<String>,
 }
 
-impl Path {
+impl PathCheck {
     pub(crate) fn new(server: SocketAddr, greeting: Option<String>, now: Instant) -> Self {
         Self { server, works: false, doubt_at: Some(now + DOUBT_AFTER), greeting }
     }
@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn field_e_path_is_doubted_once_and_greets_once() {
         let (now, server) = (Instant::now(), SocketAddr::from(([127, 0, 0, 1], 9002)));
-        let mut path = Path::new(server, Some("in".into()), now);
+        let mut path = PathCheck::new(server, Some("in".into()), now);
         assert_eq!(path.take_doubt(now), None);
         let late = path.poll_timeout().expect("a doubt");
         assert!(late <= now + Duration::from_secs(3));

@@ -10,14 +10,14 @@ const COMMANDS: [&str; 10] =
 
 /// A round through the candidates, under way.
 #[derive(Default)]
-pub(super) struct Completing {
+pub(super) struct TabCompletion {
     /// What the line up to the cursor may become; the last is what it was.
     candidates: Vec<String>,
     /// The one that is shown.
     at: usize,
 }
 
-impl Completing {
+impl TabCompletion {
     /// What the line up to the cursor becomes, if there is anything to it.
     pub(super) fn next(
         &mut self,
@@ -82,7 +82,7 @@ mod tests {
 
     fn completed(line: &str) -> Vec<String> {
         let names = ["Bob", "Ann", "anna lee", "日本"].map(String::from).into();
-        let mut completing = Completing::default();
+        let mut completing = TabCompletion::default();
         let mut shown = line.to_owned();
         let mut seen = Vec::new();
         while let Some(next) = completing.next(&shown, &names, true).filter(|next| next != line) {
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn the_round_goes_both_ways_and_through_what_was_typed() {
         let names = ["ann", "anton"].map(String::from).into();
-        let mut completing = Completing::default();
+        let mut completing = TabCompletion::default();
         let mut line = "an".to_owned();
         for (is_forward, next) in
             [(true, "ann: "), (true, "anton: "), (true, "an"), (false, "anton: "), (false, "ann: ")]

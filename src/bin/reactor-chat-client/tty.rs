@@ -8,19 +8,19 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The size of a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Size {
+pub(crate) struct TerminalSize {
     pub(crate) columns: usize,
     pub(crate) rows: usize,
 }
 
 /// The size of a terminal that does not tell it.
-const USUAL: Size = Size { columns: 80, rows: 24 };
+const USUAL: TerminalSize = TerminalSize { columns: 80, rows: 24 };
 
 /// Returns the present size of the terminal on stdout.
-pub(crate) fn size() -> Size {
+pub(crate) fn size() -> TerminalSize {
     let Ok(size) = tcgetwinsize(io::stdout()) else { return USUAL };
     let or = |told: u16, usual| if told == 0 { usual } else { usize::from(told) };
-    Size { columns: or(size.ws_col, USUAL.columns), rows: or(size.ws_row, USUAL.rows) }
+    TerminalSize { columns: or(size.ws_col, USUAL.columns), rows: or(size.ws_row, USUAL.rows) }
 }
 
 /// The columns of the terminal that stdout is, at this moment.
@@ -45,12 +45,12 @@ pub(crate) fn columns_of(c: char) -> usize {
 }
 
 /// A terminal with the mode that it had, to be put back.
-pub(crate) struct Mode<T> {
+pub(crate) struct TerminalMode<T> {
     terminal: T,
     before: Termios,
 }
 
-impl<T: AsFd> Mode<T> {
+impl<T: AsFd> TerminalMode<T> {
     /// Remembers it.
     ///
     /// # Errors

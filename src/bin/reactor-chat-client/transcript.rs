@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::page::Page;
-use crate::questions::{Asker, Questions};
+use crate::member_queries::{Asker, MemberQueries};
+use crate::output::Output;
 use reactor_chat::protocol::stream::Code;
 use reactor_chat::protocol::{Language, Notice};
 use reactor_chat::stream::Event;
@@ -15,7 +15,7 @@ const LINGER: Duration = Duration::from_secs(2);
 const SHORT_LINGER: Duration = Duration::from_millis(250);
 
 /// The end of the membership, as the server has told it.
-struct End {
+struct MembershipEnd {
     code: Code,
     text: Vec<u8>,
     /// When to stop waiting for what is missing.
@@ -23,7 +23,7 @@ struct End {
 }
 
 /// The room's record.
-pub(crate) struct Record {
+pub(crate) struct Transcript {
     /// Our number.
     member: u32,
     /// Whether our own messages are shown: they stand already where somebody typed them.
@@ -32,12 +32,12 @@ pub(crate) struct Record {
     has_arrived: bool,
     /// That the room was closed is shown, in its place.
     is_closing_shown: bool,
-    end: Option<End>,
+    end: Option<MembershipEnd>,
     /// The membership has ended, and another one is to follow: repeated ends are ignored.
     is_away: bool,
 }
 
-impl Record {
+impl Transcript {
     pub(crate) fn new(member: u32, shows_own: bool) -> Self {
         Self {
             member,
@@ -56,9 +56,9 @@ impl Record {
     pub(crate) fn take(
         &mut self,
         event: &Event<'_>,
-        questions: &mut Questions,
+        questions: &mut MemberQueries,
         now: Instant,
-        page: &mut Page,
+        page: &mut Output,
     ) {
         self.has_arrived |= self.is_arrival(event);
         let is_earlier = !self.has_arrived && !matches!(event, Event::Aside { .. });
@@ -83,9 +83,9 @@ impl Record {
     fn show(
         &mut self,
         event: &Event<'_>,
-        questions: &mut Questions,
+        questions: &mut MemberQueries,
         now: Instant,
-        page: &mut Page,
+        page: &mut Output,
     ) {
         match *event {
             Event::Message { member, name, text, .. }
@@ -108,7 +108,7 @@ impl Record {
         }
     }
 
-    fn take_aside(code: u8, text: &[u8], page: &mut Page) {
+    fn take_aside(code: u8, text: &[u8], page: &mut Output) {
         match code {
             _ if text.is_empty() => {}
             code if code == Code::Answer as u8 => page.add_notice(text),
@@ -122,7 +122,8 @@ impl Record {
             return;
         }
         let linger = if code == Code::Left { SHORT_LINGER } else { LINGER };
-        let end = self.end.get_or_insert(End { code, text: Vec::new(), by: now + linger });
+        let end =
+            self.end.get_or_insert(MembershipEnd { code, text: Vec::new(), by: now + linger });
         if end.text.is_empty() {
             end.text = text.into();
         }
@@ -144,7 +145,7 @@ impl Record {
     }
 
     /// Shows the end, and waits for another membership from now on. Returns the reason of the end.
-    pub(crate) fn go_away(&mut self, page: &mut Page) -> Option<Code> {
+    pub(crate) fn go_away(&mut self, page: &mut Output) -> Option<Code> {
         let code = self.end.as_ref().map(|end| end.code);
         self.finish(page);
         self.is_away = true;
@@ -157,8 +158,8 @@ impl Record {
     }
 
     /// Shows why the membership ended, if nothing has up to now and it was not our wish.
-    pub(crate) fn finish(&mut self, page: &mut Page) {
-        let Some(End { code, text, .. }) = self.end.take() else { return };
+    pub(crate) fn finish(&mut self, page: &mut Output) {
+        let Some(MembershipEnd { code, text, .. }) = self.end.take() else { return };
         if [Code::RoomClosed, Code::ServerStopping].contains(&code) && self.is_closing_shown {
             return;
         }
@@ -171,7 +172,7 @@ impl Record {
 
 /// Shows the answer to a command. The id that it carries has told whether the command was a
 /// question who is there, and whose.
-fn show_answer(asker: Option<Asker>, text: &[u8], page: &mut Page) {
+fn show_answer(asker: Option<Asker>, text: &[u8], page: &mut Output) {
     if asker.is_some() {
         page.note_members(text);
     }
@@ -181,7 +182,7 @@ fn show_answer(asker: Option<Asker>, text: &[u8], page: &mut Page) {
 }
 
 /// For when the words of the server were lost.
-fn add_own_words(code: Code, page: &mut Page) {
+fn add_own_words(code: Code, page: &mut Output) {
     let notice = match code {
         Code::RoomClosed => Notice::RoomClosed,
         Code::ServerStopping => Notice::ServerStopping,

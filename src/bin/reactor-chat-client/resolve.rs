@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, SockType, getaddrinfo};
 
-use crate::address::Server;
-use crate::advice;
+use crate::address::ServerAddress;
+use crate::explain;
 use crate::failure::Failure;
-use crate::printing::tell;
+use crate::stdout::tell;
 
 /// Seconds between the tries at the start, while the resolver fails for now.
 const PAUSES: [u64; 4] = [1, 2, 4, 8];
@@ -23,13 +23,13 @@ const MAX_ADDRESSES: usize = 16;
 
 /// A reason why a name has no address.
 #[derive(Debug)]
-pub(crate) struct Unresolved {
+pub(crate) struct ResolveError {
     /// The name may be right: the resolver could not tell (EAI_AGAIN and the like).
     pub(crate) is_for_now: bool,
     pub(crate) error: io::Error,
 }
 
-impl From<LookupError> for Unresolved {
+impl From<LookupError> for ResolveError {
     fn from(error: LookupError) -> Self {
         use LookupErrorKind::{Again, Fail, Memory, System};
         let is_for_now = matches!(error.kind(), Again | Fail | Memory | System);
@@ -38,7 +38,7 @@ impl From<LookupError> for Unresolved {
 }
 
 /// Returns the addresses of the server for requests, in the order of the system (RFC 6724).
-pub(crate) fn resolve(server: &Server) -> Result<Vec<SocketAddr>, Unresolved> {
+pub(crate) fn resolve(server: &ServerAddress) -> Result<Vec<SocketAddr>, ResolveError> {
     let hints = AddrInfoHints { socktype: SockType::Stream.into(), ..AddrInfoHints::default() };
     let found = getaddrinfo(Some(&server.host), None, Some(hints))?;
     let mut addresses: Vec<SocketAddr> = Vec::new();
@@ -52,7 +52,7 @@ pub(crate) fn resolve(server: &Server) -> Result<Vec<SocketAddr>, Unresolved> {
 }
 
 /// Returns the addresses like [`resolve`], and tries again for a while after a temporary failure.
-pub(crate) fn resolve_patiently(server: &Server) -> Result<Vec<SocketAddr>, Failure> {
+pub(crate) fn resolve_patiently(server: &ServerAddress) -> Result<Vec<SocketAddr>, Failure> {
     let start = Instant::now();
     let mut pauses = PAUSES.into_iter();
     loop {
@@ -64,10 +64,10 @@ pub(crate) fn resolve_patiently(server: &Server) -> Result<Vec<SocketAddr>, Fail
         let pause = pause.filter(|pause| start.elapsed() + *pause < PATIENCE);
         match pause.filter(|_| why.is_for_now) {
             Some(pause) => {
-                tell(&advice::of_lookup(server, &why.error));
+                tell(&explain::of_lookup(server, &why.error));
                 thread::sleep(pause);
             }
-            None => return Err(advice::of_host(server, &why)),
+            None => return Err(explain::of_host(server, &why)),
         }
     }
 }
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn numeric_hosts_need_no_resolver() {
         for (host, address) in [("127.0.0.1", "127.0.0.1:7"), ("::1", "[::1]:7")] {
-            let server = Server { host: host.into(), tcp_port: 7, udp_port: 8 };
+            let server = ServerAddress { host: host.into(), tcp_port: 7, udp_port: 8 };
             let expected: SocketAddr = address.parse().expect("an address");
             assert_eq!(resolve(&server).expect("addresses"), [expected]);
         }
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn field_client_only_unknown_names_are_called_misspelt() {
         use libc::{EAI_AGAIN, EAI_FAIL, EAI_NODATA, EAI_NONAME, EAI_SYSTEM};
-        let is_for_now = |code| Unresolved::from(LookupError::new(code)).is_for_now;
+        let is_for_now = |code| ResolveError::from(LookupError::new(code)).is_for_now;
         assert_eq!([EAI_AGAIN, EAI_FAIL, EAI_SYSTEM].map(is_for_now), [true; 3]);
         assert_eq!([EAI_NONAME, EAI_NODATA].map(is_for_now), [false; 2]);
     }

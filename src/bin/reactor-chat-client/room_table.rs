@@ -5,27 +5,27 @@ use std::io::{self, IsTerminal as _};
 
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
-use crate::advice;
+use crate::explain;
 
-use crate::options::Listing;
-use crate::patient::write_all;
-use crate::plain::{plain, visible};
-use crate::printing::tell;
+use crate::blocking::write_all;
+use crate::options::ListOptions;
 use crate::room_list::{ListedRoom, RoomList};
-use crate::screen::{self, columns, columns_of};
+use crate::sanitize::{plain, visible};
+use crate::stdout::tell;
+use crate::tty::{self, columns, columns_of};
 
 /// The least that a name gets of a narrow terminal.
 const LEAST_NAME: usize = 8;
 
 /// Prints the list in the form that its reader needs.
-pub(crate) fn print(list: &RoomList, listing: &Listing) -> io::Result<()> {
+pub(crate) fn print(list: &RoomList, listing: &ListOptions) -> io::Result<()> {
     let text = match io::stdout().is_terminal() {
         _ if listing.is_json => one_line(&list.json()),
         _ if list.rooms.is_empty() => {
-            tell(&format!("no rooms; {}", advice::of_first_room(&listing.server)));
+            tell(&format!("no rooms; {}", explain::of_first_room(&listing.server)));
             return Ok(());
         }
-        true => table(&list.rooms, screen::width()),
+        true => table(&list.rooms, tty::width()),
         false => lines(&list.rooms),
     };
     write_all(io::stdout(), text.as_bytes())

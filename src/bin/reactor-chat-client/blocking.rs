@@ -43,9 +43,9 @@ pub(crate) fn takes_more(target: impl AsFd, patience: &Timespec) -> bool {
 }
 
 /// A reader for which EAGAIN means to wait.
-pub(crate) struct PatientReader<R>(pub(super) R);
+pub(crate) struct BlockingReader<R>(pub(super) R);
 
-impl<R: Read + AsFd> Read for PatientReader<R> {
+impl<R: Read + AsFd> Read for BlockingReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             match self.0.read(buffer) {
@@ -88,7 +88,7 @@ mod tests {
         let size = sent.len();
         let writer = thread::spawn(move || write_all(&theirs, &sent));
         let mut got = Vec::new();
-        PatientReader(ours).read_to_end(&mut got).expect("read");
+        BlockingReader(ours).read_to_end(&mut got).expect("read");
         assert_eq!(got.len(), size);
         writer.join().expect("a thread").expect("written");
     }

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::advice;
-use crate::connecting::{Connection, PATIENCE, connect_around};
+use crate::connect::{PATIENCE, ServerConnection, connect_around};
 use crate::credential::Credential;
+use crate::explain;
 use crate::failure::Failure;
-use crate::options::Entry;
+use crate::options::ChatOptions;
 use crate::room_list::MAX_LIST;
 use reactor_chat::protocol::frame::{
     self, Frame, STATE_ACKNOWLEDGEMENT, STATE_COMPLETION, STATE_REQUEST,
@@ -33,7 +33,7 @@ const MAX_REPLY: usize = 1024 * 1024;
 const CHUNK: usize = 4096;
 
 /// A membership: its token, and the socket that its datagrams go through.
-pub(crate) struct Seat {
+pub(crate) struct Membership {
     pub(crate) token: Credential,
     /// Bound to the IP that the server knows from TCP: from any other it takes nothing.
     pub(crate) socket: UdpSocket,
@@ -44,16 +44,16 @@ pub(crate) struct Seat {
 /// How the server is going to deliver. It need not be as we wished: another server may know text
 /// delivery only.
 pub(crate) enum Terms {
-    Each { form: Form, is_of_this_project: bool },
+    Plain { form: Form, is_of_this_project: bool },
     Stream(Completion),
 }
 
 /// What [`come_back`] came to.
-pub(crate) enum Return {
+pub(crate) enum RejoinOutcome {
     /// We are a member still.
-    Resumed(Seat),
+    Resumed(Membership),
     /// We are a new member.
-    Entered(Seat),
+    Entered(Membership),
     /// Not now. Later it may work.
     NotYet(Failure),
     /// There is no such room. Who had made it may make it again.
@@ -63,35 +63,38 @@ pub(crate) enum Return {
 }
 
 /// Makes the room or joins it.
-pub(crate) fn enter(connection: Connection, entry: &Entry) -> Result<Seat, Setback> {
+pub(crate) fn enter(
+    connection: ServerConnection,
+    entry: &ChatOptions,
+) -> Result<Membership, RequestFailure> {
     take_seat(connection, entry, entry.operation, entry.history)
-        .map_err(|why| Setback::new(entry, &why))
+        .map_err(|why| RequestFailure::new(entry, &why))
 }
 
 fn take_seat(
-    connection: Connection,
-    entry: &Entry,
+    connection: ServerConnection,
+    entry: &ChatOptions,
     operation: Operation,
     history: u32,
-) -> Result<Seat, Why> {
+) -> Result<Membership, RequestError> {
     request_seat(connection, entry, operation, &wish(entry, history))
 }
 
 /// Makes the request, and opens the socket for what it gives.
 fn request_seat(
-    connection: Connection,
-    entry: &Entry,
+    connection: ServerConnection,
+    entry: &ChatOptions,
     operation: Operation,
     payload: &[u8],
-) -> Result<Seat, Why> {
-    let Connection { stream, local, datagrams: server } = connection;
+) -> Result<Membership, RequestError> {
+    let ServerConnection { stream, local, datagrams: server } = connection;
     let (completion, stream) = ask(stream, operation, &entry.room, payload)?;
-    let (token, terms) = understand(&completion, entry.delivery).ok_or(Why::Nonsense)?;
+    let (token, terms) = understand(&completion, entry.delivery).ok_or(RequestError::Nonsense)?;
     let socket = UdpSocket::bind(local)?;
-    if let Terms::Each { is_of_this_project, .. } = terms {
+    if let Terms::Plain { is_of_this_project, .. } = terms {
         announce_port(stream, socket.local_addr()?.port(), is_of_this_project);
     }
-    Ok(Seat { token, socket, server, terms })
+    Ok(Membership { token, socket, server, terms })
 }
 
 /// Tells the server our UDP port (W13). Servers of the family learn it in no other way. They drop
@@ -119,72 +122,78 @@ fn understand(completion: &[u8], delivery: Delivery) -> Option<(Credential, Term
     let is_object = serde_json::from_slice::<serde_json::Map<_, _>>(completion).is_ok();
     let token = Credential::from_wire(completion).filter(|_| !is_object)?;
     let is_of_this_project = token.is_of_this_project();
-    Some((token, Terms::Each { form, is_of_this_project }))
+    Some((token, Terms::Plain { form, is_of_this_project }))
 }
 
 /// Goes back to the room: as the member with this token, or if that is dead, as a new one. It tries
 /// once. The `silent` addresses of the server come last.
 pub(crate) fn come_back(
-    entry: &Entry,
+    entry: &ChatOptions,
     token: Option<&Credential>,
     silent: &[SocketAddr],
-) -> Return {
+) -> RejoinOutcome {
     let Some(token) = token else { return enter_again(entry, silent) };
     match once(entry, silent, |connection| resume(connection, entry, token)) {
-        Err(Setback { status: Some(Status::RoomNotFound), .. }) => enter_again(entry, silent),
-        outcome => outcome.map_or_else(Return::from, Return::Resumed),
+        Err(RequestFailure { status: Some(Status::RoomNotFound), .. }) => {
+            enter_again(entry, silent)
+        }
+        outcome => outcome.map_or_else(RejoinOutcome::from, RejoinOutcome::Resumed),
     }
 }
 
-fn resume(connection: Connection, entry: &Entry, token: &Credential) -> Result<Seat, Why> {
+fn resume(
+    connection: ServerConnection,
+    entry: &ChatOptions,
+    token: &Credential,
+) -> Result<Membership, RequestError> {
     request_seat(connection, entry, Operation::Resume, token.as_bytes())
 }
 
 /// Joins the room, and makes it if it is gone and was ours. What was said meanwhile is wished for,
 /// all of it.
-fn enter_again(entry: &Entry, silent: &[SocketAddr]) -> Return {
+fn enter_again(entry: &ChatOptions, silent: &[SocketAddr]) -> RejoinOutcome {
     let join = |connection| take_seat(connection, entry, Operation::Join, MAX_HISTORY);
     let make = |connection| take_seat(connection, entry, Operation::Create, entry.history);
     let outcome = match once(entry, silent, join) {
-        Err(Setback { status: Some(Status::RoomNotFound), .. })
+        Err(RequestFailure { status: Some(Status::RoomNotFound), .. })
             if entry.operation == Operation::Create =>
         {
             once(entry, silent, make)
         }
         outcome => outcome,
     };
-    outcome.map_or_else(Return::from, Return::Entered)
+    outcome.map_or_else(RejoinOutcome::from, RejoinOutcome::Entered)
 }
 
 /// Makes one request over a connection of its own.
 fn once(
-    entry: &Entry,
+    entry: &ChatOptions,
     silent: &[SocketAddr],
-    request: impl FnOnce(Connection) -> Result<Seat, Why>,
-) -> Result<Seat, Setback> {
-    request(connect_around(&entry.server, silent)?).map_err(|why| Setback::new(entry, &why))
+    request: impl FnOnce(ServerConnection) -> Result<Membership, RequestError>,
+) -> Result<Membership, RequestFailure> {
+    request(connect_around(&entry.server, silent)?).map_err(|why| RequestFailure::new(entry, &why))
 }
 
 /// Why a request has not succeeded, and the status if it was refused.
-pub(crate) struct Setback {
+pub(crate) struct RequestFailure {
     pub(crate) failure: Failure,
     pub(crate) status: Option<Status>,
 }
 
-impl Setback {
-    fn new(entry: &Entry, why: &Why) -> Self {
-        Self { failure: advice::of_entry(entry, why), status: why.status() }
+impl RequestFailure {
+    fn new(entry: &ChatOptions, why: &RequestError) -> Self {
+        Self { failure: explain::of_entry(entry, why), status: why.status() }
     }
 }
 
-impl From<Failure> for Setback {
+impl From<Failure> for RequestFailure {
     fn from(failure: Failure) -> Self {
         Self { failure, status: None }
     }
 }
 
-impl From<Setback> for Return {
-    fn from(Setback { failure, status }: Setback) -> Self {
+impl From<RequestFailure> for RejoinOutcome {
+    fn from(RequestFailure { failure, status }: RequestFailure) -> Self {
         match status {
             // Our ghost has the name, somebody was faster, or the server is busy.
             None
@@ -198,9 +207,9 @@ impl From<Setback> for Return {
 }
 
 /// The operation payload.
-fn wish(entry: &Entry, history: u32) -> Vec<u8> {
+fn wish(entry: &ChatOptions, history: u32) -> Vec<u8> {
     #[derive(Serialize)]
-    struct Wish<'a> {
+    struct EntrantPayload<'a> {
         username: &'a str,
         // Not `null`: servers of the family take the absent key for none, and fail on that.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -220,12 +229,12 @@ fn wish(entry: &Entry, history: u32) -> Vec<u8> {
     };
     let (username, password) = (&*entry.name, entry.password.as_deref());
     let (capacity, hidden) = (entry.capacity, entry.is_hidden.then_some(true));
-    let wish = Wish { username, password, delivery, history, capacity, hidden };
+    let wish = EntrantPayload { username, password, delivery, history, capacity, hidden };
     serde_json::to_vec(&wish).expect("strings and numbers under fixed keys have a JSON form")
 }
 
 /// Why a request has not succeeded.
-pub(crate) enum Why {
+pub(crate) enum RequestError {
     /// The acknowledgement says so.
     Refused(u8),
     /// What came is no reply.
@@ -237,7 +246,7 @@ pub(crate) enum Why {
     Broken(io::Error),
 }
 
-impl Why {
+impl RequestError {
     /// The status of a refusal. One that is unknown here is none that could be mended.
     fn status(&self) -> Option<Status> {
         match self {
@@ -247,7 +256,7 @@ impl Why {
     }
 }
 
-impl From<io::Error> for Why {
+impl From<io::Error> for RequestError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             // What a timeout of a socket is told as (socket(7), SO_RCVTIMEO).
@@ -263,7 +272,7 @@ pub(crate) fn ask(
     operation: Operation,
     room: &str,
     payload: &[u8],
-) -> Result<(Vec<u8>, TcpStream), Why> {
+) -> Result<(Vec<u8>, TcpStream), RequestError> {
     let deadline = Instant::now() + PATIENCE;
     let request = frame::encode(operation as u8, STATE_REQUEST, room.as_bytes(), payload);
     let sent = stream.write_all(&request);
@@ -278,19 +287,19 @@ pub(crate) fn ask(
         [status] if status == Status::Success as u8 => {
             Ok((replies.next(STATE_COMPLETION)?, replies.stream))
         }
-        [status] => Err(Why::Refused(status)),
-        _ => Err(Why::Nonsense),
+        [status] => Err(RequestError::Refused(status)),
+        _ => Err(RequestError::Nonsense),
     }
 }
 
 /// What a frame says that is not the next one of a reply: that the server needs the connection's
 /// place for another one, if it is of any use.
-fn unasked(frame: &Frame<'_>) -> Why {
+fn unasked(frame: &Frame<'_>) -> RequestError {
     match (frame.state, frame.payload) {
         (STATE_ACKNOWLEDGEMENT, [status]) if *status != Status::Success as u8 => {
-            Why::Refused(*status)
+            RequestError::Refused(*status)
         }
-        _ => Why::Nonsense,
+        _ => RequestError::Nonsense,
     }
 }
 
@@ -306,7 +315,7 @@ struct Replies {
 
 impl Replies {
     /// The payload of the next frame, which must have this state.
-    fn next(&mut self, state: u8) -> Result<Vec<u8>, Why> {
+    fn next(&mut self, state: u8) -> Result<Vec<u8>, RequestError> {
         loop {
             match decode(&self.input, self.most) {
                 Decoded::Incomplete => {}
@@ -316,21 +325,21 @@ impl Replies {
                     return Ok(payload);
                 }
                 Decoded::Whole(frame) => return Err(unasked(&frame)),
-                Decoded::TooLarge { .. } => return Err(Why::Nonsense),
+                Decoded::TooLarge { .. } => return Err(RequestError::Nonsense),
             }
             self.read()?;
         }
     }
 
-    fn read(&mut self) -> Result<(), Why> {
+    fn read(&mut self) -> Result<(), RequestError> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(Why::Late(PATIENCE));
+            return Err(RequestError::Late(PATIENCE));
         }
         self.stream.set_read_timeout(Some(left))?;
         let mut chunk = [0; CHUNK];
         match self.stream.read(&mut chunk) {
-            Ok(0) => Err(Why::Ended),
+            Ok(0) => Err(RequestError::Ended),
             Ok(size) => {
                 self.input.extend_from_slice(&chunk[..size]);
                 Ok(())
@@ -351,7 +360,7 @@ mod tests {
     fn s1_a_token_alone_is_text_delivery() {
         let token = [b'7'; Token::WIRE_SIZE];
         let terms = |delivery| match understand(&token, delivery) {
-            Some((_, Terms::Each { form, .. })) => form,
+            Some((_, Terms::Plain { form, .. })) => form,
             _ => panic!("{delivery:?}"),
         };
         assert_eq!(terms(Delivery::Stream), Form::Text);
@@ -364,11 +373,11 @@ mod tests {
     fn s15_what_may_work_later_is_no_refusal() {
         let outcome = |status| {
             let failure = Failure(String::new());
-            match Return::from(Setback { failure, status }) {
-                Return::NotYet(_) => "not yet",
-                Return::NoRoom(_) => "no room",
-                Return::Refused(_) => "refused",
-                Return::Resumed(_) | Return::Entered(_) => unreachable!("a setback"),
+            match RejoinOutcome::from(RequestFailure { failure, status }) {
+                RejoinOutcome::NotYet(_) => "not yet",
+                RejoinOutcome::NoRoom(_) => "no room",
+                RejoinOutcome::Refused(_) => "refused",
+                RejoinOutcome::Resumed(_) | RejoinOutcome::Entered(_) => unreachable!("a setback"),
             }
         };
         use Status::{NameTaken, RateLimited, RoomExists, ServerFull};
@@ -378,6 +387,6 @@ mod tests {
         assert_eq!(outcome(None), "not yet");
         assert_eq!(outcome(Some(Status::RoomNotFound)), "no room");
         assert_eq!(outcome(Some(Status::Kicked)), "refused");
-        assert_eq!(outcome(Why::Refused(99).status()), "refused");
+        assert_eq!(outcome(RequestError::Refused(99).status()), "refused");
     }
 }

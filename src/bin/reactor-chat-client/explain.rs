@@ -4,19 +4,19 @@
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 
-use crate::connecting::Attempt;
-use crate::entering::Why;
+use crate::connect::FailedAttempt;
 use crate::failure::Failure;
-use crate::options::{Entry, PASSWORD_VARIABLE, Server};
-use crate::plain::plain;
-use crate::resolving::Unresolved;
-use crate::shell::quoted;
+use crate::options::{ChatOptions, PASSWORD_VARIABLE, ServerAddress};
+use crate::quoting::quoted;
+use crate::requests::RequestError;
+use crate::resolve::ResolveError;
+use crate::sanitize::plain;
 use reactor_chat::protocol::{Operation, Status};
 
 /// Why an entry did not succeed.
-pub(crate) fn of_entry(entry: &Entry, why: &Why) -> Failure {
+pub(crate) fn of_entry(entry: &ChatOptions, why: &RequestError) -> Failure {
     let sentence = match why {
-        Why::Refused(byte) => match Status::from_byte(*byte) {
+        RequestError::Refused(byte) => match Status::from_byte(*byte) {
             Some(status) => refusal(entry, status),
             None => unknown(*byte),
         },
@@ -26,9 +26,9 @@ pub(crate) fn of_entry(entry: &Entry, why: &Why) -> Failure {
 }
 
 /// Why a list did not come.
-pub(crate) fn of_list(server: &Server, why: &Why) -> Failure {
+pub(crate) fn of_list(server: &ServerAddress, why: &RequestError) -> Failure {
     let sentence = match why {
-        Why::Refused(byte) => match Status::from_byte(*byte) {
+        RequestError::Refused(byte) => match Status::from_byte(*byte) {
             Some(status) => of_server(server, status),
             None => unknown(*byte),
         },
@@ -39,7 +39,7 @@ pub(crate) fn of_list(server: &Server, why: &Why) -> Failure {
 
 /// Explains why there is no address to connect to. A name is called misspelt only if the resolver
 /// says that it does not exist.
-pub(crate) fn of_host(server: &Server, why: &Unresolved) -> Failure {
+pub(crate) fn of_host(server: &ServerAddress, why: &ResolveError) -> Failure {
     let (host, error) = (&server.host, &why.error);
     Failure(plain(&match why.is_for_now {
         true => format!(
@@ -51,13 +51,13 @@ pub(crate) fn of_host(server: &Server, why: &Unresolved) -> Failure {
 }
 
 /// Says that a name is looked up again.
-pub(crate) fn of_lookup(server: &Server, error: &io::Error) -> String {
+pub(crate) fn of_lookup(server: &ServerAddress, error: &io::Error) -> String {
     let host = &server.host;
     plain(&format!("the host '{host}' cannot be looked up for now: {error}; still trying"))
 }
 
 /// Explains why none of the server's addresses took the connection, with the error of each.
-pub(crate) fn of_connection(server: &Server, attempts: &[Attempt]) -> Failure {
+pub(crate) fn of_connection(server: &ServerAddress, attempts: &[FailedAttempt]) -> Failure {
     let place = place(server);
     let tried = match attempts {
         [] | [_] => String::new(),
@@ -88,7 +88,7 @@ pub(crate) fn of_connection(server: &Server, attempts: &[Attempt]) -> Failure {
 }
 
 /// Returns the most telling error: that of a host that answered, else of one that may exist.
-fn telling(attempts: &[Attempt]) -> Option<&io::Error> {
+fn telling(attempts: &[FailedAttempt]) -> Option<&io::Error> {
     let rank = |error: &io::Error| match error.kind() {
         ErrorKind::ConnectionRefused => 0,
         ErrorKind::TimedOut => 1,
@@ -98,18 +98,18 @@ fn telling(attempts: &[Attempt]) -> Option<&io::Error> {
 }
 
 /// Why there is nobody to talk to any more, and how to come back.
-pub(crate) fn of_loss(entry: &Entry, why: &str) -> Failure {
+pub(crate) fn of_loss(entry: &ChatOptions, why: &str) -> Failure {
     let back = command(entry, entry.operation);
     Failure(plain(&format!("the server is gone: {why}; when it is back, go on with: {back}")))
 }
 
 /// Returns the command that goes on where this one ended.
-pub(crate) fn way_back(entry: &Entry) -> String {
+pub(crate) fn way_back(entry: &ChatOptions) -> String {
     plain(&command(entry, entry.operation))
 }
 
 /// Says that a path passes no datagrams, although requests are answered.
-pub(crate) fn of_path(server: &Server, address: SocketAddr) -> String {
+pub(crate) fn of_path(server: &ServerAddress, address: SocketAddr) -> String {
     let (port, tcp_port) = (of_silent_port(address), server.tcp_port);
     plain(&format!(
         "{port}, TCP port {tcp_port} does: a firewall may drop datagrams, or --udp-port is another; \
@@ -132,12 +132,12 @@ pub(crate) fn of_quiet_path(address: SocketAddr) -> String {
 }
 
 /// What to do where there are no rooms.
-pub(crate) fn of_first_room(server: &Server) -> String {
+pub(crate) fn of_first_room(server: &ServerAddress) -> String {
     plain(&format!("make one with: reactor-chat-client{} create ROOM", server.options()))
 }
 
 /// The command that does this to the room of the entry.
-fn command(entry: &Entry, operation: Operation) -> String {
+fn command(entry: &ChatOptions, operation: Operation) -> String {
     let verb = if operation == Operation::Create { "create" } else { "join" };
     let name = match entry.is_named {
         true => format!(" --name {}", quoted(&entry.name)),
@@ -157,7 +157,7 @@ pub(crate) fn hidden(has_password: bool) -> &'static str {
     }
 }
 
-fn refusal(entry: &Entry, status: Status) -> String {
+fn refusal(entry: &ChatOptions, status: Status) -> String {
     let (room, name) = (&entry.room, &entry.name);
     let has_password = entry.has_password();
     match status {
@@ -213,7 +213,7 @@ fn refusal(entry: &Entry, status: Status) -> String {
 }
 
 /// What has nothing to do with a room.
-fn of_server(server: &Server, status: Status) -> String {
+fn of_server(server: &ServerAddress, status: Status) -> String {
     let place = place(server);
     match status {
         Status::ServerFull => {
@@ -236,28 +236,28 @@ fn unknown(byte: u8) -> String {
 }
 
 /// What is wrong with the reply.
-fn fault(server: &Server, why: &Why) -> String {
+fn fault(server: &ServerAddress, why: &RequestError) -> String {
     let place = place(server);
     match why {
-        Why::Refused(byte) => unknown(*byte),
-        Why::Nonsense => {
+        RequestError::Refused(byte) => unknown(*byte),
+        RequestError::Nonsense => {
             format!("what answers at {place} is no server of this protocol; check host and port")
         }
-        Why::Late(patience) => format!(
+        RequestError::Late(patience) => format!(
             "the server at {place} has not replied in {} s; try again, and check host and port",
             patience.as_secs()
         ),
-        Why::Ended => format!(
+        RequestError::Ended => format!(
             "the server at {place} ended the connection without a reply; try again, and check \
              host and port"
         ),
-        Why::Broken(error) => {
+        RequestError::Broken(error) => {
             format!("the connection to {place} broke: {error}; try again, and check the network")
         }
     }
 }
 
-fn place(server: &Server) -> String {
+fn place(server: &ServerAddress) -> String {
     format!("{} port {}", server.host, server.tcp_port)
 }
 
@@ -267,7 +267,7 @@ mod tests {
     use crate::options::{Invocation, parse};
     use std::time::Duration;
 
-    fn entry(args: &[&str]) -> Entry {
+    fn entry(args: &[&str]) -> ChatOptions {
         match parse(args.iter().map(Into::into)) {
             Ok(Invocation::Chat(entry)) => entry,
             other => panic!("{other:?}"),
@@ -275,7 +275,7 @@ mod tests {
     }
 
     fn refused(args: &[&str], status: Status) -> String {
-        of_entry(&entry(args), &Why::Refused(status as u8)).to_string()
+        of_entry(&entry(args), &RequestError::Refused(status as u8)).to_string()
     }
 
     #[test]
@@ -283,7 +283,7 @@ mod tests {
         let mut login = entry(&["join", "r1", "bob"]);
         login.is_named = false;
         assert_eq!(
-            of_entry(&login, &Why::Refused(Status::RoomNotFound as u8)).to_string(),
+            of_entry(&login, &RequestError::Refused(Status::RoomNotFound as u8)).to_string(),
             "room 'r1' does not exist, or is hidden and needs a password; create it with: \
              reactor-chat-client create r1"
         );
@@ -343,17 +343,21 @@ mod tests {
         let create = refused(&["create", "r1", "bob"], Status::RateLimited);
         assert!(create.starts_with("too many rooms, members or connections"), "{create}");
         let server = entry(&["join", "r1", "bob"]).server;
-        let list = of_list(&server, &Why::Refused(Status::RateLimited as u8)).to_string();
+        let list = of_list(&server, &RequestError::Refused(Status::RateLimited as u8)).to_string();
         assert!(list.contains("too many connections from this address; try"), "{list}");
     }
 
     #[test]
     fn every_reason_is_one_line_with_a_next_step() {
         let entry = entry(&["join", "r\n1", "b\x1b"]);
-        let refusals = (1..Status::COUNT as u8).chain([99]).map(Why::Refused);
+        let refusals = (1..Status::COUNT as u8).chain([99]).map(RequestError::Refused);
         let broken = io::Error::from(ErrorKind::ConnectionReset);
-        let faults =
-            [Why::Nonsense, Why::Late(Duration::from_secs(9)), Why::Ended, Why::Broken(broken)];
+        let faults = [
+            RequestError::Nonsense,
+            RequestError::Late(Duration::from_secs(9)),
+            RequestError::Ended,
+            RequestError::Broken(broken),
+        ];
         for why in refusals.chain(faults) {
             for failure in [of_entry(&entry, &why), of_list(&entry.server, &why)] {
                 let line = failure.to_string();
@@ -394,7 +398,7 @@ mod tests {
         let server = entry(&["join", "r", "b", "--host", "a\x1b"]).server;
         let told = |is_for_now| {
             let error = io::Error::other("no answer");
-            of_host(&server, &Unresolved { is_for_now, error }).to_string()
+            of_host(&server, &ResolveError { is_for_now, error }).to_string()
         };
         let unknown = r"the host 'a\u{1b}' is not found: no answer; check how it is written";
         assert_eq!(told(false), unknown);

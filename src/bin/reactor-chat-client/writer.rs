@@ -1,0 +1,212 @@
+//! stdout or stderr, written by a thread of its own.
+//!
+//! A write lasts as long as the reader likes: a pipe may be full, a terminal stopped with Ctrl-S.
+//! The loop must go on meanwhile, or the server would remove us for silence and no signal would be
+//! handled. So the loop only puts its lines into a queue, and the queue has a bound.
+
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use mio::Waker;
+
+use crate::blocking::write_some;
+
+/// Bytes that may wait before the queue counts as full. Callers that can put lines off do so then.
+const FULL: usize = 1 << 20;
+/// Bytes that may wait at most. Lines beyond it are dropped and counted.
+const MOST: usize = 4 << 20;
+/// Bytes of one write, and the most that a pipe takes in one piece (pipe(7), PIPE_BUF): stdout and
+/// stderr may be the same pipe, and lines should not be torn.
+const CHUNK: usize = 4096;
+
+/// A descriptor that the client writes to.
+#[derive(Clone, Copy)]
+pub(crate) enum WriterTarget {
+    Stdout,
+    Stderr,
+}
+
+/// The loop's side of the thread.
+#[derive(Default)]
+pub(crate) struct Writer {
+    desk: Arc<WriterQueue>,
+}
+
+/// State shared by the threads.
+#[derive(Default)]
+struct WriterQueue {
+    state: Mutex<WriterState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct WriterState {
+    waiting: Vec<u8>,
+    /// Lines that were dropped since the last one that was not.
+    lost: usize,
+    failure: Option<io::Error>,
+    has_failed: bool,
+}
+
+impl Writer {
+    /// Starts the thread. It wakes the loop when the queue is no longer full, and when writing
+    /// fails.
+    ///
+    /// # Errors
+    /// There is no thread.
+    pub(crate) fn start(&self, target: WriterTarget, waker: Arc<Waker>) -> io::Result<()> {
+        let desk = Arc::clone(&self.desk);
+        let name = match target {
+            WriterTarget::Stdout => "stdout",
+            WriterTarget::Stderr => "stderr",
+        };
+        let write = move || desk.write_out(target, &waker);
+        thread::Builder::new().name(name.into()).spawn(write).map(drop)
+    }
+
+    /// Puts whole lines behind those that wait.
+    pub(crate) fn push(&self, lines: &str) {
+        let mut state = self.desk.lock();
+        if state.has_failed {
+            return;
+        }
+        match state.waiting.len() + lines.len() {
+            0..=MOST => {
+                state.note_lost();
+                state.waiting.extend_from_slice(lines.as_bytes());
+            }
+            _ => state.lost += lines.matches('\n').count(),
+        }
+        self.desk.changed.notify_all();
+    }
+
+    /// Returns true while so much waits that no more should come.
+    pub(crate) fn is_full(&self) -> bool {
+        let state = self.desk.lock();
+        state.waiting.len() >= FULL && !state.has_failed
+    }
+
+    /// Returns the error that ended the writing, once.
+    pub(crate) fn take_failure(&self) -> Option<io::Error> {
+        self.desk.lock().failure.take()
+    }
+
+    /// Waits until everything is written, at most for `patience` if there is one. Returns how many
+    /// lines are left, if there is somebody to read them.
+    pub(crate) fn drain(&self, patience: Option<Duration>) -> usize {
+        let is_busy = |state: &mut WriterState| !state.has_failed && !state.waiting.is_empty();
+        let mut state = self.desk.lock();
+        state.note_lost();
+        self.desk.changed.notify_all();
+        let state = match patience {
+            None => self.desk.changed.wait_while(state, is_busy).ok(),
+            Some(patience) => {
+                let waited = self.desk.changed.wait_timeout_while(state, patience, is_busy);
+                waited.ok().map(|(state, _)| state)
+            }
+        };
+        let left = state.filter(|state| !state.has_failed);
+        left.map_or(0, |state| state.waiting.iter().filter(|byte| **byte == b'\n').count())
+    }
+}
+
+impl WriterState {
+    /// Writes the number of missing lines in their place.
+    fn note_lost(&mut self) {
+        match std::mem::take(&mut self.lost) {
+            0 => {}
+            lost => {
+                let note = format!("* {lost} lines were not shown, nobody read them\n");
+                self.waiting.extend_from_slice(note.as_bytes());
+            }
+        }
+    }
+}
+
+impl WriterQueue {
+    fn lock(&self) -> MutexGuard<'_, WriterState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes what is pushed, until that fails.
+    fn write_out(&self, target: WriterTarget, waker: &Waker) {
+        loop {
+            let chunk = self.next_chunk();
+            let written = match target {
+                WriterTarget::Stdout => write_some(io::stdout(), &chunk),
+                WriterTarget::Stderr => write_some(io::stderr(), &chunk),
+            };
+            let is_over = written.is_err();
+            if self.note_written(written) {
+                // Without a poll to wake, the loop has ended.
+                let _ = waker.wake();
+            }
+            if is_over {
+                return;
+            }
+        }
+    }
+
+    /// Waits for bytes and returns a copy: what is not written yet stays in the queue, and counts.
+    fn next_chunk(&self) -> Vec<u8> {
+        let state = self.changed.wait_while(self.lock(), |state| state.waiting.is_empty());
+        let state = state.unwrap_or_else(PoisonError::into_inner);
+        let chunk = &state.waiting[..state.waiting.len().min(CHUNK)];
+        let end = chunk.iter().rposition(|byte| *byte == b'\n').map_or(chunk.len(), |at| at + 1);
+        chunk[..end].into()
+    }
+
+    /// Takes what was written out of the queue. Returns true if the loop should know.
+    fn note_written(&self, written: io::Result<usize>) -> bool {
+        let mut state = self.lock();
+        let was_full = state.waiting.len() >= FULL;
+        match written {
+            Ok(size) => drop(state.waiting.drain(..size)),
+            Err(error) => (state.failure, state.has_failed) = (Some(error), true),
+        }
+        self.changed.notify_all();
+        state.has_failed || (was_full && state.waiting.len() < FULL)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn field_c_a_full_queue_drops_lines_and_counts_them() {
+        let output = Writer::default();
+        let half = "a\n".repeat(MOST / 4);
+        output.push(&half);
+        assert!(output.is_full());
+        output.push(&half);
+        output.push("b\nc\n");
+        assert_eq!(output.desk.lock().waiting.len(), MOST);
+        assert!(!output.desk.note_written(Ok(2)), "it is full still");
+        output.desk.lock().waiting.clear();
+        output.push("d\n");
+        let shown = String::from_utf8(output.desk.next_chunk()).expect("text");
+        assert_eq!(shown, "* 2 lines were not shown, nobody read them\nd\n");
+        assert_eq!(output.drain(Some(Duration::ZERO)), 2);
+    }
+
+    #[test]
+    fn field_c_lines_are_written_whole() {
+        let output = Writer::default();
+        let line = "x".repeat(3000) + "\n";
+        output.push(&line.repeat(2));
+        assert_eq!(output.desk.next_chunk(), line.as_bytes());
+    }
+
+    #[test]
+    fn field_c_a_reader_that_has_gone_is_told_once() {
+        let output = Writer::default();
+        output.push("a\n");
+        assert!(output.desk.note_written(Err(io::ErrorKind::BrokenPipe.into())));
+        assert!(output.take_failure().is_some() && output.take_failure().is_none());
+        output.push("b\n");
+        assert_eq!(output.drain(None), 0, "nothing is waited for");
+    }
+}
