@@ -14,13 +14,13 @@ use crate::sanitize::plain;
 use reactor_chat::protocol::{Operation, Status};
 
 /// Why an entry did not succeed.
-pub(crate) fn of_entry(entry: &ChatOptions, why: &RequestError) -> Failure {
+pub(crate) fn of_entry(options: &ChatOptions, why: &RequestError) -> Failure {
     let sentence = match why {
         RequestError::Refused(byte) => match Status::from_byte(*byte) {
-            Some(status) => refusal(entry, status),
+            Some(status) => refusal(options, status),
             None => unknown(*byte),
         },
-        _ => fault(&entry.server, why),
+        _ => fault(&options.server, why),
     };
     Failure(plain(&sentence))
 }
@@ -98,14 +98,14 @@ fn telling(attempts: &[FailedAttempt]) -> Option<&io::Error> {
 }
 
 /// Why there is nobody to talk to any more, and how to come back.
-pub(crate) fn of_loss(entry: &ChatOptions, why: &str) -> Failure {
-    let back = command(entry, entry.operation);
+pub(crate) fn of_loss(options: &ChatOptions, why: &str) -> Failure {
+    let back = command(options, options.operation);
     Failure(plain(&format!("the server is gone: {why}; when it is back, go on with: {back}")))
 }
 
 /// Returns the command that goes on where this one ended.
-pub(crate) fn way_back(entry: &ChatOptions) -> String {
-    plain(&command(entry, entry.operation))
+pub(crate) fn way_back(options: &ChatOptions) -> String {
+    plain(&command(options, options.operation))
 }
 
 /// Says that a path passes no datagrams, although requests are answered.
@@ -137,15 +137,15 @@ pub(crate) fn of_first_room(server: &ServerAddress) -> String {
 }
 
 /// The command that does this to the room of the entry.
-fn command(entry: &ChatOptions, operation: Operation) -> String {
+fn command(options: &ChatOptions, operation: Operation) -> String {
     let verb = if operation == Operation::Create { "create" } else { "join" };
-    let name = match entry.is_named {
-        true => format!(" --name {}", quoted(&entry.name)),
+    let name = match options.is_named {
+        true => format!(" --name {}", quoted(&options.name)),
         false => String::new(),
     };
     // What begins with a dash would be taken for an option.
-    let dashes = if entry.room.starts_with('-') { " --" } else { "" };
-    let (options, room) = (entry.server.options(), quoted(&entry.room));
+    let dashes = if options.room.starts_with('-') { " --" } else { "" };
+    let (options, room) = (options.server.options(), quoted(&options.room));
     format!("reactor-chat-client{options}{name} {verb}{dashes} {room}")
 }
 
@@ -157,19 +157,19 @@ pub(crate) fn hidden(has_password: bool) -> &'static str {
     }
 }
 
-fn refusal(entry: &ChatOptions, status: Status) -> String {
-    let (room, name) = (&entry.room, &entry.name);
-    let has_password = entry.has_password();
+fn refusal(options: &ChatOptions, status: Status) -> String {
+    let (room, name) = (&options.room, &options.name);
+    let has_password = options.has_password();
     match status {
         Status::RoomExists => {
-            let join = command(entry, Operation::Join);
+            let join = command(options, Operation::Join);
             format!(
                 "room '{room}' exists already; join it (a host that crashed is its host again, half \
                  a minute later) with: {join}"
             )
         }
         Status::RoomNotFound => {
-            let create = command(entry, Operation::Create);
+            let create = command(options, Operation::Create);
             let hidden = hidden(has_password);
             format!("room '{room}' does not exist, or {hidden}; create it with: {create}")
         }
@@ -197,9 +197,9 @@ fn refusal(entry: &ChatOptions, status: Status) -> String {
         Status::Kicked => format!(
             "the host keeps '{name}' or this address out of room '{room}', for as long as it lasts; \
              ask the host, or find another room with: reactor-chat-client{} list",
-            entry.server.options()
+            options.server.options()
         ),
-        Status::RateLimited if entry.operation == Operation::Create => {
+        Status::RateLimited if options.operation == Operation::Create => {
             "too many rooms, members or connections from this address; try again in a minute".into()
         }
         Status::RateLimited => format!(
@@ -207,7 +207,7 @@ fn refusal(entry: &ChatOptions, status: Status) -> String {
              passwords or too many members from it; try again in a minute"
         ),
         Status::Success | Status::ServerFull | Status::Malformed => {
-            of_server(&entry.server, status)
+            of_server(&options.server, status)
         }
     }
 }
@@ -267,20 +267,20 @@ mod tests {
     use crate::options::{Invocation, parse};
     use std::time::Duration;
 
-    fn entry(args: &[&str]) -> ChatOptions {
+    fn options(args: &[&str]) -> ChatOptions {
         match parse(args.iter().map(Into::into)) {
-            Ok(Invocation::Chat(entry)) => entry,
+            Ok(Invocation::Chat(options)) => options,
             other => panic!("{other:?}"),
         }
     }
 
     fn refused(args: &[&str], status: Status) -> String {
-        of_entry(&entry(args), &RequestError::Refused(status as u8)).to_string()
+        of_entry(&options(args), &RequestError::Refused(status as u8)).to_string()
     }
 
     #[test]
     fn the_next_step_is_a_command_that_a_shell_understands() {
-        let mut login = entry(&["join", "r1", "bob"]);
+        let mut login = options(&["join", "r1", "bob"]);
         login.is_named = false;
         assert_eq!(
             of_entry(&login, &RequestError::Refused(Status::RoomNotFound as u8)).to_string(),
@@ -301,18 +301,18 @@ mod tests {
 
     #[test]
     fn a_command_that_is_advised_leads_where_it_says() {
-        let entry = entry(&["join", "--host", "[::1]:7", "--", "-r", "-b"]);
-        let line = command(&entry, Operation::Create);
+        let options = options(&["join", "--host", "[::1]:7", "--", "-r", "-b"]);
+        let line = command(&options, Operation::Create);
         // A shell takes the quotes away.
         let words = line.split(' ').skip(1).map(|word| word.trim_matches('\'').into());
         let Ok(Invocation::Chat(advised)) = parse(words) else { panic!("{line}") };
         assert_eq!((&*advised.room, &*advised.name), ("-r", "-b"));
-        assert_eq!((advised.server, advised.operation), (entry.server, Operation::Create));
+        assert_eq!((advised.server, advised.operation), (options.server, Operation::Create));
     }
 
     #[test]
     fn who_loses_the_server_reads_how_to_come_back() {
-        let lost = of_loss(&entry(&["create", "r1", "ann"]), "nothing comes from it");
+        let lost = of_loss(&options(&["create", "r1", "ann"]), "nothing comes from it");
         assert_eq!(
             lost.to_string(),
             "the server is gone: nothing comes from it; when it is back, go on with: \
@@ -342,14 +342,14 @@ mod tests {
         assert!(join.contains("wrong passwords") && join.ends_with("; try again in a minute"));
         let create = refused(&["create", "r1", "bob"], Status::RateLimited);
         assert!(create.starts_with("too many rooms, members or connections"), "{create}");
-        let server = entry(&["join", "r1", "bob"]).server;
+        let server = options(&["join", "r1", "bob"]).server;
         let list = of_list(&server, &RequestError::Refused(Status::RateLimited as u8)).to_string();
         assert!(list.contains("too many connections from this address; try"), "{list}");
     }
 
     #[test]
     fn every_reason_is_one_line_with_a_next_step() {
-        let entry = entry(&["join", "r\n1", "b\x1b"]);
+        let options = options(&["join", "r\n1", "b\x1b"]);
         let refusals = (1..Status::COUNT as u8).chain([99]).map(RequestError::Refused);
         let broken = io::Error::from(ErrorKind::ConnectionReset);
         let faults = [
@@ -359,7 +359,7 @@ mod tests {
             RequestError::Broken(broken),
         ];
         for why in refusals.chain(faults) {
-            for failure in [of_entry(&entry, &why), of_list(&entry.server, &why)] {
+            for failure in [of_entry(&options, &why), of_list(&options.server, &why)] {
                 let line = failure.to_string();
                 assert!(line.contains("; ") && !line.contains(char::is_control), "{line}");
             }
@@ -369,7 +369,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_connection_is_told_apart() {
-        let server = |host: &str| entry(&["join", "r", "b", "--host", host]).server;
+        let server = |host: &str| options(&["join", "r", "b", "--host", host]).server;
         let attempt = |ip: [u8; 4], kind| ((ip, 9001).into(), io::Error::from(kind));
         use ErrorKind::{ConnectionRefused, NetworkUnreachable, TimedOut};
         let told = |host: &str, kinds: &[ErrorKind]| {
@@ -395,7 +395,7 @@ mod tests {
 
     #[test]
     fn field_client_name_is_misspelt_only_if_the_resolver_says_so() {
-        let server = entry(&["join", "r", "b", "--host", "a\x1b"]).server;
+        let server = options(&["join", "r", "b", "--host", "a\x1b"]).server;
         let told = |is_for_now| {
             let error = io::Error::other("no answer");
             of_host(&server, &ResolveError { is_for_now, error }).to_string()

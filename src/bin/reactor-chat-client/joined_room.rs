@@ -26,13 +26,13 @@ pub(crate) enum JoinedRoom {
 
 impl JoinedRoom {
     /// A member on these terms. `shows_own`: whether own messages are shown if they come back.
-    pub(crate) fn new(terms: &Terms, entry: &ChatOptions, shows_own: bool, now: Instant) -> Self {
+    pub(crate) fn new(terms: &Terms, options: &ChatOptions, shows_own: bool, now: Instant) -> Self {
         match terms {
             Terms::Plain { form, is_of_this_project } => {
-                Self::Plain(PlainRoom::new(*form, *is_of_this_project, &entry.name, now))
+                Self::Plain(PlainRoom::new(*form, *is_of_this_project, &options.name, now))
             }
             Terms::Stream(completion) => {
-                let stream = StreamedRoom::new(completion, &entry.room, shows_own, now);
+                let stream = StreamedRoom::new(completion, &options.room, shows_own, now);
                 Self::Streamed(Box::new(stream))
             }
         }
@@ -60,10 +60,10 @@ impl JoinedRoom {
     }
 
     /// Takes a datagram of the server's.
-    pub(crate) fn hear(&mut self, datagram: &[u8], now: Instant, page: &mut Output) {
+    pub(crate) fn hear(&mut self, datagram: &[u8], now: Instant, output: &mut Output) {
         match self {
-            Self::Plain(each) => each.hear(datagram, now, page),
-            Self::Streamed(stream) => stream.hear(datagram, now, page),
+            Self::Plain(each) => each.hear(datagram, now, output),
+            Self::Streamed(stream) => stream.hear(datagram, now, output),
         }
     }
 
@@ -187,9 +187,9 @@ impl JoinedRoom {
     }
 
     /// Shows what is left to be shown when it has ended.
-    pub(crate) fn finish(&mut self, page: &mut Output) {
+    pub(crate) fn finish(&mut self, output: &mut Output) {
         if let Self::Streamed(stream) = self {
-            stream.finish(page);
+            stream.finish(output);
         }
     }
 }

@@ -47,20 +47,20 @@ impl Link {
     pub(crate) fn open(
         registry: &Registry,
         token: mio::Token,
-        entry: &ChatOptions,
-        seat: Membership,
+        options: &ChatOptions,
+        membership: Membership,
     ) -> io::Result<(Self, Terms)> {
-        seat.socket.set_nonblocking(true)?;
-        seat.socket.connect(seat.server)?;
-        let mut socket = UdpSocket::from_std(seat.socket);
-        prepare(&socket, seat.server)?;
+        membership.socket.set_nonblocking(true)?;
+        membership.socket.connect(membership.server)?;
+        let mut socket = UdpSocket::from_std(membership.socket);
+        prepare(&socket, membership.server)?;
         registry.register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)?;
         let link = Self {
             socket,
-            server: seat.server,
-            fits: fits(entry, &seat.token, &seat.terms),
-            room: entry.room.clone(),
-            token: seat.token,
+            server: membership.server,
+            fits: fits(options, &membership.token, &membership.terms),
+            room: options.room.clone(),
+            token: membership.token,
             datagram: Vec::with_capacity(MAX_UPSTREAM),
             batch: ReceiveBatch::with_count(MAX_ARRIVAL, 1),
             is_waiting: false,
@@ -68,7 +68,7 @@ impl Link {
             is_writable: true,
             is_refused: false,
         };
-        Ok((link, seat.terms))
+        Ok((link, membership.terms))
     }
 
     pub(crate) fn server(&self) -> SocketAddr {
@@ -194,11 +194,11 @@ fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
 
 /// Returns how many bytes a message may have. With stream delivery a long one travels in parts;
 /// else one datagram has to hold it.
-fn fits(entry: &ChatOptions, token: &Credential, terms: &Terms) -> usize {
-    let beside_name = MAX_NAME_AND_MESSAGE - entry.name.len();
+fn fits(options: &ChatOptions, token: &Credential, terms: &Terms) -> usize {
+    let beside_name = MAX_NAME_AND_MESSAGE - options.name.len();
     match terms {
         Terms::Plain { .. } => {
-            let around = 2 + entry.room.len() + token.as_bytes().len();
+            let around = 2 + options.room.len() + token.as_bytes().len();
             beside_name.min(MAX_UPSTREAM - around)
         }
         Terms::Stream(_) => beside_name,
@@ -218,16 +218,17 @@ mod tests {
     fn link(loopback: &str) -> (Link, Socket, mio::Poll) {
         let poll = mio::Poll::new().expect("a poll");
         let server = Socket::bind((loopback, 0)).expect("a free port");
-        let Ok(Invocation::Chat(entry)) = parse(["join", "r", "bob"].map(Into::into)) else {
+        let Ok(Invocation::Chat(options)) = parse(["join", "r", "bob"].map(Into::into)) else {
             panic!("a chat")
         };
-        let seat = Membership {
+        let membership = Membership {
             token: Token::from_bits([7; 16]).into(),
             socket: Socket::bind((loopback, 0)).expect("a free port"),
             server: server.local_addr().expect("an address"),
             terms: Terms::Plain { form: Form::Text, is_of_this_project: true },
         };
-        let (link, _) = Link::open(poll.registry(), mio::Token(0), &entry, seat).expect("a link");
+        let (link, _) =
+            Link::open(poll.registry(), mio::Token(0), &options, membership).expect("a link");
         (link, server, poll)
     }
 

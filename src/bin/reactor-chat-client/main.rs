@@ -101,7 +101,7 @@ fn main() -> ExitCode {
         Err(mistake) => complain(mistake, USAGE),
         Ok(Invocation::Print(text)) => print(&text),
         Ok(Invocation::List(listing)) => status(list(&listing).map(|()| ChatEnd::Left)),
-        Ok(Invocation::Chat(entry)) => status(client::chat(&entry)),
+        Ok(Invocation::Chat(options)) => status(client::chat(&options)),
     }
 }
 

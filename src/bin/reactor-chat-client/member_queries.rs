@@ -57,22 +57,22 @@ mod tests {
 
     #[test]
     fn w28_an_answer_belongs_to_the_question_with_its_id() {
-        let mut questions = MemberQueries::default();
-        questions.note(3, Asker::Client);
-        questions.note(5, Asker::User);
-        assert_eq!(questions.take(4), None);
-        assert_eq!(questions.take(5), Some(Asker::User));
-        assert_eq!(questions.take(5), None, "answered once");
-        assert!(questions.is_of_client(3));
-        assert_eq!(questions.take(3), Some(Asker::Client));
+        let mut queries = MemberQueries::default();
+        queries.note(3, Asker::Client);
+        queries.note(5, Asker::User);
+        assert_eq!(queries.take(4), None);
+        assert_eq!(queries.take(5), Some(Asker::User));
+        assert_eq!(queries.take(5), None, "answered once");
+        assert!(queries.is_of_client(3));
+        assert_eq!(queries.take(3), Some(Asker::Client));
     }
 
     #[test]
     fn questions_that_nobody_answers_are_forgotten() {
-        let mut questions = MemberQueries::default();
-        (1..=1000).for_each(|id| questions.note(id, Asker::User));
-        assert_eq!(questions.open.len(), MOST);
-        assert_eq!(questions.take(1000), Some(Asker::User));
+        let mut queries = MemberQueries::default();
+        (1..=1000).for_each(|id| queries.note(id, Asker::User));
+        assert_eq!(queries.open.len(), MOST);
+        assert_eq!(queries.take(1000), Some(Asker::User));
     }
 
     #[test]

@@ -131,7 +131,7 @@ Chatting:
   --no-color           no colours; so does NO_COLOR in the environment
   --no-bell            your name rings no bell on a terminal
 
-ListOptions:
+Listing:
   --json               the list as JSON, on one line, for programs
 
   -h, --help           print this

@@ -45,7 +45,7 @@ mod tests {
             let _ = thread::spawn(|| panic!("a fault")).join();
             thread::sleep(Duration::from_secs(60));
         }
-        let name = "crash::tests::field_f_a_panic_in_any_thread_ends_with_101";
+        let name = "panic::tests::field_f_a_panic_in_any_thread_ends_with_101";
         let mut test = Command::new(std::env::current_exe().expect("a test"));
         let output = test.args(["--exact", name, "--nocapture"]).env(CHILD, "1").output();
         let output = output.expect("a child");

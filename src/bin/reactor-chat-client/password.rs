@@ -27,47 +27,49 @@ const INTERRUPT: u8 = 3;
 /// seat, and the entry with the password that led there.
 pub(crate) fn enter(
     connection: ServerConnection,
-    entry: &ChatOptions,
+    options: &ChatOptions,
 ) -> Result<(Membership, ChatOptions), Failure> {
-    let first = requests::enter(connection, entry);
+    let first = requests::enter(connection, options);
     if !io::stdin().is_terminal() {
-        return first.map(|seat| (seat, entry.clone())).map_err(|setback| setback.failure);
+        return first
+            .map(|membership| (membership, options.clone()))
+            .map_err(|failure| failure.failure);
     }
     // The server may be tired of a connection on which somebody thinks for minutes.
-    let again = |entry: &ChatOptions| requests::enter(connect(&entry.server)?, entry);
-    enter_with(first, entry.clone(), again, ask)
+    let again = |options: &ChatOptions| requests::enter(connect(&options.server)?, options);
+    enter_with(first, options.clone(), again, ask)
 }
 
 fn enter_with<T>(
     first: Result<T, RequestFailure>,
-    mut entry: ChatOptions,
+    mut options: ChatOptions,
     again: impl Fn(&ChatOptions) -> Result<T, RequestFailure>,
     mut ask: impl FnMut(&str) -> io::Result<Option<String>>,
 ) -> Result<(T, ChatOptions), Failure> {
     let mut outcome = first;
     for _ in 0..TRIES {
-        if !may_need_password(&outcome, entry.operation) {
+        if !may_need_password(&outcome, options.operation) {
             break;
         }
         let is_known = status_of(&outcome) == Some(Status::WrongPassword);
-        match ask(&question(&entry, is_known)) {
+        match ask(&question(&options, is_known)) {
             // Most rooms that do not exist are misspelt, and not hidden.
             Ok(answer) if !is_known && answer.as_ref().is_none_or(String::is_empty) => break,
-            Ok(Some(password)) => entry.password = Some(password),
+            Ok(Some(password)) => options.password = Some(password),
             Ok(None) => return Err(Failure("no password given, so nobody entered".into())),
             // No terminal to ask at: what the server said is the answer.
             Err(_) => break,
         }
-        outcome = again(&entry);
+        outcome = again(&options);
     }
     match outcome {
-        Ok(seat) => Ok((seat, entry)),
-        Err(setback) => Err(setback.failure),
+        Ok(membership) => Ok((membership, options)),
+        Err(failure) => Err(failure.failure),
     }
 }
 
 fn status_of<T>(outcome: &Result<T, RequestFailure>) -> Option<Status> {
-    outcome.as_ref().err().and_then(|setback| setback.status)
+    outcome.as_ref().err().and_then(|failure| failure.status)
 }
 
 /// Returns true if a password may be all that is missing. A hidden room seems not to exist to those
@@ -80,10 +82,10 @@ fn may_need_password<T>(outcome: &Result<T, RequestFailure>, operation: Operatio
     }
 }
 
-fn question(entry: &ChatOptions, is_known: bool) -> String {
-    let room = plain(&entry.room);
-    let hidden = explain::hidden(entry.has_password());
-    match (is_known, entry.has_password()) {
+fn question(options: &ChatOptions, is_known: bool) -> String {
+    let room = plain(&options.room);
+    let hidden = explain::hidden(options.has_password());
+    match (is_known, options.has_password()) {
         (false, _) => format!("Room '{room}' does not exist, or {hidden}. Password, if any: "),
         (true, true) => format!("That is not the password of room '{room}'. Password: "),
         (true, false) => format!("Room '{room}' needs a password. Password: "),
@@ -156,9 +158,9 @@ mod tests {
     use crate::options::{Invocation, parse};
     use std::cell::Cell;
 
-    fn entry(args: &[&str]) -> ChatOptions {
+    fn options(args: &[&str]) -> ChatOptions {
         match parse(["join", "r1", "bob"].iter().chain(args).map(Into::into)) {
-            Ok(Invocation::Chat(entry)) => entry,
+            Ok(Invocation::Chat(options)) => options,
             other => panic!("{other:?}"),
         }
     }
@@ -181,8 +183,8 @@ mod tests {
         let asked = Cell::new(0);
         let outcome = enter_with(
             refused(refusal),
-            entry(&[]),
-            |entry| match entry.password.as_deref() {
+            options(&[]),
+            |options| match options.password.as_deref() {
                 Some("right") => Ok("in"),
                 Some("late") => refused(Status::RoomFull),
                 _ => refused(refusal),
@@ -200,8 +202,11 @@ mod tests {
         for (typed, times) in [(&["right"][..], 1), (&["x", "right"], 2), (&["x", "", "right"], 3)]
         {
             let (outcome, asked) = typing(typed);
-            let (seat, entry) = outcome.expect("a seat");
-            assert_eq!((seat, entry.password.as_deref(), asked), ("in", Some("right"), times));
+            let (membership, options) = outcome.expect("a seat");
+            assert_eq!(
+                (membership, options.password.as_deref(), asked),
+                ("in", Some("right"), times)
+            );
         }
         let (outcome, asked) = typing(&["x", "y", "z", "right"]);
         assert_eq!((outcome.err().as_deref(), asked), (Some("WrongPassword"), 3));
@@ -220,7 +225,7 @@ mod tests {
     fn hidden_room_asks_for_its_password_until_an_empty_answer() {
         let hidden = |typed: &[&str]| {
             let (outcome, asked) = typing_after(Status::RoomNotFound, typed);
-            (outcome.map(|(_, entry)| entry.password), asked)
+            (outcome.map(|(_, options)| options.password), asked)
         };
         assert_eq!(hidden(&["right"]), (Ok(Some("right".into())), 1));
         assert_eq!(hidden(&["x", "right"]), (Ok(Some("right".into())), 2));
@@ -232,11 +237,11 @@ mod tests {
     #[test]
     fn who_is_in_or_has_no_terminal_is_not_asked() {
         let never = |_: &str| -> io::Result<Option<String>> { panic!("asked") };
-        let outcome = enter_with(Ok("in"), entry(&[]), |_| refused(Status::RoomFull), never);
+        let outcome = enter_with(Ok("in"), options(&[]), |_| refused(Status::RoomFull), never);
         assert!(outcome.is_ok());
         let nowhere = |_: &str| Err(io::Error::from(io::ErrorKind::NotFound));
         let first = refused(Status::WrongPassword);
-        let outcome = enter_with(first, entry(&[]), |_| refused(Status::RoomFull), nowhere);
+        let outcome = enter_with(first, options(&[]), |_| refused(Status::RoomFull), nowhere);
         assert_eq!(
             outcome.err().map(|failure| failure.to_string()).as_deref(),
             Some("WrongPassword")
@@ -245,12 +250,14 @@ mod tests {
 
     #[test]
     fn the_question_names_the_room_and_says_what_was_wrong() {
-        let mut entry = entry(&["--password", ""]);
-        entry.room = "a\x1b".into();
-        assert_eq!(question(&entry, true), r"Room 'a\u{1b}' needs a password. Password: ");
-        entry.password = Some("x".into());
-        assert!(question(&entry, true).starts_with(r"That is not the password of room 'a\u{1b}'."));
-        let hidden = question(&entry, false);
+        let mut options = options(&["--password", ""]);
+        options.room = "a\x1b".into();
+        assert_eq!(question(&options, true), r"Room 'a\u{1b}' needs a password. Password: ");
+        options.password = Some("x".into());
+        assert!(
+            question(&options, true).starts_with(r"That is not the password of room 'a\u{1b}'.")
+        );
+        let hidden = question(&options, false);
         assert!(
             hidden.contains("does not exist, or is hidden and has another password."),
             "{hidden}"

@@ -76,37 +76,37 @@ impl PlainRoom {
         self.is_of_this_project
     }
 
-    pub(crate) fn hear(&mut self, datagram: &[u8], now: Instant, page: &mut Output) {
+    pub(crate) fn hear(&mut self, datagram: &[u8], now: Instant, output: &mut Output) {
         match self.form {
-            Form::Text if is_refusal(datagram) => self.refuse(datagram, page),
+            Form::Text if is_refusal(datagram) => self.refuse(datagram, output),
             Form::Text => {
-                if self.heed(datagram, now, page) {
-                    page.add_line(datagram);
+                if self.heed(datagram, now, output) {
+                    output.add_line(datagram);
                 }
             }
             Form::Named => match parse_named(datagram) {
-                Some(Named::Message { name, message }) => page.add_message(name, message),
-                Some(Named::Notice(text)) if is_refusal(text) => self.refuse(text, page),
-                Some(Named::Notice(text)) => self.hear_notice(text, now, page),
+                Some(Named::Message { name, message }) => output.add_message(name, message),
+                Some(Named::Notice(text)) if is_refusal(text) => self.refuse(text, output),
+                Some(Named::Notice(text)) => self.hear_notice(text, now, output),
                 // Not of this protocol.
                 None => {}
             },
         }
     }
 
-    fn hear_notice(&mut self, text: &[u8], now: Instant, page: &mut Output) {
-        if self.heed(text, now, page) {
-            page.add_notice(text);
+    fn hear_notice(&mut self, text: &[u8], now: Instant, output: &mut Output) {
+        if self.heed(text, now, output) {
+            output.add_notice(text);
         }
     }
 
     /// Looks at what may be a notice: in text delivery the sender's name stands before a message.
     /// Returns true if it is to be shown.
-    fn heed(&mut self, notice: &[u8], now: Instant, page: &mut Output) -> bool {
+    fn heed(&mut self, notice: &[u8], now: Instant, output: &mut Output) -> bool {
         let Ok(text) = str::from_utf8(notice) else { return true };
         self.is_removed |= ends_membership(text);
         let Some(asker) = self.take_answered(text, now) else { return true };
-        page.note_members(notice);
+        output.note_members(notice);
         asker == Asker::User
     }
 
@@ -119,9 +119,9 @@ impl PlainRoom {
         Some(asker)
     }
 
-    fn refuse(&mut self, why: &[u8], page: &mut Output) {
+    fn refuse(&mut self, why: &[u8], output: &mut Output) {
         self.refused += 1;
-        page.add_refusal(None, why);
+        output.add_refusal(None, why);
     }
 
     /// Lines that are not sent or were refused, beside the one that leaves. Of lines that came too

@@ -55,7 +55,7 @@ pub(crate) enum ReconnectOutcome {
 /// The silence, if there is one, and the way back.
 pub(crate) struct Reconnect {
     waker: Arc<Waker>,
-    entry: Arc<ChatOptions>,
+    options: Arc<ChatOptions>,
     /// When the first question was asked that has no answer.
     asked_at: Option<Instant>,
     /// Since when the silence counts, if it does.
@@ -74,10 +74,10 @@ pub(crate) struct Reconnect {
 }
 
 impl Reconnect {
-    pub(crate) fn new(entry: Arc<ChatOptions>, waker: Arc<Waker>) -> Self {
+    pub(crate) fn new(options: Arc<ChatOptions>, waker: Arc<Waker>) -> Self {
         Self {
             waker,
-            entry,
+            options,
             asked_at: None,
             silent_since: None,
             try_at: None,
@@ -91,8 +91,8 @@ impl Reconnect {
     }
 
     /// Begins the way back after an end that nobody wanted.
-    pub(crate) fn begin(&mut self, why: Code, now: Instant, page: &mut Output) {
-        page.tell(&format!("trying to get back into {}", plain(&self.entry.room)));
+    pub(crate) fn begin(&mut self, why: Code, now: Instant, output: &mut Output) {
+        output.tell(&format!("trying to get back into {}", plain(&self.options.room)));
         let pause = if why == Code::ServerStopping { RESTART } else { Duration::ZERO };
         self.is_token_dead = true;
         self.silent_since = Some(now);
@@ -100,9 +100,9 @@ impl Reconnect {
     }
 
     /// This program was stopped for longer than the server lets a member be silent.
-    pub(crate) fn note_pause(&mut self, pause: Duration, now: Instant, page: &mut Output) {
+    pub(crate) fn note_pause(&mut self, pause: Duration, now: Instant, output: &mut Output) {
         let seconds = pause.as_secs();
-        page.tell(&format!(
+        output.tell(&format!(
             "nothing ran here for {seconds} s, asking whether we are still a member"
         ));
         self.silent_since.get_or_insert(now);
@@ -110,34 +110,34 @@ impl Reconnect {
     }
 
     /// Notes that no datagram has come back from this address. The host's next one is tried.
-    pub(crate) fn doubt(&mut self, address: SocketAddr, now: Instant, page: &mut Output) {
+    pub(crate) fn doubt(&mut self, address: SocketAddr, now: Instant, output: &mut Output) {
         let is_known = self.silent.contains(&address);
         self.silent.retain(|silent| *silent != address);
         self.silent.truncate(MOST_SILENT - 1);
         self.silent.push(address);
         self.silent_since.get_or_insert(now);
         if !is_known {
-            page.tell(&explain::of_path(&self.entry.server, address));
+            output.tell(&explain::of_path(&self.options.server, address));
             self.try_at = Some(now);
         }
     }
 
     /// Takes notice of how many questions have no answer, and says when that begins and ends, and
     /// what is done about it.
-    pub(crate) fn note(&mut self, unanswered: u32, now: Instant, page: &mut Output) {
+    pub(crate) fn note(&mut self, unanswered: u32, now: Instant, output: &mut Output) {
         self.asked_at = (unanswered > 0).then(|| self.asked_at.unwrap_or(now));
         let is_late = self.asked_at.is_some_and(|at| at + RETURN_BY <= now);
         if self.silent_since.is_none() && (unanswered >= TOLD_AFTER || is_late) {
-            page.tell("no answer from the server, still trying");
+            output.tell("no answer from the server, still trying");
             self.silent_since = Some(now);
         } else if self.silent_since.is_some() && unanswered == 0 {
-            page.tell("the server answers again");
+            output.tell("the server answers again");
             self.forget();
         }
         if self.try_at.is_none() && (unanswered >= RETURN_AFTER || is_late) {
-            page.tell(&format!(
+            output.tell(&format!(
                 "still no answer, trying to get back into {}",
-                plain(&self.entry.room)
+                plain(&self.options.room)
             ));
             self.try_at = Some(now);
         }
@@ -158,12 +158,12 @@ impl Reconnect {
         self.try_at = Some(now + self.pause);
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         let (sender, receiver) = channel();
-        let (entry, waker) = (Arc::clone(&self.entry), Arc::clone(&self.waker));
+        let (options, waker) = (Arc::clone(&self.options), Arc::clone(&self.waker));
         let token = (!self.is_token_dead).then(|| token.clone());
         let silent = self.silent.clone();
         let job = move || {
             // Without a receiver, or a poll to wake, the loop has ended.
-            let _ = sender.send(come_back(&entry, token.as_ref(), &silent));
+            let _ = sender.send(come_back(&options, token.as_ref(), &silent));
             let _ = waker.wake();
         };
         match thread::Builder::new().name("return".into()).spawn(job) {
@@ -183,8 +183,8 @@ impl Reconnect {
         self.running = None;
         match outcome {
             None => ReconnectOutcome::Nothing,
-            Some(RejoinOutcome::Resumed(seat)) => ReconnectOutcome::Resumed(seat),
-            Some(RejoinOutcome::Entered(seat)) => ReconnectOutcome::Entered(seat),
+            Some(RejoinOutcome::Resumed(membership)) => ReconnectOutcome::Resumed(membership),
+            Some(RejoinOutcome::Entered(membership)) => ReconnectOutcome::Entered(membership),
             Some(RejoinOutcome::Refused(failure)) => ReconnectOutcome::Failed(failure),
             Some(RejoinOutcome::NoRoom(failure)) => self.miss_room(failure, now),
             Some(RejoinOutcome::NotYet(failure)) => self.fail(failure),
@@ -210,7 +210,7 @@ impl Reconnect {
         let why = self.last_failure.take().map(|why| why.to_string());
         let why = why.or_else(|| self.silent.last().map(|at| explain::of_silent_port(*at)));
         let why = why.unwrap_or_else(|| "nothing comes from it".into());
-        Some(explain::of_loss(&self.entry, &why))
+        Some(explain::of_loss(&self.options, &why))
     }
 
     /// When to look at the time again.
@@ -231,20 +231,20 @@ mod tests {
     use crate::stdout::PlainLines;
     use mio::{Poll, Token};
 
-    fn returning() -> Reconnect {
+    fn reconnect() -> Reconnect {
         let poll = Poll::new().expect("a poll");
         let waker = Waker::new(poll.registry(), Token(0)).expect("a waker");
         let words = ["join", "r", "bob"].map(Into::into);
-        let Ok(Invocation::Chat(entry)) = parse(words) else { panic!("a chat") };
-        Reconnect::new(Arc::new(entry), Arc::new(waker))
+        let Ok(Invocation::Chat(options)) = parse(words) else { panic!("a chat") };
+        Reconnect::new(Arc::new(options), Arc::new(waker))
     }
 
     #[test]
     fn s15_a_guest_waits_45_seconds_for_its_host_to_make_the_room_again() {
-        let (mut returning, start) = (returning(), Instant::now());
+        let (mut reconnect, start) = (reconnect(), Instant::now());
         let mut is_given_up = |seconds| {
             let now = start + Duration::from_secs(seconds);
-            let outcome = returning.miss_room(Failure("no such room".into()), now);
+            let outcome = reconnect.miss_room(Failure("no such room".into()), now);
             matches!(outcome, ReconnectOutcome::Failed(_))
         };
         assert_eq!([0, 3, 30, 44].map(&mut is_given_up), [false; 4]);
@@ -253,13 +253,13 @@ mod tests {
 
     #[test]
     fn s8_the_way_back_is_tried_15_seconds_after_the_first_question_at_the_latest() {
-        let (mut returning, start) = (returning(), Instant::now());
+        let (mut reconnect, start) = (reconnect(), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
         let patience = Duration::from_secs(300);
-        let mut page = Output::plain(PlainLines::new(), None);
+        let mut output = Output::plain(PlainLines::new(), None);
         let mut tried_at = |unanswered, seconds| {
-            returning.note(unanswered, at(seconds), &mut page);
-            (returning.try_at, returning.poll_timeout(patience))
+            reconnect.note(unanswered, at(seconds), &mut output);
+            (reconnect.try_at, reconnect.poll_timeout(patience))
         };
         assert_eq!(tried_at(1, 1), (None, Some(at(16))));
         assert_eq!(tried_at(0, 2), (None, None));
@@ -274,15 +274,15 @@ mod tests {
 
     #[test]
     fn s8_silence_that_ends_is_forgotten_and_patience_begins_anew() {
-        let (mut returning, start) = (returning(), Instant::now());
+        let (mut reconnect, start) = (reconnect(), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
         let patience = Duration::from_secs(300);
-        let mut page = Output::plain(PlainLines::new(), None);
-        returning.note(TOLD_AFTER, at(0), &mut page);
-        assert!(returning.give_up(patience, at(299)).is_none());
-        returning.note(0, at(299), &mut page);
-        returning.note(TOLD_AFTER, at(310), &mut page);
-        assert!(returning.give_up(patience, at(609)).is_none());
-        assert!(returning.give_up(patience, at(610)).is_some());
+        let mut output = Output::plain(PlainLines::new(), None);
+        reconnect.note(TOLD_AFTER, at(0), &mut output);
+        assert!(reconnect.give_up(patience, at(299)).is_none());
+        reconnect.note(0, at(299), &mut output);
+        reconnect.note(TOLD_AFTER, at(310), &mut output);
+        assert!(reconnect.give_up(patience, at(609)).is_none());
+        assert!(reconnect.give_up(patience, at(610)).is_some());
     }
 }

@@ -65,31 +65,31 @@ pub(crate) enum RejoinOutcome {
 /// Makes the room or joins it.
 pub(crate) fn enter(
     connection: ServerConnection,
-    entry: &ChatOptions,
+    options: &ChatOptions,
 ) -> Result<Membership, RequestFailure> {
-    take_seat(connection, entry, entry.operation, entry.history)
-        .map_err(|why| RequestFailure::new(entry, &why))
+    take_seat(connection, options, options.operation, options.history)
+        .map_err(|why| RequestFailure::new(options, &why))
 }
 
 fn take_seat(
     connection: ServerConnection,
-    entry: &ChatOptions,
+    options: &ChatOptions,
     operation: Operation,
     history: u32,
 ) -> Result<Membership, RequestError> {
-    request_seat(connection, entry, operation, &wish(entry, history))
+    request_seat(connection, options, operation, &wish(options, history))
 }
 
 /// Makes the request, and opens the socket for what it gives.
 fn request_seat(
     connection: ServerConnection,
-    entry: &ChatOptions,
+    options: &ChatOptions,
     operation: Operation,
     payload: &[u8],
 ) -> Result<Membership, RequestError> {
     let ServerConnection { stream, local, datagrams: server } = connection;
-    let (completion, stream) = ask(stream, operation, &entry.room, payload)?;
-    let (token, terms) = understand(&completion, entry.delivery).ok_or(RequestError::Nonsense)?;
+    let (completion, stream) = ask(stream, operation, &options.room, payload)?;
+    let (token, terms) = understand(&completion, options.delivery).ok_or(RequestError::Nonsense)?;
     let socket = UdpSocket::bind(local)?;
     if let Terms::Plain { is_of_this_project, .. } = terms {
         announce_port(stream, socket.local_addr()?.port(), is_of_this_project);
@@ -128,14 +128,14 @@ fn understand(completion: &[u8], delivery: Delivery) -> Option<(Credential, Term
 /// Goes back to the room: as the member with this token, or if that is dead, as a new one. It tries
 /// once. The `silent` addresses of the server come last.
 pub(crate) fn come_back(
-    entry: &ChatOptions,
+    options: &ChatOptions,
     token: Option<&Credential>,
     silent: &[SocketAddr],
 ) -> RejoinOutcome {
-    let Some(token) = token else { return enter_again(entry, silent) };
-    match once(entry, silent, |connection| resume(connection, entry, token)) {
+    let Some(token) = token else { return enter_again(options, silent) };
+    match once(options, silent, |connection| resume(connection, options, token)) {
         Err(RequestFailure { status: Some(Status::RoomNotFound), .. }) => {
-            enter_again(entry, silent)
+            enter_again(options, silent)
         }
         outcome => outcome.map_or_else(RejoinOutcome::from, RejoinOutcome::Resumed),
     }
@@ -143,22 +143,22 @@ pub(crate) fn come_back(
 
 fn resume(
     connection: ServerConnection,
-    entry: &ChatOptions,
+    options: &ChatOptions,
     token: &Credential,
 ) -> Result<Membership, RequestError> {
-    request_seat(connection, entry, Operation::Resume, token.as_bytes())
+    request_seat(connection, options, Operation::Resume, token.as_bytes())
 }
 
 /// Joins the room, and makes it if it is gone and was ours. What was said meanwhile is wished for,
 /// all of it.
-fn enter_again(entry: &ChatOptions, silent: &[SocketAddr]) -> RejoinOutcome {
-    let join = |connection| take_seat(connection, entry, Operation::Join, MAX_HISTORY);
-    let make = |connection| take_seat(connection, entry, Operation::Create, entry.history);
-    let outcome = match once(entry, silent, join) {
+fn enter_again(options: &ChatOptions, silent: &[SocketAddr]) -> RejoinOutcome {
+    let join = |connection| take_seat(connection, options, Operation::Join, MAX_HISTORY);
+    let make = |connection| take_seat(connection, options, Operation::Create, options.history);
+    let outcome = match once(options, silent, join) {
         Err(RequestFailure { status: Some(Status::RoomNotFound), .. })
-            if entry.operation == Operation::Create =>
+            if options.operation == Operation::Create =>
         {
-            once(entry, silent, make)
+            once(options, silent, make)
         }
         outcome => outcome,
     };
@@ -167,11 +167,12 @@ fn enter_again(entry: &ChatOptions, silent: &[SocketAddr]) -> RejoinOutcome {
 
 /// Makes one request over a connection of its own.
 fn once(
-    entry: &ChatOptions,
+    options: &ChatOptions,
     silent: &[SocketAddr],
     request: impl FnOnce(ServerConnection) -> Result<Membership, RequestError>,
 ) -> Result<Membership, RequestFailure> {
-    request(connect_around(&entry.server, silent)?).map_err(|why| RequestFailure::new(entry, &why))
+    request(connect_around(&options.server, silent)?)
+        .map_err(|why| RequestFailure::new(options, &why))
 }
 
 /// Why a request has not succeeded, and the status if it was refused.
@@ -181,8 +182,8 @@ pub(crate) struct RequestFailure {
 }
 
 impl RequestFailure {
-    fn new(entry: &ChatOptions, why: &RequestError) -> Self {
-        Self { failure: explain::of_entry(entry, why), status: why.status() }
+    fn new(options: &ChatOptions, why: &RequestError) -> Self {
+        Self { failure: explain::of_entry(options, why), status: why.status() }
     }
 }
 
@@ -207,7 +208,7 @@ impl From<RequestFailure> for RejoinOutcome {
 }
 
 /// The operation payload.
-fn wish(entry: &ChatOptions, history: u32) -> Vec<u8> {
+fn wish(options: &ChatOptions, history: u32) -> Vec<u8> {
     #[derive(Serialize)]
     struct EntrantPayload<'a> {
         username: &'a str,
@@ -222,13 +223,13 @@ fn wish(entry: &ChatOptions, history: u32) -> Vec<u8> {
         #[serde(skip_serializing_if = "Option::is_none")]
         hidden: Option<bool>,
     }
-    let (delivery, history) = match entry.delivery {
+    let (delivery, history) = match options.delivery {
         Delivery::Plain(Form::Text) => ("text", None),
         Delivery::Plain(Form::Named) => ("named", None),
         Delivery::Stream => ("stream", Some(history)),
     };
-    let (username, password) = (&*entry.name, entry.password.as_deref());
-    let (capacity, hidden) = (entry.capacity, entry.is_hidden.then_some(true));
+    let (username, password) = (&*options.name, options.password.as_deref());
+    let (capacity, hidden) = (options.capacity, options.is_hidden.then_some(true));
     let wish = EntrantPayload { username, password, delivery, history, capacity, hidden };
     serde_json::to_vec(&wish).expect("strings and numbers under fixed keys have a JSON form")
 }

@@ -54,13 +54,13 @@ pub(crate) fn resolve(server: &ServerAddress) -> Result<Vec<SocketAddr>, Resolve
 /// Returns the addresses like [`resolve`], and tries again for a while after a temporary failure.
 pub(crate) fn resolve_patiently(server: &ServerAddress) -> Result<Vec<SocketAddr>, Failure> {
     let start = Instant::now();
-    let mut pauses = PAUSES.into_iter();
+    let mut suspension = PAUSES.into_iter();
     loop {
         let why = match resolve(server) {
             Ok(addresses) => return Ok(addresses),
             Err(why) => why,
         };
-        let pause = pauses.next().map(Duration::from_secs);
+        let pause = suspension.next().map(Duration::from_secs);
         let pause = pause.filter(|pause| start.elapsed() + *pause < PATIENCE);
         match pause.filter(|_| why.is_for_now) {
             Some(pause) => {

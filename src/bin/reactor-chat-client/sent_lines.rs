@@ -54,11 +54,11 @@ impl SentLines {
     }
 
     /// Handles an event. Returns true, and tells the user, if it refuses a line.
-    pub(crate) fn take(&mut self, event: &Event<'_>, page: &mut Output) -> bool {
+    pub(crate) fn take(&mut self, event: &Event<'_>, output: &mut Output) -> bool {
         match *event {
             Event::Message { member, id, .. } if member == self.member => drop(self.settle(id)),
             Event::Aside { code, id, text, .. } if code == Code::Refused as u8 => {
-                self.refuse(id, text, page);
+                self.refuse(id, text, output);
                 return true;
             }
             Event::Aside { code, id, .. } if code != Code::RateLimited as u8 => {
@@ -80,10 +80,10 @@ impl SentLines {
         self.unknown.remove(place)
     }
 
-    fn refuse(&mut self, id: u32, why: &[u8], page: &mut Output) {
+    fn refuse(&mut self, id: u32, why: &[u8], output: &mut Output) {
         let line = self.settle(id);
         self.refused += usize::from(line.is_some());
-        page.add_refusal(line.as_ref().map(|line| &*line.beginning), why);
+        output.add_refusal(line.as_ref().map(|line| &*line.beginning), why);
     }
 
     /// Returns true if the word about a line is missing although the server is done with it, as
@@ -99,10 +99,10 @@ impl SentLines {
 
     /// Tells of messages that the server is done with and that are not in the record, so it has
     /// refused them.
-    pub(crate) fn finish(&mut self, done: u32, page: &mut Output) {
+    pub(crate) fn finish(&mut self, done: u32, output: &mut Output) {
         let why = b"the server has not relayed it";
         for line in self.lost(done) {
-            page.add_refusal(Some(&line.beginning), why);
+            output.add_refusal(Some(&line.beginning), why);
         }
         self.refused += self.lost(done).count();
     }
@@ -127,28 +127,31 @@ mod tests {
 
     #[test]
     fn field_b_a_line_is_refused_once_or_missing_from_the_record() {
-        let mut page = Output::plain(PlainLines::new(), None);
-        let mut fates = SentLines::new(3);
+        let mut output = Output::plain(PlainLines::new(), None);
+        let mut sent_lines = SentLines::new(3);
         for (id, line) in [(1, "said"), (2, "bad"), (3, "/who"), (4, "//lost"), (5, "open")] {
-            fates.note_push(id, line.as_bytes());
+            sent_lines.note_push(id, line.as_bytes());
         }
-        assert!(fates.is_waiting(5));
-        assert!(!fates.take(&own(1), &mut page));
-        assert!(fates.take(&aside(Code::Refused, 2), &mut page));
-        assert!(fates.take(&aside(Code::Refused, 2), &mut page));
-        assert_eq!((fates.refused(), fates.is_waiting(3), fates.is_waiting(4)), (1, false, true));
-        assert!(!fates.take(&aside(Code::State, 3), &mut page));
-        assert!(!fates.is_waiting(4) && fates.is_waiting(5));
-        fates.finish(5, &mut page);
-        assert_eq!(fates.refused(), 2);
+        assert!(sent_lines.is_waiting(5));
+        assert!(!sent_lines.take(&own(1), &mut output));
+        assert!(sent_lines.take(&aside(Code::Refused, 2), &mut output));
+        assert!(sent_lines.take(&aside(Code::Refused, 2), &mut output));
+        assert_eq!(
+            (sent_lines.refused(), sent_lines.is_waiting(3), sent_lines.is_waiting(4)),
+            (1, false, true)
+        );
+        assert!(!sent_lines.take(&aside(Code::State, 3), &mut output));
+        assert!(!sent_lines.is_waiting(4) && sent_lines.is_waiting(5));
+        sent_lines.finish(5, &mut output);
+        assert_eq!(sent_lines.refused(), 2);
     }
 
     #[test]
     fn field_b_entries_that_are_gone_may_have_been_ours() {
-        let mut page = Output::plain(PlainLines::new(), None);
-        let mut fates = SentLines::new(3);
-        fates.note_push(1, b"said");
-        fates.take(&Event::Gone { first: 1, count: 1 }, &mut page);
-        assert!(!fates.is_waiting(9));
+        let mut output = Output::plain(PlainLines::new(), None);
+        let mut sent_lines = SentLines::new(3);
+        sent_lines.note_push(1, b"said");
+        sent_lines.take(&Event::Gone { first: 1, count: 1 }, &mut output);
+        assert!(!sent_lines.is_waiting(9));
     }
 }

@@ -50,14 +50,14 @@ pub(crate) struct StreamedRoom {
     life: u32,
     receiver: StreamReceiver,
     sender: StreamSender,
-    record: Transcript,
-    questions: MemberQueries,
+    transcript: Transcript,
+    queries: MemberQueries,
     leaving: Option<Leaving>,
     proofs: Option<AddressProofs>,
     patience: Duration,
     /// True while the page has no room for more.
     is_page_full: bool,
-    fates: SentLines,
+    sent_lines: SentLines,
     /// Lines that the server has refused in earlier memberships.
     refused_before: usize,
     idle_timeout: Option<Duration>,
@@ -74,13 +74,13 @@ impl StreamedRoom {
             life: completion.life(),
             receiver: StreamReceiver::new(completion.tag, completion.next, keep_alive, now),
             sender: StreamSender::new(completion.member, completion.expected, room),
-            record: Transcript::new(completion.member, shows_own),
-            questions: MemberQueries::default(),
+            transcript: Transcript::new(completion.member, shows_own),
+            queries: MemberQueries::default(),
             leaving: None,
             proofs: None,
             patience,
             is_page_full: false,
-            fates: SentLines::new(completion.member),
+            sent_lines: SentLines::new(completion.member),
             refused_before: 0,
             idle_timeout,
         }
@@ -93,19 +93,19 @@ impl StreamedRoom {
         completion: &Completion,
         room: &str,
         now: Instant,
-        page: &mut Output,
+        output: &mut Output,
     ) -> Self {
         let mut completion = completion.clone();
         if completion.life() == self.life {
             let seen = self.receiver.resume_at();
             let missed = completion.next.saturating_sub(seen);
             if missed > 0 {
-                page.add_gone(missed);
+                output.add_gone(missed);
             }
             completion.next = completion.next.max(seen);
         }
-        let reborn = Self::new(&completion, room, self.record.shows_own(), now);
-        let refused_before = self.refused_before + self.fates.refused();
+        let reborn = Self::new(&completion, room, self.transcript.shows_own(), now);
+        let refused_before = self.refused_before + self.sent_lines.refused();
         Self { is_page_full: self.is_page_full, refused_before, ..reborn }
     }
 
@@ -113,10 +113,10 @@ impl StreamedRoom {
     /// this one, without the line that leaves.
     pub(crate) fn into_unsaid(self) -> impl Iterator<Item = Arc<[u8]>> {
         let exit_is_open = self.leaving.is_some_and(|leaving| leaving.exit.is_none());
-        let Self { sender, questions, .. } = self;
+        let Self { sender, queries, .. } = self;
         let lines = sender.open().saturating_sub(exit_is_open.into());
         let open = sender.into_open().take(lines);
-        open.filter(move |(id, _)| !questions.is_of_client(*id)).map(|(_, line)| line)
+        open.filter(move |(id, _)| !queries.is_of_client(*id)).map(|(_, line)| line)
     }
 
     /// The server knows us, but not our address.
@@ -124,12 +124,12 @@ impl StreamedRoom {
         self.proofs = Some(AddressProofs { since: now, next: now, rest: PROOFS.into_iter() });
     }
 
-    pub(crate) fn hear(&mut self, datagram: &[u8], now: Instant, page: &mut Output) {
-        let Self { receiver, sender, record, questions, fates, is_page_full, .. } = self;
+    pub(crate) fn hear(&mut self, datagram: &[u8], now: Instant, output: &mut Output) {
+        let Self { receiver, sender, transcript, queries, sent_lines, is_page_full, .. } = self;
         let mut take = |event: Event<'_>| {
             sender.handle_event(&event, now);
-            if !fates.take(&event, page) {
-                record.take(&event, questions, now, page);
+            if !sent_lines.take(&event, output) {
+                transcript.take(&event, queries, now, output);
             }
         };
         match is_page_full {
@@ -146,12 +146,12 @@ impl StreamedRoom {
             self.receiver.doubt(now);
         }
         if is_full {
-            self.fates.note_blindness();
+            self.sent_lines.note_blindness();
         }
     }
 
     pub(crate) fn takes_lines(&self) -> bool {
-        self.leaving.is_none() && !self.record.is_over() && self.sender.has_space()
+        self.leaving.is_none() && !self.transcript.is_over() && self.sender.has_space()
     }
 
     /// # Errors
@@ -160,9 +160,9 @@ impl StreamedRoom {
     pub(crate) fn push(&mut self, line: &[u8]) -> Result<(), PushError> {
         let id = self.sender.push(line)?;
         if member_queries::is_question(line) {
-            self.questions.note(id, Asker::User);
+            self.queries.note(id, Asker::User);
         }
-        self.fates.note_push(id, line);
+        self.sent_lines.note_push(id, line);
         Ok(())
     }
 
@@ -170,7 +170,7 @@ impl StreamedRoom {
     pub(crate) fn ask_who(&mut self) {
         // Without space there is no question now: the answer is a convenience.
         if let Ok(id) = self.sender.push(member_queries::WHO.as_bytes()) {
-            self.questions.note(id, Asker::Client);
+            self.queries.note(id, Asker::Client);
         }
     }
 
@@ -214,7 +214,7 @@ impl StreamedRoom {
 
     /// Writes what is to be sent next.
     pub(crate) fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
-        if self.record.is_away() {
+        if self.transcript.is_away() {
             return false;
         }
         if self.sender.timeouts() > 0 {
@@ -246,7 +246,7 @@ impl StreamedRoom {
 
     /// When something is to be sent.
     pub(crate) fn transmit_at(&self) -> Option<Instant> {
-        if self.record.is_away() {
+        if self.transcript.is_away() {
             return None;
         }
         let proof = self.proofs.as_ref().map(|proofs| proofs.next);
@@ -256,24 +256,24 @@ impl StreamedRoom {
 
     /// When the client ends at the latest, if that is known.
     pub(crate) fn ends_by(&self) -> Option<Instant> {
-        [self.record.over_by(), self.leaves_by()].into_iter().flatten().min()
+        [self.transcript.over_by(), self.leaves_by()].into_iter().flatten().min()
     }
 
     pub(crate) fn has_ended(&self, now: Instant) -> bool {
         let is_complete =
-            self.receiver.is_complete() && !self.fates.is_waiting(self.sender.first());
-        (self.record.is_over() && is_complete) || self.ends_by().is_some_and(|by| by <= now)
+            self.receiver.is_complete() && !self.sent_lines.is_waiting(self.sender.first());
+        (self.transcript.is_over() && is_complete) || self.ends_by().is_some_and(|by| by <= now)
     }
 
     /// Shows what is left to be shown.
-    pub(crate) fn finish(&mut self, page: &mut Output) {
+    pub(crate) fn finish(&mut self, output: &mut Output) {
         if self.is_page_full {
-            page.add_notice(b"what came last is missing, nobody read what came before");
+            output.add_notice(b"what came last is missing, nobody read what came before");
         }
         if self.receiver.is_complete() {
-            self.fates.finish(self.sender.first(), page);
+            self.sent_lines.finish(self.sender.first(), output);
         }
-        self.record.finish(page);
+        self.transcript.finish(output);
     }
 
     /// Returns how many of the user's lines the server has not taken, as far as is known, beside
@@ -281,27 +281,27 @@ impl StreamedRoom {
     pub(crate) fn untaken(&self) -> UnacceptedLines {
         let exit_is_open = self.leaving.as_ref().is_some_and(|leaving| leaving.exit.is_none());
         let open = self.open_ids().count().saturating_sub(usize::from(exit_is_open));
-        UnacceptedLines { open, refused: self.refused_before + self.fates.refused() }
+        UnacceptedLines { open, refused: self.refused_before + self.sent_lines.refused() }
     }
 
     fn open_ids(&self) -> impl Iterator<Item = u32> {
-        self.sender.open_ids().filter(|id| !self.questions.is_of_client(*id))
+        self.sender.open_ids().filter(|id| !self.queries.is_of_client(*id))
     }
 
     /// Returns the user's lines that the server has not taken, as far as is known.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = &[u8]> {
         let open = self.sender.open_ids().zip(self.sender.open_texts());
-        open.filter(|(id, _)| !self.questions.is_of_client(*id)).map(|(_, text)| text)
+        open.filter(|(id, _)| !self.queries.is_of_client(*id)).map(|(_, text)| text)
     }
 
     /// Whether we are there to stay.
     pub(crate) fn is_staying(&self) -> bool {
-        self.leaving.is_none() && !self.record.is_over() && !self.record.is_away()
+        self.leaving.is_none() && !self.transcript.is_over() && !self.transcript.is_away()
     }
 
     /// Returns true if a way to the server is useful: we stay, or lines wait.
     pub(crate) fn wants_path(&self) -> bool {
-        !self.record.is_over() && self.has_business()
+        !self.transcript.is_over() && self.has_business()
     }
 
     /// Returns true if we stay, or have lines that wait.
@@ -311,11 +311,11 @@ impl StreamedRoom {
 
     /// Returns the reason if the membership has just ended and another is to follow it. Missing
     /// entries of the old one come first.
-    pub(crate) fn take_end_to_follow(&mut self, now: Instant, page: &mut Output) -> Option<Code> {
+    pub(crate) fn take_end_to_follow(&mut self, now: Instant, output: &mut Output) -> Option<Code> {
         let is_due =
-            self.receiver.is_complete() || self.record.over_by().is_some_and(|by| by <= now);
-        let is_followed = self.record.may_be_followed() && is_due && self.has_business();
-        is_followed.then(|| self.record.go_away(page))?
+            self.receiver.is_complete() || self.transcript.over_by().is_some_and(|by| by <= now);
+        let is_followed = self.transcript.may_be_followed() && is_due && self.has_business();
+        is_followed.then(|| self.transcript.go_away(output))?
     }
 
     /// Returns true if the datagram is for this membership.
@@ -342,7 +342,7 @@ impl StreamedRoom {
     /// in any case.
     pub(crate) fn patience(&self) -> Duration {
         // A restart may take longer than a short idle timeout.
-        let least = if self.record.is_away() { LONG_PATIENCE } else { Duration::ZERO };
+        let least = if self.transcript.is_away() { LONG_PATIENCE } else { Duration::ZERO };
         self.patience.max(least)
     }
 }

@@ -34,9 +34,9 @@ mod tests {
 
     #[test]
     fn field_b_each_pause_is_measured_once() {
-        let mut pauses = SuspensionClock::new();
-        pauses.last = pauses.last.saturating_sub(Duration::from_secs(10));
-        assert!(pauses.take() >= Duration::from_secs(10));
-        assert!(pauses.take() < Duration::from_secs(10));
+        let mut suspension = SuspensionClock::new();
+        suspension.last = suspension.last.saturating_sub(Duration::from_secs(10));
+        assert!(suspension.take() >= Duration::from_secs(10));
+        assert!(suspension.take() < Duration::from_secs(10));
     }
 }

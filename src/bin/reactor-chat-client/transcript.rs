@@ -56,15 +56,15 @@ impl Transcript {
     pub(crate) fn take(
         &mut self,
         event: &Event<'_>,
-        questions: &mut MemberQueries,
+        queries: &mut MemberQueries,
         now: Instant,
-        page: &mut Output,
+        output: &mut Output,
     ) {
         self.has_arrived |= self.is_arrival(event);
         let is_earlier = !self.has_arrived && !matches!(event, Event::Aside { .. });
-        page.show_time(!is_earlier);
-        self.show(event, questions, now, page);
-        page.show_time(true);
+        output.show_time(!is_earlier);
+        self.show(event, queries, now, output);
+        output.show_time(true);
     }
 
     /// Returns true if this shows that we have joined by now. Members that join in a crowd are
@@ -83,36 +83,36 @@ impl Transcript {
     fn show(
         &mut self,
         event: &Event<'_>,
-        questions: &mut MemberQueries,
+        queries: &mut MemberQueries,
         now: Instant,
-        page: &mut Output,
+        output: &mut Output,
     ) {
         match *event {
             Event::Message { member, name, text, .. }
                 if member == self.member && !self.shows_own =>
             {
-                page.log_own(name, text);
+                output.log_own(name, text);
             }
-            Event::Message { name, text, .. } => page.add_message(name, text),
+            Event::Message { name, text, .. } => output.add_message(name, text),
             Event::Notice { code, name, text, .. } => {
                 let closings = [Code::RoomClosed as u8, Code::ServerStopping as u8];
                 self.is_closing_shown |= closings.contains(&code);
-                page.add_event(code, name, text);
+                output.add_event(code, name, text);
             }
-            Event::Gone { count, .. } => page.add_gone(count),
+            Event::Gone { count, .. } => output.add_gone(count),
             Event::Aside { code, id, text, .. } => match event.ends_membership() {
                 Some(end) => self.note_end(end, text, now),
-                None if code == Code::Answer as u8 => show_answer(questions.take(id), text, page),
-                None => Self::take_aside(code, text, page),
+                None if code == Code::Answer as u8 => show_answer(queries.take(id), text, output),
+                None => Self::take_aside(code, text, output),
             },
         }
     }
 
-    fn take_aside(code: u8, text: &[u8], page: &mut Output) {
+    fn take_aside(code: u8, text: &[u8], output: &mut Output) {
         match code {
             _ if text.is_empty() => {}
-            code if code == Code::Answer as u8 => page.add_notice(text),
-            _ => page.add_hint(text),
+            code if code == Code::Answer as u8 => output.add_notice(text),
+            _ => output.add_hint(text),
         }
     }
 
@@ -145,9 +145,9 @@ impl Transcript {
     }
 
     /// Shows the end, and waits for another membership from now on. Returns the reason of the end.
-    pub(crate) fn go_away(&mut self, page: &mut Output) -> Option<Code> {
+    pub(crate) fn go_away(&mut self, output: &mut Output) -> Option<Code> {
         let code = self.end.as_ref().map(|end| end.code);
-        self.finish(page);
+        self.finish(output);
         self.is_away = true;
         code
     }
@@ -158,31 +158,31 @@ impl Transcript {
     }
 
     /// Shows why the membership ended, if nothing has up to now and it was not our wish.
-    pub(crate) fn finish(&mut self, page: &mut Output) {
+    pub(crate) fn finish(&mut self, output: &mut Output) {
         let Some(MembershipEnd { code, text, .. }) = self.end.take() else { return };
         if [Code::RoomClosed, Code::ServerStopping].contains(&code) && self.is_closing_shown {
             return;
         }
         match text.is_empty() {
-            false => page.add_notice(&text),
-            true => add_own_words(code, page),
+            false => output.add_notice(&text),
+            true => add_own_words(code, output),
         }
     }
 }
 
 /// Shows the answer to a command. The id that it carries has told whether the command was a
 /// question who is there, and whose.
-fn show_answer(asker: Option<Asker>, text: &[u8], page: &mut Output) {
+fn show_answer(asker: Option<Asker>, text: &[u8], output: &mut Output) {
     if asker.is_some() {
-        page.note_members(text);
+        output.note_members(text);
     }
     if asker != Some(Asker::Client) {
-        page.add_notice(text);
+        output.add_notice(text);
     }
 }
 
 /// For when the words of the server were lost.
-fn add_own_words(code: Code, page: &mut Output) {
+fn add_own_words(code: Code, output: &mut Output) {
     let notice = match code {
         Code::RoomClosed => Notice::RoomClosed,
         Code::ServerStopping => Notice::ServerStopping,
@@ -192,5 +192,5 @@ fn add_own_words(code: Code, page: &mut Output) {
     };
     let mut text = String::new();
     notice.write(Language::English, &mut text);
-    page.add_notice(text.as_bytes());
+    output.add_notice(text.as_bytes());
 }

@@ -12,13 +12,13 @@ impl Client {
     /// Restores the terminal, reports how many lines were not taken, and waits for the reader of
     /// stdout. We have left the room, so nobody waits for us while `less` shows the record.
     pub(super) fn finish(&mut self) {
-        self.room.finish(&mut self.page);
+        self.room.finish(&mut self.output);
         self.print();
-        self.page.close();
+        self.output.close();
         self.is_signalled |= self.signals.end_at_the_next();
         self.tell_untaken();
-        let left = self.page.drain(self.is_signalled.then_some(SIGNAL_PATIENCE));
-        let written = match self.page.flush() {
+        let left = self.output.drain(self.is_signalled.then_some(SIGNAL_PATIENCE));
+        let written = match self.output.flush() {
             Err(error) => unless_unread(error),
             Ok(()) if left > 0 => Err(Failure(format!("lines that nobody has read: {left}"))),
             Ok(()) => Ok(()),
@@ -33,14 +33,14 @@ impl Client {
         let rest = self.stdin.count_rest();
         let mut lines = untaken.open + rest.lines;
         // A person at a terminal has seen each refusal at once.
-        if !self.page.is_terminal() {
+        if !self.output.is_terminal() {
             lines += untaken.refused + self.unsent;
         }
         if lines == 0 {
             return;
         }
         let at_least = if rest.is_cut { "at least " } else { "" };
-        self.page.tell_last(&format!("lines that were not taken: {at_least}{lines}"));
+        self.output.tell_last(&format!("lines that were not taken: {at_least}{lines}"));
         if let Ok(ChatEnd::Left) = self.outcome {
             self.outcome = Ok(ChatEnd::UnacceptedLines);
         }

@@ -80,16 +80,16 @@ pub(crate) enum ChatEnd {
 ///
 /// # Errors
 /// It can't enter, the server is gone, or stdout takes nothing.
-pub(crate) fn chat(entry: &ChatOptions) -> Result<ChatEnd, Failure> {
-    let connection = connect::connect(&entry.server)?;
-    let mut client = Client::enter(entry, connection)?;
+pub(crate) fn chat(options: &ChatOptions) -> Result<ChatEnd, Failure> {
+    let connection = connect::connect(&options.server)?;
+    let mut client = Client::enter(options, connection)?;
     client.run().map_err(|error| Failure::new("wait for events", error))?;
     client.outcome
 }
 
-fn greeting(entry: &ChatOptions) -> String {
-    let way_out = if entry.listens { "Ctrl-C" } else { EXIT };
-    format!("in {} as {}; {way_out} leaves", plain(&entry.room), plain(&entry.name))
+fn greeting(options: &ChatOptions) -> String {
+    let way_out = if options.listens { "Ctrl-C" } else { EXIT };
+    format!("in {} as {}; {way_out} leaves", plain(&options.room), plain(&options.name))
 }
 
 /// Returns true for a line that leaves the room, however it is written.
@@ -103,30 +103,30 @@ fn take_datagram(
     datagram: &[u8],
     room: &mut JoinedRoom,
     path: &mut PathCheck,
-    page: &mut Output,
+    output: &mut Output,
     now: Instant,
 ) {
     if room.knows(datagram)
         && let Some(greeting) = path.prove()
     {
-        page.tell(&greeting);
+        output.tell(&greeting);
     }
-    room.hear(datagram, now, page);
+    room.hear(datagram, now, output);
 }
 
 /// A member of a room, and the terminal that it talks to.
 pub(crate) struct Client {
-    entry: Arc<ChatOptions>,
+    options: Arc<ChatOptions>,
     poll: Poll,
     events: Events,
     signals: Signals,
     link: Link,
     stdin: Stdin,
-    page: Output,
+    output: Output,
     room: JoinedRoom,
     path: PathCheck,
-    pauses: SuspensionClock,
-    returning: Reconnect,
+    suspension: SuspensionClock,
+    reconnect: Reconnect,
     /// What is sent next, kept for its memory.
     body: Vec<u8>,
     /// The one clock reading of the turn.
@@ -148,34 +148,35 @@ pub(crate) struct Client {
 impl Client {
     /// Becomes a member. Signals are caught before that, so that none comes between the token and
     /// the `/exit` that has to follow it, and not before the connection, where one may just end us.
-    fn enter(entry: &ChatOptions, connection: ServerConnection) -> Result<Self, Failure> {
+    fn enter(options: &ChatOptions, connection: ServerConnection) -> Result<Self, Failure> {
         let start = |error| Failure::new("start", error);
         let poll = Poll::new().map_err(start)?;
         let mut signals = Signals::register(poll.registry(), SIGNALS).map_err(start)?;
-        let log = open_log(entry)?;
-        let (seat, entry) = password::enter(connection, entry)?;
-        let (link, terms) = Link::open(poll.registry(), LINK, &entry, seat).map_err(start)?;
+        let log = open_log(options)?;
+        let (membership, options) = password::enter(connection, options)?;
+        let (link, terms) =
+            Link::open(poll.registry(), LINK, &options, membership).map_err(start)?;
         let waker = Arc::new(Waker::new(poll.registry(), THREADS).map_err(start)?);
-        panic::end_on_panic(explain::way_back(&entry));
-        let (page, stdin) = open_page(&entry, log, &waker).map_err(start)?;
-        if !page.is_terminal() {
+        panic::end_on_panic(explain::way_back(&options));
+        let (output, stdin) = open_page(&options, log, &waker).map_err(start)?;
+        if !output.is_terminal() {
             watch_reader(poll.registry());
         }
         signals.leave_all_to_the_loop();
-        let (now, entry) = (Instant::now(), Arc::new(entry));
-        let greeting = io::stdin().is_terminal().then(|| greeting(&entry));
+        let (now, options) = (Instant::now(), Arc::new(options));
+        let greeting = io::stdin().is_terminal().then(|| greeting(&options));
         Ok(Self {
             path: PathCheck::new(link.server(), greeting, now),
-            pauses: SuspensionClock::new(),
-            room: JoinedRoom::new(&terms, &entry, page.shows_own(), now),
-            returning: Reconnect::new(Arc::clone(&entry), waker),
-            entry,
+            suspension: SuspensionClock::new(),
+            room: JoinedRoom::new(&terms, &options, output.shows_own(), now),
+            reconnect: Reconnect::new(Arc::clone(&options), waker),
+            options,
             poll,
             events: Events::with_capacity(EVENTS),
             signals,
             link,
             stdin,
-            page,
+            output,
             body: Vec::new(),
             now,
             is_warned: false,
@@ -220,7 +221,7 @@ impl Client {
         if self.room.stream().is_none()
             && let Some(greeting) = self.path.take_greeting()
         {
-            self.page.tell(&greeting);
+            self.output.tell(&greeting);
         }
     }
 
@@ -260,11 +261,11 @@ impl Client {
     }
 
     fn hear(&mut self) {
-        self.room.note_page(self.page.is_full(), self.now);
+        self.room.note_page(self.output.is_full(), self.now);
         let mut left = BUDGET;
         while left > 0 {
-            let Self { link, room, path, page, now, .. } = self;
-            match link.receive(|datagram| take_datagram(datagram, room, path, page, *now)) {
+            let Self { link, room, path, output, now, .. } = self;
+            match link.receive(|datagram| take_datagram(datagram, room, path, output, *now)) {
                 ReceiveOutcome::Received(count) => left = left.saturating_sub(count),
                 ReceiveOutcome::Drained => break,
                 ReceiveOutcome::Failed(_) if self.room.is_patient() => break,
@@ -280,18 +281,18 @@ impl Client {
     fn doubt_path(&mut self) {
         let Some(address) = self.path.take_doubt(self.now) else { return };
         match self.room.stream() {
-            Some(_) => self.returning.doubt(address, self.now, &mut self.page),
-            None => self.page.tell(&explain::of_quiet_path(address)),
+            Some(_) => self.reconnect.doubt(address, self.now, &mut self.output),
+            None => self.output.tell(&explain::of_quiet_path(address)),
         }
     }
 
     /// Looks for a time in which nothing ran here, and the server may have removed us.
     fn note_pause(&mut self) {
-        let pause = self.pauses.take();
+        let pause = self.suspension.take();
         let Some(stream) = self.room.stream().filter(|stream| stream.is_staying()) else { return };
         let Some(idle_timeout) = stream.idle_timeout() else { return };
         if pause >= idle_timeout + LEAST_PAUSE {
-            self.returning.note_pause(pause, self.now, &mut self.page);
+            self.reconnect.note_pause(pause, self.now, &mut self.output);
         } else if pause >= idle_timeout / 2 {
             stream.doubt(self.now);
         }
@@ -300,16 +301,16 @@ impl Client {
     /// Handles an unwanted end of the membership, and begins the way back.
     fn follow_end(&mut self) {
         let Some(stream) = self.room.stream() else { return };
-        let Some(why) = stream.take_end_to_follow(self.now, &mut self.page) else { return };
+        let Some(why) = stream.take_end_to_follow(self.now, &mut self.output) else { return };
         self.path.lose();
-        self.returning.begin(why, self.now, &mut self.page);
+        self.reconnect.begin(why, self.now, &mut self.output);
     }
 
     /// Looks at what has no answer, both when something was heard and when something was asked: the
     /// next turn may be seconds away.
     fn note_silence(&mut self) {
         if let Some(stream) = self.room.stream().filter(|stream| stream.is_staying()) {
-            self.returning.note(stream.unanswered(), self.now, &mut self.page);
+            self.reconnect.note(stream.unanswered(), self.now, &mut self.output);
         }
     }
 
@@ -320,21 +321,21 @@ impl Client {
         self.doubt_path();
         let Some(stream) = self.room.stream().filter(|stream| stream.wants_path()) else { return };
         let patience = stream.patience();
-        match self.returning.take(self.now) {
+        match self.reconnect.take(self.now) {
             reconnect::ReconnectOutcome::Nothing => {}
-            reconnect::ReconnectOutcome::Resumed(seat) => self.resume(seat),
-            reconnect::ReconnectOutcome::Entered(seat) => self.enter_again(seat),
+            reconnect::ReconnectOutcome::Resumed(membership) => self.resume(membership),
+            reconnect::ReconnectOutcome::Entered(membership) => self.enter_again(membership),
             reconnect::ReconnectOutcome::Failed(failure) => self.lose(failure),
         }
-        if let Some(failure) = self.returning.give_up(patience, self.now) {
+        if let Some(failure) = self.reconnect.give_up(patience, self.now) {
             self.lose(failure);
         }
-        self.returning.try_if_due(self.link.token(), self.now);
+        self.reconnect.try_if_due(self.link.token(), self.now);
     }
 
     /// The same member at another address.
-    fn resume(&mut self, seat: Membership) {
-        if self.take_seat(seat).is_some()
+    fn resume(&mut self, membership: Membership) {
+        if self.take_seat(membership).is_some()
             && let Some(stream) = self.room.stream()
         {
             stream.prove(self.now);
@@ -344,17 +345,17 @@ impl Client {
     }
 
     /// A new member, to whom everything is handed down that the old one had still to say.
-    fn enter_again(&mut self, seat: Membership) {
-        let Some(terms) = self.take_seat(seat) else { return };
+    fn enter_again(&mut self, membership: Membership) {
+        let Some(terms) = self.take_seat(membership) else { return };
         let leaves_by = self.room.stream().and_then(|stream| stream.leaves_by());
         let room = self.successor(&terms);
         let old = std::mem::replace(&mut self.room, room);
         if let JoinedRoom::Streamed(stream) = old {
             stream.into_unsaid().for_each(|line| self.push(&line));
         }
-        self.returning.forget();
-        self.page.begin_again(self.entry.operation == Operation::Create);
-        let greeting = format!("in {} again", plain(&self.entry.room));
+        self.reconnect.forget();
+        self.output.begin_again(self.options.operation == Operation::Create);
+        let greeting = format!("in {} again", plain(&self.options.room));
         self.path = PathCheck::new(self.link.server(), Some(greeting), self.now);
         if let Some(by) = leaves_by {
             self.leave(EXIT);
@@ -366,17 +367,19 @@ impl Client {
     fn successor(&mut self, terms: &Terms) -> JoinedRoom {
         match (terms, self.room.stream()) {
             (Terms::Stream(completion), Some(stream)) => {
-                let reborn = stream.reborn(completion, &self.entry.room, self.now, &mut self.page);
+                let reborn =
+                    stream.reborn(completion, &self.options.room, self.now, &mut self.output);
                 JoinedRoom::Streamed(Box::new(reborn))
             }
-            _ => JoinedRoom::new(terms, &self.entry, self.page.shows_own(), self.now),
+            _ => JoinedRoom::new(terms, &self.options, self.output.shows_own(), self.now),
         }
     }
 
     /// Returns the terms of the seat if its socket works. Without it the silence goes on, and so do
     /// we.
-    fn take_seat(&mut self, seat: Membership) -> Option<Terms> {
-        let (link, terms) = Link::open(self.poll.registry(), LINK, &self.entry, seat).ok()?;
+    fn take_seat(&mut self, membership: Membership) -> Option<Terms> {
+        let (link, terms) =
+            Link::open(self.poll.registry(), LINK, &self.options, membership).ok()?;
         self.link = link;
         Some(terms)
     }
@@ -388,11 +391,11 @@ impl Client {
             }
             match self.stdin.take() {
                 stdin::TakeOutcome::Taken(line) => {
-                    self.page.note_taken();
+                    self.output.note_taken();
                     self.say(&line);
                 }
                 stdin::TakeOutcome::Drained => return,
-                stdin::TakeOutcome::Ended if self.entry.listens => return,
+                stdin::TakeOutcome::Ended if self.options.listens => return,
                 stdin::TakeOutcome::Ended => self.leave(EXIT),
                 stdin::TakeOutcome::Failed(error) => {
                     self.fail(Failure::new("read from stdin", error));
@@ -434,7 +437,7 @@ impl Client {
     /// Tells that a line is not sent.
     fn refuse(&mut self, why: &str) {
         self.unsent += 1;
-        self.page.tell(&format!("line not sent: {why}"));
+        self.output.tell(&format!("line not sent: {why}"));
     }
 
     fn push(&mut self, line: &[u8]) {
@@ -447,20 +450,20 @@ impl Client {
     /// answered with a stream. Others know no commands, and would show a second slash.
     fn is_foreign(&self) -> bool {
         let is_plain = matches!(self.room, JoinedRoom::Plain(_));
-        !self.room.takes_questions() || (is_plain && self.entry.delivery == Delivery::Stream)
+        !self.room.takes_questions() || (is_plain && self.options.delivery == Delivery::Stream)
     }
 
     fn send(&mut self, text: &str) {
         self.is_warned = false;
         if text.trim().eq_ignore_ascii_case(HELP) {
-            self.page.tell_keys();
+            self.output.tell_keys();
         }
         self.push(text.as_bytes());
-        let name = &self.entry.name;
+        let name = &self.options.name;
         match text.strip_prefix('/') {
             _ if self.room.echoes() => {}
-            None => self.page.add_own(name, text),
-            Some(message) if message.starts_with('/') => self.page.add_own(name, message),
+            None => self.output.add_own(name, text),
+            Some(message) if message.starts_with('/') => self.output.add_own(name, message),
             Some(_) => {}
         }
     }
@@ -468,16 +471,16 @@ impl Client {
     /// Asks who is there, if the page wants to know.
     fn ask_around(&mut self) {
         let takes_question = self.room.takes_questions() && self.room.takes_lines();
-        if takes_question && self.page.takes_question(self.now) {
+        if takes_question && self.output.takes_question(self.now) {
             self.room.ask_who(self.now);
         }
     }
 
     /// Leaves; a host is told first what that does to others.
     fn leave_politely(&mut self) {
-        if self.page.asks_before_leaving(self.room.names_newcomers()) && !self.is_warned {
+        if self.output.asks_before_leaving(self.room.names_newcomers()) && !self.is_warned {
             self.is_warned = true;
-            self.page.tell(WARNING);
+            self.output.tell(WARNING);
         } else {
             self.leave(EXIT);
         }
@@ -517,10 +520,10 @@ impl Client {
     }
 
     fn print(&mut self) {
-        self.page.show_waiting(self.room.waiting());
+        self.output.show_waiting(self.room.waiting());
         let is_gone = std::mem::take(&mut self.is_reader_gone);
         let gone = if is_gone { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) };
-        if let Err(error) = self.page.flush().and(gone) {
+        if let Err(error) = self.output.flush().and(gone) {
             self.outcome = unless_unread(error).map(|()| ChatEnd::Left);
             self.leave(EXIT);
             // The turn has sent already, and nothing may come that makes another one.
@@ -539,7 +542,7 @@ impl Client {
         let end = self.room.ends_by();
         let doubt = self.path.poll_timeout();
         let stream = self.room.stream().filter(|stream| stream.wants_path());
-        let back = stream.and_then(|stream| self.returning.poll_timeout(stream.patience()));
+        let back = stream.and_then(|stream| self.reconnect.poll_timeout(stream.patience()));
         [send, end, doubt, back].into_iter().flatten().min()
     }
 
@@ -547,7 +550,7 @@ impl Client {
         let has_ended = self.is_lost || self.room.has_ended(self.now);
         if !has_ended && self.link.is_refused() && !self.room.is_patient() {
             let why = format!("nothing listens at UDP {}", self.link.server());
-            self.lose(explain::of_loss(&self.entry, &why));
+            self.lose(explain::of_loss(&self.options, &why));
         }
         has_ended || self.is_lost
     }
@@ -571,31 +574,31 @@ fn has_lost_its_reader(event: &Event) -> bool {
     event.is_error() || event.is_write_closed()
 }
 
-fn open_log(entry: &ChatOptions) -> Result<Option<LogFile>, Failure> {
-    let Some(path) = &entry.log else { return Ok(None) };
+fn open_log(options: &ChatOptions) -> Result<Option<LogFile>, Failure> {
+    let Some(path) = &options.log else { return Ok(None) };
     let failure = |error| Failure::new(format_args!("open the log {}", plain(path)), error);
     LogFile::open(path).map(Some).map_err(failure)
 }
 
 /// The way in which the user is talked to, and where lines come from.
 fn open_page(
-    entry: &ChatOptions,
+    options: &ChatOptions,
     log: Option<LogFile>,
     waker: &Arc<Waker>,
 ) -> io::Result<(Output, Stdin)> {
-    if terminal::is_there() && !entry.listens {
+    if terminal::is_there() && !options.listens {
         let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let has_color = entry.wants_color && !no_color;
-        let (conversation, typed) = Conversation::start(entry, has_color, Arc::clone(waker))?;
+        let has_color = options.wants_color && !no_color;
+        let (conversation, typed) = Conversation::start(options, has_color, Arc::clone(waker))?;
         return Ok((Output::terminal(conversation, log), typed));
     }
     let lines = PlainLines::new();
     lines.start(waker)?;
     let is_typed = io::stdin().is_terminal();
-    let stdin = match entry.listens && is_typed {
+    let stdin = match options.listens && is_typed {
         // In the background a read would stop us (SIGTTIN).
         true => Stdin::none(),
-        false => Stdin::read(entry.takes_commands || is_typed, Arc::clone(waker))?,
+        false => Stdin::read(options.takes_commands || is_typed, Arc::clone(waker))?,
     };
     Ok((Output::plain(lines, log), stdin))
 }

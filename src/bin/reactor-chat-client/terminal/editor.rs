@@ -108,8 +108,8 @@ impl Editor {
     pub(super) fn start(
         waker: Arc<Waker>,
         names: Arc<Mutex<BTreeSet<String>>>,
-        borrowed: Arc<TerminalGuard>,
-        styling: Arc<Style>,
+        guard: Arc<TerminalGuard>,
+        style: Arc<Style>,
     ) -> io::Result<(Self, Stdin)> {
         let (typed, receiver) = channel();
         let (bell, rings) = UnixStream::pair()?;
@@ -119,12 +119,12 @@ impl Editor {
             pipe::register(signal, bell.try_clone()?)?;
         }
         let desk = Arc::new(EditorDesk { state: Mutex::default(), changed: Condvar::new(), bell });
-        borrowed.take()?;
+        guard.take()?;
         let front = Front {
             desk: Arc::clone(&desk),
             rings,
-            borrowed,
-            styling,
+            guard,
+            style,
             typed,
             said: VecDeque::new(),
             waker,
@@ -211,8 +211,8 @@ fn told(text: &str) -> RoomLine {
 struct Front {
     desk: Arc<EditorDesk>,
     rings: UnixStream,
-    borrowed: Arc<TerminalGuard>,
-    styling: Arc<Style>,
+    guard: Arc<TerminalGuard>,
+    style: Arc<Style>,
     typed: Typed,
     /// The lines in that channel, as far as they are to be shown.
     said: VecDeque<Option<String>>,
@@ -327,7 +327,7 @@ impl Front {
         let mut out = String::new();
         self.drawing.erase(&mut out);
         write(&out)?;
-        self.borrowed.stop()
+        self.guard.stop()
     }
 
     fn clear_screen(&mut self) -> io::Result<()> {
@@ -347,12 +347,12 @@ impl Front {
             (state.take_lines(), state.waiting.clone(), rings, state.is_closing)
         };
         let mut out = HOLD.to_owned();
-        if self.borrowed.takes_again() {
+        if self.guard.takes_again() {
             self.drawing.forget();
         }
         self.erase(&mut out);
         for line in lines {
-            print(&line, &self.styling, self.size, &mut out);
+            print(&line, &self.style, self.size, &mut out);
             self.drawn.push(line);
         }
         if !is_closing {
@@ -380,9 +380,9 @@ impl Front {
         let most = self.size.rows / 2;
         let mut rows = VecDeque::new();
         for text in waiting.iter().chain(self.said.iter().flatten()).rev() {
-            let label = Label::Waiting(self.styling.me().into());
+            let label = Label::Waiting(self.style.me().into());
             let line = RoomLine { time: String::new(), label, text: text.clone() };
-            for row in line.rows(&self.styling, self.size.columns).into_iter().rev() {
+            for row in line.rows(&self.style, self.size.columns).into_iter().rev() {
                 rows.push_front(row);
                 if rows.len() >= most {
                     return rows.into();
@@ -407,14 +407,14 @@ impl Front {
             out.push_str(&format!("\x1b[{row}H\x1b[2K"));
         }
         out.push_str("\x1b[H");
-        for line in self.drawn.visible_in([before, self.size], &self.styling) {
-            print(line, &self.styling, self.size, out);
+        for line in self.drawn.visible_in([before, self.size], &self.style) {
+            print(line, &self.style, self.size, out);
         }
     }
 }
 
-fn print(line: &RoomLine, styling: &Style, size: TerminalSize, out: &mut String) {
-    for row in line.rows(styling, size.columns) {
+fn print(line: &RoomLine, style: &Style, size: TerminalSize, out: &mut String) {
+    for row in line.rows(style, size.columns) {
         out.push_str(&row);
         out.push('\n');
     }

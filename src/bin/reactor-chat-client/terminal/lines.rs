@@ -55,14 +55,14 @@ impl RoomLine {
 
     /// Returns the rows of the line in this many columns. A URL is one row, however long: the
     /// terminal wraps it, so that it can be copied in one piece.
-    pub(super) fn rows(&self, styling: &Style, width: usize) -> Vec<String> {
-        let label = self.label(styling);
+    pub(super) fn rows(&self, style: &Style, width: usize) -> Vec<String> {
+        let label = self.label(style);
         let time = format!("{:TIME_COLUMNS$}", self.time);
         let column = if width >= WIDE { NAME_COLUMNS.max(label.0) } else { label.0 };
         let before = TIME_COLUMNS + 1 + column + usize::from(column > 0);
         // One column stays free: terminals differ in what they do after the last one.
         let left = width.saturating_sub(before + 1);
-        let first = [&styling.dim(&time), &*" ".repeat(1 + column - label.0), &label.1].concat();
+        let first = [&style.dim(&time), &*" ".repeat(1 + column - label.0), &label.1].concat();
         let (indent, left, mut rows, mut start) = match left < LEAST_TEXT {
             true => (2, width.saturating_sub(3).max(1), vec![first], "  ".into()),
             false => (before, left, Vec::new(), first + &" ".repeat(usize::from(column > 0))),
@@ -70,27 +70,27 @@ impl RoomLine {
         // Rows that are drawn again and again are ours to break.
         let keeps_urls = !matches!(self.label, Label::Waiting(_));
         for part in wrap(&self.text, left, keeps_urls) {
-            rows.push(start + &self.dressed(styling, part));
+            rows.push(start + &self.dressed(style, part));
             start = " ".repeat(indent);
         }
         rows
     }
 
     /// Returns the label and its columns.
-    fn label(&self, styling: &Style) -> (usize, String) {
+    fn label(&self, style: &Style) -> (usize, String) {
         match &self.label {
-            Label::Name(name) => (columns(name) + 1, styling.name(name) + ":"),
-            Label::Mark(mark) => (columns(mark), styling.dim(mark)),
+            Label::Name(name) => (columns(name) + 1, style.name(name) + ":"),
+            Label::Mark(mark) => (columns(mark), style.dim(mark)),
             Label::Nothing => (0, String::new()),
-            Label::Waiting(me) => (columns(me) + 1, styling.dim(&format!("{me}:"))),
+            Label::Waiting(me) => (columns(me) + 1, style.dim(&format!("{me}:"))),
         }
     }
 
-    fn dressed(&self, styling: &Style, part: &str) -> String {
+    fn dressed(&self, style: &Style, part: &str) -> String {
         match &self.label {
-            Label::Name(name) if styling.is_me(name) => part.into(),
-            Label::Name(_) => styling.mentions(part),
-            Label::Mark(_) | Label::Waiting(_) => styling.dim(part),
+            Label::Name(name) if style.is_me(name) => part.into(),
+            Label::Name(_) => style.mentions(part),
+            Label::Mark(_) | Label::Waiting(_) => style.dim(part),
             Label::Nothing => part.into(),
         }
     }
@@ -137,14 +137,14 @@ impl Scrollback {
     pub(super) fn visible_in(
         &self,
         sizes: [TerminalSize; 2],
-        styling: &Style,
+        style: &Style,
     ) -> impl Iterator<Item = &RoomLine> {
         let mut left = sizes.map(|size| size.rows);
         let mut first = self.lines.len();
         while first > 0 && left.iter().any(|left| *left > 0) {
             first -= 1;
             for (left, size) in left.iter_mut().zip(sizes) {
-                *left = left.saturating_sub(self.lines[first].rows(styling, size.columns).len());
+                *left = left.saturating_sub(self.lines[first].rows(style, size.columns).len());
             }
         }
         self.lines.range(first..)
@@ -161,8 +161,8 @@ mod tests {
 
     #[test]
     fn text_stands_in_a_column_of_its_own_or_below_a_long_name() {
-        let styling = Style::new(false, "bob");
-        let rows = |width, text| line(text).rows(&styling, width);
+        let style = Style::new(false, "bob");
+        let rows = |width, text| line(text).rows(&style, width);
         assert_eq!(rows(80, "hi"), ["12:34       ann: hi"]);
         assert_eq!(
             rows(40, "one two three four five six seven"),
@@ -173,9 +173,9 @@ mod tests {
 
     #[test]
     fn field_m_url_is_never_broken() {
-        let styling = Style::new(false, "bob");
+        let style = Style::new(false, "bob");
         let url = "https://example.org/".to_owned() + &"path/".repeat(30);
-        let rows = line(&format!("see {url} there")).rows(&styling, 40);
+        let rows = line(&format!("see {url} there")).rows(&style, 40);
         assert_eq!(rows, ["12:34 ann: see", &format!("           {url}"), "           there"]);
     }
 
@@ -194,14 +194,14 @@ mod tests {
 
     #[test]
     fn drawn_lines_are_bounded_and_fill_the_larger_screen() {
-        let styling = Style::new(false, "bob");
+        let style = Style::new(false, "bob");
         let mut drawn = Scrollback::default();
         for at in 0..2 * MOST {
             drawn.push(line(&at.to_string()));
         }
         assert_eq!(drawn.lines.len(), MOST);
         let sizes = [(80, 5), (20, 6)].map(|(columns, rows)| TerminalSize { columns, rows });
-        assert_eq!(drawn.visible_in(sizes, &styling).count(), 5);
+        assert_eq!(drawn.visible_in(sizes, &style).count(), 5);
         drawn.push(line(&"x".repeat(MOST_BYTES + 1)));
         assert_eq!((drawn.lines.len(), drawn.bytes), (0, 0));
     }

@@ -78,12 +78,12 @@ pub(super) struct Conversation {
     /// Typed lines that were taken from the editor since the last flush.
     taken: usize,
     me: String,
-    styling: Arc<Style>,
+    style: Arc<Style>,
     wants_bell: bool,
     is_mentioned: bool,
-    people: Roster,
+    roster: Roster,
     editor: Editor,
-    borrowed: Arc<TerminalGuard>,
+    guard: Arc<TerminalGuard>,
     is_closed: bool,
 }
 
@@ -93,31 +93,31 @@ impl Conversation {
     /// # Errors
     /// The terminal does not allow it.
     pub(super) fn start(
-        entry: &ChatOptions,
+        options: &ChatOptions,
         has_color: bool,
         waker: Arc<Waker>,
     ) -> io::Result<(Self, Stdin)> {
-        let people = Roster::new(&entry.name, entry.operation == Operation::Create);
-        let title = format!("{} - reactor-chat", visible(&entry.room));
-        let borrowed = Arc::new(TerminalGuard::new(title)?);
-        let of_crash = Arc::clone(&borrowed);
+        let roster = Roster::new(&options.name, options.operation == Operation::Create);
+        let title = format!("{} - reactor-chat", visible(&options.room));
+        let guard = Arc::new(TerminalGuard::new(title)?);
+        let of_crash = Arc::clone(&guard);
         panic::first_on_panic(move || of_crash.put_back());
-        let styling = Arc::new(Style::new(has_color, &entry.name));
+        let style = Arc::new(Style::new(has_color, &options.name));
         let (editor, typed) =
-            Editor::start(waker, people.names(), Arc::clone(&borrowed), Arc::clone(&styling))?;
+            Editor::start(waker, roster.names(), Arc::clone(&guard), Arc::clone(&style))?;
         let conversation = Self {
             lines: Vec::new(),
             is_now: true,
             days: Days::default(),
             waiting: Vec::new(),
             taken: 0,
-            me: entry.name.clone(),
-            styling,
-            wants_bell: entry.wants_bell,
+            me: options.name.clone(),
+            style,
+            wants_bell: options.wants_bell,
             is_mentioned: false,
-            people,
+            roster,
             editor,
-            borrowed,
+            guard,
             is_closed: false,
         };
         Ok((conversation, typed))
@@ -129,9 +129,9 @@ impl Conversation {
 
     pub(super) fn add_message(&mut self, name: &[u8], message: &[u8]) {
         let (name, message) = (shown(name), shown(message));
-        self.people.note_speaker(&name);
-        if self.is_now && !self.styling.is_me(&name) {
-            self.is_mentioned |= self.styling.is_mentioned(&message);
+        self.roster.note_speaker(&name);
+        if self.is_now && !self.style.is_me(&name) {
+            self.is_mentioned |= self.style.is_mentioned(&message);
             if self.editor.takes_mark() {
                 self.add(Label::Mark("--"), NEW.into());
             }
@@ -188,25 +188,25 @@ impl Conversation {
     }
 
     pub(super) fn note_event(&mut self, code: u8, name: &[u8]) {
-        self.people.note(code, &shown(name));
+        self.roster.note(code, &shown(name));
     }
 
     pub(super) fn note_members(&mut self, text: &[u8]) {
         if let Some(list) = str::from_utf8(text).ok().and_then(parse_members) {
-            self.people.learn(&list);
+            self.roster.learn(&list);
         }
     }
 
     pub(super) fn takes_question(&mut self, now: Instant) -> bool {
-        self.people.take_question(now)
+        self.roster.take_question(now)
     }
 
     pub(super) fn begin_again(&mut self, is_host: bool) {
-        self.people.forget(is_host);
+        self.roster.forget(is_host);
     }
 
     pub(super) fn may_have_guests(&self, knows_others: bool) -> bool {
-        self.people.may_be_hosted_by_us(knows_others)
+        self.roster.may_be_hosted_by_us(knows_others)
     }
 
     /// Passes everything to the editor at once, so that a line that was taken is not seen twice.
@@ -227,7 +227,7 @@ impl Conversation {
         }
         self.flush();
         self.editor.close();
-        self.borrowed.put_back();
+        self.guard.put_back();
     }
 }
 

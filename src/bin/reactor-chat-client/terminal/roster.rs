@@ -141,78 +141,78 @@ mod tests {
     use super::*;
     use reactor_chat::protocol::members::parse_members;
 
-    fn known(people: &Roster) -> Vec<String> {
-        locked(&people.names).iter().cloned().collect()
+    fn known(roster: &Roster) -> Vec<String> {
+        locked(&roster.names).iter().cloned().collect()
     }
 
     #[test]
     fn names_come_and_go() {
-        let mut people = Roster::new("Ann", true);
-        assert!(!people.may_be_hosted_by_us(true));
-        people.note(Code::Joined as u8, "ann");
-        people.note(Code::Joined as u8, "bob");
-        people.note_speaker("cy");
-        assert_eq!(known(&people), ["bob", "cy"]);
-        assert!(people.may_be_hosted_by_us(true));
-        people.note(Code::NewHost as u8, "bob");
-        assert!(!people.may_be_hosted_by_us(true));
-        people.note(Code::Left as u8, "bob");
-        people.note(Code::Kicked as u8, "cy");
-        assert_eq!(known(&people), Vec::<String>::new());
+        let mut roster = Roster::new("Ann", true);
+        assert!(!roster.may_be_hosted_by_us(true));
+        roster.note(Code::Joined as u8, "ann");
+        roster.note(Code::Joined as u8, "bob");
+        roster.note_speaker("cy");
+        assert_eq!(known(&roster), ["bob", "cy"]);
+        assert!(roster.may_be_hosted_by_us(true));
+        roster.note(Code::NewHost as u8, "bob");
+        assert!(!roster.may_be_hosted_by_us(true));
+        roster.note(Code::Left as u8, "bob");
+        roster.note(Code::Kicked as u8, "cy");
+        assert_eq!(known(&roster), Vec::<String>::new());
     }
 
     #[test]
     fn who_makes_up_names_is_not_remembered_for_ever() {
-        let mut people = Roster::new("ann", false);
-        (0..MOST + 5).for_each(|name| people.note_speaker(&name.to_string()));
-        assert_eq!(known(&people).len(), MOST);
-        people.note(Code::Left as u8, "7");
-        people.note_speaker("new");
-        assert!(known(&people).contains(&"new".into()));
+        let mut roster = Roster::new("ann", false);
+        (0..MOST + 5).for_each(|name| roster.note_speaker(&name.to_string()));
+        assert_eq!(known(&roster).len(), MOST);
+        roster.note(Code::Left as u8, "7");
+        roster.note_speaker("new");
+        assert!(known(&roster).contains(&"new".into()));
     }
 
-    fn learn(people: &mut Roster, text: &str) {
-        people.learn(&parse_members(text).expect("a list"));
+    fn learn(roster: &mut Roster, text: &str) {
+        roster.learn(&parse_members(text).expect("a list"));
     }
 
     #[test]
     fn an_answer_does_not_undo_what_happened_after_it() {
-        let (mut people, now) = (Roster::new("bob", false), Instant::now());
-        assert!(people.take_question(now));
-        people.note(Code::NewHost as u8, "bob");
-        people.note(Code::Left as u8, "ann");
-        learn(&mut people, "ann (host), bob");
-        assert_eq!(known(&people), Vec::<String>::new());
-        assert!(people.is_host);
+        let (mut roster, now) = (Roster::new("bob", false), Instant::now());
+        assert!(roster.take_question(now));
+        roster.note(Code::NewHost as u8, "bob");
+        roster.note(Code::Left as u8, "ann");
+        learn(&mut roster, "ann (host), bob");
+        assert_eq!(known(&roster), Vec::<String>::new());
+        assert!(roster.is_host);
     }
 
     #[test]
     fn the_list_of_members_tells_all_and_is_asked_for_at_leisure() {
-        let (mut people, now) = (Roster::new("bob", false), Instant::now());
-        assert!(people.take_question(now) && !people.take_question(now));
-        learn(&mut people, "ann (host), bob, cy");
-        assert_eq!(known(&people), ["ann", "cy"]);
-        learn(&mut people, "日本, bob（ホスト）");
-        assert_eq!(known(&people), ["日本"]);
-        assert!(people.may_be_hosted_by_us(true));
-        people.note(Code::Joined as u8, "");
-        assert!(!people.take_question(now) && people.take_question(now + PAUSE));
+        let (mut roster, now) = (Roster::new("bob", false), Instant::now());
+        assert!(roster.take_question(now) && !roster.take_question(now));
+        learn(&mut roster, "ann (host), bob, cy");
+        assert_eq!(known(&roster), ["ann", "cy"]);
+        learn(&mut roster, "日本, bob（ホスト）");
+        assert_eq!(known(&roster), ["日本"]);
+        assert!(roster.may_be_hosted_by_us(true));
+        roster.note(Code::Joined as u8, "");
+        assert!(!roster.take_question(now) && roster.take_question(now + PAUSE));
     }
 
     #[test]
     fn a_list_that_was_cut_takes_nobody_away() {
-        let mut people = Roster::new("bob", false);
-        people.note_speaker("ann");
-        learn(&mut people, "dan (host), eve and 3 more");
-        assert_eq!(known(&people), ["ann", "dan", "eve"]);
-        learn(&mut people, "dan, eve and 4 more");
-        assert!(!people.is_host);
+        let mut roster = Roster::new("bob", false);
+        roster.note_speaker("ann");
+        learn(&mut roster, "dan (host), eve and 3 more");
+        assert_eq!(known(&roster), ["ann", "dan", "eve"]);
+        learn(&mut roster, "dan, eve and 4 more");
+        assert!(!roster.is_host);
     }
 
     #[test]
     fn a_host_that_cannot_know_its_guests_may_have_some() {
-        let people = Roster::new("ann", true);
-        assert!(people.may_be_hosted_by_us(false) && !people.may_be_hosted_by_us(true));
+        let roster = Roster::new("ann", true);
+        assert!(roster.may_be_hosted_by_us(false) && !roster.may_be_hosted_by_us(true));
         assert!(!Roster::new("ann", false).may_be_hosted_by_us(false));
     }
 }

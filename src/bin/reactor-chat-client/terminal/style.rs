@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_mention_is_the_name_as_a_word_in_any_case() {
-        let styling = Style::new(true, "Bob");
+        let style = Style::new(true, "Bob");
         for (text, dressed) in [
             ("bob: hi", "\x1b[1;7mbob\x1b[0m: hi"),
             ("hi BOB!", "hi \x1b[1;7mBOB\x1b[0m!"),
@@ -162,10 +162,10 @@ mod tests {
             ("bobob bob", "bobob \x1b[1;7mbob\x1b[0m"),
             ("", ""),
         ] {
-            assert_eq!(styling.mentions(text), dressed);
+            assert_eq!(style.mentions(text), dressed);
         }
-        let styling = Style::new(true, "李 明");
-        assert_eq!(styling.mentions("hi 李 明"), "hi \x1b[1;7m李 明\x1b[0m");
+        let style = Style::new(true, "李 明");
+        assert_eq!(style.mentions("hi 李 明"), "hi \x1b[1;7m李 明\x1b[0m");
     }
 
     #[test]
@@ -184,18 +184,18 @@ mod tests {
             ("ann1", "ann12 [ANN1]"),
             ("👋", "[👋] 👋🏽"),
         ] {
-            let styling = Style::new(true, name);
+            let style = Style::new(true, name);
             let plain = text.replace(['[', ']'], "");
-            assert_eq!(styling.mentions(&plain), mark(text), "{name}");
-            assert!(styling.is_mentioned(&plain));
+            assert_eq!(style.mentions(&plain), mark(text), "{name}");
+            assert!(style.is_mentioned(&plain));
         }
         assert!(!Style::new(true, "bob").is_mentioned("bobby"));
     }
 
     #[test]
     fn a_name_has_one_colour_and_our_own_is_bold() {
-        let styling = Style::new(true, "ann");
-        assert_eq!(styling.name("ANN"), "\x1b[1mANN\x1b[0m");
+        let style = Style::new(true, "ann");
+        assert_eq!(style.name("ANN"), "\x1b[1mANN\x1b[0m");
         let [lower, upper] = ["bob", "BOB"].map(colour_of);
         assert_eq!(lower, upper);
         assert_ne!(colour_of("bob"), colour_of("carol"));
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn without_colours_nothing_is_dressed() {
-        let styling = Style::new(false, "ann");
-        assert_eq!(styling.name("bob") + &styling.dim("x") + &styling.mentions("ann"), "bobxann");
+        let style = Style::new(false, "ann");
+        assert_eq!(style.name("bob") + &style.dim("x") + &style.mentions("ann"), "bobxann");
     }
 }
