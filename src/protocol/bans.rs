@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a8_bans_fit_a_datagram_and_the_rest_is_counted() {
+    fn a8_bans_fit_a_datagram() {
         let names = [("bob", true), ("carol", false), ("dave", false)];
         let line = |max| bans(&names, Language::English, max);
         assert_eq!(line(99), "banned (bob + address, carol, dave)");
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a8_no_answer_about_bans_is_taken_for_a_list_of_members() {
+    fn a8_bans_never_read_as_members() {
         for language in BOTH {
             for max in 60..90 {
                 let names = [("bob", true), ("and 3 more", false), ("x ほか3人", false)];

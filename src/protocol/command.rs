@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn w27_exit_is_the_whole_line_after_trimming_whatever_its_case() {
+    fn w27_exit_ignores_case_and_blanks() {
         for line in ["/exit", " /EXIT ", "/Exit\r\n", "\t/exit\n", "/exit\u{3000}"] {
             assert!(is_exit(line), "{line:?}");
         }
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn w22_a_slash_is_a_command_and_two_are_a_message() {
+    fn w22_two_slashes_are_a_message() {
         assert_eq!(parse("//exit"), Ok(Input::Message("/exit")));
         assert_eq!(parse("///"), Ok(Input::Message("//")));
         assert_eq!(parse(" /who"), Ok(Input::Message(" /who")));
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn w32_any_other_word_is_named() {
+    fn w32_unknown_word_is_named() {
         for (line, word) in [
             ("/", ""),
             ("/ who", ""),

@@ -1,7 +1,6 @@
 //! The UDP datagrams: what a member sends, what a member gets.
 
 use super::name::MAX_NAME;
-use super::request::Form;
 use super::token::Token;
 
 /// The longest datagram from a client, in bytes. A longer one is dropped, never cut.
@@ -14,6 +13,20 @@ pub const MAX_NAME_AND_MESSAGE: usize = 4070;
 
 // The longest message of each form fits: `NAME: MESSAGE` and a length byte, name, message.
 const _: () = assert!(MAX_NAME_AND_MESSAGE + ": ".len() <= MAX_DOWNSTREAM);
+
+/// The form of a datagram that is one message or one notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// `NAME: MESSAGE`, a notice as it is.
+    Text,
+    /// The name's length in one byte, the name, the message; a notice has length 0 and no name.
+    Named,
+}
+
+impl Form {
+    /// Every form.
+    pub const ALL: [Self; 2] = [Self::Text, Self::Named];
+}
 
 /// A client's datagram: `rl | tl | room name | token | message`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn w17_a_datagram_is_room_size_token_size_room_token_message() {
+    fn w17_datagram_layout() {
         let bytes = upstream("lobby", "hi");
         assert_eq!(bytes[..2], [5, 32]);
         assert_eq!(&bytes[2..7], b"lobby");
@@ -184,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn w17_what_is_short_or_reserved_has_no_sense() {
+    fn w17_short_datagrams_are_rejected() {
         let bytes = upstream("lobby", "");
         for cut in 0..bytes.len() {
             assert_eq!(parse(&bytes[..cut]), None, "cut at {cut}");
@@ -199,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn w23_text_delivery_is_one_line_and_named_delivery_is_as_written() {
+    fn w23_text_is_one_line() {
         let message = "a\nb\u{2028}c\u{2029}\nd\t";
         let mut text = Vec::new();
         encode_message(Form::Text, "bob", message, &mut text);
@@ -210,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn t8_a_notice_has_no_name_in_named_delivery() {
+    fn t8_named_notice_has_no_name() {
         let mut out = Vec::new();
         encode_notice(Form::Named, "x", &mut out);
         encode_notice(Form::Text, "y", &mut out);
@@ -218,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn w23_named_delivery_is_read_as_it_was_written() {
+    fn w23_named_round_trip() {
         let mut message = Vec::new();
         encode_message(Form::Named, "bob", "hi", &mut message);
         let said = Named::Message { name: b"bob", message: b"hi" };
@@ -232,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn w21_control_characters_and_overrides_are_refused() {
+    fn w21_control_characters_are_refused() {
         assert_eq!(message_text("a\tb\nc é 👋 exit".as_bytes()), Ok("a\tb\nc é 👋 exit"));
         for control in ["\0", "\r", "\x1b", "\x7f", "\u{85}", "\u{9b}"] {
             assert_eq!(message_text(control.as_bytes()), Err(Unfit::Control), "{control:?}");

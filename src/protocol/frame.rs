@@ -115,7 +115,7 @@ mod tests {
     const MAX: usize = 64 * 1024;
 
     #[test]
-    fn w1_the_header_is_32_bytes_with_a_29_byte_size() {
+    fn w1_header_layout() {
         let bytes = encode(1, 0, b"lobby", b"alice");
         assert_eq!(bytes[..3], [5, 1, 0]);
         assert_eq!(bytes[3..31], [0; 28]);
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn w2_a_frame_ends_at_its_size_wherever_it_is_cut() {
+    fn w2_frame_arrives_in_any_pieces() {
         let mut bytes = encode(2, 0, b"r", &[7; 300]);
         let whole = bytes.len();
         bytes.extend_from_slice(b"the next frame");
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn w3_a_size_over_the_limit_is_refused_whichever_byte_says_so() {
+    fn w3_size_over_limit_is_refused() {
         for position in PAYLOAD_SIZE..HEADER_SIZE {
             let mut header = [0; HEADER_SIZE];
             header[OPERATION] = 2;
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn w1_the_protocols_own_limit_holds_whatever_ours_is() {
+    fn w1_protocol_limit_always_holds() {
         let mut header = [0; HEADER_SIZE];
         header[28] = 0x20; // 2^29
         assert_eq!(decode(&header, usize::MAX), Decoded::Incomplete);
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn an_operation_is_known_as_soon_as_its_byte_is_there() {
+    fn w3_operation_of_a_partial_frame() {
         assert_eq!(operation_of(&[]), 0);
         assert_eq!(operation_of(&[9]), 0);
         assert_eq!(operation_of(&[9, 3]), 3);

@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn w28_the_members_fit_and_the_rest_is_counted() {
+    fn w28_members_fit_or_are_counted() {
         let line = |names: &[&str], max| written(names, 0, Language::English, max);
         assert_eq!(line(&["ann"], 99), "ann (host)");
         assert_eq!(line(&["ann", "bob", "cy"], 99), "ann (host), bob, cy");
@@ -153,14 +153,14 @@ mod tests {
     }
 
     #[test]
-    fn w28_in_japanese_too() {
+    fn w28_members_in_japanese() {
         let line = |max| written(&["田中", "藤岡弘、", "bob"], 0, Language::Japanese, max);
         assert_eq!(line(99), "田中（ホスト）, 藤岡弘、, bob");
         assert_eq!(line(36), "田中（ホスト） ほか2人");
     }
 
     #[test]
-    fn w28_a_name_that_reads_like_a_count_is_a_name() {
+    fn w28_name_like_a_count_is_a_name() {
         let names = ["ann", "bob", "bob and 3 more"];
         let line = written(&names, 0, Language::English, 99);
         assert_eq!(line, "bob, bob and 3 more, ann (host)");
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn w28_help_and_notices_are_no_lists_of_members() {
+    fn w28_notices_are_no_member_lists() {
         let mut help = String::new();
         for language in [Language::English, Language::Japanese] {
             super::super::Notice::Help.write(language, &mut help);
@@ -205,7 +205,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn w28_what_is_written_is_read_again(
+        fn w28_written_members_are_parsed_again(
             names in proptest::collection::btree_set(name(), 1..12),
             host in any::<prop::sample::Index>(),
             is_japanese in any::<bool>(),

@@ -23,9 +23,10 @@ pub mod status;
 pub mod stream;
 pub mod token;
 
+pub use datagram::Form;
 pub use frame::{Decoded, Frame, decode};
 pub use notice::{Language, Notice};
-pub use request::{Delivery, Entrant, Form, Operation, Request};
+pub use request::{Delivery, Entrant, Operation, Request};
 pub use room_list::RoomInfo;
 pub use status::Status;
 pub use token::Token;

@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn w7_a7_names_that_people_use_are_taken() {
+    fn w7_a7_common_names_are_valid() {
         for name in [
             "alice",
             "A b c",
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn w7_a7_names_are_kept_in_nfc_without_spaces_around() {
+    fn w7_a7_names_are_trimmed_nfc() {
         for (name, kept) in [
             ("e\u{301}lan", "\u{e9}lan"),
             ("\u{3000}山田\u{3000}太郎\u{3000} ", "山田 太郎"),
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn w7_a7_joiners_are_taken_where_they_have_an_effect() {
+    fn w7_a7_only_useful_joiners_are_valid() {
         for name in [
             // Letters that do not join to the left, or not to the right.
             "د\u{200c}رضا",
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn w7_a7_a_user_name_holds_no_string_of_the_servers_lines() {
+    fn w7_a7_reserved_strings_are_refused() {
         for name in [
             "bob: hi",
             "bob:",
@@ -414,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn w8_a7_user_names_are_compared_by_nfkc_casefold() {
+    fn w8_a7_names_compare_by_nfkc_casefold() {
         for (one, other) in [
             ("Élan İ", "e\u{301}lan i\u{307}"),
             ("straße", "STRASSE"),
@@ -439,14 +439,14 @@ mod tests {
     }
 
     #[test]
-    fn w8_a_folded_name_is_bounded_whatever_it_folds_to() {
+    fn w8_folded_name_is_bounded() {
         let long = "\u{fdfa}".repeat(MAX_NAME / 3);
         assert!(is_user_name(&long));
         assert!(fold(&long).len() <= MAX_FOLDED);
     }
 
     #[test]
-    fn w8_room_names_are_compared_as_they_are_kept() {
+    fn w8_room_names_compare_as_kept() {
         let room = |name: &'static str| room_name(name.as_bytes()).expect(name).name;
         assert_eq!(room("Cafe\u{301}"), room("Caf\u{e9}"));
         assert_ne!(room("cafe"), room("Cafe"));
@@ -455,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn w10_a_prefix_is_normalized_and_its_last_space_kept() {
+    fn w10_prefix_keeps_its_last_space() {
         let prefix = |prefix: &'static str| room_prefix(prefix.as_bytes()).expect("UTF-8");
         assert_eq!(prefix("Cafe\u{301} "), "Caf\u{e9} ");
         assert_eq!(prefix(" 山田\u{3000}"), "山田 ");
@@ -475,7 +475,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn w7_w8_what_is_kept_is_valid_and_stays_as_it_is(text in text()) {
+        fn w7_w8_kept_form_is_stable(text in text()) {
             if let Some(name) = valid(&text) {
                 prop_assert!((1..=MAX_NAME).contains(&name.len()));
                 prop_assert_eq!(name.nfc().collect::<String>(), &*name);
@@ -488,7 +488,7 @@ mod tests {
         }
 
         #[test]
-        fn w8_another_normal_form_or_case_is_the_same_name(text in text()) {
+        fn w8_normal_form_and_case_do_not_matter(text in text()) {
             let folded = fold(&text);
             prop_assert_eq!(&fold(&text.nfd().collect::<String>()), &folded);
             prop_assert_eq!(&fold(&text.nfkc().collect::<String>()), &folded);

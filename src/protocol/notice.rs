@@ -441,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn t8_no_notice_can_be_taken_for_a_message() {
+    fn t8_notice_never_reads_as_a_message() {
         for language in BOTH {
             for notice in all() {
                 let text = text(notice, language);
@@ -452,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn w32_an_unknown_command_is_named_cut_and_escaped() {
+    fn w32_unknown_command_is_quoted() {
         let word = |word| text(Notice::UnknownCommand(word), Language::English);
         assert!(word("foo").starts_with("no such command '/foo', /help"), "{}", word("foo"));
         assert!(word("").starts_with("no such command '/', /help"));
@@ -464,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn s2_field_a_every_notice_fits_a_packet() {
+    fn s2_field_a_notices_fit_a_packet() {
         let name = "n".repeat(255);
         let word = "\u{10ffff}".repeat(1000);
         let long = [
@@ -487,7 +487,7 @@ mod tests {
     }
 
     #[test]
-    fn w33_a_crowd_is_counted_and_nobody_is_left_out() {
+    fn w33_presence_summary_counts_all() {
         let crowd = Notice::Presence(PresenceSummary { joined: 7, left: 1, timed_out: 2 });
         assert_eq!(text(crowd, Language::English), "7 joined, 1 left, 2 timed out");
         let one = Notice::Presence(PresenceSummary { left: 3, ..PresenceSummary::default() });
@@ -505,7 +505,7 @@ mod tests {
     }
 
     #[test]
-    fn last_words_are_known_in_both_languages_and_nothing_else_is() {
+    fn w34_last_notices_are_recognized() {
         for language in BOTH {
             for notice in all().into_iter().map(|notice| notice.without_stream(language)) {
                 let last = matches!(

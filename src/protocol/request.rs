@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use super::datagram::Form;
 use super::frame::{self, Frame, STATE_REQUEST};
 use super::name::{self, RoomName};
 use super::status::Status;
@@ -53,20 +54,6 @@ pub enum Delivery {
     Plain(Form),
     /// Numbered entries in one order for all, repaired when lost: see [`super::stream`].
     Stream,
-}
-
-/// The form of a datagram that is one message or one notice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Form {
-    /// `NAME: MESSAGE`, a notice as it is.
-    Text,
-    /// The name's length in one byte, the name, the message; a notice has length 0 and no name.
-    Named,
-}
-
-impl Form {
-    /// Every form.
-    pub const ALL: [Self; 2] = [Self::Text, Self::Named];
 }
 
 /// One who wants to be a member of a room.
@@ -335,21 +322,21 @@ mod tests {
     }
 
     #[test]
-    fn w4_the_state_of_a_request_is_not_looked_at() {
+    fn w4_request_state_is_ignored() {
         let mut request = frame(2, "r", b"bob");
         request.state = 1;
         assert!(parse(&request).is_ok());
     }
 
     #[test]
-    fn w4_an_unknown_operation_is_malformed() {
+    fn w4_unknown_operation_is_malformed() {
         for operation in [0, 5, 6, 255] {
             assert_eq!(parse(&frame(operation, "r", b"bob")), Err(Status::Malformed));
         }
     }
 
     #[test]
-    fn w5_a_brace_makes_it_json_and_anything_else_is_the_name() {
+    fn w5_brace_makes_payload_json() {
         let bare = join("bob").unwrap();
         assert_eq!((&*bare.name, bare.delivery), ("bob", Delivery::Plain(Form::Named)));
         assert_eq!(join("[bob]").unwrap().name, "[bob]");
@@ -361,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn w6_the_name_is_username_else_user_name() {
+    fn w6_username_comes_before_user_name() {
         assert_eq!(join(r#"{"user_name":"b"}"#).unwrap().name, "b");
         assert_eq!(join(r#"{"user_name":"b","username":"a"}"#).unwrap().name, "a");
         assert_eq!(join(r#"{"username":null,"user_name":"b"}"#).unwrap().name, "b");
@@ -370,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn w6_an_absent_null_or_empty_password_is_none() {
+    fn w6_empty_password_is_none() {
         for password in ["", r#","password":null"#, r#","password":"""#] {
             let payload = format!(r#"{{"username":"b"{password}}}"#);
             assert_eq!(join(&payload).unwrap().password, None);
@@ -380,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn w6_field_k_line_ends_behind_a_password_are_taken_off() {
+    fn w6_field_k_password_line_end_is_cut() {
         for (sent, kept) in [
             ("x\\n", Some("x")),
             ("x\\r\\n", Some("x")),
@@ -396,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn w6_what_is_not_understood_is_malformed() {
+    fn w6_bad_json_is_malformed() {
         let long = format!(r#"{{"username":"b","password":"{}"}}"#, "x".repeat(MAX_PASSWORD + 1));
         let deep = format!(r#"{{"username":"b","x":{}}}"#, "[".repeat(10_000));
         for payload in [
@@ -415,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn w6_what_a_create_request_says_of_the_room_is_checked_there_and_ignored_in_a_join() {
+    fn w6_join_ignores_room_keys() {
         for wish in [
             r#""capacity":0"#,
             r#""capacity":-1"#,
@@ -431,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn w6_create_says_more_of_the_room() {
+    fn w6_create_has_room_keys() {
         let payload = br#"{"username":"a","capacity":3,"hidden":true,"delivery":"named"}"#;
         let Ok(Request::Create { host, capacity, hidden }) = parse(&frame(1, "r", payload)) else {
             panic!("a create request")
@@ -443,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn s12_history_is_a_wish_that_is_cut() {
+    fn s12_history_is_capped() {
         let history = |json: &str| {
             join(&format!(r#"{{"username":"b","delivery":"stream"{json}}}"#))
                 .map(|entrant| (entrant.delivery, entrant.history))
@@ -470,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn w12_malformed_comes_before_the_room_name_and_that_before_the_user_name() {
+    fn w12_order_of_errors() {
         let both = frame(1, " ", br#"{"username":" ","hidden":3}"#);
         assert_eq!(parse(&both), Err(Status::Malformed));
         let names = frame(1, " ", br#"{"username":" "}"#);
@@ -480,7 +467,7 @@ mod tests {
     }
 
     #[test]
-    fn w11_only_a_json_request_gets_its_room_name_back() {
+    fn w11_only_json_requests_get_room_echo() {
         assert_eq!(echoed_room(&frame(1, "r", b"{}")), b"r");
         assert_eq!(echoed_room(&frame(2, "r", b" {broken")), b"r");
         assert_eq!(echoed_room(&frame(2, "r", b"bob")), b"");
@@ -489,7 +476,7 @@ mod tests {
     }
 
     #[test]
-    fn w10_a_list_request_filters_by_any_bytes() {
+    fn w10_list_prefix_may_be_any_bytes() {
         let request = |room| Frame { operation: 3, state: 0, room, payload: b"ignored" };
         let list = |prefix| Ok(Request::List { prefix, after: None });
         assert_eq!(parse(&request(b"\xff")), list(None));
@@ -498,7 +485,7 @@ mod tests {
     }
 
     #[test]
-    fn w10_field_h_a_list_request_may_say_behind_which_name() {
+    fn w10_field_h_list_after_a_name() {
         let list = |payload: &str| match parse(&frame(3, "", payload.as_bytes())) {
             Ok(Request::List { after, .. }) => Ok(after),
             Ok(other) => panic!("{other:?}"),

@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_and_statuses_are_one_to_one() {
+    fn w12_status_bytes_are_one_to_one() {
         for byte in 0..Status::COUNT as u8 {
             assert_eq!(Status::from_byte(byte).map(|status| status as u8), Some(byte));
         }

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn w10_a_token_is_32_lowercase_hex_characters() {
+    fn w10_token_is_lowercase_hex() {
         let bits = [0, 1, 0x7f, 0x80, 0xab, 0xcd, 0xef, 0xff, 9, 10, 11, 12, 13, 14, 15, 16];
         let wire = Token::from_bits(bits).to_wire();
         assert_eq!(&wire, b"00017f80abcdefff090a0b0c0d0e0f10");
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn t6_a_token_is_never_printed() {
+    fn t6_token_is_never_printed() {
         assert_eq!(format!("{:?}", Token::from_bits([7; 16])), "Token(..)");
     }
 }

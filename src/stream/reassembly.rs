@@ -1,19 +1,19 @@
 //! Joins the parts of long messages (S16).
 //!
 //! Entries come in order and without gaps. If a part of a message is gone, the message can't be
-//! shown, and its other parts count as gone too.
+//! shown, so its other parts count as gone too.
 
-use super::Event;
+use super::event::Event;
 use crate::protocol::stream::{Entry, MAX_TEXT};
 
-/// The place in the stream, in terms of parts.
+/// The state between two entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Assembly {
-    /// The next entry is a message, the first part of one, or a notice.
+    /// No message has begun: the next entry is a message, its first part, or a notice.
     Between,
-    /// Parts have come; more of this message follow.
+    /// Parts of this message have come, and more follow.
     Within { first: u64, member: u32, id: u32, is_late: bool },
-    /// The next entry may belong to a message that is lost, from the entry `first` on.
+    /// The next entry may belong to a message that is lost from the entry `first` on.
     Lost { first: u64 },
 }
 
@@ -37,46 +37,46 @@ impl Reassembler {
         }
     }
 
-    /// Takes the next entry, a message, a part or a notice, and delivers the event that it
-    /// completes. Returns how many entries turn out to be gone.
-    pub(super) fn take(
+    /// Accepts the next entry (a message, a part or a notice) and delivers the event that it
+    /// completes. Returns the number of entries that turn out to be gone.
+    pub(super) fn accept(
         &mut self,
         number: u64,
         entry: Entry<'_>,
         is_late: bool,
-        take: &mut impl FnMut(Event<'_>),
+        deliver: &mut impl FnMut(Event<'_>),
     ) -> u64 {
-        let gone = if self.continues(&entry) { 0 } else { self.give_up(number, take) };
+        let gone = if self.continues(&entry) { 0 } else { self.give_up(number, deliver) };
         match entry {
             Entry::Part { member, id, text, .. } => {
                 self.append((number, member, id), text, is_late);
                 gone
             }
             Entry::Message { member, id, name, text } => {
-                gone + self.complete(number, (member, id), (name, text), is_late, take)
+                gone + self.complete(number, (member, id), (name, text), is_late, deliver)
             }
             Entry::Notice { code, member, name, text } => {
-                take(Event::Notice { number, code, member, name, text });
+                deliver(Event::Notice { number, code, member, name, text });
                 gone
             }
             Entry::Aside { .. } | Entry::Gone { .. } | Entry::Unknown => gone,
         }
     }
 
-    /// Takes that the next `count` entries, from `first` on, are gone. `is_aligned`: no message
-    /// goes on behind them. Returns how many entries are gone, with the parts that have come
-    /// before.
-    pub(super) fn take_gone(
+    /// Accepts that the next `count` entries, from `first` on, are gone. If they are aligned, no
+    /// message goes on behind them. Returns the number of entries that are gone, including earlier
+    /// parts of the same message.
+    pub(super) fn accept_gone(
         &mut self,
         (first, count): (u64, u64),
         is_aligned: bool,
-        take: &mut impl FnMut(Event<'_>),
+        deliver: &mut impl FnMut(Event<'_>),
     ) -> u64 {
         let end = first + count;
         let first = self.first().unwrap_or(first);
         self.text.clear();
         self.assembly = if is_aligned { Assembly::Between } else { Assembly::Lost { first: end } };
-        take(Event::Gone { first, count: end - first });
+        deliver(Event::Gone { first, count: end - first });
         end - first
     }
 
@@ -100,7 +100,7 @@ impl Reassembler {
             Assembly::Within { first, is_late, .. } => (first, is_late),
         };
         if self.text.len() + text.len() > MAX_TEXT {
-            // No server relays as much. It is not kept either.
+            // No server relays a message this long.
             self.text.clear();
             self.assembly = Assembly::Lost { first };
             return;
@@ -109,22 +109,24 @@ impl Reassembler {
         self.assembly = Assembly::Within { first, member, id, is_late: is_late || was_late };
     }
 
-    /// Delivers a message whose last or only part is this one.
+    /// Delivers the message that this entry ends.
     fn complete(
         &mut self,
         number: u64,
         (member, id): (u32, u32),
         (name, text): (&[u8], &[u8]),
         is_late: bool,
-        take: &mut impl FnMut(Event<'_>),
+        deliver: &mut impl FnMut(Event<'_>),
     ) -> u64 {
         match self.assembly {
-            Assembly::Lost { .. } => return self.give_up(number + 1, take),
-            Assembly::Between => take(Event::Message { number, member, id, name, text, is_late }),
+            Assembly::Lost { .. } => return self.give_up(number + 1, deliver),
+            Assembly::Between => {
+                deliver(Event::Message { number, member, id, name, text, is_late })
+            }
             Assembly::Within { is_late: was_late, .. } => {
                 self.text.extend_from_slice(text);
                 let (text, is_late) = (&self.text[..], is_late || was_late);
-                take(Event::Message { number, member, id, name, text, is_late });
+                deliver(Event::Message { number, member, id, name, text, is_late });
                 self.text.clear();
                 self.assembly = Assembly::Between;
             }
@@ -132,13 +134,13 @@ impl Reassembler {
         0
     }
 
-    /// Drops the message that has begun, up to the entry `end`. Returns how many entries are lost.
-    fn give_up(&mut self, end: u64, take: &mut impl FnMut(Event<'_>)) -> u64 {
+    /// Drops the message that has begun, up to the entry `end`. Returns the number of lost entries.
+    fn give_up(&mut self, end: u64, deliver: &mut impl FnMut(Event<'_>)) -> u64 {
         let Some(first) = self.first() else { return 0 };
         self.text.clear();
         self.assembly = Assembly::Between;
         if first < end {
-            take(Event::Gone { first, count: end - first });
+            deliver(Event::Gone { first, count: end - first });
         }
         end - first
     }
@@ -158,15 +160,17 @@ mod tests {
 
     const NOTICE: Entry<'static> = Entry::Notice { code: 1, member: 1, name: b"", text: b"joined" };
 
-    /// Takes entries, the first with the number 1, and returns the delivered events.
+    /// Accepts entries, the first with the number 1, and returns the delivered events.
     fn joined(entries: &[Entry<'_>]) -> Vec<String> {
         let (mut reassembler, mut out, mut gone) = (Reassembler::new(), Vec::new(), 0);
         for (number, entry) in (1..).zip(entries) {
-            let mut take = |event: Event<'_>| out.push(shown(&event));
+            let mut deliver = |event: Event<'_>| out.push(shown(&event));
             gone += match entry {
-                // A gone entry stands for itself here; an aligned one has the count 2.
-                Entry::Gone { count } => reassembler.take_gone((number, 1), *count == 2, &mut take),
-                entry => reassembler.take(number, *entry, false, &mut take),
+                // Each stands for one entry; here the count 2 marks an aligned one.
+                Entry::Gone { count } => {
+                    reassembler.accept_gone((number, 1), *count == 2, &mut deliver)
+                }
+                entry => reassembler.accept(number, *entry, false, &mut deliver),
             };
         }
         let told = out.iter().filter_map(|line| line.strip_prefix("gone ")?.split_once("x"));
@@ -184,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn s16_parts_are_joined_and_what_is_whole_passes() {
+    fn s16_parts_are_joined() {
         let entries = [
             message(1, 1, b"one"),
             part(1, 4, b"\xe9\x83"),
@@ -198,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn s16_a_message_of_which_a_part_is_gone_is_gone() {
+    fn s16_message_without_a_part_is_gone() {
         const GONE: Entry<'static> = Entry::Gone { count: 1 };
         const ALIGNED: Entry<'static> = Entry::Gone { count: 2 };
         let (first, last) = (part(1, 4, b"a"), message(1, 4, b"z"));
@@ -210,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn s16_parts_that_no_server_sends_do_no_harm() {
+    fn s16_impossible_parts_do_no_harm() {
         let long = [b'x'; 1000];
         let (first, last) = (part(1, 4, &long), message(1, 4, b"z"));
         let other = [part(2, 0, b"a"), message(2, 0, b"b")];

@@ -1,19 +1,19 @@
-//! What came before its turn: entries above a gap, kept until what lies before them is here.
+//! Entries that came before their turn, held until the entries below them have come.
 
 use std::collections::BTreeMap;
 
-/// What one entry costs in memory beyond its bytes: key, value, what a tree leaves empty, and the
-/// allocator's part.
+/// The memory that one entry takes beside its bytes: key, value, the empty slots of a tree, and the
+/// allocator's overhead.
 const ENTRY_COST: usize = 64;
 
-/// One thing that waits for its turn.
+/// An item that waits for its turn.
 #[derive(Debug)]
 pub(super) enum Held {
-    /// An entry as it lay in its datagram, its size included.
+    /// An entry as it stood in its datagram, with its size.
     Entry(Box<[u8]>),
     /// Entries that are gone for good.
     Gone {
-        /// Number of these entries.
+        /// The number of these entries.
         count: u64,
         /// No message goes on behind them (S16).
         is_aligned: bool,
@@ -29,12 +29,12 @@ impl Held {
     }
 }
 
-/// The bytes of memory that holding this entry takes.
+/// Returns the bytes of memory that holding this entry takes.
 pub(super) fn cost_of(entry: &[u8]) -> usize {
     ENTRY_COST + entry.len()
 }
 
-/// What is held, by its number.
+/// The held items, by the number of their first entry.
 #[derive(Debug, Default)]
 pub(super) struct ReorderBuffer {
     held: BTreeMap<u64, Held>,
@@ -42,13 +42,13 @@ pub(super) struct ReorderBuffer {
 }
 
 impl ReorderBuffer {
-    /// Keeps what has this number. There is nothing of this number yet.
+    /// Holds an item, whose number is not held yet.
     pub(super) fn hold(&mut self, number: u64, held: Held) {
         self.cost += held.cost();
         self.held.insert(number, held);
     }
 
-    /// Takes out the first, if it has this number.
+    /// Takes the first item if it has this number.
     pub(super) fn take(&mut self, number: u64) -> Option<Held> {
         let first = self.held.first_entry().filter(|entry| *entry.key() == number)?;
         let held = first.remove();
@@ -56,7 +56,7 @@ impl ReorderBuffer {
         Some(held)
     }
 
-    /// Bytes of memory that are held.
+    /// Returns the bytes of memory that all items take.
     pub(super) fn cost(&self) -> usize {
         self.cost
     }
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn s10_what_is_held_comes_out_in_order_and_its_cost_with_it() {
+    fn s10_held_items_come_out_in_order() {
         let mut buffer = ReorderBuffer::default();
         buffer.hold(6, Held::Gone { count: 2, is_aligned: true });
         buffer.hold(5, Held::Entry(Box::from(&b"hello"[..])));

@@ -1,17 +1,17 @@
-//! How long a round trip takes, and how long to wait for an answer: the estimator of RFC 6298.
+//! The round-trip time and the retransmission timeout, by the estimator of RFC 6298.
 
 use std::time::Duration;
 
-/// How long to wait before anything was measured (RFC 6298, 2.1).
+/// The timeout before the first sample (RFC 6298, 2.1).
 const FIRST_TIMEOUT: Duration = Duration::from_secs(1);
-/// The G of RFC 6298: a wait is at least so much longer than the round trip. Our clock is finer;
-/// this is what a busy thread may come too late.
+/// The clock granularity G of RFC 6298: the timeout is at least this much longer than the round trip.
+/// Our clock is finer, but a busy thread may look at it this much too late.
 const GRANULARITY: Duration = Duration::from_millis(1);
-/// Nothing takes longer: a sample from a machine that slept says nothing about the network. It is
-/// also the ceiling of RFC 6298, 2.5.
+/// The longest sample and timeout (RFC 6298, 2.5). A longer sample comes from a machine that slept and
+/// says nothing about the network.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// The smoothed round trip and its variation; without a sample they are not known.
+/// The smoothed round-trip time and its variation, which are unknown before the first sample.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Rtt {
     measured: Option<Measured>,
@@ -24,8 +24,8 @@ struct Measured {
 }
 
 impl Rtt {
-    /// Takes a measured round trip in (RFC 6298, 2.2 and 2.3: alpha is 1/8, beta 1/4). By Karn's
-    /// rule the caller measures nothing that it sent twice.
+    /// Adds a measured round trip (RFC 6298, 2.2 and 2.3, with alpha 1/8 and beta 1/4). By Karn's
+    /// rule, the caller measures no datagram that it sent twice.
     pub(super) fn sample(&mut self, sample: Duration) {
         let sample = sample.min(LONGEST);
         self.measured = Some(match self.measured {
@@ -37,22 +37,22 @@ impl Rtt {
         });
     }
 
-    /// The smoothed round trip.
+    /// Returns the smoothed round-trip time.
     pub(super) fn smoothed(&self) -> Option<Duration> {
         self.measured.map(|measured| measured.smoothed)
     }
 
-    /// How long an answer may take before something is amiss. There is no floor in it: how much
-    /// patience is due beyond that is for the caller to say.
+    /// Returns the time after which an answer counts as lost. The caller sets the lower bound: RFC
+    /// 6298 has one of a second, which is too long here.
     pub(super) fn timeout(&self) -> Duration {
         let Some(Measured { smoothed, variation }) = self.measured else { return FIRST_TIMEOUT };
         (smoothed + GRANULARITY.max(variation * 4)).min(LONGEST)
     }
 }
 
-/// `first`, doubled `times` times, but not above `most`.
-pub(super) fn doubled(first: Duration, times: u32, most: Duration) -> Duration {
-    first.saturating_mul(2_u32.saturating_pow(times)).min(most)
+/// Returns `first`, doubled `times` times, but at most `max`.
+pub(super) fn doubled(first: Duration, times: u32, max: Duration) -> Duration {
+    first.saturating_mul(2_u32.saturating_pow(times)).min(max)
 }
 
 #[cfg(test)]
@@ -64,13 +64,13 @@ mod tests {
     }
 
     #[test]
-    fn s6_the_first_timeout_is_a_second() {
+    fn s6_first_timeout_is_a_second() {
         assert_eq!(Rtt::default().timeout(), ms(1000));
         assert_eq!(Rtt::default().smoothed(), None);
     }
 
     #[test]
-    fn s6_the_numbers_of_rfc_6298() {
+    fn s6_numbers_of_rfc_6298() {
         let mut rtt = Rtt::default();
         rtt.sample(ms(80));
         assert_eq!((rtt.smoothed(), rtt.timeout()), (Some(ms(80)), ms(80 + 4 * 40)));
@@ -79,14 +79,14 @@ mod tests {
     }
 
     #[test]
-    fn s6_a_steady_round_trip_leaves_the_granularity_on_top() {
+    fn s6_steady_rtt_leaves_granularity() {
         let mut rtt = Rtt::default();
         (0..100).for_each(|_| rtt.sample(ms(8)));
         assert_eq!(rtt.timeout(), ms(9));
     }
 
     #[test]
-    fn s6_no_sample_is_too_long_or_too_short() {
+    fn s6_samples_are_bounded() {
         let mut rtt = Rtt::default();
         for sample in [Duration::MAX, Duration::ZERO, Duration::MAX] {
             rtt.sample(sample);

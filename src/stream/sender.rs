@@ -1,9 +1,9 @@
 //! Sends messages in order, and again until the server has taken them (S5, S6).
 //!
-//! The server takes only the id that it expects. What is not settled stays here, and a cursor in it
-//! goes over what is to be sent: forward with every datagram, back to the first when that was lost
-//! or refused. A window bounds how far it goes beyond what is settled. After a timeout or a refusal
-//! it is one message and grows by one with every message that is taken: slow start, as TCP does it.
+//! This is go-back-N: the server takes only the id that it expects. Unacknowledged messages are
+//! queued; a cursor advances as they are sent and returns to the first one when that was lost or
+//! refused. A window bounds the number of messages in flight. After a timeout or a refusal it is one
+//! message, and it grows by one with every message that is taken, as in TCP's slow start (RFC 5681).
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -11,38 +11,38 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Event;
+use super::event::Event;
 use super::rtt::{Rtt, doubled};
 use crate::protocol::Token;
 use crate::protocol::stream::{Code, MAX_PACKED, MAX_TEXT, upstream};
 
-/// Messages that may be open, each part of a long one counted (S6, S16).
+/// The most open messages, each part of a long one counted (S6, S16). A message is open until the
+/// server has taken it.
 pub const MAX_OPEN: usize = 64;
-/// Bytes of text that may be open (S6).
+/// The most bytes of text in open messages (S6).
 pub const MAX_OPEN_BYTES: usize = 32 << 10;
 
-/// Bytes that a datagram begins with: the sizes of the room's name and of the token (W17).
+/// Bytes at the beginning of a datagram: the sizes of the room name and of the token (W17).
 const SIZES: usize = 2;
 
-/// A timeout is not shorter (S6).
+/// The bounds of a timeout (S6).
 const SHORTEST_TIMEOUT: Duration = Duration::from_millis(20);
-/// Nor is it longer (S6).
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(2);
-/// A refusal for the rate is heeded at least so long: a person does not notice, and a server that
+/// The pause after the first refusal for the rate. A person does not notice it, and a server that
 /// takes 20 messages a second takes one more by then.
 const SHORTEST_HOLD: Duration = Duration::from_millis(50);
-/// And at most so long, while nothing is taken.
+/// The longest pause, while nothing is taken.
 const LONGEST_HOLD: Duration = Duration::from_secs(1);
 
-/// Why a message is not taken.
+/// The reason why [`StreamSender::push`] does not accept a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PushError {
-    /// There is no space until others are settled: [`MAX_OPEN`] messages or [`MAX_OPEN_BYTES`] are
-    /// open, or the ids are used up, all 2^32 - 1 of them.
+    /// There is no space until open messages are taken: [`MAX_OPEN`] messages or
+    /// [`MAX_OPEN_BYTES`] bytes are open, or all 2^32 - 1 ids are used up.
     Full,
-    /// It is longer than the text that a server joins from parts (S16).
+    /// The message is longer than the longest one that a server joins from parts (S16).
     TooLong {
-        /// Bytes that fit.
+        /// The most bytes that fit.
         fits: usize,
     },
 }
@@ -58,25 +58,25 @@ impl fmt::Display for PushError {
 
 impl std::error::Error for PushError {}
 
-/// A message that is not settled, or a part of a long one (S16). Each has an id.
+/// An open message, or a part of a long one (S16). Each has an id.
 #[derive(Debug)]
 struct OpenPart {
-    /// The whole message. It is kept until its last part is settled: a member that goes on under
+    /// The whole message. It is kept until its last part is taken: a member that rejoins under
     /// another number sends all of it again.
     message: Arc<[u8]>,
     range: Range<usize>,
-    /// When it was sent last.
-    sent: Option<Instant>,
-    repeated: bool,
-    /// Whether its answer still tells the round trip: not when it was repeated, by Karn's rule, and
-    /// not twice.
-    timed: bool,
+    /// The time at which it was last sent.
+    sent_at: Option<Instant>,
+    is_repeated: bool,
+    /// True if its answer measures the round trip: it was not repeated (Karn's rule) and not yet
+    /// answered.
+    is_timed: bool,
 }
 
 impl OpenPart {
     fn new(message: &Arc<[u8]>, range: Range<usize>) -> Self {
         let message = Arc::clone(message);
-        Self { message, range, sent: None, repeated: false, timed: true }
+        Self { message, range, sent_at: None, is_repeated: false, is_timed: true }
     }
 
     fn is_last(&self) -> bool {
@@ -92,51 +92,73 @@ impl OpenPart {
     }
 }
 
-/// What the running timer is for.
+/// The running timer and its purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Timer {
     Off,
-    /// The first open message is repeated.
+    /// At this time the first open message counts as lost and is repeated.
     Repeat(Instant),
-    /// We came too fast: nothing is sent before.
+    /// We sent too fast: nothing is sent before this time.
     Hold(Instant),
 }
 
 /// The sending end of one member.
 ///
-/// Like [`StreamReceiver`](super::StreamReceiver), without a socket or a clock. What that one hands
-/// on is shown to this one, which learns from it what is settled.
+/// It has no socket and no clock, like [`StreamReceiver`](super::StreamReceiver). Pass it all events
+/// that the receiver delivers: they tell which messages the server has taken.
+///
+/// ```
+/// use std::time::Instant;
+/// use reactor_chat::protocol::stream::{Upstream, upstream};
+/// use reactor_chat::stream::{Event, StreamSender};
+///
+/// // From the completion: member 3, expected 1.
+/// let now = Instant::now();
+/// let mut sender = StreamSender::new(3, 1, "lobby");
+/// assert_eq!(sender.push(b"hello"), Ok(1));
+///
+/// let mut body = Vec::new();
+/// assert!(sender.poll_transmit(now, &mut body));
+/// assert_eq!(upstream::parse(&body), Some(Upstream::Message { id: 1, text: b"hello" }));
+/// assert_eq!(sender.open(), 1);
+///
+/// // The message comes back as an entry of the room.
+/// let (name, text) = (&b"ann"[..], &b"hello"[..]);
+/// let relayed = Event::Message { number: 40, member: 3, id: 1, name, text, is_late: false };
+/// sender.handle_event(&relayed, now);
+/// assert_eq!((sender.open(), sender.poll_timeout()), (0, None));
+/// ```
 #[derive(Debug)]
 pub struct StreamSender {
     member: u32,
-    /// The most bytes of text that fit a datagram.
+    /// The most bytes of text in a datagram.
     part_size: usize,
     /// The id of the first open message, or of the next one.
     first: u32,
     open: VecDeque<OpenPart>,
     open_bytes: usize,
-    /// How many of the open ones were ever sent.
+    /// The number of open ones that were sent at least once.
     sent: usize,
-    /// Which of the open ones is sent next.
+    /// The index of the open one to send next.
     cursor: usize,
-    /// How many of the open ones may be on the way.
+    /// The most open ones in flight.
     window: usize,
     timer: Timer,
-    /// Timeouts since something was taken.
+    /// Timeouts since a message was last taken or answered.
     timeouts: u32,
-    /// Refusals for the rate since something was taken.
+    /// Refusals for the rate since a message was last taken.
     refusals: u32,
     rtt: Rtt,
 }
 
 impl StreamSender {
-    /// A sender for the member with this number, whose next message must have the id `expected`;
-    /// both are in the completion (S1). The name of the room has its part of every datagram.
+    /// Creates a sender for the member with this number, whose next message must have the id
+    /// `expected`; both are in the completion (S1). The room name takes space in every datagram.
     pub fn new(member: u32, expected: u32, room: &str) -> Self {
         let around = SIZES + room.len() + Token::WIRE_SIZE + upstream::MESSAGE_OVERHEAD;
         Self {
             member,
-            // More than 900: a room's name has at most 255 bytes.
+            // More than 900, because a room name has at most 255 bytes.
             part_size: MAX_PACKED.saturating_sub(around).max(1),
             first: expected,
             open: VecDeque::new(),
@@ -151,11 +173,13 @@ impl StreamSender {
         }
     }
 
-    /// Takes a message or a command to be sent, and returns its id, which is that of its last part.
-    /// The server decides what a message may hold, and how long it may be beside its sender's name.
+    /// Queues a message or a command. Returns its id, which is that of its last part.
+    ///
+    /// The server decides which characters a message may contain, and how long it may be beside its
+    /// sender's name.
     ///
     /// # Errors
-    /// Why it is not taken.
+    /// [`PushError::Full`] if there is no space now, [`PushError::TooLong`] beyond [`MAX_TEXT`] bytes.
     pub fn push(&mut self, text: &[u8]) -> Result<u32, PushError> {
         if text.len() > MAX_TEXT {
             return Err(PushError::TooLong { fits: MAX_TEXT });
@@ -165,7 +189,7 @@ impl StreamSender {
         if open > MAX_OPEN || bytes > MAX_OPEN_BYTES {
             return Err(PushError::Full);
         }
-        // At most MAX_OPEN.
+        // `open` is at most MAX_OPEN, so the cast is exact.
         let id = self.first.checked_add(open as u32 - 1).filter(|id| *id < u32::MAX);
         let id = id.ok_or(PushError::Full)?;
         self.open_bytes = bytes;
@@ -182,7 +206,7 @@ impl StreamSender {
         size.div_ceil(self.part_size).max(1)
     }
 
-    /// Learns from what the receiver handed on.
+    /// Handles an event that the receiver delivered.
     pub fn handle_event(&mut self, event: &Event<'_>, now: Instant) {
         match *event {
             Event::Message { member, id, is_late, .. } if member == self.member => {
@@ -206,13 +230,13 @@ impl StreamSender {
         }
     }
 
-    /// The message with this id was answered, whatever the answer.
+    /// Measures the round trip of the message with this id, which was answered.
     fn measure(&mut self, id: u32, now: Instant) {
         if let Some(part) = self.find(id)
-            && part.timed
-            && let Some(sent) = part.sent
+            && part.is_timed
+            && let Some(sent) = part.sent_at
         {
-            part.timed = false;
+            part.is_timed = false;
             self.rtt.sample(now.saturating_duration_since(sent).min(LONGEST_TIMEOUT));
             self.timeouts = 0;
         }
@@ -223,7 +247,8 @@ impl StreamSender {
         self.open.get_mut(place)
     }
 
-    /// Everything below this id was taken; what was never sent was not, whoever says so.
+    /// Removes the messages below this id, which the server has taken. It can't have taken those
+    /// that were never sent.
     fn settle_below(&mut self, id: u32, now: Instant) {
         let below = usize::try_from(id.saturating_sub(self.first)).unwrap_or(usize::MAX);
         let settled = below.min(self.sent);
@@ -231,22 +256,23 @@ impl StreamSender {
             return;
         }
         self.open_bytes -= self.open.drain(..settled).map(|part| part.range.len()).sum::<usize>();
-        // At most as many as there are ids: `push` gave them out.
+        // `push` gave each of them an id, so the number fits.
         self.first += u32::try_from(settled).unwrap_or_default();
         self.sent -= settled;
         self.cursor = self.cursor.saturating_sub(settled);
         self.window = (self.window + settled).min(MAX_OPEN);
-        // What comes through shows that the way is open again. Karn's rule would keep the long timeout
-        // while everything that is taken was sent twice, and at 10 % loss that is for long.
+        // Progress shows that the path works again. Karn's rule alone would keep the long timeout as
+        // long as every taken message was sent twice, which at 10 % loss takes long.
         (self.refusals, self.timeouts) = (0, 0);
         self.restart_timer(now);
     }
 
-    /// RFC 6298, 5.2 and 5.3. A hold is not shortened.
+    /// Restarts the timer as in RFC 6298, 5.2 and 5.3. A hold is not shortened.
     fn restart_timer(&mut self, now: Instant) {
         if !self.holds() {
-            let on_the_way = self.cursor > 0;
-            self.timer = if on_the_way { Timer::Repeat(now + self.timeout()) } else { Timer::Off };
+            let is_in_flight = self.cursor > 0;
+            self.timer =
+                if is_in_flight { Timer::Repeat(now + self.timeout()) } else { Timer::Off };
         }
     }
 
@@ -258,23 +284,24 @@ impl StreamSender {
         matches!(self.timer, Timer::Hold(_))
     }
 
-    /// Whether the first open message is lost, as the server expects it still and answers the
-    /// message `id`. It is if that one was sent after it, or if it was sent a round trip ago. Once
-    /// repeated, only the latter: what answers the first round is still coming in.
+    /// Returns true if the first open message is lost, given that the server still expects it and
+    /// answers the message `id`. It is lost if that one was sent after it, or if it was sent a round
+    /// trip ago. Once it is repeated only the latter counts, because answers to the first round are
+    /// still coming in.
     fn is_lost(&self, id: u32, now: Instant) -> bool {
         let Some(part) = self.open.front() else { return false };
-        let Some(sent) = part.sent else { return false };
-        let is_overtaken = id > self.first && !part.repeated;
+        let Some(sent) = part.sent_at else { return false };
+        let is_overtaken = id > self.first && !part.is_repeated;
         is_overtaken || now.saturating_duration_since(sent) >= self.round_trip()
     }
 
-    /// After so long what answers a message has come (S10 gives an answer as much).
+    /// Returns the time by which a message is answered. S10 allows as much for a repair.
     fn round_trip(&self) -> Duration {
         self.rtt.smoothed().map_or(self.rtt.timeout(), |rtt| rtt * 5 / 4)
     }
 
-    /// The server did not take the message `id`, because we came too fast. What was sent behind it
-    /// is not taken either, and answered as well: all that is one refusal.
+    /// Pauses, because the server refused the message `id` for the rate. It refuses those sent
+    /// behind it as well and answers each: all of that is one refusal.
     fn hold(&mut self, id: u32, now: Instant) {
         let is_stale = id < self.first || self.sent == 0;
         if is_stale || self.holds() {
@@ -286,19 +313,19 @@ impl StreamSender {
         self.go_back(Timer::Hold(now + time));
     }
 
-    /// What was sent from the first open message on is sent again.
+    /// Sends all open messages again.
     fn repeat_all(&mut self) {
         if !self.holds() {
             (self.cursor, self.timer) = (0, Timer::Off);
         }
     }
 
-    /// To the first open message, and no further until that is taken.
+    /// Returns to the first open message, and stays there until it is taken.
     fn go_back(&mut self, timer: Timer) {
         (self.cursor, self.window, self.timer) = (0, 1, timer);
     }
 
-    /// Looks at the time. [`Self::poll_transmit`] does that as well.
+    /// Handles the passing of time. [`Self::poll_transmit`] does that as well.
     pub fn handle_timeout(&mut self, now: Instant) {
         match self.timer {
             Timer::Repeat(at) if at <= now => {
@@ -310,9 +337,9 @@ impl StreamSender {
         }
     }
 
-    /// Writes the next message to be sent, without the token before it, into `out`, which is
-    /// cleared. `false`: nothing for now. To be called until then after a message was pushed, an
-    /// event handled or a timeout.
+    /// Clears `out` and writes the next body to send into it: the datagram without room and token.
+    /// Returns false if there is nothing to send. Call it until then after a push, an event or a
+    /// timeout.
     pub fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
         out.clear();
         self.handle_timeout(now);
@@ -326,9 +353,9 @@ impl StreamSender {
         let Some(part) = self.open.get_mut(self.cursor) else { return false };
         let place = u32::try_from(self.cursor).unwrap_or_default();
         part.encode(self.first + place, out);
-        part.repeated = part.sent.is_some();
-        part.timed &= !part.repeated;
-        part.sent = Some(now);
+        part.is_repeated = part.sent_at.is_some();
+        part.is_timed &= !part.is_repeated;
+        part.sent_at = Some(now);
         self.cursor += 1;
         self.sent = self.sent.max(self.cursor);
         if self.timer == Timer::Off {
@@ -337,7 +364,8 @@ impl StreamSender {
         true
     }
 
-    /// When to call [`Self::handle_timeout`]; `None` while nothing is on the way.
+    /// Returns the time of the next call of [`Self::handle_timeout`]; `None` while no message is in
+    /// flight.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.timer {
             Timer::Repeat(at) | Timer::Hold(at) => Some(at),
@@ -345,39 +373,40 @@ impl StreamSender {
         }
     }
 
-    /// Returns the ids and texts of what is not settled, oldest first: for a member that lost its
-    /// place and goes on under another number, with another sender.
+    /// Returns the ids and texts of the open messages, oldest first. A member that has to join again
+    /// pushes them to its next sender.
     pub fn into_open(self) -> impl Iterator<Item = (u32, Arc<[u8]>)> {
         let open = (self.first..).zip(self.open).filter(|(_, part)| part.is_last());
         open.map(|(id, part)| (id, part.message))
     }
 
-    /// Timeouts since something was taken: when there are any, the server may be gone.
+    /// Returns the number of timeouts since a message was last taken or answered. If there are any,
+    /// the server may be gone.
     pub fn timeouts(&self) -> u32 {
         self.timeouts
     }
 
-    /// Returns the ids of what is not settled yet, oldest first.
+    /// Returns the ids of the open messages, oldest first.
     pub fn open_ids(&self) -> impl Iterator<Item = u32> {
         (self.first..).zip(&self.open).filter(|(_, part)| part.is_last()).map(|(id, _)| id)
     }
 
-    /// Returns the texts of what is not settled yet, oldest first.
+    /// Returns the texts of the open messages, oldest first.
     pub fn open_texts(&self) -> impl Iterator<Item = &[u8]> {
         self.open.iter().filter(|part| part.is_last()).map(|part| &*part.message)
     }
 
-    /// Returns the id of the first message that is not settled yet, or of the next one.
+    /// Returns the id of the first open message or part, or the next id if there is none.
     pub fn first(&self) -> u32 {
         self.first
     }
 
-    /// How many messages are not settled yet.
+    /// Returns the number of open messages.
     pub fn open(&self) -> usize {
         self.open_ids().count()
     }
 
-    /// Whether there is space for another message, however long it is.
+    /// Returns true if there is space for another message of any allowed length.
     pub fn has_space(&self) -> bool {
         let parts = self.parts_of(MAX_TEXT);
         self.open.len() + parts <= MAX_OPEN && self.open_bytes + MAX_TEXT <= MAX_OPEN_BYTES
@@ -385,343 +414,10 @@ impl StreamSender {
 }
 
 /// Returns true if an aside that answers the message `id` says that it was taken. It says nothing
-/// about the messages behind it, which may still be on the way.
+/// about later messages, which may still be in flight.
 fn was_taken(id: u32, expected: u32) -> bool {
     id > 0 && id < expected
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::protocol::stream::Upstream;
-
-    const MEMBER: u32 = 3;
-
-    const fn ms(milliseconds: u64) -> Duration {
-        Duration::from_millis(milliseconds)
-    }
-
-    /// A sender and a clock that the test moves.
-    struct Bench {
-        sender: StreamSender,
-        now: Instant,
-    }
-
-    impl Bench {
-        fn new() -> Self {
-            Self { sender: StreamSender::new(MEMBER, 1, "room"), now: Instant::now() }
-        }
-
-        /// With a first message that was taken after so long, so that the next id is 2.
-        fn with_rtt(rtt: Duration) -> Self {
-            let mut bench = Self::new();
-            bench.push(1);
-            bench.wait(rtt);
-            bench.own(1);
-            bench
-        }
-
-        fn push(&mut self, messages: usize) -> Vec<u32> {
-            (0..messages).for_each(|_| assert!(self.sender.push(b"hi").is_ok()));
-            self.sent()
-        }
-
-        fn wait(&mut self, time: Duration) {
-            self.now += time;
-            self.sender.handle_timeout(self.now);
-        }
-
-        /// Our message came back.
-        fn own(&mut self, id: u32) {
-            let event = Event::Message {
-                number: 9,
-                member: MEMBER,
-                id,
-                name: b"",
-                text: b"",
-                is_late: false,
-            };
-            self.sender.handle_event(&event, self.now);
-        }
-
-        fn aside(&mut self, code: Code, expected: u32, id: u32) {
-            let event = Event::Aside { code: code as u8, expected, id, text: b"" };
-            self.sender.handle_event(&event, self.now);
-        }
-
-        /// The ids that are sent now.
-        fn sent(&mut self) -> Vec<u32> {
-            let mut out = Vec::new();
-            let mut ids = Vec::new();
-            while self.sender.poll_transmit(self.now, &mut out) {
-                let Some(Upstream::Message { id, .. }) = upstream::parse(&out) else { panic!() };
-                ids.push(id);
-            }
-            ids
-        }
-    }
-
-    #[test]
-    fn s5_messages_go_at_once_and_in_order_and_end_with_their_entry() {
-        let mut bench = Bench::new();
-        assert_eq!(bench.push(3), [1, 2, 3]);
-        assert!(bench.sent().is_empty());
-        bench.own(1);
-        assert_eq!(bench.sender.open(), 2);
-        bench.aside(Code::Answer, 4, 3);
-        assert_eq!((bench.sender.open(), bench.sender.poll_timeout()), (0, None));
-        assert_eq!(bench.push(1), [4]);
-    }
-
-    #[test]
-    fn s15_what_is_open_can_be_taken_along() {
-        let mut bench = Bench::new();
-        for text in ["one", "two", "three"] {
-            bench.sender.push(text.as_bytes()).unwrap();
-        }
-        bench.sent();
-        bench.own(1);
-        let open: Vec<_> = bench.sender.into_open().collect();
-        assert_eq!(open, [(2, Arc::from(&b"two"[..])), (3, Arc::from(&b"three"[..]))]);
-    }
-
-    #[test]
-    fn s6_no_more_than_64_messages_and_32_kib_are_open() {
-        let mut bench = Bench::new();
-        assert_eq!(bench.push(64).len(), 64);
-        assert_eq!(
-            (bench.sender.push(b"hi"), bench.sender.has_space()),
-            (Err(PushError::Full), false)
-        );
-        bench.own(1);
-        assert_eq!((bench.sender.push(b"hi"), bench.sender.has_space()), (Ok(65), false));
-
-        let mut bench = Bench::new();
-        assert!((0..8).all(|_| bench.sender.has_space() && bench.sender.push(&[0; 4050]).is_ok()));
-        assert!(!bench.sender.has_space());
-        assert_eq!(bench.sender.push(&[0; 369]), Err(PushError::Full));
-        assert_eq!(bench.sender.push(&[0; 368]), Ok(4 * 8 + 1), "each of four parts before it");
-    }
-
-    #[test]
-    fn s16_what_no_server_joins_is_refused_here() {
-        let mut bench = Bench::new();
-        let too_long = Err(PushError::TooLong { fits: 4096 });
-        assert_eq!(bench.sender.push(&vec![b'x'; 4097]), too_long);
-        assert_eq!(bench.sender.push(&vec![b'x'; 4096]), Ok(4));
-        assert_eq!(bench.sender.push(b""), Ok(5), "an empty one has an id, too");
-    }
-
-    #[test]
-    fn s16_a_long_message_travels_in_parts_of_one_packet() {
-        for room in ["r".into(), "r".repeat(255)] {
-            let around = 2 + room.len() + Token::WIRE_SIZE;
-            let mut sender = StreamSender::new(MEMBER, 1, &room);
-            let text: Vec<u8> = (0..4000_u32).map(|n| n as u8).collect();
-            let last = sender.push(&text).expect("space");
-            let (mut out, mut joined, mut id) = (Vec::new(), Vec::new(), 1);
-            while sender.poll_transmit(Instant::now(), &mut out) {
-                assert!(around + out.len() <= MAX_PACKED, "{} bytes", out.len());
-                match upstream::parse(&out) {
-                    Some(Upstream::Part { id: its, text }) => {
-                        assert_eq!((its, around + out.len()), (id, MAX_PACKED));
-                        joined.extend_from_slice(text);
-                    }
-                    Some(Upstream::Message { id: its, text }) => {
-                        assert_eq!((its, id), (id, last));
-                        joined.extend_from_slice(text);
-                    }
-                    other => panic!("{other:?}"),
-                }
-                id += 1;
-            }
-            assert!(joined == text && id == last + 1);
-        }
-    }
-
-    #[test]
-    fn s16_a_message_is_open_and_whole_until_its_last_part_is_settled() {
-        let mut bench = Bench::new();
-        let text = vec![b'x'; 4000];
-        assert_eq!(bench.sender.push(&text), Ok(4));
-        let mut out = Vec::new();
-        while bench.sender.poll_transmit(bench.now, &mut out) {}
-        bench.aside(Code::State, 4, 3);
-        assert_eq!(bench.sender.open(), 1);
-        assert_eq!(bench.sender.open_ids().collect::<Vec<_>>(), [4]);
-        let open: Vec<_> = bench.sender.into_open().collect();
-        assert_eq!(open, [(4, Arc::from(&text[..]))]);
-
-        let mut bench = Bench::new();
-        bench.sender.push(&text).expect("space");
-        while bench.sender.poll_transmit(bench.now, &mut out) {}
-        bench.own(4);
-        assert_eq!((bench.sender.open(), bench.sender.poll_timeout()), (0, None));
-    }
-
-    #[test]
-    fn s16_an_aside_that_says_that_a_part_was_taken_repeats_nothing() {
-        let mut bench = Bench::with_rtt(ms(80));
-        assert_eq!(bench.push(3), [2, 3, 4]);
-        bench.wait(ms(150));
-        bench.aside(Code::State, 3, 2);
-        assert!(bench.sent().is_empty(), "the others may be late as well");
-        bench.aside(Code::State, 3, 4);
-        assert_eq!(bench.sent(), [3, 4], "4 has overtaken 3");
-    }
-
-    #[test]
-    fn s6_a_timeout_repeats_the_first_one_only() {
-        let mut bench = Bench::with_rtt(ms(80));
-        assert_eq!(bench.push(4), [2, 3, 4, 5]);
-        bench.wait(ms(239));
-        assert!(bench.sent().is_empty());
-        bench.wait(ms(1));
-        assert_eq!(bench.sent(), [2]);
-        bench.wait(ms(479));
-        assert!(bench.sent().is_empty());
-        bench.wait(ms(1));
-        assert_eq!(bench.sent(), [2], "after twice the time");
-        bench.own(2);
-        assert_eq!(bench.sent(), [3, 4], "and then slowly those that were lost as well");
-    }
-
-    #[test]
-    fn s6_timeouts_are_between_20_ms_and_2_s() {
-        let mut bench = Bench::with_rtt(Duration::ZERO);
-        bench.push(1);
-        let mut waits = Vec::new();
-        for _ in 0..9 {
-            let at = bench.sender.poll_timeout().unwrap();
-            waits.push((at - bench.now).as_millis());
-            bench.wait(at - bench.now);
-            assert_eq!(bench.sent(), [2]);
-        }
-        assert_eq!(waits, [20, 40, 80, 160, 320, 640, 1280, 2000, 2000]);
-        let mut fresh = Bench::new();
-        fresh.push(1);
-        assert_eq!(fresh.sender.poll_timeout(), Some(fresh.now + ms(1000)));
-    }
-
-    #[test]
-    fn s6_an_answer_to_a_repeated_message_is_not_measured() {
-        let mut bench = Bench::with_rtt(ms(80));
-        bench.push(1);
-        bench.wait(ms(240));
-        assert_eq!(bench.sent(), [2]);
-        bench.wait(ms(1));
-        bench.own(2);
-        bench.push(1);
-        assert_eq!(
-            bench.sender.poll_timeout(),
-            Some(bench.now + ms(240)),
-            "not doubled any more, and 241 ms are no sample"
-        );
-        bench.wait(ms(80));
-        bench.own(3);
-        bench.push(1);
-        let timeout = ms(80) + 4 * ms(30);
-        assert_eq!(bench.sender.poll_timeout(), Some(bench.now + timeout));
-    }
-
-    #[test]
-    fn s6_an_aside_repeats_from_what_is_expected_once_a_round_trip() {
-        let mut bench = Bench::with_rtt(ms(80));
-        assert_eq!(bench.push(5), [2, 3, 4, 5, 6]);
-        bench.wait(ms(70));
-        bench.aside(Code::State, 3, 4);
-        assert_eq!(bench.sent(), [3, 4, 5, 6]);
-        bench.aside(Code::State, 3, 5);
-        bench.aside(Code::State, 3, 6);
-        assert!(bench.sent().is_empty(), "that was the first round");
-        bench.wait(ms(110));
-        bench.aside(Code::State, 3, 6);
-        assert_eq!(bench.sent(), [3, 4, 5, 6], "but not the second");
-    }
-
-    #[test]
-    fn s6_the_answer_to_a_late_copy_repeats_nothing() {
-        let mut bench = Bench::with_rtt(ms(80));
-        bench.push(5);
-        bench.wait(ms(60));
-        bench.aside(Code::State, 4, 1);
-        bench.aside(Code::State, 4, 0);
-        bench.aside(Code::Answer, 4, 3);
-        assert!(bench.sent().is_empty());
-        assert_eq!(bench.sender.open(), 3);
-    }
-
-    #[test]
-    fn s5_what_was_never_sent_is_not_settled() {
-        let mut bench = Bench::new();
-        bench.push(2);
-        assert_eq!(bench.sender.push(b"hi"), Ok(3));
-        bench.aside(Code::State, u32::MAX, u32::MAX);
-        assert_eq!((bench.sender.open(), bench.sent()), (1, vec![3]));
-        bench.own(u32::MAX);
-        bench.aside(Code::State, 0, 0);
-        bench.aside(Code::RateLimited, 0, u32::MAX);
-        assert_eq!(bench.sender.open(), 0);
-        assert_eq!(bench.push(1), [4]);
-    }
-
-    #[test]
-    fn s5_the_message_of_another_settles_nothing() {
-        let mut bench = Bench::new();
-        bench.push(1);
-        let event = Event::Message {
-            number: 9,
-            member: MEMBER + 1,
-            id: 1,
-            name: b"",
-            text: b"",
-            is_late: false,
-        };
-        bench.sender.handle_event(&event, bench.now);
-        assert_eq!(bench.sender.open(), 1);
-    }
-
-    #[test]
-    fn s5_the_last_ids_there_are() {
-        let mut sender = StreamSender::new(MEMBER, u32::MAX - 1, "room");
-        assert_eq!(sender.push(b"hi"), Ok(u32::MAX - 1));
-        assert_eq!(sender.push(b"hi"), Err(PushError::Full));
-        let mut bench = Bench { sender, now: Instant::now() };
-        assert_eq!(bench.sent(), [u32::MAX - 1]);
-        bench.own(u32::MAX - 1);
-        assert_eq!((bench.sender.open(), bench.sender.push(b"hi")), (0, Err(PushError::Full)));
-    }
-
-    #[test]
-    fn s5_a_refusal_for_the_rate_holds_everything_and_doubles_without_progress() {
-        let mut bench = Bench::with_rtt(ms(1));
-        bench.push(5);
-        let mut waits = Vec::new();
-        for _ in 0..7 {
-            bench.aside(Code::RateLimited, 2, 2);
-            bench.aside(Code::State, 2, 3);
-            bench.aside(Code::RateLimited, 2, 2);
-            let at = bench.sender.poll_timeout().unwrap();
-            waits.push((at - bench.now).as_millis());
-            bench.wait(at - bench.now - ms(1));
-            assert!(bench.sent().is_empty());
-            bench.wait(ms(1));
-            assert_eq!(bench.sent(), [2], "only the first");
-        }
-        assert_eq!(waits, [50, 100, 200, 400, 800, 1000, 1000]);
-        bench.own(2);
-        assert_eq!(bench.sent(), [3, 4], "one more for each that was taken");
-        bench.aside(Code::RateLimited, 3, 3);
-        assert_eq!(bench.sender.poll_timeout(), Some(bench.now + ms(50)), "there was progress");
-        bench.wait(ms(50));
-        assert_eq!(bench.sent(), [3]);
-    }
-
-    #[test]
-    fn s5_a_hold_is_a_round_trip_at_least() {
-        let mut bench = Bench::with_rtt(ms(300));
-        bench.push(1);
-        bench.aside(Code::RateLimited, 2, 2);
-        assert!(bench.sender.poll_timeout() >= Some(bench.now + ms(260)));
-    }
-}
+mod tests;

@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn s1_the_keys_of_the_completion() {
+    fn s1_completion_keys() {
         let completion = Completion {
             token: Token::from_bits([0; 16]),
             member: 3,
@@ -99,14 +99,14 @@ mod tests {
     }
 
     #[test]
-    fn s1_what_is_not_an_object_is_of_another_server() {
+    fn s1_token_alone_is_no_completion() {
         for payload in [&b"0123456789abcdef0123456789abcdef"[..], b"", b"{}", b"[]"] {
             assert_eq!(Completion::parse(payload), None);
         }
     }
 
     #[test]
-    fn s1_three_signs_of_life_in_an_idle_timeout() {
+    fn s1_three_keep_alives_per_idle_timeout() {
         assert_eq!([1, 3, 7, 30, 60, 300].map(keep_alive), [1, 1, 2, 10, 20, 20]);
         assert_eq!(keep_alive(0), 20, "no timeout");
     }

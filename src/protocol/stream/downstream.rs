@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn s1_the_layout_byte_by_byte() {
+    fn s1_entry_layout() {
         let [message, part, notice, aside, gone] = all();
         assert_eq!(datagram(&[]), b"\xaa\xbb\xcc\xdd\0\0\0\0\0\0\x01\x02");
         let body = |entry| datagram(&[entry])[HEADER_SIZE..].to_vec();
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn s2_what_was_written_is_read_and_padding_ends_it() {
+    fn s2_padding_ends_a_datagram() {
         let mut bytes = datagram(&all());
         let header = Header { tag: 0xaabb_ccdd, sequence: 258 };
         for padding in [0, 1, 2, 40] {
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn s2_an_entry_that_was_kept_is_read_again() {
+    fn s2_kept_entry_is_parsed_again() {
         let bytes = datagram(&all());
         let mut entries = parse(&bytes).unwrap().1;
         while let Some((kept, entry)) = entries.next_with_bytes() {
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn s2_an_unknown_kind_takes_no_number_and_is_passed_over() {
+    fn s2_unknown_kind_is_skipped() {
         let mut bytes = datagram(&[]);
         bytes.extend_from_slice(b"\0\x03\x09xx");
         all()[0].encode(&mut bytes);
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn s2_a_datagram_that_is_cut_gives_the_entries_before_the_cut() {
+    fn s2_cut_datagram_keeps_whole_entries() {
         let bytes = datagram(&all());
         for cut in 0..bytes.len() {
             let Some((_, entries)) = parse(&bytes[..cut]) else {

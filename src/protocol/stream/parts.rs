@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn s16_a_text_that_fits_is_one_entry_and_one_byte_more_is_two() {
+    fn s16_longer_text_takes_more_parts() {
         let fits = MAX_ENTRY - MESSAGE_OVERHEAD - "bob".len();
         for (size, parts) in [(0, 1), (1, 1), (fits, 1), (fits + 1, 2), (2 * fits, 2)] {
             assert_eq!(texts("bob", &"x".repeat(size)).len(), parts, "{size} bytes");
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn s16_no_part_of_any_message_exceeds_a_packet() {
+    fn s16_parts_never_exceed_a_packet() {
         for name in [1, 3, 100, 254, 255] {
             for character in ["x", "é", "部", "👋"] {
                 for size in (0..MAX_NAME_AND_MESSAGE - name).step_by(97) {

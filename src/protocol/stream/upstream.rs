@@ -122,12 +122,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn s4_nothing_at_all_keeps_alive() {
+    fn s4_empty_body_keeps_alive() {
         assert_eq!(parse(b""), Some(Upstream::KeepAlive));
     }
 
     #[test]
-    fn s5_a_message_is_an_id_and_a_text() {
+    fn s5_message_layout() {
         let mut bytes = Vec::new();
         encode_message(258, b"hi", &mut bytes);
         assert_eq!(bytes, b"\0\0\0\x01\x02hi");
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn s16_a_part_is_an_id_and_a_text() {
+    fn s16_part_layout() {
         let mut bytes = Vec::new();
         encode_part(258, b"hi", &mut bytes);
         assert_eq!(bytes, b"\x03\0\0\x01\x02hi");
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn s8_have_is_a_number() {
+    fn s8_have_layout() {
         let mut bytes = Vec::new();
         encode_have(1 << 40, &mut bytes);
         assert_eq!(bytes, b"\x01\0\0\x01\0\0\0\0\0");
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn s10_repair_is_one_range_or_more() {
+    fn s10_repair_layout() {
         let ranges = [Range { from: 3, count: 2 }, Range { from: u64::MAX, count: u16::MAX }];
         let mut bytes = Vec::new();
         encode_repair(ranges, &mut bytes);
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn s5_what_is_not_known_has_no_sense() {
+    fn s5_unknown_kinds_are_rejected() {
         assert_eq!(parse(b"\x04"), None);
         assert_eq!(parse(b"hello"), None);
     }
