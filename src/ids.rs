@@ -4,8 +4,6 @@
 //! An id is a slot and a generation. A slot is used again as soon as it is free; the generation is
 //! not, so an id kept by a timer, a room or an event from an earlier life of the slot finds nobody.
 
-use std::net::{IpAddr, SocketAddr};
-
 /// A place in a table and which of its tenants is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
@@ -52,15 +50,3 @@ id!(
     /// A room.
     RoomId
 );
-
-/// Where a datagram came from and whom it spoke to, so that an answer can go the same way back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Origin {
-    /// The UDP socket, in the order of `--bind`.
-    pub socket: usize,
-    /// The address of ours that was spoken to. `None` where the socket is bound to one address,
-    /// because the kernel then has no choice to make.
-    pub local: Option<IpAddr>,
-    /// The peer.
-    pub remote: SocketAddr,
-}

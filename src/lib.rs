@@ -115,6 +115,7 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("reactor-chat needs Linux: its datagram calls are those of ip(7) and ipv6(7)");
 
+pub mod address;
 pub mod alert;
 pub mod chat;
 pub mod config;

@@ -1,11 +1,11 @@
-//! One TCP stream: bytes in, frames out, and an end in good order.
+//! One byte stream: bytes in, frames out, and an orderly end.
 //!
-//! It moves bytes and does not know what they mean. Readiness is remembered here: the poll tells of
-//! an edge once, so a bit is set by an event and cleared only when a call would have blocked.
+//! This layer moves bytes and does not know their meaning. Readiness is remembered here: the poll
+//! reports an edge once, so an event sets a bit, and only a call that would have blocked clears it.
 //!
-//! An end has three steps, because closing a socket that still has unread input makes the kernel
-//! send a reset, which overtakes the last reply (RFC 1122, 4.2.2.13): flush what is queued, shut
-//! down the sending half, read on until the peer ends too. Deadlines are the owner's.
+//! A connection ends in three steps, because closing a socket that still has unread input makes the
+//! kernel send a reset, which overtakes the last reply (RFC 1122, 4.2.2.13): flush what is queued, shut
+//! down the sending half, read until the peer ends too. The owner keeps the deadlines.
 
 mod inbox;
 mod outbox;
@@ -15,62 +15,65 @@ use std::io::{self, ErrorKind, Read, Write};
 use inbox::Inbox;
 use outbox::Outbox;
 
-/// What a connection runs over.
-pub trait Stream: Read + Write {
+/// The byte stream under a connection. Its calls do not block: they fail with `WouldBlock`, and an event
+/// says when to call again.
+///
+/// [`Write::flush`] sends what the transport itself holds back, as one that encrypts may.
+pub trait Transport: Read + Write {
     /// Ends the sending half, so that the peer reads an end of stream.
     ///
     /// # Errors
-    /// What shutdown(2) says.
+    /// As shutdown(2).
     fn shutdown_write(&mut self) -> io::Result<()>;
 }
 
-impl Stream for mio::net::TcpStream {
+impl Transport for mio::net::TcpStream {
     fn shutdown_write(&mut self) -> io::Result<()> {
         self.shutdown(std::net::Shutdown::Write)
     }
 }
 
-/// What came of reading.
+/// Outcome of reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadOutcome {
-    /// So many bytes; there may be more.
+    /// This many bytes were read; there may be more.
     Filled(usize),
-    /// Nothing for now: an event will tell.
+    /// Nothing to read now: an event will come.
     Drained,
     /// The peer has ended its half.
     Ended,
-    /// The connection is gone.
+    /// The connection is lost.
     Failed(ErrorKind),
 }
 
-/// What came of writing.
+/// Outcome of writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WriteOutcome {
     /// Nothing is left to write.
     Flushed,
-    /// The peer has to read first: an event will tell.
+    /// The peer has to read first: an event will come.
     Blocked,
-    /// The connection is gone.
+    /// The connection is lost.
     Failed(ErrorKind),
 }
 
-/// Where a connection is on its way to its end.
+/// Phases of a connection, up to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Talking.
+    /// Both directions are in use.
     Open,
-    /// Nothing more is read for its meaning; what is queued is still written.
+    /// Input is dropped; queued output is still written.
     Finishing,
-    /// Our half is shut down; the peer's is read on.
+    /// Our half is shut down; the peer's half is read to its end.
     Lingering,
-    /// Both halves have ended: there is nothing to lose.
+    /// Both halves have ended, so closing the socket loses nothing.
     Over,
 }
 
-/// A TCP stream and its buffers.
+/// A byte stream and its buffers.
 #[derive(Debug)]
-pub struct Connection<S> {
-    stream: S,
+pub struct Connection<T> {
+    transport: T,
     inbox: Inbox,
     outbox: Outbox,
     phase: Phase,
@@ -79,12 +82,12 @@ pub struct Connection<S> {
     peer_ended: bool,
 }
 
-impl<S: Stream> Connection<S> {
-    /// A connection over a fresh stream. It counts as ready both ways until a call says otherwise:
-    /// what came before it was registered has made its edge already.
-    pub fn new(stream: S) -> Self {
+impl<T: Transport> Connection<T> {
+    /// Creates a connection over a new transport. It counts as ready in both directions until a call
+    /// says otherwise: bytes that came before it was registered have had their edge already.
+    pub fn new(transport: T) -> Self {
         Self {
-            stream,
+            transport,
             inbox: Inbox::default(),
             outbox: Outbox::default(),
             phase: Phase::Open,
@@ -94,28 +97,28 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// The stream, to register it.
-    pub fn stream_mut(&mut self) -> &mut S {
-        &mut self.stream
+    /// Returns the transport, to register it.
+    pub fn transport_mut(&mut self) -> &mut T {
+        &mut self.transport
     }
 
-    /// An event said that reading will not block.
+    /// Notes an event: reading will not block.
     pub fn note_readable(&mut self) {
         self.readable = true;
     }
 
-    /// An event said that writing will not block.
-    pub fn note_writable(&mut self) {
-        self.writable = true;
+    /// Notes an event: writing will not block. Returns true if a flush was blocked until now.
+    pub fn note_writable(&mut self) -> bool {
+        !std::mem::replace(&mut self.writable, true)
     }
 
-    /// Reads once, through `scratch`, which bounds how much. In [`Connection::finish`]'s wake the
-    /// bytes are dropped.
+    /// Reads once, through `scratch`, whose size is the limit. After [`Connection::finish`] the bytes
+    /// are dropped.
     pub fn fill(&mut self, scratch: &mut [u8]) -> ReadOutcome {
         if !self.readable || self.peer_ended {
             return ReadOutcome::Drained;
         }
-        match retry_interrupted(|| self.stream.read(scratch)) {
+        match retry_interrupted(|| self.transport.read(scratch)) {
             Ok(0) => {
                 self.note_peer_end();
                 ReadOutcome::Ended
@@ -134,59 +137,51 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// Whether reading may give more.
+    /// Returns true if a read may return more.
     pub fn is_readable(&self) -> bool {
         self.readable && !self.peer_ended
     }
 
-    /// What was read and not consumed yet.
+    /// Returns the bytes that were read and not consumed yet.
     pub fn input(&self) -> &[u8] {
         self.inbox.bytes()
     }
 
-    /// Drops `size` bytes of the input: they are understood.
+    /// Drops `size` bytes of the input that were understood.
     pub fn consume(&mut self, size: usize) {
         self.inbox.consume(size);
     }
 
-    /// Queues bytes that go out in one write of their own, if the socket takes them.
+    /// Queues bytes that go out in one write of their own, if the transport takes them.
     pub fn send(&mut self, bytes: Vec<u8>) {
         if self.phase == Phase::Open {
             self.outbox.push(bytes);
         }
     }
 
-    /// Bytes queued and not written.
+    /// Returns the number of bytes that are queued and not written.
     pub fn unsent(&self) -> usize {
         self.outbox.len()
     }
 
-    /// Bytes of memory for input and output, beside a little that each connection keeps.
+    /// Returns the bytes of memory for input and output, beyond the little that each connection keeps.
     pub fn held_bytes(&self) -> usize {
         self.inbox.held_bytes() + self.outbox.held_bytes()
     }
 
-    /// Writes what is queued, as far as the peer takes it, and goes on with the end if one was
-    /// begun.
+    /// Writes what is queued, as far as the peer takes it, and continues the end if one was begun.
     pub fn flush(&mut self) -> WriteOutcome {
-        while let Some(next) = self.outbox.front() {
-            if !self.writable {
-                return WriteOutcome::Blocked;
-            }
-            match retry_interrupted(|| self.stream.write(next)) {
-                Ok(0) => return WriteOutcome::Failed(ErrorKind::WriteZero),
-                Ok(size) => self.outbox.consume(size),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
-                Err(error) => return WriteOutcome::Failed(error.kind()),
-            }
-        }
-        match self.half_close() {
+        match self.write_queued() {
             Ok(()) => WriteOutcome::Flushed,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.writable = false;
+                WriteOutcome::Blocked
+            }
             Err(error) => WriteOutcome::Failed(error.kind()),
         }
     }
 
-    /// Begins the end: what is queued will be flushed, then our half shut down.
+    /// Begins the end: what is queued will be flushed, then our half is shut down.
     pub fn finish(&mut self) {
         if self.phase == Phase::Open {
             self.phase = Phase::Finishing;
@@ -194,14 +189,28 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// Whether requests are still read for their meaning.
+    /// Returns true until the end has begun.
     pub fn is_open(&self) -> bool {
         self.phase == Phase::Open
     }
 
-    /// Whether the connection can be dropped without losing anything.
+    /// Returns true if the connection can be dropped without losing anything.
     pub fn is_over(&self) -> bool {
         self.phase == Phase::Over
+    }
+
+    fn write_queued(&mut self) -> io::Result<()> {
+        while let Some(next) = self.outbox.front() {
+            if !self.writable {
+                return Err(ErrorKind::WouldBlock.into());
+            }
+            match retry_interrupted(|| self.transport.write(next))? {
+                0 => return Err(ErrorKind::WriteZero.into()),
+                size => self.outbox.consume(size),
+            }
+        }
+        retry_interrupted(|| self.transport.flush())?;
+        self.half_close()
     }
 
     fn half_close(&mut self) -> io::Result<()> {
@@ -214,7 +223,7 @@ impl<S: Stream> Connection<S> {
             return Ok(());
         }
         self.phase = Phase::Lingering;
-        self.stream.shutdown_write()
+        self.transport.shutdown_write()
     }
 
     fn note_peer_end(&mut self) {
@@ -225,7 +234,7 @@ impl<S: Stream> Connection<S> {
     }
 }
 
-/// A signal may interrupt any call (signal(7)); these are simply made again.
+/// Repeats a call that a signal has interrupted (signal(7)).
 fn retry_interrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {
@@ -240,15 +249,17 @@ mod tests {
     use super::*;
     use std::collections::VecDeque;
 
-    /// A stream that plays back what it is told and keeps what it gets.
+    /// A transport that plays a script and records what is written.
     #[derive(Default)]
     struct Script {
         reads: VecDeque<io::Result<Vec<u8>>>,
-        /// How many bytes each write takes; an empty list takes nothing.
+        /// Bytes that each write takes; an empty list takes nothing.
         writes: VecDeque<usize>,
         written: Vec<u8>,
         write_calls: usize,
         half_closed: bool,
+        /// True if the transport cannot send bytes that it holds back.
+        holds_back: bool,
     }
 
     impl Read for Script {
@@ -268,11 +279,11 @@ mod tests {
         }
 
         fn flush(&mut self) -> io::Result<()> {
-            Ok(())
+            if self.holds_back { Err(ErrorKind::WouldBlock.into()) } else { Ok(()) }
         }
     }
 
-    impl Stream for Script {
+    impl Transport for Script {
         fn shutdown_write(&mut self) -> io::Result<()> {
             self.half_closed = true;
             Ok(())
@@ -292,7 +303,7 @@ mod tests {
         let mut connection = reading(vec![Ok(b"ab".to_vec()), Ok(b"c".to_vec())]);
         let mut scratch = [0; 8];
         assert_eq!(connection.fill(&mut scratch), ReadOutcome::Filled(2));
-        assert!(connection.is_readable(), "a part was read: there may be more");
+        assert!(connection.is_readable(), "after a partial read there may be more");
         assert_eq!(connection.fill(&mut scratch), ReadOutcome::Filled(1));
         assert_eq!(connection.fill(&mut scratch), ReadOutcome::Drained);
         assert!(!connection.is_readable());
@@ -300,21 +311,21 @@ mod tests {
     }
 
     #[test]
-    fn l16_an_interrupted_call_is_made_again() {
+    fn l16_interrupted_call_is_repeated() {
         let interrupted = || Err(ErrorKind::Interrupted.into());
         let mut connection = reading(vec![interrupted(), interrupted(), Ok(b"a".to_vec())]);
         assert_eq!(connection.fill(&mut [0; 8]), ReadOutcome::Filled(1));
     }
 
     #[test]
-    fn l6_a_reset_is_an_outcome_of_one_connection() {
+    fn l6_reset_is_one_connections_outcome() {
         let mut connection = reading(vec![Err(ErrorKind::ConnectionReset.into())]);
         let outcome = connection.fill(&mut [0; 8]);
         assert_eq!(outcome, ReadOutcome::Failed(ErrorKind::ConnectionReset));
     }
 
     #[test]
-    fn l10_a_partial_write_resumes_at_the_right_byte() {
+    fn l10_partial_write_resumes_at_its_byte() {
         let frames = [b"first frame".to_vec(), b"second".to_vec()];
         let all: Vec<u8> = frames.concat();
         for step in 1..=all.len() {
@@ -325,44 +336,44 @@ mod tests {
             let mut blocks = 0;
             while connection.flush() == WriteOutcome::Blocked {
                 blocks += 1;
-                connection.stream.writes.push_back(step);
+                connection.transport.writes.push_back(step);
                 connection.note_writable();
             }
-            assert_eq!(connection.stream.written, all, "{step} bytes a write");
+            assert_eq!(connection.transport.written, all, "{step} bytes a write");
             assert!(blocks > 0 && connection.unsent() == 0);
         }
     }
 
     #[test]
-    fn l10_nothing_is_written_before_the_socket_is_writable() {
+    fn l10_no_write_until_writable() {
         let mut connection = writing(&[]);
         connection.send(b"x".to_vec());
         assert_eq!(connection.flush(), WriteOutcome::Blocked);
         assert_eq!(connection.flush(), WriteOutcome::Blocked);
-        assert_eq!(connection.stream.write_calls, 1, "no call while it would block");
+        assert_eq!(connection.transport.write_calls, 1, "no call while it would block");
     }
 
     #[test]
-    fn w9_each_frame_has_a_write_of_its_own() {
+    fn w9_each_frame_has_its_own_write() {
         let mut connection = writing(&[usize::MAX, usize::MAX]);
         connection.send(b"acknowledgement".to_vec());
         connection.send(b"completion".to_vec());
         assert_eq!(connection.flush(), WriteOutcome::Flushed);
-        assert_eq!(connection.stream.write_calls, 2);
+        assert_eq!(connection.transport.write_calls, 2);
     }
 
     #[test]
-    fn l13_w16_an_end_flushes_then_half_closes_then_reads_to_the_peers_end() {
+    fn l13_w16_end_flushes_half_closes_reads_on() {
         let mut connection = writing(&[]);
         connection.send(b"last".to_vec());
         connection.finish();
         assert_eq!(connection.flush(), WriteOutcome::Blocked);
-        assert!(!connection.stream.half_closed, "not before the reply is out");
-        connection.stream.writes.push_back(99);
+        assert!(!connection.transport.half_closed, "not before the reply is out");
+        connection.transport.writes.push_back(99);
         connection.note_writable();
         assert_eq!(connection.flush(), WriteOutcome::Flushed);
-        assert!(connection.stream.half_closed && !connection.is_over());
-        connection.stream.reads = [Ok(b"late".to_vec()), Ok(vec![])].into();
+        assert!(connection.transport.half_closed && !connection.is_over());
+        connection.transport.reads = [Ok(b"late".to_vec()), Ok(vec![])].into();
         assert_eq!(connection.fill(&mut [0; 8]), ReadOutcome::Filled(4));
         assert_eq!(connection.input(), b"", "dropped");
         assert_eq!(connection.fill(&mut [0; 8]), ReadOutcome::Ended);
@@ -370,11 +381,25 @@ mod tests {
     }
 
     #[test]
-    fn w16_a_peer_that_has_ended_is_not_waited_for() {
+    fn w16_ended_peer_is_not_awaited() {
         let mut connection = reading(vec![Ok(vec![])]);
         assert_eq!(connection.fill(&mut [0; 8]), ReadOutcome::Ended);
         connection.finish();
         assert_eq!(connection.flush(), WriteOutcome::Flushed);
         assert!(connection.is_over());
+    }
+
+    #[test]
+    fn flush_waits_for_the_transport() {
+        let mut connection = writing(&[usize::MAX]);
+        connection.send(b"x".to_vec());
+        connection.finish();
+        connection.transport.holds_back = true;
+        assert_eq!(connection.flush(), WriteOutcome::Blocked);
+        assert!(!connection.transport.half_closed, "not before all bytes are out");
+        connection.transport.holds_back = false;
+        assert!(connection.note_writable(), "the flush has to be repeated");
+        assert_eq!(connection.flush(), WriteOutcome::Flushed);
+        assert!(connection.transport.half_closed && !connection.note_writable());
     }
 }

@@ -1,30 +1,31 @@
-//! Where each member's datagrams go, by the slot of its id.
+//! The route to each member, indexed by the slot of its id.
 
 use std::net::IpAddr;
 
 use super::hosts::Hosts;
-use crate::ids::{Key, MemberId, Origin};
+use crate::address::Origin;
+use crate::ids::{Key, MemberId};
 use crate::sys::Address;
 
 /// The largest UDP payload over IPv4: 65,535 less 20 bytes of IP header and 8 of UDP.
 pub(super) const MAX_MESSAGE: u32 = 65_507;
-/// What passes an Ethernet of 1,500 bytes without being cut up, over IPv4 and IPv6. Segments must
-/// fit the path; datagrams that do not, go alone and are fragmented.
+/// Largest payloads that fit an Ethernet frame of 1,500 bytes over IPv4 and IPv6. Segments must fit the
+/// path. Larger datagrams are sent alone and fragmented.
 const MAX_SEGMENT_V4: u32 = 1_472;
 const MAX_SEGMENT_V6: u32 = 1_452;
 
-/// The way to one member.
+/// The route to one member.
 #[derive(Clone, Copy)]
 pub(super) struct Route {
     generation: u32,
     socket: u16,
-    /// Place of its host in [`Hosts`].
+    /// Index of its host in [`Hosts`].
     pub(super) host: u32,
-    /// The largest datagrams that may go as segments of one message; 0 when the way there has
-    /// refused such a message.
+    /// Limit for datagrams that are sent as segments of one message; 0 if the path has refused such
+    /// a message.
     pub(super) largest_segment: u32,
     pub(super) local: Option<IpAddr>,
-    /// Ready for the call: nothing is converted for a delivery.
+    /// Stored in the kernel's format, so that a delivery converts nothing.
     pub(super) remote: Address,
 }
 
@@ -41,33 +42,36 @@ impl Route {
                 IpAddr::V6(_) => MAX_SEGMENT_V6,
             },
             local: origin.local,
-            remote: Address::from(origin.remote),
+            remote: Address::from(origin.remote.socket_addr()),
         }
     }
 
-    /// The index of the socket that the member spoke to.
+    /// Returns the index of the socket that the member's datagrams came to.
     pub(super) fn socket(&self) -> usize {
         usize::from(self.socket)
     }
 
-    /// Remembers that the way does not take messages that the kernel cuts up.
+    /// Notes that the path refuses messages that the kernel cuts into segments.
     pub(super) fn refuse_segments(&mut self) {
         self.largest_segment = 0;
     }
 
-    fn is_same_way(&self, other: &Self) -> bool {
+    fn is_same_path(&self, other: &Self) -> bool {
         self.socket == other.socket && self.local == other.local && self.remote == other.remote
     }
 }
 
-/// Rows by slot: as many as there were members at the busiest time.
+/// All routes, and the hosts that they lead to. The table is as large as the highest number of members
+/// so far.
 #[derive(Default)]
 pub(super) struct Routes {
     routes: Vec<Option<Route>>,
+    pub(super) hosts: Hosts,
 }
 
 impl Routes {
-    pub(super) fn announce(&mut self, member: MemberId, origin: &Origin, hosts: &mut Hosts) {
+    /// Sets a member's route. What is known of the path is kept if the path is the same.
+    pub(super) fn announce(&mut self, member: MemberId, origin: &Origin) {
         let Key { slot, generation } = member.0;
         let slot = slot as usize;
         if slot >= self.routes.len() {
@@ -75,31 +79,32 @@ impl Routes {
         }
         let mut route = Route::new(generation, origin);
         let known = self.routes[slot];
-        if let Some(known) = known.filter(|known| known.is_same_way(&route)) {
+        if let Some(known) = known.filter(|known| known.is_same_path(&route)) {
             (route.largest_segment, route.host) = (known.largest_segment, known.host);
         } else {
-            route.host = hosts.enter(route.socket, origin.remote.ip());
+            route.host = self.hosts.enter(route.socket, origin.remote.ip());
             if let Some(known) = known {
-                hosts.leave(known.host);
+                self.hosts.leave(known.host);
             }
         }
         self.routes[slot] = Some(route);
     }
 
-    pub(super) fn forget(&mut self, member: MemberId, hosts: &mut Hosts) {
-        if let Some(route) = self.get(member) {
-            hosts.leave(route.host);
+    /// Removes a member's route.
+    pub(super) fn forget(&mut self, member: MemberId) {
+        if let Some(host) = self.get(member).map(|route| route.host) {
+            self.hosts.leave(host);
             self.routes[member.0.slot as usize] = None;
         }
     }
 
-    /// The route, unless it is that of an earlier or later life of the slot.
+    /// Returns the route, unless it belongs to an earlier or later tenant of the slot.
     pub(super) fn get(&self, member: MemberId) -> Option<&Route> {
         let route = self.routes.get(member.0.slot as usize)?.as_ref()?;
         (route.generation == member.0.generation).then_some(route)
     }
 
-    /// Remembers that the way to a member does not take messages that the kernel cuts up.
+    /// Notes that the path to a member refuses messages that the kernel cuts into segments.
     pub(super) fn note_refused_segments(&mut self, member: MemberId) {
         if let Some(Some(route)) = self.routes.get_mut(member.0.slot as usize)
             && route.generation == member.0.generation
@@ -112,38 +117,40 @@ impl Routes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::SocketAddr;
 
     fn member(generation: u32) -> MemberId {
         MemberId(Key { slot: 3, generation })
     }
 
     fn origin(remote: &str) -> Origin {
-        Origin { socket: 0, local: None, remote: remote.parse().expect("an address") }
+        let remote: SocketAddr = remote.parse().expect("an address");
+        Origin { socket: 0, local: None, remote: remote.into() }
     }
 
     #[test]
-    fn l8_a_reused_slot_does_not_send_to_the_one_before() {
-        let (mut routes, mut hosts) = (Routes::default(), Hosts::default());
-        routes.announce(member(1), &origin("192.0.2.1:9"), &mut hosts);
+    fn l8_route_ignores_reused_slot() {
+        let mut routes = Routes::default();
+        routes.announce(member(1), &origin("192.0.2.1:9"));
         assert!(routes.get(member(1)).is_some());
         assert!(routes.get(member(2)).is_none(), "the new tenant has proved nothing yet");
-        routes.forget(member(2), &mut hosts);
-        assert!(routes.get(member(1)).is_some(), "not its route to forget");
+        routes.forget(member(2));
+        assert!(routes.get(member(1)).is_some(), "another tenant's route stays");
         routes.note_refused_segments(member(2));
         let route = routes.get(member(1)).expect("a route");
-        assert_eq!(route.largest_segment, MAX_SEGMENT_V4, "nor to change");
-        routes.forget(member(1), &mut hosts);
+        assert_eq!(route.largest_segment, MAX_SEGMENT_V4, "and does not change");
+        routes.forget(member(1));
         assert!(routes.get(member(1)).is_none());
     }
 
     #[test]
-    fn what_a_way_refused_is_remembered_while_it_is_the_same_way() {
-        let (mut routes, mut hosts) = (Routes::default(), Hosts::default());
-        routes.announce(member(1), &origin("192.0.2.1:9"), &mut hosts);
+    fn refused_segments_belong_to_the_path() {
+        let mut routes = Routes::default();
+        routes.announce(member(1), &origin("192.0.2.1:9"));
         routes.note_refused_segments(member(1));
-        routes.announce(member(1), &origin("192.0.2.1:9"), &mut hosts);
+        routes.announce(member(1), &origin("192.0.2.1:9"));
         assert_eq!(routes.get(member(1)).expect("a route").largest_segment, 0);
-        routes.announce(member(1), &origin("192.0.2.1:10"), &mut hosts);
+        routes.announce(member(1), &origin("192.0.2.1:10"));
         assert_eq!(routes.get(member(1)).expect("a route").largest_segment, MAX_SEGMENT_V4);
     }
 }

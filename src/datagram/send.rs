@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::batch::Batch;
-use super::hosts::{Hosts, Permit};
+use super::hosts::Permit;
 use super::routes::{Route, Routes};
 use super::socket::{SendOutcome, Socket};
 use super::transmits::Transmits;
@@ -13,7 +13,6 @@ use crate::fanout::{Extent, Job, Receipt};
 pub(super) struct JobSender<'a> {
     pub(super) sockets: &'a mut [Socket],
     pub(super) routes: &'a mut Routes,
-    pub(super) hosts: &'a mut Hosts,
     pub(super) batch: &'a mut Batch,
     /// Planned and not sent yet; all for one socket.
     pub(super) transmits: &'a mut Transmits,
@@ -97,11 +96,13 @@ impl JobSender<'_> {
         let share = &mut self.job.to[index];
         let socket = &self.sockets[route.socket()];
         let size = entry_size(self.job.entries, share.next);
-        let permit = match self.hosts.fits(route.host, size) {
+        let permit = match self.routes.hosts.fits(route.host, size) {
             Some(bytes) => Permit::Bytes(bytes),
             // Planned messages are not in the send buffer yet, so a look would miss them.
             None if !self.transmits.is_empty() => return Planned::Flush,
-            None => self.hosts.permit((route.host, size), Instant::now(), || socket.queued()),
+            None => {
+                self.routes.hosts.permit((route.host, size), Instant::now(), || socket.queued())
+            }
         };
         let bytes = match permit {
             Permit::Bytes(bytes) => bytes,
@@ -121,7 +122,7 @@ impl JobSender<'_> {
             return Planned::Nothing;
         }
         let planned = self.transmits.transmits().last().map_or(0, |transmit| transmit.bytes);
-        self.hosts.note_sent(route.host, planned);
+        self.routes.hosts.note_sent(route.host, planned);
         Planned::Message
     }
 
@@ -180,16 +181,16 @@ mod tests {
     use super::*;
     use std::net::SocketAddr;
 
+    use crate::address::Origin;
     use crate::datagram::batch::played::{Line, Played};
     use crate::datagram::socket::bind;
     use crate::fanout::{Audience, NO_TAG, Share};
-    use crate::ids::{Key, MemberId, Origin};
+    use crate::ids::{Key, MemberId};
 
     /// Three members, all of whom are to get five messages of one size, and a kernel that is played.
     struct Stage {
         sockets: Vec<Socket>,
         routes: Routes,
-        hosts: Hosts,
         batch: Batch,
         transmits: Transmits,
         entries: Vec<Extent>,
@@ -211,18 +212,17 @@ mod tests {
     impl Stage {
         fn new(lines: impl IntoIterator<Item = Line>) -> Self {
             let socket = bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
-            let (mut routes, mut hosts) = (Routes::default(), Hosts::default());
-            hosts.add_socket(1 << 20, Instant::now());
+            let mut routes = Routes::default();
+            routes.hosts.add_socket(1 << 20, Instant::now());
             for slot in 0..3 {
-                let origin = Origin { socket: 0, local: None, remote: address(slot) };
-                routes.announce(member(slot), &origin, &mut hosts);
+                let origin = Origin { socket: 0, local: None, remote: address(slot).into() };
+                routes.announce(member(slot), &origin);
             }
             let entry = |end| Extent { end, audience: Audience::All };
             let share = |slot| Share { member: member(slot), next: 0, until: 5, tag: NO_TAG };
             Self {
                 sockets: vec![Socket::new(socket).expect("an address")],
                 routes,
-                hosts,
                 batch: Batch::Played(Played {
                     lines: lines.into_iter().collect(),
                     ..Played::default()
@@ -242,7 +242,6 @@ mod tests {
             JobSender {
                 sockets: &mut self.sockets,
                 routes: &mut self.routes,
-                hosts: &mut self.hosts,
                 batch: &mut self.batch,
                 transmits: &mut self.transmits,
                 job,

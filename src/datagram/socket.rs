@@ -8,8 +8,8 @@ use mio::net::UdpSocket;
 use socket2::{Domain, Protocol, SockRef, Type};
 
 use super::batch::Batch;
+use crate::address::Origin;
 use crate::config::UDP_BUFFER;
-use crate::ids::Origin;
 use crate::sys::{self, Arrival, Outgoing};
 
 /// Binds a UDP socket with the options that the server needs.

@@ -184,16 +184,19 @@ fn next_entry(share: &mut Share, entries: &[Extent]) -> Option<(u32, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::SocketAddr;
+
+    use crate::address::Origin;
     use crate::fanout::{Audience, NO_TAG};
-    use crate::ids::{Key, MemberId, Origin};
+    use crate::ids::{Key, MemberId};
 
     fn member(slot: u32) -> MemberId {
         MemberId(Key { slot, generation: 0 })
     }
 
     fn route(address: &str) -> Route {
-        let remote = address.parse().expect("an address");
-        Route::new(0, &Origin { socket: 0, local: None, remote })
+        let remote: SocketAddr = address.parse().expect("an address");
+        Route::new(0, &Origin { socket: 0, local: None, remote: remote.into() })
     }
 
     /// Plans everything for member 1; gives each message's datagrams and segment size.

@@ -7,8 +7,8 @@ use std::time::Instant;
 use mio::Registry;
 use mio::net::{TcpListener, TcpStream};
 
+use crate::address::Origin;
 use crate::config::ACCEPT_PAUSE;
-use crate::ids::Origin;
 
 /// What came of one accept call.
 pub(super) enum AcceptOutcome {
@@ -100,7 +100,10 @@ impl Acceptor {
                 // A listener with one address leaves no question which of ours was spoken to.
                 let local = listener.is_wildcard.then(|| stream.local_addr().ok()).flatten();
                 let local = local.map(|address| address.ip());
-                AcceptOutcome::Accepted(stream, Origin { socket: index, local, remote })
+                AcceptOutcome::Accepted(
+                    stream,
+                    Origin { socket: index, local, remote: remote.into() },
+                )
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 listener.is_readable = false;

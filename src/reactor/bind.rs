@@ -20,6 +20,7 @@ use crate::chat::Chat;
 use crate::config::{Bind, Config, METRICS_INTERVAL, RESERVED_DESCRIPTORS, TCP_BUFFER};
 use crate::datagram::{self, Datagrams};
 use crate::metrics::Metrics;
+use crate::protocol::datagram::sender_key;
 use crate::sys;
 
 /// Connections that wait to be accepted; the kernel cuts it to `net.core.somaxconn` (listen(2)).
@@ -134,7 +135,7 @@ fn fit_descriptor_limit(config: &mut Config) {
 
 fn open_sockets(config: &Config) -> Result<(Vec<TcpListener>, Datagrams), BindError> {
     let mut listeners = Vec::new();
-    let mut datagrams = Datagrams::new(config.datagram_path);
+    let mut datagrams = Datagrams::new(config.datagram_path, sender_key);
     for (tcp, udp) in open_usable(&config.bind, |address| open(config, address))? {
         listeners.push(tcp);
         datagrams.add(udp).map_err(BindError::new("cannot set up a udp socket"))?;

@@ -12,9 +12,10 @@ use super::Context;
 use super::idle_order::IdleOrder;
 use super::session::{BufferLimits, Served, Session};
 use super::source::Source;
+use crate::address::Origin;
 use crate::alert::Alert;
 use crate::config::{Budgets, ConnectionConfig};
-use crate::ids::{ConnId, Origin};
+use crate::ids::ConnId;
 use crate::metrics::Metrics;
 use crate::protocol::Status;
 use crate::slots::Slots;
@@ -273,7 +274,7 @@ impl Connections {
     fn register(&mut self, id: ConnId, registry: &Registry, metrics: &mut Metrics) {
         let Some(slot) = self.slots.get_mut(id) else { return };
         let interest = Interest::READABLE | Interest::WRITABLE;
-        let stream = slot.session.connection.stream_mut();
+        let stream = slot.session.connection.transport_mut();
         if let Err(error) = registry.register(stream, Source::Connection(id).into(), interest) {
             log::debug!("registering a connection: {error}");
             self.fail(id, metrics);
@@ -294,11 +295,10 @@ impl Connections {
     }
 
     fn note_writable(&mut self, id: ConnId) {
-        if let Some(slot) = self.slots.get_mut(id) {
-            slot.session.connection.note_writable();
-            if slot.session.connection.unsent() > 0 {
-                self.mark_unflushed(id);
-            }
+        if let Some(slot) = self.slots.get_mut(id)
+            && slot.session.connection.note_writable()
+        {
+            self.mark_unflushed(id);
         }
     }
 

@@ -91,12 +91,12 @@ impl Context {
     fn read_socket(&mut self, index: usize, budget: usize) {
         let Self { chat, datagrams, metrics, now, .. } = self;
         let report = datagrams.receive(index, budget, |origin, bytes| {
-            let heard = chat.handle_datagram(origin.remote, bytes, *now);
+            let heard = chat.handle_datagram(origin.remote.socket_addr(), bytes, *now);
             count_outcome(metrics, heard);
             Disposition { member: heard.member(), was_rejected: heard.is_in_vain() }
         });
         metrics.datagrams += report.received as u64;
-        metrics.unheard += report.unheard as u64;
+        metrics.unheard += report.skipped as u64;
         metrics.receive_errors += report.errors as u64;
         metrics.kernel_dropped += u64::from(report.overflow);
         forget_withdrawn(chat, datagrams);
@@ -318,7 +318,7 @@ impl Reactor {
     /// where they are, and the receipt says how far it came.
     fn deliver(&mut self) {
         let Context { chat, datagrams, metrics, now, .. } = &mut self.context;
-        datagrams.look(*now);
+        datagrams.poll_send_buffers(*now);
         if datagrams.take_unblocked() {
             chat.resume_stalled(*now);
         }

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 
 use super::Context;
+use crate::address::Origin;
 use crate::alert::Alert;
 use crate::chat::Reply;
 use crate::config::{Budgets, ConnectionConfig, LINGER};
 use crate::connection::{Connection, ReadOutcome, WriteOutcome};
-use crate::ids::{MemberId, Origin};
+use crate::ids::MemberId;
 use crate::metrics::Metrics;
 use crate::protocol::stream::Completion;
 use crate::protocol::{Decoded, Frame, Status, Token, decode, frame, reply, request};
@@ -353,10 +354,9 @@ impl Session {
         };
         self.connection.consume(PORT_SIZE);
         let port = u16::from_be_bytes([high, low]);
-        let mut origin = self.origin;
-        origin.remote.set_port(port);
+        let origin = Origin { remote: self.origin.remote.with_port(port), ..self.origin };
         let is_taken = !context.datagrams.is_own_address(&origin)
-            && context.chat.handle_announcement(member, origin.remote);
+            && context.chat.handle_announcement(member, origin.remote.socket_addr());
         if is_taken {
             context.metrics.announcements += 1;
             context.datagrams.announce(member, &origin);

@@ -1,4 +1,4 @@
-//! What a `mio::Token` means: a token is a typed address.
+//! Meaning of a `mio::Token`: a token is a typed address.
 
 use mio::Token;
 
@@ -15,45 +15,47 @@ pub(super) enum Source {
     Signals,
     /// Stdout or stderr.
     Output(usize),
-    /// An accepted TCP stream. The id carries a generation, so an event for a connection that is
-    /// gone does not reach the one that has its slot now.
+    /// An accepted TCP stream. The id carries a generation, so an event for a closed connection does
+    /// not reach the one that uses its slot now.
     Connection(ConnId),
 }
 
-// The two highest bits hold the kind, the rest an id: 30 bits of generation, 32 of slot. Sources
-// that exist only once or twice share a kind.
+// The highest bit marks a connection, whose id takes 62 bits: 30 of generation, 32 of slot. Without that
+// bit the upper half holds the kind of the source, and the lower half its index.
 const _: () = assert!(usize::BITS == 64 && GENERATIONS == 1 << 30);
-const KIND_SHIFT: u32 = 62;
+const CONNECTION: usize = 1 << 63;
 const LISTENER: usize = 0;
 const DATAGRAMS: usize = 1;
-const OTHERS: usize = 2;
-const CONNECTION: usize = 3;
+const SIGNALS: usize = 2;
+const OUTPUT: usize = 3;
 
 impl From<Source> for Token {
     fn from(source: Source) -> Self {
-        let (kind, rest) = match source {
+        let (high, low) = match source {
             Source::Listener(index) => (LISTENER, index),
             Source::Datagrams(index) => (DATAGRAMS, index),
-            Source::Signals => (OTHERS, 0),
-            Source::Output(index) => (OTHERS, 1 + index),
+            Source::Signals => (SIGNALS, 0),
+            Source::Output(index) => (OUTPUT, index),
             Source::Connection(ConnId(Key { slot, generation })) => {
-                (CONNECTION, (generation as usize) << u32::BITS | slot as usize)
+                let id = (generation as usize) << u32::BITS | slot as usize;
+                return Token(CONNECTION | id);
             }
         };
-        Token(kind << KIND_SHIFT | rest)
+        Token(high << u32::BITS | low)
     }
 }
 
 impl From<Token> for Source {
     fn from(Token(token): Token) -> Self {
-        let rest = token & !(CONNECTION << KIND_SHIFT);
-        match token >> KIND_SHIFT {
-            LISTENER => Self::Listener(rest),
-            DATAGRAMS => Self::Datagrams(rest),
-            OTHERS => rest.checked_sub(1).map_or(Self::Signals, Self::Output),
+        let (high, low) = (token >> u32::BITS, token as u32);
+        match high {
+            LISTENER => Self::Listener(low as usize),
+            DATAGRAMS => Self::Datagrams(low as usize),
+            SIGNALS => Self::Signals,
+            OUTPUT => Self::Output(low as usize),
             _ => {
-                let [generation, slot] = [(rest >> u32::BITS) as u32, rest as u32];
-                Self::Connection(ConnId(Key { slot, generation }))
+                let generation = high as u32 & (GENERATIONS - 1);
+                Self::Connection(ConnId(Key { slot: low, generation }))
             }
         }
     }
@@ -64,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn l7_a_token_goes_there_and_back_with_its_generation() {
+    fn l7_token_round_trip_keeps_generation() {
         let ids = [(0, 0), (u32::MAX, GENERATIONS - 1), (7, 1), (0, GENERATIONS - 1)];
         let connections =
             ids.map(|(slot, generation)| Source::Connection(ConnId(Key { slot, generation })));
