@@ -9,6 +9,8 @@ use std::net::{TcpStream, UdpSocket};
 use std::process::Command;
 use std::time::Duration;
 
+use reactor_chat::alert::Alert;
+
 use support::namespace::{in_user_namespace, run, skip};
 use support::pages::{page, pages, top};
 use support::sources::sources;
@@ -216,6 +218,34 @@ fn server_starts_with_the_first_command() {
     let readme = page("README.md");
     let first = readme.blocks().into_iter().find(|block| block.kind == "sh").expect("a command");
     assert_eq!(first.body, "cargo run --release\n");
+}
+
+#[test]
+fn log_lines_are_printed_as_logged() {
+    let server = Server::start(&[]);
+    for line in block("limits:").lines() {
+        server.expect_log(line);
+    }
+    let warnings = block("[2026-11-22T15:07:24Z WARN");
+    for (alert, peer, count) in [
+        (Alert::WrongPassword, [192, 0, 2, 7], 1),
+        (Alert::WrongPasswords, [192, 0, 2, 7], 6),
+        (Alert::Unheard, [198, 51, 100, 4], 1),
+    ] {
+        assert!(warnings.contains(&alert.line(peer.into(), count)), "{alert:?}");
+    }
+}
+
+#[test]
+fn small_machine_needs_the_memory_named() {
+    let operating = page("src/config/OPERATING.md");
+    let codes = operating.inline_code();
+    let options = codes.iter().find(|code| code.starts_with("--max-connections 1000"));
+    let options: Vec<&str> = options.expect("the options").split_whitespace().collect();
+    let line = Server::start(&options).expect_log("limits: memory ");
+    let (_, memory) = line.split_once("memory ").expect("the memory");
+    let (memory, _) = memory.split_once(',').expect("its end");
+    assert!(operating.prose().contains(&format!("that is {memory} at most")), "{memory}");
 }
 
 #[test]
