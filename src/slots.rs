@@ -92,6 +92,54 @@ impl<K: Copy + From<Key> + Into<Key>, T> Slots<K, T> {
     }
 }
 
+/// Values beside those of a [`Slots`] table, found by the ids of that table. A look-up is an index
+/// and a comparison.
+#[derive(Debug)]
+pub struct SecondaryMap<K, T> {
+    /// The values by slot, with their generations.
+    slots: Vec<Option<(u32, T)>>,
+    ids: PhantomData<fn() -> K>,
+}
+
+impl<K: Into<Key>, T> SecondaryMap<K, T> {
+    /// Returns an empty map; nothing is allocated.
+    pub fn new() -> Self {
+        Self { slots: Vec::new(), ids: PhantomData }
+    }
+
+    /// Stores the value of an id, in place of that of an earlier life of its slot.
+    pub fn insert(&mut self, id: K, value: T) {
+        let Key { slot, generation } = id.into();
+        let slot = slot as usize;
+        if slot >= self.slots.len() {
+            self.slots.resize_with(slot + 1, || None);
+        }
+        self.slots[slot] = Some((generation, value));
+    }
+
+    /// Returns the value of an id.
+    pub fn get(&self, id: K) -> Option<&T> {
+        let key: Key = id.into();
+        let (generation, value) = self.slots.get(key.slot as usize)?.as_ref()?;
+        (*generation == key.generation).then_some(value)
+    }
+
+    /// Returns the value of an id, to change it.
+    pub fn get_mut(&mut self, id: K) -> Option<&mut T> {
+        let key: Key = id.into();
+        let (generation, value) = self.slots.get_mut(key.slot as usize)?.as_mut()?;
+        (*generation == key.generation).then_some(value)
+    }
+
+    /// Removes and returns the value of an id.
+    pub fn remove(&mut self, id: K) -> Option<T> {
+        let key: Key = id.into();
+        let slot = self.slots.get_mut(key.slot as usize)?;
+        let removed = slot.take_if(|(generation, _)| *generation == key.generation);
+        removed.map(|(_, value)| value)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,6 +171,22 @@ mod tests {
         let other = slots.insert(2);
         assert_eq!(other.0, Key { slot: 1, generation: 0 });
         assert_eq!((slots.get(first), slots.get(last), slots.len()), (None, None, 1));
+    }
+
+    #[test]
+    fn l8_secondary_ignores_reused_slots() {
+        let mut slots: Slots<ConnId, ()> = Slots::new();
+        let mut names = SecondaryMap::new();
+        let old = slots.insert(());
+        names.insert(old, "old");
+        slots.remove(old);
+        let new = slots.insert(());
+        assert_eq!(names.get(new), None);
+        assert_eq!(names.remove(new), None);
+        names.insert(new, "new");
+        assert_eq!(names.get_mut(old), None);
+        assert_eq!(names.remove(old), None);
+        assert_eq!(names.remove(new), Some("new"));
     }
 
     #[test]

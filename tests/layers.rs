@@ -50,7 +50,7 @@ const ALLOWED: [(&str, &[&str]); 22] = [
             "token_bucket",
         ],
     ),
-    ("delivery", &["fanout", "ids", "protocol", "subnet", "token_bucket"]),
+    ("delivery", &["fanout", "ids", "protocol", "slots", "subnet", "timers", "token_bucket"]),
     ("connection", &[]),
     ("datagram", &["address", "config", "fanout", "ids", "sys"]),
     ("metrics", &["protocol"]),

@@ -13,7 +13,6 @@ use std::time::Instant;
 use super::Chat;
 use super::member::Port;
 use crate::alert::Alert;
-use crate::delivery::ordered::OrderedStream;
 use crate::ids::MemberId;
 use crate::protocol::Delivery;
 use crate::subnet::Subnet;
@@ -111,8 +110,9 @@ impl Chat {
 
     /// Resumes the stream of a member whose address is proved.
     fn prove_stream(&mut self, id: MemberId, now: Instant) {
-        self.with_stream(id, |stream, number| stream.prove(number, now));
-        self.wake_member(id, now);
+        let Some(to) = self.recipient(id) else { return };
+        let (feeds, mut limits) = self.feeds_with_limits(now);
+        feeds.prove(&to, now, |member, bytes| limits.pay(member, bytes));
     }
 
     fn set_port(&mut self, id: MemberId, port: Port) {
@@ -143,7 +143,7 @@ impl Chat {
             let Some(member) = self.members.get_mut(ended) else { continue };
             self.quotas.forget_ended(ended, member);
             member.port = Port::Lost;
-            self.with_stream(ended, OrderedStream::disprove);
+            self.feeds.disprove(&member.recipient(ended));
         }
     }
 }

@@ -13,10 +13,11 @@ use super::member::{Member, Port, spelling};
 use super::parts::Unfinished;
 use super::presence::PresenceChange;
 use super::rate_limit::MessageBudget;
+use super::reply_budget::ReplyBudget;
 use super::room::{Room, Wishes};
 use super::{Alarm, Chat, Reply};
 use crate::alert::Alert;
-use crate::delivery::ordered::OrderedStream;
+use crate::delivery::{Recipient, StreamOptions};
 use crate::fanout::Audience;
 use crate::ids::{Key, MemberId, RoomId};
 use crate::protocol::name::fold;
@@ -187,9 +188,9 @@ impl Chat {
         let nobody = MemberId(Key { slot: u32::MAX, generation: u32::MAX });
         let password = host.password.as_deref();
         let wishes = Wishes { password, capacity, hidden, history: host.history };
-        let line = self.schedule.enter(creator);
-        let room = Room::new(Rc::clone(&name), nobody, (creator, line), wishes);
+        let room = Room::new(Rc::clone(&name), nobody, creator, wishes);
         let room_id = self.rooms.insert(room);
+        self.feeds.open(room_id, creator);
         if !hidden {
             self.listed.insert(Rc::clone(&name), room_id);
         }
@@ -210,16 +211,6 @@ impl Chat {
         }
     }
 
-    /// Creates the stream of a room, if it has none.
-    fn open_stream(&mut self, room_id: RoomId, life: u32) {
-        if let Some(room) = self.rooms.get_mut(room_id)
-            && room.stream.is_none()
-        {
-            room.stream = Some(Box::new(OrderedStream::new(life)));
-            self.history.open(room_id);
-        }
-    }
-
     fn admit(
         &mut self,
         room_id: RoomId,
@@ -230,9 +221,6 @@ impl Chat {
         now: Instant,
     ) -> MemberId {
         self.make_place();
-        if entrant.delivery == Delivery::Stream {
-            self.open_stream(room_id, drawn.life);
-        }
         // `check_place` has refused the entrant if no number is left.
         let number = self.rooms.get(room_id).and_then(Room::next_number).unwrap_or(u32::MAX);
         let member = self.members.insert(Member {
@@ -252,6 +240,8 @@ impl Chat {
             check_at: Some(now + self.first_check_of_answers(entrant.delivery)),
             deadline: Deadline::default(),
             message_budget: MessageBudget::default(),
+            replies: ReplyBudget::default(),
+            expected: 1,
             warned_at: None,
             unfinished: Unfinished::default(),
             end: None,
@@ -265,8 +255,11 @@ impl Chat {
         let history = self.grant_history(peer, entrant.history, now);
         if let Some(room) = self.rooms.get_mut(room_id) {
             room.note_visitor(Subnet::of(peer));
-            let stream = (drawn.tag, history);
-            room.seat((member, number), folded, entrant.delivery, stream, now);
+            room.add(member, number, folded);
+            let history = history.min(room.history);
+            let options = StreamOptions { tag: drawn.tag, life: drawn.life, history };
+            let to = Recipient { room: room_id, member, number, delivery: entrant.delivery };
+            self.feeds.seat(&to, &options, now);
         }
         member
     }

@@ -202,8 +202,9 @@ impl Chat {
         if self.is_address_of_host(room, subnet) {
             return self.answer(host, Notice::BannedByName(name));
         }
-        let sharers: Vec<_> = room
-            .live_members()
+        let sharers: Vec<_> = self
+            .feeds
+            .members(room_id)
             .filter_map(|member| self.members.get(member))
             .filter(|member| Subnet::of(member.ip) == subnet)
             .map(|member| &*member.name)
@@ -220,7 +221,7 @@ impl Chat {
 
     fn append_answer(&mut self, id: MemberId) {
         if self.has_space_to_answer(id) {
-            self.append_aside(id, Code::Answer);
+            self.append_aside(id, Code::Answer, self.last_taken(id));
         }
     }
 

@@ -1,4 +1,4 @@
-//! Stream members that catch up: wakes them, and charges history to limits.
+//! Limits for the history that members are sent.
 //!
 //! A message counts against the limit of its sender. History has no sender any more: without a
 //! limit, a peer that joins again and again would draw a flood.
@@ -6,13 +6,14 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use super::Chat;
 use super::alerts::Alerts;
 use super::member::Member;
 use super::subnet_buckets::Debts;
-use super::{Alarm, Chat};
 use crate::alert::Alert;
 use crate::config::ChatConfig;
-use crate::ids::{MemberId, RoomId};
+use crate::delivery::Feeds;
+use crate::ids::MemberId;
 use crate::protocol::stream::MAX_PACKED;
 use crate::slots::Slots;
 use crate::subnet::Subnet;
@@ -25,7 +26,7 @@ const RATE: u32 = 512 * 1024;
 const DEPTH: Duration = Duration::from_secs(16);
 
 /// Limits that history counts against.
-struct Limits<'a> {
+pub(super) struct HistoryLimits<'a> {
     members: &'a mut Slots<MemberId, Member>,
     debts: &'a mut Debts,
     alerts: &'a mut Alerts,
@@ -33,10 +34,10 @@ struct Limits<'a> {
     now: Instant,
 }
 
-impl Limits<'_> {
+impl HistoryLimits<'_> {
     /// Charges bytes of history to a member's subnet. Returns false if that limit or the member's
     /// own is reached.
-    fn pay(&mut self, id: MemberId, bytes: usize) -> bool {
+    pub(super) fn pay(&mut self, id: MemberId, bytes: usize) -> bool {
         let Some(member) = self.members.get(id) else { return false };
         let (subnet, cost) = (Subnet::of(member.ip), cost_of(bytes));
         let has_left = self.debts.has(subnet, cost, DEPTH, self.now);
@@ -48,6 +49,13 @@ impl Limits<'_> {
             self.debts.take(subnet, cost, self.now);
         }
         is_paid
+    }
+
+    /// Charges bytes of history that a member was sent to its own limit.
+    pub(super) fn charge(&mut self, id: MemberId, bytes: usize) {
+        if let Some(member) = self.members.get_mut(id) {
+            member.message_budget.take_history(bytes, self.config, self.now);
+        }
     }
 }
 
@@ -68,49 +76,9 @@ impl Chat {
         0
     }
 
-    /// Wakes a member that has proved its port or confirmed something.
-    pub(super) fn wake_member(&mut self, id: MemberId, now: Instant) {
-        let Self { members, rooms, history_debts: debts, alerts, config, .. } = self;
-        let Some(member) = members.get(id) else { return };
-        let (room_id, number) = (member.room, member.number);
-        let stream = rooms.get_mut(room_id).and_then(|room| room.stream.as_mut());
-        let Some(stream) = stream else { return };
-        let mut limits = Limits { members, debts, alerts, config, now };
-        stream.wake(number, now, |member, bytes| limits.pay(member, bytes));
-        self.set_rest_alarm(room_id);
-        self.queue(room_id);
-    }
-
-    /// Wakes the members of a room whose pause is over, and asks those without credit for a
-    /// confirmation.
-    pub(super) fn wake_room(&mut self, room_id: RoomId, now: Instant) {
-        let Self { members, rooms, history_debts: debts, alerts, config, pool, .. } = self;
-        let Some(room) = rooms.get_mut(room_id) else { return };
-        let may_ask = room.has_space_for_aside();
-        let Some(stream) = &mut room.stream else { return };
-        // The timers have removed the alarm that has come up.
-        stream.rest_alarm = None;
-        let mut limits = Limits { members, debts, alerts, config, now };
-        let asides = &mut room.asides;
-        stream.wake_all(
-            now,
-            |member, bytes| limits.pay(member, bytes),
-            |member, header| {
-                if may_ask {
-                    asides.push(member, pool, |out| header.encode(out));
-                }
-            },
-        );
-        self.set_rest_alarm(room_id);
-        self.queue(room_id);
-    }
-
-    pub(super) fn set_rest_alarm(&mut self, room_id: RoomId) {
-        let room = self.rooms.get_mut(room_id);
-        let Some(stream) = room.and_then(|room| room.stream.as_mut()) else { return };
-        if let Some(due) = stream.rest_due() {
-            self.timers.change(Alarm::Rest(room_id), stream.rest_alarm, Some(due));
-            stream.rest_alarm = Some(due);
-        }
+    /// Returns the feeds, and the limits that they are to charge history to.
+    pub(super) fn feeds_with_limits(&mut self, now: Instant) -> (&mut Feeds, HistoryLimits<'_>) {
+        let Self { feeds, members, history_debts: debts, alerts, config, .. } = self;
+        (feeds, HistoryLimits { members, debts, alerts, config, now })
     }
 }

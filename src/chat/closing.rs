@@ -9,6 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 use std::vec;
 
+use super::member::Member;
 use super::tombstones::EndReason;
 use super::{Alarm, Chat};
 use crate::ids::{MemberId, RoomId};
@@ -69,7 +70,7 @@ impl Chat {
         let all: Vec<RoomId> = open.map(|(room_id, _)| room_id).collect();
         let mut abandoned = 0;
         for room_id in all {
-            abandoned += self.rooms.get_mut(room_id).map_or(0, |room| room.abandon_backlog());
+            abandoned += self.feeds.abandon(room_id);
             let reason = EndReason::ToldLast(Code::ServerStopping);
             self.close_room(room_id, Notice::ServerStopping, reason, None, now);
         }
@@ -91,20 +92,17 @@ impl Chat {
         cause: Option<(MemberId, EndReason)>,
         now: Instant,
     ) {
-        self.append_last_words(room_id, notice);
+        self.append_last_notice(room_id, notice);
         let Some(room) = self.rooms.get_mut(room_id) else { return };
-        let members: Vec<MemberId> = room.live_members().collect();
+        let members: Vec<MemberId> = self.feeds.members(room_id).collect();
         let names = room.close(Closure { at: now, reason, cause });
         self.timers.set(Alarm::Presence(room_id), &mut room.presence.deadline, None);
         self.names.remove(&room.name);
         self.quotas.count_room_out(room.creator);
         self.listed.remove(&room.name);
-        if room.stream.is_some() {
-            self.history.note_closed(room_id);
-        }
         self.closing.count += members.len();
         self.closing.rooms.push_back(ClosedRoom { members: members.into_iter(), _names: names });
-        self.queue(room_id);
+        self.feeds.close(room_id);
     }
 
     /// Removes at most `budget` closing members from the tables.
@@ -126,6 +124,13 @@ impl Chat {
             self.forget_member(id, at);
             self.keep_tombstone(id, own.map_or(reason, |(_, reason)| reason), at);
         }
+    }
+
+    /// Returns the member, unless it has ended and waits to be reaped, or its room is closed.
+    pub(super) fn live(&self, id: MemberId) -> Option<&Member> {
+        let member = self.members.get(id)?;
+        let is_open = self.rooms.get(member.room).is_some_and(|room| !room.is_closed());
+        (is_open && self.tokens.get(&member.token) == Some(&id)).then_some(member)
     }
 
     /// Returns true if the member is still in the tables although its room is closed.

@@ -42,14 +42,14 @@ impl Chat {
         let Some(member) = self.members.get(id) else { return };
         let Some(room) = self.rooms.get(member.room) else { return };
         let max = self.longest_list_for(id);
-        let names = room.live_members().filter_map(|member| {
+        let names = self.feeds.members(member.room).filter_map(|member| {
             let name: &str = &self.members.get(member)?.name;
             Some((name, member == room.host))
         });
         self.notice.clear();
         let (language, total) = (self.config.language, room.population());
         write_members(names, total, language, max, &mut self.notice);
-        self.append_aside(id, Code::Answer);
+        self.append_aside(id, Code::Answer, self.last_taken(id));
     }
 
     /// Returns the limit for the bytes of a list of names in this member's delivery.

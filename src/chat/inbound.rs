@@ -7,11 +7,11 @@ use std::time::Instant;
 use super::Chat;
 use super::room::Room;
 use crate::alert::Alert;
-use crate::delivery::ordered::Ring;
-use crate::ids::{MemberId, RoomId};
+use crate::delivery::{Full, Kind};
+use crate::fanout::Audience;
+use crate::ids::MemberId;
 use crate::protocol::command::{self, Input};
 use crate::protocol::datagram::{self, MAX_NAME_AND_MESSAGE, MAX_UPSTREAM};
-use crate::protocol::stream::downstream::MESSAGE_OVERHEAD;
 use crate::protocol::stream::parts;
 use crate::protocol::{Delivery, Notice};
 
@@ -204,41 +204,15 @@ impl Chat {
         if text.len() > fits {
             return Err(AppendError::TooLong(Notice::TooLong { fits }));
         }
-        let size = self.encode_message(room_id, (number, message), &name, text);
-        self.make_ring_space(room_id, size);
-        let room = self.rooms.get(room_id);
-        if !room.is_some_and(|room| room.has_space_for(size) && self.has_memory_for(room)) {
-            self.note_busy(id, room_id);
-            return Err(AppendError::RoomBusy);
-        }
-        let Some(room) = self.rooms.get_mut(room_id) else { return Err(AppendError::RoomBusy) };
-        room.append_message(id, (&name, text), &self.entry, &mut self.pool);
-        self.queue(room_id);
-        Ok(())
-    }
-
-    /// Notes which limit has kept a member's message from its room.
-    fn note_busy(&mut self, id: MemberId, room_id: RoomId) {
-        let has_memory = self.rooms.get(room_id).is_some_and(|room| self.has_memory_for(room));
-        let limit = if has_memory { Alert::RoomBacklog } else { Alert::BacklogMemory };
-        self.note_alert_of(id, limit);
-    }
-
-    /// Writes a message for the stream of its room, if there is one, and returns what it takes
-    /// there.
-    fn encode_message(
-        &mut self,
-        room: RoomId,
-        (member, id): (u32, u32),
-        name: &str,
-        text: &str,
-    ) -> usize {
-        if self.rooms.get(room).is_none_or(|room| room.stream.is_none()) {
-            return MESSAGE_OVERHEAD + name.len() + text.len();
-        }
-        self.entry.clear();
-        parts::encode_message((member, id), name, text, &mut self.entry);
-        Ring::size_of(&self.entry)
+        let encode = |delivery: Delivery, out: &mut Vec<u8>| match delivery {
+            Delivery::Plain(form) => datagram::encode_message(form, &name, text, out),
+            Delivery::Stream => parts::encode_message((number, message), &name, text, out),
+        };
+        let appended = self.feeds.append(room_id, Kind::Message, Audience::AllBut(id), encode);
+        appended.map_err(|limit| {
+            self.note_alert_of(id, alert_of(limit));
+            AppendError::RoomBusy
+        })
     }
 
     pub(super) fn refuse(&mut self, id: MemberId, why: Notice<'_>) -> MessageOutcome {
@@ -251,6 +225,14 @@ impl Chat {
         if self.members.get_mut(id).is_some_and(|member| member.take_warning(now)) {
             self.answer(id, notice);
         }
+    }
+}
+
+/// Returns the alert for a limit that has kept a message from its room.
+fn alert_of(limit: Full) -> Alert {
+    match limit {
+        Full::Room => Alert::RoomBacklog,
+        Full::AllRooms => Alert::BacklogMemory,
     }
 }
 

@@ -102,7 +102,7 @@ impl Chat {
         let Some(member) = self.members.get(id) else { return };
         let (room_id, name, number) = (member.room, member.name.clone(), member.number);
         let Some(room) = self.rooms.get(room_id) else { return };
-        let heir = room.live_members().find(|other| *other != id);
+        let heir = self.feeds.members(room_id).find(|other| *other != id);
         let heir = heir.filter(|_| self.config.host_leaves == HostLeaves::Pass);
         if room.host != id {
             self.end_member(id, reason, now);
@@ -138,13 +138,13 @@ impl Chat {
     /// Ends a member; the others are told by who calls.
     pub(super) fn end_member(&mut self, id: MemberId, reason: EndReason, now: Instant) {
         let Some(member) = self.members.get(id) else { return };
-        let (room_id, number, folded) = (member.room, member.number, fold(&member.name));
+        let (to, folded) = (member.recipient(id), fold(&member.name));
         self.forget_member(id, now);
         self.keep_tombstone(id, reason, now);
-        if let Some(room) = self.rooms.get_mut(room_id) {
-            room.unseat(number, &folded);
+        if let Some(room) = self.rooms.get_mut(to.room) {
+            room.remove(&folded);
         }
-        self.queue(room_id);
+        self.feeds.unseat(&to);
     }
 
     /// Takes a member out of every index but its room's seats.

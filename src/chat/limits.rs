@@ -41,7 +41,7 @@ impl Chat {
     /// that of rooms.
     pub(super) fn has_too_many_tombstones(&self) -> bool {
         // Those that are to be reaped are gone already.
-        let rooms = self.rooms.len().saturating_sub(self.names.len() + self.closed.len());
+        let rooms = self.rooms.len().saturating_sub(self.names.len() + self.feeds.ended_rooms());
         self.has_too_many_in_tables() || is_full(rooms, self.config.max_rooms)
     }
 

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::parts::Unfinished;
 use super::rate_limit::MessageBudget;
+use super::reply_budget::ReplyBudget;
 use super::tombstones::Tombstone;
+use crate::delivery::Recipient;
 use crate::ids::{MemberId, RoomId};
 use crate::protocol::name::RoomName;
 use crate::protocol::{Delivery, Token};
@@ -43,6 +45,10 @@ pub(super) struct Member {
     /// Its next check: of a live member for silence, of a tombstone for the next repeat.
     pub(super) deadline: Deadline,
     pub(super) message_budget: MessageBudget,
+    /// Its replies that nothing else limits. Only stream members get some.
+    pub(super) replies: ReplyBudget,
+    /// The id that the next message of a stream member must have.
+    pub(super) expected: u32,
     /// When it was last told that it sends too much.
     pub(super) warned_at: Option<Instant>,
     /// The received parts of a message whose last part is still to come, if there is one.
@@ -84,6 +90,11 @@ impl Port {
 const WARNING_INTERVAL: Duration = Duration::from_secs(5);
 
 impl Member {
+    /// Returns the member as an addressee of its room's feed.
+    pub(super) fn recipient(&self, member: MemberId) -> Recipient {
+        Recipient { room: self.room, member, number: self.number, delivery: self.delivery }
+    }
+
     /// Returns true if this is how the member writes its room's name. Names are not normalized for
     /// each datagram.
     pub(super) fn spells_room(&self, room: &[u8]) -> bool {
@@ -138,6 +149,8 @@ impl Member {
             check_at: None,
             deadline: Deadline::default(),
             message_budget: MessageBudget::default(),
+            replies: ReplyBudget::default(),
+            expected: 1,
             warned_at: None,
             unfinished: Unfinished::default(),
             end: None,

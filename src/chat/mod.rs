@@ -47,13 +47,10 @@ mod addresses;
 mod admission;
 mod alerts;
 mod auth_throttle;
-mod backlog;
 mod bans;
 mod catching_up;
 mod closing;
 mod command;
-mod deliver;
-mod history;
 mod inbound;
 mod leave;
 mod limits;
@@ -65,7 +62,9 @@ mod presence;
 mod quotas;
 mod rate_limit;
 mod read_clock;
+mod reap;
 mod replace;
+mod reply_budget;
 mod resume;
 mod room;
 mod stream_inbound;
@@ -85,14 +84,11 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use crate::config::ChatConfig;
-use crate::delivery::entry_log::Pool;
-use crate::delivery::ordered::PacketTrain;
-use crate::delivery::schedule::Schedule;
-use crate::fanout::{Audience, Share};
+use crate::delivery::{Feeds, Kind, MemoryLimits, Recipient};
+use crate::fanout::Audience;
 use crate::ids::{MemberId, RoomId};
-use crate::protocol::stream::downstream::NOTICE_OVERHEAD;
-use crate::protocol::stream::{Code, Completion};
-use crate::protocol::{Delivery, Notice, Request, Status, Token};
+use crate::protocol::stream::{Code, Completion, Entry};
+use crate::protocol::{Delivery, Notice, Request, Status, Token, datagram};
 use crate::slots::Slots;
 use crate::subnet::Subnet;
 use crate::timers::Timers;
@@ -102,7 +98,6 @@ pub use inbound::{DatagramOutcome, DropReason, MessageOutcome};
 use alerts::Alerts;
 use auth_throttle::AuthThrottle;
 use closing::Closing;
-use history::History;
 use member::Member;
 use quotas::Quotas;
 use read_clock::ReadClock;
@@ -147,10 +142,6 @@ enum Alarm {
     Idle(MemberId),
     /// A room's merged notice is due.
     Presence(RoomId),
-    /// A room may have fallen silent.
-    Tail(RoomId),
-    /// The pause of members that catch up is over.
-    Rest(RoomId),
     /// A member that has ended is to be told, or may be forgotten.
     Tombstone(MemberId),
     /// A peer may have too many unproved members.
@@ -214,24 +205,11 @@ pub struct Chat {
     history_debts: Debts,
     alerts: Alerts,
     timers: Timers<Alarm>,
-    /// Rooms with output to deliver.
-    schedule: Schedule,
-    /// Rooms whose remaining output waits for a socket to be writable.
-    stalled: Vec<RoomId>,
+    feeds: Feeds,
     closing: Closing,
     tombstones: Tombstones,
-    history: History,
-    /// Bytes of memory in use for what waits to be sent in all rooms.
-    backlog: usize,
-    /// Members and rooms that are delivered to the end, to be freed by [`Chat::reap`].
-    ended: Vec<MemberId>,
-    closed: Vec<RoomId>,
-    pool: Pool,
-    shares: Vec<Share>,
-    train: PacketTrain,
     read_clock: ReadClock,
     notice: String,
-    entry: Vec<u8>,
 }
 
 impl Chat {
@@ -240,7 +218,6 @@ impl Chat {
         Self {
             auth_throttle: AuthThrottle::new(config.debtors),
             history_debts: Debts::new(config.debtors),
-            config,
             members: Slots::new(),
             rooms: Slots::new(),
             names: HashMap::new(),
@@ -251,20 +228,16 @@ impl Chat {
             excesses: HashMap::new(),
             alerts: Alerts::default(),
             timers: Timers::new(),
-            schedule: Schedule::default(),
-            stalled: Vec::new(),
+            feeds: Feeds::new(MemoryLimits {
+                backlog: config.backlog_memory,
+                history: config.history_memory,
+                room_history: config.room_history,
+            }),
             closing: Closing::default(),
             tombstones: Tombstones::default(),
-            history: History::default(),
-            backlog: 0,
-            ended: Vec::new(),
-            closed: Vec::new(),
-            pool: Pool::default(),
-            shares: Vec::new(),
-            train: PacketTrain::default(),
             read_clock: ReadClock::default(),
             notice: String::new(),
-            entry: Vec::new(),
+            config,
         }
     }
 
@@ -336,18 +309,25 @@ impl Chat {
 
     /// When [`Chat::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let deadlines = [self.timers.next(), self.auth_throttle.next_deadline()];
+        let auth = self.auth_throttle.next_deadline();
+        let deadlines = [self.timers.next(), self.feeds.poll_timeout(), auth];
         deadlines.into_iter().flatten().min()
     }
 
     /// Acts on deadlines that are not after `now`, at most `budget` of them.
     pub fn handle_timeout(&mut self, now: Instant, budget: usize) {
         for _ in 0..budget {
+            // The earlier deadline goes first, so that neither kind waits for all of the other.
+            let feeds_at = self.feeds.poll_timeout();
+            let own_at = self.timers.next();
+            if feeds_at.is_some_and(|at| own_at.is_none_or(|own_at| at <= own_at))
+                && self.handle_feed_timeout(now)
+            {
+                continue;
+            }
             match self.timers.pop_due(now) {
                 Some((_, Alarm::Idle(member))) => self.expire_member(member, now),
                 Some((_, Alarm::Presence(room))) => self.flush_presence(room),
-                Some((_, Alarm::Tail(room))) => self.step_tail(room, now),
-                Some((_, Alarm::Rest(room))) => self.wake_room(room, now),
                 Some((_, Alarm::Tombstone(member))) => self.expire_tombstone(member, now),
                 Some((_, Alarm::Unproved(peer))) => self.expire_unproved(peer, now),
                 Some((_, Alarm::Parts(member))) => self.expire_parts(member, now),
@@ -357,71 +337,59 @@ impl Chat {
         }
     }
 
+    fn handle_feed_timeout(&mut self, now: Instant) -> bool {
+        let (feeds, mut limits) = self.feeds_with_limits(now);
+        feeds.handle_timeout(now, |member, bytes| limits.pay(member, bytes))
+    }
+
     /// How much there is of everything.
     pub fn census(&self) -> Census {
+        let feeds = self.feeds.counts();
         Census {
             rooms: self.rooms.len(),
             open: self.names.len(),
             members: self.members.len(),
             tokens: self.tokens.len() - self.closing.len(),
             listed: self.listed.len(),
-            deadlines: self.timers.len(),
+            deadlines: self.timers.len() + feeds.deadlines,
             peers: self.quotas.len() + self.auth_throttle.len(),
-            waiting: self.schedule.len() + self.stalled.len(),
+            waiting: feeds.waiting,
             closing: self.closing.len(),
             tombstones: self.tombstones.len(),
             ended: self.quotas.ended_len(),
-            streams: self.history.len(),
-            backlog: self.backlog,
+            streams: feeds.streams,
+            backlog: feeds.backlog,
         }
     }
 
-    /// Appends a notice for `audience`, about the member with this number, 0 for several. A notice
-    /// that finds the room's share of memory full is dropped.
-    fn append_notice(
-        &mut self,
-        room_id: RoomId,
-        notice: Notice<'_>,
-        about: u32,
-        audience: Audience,
-    ) {
-        let size = self.write_notice(notice) + notice.subject().len() + NOTICE_OVERHEAD;
-        self.make_ring_space(room_id, size);
-        let room = self.rooms.get(room_id);
-        if room.is_some_and(|room| room.has_space_for_notice(size) && self.has_memory_for(room)) {
-            self.append_written(room_id, notice, about, audience);
-        }
-    }
-
-    /// Appends a room's last notice. It is never dropped: there is one for each room.
-    fn append_last_words(&mut self, room_id: RoomId, notice: Notice<'_>) {
+    /// Appends a notice for `audience`, about the member with this number, 0 for several. It is
+    /// dropped if it finds the limits of memory reached.
+    fn append_notice(&mut self, room: RoomId, notice: Notice<'_>, about: u32, audience: Audience) {
         self.write_notice(notice);
-        room::encode_notice(notice, 0, &self.notice, &mut self.entry);
-        self.write_notice(notice.without_stream(self.config.language));
-        let Some(room) = self.rooms.get_mut(room_id) else { return };
-        room.append_notice(&self.notice, Audience::All, &self.entry, &mut self.pool);
-        self.queue(room_id);
+        let text = &self.notice;
+        let _ = self.feeds.append(room, Kind::Notice, audience, |delivery, out| match delivery {
+            Delivery::Plain(form) => datagram::encode_notice(form, text, out),
+            Delivery::Stream => encode_stream_notice(notice, about, text, out),
+        });
     }
 
-    /// Appends a notice whose text was written.
-    fn append_written(
-        &mut self,
-        room_id: RoomId,
-        notice: Notice<'_>,
-        about: u32,
-        audience: Audience,
-    ) {
-        let Some(room) = self.rooms.get_mut(room_id) else { return };
-        room::encode_notice(notice, about, &self.notice, &mut self.entry);
-        room.append_notice(&self.notice, audience, &self.entry, &mut self.pool);
-        self.queue(room_id);
+    /// Appends the last notice of a room. It is never dropped.
+    fn append_last_notice(&mut self, room: RoomId, notice: Notice<'_>) {
+        let language = self.config.language;
+        self.write_notice(notice);
+        let (in_stream, mut plain) = (&self.notice, String::new());
+        notice.without_stream(language).write(language, &mut plain);
+        let (kind, audience) = (Kind::LastNotice, Audience::All);
+        let _ = self.feeds.append(room, kind, audience, |delivery, out| match delivery {
+            Delivery::Plain(form) => datagram::encode_notice(form, &plain, out),
+            Delivery::Stream => encode_stream_notice(notice, 0, in_stream, out),
+        });
     }
 
-    /// Writes a notice's text to `self.notice`, and gives its size.
-    fn write_notice(&mut self, notice: Notice<'_>) -> usize {
+    /// Writes the text of a notice to `self.notice`.
+    fn write_notice(&mut self, notice: Notice<'_>) {
         self.notice.clear();
         notice.write(self.config.language, &mut self.notice);
-        self.notice.len()
     }
 
     /// Tells a member alone. An answer that finds the room's share of memory full is dropped.
@@ -435,39 +403,39 @@ impl Chat {
     /// member, so memory stays bounded.
     fn notify_always(&mut self, id: MemberId, notice: Notice<'_>) {
         self.write_notice(notice);
-        self.append_aside(id, notice.code());
+        self.append_aside(id, notice.code(), self.last_taken(id));
     }
 
     fn has_space_to_answer(&self, id: MemberId) -> bool {
-        let room = self.members.get(id).and_then(|member| self.rooms.get(member.room));
-        room.is_some_and(|room| room.has_space_for_aside() && self.has_memory_for(room))
+        self.members.get(id).is_some_and(|member| self.feeds.has_space_for_unicast(member.room))
     }
 
-    /// Appends the text that was written to `self.notice` for one member. A stream member is told
-    /// with it which message that answers: the one that was taken last.
-    fn append_aside(&mut self, id: MemberId, code: Code) {
+    /// Appends the text in `self.notice` for one member. In stream delivery it is an aside that
+    /// answers the message with the id `answered`, 0 for none.
+    fn append_aside(&mut self, id: MemberId, code: Code, answered: u32) {
         let Some(member) = self.members.get(id) else { return };
-        let (room_id, number) = (member.room, member.number);
-        let Some(room) = self.rooms.get_mut(room_id) else { return };
-        match member.delivery {
-            Delivery::Plain(form) => room.append_aside(id, form, &self.notice, &mut self.pool),
+        let (expected, text) = (member.expected, &self.notice);
+        self.feeds.unicast(&member.recipient(id), |out| match member.delivery {
+            Delivery::Plain(form) => datagram::encode_notice(form, text, out),
             Delivery::Stream => {
-                let answered = room.last_taken(number);
-                let (about, text) = ((code, answered), &self.notice);
-                room.append_stream_aside((id, number), about, text, &mut self.pool);
+                let (code, text) = (code as u8, text.as_bytes());
+                Entry::Aside { code, expected, id: answered, text }.encode(out);
             }
-        }
-        self.queue(room_id);
+        });
     }
 
-    /// Puts a room in the queue of those that have something to deliver, unless it is in one.
-    fn queue(&mut self, room_id: RoomId) {
-        self.recount_backlog(room_id);
-        if let Some(room) = self.rooms.get_mut(room_id)
-            && !room.is_ready
-        {
-            room.is_ready = true;
-            self.schedule.push_fresh(room.line, room_id);
-        }
+    /// Returns the id of the message of a stream member that was accepted last.
+    fn last_taken(&self, id: MemberId) -> u32 {
+        self.members.get(id).map_or(0, |member| member.expected.saturating_sub(1))
     }
+
+    fn recipient(&self, id: MemberId) -> Option<Recipient> {
+        self.members.get(id).map(|member| member.recipient(id))
+    }
+}
+
+/// Writes a notice with this text as an entry of a stream.
+fn encode_stream_notice(notice: Notice<'_>, member: u32, text: &str, out: &mut Vec<u8>) {
+    let (code, name) = (notice.code() as u8, notice.subject().as_bytes());
+    Entry::Notice { code, member, name, text: text.as_bytes() }.encode(out);
 }

@@ -145,8 +145,11 @@ impl Chat {
     ) -> MessageOutcome {
         let is_full = !self.has_begun(id) && !self.has_buffer_for(id);
         if is_full && !self.may_make_way_for(id, now) {
-            let limit =
-                if self.is_memory_scarce() { Alert::BacklogMemory } else { Alert::RoomBacklog };
+            let limit = if self.feeds.is_memory_scarce() {
+                Alert::BacklogMemory
+            } else {
+                Alert::RoomBacklog
+            };
             self.note_alert_of(id, limit);
             return self.put_off(id, message, Notice::NotYet, MessageOutcome::RoomBusy, now);
         }
@@ -209,7 +212,7 @@ impl Chat {
 
     fn has_buffer_for(&self, id: MemberId) -> bool {
         let room = self.members.get(id).and_then(|member| self.rooms.get(member.room));
-        let most = if self.is_memory_scarce() { FEW_BUFFERS } else { MAX_BUFFERS };
+        let most = if self.feeds.is_memory_scarce() { FEW_BUFFERS } else { MAX_BUFFERS };
         room.is_some_and(|room| room.parts.len() < most)
     }
 
@@ -240,8 +243,7 @@ impl Chat {
         self.timers.set(Alarm::Parts(id), expiry, check_at);
         if let Some(room) = self.rooms.get_mut(member.room) {
             room.parts.set(id, yields, yields_at);
+            self.feeds.reserve(member.room, room.parts_bytes());
         }
-        let room = member.room;
-        self.recount_backlog(room);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::member::{Port, spelling};
 use super::{Chat, Reply};
 use crate::alert::Alert;
-use crate::delivery::ordered::OrderedStream;
+use crate::delivery::StreamStart;
 use crate::ids::MemberId;
 use crate::protocol::name::RoomName;
 use crate::protocol::stream::Completion;
@@ -50,7 +50,7 @@ impl Chat {
         if let Some(room) = self.rooms.get_mut(known.room) {
             room.note_visitor(subnet);
         }
-        self.with_stream(id, OrderedStream::disprove);
+        self.feeds.disprove(&known.recipient(id));
         Ok(Reply::Resumed { member: id, token, stream: self.completion(id) })
     }
 
@@ -71,32 +71,19 @@ impl Chat {
     }
 
     /// What a member has to know of its stream, if it takes one.
-    pub(super) fn completion(&mut self, id: MemberId) -> Option<Completion> {
+    pub(super) fn completion(&self, id: MemberId) -> Option<Completion> {
         let idle_timeout = self.config.idle_timeout.map_or(0, |timeout| timeout.as_secs());
-        let token = self.members.get(id)?.token;
-        self.with_stream(id, |stream, number| {
-            let seat = stream.find(number)?;
-            Some(Completion {
-                token,
-                member: number,
-                tag: seat.tag,
-                life: Some(stream.life),
-                next: seat.first,
-                expected: seat.expected,
-                keep_alive: keep_alive(idle_timeout),
-                idle_timeout,
-            })
-        })?
-    }
-
-    /// Does something with a member's stream and its number there.
-    pub(super) fn with_stream<T>(
-        &mut self,
-        id: MemberId,
-        deed: impl FnOnce(&mut OrderedStream, u32) -> T,
-    ) -> Option<T> {
         let member = self.members.get(id)?;
-        let stream = self.rooms.get_mut(member.room)?.stream.as_mut()?;
-        Some(deed(stream, member.number))
+        let StreamStart { tag, life, first } = self.feeds.stream_start(&member.recipient(id))?;
+        Some(Completion {
+            token: member.token,
+            member: member.number,
+            tag,
+            life: Some(life),
+            next: first,
+            expected: member.expected,
+            keep_alive: keep_alive(idle_timeout),
+            idle_timeout,
+        })
     }
 }

@@ -51,25 +51,17 @@ impl Chat {
         }
     }
 
-    /// Notes that a member has everything below `next`, and wakes it if it may be sent more.
+    /// Notes that a member has everything below `next`.
     pub(super) fn confirm(&mut self, id: MemberId, next: u64, now: Instant) {
-        let is_woken = self.with_stream(id, |stream, number| stream.confirm(number, next, now));
-        if is_woken == Some(true) {
-            self.wake_member(id, now);
-        }
+        let Some(to) = self.recipient(id) else { return };
+        let (feeds, mut limits) = self.feeds_with_limits(now);
+        feeds.confirm(&to, next, now, |member, bytes| limits.pay(member, bytes));
     }
 
     /// Prepares the answer to a member's repair request.
     pub(super) fn repair(&mut self, id: MemberId, ranges: Ranges<'_>, now: Instant) {
-        let Some(member) = self.members.get(id) else { return };
-        let (room_id, number) = (member.room, member.number);
-        if !self.rooms.get(room_id).is_some_and(|room| self.has_memory_for(room)) {
-            return;
-        }
-        let Some(room) = self.rooms.get_mut(room_id) else { return };
-        if let Some(stream) = &mut room.stream {
-            stream.repair(number, ranges.iter(), &mut self.train, &mut self.pool, now);
-            self.queue(room_id);
+        if let Some(to) = self.recipient(id) {
+            self.feeds.repair(&to, ranges.iter(), now);
         }
     }
 
@@ -186,9 +178,8 @@ impl Chat {
 
     /// Whether a member is answered what it may send without end.
     pub(super) fn takes_reply(&mut self, id: MemberId, now: Instant) -> bool {
-        let is_taken = self
-            .with_stream(id, |stream, number| stream.takes_answer(number, now))
-            .unwrap_or(false);
+        let member = self.members.get_mut(id);
+        let is_taken = member.is_some_and(|member| member.replies.take(now));
         if !is_taken {
             self.note_alert_of(id, Alert::Answers);
         }
@@ -203,22 +194,15 @@ impl Chat {
 
     /// Appends the text that was written to `self.notice` as the answer to a message.
     fn answer_stream(&mut self, id: MemberId, code: Code, message: u32) {
-        if !self.has_space_to_answer(id) {
-            return;
-        }
-        let Some(member) = self.members.get(id) else { return };
-        let (room_id, number) = (member.room, member.number);
-        if let Some(room) = self.rooms.get_mut(room_id) {
-            let (to, about) = ((id, number), (code, message));
-            room.append_stream_aside(to, about, &self.notice, &mut self.pool);
-            self.queue(room_id);
+        if self.has_space_to_answer(id) {
+            self.append_aside(id, code, message);
         }
     }
 
     /// The id that a member's next message must have. None has the last of all: ids end there.
-    fn expected(&mut self, id: MemberId) -> Option<u32> {
-        let expected = self.with_stream(id, |stream, number| Some(stream.find(number)?.expected));
-        expected.flatten().filter(|expected| *expected < u32::MAX)
+    fn expected(&self, id: MemberId) -> Option<u32> {
+        let expected = self.members.get(id)?.expected;
+        (expected < u32::MAX).then_some(expected)
     }
 
     /// Notes that a message was taken, with all of its parts.
@@ -229,11 +213,9 @@ impl Chat {
 
     /// Notes that the id of a message or a part is used up.
     pub(super) fn count_taken(&mut self, id: MemberId) {
-        self.with_stream(id, |stream, number| {
-            if let Some(seat) = stream.find_mut(number) {
-                // Below the last of all: see `expected`.
-                seat.expected += 1;
-            }
-        });
+        if let Some(member) = self.members.get_mut(id) {
+            // Below the last of all: see `expected`.
+            member.expected += 1;
+        }
     }
 }

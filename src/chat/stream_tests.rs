@@ -682,9 +682,9 @@ fn field_p1_seats_are_freed_under_load_too() {
         stage.turn(1);
         stage.turn(1);
     }
-    let room = stage.chat.rooms.iter().next().expect("a room").1;
-    let stream = room.stream.as_ref().expect("a stream");
-    assert!(stream.cursor_capacity() < 60, "{}", stream.cursor_capacity());
+    let room = stage.chat.rooms.iter().next().expect("a room").0;
+    let cursors = stage.chat.feeds.memory_of(room).cursors;
+    assert!(cursors < 60, "{cursors}");
 }
 
 #[test]
@@ -790,9 +790,8 @@ fn s11_s13_what_waits_for_full_sockets_is_bounded_however_often_it_is_asked_for(
     }
     stage.blocked.extend(guests.iter().map(|guest| guest.id));
     let waiting = |stage: &Stage| {
-        let room = stage.chat.rooms.iter().next().expect("a room").1;
-        let repairs = room.stream.as_ref().map_or(0, |stream| stream.repairs().waiting_bytes());
-        repairs.max(room.asides.waiting_bytes())
+        let room = stage.chat.rooms.iter().next().expect("a room").0;
+        stage.chat.feeds.memory_of(room).unicast_bytes
     };
     for _ in 0..100 {
         for guest in &guests {
@@ -902,7 +901,7 @@ fn s13_closed_rooms_are_forgotten_in_whatever_order_they_end() {
         stage.advance(seconds(61));
     }
     assert_eq!(stage.chat.census(), Census::default());
-    assert_eq!(stage.chat.history.closed_len(), 0);
+    assert_eq!(stage.chat.feeds.rings().1, 0);
 }
 
 #[test]

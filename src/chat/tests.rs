@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::alert::Alert;
 use crate::config::HostLeaves;
-use crate::fanout::{Job, Receipt};
+use crate::fanout::{Job, Receipt, Share};
 use crate::protocol::datagram;
 use crate::protocol::{Frame, request};
 
@@ -923,7 +923,10 @@ fn t4_a_room_that_was_large_keeps_no_memory_for_it() {
         let guests: Vec<_> = (1..200).map(|n| stage.join(room, &payload(n))).collect();
         let exit = if room == "a" { "/exit" } else { "\0\0\0\0\x01/exit" };
         let id = stage.chat.names[room];
-        let held = |stage: &Stage| stage.chat.rooms.get(id).expect("a room").cursor_capacity();
+        let held = |stage: &Stage| {
+            let names = stage.chat.rooms.get(id).expect("a room").name_capacity();
+            names + stage.chat.feeds.memory_of(id).cursors
+        };
         assert!(held(&stage) >= 400, "{}", held(&stage));
         for guest in guests {
             stage.say(guest, exit);

@@ -9,10 +9,9 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::inbound::MessageOutcome;
+use super::reply_budget::ReplyBudget;
 use super::{Alarm, Chat};
 use crate::alert::Alert;
-use crate::delivery::farewells::Farewells;
-use crate::delivery::ordered::ReplyBudget;
 use crate::ids::MemberId;
 use crate::protocol::stream::upstream::{self, Upstream};
 use crate::protocol::stream::{Code, Entry, Header};
@@ -107,7 +106,6 @@ pub(super) struct Tombstones {
     count: usize,
     /// Oldest first; some may be gone.
     order: VecDeque<MemberId>,
-    pub(super) farewells: Farewells,
     /// Members that are still to be told unasked.
     untold: usize,
 }
@@ -125,7 +123,7 @@ impl Tombstones {
 
     /// Whether somebody is still to be told unasked.
     pub(super) fn has_untold(&self) -> bool {
-        self.untold > 0 || !self.farewells.is_empty()
+        self.untold > 0
     }
 }
 
@@ -163,11 +161,9 @@ impl Chat {
                 is_told_later.then_some(Farewell::Each(form))
             }
             Delivery::Stream => {
-                let stream = self.rooms.get(member.room)?.stream.as_ref()?;
-                let expected = stream.find(member.number).map_or(1, |seat| seat.expected);
-                let id = if let EndReason::Asked(id) = reason { id } else { 0 };
-                let (header, code) = (stream.header(member.number), reason.code());
-                Some(Farewell::Stream { header, code, expected, id })
+                let asked = if let EndReason::Asked(asked) = reason { asked } else { 0 };
+                let (header, code) = (self.feeds.header(&member.recipient(id)), reason.code());
+                Some(Farewell::Stream { header, code, expected: member.expected, id: asked })
             }
         }
     }
@@ -208,7 +204,7 @@ impl Chat {
             self.note_alert_of(id, Alert::Answers);
             return MessageOutcome::Unanswered;
         }
-        if self.tombstones.farewells.waiting_bytes() < MAX_WAITING {
+        if self.feeds.farewell_bytes() < MAX_WAITING {
             self.say_farewell(id, false);
         }
         MessageOutcome::Ended
@@ -247,21 +243,15 @@ impl Chat {
     fn drop_tombstone(&mut self, id: MemberId) {
         let Some(member) = self.members.get_mut(id) else { return };
         let Some(end) = member.end.take() else { return };
-        let (room_id, number, token) = (member.room, member.number, member.token);
+        let (to, token) = (member.recipient(id), member.token);
         self.timers.set(Alarm::Tombstone(id), &mut member.deadline, None);
         self.tombstones.untold -= usize::from(!end.repeats.is_empty());
         self.tombstones.tokens.remove(&token);
         self.tombstones.count -= 1;
-        if !self.rooms.get(room_id).is_some_and(|room| room.each.has_cursor(number)) {
-            self.ended.push(id);
-        }
         while self.tombstones.order.front().is_some_and(|id| !self.has_tombstone(*id)) {
             self.tombstones.order.pop_front();
         }
-        if let Some(stream) = self.rooms.get_mut(room_id).and_then(|room| room.stream.as_mut()) {
-            stream.drop_cursor(number);
-        }
-        self.close_if_empty(room_id);
+        self.feeds.forget(&to);
     }
 
     fn has_tombstone(&self, id: MemberId) -> bool {
@@ -284,7 +274,7 @@ impl Chat {
             notice.write(self.config.language, &mut self.notice);
         }
         let (farewell, text) = (end.farewell, &self.notice);
-        self.tombstones.farewells.push(id, &mut self.pool, |out| farewell.encode(text, out));
+        self.feeds.farewell(id, |out| farewell.encode(text, out));
     }
 }
 

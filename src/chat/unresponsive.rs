@@ -32,20 +32,15 @@ impl Chat {
     /// delivery that is limited is not checked until it is heard.
     pub(super) fn check_answers(&mut self, id: MemberId, now: Instant) -> Option<Instant> {
         let member = self.members.get(id)?;
-        let (room, number, delivery) = (member.room, member.number, member.delivery);
+        let (to, delivery) = (member.recipient(id), member.delivery);
         let due = match delivery {
             Delivery::Plain(_) => member.heard_at + SILENT_AFTER,
             Delivery::Stream => member.check_at?,
         };
         let mut check_at = member.check_at.and_then(|_| self.read_clock.check_again(due, now));
-        if check_at.is_none() && delivery == Delivery::Stream {
-            self.with_stream(id, |stream, number| stream.check_confirmation(number, now));
-            self.set_rest_alarm(room);
-            check_at = Some(now + self.have_interval());
-        } else if check_at.is_none()
-            && let Some(room) = self.rooms.get_mut(room)
-        {
-            room.each.limit(number);
+        if check_at.is_none() {
+            self.feeds.note_silent(&to, now);
+            check_at = (delivery == Delivery::Stream).then(|| now + self.have_interval());
         }
         self.members.get_mut(id)?.check_at = check_at;
         check_at
@@ -58,8 +53,6 @@ impl Chat {
         let next = member.deadline.at().map_or(check_at, |at| at.min(check_at));
         self.timers.set(Alarm::Idle(id), &mut member.deadline, Some(next));
         member.check_at = Some(check_at);
-        if let Some(room) = self.rooms.get_mut(member.room) {
-            room.each.end_limit(member.number);
-        }
+        self.feeds.end_limit(&member.recipient(id));
     }
 }

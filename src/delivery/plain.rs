@@ -10,7 +10,7 @@ use super::shrink::shrink_list;
 use crate::fanout::HEADERS;
 use crate::fanout::{Audience, NO_TAG, Share};
 use crate::ids::MemberId;
-use crate::protocol::{Form, datagram};
+use crate::protocol::Form;
 use crate::token_bucket::{TokenBucket, time_for};
 
 /// How many forms there are.
@@ -214,31 +214,16 @@ impl Plain {
         self.logs.iter().map(EntryLog::held_bytes).sum()
     }
 
-    /// Appends a message to everyone but its author, encoded once for each form that somebody takes.
-    pub(crate) fn append_message(
+    /// Appends an entry, encoded once for each form that somebody takes.
+    pub(crate) fn append(
         &mut self,
-        author: MemberId,
-        name: &str,
-        text: &str,
+        audience: Audience,
         pool: &mut Pool,
+        encode: impl Fn(Form, &mut Vec<u8>),
     ) {
-        self.append(Audience::AllBut(author), pool, |form, out| {
-            datagram::encode_message(form, name, text, out);
-        });
-    }
-
-    /// Appends a notice to everyone, or everyone but one.
-    pub(crate) fn append_notice(&mut self, text: &str, audience: Audience, pool: &mut Pool) {
-        self.append(audience, pool, |form, out| {
-            datagram::encode_notice(form, text, out);
-        });
-    }
-
-    fn append(&mut self, audience: Audience, pool: &mut Pool, encode: impl Fn(Form, &mut Vec<u8>)) {
         for form in Form::ALL {
             if self.takers[form as usize] > 0 {
-                let log = &mut self.logs[form as usize];
-                log.push(audience, pool, |out| encode(form, out));
+                self.logs[form as usize].push(audience, pool, |out| encode(form, out));
             }
         }
     }

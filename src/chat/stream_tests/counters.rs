@@ -44,9 +44,7 @@ fn a6_w12_the_join_after_the_last_number_finds_the_room_full() {
 fn a6_s5_the_highest_message_id_is_never_taken() {
     let mut stage = Stage::new(open());
     let mut host = stage.host("r");
-    let number = host.stream.as_ref().expect("a stream").member;
-    let stream = room_of(&mut stage, &host).stream.as_mut().expect("a stream");
-    stream.find_mut(number).expect("a seat").expected = u32::MAX - 2;
+    stage.chat.members.get_mut(host.id).expect("a member").expected = u32::MAX - 2;
     host.next_id = u32::MAX - 2;
     assert_eq!(stage.fate(&host, &part(u32::MAX - 2, "the last ")), MessageOutcome::Kept);
     host.next_id = u32::MAX - 1;

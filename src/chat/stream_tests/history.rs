@@ -7,8 +7,7 @@ const SHARE: usize = 16 * 1024;
 
 fn kept(stage: &Stage, host: &Guest) -> usize {
     let room = stage.chat.members.get(host.id).expect("a member").room;
-    let stream = stage.chat.rooms.get(room).expect("a room").stream.as_ref().expect("a stream");
-    stream.ring.size(stream.ring.first(), stream.ring.end())
+    stage.chat.feeds.memory_of(room).ring_bytes
 }
 
 fn chatter(stage: &mut Stage, host: &mut Guest, lines: usize, size: usize) {
@@ -41,6 +40,6 @@ fn a13_s12_others_cannot_take_the_last_16_kib_of_a_room() {
     assert!(past > 200, "{past} entries of the past");
     let all_have_it = attackers.iter().all(|host| kept(&stage, host) >= least);
     assert!(all_have_it, "the limit gives way");
-    let granted = stage.chat.history.granted();
+    let granted = stage.chat.feeds.rings().0;
     assert!(granted <= 101 * SHARE, "{granted} bytes");
 }

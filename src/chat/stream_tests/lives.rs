@@ -208,7 +208,7 @@ impl Life {
         stage.advance(seconds(61));
         stage.deliver();
         assert_eq!(stage.chat.census(), Census::default(), "seed {seed}");
-        assert_eq!(stage.chat.history.closed_len(), 0);
+        assert_eq!(stage.chat.feeds.rings().1, 0);
     }
 }
 
@@ -221,16 +221,14 @@ fn check_accounts(stage: &Stage) {
     assert_eq!(census.tokens + census.closing, chat.tokens.len());
     assert!(census.members >= census.tokens + census.tombstones);
     assert!(census.tombstones + census.tokens <= chat.config.max_members.unwrap_or(usize::MAX));
-    let rings = chat.rooms.iter().filter_map(|(_, room)| room.stream.as_ref());
-    let capacity: usize = rings.map(|stream| stream.ring.capacity()).sum();
-    assert_eq!(chat.history.granted(), capacity, "the account of the rings' memory");
+    let rings = chat.rooms.iter().map(|(room, _)| chat.feeds.memory_of(room).ring_capacity);
+    assert_eq!(chat.feeds.rings().0, rings.sum::<usize>(), "the account of the rings' memory");
 }
 
 impl Stage {
     /// The number that a live member's room gives next.
     fn end_of(&self, guest: &Guest) -> u64 {
         let member = self.chat.members.get(guest.id).expect("a member");
-        let room = self.chat.rooms.get(member.room).expect("a room");
-        room.stream.as_ref().map_or(0, |stream| stream.header(0).sequence)
+        self.chat.feeds.header(&member.recipient(guest.id)).sequence
     }
 }

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use super::credit::{Credit, LEAST};
 use super::repair_budget::RepairBudget;
-use super::reply_budget::ReplyBudget;
 use super::ring::Ring;
 use crate::fanout::Share;
 use crate::ids::MemberId;
@@ -83,8 +82,6 @@ pub(crate) struct Cursor {
     pub(crate) number: u32,
     /// First bytes of each datagram to it.
     pub(crate) tag: u32,
-    /// The id that its next message must have.
-    pub(crate) expected: u32,
     /// The number of the first entry that it may see.
     pub(crate) first: u64,
     /// The cursor: the number of the next entry to send.
@@ -93,7 +90,6 @@ pub(crate) struct Cursor {
     pub(crate) have: u64,
     until: u64,
     pub(crate) ration: RepairBudget,
-    pub(crate) answers: ReplyBudget,
     pub(crate) standing: Standing,
     credit: Credit,
     /// Entries below this number are history: they are from before its join.
@@ -125,13 +121,11 @@ impl Cursor {
             member,
             number,
             tag,
-            expected: 1,
             first,
             next: first,
             have: first,
             until: FOREVER,
             ration: RepairBudget::new(now),
-            answers: ReplyBudget::default(),
             standing: Standing::Unproved,
             credit: Credit::new(),
             history_until: end,

@@ -12,7 +12,6 @@
 //! | `positions.rs` | how many cursors stand where |
 //! | `credit.rs` | limit for what a member that catches up gets before it confirms |
 //! | `repairs.rs`, `repair_budget.rs` | what is sent again, and how much of it |
-//! | `reply_budget.rs` | how many answers a member gets |
 //! | `tail_probe.rs` | telling a room that fell silent what came last |
 
 mod credit;
@@ -22,7 +21,6 @@ mod packing;
 mod positions;
 mod repair_budget;
 mod repairs;
-mod reply_budget;
 mod ring;
 mod tail_probe;
 
@@ -33,15 +31,14 @@ use super::entry_log::Pool;
 use super::unicast::UnicastQueue;
 use crate::fanout::Share;
 use crate::ids::MemberId;
+use crate::protocol::stream::Header;
 use crate::protocol::stream::upstream::Range;
-use crate::protocol::stream::{Code, Entry, Header};
 
 pub(crate) use cursor::Cursor;
 use cursor::{Place, Standing};
 use cursors::Cursors;
 pub(crate) use packing::PacketTrain;
 use repairs::Repairs;
-pub(crate) use reply_budget::ReplyBudget;
 pub(crate) use ring::{FIRST_CAPACITY, Ring};
 pub(crate) use tail_probe::TailProbe;
 
@@ -54,6 +51,28 @@ const MAX_LATE_TRAIN: usize = 32;
 
 /// Placeholder for the tag in datagrams for many members: the sender writes the tag of each member.
 const UNTAGGED: u32 = 0;
+
+/// Options of a new member's stream.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StreamOptions {
+    /// First bytes of each datagram to the member.
+    pub tag: u32,
+    /// Identifies this life of the room, if its stream begins with this member.
+    pub life: u32,
+    /// Number of earlier entries that the member gets, as far as they are kept.
+    pub history: u32,
+}
+
+/// The start of a member's stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamStart {
+    /// First bytes of each datagram to the member.
+    pub tag: u32,
+    /// Identifies this life of the room.
+    pub life: u32,
+    /// Number of the first entry that the member gets.
+    pub first: u64,
+}
 
 /// The stream of one room, from its first stream member to the room's end.
 #[derive(Debug)]
@@ -111,27 +130,28 @@ impl OrderedStream {
 
     // Who is in it.
 
-    /// Cursors a member, whose number is above all before. It may see `history` earlier entries.
+    /// Adds the cursor of a member, whose number is above all before.
     pub(crate) fn seat(
         &mut self,
         (member, number): (MemberId, u32),
-        tag: u32,
-        history: u32,
+        options: &StreamOptions,
         now: Instant,
     ) {
         let end = self.ring.end();
-        let first = end.saturating_sub(u64::from(history)).max(self.ring.first());
+        let first = end.saturating_sub(u64::from(options.history)).max(self.ring.first());
         // A cut message would look like another one.
         let first = self.ring.align(first);
-        self.cursors.push(Cursor::new((member, number), tag, (first, end), now));
+        self.cursors.push(Cursor::new((member, number), options.tag, (first, end), now));
     }
 
-    pub(crate) fn find(&self, number: u32) -> Option<&Cursor> {
+    /// Returns the start of a member's stream.
+    pub(crate) fn start_of(&self, number: u32) -> Option<StreamStart> {
+        let cursor = self.find(number)?;
+        Some(StreamStart { tag: cursor.tag, life: self.life, first: cursor.first })
+    }
+
+    fn find(&self, number: u32) -> Option<&Cursor> {
         self.cursors.find(number)
-    }
-
-    pub(crate) fn find_mut(&mut self, number: u32) -> Option<&mut Cursor> {
-        self.cursors.find_mut(number)
     }
 
     /// Live members with their numbers, in the order of joining.
@@ -192,23 +212,20 @@ impl OrderedStream {
         self.ring.first_after(entry) <= self.unsent().max(self.ring.first())
     }
 
-    /// Writes an aside to `member`, a whole datagram.
-    pub(crate) fn encode_aside(
-        &self,
-        number: u32,
-        code: Code,
-        id: u32,
-        text: &str,
-        out: &mut Vec<u8>,
-    ) {
-        let cursor = self.find(number);
-        let expected = cursor.map_or(0, |cursor| cursor.expected);
+    /// Appends an entry, or all parts of a message. A message counts in the rhythm of the room.
+    pub(crate) fn append(&mut self, is_message: bool, entry: &[u8]) {
+        if is_message {
+            self.tail.note_message();
+        }
+        self.ring.push_message(entry);
+    }
+
+    /// Returns the header of a unicast to one member.
+    pub(crate) fn unicast_header(&self, number: u32) -> Header {
         // With the end of the ring, a member that catches up would ask for entries not sent yet.
-        let sequence =
-            cursor.filter(|cursor| cursor.is_late()).map_or(self.ring.end(), |cursor| cursor.next);
-        Header { sequence, ..self.header(number) }.encode(out);
-        let (code, text) = (code as u8, text.as_bytes());
-        Entry::Aside { code, expected, id, text }.encode(out);
+        let late = self.find(number).filter(|cursor| cursor.is_late());
+        let sequence = late.map_or(self.ring.end(), |cursor| cursor.next);
+        Header { sequence, ..self.header(number) }
     }
 
     // What a member says of it.
@@ -227,11 +244,6 @@ impl OrderedStream {
     #[cfg(test)]
     pub(crate) fn cursor_capacity(&self) -> usize {
         self.cursors.capacity()
-    }
-
-    /// Whether a member is answered once more what nothing else bounds.
-    pub(crate) fn takes_answer(&mut self, number: u32, now: Instant) -> bool {
-        self.find_mut(number).is_some_and(|cursor| cursor.answers.take(now))
     }
 
     /// Notes that a member has everything below `next`. Returns true if it is to be woken.

@@ -17,13 +17,13 @@ const DEPTH: Duration = Duration::from_secs(5);
 
 /// What one member is still answered; a new one is answered a burst.
 #[derive(Debug, Default)]
-pub(crate) struct ReplyBudget {
+pub(super) struct ReplyBudget {
     bucket: TokenBucket,
 }
 
 impl ReplyBudget {
     /// Takes one, if there is one left.
-    pub(crate) fn take(&mut self, now: Instant) -> bool {
+    pub(super) fn take(&mut self, now: Instant) -> bool {
         let has_one = self.bucket.has(ONE, DEPTH, now);
         if has_one {
             self.bucket.take(ONE, now);
