@@ -1,5 +1,5 @@
-//! In the steady state a relayed message allocates nothing, whatever the delivery: the server runs
-//! in a thread of this test, under an allocator that counts what that thread asks for.
+//! In the steady state a relayed message allocates nothing, whatever the delivery. The server runs
+//! in a thread of this test, under an allocator that counts the requests of that thread.
 
 mod support;
 
@@ -45,7 +45,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Few enough that their joining is told by name, and not in a count a second later.
+/// So few that each join has a notice of its own. A summary would come a second later.
 const MEMBERS: usize = 3;
 const STREAMERS: usize = 2;
 const ROUNDS: usize = 200;
@@ -79,7 +79,7 @@ impl Streamer {
         }
     }
 
-    /// Hears up to this entry.
+    /// Receives up to this entry.
     fn hear_to(&mut self, next: u64) {
         while self.receiver.next() < next {
             let (datagram, now) = (self.member.hear(), Instant::now());
@@ -90,8 +90,8 @@ impl Streamer {
     }
 }
 
-/// Every member says something in every round, so that messages wait and go together, and everyone
-/// reads what the others said.
+/// In every round all members send a message, so that messages wait and are packed, and then
+/// everyone reads.
 fn chat(members: &[Member], streamers: &mut [Streamer]) {
     let said = members.len() + streamers.len();
     for round in 0..ROUNDS {
@@ -103,7 +103,7 @@ fn chat(members: &[Member], streamers: &mut [Streamer]) {
                 member.hear();
             }
         }
-        // All streamers stand at the same entry, and then at the same again.
+        // All stream members have the same cursor now, and the same again at the end.
         for streamer in &mut *streamers {
             streamer.hear_to(streamer.receiver.next() + said as u64);
         }
@@ -115,7 +115,7 @@ fn relaying_allocates_nothing() {
     let (listening, listens) = channel();
     let server = thread::spawn(move || {
         IS_SERVER.set(true);
-        // A ring that is full soon: one that grows allocates.
+        // A ring that is full soon, because a ring that grows allocates.
         let options = ["--tcp-port=0", "--udp-port=0", "--rate-limit=0", "--room-history=8192"];
         let options = options.map(Into::into);
         let Ok(Invocation::Serve { config, .. }) = options::parse(options) else { panic!("serve") };
@@ -145,7 +145,7 @@ fn relaying_allocates_nothing() {
         ROUNDS * (MEMBERS + STREAMERS)
     );
 
-    // The counter counts: a new member allocates.
+    // Checks the counter: a new member allocates.
     IS_COUNTING.store(true, Ordering::SeqCst);
     enter(tcp, udp, MEMBERS);
     IS_COUNTING.store(false, Ordering::SeqCst);
@@ -156,7 +156,7 @@ fn relaying_allocates_nothing() {
     assert_eq!(server.join().expect("no panic"), Exit::Drained);
 }
 
-/// The first makes the room; half of the others take the other form of delivery.
+/// The first creates the room. Half of the others have named delivery.
 fn enter(tcp: SocketAddr, udp: SocketAddr, index: usize) -> Member {
     let mut control = Control::connect_to(tcp);
     let operation = if index == 0 { CREATE } else { JOIN };

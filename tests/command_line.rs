@@ -1,4 +1,4 @@
-//! The server's command line as a person or a script meets it.
+//! The server's command line, for people and scripts.
 
 mod support;
 
@@ -7,14 +7,14 @@ use std::process::{Command, Output, Stdio};
 
 use support::*;
 
-/// Runs the server with options with which it ends by itself.
+/// Runs the server with options with which it exits at once.
 fn run(options: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_reactor-chat"));
     command.args(options).env_remove("RUST_LOG").stdin(Stdio::null());
     command.output().expect("the built server")
 }
 
-/// What it complains of: the only line on stderr that is not of the log.
+/// Returns the error message: the only line on stderr that does not belong to the log.
 fn complaint(output: &Output) -> String {
     let text = String::from_utf8(output.stderr.clone()).expect("UTF-8");
     let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('[')).collect();

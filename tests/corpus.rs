@@ -1,5 +1,5 @@
-//! What fuzzing has kept, played once more: every file below `tests/fuzz/corpus/` goes through the
-//! target that its folder is named after. A panic says that something does not hold any more.
+//! Replays the corpora of fuzzing: every file below `tests/fuzz/corpus/` goes to the target that its
+//! folder is named after. A panic shows a broken property.
 
 #[path = "fuzz/src/lib.rs"]
 mod fuzz;
@@ -7,14 +7,14 @@ mod fuzz;
 use std::fs;
 use std::path::Path;
 
-/// Gives every file of a folder to its target, and fails if there are hardly any.
+/// Passes every file of a folder to its target. Fails if there are hardly any.
 fn replay(folder: &str, target: fn(&[u8])) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(folder);
     let files = fs::read_dir(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let mut count = 0;
     for file in files {
         let file = file.expect("an entry").path();
-        // What was played last is what panicked: the test's output is shown then.
+        // The file named last is the one that panicked: a failed test prints its output.
         println!("{}", file.display());
         target(&fs::read(&file).expect("a file"));
         count += 1;

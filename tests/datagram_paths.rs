@@ -1,21 +1,19 @@
-//! The ways that datagrams take through the kernel: in batches, and one by one. What members get is
-//! the same.
+//! Both paths of datagrams through the kernel, in batches and one by one, deliver the same.
 
 mod support;
 
 use support::*;
 
 const MEMBERS: usize = 10;
-/// So many that all that a member gets at once fits the receive buffer that sockets have by default.
+/// So few that all messages for a member fit the default receive buffer of a socket.
 const MESSAGES: usize = 12;
 
-/// What member `speaker` says as its message `number`: sizes differ, so that some neighbours go
-/// together and some do not.
+/// Returns a message of a speaker. Sizes differ, so that only some neighbours can share a send.
 fn line(speaker: usize, number: usize) -> String {
     format!("{speaker} {number:03} {}", "x".repeat(number / 4 * 13))
 }
 
-/// Everybody speaks while the server stands still, so that it finds all of it waiting.
+/// Everybody sends while the server is stopped, so that it finds all messages at once.
 fn speak_at_once(server: &Server, members: &[Member]) {
     server.freeze();
     for number in 0..MESSAGES {
@@ -53,7 +51,7 @@ fn d4_both_paths_deliver_once_in_order() {
     }
 }
 
-/// The message, if it is one of this speaker's in either form.
+/// Returns the message if it is from this speaker, in either form.
 fn spoken_by(text: &str, speaker: usize) -> Option<&str> {
     let as_text = format!("m{speaker}: ");
     let as_named = format!("\u{2}m{speaker}");

@@ -1,5 +1,5 @@
-//! What the system and the peers do to a server at the worst time: no descriptors left, and a reset in
-//! every state of a connection. What takes a crowd or its time stands in `faults_slow.rs`.
+//! Failures of the system and of peers at bad times: no descriptors left, and resets in every state
+//! of a connection. Tests that take a crowd or some time are in `faults_slow.rs`.
 
 mod support;
 
@@ -11,7 +11,7 @@ use support::namespace::skip;
 use support::peers::*;
 use support::*;
 
-/// Clients that get in before there are no descriptors left, and those that have to wait.
+/// Clients that connect before the descriptors are used up, and clients that have to wait.
 const SERVED: usize = 10;
 const WAITING: usize = 20;
 
@@ -42,7 +42,7 @@ fn l4_emfile_delays_new_connections_only() {
     waiting.iter().for_each(Control::expect_nothing);
 
     expect_succession(&mut served, &mut waiting);
-    // Nobody goes, and no event tells that there are descriptors again.
+    // Nobody leaves, and no event tells that there are descriptors again.
     server.leave_descriptors(WAITING).expect("it has just worked");
     for control in &mut waiting {
         control.expect_success();
@@ -50,8 +50,8 @@ fn l4_emfile_delays_new_connections_only() {
     assert!(server.final_counts().contains("accept errors"), "or the test shows nothing");
 }
 
-/// Whoever goes is followed by one who waits. A pause lasts from one failed accept to the next try:
-/// where it alone let the next one in, each of these would take a whole pause.
+/// Each client that leaves makes room for one that waits. A pause lasts from a failed accept to the
+/// next attempt. If only the end of a pause let the next one in, each would take a whole pause.
 fn expect_succession(served: &mut Vec<Control>, waiting: &mut Vec<Control>) {
     let next: Vec<Control> = waiting.drain(..SERVED).collect();
     let succeed = |(gone, mut next): (Control, Control)| {
@@ -63,12 +63,12 @@ fn expect_succession(served: &mut Vec<Control>, waiting: &mut Vec<Control>) {
     let (took, next): (Vec<Duration>, Vec<Control>) =
         served.drain(..).zip(next).map(succeed).unzip();
     served.extend(next);
-    // The first may have come at the end of a pause.
+    // The first one may have come at the end of a pause.
     let fastest = took[1..].iter().min().expect("some");
     assert!(*fastest < ACCEPT_PAUSE / 2, "{took:?}");
 }
 
-/// A connection that is reset, brought to the state that the name says.
+/// A connection in the state of its name, to be reset.
 type Start = fn(&Server) -> Control;
 
 const STATES: [(&str, Start); 17] = [
@@ -129,12 +129,12 @@ fn answered(server: &Server, request: &[u8]) -> Control {
     control
 }
 
-/// A request for the room that is there already.
+/// A request for a room that exists.
 fn taken_room() -> Vec<u8> {
     frame(CREATE, "room", text("x").as_bytes())
 }
 
-/// A request for a room that nobody has made yet.
+/// A request for a room that does not exist yet.
 fn own_room() -> Vec<u8> {
     static MADE: AtomicUsize = AtomicUsize::new(0);
     let number = MADE.fetch_add(1, Ordering::Relaxed);
@@ -156,7 +156,7 @@ fn l6_resets_affect_one_peer_only() {
         expect_service(&server);
     };
     for (state, start) in STATES {
-        // What was sent before the reset is read with it, or before it.
+        // Input from before the reset is read with it, or earlier.
         for is_seen in [false, true] {
             let control = start(&server);
             if is_seen {

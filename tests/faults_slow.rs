@@ -1,7 +1,7 @@
 //! Faults that take a crowd or their time, in a few seconds each.
 //!
-//! `REACTOR_CHAT_SOAK_SECONDS`, when it is set, asks for the full size, here and in `soak.rs`: the
-//! deadlines are then those that the server has by default.
+//! `REACTOR_CHAT_SOAK_SECONDS`, if set, asks for the full size, here and in `soak.rs`: the deadlines
+//! are then the server's defaults.
 
 mod support;
 
@@ -14,16 +14,16 @@ use std::time::{Duration, Instant};
 use support::peers::*;
 use support::*;
 
-/// Connections that are opened from as many addresses of the loopback range as this.
+/// Number of loopback addresses that connections come from.
 const SOURCES: usize = 4;
 
-/// One byte a second, from everyone.
+/// Interval between two bytes of each sender.
 const SLOW: usize = 2000;
 const BYTE_INTERVAL: Duration = Duration::from_secs(1);
 
 const MALFORMED: u8 = 9;
 
-/// `count` connections in turn from each of a few addresses.
+/// Opens `count` connections from a few addresses in turn.
 fn crowd(server: &Server, count: usize) -> Vec<Control> {
     let wanted = count as u64 + 200;
     let allowed = allow_a_crowd();
@@ -45,7 +45,7 @@ impl Slow {
         Self { control, started: at, sent: 0, answered: None }
     }
 
-    /// Sends the next byte if it is time, and looks for an answer; gives whether there is one.
+    /// Sends the next byte if it is due. Returns true if there is an answer.
     fn go_on(&mut self, request: &[u8], now: Instant) -> bool {
         if self.answered.is_none() && self.sent > 0 && self.control.has_heard() {
             self.answered = Some(self.started.elapsed());
@@ -107,11 +107,11 @@ fn l12_t4_slow_senders_are_cheap() {
 fn t3_false_sizes_take_no_memory() {
     const LIARS: usize = 1000;
     const ROUNDS: usize = 5;
-    // The most that the protocol knows, and what is just allowed and just not.
+    // The maximum of the protocol, and sizes just within and just beyond the limit.
     const ANNOUNCED: [u32; 4] = [1 << 29, 65_537, 65_536, 60_000];
     let server = Server::start(&[]);
     let idle = server.descriptors();
-    // A thousand connections need their places, whatever they say.
+    // A thousand connections take memory for their tables, whatever they send.
     let mut honest = crowd(&server, LIARS);
     honest.iter_mut().for_each(expect_answer);
     let before = [server.memory(), server.reserved_memory()];
@@ -133,7 +133,7 @@ fn t3_false_sizes_take_no_memory() {
     }
 }
 
-/// Threads that give a server more than it can do, until this goes out of scope.
+/// Threads that overload a server until this is dropped.
 struct Flood {
     is_over: std::sync::Arc<AtomicBool>,
     threads: Vec<thread::JoinHandle<()>>,
@@ -158,7 +158,7 @@ impl Drop for Flood {
     fn drop(&mut self) {
         self.is_over.store(true, Ordering::Relaxed);
         for thread in self.threads.drain(..) {
-            // A thread that has failed has said so.
+            // A thread that has failed has printed the reason.
             let _ = thread.join();
         }
     }

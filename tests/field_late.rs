@@ -1,5 +1,5 @@
-//! A server that comes late (its process was stopped, its machine slept) reads what has arrived
-//! before it acts on a deadline.
+//! A server that was late, because its process was stopped or its machine slept, reads what has
+//! arrived before it handles deadlines.
 
 mod support;
 
@@ -23,7 +23,7 @@ fn field_i_active_members_survive_a_pause() {
     let mut control = Control::connect(&server);
     let enter = |number| control.enter(JOIN, "r", text(&format!("m{number}")).as_bytes());
     let tokens: Vec<Token> = (0..MEMBERS).map(enter).collect();
-    // Notices for 600 members come to this socket. They would drive the host's answers out of its own.
+    // The notices of 600 members would drive the host's answers out of a smaller buffer.
     let crowd = UdpSocket::bind("127.0.0.1:0").expect("a free port");
     let keep_alive = |token| {
         crowd.send_to(&datagram("r", token, b""), server.udp).expect("sent");

@@ -1,5 +1,5 @@
-//! Lives of members and rooms as the field has them: programs that crash, sleep, come back, or fail
-//! before they were heard (protocol.md, section 4).
+//! Members and rooms in real use: programs that crash, sleep, come back, or fail before their first
+//! datagram (PROTOCOL.md, section 4).
 
 mod support;
 
@@ -174,7 +174,7 @@ fn field_l_log_names_guessing_address() {
 
 #[test]
 fn field_e_missing_udp_is_warned_once() {
-    // The first look comes with the idle timeout, if that is shorter than 10 s.
+    // The first check comes with the idle timeout if that is shorter than 10 s.
     let server = Server::start(&["--idle-timeout", "2"]);
     let heard = Member::create(&server, "room", &text("heard"));
     let unheard: Vec<Listener> = (0..3)

@@ -1,5 +1,5 @@
-//! Descriptors that others control: a log or a stdout that nobody reads, that is full or gone,
-//! stops nothing.
+//! Log and stdout that others control: a reader that does not read, a full disk or a closed pipe
+//! does not stop the server.
 
 mod support;
 
@@ -18,7 +18,7 @@ use support::*;
 
 const SERVER: &str = env!("CARGO_BIN_EXE_reactor-chat");
 
-/// A server that logs every request to `stderr`.
+/// Starts a server that logs every request to `stderr`.
 fn verbose_server(stderr: impl Into<Stdio>) -> Server {
     let mut command = Command::new(SERVER);
     command.args(["-v", "--tcp-port", "0", "--udp-port", "0"]).env_remove("RUST_LOG");
@@ -66,12 +66,12 @@ fn field_c_lost_log_lines_are_counted() {
     let (taken, dropped) = until_dropped(&lines);
     assert_eq!(taken + dropped, MANY);
     assert!(dropped > 0);
-    // And now everything passes as before.
+    // Now log lines pass as before.
     assert_eq!(Control::connect(&server).status_of(CREATE, "room", b"alice"), 0);
     while !lines.recv_timeout(DEADLINE).expect("a line").contains("operation 1,") {}
 }
 
-/// Returns how many requests the log names before the line with the count, and that count.
+/// Returns the number of requests in the log before the line with the count, and that count.
 fn until_dropped(lines: &Receiver<String>) -> (usize, usize) {
     let mut taken = 0;
     loop {
@@ -84,7 +84,7 @@ fn until_dropped(lines: &Receiver<String>) -> (usize, usize) {
     }
 }
 
-/// `O_NONBLOCK` would also be set for the shell and whoever else writes to the pipe.
+/// `O_NONBLOCK` would also apply to the shell and to other writers of the pipe.
 #[test]
 fn field_c_shared_pipe_is_unchanged() {
     let (_reader, writer) = io::pipe().expect("a pipe");
@@ -158,7 +158,7 @@ fn field_c_log_at_file_limit_is_harmless() {
     assert!((1..=8 * 1024).contains(&size), "{size} bytes");
 }
 
-/// A server that ends by itself, with this stdout and this stderr.
+/// Runs a server that exits by itself with this stdout and this stderr.
 fn run(options: &[&str], stdout: impl Into<Stdio>, stderr: impl Into<Stdio>) -> Child {
     let mut command = Command::new(SERVER);
     command.args(options).stdin(Stdio::null()).stdout(stdout.into()).stderr(stderr.into());
@@ -212,7 +212,7 @@ fn field_c_stdout_gets_addresses_later() {
     end(child);
 }
 
-/// Reads the filling and the byte behind it.
+/// Reads the padding and the byte behind it.
 fn skip_filling(reader: &mut PipeReader) {
     let mut byte = *b"x";
     while byte == *b"x" {
@@ -254,7 +254,7 @@ struct Terminal {
 }
 
 impl Terminal {
-    /// Starts a shell script there, with the server as `$0`.
+    /// Starts a shell script in it, with the server as `$0`.
     fn run(script: &str) -> Self {
         let (pty, pts) = open().expect("a pseudo-terminal");
         let mut command = PtyCommand::new("sh").args(["-c", script, SERVER]).env_remove("RUST_LOG");
@@ -267,7 +267,7 @@ impl Terminal {
         self.keyboard.write_all(key).expect("a terminal takes keys");
     }
 
-    /// Waits for a line that holds `part`, and returns it without the carriage return.
+    /// Waits for a line that contains `part`. Returns it without the carriage return.
     fn expect(&self, part: &str) -> String {
         loop {
             let line = self.screen.recv_timeout(DEADLINE).expect("a line on the terminal");
@@ -277,7 +277,7 @@ impl Terminal {
         }
     }
 
-    /// Connects to the server that says on the terminal where it listens.
+    /// Connects to the server whose address is on the terminal.
     fn connect(&self) -> Control {
         let line = self.expect("listening on tcp ");
         let tcp = line.split(' ').nth(3).expect("an address");
@@ -287,8 +287,8 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // A job of the shell is not its process group, but belongs to its session. All of it may
-        // have ended already.
+        // A job of the shell has another process group, but is in its session. All of it may have
+        // ended already.
         let _ = Command::new("pkill").args(["-KILL", "-s", &self.child.id().to_string()]).status();
         let _ = self.child.wait();
     }
@@ -321,7 +321,7 @@ fn field_c_tostop_is_harmless() {
     terminal.expect("operation 3,");
 }
 
-/// A terminal window that closes leaves a server behind that was started with nohup(1).
+/// A server that was started with nohup(1) outlives its terminal window.
 #[test]
 fn field_c_closed_terminal_is_harmless() {
     let (pty, pts) = open().expect("a pseudo-terminal");

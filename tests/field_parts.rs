@@ -1,4 +1,4 @@
-//! Long messages in parts (S16): real servers, real sockets, the bytes written and read by hand.
+//! Long messages in parts (S16): real servers and sockets, bytes written and read by hand.
 
 mod support;
 
@@ -7,8 +7,7 @@ use std::time::Duration;
 use support::streams::*;
 use support::*;
 
-/// Sends a text as parts of these sizes and the rest, under the ids from `id` on, and returns the
-/// next.
+/// Sends a text in parts of these sizes and the rest, with ids from `id` on. Returns the next id.
 fn say_in_parts(listener: &Listener, mut id: u32, text: &[u8], sizes: &[usize]) -> u32 {
     let mut rest = text;
     for size in sizes {
@@ -32,7 +31,7 @@ fn s16_field_a_long_message_in_parts() {
         let text = Member::join(&server, &name, &text("text"));
         host.heard_up_to_now();
         bob.heard_up_to_now();
-        // Of three bytes a character: cut where they begin.
+        // Characters of three bytes: the cuts are at their beginnings.
         let longest = "部".repeat((4070 - size) / 3);
         say_in_parts(&host, 1, longest.as_bytes(), &[800, 800, 800, 800]);
         text.expect(&format!("{name}: {longest}"));
@@ -57,8 +56,7 @@ fn s16_field_a_datagrams_fit_1200_bytes() {
     let server = Server::start(&["--rate-limit", "0", "--lang", "ja"]);
     let names: Vec<String> = (0..9).map(|n| format!("{n}{}", "n".repeat(254))).collect();
     let host = Listener::create(&server, &names[0]);
-    // `Packet::read` checks each datagram against the limit: notices with the name twice, lists,
-    // answers.
+    // `Packet::read` checks the size of each datagram: notices with the name twice, lists, answers.
     let guests: Vec<_> = names[1..].iter().map(|name| Listener::join(&server, name)).collect();
     host.say(1, "/who");
     host.say(2, &format!("/{}", "w".repeat(3000)));
@@ -85,7 +83,7 @@ fn s16_each_part_is_confirmed() {
     alice.expect(3, &[Item::state(2, 1)]);
     alice.say(3, "overtakes");
     alice.expect(3, &[Item::state(2, 3)]);
-    // A character may be cut.
+    // A cut may be inside a character.
     alice.say_part(2, &"部".as_bytes()[..1]);
     alice.expect(3, &[Item::state(3, 2)]);
     alice.say_bytes(3, &"部".as_bytes()[1..]);
@@ -123,7 +121,7 @@ fn s16_message_in_parts_counts_once() {
     let server = Server::start(&["--rate-limit", "1"]);
     let (alice, bob) = listening_alice_and_bob(&server);
     let mut id = 1;
-    // A burst of five, whatever their parts.
+    // A burst of five messages, whatever their parts.
     for _ in 0..5 {
         id = say_in_parts(&alice, id, b"abcde", &[1, 1, 1, 1]);
     }
@@ -133,7 +131,7 @@ fn s16_message_in_parts_counts_once() {
     let (too_fast, _) = alice.expect_aside(RATE_LIMITED);
     let told = "you are sending too fast, the rest has to wait";
     assert_eq!(too_fast, Item::aside(RATE_LIMITED, id + 2, id + 2, told), "only the last part");
-    // The parts are kept meanwhile.
+    // The parts are kept during this time.
     wait_for("the message to be taken", || {
         alice.say_bytes(id + 2, b"z");
         let heard = joined(&bob.heard_up_to_now());
@@ -171,7 +169,7 @@ fn s12_s16_history_starts_whole() {
     alice.say(1, &long);
     alice.say(2, "short");
     alice.heard_up_to_now();
-    // Alice joined, four parts, and the short one; and each guest joined.
+    // The join of Alice, four parts, the short message, and the joins of both guests.
     let numbers = [(1, 6, vec!["short"]), (4, 6, vec!["short"]), (9, 1, vec![&*long, "short"])];
     for (history, next, texts) in numbers {
         let wish = streamed(&format!("g{history}"), &format!(r#","history":{history}"#));

@@ -1,4 +1,4 @@
-//! Members that send as fast as they can: what they cost has a bound, and the others go on.
+//! Members that send as fast as they can have a bounded cost, and others are served.
 
 mod support;
 
@@ -10,12 +10,12 @@ use reactor_chat::sys::{Address, Outgoing, SendBatch};
 use support::streams::*;
 use support::*;
 
-/// What a stream member may ask without end is answered so often at first, and so often a second.
+/// Replies to a stream member: the burst, and the number per second.
 const BURST: f64 = 5_000.0;
 const RATE: f64 = 1_000.0;
 
-/// Sends datagrams of one size, the last of which may be shorter, in one message that the kernel
-/// cuts up, and that comes in one piece where the receiver wants it so.
+/// Sends datagrams of one size, of which the last may be shorter, with UDP_SEGMENT. A receiver with
+/// UDP_GRO gets them in one piece.
 fn send_together(member: &Member, messages: &[&str]) {
     let datagrams: Vec<Vec<u8>> = messages
         .iter()
@@ -33,7 +33,7 @@ fn send_pieces_together(member: &Member, datagrams: &[Vec<u8>]) {
     assert_eq!(sent.expect("sent"), 1);
 }
 
-/// How often something was counted; 0 where it is not named.
+/// Returns the value of a counter, which is 0 if it is not logged.
 fn counted(counts: &str, what: &str) -> u64 {
     let named = counts.split(", ").find_map(|count| count.strip_prefix(what)?.strip_prefix(' '));
     named.map_or(0, |count| count.parse().expect("a number"))
@@ -46,7 +46,7 @@ fn d1_d2_coalesced_datagrams_are_split() {
         let (alice, bob) = alice_and_bob(&server);
         let said: Vec<String> = (0..60).map(|number| format!("message {number:02}")).collect();
         let mut said: Vec<&str> = said.iter().map(String::as_str).collect();
-        // Its end, shorter than the others: a keep-alive.
+        // The last datagram is shorter than the others: a keep-alive.
         said.push("");
         send_together(&alice, &said);
         for text in &said[..60] {
@@ -83,7 +83,7 @@ fn l14_useless_batch_is_skipped() {
     assert_eq!(counted(&counts, "not looked at"), 64 - relayed - 8 - 1, "{counts}");
 }
 
-/// A program may be several members at one port: what one of them floods with costs no other.
+/// A program may be several members at one port. A flood of one of them costs the others nothing.
 #[test]
 fn l14_skipping_affects_one_sender() {
     let server = Server::start(&[]);
@@ -111,17 +111,17 @@ fn l14_reply_flood_is_bounded() {
             alice.have(0);
             alice.say(7, "not the next");
         }
-        // Gone when it is not answered.
+        // The token is dead when it gets no answer.
         bob.end();
         assert_eq!(alice.ticket.expected, 1);
         if round % 50 == 0 {
             bob.say(1 + (round / 50) as u32, "and what is said is heard");
         }
     }
-    // Four messages to two members, a notice or two, tails.
+    // Four messages to two members, a notice or two, tail probes.
     let others = (ROUNDS + 50) as f64;
     let most = BURST + RATE * start.elapsed().as_secs_f64() + others;
-    // What alice says is taken as before.
+    // Alice's messages are taken as before.
     alice.say(1, "the next");
     let has_come = |packet: &Packet| {
         packet.items.iter().any(|item| matches!(item, Item::Message { member: 1, id: 1, .. }))

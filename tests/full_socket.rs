@@ -1,5 +1,5 @@
-//! A send buffer that is full, on the real binary. Loopback hands a datagram over in the very call
-//! and so never fills one; in a network namespace of its own it can be made slow.
+//! A full send buffer, on the real binary. Loopback delivers a datagram within the send call, so its
+//! buffer is never full. In a network namespace of its own it can be slowed down.
 
 mod support;
 
@@ -9,8 +9,8 @@ use std::time::Instant;
 use support::namespace::in_namespace;
 use support::*;
 
-/// 12.5 MB a second: what is sent here takes two seconds, and does not fit the 8 MiB that the kernel
-/// grants at most.
+/// 12.5 MB a second: the messages of a test take two seconds, and do not fit the 8 MiB that the
+/// kernel grants at most.
 const SLOW: &str = "ip link set lo up && \
     tc qdisc add dev lo root tbf rate 100mbit burst 256kb limit 200mb";
 
@@ -35,7 +35,7 @@ fn everyone_gets_everything_from_a_server_that_has_to_wait() {
     let listeners: Vec<Member> = (1..MEMBERS)
         .map(|index| Member::join(&server, "r", &format!(r#"{{"username":"m{index}"}}"#)))
         .collect();
-    // A notice later on would have the room served again, whether its socket has room or not.
+    // A later notice would serve the room again, even if its socket were still full.
     host.hear_of_joins(MEMBERS - 1);
     listeners.iter().for_each(Member::settle);
 
@@ -60,14 +60,14 @@ fn message(number: usize) -> String {
     format!("{number:0SIZE$}")
 }
 
-/// Gives a listener room for all of it, as far as the kernel does: it is not what is tested here.
+/// Sets the largest receive buffer that the kernel allows: the receiver is not under test.
 fn prepare(listener: &Member) {
     listener.socket.set_nonblocking(true).expect("an option");
     let socket = socket2::SockRef::from(&listener.socket);
     socket.set_recv_buffer_size(4 * MESSAGES * SIZE).expect("an option");
 }
 
-/// Reads what every listener gets, as it comes, until each has had every message in order.
+/// Reads until each listener has had every message in order.
 fn hear_all(listeners: &[Member]) {
     let mut next = vec![0; listeners.len()];
     wait_for("every message to everyone", || {
@@ -92,7 +92,7 @@ fn hear_some(listener: &Member, next: &mut usize) {
     }
 }
 
-/// The counters say so when a server with room never had to wait, or the test above shows nothing.
+/// Checks the counters in the opposite case. Otherwise the test above would prove nothing.
 #[test]
 fn d6_writable_socket_is_not_full() {
     let server = Server::start(&[]);

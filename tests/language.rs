@@ -1,18 +1,18 @@
-//! Holds the rules for plain English that can be counted.
+//! Tests the rules for plain English that can be counted.
 
 mod support;
 
 use support::sources::{Source, sources};
 
-/// Words that turn a sentence into a fragment or a riddle at the beginning of a paragraph. A comment
-/// says "Returns ..." for a result, and names the thing otherwise.
+/// Beginnings of fragments and riddles. A comment says "Returns ..." for a result, and otherwise
+/// names its subject.
 const FORBIDDEN_BEGINNINGS: [&str; 6] = ["What", "Who", "Whose", "Whom", "The same", "Gives"];
 
-/// Longer names bury the promise that a failing test reports. mini-redis and mio have 23 on average.
+/// Longer names bury the promise that a failing test reports. In mini-redis and mio the mean is 23.
 const MAX_MEAN_TEST_NAME: f64 = 32.0;
 
-/// Files and folders that do not follow the rules yet. Their owner removes an entry when it does.
-const NOT_YET: [&str; 21] = [
+/// Files and folders that break the rules. The owner of an entry removes it with the last violation.
+const NOT_YET: &[&str] = &[
     "src/bin/",
     "src/chat/",
     "src/config/",
@@ -33,7 +33,20 @@ const NOT_YET: [&str; 21] = [
     "src/sys.rs",
     "src/timers.rs",
     "src/token_bucket.rs",
-    "tests/",
+    "tests/client",
+    "tests/field_client_io.rs",
+    "tests/field_list.rs",
+    "tests/field_names.rs",
+    "tests/field_way.rs",
+    "tests/fuzz/",
+    "tests/readme.rs",
+    "tests/statements.rs",
+    "tests/stream_loss.rs",
+    "tests/stream_network.rs",
+    "tests/support/pages.rs",
+    "tests/support/program.rs",
+    "tests/support/pty.rs",
+    "tests/terminal",
 ];
 
 #[test]

@@ -1,4 +1,4 @@
-//! Holds the structure of the code: the direction of imports, and the places of dangerous calls.
+//! Tests the structure of the code: the direction of imports, and the places of dangerous calls.
 
 mod support;
 
@@ -171,7 +171,7 @@ fn unsafe_is_explained_in_one_file() {
     }
 }
 
-/// `println` and its kind panic where the descriptor takes nothing: in `| head`, on a full disk.
+/// `println` and its family panic if the descriptor takes nothing: in `| head`, or on a full disk.
 #[test]
 fn field_m_no_print_macros() {
     for source in sources("src").into_iter().chain(sources("benches")) {
@@ -181,8 +181,8 @@ fn field_m_no_print_macros() {
     }
 }
 
-/// mio does the bookkeeping of readiness in `try_io`: a call past it may lose the edge on systems
-/// where mio has some to do.
+/// mio tracks readiness in `try_io`. A call outside of it may lose the edge on systems where mio has
+/// something to track.
 #[test]
 fn d5_raw_calls_use_try_io() {
     let descriptors = |code: &str| code.matches(".as_fd()").count();
@@ -199,7 +199,7 @@ fn line_of(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
 
-/// No clock of a test shows it: a password meets the one function that is made for it, no other.
+/// Timing cannot be tested reliably, so this checks that only one function compares passwords.
 #[test]
 fn t9_passwords_compare_in_constant_time() {
     let mut compared = 0;
@@ -232,8 +232,8 @@ fn t5_maps_hash_with_random_keys() {
     }
 }
 
-/// Time comes from the monotonic clock, which no administrator and no leap second moves; what is counted
-/// for ever has 64 bits; and where a sum could still overflow, the release build ends and does not wrap.
+/// Time comes from the monotonic clock, which neither administrators nor leap seconds move. Counters
+/// have 64 bits. The release build panics on overflow instead of wrapping.
 #[test]
 fn t12_counters_and_clocks_are_safe() {
     for source in sources("src") {
@@ -258,7 +258,8 @@ fn below(folder: &str) -> Vec<Source> {
     inside
 }
 
-/// `src/chat/room.rs` belongs to `chat`, `src/ids.rs` to `ids`; each binary is its own part.
+/// Returns the part of a file: `chat` for `src/chat/room.rs`, `ids` for `src/ids.rs`. Each binary is
+/// a part.
 fn part_of(path: &str) -> String {
     let inner = path.trim_start_matches("src/").trim_end_matches(".rs");
     let mut folders = inner.split('/');
@@ -269,8 +270,8 @@ fn part_of(path: &str) -> String {
     }
 }
 
-/// The parts of the library that a file names, in `use` or in a path. `crate` is the library in the
-/// library's files alone.
+/// Returns the parts of the library that a file names, in `use` or in a path. `crate` means the
+/// library only in its own files.
 fn imports(source: &Source) -> BTreeSet<String> {
     let code = source.code();
     let mut found = BTreeSet::new();

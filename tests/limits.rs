@@ -1,4 +1,4 @@
-//! The limits: who reaches one is told, others do not notice, and the memory has a ceiling.
+//! Limits: a peer that reaches one gets an error, others notice nothing, and memory has a ceiling.
 
 #[path = "support/mod.rs"]
 mod support;
@@ -38,7 +38,7 @@ fn t4_connection_limit_per_ip_evicts() {
     let mut other = settled(loopback(9));
     let mut first = settled(loopback(1));
     let mut second = settled(loopback(1));
-    // The first to come is not the longest silent.
+    // The first connection is not the one that is idle for longest.
     assert_eq!(first.status_of(LIST, "", b""), SUCCESS);
     let mut third = settled(loopback(1));
     assert_eq!(second.expect_status(), RATE_LIMITED);
@@ -56,7 +56,7 @@ fn w13_evicted_connection_keeps_port() {
     let token = guest.enter(JOIN, "a", br#"{"username":"guest"}"#);
     let member = Member::with_token(server.udp, loopback(2), "a", token);
     guest.send(&member.port().to_be_bytes());
-    // When this is answered the port has been read.
+    // The port has been read when this is answered.
     assert_eq!(Control::connect_from(&server, loopback(3)).status_of(LIST, "", b""), SUCCESS);
     let mut other = Control::connect_from(&server, loopback(2));
     assert_eq!(guest.expect_status(), RATE_LIMITED);
@@ -103,14 +103,14 @@ fn t4_field_n_unproved_members_are_evicted() {
         let list: Value = serde_json::from_slice(&control.expect_success()).expect("JSON");
         list[0]["members"].as_u64()
     };
-    // One connection, and many that have ended: nobody else of the IP is locked out.
+    // One open connection and many that have ended lock out nobody else at the IP.
     let mut neighbour = Control::connect(&server);
     for guest in 0..40 {
         let name = format!("n{guest}");
         assert_eq!(neighbour.status_of(JOIN, "a", name.as_bytes()), SUCCESS);
         assert_eq!(join(&server, loopback(1), "a", &format!("m{guest}")), SUCCESS);
     }
-    // The host, two without a connection, and the last of the connection that is open.
+    // The host, two without a connection, and the last member of the open connection.
     wait_for("the oldest to give way", || (members("a") == Some(4)).then_some(()));
     assert_eq!(create(&server, loopback(1), "b"), SUCCESS);
     neighbour.end();
@@ -183,7 +183,7 @@ fn t9_wrong_passwords_are_limited() {
     let guess = |from, password: &str| {
         join(&server, from, "a", &format!(r#"{{"username":"g","password":"{password}"}}"#))
     };
-    // Who forgets the password has not guessed.
+    // A forgotten password is not a guess.
     assert_eq!(join(&server, guesser, "a", "g"), WRONG_PASSWORD);
     for password in ["one", "two", "three"] {
         assert_eq!(guess(guesser, password), WRONG_PASSWORD);
@@ -194,7 +194,7 @@ fn t9_wrong_passwords_are_limited() {
     assert_eq!(guess(guest, "right"), SUCCESS);
 }
 
-/// A limit must not tell whether there is a hidden room.
+/// A limit must not reveal a hidden room.
 #[test]
 fn t9_w12_guesses_at_absent_rooms_count() {
     for hidden in ["there", "nowhere"] {
@@ -232,7 +232,7 @@ fn a1_delayed_password_is_answered() {
     let mut guest = Control::connect_from(&server, loopback(8));
     guest.request(JOIN, "a", br#"{"username":"guest","password":"right"}"#);
     guest.request(LIST, "", b"");
-    // The client ends its half and still reads.
+    // The client ends its half of the connection and still reads.
     guest.stream().shutdown(Shutdown::Write).expect("an open stream");
     let mut failed = Control::connect_from(&server, loopback(9));
     failed.request(JOIN, "a", br#"{"username":"failed","password":"right"}"#);
@@ -249,8 +249,8 @@ fn a1_delayed_password_is_answered() {
     );
 }
 
-/// Half of the guesses, so that whoever had a token of a server that was started anew, and neighbours
-/// who have too, can join again with the password; and who has the right token is in.
+/// Tokens have half of the guesses. So a member whose server has restarted, and its neighbours, can
+/// join again with the password. A right token always works.
 #[test]
 fn t9_s14_wrong_tokens_count() {
     const RESUME: u8 = 4;
@@ -272,7 +272,7 @@ fn t9_s14_wrong_tokens_count() {
     assert_eq!(resume(guesser, &token), SUCCESS);
 }
 
-/// Nobody becomes more by going on within one's own address.
+/// Resuming at the same address does not add a member.
 #[test]
 fn s14_resume_works_at_the_ip_limit() {
     const RESUME: u8 = 4;
@@ -286,7 +286,7 @@ fn s14_resume_works_at_the_ip_limit() {
 
 #[test]
 fn t10_room_byte_rate_is_limited() {
-    // A datagram of 28 + 4 + 968 bytes to two members: ten of them come to five seconds' worth.
+    // A datagram of 28 + 4 + 968 bytes to two members: ten of them are five seconds' worth.
     let server = Server::start(&["--fanout-limit", "4000", "--rate-limit", "0"]);
     let host = Member::create(&server, "a", r#"{"username":"host"}"#);
     let guest = Member::join(&server, "a", r#"{"username":"abcd"}"#);
@@ -301,8 +301,8 @@ fn t10_room_byte_rate_is_limited() {
     assert!((9..=12).contains(&relayed), "{relayed} of 30");
 }
 
-/// What connections have under way is bounded by their sum, long before each has reached its bound;
-/// requests that are small go on.
+/// The sum of unfinished requests is bounded, long before each of them reaches its own bound. Small
+/// requests go on.
 #[test]
 fn t3_t4_small_requests_keep_memory() {
     const SUM: u64 = 2 << 20;
@@ -310,18 +310,18 @@ fn t3_t4_small_requests_keep_memory() {
     let server = Server::start(&["--buffer-memory", &sum, "--handshake-timeout", "3"]);
     assert_eq!(create(&server, loopback(1), "a"), SUCCESS);
     let before = server.memory();
-    // 60,000 of 65,000 bytes: a request that is not whole.
+    // 60,000 of 65,000 bytes: an unfinished request.
     let begun = &support::frame(JOIN, "a", &[b' '; 65_000])[..60_000];
     let mut large: Vec<Control> = (0..400).map(|_| Control::connect(&server)).collect();
     for control in &mut large {
-        // Who is refused may have its input cut off.
+        // A refused client may have its input cut off.
         let _ = control.stream().write_all(begun);
     }
     assert_eq!(join(&server, loopback(1), "a", "guest"), SUCCESS);
     let grown = server.memory() - before;
     let refused = large.iter_mut().filter_map(|control| match control.expect_status() {
         SERVER_FULL => Some(()),
-        // Their time was over.
+        // Their deadline has passed.
         status => (status != MALFORMED).then(|| panic!("status {status}")),
     });
     let refused = refused.count();
@@ -329,10 +329,10 @@ fn t3_t4_small_requests_keep_memory() {
     assert!(grown < 2 * SUM + 400 * 18 * 1024, "{grown} bytes, of 24 million sent");
 }
 
-/// Large requests that are over, answered, cut off or given up, leave their memory to others.
+/// Large requests free their memory when they are answered, cut off or given up.
 #[test]
 fn t4_finished_requests_free_memory() {
-    // Enough for those that are there at a time, and not for those of two rounds.
+    // Enough memory for one round of clients, and not for two.
     let server = Server::start(&["--buffer-memory", "3000000", "--max-payload", "65536"]);
     let whole = support::frame(JOIN, "absent", &[b' '; 60_000]);
     let begun = &whole[..50_000];
@@ -342,7 +342,7 @@ fn t4_finished_requests_free_memory() {
     for _ in 0..4 {
         let mut large: Vec<Control> = (0..30).map(|_| Control::connect(&server)).collect();
         large.iter_mut().for_each(|large| large.send(begun));
-        // Who asks behind them is answered behind them, a turn later at most.
+        // Requests behind them are answered behind them, at most a turn later.
         for _ in 0..2 {
             assert_eq!(control.status_of(LIST, "", b""), SUCCESS);
         }
@@ -362,8 +362,8 @@ fn t4_finished_requests_free_memory() {
     }
 }
 
-/// The memory of a request that was answered counts as long as it is held: the first byte of another
-/// one keeps it.
+/// The memory of an answered request counts until it is freed. The first byte of another request
+/// keeps it.
 #[test]
 fn t3_t4_answered_requests_free_memory() {
     const SUM: u64 = 1 << 20;
@@ -376,7 +376,7 @@ fn t3_t4_answered_requests_free_memory() {
     let mut large: Vec<Control> = (0..300).map(|_| Control::connect(&server)).collect();
     let mut answered = 0;
     for control in &mut large {
-        // Who is refused may have its input cut off.
+        // A refused client may have its input cut off.
         let _ = control.stream().write_all(&begun);
         answered += usize::from(control.expect_status() == NOT_FOUND);
     }
@@ -385,8 +385,7 @@ fn t3_t4_answered_requests_free_memory() {
     assert!(grown < 2 * SUM + 300 * 18 * 1024, "{grown} bytes, of 20 million sent");
 }
 
-/// A thousand members, one message of a kibibyte each tenth of a second, and nobody is refused: this
-/// has to work as the server comes.
+/// A thousand members and ten messages of a kibibyte a second work with default options.
 #[test]
 fn defaults_serve_1000_in_one_room() {
     let server = Server::start(&[]);
@@ -398,7 +397,7 @@ fn defaults_serve_1000_in_one_room() {
     let text = "x".repeat(1024);
     let start = Instant::now();
     for (n, guest) in (0..20).zip(&guests) {
-        // The pace of the room, kept by the clock and not by the server.
+        // The clock sets the pace of the room, not the server.
         let due = start + Duration::from_millis(100) * n;
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
         guest.say(&text);

@@ -1,7 +1,7 @@
-//! Many rooms at once: nothing is lost on loopback at a rate that is far from what the server can do.
+//! Many rooms at once: loopback loses nothing at a rate far below the server's maximum.
 //!
 //! 500 rooms of 10 members, each sending 2 messages a second, spread evenly: 10,000 messages in and
-//! 90,000 deliveries out a second. `REACTOR_CHAT_LOAD_SECONDS` says for how long, 2 by default.
+//! 90,000 deliveries out a second. `REACTOR_CHAT_LOAD_SECONDS` sets the duration, 2 by default.
 
 mod support;
 
@@ -17,9 +17,8 @@ use support::*;
 const ROOMS: usize = 500;
 const MEMBERS: usize = 10;
 const MESSAGES_PER_SECOND: u32 = (ROOMS * MEMBERS) as u32 * 2;
-/// Rooms that share sockets. A socket carries one member of each of its rooms: a member is known by
-/// its token, not by its port, and 5,000 sockets would need more descriptors than a process may
-/// have on many machines.
+/// Rooms that share sockets. A socket carries one member of each of its rooms, because the server
+/// knows a member by its token, not by its port. Many machines do not allow 5,000 descriptors.
 const ROOMS_A_GROUP: usize = 50;
 
 struct Load {
@@ -28,7 +27,7 @@ struct Load {
     sockets: Vec<UdpSocket>,
     /// By room and member.
     tokens: Vec<Token>,
-    /// What each member has heard of each other: the last number, by room, listener and speaker.
+    /// Last number by room, listener and speaker.
     last_heard: Vec<Option<u32>>,
     delivered: u64,
 }
@@ -57,7 +56,7 @@ impl Load {
         socket.send_to(&bytes, self.server.udp).expect("sent");
     }
 
-    /// Reads what has come, and checks that it is in order.
+    /// Reads everything that has arrived, and checks its order.
     fn receive(&mut self) {
         let mut buffer = [0; 512];
         for index in 0..self.sockets.len() {
@@ -88,7 +87,7 @@ impl Load {
 fn socket() -> UdpSocket {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     socket.set_nonblocking(true).expect("an option");
-    // As much as there is: the kernel cuts it to its limit.
+    // The kernel cuts this to its own limit.
     SockRef::from(&socket).set_recv_buffer_size(4 << 20).expect("an option");
     socket
 }
@@ -125,7 +124,7 @@ fn w26_500_rooms_lose_nothing() {
     });
 }
 
-/// When a message is due, from the start.
+/// Returns the time at which a message is due, from the start.
 fn due(number: u32) -> Duration {
     Duration::from_secs(1) * number / MESSAGES_PER_SECOND
 }

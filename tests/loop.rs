@@ -1,7 +1,7 @@
-//! What breaks event loops, as far as TCP goes: the rows L and T of the pitfalls.
+//! Faults that break event loops, on the side of TCP: the rows L and T of tests/README.md.
 //!
-//! Where a server must meet something all at once it is frozen until everything is there: its next
-//! wait tells of it in one batch, as on a busy machine.
+//! Some tests stop the server until everything is in place. Its next wait then reports all of it in
+//! one batch, as on a busy machine.
 
 mod support;
 
@@ -43,7 +43,7 @@ fn l1_work_over_budget_is_done_next() {
 
 #[test]
 fn l1_datagrams_over_budget_are_read() {
-    /// More than a turn reads; the smallest buffer that systems grant a socket takes them.
+    /// More than a turn reads, and few enough for the smallest socket buffer of any system.
     const COUNT: usize = 400;
     let server = Server::start(&["--rate-limit", "0"]);
     let host = Member::create(&server, "r", r#"{"username":"host"}"#);
@@ -119,7 +119,7 @@ fn l7_evicted_request_is_ignored() {
     expect_answer(&mut silent);
     expect_answer(&mut talking);
     server.freeze();
-    // Nobody could be told of this room.
+    // Nobody could get the notices of this room.
     silent.request(CREATE, "r", b"alice");
     let mut newcomer = Control::connect(&server);
     server.thaw();
@@ -135,7 +135,7 @@ fn l7_events_after_end_are_ignored() {
         let mut controls: Vec<Control> = (0..50).map(|_| Control::connect(&server)).collect();
         expect_answer(&mut controls[0]);
         server.freeze();
-        // All these give way to those that come, and have events of every kind.
+        // All these connections are evicted for new ones, and have events of every kind.
         for (number, mut control) in controls.into_iter().enumerate() {
             match number % 3 {
                 0 => control.reset(),
@@ -157,7 +157,7 @@ fn l8_timer_ignores_reused_slot() {
     let descriptors = server.descriptors();
     let mut gone = Control::connect(&server);
     gone.send(b"x");
-    // A reset takes away what was not read: these answers come behind that.
+    // A reset discards unread answers, so these clients read theirs first.
     (0..3).for_each(|_| expect_answer(&mut witness));
     wait_for("the connection", || (server.descriptors() > descriptors).then_some(()));
     gone.reset();
@@ -233,7 +233,7 @@ fn l9_members_end_during_delivery() {
 
 #[test]
 fn l10_slow_reader_gets_whole_replies() {
-    /// More than the kernel holds for a connection (4 MiB, tcp(7)), so that writes are cut.
+    /// More than the kernel holds for a connection (4 MiB, tcp(7)), so that writes are partial.
     const REQUESTS: usize = 200;
     let server = server_with_a_long_list(&[]);
     let mut control = Control::connect(&server);
@@ -247,14 +247,15 @@ fn l10_slow_reader_gets_whole_replies() {
         expected.extend(reply);
     }
     let expected = expected.repeat(REQUESTS);
-    // Where an end lies behind the requests every event tells of it too, else of the window alone.
+    // With an end of the stream behind the requests every event reports that too, otherwise only the
+    // window.
     for is_ended in [false, true] {
         let mut stream = connect_with_a_small_window(&server);
         stream.write_all(&list_frame().repeat(REQUESTS)).expect("sent");
         if is_ended {
             stream.shutdown(std::net::Shutdown::Write).expect("shut down");
         }
-        // A turn each: meanwhile the kernel gets what it takes, and the rest has to wait.
+        // Each line is a turn, in which the kernel takes what it can and the rest has to wait.
         (0..50).for_each(|_| expect_answer(&mut control));
         let mut heard = Vec::new();
         let mut sizes = [1, 7, 100, 1000, 4096].into_iter().cycle();
@@ -305,17 +306,17 @@ fn l13_last_reply_survives_close() {
     }
 }
 
-/// What the kernel has taken of a reply it drops if the socket is closed and something comes in.
+/// The kernel drops its part of a reply if the socket is closed with unread input.
 #[test]
 fn l13_buffered_replies_survive_close() {
-    /// Many times the window of the peer, and little to the buffers of the server.
+    /// Many times the peer's window, and little for the server's buffers.
     const REQUESTS: usize = 5;
     let server = server_with_a_long_list(&[]);
     let mut witness = Control::connect(&server);
     let mut stream = connect_with_a_small_window(&server);
     let requests = [list_frame().repeat(REQUESTS), oversized_header()].concat();
     stream.write_all(&requests).expect("sent");
-    // A turn each: by then everything is answered.
+    // Each line is a turn: by then everything is answered.
     (0..10).for_each(|_| expect_answer(&mut witness));
     stream.write_all(&[b'x'; 1000]).expect("sent");
     let mut control = Control::over(stream);
@@ -390,7 +391,7 @@ fn l10_l16_blocked_peer_costs_no_cpu() {
 fn t3_announced_size_takes_no_memory() {
     let server = Server::start(&["--max-payload", "0"]);
     let mut header = list_frame();
-    // 2^29, the most that the protocol knows.
+    // 2^29, the maximum of the protocol.
     header[28] = 0x20;
     let mut liars = crowd(&server);
     liars.iter_mut().for_each(expect_answer);
@@ -431,14 +432,14 @@ fn l16_input_counts_before_timers() {
     server.freeze();
     alice.say("");
     control.request(LIST, "", b"");
-    // Both deadlines pass while the server stands still.
+    // Both deadlines pass while the server is stopped.
     thread::sleep(Duration::from_millis(3200));
     server.thaw();
     control.expect_success();
     alice.expect_silence();
 }
 
-/// The kernel's memory for peers that send requests and never read stays bounded.
+/// The kernel's memory for peers that send requests and never read is bounded.
 #[test]
 fn a13_slow_readers_hold_little_memory() {
     const MOST: usize = 128 * 1024;

@@ -1,4 +1,4 @@
-//! Messages: what members send over UDP and what the others get (protocol.md, section 2).
+//! Messages: datagrams of members, and deliveries to the others (PROTOCOL.md, section 2).
 
 mod support;
 
@@ -305,7 +305,7 @@ fn w24_all_but_the_sender_get_it() {
 
 #[test]
 fn w24_large_room_gets_everything_once() {
-    // More than one room is served at once, and fewer than the usual limit of open files.
+    // More than one room is served at once, and fewer descriptors than the usual limit.
     const GUESTS: usize = 700;
     const MESSAGES: usize = 3;
     let server = Server::start(&["--max-unproved", "0", "--rate-limit", "0"]);
@@ -518,7 +518,7 @@ fn w26_drops_are_counted() {
     }
 }
 
-/// Announces a UDP port over TCP and waits until the server has taken it.
+/// Announces a UDP port over TCP, and waits until the server has taken it.
 fn announce(control: &mut Control, port: u16) {
     control.send(&port.to_be_bytes());
     control.end();

@@ -1,4 +1,4 @@
-//! Networks that loopback is not: a machine with two interfaces, a NAT, a path of 1,280 bytes.
+//! Networks other than loopback: a machine with two interfaces, a NAT, a path of 1,280 bytes.
 
 mod support;
 
@@ -10,8 +10,8 @@ use support::namespace::{MACHINES, Machine, in_user_namespace, run};
 use support::streams::*;
 use support::*;
 
-/// A client's way to a server, with a router in between: the clients are 10.1.0.2 and fd01::2, where
-/// the test is, and the server is 10.2.0.2 and fd02::2.
+/// Clients, a router and a server. The clients are this test, at 10.1.0.2 and fd01::2. The server is
+/// at 10.2.0.2 and fd02::2.
 struct Path {
     router: Machine,
     far: Machine,
@@ -35,7 +35,7 @@ impl Path {
         Self { router, far }
     }
 
-    /// How many datagrams were cut up by the server's kernel and by the router.
+    /// Returns the number of datagrams that the server's kernel and the router have fragmented.
     fn fragmented(&self) -> u64 {
         [&self.router, &self.far].map(fragmented).iter().sum()
     }
@@ -52,9 +52,9 @@ fn fragmented(machine: &Machine) -> u64 {
     [v4, v6].map(|count| count.trim().parse::<u64>().expect("a number")).iter().sum()
 }
 
-/// The script that gives an interface its addresses and turns it on.
+/// Returns the script that sets an interface's addresses and turns it on.
 fn addresses(interface: &str, all: &[&str]) -> String {
-    // Whether somebody else has an IPv6 address is otherwise asked for a second or two.
+    // Without this, duplicate address detection takes a second or two.
     let mut script = format!("echo 0 > /proc/sys/net/ipv6/conf/{interface}/accept_dad");
     script += &format!(" && ip link set {interface} up");
     for address in all {
@@ -75,8 +75,8 @@ fn w25_d7_two_interfaces() {
         far.run(&addresses("far2", &["10.2.0.1/24", "fd02::1/64"]));
         run(&addresses("near1", &["10.1.0.2/24", "fd01::2/64"]));
         run(&addresses("near2", &["10.2.0.2/24", "fd02::2/64"]));
-        // The other interface's address too is spoken to through the first one: the way back
-        // begins at 10.1.0.1, and an answer from there is nobody's.
+        // This interface also reaches the other one's address. The way back begins at 10.1.0.1, and
+        // nobody expects an answer from there.
         run("ip route add 10.2.0.1/32 via 10.1.0.1 src 10.1.0.2");
         run("ip -6 route add fd02::1/128 via fd01::1 src fd01::2");
         answers_from(&far, "0.0.0.0", &["10.1.0.1", "10.1.0.9", "10.2.0.1"]);
@@ -84,8 +84,8 @@ fn w25_d7_two_interfaces() {
     });
 }
 
-/// Members with text and with stream delivery who speak to each of these addresses hear each other,
-/// and their sockets are connected: they hear nobody else.
+/// Members with text and stream delivery at each of these addresses get one another's messages.
+/// Their sockets are connected, so they receive from the right address only.
 fn answers_from(far: &Machine, any: &str, ips: &[&str]) {
     let mut server = far.serve(any, ips[0]);
     for ip in ips {
@@ -130,12 +130,12 @@ fn field_j_works_without_ipv6() {
 
 const NARROW: u32 = 1280;
 
-/// Where the path of 1,280 bytes begins.
+/// The place of the path with 1,280 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Narrow {
-    /// At the server's own interface: its kernel knows.
+    /// At the server's own interface, so that its kernel knows.
     AtTheServer,
-    /// Behind the router: nobody tells the server before it has sent something.
+    /// Behind the router: the server learns of it only after it has sent something.
     BehindTheRouter,
 }
 
@@ -152,7 +152,7 @@ impl Path {
                 run(&format!("ip link set near mtu {NARROW}"));
             }
         }
-        // The clients' kernel knows: it is the server's datagrams that are looked at.
+        // The clients' kernel knows the path: only the server's datagrams are under test.
         for way in ["-4 route change default via 10.1.0.1", "-6 route change default via fd01::1"] {
             run(&format!("ip {way} mtu {NARROW}"));
         }
@@ -160,19 +160,20 @@ impl Path {
     }
 }
 
-/// With both families and both kinds of path.
+/// Runs a test with both families and both kinds of path.
 fn on_narrow_paths(check: impl Fn(&Path, &Server, Narrow)) {
     let mut ending = Vec::new();
     for at in [Narrow::AtTheServer, Narrow::BehindTheRouter] {
         for (any, ip) in [("0.0.0.0", "10.2.0.2"), ("::", "fd02::2")] {
-            // Seen only when this fails.
+            // Printed only when the test fails.
             eprintln!("to {any}, narrow {at:?}");
-            // A path of its own each: nothing is known about it.
+            // Each has a path of its own that the kernel knows nothing about.
             let path = Path::narrow(at);
             let server = path.far.serve(any, ip);
             check(&path, &server, at);
             run("ip link delete near");
-            // It waits for members that can't answer any more; meanwhile there are the other paths.
+            // This server waits for members that are out of reach. The other paths are tested
+            // meanwhile.
             server.signal("TERM");
             ending.push((path, server));
         }
@@ -194,7 +195,7 @@ fn stream_without_fragments(path: &Path, server: &Server, _: Narrow) {
     const LINES: u32 = 200;
     let (alice, bob) = listening_alice_and_bob(server);
     let before = path.fragmented();
-    // All at once, so that datagrams are full and several go in one message.
+    // All at once, so that datagrams are full and several leave in one message.
     server.freeze();
     for id in 1..=LINES {
         alice.say(id, &format!("{id:0100}"));
@@ -224,7 +225,7 @@ fn w24_all_sizes_pass_1280_byte_path() {
 }
 
 const NAME: usize = 40;
-/// The largest message under a name of that size.
+/// Returns the longest message with a name of this size.
 const LARGEST: usize = 4070 - NAME;
 
 fn every_size(path: &Path, server: &Server, at: Narrow) {
@@ -235,8 +236,8 @@ fn every_size(path: &Path, server: &Server, at: Narrow) {
     bob.expect("carol joined");
     let before = path.fragmented();
     let sizes = [1150, 1200, 1250, 1300, 1430, 1500, 2600, LARGEST];
-    // Each size by itself, and then several times, so that the kernel is asked to cut up what does
-    // not fit.
+    // Sends each size by itself, and then several times, so that the kernel has to split messages
+    // that do not fit.
     let singles = sizes.map(|size| format!("{:0size$}", 0));
     let groups = sizes.iter().flat_map(|size| (1..5).map(move |turn| format!("{turn:0size$}")));
     let mut id = 1;
@@ -268,8 +269,8 @@ fn every_size(path: &Path, server: &Server, at: Narrow) {
     assert!(path.fragmented() > before, "the path was narrow");
 }
 
-/// Only the sender may cut up what goes over IPv6, and it finds out that it has to by losing
-/// datagrams. Gives the speaker's next id.
+/// Only the sender may fragment IPv6 datagrams, and it learns by losing some that it has to. Returns
+/// the speaker's next id.
 fn until_the_way_is_known(alice: &Listener, bob: &Member) -> u32 {
     let mut id = 1;
     wait_for("a datagram that passes", || {
@@ -279,19 +280,19 @@ fn until_the_way_is_known(alice: &Listener, bob: &Member) -> u32 {
     })
 }
 
-/// With our client behind the NAT, which brings back what it has missed.
+/// Tests our client behind the NAT: it gets back what it has missed.
 #[cfg(feature = "client")]
 mod nat {
     use super::support::program::*;
     use super::*;
 
-    /// What a NAT needs beside machines.
+    /// The machines of a NAT.
     const NAT: &str = "nft 'add table t; \
         add chain t c { type nat hook postrouting priority 100; }; \
         add rule t c udp dport 9 masquerade to :20001-20099 random' && nft delete table t && \
         cat /proc/sys/net/netfilter/nf_conntrack_count";
 
-    /// The rules of a NAT that gives these ports to what it sends for others.
+    /// Returns the rules of a NAT that uses these ports.
     fn nat(ports: &str) -> String {
         format!(
             "nft 'add table nat; add chain nat post {{ type nat hook postrouting priority 100; }}; \
@@ -309,7 +310,7 @@ mod nat {
             || {
                 let path = Path::new();
                 path.router.run(&nat("20001-20099"));
-                // Who is not behind the NAT has no way back.
+                // There is no route back to clients that are not behind the NAT.
                 path.far.run("ip route delete default");
                 let server = path.far.serve("0.0.0.0", "10.2.0.2");
                 chat_through_a_nat_that_forgets(&server, &path.router);
@@ -327,13 +328,13 @@ mod nat {
         carol.expect("alice: before");
 
         change_ports(router);
-        // Alice's next datagram is this one. The others have not sent any: it does not reach them.
+        // This is Alice's next datagram. The others have not sent any, so it does not reach them.
         alice.say("meanwhile");
         alice.settle();
         bob.prove();
         bob.say("back");
         alice.expect("bob: back");
-        // Carol's client has the stream: what it says brings what it has missed.
+        // Carol's client has a stream. Its message brings back what it has missed.
         carol.say("me too\n");
         for line in ["alice: meanwhile", "bob: back", "carol: me too"] {
             carol.expect(line);
@@ -344,8 +345,8 @@ mod nat {
         carol.expect("alice: after");
     }
 
-    /// As when a router's line was cut: what it knew is gone, and what comes in for the ports from before
-    /// meets nobody.
+    /// Restarts the NAT, as after a power cut: it knows no connection, and drops datagrams to the
+    /// ports from before.
     fn change_ports(router: &Machine) {
         router.run(&nat("20101-20199"));
         router.run(
@@ -360,19 +361,18 @@ mod nat {
     }
 }
 
-/// Paths that drop fragments, as tunnels and the firewalls of clouds do, and paths that need them.
+/// Paths that drop fragments, as tunnels and cloud firewalls do, and paths that need them.
 #[cfg(feature = "client")]
 mod fragments {
     use super::support::program::Talker;
     use super::*;
 
-    /// The rules that drop packets.
+    /// Returns the rules that drop packets.
     const FILTER: &str = "nft 'add table ip t; \
         add chain ip t c { type filter hook prerouting priority -500; }; \
         add rule ip t c ip frag-off & 0x3fff != 0 counter drop' && nft delete table ip t";
 
-    /// The rules of a router that drops the fragments which come in at an interface, and counts
-    /// them.
+    /// Returns rules for a router that drops and counts the fragments that come in at an interface.
     fn drop_fragments(interface: &str) -> String {
         format!(
             "nft 'add table ip t; add chain ip t c {{ type filter hook prerouting priority -500; }}; \
@@ -391,7 +391,7 @@ mod fragments {
             || {
                 for (any, ip) in [("0.0.0.0", "10.2.0.2"), ("::", "fd02::2")] {
                     for interface in ["wan", "lan"] {
-                        // Seen only when this fails.
+                        // Printed only when the test fails.
                         eprintln!("to {any}, fragments are dropped that come from {interface}");
                         let path = Path::new();
                         path.router.run(&drop_fragments(interface));
@@ -440,7 +440,7 @@ mod fragments {
             || {
                 let path = Path::new();
                 path.router.run(
-                    // Not the interfaces: one of a pair takes nothing that is larger than its own.
+                    // Not the interfaces: one of a pair receives nothing larger than its own MTU.
                     "ip route change 10.2.0.0/24 dev wan mtu lock 600 && \
                      ip route change 10.1.0.0/24 dev lan mtu lock 600 && nft 'add table ip t; \
                      add chain ip t c { type filter hook output priority 0; }; \

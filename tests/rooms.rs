@@ -1,5 +1,5 @@
-//! The lives of rooms and members: commands, notices, every way out and the way back (protocol.md,
-//! sections 3 and 4).
+//! Rooms and members: commands, notices, every way to leave and to return (PROTOCOL.md, sections 3
+//! and 4).
 
 mod support;
 
@@ -18,8 +18,6 @@ const REMOVED_FOR_SILENCE: &str =
     "you were removed from the room, nothing was heard from you for a while";
 const REMOVED_FOR_SILENCE_JA: &str = "しばらく発言しなかったので、チャットルームから退出させました";
 const REMOVED_BY_HOST: &str = "you were removed from the room by its host";
-
-// Commands.
 
 #[test]
 fn w27_exit_in_all_spellings() {
@@ -269,9 +267,7 @@ fn w32_notice_explains_double_slash() {
     alice.expect_silence();
 }
 
-// Notices.
-
-/// What a room hears of its members, in one language.
+/// The notices of a room in one language.
 struct Phrases {
     lang: &'static str,
     joined: &'static str,
@@ -345,7 +341,7 @@ fn w33_fast_sender_is_told_once() {
     (0..30).for_each(|number| bob.say(&number.to_string()));
     bob.expect("you are sending too fast, what came last was not sent on");
     let heard = carol.heard_up_to_now();
-    // One was spent when Bob entered; a second of a slow machine gives two more.
+    // Bob's join took one; a second of a slow machine gives two more.
     let first: Vec<_> = (0..9).map(|number| format!("bob: {number}")).collect();
     assert_eq!(heard[..9], first);
     assert!(heard.len() < 20, "{heard:?}");
@@ -388,8 +384,6 @@ fn w33_w34_japanese_crowd_times_out() {
     hear_while_awake(&alice, "2人が入室");
     hear_while_awake(&alice, "2人が時間切れ");
 }
-
-// Lives.
 
 #[test]
 fn w35_room_closes_with_its_host() {
@@ -510,7 +504,7 @@ fn w38_field_b_guest_returns() {
     let start = Instant::now();
     let carol = Member::join(&server, "room", &guest("carol", "secret"));
     let mut control = Control::connect(&server);
-    // When Carol, who was heard last, gives way, everybody has been silent long enough.
+    // When Carol, who was the last to send, is replaced, everybody has been silent for long enough.
     let returns = guest("carol", "secret");
     wait_for("Carol's return", || {
         (control.status_of(JOIN, "room", returns.as_bytes()) == 0).then_some(())

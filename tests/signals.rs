@@ -1,4 +1,4 @@
-//! The end of the server: SIGINT, SIGTERM and SIGHUP, once and twice, and ignored.
+//! The shutdown of the server: SIGINT, SIGTERM and SIGHUP, once, twice, and ignored.
 
 mod support;
 
@@ -12,7 +12,7 @@ use support::peers::*;
 use support::streams::*;
 use support::*;
 
-/// How long the server may take to its end.
+/// Maximum time from a signal to the exit.
 const DRAIN: Duration = reactor_chat::config::DRAIN;
 
 /// The notice to text and named members.
@@ -179,7 +179,7 @@ fn l17_signal_storm_ends_cleanly() {
     let start = Instant::now();
     let mut storm = server.storm(&["TERM", "INT"], 500);
     alice.expect(GOING);
-    // First the storm: a process that is not waited for keeps its id, so no other is hit.
+    // The storm comes first: a process keeps its id until it is waited for, so no other can be hit.
     storm.wait().expect("a shell");
     let code = server.wait().code();
     assert!(matches!(code, Some(130 | 143)), "{code:?}");
@@ -254,7 +254,7 @@ fn full_room(server: &Server, room: usize) -> Vec<Member> {
     members
 }
 
-/// Reads what has come; gives how many messages and how many ends of the room there were.
+/// Reads everything that has arrived. Returns the number of messages and of room-closed notices.
 fn read_all(member: &Member) -> (usize, usize) {
     let (mut messages, mut ends) = (0, 0);
     let mut buffer = [0; 5000];
@@ -267,7 +267,7 @@ fn read_all(member: &Member) -> (usize, usize) {
     (messages, ends)
 }
 
-/// Reads what has come; gives whether the end has not.
+/// Reads everything that has arrived. Returns true until the end.
 fn read_replies(control: &mut Control) -> bool {
     while control.has_heard() {
         if !control.stream().read(&mut [0; 4096]).is_ok_and(|size| size > 0) {
@@ -277,12 +277,12 @@ fn read_replies(control: &mut Control) -> bool {
     true
 }
 
-/// A server with a client that asks for more than the buffers between them hold and reads nothing, so
-/// that the server has something left to send for as long as it is there.
+/// Starts a server with a client that requests more than the buffers between them hold and reads
+/// nothing, so that the server always has something left to send.
 fn server_with_a_deaf_peer() -> (Server, TcpStream) {
     let server = server_with_a_long_list(&[]);
     let deaf = hoard(&server);
-    // Others are served in turns with it: by now it has been served until nothing more could be sent.
+    // The server serves others in turn with it: by now nothing more can be sent.
     let mut bystander = Control::connect(&server);
     for _ in 0..200 {
         expect_answer(&mut bystander);

@@ -1,7 +1,7 @@
-//! A server that people come to and leave, in every way that there is, for a while: at the end it is
-//! as it was before them.
+//! A server that people join and leave in every possible way for a while has the same state at the
+//! end as before.
 //!
-//! `REACTOR_CHAT_SOAK_SECONDS` says for how long, 4 by default.
+//! `REACTOR_CHAT_SOAK_SECONDS` sets the duration, 4 by default.
 
 mod support;
 
@@ -15,21 +15,21 @@ use support::random::Random;
 use support::streams::Ticket;
 use support::*;
 
-/// So many come and go at a time, each from addresses of its own.
+/// Crowds that come and go at a time, each with addresses of its own.
 const CROWDS: usize = 4;
 
 const MAX_ROOMS: usize = 400;
 const MAX_MEMBERS: usize = 2000;
 
-/// What an allocator may keep of a peak, and of the members of streams, whose ends are remembered for
-/// a minute. Some 5,000 rooms in 4 seconds, and 25,000 connections: a hundred bytes of each would be
-/// more.
+/// Memory that the allocator may keep after a peak, and that tombstones of stream members take for a
+/// minute. The test makes some 5,000 rooms in 4 seconds, and 25,000 connections: a leak of a hundred
+/// bytes for each would exceed this.
 const MARGIN: u64 = 2 << 20;
 
-/// After so many rooms of each crowd memory has reached its plateau.
+/// Number of rooms of each crowd after which memory has reached its plateau.
 const WARM_UP: u64 = 500;
 
-/// Rooms that one crowd leaves to the server to end, at a time, and connections likewise.
+/// Rooms that a crowd leaves to the server's deadlines at a time, and connections likewise.
 const LEFT_BEHIND: usize = 20;
 
 #[test]
@@ -39,8 +39,8 @@ fn l8_t4_soak_leaves_nothing() {
     let server = start();
     let idle = server.descriptors();
 
-    // What memory a peak takes is seen in the first part, what is never freed in the second. How
-    // much that is follows from what is done, not from how long a busy machine takes for it.
+    // The first part shows the peak, the second one any leak. Both are measured by work done, not by
+    // the time that a busy machine takes for it.
     let warm_up = churn(&server, Duration::ZERO, WARM_UP, 0);
     expect_emptiness(&server, idle);
     let before = server.memory();
@@ -54,7 +54,7 @@ fn l8_t4_soak_leaves_nothing() {
     eprintln!("{}", server.final_counts());
 }
 
-/// A server in which all may talk as much as they like, and who leaves without a word is gone soon.
+/// Starts a server without rate limits that soon removes silent members.
 fn start() -> Server {
     let (rooms, members) = (MAX_ROOMS.to_string(), MAX_MEMBERS.to_string());
     let limits = ["--rate-limit", "0", "--max-unproved", "0"];
@@ -63,7 +63,7 @@ fn start() -> Server {
     Server::start(&[&limits[..], &places, &times].concat())
 }
 
-/// Nobody is connected, and nobody is in a room.
+/// Waits until there is no connection and no member.
 fn expect_emptiness(server: &Server, descriptors: usize) {
     wait_for("the last connection to end", || (server.descriptors() == descriptors).then_some(()));
     let list = || {
@@ -74,8 +74,8 @@ fn expect_emptiness(server: &Server, descriptors: usize) {
     wait_for("the last room to close", list);
 }
 
-/// As many rooms and members get in as at the start: a place that somebody who is gone still held
-/// would be missing.
+/// Checks that as many rooms and members get in as at the start. A place that a departed member
+/// still held would be missing.
 fn expect_all_places(server: &Server) {
     const SERVER_FULL: u8 = 8;
     let mut controls: Vec<Control> =
@@ -91,13 +91,13 @@ fn expect_all_places(server: &Server) {
     assert_eq!(controls[0].status_of(JOIN, "room 0", b"one more"), SERVER_FULL);
 }
 
-/// One of many addresses of a crowd: the ports of one would be used up in a minute, since the kernel
-/// keeps each for as long after its connection's end (TIME_WAIT).
+/// Returns one of many addresses of a crowd. One address would run out of ports within a minute,
+/// because the kernel keeps each in TIME_WAIT after its connection.
 fn address(crowd: usize, number: u64) -> IpAddr {
     Ipv4Addr::new(127, 1, crowd as u8, 1 + (number % 200) as u8).into()
 }
 
-/// Lets crowds come and go for so long and so many rooms of each; gives how many there were.
+/// Lets crowds come and go for some time and some rooms of each. Returns the number of rooms.
 fn churn(server: &Server, time: Duration, rooms: u64, seed: u64) -> u64 {
     let end = Instant::now() + time;
     thread::scope(|scope| {
@@ -128,7 +128,7 @@ impl Guest {
     }
 }
 
-/// Those who come and go, one room after the other.
+/// A crowd that makes one room after the other.
 struct Crowd {
     tcp: SocketAddr,
     udp: SocketAddr,
@@ -137,7 +137,7 @@ struct Crowd {
     random: Random,
     /// Connections that only a deadline ends.
     left: Vec<Control>,
-    /// When rooms were left without a word.
+    /// Times at which rooms were left without a word.
     abandoned: Vec<Instant>,
     rooms: u64,
 }
@@ -150,7 +150,7 @@ impl Crowd {
         Self { tcp, udp, index, ip, random, left: vec![], abandoned: vec![], rooms: 0 }
     }
 
-    /// The life of a room.
+    /// Plays the life of a room.
     fn live(&mut self) {
         let name = format!("{} {}", self.index, self.rooms);
         self.rooms += 1;
@@ -185,12 +185,12 @@ impl Crowd {
             self.abandoned.push(now);
             return;
         }
-        // Whoever the host is by now closes the room.
+        // The current host closes the room.
         guests.iter().for_each(Guest::leave);
         host.say("/exit");
     }
 
-    /// A guest with one of the three deliveries, who mostly shows where it is.
+    /// A guest with one of the three deliveries, which usually proves its port.
     fn come(&mut self, room: &str, index: usize) -> Guest {
         let is_seen = self.random.size_below(8) > 0;
         let name = format!("m{index}");
@@ -214,13 +214,13 @@ impl Crowd {
         let mut control = Control::connect_to_from(self.tcp, self.ip);
         control.request(operation, room, payload.as_bytes());
         let secret = control.expect_success();
-        // With stream delivery it comes with more.
+        // With stream delivery it comes with more entries.
         let token = secret.try_into().unwrap_or_else(|secret: Vec<u8>| Ticket::read(&secret).token);
         self.part(control);
         Member::with_token(self.udp, self.ip, room, token)
     }
 
-    /// Ends a connection in one of the ways that there are.
+    /// Ends a connection in one of several ways.
     fn part(&mut self, mut control: Control) {
         self.left.retain(|control| !control.has_heard());
         match self.random.size_below(4) {
@@ -231,7 +231,7 @@ impl Crowd {
         }
     }
 
-    /// A connection that comes to nothing.
+    /// A connection without a complete request.
     fn misbehave(&mut self) {
         let mut control = Control::connect_to_from(self.tcp, self.ip);
         let request = frame(CREATE, "never", text("x").as_bytes());

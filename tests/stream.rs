@@ -1,5 +1,5 @@
-//! Stream delivery on the real binary: the completion, the sequence, ids, repair, history (protocol.md,
-//! section 5). How streams end is in stream_ends.rs.
+//! Stream delivery on the real binary: completion, sequence, ids, repair, history (PROTOCOL.md,
+//! section 5). Ends of streams are in stream_ends.rs.
 
 mod support;
 
@@ -10,7 +10,7 @@ use support::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Says so many lines of this size with ids from `first` on, each heard before the next is said.
+/// Sends this many lines with ids from `first` on. Each is received before the next is sent.
 fn chatter(speaker: &Listener, first: u32, count: u32, size: usize) {
     for id in first..first + count {
         speaker.say(id, &format!("{id:0size$}"));
@@ -23,12 +23,10 @@ fn chatter(speaker: &Listener, first: u32, count: u32, size: usize) {
     }
 }
 
-/// The numbers that packets hold, in the order in which they came.
+/// Returns the numbers in packets, in the order of arrival.
 fn numbers(packets: &[Packet]) -> Vec<u64> {
     packets.iter().flat_map(|packet| packet.sequence..packet.sequence + packet.numbers()).collect()
 }
-
-// S1: the completion.
 
 #[test]
 fn s1_completions() {
@@ -88,8 +86,6 @@ fn s1_reopened_room_has_new_id() {
     assert_eq!((again.ticket.member, again.ticket.next), (1, 1));
 }
 
-// S2: the datagrams.
-
 #[test]
 fn s2_single_message_leaves_at_once() {
     let server = Server::start(&[]);
@@ -137,8 +133,6 @@ fn s2_entries_are_packed_to_1200() {
     }
 }
 
-// S4: the codes.
-
 #[test]
 fn s4_notices_have_code_and_member() {
     let server = Server::start(&["--host-leaves", "pass"]);
@@ -157,7 +151,7 @@ fn s4_notices_have_code_and_member() {
     bob.expect(7, &[Item::notice(LEFT, 4, "dave", "dave left")]);
     bob.say(1, "/exit");
     alice.items_up_to_now();
-    // The sixth that came or went within a second is counted.
+    // The sixth change of presence within a second is in the summary.
     dave.expect_aside(LEFT);
     alice.expect(9, &[Item::notice(LEFT, 0, "", "1 left")]);
 }
@@ -210,8 +204,6 @@ fn s4_s5_answers_to_commands() {
     assert_eq!(bob.expect_aside(STATE).0, Item::state(12, 11));
 }
 
-// S5: ids.
-
 #[test]
 fn s5_only_the_expected_id_is_taken() {
     let server = Server::start(&[]);
@@ -258,7 +250,7 @@ fn t10_s5_limited_message_may_return() {
     let mut asides = bob.items_up_to_now();
     let entries: Vec<Item> = asides.extract_if(.., |item| item.numbers() > 0).collect();
     assert_eq!(entries, [1, 2, 3, 4, 5].map(|id| Item::message(2, id, "bob", "quick")));
-    // A person is told once.
+    // The text for people comes once.
     let told = "you are sending too fast, the rest has to wait";
     assert_eq!(asides, [told, ""].map(|text| Item::aside(RATE_LIMITED, 6, 6, text)));
     wait_for("the message to be taken", || {
@@ -294,8 +286,6 @@ fn s5_nonsense_is_ignored() {
     assert!(counts.contains("senseless 10"), "{counts}");
 }
 
-// S7: nothing before a datagram proves the port.
-
 #[test]
 fn s7_t1_unproved_port_gets_nothing() {
     let server = Server::start(&["--idle-timeout", "1"]);
@@ -310,7 +300,7 @@ fn s7_t1_unproved_port_gets_nothing() {
     control.expect_end();
     let bob = Listener::join(&server, "bob");
     bob.say(1, "is anybody there?");
-    // The host times out and the room closes: nobody proved that this is told to the right one.
+    // The host times out and the room closes: no address was proved, so nobody gets a farewell.
     bob.expect_aside(ROOM_CLOSED);
     bob.expect_aside(ROOM_CLOSED);
     alice.wire.expect_empty_socket();
@@ -374,8 +364,6 @@ fn s7_s12_lost_entries_are_gone() {
     assert_eq!(packets[0].items, [Item::Gone(gone)], "all that is gone");
 }
 
-// S8: have.
-
 #[test]
 fn s8_have_gets_a_shorter_answer() {
     let server = Server::start(&[]);
@@ -397,8 +385,6 @@ fn s8_keep_alive_is_not_answered() {
     (0..5).for_each(|_| bob.wire.say(""));
     bob.expect_quiet_for(SECOND / 5);
 }
-
-// S9: the tail.
 
 #[test]
 fn s9_tail_probe_times() {
@@ -424,8 +410,6 @@ fn s9_tail_probe_times() {
     bob.expect_quiet_for(SECOND / 5);
     alice.wire.expect_empty_socket();
 }
-
-// S11: repair.
 
 #[test]
 fn s11_requested_entries_are_resent() {
@@ -491,8 +475,6 @@ fn s11_repair_budget_refills() {
     assert!(repaired() <= 2200 + of_time(before), "what was confirmed counts once");
     wait_for("time to refill it", || (repaired() > 0).then_some(()));
 }
-
-// S12: history.
 
 #[test]
 fn s12_host_sets_history_limit() {

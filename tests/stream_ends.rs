@@ -1,5 +1,5 @@
-//! Stream delivery on the real binary: every way to end, going on from another IP, rooms where text,
-//! named and stream members meet (protocol.md, S13 to S15).
+//! Stream delivery on the real binary: ends of a membership, resuming from another IP, rooms with
+//! text, named and stream members (PROTOCOL.md, S13 to S15).
 
 mod support;
 
@@ -14,7 +14,8 @@ const SILENT: &str = "you were removed from the room, nothing was heard from you
 const ROOM_NOT_FOUND: u8 = 2;
 const KICKED_STATUS: u8 = 11;
 
-/// The end is told at once, and again after these times, in milliseconds; it is not before `since`.
+/// Checks that a farewell comes at once, and again after these times in milliseconds from `since`
+/// on.
 fn expect_told_at(listener: &Listener, aside: &Item, since: Instant, milliseconds: &[u64]) {
     let &Item::Aside { code, .. } = aside else { panic!("{aside:?}") };
     assert_eq!(listener.expect_aside(code).0, *aside);
@@ -26,7 +27,8 @@ fn expect_told_at(listener: &Listener, aside: &Item, since: Instant, millisecond
     }
 }
 
-/// A dead token: each datagram gets this answer, which is no longer; nobody else gets any.
+/// Checks a dead token: each datagram gets this answer, which is no longer, and only from its
+/// address.
 fn expect_dead(listener: &Listener, aside: &Item) {
     let bodies: [&[u8]; 4] =
         [b"", b"\0\0\0\0\x01hello", b"\x01\0\0\0\0\0\0\0\x01", b"\x02\0\0\0\0\0\0\0\x01\0\x09"];
@@ -190,7 +192,7 @@ fn s13_tombstones_yield_to_members() {
     carol.say(1, "/exit");
     carol.expect_aside(LEFT);
     let _dave = Listener::join(&server, "dave");
-    // The oldest is forgotten: its token is like any that never was.
+    // The oldest tombstone is forgotten: its token is unknown.
     bob.wire.say("");
     carol.wire.say("");
     assert_eq!(carol.expect_aside(LEFT).0, Item::aside(LEFT, 2, 1, ""));
@@ -203,8 +205,6 @@ fn s13_tombstones_yield_to_members() {
     assert_eq!(control.status_of(JOIN, "room", streamed("fred", "").as_bytes()), 8);
 }
 
-// S14: resume.
-
 #[test]
 fn s14_member_resumes_at_another_ip() {
     let server = Server::start(&[]);
@@ -215,7 +215,7 @@ fn s14_member_resumes_at_another_ip() {
     assert_eq!(away.ticket, Ticket { expected: 2, ..bob.ticket.clone() });
     alice.say(1, "while he moves");
     alice.items_up_to_now();
-    // Neither the new IP, before a datagram, nor the old one hears it.
+    // Neither the new IP, before its first datagram, nor the old one gets it.
     away.wire.expect_empty_socket();
     bob.say(2, "from the old IP");
     bob.have(4);
@@ -266,8 +266,6 @@ fn s14_resumed_member_must_speak() {
     away.wire.say("");
     assert_eq!(away.expect_aside(REMOVED).0, Item::aside(REMOVED, 1, 0, ""));
 }
-
-// S15: all kinds in one room.
 
 #[test]
 fn s15_delivery_forms_share_a_room() {

@@ -1,6 +1,6 @@
-//! A room at full speed: one member hears nothing for two seconds, another asks for everything again
-//! and again, a stranger forges datagrams to all of them. The others lose nothing, and the deaf one
-//! gets all that was still held and knows how much was not.
+//! A room at full speed: one member receives nothing for two seconds, another asks for everything
+//! again and again, and a stranger forges datagrams to all of them. The others lose nothing. The
+//! first one gets all entries that are still held, and learns the number of lost ones.
 
 mod support;
 
@@ -25,10 +25,10 @@ struct Streamer {
     first: u64,
     receiver: StreamReceiver,
     sender: StreamSender,
-    /// What was handed on, by number; nothing for a notice.
+    /// Number of each message that was handed on, or nothing for a notice.
     heard: BTreeMap<u64, Option<String>>,
     said: usize,
-    /// Bytes that came in.
+    /// Bytes received.
     bytes: usize,
 }
 
@@ -56,7 +56,7 @@ impl Streamer {
         }
     }
 
-    /// Takes what has come; a deaf one drops it.
+    /// Reads what has arrived, and drops it if the member is deaf.
     fn hear(&mut self, is_deaf: bool) {
         let mut buffer = [0; 5000];
         loop {
@@ -105,7 +105,7 @@ impl Streamer {
     }
 
     fn send(&self, body: &[u8]) {
-        // What does not fit the socket's buffer now is lost on its way.
+        // Datagrams that do not fit the socket's buffer are lost.
         let _ = self.socket.send(&datagram("room", &self.token, body));
     }
 
@@ -174,7 +174,7 @@ fn s7_s11_full_speed_with_bad_members() {
     check_the_ration(&mut greedy);
 }
 
-/// What one that asks for everything again and again gets, now that nobody says anything.
+/// Counts the bytes for a member that asks for everything again and again in a silent room.
 fn check_the_ration(greedy: &mut Streamer) {
     greedy.hear(true);
     greedy.bytes = 0;
@@ -187,12 +187,12 @@ fn check_the_ration(greedy: &mut Streamer) {
     assert!(greedy.bytes < most, "{} bytes", greedy.bytes);
 }
 
-/// A stranger who even knows the tag, but not from the server's address.
+/// A stranger that even knows the tag, but not the server's address.
 fn forge(forger: &UdpSocket, victim: &Streamer) {
     let mut bytes = Vec::new();
     let sequence = victim.receiver.next();
     Header { tag: victim.tag, sequence }.encode(&mut bytes);
     Entry::Message { member: 1, id: 1, name: b"s0", text: b"forged" }.encode(&mut bytes);
-    // Refused by a socket that is full: that is all right as well.
+    // A full socket may refuse it.
     let _ = forger.send_to(&bytes, victim.address());
 }

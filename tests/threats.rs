@@ -1,4 +1,4 @@
-//! What strangers and bad luck try on the real binary (pitfalls.md; its ids begin the tests' names).
+//! Attacks and accidents on the real binary. The ids of the tests are in tests/README.md.
 
 mod support;
 
@@ -10,8 +10,8 @@ use std::time::Duration;
 use support::random::Random;
 use support::*;
 
-/// Datagrams sent before a member is asked whether the server has read them: they fit the smallest
-/// socket buffer, so that none is lost and each must be counted.
+/// Datagrams sent before a member checks that the server has read them. They fit the smallest socket
+/// buffer, so that none is lost and each must be counted.
 const BURST: usize = 64;
 
 #[test]
@@ -59,11 +59,11 @@ fn d3_closed_sockets_are_harmless() {
     let gone = [0, MEMBERS - 1, 14, 15].into_iter().chain((1..MEMBERS).step_by(2));
     let mut number = 0;
     for gone in gone {
-        // The port is closed, and the kernel says so to whoever sends there.
+        // The port is closed, and the kernel reports that to every sender.
         members[gone] = None;
         for _ in 0..10 {
             number += 1;
-            // In one turn, so that what the kernel says of one room could hit the other.
+            // In one turn, so that the kernel's report about one room could hit the other.
             server.freeze();
             alice.say(&number.to_string());
             carol.say(&number.to_string());
@@ -81,7 +81,7 @@ fn d3_closed_sockets_are_harmless() {
 
 #[test]
 fn d8_wildcards_share_ports() {
-    // Below the ports that the system hands out (ip_local_port_range), so that no other test gets it.
+    // Below the ephemeral ports (ip_local_port_range), so that no other test gets it.
     let port = (10_000 + std::process::id() % 20_000).to_string();
     for [first, second] in [["0.0.0.0", "::"], ["::", "0.0.0.0"]] {
         let server = Server::start_at(&port, &port, &["--bind", first, "--bind", second]);
@@ -99,7 +99,7 @@ fn d8_wildcards_share_ports() {
 fn t1_spoofed_datagrams_get_no_answer() {
     /// Ten kinds: 102,400 in all.
     const EACH: usize = 160 * BURST;
-    /// Who came was told so, and the others who came and went: 4 times alice, 3 times bob.
+    /// Notices of joins and departures: 4 to alice, 3 to bob.
     const SENT_BEFORE: usize = 9;
     let server = Server::start(&["--rate-limit", "0"]);
     let (alice, bob) = alice_and_bob(&server);
@@ -119,17 +119,17 @@ fn t1_spoofed_datagrams_get_no_answer() {
     let mut send = |stranger: &Member, next: &mut dyn FnMut() -> Vec<u8>| {
         questions += flood(stranger, EACH, &bob, next);
     };
-    // The right token of somebody at another address, in everything that may be said.
+    // The right token of a member, with anything, from another address.
     send(&one, &mut || stolen(b"/who"));
     send(&two, &mut || stolen(b"a message"));
     send(&three, &mut || stolen(b""));
     send(&mallory, &mut || stolen(b"/exit"));
     // The right token in another room, from its own address.
     send(&alice, &mut || datagram("other", &alice.token, b"/who"));
-    // Tokens that nobody has, or nobody any more.
+    // Unknown and dead tokens.
     send(&here, &mut || datagram("room", &random.token(), b"/who"));
     send(&dead, &mut || datagram("room", &dead.token, b"/who"));
-    // What makes no sense.
+    // Malformed datagrams.
     send(&here, &mut || random.bytes());
     send(&here, &mut || cut(stolen(b""), random.size_below(38)));
     send(&one, &mut || cut(stolen(b""), random.size_below(38)));
@@ -148,7 +148,7 @@ fn t1_spoofed_datagrams_get_no_answer() {
         5 * EACH
     );
     assert!(counts.contains(&looked_at), "every one: {counts}");
-    // The end tells the three that are left.
+    // The end goes to the three remaining members.
     let sent = SENT_BEFORE + questions + 3;
     assert!(counts.contains(&format!(", sent {sent}, ")), "{sent} were due: {counts}");
 }
@@ -315,7 +315,7 @@ fn l16_idle_connections_cost_no_cpu() {
     let mut halfway = Control::connect(&server);
     halfway.send(&frame(JOIN, "room", b"bob")[..20]);
     let before = server.cpu_time();
-    // Nothing is to happen, and only time can show that.
+    // Nothing must happen, so the test waits for a while.
     thread::sleep(Duration::from_millis(500));
     let spent = server.cpu_time() - before;
     assert!(spent.as_millis() <= 50, "{spent:?} in half a second");
@@ -331,7 +331,7 @@ fn l9_leaving_costs_others_nothing() {
         let leaver = Member::join(&server, "room", &text(&format!("leaver {round}")));
         let kicked = Member::join(&server, "room", &text(&name));
         let bob = Member::join(&server, "room", &text("bob"));
-        // In one go, so that the server finds all of it in one turn.
+        // In one go, so that the server reads all of it in one turn.
         alice.say("before");
         alice.say(&format!("/kick {name}"));
         kicked.say("from the dead");
@@ -370,8 +370,8 @@ fn l9_closing_room_delivers_the_rest() {
     }
 }
 
-/// Sends `count` datagrams from `stranger`; `witness`, a member, hears meanwhile that the server
-/// lives and that nothing is relayed. Gives how often it asked, and so was answered.
+/// Sends `count` datagrams from `stranger`. Meanwhile `witness`, a member, checks that the server
+/// answers and relays nothing. Returns the number of answers.
 fn flood(
     stranger: &Member,
     count: usize,

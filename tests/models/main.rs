@@ -1,6 +1,6 @@
-//! Random inputs against what is known of every answer. When one fails, proptest looks for the
-//! smallest that does, prints it, and keeps its seed in `regressions.txt` beside this file, to be
-//! tried first from then on: commit it with what it has found.
+//! Random inputs for the decoders and encoders of the wire. When one fails, proptest shrinks it,
+//! prints it, and keeps its seed in `regressions.txt` beside this file, to be tried first from then
+//! on. Commit that file with the fix.
 
 mod requests;
 #[path = "../support/mod.rs"]
@@ -9,7 +9,7 @@ mod wire;
 
 use proptest::test_runner::{Config, FileFailurePersistence};
 
-/// So many inputs for each test.
+/// Returns a configuration with this number of inputs for each test.
 fn inputs(count: u32) -> Config {
     let kept = FileFailurePersistence::Direct("tests/models/regressions.txt");
     Config { cases: count, failure_persistence: Some(Box::new(kept)), ..Config::default() }

@@ -1,4 +1,4 @@
-//! Requests: what is asked is understood, whatever is left out, and what is wrong gets its status.
+//! Requests: valid ones are parsed whatever is left out, and invalid ones get their status.
 
 use proptest::collection::vec;
 use proptest::option;
@@ -11,7 +11,7 @@ use reactor_chat::protocol::{Delivery, Entrant, Form, Frame, Request, Status, re
 
 use super::inputs;
 
-/// Names, how they are kept if a room may have them, and whether a user may.
+/// Names, their normal form if rooms may have them, and true if users may too.
 const NAMES: [(&str, Option<&str>, bool); 12] = [
     ("a", Some("a"), true),
     ("b c", Some("b c"), true),
@@ -27,7 +27,7 @@ const NAMES: [(&str, Option<&str>, bool); 12] = [
     ("\u{301}", None, false),
 ];
 
-/// Values of a key, and what they mean: nothing where they are of the wrong type.
+/// Values of a key and their meaning, which is none for values of a wrong type.
 type Meant<T> = (Value, Option<T>);
 
 fn passwords() -> [Meant<Option<&'static str>>; 5] {
@@ -75,7 +75,7 @@ fn hiddens() -> [Meant<bool>; 4] {
     ]
 }
 
-/// A key that is there or not; that it is not means the same as null, which comes first.
+/// A key that may be absent. That means the same as null, which is the first value.
 fn key<T: Clone + std::fmt::Debug + 'static>(
     values: impl Into<Vec<Meant<T>>>,
 ) -> impl Strategy<Value = (Option<Value>, Option<T>)> {

@@ -1,5 +1,4 @@
-//! Bytes to values and back: whatever is encoded is read again, any cut changes nothing, and no
-//! bytes are too strange.
+//! Round trips of all encodings: any split gives the same values, and any bytes give some result.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -15,12 +14,12 @@ use super::inputs;
 
 const MAX_PAYLOAD: usize = 40;
 
-/// A frame's parts, now and then with more payload than is allowed.
+/// A frame's parts, sometimes with more payload than is allowed.
 fn parts() -> impl Strategy<Value = (u8, u8, Vec<u8>, Vec<u8>)> {
     (any::<u8>(), any::<u8>(), vec(any::<u8>(), 0..9), vec(any::<u8>(), 0..MAX_PAYLOAD + 5))
 }
 
-/// Headers that announce little and much, with some bytes behind.
+/// Headers that announce small and large sizes, with some bytes behind.
 fn headers() -> impl Strategy<Value = Vec<u8>> {
     let size = prop_oneof![
         4 => (0..80u64).prop_map(|size| [vec![0; 21], size.to_be_bytes().to_vec()].concat()),
@@ -81,7 +80,7 @@ proptest! {
         if early != Decoded::Incomplete {
             prop_assert_eq!(early, decode(&bytes, MAX_PAYLOAD));
         }
-        // All that a header says, as one number.
+        // All fields of a header as one number.
         if let Some(header) = bytes.first_chunk::<HEADER_SIZE>() {
             let digits = header[3..].iter().map(|byte| f64::from(*byte));
             let announced = digits.fold(0.0, |size, digit| size * 256.0 + digit);
@@ -283,7 +282,7 @@ proptest! {
             prop_assert!(bytes.len() < downstream::HEADER_SIZE);
             return Ok(());
         };
-        // What is made sense of stands there, one entry behind the other.
+        // The entries that were read must be the bytes of the datagram, one behind the other.
         let mut at = Vec::new();
         header.encode(&mut at);
         while let Some((own, entry)) = entries.next_with_bytes() {
@@ -291,7 +290,7 @@ proptest! {
             prop_assert_eq!(downstream::parse_entry(own), Some(entry));
             let mut again = Vec::new();
             entry.encode(&mut again);
-            // Only of what is known is every byte known, and nothing may follow a count.
+            // Entries of unknown kinds have unknown bytes, and nothing may follow a count.
             if !matches!(entry, Entry::Unknown | Entry::Gone { .. }) {
                 prop_assert_eq!(&again[..], own);
             }

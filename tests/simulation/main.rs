@@ -1,9 +1,12 @@
-//! The chat core in random worlds: a seeded generator, a virtual clock and a virtual network that
-//! loses, repeats, reorders and spoofs datagrams, rebinds ports, moves members to other IPs and cuts
-//! connections. A naive model ([`model`]) says what has to come of every input; after every step
-//! the chat is held against it.
+//! Random histories of the chat against one reference model ([`model`]), which says what every input
+//! must cause. After every step the chat is compared with it.
 //!
-//! `REACTOR_CHAT_SEED` plays one world again, `REACTOR_CHAT_STEPS` says how many steps to make.
+//! Two drivers use it. The simulation plays long histories of random worlds with a seeded generator,
+//! a virtual clock and a virtual network that loses, repeats, reorders and spoofs datagrams, rebinds
+//! ports, moves members to other IPs and cuts connections. [`histories`] plays short ones, which
+//! proptest shrinks.
+//!
+//! `REACTOR_CHAT_SEED` replays one world, and `REACTOR_CHAT_STEPS` sets the number of steps.
 
 mod histories;
 mod model;
@@ -19,14 +22,14 @@ use support::random::{number_from_environment, seed_to_replay};
 use tally::Tally;
 use world::World;
 
-/// Steps in all, and of one world.
+/// Steps in all, and in one world.
 const STEPS: u64 = 1_000_000;
 const STEPS_A_WORLD: u64 = 2_000;
 
-/// One world in so many is played twice.
+/// Every world with a multiple of this seed is played twice, to check that a seed fixes its history.
 const PLAYED_TWICE: u64 = 20;
 
-/// Says which world it was, when one fails.
+/// Prints the seed of a world that fails.
 struct Seed(u64);
 
 impl Drop for Seed {
@@ -37,7 +40,7 @@ impl Drop for Seed {
     }
 }
 
-/// Plays a world to its end; gives what happened, counted, and a hash of all of it.
+/// Plays a world to its end. Returns counts of what happened, and a hash of its history.
 fn play(seed: u64) -> (Tally, u64) {
     let _seed = Seed(seed);
     let mut world = World::new(seed);

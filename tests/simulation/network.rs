@@ -1,5 +1,4 @@
-//! The way from the chat to the members: what the reactor and the datagram layer do, played. Every
-//! datagram that the chat hands out is held against what its member is owed.
+//! The virtual network from the chat to the members, in place of the reactor and the datagram layer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash};
@@ -15,20 +14,20 @@ use crate::support::random::Random;
 /// The network, as the server sees it.
 #[derive(Default)]
 pub struct Network {
-    /// Where each member's datagrams go.
+    /// Address of each member.
     pub table: BTreeMap<MemberId, SocketAddr>,
     /// Members whose sockets are full.
     pub blocked: BTreeSet<MemberId>,
-    /// Datagrams to clients that are lost, and that the kernel refuses.
+    /// Percentages of datagrams to clients that are lost, and that the kernel refuses.
     pub lost_percent: u64,
     pub refused_percent: u64,
-    /// All that was sent, in order.
+    /// Hash of everything that was sent, in order.
     pub history: DefaultHasher,
     pub bytes_sent: usize,
 }
 
 impl Network {
-    /// Takes a job as far as the budget and the sockets allow.
+    /// Sends a job as far as the budget and the sockets allow. The model checks each datagram.
     pub fn carry(
         &mut self,
         job: Job<'_>,

@@ -1,4 +1,4 @@
-//! How often what happened: a simulation in which nothing happens proves nothing.
+//! Counts events: a simulation in which nothing happens proves nothing.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -9,12 +9,12 @@ pub struct Tally {
     counts: BTreeMap<String, u64>,
 }
 
-/// What has to happen at least this often in a whole run.
+/// Minimum count of each event in a full run.
 const LEAST: u64 = 20;
 
-/// Everything that is worth simulating.
+/// Events that a full run must cover.
 const WANTED: &[&str] = &[
-    // Fates of datagrams.
+    // Outcomes of datagrams.
     "KeptAlive",
     "Relayed",
     "Kept",
@@ -30,7 +30,7 @@ const WANTED: &[&str] = &[
     "OutOfOrder",
     "Senseless",
     "Ended",
-    // Why they are nobody's.
+    // Reasons for dropped datagrams.
     "TooLong",
     "Malformed",
     "UnknownToken",

@@ -1,4 +1,4 @@
-//! A chat, its clients and what they do, by a seed.
+//! A world: a chat, its clients, and their random behaviour.
 
 mod ending;
 mod requesting;
@@ -18,7 +18,7 @@ use crate::network::Network;
 use crate::support::random::Random;
 use crate::tally::Tally;
 
-/// What one input may cause beside (its size + 279) for each member: the answer to a command.
+/// Maximum output of one input beside (its size + 279) for each member: the answer to a command.
 const ANSWER: usize = 1_500;
 
 /// A delayed request.
@@ -36,12 +36,11 @@ pub struct World {
     network: Network,
     random: Random,
     now: Instant,
-    /// Datagrams on their way to the server. Any may come next, or never, or twice.
+    /// Datagrams on their way to the server. Any of them may arrive next, or never, or twice.
     under_way: Vec<(SocketAddr, Vec<u8>)>,
-    /// Delayed requests.
     delayed: Vec<Delayed>,
     lost_percent: u64,
-    /// Nobody asks for a stream: the deadlines that there have to be can be counted.
+    /// Nobody asks for a stream, so that the expected number of deadlines is known.
     is_without_streams: bool,
     serial: u64,
 }
@@ -102,7 +101,7 @@ impl World {
         }
     }
 
-    /// One thing happens; then everything is checked.
+    /// Makes one random step, and checks everything.
     pub fn step(&mut self) {
         self.model.tally.note("step");
         self.ask_again();
@@ -149,8 +148,6 @@ impl World {
             alerts.map(|(alert, peer, count)| ((alert, peer), count)).collect();
         assert_eq!(told, std::mem::take(&mut self.model.alerts));
     }
-
-    // The server's turn.
 
     fn turn(&mut self) {
         let budget = 1 + self.random.below(40) as usize;
@@ -220,7 +217,7 @@ impl World {
         self.chat.resume_stalled(self.now);
     }
 
-    /// How much one input makes the server send, when nothing else waits.
+    /// Checks how much output one input causes when nothing else waits.
     fn measure(&mut self) {
         self.unblock();
         self.drain();
@@ -236,7 +233,7 @@ impl World {
         let sent = self.network.bytes_sent;
         match heard {
             DatagramOutcome::Dropped(_) => assert_eq!(sent, 0, "unproved input makes no output"),
-            // What waited for the proof, and repairs, have limits of their own.
+            // Entries that waited for the proof of the port, and repairs, have limits of their own.
             DatagramOutcome::Accepted(..) if !was_proved => {}
             DatagramOutcome::Accepted(_, MessageOutcome::Repaired | MessageOutcome::Ended) => {}
             DatagramOutcome::Accepted(..) => {
@@ -247,20 +244,18 @@ impl World {
         }
     }
 
-    // Time.
-
     fn pass_time(&mut self, most: u64) {
         let time = self.random.milliseconds(most);
         if self.random.chance(30) {
             self.pass(time, |_| {});
         } else {
-            // The server was busy meanwhile.
+            // The server was busy, and handles all deadlines late.
             self.now += time;
             self.expire();
         }
     }
 
-    /// Time passes, and every deadline is acted on when it comes up.
+    /// Lets time pass. Every deadline is handled when it is due.
     pub fn pass(&mut self, time: Duration, mut between: impl FnMut(&mut Self)) {
         let end = self.now + time;
         while let Some(due) = self.chat.poll_timeout().filter(|due| *due <= end) {
@@ -283,7 +278,7 @@ impl World {
         }
     }
 
-    /// Everyone is silent for so long that all are removed.
+    /// Lets everyone be silent until all are removed.
     fn silence(&mut self) {
         let Some(timeout) = self.model.config.idle_timeout else { return };
         self.under_way.clear();
@@ -292,7 +287,7 @@ impl World {
         self.model.tally.note("everyone silent");
     }
 
-    /// What happened, counted, and a hash of all of it.
+    /// Returns counts of what happened, and a hash of the history.
     pub fn into_history(self) -> (Tally, u64) {
         (self.model.tally, self.network.history.finish())
     }

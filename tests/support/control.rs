@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{DEADLINE, Server, Token};
 
-/// A frame: 32 bytes of header, the room name, the payload.
+/// Returns a frame: 32 bytes of header, the room name, the payload.
 pub fn frame(operation: u8, room: &str, payload: &[u8]) -> Vec<u8> {
     let mut bytes = vec![room.len() as u8, operation, 0];
     bytes.extend_from_slice(&[0; 25]);
@@ -45,7 +45,7 @@ impl Control {
         Self::connect_to_from(server.tcp, source)
     }
 
-    /// The same where the server itself is not at hand.
+    /// Connects to an address, where there is no [`Server`].
     pub fn connect_to_from(address: SocketAddr, source: IpAddr) -> Self {
         use socket2::{Domain, Socket, Type};
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("one");
@@ -90,14 +90,14 @@ impl Control {
         Reply { operation: header[1], state: header[2], room, payload }
     }
 
-    /// Reads an acknowledgement and gives its status.
+    /// Reads an acknowledgement and returns its status.
     pub fn expect_status(&mut self) -> u8 {
         let reply = self.expect_reply();
         assert_eq!((reply.state, reply.payload.len()), (1, 1), "{reply:?}");
         reply.payload[0]
     }
 
-    /// Reads an acknowledgement of success and a completion, and gives the completion's payload.
+    /// Reads the acknowledgement of a success, and returns the payload of the completion.
     pub fn expect_success(&mut self) -> Vec<u8> {
         assert_eq!(self.expect_status(), 0);
         let completion = self.expect_reply();
@@ -105,7 +105,7 @@ impl Control {
         completion.payload
     }
 
-    /// Asks and gives the status.
+    /// Makes a request and returns the status.
     pub fn status_of(&mut self, operation: u8, room: &str, payload: &[u8]) -> u8 {
         self.request(operation, room, payload);
         let status = self.expect_status();
@@ -115,7 +115,7 @@ impl Control {
         status
     }
 
-    /// Asks for a place in a room and gives the token.
+    /// Makes a request for a place in a room and returns the token.
     pub fn enter(&mut self, operation: u8, room: &str, payload: &[u8]) -> Token {
         self.request(operation, room, payload);
         self.expect_success().try_into().expect("32 characters")
@@ -126,7 +126,7 @@ impl Control {
         self.stream.shutdown(Shutdown::Write).expect("shut down");
     }
 
-    /// The server ends its half, having sent nothing more.
+    /// Checks that the server ends its half and sends nothing more before.
     pub fn expect_end(&mut self) {
         let mut rest = Vec::new();
         match self.stream.read_to_end(&mut rest) {
@@ -135,13 +135,13 @@ impl Control {
         }
     }
 
-    /// The server has sent nothing up to now that was not read.
+    /// Checks that there is nothing unread from the server.
     #[track_caller]
     pub fn expect_nothing(&self) {
         assert!(!self.has_heard(), "neither bytes nor an end");
     }
 
-    /// Whether something can be read, be it the end.
+    /// Returns true if there is something to read, or the end.
     pub fn has_heard(&self) -> bool {
         self.stream.set_nonblocking(true).expect("an option");
         let peeked = self.stream.peek(&mut [0]);
@@ -149,7 +149,7 @@ impl Control {
         !peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
 
-    /// Ends the connection with a reset, whatever is under way.
+    /// Resets the connection, whatever is under way.
     pub fn reset(self) {
         let socket = socket2::Socket::from(self.stream);
         socket.set_linger(Some(Duration::ZERO)).expect("an option");

@@ -1,4 +1,4 @@
-//! A stand-in for the course's model server: what it does on the wire, its faults included.
+//! A stand-in for the course's model server: its behaviour on the wire, including its faults.
 //!
 //! A request is JSON with a username and perhaps a password, and must come in one write. A password
 //! of `null` ends the connection without a reply. The client then sends its UDP port in 2 bytes,
@@ -41,7 +41,7 @@ struct Room {
 type Rooms = Arc<Mutex<HashMap<Vec<u8>, Room>>>;
 
 impl Family {
-    /// Starts a server whose tokens are made by `token` from how many there were before.
+    /// Starts a server. `token` makes each token from the number of those before.
     pub fn start(token: fn(u8) -> Vec<u8>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
@@ -62,7 +62,7 @@ impl Family {
         Self { tcp, udp, rooms: of_test }
     }
 
-    /// Waits until a member of this name has told its port.
+    /// Waits until a member of this name has announced its port.
     pub fn wait_for_member(&self, name: &str) {
         wait_for("a member's port", || {
             let rooms = self.rooms.lock().expect("rooms");
@@ -79,7 +79,7 @@ fn admit(stream: &mut TcpStream, token: &[u8], rooms: &Rooms, socket: &UdpSocket
     let (room_size, operation) = (usize::from(header[0]), header[1]);
     let size = room_size + usize::from(u16::from_be_bytes([header[30], header[31]]));
     let mut body = vec![0; size];
-    // Not `read_exact`: what comes in a second write is not waited for.
+    // Not `read_exact`: the model server does not wait for a second write.
     (stream.read(&mut body).ok()? == size).then_some(())?;
     let (room, payload) = body.split_at(room_size);
     let payload: Value = serde_json::from_slice(payload).ok()?;

@@ -3,11 +3,11 @@
 use reactor_chat::fanout::{Job, Receipt, TAG_SIZE};
 use reactor_chat::ids::MemberId;
 
-/// What became of one datagram.
+/// The outcome of one datagram.
 pub enum Sent {
-    /// It is on its way.
+    /// It was sent.
     Taken,
-    /// No address of the member is proved: nothing is sent, and nothing waits.
+    /// The member has no proved address: nothing is sent, and nothing waits.
     Nowhere,
     /// The socket is full.
     Blocked,

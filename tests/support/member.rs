@@ -1,4 +1,4 @@
-//! Members with a UDP socket of their own, and what they say and hear.
+//! Members with a UDP socket of their own.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{CREATE, Control, DEADLINE, JOIN, Server, Token, receive, wait_for};
 
-/// A client's datagram: sizes, room name, token, message.
+/// Returns a client's datagram: sizes, room name, token, message.
 pub fn datagram(room: &str, token: &Token, message: &[u8]) -> Vec<u8> {
     let mut bytes = vec![room.len() as u8, token.len() as u8];
     bytes.extend_from_slice(room.as_bytes());
@@ -24,7 +24,7 @@ pub struct Member {
 }
 
 impl Member {
-    /// Makes a room. The payload is what the request says: a JSON object or a bare name.
+    /// Creates a room with this payload: a JSON object or a bare name.
     pub fn create(server: &Server, room: &str, payload: &str) -> Self {
         Self::enter(server, CREATE, room, payload)
     }
@@ -34,22 +34,21 @@ impl Member {
         Self::enter(server, JOIN, room, payload)
     }
 
-    /// Gets a token over a connection that is closed at once, as many clients do, and proves its
-    /// address.
+    /// Joins over a connection that is closed at once, as many clients do, and proves its address.
     fn enter(server: &Server, operation: u8, room: &str, payload: &str) -> Self {
         let member = Self::enter_unproved(server, operation, room, payload);
         member.prove();
         member
     }
 
-    /// Gets a token and leaves it at that: the server knows no address.
+    /// Joins without any datagram: the server knows no address.
     pub fn enter_unproved(server: &Server, operation: u8, room: &str, payload: &str) -> Self {
         let mut control = Control::connect(server);
         let token = control.enter(operation, room, payload.as_bytes());
         Self::with_token(server.udp, control.local_ip(), room, token)
     }
 
-    /// Gets a token over `control`, which stays open, and proves the address that it came from.
+    /// Joins over `control`, which stays open, and proves its address.
     pub fn enter_over(
         control: &mut Control,
         server: &Server,
@@ -63,24 +62,24 @@ impl Member {
         member
     }
 
-    /// The same member with another socket, at `ip`; the server has not heard from there.
+    /// Returns the member with a new socket at `ip`, which the server does not know yet.
     pub fn at(&self, ip: IpAddr) -> Self {
         Self::with_token(self.server, ip, &self.room, self.token)
     }
 
-    /// The same member with another socket at the same IP.
+    /// Returns the member with a new socket at the same IP.
     pub fn elsewhere(&self) -> Self {
         self.at(self.socket.local_addr().expect("an address").ip())
     }
 
-    /// A member that has a token already, at `ip`.
+    /// Returns a member at `ip` with a token that it already has.
     pub fn with_token(server: SocketAddr, ip: IpAddr, room: &str, token: Token) -> Self {
         let socket = UdpSocket::bind((ip, 0)).expect("a free port");
         socket.set_read_timeout(Some(DEADLINE)).expect("a timeout");
         Self { room: room.into(), token, socket, server }
     }
 
-    /// Sends an empty datagram and makes sure that the server has taken it: an answer comes back.
+    /// Sends an empty datagram, and checks by an answer that the server has taken it.
     pub fn prove(&self) {
         self.say("");
         self.settle();
@@ -95,7 +94,7 @@ impl Member {
         self.send_datagram(&datagram(&self.room, &self.token, message));
     }
 
-    /// Sends a datagram as it is.
+    /// Sends raw bytes.
     pub fn send_datagram(&self, bytes: &[u8]) {
         self.socket.send_to(bytes, self.server).expect("sent");
     }
@@ -117,7 +116,7 @@ impl Member {
         String::from_utf8(self.hear()).expect("UTF-8")
     }
 
-    /// The next datagram is this.
+    /// Checks the next datagram.
     #[track_caller]
     pub fn expect(&self, text: &str) {
         assert_eq!(self.hear_text(), text);
@@ -129,14 +128,14 @@ impl Member {
         while self.hear_text() != text {}
     }
 
-    /// Reads all that the server has sent up to now, and drops it: asks for the commands, whose
-    /// answer comes after whatever was sent before.
+    /// Discards everything that the server has sent up to now: requests the list of commands, which
+    /// comes after everything else.
     pub fn settle(&self) {
         self.heard_up_to_now();
     }
 
-    /// Waits until so many have been told of who join, by name or in a count, which comes up to a
-    /// second later.
+    /// Waits until the notices of joins count this many, by name or in a summary, which comes up to
+    /// a second later.
     #[track_caller]
     pub fn hear_of_joins(&self, count: usize) {
         let mut joined = 0;
@@ -147,9 +146,9 @@ impl Member {
         }
     }
 
-    /// Everything that the server has sent up to now, found by asking for something and reading
-    /// until its answer. The server does one thing after the other, so what it does about an earlier
-    /// datagram, of anyone, is done by then.
+    /// Returns everything that the server has sent up to now. It requests something and reads until
+    /// the answer. The server works sequentially, so the effects of all earlier datagrams, of
+    /// anyone, are in front of it.
     pub fn heard_up_to_now(&self) -> Vec<String> {
         self.say("/help");
         let mut heard = Vec::new();
@@ -163,13 +162,13 @@ impl Member {
         }
     }
 
-    /// The server has sent nothing up to now.
+    /// Checks that the server has sent nothing up to now.
     #[track_caller]
     pub fn expect_silence(&self) {
         assert_eq!(self.heard_up_to_now(), Vec::<String>::new());
     }
 
-    /// Nothing lies in the socket, for a member that can't ask any more.
+    /// Checks that the socket is empty, for a member that can't request anything any more.
     #[track_caller]
     pub fn expect_empty_socket(&self) {
         self.socket.set_nonblocking(true).expect("an option");
@@ -179,13 +178,13 @@ impl Member {
     }
 }
 
-/// The payload of a request for text delivery.
+/// Returns the payload of a request for text delivery.
 pub fn text(name: &str) -> String {
     format!(r#"{{"username":"{name}"}}"#)
 }
 
-/// Alice, the host of the room "room", and her guest Bob, both with text delivery; they have heard
-/// of each other.
+/// Creates the room "room" with its host Alice and her guest Bob, both with text delivery. Both have
+/// got the notice of his join.
 pub fn alice_and_bob(server: &Server) -> (Member, Member) {
     let alice = Member::create(server, "room", &text("alice"));
     let bob = Member::join(server, "room", &text("bob"));
@@ -193,8 +192,8 @@ pub fn alice_and_bob(server: &Server) -> (Member, Member) {
     (alice, bob)
 }
 
-/// A member of "room" with text delivery that speaks to `ip` over TCP and UDP; its connected socket
-/// hears nobody else. For servers with a wildcard bind.
+/// Joins "room" with text delivery at `ip`, over TCP and UDP. The connected socket receives from
+/// there only. For servers with a wildcard bind.
 pub fn speak_to(server: &Server, ip: IpAddr, operation: u8, name: &str) -> Member {
     let mut control = Control::connect_to(SocketAddr::new(ip, server.tcp.port()));
     let token = control.enter(operation, "room", text(name).as_bytes());
@@ -205,7 +204,7 @@ pub fn speak_to(server: &Server, ip: IpAddr, operation: u8, name: &str) -> Membe
     member
 }
 
-/// Hears until `text` comes, and sends keep-alives meanwhile.
+/// Reads until `text` comes, and sends keep-alives meanwhile.
 pub fn hear_while_awake(member: &Member, text: &str) {
     member.socket.set_read_timeout(Some(Duration::from_millis(50))).expect("a timeout");
     wait_for(text, || {

@@ -1,8 +1,8 @@
-//! The words that the tests are written in: a server, connections that speak raw bytes, members.
+//! The vocabulary of the tests: a server, connections with raw bytes, members.
 //!
 //! Everything is real: the built binary, sockets on loopback, ports from the system. The bytes of
-//! the protocol are written out here and not taken from the library, so that a mistake there does
-//! not hide itself. Waiting is always for something, with a deadline.
+//! the protocol are written out here and not taken from the library, so that a mistake there cannot
+//! hide itself. Every wait is for an event, with a deadline.
 
 // Every one of these crates compiles all of it.
 #![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
@@ -37,7 +37,7 @@ pub use control::*;
 pub use member::*;
 pub use server::*;
 
-/// How long anything may take that is expected to happen. Long, because machines are shared; a test
+/// Deadline for anything that is expected to happen. It is long because machines are shared. A test
 /// that passes never waits for it.
 pub const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -47,20 +47,20 @@ pub const LIST: u8 = 3;
 
 pub type Token = [u8; 32];
 
-/// The lines of a child's output, read as they come so that it never blocks.
+/// Returns the lines of a child's output. A thread reads them, so that the child never blocks.
 pub fn lines_of(output: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = channel();
     thread::spawn(move || {
         for line in BufReader::new(output).lines().map_while(Result::ok) {
-            // Nobody may be interested any more.
+            // The receiver may be gone.
             let _ = sender.send(line);
         }
     });
     receiver
 }
 
-/// Reads a datagram from a socket with a timeout, with which the kernel does not restart a call that a
-/// signal broke off (signal(7)).
+/// Reads a datagram from a socket with a timeout. The kernel does not restart such a call after a
+/// signal (signal(7)).
 pub fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> (usize, SocketAddr) {
     loop {
         match socket.recv_from(buffer) {
@@ -70,7 +70,7 @@ pub fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> (usize, SocketAddr) {
     }
 }
 
-/// Asks until there is an answer.
+/// Polls until there is an answer.
 pub fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + DEADLINE;
     loop {
@@ -82,7 +82,7 @@ pub fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// An address of the loopback range: another client than 127.0.0.1.
+/// Returns an address of the loopback range, for a client other than 127.0.0.1.
 pub fn loopback(last: u8) -> IpAddr {
     Ipv4Addr::new(127, 0, 0, last).into()
 }

@@ -24,8 +24,8 @@ pub struct Modules {
 struct Module {
     /// Every path that the file names in `use`, or that begins with the name of a module.
     references: Vec<Path>,
-    /// What `use` calls the last part of a path. A parent passes the types of one child to another in
-    /// this way.
+    /// Names that `use` introduces, with their paths. A parent passes the types of one child to
+    /// another in this way.
     names: BTreeMap<String, Path>,
 }
 
@@ -133,8 +133,8 @@ fn split_word(text: &str) -> (&str, &str) {
     text.split_at(text.find(|c| !is_word(c)).unwrap_or(text.len()))
 }
 
-/// Returns the path from the crate's root. Paths of other crates seem to lead to items of the importer,
-/// which does no harm.
+/// Returns the path from the crate's root. Paths of other crates become items of the importer, which
+/// does no harm.
 fn absolute(importer: &Path, segments: &[&str]) -> Path {
     let mut path = importer.clone();
     for segment in segments {

@@ -1,5 +1,5 @@
-//! Network namespaces of a test's own, where the kernel can be told to be slow or to lose, and more
-//! of them beside it: other machines.
+//! Network namespaces for one test, where the kernel can be told to be slow or to lose datagrams.
+//! More of them beside it are other machines.
 
 use std::env;
 use std::fs;
@@ -11,22 +11,22 @@ use super::{Server, wait_for};
 /// Set in the child that runs inside of the namespace.
 const INSIDE: &str = "REACTOR_CHAT_NAMESPACE";
 
-/// What [`Machine`] and the tests that wire some of them up need, IPv6 included.
+/// Programs that [`Machine`] and the tests that connect some of them need, IPv6 included.
 pub const MACHINES: &str = "ip link set lo up && ip link add near type veth peer name far && \
     echo 0 > /proc/sys/net/ipv6/conf/near/accept_dad && \
     echo 0 > /proc/sys/net/ipv4/ip_forward && ip link delete near && \
     unshare -n nsenter --net=/proc/self/ns/net true";
 
-/// Runs `body` in a namespace that the shell script `setup` has prepared: this test, by its name, is
-/// started once more there. Where the machine does not allow that, `what` is not tested, and it says
-/// so where it is seen: what a test that passes prints is not.
+/// Runs `body` in a namespace that the shell script `setup` has prepared: starts this test there
+/// once more, by its name. If the machine does not allow that, `what` is not tested, and a line on
+/// the terminal says so, because the output of a passing test is not shown.
 ///
-/// It takes the system's own root, who may have large socket buffers there.
+/// It requires the system's own root, who may have large socket buffers there.
 pub fn in_namespace(test: &str, what: &str, setup: &str, body: impl FnOnce()) {
     in_unshared("-n", test, what, setup, body);
 }
 
-/// The same for any user: who is nobody outside is root inside.
+/// Runs `body` for any user: any user outside can be root inside.
 pub fn in_user_namespace(test: &str, what: &str, setup: &str, body: impl FnOnce()) {
     in_unshared("-rn", test, what, setup, body);
 }
@@ -43,7 +43,7 @@ fn in_unshared(unshared: &str, test: &str, what: &str, setup: &str, body: impl F
     }
 }
 
-/// Says where it is seen that something is not tested.
+/// Prints on the terminal that something is not tested.
 pub fn skip(what: &str, why: &str) {
     let line = format!("SKIPPED: {what}: {}\n", why.trim());
     io::stderr().write_all(line.as_bytes()).expect("stderr");
@@ -62,9 +62,9 @@ fn run_inside(unshared: &str, test: &str, setup: &str) {
     assert!(said.contains("1 passed"), "there is no test {test}: {said}");
 }
 
-/// Another machine: a namespace beside the test's, there as long as this is.
+/// Another machine: a namespace beside the test's, which lives as long as this value.
 pub struct Machine {
-    /// Ends with its input, and so with the test, however that ends.
+    /// A process in it. It ends with its input, and so with the test.
     holder: Child,
 }
 
@@ -81,7 +81,7 @@ impl Machine {
         machine
     }
 
-    /// For `ip link add ... netns PID`.
+    /// Returns its process id for `ip link add ... netns PID`.
     pub fn pid(&self) -> u32 {
         self.holder.id()
     }
@@ -96,14 +96,13 @@ impl Machine {
         command
     }
 
-    /// Runs a shell script on it and gives what that prints.
+    /// Runs a shell script on it and returns the output.
     #[track_caller]
     pub fn run(&self, script: &str) -> String {
         output_of(self.command("sh"), script)
     }
 
-    /// Starts a server on it that listens on all of its addresses of one family, `any`. The clients
-    /// are to speak to `ip`.
+    /// Starts a server on it that listens on all addresses of one family, `any`. Clients use `ip`.
     pub fn serve(&self, any: &str, ip: &str) -> Server {
         let mut command = self.command(env!("CARGO_BIN_EXE_reactor-chat"));
         command.args(["--bind", any, "--tcp-port", "0", "--udp-port", "0"]);
@@ -124,7 +123,7 @@ impl Drop for Machine {
     }
 }
 
-/// Runs a shell script where the test is and gives what that prints.
+/// Runs a shell script in the test's namespace and returns the output.
 #[track_caller]
 pub fn run(script: &str) -> String {
     output_of(Command::new("sh"), script)

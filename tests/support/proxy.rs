@@ -13,7 +13,7 @@ use mio::{Events, Interest, Poll, Registry, Token, Waker};
 const FRONT: Token = Token(0);
 const STOP: Token = Token(usize::MAX);
 
-/// A proxy in a thread of its own, until it goes out of scope.
+/// A proxy in a thread of its own, until it is dropped.
 pub struct Proxy {
     pub address: SocketAddr,
     is_cut: Arc<AtomicBool>,
@@ -22,8 +22,8 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Passes datagrams to this server and back and loses so many in a hundred either way, always
-    /// the same ones for a seed and an order of arrival.
+    /// Forwards datagrams to this server and back, and loses a percentage of them each way, always
+    /// the same ones for one seed and order of arrival.
     pub fn start(server: SocketAddr, percent: u64, seed: u64) -> Self {
         let poll = Poll::new().expect("a poll");
         let mut front = bind();
@@ -51,7 +51,7 @@ impl Proxy {
         self.is_cut.store(true, Ordering::SeqCst);
     }
 
-    /// No longer.
+    /// Loses no more datagrams.
     pub fn heal(&self) {
         self.is_cut.store(false, Ordering::SeqCst);
     }
@@ -69,7 +69,7 @@ struct Network {
     server: SocketAddr,
     poll: Poll,
     front: UdpSocket,
-    /// Each client, and the socket that is the client to the server.
+    /// The addresses of clients, and the socket that each has to the server.
     clients: Vec<(SocketAddr, UdpSocket)>,
     places: HashMap<SocketAddr, usize>,
     is_cut: Arc<AtomicBool>,
@@ -99,12 +99,12 @@ impl Network {
                 Ok((size, from)) => {
                     let place = self.place_of(from);
                     if !self.loses() {
-                        // What can't be sent is lost: it is that kind of network.
+                        // A datagram that can't be sent is lost.
                         let _ = self.clients[place].1.send(&buffer[..size]);
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                // Somebody who is gone.
+                // An error is the echo of a datagram to a client that has gone.
                 Err(_) => {}
             }
         }

@@ -1,4 +1,4 @@
-//! Numbers that look random and are the same for the same seed on every machine.
+//! Random numbers that are the same for the same seed on every machine.
 
 use std::time::Duration;
 
@@ -13,23 +13,23 @@ impl Random {
         x ^ (x >> 31)
     }
 
-    /// Below `end`.
+    /// Returns a number below `end`.
     pub fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 
-    /// The same for sizes and indices.
+    /// Returns a size or an index below `end`.
     pub fn size_below(&mut self, end: usize) -> usize {
         self.below(end as u64) as usize
     }
 
-    /// Up to 99 bytes.
+    /// Returns up to 99 bytes.
     pub fn bytes(&mut self) -> Vec<u8> {
         let size = self.size_below(100);
         (0..size).map(|_| self.next() as u8).collect()
     }
 
-    /// What could be a token.
+    /// Returns a valid token.
     pub fn token(&mut self) -> [u8; 32] {
         std::array::from_fn(|_| b"0123456789abcdef"[self.size_below(16)])
     }
@@ -47,7 +47,7 @@ impl Random {
     }
 }
 
-/// The seed that is to be played again, the one that failed.
+/// Returns the seed of a failed run, to be replayed.
 pub fn seed_to_replay() -> Option<u64> {
     number_from_environment("REACTOR_CHAT_SEED")
 }

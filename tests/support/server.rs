@@ -1,4 +1,4 @@
-//! A running server, and what the system tells of it.
+//! A running server, and statistics of its process.
 
 use std::fs;
 use std::io;
@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use super::{DEADLINE, lines_of, wait_for};
 
-/// A running server; killed and waited for when it goes out of scope.
+/// A running server, which is killed when it is dropped.
 pub struct Server {
     child: Child,
-    /// The first `--bind`'s addresses, with their real ports.
+    /// Addresses of the first `--bind`, with their real ports.
     pub tcp: SocketAddr,
     pub udp: SocketAddr,
-    /// All of them.
+    /// Addresses of every `--bind`.
     pub addresses: Vec<(SocketAddr, SocketAddr)>,
     log: Receiver<String>,
 }
@@ -33,19 +33,18 @@ impl Server {
         Self::spawn(command, options.iter().filter(|option| **option == "--bind").count().max(1))
     }
 
-    /// Starts a command that runs a server with so many addresses.
+    /// Starts a command that runs a server, and waits for this number of addresses.
     pub fn spawn(mut command: Command, addresses: usize) -> Self {
         command.env_remove("RUST_LOG");
         Self::spawn_with_environment(command, addresses)
     }
 
-    /// The same, with `RUST_LOG` as it is.
+    /// Starts a command with the `RUST_LOG` of the environment.
     pub fn spawn_with_environment(command: Command, addresses: usize) -> Self {
         Self::spawn_logging_to(Stdio::piped(), command, addresses)
     }
 
-    /// Starts a command that runs a server whose log goes to `stderr`; if that is piped, the log is
-    /// read.
+    /// Starts a command that runs a server with its log on `stderr`. A piped log is read.
     pub fn spawn_logging_to(stderr: Stdio, mut command: Command, addresses: usize) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().expect("the built server");
@@ -74,7 +73,7 @@ impl Server {
         assert!(sent.success());
     }
 
-    /// Stops the server in its tracks, so that what is sent meanwhile meets it all at once.
+    /// Stops the process, so that it finds everything that is sent meanwhile at once.
     pub fn freeze(&self) {
         self.signal("STOP");
         wait_for("the server to stop", || (self.state() == "T").then_some(()));
@@ -92,14 +91,15 @@ impl Server {
         Command::new("sh").args(["-c", &script, &pid]).spawn().expect("a shell")
     }
 
-    /// Lets the server open so many more files from now on, as if the system had no more. Fails where
-    /// the machine has no prlimit(1).
+    /// Limits the number of files that the server can still open. Fails on machines without
+    /// prlimit(1).
     pub fn leave_descriptors(&self, count: usize) -> io::Result<()> {
         let open = self.open_descriptors();
-        // The limit is about numbers, and the lowest free one is taken: what is open may lie above.
+        // The limit counts descriptor numbers, and the lowest free one is taken. Open ones may be
+        // above.
         let mut free = (0..).filter(|number| !open.contains(number));
         let beyond = free.nth(count).expect("a number");
-        // The hard limit stays, so that this can be taken back.
+        // The hard limit stays, so that this can be undone.
         let (pid, soft) = (self.pid().to_string(), format!("--nofile={beyond}:"));
         let output = Command::new("prlimit").args(["--pid", &pid, &soft]).output()?;
         match output.status.success() {
@@ -113,7 +113,7 @@ impl Server {
         wait_for("the server to end", || self.child.try_wait().expect("a child"))
     }
 
-    /// Ends the server and gives the line in which it says what it has counted.
+    /// Ends the server and returns its log line with all counters.
     pub fn final_counts(&self) -> String {
         self.signal("TERM");
         self.expect_log("connections accepted")
@@ -123,7 +123,7 @@ impl Server {
         self.child.try_wait().expect("a child").is_none()
     }
 
-    /// Waits for a line in the log that holds `part`, and gives it.
+    /// Waits for a log line that contains `part`, and returns it.
     pub fn expect_log(&self, part: &str) -> String {
         let end = Instant::now() + DEADLINE;
         loop {
@@ -136,12 +136,12 @@ impl Server {
         }
     }
 
-    /// Everything logged up to now that was not looked at yet.
+    /// Returns the log lines up to now that were not read yet.
     pub fn log(&self) -> Vec<String> {
         self.log.try_iter().collect()
     }
 
-    /// Everything that the server logs until it ends, as far as it was not looked at yet.
+    /// Returns the log lines until the server's end that were not read yet.
     pub fn log_to_the_end(&self) -> Vec<String> {
         let mut lines = Vec::new();
         loop {
@@ -153,7 +153,8 @@ impl Server {
         }
     }
 
-    /// CPU time used up to now, user and system, from /proc/PID/stat (proc(5), fields 14 and 15).
+    /// Returns the CPU time used up to now, user and system, from /proc/PID/stat (proc(5), fields 14
+    /// and 15).
     pub fn cpu_time(&self) -> Duration {
         let ticks: u64 =
             self.stat()[11..13].iter().map(|field| field.parse::<u64>().expect("ticks")).sum();
@@ -161,29 +162,29 @@ impl Server {
         Duration::from_millis(ticks * 10)
     }
 
-    /// The state of the process, a letter.
+    /// Returns the state of the process, a letter.
     fn state(&self) -> String {
         self.stat().swap_remove(0)
     }
 
-    /// /proc/PID/stat from its third field on.
+    /// Returns /proc/PID/stat from its third field on.
     fn stat(&self) -> Vec<String> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("proc(5)");
         let after_name = stat.rsplit(')').next().expect("a name in parentheses");
         after_name.split_whitespace().map(String::from).collect()
     }
 
-    /// Memory in use, in bytes.
+    /// Returns the memory in use, in bytes.
     pub fn memory(&self) -> u64 {
         self.memory_of("VmRSS:")
     }
 
-    /// Memory asked of the system, in bytes, whether it was touched or not.
+    /// Returns the memory allocated from the system, in bytes, whether or not it was touched.
     pub fn reserved_memory(&self) -> u64 {
         self.memory_of("VmData:")
     }
 
-    /// A line of /proc/PID/status.
+    /// Returns a line of /proc/PID/status.
     fn memory_of(&self, what: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("proc(5)");
         let line = status.lines().find(|line| line.starts_with(what)).expect("a known line");
@@ -192,7 +193,7 @@ impl Server {
         kilobytes * 1024
     }
 
-    /// How many descriptors the server has open.
+    /// Returns the number of open descriptors.
     pub fn descriptors(&self) -> usize {
         self.open_descriptors().len()
     }

@@ -1,5 +1,5 @@
-//! Stream members: the bytes of protocol.md, section 5, written out by hand and read by hand, so
-//! that a mistake in the server's codec does not hide itself.
+//! Stream members: the bytes of PROTOCOL.md, section 5, are written and read by hand, so that a
+//! mistake in the server's codec cannot hide itself.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ pub const REFUSED: u8 = 9;
 pub const ANSWER: u8 = 10;
 pub const STATE: u8 = 12;
 
-/// What the completion says.
+/// The fields of a completion.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ticket {
     pub token: Token,
@@ -73,7 +73,7 @@ pub struct Packet {
     pub tag: u32,
     pub sequence: u64,
     pub items: Vec<Item>,
-    /// Bytes in all, and those behind the last entry.
+    /// Size of the whole datagram, and of the padding behind the last entry.
     pub size: usize,
     pub padding: usize,
 }
@@ -105,7 +105,7 @@ impl Packet {
         Self { tag: u32_at(bytes, 0), sequence, items, size, padding }
     }
 
-    /// How many numbers its entries take.
+    /// Returns the number of sequence numbers that its entries take.
     pub fn numbers(&self) -> u64 {
         self.items.iter().map(Item::numbers).sum()
     }
@@ -191,15 +191,16 @@ impl Item {
     }
 }
 
-/// The payload of a request for stream delivery; `more` are further keys, each after a comma.
+/// Returns the payload of a request for stream delivery. `more` are further keys, each after a
+/// comma.
 pub fn streamed(name: &str, more: &str) -> String {
     format!(r#"{{"username":"{name}","delivery":"stream"{more}}}"#)
 }
 
-/// A member that takes the stream.
+/// A member with stream delivery.
 pub struct Listener {
     pub ticket: Ticket,
-    /// Its socket and its raw datagrams.
+    /// The member with its socket and its raw datagrams.
     pub wire: Member,
 }
 
@@ -212,7 +213,7 @@ impl Listener {
         Self::enter(server, JOIN, &streamed(name, ""))
     }
 
-    /// Enters "room" and proves its port; the answer to that is its backlog.
+    /// Enters "room" and proves its port. The answer to that is its backlog.
     pub fn enter(server: &Server, operation: u8, payload: &str) -> Self {
         let listener = Self::enter_unproved(server, operation, "room", payload);
         listener.wire.say("");
@@ -259,7 +260,7 @@ impl Listener {
         packet
     }
 
-    /// The next datagram with entries holds exactly these, of which those with numbers begin with
+    /// Checks that the next datagram with entries contains exactly these. Numbers begin with
     /// `sequence`.
     #[track_caller]
     pub fn expect(&self, sequence: u64, items: &[Item]) {
@@ -270,10 +271,10 @@ impl Listener {
         assert_eq!((packet.sequence, &packet.items[..]), (sequence, items));
     }
 
-    /// Everything that the server has sent up to now, tails left out: asks how things stand and
-    /// reads until the answer, which comes behind whatever was sent before.
+    /// Returns everything that the server has sent up to now, except tail probes: requests its state
+    /// and reads until the answer, which comes after everything else.
     pub fn heard_up_to_now(&self) -> Vec<Packet> {
-        // Nothing is confirmed by it.
+        // This confirms nothing.
         self.have(0);
         let mut heard = Vec::new();
         loop {
@@ -286,16 +287,16 @@ impl Listener {
         }
     }
 
-    /// Asks for entries again, and gives what comes.
+    /// Requests entries again, and returns those that come.
     pub fn repaired(&self, ranges: &[(u64, u16)]) -> Vec<Packet> {
         self.repair(ranges);
-        // A turn's repairs go behind its asides: the answer to a second question is behind both.
+        // A turn sends repairs behind asides, so the answer to a second request is behind both.
         let mut heard = self.heard_up_to_now();
         heard.extend(self.heard_up_to_now());
         heard
     }
 
-    /// As [`Listener::heard_up_to_now`], entry by entry.
+    /// Returns the entries of [`Listener::heard_up_to_now`].
     pub fn items_up_to_now(&self) -> Vec<Item> {
         self.heard_up_to_now().into_iter().flat_map(|packet| packet.items).collect()
     }
@@ -305,7 +306,7 @@ impl Listener {
         assert_eq!(self.heard_up_to_now(), []);
     }
 
-    /// The number that the room gives next.
+    /// Returns the next sequence number of the room.
     pub fn end(&self) -> u64 {
         self.have(0);
         loop {
@@ -316,7 +317,7 @@ impl Listener {
         }
     }
 
-    /// Waits for an aside with this code, passing over what is no aside; gives it and when it came.
+    /// Waits for an aside with this code and skips everything else. Returns it with its time.
     pub fn expect_aside(&self, code: u8) -> (Item, Instant) {
         loop {
             let packet = self.hear();
@@ -328,7 +329,7 @@ impl Listener {
         }
     }
 
-    /// What a keep-alive with a dead token is answered.
+    /// Returns the answer to a keep-alive with a dead token.
     pub fn expect_aside_after_keep_alive(&self) -> Item {
         self.wire.say("");
         let packet = self.hear();
@@ -336,7 +337,7 @@ impl Listener {
         aside.clone()
     }
 
-    /// Nothing comes for so long.
+    /// Checks that nothing comes for this long.
     #[track_caller]
     pub fn expect_quiet_for(&self, time: Duration) {
         let socket = &self.wire.socket;
@@ -346,7 +347,7 @@ impl Listener {
         assert!(heard.is_err(), "{heard:?}");
     }
 
-    /// Resumes from another IP; gives the status, or the new listener.
+    /// Resumes from another IP. Returns the status, or the new listener.
     pub fn resume(&self, server: &Server, ip: IpAddr) -> Result<Self, u8> {
         let mut control = Control::connect_from(server, ip);
         control.request(RESUME, &self.wire.room, &self.ticket.token);
@@ -361,7 +362,8 @@ impl Listener {
     }
 }
 
-/// Alice, the host, and Bob: both take the stream and have heard of each other.
+/// Creates a room with its host Alice and her guest Bob, both with stream delivery. Both have got
+/// the notice of his join.
 pub fn listening_alice_and_bob(server: &Server) -> (Listener, Listener) {
     let alice = Listener::create(server, "alice");
     alice.expect(1, &[Item::joined(1, "alice")]);

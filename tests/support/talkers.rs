@@ -1,5 +1,5 @@
-//! Ann and bob in a room with stream delivery, by means of our client; and what a server that a test
-//! plays says to them.
+//! Ann and Bob in a room with stream delivery, who use our client, and the datagrams of a server
+//! that a test plays.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -9,7 +9,7 @@ use super::proxy::Proxy;
 
 pub const CLOSED: &str = "* the room was closed";
 
-/// A datagram of life 7 of the room: the number of its first entry, and the entries.
+/// Returns a datagram of life 7 of the room: the number of its first entry, and the entries.
 pub fn stream(sequence: u64, entries: &[Vec<u8>]) -> Vec<u8> {
     let header = [&7_u32.to_be_bytes()[..], &sequence.to_be_bytes()].concat();
     let sized = entries.iter().map(|entry| {
@@ -36,14 +36,14 @@ pub fn gone(count: u32) -> Vec<u8> {
     [&[4], &count.to_be_bytes()[..]].concat()
 }
 
-/// Bob in a stream of a server that the test plays, and where he is. He has heard from the server.
+/// Starts Bob in a stream of a server that the test plays. He has received its first datagram.
 pub fn bob_in_stream(stranger: &Stranger, idle_timeout: u64) -> (Talker, SocketAddr) {
     let (bob, at) = bob_without_answer(stranger, idle_timeout);
     stranger.udp.send_to(&stream(1, &[aside(12, 1, 0, "")]), at).expect("sent");
     (bob, at)
 }
 
-/// Bob in such a stream, before he has heard anything.
+/// Starts Bob in such a stream, before he has received anything.
 pub fn bob_without_answer(stranger: &Stranger, idle_timeout: u64) -> (Talker, SocketAddr) {
     let bob = stranger.client(&["join", "r1", "bob"]);
     stranger.admit_to_stream(1, idle_timeout);
@@ -52,7 +52,7 @@ pub fn bob_without_answer(stranger: &Stranger, idle_timeout: u64) -> (Talker, So
     (bob, at)
 }
 
-/// Ann, who makes the room, and is there.
+/// Starts Ann, who creates the room.
 pub fn ann_creates(server: &Server, args: &[&str]) -> Talker {
     let ann = Talker::start(server, &[args, &["create", "r1", "ann"]].concat());
     ann.expect("* ann joined");
@@ -63,13 +63,13 @@ pub fn bob_joins(server: &Server) -> Talker {
     Talker::start(server, &["join", "r1", "bob"])
 }
 
-/// A client that speaks to the server over this network.
+/// Starts a client that uses the server through this network.
 pub fn over(proxy: &Proxy, server: &Server, args: &[&str]) -> Talker {
     Talker::spawn(client(server.tcp, proxy.address, args))
 }
 
-/// An address for a server that is started again: nobody else binds there, so the ports that it had
-/// are still free. On 127.0.0.1 they go to the next socket that asks for any.
+/// Returns an address for a server that is restarted. Nobody else binds there, so its ports stay
+/// free. On 127.0.0.1 they would go to the next socket that requests any port.
 pub fn address_of_its_own() -> String {
     let [_, high, middle, low] = std::process::id().to_be_bytes();
     Ipv4Addr::new(127, 128 | high, middle, low).to_string()

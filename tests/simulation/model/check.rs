@@ -1,4 +1,4 @@
-//! What has to hold after every step, and at the end.
+//! Invariants that are checked after every step, and at the end.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use super::Model;
 use crate::network::Network;
 
 impl Model {
-    /// The chat counts what the model counts, and no limit is passed.
+    /// Checks that the chat has the same counts as the model, and exceeds no limit.
     pub fn check(&self, chat: &Chat, network: &Network) {
         let census = chat.census();
         let config = &self.config;
@@ -42,7 +42,7 @@ impl Model {
         assert!(network.table.keys().all(|id| self.find(*id).is_some()), "a row of nobody");
     }
 
-    /// Nothing waits that could be sent: everyone whose socket is not full has all that it is owed.
+    /// Checks that every member has everything that it is owed, unless its socket is full.
     pub fn check_that_all_is_said(&self, network: &Network) {
         for member in self.members.iter().filter(|member| !member.is_freed) {
             if !network.blocked.contains(&member.id) {
@@ -57,7 +57,7 @@ impl Model {
         }
     }
 
-    /// Nothing is left.
+    /// Checks that nothing is left.
     pub fn check_that_all_is_over(&self, chat: &Chat, network: &Network) {
         assert_eq!(chat.census(), Census::default(), "a leak");
         assert!(network.table.is_empty());

@@ -1,4 +1,4 @@
-//! What has to come of a datagram and of an announced port.
+//! Predicts the outcome of datagrams and of announced ports.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -15,13 +15,13 @@ use super::{Begun, Member, Model, SILENT_AFTER, split};
 
 const WARNING_INTERVAL: Duration = Duration::from_secs(5);
 
-/// S16: how much of a message in parts is kept, and how long after its last and its first part.
+/// S16: limits of a message in parts: its bytes, and the time after its last and its first part.
 const MOST_KEPT: usize = 4096;
 const PARTS_KEPT: Duration = Duration::from_secs(10);
 const PARTS_KEPT_IN_ALL: Duration = Duration::from_secs(60);
 
 impl Member {
-    /// A part of a message has come.
+    /// Keeps a part of a message.
     fn keep(&mut self, part: &[u8], now: Instant) {
         match self.begun.get_or_insert_with(|| Begun::Kept(Vec::new(), now, now + PARTS_KEPT)) {
             Begun::Kept(text, ..) if text.len() + part.len() > MOST_KEPT => {
@@ -45,7 +45,7 @@ impl Member {
 }
 
 impl Model {
-    /// Holds what the chat made of a datagram against what it had to, and does the same.
+    /// Checks the chat's outcome of a datagram, and applies the datagram to the model.
     pub fn hear(&mut self, peer: SocketAddr, bytes: &[u8], heard: DatagramOutcome, now: Instant) {
         match heard {
             DatagramOutcome::Dropped(why) => self.tally.note_value(why),
@@ -85,7 +85,7 @@ impl Model {
         }
     }
 
-    /// Whose the datagram is, or why it may be dropped.
+    /// Returns the member that a datagram is from, or the allowed reasons to drop it.
     fn identify(
         &self,
         peer: SocketAddr,
@@ -111,7 +111,7 @@ impl Model {
         if is_here && is_its_ip {
             return Ok(whose);
         }
-        // The room of a dead member may be gone, and with it its name.
+        // The room of a departed member may be gone, and its name with it.
         let mut allowed = if is_here { vec![] } else { vec![DropReason::WrongRoom] };
         if is_here || (!member.is_live() && !is_its_ip) {
             allowed.push(DropReason::WrongAddress);
@@ -290,7 +290,7 @@ impl Model {
         member.surely_has = member.surely_has.max(next.min(room.seen_end()));
     }
 
-    /// Takes a line: the next one of a stream member, or any other's.
+    /// Handles a whole line of a member.
     fn take(
         &mut self,
         whose: usize,
@@ -411,7 +411,7 @@ impl Model {
         self.depart(target, Code::Removed, now);
     }
 
-    /// Everyone, and one host among them.
+    /// Returns the answer to `/who`. Checks that there is exactly one host.
     fn who(&self, room: usize) -> String {
         let mark = match self.config.language {
             reactor_chat::protocol::Language::English => " (host)",
@@ -432,7 +432,8 @@ impl Model {
         MessageOutcome::Refused
     }
 
-    /// Something is not taken now; a person is told so once in five seconds, a program always.
+    /// Does not take a message now. Text for people comes at most once in five seconds, the code
+    /// always.
     fn put_off(&mut self, whose: usize, id: u32, [each, stream]: [Notice<'_>; 2], now: Instant) {
         let member = &mut self.members[whose];
         let is_due = member.warned_at.is_none_or(|last| now - last >= WARNING_INTERVAL);
@@ -457,8 +458,8 @@ impl Model {
         self.members[whose].begun = None;
     }
 
-    /// Whether a line of so many bytes may be taken as far as its sender's rates go: by its count, and
-    /// by its bytes, names, IP and UDP headers of all its parts included, times everyone in the room.
+    /// Returns true if the rates of the sender allow a line of this size. It costs one message, and
+    /// its bytes with names, IP and UDP headers of all its parts, times the members of the room.
     fn is_allowed(
         &mut self,
         whose: usize,
@@ -477,7 +478,7 @@ impl Model {
             Duration::from_nanos(bytes * 1_000_000_000 / u64::from(rate))
         });
         let has_messages = member.messages.has(message, now);
-        // Only the server knows for sure how many of the sent bytes are history.
+        // Only the server knows exactly how many of the sent bytes are history.
         let has_surely = member.fanout_at_most.has(fanout, now);
         let is_refused = fate == MessageOutcome::RateLimited && !has_surely;
         let has_all = member.fanout.has(fanout, now) && has_messages && !is_refused;
@@ -492,7 +493,7 @@ impl Model {
         has_all
     }
 
-    /// Whether an announced port has to be taken; if so it is.
+    /// Returns true if an announced port must be accepted, and accepts it.
     pub fn announce(&mut self, index: usize, peer: SocketAddr) -> bool {
         let member = &self.members[index];
         let port = peer.port();

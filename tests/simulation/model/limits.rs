@@ -10,7 +10,7 @@ use reactor_chat::protocol::stream::Code;
 
 use super::{Member, Model};
 
-/// A naive token bucket, in the time that it takes to grow what is missing in it.
+/// A token bucket that measures its fill level by the time until it is full.
 #[derive(Clone, Copy)]
 pub struct Bucket {
     missing: Duration,
@@ -23,12 +23,12 @@ impl Bucket {
         Self { missing: Duration::ZERO, depth, at: now }
     }
 
-    /// Whether there is as much; from a full one anything can be taken.
+    /// Returns true if it has `cost`. A full bucket allows any cost.
     pub fn has(&mut self, cost: Duration, now: Instant) -> bool {
         self.has_in(self.depth, cost, now)
     }
 
-    /// The same, if it were only so deep.
+    /// Returns true if it has `cost`, and if it were only this deep.
     fn has_in(&mut self, depth: Duration, cost: Duration, now: Instant) -> bool {
         self.refill(now);
         self.missing.is_zero() || self.missing + cost <= depth
@@ -153,7 +153,7 @@ pub const GRACE: Duration = Duration::from_secs(2);
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Whose an address is.
+/// Returns the subnet that limits count an address by.
 pub fn subnet(ip: IpAddr) -> IpAddr {
     prefix(ip, 64)
 }
@@ -177,7 +177,7 @@ impl Model {
         self.live().filter(is_announced).filter(|member| subnet(member.ip) == peer).count()
     }
 
-    /// A connection that a member entered or resumed over has ended.
+    /// Notes the end of a connection over which a member has entered or resumed.
     pub fn disconnect(&mut self, index: usize, now: Instant) {
         let member = &mut self.members[index];
         if !member.is_live() {
@@ -197,7 +197,7 @@ impl Model {
         }
     }
 
-    /// The oldest unproved members of a peer that has too many go, but none before its time.
+    /// Removes the oldest unproved members of a peer that has too many, but none before its time.
     pub fn expire_excess(&mut self, peer: IpAddr, now: Instant) {
         while self.has_too_many_unproved(peer) {
             let live = self.rooms.iter().flat_map(|room| &room.members).copied();
@@ -302,7 +302,7 @@ impl Model {
         })
     }
 
-    /// A wrong token: those have half of the guesses.
+    /// Counts a wrong token. Tokens may use up half of the guesses.
     pub fn note_token(&mut self, peer: IpAddr, now: Instant) {
         let Some(limit) = self.config.wrong_passwords else { return };
         if self.guesses.has(peer, MINUTE / limit, MINUTE / 2, now) {
@@ -313,7 +313,7 @@ impl Model {
         }
     }
 
-    /// How many entries there have to be about peers.
+    /// Returns the expected number of entries about peers.
     pub fn peers(&self) -> usize {
         let makers = self.rooms.iter().filter(|room| room.is_open).map(|room| room.creator);
         let peers: BTreeSet<_> = self.live().map(|member| member.ip).chain(makers).collect();
@@ -323,7 +323,7 @@ impl Model {
         peers.len() + ports.len() + self.guesses.len() + self.guesses_at.buckets.len()
     }
 
-    /// No peer has more than it may.
+    /// Checks that no peer exceeds its limits.
     pub fn check_peers(&self) {
         let peers: BTreeSet<_> = self.live().map(|member| subnet(member.ip)).collect();
         let most = |limit: Option<u32>| limit.map_or(usize::MAX, |limit| limit as usize);

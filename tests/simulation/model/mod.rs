@@ -1,17 +1,19 @@
-//! Rooms, members and tokens, naively: plain lists that are walked. It says what must come of every
-//! input, and what every member is owed.
+//! The reference model of the chat: rooms, members and tokens in plain lists that are searched from
+//! the front. It predicts the outcome of every input, and keeps the queue of datagrams that every
+//! member is owed.
 
 mod bans;
 mod check;
 mod datagrams;
 mod limits;
+pub mod member;
 mod output;
 mod presence;
 mod requests;
 pub mod room;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::{IpAddr, SocketAddr};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -22,11 +24,12 @@ use reactor_chat::protocol::stream::{Code, Entry};
 use reactor_chat::protocol::{Delivery, Form, Language, Notice, Token, datagram};
 
 use crate::tally::Tally;
-use limits::{Bucket, Debts, Ledger};
+use limits::{Debts, Ledger};
+use member::{Begun, End, Member};
 use presence::Passage;
 use room::{Owed, Room};
 
-/// S11: the most that waits, and what time adds in a second.
+/// S11: the repair budget's maximum, and what it gains in a second.
 pub const RATION: u64 = 64 * 1024;
 pub const RATION_A_SECOND: u64 = 16 * 1024;
 
@@ -34,136 +37,21 @@ pub const RATION_A_SECOND: u64 = 16 * 1024;
 pub const FIRST_CREDIT: u64 = 16 * 1024;
 pub const CREDIT: u64 = 64 * 1024;
 
-/// A5: silence after which a member without a stream is sent less, in bytes a second, and how many
-/// `have`s one with a stream may miss.
+/// A5: silence after which a member with plain delivery is sent less, its rate in bytes a second,
+/// and the number of `have`s that a stream member may miss.
 pub const SILENT_AFTER: Duration = Duration::from_secs(60);
 pub const SILENT_RATE: u64 = 16 * 1024;
 const MOST_MISSED: u32 = 3;
 
-/// S13: how long a dead token is answered.
+/// S13: time for which a dead token is answered.
 const REMAINS: Duration = Duration::from_secs(60);
 
-/// How a member ended.
-pub struct End {
-    pub at: Instant,
-    pub code: Code,
-    pub of_closed_room: bool,
-    /// How many farewells it may still get.
-    pub farewells: u32,
-    /// It has to hear at least one.
-    pub is_to_be_told: bool,
-    /// It was replaced, and the address of the new one is not known.
-    pub is_awaiting: bool,
-}
-
-/// Names as they are compared, for those that the simulation uses.
+/// Folds the names of the simulation for comparison.
 pub fn folded(name: &str) -> String {
     name.to_lowercase().replace("e\u{301}", "é").replace("ｂｏｂ", "bob")
 }
 
-/// The received parts of a message.
-pub enum Begun {
-    /// Its text, when it began, and when it is given up.
-    Kept(Vec<u8>, Instant, Instant),
-    TooLong,
-    TooLate,
-}
-
-/// A member, and what the test knows of its program.
-pub struct Member {
-    pub id: MemberId,
-    pub room: usize,
-    /// The room's name as the member writes it.
-    pub room_spelling: String,
-    pub name: String,
-    pub folded: String,
-    pub number: u32,
-    pub token: Token,
-    pub delivery: Delivery,
-    pub ip: IpAddr,
-    /// The port, and whether a datagram taught it.
-    pub port: Option<(u16, bool)>,
-    /// Another member has proved the announced port.
-    pub has_lost_port: bool,
-    /// Connections that it entered or resumed over, and that are open.
-    pub connections: u32,
-    pub was_heard: bool,
-    pub was_checked: bool,
-    /// The member that it has replaced, which is told when the address of this one is known.
-    pub replaced: Option<usize>,
-    pub heard_at: Instant,
-    /// When its answers are checked; in text and named delivery, none while it is silent and limited.
-    pub check_at: Option<Instant>,
-    pub alarm: Option<Instant>,
-    /// A limited member's bytes and when they began.
-    pub limited_since: Instant,
-    pub limited_bytes: u64,
-    /// Checks since the last `have` at which it surely had not confirmed all that it was sent, and
-    /// whether it is surely sent nothing but questions.
-    pub missed: u32,
-    pub is_unanswering: bool,
-    pub messages: Bucket,
-    pub fanout: Bucket,
-    /// The bucket if all history that the member was sent is charged.
-    pub fanout_at_most: Bucket,
-    pub warned_at: Option<Instant>,
-    pub end: Option<End>,
-    pub is_freed: bool,
-    pub owed: VecDeque<Owed>,
-    pub asides: VecDeque<Owed>,
-    // Its stream.
-    pub tag: Option<u32>,
-    pub expected: u32,
-    /// A message of which parts have come.
-    pub begun: Option<Begun>,
-    pub first: u64,
-    pub cursor: u64,
-    /// The server has ended, and what waited for it was passed over.
-    pub may_skip: bool,
-    /// The most and the least that the server can take it to have: it may have said more than there is.
-    pub have: u64,
-    pub surely_has: u64,
-    pub until: u64,
-    /// Entries below this number may be history.
-    pub history_until: u64,
-    /// Bytes of history sent and not confirmed, and true if anything was confirmed.
-    pub unconfirmed: u64,
-    pub has_confirmed: bool,
-    pub ration: u64,
-    pub ration_at: Instant,
-    // Its program.
-    /// The reply that made it a member reached it.
-    pub is_known: bool,
-    pub address: SocketAddr,
-    pub got: u64,
-    pub ahead: BTreeSet<u64>,
-}
-
-impl Member {
-    pub fn is_live(&self) -> bool {
-        self.end.is_none()
-    }
-
-    /// Returns true if nothing can be sent to it, and no connection holds it.
-    pub fn is_unproved(&self) -> bool {
-        self.port.is_none() && self.connections == 0
-    }
-
-    pub fn takes_stream(&self) -> bool {
-        self.delivery == Delivery::Stream
-    }
-
-    /// Time has passed for its ration of repairs.
-    pub fn refill_ration(&mut self, more: u64, now: Instant) {
-        let passed = (now - self.ration_at).as_nanos() as u64;
-        self.ration_at = now;
-        // A whole answer may have waited to be sent while the ration grew.
-        let refilled = self.ration + more + passed * RATION_A_SECOND / 1_000_000_000 + 1;
-        self.ration = refilled.min(2 * RATION);
-    }
-}
-
-/// Everything.
+/// The state of the chat.
 pub struct Model {
     pub config: ChatConfig,
     pub rooms: Vec<Room>,
@@ -175,15 +63,15 @@ pub struct Model {
     /// Wrong passwords at each room, and the names of the rooms.
     pub guesses_at: Ledger<usize>,
     pub guessed_rooms: Vec<String>,
-    /// Peers that may have too many unproved members, and since when.
+    /// Peers that may have too many unproved members, with the time of the next check.
     pub excess: BTreeSet<(Instant, IpAddr)>,
-    /// Alerts for the log since the last look.
+    /// Alerts for the log since the last check.
     pub alerts: BTreeMap<(Alert, IpAddr), u64>,
     pub tally: Tally,
-    /// Replaced members without a stream that may still be told, oldest first.
+    /// Replaced members with plain delivery that may still get a farewell, oldest first.
     tombstones: Vec<usize>,
-    /// Nothing waits when an input comes, and nobody takes a stream: so the model knows exactly which
-    /// tombstones the limit of members leaves.
+    /// True if all output is delivered before the next input, and nobody has a stream. Then the
+    /// model knows exactly which tombstones the limit of members leaves.
     pub is_exact: bool,
 }
 
@@ -205,8 +93,6 @@ impl Model {
             is_exact: false,
         }
     }
-
-    // Who there is.
 
     pub fn open_room(&self, name: &str) -> Option<usize> {
         self.rooms.iter().position(|room| room.is_open && room.name == name)
@@ -230,7 +116,7 @@ impl Model {
         self.by_token.get(&token.to_wire()).copied()
     }
 
-    /// The member of this id, unless it was freed.
+    /// Returns the member with this id, unless it was freed.
     pub fn find(&self, id: MemberId) -> Option<usize> {
         self.by_id.get(&id).copied()
     }
@@ -244,7 +130,8 @@ impl Model {
         index
     }
 
-    /// The chat frees a member: it has ended, and was told all that it was owed.
+    /// Notes that the chat frees a member. It must have ended, and have got everything that it is
+    /// owed.
     pub fn free(&mut self, id: MemberId) {
         let index = self.by_id.remove(&id).expect("a member that was not freed yet");
         let member = &mut self.members[index];
@@ -254,12 +141,12 @@ impl Model {
         let mut unsaid = member.owed.iter().chain(&member.asides);
         let unsaid = unsaid.find(|owed| !owed.may_be_missing);
         let text = unsaid.map(|owed| String::from_utf8_lossy(&owed.bytes));
-        // What is left of a stream member goes when the time or the place for it is over.
+        // The tombstone of a stream member goes with its time, or when its place is needed.
         assert!(text.is_none() || member.takes_stream(), "freed with {text:?} unsaid");
         self.tally.note("freed");
     }
 
-    /// A new member takes the place of the oldest tombstone when the limit of members is reached.
+    /// Removes the oldest tombstones for a new member if the limit of members is reached.
     pub fn make_place(&mut self) {
         let most = self.config.max_members.unwrap_or(usize::MAX);
         while !self.tombstones.is_empty() && self.live_count() + self.tombstones.len() >= most {
@@ -267,15 +154,13 @@ impl Model {
         }
     }
 
-    // What is said.
-
     fn text(&self, notice: Notice<'_>) -> String {
         let mut text = String::new();
         notice.write(self.config.language, &mut text);
         text
     }
 
-    /// A message of a member to its room.
+    /// Relays a message of a member to its room.
     pub fn relay(&mut self, author: usize, id: u32, text: &str) {
         let (room, number) = (self.members[author].room, self.members[author].number);
         let name = self.members[author].name.clone();
@@ -289,7 +174,7 @@ impl Model {
         });
     }
 
-    /// A notice to a room, but for those who get a datagram for each not to `except`.
+    /// Sends a notice to a room. With plain delivery, `except` does not get it.
     pub fn tell(&mut self, room: usize, notice: Notice<'_>, about: u32, except: Option<usize>) {
         let text = self.text(notice);
         let (code, name) = (notice.code() as u8, notice.subject().as_bytes());
@@ -339,14 +224,14 @@ impl Model {
         }
     }
 
-    /// A member alone is told.
+    /// Sends a notice to one member.
     pub fn answer(&mut self, index: usize, notice: Notice<'_>) {
         let text = self.text(notice);
         self.answer_with(index, notice.code(), None, &text);
     }
 
-    /// The same with a text, and for a stream with the message that it answers: without one that
-    /// which was taken last.
+    /// Sends a text to one member. For a stream member it answers the message `id`, or else the last
+    /// one that was taken.
     pub fn answer_with(&mut self, index: usize, code: Code, id: Option<u32>, text: &str) {
         let member = &mut self.members[index];
         let room = &mut self.rooms[member.room];
@@ -364,14 +249,12 @@ impl Model {
         member.asides.push_back(Owed { bytes: bytes.into(), may_be_missing });
     }
 
-    /// A stream member is told how things stand.
+    /// Sends its state to a stream member.
     pub fn state(&mut self, index: usize, id: u32) {
         if self.members[index].takes_stream() {
             self.answer_with(index, Code::State, Some(id), "");
         }
     }
-
-    // Comings and goings.
 
     pub fn tell_passage(
         &mut self,
@@ -394,7 +277,7 @@ impl Model {
         self.tell(room, Notice::Presence(crowd), 0, None);
     }
 
-    /// Takes a member out of its room, its token and its name.
+    /// Removes a member from its room. Its token and its name are dead from now on.
     pub fn end(&mut self, index: usize, code: Code, is_replaced: bool, now: Instant) {
         if let Some(replaced) = self.members[index].replaced.take() {
             self.release(replaced, true, now);
@@ -419,7 +302,7 @@ impl Model {
         self.tally.note_value(code);
     }
 
-    /// Ends a silent member whose place somebody takes; gives who is to be told of it later.
+    /// Ends a silent member that is replaced. Returns the member that gets a farewell later, if any.
     pub fn replace(&mut self, silent: usize, now: Instant) -> Option<usize> {
         let is_known = self.members[silent].port.is_some();
         let before = self.members[silent].replaced.take();
@@ -434,7 +317,7 @@ impl Model {
         Some(silent)
     }
 
-    /// A datagram of a member has shown its address.
+    /// Notes that a datagram has proved the address of a member.
     pub fn settle_replaced(&mut self, index: usize, now: Instant) {
         let Some(replaced) = self.members[index].replaced.take() else { return };
         let address = |member: &Member| (member.ip, member.port.map(|(port, _)| port));
@@ -443,7 +326,7 @@ impl Model {
         self.release(replaced, !is_same, now);
     }
 
-    /// A replaced member may be told now, if it is remembered.
+    /// Ends the wait of a replaced member, which may get its farewell now.
     fn release(&mut self, index: usize, is_told: bool, now: Instant) {
         let has_limits = self.has_limits_of_remains();
         let text = self.text(Notice::RemovedForSilence);
@@ -468,7 +351,7 @@ impl Model {
         self.config.max_members.is_some() || self.config.max_rooms.is_some()
     }
 
-    /// A member goes, and perhaps its room with it.
+    /// Ends a member, and its room if it was the host.
     pub fn depart(&mut self, index: usize, code: Code, now: Instant) {
         let (room, number) = (self.members[index].room, self.members[index].number);
         let name = self.members[index].name.clone();
@@ -499,7 +382,7 @@ impl Model {
         self.tell(room, Notice::NewHost(&name), number, None);
     }
 
-    /// A room closes, because of one member or all at once; the others are told this.
+    /// Closes a room. The member that caused it may have another reason than the rest.
     pub fn close(
         &mut self,
         room: usize,
@@ -519,7 +402,7 @@ impl Model {
         self.rooms[room].is_open = false;
     }
 
-    /// The server ends: what waits is passed over, and all rooms close.
+    /// Closes all rooms at the end of the server. The backlog is skipped.
     pub fn abandon_and_close_all(&mut self, now: Instant) {
         for member in &mut self.members {
             if self.rooms[member.room].is_open {
@@ -534,7 +417,7 @@ impl Model {
         }
     }
 
-    /// Deadlines that are not after `now`, in their order.
+    /// Handles all deadlines up to `now` in their order.
     pub fn expire(&mut self, now: Instant) {
         self.guesses.forget(now);
         self.guesses_at.forget(now);
@@ -559,7 +442,7 @@ impl Model {
             let excess = self.excess.first().copied().filter(|(due, _)| *due <= now);
             let dues =
                 [idle.map(|(due, ..)| due), crowd.map(|(due, _)| due), excess.map(|(due, _)| due)];
-            // Of several at one time the first of these comes first.
+            // Of several at the same time, the first of these is handled first.
             let next = dues.into_iter().flatten().min();
             match (next, idle, crowd, excess) {
                 (Some(at), Some((due, _, index)), ..) if due == at => {
@@ -595,7 +478,7 @@ impl Model {
         self.depart(index, Code::TimedOut, now);
     }
 
-    /// A5: members that do not answer are sent less.
+    /// A5: sends less to members that do not answer.
     fn check_answers(&mut self, index: usize, now: Instant) {
         let interval = self.have_interval();
         let member = &mut self.members[index];
@@ -626,14 +509,14 @@ impl Model {
         Duration::from_secs((seconds / 3).clamp(1, 20))
     }
 
-    /// Who was sent all that it asked for has a full ration at most.
+    /// A member that got everything it asked for has at most a full budget.
     pub fn note_that_no_repair_waits(&mut self) {
         for member in &mut self.members {
             member.ration = member.ration.min(RATION);
         }
     }
 
-    /// Whether a dead token is surely answered, or surely not; `None` where it hangs on limits.
+    /// Returns whether a dead token is certainly answered or not, and `None` if limits decide.
     pub fn is_remembered(&self, index: usize, now: Instant) -> Option<bool> {
         let member = &self.members[index];
         let Some(end) = &member.end else { return Some(true) };
@@ -645,7 +528,7 @@ impl Model {
     }
 }
 
-/// The entries of a message: as much text in each as fits 1,200 bytes, in whole characters.
+/// Splits a message into entries: each has as many whole characters as fit 1,200 bytes.
 pub fn split((member, id): (u32, u32), name: &str, text: &str) -> Vec<Vec<u8>> {
     let name = name.as_bytes();
     let (mut entries, mut start) = (Vec::new(), 0);

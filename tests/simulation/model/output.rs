@@ -1,4 +1,4 @@
-//! Checks the chat's output: every datagram is held against what its member is owed.
+//! Checks the chat's output: every datagram must be one that its member is owed.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -11,12 +11,12 @@ use reactor_chat::protocol::stream::{Code, Entry, MAX_PACKED};
 use super::room::{Owed, RING};
 use super::{CREDIT, FIRST_CREDIT, Member, Model, RATION, SILENT_RATE};
 
-/// The codes of asides that end a membership.
+/// The codes of farewells.
 const ENDS: [Code; 5] =
     [Code::Left, Code::TimedOut, Code::RoomClosed, Code::Removed, Code::ServerStopping];
 
 impl Model {
-    /// The chat hands a datagram out for a member, to this address, if there is one.
+    /// Checks a datagram that the chat sends to a member, with its address, if there is one.
     pub fn emit(
         &mut self,
         id: MemberId,
@@ -68,7 +68,7 @@ impl Model {
         }
     }
 
-    /// A silent member gets a message.
+    /// Checks the rate of messages to a silent member.
     fn note_limited(&mut self, index: usize, size: u64, now: Instant) {
         let member = &mut self.members[index];
         member.limited_bytes += size;
@@ -182,7 +182,7 @@ impl Model {
         }
     }
 
-    /// Notes entries that come unasked: history uses credit, and is charged to its reader.
+    /// Notes entries that come unasked: history uses credit, and its reader pays for it.
     fn note_history(&mut self, index: usize, from: u64, size: u64, now: Instant) {
         let member = &mut self.members[index];
         if from >= member.history_until {
@@ -198,8 +198,7 @@ impl Model {
         }
     }
 
-    /// Entries from one number to before another that come unasked; `oldest` is the first of them that
-    /// is not gone.
+    /// Checks entries that come unasked. `oldest` is the first of them that is not gone.
     fn note_train(&mut self, index: usize, (from, until): (u64, u64), oldest: Option<u64>) {
         let member = &mut self.members[index];
         assert!(!member.is_unanswering, "entries for one that misses its `have`s");
@@ -221,7 +220,7 @@ impl Model {
 }
 
 impl Member {
-    /// Its program gets the entries from one number to before another.
+    /// Notes that its program has received some entries.
     fn arrive(&mut self, from: u64, until: u64) {
         if until <= self.got {
             return;

@@ -1,11 +1,11 @@
-//! W33, naively: of a room's comings and goings in a second five are told, the others counted.
+//! W33: of the joins and departures in a second, a room gets five notices and a summary.
 
 use std::time::{Duration, Instant};
 
 use reactor_chat::protocol::Notice;
 use reactor_chat::protocol::notice::PresenceSummary;
 
-/// How somebody came or went.
+/// A change of presence.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Passage {
     Joined,
@@ -23,7 +23,7 @@ impl Passage {
     }
 }
 
-/// The second that runs.
+/// The current second.
 #[derive(Default)]
 pub struct Arrivals {
     end: Option<Instant>,
@@ -32,7 +32,7 @@ pub struct Arrivals {
 }
 
 impl Arrivals {
-    /// Gives whether it is told by its name.
+    /// Returns true if it gets a notice of its own.
     pub fn note(&mut self, passage: Passage, now: Instant) -> bool {
         if self.end.is_none_or(|end| end <= now) {
             (self.end, self.told) = (Some(now + Duration::from_secs(1)), 0);
@@ -49,7 +49,7 @@ impl Arrivals {
         false
     }
 
-    /// When the count is told.
+    /// Returns the time of the summary.
     pub fn due(&self) -> Option<Instant> {
         self.end.filter(|_| self.crowd != PresenceSummary::default())
     }

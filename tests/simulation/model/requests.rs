@@ -1,18 +1,17 @@
-//! What has to come of a request.
+//! Predicts the outcome of requests.
 
-use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use reactor_chat::alert::Alert;
 use reactor_chat::chat::Reply;
 use reactor_chat::protocol::stream::{Code, Completion};
-use reactor_chat::protocol::{Delivery, Entrant, Notice, Request, Status};
+use reactor_chat::protocol::{Delivery, Entrant, Notice, Request, Status, Token};
 
-use super::limits::{Bucket, GRACE, subnet};
+use super::limits::{GRACE, subnet};
 use super::presence::Passage;
 use super::room::Room;
-use super::{Member, Model, RATION, SILENT_AFTER, folded};
+use super::{Member, Model, SILENT_AFTER, folded};
 
 /// Time after which a new member without a datagram is noticed.
 const FIRST_CHECK: Duration = Duration::from_secs(10);
@@ -41,28 +40,34 @@ impl Model {
                 None => self.judge_guest(peer, guest, has_waited, now).map(|()| None),
             },
             Request::Resume { room, token } => {
-                let whose = self.find_token(*token).filter(|whose| self.members[*whose].is_live());
-                let known = whose.map(|whose| &self.members[whose]);
-                let is_here = known.is_some_and(|known| self.rooms[known.room].name == *room.name);
-                let is_neighbour = known.is_some_and(|known| subnet(known.ip) == subnet(peer));
-                if !is_neighbour && self.has_members_enough(peer) {
-                    self.alert(Alert::MembersIp, peer);
-                    return Err(Status::RateLimited);
-                }
-                if !is_here {
-                    self.note_token(peer, now);
-                    return Err(Status::RoomNotFound);
-                }
-                let whose = whose.expect("a member");
-                let room = self.members[whose].room;
-                let is_host = self.rooms[room].host == whose;
-                if !is_host && self.is_kept_out(room, None, peer) {
-                    self.tally.note("resumed from a banned address");
-                    return Err(Status::Kicked);
-                }
-                Ok(None)
+                self.judge_resume(peer, &room.name, *token, now).map(|()| None)
             }
         }
+    }
+
+    fn judge_resume(
+        &mut self,
+        peer: IpAddr,
+        room: &str,
+        token: Token,
+        now: Instant,
+    ) -> Result<(), Status> {
+        let whose = self.find_token(token).filter(|whose| self.members[*whose].is_live());
+        let ip = whose.map(|whose| subnet(self.members[whose].ip));
+        if ip != Some(subnet(peer)) {
+            self.check_members(peer)?;
+        }
+        let is_here = |whose: &usize| self.rooms[self.members[*whose].room].name == room;
+        let Some(whose) = whose.filter(is_here) else {
+            self.note_token(peer, now);
+            return Err(Status::RoomNotFound);
+        };
+        let room = self.members[whose].room;
+        if self.rooms[room].host != whose && self.is_kept_out(room, None, peer) {
+            self.tally.note("resumed from a banned address");
+            return Err(Status::Kicked);
+        }
+        Ok(())
     }
 
     fn check_members(&mut self, peer: IpAddr) -> Result<(), Status> {
@@ -129,7 +134,7 @@ impl Model {
         Ok(())
     }
 
-    /// The room that a create from there makes anew: its host failed before anybody could reach it.
+    /// Returns the room that a create replaces: its host failed before anybody could reach it.
     fn abandoned_room(&self, peer: IpAddr, room: &str, now: Instant) -> Option<usize> {
         let index = self.open_room(room)?;
         let [host] = self.rooms[index].members[..] else { return None };
@@ -185,7 +190,7 @@ impl Model {
         Ok(())
     }
 
-    /// The member whose place this one takes.
+    /// Returns the member that the entrant replaces.
     fn silent_namesake(&self, peer: IpAddr, guest: &Entrant<'_>, now: Instant) -> Option<usize> {
         let room = self.open_room(&guest.room.name)?;
         let index = self.find_named(room, &guest.name)?;
@@ -199,15 +204,14 @@ impl Model {
         self.config.max_members.is_some_and(|limit| live >= limit)
     }
 
-    /// Does what a request has done that was answered with success; gives the member, if it is of one.
-    pub fn carry_out(
+    /// Applies a request that has succeeded. Returns the member that it is about, if any.
+    pub fn apply(
         &mut self,
         peer: SocketAddr,
         request: &Request<'_>,
         reply: &Reply,
         now: Instant,
     ) -> Option<usize> {
-        let ip = peer.ip().to_canonical();
         match (request, reply) {
             (Request::List { prefix, .. }, Reply::Rooms(list)) => {
                 let list = str::from_utf8(list).expect("UTF-8");
@@ -216,57 +220,26 @@ impl Model {
                 None
             }
             (Request::Create { host, capacity, hidden }, Reply::Entered { .. }) => {
-                if let Some(abandoned) = self.abandoned_room(ip, &host.room.name, now) {
-                    self.tally.note("made anew");
-                    self.close(abandoned, (Notice::RoomClosed, Code::RoomClosed), None, now);
-                }
-                let mut room = Room::new(&host.room.name, ip);
+                let mut room = Room::new(&host.room.name, peer.ip().to_canonical());
                 (room.capacity, room.hidden) = (*capacity, *hidden);
-                Some(self.open(room, peer, host, reply, now))
+                Some(self.create(room, peer, host, reply, now))
             }
             (Request::Join(guest), Reply::Entered { .. }) => {
-                self.tally.note("joined");
-                let room = self.open_room(&guest.room.name).expect("an open room");
-                let silent = self.silent_namesake(ip, guest, now);
-                let to_tell = silent.and_then(|silent| self.replace(silent, now));
-                let index = self.admit(room, peer, guest, reply, now);
-                self.members[index].replaced = to_tell;
-                if let Some(silent) = silent {
-                    self.tally.note("replaced");
-                    if self.rooms[room].host == silent {
-                        self.tally.note("host replaced");
-                        self.rooms[room].host = index;
-                    }
-                }
-                self.tell_joined(index, now);
-                Some(index)
+                Some(self.join(peer, guest, reply, now))
             }
             (Request::Resume { token, room }, Reply::Resumed { member, token: same, stream }) => {
                 let index = self.find_token(*token).expect("a known token");
                 assert_eq!((*member, *token), (self.members[index].id, *same));
-                let known = &mut self.members[index];
-                let is_repeated = known.ip == ip && known.port.is_none();
-                (known.ip, known.port, known.has_lost_port) = (ip, None, false);
-                known.heard_at = now;
-                known.is_unanswering = false;
-                known.connections += 1;
-                self.rooms[known.room].visitors.insert(subnet(ip));
-                known.room_spelling = room.as_sent.into();
-                self.tally.note(if is_repeated { "resume repeated" } else { "resumed" });
+                self.members[index].room_spelling = room.as_sent.into();
+                self.resume(index, peer.ip().to_canonical(), now);
                 self.check_completion(index, stream.as_ref());
                 Some(index)
             }
-            _ => panic!("another reply than was asked for"),
+            _ => panic!("a reply to another request"),
         }
     }
 
-    fn tell_joined(&mut self, index: usize, now: Instant) {
-        let (room, number) = (self.members[index].room, self.members[index].number);
-        let name = self.members[index].name.clone();
-        self.tell_passage(room, (number, &name), Passage::Joined, Some(index), now);
-    }
-
-    fn open(
+    fn create(
         &mut self,
         mut room: Room,
         peer: SocketAddr,
@@ -274,6 +247,10 @@ impl Model {
         reply: &Reply,
         now: Instant,
     ) -> usize {
+        if let Some(abandoned) = self.abandoned_room(room.creator, &room.name, now) {
+            self.tally.note("made anew");
+            self.close(abandoned, (Notice::RoomClosed, Code::RoomClosed), None, now);
+        }
         self.tally.note(if room.hidden { "hidden" } else { "created" });
         (room.password, room.history) = (host.password.clone(), host.history);
         self.rooms.push(room);
@@ -283,6 +260,47 @@ impl Model {
             self.tell_joined(index, now);
         }
         index
+    }
+
+    fn join(
+        &mut self,
+        peer: SocketAddr,
+        guest: &Entrant<'_>,
+        reply: &Reply,
+        now: Instant,
+    ) -> usize {
+        self.tally.note("joined");
+        let room = self.open_room(&guest.room.name).expect("an open room");
+        let silent = self.silent_namesake(peer.ip().to_canonical(), guest, now);
+        let to_tell = silent.and_then(|silent| self.replace(silent, now));
+        let index = self.admit(room, peer, guest, reply, now);
+        self.members[index].replaced = to_tell;
+        if let Some(silent) = silent {
+            self.tally.note("replaced");
+            if self.rooms[room].host == silent {
+                self.tally.note("host replaced");
+                self.rooms[room].host = index;
+            }
+        }
+        self.tell_joined(index, now);
+        index
+    }
+
+    fn resume(&mut self, index: usize, ip: IpAddr, now: Instant) {
+        let member = &mut self.members[index];
+        let is_repeated = member.ip == ip && member.port.is_none();
+        (member.ip, member.port, member.has_lost_port) = (ip, None, false);
+        member.heard_at = now;
+        member.is_unanswering = false;
+        member.connections += 1;
+        self.rooms[member.room].visitors.insert(subnet(ip));
+        self.tally.note(if is_repeated { "resume repeated" } else { "resumed" });
+    }
+
+    fn tell_joined(&mut self, index: usize, now: Instant) {
+        let (room, number) = (self.members[index].room, self.members[index].number);
+        let name = self.members[index].name.clone();
+        self.tell_passage(room, (number, &name), Passage::Joined, Some(index), now);
     }
 
     fn admit(
@@ -296,78 +314,49 @@ impl Model {
         let Reply::Entered { member, token, stream } = reply else { panic!("not a place") };
         self.make_place();
         self.tally.note(&format!("entered as {:?}", entrant.delivery));
-        let known = &mut self.rooms[room];
-        known.last_number += 1;
-        known.visitors.insert(subnet(peer.ip()));
-        if entrant.delivery == Delivery::Stream && known.life.is_none() {
-            known.life = stream.as_ref().and_then(|stream| stream.life);
-        }
-        let tag = stream.as_ref().map(|stream| stream.tag);
-        let before = known.members.last().and_then(|before| self.members[*before].tag);
-        assert!(tag.is_none() || tag != before, "the tag of another member");
-        let next = stream.as_ref().map_or(0, |stream| stream.next);
-        if stream.is_some() {
-            let history = u64::from(entrant.history.min(known.history));
-            assert!(next + history >= known.seen_end(), "more of the past than the host allows");
-            assert!(next <= known.highest_end());
-        }
+        let next = self.note_entrant(room, peer.ip(), entrant, stream.as_ref());
+        let known = &self.rooms[room];
         let check_at = match entrant.delivery {
             Delivery::Plain(_) => SILENT_AFTER,
             Delivery::Stream => self.have_interval(),
         };
         let index = self.add(Member {
-            id: *member,
             room,
             room_spelling: entrant.room.as_sent.into(),
             name: entrant.name.to_string(),
             folded: folded(&entrant.name),
-            number: self.rooms[room].last_number,
-            token: *token,
+            number: known.last_number,
             delivery: entrant.delivery,
-            ip: peer.ip().to_canonical(),
-            port: None,
-            has_lost_port: false,
-            connections: 1,
-            was_heard: false,
-            was_checked: false,
-            replaced: None,
-            heard_at: now,
             alarm: Some(now + self.config.idle_timeout.unwrap_or(FIRST_CHECK).min(FIRST_CHECK)),
             check_at: Some(now + check_at),
-            limited_since: now,
-            limited_bytes: 0,
-            missed: 0,
-            is_unanswering: false,
-            messages: Bucket::full(Duration::from_secs(5), now),
-            fanout: Bucket::full(Duration::from_secs(5), now),
-            fanout_at_most: Bucket::full(Duration::from_secs(5), now),
-            history_until: self.rooms[room].highest_end(),
-            unconfirmed: 0,
-            has_confirmed: false,
-            warned_at: None,
-            end: None,
-            is_freed: false,
-            owed: VecDeque::new(),
-            asides: VecDeque::new(),
-            tag,
-            expected: 1,
-            begun: None,
-            first: next,
-            cursor: next,
-            may_skip: false,
-            have: next,
-            surely_has: next,
-            until: u64::MAX,
-            ration: RATION,
-            ration_at: now,
-            is_known: true,
-            address: peer,
-            got: next,
-            ahead: BTreeSet::new(),
+            history_until: known.highest_end(),
+            tag: stream.as_ref().map(|stream| stream.tag),
+            ..Member::new((*member, *token), peer, next, now)
         });
         self.rooms[room].members.push(index);
         self.check_completion(index, stream.as_ref());
         index
+    }
+
+    /// Notes a new member in its room. Returns the next number of its stream.
+    fn note_entrant(
+        &mut self,
+        room: usize,
+        ip: IpAddr,
+        entrant: &Entrant<'_>,
+        stream: Option<&Completion>,
+    ) -> u64 {
+        let room = &mut self.rooms[room];
+        room.last_number += 1;
+        room.visitors.insert(subnet(ip));
+        let Some(stream) = stream else { return 0 };
+        room.life = room.life.or(stream.life);
+        let before = room.members.last().and_then(|before| self.members[*before].tag);
+        assert_ne!(Some(stream.tag), before, "the tag of another member");
+        let history = u64::from(entrant.history.min(room.history));
+        assert!(stream.next + history >= room.seen_end(), "more history than the host allows");
+        assert!(stream.next <= room.highest_end());
+        stream.next
     }
 
     fn check_completion(&self, index: usize, completion: Option<&Completion>) {

@@ -1,4 +1,4 @@
-//! A room as the model knows it, and its stream as the members see it.
+//! A room of the model, and the entries of its stream.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -7,17 +7,17 @@ use std::rc::Rc;
 use super::bans::Ban;
 use super::presence::Arrivals;
 
-/// What finding an entry costs the ring beside its bytes.
+/// Size of the index of an entry in the ring, beside its bytes.
 const INDEX_SIZE: usize = 4;
 
-/// Every ring may have so much, so below half of it no message is put off, and below almost all of it
+/// Guaranteed size of every ring. Below half of it no message is put off, and below almost all of it
 /// no notice is dropped.
 pub const RING: usize = 6 * 1024;
 
-/// What may wait in a room for those who get a datagram for each entry, and what notices get beyond.
+/// Backlog that a room may have for plain delivery before notices are dropped.
 const WAITING: usize = 256 * 1024;
 
-/// What was said, and perhaps dropped because too much was waiting.
+/// An entry that a member is owed. It may be missing if too much was waiting.
 pub struct Owed {
     pub bytes: Rc<[u8]>,
     pub may_be_missing: bool,
@@ -42,14 +42,14 @@ pub struct Room {
     pub last_number: u32,
     pub arrivals: Arrivals,
     pub life: Option<u32>,
-    /// Bytes that were appended since nothing waited.
+    /// Bytes that were appended since nothing was waiting.
     pub stream_load: usize,
     pub each_load: usize,
-    /// What the stream has to hold, in order.
+    /// Entries that the stream must hold, in order.
     script: Vec<Owed>,
-    /// What it was seen to hold, by number.
+    /// Entries that the stream was seen to hold, by number.
     seen: BTreeMap<u64, Rc<[u8]>>,
-    /// Up to where the one was held against the other: a number and an index.
+    /// The first number and the first index in `script` that were not compared yet.
     checked: (u64, usize),
 }
 
@@ -107,19 +107,19 @@ impl Room {
         }
     }
 
-    /// No message begins before this number and goes on behind it, as far as entries were seen.
+    /// Checks that no message begins before this number and continues behind it.
     pub fn check_boundary(&self, number: u64) {
         if let Some(before) = self.seen.get(&(number - 1)) {
             assert_ne!(before[2], 3, "number {number} is within a message");
         }
     }
 
-    /// The most that the stream can have given as its next number.
+    /// Returns the upper bound of the stream's next number.
     pub fn highest_end(&self) -> u64 {
         1 + self.script.len() as u64
     }
 
-    /// The number after the last entry that was seen.
+    /// Returns the number after the last entry that was seen.
     pub fn seen_end(&self) -> u64 {
         self.seen.last_key_value().map_or(1, |(number, _)| number + 1)
     }
@@ -128,7 +128,7 @@ impl Room {
         Some(self.seen.get(&number)?.len())
     }
 
-    /// An entry was sent to somebody: it is the same for everyone, and it is what was said.
+    /// Notes an entry that was sent. It must be the same for everyone, and one of the script.
     pub fn see(&mut self, number: u64, bytes: &[u8]) {
         if let Some(known) = self.seen.get(&number) {
             assert_eq!(&**known, bytes, "one order for all, number {number}");
@@ -142,12 +142,12 @@ impl Room {
         }
     }
 
-    /// How much was seen from this number on, at least.
+    /// Returns the lower bound of the bytes from this number on.
     pub fn seen_since(&self, number: u64) -> usize {
         self.seen.range(number..).map(|(_, bytes)| bytes.len()).sum()
     }
 
-    /// Holds what was seen behind numbers that nobody was sent against what was said.
+    /// Compares the entries behind numbers that nobody was sent.
     pub fn check_rest(&self) {
         let (mut next, mut from) = self.checked;
         for (number, bytes) in self.seen.range(next..) {
@@ -157,8 +157,8 @@ impl Room {
     }
 }
 
-/// Where in the script the entry is, from an index on, behind so many numbers that nobody was sent. What
-/// may be missing is passed over, and as many others as there are such numbers.
+/// Returns the index of an entry in the script, from an index on, behind `unsent` numbers that
+/// nobody was sent. Skips entries that may be missing, and as many others as there are such numbers.
 fn find(script: &[Owed], from: usize, unsent: u64, bytes: &[u8]) -> usize {
     let mut left = unsent;
     for (index, owed) in script.iter().enumerate().skip(from) {

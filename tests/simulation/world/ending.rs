@@ -1,4 +1,5 @@
-//! How a history ends: the network heals, everyone gets what is owed, everyone goes, and nothing is left.
+//! The end of a history: the network heals, everyone gets what is owed, everyone leaves, nothing is
+//! left.
 
 use std::time::Duration;
 
@@ -13,10 +14,8 @@ impl World {
         self.model.tally.note("all closed");
     }
 
-    // The end.
-
-    /// The network is well again: everyone who takes a stream gets all of it that is still held, even
-    /// who missed more than a full ration.
+    /// Heals the network: every stream member gets all entries that are still held, even one that
+    /// missed more than a full budget of repairs.
     pub fn heal(&mut self) {
         self.unblock();
         self.under_way.clear();
@@ -50,7 +49,7 @@ impl World {
         !member.is_live() || member.got == self.model.rooms[member.room].seen_end()
     }
 
-    /// While nothing reaches anybody a member says several rations full.
+    /// Sends more than several repair budgets while no datagram arrives.
     fn speak_to_the_deaf(&mut self, streams: &[usize]) {
         let Some(speaker) = streams.first().copied() else { return };
         let config = &self.model.config;
@@ -71,7 +70,7 @@ impl World {
         self.network.lost_percent = 0;
     }
 
-    /// A stream member asks for the same again and again, and says that it has what it had.
+    /// Lets a stream member ask for the same entries again and again, with an old `have`.
     pub(super) fn hammer(&mut self) {
         let Some(index) = self.somebody() else { return };
         let member = &self.model.members[index];
@@ -95,7 +94,7 @@ impl World {
         self.model.tally.note("hammered");
     }
 
-    /// Everyone says how far it is and asks for the rest.
+    /// Lets every stream member confirm its entries and ask for the rest.
     fn keep_alive(&mut self, streams: &[usize]) {
         for index in streams {
             let member = &self.model.members[*index];
@@ -118,7 +117,7 @@ impl World {
         }
     }
 
-    /// Everyone goes, and in the end nothing is left.
+    /// Lets everyone leave, and checks that nothing is left.
     pub fn end(&mut self) {
         match self.model.config.idle_timeout {
             Some(timeout) if self.random.chance(50) => self.pass(timeout, Self::drain),

@@ -1,16 +1,16 @@
-//! What clients ask for over TCP.
+//! Requests of clients over TCP.
 
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reactor_chat::chat::{Census, Reply};
-use reactor_chat::protocol::{Frame, request};
+use reactor_chat::protocol::{Frame, Request, Status, request};
 
 use super::{Delayed, World};
-use crate::model::Member;
+use crate::model::member::Member;
 
-/// Names of users: some are one ignoring case, width or normal form, one is long and one not valid.
+/// Names of users. Some are equal ignoring case, width or normal form; one is long and one invalid.
 pub(super) const NAMES: [&str; 16] = [
     "ann",
     "ANN",
@@ -57,11 +57,11 @@ impl World {
             .into_bytes()
     }
 
-    /// Somebody asks for a place. The reply may be lost: then there is a member that nobody knows of.
+    /// Enters a room. The reply may be lost: then there is a member that no client knows of.
     pub(super) fn enter(&mut self) {
         let rooms = ["lobby", "r1", "r2", "étage", "e\u{301}tage ", "部屋", "r5", "bad\u{200b}"];
         let room = self.random.pick(&rooms);
-        // Now and then a crowd.
+        // Sometimes a crowd enters.
         let is_crowd = self.random.chance(3);
         for _ in 0..if is_crowd { 25 } else { 1 } {
             self.enter_room(room);
@@ -126,7 +126,7 @@ impl World {
         self.request(peer, 3, prefix, b"");
     }
 
-    /// Makes the delayed requests whose time has come, unless their peer has gone.
+    /// Makes the delayed requests that are due, unless their client has gone.
     pub fn ask_again(&mut self) {
         while let Some(due) = self.delayed.iter().position(|request| request.at <= self.now) {
             let Delayed { peer, operation, room, payload, .. } = self.delayed.remove(due);
@@ -138,7 +138,7 @@ impl World {
         }
     }
 
-    /// Makes a request; gives the member that it was about, if it succeeded.
+    /// Makes a request. Returns the member that it is about, if it succeeds.
     pub fn request(
         &mut self,
         peer: SocketAddr,
@@ -165,42 +165,24 @@ impl World {
             }
         };
         self.end_closing();
-        let (now, ip) = (self.now, peer.ip());
-        let mut right = self.model.judge(ip.to_canonical(), &request, has_waited, now);
-        let is_empty = self.random.chance(2) && (operation == 1 || operation == 2);
-        if is_empty && right == Ok(None) {
-            right = Err(reactor_chat::protocol::Status::ServerFull);
-            self.model.tally.note("no randomness");
-        }
-        let random = &mut self.random;
-        let draw = || {
-            let bits = u128::from(random.next()) << 64 | u128::from(random.next());
-            (!is_empty).then(|| bits.to_be_bytes())
-        };
+        let has_randomness = !self.random.chance(2) || operation > 2;
+        let predicted = self.predict((peer.ip(), has_waited), &request, has_randomness);
         let before = self.chat.census();
-        let outcome = match has_waited {
-            true => self.chat.handle_delayed_request(ip, &request, draw, 65_536, now),
-            false => self.chat.handle_request(ip, &request, draw, 65_536, now),
-        };
-        match outcome {
-            // The absolute time differs from run to run, but the delay does not.
-            Ok(Reply::Later { at }) => (at - now).hash(&mut self.network.history),
-            _ => format!("{outcome:?}").hash(&mut self.network.history),
-        }
+        let outcome = self.hand_over((peer.ip(), has_waited), &request, has_randomness);
         match outcome {
             Ok(Reply::Later { at }) => {
-                assert_eq!(right, Ok(Some(at)), "{request:?}");
+                assert_eq!(predicted, Ok(Some(at)), "{request:?}");
                 let (room, payload) = (room.into(), payload.into());
                 self.delayed.push(Delayed { at, peer, operation, room, payload });
                 None
             }
             Ok(reply) => {
-                assert_eq!(right, Ok(None), "{request:?} succeeded");
-                self.model.carry_out(peer, &request, &reply, now)
+                assert_eq!(predicted, Ok(None), "{request:?} succeeded");
+                self.model.apply(peer, &request, &reply, self.now)
             }
             Err(status) => {
-                assert_eq!(right, Err(status), "{request:?}");
-                // But that somebody has guessed wrong.
+                assert_eq!(predicted, Err(status), "{request:?}");
+                // Only the count of wrong guesses may change.
                 let after = Census { peers: before.peers, ..self.chat.census() };
                 assert_eq!(after, before, "nothing has changed");
                 self.model.tally.note(&format!("status {status:?}"));
@@ -209,7 +191,44 @@ impl World {
         }
     }
 
-    /// A connection that somebody entered or resumed over ends.
+    fn predict(
+        &mut self,
+        (ip, has_waited): (IpAddr, bool),
+        request: &Request<'_>,
+        has_randomness: bool,
+    ) -> Result<Option<Instant>, Status> {
+        let predicted = self.model.judge(ip.to_canonical(), request, has_waited, self.now);
+        if predicted == Ok(None) && !has_randomness {
+            self.model.tally.note("no randomness");
+            return Err(Status::ServerFull);
+        }
+        predicted
+    }
+
+    fn hand_over(
+        &mut self,
+        (ip, has_waited): (IpAddr, bool),
+        request: &Request<'_>,
+        has_randomness: bool,
+    ) -> Result<Reply, Status> {
+        let random = &mut self.random;
+        let draw = || {
+            let bits = u128::from(random.next()) << 64 | u128::from(random.next());
+            has_randomness.then(|| bits.to_be_bytes())
+        };
+        let outcome = match has_waited {
+            true => self.chat.handle_delayed_request(ip, request, draw, 65_536, self.now),
+            false => self.chat.handle_request(ip, request, draw, 65_536, self.now),
+        };
+        match outcome {
+            // The absolute time differs from run to run, but the delay does not.
+            Ok(Reply::Later { at }) => (at - self.now).hash(&mut self.network.history),
+            _ => format!("{outcome:?}").hash(&mut self.network.history),
+        }
+        outcome
+    }
+
+    /// Ends a connection over which a member has entered or resumed.
     pub(super) fn disconnect(&mut self) {
         let open = |member: &Member| member.connections > 0;
         let recent = self.model.members.len().saturating_sub(20);
@@ -228,7 +247,7 @@ impl World {
         self.model.disconnect(index, self.now);
     }
 
-    /// Some who have one IP enter a room, name a port perhaps, and say nothing.
+    /// Some members with one IP enter a room, may announce a port, and are silent.
     pub(super) fn enter_unheard(&mut self) {
         let (mut peer, room) = (self.address(), self.random.pick(&["lobby", "r1", "r2"]));
         let names: Vec<&str> = NAMES[2..7].to_vec();
@@ -270,7 +289,7 @@ impl World {
         }
     }
 
-    /// A program makes a room, fails before it says anything, and is started anew.
+    /// A client creates a room, fails before it sends anything, and starts again.
     pub(super) fn create_again(&mut self) {
         let (peer, room) = (self.address(), self.random.pick(&["lobby", "r1", "r2"]));
         let Some(index) = self.request(peer, 1, room, NAMES[2].as_bytes()) else { return };
@@ -279,7 +298,7 @@ impl World {
         self.request(peer, 1, room, NAMES[2].as_bytes());
     }
 
-    /// The program of some member was started anew: it joins under the same name.
+    /// The client of a member starts again, and joins under the same name.
     pub(super) fn come_back(&mut self) {
         let Some(index) = self.somebody() else { return };
         let member = &self.model.members[index];

@@ -1,4 +1,4 @@
-//! What clients send over UDP, and what forgers do.
+//! Datagrams of clients and of forgers.
 
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -10,12 +10,10 @@ use reactor_chat::protocol::stream::upstream::{self, Range};
 use super::World;
 use super::requesting::NAMES;
 
-/// Datagrams that are under way to the server at most; then they arrive.
+/// Maximum of datagrams under way to the server. Then they arrive.
 const UNDER_WAY: usize = 200;
 
 impl World {
-    // Clients and what they send.
-
     pub(super) fn address(&mut self) -> SocketAddr {
         let last = 1 + self.random.below(4) as u8;
         let ip = Ipv4Addr::new(192, 0, 2, last);
@@ -27,7 +25,7 @@ impl World {
         SocketAddr::new(ip, 1000 + self.random.below(12) as u16)
     }
 
-    /// A member, live more likely than dead.
+    /// Returns a member, which is more likely live than not.
     pub(super) fn somebody(&mut self) -> Option<usize> {
         let count = self.model.members.len() as u64;
         for _ in 0..8 {
@@ -133,7 +131,7 @@ impl World {
         }
     }
 
-    /// What somebody types.
+    /// Returns a random line.
     fn line(&mut self) -> Vec<u8> {
         let name = self.random.pick(&NAMES);
         self.serial += 1;
@@ -158,9 +156,7 @@ impl World {
         text.into_bytes()
     }
 
-    // What reaches the chat.
-
-    /// Some datagram that is under way arrives, and perhaps will again.
+    /// A datagram that is under way arrives, and may arrive again.
     pub(super) fn arrive(&mut self) {
         if self.under_way.is_empty() {
             return self.turn();
@@ -205,7 +201,7 @@ impl World {
         }
     }
 
-    /// Somebody else's datagram: another IP, another token, another room, or cut.
+    /// Sends a forged datagram: with another IP, token or room, or truncated.
     pub(super) fn forge(&mut self) {
         let Some(index) = self.somebody() else { return };
         let mut bytes = self.compose(index);
