@@ -42,7 +42,7 @@ fn l4_emfile_delays_new_connections_only() {
     waiting.iter().for_each(Control::expect_nothing);
 
     expect_succession(&mut served, &mut waiting);
-    // Nobody leaves, and no event tells that there are descriptors again.
+    // Nothing ends, and no event reports that there are descriptors again.
     server.leave_descriptors(WAITING).expect("it has just worked");
     for control in &mut waiting {
         control.expect_success();

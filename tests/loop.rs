@@ -119,7 +119,7 @@ fn l7_evicted_request_is_ignored() {
     expect_answer(&mut silent);
     expect_answer(&mut talking);
     server.freeze();
-    // Nobody could get the notices of this room.
+    // The members of this room have no address for its notices.
     silent.request(CREATE, "r", b"alice");
     let mut newcomer = Control::connect(&server);
     server.thaw();

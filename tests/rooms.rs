@@ -504,7 +504,7 @@ fn w38_field_b_guest_returns() {
     let start = Instant::now();
     let carol = Member::join(&server, "room", &guest("carol", "secret"));
     let mut control = Control::connect(&server);
-    // When Carol, who was the last to send, is replaced, everybody has been silent for long enough.
+    // Carol was the last to send: when she is replaced, everybody has been silent for long enough.
     let returns = guest("carol", "secret");
     wait_for("Carol's return", || {
         (control.status_of(JOIN, "room", returns.as_bytes()) == 0).then_some(())

@@ -143,7 +143,7 @@ fn act(world: &mut World, deed: &Deed) {
             let own = &world.model.members[who].room_spelling;
             let bytes = world.encode_for(room.unwrap_or(own), who, text.as_bytes());
             let from = from(world, who, *ip, *port);
-            world.hear(from, &bytes);
+            world.receive(from, &bytes);
         }
         Deed::Announce { who, ip, port } => {
             let who = pick(world, who);
@@ -217,6 +217,6 @@ proptest! {
         for _ in 0..=IDLE.as_secs() + 60 {
             tick(&mut world);
         }
-        world.check_that_all_is_over();
+        world.check_nothing_is_left();
     }
 }

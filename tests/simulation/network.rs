@@ -28,7 +28,7 @@ pub struct Network {
 
 impl Network {
     /// Sends a job as far as the budget and the sockets allow. The model checks each datagram.
-    pub fn carry(
+    pub fn send(
         &mut self,
         job: Job<'_>,
         budget: usize,
@@ -56,7 +56,7 @@ impl Network {
                     let is_refused = to.is_some() && random.chance(self.refused_percent);
                     let arrives = to.is_some() && !is_refused && !random.chance(self.lost_percent);
                     let alone = matches!(audience, Audience::Only(_));
-                    model.emit(share.member, &datagram, alone, (to, arrives), now);
+                    model.check_output(share.member, &datagram, alone, (to, arrives), now);
                     if is_refused {
                         model.tally.note("refused by the network");
                         receipt.dropped += 1;

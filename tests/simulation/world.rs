@@ -40,7 +40,7 @@ pub struct World {
     under_way: Vec<(SocketAddr, Vec<u8>)>,
     delayed: Vec<Delayed>,
     lost_percent: u64,
-    /// Nobody asks for a stream, so that the expected number of deadlines is known.
+    /// True if no member has stream delivery. Then the expected number of deadlines is known.
     is_without_streams: bool,
     serial: u64,
 }
@@ -125,7 +125,7 @@ impl World {
             91 if self.random.chance(13) => self.guess_from_prefixes(),
             92 if self.random.chance(10) => self.silence(),
             92 if self.random.chance(25) => self.create_again(),
-            92 if self.random.chance(50) => self.keep_out(),
+            92 if self.random.chance(50) => self.ban_someone(),
             92..94 => self.pass_time(3_000),
             _ => self.pass_time(30),
         }
@@ -137,8 +137,8 @@ impl World {
         self.check_alerts();
     }
 
-    pub fn check_that_all_is_over(&self) {
-        self.model.check_that_all_is_over(&self.chat, &self.network);
+    pub fn check_nothing_is_left(&self) {
+        self.model.check_nothing_is_left(&self.chat, &self.network);
     }
 
     /// Checks that the server has noted the expected alerts.
@@ -160,7 +160,7 @@ impl World {
     fn deliver(&mut self, budget: usize) {
         let Self { chat, model, network, random, now, .. } = self;
         let receipt = chat
-            .deliver(budget, *now, |job, budget| network.carry(job, budget, model, random, *now));
+            .deliver(budget, *now, |job, budget| network.send(job, budget, model, random, *now));
         assert!(receipt.sent + receipt.dropped <= budget);
         if !chat.has_output() {
             for room in &mut model.rooms {
@@ -170,9 +170,9 @@ impl World {
                 }
             }
             if network.blocked.is_empty() {
-                model.note_that_no_repair_waits();
+                model.cap_repair_budgets();
             }
-            model.check_that_all_is_said(network);
+            model.check_all_is_sent(network);
         }
     }
 
@@ -205,7 +205,7 @@ impl World {
     }
 
     fn block(&mut self) {
-        let Some(index) = self.somebody() else { return };
+        let Some(index) = self.random_member() else { return };
         let id = self.model.members[index].id;
         if self.network.table.contains_key(&id) {
             self.network.blocked.insert(id);
@@ -221,17 +221,17 @@ impl World {
     fn measure(&mut self) {
         self.unblock();
         self.drain();
-        let Some(index) = self.somebody() else { return };
+        let Some(index) = self.random_member() else { return };
         let bytes = self.compose(index);
         let from = self.model.members[index].address;
         let audience = self.model.rooms[self.model.members[index].room].members.len();
         let was_proved = self.model.members[index].port.is_some();
         let before = self.model.members[index].begun_size();
         self.network.bytes_sent = 0;
-        let heard = self.hear(from, &bytes);
+        let outcome = self.receive(from, &bytes);
         self.drain();
         let sent = self.network.bytes_sent;
-        match heard {
+        match outcome {
             DatagramOutcome::Dropped(_) => assert_eq!(sent, 0, "unproved input makes no output"),
             // Entries that waited for the proof of the port, and repairs, have limits of their own.
             DatagramOutcome::Accepted(..) if !was_proved => {}

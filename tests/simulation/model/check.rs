@@ -22,7 +22,7 @@ impl Model {
         assert!(census.closing > 0 || census.peers == self.peers());
         if census.closing + census.streams + census.tombstones == 0 {
             let alarms = live.iter().filter(|member| member.alarm.is_some()).count();
-            let crowds = open.iter().filter(|room| room.arrivals.due().is_some()).count();
+            let crowds = open.iter().filter(|room| room.presence.due().is_some()).count();
             let excess = self.excess.len();
             assert_eq!(census.deadlines, alarms + crowds + excess, "a deadline of nobody, or none");
         }
@@ -43,14 +43,14 @@ impl Model {
     }
 
     /// Checks that every member has everything that it is owed, unless its socket is full.
-    pub fn check_that_all_is_said(&self, network: &Network) {
+    pub fn check_all_is_sent(&self, network: &Network) {
         for member in self.members.iter().filter(|member| !member.is_freed) {
             if !network.blocked.contains(&member.id) {
                 let mut waiting = member.owed.iter().chain(&member.asides);
                 let forgotten = waiting.find(|owed| !owed.may_be_missing);
                 let text = forgotten.map(|owed| String::from_utf8_lossy(&owed.bytes));
                 assert_eq!(text, None, "{} was forgotten: {:?}", member.name, member.delivery);
-                let is_untold = member.end.as_ref().is_some_and(|end| end.is_to_be_told);
+                let is_untold = member.end.as_ref().is_some_and(|end| end.needs_farewell);
                 let can_be_told = network.blocked.is_empty();
                 assert!(!is_untold || !can_be_told, "its end was not told");
             }
@@ -58,7 +58,7 @@ impl Model {
     }
 
     /// Checks that nothing is left.
-    pub fn check_that_all_is_over(&self, chat: &Chat, network: &Network) {
+    pub fn check_nothing_is_left(&self, chat: &Chat, network: &Network) {
         assert_eq!(chat.census(), Census::default(), "a leak");
         assert!(network.table.is_empty());
         assert!(self.members.iter().all(|member| member.is_freed));

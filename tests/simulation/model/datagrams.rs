@@ -46,16 +46,22 @@ impl Member {
 
 impl Model {
     /// Checks the chat's outcome of a datagram, and applies the datagram to the model.
-    pub fn hear(&mut self, peer: SocketAddr, bytes: &[u8], heard: DatagramOutcome, now: Instant) {
-        match heard {
+    pub fn handle_datagram(
+        &mut self,
+        peer: SocketAddr,
+        bytes: &[u8],
+        outcome: DatagramOutcome,
+        now: Instant,
+    ) {
+        match outcome {
             DatagramOutcome::Dropped(why) => self.tally.note_value(why),
-            DatagramOutcome::Accepted(_, fate) => self.tally.note_value(fate),
+            DatagramOutcome::Accepted(_, outcome) => self.tally.note_value(outcome),
         }
         let whose = match self.identify(peer, bytes, now) {
             Ok(whose) => whose,
             Err(allowed) => {
-                let DatagramOutcome::Dropped(why) = heard else {
-                    panic!("{heard:?}, not {allowed:?}")
+                let DatagramOutcome::Dropped(why) = outcome else {
+                    panic!("{outcome:?}, not {allowed:?}")
                 };
                 assert!(allowed.contains(&why), "{why:?}, not {allowed:?}");
                 return;
@@ -63,17 +69,17 @@ impl Model {
         };
         let message = datagram::parse(bytes).expect("a datagram that makes sense").message;
         if self.members[whose].is_live() {
-            let DatagramOutcome::Accepted(id, fate) = heard else {
-                panic!("{heard:?}: it was its member's")
+            let DatagramOutcome::Accepted(id, outcome) = outcome else {
+                panic!("{outcome:?}: it was its member's")
             };
             assert_eq!(id, self.members[whose].id, "a token is of one member");
             self.learn_port(whose, peer.port(), now);
             self.members[whose].heard_at = now;
             self.end_limit(whose, now);
-            let right = self.understand(whose, message, fate, now);
-            assert_eq!(fate, right);
+            let right = self.handle_message(whose, message, outcome, now);
+            assert_eq!(outcome, right);
         } else {
-            self.hear_dead((whose, peer.port()), message, heard, now);
+            self.handle_dead_token((whose, peer.port()), message, outcome, now);
         }
     }
 
@@ -125,18 +131,18 @@ impl Model {
         Err(allowed)
     }
 
-    fn hear_dead(
+    fn handle_dead_token(
         &mut self,
         (whose, port): (usize, u16),
         message: &[u8],
-        heard: DatagramOutcome,
+        outcome: DatagramOutcome,
         now: Instant,
     ) {
         let certain = self.is_remembered(whose, now) == Some(true);
         let member = &mut self.members[whose];
-        match heard {
-            DatagramOutcome::Accepted(id, fate) => {
-                assert_eq!((id, fate), (member.id, MessageOutcome::Ended), "a dead token");
+        match outcome {
+            DatagramOutcome::Accepted(id, outcome) => {
+                assert_eq!((id, outcome), (member.id, MessageOutcome::Ended), "a dead token");
                 let ip = member.ip;
                 member.port = Some((port, true));
                 let end = member.end.as_mut().expect("an end");
@@ -184,7 +190,7 @@ impl Model {
                 (other.port, other.has_lost_port) = (None, true);
                 other.is_unanswering = false;
                 if let Some(end) = &mut other.end {
-                    end.is_to_be_told = false;
+                    end.needs_farewell = false;
                     self.tally.note("ended member lost its address");
                 } else {
                     self.tally.note("announced port lost");
@@ -204,39 +210,39 @@ impl Model {
         (0..self.members.len()).filter(is_there).collect()
     }
 
-    fn understand(
+    fn handle_message(
         &mut self,
         whose: usize,
         message: &[u8],
-        fate: MessageOutcome,
+        outcome: MessageOutcome,
         now: Instant,
     ) -> MessageOutcome {
         if !self.members[whose].takes_stream() {
             if message.is_empty() {
                 return MessageOutcome::KeptAlive;
             }
-            return self.take(whose, 0, message, fate, now);
+            return self.handle_line(whose, 0, message, outcome, now);
         }
         match upstream::parse(message) {
             None => MessageOutcome::Senseless,
             Some(Upstream::KeepAlive) => MessageOutcome::KeptAlive,
             Some(Upstream::Have { next }) => {
                 self.confirm(whose, next, now);
-                self.state(whose, 0);
+                self.reply_state(whose, 0);
                 MessageOutcome::Confirmed
             }
             Some(Upstream::Repair(_)) => MessageOutcome::Repaired,
             Some(Upstream::Message { id, .. } | Upstream::Part { id, .. })
                 if id != self.members[whose].expected =>
             {
-                self.state(whose, id);
+                self.reply_state(whose, id);
                 MessageOutcome::OutOfOrder
             }
-            Some(Upstream::Message { id, text }) => self.complete(whose, id, text, fate, now),
+            Some(Upstream::Message { id, text }) => self.complete(whose, id, text, outcome, now),
             Some(Upstream::Part { id, text }) => {
                 self.members[whose].keep(text, now);
                 self.members[whose].expected += 1;
-                self.state(whose, id);
+                self.reply_state(whose, id);
                 MessageOutcome::Kept
             }
         }
@@ -248,24 +254,24 @@ impl Model {
         whose: usize,
         id: u32,
         last: &[u8],
-        fate: MessageOutcome,
+        outcome: MessageOutcome,
         now: Instant,
     ) -> MessageOutcome {
         let member = &mut self.members[whose];
         let why = match &mut member.begun {
-            None => return self.take(whose, id, last, fate, now),
+            None => return self.handle_line(whose, id, last, outcome, now),
             Some(Begun::Kept(text, since, due)) => {
                 *due = (now + PARTS_KEPT).min(*since + PARTS_KEPT_IN_ALL);
                 let whole = [&text[..], last].concat();
                 self.tally.note("parts joined");
-                return self.take(whose, id, &whole, fate, now);
+                return self.handle_line(whose, id, &whole, outcome, now);
             }
             Some(Begun::TooLate) => Notice::PartsTooLate,
             Some(Begun::TooLong) => {
                 Notice::TooLong { fits: MAX_NAME_AND_MESSAGE - member.name.len() }
             }
         };
-        if !self.is_allowed(whose, last.len(), fate, now) {
+        if !self.is_allowed(whose, last.len(), outcome, now) {
             self.put_off(whose, id, [Notice::RateLimited, Notice::TooFast], now);
             return MessageOutcome::RateLimited;
         }
@@ -280,7 +286,7 @@ impl Model {
         let next = next.min(member.until).min(room.highest_end());
         let bytes = (member.have..next).map(|number| room.entry_size(number).unwrap_or(MAX_ENTRY));
         let bytes = bytes.sum::<usize>() as u64;
-        member.refill_ration(bytes, now);
+        member.refill_repair_budget(bytes, now);
         if member.have < next.min(member.cursor) {
             let is_all = next >= member.cursor;
             let left = if is_all { 0 } else { member.unconfirmed.saturating_sub(bytes) };
@@ -291,21 +297,21 @@ impl Model {
     }
 
     /// Handles a whole line of a member.
-    fn take(
+    fn handle_line(
         &mut self,
         whose: usize,
         id: u32,
         line: &[u8],
-        fate: MessageOutcome,
+        outcome: MessageOutcome,
         now: Instant,
     ) -> MessageOutcome {
         let text = str::from_utf8(line);
         if text.is_ok_and(|text| text.trim().eq_ignore_ascii_case("/exit")) {
             self.note_taken(whose);
-            self.depart(whose, Code::Left, now);
+            self.remove(whose, Code::Left, now);
             return MessageOutcome::Command;
         }
-        if !self.is_allowed(whose, line.len(), fate, now) {
+        if !self.is_allowed(whose, line.len(), outcome, now) {
             self.put_off(whose, id, [Notice::RateLimited, Notice::TooFast], now);
             return MessageOutcome::RateLimited;
         }
@@ -321,23 +327,23 @@ impl Model {
             return self.refuse(whose, Notice::Unfit(why));
         }
         match text.strip_prefix('/') {
-            Some(rest) if !rest.starts_with('/') => self.command(whose, rest, now),
-            Some(rest) => self.say(whose, id, rest, fate, now),
+            Some(rest) if !rest.starts_with('/') => self.handle_command(whose, rest, now),
+            Some(rest) => self.handle_text(whose, id, rest, outcome, now),
             None if text.is_empty() => {
                 self.note_taken(whose);
-                self.state(whose, id);
+                self.reply_state(whose, id);
                 MessageOutcome::KeptAlive
             }
-            None => self.say(whose, id, text, fate, now),
+            None => self.handle_text(whose, id, text, outcome, now),
         }
     }
 
-    fn say(
+    fn handle_text(
         &mut self,
         whose: usize,
         id: u32,
         text: &str,
-        fate: MessageOutcome,
+        outcome: MessageOutcome,
         now: Instant,
     ) -> MessageOutcome {
         let (name, room) = (&self.members[whose].name, self.members[whose].room);
@@ -347,17 +353,17 @@ impl Model {
         }
         let entries = split((0, 0), name, text);
         let size = entries.iter().map(|entry| entry.len() + 4).sum::<usize>();
-        if fate == MessageOutcome::RoomBusy && self.rooms[room].may_be_busy(size) {
+        if outcome == MessageOutcome::RoomBusy && self.rooms[room].may_be_busy(size) {
             self.alert(Alert::RoomBacklog, self.members[whose].ip);
             self.put_off(whose, id, [Notice::RoomBusy, Notice::NotYet], now);
-            return fate;
+            return outcome;
         }
         self.relay(whose, id, text);
         self.note_taken(whose);
         MessageOutcome::Relayed
     }
 
-    fn command(&mut self, whose: usize, rest: &str, now: Instant) -> MessageOutcome {
+    fn handle_command(&mut self, whose: usize, rest: &str, now: Instant) -> MessageOutcome {
         let (written, name) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
         let (word, name) = (written.to_lowercase(), name.trim());
         match (&*word, name) {
@@ -373,42 +379,42 @@ impl Model {
         match &*word {
             "who" => {
                 let text = self.who(room);
-                self.answer_with(whose, Code::Answer, None, &text);
+                self.reply(whose, Code::Answer, None, &text);
             }
-            "help" => self.answer(whose, Notice::Help),
-            _ if self.rooms[room].host != whose => self.answer(whose, Notice::HostOnly),
-            "ban" | "unban" | "bans" => self.command_about_bans(whose, &word, name, now),
+            "help" => self.notify(whose, Notice::Help),
+            _ if self.rooms[room].host != whose => self.notify(whose, Notice::HostOnly),
+            "ban" | "unban" | "bans" => self.handle_ban_command(whose, &word, name, now),
             _ => match self.find_named(room, name) {
-                None => self.answer(whose, Notice::NoSuchMember),
-                Some(target) => self.command_of_host(whose, &word, target, now),
+                None => self.notify(whose, Notice::NoSuchMember),
+                Some(target) => self.handle_host_command(whose, &word, target, now),
             },
         }
         MessageOutcome::Command
     }
 
-    fn command_of_host(&mut self, host: usize, word: &str, target: usize, now: Instant) {
+    fn handle_host_command(&mut self, host: usize, word: &str, target: usize, now: Instant) {
         let room = self.members[host].room;
         match (word, target == host) {
-            ("kick", true) => return self.answer(host, Notice::NotYourself),
+            ("kick", true) => return self.notify(host, Notice::NotYourself),
             ("kick", false) => {
-                self.keep_out(target, false);
+                self.ban_member(target, false);
                 self.remove_by_host(target, now);
             }
-            (_, true) => return self.answer(host, Notice::AlreadyHost),
+            (_, true) => return self.notify(host, Notice::AlreadyHost),
             (_, false) => {
                 self.tally.note("host changed by hand");
-                self.pass_host(room, target);
+                self.change_host(room, target);
             }
         }
-        self.state(host, self.members[host].expected.saturating_sub(1));
+        self.reply_state(host, self.members[host].expected.saturating_sub(1));
     }
 
     /// Removes a member for its host.
     pub fn remove_by_host(&mut self, target: usize, now: Instant) {
         if !self.members[target].takes_stream() {
-            self.answer(target, Notice::RemovedByHost);
+            self.notify(target, Notice::RemovedByHost);
         }
-        self.depart(target, Code::Removed, now);
+        self.remove(target, Code::Removed, now);
     }
 
     /// Returns the answer to `/who`. Checks that there is exactly one host.
@@ -428,7 +434,7 @@ impl Model {
 
     fn refuse(&mut self, whose: usize, why: Notice<'_>) -> MessageOutcome {
         self.note_taken(whose);
-        self.answer(whose, why);
+        self.notify(whose, why);
         MessageOutcome::Refused
     }
 
@@ -441,14 +447,14 @@ impl Model {
             member.warned_at = Some(now);
         }
         match (member.delivery, is_due) {
-            (Delivery::Plain(_), true) => self.answer(whose, each),
+            (Delivery::Plain(_), true) => self.notify(whose, each),
             (Delivery::Plain(_), false) => {}
             (Delivery::Stream, _) => {
                 let mut text = String::new();
                 if is_due {
                     stream.write(self.config.language, &mut text);
                 }
-                self.answer_with(whose, stream.code(), Some(id), &text);
+                self.reply(whose, stream.code(), Some(id), &text);
             }
         }
     }
@@ -464,7 +470,7 @@ impl Model {
         &mut self,
         whose: usize,
         size: usize,
-        fate: MessageOutcome,
+        outcome: MessageOutcome,
         now: Instant,
     ) -> bool {
         let member = &mut self.members[whose];
@@ -480,7 +486,7 @@ impl Model {
         let has_messages = member.messages.has(message, now);
         // Only the server knows exactly how many of the sent bytes are history.
         let has_surely = member.fanout_at_most.has(fanout, now);
-        let is_refused = fate == MessageOutcome::RateLimited && !has_surely;
+        let is_refused = outcome == MessageOutcome::RateLimited && !has_surely;
         let has_all = member.fanout.has(fanout, now) && has_messages && !is_refused;
         if has_all {
             member.messages.take(message);
@@ -526,7 +532,7 @@ impl Model {
                 let other = &mut self.members[other];
                 if !other.is_live() && matches!(other.port, Some((_, false))) {
                     (other.port, other.has_lost_port) = (None, true);
-                    other.end.iter_mut().for_each(|end| end.is_to_be_told = false);
+                    other.end.iter_mut().for_each(|end| end.needs_farewell = false);
                 }
             }
         }

@@ -217,7 +217,7 @@ impl Model {
             }
             self.tally.note("unproved gave way");
             self.alert(Alert::Unproved, self.members[oldest].ip);
-            self.depart(oldest, Code::TimedOut, now);
+            self.remove(oldest, Code::TimedOut, now);
         }
     }
 

@@ -10,7 +10,7 @@ use reactor_chat::protocol::{Delivery, Token};
 
 use super::limits::Bucket;
 use super::room::Owed;
-use super::{RATION, RATION_A_SECOND};
+use super::{REPAIR_BUDGET, REPAIR_RATE};
 
 /// The end of a member.
 pub struct End {
@@ -20,7 +20,7 @@ pub struct End {
     /// Number of farewells that it may still get.
     pub farewells: u32,
     /// It must get at least one farewell.
-    pub is_to_be_told: bool,
+    pub needs_farewell: bool,
     /// It was replaced, and the address of its successor is not known yet.
     pub is_awaiting: bool,
 }
@@ -92,8 +92,8 @@ pub struct Member {
     /// Bytes of history sent and not confirmed, and true if any entry was confirmed.
     pub unconfirmed: u64,
     pub has_confirmed: bool,
-    pub ration: u64,
-    pub ration_at: Instant,
+    pub repair_budget: u64,
+    pub repair_budget_at: Instant,
     /// The reply that made it a member has arrived.
     pub is_known: bool,
     pub address: SocketAddr,
@@ -148,8 +148,8 @@ impl Member {
             history_until: 0,
             unconfirmed: 0,
             has_confirmed: false,
-            ration: RATION,
-            ration_at: now,
+            repair_budget: REPAIR_BUDGET,
+            repair_budget_at: now,
             is_known: true,
             address: peer,
             got: next,
@@ -171,11 +171,11 @@ impl Member {
     }
 
     /// Refills its repair budget.
-    pub fn refill_ration(&mut self, more: u64, now: Instant) {
-        let passed = (now - self.ration_at).as_nanos() as u64;
-        self.ration_at = now;
+    pub fn refill_repair_budget(&mut self, more: u64, now: Instant) {
+        let passed = (now - self.repair_budget_at).as_nanos() as u64;
+        self.repair_budget_at = now;
         // A whole answer may have waited while the budget grew.
-        let refilled = self.ration + more + passed * RATION_A_SECOND / 1_000_000_000 + 1;
-        self.ration = refilled.min(2 * RATION);
+        let refilled = self.repair_budget + more + passed * REPAIR_RATE / 1_000_000_000 + 1;
+        self.repair_budget = refilled.min(2 * REPAIR_BUDGET);
     }
 }

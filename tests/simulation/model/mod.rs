@@ -26,12 +26,12 @@ use reactor_chat::protocol::{Delivery, Form, Language, Notice, Token, datagram};
 use crate::tally::Tally;
 use limits::{Debts, Ledger};
 use member::{Begun, End, Member};
-use presence::Passage;
+use presence::PresenceChange;
 use room::{Owed, Room};
 
 /// S11: the repair budget's maximum, and what it gains in a second.
-pub const RATION: u64 = 64 * 1024;
-pub const RATION_A_SECOND: u64 = 16 * 1024;
+pub const REPAIR_BUDGET: u64 = 64 * 1024;
+pub const REPAIR_RATE: u64 = 16 * 1024;
 
 /// Credit of a new member and of any other, in bytes.
 pub const FIRST_CREDIT: u64 = 16 * 1024;
@@ -169,13 +169,19 @@ impl Model {
             self.tally.note("relayed in parts");
         }
         entries.iter().for_each(|entry| self.rooms[room].append(entry, false));
-        self.owe(room, Some(author), false, |form, out| {
+        self.queue_plain(room, Some(author), false, |form, out| {
             datagram::encode_message(form, &name, text, out);
         });
     }
 
     /// Sends a notice to a room. With plain delivery, `except` does not get it.
-    pub fn tell(&mut self, room: usize, notice: Notice<'_>, about: u32, except: Option<usize>) {
+    pub fn notify_room(
+        &mut self,
+        room: usize,
+        notice: Notice<'_>,
+        about: u32,
+        except: Option<usize>,
+    ) {
         let text = self.text(notice);
         let (code, name) = (notice.code() as u8, notice.subject().as_bytes());
         let entry = Entry::Notice { code, member: about, name, text: text.as_bytes() };
@@ -188,7 +194,7 @@ impl Model {
             (Notice::ServerStopping, Language::Japanese) => self.text(Notice::RoomClosed),
             _ => text,
         };
-        self.owe(room, except, may_be_missing, |form, out| {
+        self.queue_plain(room, except, may_be_missing, |form, out| {
             datagram::encode_notice(form, &plain, out);
         });
         if matches!(notice, Notice::Presence(_)) {
@@ -196,7 +202,7 @@ impl Model {
         }
     }
 
-    fn owe(
+    fn queue_plain(
         &mut self,
         room: usize,
         except: Option<usize>,
@@ -225,14 +231,14 @@ impl Model {
     }
 
     /// Sends a notice to one member.
-    pub fn answer(&mut self, index: usize, notice: Notice<'_>) {
+    pub fn notify(&mut self, index: usize, notice: Notice<'_>) {
         let text = self.text(notice);
-        self.answer_with(index, notice.code(), None, &text);
+        self.reply(index, notice.code(), None, &text);
     }
 
     /// Sends a text to one member. For a stream member it answers the message `id`, or else the last
     /// one that was taken.
-    pub fn answer_with(&mut self, index: usize, code: Code, id: Option<u32>, text: &str) {
+    pub fn reply(&mut self, index: usize, code: Code, id: Option<u32>, text: &str) {
         let member = &mut self.members[index];
         let room = &mut self.rooms[member.room];
         let mut bytes = Vec::new();
@@ -250,31 +256,31 @@ impl Model {
     }
 
     /// Sends its state to a stream member.
-    pub fn state(&mut self, index: usize, id: u32) {
+    pub fn reply_state(&mut self, index: usize, id: u32) {
         if self.members[index].takes_stream() {
-            self.answer_with(index, Code::State, Some(id), "");
+            self.reply(index, Code::State, Some(id), "");
         }
     }
 
-    pub fn tell_passage(
+    pub fn notify_presence(
         &mut self,
         room: usize,
         (number, name): (u32, &str),
-        passage: Passage,
+        change: PresenceChange,
         except: Option<usize>,
         now: Instant,
     ) {
-        if self.rooms[room].arrivals.due().is_some_and(|due| due <= now) {
-            self.end_crowd(room);
+        if self.rooms[room].presence.due().is_some_and(|due| due <= now) {
+            self.notify_summary(room);
         }
-        if self.rooms[room].arrivals.note(passage, now) {
-            self.tell(room, passage.notice(name), number, except);
+        if self.rooms[room].presence.note(change, now) {
+            self.notify_room(room, change.notice(name), number, except);
         }
     }
 
-    fn end_crowd(&mut self, room: usize) {
-        let crowd = self.rooms[room].arrivals.take();
-        self.tell(room, Notice::Presence(crowd), 0, None);
+    fn notify_summary(&mut self, room: usize) {
+        let crowd = self.rooms[room].presence.take();
+        self.notify_room(room, Notice::Presence(crowd), 0, None);
     }
 
     /// Removes a member from its room. Its token and its name are dead from now on.
@@ -296,7 +302,7 @@ impl Model {
             code,
             of_closed_room: false,
             farewells: at_once + repeats,
-            is_to_be_told: is_proved && !is_replaced && member.takes_stream(),
+            needs_farewell: is_proved && !is_replaced && member.takes_stream(),
             is_awaiting: is_proved && is_replaced,
         });
         self.tally.note_value(code);
@@ -338,7 +344,7 @@ impl Model {
             return;
         }
         end.farewells += 3;
-        end.is_to_be_told = !has_limits;
+        end.needs_farewell = !has_limits;
         if let Delivery::Plain(form) = member.delivery {
             let mut bytes = Vec::new();
             datagram::encode_notice(form, &text, &mut bytes);
@@ -352,7 +358,7 @@ impl Model {
     }
 
     /// Ends a member, and its room if it was the host.
-    pub fn depart(&mut self, index: usize, code: Code, now: Instant) {
+    pub fn remove(&mut self, index: usize, code: Code, now: Instant) {
         let (room, number) = (self.members[index].room, self.members[index].number);
         let name = self.members[index].name.clone();
         let is_host = self.rooms[room].host == index;
@@ -364,22 +370,22 @@ impl Model {
         }
         self.end(index, code, false, now);
         match code {
-            Code::Removed => self.tell(room, Notice::Kicked(&name), number, None),
+            Code::Removed => self.notify_room(room, Notice::Kicked(&name), number, None),
             Code::TimedOut => {
-                self.tell_passage(room, (number, &name), Passage::TimedOut, None, now);
+                self.notify_presence(room, (number, &name), PresenceChange::TimedOut, None, now);
             }
-            _ => self.tell_passage(room, (number, &name), Passage::Left, None, now),
+            _ => self.notify_presence(room, (number, &name), PresenceChange::Left, None, now),
         }
         if let Some(heir) = heir.filter(|_| is_host) {
             self.tally.note("host passed");
-            self.pass_host(room, heir);
+            self.change_host(room, heir);
         }
     }
 
-    pub fn pass_host(&mut self, room: usize, heir: usize) {
+    pub fn change_host(&mut self, room: usize, heir: usize) {
         self.rooms[room].host = heir;
         let (name, number) = (self.members[heir].name.clone(), self.members[heir].number);
-        self.tell(room, Notice::NewHost(&name), number, None);
+        self.notify_room(room, Notice::NewHost(&name), number, None);
     }
 
     /// Closes a room. The member that caused it may have another reason than the rest.
@@ -390,7 +396,7 @@ impl Model {
         because_of: Option<(usize, Code)>,
         now: Instant,
     ) {
-        self.tell(room, notice, 0, None);
+        self.notify_room(room, notice, 0, None);
         for index in self.rooms[room].members.clone() {
             let code = because_of.filter(|(host, _)| *host == index);
             self.end(index, code.map_or(others, |(_, code)| code), false, now);
@@ -437,18 +443,18 @@ impl Model {
             });
             let idle = idle.min().filter(|(alarm, ..)| *alarm <= now);
             let open = (0..self.rooms.len()).filter(|room| self.rooms[*room].is_open);
-            let crowd = open.filter_map(|room| Some((self.rooms[room].arrivals.due()?, room)));
+            let crowd = open.filter_map(|room| Some((self.rooms[room].presence.due()?, room)));
             let crowd = crowd.min().filter(|(due, _)| *due <= now);
             let excess = self.excess.first().copied().filter(|(due, _)| *due <= now);
             let dues =
                 [idle.map(|(due, ..)| due), crowd.map(|(due, _)| due), excess.map(|(due, _)| due)];
-            // Of several at the same time, the first of these is handled first.
+            // Deadlines at the same time are handled in this order.
             let next = dues.into_iter().flatten().min();
             match (next, idle, crowd, excess) {
                 (Some(at), Some((due, _, index)), ..) if due == at => {
                     self.expire_member(index, now);
                 }
-                (Some(at), _, Some((due, room)), _) if due == at => self.end_crowd(room),
+                (Some(at), _, Some((due, room)), _) if due == at => self.notify_summary(room),
                 (_, _, _, Some((due, peer))) => {
                     self.excess.remove(&(due, peer));
                     self.expire_excess(peer, now);
@@ -473,9 +479,9 @@ impl Model {
             return;
         }
         if !self.members[index].takes_stream() {
-            self.answer(index, Notice::RemovedForSilence);
+            self.notify(index, Notice::RemovedForSilence);
         }
-        self.depart(index, Code::TimedOut, now);
+        self.remove(index, Code::TimedOut, now);
     }
 
     /// A5: sends less to members that do not answer.
@@ -510,9 +516,9 @@ impl Model {
     }
 
     /// A member that got everything it asked for has at most a full budget.
-    pub fn note_that_no_repair_waits(&mut self) {
+    pub fn cap_repair_budgets(&mut self) {
         for member in &mut self.members {
-            member.ration = member.ration.min(RATION);
+            member.repair_budget = member.repair_budget.min(REPAIR_BUDGET);
         }
     }
 

@@ -9,7 +9,7 @@ use reactor_chat::protocol::stream::downstream::{HEADER_SIZE, parse};
 use reactor_chat::protocol::stream::{Code, Entry, MAX_PACKED};
 
 use super::room::{Owed, RING};
-use super::{CREDIT, FIRST_CREDIT, Member, Model, RATION, SILENT_RATE};
+use super::{CREDIT, FIRST_CREDIT, Member, Model, REPAIR_BUDGET, SILENT_RATE};
 
 /// The codes of farewells.
 const ENDS: [Code; 5] =
@@ -17,7 +17,7 @@ const ENDS: [Code; 5] =
 
 impl Model {
     /// Checks a datagram that the chat sends to a member, with its address, if there is one.
-    pub fn emit(
+    pub fn check_output(
         &mut self,
         id: MemberId,
         datagram: &[u8],
@@ -43,7 +43,7 @@ impl Model {
         }
         let member = &self.members[index];
         if member.takes_stream() {
-            self.emit_of_stream(index, datagram, alone, (to.is_some(), arrives), now);
+            self.check_stream_output(index, datagram, alone, (to.is_some(), arrives), now);
         } else {
             let is_ended = member.end.is_some();
             let (owed, what) = match alone {
@@ -60,7 +60,7 @@ impl Model {
             let said = if overtakes { owed.pop_back() } else { owed.pop_front() };
             let said = said.expect("something that nobody said, or twice");
             if let Some(end) = &mut self.members[index].end {
-                end.is_to_be_told &= !alone;
+                end.needs_farewell &= !alone;
             }
             let text = String::from_utf8_lossy(datagram);
             assert_eq!(String::from_utf8_lossy(&said.bytes), text, "in order and to the letter");
@@ -77,7 +77,7 @@ impl Model {
         assert!(member.limited_bytes <= most, "{} of {most} bytes", member.limited_bytes);
     }
 
-    fn emit_of_stream(
+    fn check_stream_output(
         &mut self,
         index: usize,
         datagram: &[u8],
@@ -93,7 +93,7 @@ impl Model {
         match (alone, entries.clone().next()) {
             (true, Some(Entry::Aside { code, .. })) => {
                 assert!(entries.next_with_bytes().is_some() && entries.next().is_none());
-                self.emit_aside(index, code, &datagram[HEADER_SIZE..], is_reached);
+                self.check_aside(index, code, &datagram[HEADER_SIZE..], is_reached);
             }
             (_, None) => {
                 let member = &self.members[index];
@@ -103,11 +103,11 @@ impl Model {
                 assert!(alone || member.surely_has < header.sequence);
                 self.tally.note(if alone { "asked again" } else { "tail sent" });
             }
-            _ => self.emit_entries(index, datagram, alone, (is_reached, arrives), now),
+            _ => self.check_entries(index, datagram, alone, (is_reached, arrives), now),
         }
     }
 
-    fn emit_aside(&mut self, index: usize, code: u8, bytes: &[u8], is_reached: bool) {
+    fn check_aside(&mut self, index: usize, code: u8, bytes: &[u8], is_reached: bool) {
         let member = &mut self.members[index];
         let is_farewell = matches!(Code::from_byte(code), Some(code) if ENDS.contains(&code));
         if is_farewell {
@@ -115,7 +115,7 @@ impl Model {
             assert_eq!(end.code as u8, code, "the reason of its end");
             assert!(end.farewells > 0, "farewells without an end");
             end.farewells -= 1;
-            end.is_to_be_told = false;
+            end.needs_farewell = false;
             if is_reached {
                 self.tally.note("farewell sent");
             }
@@ -130,7 +130,7 @@ impl Model {
         self.tally.note("aside sent");
     }
 
-    fn emit_entries(
+    fn check_entries(
         &mut self,
         index: usize,
         datagram: &[u8],
@@ -173,11 +173,11 @@ impl Model {
 
     fn note_repair(&mut self, index: usize, size: u64, now: Instant) {
         let member = &mut self.members[index];
-        member.refill_ration(0, now);
-        assert!(member.ration >= size, "more repairs than its ration");
-        member.ration -= size;
+        member.refill_repair_budget(0, now);
+        assert!(member.repair_budget >= size, "more repairs than its ration");
+        member.repair_budget -= size;
         self.tally.note("repair sent");
-        if member.ration < RATION / 8 {
+        if member.repair_budget < REPAIR_BUDGET / 8 {
             self.tally.note("ration used up");
         }
     }

@@ -7,13 +7,13 @@ use reactor_chat::protocol::notice::PresenceSummary;
 
 /// A change of presence.
 #[derive(Clone, Copy, PartialEq)]
-pub enum Passage {
+pub enum PresenceChange {
     Joined,
     Left,
     TimedOut,
 }
 
-impl Passage {
+impl PresenceChange {
     pub fn notice(self, name: &str) -> Notice<'_> {
         match self {
             Self::Joined => Notice::Joined(name),
@@ -25,15 +25,15 @@ impl Passage {
 
 /// The current second.
 #[derive(Default)]
-pub struct Arrivals {
+pub struct Presence {
     end: Option<Instant>,
     told: u32,
     crowd: PresenceSummary,
 }
 
-impl Arrivals {
+impl Presence {
     /// Returns true if it gets a notice of its own.
-    pub fn note(&mut self, passage: Passage, now: Instant) -> bool {
+    pub fn note(&mut self, change: PresenceChange, now: Instant) -> bool {
         if self.end.is_none_or(|end| end <= now) {
             (self.end, self.told) = (Some(now + Duration::from_secs(1)), 0);
         }
@@ -41,10 +41,10 @@ impl Arrivals {
         if self.told <= 5 {
             return true;
         }
-        match passage {
-            Passage::Joined => self.crowd.joined += 1,
-            Passage::Left => self.crowd.left += 1,
-            Passage::TimedOut => self.crowd.timed_out += 1,
+        match change {
+            PresenceChange::Joined => self.crowd.joined += 1,
+            PresenceChange::Left => self.crowd.left += 1,
+            PresenceChange::TimedOut => self.crowd.timed_out += 1,
         }
         false
     }

@@ -9,7 +9,7 @@ use reactor_chat::protocol::stream::{Code, Completion};
 use reactor_chat::protocol::{Delivery, Entrant, Notice, Request, Status, Token};
 
 use super::limits::{GRACE, subnet};
-use super::presence::Passage;
+use super::presence::PresenceChange;
 use super::room::Room;
 use super::{Member, Model, SILENT_AFTER, folded};
 
@@ -63,7 +63,7 @@ impl Model {
             return Err(Status::RoomNotFound);
         };
         let room = self.members[whose].room;
-        if self.rooms[room].host != whose && self.is_kept_out(room, None, peer) {
+        if self.rooms[room].host != whose && self.is_banned(room, None, peer) {
             self.tally.note("resumed from a banned address");
             return Err(Status::Kicked);
         }
@@ -167,7 +167,7 @@ impl Model {
             return Err(if is_hidden { Status::RoomNotFound } else { Status::WrongPassword });
         };
         let room = &self.rooms[index];
-        if self.is_kept_out(index, Some(&*guest.name), peer) {
+        if self.is_banned(index, Some(&*guest.name), peer) {
             return Err(Status::Kicked);
         }
         let namesake = self.find_named(index, &guest.name);
@@ -257,7 +257,7 @@ impl Model {
         let index = self.admit(self.rooms.len() - 1, peer, host, reply, now);
         self.rooms.last_mut().expect("the new one").host = index;
         if host.delivery == Delivery::Stream {
-            self.tell_joined(index, now);
+            self.notify_joined(index, now);
         }
         index
     }
@@ -282,7 +282,7 @@ impl Model {
                 self.rooms[room].host = index;
             }
         }
-        self.tell_joined(index, now);
+        self.notify_joined(index, now);
         index
     }
 
@@ -297,10 +297,10 @@ impl Model {
         self.tally.note(if is_repeated { "resume repeated" } else { "resumed" });
     }
 
-    fn tell_joined(&mut self, index: usize, now: Instant) {
+    fn notify_joined(&mut self, index: usize, now: Instant) {
         let (room, number) = (self.members[index].room, self.members[index].number);
         let name = self.members[index].name.clone();
-        self.tell_passage(room, (number, &name), Passage::Joined, Some(index), now);
+        self.notify_presence(room, (number, &name), PresenceChange::Joined, Some(index), now);
     }
 
     fn admit(

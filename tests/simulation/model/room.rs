@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use super::bans::Ban;
-use super::presence::Arrivals;
+use super::presence::Presence;
 
 /// Size of the index of an entry in the ring, beside its bytes.
 const INDEX_SIZE: usize = 4;
@@ -40,7 +40,7 @@ pub struct Room {
     /// Live members in the order of joining.
     pub members: Vec<usize>,
     pub last_number: u32,
-    pub arrivals: Arrivals,
+    pub presence: Presence,
     pub life: Option<u32>,
     /// Bytes that were appended since nothing was waiting.
     pub stream_load: usize,
@@ -68,7 +68,7 @@ impl Room {
             visitors: BTreeSet::new(),
             members: Vec::new(),
             last_number: 0,
-            arrivals: Arrivals::default(),
+            presence: Presence::default(),
             life: None,
             stream_load: 0,
             each_load: 0,

@@ -27,7 +27,7 @@ impl World {
             })
             .collect();
         self.keep_alive(&streams);
-        self.speak_to_the_deaf(&streams);
+        self.send_without_delivery(&streams);
         self.pass(Duration::from_secs(5), Self::drain);
         for _ in 0..300 {
             self.drain();
@@ -50,7 +50,7 @@ impl World {
     }
 
     /// Sends more than several repair budgets while no datagram arrives.
-    fn speak_to_the_deaf(&mut self, streams: &[usize]) {
+    fn send_without_delivery(&mut self, streams: &[usize]) {
         let Some(speaker) = streams.first().copied() else { return };
         let config = &self.model.config;
         let is_limited = config.rate_limit.is_some() || config.fanout_limit.is_some();
@@ -64,7 +64,7 @@ impl World {
             let expected = self.model.members[speaker].expected;
             upstream::encode_message(expected, &[b'm'; 3_900], &mut body);
             let bytes = self.encode(speaker, &body);
-            self.hear(from, &bytes);
+            self.receive(from, &bytes);
             self.drain();
         }
         self.network.lost_percent = 0;
@@ -72,7 +72,7 @@ impl World {
 
     /// Lets a stream member ask for the same entries again and again, with an old `have`.
     pub(super) fn hammer(&mut self) {
-        let Some(index) = self.somebody() else { return };
+        let Some(index) = self.random_member() else { return };
         let member = &self.model.members[index];
         if !member.takes_stream() {
             return;
@@ -87,7 +87,7 @@ impl World {
             upstream::encode_have(have, &mut body);
             let have = self.encode(index, &body);
             for bytes in [repair, have] {
-                self.hear(from, &bytes);
+                self.receive(from, &bytes);
                 self.drain();
             }
         }
@@ -106,13 +106,13 @@ impl World {
             let mut body = Vec::new();
             upstream::encode_have(got, &mut body);
             let bytes = self.encode(*index, &body);
-            self.hear(from, &bytes);
+            self.receive(from, &bytes);
             if missing > got {
                 let count = (missing - got).min(1_000) as u16;
                 body.clear();
                 upstream::encode_repair([Range { from: got, count }], &mut body);
                 let bytes = self.encode(*index, &body);
-                self.hear(from, &bytes);
+                self.receive(from, &bytes);
             }
         }
     }
@@ -127,6 +127,6 @@ impl World {
         assert_eq!(self.model.live_count(), 0);
         self.pass(Duration::from_secs(70), Self::drain);
         self.drain();
-        self.model.check_that_all_is_over(&self.chat, &self.network);
+        self.model.check_nothing_is_left(&self.chat, &self.network);
     }
 }

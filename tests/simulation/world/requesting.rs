@@ -88,14 +88,14 @@ impl World {
             }
         } else if self.random.chance(65) {
             let bytes = self.encode(index, b"");
-            self.hear(peer, &bytes);
+            self.receive(peer, &bytes);
         } else if self.random.chance(50) {
             self.announce_of(index);
         }
     }
 
     pub(super) fn resume(&mut self) {
-        let Some(index) = self.somebody() else { return };
+        let Some(index) = self.random_member() else { return };
         let member = &self.model.members[index];
         let known = member.address;
         let room = match self.random.below(10) {
@@ -300,7 +300,7 @@ impl World {
 
     /// The client of a member starts again, and joins under the same name.
     pub(super) fn come_back(&mut self) {
-        let Some(index) = self.somebody() else { return };
+        let Some(index) = self.random_member() else { return };
         let member = &self.model.members[index];
         let (mut peer, room) = (member.address, &self.model.rooms[member.room]);
         let (name, password) = (&member.name, room.password.as_deref().unwrap_or_default());
@@ -311,12 +311,12 @@ impl World {
         }
         if let Some(index) = self.request(peer, 2, &room, &payload) {
             let bytes = self.encode(index, b"");
-            self.hear(peer, &bytes);
+            self.receive(peer, &bytes);
         }
     }
 
     pub(super) fn announce(&mut self) {
-        if let Some(index) = self.somebody() {
+        if let Some(index) = self.random_member() {
             self.announce_of(index);
         }
     }

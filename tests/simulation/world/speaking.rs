@@ -26,7 +26,7 @@ impl World {
     }
 
     /// Returns a member, which is more likely live than not.
-    pub(super) fn somebody(&mut self) -> Option<usize> {
+    pub(super) fn random_member(&mut self) -> Option<usize> {
         let count = self.model.members.len() as u64;
         for _ in 0..8 {
             let index = self.random.below(count.max(1)) as usize;
@@ -51,7 +51,7 @@ impl World {
     }
 
     pub(super) fn send_something(&mut self) {
-        let Some(index) = self.somebody() else { return self.enter() };
+        let Some(index) = self.random_member() else { return self.enter() };
         if self.random.chance(3) {
             let port = 1000 + self.random.below(12) as u16;
             self.model.members[index].address.set_port(port);
@@ -103,7 +103,7 @@ impl World {
     }
 
     /// Lets a host remove, ban or unban a member of its room.
-    pub(super) fn keep_out(&mut self) {
+    pub(super) fn ban_someone(&mut self) {
         let rooms = self.model.rooms.iter().filter(|room| room.is_open);
         let hosts: Vec<usize> = rooms.map(|room| room.host).collect();
         let known: Vec<usize> =
@@ -127,7 +127,7 @@ impl World {
                 false => body = line.into_bytes(),
             }
             let bytes = self.encode(host, &body);
-            self.hear(from, &bytes);
+            self.receive(from, &bytes);
         }
     }
 
@@ -171,16 +171,16 @@ impl World {
         } else {
             self.under_way.remove(index)
         };
-        self.hear(from, &bytes);
+        self.receive(from, &bytes);
     }
 
-    pub fn hear(&mut self, from: SocketAddr, bytes: &[u8]) -> DatagramOutcome {
+    pub fn receive(&mut self, from: SocketAddr, bytes: &[u8]) -> DatagramOutcome {
         self.end_closing();
         let before = (self.chat.census(), self.chat.has_output(), self.chat.poll_timeout());
-        let heard = self.chat.handle_datagram(from, bytes, self.now);
-        self.model.hear(from, bytes, heard, self.now);
-        format!("{heard:?}").hash(&mut self.network.history);
-        match heard {
+        let outcome = self.chat.handle_datagram(from, bytes, self.now);
+        self.model.handle_datagram(from, bytes, outcome, self.now);
+        format!("{outcome:?}").hash(&mut self.network.history);
+        match outcome {
             DatagramOutcome::Accepted(member, _) => {
                 let from = SocketAddr::new(from.ip().to_canonical(), from.port());
                 self.network.table.insert(member, from);
@@ -191,7 +191,7 @@ impl World {
                 assert_eq!(before, after, "what is nobody's changes nothing");
             }
         }
-        heard
+        outcome
     }
 
     /// Forgets the addresses of members that have lost them.
@@ -203,7 +203,7 @@ impl World {
 
     /// Sends a forged datagram: with another IP, token or room, or truncated.
     pub(super) fn forge(&mut self) {
-        let Some(index) = self.somebody() else { return };
+        let Some(index) = self.random_member() else { return };
         let mut bytes = self.compose(index);
         let member = &self.model.members[index];
         let mut from = member.address;
@@ -221,7 +221,7 @@ impl World {
             _ => bytes.resize(4097 + size, b'x'),
         }
         let is_lasting = self.model.rooms[member.room].is_open;
-        let heard = self.hear(from, &bytes);
-        assert!(!is_lasting || matches!(heard, DatagramOutcome::Dropped(_)), "{heard:?}");
+        let outcome = self.receive(from, &bytes);
+        assert!(!is_lasting || matches!(outcome, DatagramOutcome::Dropped(_)), "{outcome:?}");
     }
 }
