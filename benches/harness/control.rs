@@ -1,12 +1,13 @@
 //! The client's side of TCP: requests for places in rooms.
 
-use std::io::{self, BufReader, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
-use reactor_chat::protocol::stream::Completion;
+use reactor_chat::protocol::reply::{self, Admission, DecodedReply};
+use reactor_chat::protocol::{Status, datagram, frame};
 use socket2::{Domain, Socket, Type};
 
 use super::scenario::Delivery;
@@ -14,7 +15,6 @@ use super::scenario::Delivery;
 pub const CREATE: u8 = 1;
 pub const JOIN: u8 = 2;
 
-const HEADER: usize = 32;
 const TOKEN: usize = 32;
 
 /// Time to wait for an answer of the server.
@@ -25,14 +25,7 @@ const BUFFER: usize = 1024;
 
 /// A connection that asks for places in rooms.
 pub struct Control {
-    stream: BufReader<TcpStream>,
-}
-
-/// A place in a room.
-pub struct Place {
-    pub token: Vec<u8>,
-    /// The member's start in the stream, with stream delivery only.
-    pub completion: Option<Completion>,
+    stream: TcpStream,
 }
 
 impl Control {
@@ -48,13 +41,13 @@ impl Control {
             }
             socket.set_read_timeout(Some(PATIENCE))?;
             socket.connect_timeout(&server.into(), PATIENCE)?;
-            Ok(Self { stream: BufReader::with_capacity(BUFFER, socket.into()) })
+            Ok(Self { stream: socket.into() })
         };
         connect().map_err(|error| does_not_answer(server, &error))
     }
 
     pub fn local_ip(&self) -> io::Result<IpAddr> {
-        self.stream.get_ref().local_addr().map(|address| address.ip())
+        self.stream.local_addr().map(|address| address.ip())
     }
 
     /// Creates or joins a room.
@@ -67,20 +60,11 @@ impl Control {
         room: &str,
         name: &str,
         delivery: Delivery,
-    ) -> io::Result<Place> {
-        let payload = self.exchange(operation, room, name, delivery).map_err(|error| match self
-            .stream
-            .get_ref()
-            .peer_addr()
-        {
+    ) -> io::Result<Admission> {
+        let admission = self.exchange(operation, room, name, delivery);
+        admission.map_err(|error| match self.stream.peer_addr() {
             Ok(server) if error.kind() != ErrorKind::Other => does_not_answer(server, &error),
             _ => error,
-        })?;
-        Ok(match Completion::parse(&payload) {
-            None => Place { token: payload, completion: None },
-            Some(completion) => {
-                Place { token: completion.token.to_wire().into(), completion: Some(completion) }
-            }
         })
     }
 
@@ -90,26 +74,27 @@ impl Control {
         room: &str,
         name: &str,
         delivery: Delivery,
-    ) -> io::Result<Vec<u8>> {
+    ) -> io::Result<Admission> {
         let payload = format!(r#"{{"username":"{name}","delivery":"{}"}}"#, delivery.word());
-        self.stream.get_mut().write_all(&frame(operation, 0, room, payload.as_bytes()))?;
-        match self.read_payload()?[..] {
-            [0] => self.read_payload(),
-            ref status => {
-                let why = format!("the server refuses room '{room}' with status {status:?}");
-                Err(io::Error::other(why))
+        self.stream.write_all(&frame::encode(operation, 0, room.as_bytes(), payload.as_bytes()))?;
+        let mut buffer = [0; BUFFER];
+        let mut size = 0;
+        loop {
+            match self.stream.read(&mut buffer[size..])? {
+                0 => return Err(ErrorKind::UnexpectedEof.into()),
+                more => size += more,
             }
+            let why = match reply::decode(&buffer[..size], BUFFER) {
+                DecodedReply::Incomplete => continue,
+                DecodedReply::Granted { payload, .. } => match Admission::parse(payload) {
+                    Some(admission) => return Ok(admission),
+                    None => "sends no token for".into(),
+                },
+                DecodedReply::Refused { status, .. } => format!("refuses (status {status})"),
+                DecodedReply::Invalid => "sends no reply for".into(),
+            };
+            return Err(io::Error::other(format!("the server {why} room '{room}'")));
         }
-    }
-
-    fn read_payload(&mut self) -> io::Result<Vec<u8>> {
-        let mut header = [0; HEADER];
-        self.stream.read_exact(&mut header)?;
-        let room = usize::from(header[0]);
-        let [.., a, b, c, d] = header;
-        let mut body = vec![0; room + u32::from_be_bytes([a, b, c, d]) as usize];
-        self.stream.read_exact(&mut body)?;
-        Ok(body.split_off(room))
     }
 }
 
@@ -117,20 +102,10 @@ fn does_not_answer(server: SocketAddr, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("the server at {server} does not answer: {error}"))
 }
 
-fn frame(operation: u8, state: u8, room: &str, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![0; HEADER];
-    bytes[..3].copy_from_slice(&[room.len() as u8, operation, state]);
-    bytes[HEADER - 4..].copy_from_slice(&(payload.len() as u32).to_be_bytes());
-    bytes.extend_from_slice(room.as_bytes());
-    bytes.extend_from_slice(payload);
-    bytes
-}
-
 /// Returns a client's datagram up to its text.
-pub fn prefix(room: &str, token: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![room.len() as u8, token.len() as u8];
-    bytes.extend_from_slice(room.as_bytes());
-    bytes.extend_from_slice(token);
+pub fn prefix(room: &str, admission: &Admission) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    datagram::encode_sender_key(room, &admission.token().to_wire(), &mut bytes);
     bytes
 }
 
@@ -152,7 +127,8 @@ pub fn numbered_room(number: usize) -> String {
 /// Returns the reply to a join to a numbered room: an acknowledgement and a completion.
 pub fn answer_like_a_join() -> (Vec<u8>, Vec<u8>) {
     let room = numbered_room(0);
-    (frame(JOIN, 1, &room, &[0]), frame(JOIN, 2, &room, &[b'0'; TOKEN]))
+    let acknowledgement = reply::acknowledgement(JOIN, room.as_bytes(), Status::Success);
+    (acknowledgement, reply::completion(JOIN, room.as_bytes(), &[b'0'; TOKEN]))
 }
 
 /// Returns a source address for a client in 127.0.0.0/8, if the server is there. The first 160,000

@@ -108,10 +108,11 @@ impl Attendance {
             for member in members.clone() {
                 let operation = if shape.place_of(member) == 0 { CREATE } else { JOIN };
                 let room = control::numbered_room(shape.room_of(member));
-                let place = control.enter(operation, &room, &shape.name_of(member), delivery)?;
-                self.prefixes.push(control::prefix(&room, &place.token));
+                let admission =
+                    control.enter(operation, &room, &shape.name_of(member), delivery)?;
+                self.prefixes.push(control::prefix(&room, &admission));
                 if let Wire::Stream(listeners) = &mut self.wire {
-                    listeners.push(Mutex::new(Listener::new(place.completion, &room)?));
+                    listeners.push(Mutex::new(Listener::new(admission, &room)?));
                 }
             }
             self.prove_ports(crowd, members)?;

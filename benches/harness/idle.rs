@@ -77,8 +77,8 @@ fn enter(
     let mut control = Control::connect(target.tcp, control::source_of(target.tcp, client))?;
     let operation = if place == 0 { CREATE } else { JOIN };
     let name = format!("m{place:04}");
-    let token = control.enter(operation, room, &name, delivery)?.token;
+    let admission = control.enter(operation, room, &name, delivery)?;
     let socket = UdpSocket::bind((control.local_ip()?, 0))?;
-    socket.send_to(&control::prefix(room, &token), target.udp)?;
+    socket.send_to(&control::prefix(room, &admission), target.udp)?;
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+use reactor_chat::protocol::reply::Admission;
 use reactor_chat::protocol::stream::{Code, Completion, upstream};
 use reactor_chat::stream::{Event, StreamReceiver, StreamSender};
 
@@ -24,11 +25,12 @@ pub struct Listener {
 
 impl Listener {
     /// # Errors
-    /// If there is no completion, because the server does not know stream delivery.
-    pub fn new(completion: Option<Completion>, room: &str) -> io::Result<Self> {
-        let unknown = || io::Error::other("the server does not know stream delivery");
-        let Completion { member, tag, next, expected, keep_alive, .. } =
-            completion.ok_or_else(unknown)?;
+    /// If the server does not know stream delivery.
+    pub fn new(admission: Admission, room: &str) -> io::Result<Self> {
+        let Admission::Stream(completion) = admission else {
+            return Err(io::Error::other("the server does not know stream delivery"));
+        };
+        let Completion { member, tag, next, expected, keep_alive, .. } = completion;
         let keep_alive = Duration::from_secs(keep_alive);
         Ok(Self {
             receiver: StreamReceiver::new(tag, next, keep_alive, Instant::now()),

@@ -93,8 +93,9 @@ impl Load {
         for member in 0..shape.population() {
             let operation = if shape.place_of(member) == 0 { CREATE } else { JOIN };
             let room = control::numbered_room(shape.room_of(member));
-            let place = control.enter(operation, &room, &shape.name_of(member), Delivery::Text)?;
-            prefixes.push(control::prefix(&room, &place.token));
+            let admission =
+                control.enter(operation, &room, &shape.name_of(member), Delivery::Text)?;
+            prefixes.push(control::prefix(&room, &admission));
             if prefixes.len() % AT_A_TIME == 0 || prefixes.len() == shape.population() {
                 let newest = prefixes.len() - 1 - (prefixes.len() - 1) % AT_A_TIME;
                 prove(&socket, target.udp, &prefixes[newest..]);

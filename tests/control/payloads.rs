@@ -3,7 +3,7 @@
 use crate::support::{CREATE, Control, JOIN, Member, Server};
 use crate::{
     INVALID_ROOM_NAME, INVALID_USER_NAME, MALFORMED, NAME_TAKEN, OK, ROOM_EXISTS, ROOM_NOT_FOUND,
-    json, newest_member, settle,
+    json, newest_member,
 };
 
 #[test]

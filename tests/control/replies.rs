@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use crate::support::{CREATE, Control, JOIN, LIST, Member, Reply, Server, Token, frame, loopback};
+use crate::support::{CREATE, Control, JOIN, LIST, Member, Reply, Server, Token, loopback};
 use crate::{
     INVALID_ROOM_NAME, INVALID_USER_NAME, KICKED, MALFORMED, NAME_TAKEN, OK, RATE_LIMITED,
     ROOM_EXISTS, ROOM_FULL, ROOM_NOT_FOUND, SERVER_FULL, WRONG_PASSWORD, acknowledgement, json,
-    json_with, list, room_names, settle,
+    json_with, list, room_names,
 };
 
 #[test]
