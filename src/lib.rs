@@ -43,7 +43,7 @@
 //!    |
 //!   fanout      a job to send, and the receipt for it
 //!    |
-//!   ids  slots  subnet  timers  token_bucket  alert  config  protocol  sys
+//!   ids  slots  subnet  timers  token_bucket  address  alert  config  protocol  sys
 //! ```
 //!
 //! # The way of a message
