@@ -103,7 +103,7 @@ fn exit_leaves_and_what_comes_after_it_is_not_said() {
         bob.say(&format!("bye\n{exit}still here?\n"));
         ann.expect("bob: bye");
         ann.expect("bob left");
-        bob.expect_complaint("reactor-chat-client: lines that were not taken: 1");
+        bob.expect_complaint("reactor-chat-client: lines not accepted: 1");
         bob.expect_end(1);
     }
     ann.expect_silence();
@@ -265,7 +265,7 @@ fn lines_that_cannot_be_sent_are_told_and_the_next_ones_are_sent() {
     let output = pipe(&server, &["join", "r1", "bob"], &input.join(&b'\n'));
     let too_long = "reactor-chat-client: line not sent: it is too long, 4060 bytes fit\n";
     let not_utf8 = "reactor-chat-client: line not sent: it is not UTF-8\n";
-    let count = "reactor-chat-client: lines that were not taken: 3\n";
+    let count = "reactor-chat-client: lines not accepted: 3\n";
     expect_output(&output, 1, "", &[too_long, too_long, not_utf8, count].concat());
     for line in ["bob joined", &format!("bob: {fits}"), "bob: ok", "bob left"] {
         ann.expect(line);
@@ -281,7 +281,7 @@ fn with_a_long_user_name_it_is_name_and_message_that_limit() {
     let input = format!("{}\n{}\n", "x".repeat(fits + 1), "x".repeat(fits));
     let output = pipe(&server, &["join", "r1", &name], input.as_bytes());
     let complaint = format!("line not sent: it is too long, {fits} bytes fit");
-    let count = "lines that were not taken: 1";
+    let count = "lines not accepted: 1";
     let told = format!("reactor-chat-client: {complaint}\nreactor-chat-client: {count}\n");
     expect_output(&output, 1, "", &told);
     for line in [
@@ -316,7 +316,7 @@ fn a_client_that_is_removed_ends() {
     let output = run(&server, &["join", "r1", "bob"]);
     let list = format!("reactor-chat-client {} list", options_to(server.tcp, server.udp));
     let why = format!(
-        "the host keeps 'bob' or this address out of room 'r1', for as long as it lasts; ask the \
+        "the host has banned 'bob' or this address from room 'r1'; ask the \
          host, or find another room with: {list}"
     );
     expect_output(&output, 1, "", &format!("reactor-chat-client: {why}\n"));
@@ -429,9 +429,9 @@ fn a_reply_that_makes_no_sense_is_a_failure() {
             &unknown,
             "the server refuses it with status 99, unknown here; a newer client may know it",
         ),
-        (&too_large, "what answers at PLACE is no server of this protocol; "),
-        (&not_acknowledged, "what answers at PLACE is no server of this protocol; "),
-        (&no_token.concat(), "what answers at PLACE is no server of this protocol; "),
+        (&too_large, "the program at PLACE is no server of this protocol; "),
+        (&not_acknowledged, "the program at PLACE is no server of this protocol; "),
+        (&no_token.concat(), "the program at PLACE is no server of this protocol; "),
     ] {
         let stranger = Stranger::start();
         let mut bob = bob_at(&stranger);

@@ -142,7 +142,7 @@ fn a_frame_that_nobody_asked_for_is_a_sentence() {
     gives_way[2] = 1;
     let mut accepted = frame(JOIN, "", &[0]);
     accepted[2] = 1;
-    let why = "room 'r1' takes nobody from this address for now, because of too many wrong \
+    let why = "room 'r1' accepts nobody from this address for now, because of too many wrong \
                passwords or too many members from it; try again in a minute";
     let complaint = format!("reactor-chat-client: {why}");
     for after in [&[][..], &accepted] {
@@ -170,7 +170,7 @@ fn too_many_wrong_passwords_are_told_with_what_to_do() {
     let why = "that is not the password of room 'r1'; ask its host for it";
     expect_output(&wrong, 1, "", &format!("reactor-chat-client: {why}\n"));
     let right = run(&server, &["--password", "secret", "join", "r1", "bob"]);
-    let why = "room 'r1' takes nobody from this address for now, because of too many wrong \
+    let why = "room 'r1' accepts nobody from this address for now, because of too many wrong \
                passwords or too many members from it; try again in a minute";
     expect_output(&right, 1, "", &format!("reactor-chat-client: {why}\n"));
 }
@@ -229,8 +229,7 @@ fn a_host_that_nobody_knows_is_named() {
     let beginning = "reactor-chat-client: the host 'no-such-host.invalid' ";
     assert!(line.lines().all(|line| line.starts_with(beginning)), "{line}");
     // Without a network nobody knows that there is no such name.
-    let is_known =
-        line.contains(" is not found: ") && line.ends_with("; check how it is written\n");
+    let is_known = line.contains(" is not found: ") && line.ends_with("; check its spelling\n");
     let is_offline = line.ends_with("; check the network, and try again\n");
     assert!(is_known || is_offline, "{line}");
 }
@@ -331,7 +330,7 @@ fn bad_usage_is_one_line_and_help_is_no_mistake() {
 
 fn expect_no_rooms(server: &Server) {
     let create = format!("reactor-chat-client {} create ROOM", options_to(server.tcp, server.udp));
-    let line = format!("reactor-chat-client: no rooms; make one with: {create}\n");
+    let line = format!("reactor-chat-client: no rooms; create one with: {create}\n");
     expect_output(&run(server, &["list"]), 0, "", &line);
 }
 
@@ -360,7 +359,7 @@ fn a_server_that_cannot_be_reached_is_named() {
     for args in [&["list"][..], &["join", "r1", "bob"]] {
         let output = client(tcp, udp, args).output().expect("the built client");
         let place = format!("127.0.0.1 port {}", tcp.port());
-        let next = "check host and port, or ask who runs it";
+        let next = "check host and port, or ask its operator";
         let line = format!("no server listens at {place}; {next}");
         expect_output(&output, 1, "", &format!("reactor-chat-client: {line}\n"));
     }

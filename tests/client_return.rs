@@ -164,7 +164,7 @@ fn s15_a_server_that_stays_away_is_gone() {
     ann.expect_complaint("reactor-chat-client: no answer from the server, still trying");
     ann.expect_complaint("reactor-chat-client: still no answer, trying to get back into r1");
     let place = format!("127.0.0.1 port {}", tcp.port());
-    let next = "check host and port, or ask who runs it";
+    let next = "check host and port, or ask its operator";
     let back = format!("{} --name ann create r1", options_to(tcp, udp));
     ann.expect_complaint(&format!(
         "reactor-chat-client: the server is gone: no server listens at {place}; {next}; when it is \
@@ -183,7 +183,7 @@ fn s15_who_is_not_wanted_any_more_ends() {
     bob.expect_complaint("reactor-chat-client: no answer from the server, still trying");
     bob.expect_complaint("reactor-chat-client: still no answer, trying to get back into r1");
     let complaint = bob.err.recv_timeout(DEADLINE).expect("a complaint");
-    let why = "the host keeps 'bob' or this address out of room 'r1', for as long as it lasts; ask the host";
+    let why = "the host has banned 'bob' or this address from room 'r1'; ask the host";
     assert!(complaint.starts_with(&format!("reactor-chat-client: {why}")), "{complaint}");
     bob.expect_end(1);
 }

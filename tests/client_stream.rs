@@ -142,7 +142,7 @@ fn lines_that_cannot_be_sent_are_told_and_the_next_ones_are_sent() {
     let too_long = "reactor-chat-client: line not sent: it is too long, 4067 bytes fit\n";
     let not_utf8 = "reactor-chat-client: line not sent: it is not UTF-8\n";
     let stdout = format!("* bob joined\nbob: {fits}\nbob: ok\n");
-    let count = "reactor-chat-client: lines that were not taken: 2\n";
+    let count = "reactor-chat-client: lines not accepted: 2\n";
     expect_output(&output, 1, &stdout, &[too_long, not_utf8, count].concat());
     assert!(ann.lines_up_to("* bob left").contains(&format!("bob: {fits}")));
 }
@@ -256,7 +256,7 @@ fn s13_a13_leaving_takes_two_seconds_whatever_the_server_says() {
             thread::sleep(Duration::from_millis(100));
         }
     });
-    bob.expect_complaint("reactor-chat-client: lines that were not taken: 1");
+    bob.expect_complaint("reactor-chat-client: lines not accepted: 1");
     bob.expect_end(1);
     let waited = start.elapsed();
     assert!(waited < Duration::from_millis(3_500), "{waited:?}");
@@ -268,7 +268,7 @@ fn s13_what_the_server_has_not_taken_in_the_end_is_a_failure() {
     let stranger = Stranger::start();
     let (mut bob, _) = bob_in_stream(&stranger, 300);
     bob.say("one\ntwo\n/exit\n");
-    bob.expect_complaint("reactor-chat-client: lines that were not taken: 2");
+    bob.expect_complaint("reactor-chat-client: lines not accepted: 2");
     bob.expect_end(1);
 }
 

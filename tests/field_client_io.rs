@@ -98,7 +98,7 @@ fn field_d_blanks_before_exit_do_not_leave() {
         let input = " /exit\n\u{3000}/Exit \nstill here\n";
         let output = run_with_input(&server, &args, input.as_bytes());
         let refusal = "reactor-chat-client: line not sent: the server would obey it\n";
-        let count = "reactor-chat-client: lines that were not taken: 2\n";
+        let count = "reactor-chat-client: lines not accepted: 2\n";
         assert_eq!(String::from_utf8_lossy(&output.stderr), refusal.repeat(2) + count);
         assert_eq!(output.status.code(), Some(1));
         for line in ["bob joined", "bob: still here", "bob left"] {
@@ -258,7 +258,7 @@ fn field_c_a_list_waits_for_a_non_blocking_stdout() {
 
 /// Returns the number of lines that a client says were not taken.
 fn untaken(told: &str) -> usize {
-    let count = told.lines().find_map(|line| line.split("lines that were not taken: ").nth(1));
+    let count = told.lines().find_map(|line| line.split("lines not accepted: ").nth(1));
     count.and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("no count in {told:?}"))
 }
 

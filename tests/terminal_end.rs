@@ -179,7 +179,7 @@ fn who_has_said_nothing_has_nothing_to_say_again() {
     while !stranger.hear_bytes().0.ends_with(b"/who") {}
     bob.keys(CTRL_C);
     bob.expect_end(0);
-    assert!(!bob.rows().iter().any(|row| row.contains("not taken")), "{:#?}", bob.rows());
+    assert!(!bob.rows().iter().any(|row| row.contains("not accepted")), "{:#?}", bob.rows());
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn s8_a_server_that_is_gone_is_told_of_and_ctrl_c_ends_the_client() {
     bob.keys(CTRL_C);
     bob.expect_end(1);
     let rows = bob.rows();
-    assert_eq!(rows[rows.len() - 1], "reactor-chat-client: lines that were not taken: 1");
+    assert_eq!(rows[rows.len() - 1], "reactor-chat-client: lines not accepted: 1");
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn who_does_not_tell_the_password_gets_the_terminal_back() {
         let mut bob = asked(&server);
         bob.keys(key);
         bob.expect_end(1);
-        let why = "reactor-chat-client: no password given, so nobody entered";
+        let why = "reactor-chat-client: no password was given";
         bob.expect(&[QUESTION, why]);
     }
     for signal in ["TERM", "INT", "HUP"] {

@@ -14,6 +14,7 @@ use mio::{Events, Interest, Poll, Token};
 use crate::address::ServerAddress;
 use crate::explain;
 use crate::failure::Failure;
+use crate::request_error::{FailedAttempt, PATIENCE};
 use crate::resolve::{resolve, resolve_patiently};
 
 /// From one attempt to the next (RFC 8305, section 8, Connection Attempt Delay).
@@ -23,9 +24,6 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 /// even if they are slower.
 const CAREFUL_DELAY: Duration = Duration::from_secs(2);
 
-/// Limit for all attempts together, and for a server's whole reply.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
-
 /// A TCP connection to the server, and where messages go.
 pub(crate) struct ServerConnection {
     pub(crate) stream: TcpStream,
@@ -34,9 +32,6 @@ pub(crate) struct ServerConnection {
     /// The server's address for datagrams.
     pub(crate) datagrams: SocketAddr,
 }
-
-/// An address that was tried, and why it did not work.
-pub(crate) type FailedAttempt = (SocketAddr, io::Error);
 
 /// Connects while the user waits, and looks a name up again after a temporary failure.
 pub(crate) fn connect(server: &ServerAddress) -> Result<ServerConnection, Failure> {
@@ -50,7 +45,7 @@ pub(crate) fn connect_around(
     silent: &[SocketAddr],
 ) -> Result<ServerConnection, Failure> {
     let rank = |address: &SocketAddr| silent.iter().position(|of| of.ip() == address.ip());
-    let addresses = resolve(server).map_err(|why| explain::of_host(server, &why))?;
+    let addresses = resolve(server).map_err(|why| explain::failed_lookup(server, &why))?;
     let mut addresses = interleave(addresses);
     addresses.sort_by_key(|address| rank(address).map_or(0, |at| at + 1));
     let delay = if silent.is_empty() { ATTEMPT_DELAY } else { CAREFUL_DELAY };
@@ -66,7 +61,7 @@ fn connect_in_order(
     let broken = |error| Vec::from_iter(place.map(|place| (place, error)));
     race(addresses, delay)
         .and_then(|stream| ServerConnection::over(stream, server.udp_port).map_err(broken))
-        .map_err(|attempts| explain::of_connection(server, &attempts))
+        .map_err(|attempts| explain::failed_connection(server, &attempts))
 }
 
 impl ServerConnection {

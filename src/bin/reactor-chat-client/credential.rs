@@ -1,17 +1,17 @@
-//! A member's token as the client keeps it: the bytes that the server gave.
+//! A member's token as the client keeps it: the bytes that the server sent.
 
 use reactor_chat::protocol::Token;
 
 /// The longest token: its size travels in one byte.
 const MAX_SIZE: usize = 255;
 
-/// A token of any server of the family. This project's have 32 hex characters, others up to 255
-/// bytes of anything. It has no `Debug` on purpose: a token is never logged.
+/// A token of any server of this protocol. This project's tokens are 32 hex characters, others are
+/// up to 255 bytes of anything. There is no `Debug`, so that no token gets into a log.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Credential(Box<[u8]>);
 
 impl Credential {
-    /// Returns the credential in a completion, if it can be one.
+    /// Returns the credential in the payload of a completion, if it can be one.
     pub(crate) fn from_wire(bytes: &[u8]) -> Option<Self> {
         (1..=MAX_SIZE).contains(&bytes.len()).then(|| Self(bytes.into()))
     }
@@ -20,10 +20,15 @@ impl Credential {
         &self.0
     }
 
-    /// Returns true if a server of this project may have given it. Other servers know neither empty
-    /// messages nor questions such as `/who`: they relay them to everybody.
+    /// Returns the token if it has this project's form.
+    pub(crate) fn token(&self) -> Option<Token> {
+        Token::from_wire(&self.0)
+    }
+
+    /// Returns true if a server of this project may have issued it. Other servers know neither empty
+    /// messages nor commands such as `/who`: they relay them to everybody.
     pub(crate) fn is_of_this_project(&self) -> bool {
-        Token::from_wire(&self.0).is_some()
+        self.token().is_some()
     }
 }
 

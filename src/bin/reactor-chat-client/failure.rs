@@ -1,15 +1,23 @@
-//! Why the client did not do what it was asked to.
+//! The error that ends the client, as one sentence for the user.
 
 use std::fmt;
 use std::io;
 
-/// Why the client did not do what it was asked to: one sentence.
+use crate::sanitize::plain;
+
+/// The reason why the client failed: one sentence that is safe to print.
 #[derive(Debug)]
-pub(crate) struct Failure(pub(crate) String);
+pub(crate) struct Failure(String);
 
 impl Failure {
-    pub(crate) fn new(deed: impl fmt::Display, why: impl fmt::Display) -> Self {
-        Self(format!("cannot {deed}: {why}"))
+    /// Returns the failure of an action, such as "print".
+    pub(crate) fn new(action: impl fmt::Display, error: impl fmt::Display) -> Self {
+        Self::sentence(&format!("cannot {action}: {error}"))
+    }
+
+    /// Returns the failure that this sentence explains. The sentence is sanitized.
+    pub(crate) fn sentence(text: &str) -> Self {
+        Self(plain(text))
     }
 }
 
@@ -21,8 +29,9 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// A reader that wants no more is no failure: `head` is one.
-pub(crate) fn unless_unread(error: io::Error) -> Result<(), Failure> {
+/// Converts a write error on stdout. A closed pipe is no failure: `head` closes it when it has read
+/// enough.
+pub(crate) fn unless_closed_pipe(error: io::Error) -> Result<(), Failure> {
     match error.kind() {
         io::ErrorKind::BrokenPipe => Ok(()),
         _ => Err(Failure::new("print", error)),

@@ -6,17 +6,9 @@ use crate::options::ChatOptions;
 use crate::output::Output;
 use crate::plain::PlainRoom;
 use crate::requests::Terms;
+use crate::sent_lines::UnacceptedLines;
 use crate::streamed::StreamedRoom;
 use reactor_chat::stream::PushError;
-
-/// Lines that the server has not taken.
-#[derive(Clone, Copy)]
-pub(crate) struct UnacceptedLines {
-    /// Lines without an answer, or not even sent.
-    pub(crate) open: usize,
-    /// Lines that the server has refused.
-    pub(crate) refused: usize,
-}
 
 /// A membership, in one of the ways in which servers deliver.
 pub(crate) enum JoinedRoom {
@@ -60,25 +52,25 @@ impl JoinedRoom {
     }
 
     /// Takes a datagram of the server's.
-    pub(crate) fn hear(&mut self, datagram: &[u8], now: Instant, output: &mut Output) {
+    pub(crate) fn handle_datagram(&mut self, datagram: &[u8], now: Instant, output: &mut Output) {
         match self {
-            Self::Plain(each) => each.hear(datagram, now, output),
-            Self::Streamed(stream) => stream.hear(datagram, now, output),
+            Self::Plain(room) => room.handle_datagram(datagram, now, output),
+            Self::Streamed(stream) => stream.handle_datagram(datagram, now, output),
         }
     }
 
     /// Whether another line may be pushed.
-    pub(crate) fn takes_lines(&self) -> bool {
+    pub(crate) fn accepts_lines(&self) -> bool {
         match self {
-            Self::Plain(each) => each.takes_lines(),
-            Self::Streamed(stream) => stream.takes_lines(),
+            Self::Plain(room) => room.accepts_lines(),
+            Self::Streamed(stream) => stream.accepts_lines(),
         }
     }
 
     /// Returns true if the server answers questions such as `/who`. Others relay them to everybody.
-    pub(crate) fn takes_questions(&self) -> bool {
+    pub(crate) fn answers_commands(&self) -> bool {
         match self {
-            Self::Plain(each) => each.is_of_this_project(),
+            Self::Plain(room) => room.is_of_this_project(),
             Self::Streamed(_) => true,
         }
     }
@@ -86,7 +78,7 @@ impl JoinedRoom {
     /// Asks who is there, for the client's own use.
     pub(crate) fn ask_who(&mut self, now: Instant) {
         match self {
-            Self::Plain(each) => each.ask_who(now),
+            Self::Plain(room) => room.ask_who(now),
             Self::Streamed(stream) => stream.ask_who(),
         }
     }
@@ -97,8 +89,8 @@ impl JoinedRoom {
     /// The reason not to send it.
     pub(crate) fn push(&mut self, line: &[u8], now: Instant) -> Result<(), PushError> {
         match self {
-            Self::Plain(each) => {
-                each.push(line, now);
+            Self::Plain(room) => {
+                room.push(line, now);
                 Ok(())
             }
             Self::Streamed(stream) => stream.push(line),
@@ -106,17 +98,17 @@ impl JoinedRoom {
     }
 
     /// Learns whether the page has room for more.
-    pub(crate) fn note_page(&mut self, is_full: bool, now: Instant) {
+    pub(crate) fn note_output(&mut self, is_full: bool, now: Instant) {
         if let Self::Streamed(stream) = self {
-            stream.note_page(is_full, now);
+            stream.note_output(is_full, now);
         }
     }
 
     /// Returns how many lines the server has not taken.
-    pub(crate) fn untaken(&self) -> UnacceptedLines {
+    pub(crate) fn unaccepted(&self) -> UnacceptedLines {
         match self {
-            Self::Plain(each) => each.untaken(),
-            Self::Streamed(stream) => stream.untaken(),
+            Self::Plain(room) => room.unaccepted(),
+            Self::Streamed(stream) => stream.unaccepted(),
         }
     }
 
@@ -140,24 +132,24 @@ impl JoinedRoom {
     }
 
     /// Leaves with this line, behind all others. Only the first call counts.
-    pub(crate) fn leave(&mut self, how: &str, now: Instant) {
+    pub(crate) fn leave(&mut self, now: Instant) {
         match self {
-            Self::Plain(each) => each.leave(how, now),
-            Self::Streamed(stream) => stream.leave(how, now),
+            Self::Plain(room) => room.leave(now),
+            Self::Streamed(stream) => stream.leave(now),
         }
     }
 
     /// Looks at the time.
-    pub(crate) fn handle_time(&mut self, now: Instant) {
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
         if let Self::Streamed(stream) = self {
-            stream.handle_leaving(now);
+            stream.handle_timeout(now);
         }
     }
 
     /// Writes what is to be sent next, without what every datagram begins with; `false`: nothing.
     pub(crate) fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
         match self {
-            Self::Plain(each) => each.poll_transmit(now, out),
+            Self::Plain(room) => room.poll_transmit(now, out),
             Self::Streamed(stream) => stream.poll_transmit(now, out),
         }
     }
@@ -165,7 +157,7 @@ impl JoinedRoom {
     /// When something is to be sent.
     pub(crate) fn transmit_at(&self) -> Option<Instant> {
         match self {
-            Self::Plain(each) => each.transmit_at(),
+            Self::Plain(room) => room.transmit_at(),
             Self::Streamed(stream) => stream.transmit_at(),
         }
     }
@@ -173,7 +165,7 @@ impl JoinedRoom {
     /// When the client ends at the latest, if that is known.
     pub(crate) fn ends_by(&self) -> Option<Instant> {
         match self {
-            Self::Plain(each) => each.ends_by(),
+            Self::Plain(room) => room.ends_by(),
             Self::Streamed(stream) => stream.ends_by(),
         }
     }
@@ -181,7 +173,7 @@ impl JoinedRoom {
     /// Whether the membership is over and nothing more is to come.
     pub(crate) fn has_ended(&self, now: Instant) -> bool {
         match self {
-            Self::Plain(each) => each.has_ended(now),
+            Self::Plain(room) => room.has_ended(now),
             Self::Streamed(stream) => stream.has_ended(now),
         }
     }

@@ -1,47 +1,47 @@
-//! The terminal client: lines from stdin to a room, a room's messages to stdout.
+//! The terminal client: sends lines from stdin to a room, and prints the room's messages on stdout.
 //!
-//! It is a small event loop of its own and shares nothing with the server but
-//! [`protocol`](reactor_chat::protocol) and the system calls of `sys.rs`. Start at `Client::turn` in
-//! `client/mod.rs`. The files:
+//! It is a small event loop of its own, on top of [`protocol`](reactor_chat::protocol) and
+//! [`stream`](reactor_chat::stream). Start at `Client::turn` in `client/mod.rs`. The files:
 //!
 //! | file | what it owns |
 //! | --- | --- |
 //! | `options.rs` | the command line |
-//! | `client/mod.rs` | the event loop |
-//! | `client/ending.rs` | the end of a chat: last lines, exit status |
-//! | `address.rs` | where the server is, as options say it |
-//! | `username.rs` | the name that one has without giving any |
-//! | `resolve.rs` | a host name to addresses |
+//! | `address.rs` | the server's address in options |
+//! | `username.rs` | the default name |
+//! | `client/` | the event loop |
+//! | `resolve.rs` | host name resolution |
 //! | `connect.rs` | connections to several addresses that race |
 //! | `requests.rs` | requests over TCP |
-//! | `explain.rs` | why they did not succeed, and what to do next |
-//! | `credential.rs` | a token, whatever a server takes for one |
-//! | `password.rs` | asking for a room's password |
-//! | `room_table.rs` | the list of rooms, as it is shown |
-//! | `room_list.rs` | the list of rooms, as the server gives it |
-//! | `tty.rs` | what a terminal is like |
-//! | `quoting.rs` | words that a shell is to read |
-//! | `link.rs` | the UDP socket: datagrams to and from the server |
-//! | `joined_room.rs` | the membership, as the loop sees it |
-//! | `plain.rs` | a membership with text or named delivery |
-//! | `streamed.rs` | one with stream delivery, on top of [`stream`](reactor_chat::stream) |
-//! | `member_queries.rs` | questions who is there, and their answers |
-//! | `sent_lines.rs` | what became of each line that was said in one |
-//! | `transcript.rs` | what is shown of a stream, and how it ended |
-//! | `reconnect.rs` | a server that does not answer, and the way back to it |
+//! | `credential.rs` | a token of any server |
+//! | `password.rs` | the question for a room's password |
+//! | `rejoin.rs` | one attempt to get back into a room |
+//! | `reconnect.rs` | the schedule of such attempts |
+//! | `request_error.rs` | the errors of requests |
+//! | `explain.rs` | errors in words, with the next step |
 //! | `failure.rs` | the error that ends the client |
-//! | `panic.rs` | panics |
+//! | `quoting.rs` | words quoted for a shell |
+//! | `room_list.rs` | the list of rooms from the server |
+//! | `room_table.rs` | the list of rooms in print |
+//! | `link.rs` | the UDP socket |
 //! | `path_check.rs` | whether datagrams come back |
-//! | `suspension.rs` | times in which nothing ran here |
+//! | `joined_room.rs` | a membership with any delivery |
+//! | `plain.rs` | a membership with text or named delivery |
+//! | `streamed.rs` | a membership with stream delivery |
+//! | `member_queries.rs` | `/who` and its answers |
+//! | `sent_lines.rs` | the fate of each sent line |
+//! | `transcript.rs` | events of a stream in print |
+//! | `suspension.rs` | times in which the client did not run |
 //! | `stdin.rs` | the thread that reads lines |
-//! | `output.rs` | what the user sees, in one of two ways |
-//! | `log_file.rs` | the room's record in a file |
-//! | `stdout.rs` | stdout and stderr, in plain lines |
+//! | `output.rs` | everything that the user sees |
+//! | `stdout.rs` | plain lines for stdout and stderr |
 //! | `writer.rs` | the threads that write them |
-//! | `blocking.rs` | descriptors that another program has made non-blocking |
+//! | `blocking.rs` | I/O on descriptors that another program made non-blocking |
+//! | `log_file.rs` | the copy of the conversation in a file |
 //! | `terminal/` | a conversation on a terminal |
-//! | `sanitize.rs` | what may be shown there |
+//! | `tty.rs` | the size and the mode of a terminal |
+//! | `sanitize.rs` | text that is safe on a terminal |
 //! | `signals.rs` | SIGINT, SIGTERM and SIGHUP |
+//! | `panic.rs` | the panic hook |
 
 #![forbid(unsafe_code)]
 
@@ -64,6 +64,8 @@ mod path_check;
 mod plain;
 mod quoting;
 mod reconnect;
+mod rejoin;
+mod request_error;
 mod requests;
 mod resolve;
 mod room_list;
@@ -87,7 +89,7 @@ use std::io;
 use std::process::ExitCode;
 
 use client::ChatEnd;
-use failure::{Failure, unless_unread};
+use failure::{Failure, unless_closed_pipe};
 use options::{Invocation, ListOptions};
 use signals::SIGNAL_BASE;
 
@@ -108,14 +110,14 @@ fn main() -> ExitCode {
 /// Prints the rooms that the server lists.
 fn list(listing: &ListOptions) -> Result<(), Failure> {
     let list = room_list::fetch(&listing.server)?;
-    room_table::print(&list, listing).or_else(unless_unread)?;
+    room_table::print(&list, listing).or_else(unless_closed_pipe)?;
     list.cut.map_or(Ok(()), Err)
 }
 
 fn status(outcome: Result<ChatEnd, Failure>) -> ExitCode {
     match outcome {
         Ok(ChatEnd::Left) => ExitCode::SUCCESS,
-        Ok(ChatEnd::UnacceptedLines) => ExitCode::from(FAILURE),
+        Ok(ChatEnd::Incomplete) => ExitCode::from(FAILURE),
         Ok(ChatEnd::Signalled(number)) => {
             u8::try_from(SIGNAL_BASE + number).map_or(ExitCode::FAILURE, ExitCode::from)
         }

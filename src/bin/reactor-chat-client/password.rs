@@ -56,7 +56,7 @@ fn enter_with<T>(
             // Most rooms that do not exist are misspelt, and not hidden.
             Ok(answer) if !is_known && answer.as_ref().is_none_or(String::is_empty) => break,
             Ok(Some(password)) => options.password = Some(password),
-            Ok(None) => return Err(Failure("no password given, so nobody entered".into())),
+            Ok(None) => return Err(Failure::sentence("no password was given")),
             // No terminal to ask at: what the server said is the answer.
             Err(_) => break,
         }
@@ -166,7 +166,10 @@ mod tests {
     }
 
     fn refused(status: Status) -> Result<&'static str, RequestFailure> {
-        Err(RequestFailure { failure: Failure(format!("{status:?}")), status: Some(status) })
+        Err(RequestFailure {
+            failure: Failure::sentence(&format!("{status:?}")),
+            status: Some(status),
+        })
     }
 
     /// A room whose password is "right": the outcome for somebody who types these, and how often
@@ -215,7 +218,7 @@ mod tests {
     #[test]
     fn nobody_is_asked_again_who_declines_or_is_refused_for_something_else() {
         let (outcome, asked) = typing(&["x"]);
-        assert_eq!(outcome.err().as_deref(), Some("no password given, so nobody entered"));
+        assert_eq!(outcome.err().as_deref(), Some("no password was given"));
         assert_eq!(asked, 2);
         let (outcome, asked) = typing(&["late", "right"]);
         assert_eq!((outcome.err().as_deref(), asked), (Some("RoomFull"), 1));

@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::joined_room::UnacceptedLines;
 use crate::member_queries::{Asker, WHO, is_question};
 use crate::output::Output;
+use crate::sent_lines::UnacceptedLines;
 use reactor_chat::protocol::Form;
+use reactor_chat::protocol::command::EXIT;
 use reactor_chat::protocol::datagram::{Named, parse_named};
 use reactor_chat::protocol::members::parse_members;
 use reactor_chat::protocol::name::fold;
@@ -76,7 +77,7 @@ impl PlainRoom {
         self.is_of_this_project
     }
 
-    pub(crate) fn hear(&mut self, datagram: &[u8], now: Instant, output: &mut Output) {
+    pub(crate) fn handle_datagram(&mut self, datagram: &[u8], now: Instant, output: &mut Output) {
         match self.form {
             Form::Text if is_refusal(datagram) => self.refuse(datagram, output),
             Form::Text => {
@@ -126,7 +127,7 @@ impl PlainRoom {
 
     /// Lines that are not sent or were refused, beside the one that leaves. Of lines that came too
     /// fast the server tells only some.
-    pub(crate) fn untaken(&self) -> UnacceptedLines {
+    pub(crate) fn unaccepted(&self) -> UnacceptedLines {
         let exit_waits = self.leave_by.is_some() && !self.waiting.is_empty();
         let open = self.waiting.len() - usize::from(exit_waits);
         UnacceptedLines { open, refused: self.refused }
@@ -134,7 +135,7 @@ impl PlainRoom {
 
     /// Whether another line may be pushed: what can't be sent yet waits in stdin's pipe, and not in
     /// our memory.
-    pub(crate) fn takes_lines(&self) -> bool {
+    pub(crate) fn accepts_lines(&self) -> bool {
         self.leave_by.is_none() && self.waiting.len() < MAX_WAITING
     }
 
@@ -150,9 +151,9 @@ impl PlainRoom {
         self.question = Some((now + ANSWER_PATIENCE, Asker::Client));
     }
 
-    pub(crate) fn leave(&mut self, how: &str, now: Instant) {
+    pub(crate) fn leave(&mut self, now: Instant) {
         if self.leave_by.is_none() {
-            self.push(how.as_bytes(), now);
+            self.push(EXIT.as_bytes(), now);
             self.leave_by = Some(now + LINGER);
         }
     }
@@ -200,13 +201,13 @@ mod tests {
     #[test]
     fn a_quiet_reader_gives_a_sign_of_life_every_20_seconds() {
         let start = Instant::now();
-        let mut each = PlainRoom::new(Form::Named, true, "ann", start);
+        let mut room = PlainRoom::new(Form::Named, true, "ann", start);
         let mut out = Vec::new();
         let mut times = Vec::new();
         while times.len() < 5 {
-            let at = each.transmit_at().expect("a member says something some day");
-            assert!(each.poll_transmit(at, &mut out) && out.is_empty());
-            assert!(!each.poll_transmit(at, &mut out), "once");
+            let at = room.transmit_at().expect("a member says something some day");
+            assert!(room.poll_transmit(at, &mut out) && out.is_empty());
+            assert!(!room.poll_transmit(at, &mut out), "once");
             times.push((at - start).as_millis());
         }
         assert_eq!(times, [0, 250, 1000, 21_000, 41_000]);
@@ -215,8 +216,8 @@ mod tests {
     #[test]
     fn field_n_server_of_the_family_gets_no_empty_message() {
         let start = Instant::now();
-        let mut each = PlainRoom::new(Form::Text, false, "ann", start);
-        assert_eq!(each.transmit_at(), None);
-        assert!(!each.poll_transmit(start + KEEP_ALIVE, &mut Vec::new()));
+        let mut room = PlainRoom::new(Form::Text, false, "ann", start);
+        assert_eq!(room.transmit_at(), None);
+        assert!(!room.poll_transmit(start + KEEP_ALIVE, &mut Vec::new()));
     }
 }

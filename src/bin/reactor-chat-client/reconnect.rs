@@ -17,7 +17,8 @@ use crate::explain;
 use crate::failure::Failure;
 use crate::options::ChatOptions;
 use crate::output::Output;
-use crate::requests::{Membership, RejoinOutcome, come_back};
+use crate::rejoin::{RejoinOutcome, rejoin};
+use crate::requests::Membership;
 use crate::sanitize::plain;
 use reactor_chat::protocol::stream::Code;
 
@@ -110,14 +111,19 @@ impl Reconnect {
     }
 
     /// Notes that no datagram has come back from this address. The host's next one is tried.
-    pub(crate) fn doubt(&mut self, address: SocketAddr, now: Instant, output: &mut Output) {
+    pub(crate) fn note_silent_address(
+        &mut self,
+        address: SocketAddr,
+        now: Instant,
+        output: &mut Output,
+    ) {
         let is_known = self.silent.contains(&address);
         self.silent.retain(|silent| *silent != address);
         self.silent.truncate(MOST_SILENT - 1);
         self.silent.push(address);
         self.silent_since.get_or_insert(now);
         if !is_known {
-            output.tell(&explain::of_path(&self.options.server, address));
+            output.tell(&explain::blocked_path(&self.options.server, address));
             self.try_at = Some(now);
         }
     }
@@ -163,7 +169,7 @@ impl Reconnect {
         let silent = self.silent.clone();
         let job = move || {
             // Without a receiver, or a poll to wake, the loop has ended.
-            let _ = sender.send(come_back(&options, token.as_ref(), &silent));
+            let _ = sender.send(rejoin(&options, token.as_ref(), &silent));
             let _ = waker.wake();
         };
         match thread::Builder::new().name("return".into()).spawn(job) {
@@ -208,9 +214,9 @@ impl Reconnect {
     pub(crate) fn give_up(&mut self, patience: Duration, now: Instant) -> Option<Failure> {
         self.silent_since.filter(|since| *since + patience <= now)?;
         let why = self.last_failure.take().map(|why| why.to_string());
-        let why = why.or_else(|| self.silent.last().map(|at| explain::of_silent_port(*at)));
+        let why = why.or_else(|| self.silent.last().map(|at| explain::silent_port(*at)));
         let why = why.unwrap_or_else(|| "nothing comes from it".into());
-        Some(explain::of_loss(&self.options, &why))
+        Some(explain::lost_server(&self.options, &why))
     }
 
     /// When to look at the time again.
@@ -244,7 +250,7 @@ mod tests {
         let (mut reconnect, start) = (reconnect(), Instant::now());
         let mut is_given_up = |seconds| {
             let now = start + Duration::from_secs(seconds);
-            let outcome = reconnect.miss_room(Failure("no such room".into()), now);
+            let outcome = reconnect.miss_room(Failure::new("join", "no such room"), now);
             matches!(outcome, ReconnectOutcome::Failed(_))
         };
         assert_eq!([0, 3, 30, 44].map(&mut is_given_up), [false; 4]);

@@ -1,54 +1,43 @@
-//! The list of rooms as the server gives it, page by page.
+//! Requests the list of rooms, page by page.
 
 use std::net::TcpStream;
 
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
+
+use reactor_chat::protocol::room_list::parse_page;
+use reactor_chat::protocol::{Request, RoomInfo, request};
 
 use crate::connect::connect;
 use crate::explain;
 use crate::failure::Failure;
 use crate::options::ServerAddress;
-use crate::requests::{self, RequestError};
-use reactor_chat::protocol::Operation;
-use reactor_chat::protocol::name::MAX_NAME;
+use crate::request_error::RequestError;
+use crate::requests::exchange;
 
-/// Bytes of all pages. A server that lists more is not believed: it may make up rooms for ever.
-pub(crate) const MAX_LIST: usize = 64 << 20;
+/// Bytes of all pages together. A server may make up rooms without end.
+const MAX_LIST: usize = 64 << 20;
 
-/// A room as the server lists it.
-#[derive(Deserialize)]
-pub(crate) struct ListedRoom {
-    pub(crate) room: String,
-    pub(crate) members: u64,
-    /// 0 is none.
-    pub(crate) capacity: u64,
-    pub(crate) password: bool,
-    /// There are rooms behind this one that did not fit.
-    #[serde(default)]
-    pub(crate) more: bool,
-}
-
-/// The rooms of a server, and the JSON that says so.
+/// The rooms of a server, and the JSON that the server sent.
 #[derive(Default)]
 pub(crate) struct RoomList {
-    pub(crate) rooms: Vec<ListedRoom>,
+    pub(crate) rooms: Vec<RoomInfo<'static>>,
     pages: Vec<String>,
     /// The reason why the rest of the list is missing, if it is.
     pub(crate) cut: Option<Failure>,
 }
 
-/// Asks for the list of rooms. If a later page fails, the earlier ones are kept.
+/// Requests the list of rooms. If a later page fails, the earlier ones are kept.
 pub(crate) fn fetch(server: &ServerAddress) -> Result<RoomList, Failure> {
     let connection = connect(server)?;
     let mut list = RoomList::default();
-    let mut stream =
-        list.ask(connection.stream, "").map_err(|why| explain::of_list(server, &why))?;
+    let mut stream = list
+        .request_page(connection.stream, "")
+        .map_err(|error| explain::failed_list(server, &error))?;
     while let Some(after) = list.next().map(String::from) {
-        match list.ask(stream, &after) {
+        match list.request_page(stream, &after) {
             Ok(same) => stream = same,
-            Err(why) => {
-                list.cut = Some(cut(list.rooms.len(), &explain::of_list(server, &why)));
+            Err(error) => {
+                list.cut = Some(cut(list.rooms.len(), &explain::failed_list(server, &error)));
                 break;
             }
         }
@@ -57,32 +46,32 @@ pub(crate) fn fetch(server: &ServerAddress) -> Result<RoomList, Failure> {
 }
 
 fn cut(shown: usize, why: &Failure) -> Failure {
-    Failure(format!("the list is cut after {shown} rooms: {why}"))
+    Failure::sentence(&format!("the list is cut after {shown} rooms: {why}"))
 }
 
 impl RoomList {
-    /// Asks for the page behind this name and adds it.
-    fn ask(&mut self, stream: TcpStream, after: &str) -> Result<TcpStream, RequestError> {
-        let wish = json!({ "after": after }).to_string();
-        let (page, stream) = requests::ask(stream, Operation::List, "", wish.as_bytes())?;
-        self.add(page).ok_or(RequestError::Nonsense)?;
+    /// Requests the page behind the room `after`, and adds it.
+    fn request_page(&mut self, stream: TcpStream, after: &str) -> Result<TcpStream, RequestError> {
+        let request = Request::List { prefix: Some("".into()), after: Some(after.into()) };
+        let (page, stream) = exchange(stream, &request::encode(&request), MAX_LIST)?;
+        self.add(page).ok_or(RequestError::Invalid)?;
         Ok(stream)
     }
 
-    /// Adds a page, if it is one that can follow: each page leads on, so that they come to an end.
+    /// Adds a page. Returns `None` if it does not lead on from the last one: then a server could
+    /// send pages for ever.
     fn add(&mut self, payload: Vec<u8>) -> Option<()> {
+        let rooms = parse_page(&payload)?;
         let page = String::from_utf8(payload).ok()?;
-        let rooms: Vec<ListedRoom> = serde_json::from_str(&page).ok()?;
         let fits = page.len() + self.pages.iter().map(String::len).sum::<usize>() <= MAX_LIST;
-        let are_names = rooms.iter().all(|room| room.room.len() <= MAX_NAME);
         let leads_on = match (self.rooms.last(), rooms.last()) {
             (Some(last), Some(next)) => last.room < next.room,
             _ => true,
         };
-        if !(fits && are_names && leads_on) {
+        if !(fits && leads_on) {
             return None;
         }
-        // A page without rooms gives no name to continue from.
+        // A page without rooms has no name to continue from.
         self.rooms.last_mut().into_iter().for_each(|last| last.more = false);
         self.rooms.extend(rooms);
         self.pages.push(page);
@@ -94,8 +83,8 @@ impl RoomList {
         self.rooms.last().filter(|room| room.more).map(|room| &*room.room)
     }
 
-    /// Returns the JSON: the server's own if it came in one piece, else the entries of all pages.
-    /// Only the last entry tells whether there are others.
+    /// Returns the list as JSON: a single page as the server sent it, several pages as one array, in
+    /// which only the last room may be marked with `more`.
     pub(crate) fn json(&self) -> String {
         if let [page] = &self.pages[..] {
             return page.clone();
@@ -111,6 +100,7 @@ impl RoomList {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use reactor_chat::protocol::name::MAX_NAME;
 
     fn page(rooms: &[&str], has_more: bool) -> Vec<u8> {
         let last = rooms.len().wrapping_sub(1);
@@ -122,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_with_a_name_that_cannot_be_is_none() {
+    fn list_with_impossible_name_is_invalid() {
         let list = |size: usize| RoomList::default().add(page(&[&"x".repeat(size)], false));
         assert!(list(MAX_NAME).is_some());
         assert!(list(MAX_NAME + 1).is_none());
@@ -131,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn w10_field_h_pages_follow_each_other_to_the_end() {
+    fn w10_field_h_pages_are_joined() {
         let mut list = RoomList::default();
         assert!(list.add(page(&["a", "b"], true)).is_some());
         assert_eq!(list.next(), Some("b"));
@@ -140,14 +130,14 @@ mod tests {
         assert_eq!(list.rooms.len(), 4);
         let json: Vec<Map<String, Value>> = serde_json::from_str(&list.json()).expect("JSON");
         assert!(json.len() == 4 && json.iter().all(|entry| !entry.contains_key("more")));
-        // The rooms behind the last one have gone meanwhile.
+        // The rooms behind the last one were closed meanwhile.
         let mut list = RoomList::default();
         assert!(list.add(page(&["a"], true)).is_some() && list.add(page(&[], false)).is_some());
         assert_eq!(list.next(), None);
     }
 
     #[test]
-    fn w10_field_h_a_server_that_turns_in_circles_is_not_believed() {
+    fn w10_field_h_repeated_page_is_refused() {
         let mut list = RoomList::default();
         assert!(list.add(page(&["a", "b"], true)).is_some());
         assert!(list.add(page(&["a", "b"], true)).is_none());

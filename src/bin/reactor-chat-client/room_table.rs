@@ -5,11 +5,12 @@ use std::io::{self, IsTerminal as _};
 
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
-use crate::explain;
+use reactor_chat::protocol::RoomInfo;
 
 use crate::blocking::write_all;
+use crate::explain;
 use crate::options::ListOptions;
-use crate::room_list::{ListedRoom, RoomList};
+use crate::room_list::RoomList;
 use crate::sanitize::{plain, visible};
 use crate::stdout::tell;
 use crate::tty::{self, columns, columns_of};
@@ -22,7 +23,7 @@ pub(crate) fn print(list: &RoomList, listing: &ListOptions) -> io::Result<()> {
     let text = match io::stdout().is_terminal() {
         _ if listing.is_json => one_line(&list.json()),
         _ if list.rooms.is_empty() => {
-            tell(&format!("no rooms; {}", explain::of_first_room(&listing.server)));
+            tell(&explain::no_rooms(&listing.server));
             return Ok(());
         }
         true => table(&list.rooms, tty::width()),
@@ -57,7 +58,7 @@ fn is_invisible(c: char) -> bool {
 }
 
 /// For people: as wide as the terminal at most, long names cut.
-fn table(rooms: &[ListedRoom], width: usize) -> String {
+fn table(rooms: &[RoomInfo<'_>], width: usize) -> String {
     let names: Vec<String> = rooms.iter().map(|room| visible(&room.room)).collect();
     let members = digits(rooms.iter().map(|room| room.members));
     let capacity = digits(rooms.iter().filter_map(limit));
@@ -77,14 +78,14 @@ fn table(rooms: &[ListedRoom], width: usize) -> String {
 }
 
 /// Members of capacity; of members alone where there is no limit.
-fn counts(room: &ListedRoom, members: usize, capacity: usize) -> String {
+fn counts(room: &RoomInfo<'_>, members: usize, capacity: usize) -> String {
     match limit(room) {
         Some(limit) => format!("{:>members$} of {limit:>capacity$}", room.members),
         None => format!("{:>members$}", room.members),
     }
 }
 
-fn limit(room: &ListedRoom) -> Option<u64> {
+fn limit(room: &RoomInfo<'_>) -> Option<u64> {
     (room.capacity > 0).then_some(room.capacity)
 }
 
@@ -107,7 +108,7 @@ fn cut(name: &str, width: usize) -> String {
 }
 
 /// For pipes: a header and four columns, names whole.
-fn lines(rooms: &[ListedRoom]) -> String {
+fn lines(rooms: &[RoomInfo<'_>]) -> String {
     let names: Vec<String> = rooms.iter().map(|room| plain(&room.room)).collect();
     let width = names.iter().map(|name| name.chars().count()).fold("ROOM".len(), usize::max);
     let mut text = format!("{:width$}  MEMBERS  CAPACITY  PASSWORD\n", "ROOM");
@@ -119,7 +120,7 @@ fn lines(rooms: &[ListedRoom]) -> String {
     text
 }
 
-fn password(room: &ListedRoom) -> &'static str {
+fn password(room: &RoomInfo<'_>) -> &'static str {
     if room.password { "yes" } else { "no" }
 }
 
@@ -127,8 +128,8 @@ fn password(room: &ListedRoom) -> &'static str {
 mod tests {
     use super::*;
 
-    fn room(name: &str, members: u64, capacity: u64, password: bool) -> ListedRoom {
-        ListedRoom { room: name.into(), members, capacity, password, more: false }
+    fn room(name: &str, members: u64, capacity: u64, password: bool) -> RoomInfo<'_> {
+        RoomInfo { room: name.into(), members, capacity, password, more: false }
     }
 
     fn rows(text: &str) -> Vec<&str> {

@@ -7,6 +7,15 @@ use crate::output::Output;
 use reactor_chat::protocol::stream::Code;
 use reactor_chat::stream::Event;
 
+/// Lines that the server has not accepted.
+#[derive(Clone, Copy)]
+pub(crate) struct UnacceptedLines {
+    /// Lines without an answer, or not even sent.
+    pub(crate) open: usize,
+    /// Lines that the server has refused.
+    pub(crate) refused: usize,
+}
+
 /// Lines whose fate may be unknown at a time.
 const MOST: usize = 256;
 /// Bytes of a line that are enough to find it again.

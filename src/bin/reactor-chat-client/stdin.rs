@@ -15,8 +15,11 @@ use std::time::{Duration, Instant};
 use mio::Waker;
 
 use crate::blocking::BlockingReader;
-use crate::client::is_exit;
+use reactor_chat::protocol::command::is_exit;
 use reactor_chat::protocol::datagram::MAX_UPSTREAM;
+
+/// Other chat programs have these words for `/exit`. Servers do not know them, so we send `/exit`.
+const OTHER_EXITS: [&str; 2] = ["/quit", "/leave"];
 
 /// Lines that wait for the loop. When there are so many the thread waits, and so does who writes
 /// into the pipe: an endless input takes no more memory than these.
@@ -139,9 +142,15 @@ impl Stdin {
 impl InputLine {
     /// Returns false for an empty line, which is not sent, and for one that leaves.
     fn is_something_to_say(&self) -> bool {
-        let leaves = || self.may_command && str::from_utf8(&self.bytes).is_ok_and(is_exit);
+        let leaves = || self.may_command && str::from_utf8(&self.bytes).is_ok_and(is_leave_command);
         !self.bytes.is_empty() && !leaves()
     }
+}
+
+/// Returns true for a typed line that leaves the room.
+pub(crate) fn is_leave_command(line: &str) -> bool {
+    let word = line.trim();
+    is_exit(line) || OTHER_EXITS.iter().any(|exit| word.eq_ignore_ascii_case(exit))
 }
 
 /// Sends every line up to the end, and wakes the loop after each and after the end, which is that

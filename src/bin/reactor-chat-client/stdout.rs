@@ -89,9 +89,9 @@ impl PlainLines {
     /// On stderr, with the beginning of the line if it is known.
     pub(crate) fn add_refusal(&mut self, line: Option<&[u8]>, why: &[u8]) {
         match line {
-            None => self.tell(&format!("line not taken: {}", shown(why))),
+            None => self.tell(&format!("line not accepted: {}", shown(why))),
             Some(line) => {
-                self.tell(&format!("line not taken: {}: '{}'", shown(why), beginning(line)))
+                self.tell(&format!("line not accepted: {}: '{}'", shown(why), beginning(line)))
             }
         }
     }

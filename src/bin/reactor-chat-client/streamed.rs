@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::joined_room::UnacceptedLines;
 use crate::member_queries::{self, Asker, MemberQueries};
 use crate::output::Output;
-use crate::sent_lines::SentLines;
+use crate::sent_lines::{SentLines, UnacceptedLines};
 use crate::transcript::Transcript;
+use reactor_chat::protocol::command::EXIT;
 use reactor_chat::protocol::stream::{Code, Completion, downstream, upstream};
 use reactor_chat::stream::{Event, PushError, StreamReceiver, StreamSender};
 
@@ -56,7 +56,7 @@ pub(crate) struct StreamedRoom {
     proofs: Option<AddressProofs>,
     patience: Duration,
     /// True while the page has no room for more.
-    is_page_full: bool,
+    is_output_full: bool,
     sent_lines: SentLines,
     /// Lines that the server has refused in earlier memberships.
     refused_before: usize,
@@ -79,7 +79,7 @@ impl StreamedRoom {
             leaving: None,
             proofs: None,
             patience,
-            is_page_full: false,
+            is_output_full: false,
             sent_lines: SentLines::new(completion.member),
             refused_before: 0,
             idle_timeout,
@@ -88,7 +88,7 @@ impl StreamedRoom {
 
     /// The same person as a new member. In the same life of the room the record goes on where it
     /// broke off, as far as newcomers may see what was before them.
-    pub(crate) fn reborn(
+    pub(crate) fn successor(
         &self,
         completion: &Completion,
         room: &str,
@@ -104,9 +104,9 @@ impl StreamedRoom {
             }
             completion.next = completion.next.max(seen);
         }
-        let reborn = Self::new(&completion, room, self.transcript.shows_own(), now);
+        let successor = Self::new(&completion, room, self.transcript.shows_own(), now);
         let refused_before = self.refused_before + self.sent_lines.refused();
-        Self { is_page_full: self.is_page_full, refused_before, ..reborn }
+        Self { is_output_full: self.is_output_full, refused_before, ..successor }
     }
 
     /// Returns what the user said and the server has not taken, for the membership that follows
@@ -124,15 +124,15 @@ impl StreamedRoom {
         self.proofs = Some(AddressProofs { since: now, next: now, rest: PROOFS.into_iter() });
     }
 
-    pub(crate) fn hear(&mut self, datagram: &[u8], now: Instant, output: &mut Output) {
-        let Self { receiver, sender, transcript, queries, sent_lines, is_page_full, .. } = self;
+    pub(crate) fn handle_datagram(&mut self, datagram: &[u8], now: Instant, output: &mut Output) {
+        let Self { receiver, sender, transcript, queries, sent_lines, is_output_full, .. } = self;
         let mut take = |event: Event<'_>| {
             sender.handle_event(&event, now);
             if !sent_lines.take(&event, output) {
                 transcript.take(&event, queries, now, output);
             }
         };
-        match is_page_full {
+        match is_output_full {
             false => receiver.handle_datagram(datagram, now, take),
             true => receiver.handle_asides(datagram, now, &mut take),
         };
@@ -141,8 +141,8 @@ impl StreamedRoom {
     /// Learns whether the page has room for more. Without it entries are left to the server, which
     /// sends them again as long as it has them: a reader that is slow loses nothing up to there,
     /// and takes no memory of ours. The server still hears from us.
-    pub(crate) fn note_page(&mut self, is_full: bool, now: Instant) {
-        if std::mem::replace(&mut self.is_page_full, is_full) && !is_full {
+    pub(crate) fn note_output(&mut self, is_full: bool, now: Instant) {
+        if std::mem::replace(&mut self.is_output_full, is_full) && !is_full {
             self.receiver.doubt(now);
         }
         if is_full {
@@ -150,7 +150,7 @@ impl StreamedRoom {
         }
     }
 
-    pub(crate) fn takes_lines(&self) -> bool {
+    pub(crate) fn accepts_lines(&self) -> bool {
         self.leaving.is_none() && !self.transcript.is_over() && self.sender.has_space()
     }
 
@@ -174,16 +174,16 @@ impl StreamedRoom {
         }
     }
 
-    pub(crate) fn leave(&mut self, how: &str, now: Instant) {
+    pub(crate) fn leave(&mut self, now: Instant) {
         if self.leaving.is_none() {
-            let (exit, open) = (Some(how.as_bytes().into()), self.untaken().open);
+            let (exit, open) = (Some(EXIT.as_bytes().into()), self.unaccepted().open);
             self.leaving = Some(Leaving { exit, open, by: now + EXIT_PATIENCE });
         }
     }
 
     /// Extends the deadline of waiting lines, because there is no path for them yet.
     pub(crate) fn wait_for_path(&mut self, now: Instant) {
-        let has_lines = self.untaken().open > 0;
+        let has_lines = self.unaccepted().open > 0;
         if let Some(leaving) = self.leaving.as_mut().filter(|_| has_lines) {
             leaving.by = leaving.by.max(now + PATH_PATIENCE);
         }
@@ -191,8 +191,8 @@ impl StreamedRoom {
 
     /// Sends `/exit` when there is space for it, and extends the deadline when lines were taken. No
     /// other reply extends it, because a server could repeat that for ever.
-    pub(crate) fn handle_leaving(&mut self, now: Instant) {
-        let open = self.untaken().open;
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        let open = self.unaccepted().open;
         let Some(leaving) = &mut self.leaving else { return };
         if open < leaving.open {
             (leaving.open, leaving.by) = (open, now + EXIT_PATIENCE);
@@ -267,7 +267,7 @@ impl StreamedRoom {
 
     /// Shows what is left to be shown.
     pub(crate) fn finish(&mut self, output: &mut Output) {
-        if self.is_page_full {
+        if self.is_output_full {
             output.add_notice(b"what came last is missing, nobody read what came before");
         }
         if self.receiver.is_complete() {
@@ -278,7 +278,7 @@ impl StreamedRoom {
 
     /// Returns how many of the user's lines the server has not taken, as far as is known, beside
     /// the one that leaves.
-    pub(crate) fn untaken(&self) -> UnacceptedLines {
+    pub(crate) fn unaccepted(&self) -> UnacceptedLines {
         let exit_is_open = self.leaving.as_ref().is_some_and(|leaving| leaving.exit.is_none());
         let open = self.open_ids().count().saturating_sub(usize::from(exit_is_open));
         UnacceptedLines { open, refused: self.refused_before + self.sent_lines.refused() }
@@ -306,12 +306,12 @@ impl StreamedRoom {
 
     /// Returns true if we stay, or have lines that wait.
     fn has_business(&self) -> bool {
-        self.leaving.is_none() || self.untaken().open > 0
+        self.leaving.is_none() || self.unaccepted().open > 0
     }
 
     /// Returns the reason if the membership has just ended and another is to follow it. Missing
     /// entries of the old one come first.
-    pub(crate) fn take_end_to_follow(&mut self, now: Instant, output: &mut Output) -> Option<Code> {
+    pub(crate) fn take_unwanted_end(&mut self, now: Instant, output: &mut Output) -> Option<Code> {
         let is_due =
             self.receiver.is_complete() || self.transcript.over_by().is_some_and(|by| by <= now);
         let is_followed = self.transcript.may_be_followed() && is_due && self.has_business();
@@ -328,8 +328,8 @@ impl StreamedRoom {
         self.idle_timeout
     }
 
-    /// Asks the server for a sign of life.
-    pub(crate) fn doubt(&mut self, now: Instant) {
+    /// Asks the server for an answer, which shows that it is there and knows us.
+    pub(crate) fn ask_for_answer(&mut self, now: Instant) {
         self.receiver.doubt(now);
     }
 

@@ -1,26 +1,29 @@
-//! The end of a chat: reports the lines that were not taken, and waits for the reader of stdout.
+//! The end of a chat: reports the lines that the server did not accept, and waits for the reader of
+//! stdout.
 
 use std::time::Duration;
 
 use super::{ChatEnd, Client};
-use crate::failure::{Failure, unless_unread};
+use crate::failure::{Failure, unless_closed_pipe};
 
 /// Longest time that a reader of stdout may delay the end after a signal.
 const SIGNAL_PATIENCE: Duration = Duration::from_millis(500);
 
 impl Client {
-    /// Restores the terminal, reports how many lines were not taken, and waits for the reader of
+    /// Restores the terminal, reports how many lines were not accepted, and waits for the reader of
     /// stdout. We have left the room, so nobody waits for us while `less` shows the record.
     pub(super) fn finish(&mut self) {
         self.room.finish(&mut self.output);
-        self.print();
+        self.flush_output();
         self.output.close();
         self.is_signalled |= self.signals.end_at_the_next();
-        self.tell_untaken();
+        self.tell_unaccepted();
         let left = self.output.drain(self.is_signalled.then_some(SIGNAL_PATIENCE));
         let written = match self.output.flush() {
-            Err(error) => unless_unread(error),
-            Ok(()) if left > 0 => Err(Failure(format!("lines that nobody has read: {left}"))),
+            Err(error) => unless_closed_pipe(error),
+            Ok(()) if left > 0 => {
+                Err(Failure::sentence(&format!("lines that nobody has read: {left}")))
+            }
             Ok(()) => Ok(()),
         };
         if let (Ok(ChatEnd::Left), Err(failure)) = (&self.outcome, written) {
@@ -28,21 +31,21 @@ impl Client {
         }
     }
 
-    fn tell_untaken(&mut self) {
-        let untaken = self.room.untaken();
+    fn tell_unaccepted(&mut self) {
+        let unaccepted = self.room.unaccepted();
         let rest = self.stdin.count_rest();
-        let mut lines = untaken.open + rest.lines;
+        let mut lines = unaccepted.open + rest.lines;
         // A person at a terminal has seen each refusal at once.
         if !self.output.is_terminal() {
-            lines += untaken.refused + self.unsent;
+            lines += unaccepted.refused + self.unsent;
         }
         if lines == 0 {
             return;
         }
         let at_least = if rest.is_cut { "at least " } else { "" };
-        self.output.tell_last(&format!("lines that were not taken: {at_least}{lines}"));
+        self.output.tell_last(&format!("lines not accepted: {at_least}{lines}"));
         if let Ok(ChatEnd::Left) = self.outcome {
-            self.outcome = Ok(ChatEnd::UnacceptedLines);
+            self.outcome = Ok(ChatEnd::Incomplete);
         }
     }
 }

@@ -26,7 +26,8 @@ use super::keys::{KeyAction, Keyboard, locked};
 use super::lines::{Label, RoomLine, Scrollback};
 use super::prompt::{Prompt, PromptView};
 use super::style::Style;
-use crate::client::EXIT;
+use reactor_chat::protocol::command::EXIT;
+
 use crate::sanitize::visible;
 use crate::stdin::{InputLine, Stdin};
 use crate::tty::{self, TerminalSize};

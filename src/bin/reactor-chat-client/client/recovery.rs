@@ -1,0 +1,127 @@
+//! Recovery with stream delivery: a server that is silent, and the membership that follows a lost
+//! one. `reconnect.rs` makes the attempts.
+
+use std::time::Duration;
+
+use reactor_chat::protocol::Operation;
+
+use super::{Client, LINK};
+use crate::explain;
+use crate::joined_room::JoinedRoom;
+use crate::link::Link;
+use crate::path_check::PathCheck;
+use crate::reconnect::ReconnectOutcome;
+use crate::requests::{Membership, Terms};
+use crate::sanitize::plain;
+
+/// A shorter delay of a turn may come from a busy machine.
+const LEAST_PAUSE: Duration = Duration::from_secs(1);
+
+impl Client {
+    /// Detects a time in which the client did not run: the server may have removed us.
+    pub(super) fn note_suspension(&mut self) {
+        let pause = self.suspension.take();
+        let Some(stream) = self.room.stream().filter(|stream| stream.is_staying()) else { return };
+        let Some(idle_timeout) = stream.idle_timeout() else { return };
+        if pause >= idle_timeout + LEAST_PAUSE {
+            self.reconnect.note_pause(pause, self.now, &mut self.output);
+        } else if pause >= idle_timeout / 2 {
+            stream.ask_for_answer(self.now);
+        }
+    }
+
+    /// Handles the results of attempts to get back, and starts the next one.
+    pub(super) fn poll_reconnect(&mut self) {
+        self.note_silence();
+        self.handle_unwanted_end();
+        self.check_path();
+        let Some(stream) = self.room.stream().filter(|stream| stream.wants_path()) else { return };
+        let patience = stream.patience();
+        match self.reconnect.take(self.now) {
+            ReconnectOutcome::Nothing => {}
+            ReconnectOutcome::Resumed(membership) => self.resume(membership),
+            ReconnectOutcome::Entered(membership) => self.enter_again(membership),
+            ReconnectOutcome::Failed(failure) => self.lose(failure),
+        }
+        if let Some(failure) = self.reconnect.give_up(patience, self.now) {
+            self.lose(failure);
+        }
+        self.reconnect.try_if_due(self.link.token(), self.now);
+    }
+
+    /// Counts the probes without an answer. This runs after receiving and again after transmitting:
+    /// the next turn may be seconds away.
+    pub(super) fn note_silence(&mut self) {
+        if let Some(stream) = self.room.stream().filter(|stream| stream.is_staying()) {
+            self.reconnect.note(stream.unanswered(), self.now, &mut self.output);
+        }
+    }
+
+    /// Starts to get back after an end of the membership that the user did not want.
+    fn handle_unwanted_end(&mut self) {
+        let Some(stream) = self.room.stream() else { return };
+        let Some(why) = stream.take_unwanted_end(self.now, &mut self.output) else { return };
+        self.path.lose();
+        self.reconnect.begin(why, self.now, &mut self.output);
+    }
+
+    /// Handles a path on which no datagram has come back in time.
+    fn check_path(&mut self) {
+        let Some(address) = self.path.take_doubt(self.now) else { return };
+        match self.room.stream() {
+            Some(_) => self.reconnect.note_silent_address(address, self.now, &mut self.output),
+            None => self.output.tell(&explain::quiet_path(address)),
+        }
+    }
+
+    /// Goes on as the same member from another address.
+    fn resume(&mut self, membership: Membership) {
+        if self.switch_to(membership).is_some()
+            && let Some(stream) = self.room.stream()
+        {
+            stream.prove(self.now);
+            let greeting = self.path.take_greeting();
+            self.path = PathCheck::new(self.link.server(), greeting, self.now);
+        }
+    }
+
+    /// Goes on as a new member, which says what the old one could not say any more.
+    fn enter_again(&mut self, membership: Membership) {
+        let Some(terms) = self.switch_to(membership) else { return };
+        let leaves_by = self.room.stream().and_then(|stream| stream.leaves_by());
+        let room = self.successor(&terms);
+        let old = std::mem::replace(&mut self.room, room);
+        if let JoinedRoom::Streamed(stream) = old {
+            stream.into_unsaid().for_each(|line| self.push(&line));
+        }
+        self.reconnect.forget();
+        self.output.begin_again(self.options.operation == Operation::Create);
+        let greeting = format!("in {} again", plain(&self.options.room));
+        self.path = PathCheck::new(self.link.server(), Some(greeting), self.now);
+        if let Some(by) = leaves_by {
+            self.leave();
+            // Without the old deadline, a server could remove and readmit us for ever.
+            self.room.stream().into_iter().for_each(|stream| stream.leave_by(by));
+        }
+    }
+
+    fn successor(&mut self, terms: &Terms) -> JoinedRoom {
+        match (terms, self.room.stream()) {
+            (Terms::Stream(completion), Some(stream)) => {
+                let next =
+                    stream.successor(completion, &self.options.room, self.now, &mut self.output);
+                JoinedRoom::Streamed(Box::new(next))
+            }
+            _ => JoinedRoom::new(terms, &self.options, self.output.shows_own(), self.now),
+        }
+    }
+
+    /// Replaces the socket and the token. Returns `None` if the new socket does not work: then the
+    /// silence goes on, and so do the attempts.
+    fn switch_to(&mut self, membership: Membership) -> Option<Terms> {
+        let (link, terms) =
+            Link::open(self.poll.registry(), LINK, &self.options, membership).ok()?;
+        self.link = link;
+        Some(terms)
+    }
+}
