@@ -1,13 +1,13 @@
-//! Answers about bans: lines with lists of names, each in one datagram.
+//! Answers about bans (W29): one line each, with a list of names that fits a datagram.
 //!
-//! Clients parse lists of members (see `members.rs`). The lists here are in parentheses, so that no
-//! client parses one as a list of members.
+//! Clients parse [lists of members](super::members). The lists here are in parentheses, so that no
+//! client takes one for a list of members.
 
 use super::Notice;
 use super::members::and_more;
 use super::notice::Language;
 
-/// Writes the list of bans in at most `max` bytes; true stands for a name whose subnet is banned
+/// Writes the list of bans in at most `max` bytes. A name comes with true if its subnet is banned
 /// too. Names that do not fit are counted at the end.
 pub fn write_bans<'a>(
     names: impl ExactSizeIterator<Item = (&'a str, bool)>,
@@ -26,8 +26,8 @@ pub fn write_bans<'a>(
     write_list(intro, names, closing(language), language, max, out);
 }
 
-/// Writes the answer to a host that has banned `name` with a subnet that other members share, in at
-/// most `max` bytes.
+/// Writes the answer to a host that banned `name` with a subnet that other members share, in at most
+/// `max` bytes. Names of sharers that do not fit are counted at the end.
 pub fn write_shared_ban<'a>(
     name: &str,
     sharers: impl ExactSizeIterator<Item = &'a str>,
@@ -60,7 +60,7 @@ fn write_list<'a>(
 ) {
     out.push_str(intro);
     let total = names.len();
-    // The count is at most `total`, so this is its longest form.
+    // The count is at most `total`, so this is the longest ending.
     let reserve = and_more(total, language).len() + closing.len();
     for (shown, (name, mark)) in names.enumerate() {
         let between = if shown > 0 { ", " } else { "" };

@@ -1,4 +1,4 @@
-//! Commands: messages that begin with `/` (W22, W27 to W32). Both ends read them with this file.
+//! Commands: messages that begin with `/` (W22, W27 to W32). Both ends use this module.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use super::notice::Notice;
 /// The line that leaves the room: see [`is_exit`].
 pub const EXIT: &str = "/exit";
 
-/// A member's line, told apart.
+/// A line from a member: a message or a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Input<'a> {
     /// A message to be relayed.
@@ -16,7 +16,7 @@ pub enum Input<'a> {
     Command(Command<'a>),
 }
 
-/// A command, except `/exit`: see [`is_exit`].
+/// A command, except `/exit`, for which there is [`is_exit`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command<'a> {
     /// List the members.
@@ -35,17 +35,19 @@ pub enum Command<'a> {
     Help,
 }
 
-/// Returns true if the line is `/exit`. Blanks and line ends around it do not matter, because
-/// clients of the family send them.
+/// Returns true if the line is `/exit`. Its case does not matter, nor do blanks and line ends around
+/// it, because other clients of this protocol send them.
 pub fn is_exit(line: &str) -> bool {
     line.trim().eq_ignore_ascii_case(EXIT)
 }
 
-/// Tells commands from messages. Blanks around a command's name do not matter: no name begins or
-/// ends with one, and a Japanese keyboard types U+3000.
+/// Parses a line, which must not be `/exit`.
+///
+/// Blanks around the name in a command do not matter: no name begins or ends with one, and a
+/// Japanese keyboard types U+3000.
 ///
 /// # Errors
-/// The notice for the sender, if the line is neither.
+/// Returns the notice for the sender if a command is unknown or lacks its name.
 pub fn parse(line: &str) -> Result<Input<'_>, Notice<'_>> {
     let Some(rest) = line.strip_prefix('/') else { return Ok(Input::Message(line)) };
     if rest.starts_with('/') {

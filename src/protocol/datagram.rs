@@ -1,25 +1,42 @@
-//! The UDP datagrams: what a member sends, what a member gets.
+//! UDP datagrams of both directions (W17, W18, W23).
+//!
+//! A client sends an [`Envelope`]. With plain delivery it gets one message or notice per datagram, in
+//! its [`Form`]; with stream delivery see [`stream`](super::stream).
+//!
+//! ```
+//! use reactor_chat::protocol::Token;
+//! use reactor_chat::protocol::datagram::{Named, encode_upstream, parse_named};
+//!
+//! let token = Token::from_bits([7; 16]);
+//! let mut datagram = Vec::new();
+//! encode_upstream("lobby", token, b"hello", &mut datagram);
+//! // socket.send(&datagram)
+//!
+//! let received = b"\x03annhello";
+//! let message = Named::Message { name: b"ann", message: b"hello" };
+//! assert_eq!(parse_named(received), Some(message));
+//! ```
 
 use super::name::MAX_NAME;
 use super::token::Token;
 
-/// The longest datagram from a client, in bytes. A longer one is dropped, never cut.
+/// The longest datagram from a client, in bytes. The server drops a longer one, it never cuts it.
 pub const MAX_UPSTREAM: usize = 4096;
 /// The longest datagram to a client, in bytes.
 pub const MAX_DOWNSTREAM: usize = 4094;
-/// The most bytes that a name and a message may have together. In every room the same, so that
-/// whether a message is relayed does not hang on who is there to hear it.
+/// The most bytes that a name and a message may have together. It is the same in every room and for
+/// every form, so that relaying a message does not depend on who is there.
 pub const MAX_NAME_AND_MESSAGE: usize = 4070;
 
 // The longest message of each form fits: `NAME: MESSAGE` and a length byte, name, message.
 const _: () = assert!(MAX_NAME_AND_MESSAGE + ": ".len() <= MAX_DOWNSTREAM);
 
-/// The form of a datagram that is one message or one notice.
+/// The form of a datagram with plain delivery, which is one message or one notice (W23).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Form {
-    /// `NAME: MESSAGE`, a notice as it is.
+    /// `NAME: MESSAGE` on one line; a notice is the line itself.
     Text,
-    /// The name's length in one byte, the name, the message; a notice has length 0 and no name.
+    /// The size of the name in one byte, the name, the message; a notice has size 0 and no name.
     Named,
 }
 
@@ -28,18 +45,20 @@ impl Form {
     pub const ALL: [Self; 2] = [Self::Text, Self::Named];
 }
 
-/// A client's datagram: `rl | tl | room name | token | message`.
+/// A client's datagram: `rl | tl | room name | token | message` (W17). The sizes `rl` and `tl` have
+/// one byte each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Envelope<'a> {
-    /// The room name, not checked yet.
+    /// The room name, unchecked.
     pub room: &'a [u8],
     /// The member's token.
     pub token: Token,
-    /// The message, not checked yet; empty for a keep-alive.
+    /// The message, unchecked; empty for a keep-alive. With stream delivery, an encoded
+    /// [`Upstream`](super::stream::Upstream).
     pub message: &'a [u8],
 }
 
-/// Makes sense of a datagram; `None` if there is no sense in it.
+/// Parses a client's datagram. Returns `None` if it is cut or its sizes are not allowed.
 pub fn parse(datagram: &[u8]) -> Option<Envelope<'_>> {
     let (&[room_size, token_size], rest) = datagram.split_first_chunk::<2>()?;
     if room_size == 0 || usize::from(token_size) != Token::WIRE_SIZE {
@@ -50,14 +69,14 @@ pub fn parse(datagram: &[u8]) -> Option<Envelope<'_>> {
     Some(Envelope { room, token: Token::from_wire(token)?, message })
 }
 
-/// The part of a client's datagram that says whose it is: room and token, with their sizes. All of it
-/// where there is no such part.
+/// Returns the part of a client's datagram that identifies its sender: room and token, with their
+/// sizes. Returns the whole datagram if it is too short for them.
 pub fn sender_key(datagram: &[u8]) -> &[u8] {
     let sizes = datagram.iter().take(2).map(|size| usize::from(*size));
     datagram.get(..2 + sizes.sum::<usize>()).unwrap_or(datagram)
 }
 
-/// Encodes a client's datagram behind what `out` holds.
+/// Appends a client's datagram to `out`.
 ///
 /// # Panics
 /// If the room name is longer than 255 bytes.
@@ -66,8 +85,8 @@ pub fn encode_upstream(room: &str, token: Token, message: &[u8], out: &mut Vec<u
     out.extend_from_slice(message);
 }
 
-/// Encodes the part of a client's datagram that says whose it is. The token may be of another
-/// server of the family, where it has up to 255 bytes.
+/// Appends the part of a client's datagram that identifies its sender. The token may come from
+/// another server of this protocol, where it has up to 255 bytes.
 ///
 /// # Panics
 /// If the room name or the token is longer than 255 bytes.
@@ -79,10 +98,10 @@ pub fn encode_sender_key(room: &str, token: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(token);
 }
 
-/// Encodes a message in a form behind what `out` holds.
+/// Appends a message from the member `name` to `out`, in this form.
 ///
 /// # Panics
-/// If the name is longer than 255 bytes: every name is checked at the door.
+/// If the form is named and the name is longer than 255 bytes. Valid names never are.
 pub fn encode_message(form: Form, name: &str, message: &str, out: &mut Vec<u8>) {
     match form {
         Form::Text => {
@@ -99,8 +118,8 @@ pub fn encode_message(form: Form, name: &str, message: &str, out: &mut Vec<u8>) 
     }
 }
 
-/// Encodes a notice in a form behind what `out` holds. In named delivery no member
-/// can imitate one: a name has at least one byte.
+/// Appends a notice to `out`, in this form. In named delivery no member can imitate it, because a
+/// name has at least one byte.
 pub fn encode_notice(form: Form, text: &str, out: &mut Vec<u8>) {
     if form == Form::Named {
         out.push(0);
@@ -108,21 +127,21 @@ pub fn encode_notice(form: Form, text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(text.as_bytes());
 }
 
-/// A datagram of named delivery, as the member that gets it reads it.
+/// A datagram of named delivery, as a member receives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Named<'a> {
-    /// A member said this.
+    /// A message from a member.
     Message {
-        /// Who.
+        /// The member's name.
         name: &'a [u8],
-        /// What.
+        /// The text of the message.
         message: &'a [u8],
     },
-    /// The server said this.
+    /// A notice from the server.
     Notice(&'a [u8]),
 }
 
-/// Makes sense of a datagram of named delivery; `None` if there is no sense in it.
+/// Parses a datagram of named delivery. Returns `None` if it is cut.
 pub fn parse_named(datagram: &[u8]) -> Option<Named<'_>> {
     let (&size, rest) = datagram.split_first()?;
     let (name, message) = rest.split_at_checked(usize::from(size))?;
@@ -132,11 +151,11 @@ pub fn parse_named(datagram: &[u8]) -> Option<Named<'_>> {
     })
 }
 
-/// In text delivery a line is all that tells one speaker from the next, so nobody may start one:
-/// whatever breaks lines goes out as a space.
+/// Appends a message with each line break replaced by a space. In text delivery only the beginning of
+/// a line shows the speaker, so no message may begin another line.
 fn extend_with_one_line(message: &str, out: &mut Vec<u8>) {
     let mut pieces = message.split(['\n', '\u{2028}', '\u{2029}']);
-    // `split` always gives a first piece.
+    // `split` always returns a first piece.
     out.extend_from_slice(pieces.next().unwrap_or_default().as_bytes());
     for piece in pieces {
         out.push(b' ');
@@ -144,22 +163,22 @@ fn extend_with_one_line(message: &str, out: &mut Vec<u8>) {
     }
 }
 
-/// Why a message is not relayed.
+/// The reason why a text is not relayed (W21).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unfit {
     /// It is not UTF-8.
     NotUtf8,
-    /// It holds control characters other than tab and newline.
+    /// It contains control characters other than tab and newline.
     Control,
-    /// It holds characters that turn the order of what is shown.
+    /// It contains U+202D or U+202E, which change the order in which a text is shown.
     Bidi,
 }
 
-/// The text of a message.
+/// Returns the text of a message.
 ///
 /// # Errors
-/// Why it is not relayed. Clients that decode strictly die of bad UTF-8, terminals obey control
-/// characters, and U+202D and U+202E show a text in another order than it was written.
+/// Returns the reason why it is not relayed. Clients that decode strictly fail on bad UTF-8,
+/// terminals execute control characters, and U+202D and U+202E disguise a text.
 pub fn message_text(message: &[u8]) -> Result<&str, Unfit> {
     let text = str::from_utf8(message).map_err(|_| Unfit::NotUtf8)?;
     for c in text.chars() {
@@ -239,8 +258,8 @@ mod tests {
         let mut notice = Vec::new();
         encode_notice(Form::Named, "bob: hi", &mut notice);
         assert_eq!(parse_named(&notice), Some(Named::Notice(b"bob: hi")));
-        for senseless in [&b""[..], b"\x03bo"] {
-            assert_eq!(parse_named(senseless), None);
+        for cut in [&b""[..], b"\x03bo"] {
+            assert_eq!(parse_named(cut), None);
         }
     }
 

@@ -1,69 +1,71 @@
-//! The TCP frame: a 32-byte header, the room name, the operation payload.
+//! The TCP frame: a 32-byte header, the room name, the operation payload (W1 to W4).
 //!
 //! | offset | size | field |
 //! | --- | --- | --- |
-//! | 0 | 1 | length of the room name |
+//! | 0 | 1 | size of the room name |
 //! | 1 | 1 | operation |
 //! | 2 | 1 | state |
-//! | 3 | 29 | length of the payload, big endian |
+//! | 3 | 29 | size of the payload, big endian |
 
-/// Bytes of a header.
+/// The size of a header, in bytes.
 pub const HEADER_SIZE: usize = 32;
 
-/// The largest payload that the protocol knows, in bytes: 2^29.
+/// The largest payload that the protocol allows, in bytes: 2^29.
 pub const PROTOCOL_MAX_PAYLOAD: usize = 1 << 29;
 
-/// State 0: a request. What a request says here is not looked at: some clients send 1.
+/// The state of a request. The server ignores it (W4), because some clients send 1.
 pub const STATE_REQUEST: u8 = 0;
-/// State 1: the acknowledgement, whose payload is one status byte.
+/// The state of an acknowledgement, whose payload is one status byte.
 pub const STATE_ACKNOWLEDGEMENT: u8 = 1;
-/// State 2: the completion, whose payload is what was asked for.
+/// The state of a completion, whose payload is the result.
 pub const STATE_COMPLETION: u8 = 2;
 
-/// Where the header holds the operation.
+/// The offset of the operation in a header.
 const OPERATION: usize = 1;
-/// Where the header's payload size begins.
+/// The offset of the payload's size in a header.
 const PAYLOAD_SIZE: usize = 3;
-/// Where the eight bytes begin that a size of ours can need; those before must be zero.
+/// The offset of the low eight bytes of the payload's size. Those before them must be zero.
 const LOW_PAYLOAD_SIZE: usize = HEADER_SIZE - size_of::<u64>();
 
-/// One whole frame.
+/// A whole frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame<'a> {
-    /// What is asked, or what is answered.
+    /// The operation that is requested, or whose reply this is.
     pub operation: u8,
-    /// Which part of the exchange this is.
+    /// The kind of frame: request, acknowledgement or completion.
     pub state: u8,
-    /// The room name, not checked yet.
+    /// The room name, unchecked.
     pub room: &'a [u8],
     /// The operation payload.
     pub payload: &'a [u8],
 }
 
 impl Frame<'_> {
-    /// How many bytes of the input the frame took.
+    /// Returns the number of bytes of the input that the frame took.
     pub fn size(&self) -> usize {
         HEADER_SIZE + self.room.len() + self.payload.len()
     }
 }
 
-/// What the input begins with.
+/// The frame at the beginning of some input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decoded<'a> {
-    /// Less than a frame.
+    /// More bytes are needed. Read them, then decode all of the input again.
     Incomplete,
-    /// A frame; what follows belongs to the next one.
+    /// A whole frame. The bytes behind it belong to the next one.
     Whole(Frame<'a>),
-    /// A header that announces more payload than is allowed. There is no telling where the next
-    /// frame would begin.
+    /// A header that announces a larger payload than allowed. Nothing tells where the next frame
+    /// would begin.
     TooLarge {
-        /// The operation, to be echoed.
+        /// The operation, for the reply.
         operation: u8,
     },
 }
 
-/// Looks at the beginning of `input`. Nothing is kept between calls and nothing is allocated, so a
-/// frame may arrive in any pieces, and a size that was only announced costs nothing.
+/// Decodes the frame at the beginning of `input`. A payload may have at most `max_payload` bytes.
+///
+/// This keeps nothing between calls and allocates nothing. So a frame may arrive in any pieces, and
+/// an announced size costs no memory.
 pub fn decode(input: &[u8], max_payload: usize) -> Decoded<'_> {
     let Some((header, body)) = input.split_first_chunk::<HEADER_SIZE>() else {
         return Decoded::Incomplete;
@@ -79,7 +81,7 @@ pub fn decode(input: &[u8], max_payload: usize) -> Decoded<'_> {
     }
 }
 
-/// The operation of a frame that is not whole, to be echoed; 0 if it has not arrived.
+/// Returns the operation of a partial frame, for the reply; 0 if it has not arrived.
 pub fn operation_of(input: &[u8]) -> u8 {
     input.get(OPERATION).copied().unwrap_or(0)
 }
@@ -93,10 +95,10 @@ fn payload_size(header: &[u8; HEADER_SIZE]) -> Option<usize> {
     usize::try_from(low).ok().filter(|size| *size <= PROTOCOL_MAX_PAYLOAD)
 }
 
-/// Encodes one frame.
+/// Encodes a frame.
 ///
 /// # Panics
-/// If the room name is longer than 255 bytes: every name comes from a frame or is checked first.
+/// If the room name is longer than 255 bytes. Names from a frame and valid names never are.
 pub fn encode(operation: u8, state: u8, room: &[u8], payload: &[u8]) -> Vec<u8> {
     let mut frame = Vec::with_capacity(HEADER_SIZE + room.len() + payload.len());
     frame.push(u8::try_from(room.len()).expect("a room name of at most 255 bytes"));

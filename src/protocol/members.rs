@@ -1,18 +1,32 @@
-//! The list of members in the answer to `/who` (W28): one line, written and read here only.
+//! The list of members in the answer to `/who` (W28): one line, which [`write_members`] writes and
+//! [`parse_members`] parses.
 //!
-//! No name holds the separator or ends in a mark of the host (W7), so the line can be taken apart
-//! again. A name may still read like the count at the end of a list that was cut. The host's mark
-//! shows that such a name is none: the host comes last then.
+//! No name contains the separator or ends in a mark of the host (W7), so the line can be parsed. But
+//! the last name may look like the count at the end of a list that was cut. The host is then moved to
+//! the end, and its mark shows that there is no count.
+//!
+//! ```
+//! use reactor_chat::protocol::Language;
+//! use reactor_chat::protocol::members::{parse_members, write_members};
+//!
+//! let mut line = String::new();
+//! let members = [("ann", true), ("bob", false)];
+//! write_members(members.into_iter(), 2, Language::English, 1000, &mut line);
+//! assert_eq!(line, "ann (host), bob");
+//!
+//! let list = parse_members(&line).expect("a list of members");
+//! assert_eq!((list.names, list.host, list.more), (vec!["ann", "bob"], Some("ann"), 0));
+//! ```
 
 use super::notice::Language;
 
-/// Stands between two names, in every language.
+/// The separator of two names, in every language.
 const SEPARATOR: &str = ", ";
 
 /// The marks behind the host's name, in all languages.
 const HOST_MARKS: [&str; 2] = [host_mark(Language::English), host_mark(Language::Japanese)];
 
-/// Texts around the count of members that did not fit, in all languages.
+/// The texts around the count of members that did not fit, in all languages.
 const COUNTS: [[&str; 2]; 2] = [around_count(Language::English), around_count(Language::Japanese)];
 
 const fn host_mark(language: Language) -> &'static str {
@@ -29,19 +43,19 @@ const fn around_count(language: Language) -> [&'static str; 2] {
     }
 }
 
-/// A list of members that was read.
+/// A parsed list of members.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberList<'a> {
     /// The names that fit.
     pub names: Vec<&'a str>,
     /// The host, which is one of the names. A list that was cut may lack it.
     pub host: Option<&'a str>,
-    /// Number of members that did not fit.
+    /// The number of members that did not fit.
     pub more: usize,
 }
 
-/// Writes the members of a room in at most `max` bytes, the host marked. Members that do not fit
-/// are counted at the end.
+/// Writes the `total` members of a room in at most `max` bytes; true marks the host. Members that do
+/// not fit are counted at the end.
 pub fn write_members<'a>(
     members: impl Iterator<Item = (&'a str, bool)>,
     total: usize,
@@ -49,8 +63,8 @@ pub fn write_members<'a>(
     max: usize,
     out: &mut String,
 ) {
-    // The longest ending. Whether it is needed shows only when a name does not fit any more, so the
-    // last point from which it would have fitted is remembered.
+    // The longest ending. Only the first name that does not fit shows that one is needed, so this
+    // remembers the last point behind which it fits.
     let reserve = and_more(total, language).len();
     let (mut shown, mut shown_with_ending, mut size_with_ending) = (0, 0, out.len());
     let start = out.len();
@@ -83,10 +97,10 @@ pub fn write_members<'a>(
     }
 }
 
-/// Moves one entry of a whole list to its end.
+/// Moves an entry of a list to its end.
 fn put_last(entry: std::ops::Range<usize>, out: &mut String) {
     let moved = out[entry.clone()].to_owned();
-    // It is not the last one: that one reads like a count, and the host's has a mark.
+    // The entry is not the last one: that one looks like a count, and this one has a mark.
     out.replace_range(entry.start..entry.end + SEPARATOR.len(), "");
     out.push_str(SEPARATOR);
     out.push_str(&moved);
@@ -97,10 +111,10 @@ pub(super) fn and_more(count: usize, language: Language) -> String {
     format!("{before}{count}{behind}")
 }
 
-/// Returns the members in a line that [`write_members`] has written in any language, or `None` if
-/// the line is no such list.
+/// Parses a line that [`write_members`] has written in any language. Returns `None` if the line is
+/// not a list of members.
 pub fn parse_members(text: &str) -> Option<MemberList<'_>> {
-    // No name holds this, and every message in text delivery does.
+    // No name contains this, and every message in text delivery does.
     if text.contains(": ") {
         return None;
     }
@@ -119,7 +133,7 @@ pub fn parse_members(text: &str) -> Option<MemberList<'_>> {
     is_list.then_some(list)
 }
 
-/// Cuts off the count of the others, which is 0 if there is none.
+/// Splits off the count at the end of a list, which is 0 if there is none.
 fn split_count(text: &str) -> (&str, usize) {
     let count = COUNTS.iter().find_map(|[before, behind]| {
         let (listed, count) = text.strip_suffix(behind)?.rsplit_once(before)?;
@@ -190,7 +204,7 @@ mod tests {
         }
     }
 
-    /// Names as they are allowed, and such that resemble what stands around them.
+    /// Generates valid names, some of which resemble the texts around them.
     fn name() -> impl Strategy<Value = String> {
         prop_oneof![
             "[a-z日本、人ほか]{1,8}",

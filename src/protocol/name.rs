@@ -1,7 +1,7 @@
 //! Names of rooms and users (W7, W8).
 //!
-//! A name is shown to people and compared by them. So it is kept in one normal form, it holds
-//! nothing that can't be seen, and joiners and selectors stand only where they change what is seen.
+//! People read names and compare them by eye. So a name is kept in one normal form (NFC), contains
+//! no invisible characters, and has joiners and selectors only where they change its look.
 
 use std::borrow::Cow;
 
@@ -14,14 +14,15 @@ use unicode_properties::{
     GeneralCategory, GeneralCategoryGroup, UnicodeEmoji, UnicodeGeneralCategory,
 };
 
-/// The longest name in bytes: its length travels in one byte.
+/// The longest name, in bytes: its size has one byte on the wire.
 pub const MAX_NAME: usize = 255;
 
-/// Longer input is no name. In UTF-8, NFC shortens a text to a third at most (UAX #15).
+/// The longest input that can be a name, in bytes. In UTF-8, NFC shortens a text to a third at most
+/// (UAX #15).
 const MAX_INPUT: usize = 3 * MAX_NAME;
 
-/// Longer folded names are cut, so that a member's memory stays bounded: one character may fold to
-/// eighteen. Names that agree so far count as one.
+/// Bytes to which folded names are cut, so that a member's memory stays bounded: one character may
+/// fold to eighteen. Names that agree up to there count as one.
 const MAX_FOLDED: usize = 2 * MAX_NAME;
 
 /// The space that a Japanese keyboard types.
@@ -34,7 +35,7 @@ const KEYCAP: char = '\u{20E3}';
 /// The canonical combining class Virama (UAX #44).
 const VIRAMA: u8 = 9;
 
-/// Symbols and letters without any ink: the Braille blank, the empty note head, the Khitan filler
+/// Symbols and letters that show nothing: the Braille blank, the empty note head, the Khitan filler
 /// and the Egyptian blanks. The Hangul fillers are ignorable.
 const BLANKS: [char; 5] = ['\u{2800}', '\u{1D159}', '\u{16FE4}', '\u{13441}', '\u{13442}'];
 
@@ -60,33 +61,34 @@ const IGNORABLE: [(char, char); 17] = [
     ('\u{E0000}', '\u{E0FFF}'),
 ];
 
-/// Strings that the lines of the server put around user names. The last one is the mark of the host
-/// in Japanese, whose parentheses fold to these.
+/// Strings that the server's lines put around user names. The last one is the Japanese mark of the
+/// host, whose parentheses fold to these.
 const RESERVED: [&str; 5] = [": ", ", ", " (host)", " (private)", "(ホスト)"];
 
 /// The name of a room in a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoomName<'a> {
-    /// The valid name in the form in which it is kept and compared.
+    /// The valid name, in the form in which it is kept and compared.
     pub name: Cow<'a, str>,
-    /// The name as it was sent, and as its sender will repeat it in datagrams.
+    /// The name as its sender writes it, in the request and in datagrams.
     pub as_sent: &'a str,
 }
 
-/// Returns the name of a room if these bytes are one.
+/// Returns the room name in these bytes, or `None` if they are not a valid one.
 pub fn room_name(bytes: &[u8]) -> Option<RoomName<'_>> {
     let as_sent = str::from_utf8(bytes).ok()?;
     Some(RoomName { name: valid(as_sent)?, as_sent })
 }
 
-/// Returns the form in which names are kept that begin with this prefix, if any name may.
+/// Returns a prefix of room names in the form in which names are kept, or `None` if no name can begin
+/// with it.
 pub fn room_prefix(bytes: &[u8]) -> Option<Cow<'_, str>> {
     let prefix = str::from_utf8(bytes).ok()?;
     Some(normalized(prefix.trim_start_matches([' ', IDEOGRAPHIC_SPACE])))
 }
 
-/// Returns a user name in the form in which it is kept, if it is a valid one. It holds nothing that
-/// would let a line of the server be read in two ways.
+/// Returns a user name in the form in which it is kept, or `None` if it is not valid. A valid one
+/// contains no string that would make a line of the server ambiguous.
 pub fn user_name(name: &str) -> Option<Cow<'_, str>> {
     let name = valid(name)?;
     let folded = folded(&name);
@@ -99,8 +101,8 @@ pub fn is_user_name(name: &str) -> bool {
     user_name(name).is_some()
 }
 
-/// Returns the form in which user names are compared: NFKC_Casefold (UAX #44), which leaves out
-/// what can be ignored, such as variation selectors.
+/// Returns the form in which user names are compared: NFKC_Casefold (UAX #44), which drops ignorable
+/// characters such as variation selectors. It has at most 510 bytes.
 pub fn fold(name: &str) -> Box<str> {
     let mut folded = folded(name);
     folded.truncate(folded.floor_char_boundary(MAX_FOLDED));
@@ -111,13 +113,14 @@ fn folded(name: &str) -> String {
     if name.is_ascii() {
         return name.to_ascii_lowercase();
     }
-    // Definition D146 of the standard: folding may denormalize, and the other way round.
+    // Definition D146 of the Unicode standard. It folds twice, because folding may denormalize and
+    // normalizing may yield characters that fold.
     let seen: String = name.nfd().filter(|c| !is_ignorable(*c)).collect();
     let once: String = UniCase::unicode(seen).to_folded_case().nfkd().collect();
     UniCase::unicode(once).to_folded_case().nfkc().filter(|c| !is_ignorable(*c)).collect()
 }
 
-/// Returns the name in the form in which it is kept, if it may be one.
+/// Returns the name in the form in which it is kept, or `None` if it is not valid.
 fn valid(name: &str) -> Option<Cow<'_, str>> {
     let name = name.trim_matches([' ', IDEOGRAPHIC_SPACE]);
     if name.len() > MAX_INPUT {
@@ -146,7 +149,7 @@ fn is_visible(name: &str) -> bool {
         })
 }
 
-/// Returns true if the character is seen by itself.
+/// Returns true if the character is visible by itself.
 fn is_seen(c: char) -> bool {
     let is_hidden = matches!(
         c.general_category(),
@@ -165,7 +168,7 @@ fn is_ignorable(c: char) -> bool {
     IGNORABLE.iter().any(|(first, last)| (*first..=*last).contains(&c))
 }
 
-/// Returns true if a joiner or a selector between these two has an effect.
+/// Returns true if a joiner or a selector between these texts changes how they look.
 fn changes_what_is_seen(c: char, before: &str, after: &str) -> bool {
     match c {
         ZERO_WIDTH_NON_JOINER => follows_virama(before) || breaks_joining(before, after),
@@ -175,12 +178,12 @@ fn changes_what_is_seen(c: char, before: &str, after: &str) -> bool {
     }
 }
 
-/// The first rule of A.1 and the rule of A.2 (RFC 5892).
+/// Applies the first rule of A.1 and the rule of A.2 (RFC 5892): a virama before the joiner.
 fn follows_virama(before: &str) -> bool {
     before.chars().next_back().is_some_and(|c| canonical_combining_class(c) == VIRAMA)
 }
 
-/// The second rule of A.1 (RFC 5892): letters on both sides that would join.
+/// Applies the second rule of A.1 (RFC 5892): letters on both sides that would join.
 fn breaks_joining(before: &str, after: &str) -> bool {
     let joining = |c: &JoiningType| *c != JoiningType::Transparent;
     let left = before.chars().rev().map(get_joining_type).find(joining);
@@ -189,22 +192,23 @@ fn breaks_joining(before: &str, after: &str) -> bool {
         && matches!(right, Some(JoiningType::RightJoining | JoiningType::DualJoining))
 }
 
-/// A sequence such as a family (UTS #51, ED-16). A style or a skin tone may stand before the
-/// joiner.
+/// Returns true in an emoji ZWJ sequence such as a family (UTS #51, ED-16). A style or a skin tone
+/// may stand before the joiner.
 fn joins_emoji(before: &str, after: &str) -> bool {
     let before = before.strip_suffix(EMOJI_STYLE).unwrap_or(before);
     let before = before.strip_suffix(is_skin_tone).unwrap_or(before);
     before.ends_with(is_pictograph) && after.starts_with(is_pictograph)
 }
 
-/// A presentation sequence, or a keycap (UTS #51, ED-9a and ED-14c).
+/// Returns true in a presentation sequence or a keycap (UTS #51, ED-9a and ED-14c).
 fn selects_style(before: &str, after: &str) -> bool {
     let is_keycap = before.ends_with(|c: char| c.is_ascii_digit() || matches!(c, '#' | '*'))
         && after.starts_with(KEYCAP);
     is_keycap || before.ends_with(is_pictograph)
 }
 
-/// Digits are emoji too, as parts of keycaps, and regional indicators as parts of flags.
+/// Returns true for an emoji that stands for itself. Unicode also counts digits, as parts of keycaps,
+/// and regional indicators, as parts of flags.
 fn is_pictograph(c: char) -> bool {
     c.is_emoji_char() && !c.is_ascii() && !is_regional_indicator(c) && !is_skin_tone(c)
 }

@@ -1,7 +1,9 @@
 //! Notices: what the server itself says to members, in the language that it was started with.
 //!
-//! No notice holds `": "`. In text delivery every message does, behind its sender's name, so a
-//! notice can be told from a message there too.
+//! No notice contains `": "`. In text delivery every message does, behind its sender's name, so a
+//! member can tell notices from messages there too.
+
+mod texts;
 
 use std::fmt::{self, Write as _};
 
@@ -9,6 +11,7 @@ use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
 use super::datagram::Unfit;
 use super::stream::Code;
+use texts::Text;
 
 /// The language of the notices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,57 +19,66 @@ pub enum Language {
     /// English.
     #[default]
     English,
-    /// Japanese. Clients of the family end on two of its lines, so those are fixed.
+    /// Japanese. Other clients of this protocol end on two of its lines, so those are fixed (W34).
     Japanese,
 }
 
-/// One notice.
+impl Language {
+    fn pick(self, [english, japanese]: Text) -> &'static str {
+        match self {
+            Self::English => english,
+            Self::Japanese => japanese,
+        }
+    }
+}
+
+/// A notice from the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice<'a> {
-    /// Somebody became a member.
+    /// This member joined.
     Joined(&'a str),
-    /// Somebody left.
+    /// This member left.
     Left(&'a str),
-    /// Somebody was removed for silence.
+    /// This member was removed for silence.
     TimedOut(&'a str),
-    /// So many joined, left and timed out, when they are too many to name.
+    /// The number of members that joined, left and timed out, if there are too many to name (W33).
     Presence(PresenceSummary),
-    /// The host removed somebody.
+    /// The host removed this member.
     Kicked(&'a str),
-    /// Somebody became the host.
+    /// This member became the host.
     NewHost(&'a str),
-    /// The room is no more; every token of it is dead.
+    /// The room was closed, and all its tokens with it.
     RoomClosed,
-    /// The server stops or restarts, and the room ends with it.
+    /// The server stops or restarts, which closes the room.
     ServerStopping,
     /// To a member: you were removed for silence.
     RemovedForSilence,
     /// To a member: the host removed you.
     RemovedByHost,
-    /// To a sender: your messages come too fast.
+    /// To a sender: the message was dropped, because you send too fast.
     RateLimited,
-    /// To a sender: more waits to be sent to this room than it may hold.
+    /// To a sender: the message was dropped, because the room's queue is full.
     RoomBusy,
-    /// To a sender in a stream, whose program sends it again: your messages come too fast.
+    /// To a sender in a stream, whose client repeats the message: you send too fast.
     TooFast,
-    /// To a sender in a stream, whose program sends it again: the room is busy.
+    /// To a sender in a stream, whose client repeats the message: the room's queue is full.
     NotYet,
-    /// To a sender: the message was not relayed, and why.
+    /// To a sender: the message was refused for this reason.
     Unfit(Unfit),
-    /// To a sender: the message was not relayed, and how many bytes fit.
+    /// To a sender: the message was refused for its length.
     TooLong {
-        /// Bytes that fit beside the sender's name.
+        /// The most bytes of a message from this sender, whose name takes some.
         fits: usize,
     },
-    /// To a sender: the message was not relayed, because one of its parts came too late.
+    /// To a sender: the message was refused, because one of its parts came too late.
     PartsTooLate,
     /// To a sender: there is no command with this word.
     UnknownCommand(&'a str),
-    /// To a sender: this command takes a name.
+    /// To a sender: this command needs a name.
     NameNeeded,
-    /// To a sender: nobody in the room has that name.
+    /// To a sender: no member has that name.
     NoSuchMember,
-    /// To a sender: only the host may do that.
+    /// To a sender: only the host may use this command.
     HostOnly,
     /// To a host: you cannot remove yourself.
     NotYourself,
@@ -84,23 +96,23 @@ pub enum Notice<'a> {
     NotBanned,
     /// To a host: there are no bans.
     NobodyBanned,
-    /// To a sender: the commands.
+    /// To a sender: the list of commands.
     Help,
 }
 
-/// How many came and went.
+/// The number of members that came and went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PresenceSummary {
-    /// Became members.
+    /// Members that joined.
     pub joined: u32,
-    /// Left.
+    /// Members that left.
     pub left: u32,
-    /// Were removed for silence.
+    /// Members that were removed for silence.
     pub timed_out: u32,
 }
 
 impl PresenceSummary {
-    /// What most of them did: the text tells the rest.
+    /// Returns the code of the most frequent change. The text has all of them.
     fn code(self) -> Code {
         if self.joined >= self.left.max(self.timed_out) {
             Code::Joined
@@ -111,60 +123,63 @@ impl PresenceSummary {
         }
     }
 
-    /// Whether nobody is counted.
+    /// Returns true if no member is counted.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+
+    fn write(self, language: Language, out: &mut String) -> fmt::Result {
+        let (units, separator) = match language {
+            Language::English => ([" joined", " left", " timed out"], ", "),
+            Language::Japanese => (["人が入室", "人が退室", "人が時間切れ"], "、"),
+        };
+        let mut between = "";
+        for (count, unit) in [self.joined, self.left, self.timed_out].into_iter().zip(units) {
+            if count > 0 {
+                write!(out, "{between}{count}{unit}")?;
+                between = separator;
+            }
+        }
+        Ok(())
+    }
 }
 
-/// Clients of the family end when they read this line.
-const ROOM_CLOSED_JA: &str = "チャットルームが閉じられました";
-/// And when they read this one.
-const REMOVED_FOR_SILENCE_JA: &str = "しばらく発言しなかったので、チャットルームから退出させました";
-const ROOM_CLOSED_EN: &str = "the room was closed";
-const SERVER_STOPPING_EN: &str = "the server is shutting down or restarting";
-const REMOVED_FOR_SILENCE_EN: &str =
-    "you were removed from the room, nothing was heard from you for a while";
-const REMOVED_BY_HOST_JA: &str = "ホストによってチャットルームから退出させられました";
-const REMOVED_BY_HOST_EN: &str = "you were removed from the room by its host";
-
-/// The notices, in either language, after which the member that got them is none any more.
-const LAST_WORDS: [&str; 7] = [
-    ROOM_CLOSED_EN,
-    ROOM_CLOSED_JA,
-    SERVER_STOPPING_EN,
-    REMOVED_FOR_SILENCE_EN,
-    REMOVED_FOR_SILENCE_JA,
-    REMOVED_BY_HOST_EN,
-    REMOVED_BY_HOST_JA,
-];
-
-/// Whether a notice says, in either language, that its reader is no member any more.
+/// Returns true if a notice, in either language, tells its reader that its membership has ended.
 pub fn ends_membership(text: &str) -> bool {
-    LAST_WORDS.contains(&text)
+    let last = [
+        texts::ROOM_CLOSED,
+        texts::SERVER_STOPPING,
+        texts::REMOVED_FOR_SILENCE,
+        texts::REMOVED_BY_HOST,
+    ];
+    last.as_flattened().contains(&text)
 }
 
-/// Returns true if a notice, in either language, tells its reader that a message or a command of
-/// its own came to nothing. In text delivery there is only the text to tell by.
+/// Returns true if a notice, in either language, tells its reader that a message or a command of its
+/// own was refused. In text delivery only the text shows that.
 pub fn refuses_message(text: &str) -> bool {
-    let begins = ["message refused, ", "no such command", "そのコマンドはありません"];
+    let begins = [
+        "message refused, ",
+        "no such command",
+        "「/",
+        "そのコマンドはありません",
+        "長すぎるため、発言は送られませんでした",
+    ];
     let ends = ["was not sent on", "発言は送られませんでした"];
-    let is_too_long = text.starts_with("長すぎるため、発言は送られませんでした");
     let is_notice = !text.contains(": ");
     is_notice
-        && (is_too_long
-            || begins.iter().any(|part| text.starts_with(part))
+        && (begins.iter().any(|part| text.starts_with(part))
             || ends.iter().any(|part| text.ends_with(part)))
 }
 
 impl<'a> Notice<'a> {
-    /// What it is about, for programs.
+    /// Returns the kind of notice, for programs.
     pub fn code(self) -> Code {
         match self {
             Self::Joined(_) => Code::Joined,
             Self::Left(_) => Code::Left,
             Self::TimedOut(_) => Code::TimedOut,
-            Self::Presence(crowd) => crowd.code(),
+            Self::Presence(summary) => summary.code(),
             Self::Kicked(_) => Code::Kicked,
             Self::NewHost(_) => Code::NewHost,
             Self::RoomClosed => Code::RoomClosed,
@@ -191,8 +206,8 @@ impl<'a> Notice<'a> {
         }
     }
 
-    /// Returns the notice that text and named members get in its place. Clients of the family end
-    /// on the Japanese room-closed line and know no other.
+    /// Returns the notice that members with plain delivery get in its place. Other clients of this
+    /// protocol end on the Japanese line of a closed room and know no other.
     pub fn without_stream(self, language: Language) -> Self {
         match (self, language) {
             (Self::ServerStopping, Language::Japanese) => Self::RoomClosed,
@@ -200,7 +215,7 @@ impl<'a> Notice<'a> {
         }
     }
 
-    /// The name of the member that it is about; empty where it is about none or several.
+    /// Returns the name of the member that the notice is about; empty for none or several.
     pub fn subject(self) -> &'a str {
         match self {
             Self::Joined(name)
@@ -212,148 +227,63 @@ impl<'a> Notice<'a> {
         }
     }
 
-    /// Writes the notice in `language` behind what `out` holds.
+    /// Appends the notice in `language` to `out`.
     pub fn write(self, language: Language, out: &mut String) {
-        let written = match language {
-            Language::English => self.write_english(out),
-            Language::Japanese => self.write_japanese(out),
-        };
-        // Writing to a String fails only when there is no memory, and then not with an error.
+        let text = language.pick(self.text());
+        let Some((before, after)) = text.split_once("{}") else { return out.push_str(text) };
+        out.push_str(before);
+        // Writing to a String cannot fail.
+        let written = self.write_argument(language, out);
         debug_assert!(written.is_ok());
+        out.push_str(after);
     }
 
-    fn write_english(self, out: &mut String) -> fmt::Result {
+    fn write_argument(self, language: Language, out: &mut String) -> fmt::Result {
         match self {
-            Self::Joined(name) => write!(out, "{name} joined"),
-            Self::Left(name) => write!(out, "{name} left"),
-            Self::TimedOut(name) => write!(out, "{name} timed out"),
-            Self::Presence(crowd) => crowd.write(out, [" joined", " left", " timed out"], ", "),
-            Self::Kicked(name) => write!(out, "{name} was removed by the host"),
-            Self::NewHost(name) => write!(out, "{name} is the host now"),
-            Self::RoomClosed => out.write_str(ROOM_CLOSED_EN),
-            Self::ServerStopping => out.write_str(SERVER_STOPPING_EN),
-            Self::RemovedForSilence => out.write_str(REMOVED_FOR_SILENCE_EN),
-            Self::RemovedByHost => out.write_str(REMOVED_BY_HOST_EN),
-            Self::RateLimited => {
-                out.write_str("you are sending too fast, what came last was not sent on")
+            Self::Presence(summary) => summary.write(language, out),
+            Self::TooLong { fits } => write!(out, "{fits}"),
+            Self::UnknownCommand(word) => write!(out, "{}", Quoted(word)),
+            Self::Banned(name) | Self::BannedByName(name) | Self::Unbanned(name) => {
+                out.write_str(name)
             }
-            Self::RoomBusy => {
-                out.write_str("the room is too busy, what you wrote last was not sent on")
-            }
-            Self::TooFast => out.write_str("you are sending too fast, the rest has to wait"),
-            Self::NotYet => out.write_str("the room is too busy, what you wrote has to wait"),
-            Self::Unfit(Unfit::NotUtf8) => out.write_str("message refused, it is not UTF-8"),
-            Self::Unfit(Unfit::Control) => {
-                out.write_str("message refused, it holds control characters")
-            }
-            Self::Unfit(Unfit::Bidi) => {
-                out.write_str("message refused, it holds characters that reverse the text")
-            }
-            Self::TooLong { fits } => {
-                write!(out, "message refused, it is too long, {fits} bytes fit")
-            }
-            Self::PartsTooLate => {
-                out.write_str("message refused, a part of it came too late, send it again")
-            }
-            Self::UnknownCommand(word) => write!(
-                out,
-                "no such command '/{}', /help lists them, // sends a message that begins with /",
-                Quoted(word)
-            ),
-            Self::NameNeeded => out.write_str("a name is needed, as in /kick NAME or /host NAME"),
-            Self::NoSuchMember => out.write_str("nobody here has that name, /who lists the names"),
-            Self::HostOnly => out.write_str("only the host may do that"),
-            Self::NotYourself => {
-                out.write_str("you cannot remove yourself, /exit leaves and closes the room")
-            }
-            Self::AlreadyHost => out.write_str("you are the host already"),
-            Self::Banned(name) => {
-                write!(out, "{name} is banned with its address, /unban NAME lets both in again")
-            }
-            Self::BannedByName(name) => {
-                write!(out, "{name} is banned by name only, its address is yours too")
-            }
-            Self::NobodyToBan => {
-                out.write_str("nobody here has that name, and nobody who was removed had it")
-            }
-            Self::Unbanned(name) => write!(out, "{name} may come in again"),
-            Self::NotBanned => out.write_str("that name is not banned, /bans lists those that are"),
-            Self::NobodyBanned => out.write_str("nobody is banned from this room"),
-            Self::Help => out.write_str(
-                "/exit leaves, /who lists the members, /kick NAME removes one (host), \
-                 /ban NAME keeps its address out too (host), /unban NAME lets both in again (host), \
-                 /bans lists who is kept out (host), /host NAME makes another the host (host), \
-                 /help shows this, // sends a message that begins with /",
-            ),
+            _ => out.write_str(self.subject()),
         }
     }
 
-    fn write_japanese(self, out: &mut String) -> fmt::Result {
+    fn text(self) -> Text {
         match self {
-            Self::Joined(name) => write!(out, "{name}さんが入室しました"),
-            Self::Left(name) => write!(out, "{name}さんが退室しました"),
-            Self::TimedOut(name) => write!(out, "{name}さんは発言がないため退室しました"),
-            Self::Presence(crowd) => crowd.write(out, ["人が入室", "人が退室", "人が時間切れ"], "、"),
-            Self::Kicked(name) => write!(out, "{name}さんはホストによって退室させられました"),
-            Self::NewHost(name) => write!(out, "{name}さんがホストになりました"),
-            Self::RoomClosed => out.write_str(ROOM_CLOSED_JA),
-            Self::ServerStopping => out.write_str("サーバーが停止または再起動します"),
-            Self::RemovedForSilence => out.write_str(REMOVED_FOR_SILENCE_JA),
-            Self::RemovedByHost => out.write_str(REMOVED_BY_HOST_JA),
-            Self::RateLimited => {
-                out.write_str("送信が速すぎるため、最後の発言は送られませんでした")
-            }
-            Self::RoomBusy => {
-                out.write_str("ルームが混み合っているため、最後の発言は送られませんでした")
-            }
-            Self::TooFast => out.write_str("送信が速すぎるため、残りの発言はお待ちください"),
-            Self::NotYet => out.write_str("ルームが混み合っているため、発言はお待ちください"),
-            Self::Unfit(Unfit::NotUtf8) => {
-                out.write_str("UTF-8ではないため、発言は送られませんでした")
-            }
-            Self::Unfit(Unfit::Control) => {
-                out.write_str("制御文字を含むため、発言は送られませんでした")
-            }
-            Self::Unfit(Unfit::Bidi) => {
-                out.write_str("文字の向きを変える文字を含むため、発言は送られませんでした")
-            }
-            Self::TooLong { fits } => {
-                write!(out, "長すぎるため、発言は送られませんでした（{fits}バイトまで）")
-            }
-            Self::PartsTooLate => out.write_str(
-                "一部が届くのが遅すぎたため、発言は送られませんでした。もう一度送ってください",
-            ),
-            Self::UnknownCommand(word) => write!(
-                out,
-                "「/{}」というコマンドはありません。/help で一覧、// で / から始まる発言を送れます",
-                Quoted(word)
-            ),
-            Self::NameNeeded => out.write_str("名前が必要です（例 /kick 名前、/host 名前）"),
-            Self::NoSuchMember => out.write_str("その名前の人はいません。/who で一覧が見られます"),
-            Self::HostOnly => out.write_str("ホストだけが使えるコマンドです"),
-            Self::NotYourself => {
-                out.write_str("自分は退室させられません。/exit で退室するとルームが閉じます")
-            }
-            Self::AlreadyHost => out.write_str("すでにホストです"),
-            Self::Banned(name) => {
-                write!(out, "{name}さんとそのアドレスを禁止しました。/unban 名前 で解除できます")
-            }
-            Self::BannedByName(name) => {
-                write!(out, "{name}さんの名前だけを禁止しました。アドレスはあなたと同じです")
-            }
-            Self::NobodyToBan => {
-                out.write_str("その名前の人はいません。退室させられた人の中にもいません")
-            }
-            Self::Unbanned(name) => write!(out, "{name}さんはまた入室できます"),
-            Self::NotBanned => {
-                out.write_str("その名前は禁止されていません。/bans で一覧が見られます")
-            }
-            Self::NobodyBanned => out.write_str("このルームで禁止されている人はいません"),
-            Self::Help => out.write_str(
-                "/exit 退室、/who 参加者一覧、/kick 名前 退室させる（ホスト）、\
-                 /ban 名前 アドレスごと禁止（ホスト）、/unban 名前 禁止の解除（ホスト）、\
-                 /bans 禁止の一覧（ホスト）、/host 名前 ホストを譲る（ホスト）、/help この一覧、// / から始まる発言を送る",
-            ),
+            Self::Joined(_) => texts::JOINED,
+            Self::Left(_) => texts::LEFT,
+            Self::TimedOut(_) => texts::TIMED_OUT,
+            Self::Presence(_) => texts::PRESENCE,
+            Self::Kicked(_) => texts::KICKED,
+            Self::NewHost(_) => texts::NEW_HOST,
+            Self::RoomClosed => texts::ROOM_CLOSED,
+            Self::ServerStopping => texts::SERVER_STOPPING,
+            Self::RemovedForSilence => texts::REMOVED_FOR_SILENCE,
+            Self::RemovedByHost => texts::REMOVED_BY_HOST,
+            Self::RateLimited => texts::RATE_LIMITED,
+            Self::RoomBusy => texts::ROOM_BUSY,
+            Self::TooFast => texts::TOO_FAST,
+            Self::NotYet => texts::NOT_YET,
+            Self::Unfit(Unfit::NotUtf8) => texts::NOT_UTF8,
+            Self::Unfit(Unfit::Control) => texts::CONTROL,
+            Self::Unfit(Unfit::Bidi) => texts::BIDI,
+            Self::TooLong { .. } => texts::TOO_LONG,
+            Self::PartsTooLate => texts::PARTS_TOO_LATE,
+            Self::UnknownCommand(_) => texts::UNKNOWN_COMMAND,
+            Self::NameNeeded => texts::NAME_NEEDED,
+            Self::NoSuchMember => texts::NO_SUCH_MEMBER,
+            Self::HostOnly => texts::HOST_ONLY,
+            Self::NotYourself => texts::NOT_YOURSELF,
+            Self::AlreadyHost => texts::ALREADY_HOST,
+            Self::Banned(_) => texts::BANNED,
+            Self::BannedByName(_) => texts::BANNED_BY_NAME,
+            Self::NobodyToBan => texts::NOBODY_TO_BAN,
+            Self::Unbanned(_) => texts::UNBANNED,
+            Self::NotBanned => texts::NOT_BANNED,
+            Self::NobodyBanned => texts::NOBODY_BANNED,
+            Self::Help => texts::HELP,
         }
     }
 }
@@ -361,7 +291,7 @@ impl<'a> Notice<'a> {
 /// The most characters of a member's own word that a notice repeats.
 const MAX_QUOTED: usize = 32;
 
-/// A word that a member sent, as a notice repeats it: cut, and with escapes for what can't be seen.
+/// A word that a member sent, as a notice repeats it: shortened, with invisible characters escaped.
 struct Quoted<'a>(&'a str);
 
 impl fmt::Display for Quoted<'_> {
@@ -374,19 +304,6 @@ impl fmt::Display for Quoted<'_> {
             }
         }
         f.write_str(if chars.next().is_some() { "…" } else { "" })
-    }
-}
-
-impl PresenceSummary {
-    fn write(self, out: &mut String, units: [&str; 3], separator: &str) -> fmt::Result {
-        let mut between = "";
-        for (count, unit) in [self.joined, self.left, self.timed_out].into_iter().zip(units) {
-            if count > 0 {
-                write!(out, "{between}{count}{unit}")?;
-                between = separator;
-            }
-        }
-        Ok(())
     }
 }
 
@@ -413,6 +330,8 @@ mod tests {
             Notice::RemovedByHost,
             Notice::RateLimited,
             Notice::RoomBusy,
+            Notice::TooFast,
+            Notice::NotYet,
             Notice::Unfit(Unfit::NotUtf8),
             Notice::Unfit(Unfit::Control),
             Notice::Unfit(Unfit::Bidi),
@@ -516,6 +435,20 @@ mod tests {
                         | Notice::RemovedByHost
                 );
                 assert_eq!(ends_membership(&text(notice, language)), last, "{notice:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn refusals_are_recognized() {
+        for language in BOTH {
+            for notice in all().into_iter().filter(|notice| *notice != Notice::PartsTooLate) {
+                let is_refusal = match notice {
+                    Notice::RateLimited | Notice::RoomBusy => true,
+                    _ => notice.code() == Code::Refused,
+                };
+                let text = text(notice, language);
+                assert_eq!(refuses_message(&text), is_refusal, "{text}");
             }
         }
     }

@@ -13,33 +13,33 @@ use super::status::Status;
 use super::stream::MAX_HISTORY;
 use super::token::Token;
 
-/// The longest password in bytes. The protocol sets no limit below the payload's; with this one a
-/// room's memory does not hang on what its creator sends.
+/// The longest password, in bytes. The limit keeps a room's memory independent of its creator: the
+/// protocol itself has none below the payload's.
 pub const MAX_PASSWORD: usize = 1024;
 
-/// Returns a password without the line ends behind it: files of secrets end with one, and nobody
-/// can type it.
+/// Returns a password without the line ends behind it. Files of secrets end with one, and nobody can
+/// type it.
 pub fn without_line_end(mut password: String) -> String {
     password.truncate(password.trim_end_matches(['\r', '\n']).len());
     password
 }
 
-/// The operations of a frame.
+/// The operation of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Operation {
-    /// Make a room and become its host.
+    /// Create a room and become its host.
     Create = 1,
-    /// Become a member of a room.
+    /// Join a room.
     Join = 2,
-    /// Get the list of rooms.
+    /// List rooms.
     List = 3,
-    /// Go on as a member from another IP.
+    /// Continue a membership from another IP.
     Resume = 4,
 }
 
 impl Operation {
-    /// The operation of a byte from the wire.
+    /// Returns the operation of a byte from the wire, or `None` if it is unknown.
     pub fn from_byte(byte: u8) -> Option<Self> {
         const ALL: [Operation; 4] =
             [Operation::Create, Operation::Join, Operation::List, Operation::Resume];
@@ -47,65 +47,68 @@ impl Operation {
     }
 }
 
-/// How a member gets what is said.
+/// The way in which a member receives messages and notices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Delivery {
-    /// A datagram for each entry, at most once.
+    /// One datagram for each, without order or repair.
     Plain(Form),
-    /// Numbered entries in one order for all, repaired when lost: see [`super::stream`].
+    /// Numbered entries in one order for everyone, repaired after loss: see [`super::stream`].
     Stream,
 }
 
-/// One who wants to be a member of a room.
+/// A user who creates or joins a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entrant<'a> {
     /// The room.
     pub room: RoomName<'a>,
-    /// The user, a valid name in the form in which it is kept.
+    /// The user name, in the form in which it is kept.
     pub name: Cow<'a, str>,
-    /// The password, if one was given that is not empty.
+    /// The room's password. An empty one counts as none.
     pub password: Option<String>,
-    /// How it gets what is said.
+    /// The requested delivery.
     pub delivery: Delivery,
-    /// With stream delivery: how many earlier entries it wants to see; the host also says with it
-    /// how many anybody may.
+    /// With stream delivery, the number of earlier entries that the user wants to see. From the
+    /// host, it also limits how many others may see.
     pub history: u32,
 }
 
-/// A request that is whole and makes sense by itself.
+/// A request that is valid by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request<'a> {
-    /// Make a room and become its host.
+    /// Create a room and become its host.
     Create {
-        /// The host to be.
+        /// The future host.
         host: Entrant<'a>,
-        /// How many members the room may have at most.
+        /// The most members of the room. The server refuses 0 with status 9.
         capacity: Option<u32>,
-        /// Not to be listed, nor to be told from a room that is not there.
+        /// True if lists leave the room out, and if without its password it seems not to exist.
         hidden: bool,
     },
-    /// Become a member of a room.
+    /// Join a room.
     Join(Entrant<'a>),
-    /// Go on as a member from the IP that this comes from.
+    /// Continue a membership from the IP that the request comes from.
     Resume {
-        /// The member's room.
+        /// The room of the member.
         room: RoomName<'a>,
-        /// Its token.
+        /// The token of the member.
         token: Token,
     },
-    /// List the rooms whose names begin so.
+    /// List the rooms whose names begin with a prefix.
     List {
-        /// The prefix in the form in which names are kept. `None` matches no name.
+        /// The prefix, in the form in which names are kept. `None` matches no name.
         prefix: Option<Cow<'a, str>>,
-        /// Only those whose names come behind this one.
+        /// If present, only rooms whose names come behind this one, of at most [`name::MAX_NAME`]
+        /// bytes.
         after: Option<String>,
     },
 }
 
-/// Makes sense of a frame.
+/// Parses the request in a frame.
 ///
 /// # Errors
-/// The status to answer with: 9 for what can't be understood, 4 and 5 for names that are not valid.
+/// Returns the status for the reply: [`Status::Malformed`] if the payload can't be parsed,
+/// [`Status::InvalidRoomName`] or [`Status::InvalidUserName`] for a name. If several apply, it is
+/// the first of these (W12).
 pub fn parse<'a>(frame: &Frame<'a>) -> Result<Request<'a>, Status> {
     match Operation::from_byte(frame.operation).ok_or(Status::Malformed)? {
         Operation::List => list(frame),
@@ -214,8 +217,8 @@ fn resume<'a>(frame: &Frame<'a>) -> Result<Request<'a>, Status> {
     Ok(Request::Resume { room, token })
 }
 
-/// The room name that the replies to `frame` carry. Clients that send JSON expect it; those that
-/// send a bare user name, and read the payload right behind the header, must not get it.
+/// Returns the room name for the replies to `frame` (W11). Clients that send JSON expect it. Clients
+/// that send a bare user name read the payload right behind the header, so they must not get it.
 pub fn echoed_room<'a>(frame: &Frame<'a>) -> &'a [u8] {
     match Operation::from_byte(frame.operation) {
         Some(Operation::Create | Operation::Join) if is_json(frame.payload) => frame.room,
@@ -227,14 +230,14 @@ fn is_json(payload: &[u8]) -> bool {
     payload.trim_ascii_start().first() == Some(&b'{')
 }
 
-/// What only a create request says of the room; in a join these keys mean nothing.
+/// The keys about the room. In a join request they mean nothing.
 #[derive(Default, Deserialize)]
 struct RoomWishes {
     capacity: Option<u64>,
     hidden: Option<bool>,
 }
 
-/// Status 9 comes before 4 and 5, so the wishes are understood before a name is judged.
+/// Status 9 comes before 4 and 5, so these keys are parsed before the names are checked.
 fn create<'a>(frame: &Frame<'a>) -> Result<Request<'a>, Status> {
     let wishes = if is_json(frame.payload) { json(frame.payload)? } else { RoomWishes::default() };
     let capacity = capacity(wishes.capacity)?;
@@ -254,8 +257,8 @@ fn bare_entrant<'a>(frame: &Frame<'a>) -> Result<Entrant<'a>, Status> {
     Ok(Entrant { room, name, password: None, delivery, history: 0 })
 }
 
-/// Who asks, in JSON. `null` is the same as an absent key: that is how many libraries write an
-/// option that is not set.
+/// The keys about the user. `null` equals an absent key, because many libraries write an option
+/// without a value that way.
 #[derive(Deserialize)]
 struct Payload {
     username: Option<String>,
@@ -265,7 +268,7 @@ struct Payload {
     history: Option<u64>,
 }
 
-/// Status 4 comes before 5, so the room name is judged before the user name.
+/// Status 4 comes before 5, so the room name is checked before the user name.
 fn json_entrant<'a>(frame: &Frame<'a>) -> Result<Entrant<'a>, Status> {
     let payload: Payload = json(frame.payload)?;
     let delivery = delivery(payload.delivery.as_deref())?;
@@ -295,7 +298,7 @@ fn delivery(wish: Option<&str>) -> Result<Delivery, Status> {
     }
 }
 
-/// A capacity beyond what we count in is no limit of its own: the server's holds.
+/// Caps a capacity beyond 32 bits: the server's own limit is lower anyway.
 fn capacity(wish: Option<u64>) -> Result<Option<u32>, Status> {
     match wish {
         Some(0) => Err(Status::Malformed),

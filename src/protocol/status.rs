@@ -1,40 +1,40 @@
-//! The status byte of an acknowledgement.
+//! The status byte of an acknowledgement (W10).
 
 use std::fmt;
 
-/// What an acknowledgement says. The order in which reasons win, when there are several, is not
-/// that of the numbers: see [`crate::chat`].
+/// The status in an acknowledgement. If several reasons for a refusal apply, W12 says which status is
+/// sent: it is not the lowest number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Status {
-    /// Done.
+    /// The request is granted.
     Success = 0,
-    /// Create: the name is taken by another room.
+    /// Create: another room has this name.
     RoomExists = 1,
-    /// Join: no such room, or none that may be seen.
+    /// Join or resume: there is no such room, or it is hidden from the sender.
     RoomNotFound = 2,
-    /// Join: the password is not the room's.
+    /// Join: the password is wrong.
     WrongPassword = 3,
-    /// The room name is empty, not UTF-8, or holds what a name must not.
+    /// The room name is empty, not UTF-8, or contains characters that a name must not (W7).
     InvalidRoomName = 4,
-    /// The user name is missing, not UTF-8, or holds what a name must not.
+    /// The user name is missing, not UTF-8, or contains characters that a name must not (W7).
     InvalidUserName = 5,
-    /// Somebody in that room has this name.
+    /// Another member of the room has this name.
     NameTaken = 6,
-    /// The room's capacity is reached.
+    /// The room has as many members as it may have.
     RoomFull = 7,
-    /// The server's limit of rooms or members is reached.
+    /// The server has as many rooms or members as it may have.
     ServerFull = 8,
-    /// The request could not be understood.
+    /// The request can't be parsed.
     Malformed = 9,
-    /// Too many at once from this address: later it may work.
+    /// There were too many requests from this address. A later one may work.
     RateLimited = 10,
     /// The host removed this name from the room.
     Kicked = 11,
 }
 
 impl Status {
-    /// How many there are: they are numbered from 0 without a gap.
+    /// The number of statuses, which are numbered from 0 without a gap.
     pub const COUNT: usize = 12;
 
     const ALL: [Self; Self::COUNT] = [
@@ -52,7 +52,7 @@ impl Status {
         Self::Kicked,
     ];
 
-    /// The status of a byte from the wire.
+    /// Returns the status of a byte from the wire, or `None` if it is unknown.
     pub fn from_byte(byte: u8) -> Option<Self> {
         Self::ALL.get(usize::from(byte)).copied()
     }

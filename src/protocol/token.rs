@@ -1,25 +1,25 @@
-//! A member's secret.
+//! The token of a member, its secret (W10).
 
 use std::fmt;
 
-/// 128 random bits; on the wire 32 lowercase hex characters. Who shows it, from the right address,
-/// is the member. It has no `Display` on purpose: a token is never logged.
+/// A token: 128 random bits, on the wire 32 lowercase hex characters. A datagram with it from the
+/// right IP is from the member. It has no `Display`, because a token must never be logged.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Token([u8; 16]);
 
 impl Token {
-    /// Bytes of a token on the wire.
+    /// The size of a token on the wire, in bytes.
     pub const WIRE_SIZE: usize = 32;
 
-    /// A token of these random bits.
+    /// Creates a token from random bits.
     pub const fn from_bits(bits: [u8; 16]) -> Self {
         Self(bits)
     }
 
-    /// The token of exactly 32 lowercase hex characters.
+    /// Parses exactly 32 lowercase hex characters.
     pub fn from_wire(hex: &[u8]) -> Option<Self> {
         let hex: &[u8; Self::WIRE_SIZE] = hex.try_into().ok()?;
-        // Every datagram begins here. Without a way out in between the compiler does many at once.
+        // This runs for every datagram. Without an early exit the compiler vectorizes the loops.
         let values = hex.map(nibble);
         let mut bits = [0; 16];
         for (bits, pair) in bits.iter_mut().zip(values.chunks_exact(2)) {
@@ -29,7 +29,7 @@ impl Token {
         is_hex.then_some(Self(bits))
     }
 
-    /// The 32 characters.
+    /// Returns the 32 hex characters.
     pub fn to_wire(self) -> [u8; Self::WIRE_SIZE] {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut hex = [0; Self::WIRE_SIZE];
@@ -41,7 +41,7 @@ impl Token {
     }
 }
 
-/// In the place of a value of four bits.
+/// Marks a byte that is not a digit. The value of a digit has four bits.
 const NOT_HEX: u8 = u8::MAX;
 
 fn nibble(digit: u8) -> u8 {

@@ -1,59 +1,60 @@
-//! What a member of a stream is told when it enters, or comes back.
+//! The payload of the completion for a member with stream delivery (S1).
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::protocol::Token;
 
-/// The most seconds between two signs of life of a member: routers forget a way that was silent for
-/// 30 (many do, although RFC 4787, REQ-5, asks them for two minutes).
+/// The most seconds between two signs of life of a member. Many routers forget a path after 30 silent
+/// seconds, although RFC 4787 (REQ-5) requires two minutes.
 pub const MAX_KEEP_ALIVE: u64 = 20;
 
-/// The payload of the completion, a JSON object.
+/// The payload of the completion of a create, join or resume request, a JSON object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Completion {
-    /// The member's secret, 32 characters on the wire.
+    /// The member's token.
     #[serde(serialize_with = "write_token", deserialize_with = "read_token")]
     pub token: Token,
-    /// The member's number in the room, never used twice while the room lives.
+    /// The member's number in the room, never reused while the room exists.
     pub member: u32,
-    /// First bytes of every datagram to the member; each membership has its own.
+    /// The first four bytes of every datagram to the member. Each membership has its own.
     pub tag: u32,
-    /// Identifies the life of the room, among rooms with the same name. Older servers do not send
-    /// it: their tag identifies the life.
+    /// Identifies the room among earlier and later ones with its name. Older servers do not send
+    /// it; see [`Self::life`].
     #[serde(default)]
     pub life: Option<u32>,
-    /// The number of the first entry that the member gets.
+    /// The number of the next entry of the stream.
     pub next: u64,
-    /// The id that its next message must have.
+    /// The id that the member's next message must have.
     pub expected: u32,
-    /// Seconds from one sign of life to the next.
+    /// Seconds between two signs of life.
     pub keep_alive: u64,
-    /// Seconds of silence after which the member is removed; 0 is never.
+    /// Seconds of silence after which the member is removed; 0 for never.
     pub idle_timeout: u64,
 }
 
 impl Completion {
-    /// The payload, as JSON.
+    /// Encodes the payload.
     pub fn encode(&self) -> Vec<u8> {
-        // Numbers and a string into a Vec: there is nothing to fail.
+        // Writing numbers and a string into a Vec cannot fail.
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// Returns the value that identifies this life of the room.
+    /// Returns the value that identifies the room among those with its name. From an older server it
+    /// is the tag.
     pub fn life(&self) -> u32 {
         self.life.unwrap_or(self.tag)
     }
 
-    /// Makes sense of a payload; `None` where it is not of stream delivery: a server that does not
-    /// know it gives the token alone.
+    /// Parses a payload. Returns `None` if it is not for stream delivery: a server that does not
+    /// know that sends the token alone.
     pub fn parse(payload: &[u8]) -> Option<Self> {
         serde_json::from_slice(payload).ok()
     }
 }
 
 fn write_token<S: Serializer>(token: &Token, serializer: S) -> Result<S::Ok, S::Error> {
-    // Hex characters.
+    // A token on the wire is ASCII.
     serializer.serialize_str(&String::from_utf8_lossy(&token.to_wire()))
 }
 
@@ -62,8 +63,8 @@ fn read_token<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Token, D::Er
     Token::from_wire(text.as_bytes()).ok_or_else(|| D::Error::custom("not a token"))
 }
 
-/// Seconds from one sign of life to the next where so many seconds of silence end a member, 0 for
-/// none: three in that time, so that two may be lost.
+/// Returns the seconds between two signs of life for an idle timeout in seconds, 0 for none. Three fit
+/// the timeout, so that two may be lost.
 pub fn keep_alive(idle_timeout: u64) -> u64 {
     match idle_timeout {
         0 => MAX_KEEP_ALIVE,

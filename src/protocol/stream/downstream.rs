@@ -1,78 +1,90 @@
-//! What a member gets: `tag u32 | sequence u64 | entries`, each entry `size u16 | kind u8 | body`.
+//! Datagrams to a member: `tag u32 | sequence u64 | entries`, each entry `size u16 | kind u8 | body`
+//! (S2, S3).
 //!
-//! Everything is read with the same care on both sides of the wire: bytes that make no sense end
-//! the datagram, they do not spoil what came before them.
+//! Invalid bytes end a datagram. The entries before them still count.
+//!
+//! ```
+//! use reactor_chat::protocol::stream::downstream::parse;
+//! use reactor_chat::protocol::stream::{Entry, Header};
+//!
+//! let mut datagram = Vec::new();
+//! Header { tag: 7, sequence: 40 }.encode(&mut datagram);
+//! Entry::Message { member: 3, id: 1, name: b"ann", text: b"hello" }.encode(&mut datagram);
+//!
+//! let (header, mut entries) = parse(&datagram).expect("a header");
+//! assert_eq!((header.tag, header.sequence), (7, 40));
+//! assert!(matches!(entries.next(), Some(Entry::Message { text: b"hello", .. })));
+//! ```
 
-/// Bytes of the tag and the sequence.
+/// The size of a header, in bytes.
 pub const HEADER_SIZE: usize = 12;
 
-/// Offset of the kind in an entry, behind its size.
+/// The offset of the kind in an entry, behind its size.
 pub const KIND_AT: usize = 2;
 
-/// Bytes of an entry's size and kind.
+/// The bytes of an entry's size and kind.
 pub const ENTRY_OVERHEAD: usize = 3;
 
-/// Bytes of a message beside name and text: member, id and the name's size.
+/// The bytes of a message beside name and text: size, kind, member, id and the name's size.
 pub const MESSAGE_OVERHEAD: usize = ENTRY_OVERHEAD + 4 + 4 + 1;
 
-/// Bytes of a notice beside name and text: code, member and the name's size.
+/// The bytes of a notice beside name and text: size, kind, code, member and the name's size.
 pub const NOTICE_OVERHEAD: usize = ENTRY_OVERHEAD + 1 + 4 + 1;
 
-/// Bytes of an aside beside its text: code, expected id and id.
+/// The bytes of an aside beside its text: size, kind, code, expected id and id.
 pub const ASIDE_OVERHEAD: usize = ENTRY_OVERHEAD + 1 + 4 + 4;
 
 const KIND_MESSAGE: u8 = 0;
 const KIND_NOTICE: u8 = 1;
 const KIND_ASIDE: u8 = 2;
-/// The kind of a part of a message, with more to come.
+/// The kind of a part of a message that is not the last one.
 pub const KIND_PART: u8 = 3;
 const KIND_GONE: u8 = 4;
 
-/// What every datagram begins with.
+/// The header of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Tag of the membership to which the datagram is sent.
+    /// The tag of the membership to which the datagram is sent.
     pub tag: u32,
-    /// The number of the first entry that takes one; without such an entry, the number that the
-    /// room gives next.
+    /// The number of the first numbered entry. Without one, the number of the room's next entry.
     pub sequence: u64,
 }
 
 impl Header {
-    /// Writes the header behind what `out` holds.
+    /// Appends the header to `out`.
     pub fn encode(self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.tag.to_be_bytes());
         out.extend_from_slice(&self.sequence.to_be_bytes());
     }
 }
 
-/// What a notice or an aside is about.
+/// The kind of a notice or an aside (S4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Code {
-    /// Somebody became a member.
+    /// A member joined.
     Joined = 1,
-    /// Somebody left.
+    /// A member left.
     Left = 2,
-    /// Somebody was removed for silence.
+    /// A member was removed for silence.
     TimedOut = 3,
-    /// The host removed somebody.
+    /// The host removed a member.
     Kicked = 4,
-    /// The room is no more.
+    /// The room was closed.
     RoomClosed = 5,
-    /// Somebody became the host.
+    /// A member became the host.
     NewHost = 6,
     /// You were removed.
     Removed = 7,
-    /// It came too fast and was not taken: send it again, later.
+    /// The message was not taken, because it came too fast: send it again later.
     RateLimited = 8,
-    /// It was taken and not relayed.
+    /// The message was taken, but is not relayed.
     Refused = 9,
     /// The answer to a command.
     Answer = 10,
-    /// How things stand, without a text.
+    /// The state of the membership, without a text.
     State = 12,
-    /// The server stops or restarts, and the room ends with it: come back a little later.
+    /// The server stops or restarts, which closes the room: join again a little later.
     ServerStopping = 13,
 }
 
@@ -92,70 +104,70 @@ impl Code {
         Self::ServerStopping,
     ];
 
-    /// The code of a byte from the wire.
+    /// Returns the code of a byte from the wire, or `None` if it is unknown.
     pub fn from_byte(byte: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|known| *known as u8 == byte)
     }
 }
 
-/// One entry, as it lies in a datagram. Texts are not checked.
+/// An entry of a datagram. Names and texts are unchecked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry<'a> {
-    /// A member said this.
+    /// A message from a member.
     Message {
-        /// Its number in the room.
+        /// The member's number in the room.
         member: u32,
-        /// The id that it gave the message; 0 from members without stream delivery.
+        /// The id that the member gave the message; 0 from members with plain delivery.
         id: u32,
-        /// Its name.
+        /// The member's name.
         name: &'a [u8],
-        /// What it said.
+        /// The text of the message.
         text: &'a [u8],
     },
-    /// A part of a message, with more to come (S16). The last part is an [`Entry::Message`].
+    /// A part of a message that is not the last one (S16). The last part is an [`Entry::Message`].
     Part {
-        /// The sender's number in the room.
+        /// The member's number in the room.
         member: u32,
-        /// The id of the message, the same in each of its parts.
+        /// The id of the message, which all its parts share.
         id: u32,
-        /// The sender's name.
+        /// The member's name.
         name: &'a [u8],
-        /// The part. It may end within a character.
+        /// The text of the part. It may end within a character.
         text: &'a [u8],
     },
-    /// The server says this to everyone.
+    /// A notice from the server to everyone.
     Notice {
-        /// What it is about, as a byte: there may be more codes one day.
+        /// The kind of notice: a [`Code`], unless the server is newer than this library.
         code: u8,
-        /// The member that it is about, 0 for several.
+        /// The number of the member that it is about, 0 for several.
         member: u32,
         /// That member's name; empty for several.
         name: &'a [u8],
-        /// The same for people.
+        /// The notice for people.
         text: &'a [u8],
     },
-    /// The server says this to one member alone. It takes no number and is not repaired.
+    /// A notice from the server to one member. It takes no number and is not repaired.
     Aside {
-        /// What it is about.
+        /// The kind of notice: a [`Code`], unless the server is newer than this library.
         code: u8,
         /// The id that the member's next message must have.
         expected: u32,
-        /// The message that it answers, 0 for none.
+        /// The id of the message that it answers, 0 for none.
         id: u32,
-        /// The same for people; often empty.
+        /// The notice for people; often empty.
         text: &'a [u8],
     },
-    /// Entries that are no longer held: nobody gets them any more.
+    /// Entries that the server no longer holds.
     Gone {
-        /// How many.
+        /// The number of entries.
         count: u32,
     },
-    /// Of a kind that is not known here. It takes no number.
+    /// An entry of an unknown kind. It takes no number.
     Unknown,
 }
 
 impl Entry<'_> {
-    /// How many numbers the entry takes.
+    /// Returns the number of numbers that the entry takes.
     pub fn numbers(&self) -> u64 {
         match self {
             Self::Message { .. } | Self::Part { .. } | Self::Notice { .. } => 1,
@@ -164,11 +176,11 @@ impl Entry<'_> {
         }
     }
 
-    /// Writes the entry, size first, behind what `out` holds. [`Entry::Unknown`] writes nothing.
+    /// Appends the entry with its size to `out`. [`Entry::Unknown`] appends nothing.
     ///
     /// # Panics
-    /// If a name is longer than 255 bytes or the whole longer than 65,535: names and messages are
-    /// checked at the door.
+    /// If a name is longer than 255 bytes, or the entry longer than 65,535. Valid names and messages
+    /// never are.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let start = out.len();
         out.extend_from_slice(&[0, 0]);
@@ -203,7 +215,7 @@ impl Entry<'_> {
         out[start..start + 2].copy_from_slice(&size.to_be_bytes());
     }
 
-    /// Makes sense of what follows an entry's size.
+    /// Parses the bytes behind an entry's size.
     fn parse(bytes: &[u8]) -> Option<Entry<'_>> {
         let (&kind, body) = bytes.split_first()?;
         Some(match kind {
@@ -233,7 +245,7 @@ impl Entry<'_> {
     }
 }
 
-/// Writes the body that a message and each of its parts have.
+/// Appends the body that a message and each of its parts have.
 fn extend_with_message((member, id): (u32, u32), name: &[u8], text: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&member.to_be_bytes());
     out.extend_from_slice(&id.to_be_bytes());
@@ -264,15 +276,15 @@ fn split_name(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(usize::from(size))
 }
 
-/// The entries of a datagram, one after the other. A size of 0, and fewer than two bytes, end it:
-/// the rest is padding. So does what makes no sense.
+/// An iterator over the entries of a datagram. It ends at a size of 0 or at the last byte, where
+/// padding begins, and at an invalid entry.
 #[derive(Clone, Debug)]
 pub struct Entries<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Entries<'a> {
-    /// The bytes of the next entry, its size included, and what they mean.
+    /// Returns the bytes of the next entry, with its size, and the parsed entry.
     pub fn next_with_bytes(&mut self) -> Option<(&'a [u8], Entry<'a>)> {
         let (size, _) = self.rest.split_first_chunk()?;
         let size = usize::from(u16::from_be_bytes(*size));
@@ -291,7 +303,7 @@ impl<'a> Iterator for Entries<'a> {
     }
 }
 
-/// Makes sense of a datagram; `None` if it is too short for a header.
+/// Parses a datagram. Returns `None` if it is too short for a header.
 pub fn parse(datagram: &[u8]) -> Option<(Header, Entries<'_>)> {
     let (tag, rest) = split_u32(datagram)?;
     let (sequence, rest) = rest.split_first_chunk()?;
@@ -299,12 +311,12 @@ pub fn parse(datagram: &[u8]) -> Option<(Header, Entries<'_>)> {
     Some((Header { tag, sequence }, Entries { rest }))
 }
 
-/// Returns the entries that stand in these bytes one behind the other, each with its size.
+/// Iterates over the entries in these bytes, which follow each other directly.
 pub fn entries(bytes: &[u8]) -> Entries<'_> {
     Entries { rest: bytes }
 }
 
-/// Makes sense of one entry that was kept with its size, as [`Entries::next_with_bytes`] gave it.
+/// Parses one entry with its size, such as [`Entries::next_with_bytes`] returns.
 pub fn parse_entry(bytes: &[u8]) -> Option<Entry<'_>> {
     entries(bytes).next()
 }

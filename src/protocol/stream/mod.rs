@@ -1,9 +1,9 @@
 //! Stream delivery on the wire: numbered entries to the members, numbered messages from them.
 //!
-//! A room's stream is a sequence of entries that is the same for everyone. [`downstream`] is what
-//! members get, [`upstream`] what they send in the place of a message, [`completion`] what a member
-//! is told when it enters. The numbers S1 to S17 in the tests' names are the statements of the
-//! protocol that a test holds.
+//! A room's stream is one sequence of entries for everyone. [`completion`] is the answer to a member
+//! that joins, [`downstream`] has the datagrams to members, [`upstream`] the bodies of those from
+//! them, and [`parts`] splits long messages. S1 to S17 in the names of tests are the statements of the
+//! protocol that these tests hold. A client uses the state machines in [`crate::stream`].
 
 pub mod completion;
 pub mod downstream;
@@ -14,18 +14,18 @@ pub use completion::Completion;
 pub use downstream::{Code, Entry, Header};
 pub use upstream::Upstream;
 
-/// The most bytes of a datagram, in either direction. It passes every link whole: RFC 8200 promises
+/// The most bytes of a datagram, in either direction. It passes every link whole: RFC 8200 requires
 /// 1,280 bytes with the headers. A longer text travels in parts (S16).
 pub const MAX_PACKED: usize = 1200;
 
-/// The most bytes of an entry, its size included: it fits a datagram alone.
+/// The most bytes of an entry, with its size, so that it fits a datagram.
 pub const MAX_ENTRY: usize = MAX_PACKED - downstream::HEADER_SIZE;
 
-/// The most bytes of a message whose parts the server keeps until the last one has come (S16).
+/// The most bytes of a message that the server joins from parts (S16).
 pub const MAX_TEXT: usize = 4096;
 
-/// Earlier entries that a newcomer may see at most.
+/// The most earlier entries that a new member may see (S12).
 pub const MAX_HISTORY: u32 = 1024;
 
-/// Datagrams with which one repair request is answered at most.
+/// The most datagrams in the answer to one repair request (S11).
 pub const MAX_REPAIR: usize = 16;

@@ -1,34 +1,34 @@
-//! Messages as entries: one, or several parts where one would not fit a datagram (S16).
+//! Splits messages into entries: one, or several parts if one would not fit a datagram (S16).
 
 use super::downstream::{Entry, MESSAGE_OVERHEAD};
 use super::{MAX_ENTRY, MAX_TEXT};
 use crate::protocol::datagram::MAX_NAME_AND_MESSAGE;
 use crate::protocol::name::MAX_NAME;
 
-/// Bytes of text that fit an entry under a name of `name` bytes.
+/// Returns the bytes of text that fit an entry beside a name of `name` bytes.
 const fn space(name: usize) -> usize {
     MAX_ENTRY - MESSAGE_OVERHEAD - name
 }
 
-/// The most parts of one message: under the longest name each part holds the fewest bytes. A part
-/// may end up to three bytes early, so that it ends with a character.
+/// The most parts of one message. Beside the longest name, each part holds the fewest bytes. A part
+/// may end up to three bytes early, so that it ends with a whole character.
 pub const MAX_PARTS: usize = (MAX_NAME_AND_MESSAGE - MAX_NAME).div_ceil(space(MAX_NAME) - 3);
 
-/// The most bytes of all parts of one message.
+/// The most bytes of all entries of one message.
 pub const MAX_PARTS_SIZE: usize = MAX_NAME_AND_MESSAGE + MAX_PARTS * (MESSAGE_OVERHEAD + MAX_NAME);
 
-// Shorter names mean fewer parts, and the server keeps what it may relay.
+// Shorter names need no more parts, and the server joins every message that it may relay.
 const _: () = assert!(MAX_NAME_AND_MESSAGE.div_ceil(space(1) - 3) <= MAX_PARTS);
 const _: () = assert!(MAX_NAME_AND_MESSAGE <= MAX_TEXT);
 
-/// Returns the number of parts of a message, which may be one fewer if characters would be cut.
+/// Returns the number of entries for a message with a name and a text of these sizes in bytes. It is
+/// one too low if parts end early so as not to cut characters.
 pub fn count(name: usize, text: usize) -> usize {
     text.div_ceil(space(name)).max(1)
 }
 
-/// Writes a message as the entries that it takes, one behind the other: every part but the last is
-/// an
-/// [`Entry::Part`]. Each part ends with a character.
+/// Appends the entries of a message to `out`. Every part but the last is an [`Entry::Part`]. Each part
+/// ends with a whole character.
 pub fn encode_message((member, id): (u32, u32), name: &str, text: &str, out: &mut Vec<u8>) {
     let (name, space) = (name.as_bytes(), space(name.len()));
     let mut rest = text;
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
     use crate::protocol::stream::downstream::entries;
 
-    /// The texts of the entries that a message takes, of which all but the last are parts.
+    /// Returns the texts of the entries of a message, of which all but the last are parts.
     fn texts(name: &str, text: &str) -> Vec<String> {
         let mut out = Vec::new();
         encode_message((7, 9), name, text, &mut out);

@@ -1,50 +1,59 @@
-//! What a member sends in the place of a message: `kind u8 | body`, or nothing at all to keep alive.
+//! The message in a datagram from a member with stream delivery: `kind u8 | body`, or nothing at all as
+//! a keep-alive (S4).
+//!
+//! ```
+//! use reactor_chat::protocol::stream::{Upstream, upstream};
+//!
+//! let mut message = Vec::new();
+//! upstream::encode_message(1, b"hello", &mut message);
+//! assert_eq!(upstream::parse(&message), Some(Upstream::Message { id: 1, text: b"hello" }));
+//! ```
 
 const KIND_MESSAGE: u8 = 0;
 const KIND_HAVE: u8 = 1;
 const KIND_REPAIR: u8 = 2;
 const KIND_PART: u8 = 3;
 
-/// Bytes of a message, or of a part, beside its text: kind and id.
+/// The bytes of a message or a part beside its text: kind and id.
 pub const MESSAGE_OVERHEAD: usize = 1 + 4;
 
-/// Bytes of one range of a repair request.
+/// The bytes of one range in a repair request.
 const RANGE_SIZE: usize = 10;
 
-/// What a member sends.
+/// A parsed message from a member with stream delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Upstream<'a> {
-    /// It is there.
+    /// A sign of life.
     KeepAlive,
     /// A message or a command, or the last part of one.
     Message {
-        /// Its id, counted up from 1.
+        /// The id, counted up from 1.
         id: u32,
-        /// What it says, not checked yet.
+        /// The text, unchecked.
         text: &'a [u8],
     },
-    /// A part of a message or a command, with more to come (S16).
+    /// A part of a message or a command that is not the last one (S16).
     Part {
-        /// Its own id, counted as those of messages.
+        /// The id of the part, counted as those of messages.
         id: u32,
-        /// The part, not checked yet. It may end within a character.
+        /// The text of the part, unchecked. It may end within a character.
         text: &'a [u8],
     },
-    /// Every entry below this number has arrived.
+    /// Confirms that all entries below a number have arrived.
     Have {
         /// The number.
         next: u64,
     },
-    /// These entries are to be sent again.
+    /// Requests these entries again.
     Repair(Ranges<'a>),
 }
 
-/// Entries from a number on.
+/// A range of entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Range {
-    /// The first.
+    /// The number of the first entry.
     pub from: u64,
-    /// How many.
+    /// The number of entries.
     pub count: u16,
 }
 
@@ -55,7 +64,7 @@ pub struct Ranges<'a> {
 }
 
 impl Ranges<'_> {
-    /// One after the other, in the order in which they were asked for.
+    /// Iterates over the ranges in their order on the wire.
     pub fn iter(&self) -> impl Iterator<Item = Range> {
         self.bytes.chunks_exact(RANGE_SIZE).filter_map(|bytes| {
             let (from, count) = bytes.split_first_chunk()?;
@@ -65,7 +74,7 @@ impl Ranges<'_> {
     }
 }
 
-/// Makes sense of what stands in the place of a message; `None` if there is no sense in it.
+/// Parses the message of a datagram. Returns `None` if it is invalid or of an unknown kind.
 pub fn parse(message: &[u8]) -> Option<Upstream<'_>> {
     let Some((&kind, body)) = message.split_first() else { return Some(Upstream::KeepAlive) };
     match kind {
@@ -88,27 +97,27 @@ pub fn parse(message: &[u8]) -> Option<Upstream<'_>> {
     }
 }
 
-/// Writes a message behind what `out` holds.
+/// Appends a message to `out`.
 pub fn encode_message(id: u32, text: &[u8], out: &mut Vec<u8>) {
     out.push(KIND_MESSAGE);
     out.extend_from_slice(&id.to_be_bytes());
     out.extend_from_slice(text);
 }
 
-/// Writes a part of a message, with more to come, behind what `out` holds.
+/// Appends a part of a message that is not the last one to `out`.
 pub fn encode_part(id: u32, text: &[u8], out: &mut Vec<u8>) {
     out.push(KIND_PART);
     out.extend_from_slice(&id.to_be_bytes());
     out.extend_from_slice(text);
 }
 
-/// Writes that everything below `next` has arrived.
+/// Appends the confirmation that all entries below `next` have arrived to `out`.
 pub fn encode_have(next: u64, out: &mut Vec<u8>) {
     out.push(KIND_HAVE);
     out.extend_from_slice(&next.to_be_bytes());
 }
 
-/// Writes a request to send these entries again. Without a range it means nothing.
+/// Appends a request to repair these entries to `out`. It is invalid without a range.
 pub fn encode_repair(ranges: impl IntoIterator<Item = Range>, out: &mut Vec<u8>) {
     out.push(KIND_REPAIR);
     for Range { from, count } in ranges {
