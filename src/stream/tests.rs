@@ -1,4 +1,4 @@
-//! Receiver and sender against a small server over a bad network, in virtual time.
+//! Receiver and sender with a model of the server over a bad network, in virtual time.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -11,7 +11,7 @@ use crate::protocol::stream::{Code, Entry, Header, MAX_PACKED, MAX_REPAIR, parts
 
 const TAG: u32 = 0xfeed;
 const MEMBER: u32 = 3;
-const RATION: usize = 64 << 10;
+const REPAIR_BUDGET: usize = 64 << 10;
 const REFILL_IN_A_SECOND: f64 = 16384.0;
 
 /// SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014).
@@ -35,27 +35,27 @@ impl Random {
     }
 }
 
-/// What the server of the protocol does for one member, as far as it can be seen from here.
+/// A model of the server for one member, as far as the member can observe it.
 struct Server {
     first: u64,
-    /// Every entry ever given a number.
+    /// All entries so far.
     entries: Vec<Vec<u8>>,
-    /// Entries below this number are held no more.
+    /// Entries below this number are no longer held.
     floor: u64,
-    /// The next entry to send, once a datagram has come.
+    /// The next entry to send, after the member's first datagram.
     cursor: u64,
     proved: bool,
     confirmed: u64,
-    ration: f64,
+    repair_budget: f64,
     refilled: Duration,
     expected: u32,
-    /// The texts that were taken, and the parts of the next one.
+    /// The texts that were taken, and the parts of the next one so far.
     taken: Vec<Vec<u8>>,
     begun: Vec<u8>,
     /// Repair requests so far.
-    asked: usize,
+    requests: usize,
     refused: usize,
-    /// When it takes the next message, and how long from one to the next.
+    /// The time of the next message that is taken, and the time between two.
     pace: Option<(Duration, Duration)>,
 }
 
@@ -68,12 +68,12 @@ impl Server {
             cursor: first,
             proved: false,
             confirmed: first,
-            ration: RATION as f64,
+            repair_budget: REPAIR_BUDGET as f64,
             refilled: Duration::ZERO,
             expected: 1,
             taken: Vec::new(),
             begun: Vec::new(),
-            asked: 0,
+            requests: 0,
             refused: 0,
             pace: None,
         }
@@ -97,7 +97,7 @@ impl Server {
         }
     }
 
-    /// Forgets the oldest entries, whole messages of them.
+    /// Forgets the oldest entries, in whole messages.
     fn forget_before(&mut self, number: u64) {
         self.floor = number.max(self.floor);
         while self.floor > self.first && self.is_part(self.floor - 1) {
@@ -109,7 +109,7 @@ impl Server {
         matches!(parse_entry(self.entry(number)), Some(Entry::Part { .. }))
     }
 
-    /// Datagrams with what was not sent yet.
+    /// Returns datagrams with the entries that were not sent yet.
     fn deliver(&mut self) -> Vec<Vec<u8>> {
         if !self.proved {
             return Vec::new();
@@ -143,7 +143,7 @@ impl Server {
 
     fn answer(&mut self, body: &[u8], now: Duration) -> Vec<Vec<u8>> {
         self.proved = true;
-        let mut answers = match upstream::parse(body).expect("sense") {
+        let mut answers = match upstream::parse(body).expect("a valid message") {
             Upstream::KeepAlive => Vec::new(),
             Upstream::Have { next } => self.answer_have(next),
             Upstream::Message { id, text } => self.answer_message(id, text, now),
@@ -157,9 +157,9 @@ impl Server {
     fn answer_have(&mut self, next: u64) -> Vec<Vec<u8>> {
         assert!(next <= self.next());
         for number in self.confirmed..next {
-            self.ration += self.entry(number).len() as f64;
+            self.repair_budget += self.entry(number).len() as f64;
         }
-        self.ration = self.ration.min(RATION as f64);
+        self.repair_budget = self.repair_budget.min(REPAIR_BUDGET as f64);
         self.confirmed = self.confirmed.max(next);
         vec![self.aside(Code::State, 0)]
     }
@@ -205,9 +205,9 @@ impl Server {
     }
 
     fn answer_repair(&mut self, ranges: &[Range], now: Duration) -> Vec<Vec<u8>> {
-        self.asked += 1;
-        self.ration += (now - self.refilled).as_secs_f64() * REFILL_IN_A_SECOND;
-        self.ration = self.ration.min(RATION as f64);
+        self.requests += 1;
+        self.repair_budget += (now - self.refilled).as_secs_f64() * REFILL_IN_A_SECOND;
+        self.repair_budget = self.repair_budget.min(REPAIR_BUDGET as f64);
         self.refilled = now;
         let mut datagrams = Vec::new();
         for Range { from, count } in ranges {
@@ -217,8 +217,8 @@ impl Server {
         }
         datagrams.truncate(MAX_REPAIR);
         datagrams.retain(|datagram| {
-            let sent = self.ration >= datagram.len() as f64;
-            self.ration -= if sent { datagram.len() as f64 } else { 0.0 };
+            let sent = self.repair_budget >= datagram.len() as f64;
+            self.repair_budget -= if sent { datagram.len() as f64 } else { 0.0 };
             sent
         });
         datagrams
@@ -232,7 +232,7 @@ fn datagram(sequence: u64, entries: &[Entry<'_>]) -> Vec<u8> {
     out
 }
 
-/// What a network does to a datagram, in percent and microseconds.
+/// The faults of a network in percent, its delays in microseconds.
 #[derive(Clone, Copy)]
 struct Network {
     lost: u64,
@@ -246,7 +246,7 @@ const CLEAN: Network = Network { lost: 0, doubled: 0, garbled: 0, delay: 500, ji
 
 type Flight = Reverse<(Duration, u64, bool, Vec<u8>)>;
 
-/// A server, a member and the way between them.
+/// A server, a member and the network between them.
 struct World {
     random: Random,
     start: Instant,
@@ -258,7 +258,7 @@ struct World {
     receiver: StreamReceiver,
     sender: StreamSender,
     pushed: Vec<Vec<u8>>,
-    /// The number that must be handed on next.
+    /// The number that must be delivered next.
     next: u64,
     gone: u64,
     /// Datagrams that the member sent.
@@ -286,7 +286,7 @@ impl World {
         }
     }
 
-    fn throw(&mut self, up: bool, mut bytes: Vec<u8>) {
+    fn send(&mut self, up: bool, mut bytes: Vec<u8>) {
         if self.random.hits(self.network.lost) {
             return;
         }
@@ -312,14 +312,14 @@ impl World {
     fn land(&mut self, up: bool, bytes: &[u8]) {
         if up {
             for answer in self.server.answer(bytes, self.now) {
-                self.throw(false, answer);
+                self.send(false, answer);
             }
         } else {
-            self.hear(bytes);
+            self.receive(bytes);
         }
     }
 
-    fn hear(&mut self, bytes: &[u8]) {
+    fn receive(&mut self, bytes: &[u8]) {
         let now = self.start + self.now;
         let Self { receiver, sender, server, next, gone, .. } = self;
         let known = receiver.handle_datagram(bytes, now, |event| {
@@ -340,14 +340,14 @@ impl World {
                     *next += count;
                     *gone += count;
                 }
-                Event::Notice { .. } => panic!("there are none"),
+                Event::Notice { .. } => panic!("this server sends none"),
                 Event::Aside { .. } => {}
             }
         });
         assert_eq!(known, bytes.starts_with(&TAG.to_be_bytes()));
     }
 
-    /// Sends what is to be sent, then lets time pass until something happens or `until`.
+    /// Sends what is due, then moves the clock to the next event, or to `until`.
     fn step(&mut self, until: Duration) {
         self.transmit();
         let timeouts = self.receiver.poll_timeout().into_iter().chain(self.sender.poll_timeout());
@@ -370,7 +370,7 @@ impl World {
         {
             self.upstream += 1;
             assert!(self.upstream < 100_000, "too many datagrams");
-            self.throw(true, out.clone());
+            self.send(true, out.clone());
         }
     }
 
@@ -401,7 +401,7 @@ impl World {
         let text = format!("{}{}", self.server.next(), "x".repeat(size as usize));
         self.server.say(9, 0, text.as_bytes());
         for datagram in self.server.deliver() {
-            self.throw(false, datagram);
+            self.send(false, datagram);
         }
     }
 
@@ -427,12 +427,12 @@ impl World {
     }
 }
 
-/// S9: what the server does after its last entry.
+/// Sends the tail loss probes of S9.
 fn tails(world: &mut World) {
     for wait in [50, 200, 1000] {
         world.run_until(world.now + Duration::from_millis(wait));
         let tail = datagram(world.server.next(), &[]);
-        world.throw(false, tail);
+        world.send(false, tail);
     }
 }
 
@@ -459,7 +459,7 @@ fn s5_s10_stream_recovers_after_bad_network() {
     }
 }
 
-/// A megabyte was sent and lost.
+/// Returns the world after a member has repaired a loss of all these entries.
 fn catching_up(size: usize, entries: usize, network: Network) -> World {
     let mut world = World::new(1, network);
     (0..entries).for_each(|_| world.server.say(9, 0, &vec![b'x'; size]));
@@ -476,7 +476,7 @@ fn s10_lost_megabyte_is_repaired_fast() {
         let world = catching_up(size, entries, CLEAN);
         assert!(world.is_settled());
         assert!(world.now < Duration::from_millis(300), "{size} bytes: {:?}", world.now);
-        assert!(world.server.asked < 300, "{size} bytes: {} requests", world.server.asked);
+        assert!(world.server.requests < 300, "{size} bytes: {} requests", world.server.requests);
     }
 }
 

@@ -12,7 +12,7 @@ const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
-/// A receiver, what it handed on, and a clock that the test moves.
+/// A receiver with the events that it delivered, and a clock that the test moves.
 struct Bench {
     receiver: StreamReceiver,
     start: Instant,
@@ -29,7 +29,7 @@ enum Sent {
 }
 
 impl Bench {
-    /// The first `have` is on its way.
+    /// Creates a receiver whose first `have` is in flight.
     fn new() -> Self {
         Self::starting_at(FIRST)
     }
@@ -49,7 +49,7 @@ impl Bench {
         bench
     }
 
-    /// The same after a first answer that took so long.
+    /// Creates a receiver whose first answer took one round trip.
     fn with_rtt(rtt: Duration) -> Self {
         let mut bench = Self::new();
         bench.wait(rtt);
@@ -71,12 +71,12 @@ impl Bench {
         })
     }
 
-    /// Messages with these numbers, in one datagram.
+    /// Feeds messages with these numbers in one datagram.
     fn messages(&mut self, numbers: std::ops::Range<u64>) {
         assert!(self.feed(&datagram(numbers, b"text")));
     }
 
-    /// The room gives `next` next, says a datagram without entries.
+    /// Feeds a datagram without entries, which says that `next` is the room's next number.
     fn tail(&mut self, next: u64) {
         assert!(self.feed(&datagram(next..next, b"")));
     }
@@ -107,7 +107,7 @@ impl Bench {
         sent
     }
 
-    /// The repair requests until `time` has passed, with the milliseconds from now.
+    /// Returns the repair requests until `time` has passed, each with the milliseconds from now.
     fn requests_within(&mut self, time: Duration) -> Vec<(u128, Vec<(u64, u16)>)> {
         let (from, until) = (self.now, self.now + time);
         let mut requests = Vec::new();
@@ -119,7 +119,7 @@ impl Bench {
                     requests.push(((self.now - from).as_millis(), ranges));
                 }
             }
-            assert!(self.receiver.poll_timeout() > Some(self.now), "a timer that stands still");
+            assert!(self.receiver.poll_timeout() > Some(self.now), "the timer stands still");
         }
         self.now = until;
         requests
@@ -182,7 +182,7 @@ fn s10_third_later_datagram_requests() {
     bench.messages(101..102);
     bench.messages(102..103);
     bench.messages(101..102);
-    assert_eq!(bench.sent(), [], "a copy is not a later one");
+    assert_eq!(bench.sent(), [], "a copy is not a later datagram");
     bench.messages(103..104);
     assert_eq!(bench.sent(), [Sent::Repair(vec![(100, 1)])]);
     bench.messages(104..105);
@@ -309,12 +309,16 @@ fn s10_at_most_a_mebibyte_is_held() {
         assert!(bench.receiver.sequencer.memory() <= MAX_HELD);
     }
     assert!(bench.receiver.sequencer.memory() > MAX_HELD - 5000);
-    assert_eq!(bench.receiver.sequencer.gap_count(), 2, "the first, and all that found no room");
-    // What could not be held anyway is not asked for.
+    assert_eq!(
+        bench.receiver.sequencer.gap_count(),
+        2,
+        "the first one, and all that found no room"
+    );
+    // Entries that the full buffer could not hold are not requested.
     assert_eq!(bench.requests_within(ms(5)), [(0, vec![(100, 1)])]);
     bench.messages(100..101);
     assert!(bench.got.len() > 900 && bench.receiver.next() == 100 + bench.got.len() as u64);
-    assert_eq!(bench.sent(), [Sent::Repair(vec![(1072, 16)])], "a `have` is on its way");
+    assert_eq!(bench.sent(), [Sent::Repair(vec![(1072, 16)])], "a `have` is in flight");
     bench.wait(ms(5));
     assert_eq!(bench.sent(), [Sent::Have(1072)], "that one counts as lost");
 }
@@ -382,8 +386,8 @@ fn s3_s10_noise_does_no_harm() {
         bench.wait(Duration::from_micros(random(3000)));
         bench.sent();
     }
-    let handed_on = bench.got.len() as u64 + bench.receiver.gone();
-    assert_eq!(bench.receiver.next(), FIRST + handed_on);
+    let delivered = bench.got.len() as u64 + bench.receiver.gone();
+    assert_eq!(bench.receiver.next(), FIRST + delivered);
 }
 
 #[test]

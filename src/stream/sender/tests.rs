@@ -20,7 +20,7 @@ impl Bench {
         Self { sender: StreamSender::new(MEMBER, 1, "room"), now: Instant::now() }
     }
 
-    /// With a first message that was taken after so long, so that the next id is 2.
+    /// Creates a sender whose first message was taken after one round trip, so that the next id is 2.
     fn with_rtt(rtt: Duration) -> Self {
         let mut bench = Self::new();
         bench.push(1);
@@ -39,7 +39,7 @@ impl Bench {
         self.sender.handle_timeout(self.now);
     }
 
-    /// Our message came back.
+    /// Feeds our own message, which came back.
     fn own(&mut self, id: u32) {
         let event =
             Event::Message { number: 9, member: MEMBER, id, name: b"", text: b"", is_late: false };
@@ -51,7 +51,7 @@ impl Bench {
         self.sender.handle_event(&event, self.now);
     }
 
-    /// The ids that are sent now.
+    /// Sends what is due and returns the ids.
     fn sent(&mut self) -> Vec<u32> {
         let mut out = Vec::new();
         let mut ids = Vec::new();
