@@ -48,20 +48,21 @@
 //!
 //! # The way of a message
 //!
-//! A message passes twelve stops between two sockets:
+//! A message in text delivery makes twelve stops between two sockets. The first six are step 5 of a
+//! turn, the last five are step 8:
 //!
-//! 1. [`Reactor::turn`](reactor::Reactor::turn) calls the step `read_datagrams`.
-//! 2. [`Reactor::read_datagrams`](reactor::Reactor::read_datagrams) reads each socket, up to its budget.
-//! 3. [`Datagrams::receive`](datagram::Datagrams::receive) takes a batch of datagrams from the kernel.
-//! 4. [`Chat::handle_datagram`](chat::Chat::handle_datagram) finds the sender by its token.
-//! 5. [`Chat::handle_message`](chat::Chat::handle_message) checks exit, budget and text.
-//! 6. [`Chat::append_message`](chat::Chat::append_message) adds an entry to the room's log.
-//! 7. [`Reactor::deliver`](reactor::Reactor::deliver) is the step that sends.
-//! 8. [`Chat::deliver`](chat::Chat::deliver) lets the rooms take turns.
-//! 9. [`Plain::share_out`](delivery::plain::Plain::share_out) says what each member is owed.
-//! 10. [`Job`](fanout::Job) holds the bytes, and a share for each member.
-//! 11. [`Datagrams::send`](datagram::Datagrams::send) sends it in batches and returns a receipt.
-//! 12. [`Plain::take_back`](delivery::plain::Plain::take_back) moves each member's cursor.
+//! 1. [`Reactor::turn`](reactor::Reactor::turn) runs the ten steps, each with a budget.
+//! 2. [`Reactor::read_datagrams`](reactor::Reactor::read_datagrams) reads every socket that is ready.
+//! 3. [`Datagrams::receive`](datagram::Datagrams::receive) takes a batch from the kernel.
+//! 4. [`Chat::handle_datagram`](chat::Chat::handle_datagram) finds the sender by its token, and learns its port.
+//! 5. [`Chat::handle_message`](chat::Chat::handle_message) checks exit, budget and text, and tells commands from messages.
+//! 6. [`Chat::append_message`](chat::Chat::append_message) fixes the audience, and encodes the entry once.
+//! 7. [`Feeds::append`](delivery::Feeds::append) puts the entry into the room's log, and the room into the schedule.
+//! 8. [`Reactor::deliver`](reactor::Reactor::deliver) connects the delivery with the sockets.
+//! 9. [`Feeds::deliver`](delivery::Feeds::deliver) lets the rooms take turns, each with a quantum.
+//! 10. [`Job`](fanout::Job) holds the bytes of the waiting entries, and the share of each member.
+//! 11. [`Datagrams::send`](datagram::Datagrams::send) sends the shares in batches, and returns a [`Receipt`](fanout::Receipt).
+//! 12. [`Feeds::put_back`](delivery::Feeds::put_back) schedules the rest of a room for its next turn, or until its socket is writable.
 //!
 //! # Words
 //!
