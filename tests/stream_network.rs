@@ -1,7 +1,9 @@
-//! The chat and the library of its members against each other, over a network that is played: it
-//! loses, repeats, reorders, delays and cuts, by a seed, in virtual time. What has to hold: everyone
-//! sees every message that was still to be had exactly once, in one order for all; and when the
-//! network has healed everyone has everything, knows how much is gone, and every exit is confirmed.
+//! The chat and its members' state machines over a simulated network that loses, repeats, reorders,
+//! delays and cuts. A seed decides everything, and time is virtual.
+//!
+//! Each member receives every message that the server still had exactly once, and all receive them in
+//! one order. After the network has healed, each member has everything, knows how much is gone, and
+//! every exit is confirmed.
 
 mod support;
 
@@ -23,57 +25,58 @@ use support::random::{Random, seed_to_replay};
 
 const SEEDS: u64 = 10_000;
 
-/// When the network heals, and how long after that everything has to be well.
+/// The time at which the network heals.
 const HEALED: Duration = Duration::from_secs(4);
-const CALM: Duration = Duration::from_secs(60);
+/// The time until everything has arrived after that.
+const GRACE: Duration = Duration::from_secs(60);
 
 const HOME: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
-/// How bad the network is, each way.
+/// The faults of the network, in either direction.
 #[derive(Clone, Copy, Debug)]
-struct Weather {
+struct Faults {
     lost_percent: u64,
     repeated_percent: u64,
-    /// Milliseconds; two datagrams at random delays overtake each other.
-    most_delay: u64,
-    /// Nothing comes through in these.
+    /// Milliseconds. Two datagrams with random delays may overtake each other.
+    max_delay: u64,
+    /// Begin and end of a time in which every datagram is lost.
     cut: (Duration, Duration),
 }
 
-impl Weather {
+impl Faults {
     fn of(random: &mut Random) -> Self {
         let cut_at = random.milliseconds(3_000);
         Self {
             lost_percent: random.below(41),
             repeated_percent: random.below(20),
-            most_delay: [1, 10, 100][random.below(3) as usize],
+            max_delay: [1, 10, 100][random.below(3) as usize],
             cut: (cut_at, cut_at + random.milliseconds(1_500)),
         }
     }
 
-    /// When a datagram that is sent at `time` arrives, if it does.
+    /// Returns the arrival time of a datagram sent at `time`, or `None` if it is lost.
     fn arrival(self, time: Duration, random: &mut Random) -> Option<Duration> {
         let is_bad = time < HEALED;
         let is_cut = is_bad && (self.cut.0..self.cut.1).contains(&time);
         let is_lost = is_cut || (is_bad && random.chance(self.lost_percent));
-        (!is_lost).then(|| time + random.milliseconds(self.most_delay))
+        (!is_lost).then(|| time + random.milliseconds(self.max_delay))
     }
 }
 
-/// What is going to happen.
+/// A planned step of the simulation.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Happening {
+enum Step {
     /// A datagram reaches the chat.
-    Up(usize, Vec<u8>),
+    ToChat(usize, Vec<u8>),
     /// A datagram reaches a client.
-    Down(usize, Vec<u8>),
-    /// A client says something.
+    ToClient(usize, Vec<u8>),
+    /// A client sends a line.
     Say(usize, String),
     /// A client joins.
     Join(usize),
 }
 
-/// One member and its program.
+/// A member with its state machines.
 struct Client {
     member: MemberId,
     token: Token,
@@ -82,10 +85,10 @@ struct Client {
     receiver: StreamReceiver,
     sender: StreamSender,
     /// Lines that wait for space in the sender.
-    unsaid: Vec<String>,
-    /// What was handed on, by number: a message, or nothing for a notice.
-    heard: BTreeMap<u64, Option<String>>,
-    /// Number of entries that these took.
+    unsent: Vec<String>,
+    /// Delivered events by number: the text of a message, or `None` for a notice.
+    received: BTreeMap<u64, Option<String>>,
+    /// The number of entries that these took.
     entries: u64,
     gone: u64,
     next: u64,
@@ -97,10 +100,10 @@ struct World {
     start: Instant,
     time: Duration,
     random: Random,
-    weather: Weather,
+    faults: Faults,
     chat: Chat,
     clients: Vec<Option<Client>>,
-    agenda: BinaryHeap<Reverse<(Duration, u64, Happening)>>,
+    agenda: BinaryHeap<Reverse<(Duration, u64, Step)>>,
     planned: u64,
     drawn: u64,
 }
@@ -109,49 +112,50 @@ impl World {
     fn new(seed: u64) -> Self {
         let mut random = Random(seed);
         let config = ChatConfig {
-            // Small rings lose what members have not asked for in time.
+            // Small rings lose entries that members have not requested in time.
             room_history: [4096, 16_384, 1 << 20][random.below(3) as usize],
             rate_limit: [None, Some(20), Some(5)][random.below(3) as usize],
             ..ChatConfig::default()
         };
-        let weather = Weather::of(&mut random);
+        let faults = Faults::of(&mut random);
         let clients = 2 + random.below(3) as usize;
         let mut world = Self {
             start: Instant::now(),
             time: Duration::ZERO,
             random,
-            weather,
+            faults,
             chat: Chat::new(config),
             clients: (0..clients).map(|_| None).collect(),
             agenda: BinaryHeap::new(),
             planned: 0,
             drawn: 0,
         };
-        world.write_agenda();
+        world.plan_clients();
         world
     }
 
-    /// Who joins when and says what; some leave in the end, and sometimes the host, who closes the room.
-    fn write_agenda(&mut self) {
+    /// Plans the joins and lines of all clients. Some leave in the end. If the host does, the room
+    /// closes.
+    fn plan_clients(&mut self) {
         for client in 0..self.clients.len() {
             let joins = if client == 0 { Duration::ZERO } else { self.random.milliseconds(1_500) };
-            self.plan(joins, Happening::Join(client));
+            self.plan(joins, Step::Join(client));
             let size = [10, 300, 2_000][self.random.below(3) as usize];
             for line in 0..2 + self.random.below(12) {
                 let at = joins + self.random.milliseconds(2_000);
                 let text =
                     format!("{client}:{line}:{}", "x".repeat(self.random.below(size) as usize));
-                self.plan(at, Happening::Say(client, text));
+                self.plan(at, Step::Say(client, text));
             }
             let leaves = if client == 0 { 30 } else { 50 };
             if self.random.chance(leaves) {
                 let at = joins + Duration::from_secs(2) + self.random.milliseconds(3_000);
-                self.plan(at, Happening::Say(client, "/exit".into()));
+                self.plan(at, Step::Say(client, "/exit".into()));
             }
         }
     }
 
-    fn plan(&mut self, at: Duration, what: Happening) {
+    fn plan(&mut self, at: Duration, what: Step) {
         self.planned += 1;
         self.agenda.push(Reverse((at, self.planned, what)));
     }
@@ -161,18 +165,18 @@ impl World {
     }
 
     fn run(&mut self) {
-        let end = HEALED + CALM;
+        let end = HEALED + GRACE;
         while let Some(next) = self.next_time().filter(|next| *next <= end) {
             self.time = self.time.max(next);
             while let Some(Reverse((at, ..))) = self.agenda.peek()
                 && *at <= self.time
                 && let Some(Reverse((_, _, what))) = self.agenda.pop()
             {
-                self.happen(what);
+                self.perform(what);
             }
-            self.act_on_deadlines();
-            self.send_up();
-            self.send_down();
+            self.handle_timeouts();
+            self.send_to_chat();
+            self.send_to_clients();
         }
     }
 
@@ -186,22 +190,22 @@ impl World {
         planned.into_iter().chain(of_chat).chain(of_clients.map(since)).min()
     }
 
-    fn happen(&mut self, what: Happening) {
+    fn perform(&mut self, what: Step) {
         let now = self.now();
         match what {
-            Happening::Join(client) => self.join(client),
-            Happening::Up(client, bytes) => {
+            Step::Join(client) => self.join(client),
+            Step::ToChat(client, bytes) => {
                 let Some(client) = &self.clients[client] else { return };
                 self.chat.handle_datagram(client.address, &bytes, now);
             }
-            Happening::Down(client, bytes) => {
+            Step::ToClient(client, bytes) => {
                 let Some(client) = &mut self.clients[client] else { return };
-                client.hear(&bytes, now);
+                client.receive(&bytes, now);
             }
-            Happening::Say(client, text) => {
+            Step::Say(client, text) => {
                 if let Some(client) = &mut self.clients[client] {
                     client.is_leaving |= text == "/exit";
-                    client.unsaid.push(text);
+                    client.unsent.push(text);
                 }
             }
         }
@@ -217,15 +221,16 @@ impl World {
             *drawn += 1;
             Some(u128::from(*drawn).to_be_bytes())
         };
-        let reply = self.chat.handle_request(HOME, &request, draw, 65_536, now).expect("a place");
+        let reply =
+            self.chat.handle_request(HOME, &request, draw, 65_536, now).expect("a granted request");
         let Reply::Entered { member, token, stream: Some(completion) } = reply else {
-            panic!("not a stream's")
+            panic!("no stream delivery")
         };
         let address = SocketAddr::new(HOME, 1000 + index as u16);
         self.clients[index] = Some(Client::new(member, token, address, &completion, now));
     }
 
-    fn act_on_deadlines(&mut self) {
+    fn handle_timeouts(&mut self) {
         let now = self.now();
         self.chat.handle_timeout(now, usize::MAX);
         for client in self.clients.iter_mut().flatten() {
@@ -234,17 +239,17 @@ impl World {
         }
     }
 
-    fn send_up(&mut self) {
+    fn send_to_chat(&mut self) {
         let now = self.now();
         for index in 0..self.clients.len() {
             let Some(client) = &mut self.clients[index] else { continue };
             for bytes in client.datagrams(now) {
-                self.carry(|| Happening::Up(index, bytes.clone()));
+                self.carry(|| Step::ToChat(index, bytes.clone()));
             }
         }
     }
 
-    fn send_down(&mut self) {
+    fn send_to_clients(&mut self) {
         let mut sent = Vec::new();
         while self.chat.has_output() {
             let mut take = |member, datagram: &[u8]| {
@@ -260,46 +265,46 @@ impl World {
                 .iter()
                 .position(|client| client.as_ref().is_some_and(|client| client.member == member));
             if let Some(index) = to {
-                self.carry(|| Happening::Down(index, bytes.clone()));
+                self.carry(|| Step::ToClient(index, bytes.clone()));
             }
         }
     }
 
-    /// Puts a datagram on its way, perhaps twice, perhaps nowhere.
-    fn carry(&mut self, what: impl Fn() -> Happening) {
-        let is_repeated = self.random.chance(self.weather.repeated_percent);
+    /// Plans the arrival of a datagram: once, twice or never.
+    fn carry(&mut self, what: impl Fn() -> Step) {
+        let is_repeated = self.random.chance(self.faults.repeated_percent);
         for _ in 0..1 + usize::from(is_repeated) {
-            if let Some(at) = self.weather.arrival(self.time, &mut self.random) {
+            if let Some(at) = self.faults.arrival(self.time, &mut self.random) {
                 self.plan(at, what());
             }
         }
     }
 
-    /// What has to hold in the end.
+    /// Asserts the final state.
     fn check(&self, seed: u64) {
         let mut all: BTreeMap<u64, &Option<String>> = BTreeMap::new();
-        let weather = self.weather;
+        let faults = self.faults;
         let is_closed = self.clients[0].as_ref().is_some_and(|host| host.is_leaving);
         for client in self.clients.iter().flatten() {
-            for (number, text) in &client.heard {
+            for (number, text) in &client.received {
                 let known = all.entry(*number).or_insert(text);
                 assert_eq!(*known, text, "seed {seed}: one order for all");
             }
             let missing = client.receiver.resume_at() - client.first - client.entries;
             assert_eq!(client.gone, missing, "seed {seed}: the exact count of what is gone");
             assert_eq!(client.receiver.gone(), missing, "seed {seed}");
-            // Who has left an open room asks in vain: it is no longer its own.
+            // A member that has left an open room gets no more repairs.
             let is_complete = client.receiver.is_complete() || client.is_leaving;
-            assert!(is_complete, "seed {seed}: everything, {weather:?}");
+            assert!(is_complete, "seed {seed}: everything, {faults:?}");
             let has_to_end = client.is_leaving || is_closed;
-            assert_eq!(client.has_ended, has_to_end, "seed {seed}: confirmed, {weather:?}");
-            // What was on its way when the room closed is not taken any more.
+            assert_eq!(client.has_ended, has_to_end, "seed {seed}: confirmed, {faults:?}");
+            // A closed room takes no more messages.
             let all_taken = client.sender.open() == 0 || is_closed;
-            assert!(all_taken, "seed {seed}: all was taken, {weather:?}");
+            assert!(all_taken, "seed {seed}: all was taken, {faults:?}");
         }
         let end = *all.last_key_value().expect("something was said").0 + 1;
         for client in self.clients.iter().flatten().filter(|client| !client.is_leaving) {
-            assert_eq!(client.receiver.next(), end, "seed {seed}: up to the last, {weather:?}");
+            assert_eq!(client.receiver.next(), end, "seed {seed}: up to the last, {faults:?}");
         }
         let said: Vec<&String> = all.values().filter_map(|text| text.as_ref()).collect();
         let once: std::collections::BTreeSet<&String> = said.iter().copied().collect();
@@ -324,8 +329,8 @@ impl Client {
             first: next,
             receiver: StreamReceiver::new(completion.tag, next, keep_alive, now),
             sender: StreamSender::new(completion.member, completion.expected, "r"),
-            unsaid: Vec::new(),
-            heard: BTreeMap::new(),
+            unsent: Vec::new(),
+            received: BTreeMap::new(),
             entries: 0,
             gone: 0,
             next,
@@ -334,8 +339,8 @@ impl Client {
         }
     }
 
-    fn hear(&mut self, bytes: &[u8], now: Instant) {
-        let Self { receiver, sender, heard, entries, gone, next, has_ended, .. } = self;
+    fn receive(&mut self, bytes: &[u8], now: Instant) {
+        let Self { receiver, sender, received, entries, gone, next, has_ended, .. } = self;
         receiver.handle_datagram(bytes, now, |event| {
             sender.handle_event(&event, now);
             *has_ended |= event.ends_membership().is_some();
@@ -354,19 +359,19 @@ impl Client {
             match text {
                 Some(text) => {
                     *entries += count;
-                    assert!(heard.insert(end - 1, text).is_none());
+                    assert!(received.insert(end - 1, text).is_none());
                 }
                 None => *gone += count,
             }
         });
     }
 
-    /// What it sends now.
+    /// Returns the datagrams that are due.
     fn datagrams(&mut self, now: Instant) -> Vec<Vec<u8>> {
-        while let Some(text) = self.unsaid.first()
+        while let Some(text) = self.unsent.first()
             && self.sender.push(text.as_bytes()).is_ok()
         {
-            self.unsaid.remove(0);
+            self.unsent.remove(0);
         }
         let (mut body, mut sent) = (Vec::new(), Vec::new());
         while self.receiver.poll_transmit(now, &mut body)
@@ -375,13 +380,13 @@ impl Client {
             let mut bytes = Vec::new();
             datagram::encode_upstream("r", self.token, &body, &mut bytes);
             sent.push(bytes);
-            assert!(sent.len() < 200, "a client that never stops sending");
+            assert!(sent.len() < 200, "the client never stops sending");
         }
         sent
     }
 }
 
-/// Returns the number of entries that a message takes.
+/// Returns the number of entries of a message.
 fn entries_of(name: &str, text: &str) -> u64 {
     let mut bytes = Vec::new();
     parts::encode_message((0, 0), name, text, &mut bytes);
@@ -396,9 +401,9 @@ fn play(seed: u64) -> World {
 }
 
 #[test]
-fn s5_s6_s10_s13_every_history_ends_well_whatever_the_network_does() {
+fn s5_s6_s10_s13_members_recover() {
     let threads = thread::available_parallelism().map_or(2, usize::from).min(4) as u64;
-    // One more seed than asked for can be given on the command line: the one that failed.
+    // The environment may name the one seed that failed.
     if let Some(seed) = seed_to_replay() {
         play(seed);
         return;
@@ -416,7 +421,7 @@ fn s5_s6_s10_s13_every_history_ends_well_whatever_the_network_does() {
                 })
             })
             .collect();
-        workers.into_iter().map(|worker| worker.join().expect("a history that ends well")).sum()
+        workers.into_iter().map(|worker| worker.join().expect("a history that passes")).sum()
     });
-    assert!(lost > 0, "some histories are to lose something for good");
+    assert!(lost > 0, "some histories must lose entries for good");
 }

@@ -1,5 +1,5 @@
-//! The way of datagrams into the chat and out of it: rooms with members of every delivery, and
-//! steps that the input chooses. Tokens are put in, so that what is behind them can be reached.
+//! Datagrams into the chat and out of it: rooms with members of every delivery, and steps that the
+//! input chooses. The steps insert valid tokens, so that the code behind that check is reached.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,26 +14,27 @@ use super::stage::{Stage, ip};
 const ROOMS: [&str; 3] = ["r", "another room", "部屋"];
 const DELIVERIES: [&str; 3] = ["text", "named", "stream"];
 
-/// Members come from 192.0.2.0 to here, strangers from above.
+/// The number of IPs of members, from 192.0.2.0 on. A stranger has a higher one.
 const IPS: usize = 4;
 const STRANGER: usize = 99;
 
-/// The most who ever enter.
+/// The most guests that ever enter.
 const MAX_GUESTS: usize = 64;
 
-/// Steps, each a byte that says which and what it needs.
+/// Runs steps, each of which is a byte that selects it and the bytes that it needs.
 pub fn datagrams(data: &[u8]) {
     let mut input = Input(data);
     let mut stage = Stage::new(input.byte() & 1 == 1);
-    people(&mut stage);
+    fill_rooms(&mut stage);
     while !input.is_empty() {
         step(&mut stage, &mut input);
     }
     stage.end();
 }
 
-/// In each room a host and a guest of each delivery, all of whom are heard but the last.
-fn people(stage: &mut Stage) {
+/// Fills each room with a host and three guests, of all deliveries. All but the last prove their
+/// address.
+fn fill_rooms(stage: &mut Stage) {
     for (number, room) in ROOMS.iter().enumerate() {
         for (place, delivery) in DELIVERIES.iter().cycle().skip(number).take(4).enumerate() {
             let operation = if place == 0 { 1 } else { 2 };
@@ -53,27 +54,27 @@ fn step(stage: &mut Stage, input: &mut Input<'_>) {
     match input.pick(12) {
         0 => {
             let (from, bytes) = (SocketAddr::from((ip(input.pick(IPS)), 7)), input.bytes());
-            // Nobody's token is in it, unless it was guessed.
-            assert_eq!(stage.hear(from, None, &bytes), None);
+            // It contains no token, unless the fuzzer guessed one.
+            assert_eq!(stage.receive(from, None, &bytes), None);
         }
         1 => {
-            let (who, port) = (input.pick(stage.guests.len()), 1000 + input.number() % 8);
-            say(stage, who, port, &input.bytes());
+            let (index, port) = (input.pick(stage.guests.len()), 1000 + input.number() % 8);
+            say(stage, index, port, &input.bytes());
         }
         2 => {
-            let who = input.pick(stage.guests.len());
-            say_in_stream(stage, who, &input.bytes());
+            let index = input.pick(stage.guests.len());
+            say_in_stream(stage, index, &input.bytes());
         }
         3 => {
-            let who = input.pick(stage.guests.len());
-            ask_again(stage, who, input);
+            let index = input.pick(stage.guests.len());
+            confirm_or_repair(stage, index, input);
         }
         4 => misplace(stage, input),
         5 => request(stage, input),
         6 => resume(stage, input),
         7 => {
-            let (who, from) = (input.pick(stage.guests.len()), input.pick(IPS));
-            stage.announce(who, SocketAddr::from((ip(from), 1000 + input.number() % 8)));
+            let (index, from) = (input.pick(stage.guests.len()), input.pick(IPS));
+            stage.announce(index, SocketAddr::from((ip(from), 1000 + input.number() % 8)));
         }
         8 => stage.advance(Duration::from_millis(u64::from(input.number()))),
         9 => stage.deliver(input.pick(256)),
@@ -81,29 +82,29 @@ fn step(stage: &mut Stage, input: &mut Input<'_>) {
         _ => match input.byte() {
             port @ ..8 => stage.fill(1000 + u16::from(port)),
             8..32 => {
-                let who = input.pick(stage.guests.len());
-                say_part(stage, who, &input.bytes());
+                let index = input.pick(stage.guests.len());
+                say_part(stage, index, &input.bytes());
             }
             _ => stage.unblock(),
         },
     }
 }
 
-/// A member's own datagram.
-fn say(stage: &mut Stage, who: usize, port: u16, message: &[u8]) -> Option<MessageOutcome> {
-    let guest = stage.guests[who].clone();
+/// Sends a datagram of a member.
+fn say(stage: &mut Stage, index: usize, port: u16, message: &[u8]) -> Option<MessageOutcome> {
+    let guest = stage.guests[index].clone();
     let mut bytes = Vec::new();
     encode_upstream(&guest.room, guest.token, message, &mut bytes);
-    stage.hear(SocketAddr::from((guest.ip, port)), Some(who), &bytes)
+    stage.receive(SocketAddr::from((guest.ip, port)), Some(index), &bytes)
 }
 
-/// A message with the id that its sender must give it.
-fn say_in_stream(stage: &mut Stage, who: usize, text: &[u8]) {
+/// Sends a message with the id that the server expects.
+fn say_in_stream(stage: &mut Stage, index: usize, text: &[u8]) {
     let mut message = Vec::new();
-    upstream::encode_message(stage.guests[who].next_id, text, &mut message);
-    let fate = say(stage, who, 1000 + who as u16, &message);
+    upstream::encode_message(stage.guests[index].next_id, text, &mut message);
+    let outcome = say(stage, index, 1000 + index as u16, &message);
     let is_taken = matches!(
-        fate,
+        outcome,
         Some(
             MessageOutcome::Relayed
                 | MessageOutcome::Command
@@ -111,19 +112,19 @@ fn say_in_stream(stage: &mut Stage, who: usize, text: &[u8]) {
                 | MessageOutcome::KeptAlive
         )
     );
-    stage.guests[who].next_id += u32::from(is_taken);
+    stage.guests[index].next_id += u32::from(is_taken);
 }
 
-/// A part of a message, with more to come.
-fn say_part(stage: &mut Stage, who: usize, text: &[u8]) {
+/// Sends a part of a message that is not the last one.
+fn say_part(stage: &mut Stage, index: usize, text: &[u8]) {
     let mut part = Vec::new();
-    upstream::encode_part(stage.guests[who].next_id, text, &mut part);
-    let fate = say(stage, who, 1000 + who as u16, &part);
-    stage.guests[who].next_id += u32::from(fate == Some(MessageOutcome::Kept));
+    upstream::encode_part(stage.guests[index].next_id, text, &mut part);
+    let outcome = say(stage, index, 1000 + index as u16, &part);
+    stage.guests[index].next_id += u32::from(outcome == Some(MessageOutcome::Kept));
 }
 
-/// What arrived and what did not.
-fn ask_again(stage: &mut Stage, who: usize, input: &mut Input<'_>) {
+/// Confirms entries or requests repairs.
+fn confirm_or_repair(stage: &mut Stage, index: usize, input: &mut Input<'_>) {
     let mut message = Vec::new();
     match input.pick(5) {
         0 => upstream::encode_have(u64::from(input.number()), &mut message),
@@ -133,10 +134,10 @@ fn ask_again(stage: &mut Stage, who: usize, input: &mut Input<'_>) {
             upstream::encode_repair(ranges.collect::<Vec<_>>(), &mut message);
         }
     }
-    say(stage, who, 1000 + who as u16, &message);
+    say(stage, index, 1000 + index as u16, &message);
 }
 
-/// A right token in the wrong room, or from the wrong address.
+/// Sends a valid token in the wrong room or from the wrong address.
 fn misplace(stage: &mut Stage, input: &mut Input<'_>) {
     let guest = stage.guests[input.pick(stage.guests.len())].clone();
     let (room, place) = (ROOMS[input.pick(ROOMS.len())], input.pick(IPS + 1));
@@ -144,11 +145,11 @@ fn misplace(stage: &mut Stage, input: &mut Input<'_>) {
     let from = if is_wrong { ip(place) } else { ip(STRANGER) };
     let mut bytes = Vec::new();
     encode_upstream(room, guest.token, &input.bytes(), &mut bytes);
-    let fate = stage.hear(SocketAddr::from((from, 9)), None, &bytes);
-    assert_eq!(fate, None);
+    let outcome = stage.receive(SocketAddr::from((from, 9)), None, &bytes);
+    assert_eq!(outcome, None);
 }
 
-/// Somebody creates, joins or lists.
+/// Sends a create, join or list request.
 fn request(stage: &mut Stage, input: &mut Input<'_>) {
     let (from, operation) = (input.pick(IPS), 1 + input.byte() % 3);
     let (room, payload) = (ROOMS[input.pick(ROOMS.len())], input.bytes());
@@ -157,7 +158,7 @@ fn request(stage: &mut Stage, input: &mut Input<'_>) {
     }
 }
 
-/// A member goes on elsewhere.
+/// Resumes a membership from another IP.
 fn resume(stage: &mut Stage, input: &mut Input<'_>) {
     let guest = stage.guests[input.pick(stage.guests.len())].clone();
     stage.request(ip(input.pick(IPS)), 4, &guest.room, &guest.token.to_wire());

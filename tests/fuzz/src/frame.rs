@@ -1,33 +1,33 @@
-//! The frame decoder, on a stream of frames that is cut anywhere.
+//! The frame decoder, on a stream of frames in any pieces.
 
 use reactor_chat::protocol::frame::{HEADER_SIZE, PROTOCOL_MAX_PAYLOAD, encode, operation_of};
 use reactor_chat::protocol::{Decoded, decode};
 
 use super::input::Input;
 
-/// What a decoder made of a stream.
+/// The result of decoding a stream.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Read {
     /// The frames, encoded anew.
     frames: Vec<u8>,
     /// The operation of the frame that ended the stream, if one did.
     refused: Option<u8>,
-    /// Bytes that are no frame yet.
+    /// Bytes of a partial frame at the end.
     rest: usize,
 }
 
-/// The limit, then how the stream is cut, then the stream.
+/// The input is the limit, the sizes of the pieces, then the stream.
 pub fn frame(data: &[u8]) {
     let mut input = Input(data);
     let max_payload = [0, 1, 255, 300, 65_536, PROTOCOL_MAX_PAYLOAD, usize::MAX][input.pick(7)];
     let cuts = input.bytes();
     let stream = input.0;
     let whole = read(stream, &[], max_payload);
-    assert_eq!(read(stream, &cuts, max_payload), whole, "cut in pieces");
+    assert_eq!(read(stream, &cuts, max_payload), whole, "in pieces");
     assert_eq!(read_slowly(stream, max_payload), whole, "by the letter of the protocol");
 }
 
-/// Reads as a connection does: pieces are added behind what is left, whole frames are taken away.
+/// Decodes as a connection does: it appends each piece to the rest and removes whole frames.
 fn read(stream: &[u8], cuts: &[u8], max_payload: usize) -> Read {
     let (mut read, mut buffer, mut rest) = (Read::default(), Vec::new(), stream);
     let mut cuts = cuts.iter().map(|cut| usize::from(*cut) + 1);
@@ -55,7 +55,7 @@ fn read(stream: &[u8], cuts: &[u8], max_payload: usize) -> Read {
     Read { rest: buffer.len(), ..read }
 }
 
-/// The same, as the table of the protocol says it: 29 bytes are one number.
+/// Decodes by the letter of the protocol: 29 bytes are one number.
 fn read_slowly(stream: &[u8], max_payload: usize) -> Read {
     let (mut read, mut at) = (Read::default(), 0);
     while let Some(header) = stream.get(at..at + HEADER_SIZE) {

@@ -1,13 +1,13 @@
-//! Bytes that are read as choices. When there are none left, every choice is 0.
+//! Bytes that are read as choices. Behind the last byte, every choice is 0.
 
-/// From here on a length stands for a long text.
+/// Sizes from this one on stand for a long text.
 const LONG: u8 = 0xf0;
-/// What each step beyond that adds: the last is longer than any datagram that is taken.
+/// Bytes that each further size adds. The largest text is longer than any accepted datagram.
 const LONG_STEP: usize = 280;
-/// A long text repeats so many bytes.
+/// The bytes that a long text repeats.
 const PATTERN: usize = 8;
 
-/// What is left of the input.
+/// The rest of the input.
 pub struct Input<'a>(pub &'a [u8]);
 
 impl Input<'_> {
@@ -25,12 +25,12 @@ impl Input<'_> {
         u16::from_be_bytes([self.byte(), self.byte()])
     }
 
-    /// One of so many.
+    /// Returns a number below `count`.
     pub fn pick(&mut self, count: usize) -> usize {
         usize::from(self.byte()) % count
     }
 
-    /// A length and so many bytes; of a long text only the beginning, which is repeated.
+    /// Returns a text, which the input has behind its size. A long text repeats its first bytes.
     pub fn bytes(&mut self) -> Vec<u8> {
         let size = self.byte();
         if size < LONG {

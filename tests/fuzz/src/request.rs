@@ -1,4 +1,4 @@
-//! The payload of a request, and what the chat makes of it.
+//! Requests with any payload, and the replies of the chat.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
@@ -7,14 +7,16 @@ use reactor_chat::chat::{Chat, Reply};
 use reactor_chat::config::ChatConfig;
 use reactor_chat::protocol::name::{fold, room_name};
 use reactor_chat::protocol::stream::MAX_HISTORY;
-use reactor_chat::protocol::{Delivery, Entrant, Form, Frame, Request, Status, request};
+use reactor_chat::protocol::{
+    Decoded, Delivery, Entrant, Form, Frame, Request, Status, decode, request,
+};
 
 use super::input::Input;
 
-/// The most bytes of a list: so few that it is often cut.
+/// The most bytes of a list: few, so that it is often cut.
 const MAX_LIST: usize = 300;
 
-/// Requests one after the other, each an operation, a room name and a payload.
+/// Sends requests, each of which is an operation, a room name and a payload.
 pub fn request(data: &[u8]) {
     let mut input = Input(data);
     let (mut chat, now) = (Chat::new(ChatConfig::default()), Instant::now());
@@ -46,6 +48,7 @@ pub fn request(data: &[u8]) {
             )),
         }
         let Ok(request) = parsed else { continue };
+        check_encoding(&request);
         let draw = || Some([entered as u8; 16]);
         let ip = IpAddr::V4(Ipv4Addr::new(192, 0, 2, entered as u8));
         match chat.handle_request(ip, &request, draw, MAX_LIST, now) {
@@ -63,7 +66,7 @@ pub fn request(data: &[u8]) {
     }
 }
 
-/// Only JSON to create or join gets its room name back.
+/// Asserts that only JSON requests to create or join get their room name back.
 fn check_echo(frame: &Frame<'_>) {
     let is_json = frame.payload.trim_ascii_start().starts_with(b"{");
     let is_echoed = is_json && matches!(frame.operation, 1 | 2);
@@ -76,7 +79,7 @@ fn check_entrant(entrant: &Entrant<'_>, frame: &Frame<'_>) {
         assert!((1..=255).contains(&name.len()) && *name == name.trim() && !name.contains("  "));
         assert!(!name.chars().any(char::is_control), "{name:?}");
         assert!(!fold(name).is_empty(), "{name:?}");
-        let again = room_name(name.as_bytes()).expect("what is kept is valid");
+        let again = room_name(name.as_bytes()).expect("a kept name is valid");
         assert_eq!((again.name, again.as_sent), (name.clone(), &**name));
     }
     assert!(!entrant.name.contains(": ") && !entrant.name.ends_with(':'));
@@ -85,7 +88,18 @@ fn check_entrant(entrant: &Entrant<'_>, frame: &Frame<'_>) {
     if entrant.delivery == Delivery::Plain(Form::Named) && entrant.password.is_none() {
         return;
     }
-    assert!(frame.payload.trim_ascii_start().starts_with(b"{"), "a bare name says no more");
+    assert!(frame.payload.trim_ascii_start().starts_with(b"{"), "a bare name has no other keys");
+}
+
+/// Asserts that an encoded request is parsed as the same one. A normalized prefix may be too long for
+/// a frame.
+fn check_encoding(request: &Request<'_>) {
+    if matches!(request, Request::List { prefix: Some(prefix), .. } if prefix.len() > 255) {
+        return;
+    }
+    let bytes = request::encode(request);
+    let Decoded::Whole(frame) = decode(&bytes, bytes.len()) else { panic!("a partial frame") };
+    assert_eq!(request::parse(&frame).as_ref(), Ok(request));
 }
 
 fn check_completion(request: &Request<'_>, has_stream: bool) {
@@ -99,5 +113,8 @@ fn check_list(list: &[u8]) {
     assert!(list.len() <= MAX_LIST, "{} bytes", list.len());
     let list = str::from_utf8(list).expect("UTF-8");
     assert!(list.starts_with('[') && list.ends_with(']'));
-    assert!(list == "[]" || list.starts_with("[{") && list.ends_with("}]"), "cut in a row: {list}");
+    assert!(
+        list == "[]" || list.starts_with("[{") && list.ends_with("}]"),
+        "cut within a room: {list}"
+    );
 }

@@ -1,5 +1,5 @@
-//! A chat with all that is around it: a clock, the table of addresses that the reactor keeps,
-//! sockets that may be full, and an account of what may go out.
+//! A chat with its surroundings: a clock, the reactor's routes, sockets that may be full,
+//! and an account of the bytes that may go out.
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -14,22 +14,22 @@ use reactor_chat::protocol::{Frame, Request, Token, request};
 
 use super::jobs::{Sent, send};
 
-/// So small that entries are soon gone.
+/// Bytes of history, few enough that entries are soon gone.
 const ROOM_HISTORY: usize = 8 << 10;
 const HISTORY_MEMORY: usize = 20_000;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(40);
-/// The most datagrams of one delivery.
+/// The most datagrams of one call of `deliver`.
 const MAX_DELIVERY: usize = 64;
 
-/// What stands around what is told, also where it is told that it came last.
+/// Bytes around a notice, also in a tail loss probe.
 const HEADERS: usize = 100;
-/// What a message costs each who gets it, beside its size: headers, a name, what came last.
+/// Bytes that each receiver of a message may get beside its text: headers, a name, tail loss probes.
 const MESSAGE: usize = 340;
-/// The least text in a part of a message that others follow.
+/// The fewest bytes of text in a part that is not the last one.
 const LEAST_PART: usize = 900;
-/// The same of a notice, which may have a name twice, and of the two that end a host.
+/// Bytes of two notices, such as those at the end of a host. Each may have a name twice.
 const NOTICES: usize = 2 * 600;
-/// What one member alone is told at most: the list of members, or a line.
+/// The most bytes of an answer to one member: the list of members, or a line.
 const LIST: usize = 1_200;
 const ANSWER: usize = 340;
 
@@ -40,7 +40,7 @@ pub struct Guest {
     pub token: Token,
     pub room: String,
     pub ip: IpAddr,
-    /// The tag of its stream, if it takes one.
+    /// The tag of its stream, with stream delivery.
     tag: Option<u32>,
     /// The id of its next message.
     pub next_id: u32,
@@ -50,17 +50,17 @@ pub struct Guest {
 pub struct Stage {
     chat: Chat,
     now: Instant,
-    /// Everyone who ever was a member, by index.
+    /// All current and former members.
     pub guests: Vec<Guest>,
-    /// Where the datagrams of each member go.
-    table: HashMap<MemberId, SocketAddr>,
+    /// The address of each member.
+    addresses: HashMap<MemberId, SocketAddr>,
     /// Ports whose sockets are full.
     full: HashSet<u16>,
-    /// Bytes that went out, and those that may.
+    /// Bytes that went out, and the most that may.
     sent: usize,
     allowed: usize,
-    /// What was said in each room, as far as somebody may ask for it: bytes.
-    said: HashMap<String, usize>,
+    /// Bytes of each room's entries that members may request again.
+    history: HashMap<String, usize>,
 }
 
 pub fn ip(last: usize) -> IpAddr {
@@ -82,26 +82,26 @@ impl Stage {
             chat,
             now: Instant::now(),
             guests: Vec::new(),
-            table: HashMap::new(),
+            addresses: HashMap::new(),
             full: HashSet::new(),
             sent: 0,
             allowed: 0,
-            said: HashMap::new(),
+            history: HashMap::new(),
         }
     }
 
-    /// A request as it comes over TCP.
+    /// Handles a request over TCP.
     pub fn request(&mut self, ip: IpAddr, operation: u8, room: &str, payload: &[u8]) {
         let frame = Frame { operation, state: 0, room: room.as_bytes(), payload };
         let Ok(request) = request::parse(&frame) else { return };
-        self.carry_out(ip, &request, payload.len());
+        self.execute(ip, &request, payload.len());
     }
 
-    fn carry_out(&mut self, ip: IpAddr, request: &Request<'_>, size: usize) {
+    fn execute(&mut self, ip: IpAddr, request: &Request<'_>, size: usize) {
         let mut drawn = self.guests.len() as u128 * 2;
         let draw = || {
             drawn += 1;
-            // Odd times anything: no two are the same, and none is easily guessed.
+            // A product with an odd number: all differ, and none is easily guessed.
             Some((drawn.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)).to_be_bytes())
         };
         match self.chat.handle_request(ip, request, draw, 1_000, self.now) {
@@ -112,38 +112,38 @@ impl Stage {
                 };
                 let (room, tag) = (entrant.room.name.to_string(), stream.map(|stream| stream.tag));
                 self.guests.push(Guest { id, token, room, ip, tag, next_id: 1 });
-                self.allow_past(&entrant.room.name);
+                self.allow_history(&entrant.room.name);
                 // The notice has the name twice, and NFC is three times as long at most.
                 self.allow_room(&entrant.room.name, 6 * size + HEADERS);
-                assert!(!self.table.contains_key(&id), "a reused id");
+                assert!(!self.addresses.contains_key(&id), "a reused id");
             }
             Ok(Reply::Resumed { member, .. }) => {
                 let known = self.guests.iter_mut().find(|guest| guest.id == member);
                 known.expect("a member").ip = ip;
-                self.table.remove(&member);
+                self.addresses.remove(&member);
             }
             Ok(Reply::Rooms(_) | Reply::Later { .. }) | Err(_) => {}
         }
     }
 
-    /// The port that a member names over TCP, from any address.
+    /// Announces a member's port over TCP, from any address.
     pub fn announce(&mut self, member: usize, from: SocketAddr) {
         let Guest { id, ip, .. } = self.guests[member];
         if self.chat.handle_announcement(id, from) {
             assert_eq!(from.ip(), ip, "an address that no handshake has proved");
-            self.table.insert(id, from);
+            self.addresses.insert(id, from);
             self.forget_withdrawn();
         }
     }
 
     fn forget_withdrawn(&mut self) {
         while let Some(member) = self.chat.poll_withdrawn() {
-            self.table.remove(&member);
+            self.addresses.remove(&member);
         }
     }
 
-    /// A datagram; whose token is in it, if one is, the caller knows.
-    pub fn hear(
+    /// Handles a datagram that contains the token of this guest, or none.
+    pub fn receive(
         &mut self,
         from: SocketAddr,
         token: Option<usize>,
@@ -152,19 +152,19 @@ impl Stage {
         let before = self.chat.census();
         match self.chat.handle_datagram(from, bytes, self.now) {
             DatagramOutcome::Dropped(_) => {
-                assert_eq!(self.chat.census(), before, "what is dropped changes nothing");
+                assert_eq!(self.chat.census(), before, "a dropped datagram changes nothing");
                 None
             }
-            DatagramOutcome::Accepted(id, fate) => {
+            DatagramOutcome::Accepted(id, outcome) => {
                 assert!(bytes.len() <= MAX_UPSTREAM, "{} bytes", bytes.len());
                 let guest = &self.guests[token.expect("a token in it")];
                 assert_eq!((id, from.ip()), (guest.id, guest.ip));
-                self.table.insert(id, from);
+                self.addresses.insert(id, from);
                 self.forget_withdrawn();
                 let guest = &self.guests[token.expect("a token in it")];
                 let room = guest.room.clone();
-                match fate {
-                    // A part is sent on with the last one.
+                match outcome {
+                    // A part is relayed with the last one.
                     MessageOutcome::Relayed | MessageOutcome::Kept => {
                         let parts = 1 + bytes.len() / LEAST_PART;
                         self.allow_room(&room, bytes.len() + parts * MESSAGE);
@@ -173,25 +173,25 @@ impl Stage {
                         self.allow_room(&room, NOTICES);
                         self.allowed += LIST;
                     }
-                    MessageOutcome::Repaired | MessageOutcome::Ended => self.allow_past(&room),
+                    MessageOutcome::Repaired | MessageOutcome::Ended => self.allow_history(&room),
                     _ => {}
                 }
                 self.allowed += ANSWER;
-                Some(fate)
+                Some(outcome)
             }
         }
     }
 
-    /// Everyone in a room may get so many bytes.
+    /// Allows this many bytes for each member of a room.
     fn allow_room(&mut self, room: &str, size: usize) {
         self.allowed += size * self.guests.iter().filter(|guest| guest.room == room).count();
-        *self.said.entry(room.into()).or_default() += size;
+        *self.history.entry(room.into()).or_default() += size;
     }
 
-    /// One member may get what its room still holds.
-    fn allow_past(&mut self, room: &str) {
-        let said = self.said.get(room).copied().unwrap_or_default();
-        self.allowed += said.min(ROOM_HISTORY + MAX_DOWNSTREAM) + ANSWER;
+    /// Allows one member the entries that its room still holds.
+    fn allow_history(&mut self, room: &str) {
+        let history = self.history.get(room).copied().unwrap_or_default();
+        self.allowed += history.min(ROOM_HISTORY + MAX_DOWNSTREAM) + ANSWER;
     }
 
     pub fn fill(&mut self, port: u16) {
@@ -203,13 +203,13 @@ impl Stage {
         self.chat.resume_stalled(self.now);
     }
 
-    /// Moves the clock, acting on every deadline in between.
+    /// Moves the clock and handles every deadline in between.
     pub fn advance(&mut self, time: Duration) {
         let end = self.now + time;
         while let Some(due) = self.chat.poll_timeout().filter(|due| *due <= end) {
             self.now = self.now.max(due);
             self.chat.handle_timeout(self.now, 1);
-            // One room's: a member may have timed out, or a notice is due.
+            // The deadline of one room: a member timed out, or a notice is due.
             let rooms = self.guests.iter().map(|guest| &guest.room);
             let largest = rooms.clone().map(|room| rooms.clone().filter(|r| *r == room).count());
             self.allowed += NOTICES * largest.max().unwrap_or_default();
@@ -217,15 +217,15 @@ impl Stage {
         self.now = end;
     }
 
-    /// One delivery.
+    /// Calls `deliver` once.
     pub fn deliver(&mut self, budget: usize) {
-        let Self { chat, guests, table, full, sent, .. } = self;
+        let Self { chat, guests, addresses, full, sent, .. } = self;
         let budget = budget.clamp(1, MAX_DELIVERY);
         let mut total = 0;
         chat.deliver(budget, self.now, |job, most| {
             let receipt = send(job, most, |id, datagram| {
-                // No address is proved: nothing is sent, and nothing waits.
-                let Some(address) = table.get(&id) else { return Sent::Nowhere };
+                // Without a proved address, nothing is sent and nothing waits.
+                let Some(address) = addresses.get(&id) else { return Sent::Nowhere };
                 if full.contains(&address.port()) {
                     return Sent::Blocked;
                 }
@@ -242,13 +242,13 @@ impl Stage {
     }
 
     pub fn reap(&mut self) {
-        let Self { chat, table, .. } = self;
+        let Self { chat, addresses, .. } = self;
         chat.reap(|member| {
-            table.remove(&member);
+            addresses.remove(&member);
         });
     }
 
-    /// Everyone falls silent and is forgotten.
+    /// Lets all members time out and asserts that nothing remains.
     pub fn end(&mut self) {
         for _ in 0..3 {
             self.unblock();
@@ -261,12 +261,12 @@ impl Stage {
             }
             self.reap();
         }
-        assert_eq!(self.chat.census(), Census::default(), "something is left");
-        assert!(self.table.is_empty());
+        assert_eq!(self.chat.census(), Census::default(), "state remains");
+        assert!(self.addresses.is_empty());
     }
 }
 
-/// It goes where its member is, and is what that member can read.
+/// Asserts that a datagram goes to its member's address and that the member can parse it.
 fn check_datagram(guests: &[Guest], id: MemberId, address: SocketAddr, datagram: &[u8]) {
     let guest = guests.iter().rfind(|guest| guest.id == id).expect("a member");
     assert_eq!(address.ip(), guest.ip, "an address that no handshake has proved");
