@@ -30,7 +30,7 @@ fn l17_signal_closes_rooms_and_exits_0() {
         bob.expect(GOING);
         carol.expect(&format!("\0{GOING}"));
         assert_eq!(server.wait().code(), Some(0));
-        assert!(start.elapsed() < DRAIN, "nobody kept it");
+        assert!(start.elapsed() < DRAIN, "nothing delayed the exit");
     }
 }
 
@@ -84,7 +84,7 @@ fn field_g_ignored_sigterm_is_a_warning() {
     assert_eq!(server.wait().code(), Some(0));
 }
 
-/// When a terminal closes, the kernel and the shell may each send it.
+/// Both the kernel and the shell may send a hangup when a terminal closes.
 #[test]
 fn field_g_second_hangup_keeps_drain() {
     let (mut server, _deaf) = server_with_a_deaf_peer();

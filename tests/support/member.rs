@@ -141,7 +141,7 @@ impl Member {
         let mut joined = 0;
         while joined < count {
             let notice = self.hear_text();
-            let who = notice.strip_suffix(" joined").expect("a notice of those who join");
+            let who = notice.strip_suffix(" joined").expect("a notice of joins");
             joined += who.parse().unwrap_or(1);
         }
     }

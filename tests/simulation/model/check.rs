@@ -24,7 +24,11 @@ impl Model {
             let alarms = live.iter().filter(|member| member.alarm.is_some()).count();
             let crowds = open.iter().filter(|room| room.presence.due().is_some()).count();
             let excess = self.excess.len();
-            assert_eq!(census.deadlines, alarms + crowds + excess, "a deadline of nobody, or none");
+            assert_eq!(
+                census.deadlines,
+                alarms + crowds + excess,
+                "a deadline too many, or too few"
+            );
         }
         self.check_peers();
         let most = config.max_members.unwrap_or(usize::MAX);
@@ -39,7 +43,10 @@ impl Model {
                 room.members.iter().map(|member| &self.members[*member].folded).collect();
             assert_eq!(names.len(), room.members.len(), "names differ ignoring case");
         }
-        assert!(network.table.keys().all(|id| self.find(*id).is_some()), "a row of nobody");
+        assert!(
+            network.table.keys().all(|id| self.find(*id).is_some()),
+            "a route of an unknown member"
+        );
     }
 
     /// Checks that every member has everything that it is owed, unless its socket is full.
@@ -49,10 +56,14 @@ impl Model {
                 let mut waiting = member.owed.iter().chain(&member.asides);
                 let forgotten = waiting.find(|owed| !owed.may_be_missing);
                 let text = forgotten.map(|owed| String::from_utf8_lossy(&owed.bytes));
-                assert_eq!(text, None, "{} was forgotten: {:?}", member.name, member.delivery);
-                let is_untold = member.end.as_ref().is_some_and(|end| end.needs_farewell);
-                let can_be_told = network.blocked.is_empty();
-                assert!(!is_untold || !can_be_told, "its end was not told");
+                assert_eq!(
+                    text, None,
+                    "{} did not get everything: {:?}",
+                    member.name, member.delivery
+                );
+                let needs_farewell = member.end.as_ref().is_some_and(|end| end.needs_farewell);
+                let is_reachable = network.blocked.is_empty();
+                assert!(!needs_farewell || !is_reachable, "it got no farewell");
             }
         }
     }

@@ -103,7 +103,7 @@ pub struct Member {
 
 impl Member {
     /// Returns a member that has just entered, without the values of its request.
-    pub fn new((id, token): (MemberId, Token), peer: SocketAddr, next: u64, now: Instant) -> Self {
+    pub fn new(id: MemberId, token: Token, peer: SocketAddr, next: u64, now: Instant) -> Self {
         let bucket = Bucket::full(Duration::from_secs(5), now);
         Self {
             id,

@@ -142,7 +142,7 @@ impl Model {
         let unsaid = unsaid.find(|owed| !owed.may_be_missing);
         let text = unsaid.map(|owed| String::from_utf8_lossy(&owed.bytes));
         // The tombstone of a stream member goes with its time, or when its place is needed.
-        assert!(text.is_none() || member.takes_stream(), "freed with {text:?} unsaid");
+        assert!(text.is_none() || member.takes_stream(), "freed before it got {text:?}");
         self.tally.note("freed");
     }
 

@@ -27,7 +27,7 @@ impl Model {
     ) {
         assert!(!datagram.is_empty() && datagram.len() <= MAX_DOWNSTREAM);
         let Some(index) = self.find(id) else {
-            assert!(alone && to.is_none(), "something for a member that was freed");
+            assert!(alone && to.is_none(), "output for a freed member");
             return;
         };
         let member = &self.members[index];
@@ -58,7 +58,7 @@ impl Model {
             let is_early = !is_said(owed.front()) && is_said(owed.back());
             let overtakes = alone && is_ended && is_early;
             let said = if overtakes { owed.pop_back() } else { owed.pop_front() };
-            let said = said.expect("something that nobody said, or twice");
+            let said = said.expect("an unexpected or repeated datagram");
             if let Some(end) = &mut self.members[index].end {
                 end.needs_farewell &= !alone;
             }
@@ -97,7 +97,7 @@ impl Model {
             }
             (_, None) => {
                 let member = &self.members[index];
-                assert!(is_reached || alone, "a tail to whom it may concern");
+                assert!(is_reached || alone, "a tail probe to a member without an address");
                 assert_eq!(datagram.len(), HEADER_SIZE);
                 // A question may wait while its answer comes.
                 assert!(alone || member.surely_has < header.sequence);
@@ -159,7 +159,7 @@ impl Model {
             }
             number += entry.numbers();
         }
-        assert!(number <= member.until, "what was said after its end");
+        assert!(number <= member.until, "entries from after its end");
         if is_repair {
             self.note_repair(index, datagram.len() as u64, now);
         } else {

@@ -331,7 +331,7 @@ impl Model {
             check_at: Some(now + check_at),
             history_until: known.highest_end(),
             tag: stream.as_ref().map(|stream| stream.tag),
-            ..Member::new((*member, *token), peer, next, now)
+            ..Member::new(*member, *token, peer, next, now)
         });
         self.rooms[room].members.push(index);
         self.check_completion(index, stream.as_ref());

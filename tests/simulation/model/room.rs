@@ -134,7 +134,7 @@ impl Room {
             assert_eq!(&**known, bytes, "one order for all, number {number}");
             return;
         }
-        assert!(number < self.highest_end(), "an entry that nobody said, number {number}");
+        assert!(number < self.highest_end(), "an unexpected entry, number {number}");
         self.seen.insert(number, bytes.into());
         while let Some(bytes) = self.seen.get(&self.checked.0) {
             let (number, from) = self.checked;

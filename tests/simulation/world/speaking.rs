@@ -188,7 +188,7 @@ impl World {
             }
             DatagramOutcome::Dropped(_) => {
                 let after = (self.chat.census(), self.chat.has_output(), self.chat.poll_timeout());
-                assert_eq!(before, after, "what is nobody's changes nothing");
+                assert_eq!(before, after, "a dropped datagram changes nothing");
             }
         }
         outcome
