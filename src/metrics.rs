@@ -1,138 +1,141 @@
-//! Plain counters: what the server did, and what it had to drop and why.
+//! Counters: what the server did, and what it dropped and why.
 
 use std::fmt;
 
 use crate::protocol::Status;
 
-/// Everything that is counted. 64 bits each: at a million a second they last 580,000 years.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Metrics {
+/// Defines the counters, each with its name in the log.
+macro_rules! counters {
+    ($($(#[$doc:meta])* $counter:ident: $name:literal,)*) => {
+        /// A counter. The log shows counters in this order.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Counter {
+            $($(#[$doc])* $counter,)*
+        }
+
+        /// The names of the counters, in their order.
+        const NAMES: &[&str] = &[$($name,)*];
+    };
+}
+
+counters! {
     /// Connections accepted.
-    pub accepted: u64,
+    Accepted: "connections accepted",
     /// Accepts that failed.
-    pub accept_errors: u64,
-    /// Connections that gave way to a new one.
-    pub evicted: u64,
+    AcceptErrors: "accept errors",
+    /// Connections closed in favour of a new one.
+    Evicted: "connections evicted",
     /// Connections that ended in an error or were reset.
-    pub connection_errors: u64,
+    ConnectionErrors: "connection errors",
     /// Connections that ran out of time.
-    pub timed_out: u64,
-    /// Ports announced over TCP and taken.
-    pub announcements: u64,
-    /// Replies by status.
-    pub replies: [u64; Status::COUNT],
+    TimedOut: "connections timed out",
+    /// Ports announced over TCP and accepted.
+    Announcements: "ports announced",
     /// Datagrams read.
-    pub datagrams: u64,
-    /// Of these, those that nobody looked at: behind others of one sender that came in vain.
-    pub unheard: u64,
-    /// Errors met while reading datagrams.
-    pub receive_errors: u64,
-    /// Datagrams that the kernel dropped because we were late.
-    pub kernel_dropped: u64,
+    Datagrams: "datagrams",
+    /// Datagrams skipped, because others of the same sender in the same batch had no effect.
+    Skipped: "skipped",
+    /// Errors of reading datagrams.
+    ReceiveErrors: "receive errors",
+    /// Datagrams that the kernel dropped because the receive queue was full.
+    KernelDropped: "dropped by the kernel",
     /// Datagrams that were too long.
-    pub too_long: u64,
-    /// Datagrams that made no sense.
-    pub malformed: u64,
-    /// Datagrams whose token nobody has.
-    pub unknown_token: u64,
-    /// Datagrams whose token is one of another room or another address.
-    pub misplaced_token: u64,
+    TooLong: "too long",
+    /// Datagrams without the layout of a client's datagram.
+    Malformed: "malformed",
+    /// Datagrams whose token no member has.
+    UnknownToken: "unknown token",
+    /// Datagrams whose token belongs to another room or another address.
+    MisplacedToken: "token of another room or address",
     /// Keep-alives.
-    pub kept_alive: u64,
-    /// Messages taken.
-    pub messages: u64,
+    KeepAlives: "keep-alives",
+    /// Messages relayed.
+    Messages: "messages",
     /// Parts of messages kept.
-    pub parts: u64,
-    /// Commands obeyed.
-    pub commands: u64,
-    /// Messages refused for what they hold.
-    pub refused: u64,
-    /// Messages over the rate limit.
-    pub rate_limited: u64,
+    Parts: "parts of messages",
+    /// Commands executed.
+    Commands: "commands",
+    /// Messages refused for their content.
+    Refused: "refused",
+    /// Messages over the message budget of their sender.
+    RateLimited: "rate limited",
     /// Messages for which a room had no space.
-    pub room_busy: u64,
-    /// Stream members' word on how far they are.
-    pub confirmations: u64,
+    RoomBusy: "room busy",
+    /// Confirmations of stream members.
+    Confirmations: "confirmations",
     /// Repair requests of stream members.
-    pub repair_requests: u64,
-    /// Messages of stream members that were not the next: repeated, or behind one that was lost.
-    pub out_of_order: u64,
-    /// What stream members sent beyond what is answered.
-    pub unanswered: u64,
-    /// What stream members sent without sense.
-    pub senseless: u64,
-    /// Datagrams of stream members that have ended.
-    pub ended: u64,
+    RepairRequests: "repair requests",
+    /// Messages of stream members without the expected id: repeated, or after one that was lost.
+    OutOfOrder: "out of order",
+    /// Datagrams over the reply budget of a stream member.
+    OverReplyBudget: "over reply budget",
+    /// Datagrams of stream members that are no valid message.
+    InvalidStream: "invalid stream messages",
+    /// Datagrams from members that have ended.
+    Departed: "from departed members",
     /// Datagrams sent.
-    pub sent: u64,
-    /// Datagrams that the kernel refused.
-    pub send_errors: u64,
-    /// Datagrams that were not sent because earlier ones to the same host stay in the send buffer, or
-    /// because their members were silent.
-    pub withheld: u64,
+    Sent: "sent",
+    /// Datagrams that the kernel refused to send.
+    SendErrors: "send errors",
+    /// Datagrams not sent, because earlier ones to the host are still in the send buffer, or because
+    /// their members were silent.
+    Withheld: "not sent to unresponsive hosts",
     /// Turns in which a socket was full and its members had to wait.
-    pub blocked: u64,
-    /// Deliveries that still waited when the server was told to end.
-    pub abandoned: u64,
+    Blocked: "waits for a full socket",
+    /// Deliveries that were still pending when the server was told to end.
+    Abandoned: "abandoned at the end",
+}
+
+/// All counters. They have 64 bits each: at a million a second they last 580,000 years.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metrics {
+    counts: [u64; NAMES.len()],
+    replies: [u64; Status::COUNT],
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self { counts: [0; NAMES.len()], replies: [0; Status::COUNT] }
+    }
 }
 
 impl Metrics {
+    /// Counts one event.
+    pub fn count(&mut self, counter: Counter) {
+        self.add(counter, 1);
+    }
+
+    /// Counts several events.
+    pub fn add(&mut self, counter: Counter, count: u64) {
+        self.counts[counter as usize] += count;
+    }
+
     /// Counts a reply.
     pub fn count_reply(&mut self, status: Status) {
         self.replies[status as usize] += 1;
     }
 
-    fn named(&self) -> [(&'static str, u64); 32] {
-        [
-            ("connections accepted", self.accepted),
-            ("accept errors", self.accept_errors),
-            ("connections that gave way", self.evicted),
-            ("connection errors", self.connection_errors),
-            ("connections timed out", self.timed_out),
-            ("ports announced", self.announcements),
-            ("datagrams", self.datagrams),
-            ("not looked at", self.unheard),
-            ("receive errors", self.receive_errors),
-            ("dropped by the kernel", self.kernel_dropped),
-            ("too long", self.too_long),
-            ("malformed", self.malformed),
-            ("unknown token", self.unknown_token),
-            ("token of another room or address", self.misplaced_token),
-            ("keep-alives", self.kept_alive),
-            ("messages", self.messages),
-            ("parts of messages", self.parts),
-            ("commands", self.commands),
-            ("refused", self.refused),
-            ("rate limited", self.rate_limited),
-            ("room busy", self.room_busy),
-            ("confirmations", self.confirmations),
-            ("repair requests", self.repair_requests),
-            ("out of order", self.out_of_order),
-            ("beyond what is answered", self.unanswered),
-            ("senseless", self.senseless),
-            ("of ended members", self.ended),
-            ("sent", self.sent),
-            ("send errors", self.send_errors),
-            ("not sent to unresponsive hosts", self.withheld),
-            ("waits for a full socket", self.blocked),
-            ("abandoned at the end", self.abandoned),
-        ]
+    /// Returns the value of a counter.
+    #[cfg(test)]
+    pub fn get(&self, counter: Counter) -> u64 {
+        self.counts[counter as usize]
     }
 }
 
-/// What is not zero, in one line.
+/// Writes the counters that are not zero, in one line.
 impl fmt::Display for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut between = "";
-        for (name, count) in self.named().into_iter().filter(|(_, count)| *count > 0) {
-            write!(f, "{between}{name} {count}")?;
-            between = ", ";
+        let mut separator = "";
+        let named = NAMES.iter().zip(&self.counts);
+        for (name, count) in named.filter(|(_, count)| **count > 0) {
+            write!(f, "{separator}{name} {count}")?;
+            separator = ", ";
         }
         for (status, count) in self.replies.iter().enumerate().filter(|(_, count)| **count > 0) {
-            write!(f, "{between}status-{status} replies {count}")?;
-            between = ", ";
+            write!(f, "{separator}status-{status} replies {count}")?;
+            separator = ", ";
         }
-        if between.is_empty() { f.write_str("nothing happened") } else { Ok(()) }
+        if separator.is_empty() { f.write_str("nothing happened") } else { Ok(()) }
     }
 }
 
@@ -141,10 +144,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_happened_is_shown() {
+    fn zero_counters_are_not_shown() {
         let mut metrics = Metrics::default();
         assert_eq!(metrics.to_string(), "nothing happened");
-        metrics.messages = 3;
+        metrics.add(Counter::Messages, 3);
         metrics.count_reply(Status::RoomFull);
         assert_eq!(metrics.to_string(), "messages 3, status-7 replies 1");
     }

@@ -80,7 +80,7 @@ fn l14_useless_batch_is_skipped() {
     assert!((1..=5).contains(&relayed), "{relayed} messages of a burst of 5");
     let counts = server.final_counts();
     assert_eq!(counted(&counts, "rate limited"), 8, "{counts}");
-    assert_eq!(counted(&counts, "not looked at"), 64 - relayed - 8 - 1, "{counts}");
+    assert_eq!(counted(&counts, "skipped"), 64 - relayed - 8 - 1, "{counts}");
 }
 
 /// A program may be several members at one port. A flood of one of them costs the others nothing.
@@ -96,7 +96,7 @@ fn l14_skipping_affects_one_sender() {
     for _ in 0..5 {
         alice.expect("bob: a message");
     }
-    assert_eq!(counted(&server.final_counts(), "not looked at"), 32);
+    assert_eq!(counted(&server.final_counts(), "skipped"), 32);
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn l14_reply_flood_is_bounded() {
     };
     while !has_come(&bob.hear()) {}
     let counts = server.final_counts();
-    assert!(counted(&counts, "beyond what is answered") > 0, "{counts}");
+    assert!(counted(&counts, "over reply budget") > 0, "{counts}");
     let sent = counted(&counts, "sent") as f64;
     assert!(sent < most && sent > BURST, "{sent} sent, {most} at most: {counts}");
 }

@@ -283,7 +283,7 @@ fn s5_nonsense_is_ignored() {
     bob.expect_nothing();
     alice.expect_nothing();
     let counts = server.final_counts();
-    assert!(counts.contains("senseless 10"), "{counts}");
+    assert!(counts.contains("invalid stream messages 10"), "{counts}");
 }
 
 #[test]

@@ -12,7 +12,6 @@ use super::room::Room;
 use crate::ids::{MemberId, RoomId};
 use crate::protocol::bans::{write_bans, write_shared_ban};
 use crate::protocol::name::fold;
-use crate::protocol::stream::Code;
 use crate::protocol::{Notice, Status};
 use crate::subnet::Subnet;
 
@@ -176,7 +175,7 @@ impl Chat {
         if let Some(room) = self.rooms.get(room_id) {
             write_bans(room.bans.names(), self.config.language, max, &mut self.notice);
         }
-        self.append_answer(host);
+        self.answer_written(host);
     }
 
     /// Bans a member's name, and its subnet if that is asked for and not the host's own. Returns
@@ -216,13 +215,7 @@ impl Chat {
         let mut text = String::new();
         write_shared_ban(name, sharers.into_iter(), language, max, &mut text);
         self.notice = text;
-        self.append_answer(host);
-    }
-
-    fn append_answer(&mut self, id: MemberId) {
-        if self.has_space_to_answer(id) {
-            self.append_aside(id, Code::Answer, self.last_taken(id));
-        }
+        self.answer_written(host);
     }
 
     fn is_address_of_host(&self, room: &Room, subnet: Subnet) -> bool {

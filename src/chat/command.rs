@@ -8,8 +8,8 @@ use crate::protocol::command::Command;
 use crate::protocol::members::write_members;
 use crate::protocol::name::fold;
 
+use crate::protocol::stream::MAX_PACKED;
 use crate::protocol::stream::downstream::{ASIDE_OVERHEAD, HEADER_SIZE};
-use crate::protocol::stream::{Code, MAX_PACKED};
 use crate::protocol::{Delivery, Notice};
 
 /// The longest list of members in bytes: with the length byte of named delivery, or in an aside, it
@@ -36,6 +36,7 @@ impl Chat {
     }
 
     fn list_members(&mut self, id: MemberId) {
+        // A long list is not written for nothing.
         if !self.has_space_to_answer(id) {
             return;
         }
@@ -49,7 +50,7 @@ impl Chat {
         self.notice.clear();
         let (language, total) = (self.config.language, room.population());
         write_members(names, total, language, max, &mut self.notice);
-        self.append_aside(id, Code::Answer, self.last_taken(id));
+        self.answer_written(id);
     }
 
     /// Returns the limit for the bytes of a list of names in this member's delivery.

@@ -1,10 +1,16 @@
-//! Datagrams: who speaks, and what becomes of what was said.
+//! Datagrams from members: finds the sender, and handles the message.
+//!
+//! A message passes the same checks in each delivery, in this order: exit, budget, parse, relay.
+//! In stream delivery, a message must also have the expected id, so one that is repeated or that
+//! overtakes another never reaches the room twice or out of order. Everything else of a stream
+//! member is answered within its reply budget, which a client that waits for replies never uses up.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
 use super::Chat;
+use super::outcome::{AppendError, DatagramOutcome, DropReason, MessageOutcome};
 use super::room::Room;
 use crate::alert::Alert;
 use crate::delivery::{Full, Kind};
@@ -13,107 +19,46 @@ use crate::ids::MemberId;
 use crate::protocol::command::{self, Input};
 use crate::protocol::datagram::{self, MAX_NAME_AND_MESSAGE, MAX_UPSTREAM};
 use crate::protocol::stream::parts;
+use crate::protocol::stream::upstream::{self, Ranges, Upstream};
 use crate::protocol::{Delivery, Notice};
 
-/// What became of a datagram.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DatagramOutcome {
-    /// It is nobody's: it changed nothing and is never answered.
-    Dropped(DropReason),
-    /// It is this member's, whose delivery port is now the one that it came from.
-    Accepted(MemberId, MessageOutcome),
-}
+/// The id of every message in plain delivery. Ids in stream delivery begin at 1.
+pub(super) const PLAIN: u32 = 0;
 
-impl DatagramOutcome {
-    /// Whose datagram it was, if it was somebody's.
-    pub fn member(self) -> Option<MemberId> {
-        match self {
-            Self::Dropped(_) => None,
-            Self::Accepted(member, _) => Some(member),
-        }
-    }
-
-    /// Whether it came to nothing, and more of the kind at the same time will.
-    pub fn is_in_vain(self) -> bool {
-        matches!(
-            self,
-            Self::Dropped(_)
-                | Self::Accepted(_, MessageOutcome::RateLimited | MessageOutcome::Unanswered)
-        )
-    }
-}
-
-/// Why a datagram is nobody's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DropReason {
-    /// More than [`MAX_UPSTREAM`] bytes.
-    TooLong,
-    /// Not the layout of a client's datagram.
-    Malformed,
-    /// No live member has this token.
-    UnknownToken,
-    /// The token is one of another room.
-    WrongRoom,
-    /// The token was given to another IP.
-    WrongAddress,
-}
-
-/// What became of a member's message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MessageOutcome {
-    /// There was none.
-    KeptAlive,
-    /// It is on its way to the others.
-    Relayed,
-    /// It is a part of a message, kept until the last one has come.
-    Kept,
-    /// It was a command.
-    Command,
-    /// It was not fit to be relayed; its sender is told.
-    Refused,
-    /// It came too fast.
-    RateLimited,
-    /// The room holds as much as it may.
-    RoomBusy,
-    /// A stream member said how far it is.
-    Confirmed,
-    /// A stream member asked for entries again.
-    Repaired,
-    /// A stream member's message did not have the id that its next one must have.
-    OutOfOrder,
-    /// It came on top of more than a member is answered. What it confirms counts; nothing else of it.
-    Unanswered,
-    /// It has no sense as what a stream member sends.
-    Senseless,
-    /// Its member has ended, and is told so.
-    Ended,
+/// The sender of a datagram, and its message.
+struct Sender<'a> {
+    member: MemberId,
+    message: &'a [u8],
+    /// False if only its tombstone is left.
+    is_live: bool,
 }
 
 impl Chat {
-    /// Takes a datagram that came from `peer`.
+    /// Handles a datagram that came from `peer`.
     pub fn handle_datagram(
         &mut self,
         peer: SocketAddr,
         bytes: &[u8],
         now: Instant,
     ) -> DatagramOutcome {
-        match self.identify(peer, bytes) {
-            Err(why) => DatagramOutcome::Dropped(why),
-            Ok(Speaker { member, message, is_live: false }) => {
-                self.end_if_closing(member);
-                self.learn_port_of_ended(member, peer.port(), now);
-                DatagramOutcome::Accepted(member, self.handle_late_datagram(member, message, now))
-            }
-            Ok(Speaker { member, message, is_live: true }) => {
-                self.learn_port(member, peer.port(), now);
-                DatagramOutcome::Accepted(member, self.handle_message(member, message, now))
-            }
-        }
+        let Sender { member, message, is_live } = match self.identify(peer, bytes) {
+            Ok(sender) => sender,
+            Err(reason) => return DatagramOutcome::Dropped(reason),
+        };
+        let outcome = if is_live {
+            self.learn_port(member, peer.port(), now);
+            self.handle_message(member, message, now)
+        } else {
+            self.end_if_closing(member);
+            self.learn_port_of_ended(member, peer.port(), now);
+            self.handle_late_message(member, message, now)
+        };
+        DatagramOutcome::Accepted(member, outcome)
     }
 
-    /// Whose datagram this is and what it says. A wrong token costs two look-ups, among the living and
-    /// among those that have ended.
-    fn identify<'a>(&self, peer: SocketAddr, bytes: &'a [u8]) -> Result<Speaker<'a>, DropReason> {
+    /// Finds the sender of a datagram. A wrong token costs two look-ups: among live members and
+    /// among tombstones.
+    fn identify<'a>(&self, peer: SocketAddr, bytes: &'a [u8]) -> Result<Sender<'a>, DropReason> {
         if bytes.len() > MAX_UPSTREAM {
             return Err(DropReason::TooLong);
         }
@@ -129,45 +74,112 @@ impl Chat {
         if member.ip != peer.ip().to_canonical() {
             return Err(DropReason::WrongAddress);
         }
-        Ok(Speaker { member: id, message: upstream.message, is_live })
+        Ok(Sender { member: id, message: upstream.message, is_live })
     }
 
-    /// Takes what an identified member said.
-    fn handle_message(&mut self, id: MemberId, message: &[u8], now: Instant) -> MessageOutcome {
+    fn handle_message(&mut self, id: MemberId, bytes: &[u8], now: Instant) -> MessageOutcome {
         let Some(member) = self.members.get_mut(id) else { return MessageOutcome::KeptAlive };
         member.heard_at = now;
         if member.delivery == Delivery::Stream {
-            return self.handle_stream_message(id, message, now);
+            return self.handle_upstream(id, bytes, now);
         }
         if member.check_at.is_none() {
             self.end_limit(id, now);
         }
-        if message.is_empty() {
+        if bytes.is_empty() {
             return MessageOutcome::KeptAlive;
         }
-        if str::from_utf8(message).is_ok_and(command::is_exit) {
-            // Never rationed, and not refused for a line end with a carriage return: who wants to go
-            // goes.
-            self.leave(id, 0, now);
-            return MessageOutcome::Command;
-        }
-        if !self.is_allowed(id, message.len(), now) {
-            self.warn(id, Notice::RateLimited, now);
-            return MessageOutcome::RateLimited;
-        }
-        match understand(message) {
-            Err(why) => self.refuse(id, why),
-            Ok(Input::Message(text)) => self.relay(id, text, now),
-            Ok(Input::Command(command)) => {
-                self.execute(id, command, now);
-                MessageOutcome::Command
+        self.handle_line(id, PLAIN, bytes, now)
+    }
+
+    /// Handles what a stream member sends: messages, confirmations and repair requests.
+    fn handle_upstream(&mut self, id: MemberId, bytes: &[u8], now: Instant) -> MessageOutcome {
+        match upstream::parse(bytes) {
+            None => MessageOutcome::Invalid,
+            Some(Upstream::KeepAlive) => MessageOutcome::KeptAlive,
+            Some(Upstream::Message { id: message, .. } | Upstream::Part { id: message, .. })
+                if self.expected(id) != Some(message) =>
+            {
+                if !self.take_reply(id, now) {
+                    return MessageOutcome::Unanswered;
+                }
+                self.reply_state(id, message);
+                MessageOutcome::OutOfOrder
+            }
+            Some(Upstream::Message { id: message, text }) => {
+                self.handle_last_part(id, message, text, now)
+            }
+            Some(Upstream::Part { id: message, text }) => self.keep_part(id, message, text, now),
+            Some(Upstream::Have { next }) => {
+                self.confirm(id, next, now);
+                if !self.take_reply(id, now) {
+                    return MessageOutcome::Unanswered;
+                }
+                self.reply_state(id, 0);
+                MessageOutcome::Confirmed
+            }
+            Some(Upstream::Repair(ranges)) => {
+                if !self.take_reply(id, now) {
+                    return MessageOutcome::Unanswered;
+                }
+                self.repair(id, ranges, now);
+                MessageOutcome::Repaired
             }
         }
     }
 
-    /// Whether a member may send so many bytes now. A command counts as if all got it: some do tell
-    /// all, and who floods with the others is stopped as soon.
-    pub(super) fn is_allowed(&mut self, id: MemberId, size: usize, now: Instant) -> bool {
+    /// Handles the expected message of a stream member. If parts have come before it, it is the last
+    /// part.
+    fn handle_last_part(
+        &mut self,
+        id: MemberId,
+        message: u32,
+        text: &[u8],
+        now: Instant,
+    ) -> MessageOutcome {
+        match self.join_parts(id, text, now) {
+            Ok(None) => self.handle_line(id, message, text, now),
+            Ok(Some(whole)) => self.handle_line(id, message, &whole, now),
+            Err(_) if !self.is_allowed(id, text.len(), now) => {
+                self.put_off(id, message, MessageOutcome::RateLimited, now)
+            }
+            Err(notice) => self.refuse(id, message, notice),
+        }
+    }
+
+    /// Handles a whole line, in each delivery. `message` is its id, or [`PLAIN`].
+    fn handle_line(
+        &mut self,
+        id: MemberId,
+        message: u32,
+        line: &[u8],
+        now: Instant,
+    ) -> MessageOutcome {
+        if str::from_utf8(line).is_ok_and(command::is_exit) {
+            // It costs no budget, so that a member can leave at any time. It is checked before the
+            // text, because some clients send a carriage return with it.
+            self.note_taken(id, message);
+            self.leave(id, message, now);
+            return MessageOutcome::Command;
+        }
+        if !self.is_allowed(id, line.len(), now) {
+            return self.put_off(id, message, MessageOutcome::RateLimited, now);
+        }
+        match parse_line(line) {
+            Err(notice) => self.refuse(id, message, notice),
+            Ok(Input::Command(command)) => {
+                self.note_taken(id, message);
+                self.execute(id, command, now);
+                MessageOutcome::Command
+            }
+            Ok(Input::Message(text)) => self.relay(id, message, text, now),
+        }
+    }
+
+    /// Takes the cost of a line from the member's budget. Returns false if there is not enough. A
+    /// command costs as much as a message to everyone: some commands notify everyone, and a flood
+    /// of the others must stop as early.
+    fn is_allowed(&mut self, id: MemberId, size: usize, now: Instant) -> bool {
         let Some(member) = self.members.get_mut(id) else { return false };
         let audience = self.rooms.get(member.room).map_or(0, Room::population);
         // Each part repeats the name.
@@ -180,19 +192,24 @@ impl Chat {
         taken.is_ok()
     }
 
-    fn relay(&mut self, id: MemberId, text: &str, now: Instant) -> MessageOutcome {
-        match self.append_message(id, 0, text) {
-            Ok(()) => MessageOutcome::Relayed,
-            Err(AppendError::TooLong(why)) => self.refuse(id, why),
-            Err(AppendError::RoomBusy) => {
-                self.warn(id, Notice::RoomBusy, now);
-                MessageOutcome::RoomBusy
+    fn relay(&mut self, id: MemberId, message: u32, text: &str, now: Instant) -> MessageOutcome {
+        if text.is_empty() {
+            // Only a stream member gets here: its message without text has an id to confirm.
+            self.note_taken(id, message);
+            self.confirm_taken(id);
+            return MessageOutcome::KeptAlive;
+        }
+        match self.append_message(id, message, text) {
+            Ok(()) => {
+                self.note_taken(id, message);
+                MessageOutcome::Relayed
             }
+            Err(AppendError::TooLong(notice)) => self.refuse(id, message, notice),
+            Err(AppendError::RoomBusy) => self.put_off(id, message, MessageOutcome::RoomBusy, now),
         }
     }
 
-    /// Appends a member's message to its room; `message` is the id that a stream member gave it.
-    pub(super) fn append_message(
+    fn append_message(
         &mut self,
         id: MemberId,
         message: u32,
@@ -215,15 +232,47 @@ impl Chat {
         })
     }
 
-    pub(super) fn refuse(&mut self, id: MemberId, why: Notice<'_>) -> MessageOutcome {
-        self.answer(id, why);
+    /// Refuses a message for good.
+    fn refuse(&mut self, id: MemberId, message: u32, notice: Notice<'_>) -> MessageOutcome {
+        self.note_taken(id, message);
+        self.answer(id, notice);
         MessageOutcome::Refused
     }
 
-    /// Tells a member that it sends too much, but not for every message.
-    pub(super) fn warn(&mut self, id: MemberId, notice: Notice<'_>, now: Instant) {
-        if self.members.get_mut(id).is_some_and(|member| member.take_warning(now)) {
-            self.answer(id, notice);
+    /// Notes that a member has everything below `next`.
+    pub(super) fn confirm(&mut self, id: MemberId, next: u64, now: Instant) {
+        let Some(to) = self.recipient(id) else { return };
+        let (feeds, mut limits) = self.feeds_with_limits(now);
+        feeds.confirm(&to, next, now, |member, bytes| limits.pay(member, bytes));
+    }
+
+    /// Prepares the repair that a member has requested.
+    pub(super) fn repair(&mut self, id: MemberId, ranges: Ranges<'_>, now: Instant) {
+        if let Some(to) = self.recipient(id) {
+            self.feeds.repair(&to, ranges.iter(), now);
+        }
+    }
+
+    /// Returns the id that a member's next message must have. The last id of all is never used, so
+    /// that the next one always exists.
+    pub(super) fn expected(&self, id: MemberId) -> Option<u32> {
+        let expected = self.members.get(id)?.expected;
+        (expected < u32::MAX).then_some(expected)
+    }
+
+    /// Notes that a message was taken, with all of its parts.
+    fn note_taken(&mut self, id: MemberId, message: u32) {
+        if message != PLAIN {
+            self.forget_parts(id);
+            self.use_up_id(id);
+        }
+    }
+
+    /// Notes that the id of a message or a part is used up.
+    pub(super) fn use_up_id(&mut self, id: MemberId) {
+        if let Some(member) = self.members.get_mut(id) {
+            // It was below the last of all: see `expected`.
+            member.expected += 1;
         }
     }
 }
@@ -236,26 +285,10 @@ fn alert_of(limit: Full) -> Alert {
     }
 }
 
-/// Whose a datagram is and what it says.
-struct Speaker<'a> {
-    member: MemberId,
-    message: &'a [u8],
-    /// A member still.
-    is_live: bool,
-}
-
-/// Why a message can't be appended.
-pub(super) enum AppendError {
-    /// It never can.
-    TooLong(Notice<'static>),
-    /// Not now.
-    RoomBusy,
-}
-
-/// Tells messages from commands, and refuses anything else. A line end behind a command does not
-/// count, and clients send some with a carriage return, which no message may hold.
-pub(super) fn understand(message: &[u8]) -> Result<Input<'_>, Notice<'_>> {
-    let is_command = message.starts_with(b"/") && !message.starts_with(b"//");
-    let message = if is_command { message.trim_ascii_end() } else { message };
-    command::parse(datagram::message_text(message).map_err(Notice::Unfit)?)
+/// Tells messages from commands, and refuses anything else. The line end behind a command does not
+/// count: some clients send one with a carriage return, which no message may contain.
+fn parse_line(line: &[u8]) -> Result<Input<'_>, Notice<'_>> {
+    let is_command = line.starts_with(b"/") && !line.starts_with(b"//");
+    let line = if is_command { line.trim_ascii_end() } else { line };
+    command::parse(datagram::message_text(line).map_err(Notice::Unfit)?)
 }

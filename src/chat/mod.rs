@@ -56,6 +56,8 @@ mod leave;
 mod limits;
 mod listing;
 mod member;
+mod notify;
+mod outcome;
 mod parts;
 mod passwords;
 mod presence;
@@ -67,7 +69,6 @@ mod replace;
 mod reply_budget;
 mod resume;
 mod room;
-mod stream_inbound;
 #[cfg(test)]
 mod stream_tests;
 mod subnet_buckets;
@@ -84,16 +85,15 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use crate::config::ChatConfig;
-use crate::delivery::{Feeds, Kind, MemoryLimits, Recipient};
-use crate::fanout::Audience;
+use crate::delivery::{Feeds, MemoryLimits};
 use crate::ids::{MemberId, RoomId};
-use crate::protocol::stream::{Code, Completion, Entry};
-use crate::protocol::{Delivery, Notice, Request, Status, Token, datagram};
+use crate::protocol::stream::Completion;
+use crate::protocol::{Request, Status, Token};
 use crate::slots::Slots;
 use crate::subnet::Subnet;
 use crate::timers::Timers;
 
-pub use inbound::{DatagramOutcome, DropReason, MessageOutcome};
+pub use outcome::{DatagramOutcome, DropReason, MessageOutcome};
 
 use alerts::Alerts;
 use auth_throttle::AuthThrottle;
@@ -361,81 +361,4 @@ impl Chat {
             backlog: feeds.backlog,
         }
     }
-
-    /// Appends a notice for `audience`, about the member with this number, 0 for several. It is
-    /// dropped if it finds the limits of memory reached.
-    fn append_notice(&mut self, room: RoomId, notice: Notice<'_>, about: u32, audience: Audience) {
-        self.write_notice(notice);
-        let text = &self.notice;
-        let _ = self.feeds.append(room, Kind::Notice, audience, |delivery, out| match delivery {
-            Delivery::Plain(form) => datagram::encode_notice(form, text, out),
-            Delivery::Stream => encode_stream_notice(notice, about, text, out),
-        });
-    }
-
-    /// Appends the last notice of a room. It is never dropped.
-    fn append_last_notice(&mut self, room: RoomId, notice: Notice<'_>) {
-        let language = self.config.language;
-        self.write_notice(notice);
-        let (in_stream, mut plain) = (&self.notice, String::new());
-        notice.without_stream(language).write(language, &mut plain);
-        let (kind, audience) = (Kind::LastNotice, Audience::All);
-        let _ = self.feeds.append(room, kind, audience, |delivery, out| match delivery {
-            Delivery::Plain(form) => datagram::encode_notice(form, &plain, out),
-            Delivery::Stream => encode_stream_notice(notice, 0, in_stream, out),
-        });
-    }
-
-    /// Writes the text of a notice to `self.notice`.
-    fn write_notice(&mut self, notice: Notice<'_>) {
-        self.notice.clear();
-        notice.write(self.config.language, &mut self.notice);
-    }
-
-    /// Tells a member alone. An answer that finds the room's share of memory full is dropped.
-    fn answer(&mut self, id: MemberId, notice: Notice<'_>) {
-        if self.has_space_to_answer(id) {
-            self.notify_always(id, notice);
-        }
-    }
-
-    /// As [`Chat::answer`], for a notice that must not be dropped: there is at most one for each
-    /// member, so memory stays bounded.
-    fn notify_always(&mut self, id: MemberId, notice: Notice<'_>) {
-        self.write_notice(notice);
-        self.append_aside(id, notice.code(), self.last_taken(id));
-    }
-
-    fn has_space_to_answer(&self, id: MemberId) -> bool {
-        self.members.get(id).is_some_and(|member| self.feeds.has_space_for_unicast(member.room))
-    }
-
-    /// Appends the text in `self.notice` for one member. In stream delivery it is an aside that
-    /// answers the message with the id `answered`, 0 for none.
-    fn append_aside(&mut self, id: MemberId, code: Code, answered: u32) {
-        let Some(member) = self.members.get(id) else { return };
-        let (expected, text) = (member.expected, &self.notice);
-        self.feeds.unicast(&member.recipient(id), |out| match member.delivery {
-            Delivery::Plain(form) => datagram::encode_notice(form, text, out),
-            Delivery::Stream => {
-                let (code, text) = (code as u8, text.as_bytes());
-                Entry::Aside { code, expected, id: answered, text }.encode(out);
-            }
-        });
-    }
-
-    /// Returns the id of the message of a stream member that was accepted last.
-    fn last_taken(&self, id: MemberId) -> u32 {
-        self.members.get(id).map_or(0, |member| member.expected.saturating_sub(1))
-    }
-
-    fn recipient(&self, id: MemberId) -> Option<Recipient> {
-        self.members.get(id).map(|member| member.recipient(id))
-    }
-}
-
-/// Writes a notice with this text as an entry of a stream.
-fn encode_stream_notice(notice: Notice<'_>, member: u32, text: &str, out: &mut Vec<u8>) {
-    let (code, name) = (notice.code() as u8, notice.subject().as_bytes());
-    Entry::Notice { code, member, name, text: text.as_bytes() }.encode(out);
 }

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::inbound::MessageOutcome;
+use super::outcome::MessageOutcome;
 use super::read_clock::RECONSIDER;
 use super::room::Room;
 use super::{Alarm, Chat};
@@ -151,9 +151,9 @@ impl Chat {
                 Alert::RoomBacklog
             };
             self.note_alert_of(id, limit);
-            return self.put_off(id, message, Notice::NotYet, MessageOutcome::RoomBusy, now);
+            return self.put_off(id, message, MessageOutcome::RoomBusy, now);
         }
-        if !self.takes_reply(id, now) {
+        if !self.take_reply(id, now) {
             return MessageOutcome::Unanswered;
         }
         if is_full {
@@ -162,7 +162,7 @@ impl Chat {
         self.change_parts(id, |parts| {
             parts.get_or_insert_with(|| Box::new(Parts::new(now))).append(part, now);
         });
-        self.count_taken(id);
+        self.use_up_id(id);
         self.reply_state(id, message);
         MessageOutcome::Kept
     }

@@ -8,7 +8,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::inbound::MessageOutcome;
+use super::outcome::MessageOutcome;
 use super::reply_budget::ReplyBudget;
 use super::{Alarm, Chat};
 use crate::alert::Alert;
@@ -184,7 +184,7 @@ impl Chat {
     }
 
     /// Takes what comes with a dead token: one answer at most, which is never longer.
-    pub(super) fn handle_late_datagram(
+    pub(super) fn handle_late_message(
         &mut self,
         id: MemberId,
         message: &[u8],

@@ -16,7 +16,7 @@ use crate::address::Origin;
 use crate::alert::Alert;
 use crate::config::{Budgets, ConnectionConfig};
 use crate::ids::ConnId;
-use crate::metrics::Metrics;
+use crate::metrics::{Counter, Metrics};
 use crate::protocol::Status;
 use crate::slots::Slots;
 use crate::subnet::Subnet;
@@ -126,7 +126,7 @@ impl Connections {
             slot.session.give_way(why, context);
             // It is freed in this turn, whatever comes of the flush.
             let _ = slot.session.flush(&BufferLimits::plenty(&self.config), context.now);
-            context.metrics.evicted += 1;
+            context.metrics.count(Counter::Evicted);
             self.doom(id);
         }
     }
@@ -340,7 +340,7 @@ impl Connections {
     }
 
     fn fail(&mut self, id: ConnId, metrics: &mut Metrics) {
-        metrics.connection_errors += 1;
+        metrics.count(Counter::ConnectionErrors);
         self.doom(id);
     }
 

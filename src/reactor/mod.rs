@@ -38,10 +38,10 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll};
 
 use crate::alert::Alert;
-use crate::chat::{Chat, DatagramOutcome, DropReason, MessageOutcome};
+use crate::chat::Chat;
 use crate::config::{Config, DRAIN, METRICS_INTERVAL};
 use crate::datagram::{Datagrams, Disposition};
-use crate::metrics::Metrics;
+use crate::metrics::{Counter, Metrics};
 use crate::output::Output;
 
 use acceptor::{AcceptOutcome, Acceptor};
@@ -92,13 +92,13 @@ impl Context {
         let Self { chat, datagrams, metrics, now, .. } = self;
         let report = datagrams.receive(index, budget, |origin, bytes| {
             let heard = chat.handle_datagram(origin.remote.socket_addr(), bytes, *now);
-            count_outcome(metrics, heard);
+            metrics.count(heard.counter());
             Disposition { member: heard.member(), was_rejected: heard.is_in_vain() }
         });
-        metrics.datagrams += report.received as u64;
-        metrics.unheard += report.skipped as u64;
-        metrics.receive_errors += report.errors as u64;
-        metrics.kernel_dropped += u64::from(report.overflow);
+        metrics.add(Counter::Datagrams, report.received as u64);
+        metrics.add(Counter::Skipped, report.skipped as u64);
+        metrics.add(Counter::ReceiveErrors, report.errors as u64);
+        metrics.add(Counter::KernelDropped, u64::from(report.overflow));
         forget_withdrawn(chat, datagrams);
     }
 }
@@ -239,7 +239,9 @@ impl Reactor {
     fn drain(&mut self) {
         self.leave_by = Some(self.context.now + DRAIN);
         self.acceptor.close(self.poll.registry());
-        self.context.metrics.abandoned += self.context.chat.close_all(self.context.now) as u64;
+        self.context
+            .metrics
+            .add(Counter::Abandoned, self.context.chat.close_all(self.context.now) as u64);
         self.connections.finish_all(self.context.now);
     }
 
@@ -249,13 +251,13 @@ impl Reactor {
             for _ in 0..self.config.budgets.accepts {
                 match self.acceptor.accept(index, self.context.now) {
                     AcceptOutcome::Accepted(stream, origin) => {
-                        self.context.metrics.accepted += 1;
+                        self.context.metrics.count(Counter::Accepted);
                         let registry = self.poll.registry();
                         self.connections.admit(stream, origin, registry, &mut self.context);
                     }
-                    AcceptOutcome::Retry => self.context.metrics.accept_errors += 1,
+                    AcceptOutcome::Retry => self.context.metrics.count(Counter::AcceptErrors),
                     AcceptOutcome::Pause => {
-                        self.context.metrics.accept_errors += 1;
+                        self.context.metrics.count(Counter::AcceptErrors);
                         break;
                     }
                     AcceptOutcome::Drained => break,
@@ -326,10 +328,10 @@ impl Reactor {
         slice::fill(budgets.slice, Instant::now, || {
             let receipt =
                 chat.deliver(budgets.deliveries, *now, |job, budget| datagrams.send(job, budget));
-            metrics.sent += receipt.sent as u64;
-            metrics.send_errors += receipt.dropped as u64;
-            metrics.withheld += receipt.withheld as u64;
-            metrics.blocked += u64::from(receipt.blocked);
+            metrics.add(Counter::Sent, receipt.sent as u64);
+            metrics.add(Counter::SendErrors, receipt.dropped as u64);
+            metrics.add(Counter::Withheld, receipt.withheld as u64);
+            metrics.add(Counter::Blocked, u64::from(receipt.blocked));
             chat.has_output()
         });
     }
@@ -423,32 +425,6 @@ fn time_until(deadline: Instant, now: Instant) -> Duration {
     Duration::from_millis(milliseconds as u64)
 }
 
-/// Counts what became of a datagram.
-fn count_outcome(metrics: &mut Metrics, heard: DatagramOutcome) {
-    let counter = match heard {
-        DatagramOutcome::Dropped(DropReason::TooLong) => &mut metrics.too_long,
-        DatagramOutcome::Dropped(DropReason::Malformed) => &mut metrics.malformed,
-        DatagramOutcome::Dropped(DropReason::UnknownToken) => &mut metrics.unknown_token,
-        DatagramOutcome::Dropped(DropReason::WrongRoom | DropReason::WrongAddress) => {
-            &mut metrics.misplaced_token
-        }
-        DatagramOutcome::Accepted(_, MessageOutcome::KeptAlive) => &mut metrics.kept_alive,
-        DatagramOutcome::Accepted(_, MessageOutcome::Relayed) => &mut metrics.messages,
-        DatagramOutcome::Accepted(_, MessageOutcome::Kept) => &mut metrics.parts,
-        DatagramOutcome::Accepted(_, MessageOutcome::Command) => &mut metrics.commands,
-        DatagramOutcome::Accepted(_, MessageOutcome::Refused) => &mut metrics.refused,
-        DatagramOutcome::Accepted(_, MessageOutcome::RateLimited) => &mut metrics.rate_limited,
-        DatagramOutcome::Accepted(_, MessageOutcome::RoomBusy) => &mut metrics.room_busy,
-        DatagramOutcome::Accepted(_, MessageOutcome::Confirmed) => &mut metrics.confirmations,
-        DatagramOutcome::Accepted(_, MessageOutcome::Repaired) => &mut metrics.repair_requests,
-        DatagramOutcome::Accepted(_, MessageOutcome::OutOfOrder) => &mut metrics.out_of_order,
-        DatagramOutcome::Accepted(_, MessageOutcome::Unanswered) => &mut metrics.unanswered,
-        DatagramOutcome::Accepted(_, MessageOutcome::Senseless) => &mut metrics.senseless,
-        DatagramOutcome::Accepted(_, MessageOutcome::Ended) => &mut metrics.ended,
-    };
-    *counter += 1;
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -483,7 +459,7 @@ mod tests {
                 socket.send_to(b"junk", server).expect("sent");
             }
             reactor.turn().expect("a turn");
-            assert_eq!(reactor.context.metrics.datagrams, expected as u64);
+            assert_eq!(reactor.context.metrics.get(Counter::Datagrams), expected as u64);
             assert_eq!(reactor.has_work(), expected < COUNT, "the rest is for the next turn");
         }
     }

@@ -12,7 +12,7 @@ use crate::chat::Reply;
 use crate::config::{Budgets, ConnectionConfig, LINGER};
 use crate::connection::{Connection, ReadOutcome, WriteOutcome};
 use crate::ids::MemberId;
-use crate::metrics::Metrics;
+use crate::metrics::{Counter, Metrics};
 use crate::protocol::stream::Completion;
 use crate::protocol::{Decoded, Frame, Status, Token, decode, frame, reply, request};
 
@@ -188,15 +188,15 @@ impl Session {
                 self.take_announcement(context);
             }
             Waiting::Frame => {
-                context.metrics.timed_out += 1;
+                context.metrics.count(Counter::TimedOut);
                 self.refuse(self.operation(), Status::Malformed, &mut context.metrics);
             }
             Waiting::Request => {
-                context.metrics.timed_out += 1;
+                context.metrics.count(Counter::TimedOut);
                 self.connection.finish();
             }
             Waiting::Reader => {
-                context.metrics.timed_out += 1;
+                context.metrics.count(Counter::TimedOut);
                 return Served::Over;
             }
             Waiting::End => return Served::Over,
@@ -358,7 +358,7 @@ impl Session {
         let is_taken = !context.datagrams.is_own_address(&origin)
             && context.chat.handle_announcement(member, origin.remote.socket_addr());
         if is_taken {
-            context.metrics.announcements += 1;
+            context.metrics.count(Counter::Announcements);
             context.datagrams.announce(member, &origin);
             super::forget_withdrawn(&mut context.chat, &mut context.datagrams);
         }

@@ -28,7 +28,7 @@ const WANTED: &[&str] = &[
     "Confirmed",
     "Repaired",
     "OutOfOrder",
-    "Senseless",
+    "Invalid",
     "Ended",
     // Reasons for dropped datagrams.
     "TooLong",

@@ -1,6 +1,7 @@
 //! Counters that peers drive, close to overflow.
 
 use super::*;
+use crate::protocol::stream::Code;
 
 fn part(id: u32, text: &str) -> Vec<u8> {
     let mut body = Vec::new();

@@ -224,7 +224,7 @@ impl Model {
             return self.handle_line(whose, 0, message, outcome, now);
         }
         match upstream::parse(message) {
-            None => MessageOutcome::Senseless,
+            None => MessageOutcome::Invalid,
             Some(Upstream::KeepAlive) => MessageOutcome::KeptAlive,
             Some(Upstream::Have { next }) => {
                 self.confirm(whose, next, now);
