@@ -1,22 +1,22 @@
-//! Warnings about a peer: the limits that it has reached, and what else an operator should know.
+//! Warnings about a peer: a limit that it has reached, or a problem that an operator should know.
 //!
-//! The lines are stable, so that programs such as fail2ban can match them. They hold an address and
-//! a count, and nothing that a peer has sent.
+//! The lines are stable, so that programs such as fail2ban can match them. They contain an address
+//! and a count, and nothing that a peer has sent.
 
 use std::net::IpAddr;
 
 /// An act of a peer, or a limit that it has reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Alert {
-    /// It gave a password that opens nothing.
+    /// It gave a wrong password.
     WrongPassword,
-    /// It has tried too many passwords and has to wait.
+    /// It has tried too many passwords and must wait.
     WrongPasswords,
-    /// Wrong passwords at one room: the peer's password is checked late, or not at all.
+    /// Too many wrong passwords for one room. The peer's password is checked late, or not at all.
     RoomPasswords,
     /// Rooms in all.
     Rooms,
-    /// Rooms that one IP has made.
+    /// Rooms created from one IP.
     RoomsIp,
     /// Members in all.
     Members,
@@ -36,7 +36,7 @@ pub enum Alert {
     BacklogMemory,
     /// History for the members of one subnet.
     HistoryIp,
-    /// Answers to a member of a stream.
+    /// Replies to a stream member.
     Answers,
     /// TCP connections in all.
     Connections,
@@ -44,14 +44,14 @@ pub enum Alert {
     ConnectionsIp,
     /// The payload of a request.
     Payload,
-    /// Requests and replies under way.
+    /// Memory of pending requests and replies.
     BufferMemory,
-    /// It has a member from which no datagram has come.
+    /// It has a member, but no datagram came from it.
     Unheard,
 }
 
 impl Alert {
-    /// Returns the line for the log: `peer` was the last, and it happened `count` times.
+    /// Returns the line for the log: `peer` was the last one, and it happened `count` times.
     pub fn line(self, peer: IpAddr, count: u64) -> String {
         let peer = peer.to_canonical();
         match self.limit() {
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn field_l_a_line_names_the_address_as_fail2ban_reads_it() {
+    fn field_l_lines_are_for_fail2ban() {
         let peer = "::ffff:192.0.2.7".parse().expect("an address");
         let line = Alert::WrongPasswords.line(peer, 3);
         assert_eq!(line, "limit --wrong-passwords reached by 192.0.2.7 (count 3)");

@@ -1,21 +1,20 @@
-//! The ids that the siblings share: what the chat, the connections and the datagrams call one
-//! another's things by without seeing them.
+//! Ids of connections, members and rooms. Modules that do not import one another share them.
 //!
-//! An id is a slot and a generation. A slot is used again as soon as it is free; the generation is
-//! not, so an id kept by a timer, a room or an event from an earlier life of the slot finds nobody.
+//! An id is a slot and a generation. A free slot is reused with the next generation, so an id that a
+//! timer, a room or an event still holds from an earlier life of the slot finds nothing.
 
-/// A place in a table and which of its tenants is meant.
+/// A slot of a table, and the value in it that is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
-    /// The place.
+    /// Index of the slot.
     pub slot: u32,
-    /// Which tenant of the place: see [`GENERATIONS`].
+    /// Number of the value among all that the slot has held: see [`GENERATIONS`].
     pub generation: u32,
 }
 
 /// Limit for the generations of a slot: 30 bits, so that a slot, a generation and the kind of a
-/// source fit the 64 bits of a `mio::Token`. A slot is not used again after its last generation, so
-/// that no id is ever used twice.
+/// source fit the 64 bits of a `mio::Token`. A slot is not reused after its last generation, so no id
+/// is ever used twice.
 pub const GENERATIONS: u32 = 1 << 30;
 
 macro_rules! id {
@@ -43,7 +42,7 @@ id!(
     ConnId
 );
 id!(
-    /// A user in a room; also the row of the datagram layer's address table.
+    /// A user in a room. The datagram layer finds its route by this id.
     MemberId
 );
 id!(

@@ -1,14 +1,14 @@
-//! A table whose keys carry a generation: an id from an earlier life of a slot finds nobody.
+//! Tables whose keys carry a generation: an id from an earlier life of a slot finds nothing.
 
 use std::marker::PhantomData;
 
 use crate::ids::{GENERATIONS, Key};
 
-/// Values of one kind, each found by its own id in constant time.
+/// Values of one kind, each found by its id in constant time.
 #[derive(Debug)]
 pub struct Slots<K, T> {
     slots: Vec<Slot<T>>,
-    /// Empty slots that may be used.
+    /// Empty slots that may be reused.
     free: Vec<u32>,
     /// Number of values.
     len: usize,
@@ -17,13 +17,13 @@ pub struct Slots<K, T> {
 
 #[derive(Debug)]
 struct Slot<T> {
-    /// The generation of the value, or of the next one.
+    /// Generation of the value, or of the next one if the slot is empty.
     generation: u32,
     value: Option<T>,
 }
 
 impl<K: Copy + From<Key> + Into<Key>, T> Slots<K, T> {
-    /// An empty table; nothing is allocated.
+    /// Returns an empty table without an allocation.
     pub fn new() -> Self {
         Self { slots: Vec::new(), free: Vec::new(), len: 0, ids: PhantomData }
     }
@@ -31,7 +31,7 @@ impl<K: Copy + From<Key> + Into<Key>, T> Slots<K, T> {
     /// Stores `value` and returns the id that finds it until it is removed.
     ///
     /// # Panics
-    /// With 2^32 values at once, which no limit of ours comes near.
+    /// At 2^32 values. All limits of the server are far lower.
     pub fn insert(&mut self, value: T) -> K {
         let slot = self.free.pop().unwrap_or_else(|| self.add_slot());
         let place = &mut self.slots[slot as usize];
@@ -41,30 +41,30 @@ impl<K: Copy + From<Key> + Into<Key>, T> Slots<K, T> {
     }
 
     fn add_slot(&mut self) -> u32 {
-        // A slot is an index into memory that holds the values: 2^32 of them do not fit.
+        // Each slot takes memory, so 2^32 slots do not fit.
         let slot = u32::try_from(self.slots.len()).expect("fewer than 2^32 values");
         self.slots.push(Slot { generation: 0, value: None });
         slot
     }
 
-    /// The value, unless the id is from an earlier life of its slot.
+    /// Returns the value, unless the id is from an earlier life of its slot.
     pub fn get(&self, id: K) -> Option<&T> {
         let key: Key = id.into();
         let slot = self.slots.get(key.slot as usize)?;
         slot.value.as_ref().filter(|_| slot.generation == key.generation)
     }
 
-    /// As [`Slots::get`], to change the value.
+    /// Returns the value as [`Slots::get`] does, to change it.
     pub fn get_mut(&mut self, id: K) -> Option<&mut T> {
         let key: Key = id.into();
         let slot = self.slots.get_mut(key.slot as usize)?;
         slot.value.as_mut().filter(|_| slot.generation == key.generation)
     }
 
-    /// Takes the value out; its id finds nobody from now on.
+    /// Removes and returns the value. Its id finds nothing from now on.
     ///
-    /// A slot is not used again after its last generation, because an old id would then find
-    /// another value. That wastes one slot in a billion insertions.
+    /// A slot is not reused after its last generation, because an old id would then find another
+    /// value. That wastes one slot in a billion insertions.
     pub fn remove(&mut self, id: K) -> Option<T> {
         self.get(id)?;
         let key: Key = id.into();
@@ -78,12 +78,13 @@ impl<K: Copy + From<Key> + Into<Key>, T> Slots<K, T> {
         value
     }
 
-    /// How many values there are.
+    /// Returns the number of values.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Every value with its id. For ends and starts, not for turns: it walks all of them.
+    /// Returns every value with its id. It walks the whole table, so it is for the start and the end
+    /// of the server.
     pub fn iter(&self) -> impl Iterator<Item = (K, &T)> {
         (0..).zip(&self.slots).filter_map(|(index, slot)| {
             let key = Key { slot: index, generation: slot.generation };
@@ -146,12 +147,12 @@ mod tests {
     use crate::ids::ConnId;
 
     #[test]
-    fn l8_an_id_from_an_earlier_life_of_the_slot_finds_nobody() {
+    fn l8_an_old_id_finds_nothing() {
         let mut slots: Slots<ConnId, &str> = Slots::new();
         let old = slots.insert("old");
         assert_eq!(slots.remove(old), Some("old"));
         let new = slots.insert("new");
-        assert_eq!(new.0.slot, old.0.slot, "the slot is used again");
+        assert_eq!(new.0.slot, old.0.slot, "the slot is reused");
         assert_eq!(slots.get(old), None);
         assert_eq!(slots.get_mut(old), None);
         assert_eq!(slots.remove(old), None);
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a6_l8_a_slot_is_not_used_again_after_its_last_generation() {
+    fn a6_l8_the_last_generation_is_final() {
         let mut slots: Slots<ConnId, u8> = Slots::new();
         let first = slots.insert(0);
         slots.remove(first);
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn iter_gives_ids_that_find_the_values() {
+    fn iter_returns_ids_of_the_values() {
         let mut slots: Slots<ConnId, u8> = Slots::new();
         let first = slots.insert(1);
         let second = slots.insert(2);

@@ -1,20 +1,20 @@
-//! Whose an address is, as far as limits go.
+//! The addresses that one peer is assumed to have.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// What counts as one peer: an IPv4 address, or the /64 of an IPv6 one. A single host gets a whole /64
-/// (RFC 6177, 2), so a limit by address would limit nobody there.
+/// One peer: an IPv4 address, or the /64 of an IPv6 address. A single host gets a whole /64 (RFC
+/// 6177, section 2), so a limit by address would be no limit there.
 ///
-/// Link-local addresses are the exception: fe80::/64 is everyone on the link (RFC 4291, 2.5.6), so
-/// there each counts for itself.
+/// A link-local address is a peer of its own, because fe80::/64 is shared by all hosts of the link
+/// (RFC 4291, section 2.5.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Subnet(
-    /// IPv4 is mapped into IPv6: that is 16 bytes, an `IpAddr` is 17 and this is kept for each peer.
+    /// IPv4 is mapped into IPv6. That takes 16 bytes and an `IpAddr` takes 17, for each peer.
     Ipv6Addr,
 );
 
 impl Subnet {
-    /// The subnet of an address.
+    /// Returns the subnet of an address.
     pub fn of(ip: IpAddr) -> Self {
         match ip.to_canonical() {
             IpAddr::V4(ip) => Self(ip.to_ipv6_mapped()),
@@ -42,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn t4_a_64_is_one_peer_and_an_ipv4_address_is_one() {
+    fn t4_a_64_is_one_peer() {
         assert!(is_one("2001:db8:0:1::1", "2001:db8:0:1:ffff::2"));
         assert!(!is_one("2001:db8:0:1::1", "2001:db8:0:2::1"));
         assert!(is_one("192.0.2.1", "::ffff:192.0.2.1"));
@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn a1_a_48_holds_its_64s_and_nothing_else() {
+    fn a1_a_48_holds_only_its_64s() {
         let prefix = |text: &str| Subnet::of(text.parse().expect("an address")).prefix(48);
         assert_eq!(prefix("2001:db8:0:1::1"), prefix("2001:db8:0:ffff::2"));
         assert_ne!(prefix("2001:db8:0:1::1"), prefix("2001:db8:1:1::1"));
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_on_a_link_are_not_one_peer() {
+    fn link_neighbours_are_separate_peers() {
         assert!(!is_one("fe80::1", "fe80::2"));
     }
 }

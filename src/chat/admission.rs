@@ -110,7 +110,7 @@ impl Chat {
         let room = self.rooms.get(room_id).ok_or(Status::RoomNotFound)?;
         self.check_bans(room, folded, Subnet::of(peer))?;
         let namesake = room.find(folded);
-        if namesake.is_some_and(|namesake| !self.gives_way(namesake, peer, now)) {
+        if namesake.is_some_and(|namesake| !self.is_replaceable(namesake, peer, now)) {
             return Err(Status::NameTaken);
         }
         let leaving = usize::from(namesake.is_some());

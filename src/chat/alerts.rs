@@ -1,4 +1,4 @@
-//! Alerts that the owner has not taken yet. The chat itself writes no log.
+//! Alerts that wait for the owner of the chat, which writes the log.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use super::Chat;
 use crate::alert::Alert;
 
-/// Limit for the addresses with alerts of their own, until the owner takes the alerts once a turn.
-/// Alerts of further addresses are lost.
+/// Limit for the alerts that wait until the owner takes them, which it does once a turn. Alerts of
+/// further addresses are lost.
 const MAX_WAITING: usize = 1024;
 
 /// Alerts with their counts.
@@ -25,8 +25,8 @@ impl Alerts {
 }
 
 impl Chat {
-    /// Removes and returns an alert: its kind, the peer, and how often it happened since the last
-    /// turn.
+    /// Removes and returns an alert: its kind, the peer, and the number of times that it happened
+    /// since the last turn.
     pub fn poll_alert(&mut self) -> Option<(Alert, IpAddr, u64)> {
         self.alerts.counts.pop_first().map(|((alert, peer), count)| (alert, peer, count))
     }

@@ -1,17 +1,17 @@
-//! Limits wrong passwords and tokens, by subnet and by room.
+//! Limits guesses of passwords and tokens, by subnet and by room.
 //!
-//! A peer with many subnets has as many times the guesses. So a room with many wrong passwords
-//! gives time slots to further ones: they wait in order, right and wrong ones alike. The name of a
-//! missing room counts as a room, or the difference would reveal hidden rooms.
+//! A peer with many subnets has as many times the guesses. So once a room has seen many wrong
+//! passwords, further passwords for it, right or wrong, wait in order for time slots. The name of a
+//! missing room counts as a room, because a difference would reveal hidden rooms.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::time::{Duration, Instant};
 
-use super::subnet_buckets::{Debts, Ledger};
+use super::subnet_buckets::{Buckets, SubnetBuckets};
 use crate::subnet::Subnet;
 
-/// A bucket holds what grows in this time.
+/// Time that fills a bucket.
 const DEPTH: Duration = Duration::from_secs(60);
 
 /// Limit for wrong passwords at one room, as a multiple of the limit of one subnet. It is more than
@@ -19,21 +19,21 @@ const DEPTH: Duration = Duration::from_secs(60);
 /// days.
 const ROOM: u32 = 6;
 
-/// Longest wait for a slot: programs and people still wait that long for an answer.
+/// Longest wait for a slot. Programs and people still wait this long for a reply.
 const LONGEST_WAIT: Duration = Duration::from_secs(4);
 
 /// Wrong passwords and tokens of the last minute.
 #[derive(Debug)]
 pub(super) struct AuthThrottle {
-    debts: Debts,
+    subnets: SubnetBuckets,
     /// Rooms by a keyed hash of the name: with a random key nobody can choose names that collide.
-    rooms: Ledger<u64>,
+    rooms: Buckets<u64>,
     hasher: RandomState,
 }
 
 /// Time at which a password is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Slot {
+pub(super) enum CheckTime {
     Now,
     At(Instant),
     /// Not within [`LONGEST_WAIT`].
@@ -43,19 +43,19 @@ pub(super) enum Slot {
 impl AuthThrottle {
     /// Returns empty tables, with `capacity` entries each.
     pub(super) fn new(capacity: usize) -> Self {
-        let (debts, rooms) = (Debts::new(capacity), Ledger::new(capacity));
-        Self { debts, rooms, hasher: RandomState::new() }
+        let (subnets, rooms) = (SubnetBuckets::new(capacity), Buckets::new(capacity));
+        Self { subnets, rooms, hasher: RandomState::new() }
     }
 
     /// Returns true if one more guess is allowed, where `limit` are allowed in a minute.
     pub(super) fn has_left(&self, peer: Subnet, limit: Option<u32>, now: Instant) -> bool {
-        limit.is_none_or(|limit| self.debts.has(peer, time_for_one(limit), DEPTH, now))
+        limit.is_none_or(|limit| self.subnets.has(peer, time_for_one(limit), DEPTH, now))
     }
 
-    /// Counts a wrong guess. Beyond the limit no guess is checked, so none is counted.
+    /// Counts a wrong guess. Over the limit no guess is checked, so none is counted.
     pub(super) fn note(&mut self, peer: Subnet, limit: Option<u32>, now: Instant) {
         if let Some(limit) = limit.filter(|_| self.has_left(peer, limit, now)) {
-            self.debts.take(peer, time_for_one(limit), now);
+            self.subnets.take(peer, time_for_one(limit), now);
         }
     }
 
@@ -63,9 +63,9 @@ impl AuthThrottle {
     /// member has one, and those behind one address must not lock each other out of their rooms.
     pub(super) fn note_token(&mut self, peer: Subnet, limit: Option<u32>, now: Instant) {
         if let Some(limit) = limit
-            && self.debts.has(peer, time_for_one(limit), DEPTH / 2, now)
+            && self.subnets.has(peer, time_for_one(limit), DEPTH / 2, now)
         {
-            self.debts.take(peer, time_for_one(limit), now);
+            self.subnets.take(peer, time_for_one(limit), now);
         }
     }
 
@@ -82,33 +82,33 @@ impl AuthThrottle {
 
     /// Takes a slot for a password at a room. A password that has to wait is counted as a wrong
     /// one, because it is not checked yet.
-    pub(super) fn take_slot(&mut self, room: &str, limit: Option<u32>, now: Instant) -> Slot {
-        let Some(limit) = limit else { return Slot::Now };
+    pub(super) fn take_slot(&mut self, room: &str, limit: Option<u32>, now: Instant) -> CheckTime {
+        let Some(limit) = limit else { return CheckTime::Now };
         let (room, cost) = (self.hasher.hash_one(room), time_for_one_at_room(limit));
         let wait = self.rooms.wait(room, cost, DEPTH, now);
         if wait.is_zero() {
-            return Slot::Now;
+            return CheckTime::Now;
         }
         if wait > LONGEST_WAIT {
-            return Slot::TooLate;
+            return CheckTime::TooLate;
         }
         self.rooms.take(room, cost, now);
-        Slot::At(now + wait)
+        CheckTime::At(now + wait)
     }
 
     /// Returns the time when [`AuthThrottle::expire`] has something to do.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        [self.debts.next_deadline(), self.rooms.next_deadline()].into_iter().flatten().min()
+        [self.subnets.next_deadline(), self.rooms.next_deadline()].into_iter().flatten().min()
     }
 
     /// Removes an entry whose bucket is full again. Returns true if there was one.
     pub(super) fn expire(&mut self, now: Instant) -> bool {
-        self.debts.expire(now) || self.rooms.expire(now)
+        self.subnets.expire(now) || self.rooms.expire(now)
     }
 
     /// Returns the number of entries.
     pub(super) fn len(&self) -> usize {
-        self.debts.len() + self.rooms.len()
+        self.subnets.len() + self.rooms.len()
     }
 }
 
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn t9_so_many_a_minute_and_others_do_not_pay_for_it() {
+    fn t9_guesses_are_limited_by_subnet() {
         let (start, limit) = (Instant::now(), Some(20));
         let mut guesses = AuthThrottle::new(9);
         let guess_all = |guesses: &mut AuthThrottle, now| {
@@ -145,7 +145,7 @@ mod tests {
                 .count()
         };
         assert_eq!(guess_all(&mut guesses, start), 20);
-        // What was not looked at does not count.
+        // A guess over the limit was not checked, so it does not count.
         (0..1000).for_each(|_| guesses.note(subnet(1), limit, start));
         assert_eq!(guess_all(&mut guesses, start + Duration::from_secs(6)), 2);
         assert!(guesses.has_left(subnet(2), limit, start));
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn t9_wrong_tokens_leave_half_of_the_guesses() {
+    fn t9_tokens_leave_half_of_the_guesses() {
         let (start, limit) = (Instant::now(), Some(20));
         let mut guesses = AuthThrottle::new(9);
         (0..1000).for_each(|_| guesses.note_token(subnet(1), limit, start));
@@ -166,36 +166,36 @@ mod tests {
     }
 
     #[test]
-    fn a1_mistypes_of_members_do_not_fill_slots_of_later_minutes() {
+    fn a1_mistypes_fill_no_later_slots() {
         let (start, limit) = (Instant::now(), Some(20));
         let mut guesses = AuthThrottle::new(9);
         (0..1000).for_each(|_| guesses.note_at("r", limit, start));
-        assert_eq!(guesses.take_slot("r", limit, start), Slot::TooLate);
+        assert_eq!(guesses.take_slot("r", limit, start), CheckTime::TooLate);
         let later = start + LONGEST_WAIT + Duration::from_secs(1);
-        assert_eq!(guesses.take_slot("r", limit, later), Slot::Now);
+        assert_eq!(guesses.take_slot("r", limit, later), CheckTime::Now);
     }
 
     #[test]
-    fn a1_a_room_gives_slots_after_a_hundred_wrong_passwords() {
+    fn a1_a_guessed_room_gives_slots() {
         let (start, limit) = (Instant::now(), Some(20));
         let mut guesses = AuthThrottle::new(9);
         let wrong = |guesses: &mut AuthThrottle, now| {
             let slot = guesses.take_slot("r", limit, now);
-            if slot == Slot::Now {
+            if slot == CheckTime::Now {
                 guesses.note_at("r", limit, now);
             }
             slot
         };
-        (0..120).for_each(|_| assert_eq!(wrong(&mut guesses, start), Slot::Now));
+        (0..120).for_each(|_| assert_eq!(wrong(&mut guesses, start), CheckTime::Now));
         for half_seconds in 1..=8 {
             let at = start + Duration::from_millis(500) * half_seconds;
-            assert_eq!(wrong(&mut guesses, start), Slot::At(at));
+            assert_eq!(wrong(&mut guesses, start), CheckTime::At(at));
         }
-        assert_eq!(wrong(&mut guesses, start), Slot::TooLate);
-        assert_eq!(guesses.take_slot("s", limit, start), Slot::Now, "another room");
-        assert_eq!(guesses.take_slot("r", None, start), Slot::Now, "0 is no limit");
+        assert_eq!(wrong(&mut guesses, start), CheckTime::TooLate);
+        assert_eq!(guesses.take_slot("s", limit, start), CheckTime::Now, "another room");
+        assert_eq!(guesses.take_slot("r", None, start), CheckTime::Now, "0 is no limit");
         let later = start + Duration::from_secs(5);
-        assert_eq!(wrong(&mut guesses, later), Slot::Now);
+        assert_eq!(wrong(&mut guesses, later), CheckTime::Now);
         assert_eq!(guesses.len(), 1);
         while guesses.expire(later + DEPTH) {}
         assert_eq!((guesses.len(), guesses.next_deadline()), (0, None));

@@ -15,7 +15,7 @@ use crate::protocol::name::fold;
 use crate::protocol::{Notice, Status};
 use crate::subnet::Subnet;
 
-/// Limit for the memory of a room's bans: enough for some two hundred short names.
+/// Limit for the memory of a room's bans. It is enough for about two hundred short names.
 const MAX_BYTES: usize = 32 * 1024;
 /// Memory of a ban beside its names: two allocations, and an entry in a list that grows by
 /// doubling.
@@ -167,7 +167,7 @@ impl Chat {
         self.answer(host, notice);
     }
 
-    /// ReplyBudget a host with the list of bans.
+    /// Sends a host the list of bans.
     pub(super) fn list_bans(&mut self, host: MemberId) {
         let Some(room_id) = self.room_of_host(host) else { return };
         let max = self.longest_list_for(host);
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a8_the_oldest_ban_is_dropped_when_memory_is_full() {
+    fn a8_a_full_list_drops_its_oldest_ban() {
         let mut bans = Bans::default();
         for number in 0..1_000 {
             // U+023A has two bytes, and three in a folded name.
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a8_a_name_banned_again_has_one_entry() {
+    fn a8_a_name_banned_twice_is_one_entry() {
         let mut bans = Bans::default();
         for has_address in [false, true, false] {
             bans.add(Ban::new("Bob", subnet(1), has_address));

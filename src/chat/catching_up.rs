@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::Chat;
 use super::alerts::Alerts;
 use super::member::Member;
-use super::subnet_buckets::Debts;
+use super::subnet_buckets::SubnetBuckets;
 use crate::alert::Alert;
 use crate::config::ChatConfig;
 use crate::delivery::Feeds;
@@ -28,7 +28,7 @@ const DEPTH: Duration = Duration::from_secs(16);
 /// Limits that history counts against.
 pub(super) struct HistoryLimits<'a> {
     members: &'a mut Slots<MemberId, Member>,
-    debts: &'a mut Debts,
+    debts: &'a mut SubnetBuckets,
     alerts: &'a mut Alerts,
     config: &'a ChatConfig,
     now: Instant,

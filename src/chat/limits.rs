@@ -1,16 +1,16 @@
-//! What is at its limit: rooms, members, and what one peer may have of them.
+//! Limits for rooms and members: in all, of one peer, and of one room.
 
 use super::Chat;
 use super::room::Room;
 use crate::subnet::Subnet;
 
 impl Chat {
-    /// Whether a peer may not have one more member.
+    /// Returns true if a peer may have no further member.
     pub(super) fn has_members_enough(&self, peer: Subnet) -> bool {
         is_reached(self.quotas.usage(peer).members, self.config.max_members_ip)
     }
 
-    /// Whether a peer may not make one more room.
+    /// Returns true if a peer may create no further room.
     pub(super) fn has_rooms_enough(&self, peer: Subnet) -> bool {
         is_reached(self.quotas.usage(peer).rooms, self.config.max_rooms_ip)
     }
@@ -20,12 +20,12 @@ impl Chat {
         is_full(self.names.len() - closing, self.config.max_rooms)
     }
 
-    /// Whether there may not be one more member, after so many have left.
+    /// Returns true if no further member is allowed, once `leaving` members have left.
     pub(super) fn has_too_many_members(&self, leaving: usize) -> bool {
         is_full(self.tokens.len() - self.closing.len() - leaving, self.config.max_members)
     }
 
-    /// Whether a room may not have one more member, after so many have left.
+    /// Returns true if a room has no place for a further member, once `leaving` members have left.
     pub(super) fn has_no_place(&self, room: &Room, leaving: usize) -> bool {
         let is_limited = self.has_members_enough_in(room, leaving);
         is_limited || is_full(room.population() - leaving, room.capacity())
@@ -37,21 +37,21 @@ impl Chat {
         is_full(room.population() - leaving, self.config.max_room_members)
     }
 
-    /// Returns true if members and what is left of them reach the limit of members, or closed rooms
-    /// that of rooms.
+    /// Returns true if members and tombstones reach the limit of members, or closed rooms the limit
+    /// of rooms.
     pub(super) fn has_too_many_tombstones(&self) -> bool {
-        // Those that are to be reaped are gone already.
+        // Rooms that are to be reaped do not count.
         let rooms = self.rooms.len().saturating_sub(self.names.len() + self.feeds.ended_rooms());
         self.has_too_many_in_tables() || is_full(rooms, self.config.max_rooms)
     }
 
-    /// Returns true if members, closing ones included, and remains reach the limit of members.
+    /// Returns true if members, closing ones included, and tombstones reach the limit of members.
     pub(super) fn has_too_many_in_tables(&self) -> bool {
         is_full(self.tokens.len() + self.tombstones.len(), self.config.max_members)
     }
 
-    /// The capacity in force: the least of the room's own, the server's limit for a room and that of
-    /// members in all; 0 where none is set.
+    /// Returns the capacity in force: the lowest of the room's own limit, the server's limit for a
+    /// room and the limit of all members. Without any limit it is 0.
     pub(super) fn capacity_of(&self, room: &Room) -> usize {
         let limits = [room.capacity(), self.config.max_room_members, self.config.max_members];
         limits.into_iter().flatten().min().unwrap_or(0)

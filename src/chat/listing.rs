@@ -1,4 +1,4 @@
-//! The answer to a list request (W10). [`PageWriter`] decides how many rooms fit.
+//! The room list (W10). [`PageWriter`] decides how many rooms fit.
 
 use std::ops::Bound;
 

@@ -102,7 +102,7 @@ use member::Member;
 use quotas::Quotas;
 use read_clock::ReadClock;
 use room::Room;
-use subnet_buckets::Debts;
+use subnet_buckets::SubnetBuckets;
 use tombstones::Tombstones;
 
 /// What a request that succeeded gives.
@@ -202,7 +202,7 @@ pub struct Chat {
     excesses: HashMap<Subnet, Instant>,
     auth_throttle: AuthThrottle,
     /// History that subnets were sent recently.
-    history_debts: Debts,
+    history_debts: SubnetBuckets,
     alerts: Alerts,
     timers: Timers<Alarm>,
     feeds: Feeds,
@@ -217,7 +217,7 @@ impl Chat {
     pub fn new(config: ChatConfig) -> Self {
         Self {
             auth_throttle: AuthThrottle::new(config.debtors),
-            history_debts: Debts::new(config.debtors),
+            history_debts: SubnetBuckets::new(config.debtors),
             members: Slots::new(),
             rooms: Slots::new(),
             names: HashMap::new(),

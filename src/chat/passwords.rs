@@ -1,13 +1,13 @@
-//! Passwords of joins: checks them, delays the check, and counts wrong ones.
+//! Passwords of joins: checked at once or later, and counted if they are wrong.
 //!
-//! The limits of the peer are checked before the room, or the answer would tell a hidden room from
-//! a missing one. For the same reason a password for a missing room counts as a wrong one.
+//! The limits of the peer are checked before the room, because the reply would otherwise tell a
+//! hidden room from a missing one. For the same reason a password for a missing room counts as a wrong one.
 
 use std::net::IpAddr;
 use std::time::Instant;
 
 use super::Chat;
-use super::auth_throttle::Slot;
+use super::auth_throttle::CheckTime;
 use crate::alert::Alert;
 use crate::ids::RoomId;
 use crate::protocol::name::fold;
@@ -16,7 +16,7 @@ use crate::subnet::Subnet;
 
 impl Chat {
     /// Returns the time at which the password of a join is checked, if it has to wait. Such a
-    /// password is counted as a wrong one at once, or a peer could take all slots with requests
+    /// password counts as a wrong one at once. Otherwise a peer could take all slots with requests
     /// that it cancels.
     pub(super) fn delay_password(
         &mut self,
@@ -30,13 +30,13 @@ impl Chat {
         }
         let (room, limit) = (&*guest.room.name, self.config.wrong_passwords);
         match self.auth_throttle.take_slot(room, limit, now) {
-            Slot::Now => Ok(None),
-            Slot::At(at) => {
+            CheckTime::Now => Ok(None),
+            CheckTime::At(at) => {
                 self.alerts.note(Alert::RoomPasswords, peer);
                 self.auth_throttle.note(Subnet::of(peer), limit, now);
                 Ok(Some(at))
             }
-            Slot::TooLate => {
+            CheckTime::TooLate => {
                 Err(self.refuse_limited(peer, Alert::RoomPasswords, Status::RateLimited))
             }
         }
@@ -56,7 +56,7 @@ impl Chat {
         Ok(())
     }
 
-    /// Returns true if the room has no password, or somebody has shown it from this peer's subnet.
+    /// Returns true if the room has no password, or has been entered from this peer's subnet.
     fn is_welcome(&self, peer: IpAddr, guest: &Entrant<'_>) -> bool {
         let room = self.names.get(&*guest.room.name).and_then(|id| self.rooms.get(*id));
         room.is_some_and(|room| {
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a1_a_48_gets_a_hundred_guesses_a_minute() {
+    fn a1_a_48_gets_100_guesses_a_minute() {
         let mut stage = Stage::new(ChatConfig::default());
         let mut looked_at = 0;
         for second in 0..60 {
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a1_right_and_wrong_passwords_of_strangers_wait_in_order() {
+    fn a1_strangers_passwords_wait_in_order() {
         let mut stage = Stage::new(ChatConfig::default());
         stage.make_slow("locked");
         assert_eq!(stage.join(v4(1000), "locked", "right"), stage.at(500));
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a1_parallel_requests_that_wait_are_counted_at_once() {
+    fn a1_waiting_passwords_count_at_once() {
         let mut stage = Stage::new(ChatConfig::default());
         stage.make_slow("locked");
         let mut taken = 0;
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a1_members_return_to_a_slow_room_without_delay() {
+    fn a1_members_return_without_delay() {
         let mut stage = Stage::new(ChatConfig::default());
         let (guest, phone) = (v4(2000), v4(2001));
         let Ok(Reply::Entered { token, .. }) = stage.join(guest, "locked", "right") else {
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a1_a_hidden_room_is_as_slow_as_a_missing_one() {
+    fn a1_hidden_is_as_slow_as_missing() {
         let outcomes = ["hidden", "none"].map(|room| {
             let mut stage = Stage::new(ChatConfig::default());
             let start = stage.now;
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a12_a_limited_peer_gets_10_whatever_room_it_names() {
+    fn a12_a_limited_peer_always_gets_10() {
         let peer = v4(1);
         let dead = Token::from_bits([255; 16]).to_wire();
         let dead = str::from_utf8(&dead).expect("hex");

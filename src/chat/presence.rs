@@ -1,19 +1,19 @@
 //! Joined, left and timed-out notices, merged when there are many.
 //!
-//! The first five of a room within a second are told by name. Those that follow are counted, and
-//! the count is told when the second is over: a crowd that comes and goes costs a room a handful of
-//! notices a second, however large the crowd.
+//! The first five changes of a room within a second are announced by name. Later ones are counted,
+//! and the counts are announced when the second is over. So a crowd of any size costs a room a
+//! handful of notices a second.
 
 use std::time::{Duration, Instant};
 
 use crate::protocol::notice::PresenceSummary;
 use crate::timers::Deadline;
 
-/// Told by name within a window.
-const TOLD_BY_NAME: u32 = 5;
+/// Limit for the changes that are announced by name in one window.
+const NAMED: u32 = 5;
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// How somebody came or went.
+/// A change of a room's members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PresenceChange {
     Joined,
@@ -25,57 +25,58 @@ pub(super) enum PresenceChange {
 #[derive(Debug, Default)]
 pub(super) struct Presence {
     window_end: Option<Instant>,
-    told: u32,
-    crowd: PresenceSummary,
+    named: u32,
+    /// Changes of this window that were only counted.
+    summary: PresenceSummary,
     /// End of the window, if the summary is not empty.
     pub(super) deadline: Deadline,
 }
 
-/// What to do about one that came or went.
+/// The way to announce a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Announce {
-    /// Tell its name now.
+    /// By name, now.
     ByName,
-    /// It is counted; the count is due at the end of the window.
+    /// In the summary at the end of the window.
     Counted { due: Instant },
 }
 
 impl Presence {
-    /// Notes that somebody came or went. The owner tells the crowd of the last window first: see
+    /// Notes a change. The owner must announce the summary of an earlier window first: see
     /// [`Presence::due`].
     pub(super) fn note(&mut self, change: PresenceChange, now: Instant) -> Announce {
         let end = match self.window_end {
             Some(end) if now < end => end,
             _ => self.open(now),
         };
-        if self.told < TOLD_BY_NAME {
-            self.told += 1;
+        if self.named < NAMED {
+            self.named += 1;
             return Announce::ByName;
         }
         let count = match change {
-            PresenceChange::Joined => &mut self.crowd.joined,
-            PresenceChange::Left => &mut self.crowd.left,
-            PresenceChange::TimedOut => &mut self.crowd.timed_out,
+            PresenceChange::Joined => &mut self.summary.joined,
+            PresenceChange::Left => &mut self.summary.left,
+            PresenceChange::TimedOut => &mut self.summary.timed_out,
         };
         *count = count.saturating_add(1);
         Announce::Counted { due: end }
     }
 
-    /// When the count is to be told, if there is one.
+    /// Returns the time at which the summary is due, if there is one.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.window_end.filter(|_| !self.crowd.is_empty())
+        self.window_end.filter(|_| !self.summary.is_empty())
     }
 
-    /// Ends the window and gives its count.
+    /// Ends the window and returns its summary.
     pub(super) fn take_summary(&mut self) -> PresenceSummary {
         self.window_end = None;
-        std::mem::take(&mut self.crowd)
+        std::mem::take(&mut self.summary)
     }
 
     fn open(&mut self, now: Instant) -> Instant {
         let end = now + WINDOW;
         self.window_end = Some(end);
-        self.told = 0;
+        self.named = 0;
         end
     }
 }
@@ -85,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn w33_the_first_five_of_a_second_have_names_the_rest_a_count() {
+    fn w33_five_names_a_second_then_counts() {
         let start = Instant::now();
         let mut presence = Presence::default();
         for _ in 0..5 {
@@ -108,14 +109,14 @@ mod tests {
     }
 
     #[test]
-    fn a6_w33_counts_of_a_crowd_do_not_overflow() {
+    fn a6_w33_counts_do_not_overflow() {
         let start = Instant::now();
         let mut presence = Presence::default();
         for _ in 0..5 {
             presence.note(PresenceChange::Joined, start);
         }
         let most = u32::MAX;
-        presence.crowd = PresenceSummary { joined: most, left: most, timed_out: most };
+        presence.summary = PresenceSummary { joined: most, left: most, timed_out: most };
         for change in [PresenceChange::Joined, PresenceChange::Left, PresenceChange::TimedOut] {
             presence.note(change, start);
         }

@@ -1,6 +1,6 @@
-//! Usage of each peer: its members, those of them without a proved address, its rooms, and the
-//! ports of its addresses that are taken. Entries that count nothing are removed, so this is never
-//! larger than what members and rooms there are.
+//! Usage of each peer: its members, its members without a proved address, its rooms, and the ports
+//! in use. Entries that count nothing are removed, so the tables are never larger than the number of
+//! members and rooms.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -10,40 +10,40 @@ use crate::ids::{Key, MemberId};
 use crate::subnet::Subnet;
 use crate::timers::Timers;
 
-/// What one peer has.
+/// Usage of one peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Usage {
     /// Live members.
     pub(super) members: u32,
-    /// Those of them whose port was announced, and is not proved.
+    /// Live members whose port was announced and is not proved.
     pub(super) announced: u32,
-    /// Rooms that it has made and that can be joined.
+    /// Open rooms that it has created.
     pub(super) rooms: u32,
 }
 
 /// The live members at one address.
 #[derive(Debug, Default)]
-struct Users {
-    /// Two members may share a port: a program can be in two rooms with one socket.
+struct PortUsers {
+    /// Members may share a port, because a program can be in two rooms with one socket.
     count: u32,
     /// The member that has only announced the port, if any.
     announcer: Option<MemberId>,
 }
 
-/// Counts by peer and by port.
+/// Usage by peer and by port.
 #[derive(Debug, Default)]
 pub(super) struct Quotas {
     usages: HashMap<Subnet, Usage>,
-    /// Members whose port is not known and who have no connection, by when they were last heard or
-    /// got their token. Peers without one have no entry.
+    /// Members without a known port and without a connection, in the order of their last datagram
+    /// or token. Peers without such members have no entry.
     unproved: HashMap<Subnet, Timers<MemberId>>,
-    ports: HashMap<(IpAddr, u16), Users>,
+    ports: HashMap<(IpAddr, u16), PortUsers>,
     /// Ended members, by the address to which their farewells go.
     ended: BTreeSet<(IpAddr, u16, MemberId)>,
 }
 
 impl Quotas {
-    /// Counts a member in its present state.
+    /// Counts a member in its current state.
     pub(super) fn count_in(&mut self, id: MemberId, member: &Member) {
         let peer = Subnet::of(member.ip);
         let is_announced = u32::from(member.is_announced());
@@ -64,7 +64,7 @@ impl Quotas {
         }
     }
 
-    /// Uncounts a member. It must be unchanged since it was counted.
+    /// Removes a member from the counts. It must not have changed since it was counted.
     pub(super) fn count_out(&mut self, id: MemberId, member: &Member) {
         let peer = Subnet::of(member.ip);
         let is_announced = u32::from(member.is_announced());
@@ -98,27 +98,27 @@ impl Quotas {
         self.unproved.get(&peer).map_or(0, Timers::len)
     }
 
-    /// Returns the one of them that has been there longest.
+    /// Returns the unproved member that has waited longest.
     pub(super) fn oldest_unproved(&self, peer: Subnet) -> Option<MemberId> {
         self.unproved.get(&peer)?.first()
     }
 
-    /// Counts a room in.
+    /// Counts a room.
     pub(super) fn count_room_in(&mut self, creator: Subnet) {
         self.change(creator, |usage| usage.rooms += 1);
     }
 
-    /// Counts a room out.
+    /// Removes a room from the counts.
     pub(super) fn count_room_out(&mut self, creator: Subnet) {
         self.change(creator, |usage| usage.rooms -= 1);
     }
 
-    /// What this peer has.
+    /// Returns the usage of a peer.
     pub(super) fn usage(&self, peer: Subnet) -> Usage {
         self.usages.get(&peer).copied().unwrap_or_default()
     }
 
-    /// Whether a member has this port.
+    /// Returns true if a live member has this port.
     pub(super) fn is_taken(&self, ip: IpAddr, port: u16) -> bool {
         self.ports.contains_key(&(ip, port))
     }
@@ -153,7 +153,7 @@ impl Quotas {
         self.ended.len()
     }
 
-    /// How many entries there are.
+    /// Returns the number of entries.
     pub(super) fn len(&self) -> usize {
         self.usages.len() + self.ports.len()
     }
@@ -175,7 +175,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     #[test]
-    fn what_is_counted_in_is_counted_out() {
+    fn quotas_end_at_zero() {
         let (ip, now) = (IpAddr::V4(Ipv4Addr::LOCALHOST), Instant::now());
         let peer = Subnet::of(ip);
         let mut peers = Quotas::default();
@@ -194,7 +194,7 @@ mod tests {
         assert_eq!((peers.usage(peer), peers.is_taken(ip, 7)), (usage, true));
         assert_eq!((peers.unproved(peer), peers.oldest_unproved(peer)), (2, Some(members[3].0)));
         peers.count_out(members[1].0, &members[1].1);
-        assert!(peers.is_taken(ip, 7), "the other one has it still");
+        assert!(peers.is_taken(ip, 7), "the other one still has it");
         for (id, member) in [&members[0], &members[2], &members[3]] {
             peers.count_out(*id, member);
         }

@@ -1,7 +1,8 @@
-//! How much a member may still send: messages, and what they cost to send on.
+//! Message budget: limits the messages of a member, and the bytes that they cost to relay.
 //!
-//! A message counts once, and by its bytes times the members who get it: what is nothing in a room
-//! of two is a flood in one of a thousand. A long one is several datagrams, with headers each.
+//! A message costs its bytes times the members of its room, because a rate that is harmless in a
+//! room of two is a flood in a room of a thousand. A long message is several datagrams, each with
+//! headers.
 
 use std::time::{Duration, Instant};
 
@@ -10,11 +11,10 @@ use crate::config::ChatConfig;
 use crate::fanout::HEADERS;
 use crate::token_bucket::{TokenBucket, time_for};
 
-/// Both buckets hold what grows in this time, so that a burst of lines pasted into a terminal goes
-/// through.
+/// Time that fills a bucket. A burst of lines pasted into a terminal passes.
 const BURST: Duration = Duration::from_secs(5);
 
-/// One member's allowance; a new one is whole.
+/// The budget of one member. A new one is full.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct MessageBudget {
     messages: TokenBucket,
@@ -22,11 +22,10 @@ pub(super) struct MessageBudget {
 }
 
 impl MessageBudget {
-    /// Takes what a message of `size` bytes, in so many datagrams to each of `audience` members,
-    /// costs, if there is as much.
+    /// Takes the cost of a message of `size` bytes in a number of datagrams to `audience` members.
     ///
     /// # Errors
-    /// The limit that it is over.
+    /// The limit that was reached. Nothing is taken then.
     pub(super) fn take(
         &mut self,
         (size, datagrams, audience): (usize, usize, usize),
@@ -49,7 +48,7 @@ impl MessageBudget {
         Ok(())
     }
 
-    /// Returns true if history may be sent to the member. Half of the allowance is reserved for the
+    /// Returns true if history may be sent to the member. Half of the budget is reserved for the
     /// member's own messages.
     pub(super) fn has_for_history(&self, config: &ChatConfig, now: Instant) -> bool {
         config.fanout_limit.is_none() || self.fanout.has(Duration::ZERO, BURST / 2, now)
@@ -82,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn t10_what_one_bucket_refuses_costs_nothing_in_the_other() {
+    fn t10_refusals_cost_no_other_bucket() {
         let config = ChatConfig { fanout_limit: Some(1), ..Default::default() };
         let (now, mut budget) = (Instant::now(), MessageBudget::default());
         assert_eq!(budget.take((1000, 1, 1000), &config, now), Ok(()));

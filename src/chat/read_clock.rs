@@ -1,7 +1,7 @@
 //! The time up to which the server has read the members' datagrams.
 //!
 //! After a pause (a stopped process, a suspended machine) or during a flood, datagrams wait in the
-//! sockets. Until the server has read those that had arrived, nobody counts as silent.
+//! sockets. No member counts as silent until the server has read the datagrams that had arrived.
 
 use std::time::{Duration, Instant};
 
@@ -9,25 +9,25 @@ use std::time::{Duration, Instant};
 /// few turns.
 pub(super) const RECONSIDER: Duration = Duration::from_millis(10);
 
-/// A clock that silence is judged by. Without sockets, as in tests, it is the clock of the caller.
+/// The clock for silence. Without sockets, as in tests, it is the clock of the caller.
 #[derive(Debug, Default)]
 pub(super) struct ReadClock {
     read_until: Option<Instant>,
 }
 
 impl ReadClock {
-    /// Notes that everything was read that had arrived by then.
+    /// Notes that all datagrams were read that had arrived at `until`.
     pub(super) fn note_read(&mut self, until: Instant) {
         self.read_until = Some(until);
     }
 
-    /// Returns the time at which a member that was not heard is known to have been silent.
+    /// Returns the time until which a member without a read datagram has been silent for certain.
     pub(super) fn silence_at(&self, now: Instant) -> Instant {
         self.read_until.map_or(now, |until| until.min(now))
     }
 
-    /// Returns when a deadline for silence has to be checked again, or nothing if it is over:
-    /// everything that had arrived by then was read.
+    /// Returns when a deadline for silence must be checked again. `None` means that it is over: all
+    /// datagrams that had arrived at the deadline were read.
     pub(super) fn check_again(&self, deadline: Instant, now: Instant) -> Option<Instant> {
         if deadline > now {
             Some(deadline)

@@ -1,9 +1,8 @@
-//! A silent member gives way to a join under its name: programs vanish without a word and come
-//! back.
+//! Replacement of a silent member by a join with its name, because programs crash and return.
 //!
-//! The replaced member is told, in case its program lives on. The notice must not go to an address
-//! that the new member has now, so it waits for the new member's first datagram. An announced port
-//! is not enough: behind a NAT the datagrams come from another one.
+//! The replaced member gets a farewell, in case its program still runs. The farewell must not go to
+//! the address of the new member, so it waits for the new member's first datagram. An announced port
+//! does not suffice: behind a NAT the datagrams come from another port.
 
 use std::net::IpAddr;
 use std::time::Instant;
@@ -13,18 +12,18 @@ use super::tombstones::EndReason;
 use crate::ids::MemberId;
 
 impl Chat {
-    /// Returns true if a member gives way to a join under its name: it has the same IP, and was not
-    /// heard for a while.
-    pub(super) fn gives_way(&self, id: MemberId, peer: IpAddr, now: Instant) -> bool {
+    /// Returns true if a join with the member's name may replace it: it has the same IP and has been
+    /// silent for a while.
+    pub(super) fn is_replaceable(&self, id: MemberId, peer: IpAddr, now: Instant) -> bool {
         let (Some(limit), Some(member)) = (self.config.replace_silent, self.members.get(id)) else {
             return false;
         };
         member.ip == peer && member.is_silent(limit, self.read_clock.silence_at(now))
     }
 
-    /// Ends a silent member whose place somebody takes. Returns the member that has to be told when
-    /// the address of the new one is known: this one, or the one before it if this one had no
-    /// address. One before a member with an announced port is told only when it asks.
+    /// Ends a silent member that is replaced. Returns the member that gets a farewell once the
+    /// address of the new one is known: this one, or the one that it had replaced if this one had no
+    /// address. A member replaced by one with an announced port gets a farewell only on request.
     pub(super) fn replace(&mut self, silent: MemberId, now: Instant) -> Option<MemberId> {
         let member = self.members.get_mut(silent)?;
         let is_known = member.port.number().is_some();
@@ -40,7 +39,7 @@ impl Chat {
     }
 
     /// Notes that a member's datagram has proved its address. The member that it has replaced gets
-    /// its farewell, unless both have the same address or the old one has lost its own.
+    /// its farewell, unless both have the same address or the old one has lost its address.
     pub(super) fn settle_replaced(&mut self, id: MemberId, now: Instant) {
         let Some(member) = self.members.get_mut(id) else { return };
         let (address, replaced) = ((member.ip, member.port.number()), member.replaced.take());
@@ -52,8 +51,8 @@ impl Chat {
         self.release_tombstone(replaced, is_elsewhere, now);
     }
 
-    /// Notes the end of a member. If its address never was known, only the member that it has
-    /// replaced can be at that one's address.
+    /// Notes the end of a member. If its address was never known, no live member can be at the
+    /// address of the member that it has replaced.
     pub(super) fn release_replaced(&mut self, id: MemberId, now: Instant) {
         let replaced = self.members.get_mut(id).and_then(|member| member.replaced.take());
         if let Some(replaced) = replaced {

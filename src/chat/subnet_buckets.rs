@@ -1,8 +1,8 @@
 //! Token buckets by subnet or by another key, in bounded memory.
 //!
-//! A full table must not drop a bucket that owes something: a peer with many addresses could push
-//! its own debts out. So an entry is removed only when its bucket is full again. While the table is
-//! full, new keys share one bucket, that of the newcomers, with a rate of its own.
+//! A full table must not drop a bucket that is not full, because a peer with many addresses could
+//! push out its own. So an entry is removed only when its bucket is full again. While the table has
+//! no space, new keys share one bucket for newcomers, with a rate of its own.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -18,19 +18,19 @@ use crate::token_bucket::TokenBucket;
 const WIDER: [(u32, u32); 2] = [(56, 2), (48, 5)];
 
 /// Rate of all newcomers together, as a multiple of the rate of one key. It is enough for people,
-/// and to guess a million passwords at this rate takes days.
+/// and a million guesses at this rate take days.
 const NEWCOMERS: u32 = 12;
 
 /// Buckets by key, at most `capacity`.
 #[derive(Debug)]
-pub(super) struct Ledger<K> {
+pub(super) struct Buckets<K> {
     capacity: usize,
     buckets: HashMap<K, TokenBucket>,
     settled_at: Timers<K>,
     newcomers: TokenBucket,
 }
 
-impl<K: Copy + Eq + Hash + Ord> Ledger<K> {
+impl<K: Copy + Eq + Hash + Ord> Buckets<K> {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             capacity,
@@ -65,7 +65,7 @@ impl<K: Copy + Eq + Hash + Ord> Ledger<K> {
         self.settled_at.change(key, before, bucket.full_at());
     }
 
-    /// Returns the time when [`Ledger::expire`] has something to do.
+    /// Returns the time when [`Buckets::expire`] has something to do.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.settled_at.next()
     }
@@ -90,19 +90,19 @@ impl<K: Copy + Eq + Hash + Ord> Ledger<K> {
 
 /// Buckets of subnets. An IPv6 /64 is charged to its own bucket, and to those of its /56 and /48.
 #[derive(Debug)]
-pub(super) struct Debts {
-    subnets: Ledger<Subnet>,
-    wider: [Ledger<Subnet>; WIDER.len()],
+pub(super) struct SubnetBuckets {
+    subnets: Buckets<Subnet>,
+    wider: [Buckets<Subnet>; WIDER.len()],
 }
 
-impl Debts {
+impl SubnetBuckets {
     /// Returns empty tables, with `capacity` entries for each prefix length.
     pub(super) fn new(capacity: usize) -> Self {
-        Self { subnets: Ledger::new(capacity), wider: WIDER.map(|_| Ledger::new(capacity)) }
+        Self { subnets: Buckets::new(capacity), wider: WIDER.map(|_| Buckets::new(capacity)) }
     }
 
     /// Returns true if a subnet can take `cost` from a bucket of this depth. Both are the time in
-    /// which as much grows again for one subnet.
+    /// which as much is refilled for one subnet.
     pub(super) fn has(
         &self,
         subnet: Subnet,
@@ -112,38 +112,38 @@ impl Debts {
     ) -> bool {
         let mut wider = WIDER.iter().zip(&self.wider);
         self.subnets.has(subnet, cost, depth, now)
-            && wider.all(|((length, shares), ledger)| {
+            && wider.all(|((length, shares), table)| {
                 let prefix = subnet.prefix(*length);
-                prefix.is_none_or(|prefix| ledger.has(prefix, cost / *shares, depth, now))
+                prefix.is_none_or(|prefix| table.has(prefix, cost / *shares, depth, now))
             })
     }
 
     /// Takes `cost` from the buckets of a subnet.
     pub(super) fn take(&mut self, subnet: Subnet, cost: Duration, now: Instant) {
         self.subnets.take(subnet, cost, now);
-        for ((length, shares), ledger) in WIDER.iter().zip(&mut self.wider) {
+        for ((length, shares), table) in WIDER.iter().zip(&mut self.wider) {
             if let Some(prefix) = subnet.prefix(*length) {
-                ledger.take(prefix, cost / *shares, now);
+                table.take(prefix, cost / *shares, now);
             }
         }
     }
 
-    /// Returns the time when [`Debts::expire`] has something to do.
+    /// Returns the time when [`SubnetBuckets::expire`] has something to do.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.ledgers().filter_map(Ledger::next_deadline).min()
+        self.tables().filter_map(Buckets::next_deadline).min()
     }
 
     /// Removes an entry whose bucket is full again. Returns true if there was one.
     pub(super) fn expire(&mut self, now: Instant) -> bool {
-        self.subnets.expire(now) || self.wider.iter_mut().any(|ledger| ledger.expire(now))
+        self.subnets.expire(now) || self.wider.iter_mut().any(|table| table.expire(now))
     }
 
     /// Returns the number of entries.
     pub(super) fn len(&self) -> usize {
-        self.ledgers().map(Ledger::len).sum()
+        self.tables().map(Buckets::len).sum()
     }
 
-    fn ledgers(&self) -> impl Iterator<Item = &Ledger<Subnet>> {
+    fn tables(&self) -> impl Iterator<Item = &Buckets<Subnet>> {
         std::iter::once(&self.subnets).chain(&self.wider)
     }
 }
@@ -169,7 +169,11 @@ mod tests {
     }
 
     /// Takes `COST` from each subnet as often as allowed. Returns the number of times.
-    fn take_all(debts: &mut Debts, subnets: impl Iterator<Item = Subnet>, now: Instant) -> usize {
+    fn take_all(
+        debts: &mut SubnetBuckets,
+        subnets: impl Iterator<Item = Subnet>,
+        now: Instant,
+    ) -> usize {
         let mut count = 0;
         for subnet in subnets {
             while debts.has(subnet, COST, MINUTE, now) {
@@ -182,7 +186,7 @@ mod tests {
 
     #[test]
     fn a1_a_48_takes_as_much_as_five_64s() {
-        let (start, mut debts) = (Instant::now(), Debts::new(CAPACITY));
+        let (start, mut debts) = (Instant::now(), SubnetBuckets::new(CAPACITY));
         assert_eq!(take_all(&mut debts, (0..1).map(v6), start), 20);
         assert_eq!(take_all(&mut debts, (0..256).map(v6), start), 20, "of one /56");
         assert_eq!(take_all(&mut debts, (0..17_000).map(v6), start), 60);
@@ -192,8 +196,8 @@ mod tests {
     }
 
     #[test]
-    fn a1_a_full_table_keeps_debts_and_newcomers_share_one() {
-        let (start, mut debts) = (Instant::now(), Debts::new(CAPACITY));
+    fn a1_newcomers_share_a_bucket() {
+        let (start, mut debts) = (Instant::now(), SubnetBuckets::new(CAPACITY));
         let full = CAPACITY as u32;
         assert_eq!(take_all(&mut debts, (0..full).map(v4), start), 20 * CAPACITY);
         let all = || (0..3 * full).map(v4);
@@ -204,8 +208,8 @@ mod tests {
     }
 
     #[test]
-    fn a1_an_entry_is_removed_when_its_bucket_is_full() {
-        let (start, mut debts) = (Instant::now(), Debts::new(2));
+    fn a1_a_full_bucket_is_removed() {
+        let (start, mut debts) = (Instant::now(), SubnetBuckets::new(2));
         debts.take(v4(1), COST, start);
         debts.take(v4(2), COST * 2, start);
         debts.take(v4(3), COST, start);
@@ -220,8 +224,8 @@ mod tests {
     }
 
     #[test]
-    fn a1_link_local_addresses_have_no_wider_prefix() {
-        let (start, mut debts) = (Instant::now(), Debts::new(CAPACITY));
+    fn a1_link_local_has_no_wider_prefix() {
+        let (start, mut debts) = (Instant::now(), SubnetBuckets::new(CAPACITY));
         let neighbours = (1..=50)
             .map(|last| Subnet::of(IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, last))));
         assert_eq!(take_all(&mut debts, neighbours, start), 50 * 20);

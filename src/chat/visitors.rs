@@ -1,20 +1,20 @@
-//! Subnets from which a room was entered: their passwords are not delayed.
+//! Subnets from which a room was entered. Passwords from there are not delayed.
 
 use std::collections::VecDeque;
 
 use crate::subnet::Subnet;
 
-/// Limit for the subnets that a room remembers: 2 KiB.
+/// Limit for the subnets of one room: 2 KiB.
 const MAX_REMEMBERED: usize = 128;
 
-/// Subnets that have shown the password, least recent first.
+/// Subnets that have given the password, least recent first.
 #[derive(Debug, Default)]
 pub(super) struct Visitors {
     subnets: VecDeque<Subnet>,
 }
 
 impl Visitors {
-    /// Notes that somebody has entered from this subnet.
+    /// Notes an entry from this subnet.
     pub(super) fn note(&mut self, subnet: Subnet) {
         if self.subnets.back() == Some(&subnet) {
             return;
@@ -26,7 +26,7 @@ impl Visitors {
         self.subnets.push_back(subnet);
     }
 
-    /// Returns true if somebody has entered from this subnet.
+    /// Returns true if the room was entered from this subnet.
     pub(super) fn has(&self, subnet: Subnet) -> bool {
         self.subnets.contains(&subnet)
     }
@@ -38,7 +38,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     #[test]
-    fn a1_a_room_remembers_only_its_latest_subnets() {
+    fn a1_only_latest_subnets_are_kept() {
         let subnet = |number| Subnet::of(Ipv4Addr::from_bits(number).into());
         let mut visitors = Visitors::default();
         for number in 0..1000 {

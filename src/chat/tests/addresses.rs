@@ -20,7 +20,7 @@ fn neighbours() -> (Stage, Guest, Guest) {
 }
 
 #[test]
-fn a2_an_announcer_loses_an_address_that_another_proves() {
+fn a2_proof_beats_announcement() {
     let (mut stage, neighbour, victim) = neighbours();
     stage.say(victim, "");
     assert_eq!(withdrawn(&mut stage), [neighbour.id]);
@@ -33,7 +33,7 @@ fn a2_an_announcer_loses_an_address_that_another_proves() {
 }
 
 #[test]
-fn a2_a_member_that_sends_in_between_keeps_its_address() {
+fn a2_a_sender_keeps_its_address() {
     let (mut stage, neighbour, victim) = neighbours();
     stage.say(victim, "");
     stage.say(neighbour, "");
@@ -41,7 +41,7 @@ fn a2_a_member_that_sends_in_between_keeps_its_address() {
 }
 
 #[test]
-fn a2_members_of_one_program_share_a_proved_address() {
+fn a2_a_program_shares_its_address() {
     let mut stage = Stage::with_defaults();
     let one = stage.create("r", r#"{"username":"one"}"#);
     let other = stage.create("s", r#"{"username":"other"}"#);
@@ -51,7 +51,7 @@ fn a2_members_of_one_program_share_a_proved_address() {
 }
 
 #[test]
-fn a2_a_rebound_or_resumed_member_takes_its_new_address() {
+fn a2_rebinding_moves_the_address() {
     let mut stage = Stage::with_defaults();
     let neighbour = stage.create("trap", r#"{"username":"alice"}"#);
     let victim = stage.create("r", r#"{"username":"victim"}"#);
@@ -73,7 +73,7 @@ fn a2_a_rebound_or_resumed_member_takes_its_new_address() {
 }
 
 #[test]
-fn a2_an_announced_ipv6_port_belongs_to_one_address() {
+fn a2_an_ipv6_port_has_one_address() {
     let mut stage = Stage::with_defaults();
     let ip = |last: u16| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, last]);
     let mut enter = |ip, operation, room: &str, name: &str| {
@@ -97,7 +97,7 @@ fn a2_an_announced_ipv6_port_belongs_to_one_address() {
 }
 
 #[test]
-fn a2_no_farewell_goes_to_an_address_another_proved() {
+fn a2_no_farewell_to_proved_address() {
     let mut stage = Stage::with_defaults();
     let trap = stage.create("trap", r#"{"username":"host"}"#);
     let victim = stage.create("r", r#"{"username":"victim"}"#);
@@ -109,7 +109,7 @@ fn a2_no_farewell_goes_to_an_address_another_proved() {
 }
 
 #[test]
-fn a2_no_farewell_of_a_replaced_member_reaches_another() {
+fn a2_no_farewell_reaches_another() {
     for is_proved in [false, true] {
         let mut stage = Stage::with_defaults();
         stage.create("trap", r#"{"username":"host"}"#);
@@ -130,7 +130,7 @@ fn a2_no_farewell_of_a_replaced_member_reaches_another() {
 }
 
 #[test]
-fn a11_w38_an_announcement_does_not_stop_a_farewell() {
+fn a11_w38_ports_stop_no_farewell() {
     let mut stage = Stage::with_defaults();
     let host = stage.create("r", r#"{"username":"host"}"#);
     let bob = stage.join("r", "bob");
@@ -147,7 +147,7 @@ fn a11_w38_an_announcement_does_not_stop_a_farewell() {
 }
 
 #[test]
-fn a2_a_member_without_its_port_is_unproved_not_failed() {
+fn a2_a_lost_port_is_only_unproved() {
     let mut stage = Stage::new(ChatConfig { max_unproved: Some(1), ..ChatConfig::default() });
     let host = stage.create("r", r#"{"username":"host"}"#);
     let victim = stage.create("s", r#"{"username":"victim"}"#);

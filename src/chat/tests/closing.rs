@@ -47,7 +47,7 @@ fn a10_a_room_is_freed_in_portions() {
 }
 
 #[test]
-fn a10_members_of_a_closed_room_give_way_to_new_ones() {
+fn a10_closed_members_make_place() {
     const MOST: usize = 6;
     let config = ChatConfig { max_members: Some(MOST), ..ChatConfig::default() };
     let mut stage = Stage::new(config);
@@ -69,7 +69,7 @@ fn a10_members_of_a_closed_room_give_way_to_new_ones() {
 }
 
 #[test]
-fn a10_closing_members_cost_no_live_member_its_place() {
+fn a10_closing_ends_no_live_member() {
     let config = ChatConfig { max_unproved: Some(1), ..ChatConfig::default() };
     let mut stage = Stage::new(config);
     let host = stage.create("stays", r#"{"username":"host"}"#);
@@ -92,7 +92,7 @@ fn a10_closing_members_cost_no_live_member_its_place() {
 }
 
 #[test]
-fn a10_a_closed_room_is_dead_before_its_members_are_freed() {
+fn a10_a_closed_room_is_dead_at_once() {
     let mut stage = Stage::with_defaults();
     let host = stage.create("r", r#"{"username":"host"}"#);
     let text = stage.join("r", r#"{"username":"text"}"#);
@@ -113,7 +113,7 @@ fn a10_a_closed_room_is_dead_before_its_members_are_freed() {
 }
 
 #[test]
-fn a10_a_freed_member_of_a_closed_room_leaves_nothing() {
+fn a10_freed_members_leave_nothing() {
     let mut stage = Stage::with_defaults();
     let host = stage.create("r", r#"{"username":"host"}"#);
     for number in 0..9 {
@@ -154,4 +154,41 @@ fn a10_farewells_go_after_messages() {
         let farewell = order.iter().rposition(|id| *id == guest.id).expect("a farewell");
         assert!(farewell > heard, "{farewell} {heard}");
     }
+}
+
+#[test]
+fn close_all_notifies_everyone() {
+    let mut stage = Stage::with_defaults();
+    let host = stage.create("a", r#"{"username":"host"}"#);
+    let guest = stage.join("a", "guest");
+    let other = stage.create("b", r#"{"username":"host"}"#);
+    stage.deliver();
+    stage.heard.clear();
+    stage.chat.close_all(stage.now);
+    assert_eq!(stage.take_heard(host), ["the server is shutting down or restarting"]);
+    assert_eq!(stage.take_heard(guest), ["\0the server is shutting down or restarting"]);
+    assert_eq!(stage.take_heard(other), ["the server is shutting down or restarting"]);
+    assert_eq!(stage.chat.census(), Census::default());
+}
+
+#[test]
+fn close_all_skips_the_backlog() {
+    let mut stage = Stage::with_defaults();
+    let host = stage.create("r", r#"{"username":"host"}"#);
+    let guests = ["a", "b"].map(|name| stage.join("r", &format!(r#"{{"username":"{name}"}}"#)));
+    stage.deliver();
+    stage.heard.clear();
+    for text in texts(50) {
+        stage.say(host, &text);
+    }
+    stage.chat.deliver(9, stage.now, block_all);
+    stage.chat.resume_stalled(stage.now);
+    assert!(stage.chat.close_all(stage.now) >= 2 * 50);
+    let heard = &mut stage.heard;
+    stage.chat.deliver(3, stage.now, |job, budget| send_all(job, budget, heard));
+    for member in [host, guests[0], guests[1]] {
+        assert_eq!(stage.heard[&member.id], ["the server is shutting down or restarting"]);
+    }
+    stage.deliver();
+    assert_eq!(stage.chat.census(), Census::default());
 }
