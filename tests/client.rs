@@ -53,7 +53,7 @@ fn host(server: &Server) -> Member {
 }
 
 #[test]
-fn what_is_piped_arrives_before_the_client_leaves() {
+fn piped_lines_arrive_before_exit() {
     let server = Server::start(&[]);
     let ann = host(&server);
     let output = pipe(&server, &["join", "r1", "bob"], b"hi\n\nlast line without end");
@@ -78,7 +78,7 @@ fn many_lines_arrive_in_order() {
 }
 
 #[test]
-fn two_clients_chat_and_the_hosts_end_of_input_closes_the_room() {
+fn end_of_hosts_input_closes_room() {
     let server = Server::start(&[]);
     let mut ann = ann_creates(&server, &["create", "r1", "ann"]);
     let mut bob = start(&server, &["join", "r1", "bob"]);
@@ -95,7 +95,7 @@ fn two_clients_chat_and_the_hosts_end_of_input_closes_the_room() {
 }
 
 #[test]
-fn exit_leaves_and_what_comes_after_it_is_not_said() {
+fn lines_after_exit_are_not_sent() {
     let server = Server::start(&[]);
     let ann = host(&server);
     for exit in ["/exit\n", " /EXIT \r\n"] {
@@ -110,7 +110,7 @@ fn exit_leaves_and_what_comes_after_it_is_not_said() {
 }
 
 #[test]
-fn what_is_under_way_when_the_client_leaves_is_still_printed() {
+fn late_messages_are_still_printed() {
     let stranger = Stranger::start();
     let mut bob = bob_at(&stranger);
     stranger.admit();
@@ -127,7 +127,7 @@ fn what_is_under_way_when_the_client_leaves_is_still_printed() {
 }
 
 #[test]
-fn a_signal_leaves_the_room_first() {
+fn signal_leaves_the_room() {
     let server = Server::start(&[]);
     let ann = host(&server);
     for signal in ["INT", "TERM"] {
@@ -140,7 +140,7 @@ fn a_signal_leaves_the_room_first() {
 
 /// As nohup(1) does it for those who want it to outlive the terminal.
 #[test]
-fn a_hangup_that_was_ignored_before_is_ignored() {
+fn ignored_hangup_stays_ignored() {
     let server = Server::start(&[]);
     let ann = host(&server);
     let client = client(server.tcp, server.udp, &named(&["join", "r1", "bob"]));
@@ -159,7 +159,7 @@ fn a_hangup_that_was_ignored_before_is_ignored() {
 }
 
 #[test]
-fn a_second_signal_ends_a_client_that_nothing_else_would() {
+fn second_signal_ends_blocked_client() {
     let stranger = Stranger::start();
     let mut bob = bob_at(&stranger);
     // The request is here, so the signals are caught; the reply never comes.
@@ -173,7 +173,7 @@ fn a_second_signal_ends_a_client_that_nothing_else_would() {
 }
 
 #[test]
-fn a_closed_stdout_leaves_the_room_without_a_word() {
+fn closed_stdout_leaves_silently() {
     let server = Server::start(&[]);
     let ann = host(&server);
     let mut command = client(server.tcp, server.udp, &named(&["join", "r1", "bob"]));
@@ -194,7 +194,7 @@ fn a_closed_stdout_leaves_the_room_without_a_word() {
 }
 
 #[test]
-fn a_full_stdout_is_a_failure() {
+fn full_stdout_is_a_failure() {
     let server = Server::start(&[]);
     let ann = host(&server);
     let full = File::options().write(true).open("/dev/full").expect("full(4)");
@@ -210,7 +210,7 @@ fn a_full_stdout_is_a_failure() {
 }
 
 #[test]
-fn the_right_password_opens_the_room() {
+fn right_password_opens_room() {
     let server = Server::start(&[]);
     let password = "pässwörd \"1\"";
     let mut ann = ann_creates(&server, &["--password", password, "create", "r1", "ann"]);
@@ -225,7 +225,7 @@ fn the_right_password_opens_the_room() {
 }
 
 #[test]
-fn stdin_may_be_a_regular_file_or_nothing() {
+fn stdin_may_be_file_or_null() {
     let server = Server::start(&[]);
     let ann = host(&server);
     let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"))
@@ -243,7 +243,7 @@ fn stdin_may_be_a_regular_file_or_nothing() {
 }
 
 #[test]
-fn stdin_that_cannot_be_read_is_a_failure() {
+fn unreadable_stdin_is_a_failure() {
     let server = Server::start(&[]);
     let ann = host(&server);
     let mut command = client(server.tcp, server.udp, &named(&["join", "r1", "bob"]));
@@ -256,7 +256,7 @@ fn stdin_that_cannot_be_read_is_a_failure() {
 }
 
 #[test]
-fn lines_that_cannot_be_sent_are_told_and_the_next_ones_are_sent() {
+fn bad_line_does_not_stop_the_next() {
     let server = Server::start(&[]);
     let ann = host(&server);
     // A datagram may have 4,096 bytes: two sizes, the room, the token, the message.
@@ -273,7 +273,7 @@ fn lines_that_cannot_be_sent_are_told_and_the_next_ones_are_sent() {
 }
 
 #[test]
-fn with_a_long_user_name_it_is_name_and_message_that_limit() {
+fn name_counts_against_line_length() {
     let server = Server::start(&[]);
     let ann = host(&server);
     let name = "b".repeat(255);
@@ -294,7 +294,7 @@ fn with_a_long_user_name_it_is_name_and_message_that_limit() {
 }
 
 #[test]
-fn a_client_ends_when_a_japanese_room_is_closed() {
+fn japanese_closing_notice_ends_client() {
     let server = Server::start(&["--lang", "ja"]);
     let ann = host(&server);
     let mut bob = start(&server, &["join", "r1", "bob"]);
@@ -306,7 +306,7 @@ fn a_client_ends_when_a_japanese_room_is_closed() {
 }
 
 #[test]
-fn a_client_that_is_removed_ends() {
+fn removed_client_ends() {
     let server = Server::start(&[]);
     let ann = host(&server);
     let mut bob = bob_joins(&server, &ann);
@@ -323,7 +323,7 @@ fn a_client_that_is_removed_ends() {
 }
 
 #[test]
-fn only_a_notice_ends_a_client_and_not_who_says_the_same() {
+fn quoted_notice_ends_nothing() {
     let server = Server::start(&[]);
     let ann = host(&server);
     let mut bob = bob_joins(&server, &ann);
@@ -336,7 +336,7 @@ fn only_a_notice_ends_a_client_and_not_who_says_the_same() {
 }
 
 #[test]
-fn nothing_from_the_network_reaches_the_terminal_as_a_control_character() {
+fn t6_network_text_is_sanitized() {
     let stranger = Stranger::start();
     let bob = bob_at(&stranger);
     stranger.admit();
@@ -354,7 +354,7 @@ fn nothing_from_the_network_reaches_the_terminal_as_a_control_character() {
 }
 
 #[test]
-fn only_the_server_is_heard() {
+fn foreign_datagrams_are_ignored() {
     let stranger = Stranger::start();
     let bob = bob_at(&stranger);
     stranger.admit();
@@ -367,7 +367,7 @@ fn only_the_server_is_heard() {
 }
 
 #[test]
-fn the_address_is_proved_three_times_in_the_first_second_and_lines_are_not_delayed() {
+fn address_is_proved_three_times() {
     let stranger = Stranger::start();
     let mut bob = bob_at(&stranger);
     let start = Instant::now();
@@ -381,7 +381,7 @@ fn the_address_is_proved_three_times_in_the_first_second_and_lines_are_not_delay
 }
 
 #[test]
-fn a_server_that_is_gone_is_a_failure() {
+fn gone_server_is_a_failure() {
     let stranger = Stranger::start();
     let mut bob = bob_at(&stranger);
     stranger.admit();
@@ -400,7 +400,7 @@ fn a_server_that_is_gone_is_a_failure() {
 }
 
 #[test]
-fn a_server_that_ends_in_good_order_is_none() {
+fn stopping_server_is_no_failure() {
     let mut server = Server::start(&[]);
     let mut ann = ann_creates(&server, &["create", "r1", "ann"]);
     server.signal("TERM");
@@ -410,7 +410,7 @@ fn a_server_that_ends_in_good_order_is_none() {
 }
 
 #[test]
-fn a_reply_that_makes_no_sense_is_a_failure() {
+fn invalid_reply_is_a_failure() {
     let mut too_large = frame(JOIN, "", b"");
     (too_large[2], too_large[29]) = (1, 0x11);
     let mut unknown = frame(JOIN, "", &[99]);
@@ -445,7 +445,7 @@ fn a_reply_that_makes_no_sense_is_a_failure() {
 }
 
 #[test]
-fn an_endless_input_costs_no_memory_and_a_signal_ends_it() {
+fn endless_input_needs_no_memory() {
     let server = Server::start(&["--rate-limit", "0"]);
     let ann = host(&server);
     let mut bob = bob_joins(&server, &ann);

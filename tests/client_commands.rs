@@ -30,7 +30,7 @@ fn login_name() -> String {
 }
 
 #[test]
-fn without_a_name_it_is_the_login_name() {
+fn default_name_is_login_name() {
     for (variables, args, name) in [
         (&[("LOGNAME", "kim"), ("USER", "x")][..], &["join", "r1"][..], "kim"),
         (&[("USER", "lee")], &["join", "r1"], "lee"),
@@ -48,7 +48,7 @@ fn without_a_name_it_is_the_login_name() {
 }
 
 #[test]
-fn a_name_that_is_given_twice_in_two_ways_is_a_mistake() {
+fn two_different_names_are_an_error() {
     let server = Server::start(&[]);
     let output = run(&server, &["join", "r1", "bob", "--name", "cy"]);
     let why = "NAME is given twice, as 'bob' and as 'cy' (--help tells more)";
@@ -56,7 +56,7 @@ fn a_name_that_is_given_twice_in_two_ways_is_a_mistake() {
 }
 
 #[test]
-fn a_new_room_has_the_capacity_that_was_asked_for() {
+fn capacity_option_limits_room() {
     let server = Server::start(&[]);
     let ann = Talker::start(&server, &["create", "r1", "ann", "--capacity", "2"]);
     ann.expect("* ann joined");
@@ -65,7 +65,7 @@ fn a_new_room_has_the_capacity_that_was_asked_for() {
 }
 
 #[test]
-fn a_hidden_room_is_found_by_those_who_know_its_password() {
+fn password_finds_hidden_room() {
     let server = Server::start(&[]);
     let args = ["create", "r1", "ann", "--hidden", "--password", "secret"];
     let ann = Talker::start(&server, &args);
@@ -78,7 +78,7 @@ fn a_hidden_room_is_found_by_those_who_know_its_password() {
 }
 
 #[test]
-fn an_options_password_wins_over_the_environments() {
+fn option_overrides_variable() {
     let server = Server::start(&[]);
     let ann = Member::create(&server, "r1", r#"{"username":"ann","password":"secret"}"#);
     let wrong = [("REACTOR_CHAT_PASSWORD", "wrong")];
@@ -93,7 +93,7 @@ fn an_options_password_wins_over_the_environments() {
 }
 
 #[test]
-fn without_a_terminal_nobody_is_asked_for_a_password() {
+fn no_terminal_means_no_question() {
     let server = Server::start(&[]);
     let _ann = Member::create(&server, "r1", r#"{"username":"ann","password":"secret"}"#);
     let output = run_with_input(&server, &["join", "r1", "bob"], b"secret\n");
@@ -102,7 +102,7 @@ fn without_a_terminal_nobody_is_asked_for_a_password() {
 }
 
 #[test]
-fn a_list_for_programs_is_the_servers_own_on_one_line() {
+fn json_list_is_the_servers_own() {
     let server = Server::start(&["--max-room-members", "0", "--max-members", "0"]);
     expect_output(&run(&server, &["list", "--json"]), 0, "[]\n", "");
     let _a = Member::create(&server, "lobby", r#"{"username":"a","capacity":5,"password":"x"}"#);
@@ -117,7 +117,7 @@ fn a_list_for_programs_is_the_servers_own_on_one_line() {
 }
 
 #[test]
-fn t6_a_list_from_a_stranger_smuggles_nothing_onto_the_terminal() {
+fn t6_hostile_list_is_sanitized() {
     let rest = r#","members":1,"capacity":0,"password":false,"new":[]}]"#;
     let list = format!("[\n{{\"room\":\"\u{9b}2J\u{7f}\\u001b[m\"{rest}");
     let escaped = format!(r#"[ {{"room":"\u009b2J\u007f\u001b[m"{rest}"#);
@@ -137,7 +137,7 @@ fn t6_a_list_from_a_stranger_smuggles_nothing_onto_the_terminal() {
 
 /// The server may need a connection's place for another one at any time.
 #[test]
-fn a_frame_that_nobody_asked_for_is_a_sentence() {
+fn early_refusal_is_explained() {
     let mut gives_way = frame(0, "", &[10]);
     gives_way[2] = 1;
     let mut accepted = frame(JOIN, "", &[0]);
@@ -163,7 +163,7 @@ fn a_frame_that_nobody_asked_for_is_a_sentence() {
 }
 
 #[test]
-fn too_many_wrong_passwords_are_told_with_what_to_do() {
+fn wrong_password_limit_is_explained() {
     let server = Server::start(&["--wrong-passwords", "1"]);
     let _ann = Member::create(&server, "r1", r#"{"username":"ann","password":"secret"}"#);
     let wrong = run(&server, &["--password", "x", "join", "r1", "bob"]);
@@ -187,7 +187,7 @@ fn neighbours(ip: &str) -> Stranger {
 }
 
 #[test]
-fn a_port_behind_the_host_is_that_of_requests_and_the_next_is_that_of_messages() {
+fn host_port_sets_both_ports() {
     for (ip, host) in [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")] {
         if TcpListener::bind((ip, 0)).is_err() {
             eprintln!("skipped for {ip}: this machine has no such address");
@@ -204,7 +204,7 @@ fn a_port_behind_the_host_is_that_of_requests_and_the_next_is_that_of_messages()
 
 /// `localhost` has an address of each family on most machines; one of them is dead each time.
 #[test]
-fn a_host_with_several_addresses_is_reached_at_the_one_that_listens() {
+fn listening_address_is_found() {
     let output = Command::new("getent").args(["ahosts", "localhost"]).output();
     let known = output.map(|output| stdout(&output).to_owned()).unwrap_or_default();
     for ip in ["127.0.0.1", "::1"] {
@@ -221,7 +221,7 @@ fn a_host_with_several_addresses_is_reached_at_the_one_that_listens() {
 }
 
 #[test]
-fn a_host_that_nobody_knows_is_named() {
+fn unknown_host_is_named() {
     let output = bare_client(&["--host", "no-such-host.invalid", "list"]).output();
     let output = output.expect("the built client");
     let line = String::from_utf8(output.stderr).expect("UTF-8");
@@ -235,7 +235,7 @@ fn a_host_that_nobody_knows_is_named() {
 }
 
 #[test]
-fn what_is_advised_works_as_it_is_written() {
+fn suggested_commands_work() {
     let server = Server::start(&[]);
     let output = run(&server, &["join", "a b", "it's"]);
     let line = String::from_utf8(output.stderr).expect("UTF-8");
@@ -246,7 +246,7 @@ fn what_is_advised_works_as_it_is_written() {
 }
 
 #[test]
-fn a_refused_request_prints_the_reason() {
+fn refusal_prints_reason() {
     let server = Server::start(&[]);
     let _ann = Member::create(&server, "r1", r#"{"username":"ann","password":"secret"}"#);
     let full = r#"{"username":"ann","capacity":1}"#;
@@ -305,7 +305,7 @@ fn a_refused_request_prints_the_reason() {
 }
 
 #[test]
-fn bad_usage_is_one_line_and_help_is_no_mistake() {
+fn bad_usage_is_one_line() {
     let server = Server::start(&[]);
     let long = "x".repeat(256);
     for args in [
@@ -335,7 +335,7 @@ fn expect_no_rooms(server: &Server) {
 }
 
 #[test]
-fn rooms_are_listed() {
+fn list_prints_rooms() {
     let server = Server::start(&["--max-members", "0", "--max-room-members", "0"]);
     expect_no_rooms(&server);
     let _a = Member::create(&server, "lobby", r#"{"username":"a","capacity":5,"password":"x"}"#);
@@ -350,7 +350,7 @@ lobby        1         5  yes
 }
 
 #[test]
-fn a_server_that_cannot_be_reached_is_named() {
+fn unreachable_server_is_named() {
     // Bound, so that nobody else can have the port, but not listening.
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a free port");

@@ -11,7 +11,7 @@ use support::talkers::*;
 use support::*;
 
 #[test]
-fn a_cut_ends_nothing_and_nothing_is_missing() {
+fn cut_loses_no_message() {
     let server = Server::start(&["--rate-limit", "0"]);
     let proxy = Proxy::start(server.udp, 0, 1);
     let mut ann = ann_creates(&server, &[]);
@@ -36,7 +36,7 @@ fn a_cut_ends_nothing_and_nothing_is_missing() {
 }
 
 #[test]
-fn s8_silence_is_told_and_so_is_its_end() {
+fn s8_silence_and_its_end_are_reported() {
     let stranger = Stranger::start();
     let (mut bob, at) = bob_in_stream(&stranger, 3);
     bob.expect_complaint("reactor-chat-client: no answer from the server, still trying");
@@ -52,7 +52,7 @@ fn s8_silence_is_told_and_so_is_its_end() {
 
 /// Whatever time a server says that no clock can count to.
 #[test]
-fn s8_endless_patience_is_no_more_than_that() {
+fn s8_huge_idle_timeout_is_accepted() {
     let stranger = Stranger::start();
     let (mut bob, _) = bob_in_stream(&stranger, u64::MAX);
     bob.say("typed\n");
@@ -61,7 +61,7 @@ fn s8_endless_patience_is_no_more_than_that() {
 }
 
 #[test]
-fn s14_a_token_that_lives_gets_a_new_address() {
+fn s14_live_token_is_resumed() {
     let stranger = Stranger::start();
     let (mut bob, at) = bob_in_stream(&stranger, 6);
     bob.say("typed\n");
@@ -87,7 +87,7 @@ fn s14_a_token_that_lives_gets_a_new_address() {
 }
 
 #[test]
-fn s15_after_a_restart_everyone_joins_again_and_what_was_typed_arrives() {
+fn s15_restart_loses_no_typed_line() {
     let address = address_of_its_own();
     // Long enough for a guest that is faster than its host to try again.
     let options = ["--idle-timeout", "6", "--bind", &address];
@@ -146,17 +146,17 @@ fn come_back_to_the_same_life(next: u64, missing: Option<&str>) {
 }
 
 #[test]
-fn s15_in_the_same_life_of_the_room_the_record_goes_on_where_it_broke_off() {
+fn s15_same_room_continues_record() {
     come_back_to_the_same_life(2, None);
 }
 
 #[test]
-fn s15_what_newcomers_may_not_see_of_it_is_counted() {
+fn s15_hidden_history_is_counted() {
     come_back_to_the_same_life(5, Some("* 2 messages could not be recovered"));
 }
 
 #[test]
-fn s15_a_server_that_stays_away_is_gone() {
+fn s15_lost_server_ends_client() {
     let server = Server::start(&["--idle-timeout", "3"]);
     let mut ann = ann_creates(&server, &[]);
     let (tcp, udp) = (server.tcp, server.udp);
@@ -174,7 +174,7 @@ fn s15_a_server_that_stays_away_is_gone() {
 }
 
 #[test]
-fn s15_who_is_not_wanted_any_more_ends() {
+fn s15_banned_client_ends() {
     let stranger = Stranger::start();
     let (mut bob, _) = bob_in_stream(&stranger, 3);
     for status in [2, 11] {

@@ -14,7 +14,7 @@ use support::talkers::*;
 use support::*;
 
 #[test]
-fn what_is_piped_comes_back_in_order_and_the_end_is_quick() {
+fn piped_lines_come_back_in_order() {
     let server = Server::start(&[]);
     let mut ann = ann_creates(&server, &[]);
     let start = Instant::now();
@@ -31,7 +31,7 @@ fn what_is_piped_comes_back_in_order_and_the_end_is_quick() {
 }
 
 #[test]
-fn s12_the_entries_before_are_shown_as_far_as_both_sides_wish() {
+fn s12_history_is_least_of_both() {
     let server = Server::start(&[]);
     for (made, joined, shown) in [
         ("20", "20", &["* ann joined", "ann: 1", "ann: 2"][..]),
@@ -53,7 +53,7 @@ fn s12_the_entries_before_are_shown_as_far_as_both_sides_wish() {
 }
 
 #[test]
-fn two_clients_read_the_same() {
+fn clients_read_the_same() {
     let server = Server::start(&["--rate-limit", "0"]);
     let mut ann = ann_creates(&server, &[]);
     let mut bob = bob_joins(&server);
@@ -77,7 +77,7 @@ fn two_clients_read_the_same() {
 }
 
 #[test]
-fn s5_a_long_input_waits_for_the_server_and_nothing_is_lost() {
+fn s5_long_input_loses_nothing() {
     let server = Server::start(&["--rate-limit", "200"]);
     let ann = ann_creates(&server, &[]);
     let input = numbered(0..1500);
@@ -89,7 +89,7 @@ fn s5_a_long_input_waits_for_the_server_and_nothing_is_lost() {
 }
 
 #[test]
-fn s13_the_end_waits_for_a_server_that_is_slow() {
+fn s13_exit_waits_for_slow_server() {
     // A hundred lines may come at once; the others take three seconds and a half.
     let server = Server::start(&["--rate-limit", "20"]);
     let ann = ann_creates(&server, &[]);
@@ -101,7 +101,7 @@ fn s13_the_end_waits_for_a_server_that_is_slow() {
 }
 
 #[test]
-fn s1_another_server_has_text_delivery() {
+fn s1_other_server_has_text_delivery() {
     let stranger = Stranger::start();
     let mut bob = stranger.client(&["join", "r1", "bob"]);
     stranger.admit();
@@ -117,7 +117,7 @@ fn s1_another_server_has_text_delivery() {
 }
 
 #[test]
-fn text_delivery_is_had_for_the_asking() {
+fn text_delivery_can_be_requested() {
     let server = Server::start(&[]);
     let ann = Member::create(&server, "r1", &text("ann"));
     let mut bob = Talker::start(&server, &["--delivery", "text", "join", "r1", "bob"]);
@@ -132,7 +132,7 @@ fn text_delivery_is_had_for_the_asking() {
 }
 
 #[test]
-fn lines_that_cannot_be_sent_are_told_and_the_next_ones_are_sent() {
+fn bad_line_does_not_stop_the_next() {
     let server = Server::start(&[]);
     let ann = ann_creates(&server, &[]);
     // Name and message may have 4,070 bytes.
@@ -148,7 +148,7 @@ fn lines_that_cannot_be_sent_are_told_and_the_next_ones_are_sent() {
 }
 
 #[test]
-fn asides_are_shown_once_and_states_never() {
+fn asides_are_shown_once() {
     let stranger = Stranger::start();
     let (bob, at) = bob_in_stream(&stranger, 300);
     let send = |bytes: &[u8]| stranger.udp.send_to(bytes, at).expect("sent");
@@ -166,7 +166,7 @@ fn asides_are_shown_once_and_states_never() {
 }
 
 #[test]
-fn s10_what_is_missing_is_shown_in_its_place() {
+fn s10_gap_is_shown_in_its_place() {
     let stranger = Stranger::start();
     let (bob, at) = bob_in_stream(&stranger, 300);
     let send = |bytes: &[u8]| stranger.udp.send_to(bytes, at).expect("sent");
@@ -178,7 +178,7 @@ fn s10_what_is_missing_is_shown_in_its_place() {
 }
 
 #[test]
-fn s13_that_the_room_was_closed_is_shown_once() {
+fn s13_closing_is_shown_once() {
     let closed = "the room was closed";
     let in_place = stream(1, &[notice(5, closed), message(1, 1, "ann", "after")]);
     let told = |sequence| stream(sequence, &[aside(5, 1, 0, closed)]);
@@ -202,7 +202,7 @@ fn s13_that_the_room_was_closed_is_shown_once() {
 }
 
 #[test]
-fn s13_who_is_removed_is_told_and_ends() {
+fn s13_removed_client_ends() {
     let server = Server::start(&[]);
     let mut ann = ann_creates(&server, &[]);
     let mut bob = bob_joins(&server);
@@ -214,7 +214,7 @@ fn s13_who_is_removed_is_told_and_ends() {
 }
 
 #[test]
-fn a_server_that_ends_in_good_order_says_so_and_is_waited_for() {
+fn stopping_server_is_waited_for() {
     let mut server = Server::start(&[]);
     let mut ann = ann_creates(&server, &[]);
     server.signal("TERM");
@@ -227,7 +227,7 @@ fn a_server_that_ends_in_good_order_says_so_and_is_waited_for() {
 }
 
 #[test]
-fn s13_exit_is_given_up_after_two_seconds_of_silence() {
+fn s13_silent_exit_ends_after_2_s() {
     let stranger = Stranger::start();
     let (mut bob, _) = bob_in_stream(&stranger, 300);
     let start = Instant::now();
@@ -238,7 +238,7 @@ fn s13_exit_is_given_up_after_two_seconds_of_silence() {
 }
 
 #[test]
-fn s13_a13_leaving_takes_two_seconds_whatever_the_server_says() {
+fn s13_a13_leaving_takes_2_s_at_most() {
     let stranger = Stranger::start();
     let (mut bob, at) = bob_in_stream(&stranger, 300);
     bob.say("hi\n");
@@ -264,7 +264,7 @@ fn s13_a13_leaving_takes_two_seconds_whatever_the_server_says() {
 }
 
 #[test]
-fn s13_what_the_server_has_not_taken_in_the_end_is_a_failure() {
+fn s13_unaccepted_lines_are_a_failure() {
     let stranger = Stranger::start();
     let (mut bob, _) = bob_in_stream(&stranger, 300);
     bob.say("one\ntwo\n/exit\n");
@@ -273,7 +273,7 @@ fn s13_what_the_server_has_not_taken_in_the_end_is_a_failure() {
 }
 
 #[test]
-fn exit_waits_for_space_and_goes_behind_what_was_typed() {
+fn exit_goes_behind_typed_lines() {
     let stranger = Stranger::start();
     let (mut bob, at) = bob_in_stream(&stranger, 300);
     bob.say(&[&numbered(0..100), "/exit\n"].concat());
@@ -299,7 +299,7 @@ fn exit_waits_for_space_and_goes_behind_what_was_typed() {
 
 /// The turn in which stdout fails is not followed by an event that would send `/exit`.
 #[test]
-fn a_stdout_that_fails_leaves_at_once() {
+fn failed_stdout_leaves_at_once() {
     let stranger = Stranger::start();
     let mut command = stranger.command(&["join", "r1", "bob"]);
     let full = File::options().write(true).open("/dev/full").expect("full(4)");
@@ -319,7 +319,7 @@ fn a_stdout_that_fails_leaves_at_once() {
 }
 
 #[test]
-fn a_signal_leaves_and_a_second_one_does_not_wait() {
+fn second_signal_does_not_wait() {
     let server = Server::start(&[]);
     let ann = ann_creates(&server, &[]);
     for signal in ["INT", "TERM"] {
@@ -347,7 +347,7 @@ fn a_signal_leaves_and_a_second_one_does_not_wait() {
 }
 
 #[test]
-fn s3_a9_only_the_server_with_the_members_own_tag_is_heard() {
+fn s3_a9_foreign_tags_are_ignored() {
     let stranger = Stranger::start();
     let (bob, at) = bob_in_stream(&stranger, 300);
     let forger = UdpSocket::bind("127.0.0.1:0").expect("a free port");
@@ -367,7 +367,7 @@ fn s3_a9_only_the_server_with_the_members_own_tag_is_heard() {
 }
 
 #[test]
-fn an_endless_input_costs_no_memory_and_a_signal_ends_it() {
+fn endless_input_needs_no_memory() {
     let server = Server::start(&["--rate-limit", "0"]);
     let _ann = ann_creates(&server, &[]);
     let mut bob = bob_joins(&server);

@@ -74,7 +74,7 @@ fn host(server: &Server) -> Member {
 const DELIVERIES: [&str; 3] = ["stream", "named", "text"];
 
 #[test]
-fn field_d_piped_lines_are_text_byte_for_byte() {
+fn field_d_piped_lines_are_data() {
     let lines =
         ["start", "/usr/src/x.c:12: error", "//host/share", "/exit", "/EXIT ", "\ta  b ", "/who"];
     for delivery in DELIVERIES {
@@ -90,7 +90,7 @@ fn field_d_piped_lines_are_text_byte_for_byte() {
 }
 
 #[test]
-fn field_d_blanks_before_exit_do_not_leave() {
+fn field_d_blank_exit_does_not_leave() {
     for delivery in DELIVERIES {
         let server = Server::start(&[]);
         let ann = host(&server);
@@ -108,7 +108,7 @@ fn field_d_blanks_before_exit_do_not_leave() {
 }
 
 #[test]
-fn field_d_commands_option_obeys_piped_lines() {
+fn field_d_commands_option_obeys_lines() {
     for delivery in DELIVERIES {
         let server = Server::start(&[]);
         let ann = host(&server);
@@ -122,7 +122,7 @@ fn field_d_commands_option_obeys_piped_lines() {
 }
 
 #[test]
-fn field_d_another_server_gets_lines_as_they_are() {
+fn field_d_other_server_gets_raw_lines() {
     let stranger = Stranger::start();
     let mut bob = stranger.command(&["join", "r1", "bob"]);
     let mut bob = bob.stdin(Stdio::piped()).spawn().expect("the built client");
@@ -136,7 +136,7 @@ fn field_d_another_server_gets_lines_as_they_are() {
 const FREE: [&str; 4] = ["--rate-limit", "0", "--fanout-limit", "0"];
 
 #[test]
-fn field_c_a_slow_reader_loses_nothing_and_stays_a_member() {
+fn field_c_slow_reader_loses_nothing() {
     let server = Server::start(&[&FREE[..], &["--idle-timeout", "3"]].concat());
     let mut ann = ann_creates(&server, &[]);
     let (reader, writer) = pipe().expect("a pipe");
@@ -170,7 +170,7 @@ fn field_c_a_slow_reader_loses_nothing_and_stays_a_member() {
 }
 
 #[test]
-fn field_c_one_signal_ends_a_client_that_nobody_reads() {
+fn field_c_signal_ends_unread_client() {
     for delivery in DELIVERIES {
         let server = Server::start(&[]);
         let ann = host(&server);
@@ -191,7 +191,7 @@ fn field_c_one_signal_ends_a_client_that_nobody_reads() {
 }
 
 #[test]
-fn field_c_a_stderr_that_nobody_reads_holds_up_nothing() {
+fn field_c_unread_stderr_blocks_nothing() {
     let server = Server::start(&[]);
     let ann = host(&server);
     let (_reader, writer) = full_pipe();
@@ -207,7 +207,7 @@ fn field_c_a_stderr_that_nobody_reads_holds_up_nothing() {
 }
 
 #[test]
-fn field_c_a_gone_reader_is_noticed_in_a_quiet_room() {
+fn field_c_gone_reader_is_noticed() {
     let server = Server::start(&[]);
     let ann = host(&server);
     let mut bob = Bob::join(&server, &[], |_| ());
@@ -218,7 +218,7 @@ fn field_c_a_gone_reader_is_noticed_in_a_quiet_room() {
 }
 
 #[test]
-fn field_c_non_blocking_pipes_are_waited_for() {
+fn field_c_nonblocking_pipes_work() {
     let server = Server::start(&FREE);
     let mut ann = ann_creates(&server, &[]);
     let (input, mut typed) = pipe().expect("a pipe");
@@ -242,7 +242,7 @@ fn field_c_non_blocking_pipes_are_waited_for() {
 }
 
 #[test]
-fn field_c_a_list_waits_for_a_non_blocking_stdout() {
+fn field_c_list_waits_for_stdout() {
     let server = Server::start(&[]);
     let _ann = host(&server);
     let (mut list, output) = full_pipe();
@@ -263,7 +263,7 @@ fn untaken(told: &str) -> usize {
 }
 
 #[test]
-fn field_b_lines_that_were_not_taken_are_counted_at_each_end() {
+fn field_b_unaccepted_lines_are_counted() {
     type Deed = fn(&Member, &Bob);
     let ends: [(&str, Deed); 3] = [
         ("kicked", |ann, _| ann.say("/kick bob")),
@@ -290,7 +290,7 @@ fn field_b_lines_that_were_not_taken_are_counted_at_each_end() {
 }
 
 #[test]
-fn field_h_refused_lines_are_told_on_stderr_and_count() {
+fn field_h_refused_lines_are_reported() {
     for delivery in DELIVERIES {
         let server = Server::start(&[]);
         let ann = host(&server);
@@ -312,7 +312,7 @@ fn field_h_refused_lines_are_told_on_stderr_and_count() {
 }
 
 #[test]
-fn field_l_listen_stays_without_input_until_a_signal() {
+fn field_l_listen_stays_until_signal() {
     let server = Server::start(&[]);
     let ann = host(&server);
     let mut bob = Bob::join(&server, &["--listen"], |command| {
@@ -333,7 +333,7 @@ fn field_l_listen_stays_without_input_until_a_signal() {
 }
 
 #[test]
-fn field_l_listen_says_the_lines_that_come_and_stays() {
+fn field_l_listen_still_sends_lines() {
     let server = Server::start(&[]);
     let ann = host(&server);
     let mut bob = Bob::join(&server, &["--listen"], |_| ());
@@ -347,7 +347,7 @@ fn field_l_listen_says_the_lines_that_come_and_stays() {
 }
 
 #[test]
-fn field_g_signals_that_were_ignored_stay_ignored() {
+fn field_g_ignored_signals_stay_ignored() {
     for (ignored, ending) in [("INT", "TERM"), ("TERM", "HUP"), ("HUP", "INT")] {
         let server = Server::start(&[]);
         let ann = host(&server);
@@ -369,7 +369,7 @@ fn field_g_signals_that_were_ignored_stay_ignored() {
 }
 
 #[test]
-fn field_h_a_pipe_gets_what_is_typed_at_a_terminal() {
+fn field_h_pipe_gets_typed_lines() {
     for delivery in DELIVERIES {
         let server = Server::start(&[]);
         let ann = host(&server);

@@ -30,7 +30,7 @@ fn page(control: &mut Control, payload: &str) -> Vec<Value> {
 }
 
 #[test]
-fn field_h_the_client_shows_all_of_1500_rooms() {
+fn field_h_client_lists_1500_rooms() {
     let server = server_with_rooms(1500, &[]);
     let output = run(&server, &["list"]);
     let table = String::from_utf8(output.stdout).expect("UTF-8");
@@ -45,7 +45,7 @@ fn field_h_the_client_shows_all_of_1500_rooms() {
 }
 
 #[test]
-fn w10_field_h_pages_lose_no_room_while_others_come_and_go() {
+fn w10_field_h_pages_lose_no_room() {
     let server = server_with_rooms(60, &["--max-payload", "700"]);
     let mut control = Control::connect(&server);
     let (mut seen, mut payload) = (Vec::new(), r#"{"after":""}"#.to_owned());
@@ -71,7 +71,7 @@ fn w10_field_h_pages_lose_no_room_while_others_come_and_go() {
 }
 
 #[test]
-fn w10_field_h_a_bad_after_is_malformed_and_old_requests_get_an_array() {
+fn w10_field_h_bad_after_is_malformed() {
     let server = server_with_rooms(2, &[]);
     let mut control = Control::connect(&server);
     for payload in [r#"{"after":1}"#, r#"{"after":"a"#, "{\"after\":\"\u{7f}\"}x"] {
@@ -86,7 +86,7 @@ fn w10_field_h_a_bad_after_is_malformed_and_old_requests_get_an_array() {
 }
 
 #[test]
-fn field_h_a_list_whose_rest_is_missing_is_shown_and_told() {
+fn field_h_cut_list_is_shown() {
     let stranger = Stranger::start();
     let mut client = stranger.client(&["list"]);
     let entry = r#"{"room":"lobby","members":1,"capacity":2,"password":false,"more":true}"#;

@@ -11,7 +11,7 @@ fn status_of_name(control: &mut Control, name: &str) -> u8 {
 }
 
 #[test]
-fn w7_field_k_names_of_people_are_taken() {
+fn w7_field_k_real_names_are_accepted() {
     let server = Server::start(&[]);
     let _host = Member::create(&server, "room", &text("host"));
     for name in
@@ -26,7 +26,7 @@ fn w7_field_k_names_of_people_are_taken() {
 }
 
 #[test]
-fn w7_field_k_names_that_hide_something_are_refused() {
+fn w7_field_k_hiding_names_are_refused() {
     let server = Server::start(&[]);
     let _host = Member::create(&server, "room", &text("host"));
     let mut control = Control::connect(&server);
@@ -55,7 +55,7 @@ fn w7_field_k_names_that_hide_something_are_refused() {
 }
 
 #[test]
-fn w8_field_k_one_name_in_two_forms_is_one_name() {
+fn w8_field_k_normal_forms_are_one_name() {
     let server = Server::start(&[]);
     let host = Member::create(&server, "room", &text("host"));
     let mut control = Control::connect(&server);
@@ -77,7 +77,7 @@ fn w8_field_k_one_name_in_two_forms_is_one_name() {
 }
 
 #[test]
-fn w8_field_k_a_room_is_found_in_each_normal_form_and_echoed_as_sent() {
+fn w8_field_k_room_is_found_in_any_form() {
     let server = Server::start(&[]);
     let (nfc, nfd) = ("caf\u{e9}", "cafe\u{301} ");
     let ann = Member::create(&server, nfd, &text("ann"));
@@ -106,7 +106,7 @@ fn w8_field_k_a_room_is_found_in_each_normal_form_and_echoed_as_sent() {
 }
 
 #[test]
-fn field_k_the_client_finds_a_room_in_each_normal_form() {
+fn field_k_client_finds_any_normal_form() {
     let server = Server::start(&[]);
     let _ann = Member::create(&server, "caf\u{e9}", &text("ann"));
     let output = run_with_input(&server, &["join", "cafe\u{301}", "bob"], b"hi\n");
@@ -116,7 +116,7 @@ fn field_k_the_client_finds_a_room_in_each_normal_form() {
 }
 
 #[test]
-fn field_k_line_ends_behind_a_password_do_not_count() {
+fn field_k_password_line_end_is_ignored() {
     let server = Server::start(&[]);
     let _ann = Member::create(&server, "room", r#"{"username":"ann","password":"secret"}"#);
     for end in ["\n", "\r\n"] {

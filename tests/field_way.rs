@@ -26,7 +26,7 @@ const HIDDEN: &str =
     "Room 'r1' does not exist, or is hidden and needs a password. Password, if any:";
 
 #[test]
-fn field_client_hidden_room_asks_for_its_password() {
+fn field_client_hidden_room_asks_password() {
     let server = Server::start(&[]);
     let ann = hidden_room(&server);
     let mut bob = Terminal::start(&server, WIDE, &["join", "r1", "bob"]);
@@ -37,7 +37,7 @@ fn field_client_hidden_room_asks_for_its_password() {
 }
 
 #[test]
-fn field_client_misspelt_room_is_left_with_enter() {
+fn field_client_enter_ends_the_question() {
     let server = Server::start(&[]);
     let mut bob = Terminal::start(&server, WIDE, &["join", "r1", "bob"]);
     bob.expect(&[HIDDEN]);
@@ -64,7 +64,7 @@ fn binary(count: u8) -> Vec<u8> {
 }
 
 #[test]
-fn field_n_client_chats_at_a_server_of_the_family() {
+fn field_n_client_chats_on_other_server() {
     for token in [dashed, binary] {
         for delivery in [&["--delivery", "text"][..], &[]] {
             let family = Family::start(token);
@@ -145,8 +145,8 @@ fn field_e_dead_first_address_delays_nothing() {
 }
 
 #[test]
-fn field_client_name_that_fails_for_now_is_tried_again() {
-    let test = "field_client_name_that_fails_for_now_is_tried_again";
+fn field_client_lookup_is_repeated() {
+    let test = "field_client_lookup_is_repeated";
     in_user_namespace(test, "a resolver that does not answer", DEAD_END, || {
         let server = Server::start(&["--bind", "10.9.0.1"]);
         let etc = Etc::new(test, "10.9.0.1 other.test\n");
@@ -161,7 +161,7 @@ fn field_client_name_that_fails_for_now_is_tried_again() {
 }
 
 #[test]
-fn field_b_planned_restart_brings_everybody_back() {
+fn field_b_planned_restart_rejoins_all() {
     let address = address_of_its_own();
     let options = ["--bind", &address];
     let mut server = Server::start(&options);
@@ -191,7 +191,7 @@ fn field_b_planned_restart_brings_everybody_back() {
 }
 
 #[test]
-fn field_b_piped_line_survives_a_planned_restart() {
+fn field_b_piped_line_survives_restart() {
     let stranger = Stranger::start();
     let (mut bob, at) = bob_in_stream(&stranger, 300);
     bob.say("typed\n");
@@ -215,7 +215,7 @@ fn field_b_piped_line_survives_a_planned_restart() {
 }
 
 #[test]
-fn field_b_kicked_members_and_closed_rooms_stay_out() {
+fn field_b_kicked_members_stay_out() {
     for (code, text) in [(5, "the room was closed"), (7, "you were removed")] {
         let stranger = Stranger::start();
         let (mut bob, at) = bob_in_stream(&stranger, 300);
@@ -226,7 +226,7 @@ fn field_b_kicked_members_and_closed_rooms_stay_out() {
 }
 
 #[test]
-fn field_b_sleeper_gets_back_in_when_it_wakes() {
+fn field_b_sleeper_rejoins_on_waking() {
     let server = Server::start(&["--idle-timeout", "3", "--rate-limit", "0"]);
     let ann = Member::create(&server, "r1", &text("ann"));
     let bob = bob_joins(&server);
@@ -246,7 +246,7 @@ fn field_b_sleeper_gets_back_in_when_it_wakes() {
 }
 
 #[test]
-fn field_e_blocked_port_is_named_and_nothing_greets() {
+fn field_e_blocked_port_is_named() {
     let server = Server::start(&[]);
     let proxy = Proxy::start(server.udp, 0, 1);
     proxy.cut();
@@ -263,7 +263,7 @@ fn field_e_blocked_port_is_named_and_nothing_greets() {
 }
 
 #[test]
-fn field_e_pipe_over_a_blocked_port_fails_and_says_why() {
+fn field_e_pipe_over_blocked_port_fails() {
     let server = Server::start(&[]);
     let proxy = Proxy::start(server.udp, 0, 1);
     proxy.cut();
@@ -278,8 +278,8 @@ fn field_e_pipe_over_a_blocked_port_fails_and_says_why() {
 }
 
 #[test]
-fn field_e_next_address_of_the_host_is_tried() {
-    let test = "field_e_next_address_of_the_host_is_tried";
+fn field_e_next_address_is_tried() {
+    let test = "field_e_next_address_is_tried";
     let deaf = "nft 'add table inet t; add chain inet t i { type filter hook input priority 0; }; \
                 add rule inet t i ip6 daddr fd99::1 udp dport 9002 drop'";
     let setup = format!("{DEAD_END} && {deaf}");

@@ -28,7 +28,7 @@ fn messages(talker: &Talker) -> Vec<String> {
 }
 
 #[test]
-fn s10_twenty_records_are_the_same_and_whole() {
+fn s10_records_are_equal_and_whole() {
     let server = start();
     let proxy = Proxy::start(server.udp, PERCENT, SEED);
     records_are_the_same_and_whole(&server, proxy.address);
@@ -36,23 +36,18 @@ fn s10_twenty_records_are_the_same_and_whole() {
 
 /// The same where the kernel loses them: what it has put together for `UDP_SEGMENT` goes at once.
 #[test]
-fn s10_twenty_records_are_the_same_and_whole_over_a_kernel_that_loses() {
-    in_namespace(
-        "s10_twenty_records_are_the_same_and_whole_over_a_kernel_that_loses",
-        "s10 over a kernel that loses",
-        LOSSY,
-        || {
-            let server = start();
-            records_are_the_same_and_whole(&server, server.udp);
-        },
-    );
+fn s10_records_survive_kernel_loss() {
+    in_namespace("s10_records_survive_kernel_loss", "s10 over a kernel that loses", LOSSY, || {
+        let server = start();
+        records_are_the_same_and_whole(&server, server.udp);
+    });
 }
 
 /// The same between two machines, over a way that loses five datagrams in a hundred in each direction.
 #[test]
-fn s10_twenty_records_are_the_same_and_whole_over_a_way_that_loses() {
+fn s10_records_survive_path_loss() {
     in_user_namespace(
-        "s10_twenty_records_are_the_same_and_whole_over_a_way_that_loses",
+        "s10_records_survive_path_loss",
         "s10 over a way that loses",
         &format!("{MACHINES} && nft '{}'", lossy_end("lo")),
         || {

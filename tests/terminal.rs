@@ -18,7 +18,7 @@ const DOWN: &str = "\x1b[B";
 const BACK_TAB: &str = "\x1b[Z";
 
 #[test]
-fn what_is_typed_stands_while_messages_come_and_is_sent_in_one_piece() {
+fn messages_leave_typed_text_alone() {
     let server = Server::start(&[]);
     let ann = ann(&server);
     let mut bob = bob(&server, &ann, USUAL);
@@ -56,7 +56,7 @@ fn what_is_typed_stands_while_messages_come_and_is_sent_in_one_piece() {
 }
 
 #[test]
-fn a_small_screen_shows_messages_in_lines_below_each_other() {
+fn small_screen_wraps_messages() {
     let server = Server::start(&[]);
     let ann = ann(&server);
     let mut bob = bob(&server, &ann, SMALL);
@@ -82,7 +82,7 @@ fn a_small_screen_shows_messages_in_lines_below_each_other() {
 }
 
 #[test]
-fn new_lines_follow_the_width_of_the_window() {
+fn new_lines_follow_window_width() {
     let server = Server::start(&[]);
     let ann = ann(&server);
     let mut bob = bob(&server, &ann, USUAL);
@@ -120,7 +120,7 @@ fn field_m_resizing_leaves_one_prompt() {
 }
 
 #[test]
-fn field_m_typed_emoji_leave_the_room_alone() {
+fn field_m_typed_emoji_erase_nothing() {
     let server = Server::start(&[]);
     let ann = ann(&server);
     let mut bob = bob(&server, &ann, (60, 16));
@@ -140,7 +140,7 @@ fn field_m_typed_emoji_leave_the_room_alone() {
 }
 
 #[test]
-fn field_f_any_paste_is_survived_and_thrown_away() {
+fn field_f_any_paste_is_survived() {
     let server = Server::start(&[]);
     let ann = ann(&server);
     let mut bob = bob(&server, &ann, USUAL);
@@ -172,7 +172,7 @@ fn field_f_any_paste_is_survived_and_thrown_away() {
 }
 
 #[test]
-fn field_m_ctrl_r_searches_while_messages_come() {
+fn field_m_search_goes_on_at_messages() {
     let server = Server::start(&[]);
     let ann = ann(&server);
     let mut bob = bob(&server, &ann, SMALL);
@@ -194,7 +194,7 @@ fn field_m_ctrl_r_searches_while_messages_come() {
 }
 
 #[test]
-fn tab_completes_commands_and_names_and_goes_round() {
+fn tab_completes_commands_and_names() {
     let server = Server::start(&[]);
     let ann = ann(&server);
     let _anton = Member::join(&server, "r1", &text("Anton Ü"));
@@ -228,7 +228,7 @@ fn tab_completes_commands_and_names_and_goes_round() {
 }
 
 #[test]
-fn the_arrow_keys_bring_back_what_was_typed() {
+fn arrow_keys_recall_lines() {
     let server = Server::start(&[]);
     let ann = ann(&server);
     let mut bob = bob(&server, &ann, USUAL);
@@ -247,7 +247,7 @@ fn the_arrow_keys_bring_back_what_was_typed() {
 }
 
 #[test]
-fn pasted_lines_are_looked_at_and_then_sent_in_order() {
+fn pasted_lines_are_sent_in_order() {
     let server = Server::start(&[]);
     let ann = ann(&server);
     let mut bob = bob(&server, &ann, USUAL);
@@ -264,7 +264,7 @@ fn pasted_lines_are_looked_at_and_then_sent_in_order() {
 }
 
 #[test]
-fn one_key_throws_a_paste_away_and_one_brings_it_back() {
+fn paste_can_be_undone() {
     let server = Server::start(&[]);
     let ann = ann(&server);
     let mut bob = bob(&server, &ann, USUAL);
@@ -281,7 +281,7 @@ fn one_key_throws_a_paste_away_and_one_brings_it_back() {
 }
 
 #[test]
-fn field_d_pasted_lines_are_never_commands() {
+fn field_d_pasted_lines_are_data() {
     let server = Server::start(&[]);
     let ann = ann(&server);
     let mut bob = bob(&server, &ann, USUAL);
@@ -311,7 +311,7 @@ fn field_d_pasted_lines_are_never_commands() {
 }
 
 #[test]
-fn names_have_colours_notices_are_dim_and_mentions_stand_out() {
+fn names_and_mentions_have_colours() {
     let server = Server::start(&[]);
     let ann = ann(&server);
     let mut bob = bob(&server, &ann, USUAL);
@@ -328,7 +328,7 @@ fn names_have_colours_notices_are_dim_and_mentions_stand_out() {
 }
 
 #[test]
-fn no_color_is_honoured_as_a_variable_and_as_an_option() {
+fn no_color_is_honoured() {
     let server = Server::start(&[]);
     let ann = ann(&server);
     for (variable, option) in [("1", &[][..]), ("", &["--no-color"])] {
@@ -351,7 +351,7 @@ fn no_color_is_honoured_as_a_variable_and_as_an_option() {
 }
 
 #[test]
-fn help_tells_the_keys_and_the_servers_commands() {
+fn help_shows_keys_and_commands() {
     let server = Server::start(&[]);
     let ann = ann(&server);
     let mut bob = bob(&server, &ann, USUAL);
@@ -377,7 +377,7 @@ fn host(server: &Server, delivery: &str) -> (Terminal, Member) {
 }
 
 #[test]
-fn w28_help_is_not_taken_for_the_list_of_members() {
+fn w28_help_is_no_member_list() {
     for delivery in ["stream", "named", "text"] {
         let server = Server::start(&[]);
         let (mut ann, bob) = host(&server, delivery);
@@ -397,7 +397,7 @@ fn w28_help_is_not_taken_for_the_list_of_members() {
 }
 
 #[test]
-fn w28_nothing_that_resembles_a_list_of_members_is_taken_for_one() {
+fn w28_similar_lines_are_no_list() {
     let resembling = "/topic eve (host), ann, mallory";
     for delivery in ["named", "text"] {
         let server = Server::start(&[]);
@@ -416,7 +416,7 @@ fn w28_nothing_that_resembles_a_list_of_members_is_taken_for_one() {
 }
 
 #[test]
-fn w28_an_answer_is_matched_to_its_question_by_id() {
+fn w28_answer_is_matched_by_id() {
     let stranger = Stranger::start();
     let mut bob = Terminal::spawn(&stranger.command(&["join", "r1", "bob"]), USUAL, &[]);
     stranger.admit_to_stream(1, 60);
@@ -445,7 +445,7 @@ fn w28_an_answer_is_matched_to_its_question_by_id() {
 }
 
 #[test]
-fn wide_names_and_messages_stand_in_their_columns() {
+fn wide_text_keeps_its_columns() {
     let server = Server::start(&[]);
     let ann = ann(&server);
     let tanaka = Member::join(&server, "r1", &text("田中"));
@@ -468,7 +468,7 @@ fn wide_names_and_messages_stand_in_their_columns() {
 }
 
 #[test]
-fn keys_that_would_hide_messages_do_nothing() {
+fn keys_hide_no_messages() {
     let server = Server::start(&[]);
     let ann = ann(&server);
     let mut bob = bob(&server, &ann, USUAL);
@@ -480,7 +480,7 @@ fn keys_that_would_hide_messages_do_nothing() {
 }
 
 #[test]
-fn bytes_that_are_no_text_cost_only_themselves() {
+fn invalid_bytes_are_skipped() {
     let server = Server::start(&[]);
     let ann = ann(&server);
     let mut bob = bob(&server, &ann, USUAL);
@@ -497,7 +497,7 @@ fn bytes_that_are_no_text_cost_only_themselves() {
 }
 
 #[test]
-fn a_line_that_is_too_long_is_told_and_can_be_taken_back() {
+fn too_long_line_can_be_edited() {
     let server = Server::start(&[]);
     let ann = ann(&server);
     let mut bob = bob(&server, &ann, USUAL);
@@ -518,7 +518,7 @@ fn a_line_that_is_too_long_is_told_and_can_be_taken_back() {
 }
 
 #[test]
-fn t6_t8_nothing_from_the_network_is_obeyed() {
+fn t6_t8_network_text_is_sanitized() {
     let evil = "a\x1b]0;title\x07\x1b[2J\u{9b}31m\u{202e}dcba\u{2066}";
     let shown = r"a\u{1b}]0;title\u{7}\u{1b}[2J\u{9b}31m\u{202e}dcba\u{2066}";
     for delivery in ["text", "named"] {
@@ -548,7 +548,7 @@ fn t6_t8_nothing_from_the_network_is_obeyed() {
 }
 
 #[test]
-fn a_thousand_earlier_entries_are_there_at_once() {
+fn thousand_entries_show_at_once() {
     let server = Server::start(&["--rate-limit", "0"]);
     let mut ann = Talker::start(&server, &["--history", "1024", "create", "r1", "ann"]);
     ann.expect("* ann joined");
@@ -563,7 +563,7 @@ fn a_thousand_earlier_entries_are_there_at_once() {
 }
 
 #[test]
-fn what_was_said_before_has_no_time() {
+fn history_has_no_time() {
     let server = Server::start(&[]);
     let mut ann = Talker::start(&server, &["create", "r1", "ann"]);
     ann.expect("* ann joined");
@@ -584,7 +584,7 @@ fn what_was_said_before_has_no_time() {
 }
 
 #[test]
-fn a_terminal_that_can_do_nothing_gets_plain_lines() {
+fn dumb_terminal_gets_plain_lines() {
     let server = Server::start(&[]);
     let ann = ann(&server);
     let command = client(server.tcp, server.udp, &["join", "r1", "bob"]);
@@ -598,7 +598,7 @@ fn a_terminal_that_can_do_nothing_gets_plain_lines() {
 }
 
 #[test]
-fn lines_look_alike_with_every_delivery() {
+fn every_delivery_looks_alike() {
     let server = Server::start(&[]);
     let ann = ann(&server);
     for delivery in ["named", "text"] {
@@ -643,7 +643,7 @@ fn arrives(stranger: &Stranger, bob: &mut Terminal) -> SocketAddr {
 }
 
 #[test]
-fn typed_lines_are_dim_until_the_server_takes_them() {
+fn unaccepted_lines_are_dim() {
     for size in [USUAL, SMALL] {
         let stranger = Stranger::start();
         let mut bob = Terminal::spawn(&stranger.command(&["join", "r1", "bob"]), size, &[]);
@@ -684,7 +684,7 @@ fn typed_lines_are_dim_until_the_server_takes_them() {
 }
 
 #[test]
-fn lines_that_wait_leave_half_of_the_screen() {
+fn waiting_lines_take_half_the_screen() {
     let stranger = Stranger::start();
     let mut bob = Terminal::spawn(&stranger.command(&["join", "r1", "bob"]), SMALL, &[]);
     stranger.admit_to_stream(1, 300);
@@ -708,7 +708,7 @@ fn lines_that_wait_leave_half_of_the_screen() {
 }
 
 #[test]
-fn field_m_mention_rings_unless_the_user_wants_none() {
+fn field_m_mention_rings_the_bell() {
     let server = Server::start(&[]);
     let ann = ann(&server);
     for (options, bells) in
@@ -731,7 +731,7 @@ fn field_m_mention_rings_unless_the_user_wants_none() {
 }
 
 #[test]
-fn field_m_first_message_since_the_window_went_away_is_marked() {
+fn field_m_first_unseen_message_is_marked() {
     let server = Server::start(&[]);
     let ann = ann(&server);
     let mut bob = bob(&server, &ann, USUAL);
@@ -768,7 +768,7 @@ fn field_m_first_message_since_the_window_went_away_is_marked() {
 }
 
 #[test]
-fn field_m_url_is_wrapped_by_the_terminal() {
+fn field_m_terminal_wraps_url() {
     let server = Server::start(&[]);
     let ann = ann(&server);
     let mut bob = bob(&server, &ann, SMALL);
@@ -787,7 +787,7 @@ fn field_m_url_is_wrapped_by_the_terminal() {
 }
 
 #[test]
-fn field_m_log_has_the_record_beside_the_terminal() {
+fn field_m_log_has_the_record() {
     let server = Server::start(&[]);
     let mut ann = Talker::start(&server, &["create", "r1", "ann"]);
     ann.expect("* ann joined");
@@ -824,7 +824,7 @@ fn field_m_log_has_the_record_beside_the_terminal() {
 }
 
 #[test]
-fn field_m_log_that_cannot_be_opened_is_told_before_entering() {
+fn field_m_unopenable_log_stops_early() {
     let server = Server::start(&[]);
     let ann = ann(&server);
     let output = run(&server, &["--log", "/nowhere/log", "join", "r1", "bob"]);

@@ -19,7 +19,7 @@ const WARNING: [&str; 2] = [
 ];
 
 #[test]
-fn a_host_is_asked_before_its_end_closes_the_room_for_others() {
+fn host_with_guests_is_warned() {
     let server = Server::start(&[]);
     for (first, again) in [(CTRL_C, CTRL_C), (CTRL_D, CTRL_D), ("/quit\r", " /Leave\r")] {
         let mut ann = Terminal::start(&server, USUAL, &["create", "r1", "ann"]);
@@ -50,7 +50,7 @@ fn a_host_is_asked_before_its_end_closes_the_room_for_others() {
 }
 
 #[test]
-fn a_host_that_is_alone_or_none_any_more_is_not_asked() {
+fn lone_host_is_not_warned() {
     let server = Server::start(&[]);
     let mut ann = Terminal::start(&server, USUAL, &["create", "r1", "ann"]);
     ann.expect_row("HH:MM          * ann joined");
@@ -71,7 +71,7 @@ fn a_host_that_is_alone_or_none_any_more_is_not_asked() {
 }
 
 #[test]
-fn a_signal_asks_nobody_and_leaves() {
+fn signal_leaves_without_warning() {
     let server = Server::start(&[]);
     for signal in ["TERM", "INT", "HUP"] {
         let mut ann = Terminal::start(&server, USUAL, &["create", "r1", "ann"]);
@@ -86,7 +86,7 @@ fn a_signal_asks_nobody_and_leaves() {
 
 /// With a shell that has jobs: without one a terminal program is not stopped.
 #[test]
-fn ctrl_z_stops_the_client_and_fg_goes_on() {
+fn ctrl_z_stops_and_fg_resumes() {
     let server = Server::start(&[]);
     let ann = ann(&server);
     let mut bash = Command::new("bash");
@@ -113,7 +113,7 @@ fn ctrl_z_stops_the_client_and_fg_goes_on() {
 
 /// A sequence whose end does not come.
 #[test]
-fn a_terminal_comes_back_in_the_middle_of_a_key() {
+fn resume_redraws_within_a_key() {
     for keys in ["text\x1b[", "text\x1b]", "\x1b[200~text", "\x12text"] {
         let server = Server::start(&[]);
         let ann = ann(&server);
@@ -126,7 +126,7 @@ fn a_terminal_comes_back_in_the_middle_of_a_key() {
 }
 
 #[test]
-fn a_terminal_that_takes_nothing_keeps_nobody_from_the_end() {
+fn stopped_terminal_allows_exit() {
     let stranger = Stranger::start();
     let (mut bob, at) = bob_who_does_not_read(&stranger, "");
     // The question who is there has arrived, so nothing keeps `/exit` back.
@@ -140,7 +140,7 @@ fn a_terminal_that_takes_nothing_keeps_nobody_from_the_end() {
 
 /// The server has not confirmed a line, and that can't be told.
 #[test]
-fn a_terminal_that_takes_nothing_and_a_server_that_says_nothing_are_left_by_a_signal() {
+fn signal_leaves_stopped_terminal() {
     let stranger = Stranger::start();
     let (mut bob, _) = bob_who_does_not_read(&stranger, "a line\r");
     bob.signal("TERM");
@@ -171,7 +171,7 @@ fn bob_who_does_not_read(stranger: &Stranger, keys: &str) -> (Terminal, SocketAd
 
 /// The client has asked who is there, which is nobody's line.
 #[test]
-fn who_has_said_nothing_has_nothing_to_say_again() {
+fn rejoin_repeats_no_command() {
     let stranger = Stranger::start();
     let mut bob = Terminal::spawn(&stranger.command(&["join", "r1", "bob"]), USUAL, &[]);
     stranger.admit_to_stream(1, 300);
@@ -183,7 +183,7 @@ fn who_has_said_nothing_has_nothing_to_say_again() {
 }
 
 #[test]
-fn a_terminal_that_is_closed_leaves_the_room() {
+fn closed_terminal_leaves_room() {
     let server = Server::start(&[]);
     let ann = ann(&server);
     for size in [USUAL, SMALL] {
@@ -195,7 +195,7 @@ fn a_terminal_that_is_closed_leaves_the_room() {
 }
 
 #[test]
-fn s8_a_server_that_is_gone_is_told_of_and_ctrl_c_ends_the_client() {
+fn s8_ctrl_c_ends_without_server() {
     let mut server = Server::start(&[]);
     let mut bob = Terminal::start(&server, USUAL, &["create", "r1", "bob"]);
     bob.expect_row("HH:MM          * bob joined");
@@ -212,7 +212,7 @@ fn s8_a_server_that_is_gone_is_told_of_and_ctrl_c_ends_the_client() {
 }
 
 #[test]
-fn s15_a_restart_of_the_server_is_told_and_what_was_typed_arrives() {
+fn s15_typed_line_survives_restart() {
     let address = address_of_its_own();
     let options = ["--bind", &address];
     let server = Server::start(&options);
@@ -232,7 +232,7 @@ fn s15_a_restart_of_the_server_is_told_and_what_was_typed_arrives() {
 }
 
 #[test]
-fn the_window_has_the_rooms_name_as_long_as_it_lasts() {
+fn window_title_is_the_room() {
     let server = Server::start(&[]);
     let mut ann = Terminal::start(&server, USUAL, &["create", "部屋 1", "ann"]);
     ann.expect_row("HH:MM          * ann joined");
@@ -243,7 +243,7 @@ fn the_window_has_the_rooms_name_as_long_as_it_lasts() {
 }
 
 #[test]
-fn a_second_signal_does_not_wait_and_still_gives_the_terminal_back() {
+fn second_signal_restores_terminal() {
     let stranger = Stranger::start();
     let mut bob = Terminal::spawn(&stranger.command(&["join", "r1", "bob"]), USUAL, &[]);
     stranger.admit_to_stream(1, 300);

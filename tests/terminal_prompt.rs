@@ -24,7 +24,7 @@ const QUESTION: &str = "Room 'r1' needs a password. Password:";
 const AGAIN: &str = "That is not the password of room 'r1'. Password:";
 
 #[test]
-fn a_password_is_asked_for_without_echo_until_it_is_right() {
+fn password_is_read_without_echo() {
     let server = Server::start(&[]);
     let ann = locked_room(&server);
     let mut bob = asked(&server);
@@ -46,7 +46,7 @@ fn a_password_is_asked_for_without_echo_until_it_is_right() {
 }
 
 #[test]
-fn three_wrong_passwords_are_the_end() {
+fn three_wrong_passwords_end_it() {
     let server = Server::start(&[]);
     let _ann = locked_room(&server);
     let mut bob = asked(&server);
@@ -61,7 +61,7 @@ fn three_wrong_passwords_are_the_end() {
 }
 
 #[test]
-fn who_does_not_tell_the_password_gets_the_terminal_back() {
+fn cancelled_question_restores_terminal() {
     let server = Server::start(&[]);
     let _ann = locked_room(&server);
     for key in [CTRL_C, CTRL_D] {
@@ -81,7 +81,7 @@ fn who_does_not_tell_the_password_gets_the_terminal_back() {
 
 /// Keys that would kill or stop the client while the terminal echoes nothing.
 #[test]
-fn a_password_is_asked_for_to_the_end() {
+fn password_question_has_its_line_end() {
     let server = Server::start(&[]);
     let _ann = locked_room(&server);
     let mut bob = asked(&server);
@@ -92,7 +92,7 @@ fn a_password_is_asked_for_to_the_end() {
 }
 
 #[test]
-fn who_is_asked_and_gone_leaves_nothing_running() {
+fn closed_terminal_ends_question() {
     let server = Server::start(&[]);
     let _ann = locked_room(&server);
     let mut bob = asked(&server);
@@ -101,7 +101,7 @@ fn who_is_asked_and_gone_leaves_nothing_running() {
 }
 
 #[test]
-fn a_list_fits_the_screen() {
+fn list_fits_the_screen() {
     let server = Server::start(&["--max-members", "0", "--max-room-members", "0"]);
     let lobby = r#"{"username":"a","capacity":500,"password":"x"}"#;
     let _lobby = Member::create(&server, "lobby", lobby);

@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_may_have_a_port_in_the_forms_that_people_know() {
+    fn host_takes_port_in_common_forms() {
         for (text, expected) in [
             ("a.example", server("a.example", 9001, 9002)),
             ("a.example:80", server("a.example", 80, 81)),
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_of_its_own_wins_over_the_one_behind_the_host() {
+    fn port_option_overrides_host_port() {
         let both =
             |tcp, udp| ServerAddress::of_options(Some("a:7000"), tcp, udp).expect("a server");
         assert_eq!(both(Some("1"), None), server("a", 1, 7001));
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_host_is_named() {
+    fn bad_host_is_named() {
         for (host, part) in [
             ("", "not ''"),
             (":9001", "not ':9001'"),
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_led_to_a_server_is_said_again_as_short_as_it_goes() {
+    fn options_are_as_short_as_possible() {
         assert_eq!(at("127.0.0.1").options(), "");
         assert_eq!(at("a.example:9001").options(), " --host a.example");
         assert_eq!(at("[::1]").options(), " --host ::1");

@@ -79,7 +79,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     #[test]
-    fn field_c_eagain_is_waited_out_either_way() {
+    fn field_c_eagain_is_waited_out() {
         let (ours, theirs) = UnixStream::pair().expect("sockets");
         for end in [&ours, &theirs] {
             end.set_nonblocking(true).expect("an option");

@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn field_e_dead_first_address_costs_a_quarter_second() {
+    fn field_e_dead_address_costs_250_ms() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let live = listener.local_addr().expect("an address");
         let (_socket, _queue, dead) = silent();
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn field_e_refused_address_costs_nothing_and_all_errors_are_kept() {
+    fn field_e_all_errors_are_kept() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let live = listener.local_addr().expect("an address");
         let ((_one, first), (_other, second)) = (refusing(), refusing());

@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn field_n_tokens_of_any_bytes_are_accepted() {
+    fn field_n_tokens_may_be_any_bytes() {
         let is_ours = |bytes: &[u8]| Credential::from_wire(bytes).map(|it| it.is_of_this_project());
         assert_eq!(is_ours(&[b'7'; 32]), Some(true));
         assert_eq!(is_ours(b"0b29dcc8-3f65-4f2c-9b1f-6ab1a4e13a5d"), Some(false));

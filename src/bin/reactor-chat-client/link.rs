@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn field_p2_datagrams_that_came_together_are_received_at_once() {
+    fn field_p2_gro_datagrams_are_split() {
         for loopback in ["127.0.0.1", "::1"] {
             let (mut link, server, mut poll) = link(loopback);
             let to = Address::from(link.socket.local_addr().expect("an address"));

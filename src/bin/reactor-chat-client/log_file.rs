@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn field_m_full_disk_is_told_once() {
+    fn field_m_full_disk_is_reported_once() {
         let mut log = LogFile::open("/dev/full").expect("a device");
         log.add_notice(b"bob joined");
         assert!(log.flush().is_some_and(|why| why.contains("/dev/full: No space left")));

@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn w28_an_answer_belongs_to_the_question_with_its_id() {
+    fn w28_answer_matches_query_by_id() {
         let mut queries = MemberQueries::default();
         queries.note(3, Asker::Client);
         queries.note(5, Asker::User);
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn questions_that_nobody_answers_are_forgotten() {
+    fn unanswered_queries_are_bounded() {
         let mut queries = MemberQueries::default();
         (1..=1000).for_each(|id| queries.note(id, Asker::User));
         assert_eq!(queries.open.len(), MOST);
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn questions_are_what_the_server_takes_for_them() {
+    fn only_who_commands_are_queries() {
         for line in ["/who", "/WHO\r\n", "/who is there"] {
             assert!(is_question(line.as_bytes()), "{line:?}");
         }

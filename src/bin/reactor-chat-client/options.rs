@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn without_options_it_asks_this_machine_on_the_familys_ports() {
+    fn defaults_are_local_server() {
         let entry = entry_of(&["join", "r1", "bob"]);
         assert_eq!((&*entry.room, &*entry.name, entry.password), ("r1", "bob", None));
         assert_eq!(entry.operation, Operation::Join);
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_is_the_word_behind_the_room_or_that_of_the_option_or_the_login_name() {
+    fn name_comes_from_word_option_or_login() {
         let login: &dyn Fn(&str) -> Option<OsString> =
             &|name| (name == "LOGNAME").then(|| "kim".into());
         for (args, name, is_named) in [
@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_in_the_environment_is_taken_unless_an_option_says_another() {
+    fn password_option_overrides_environment() {
         let environment: &dyn Fn(&str) -> Option<OsString> =
             &|name| (name == "REACTOR_CHAT_PASSWORD").then(|| "secret".into());
         let password_of = |args: &[&str]| entry_in(environment, args).password;
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn field_k_line_ends_behind_a_password_are_taken_off() {
+    fn field_k_password_loses_line_end() {
         for value in ["secret\n", "secret\r\n", "secret\r\n\n"] {
             let environment = &|name: &str| (name == "REACTOR_CHAT_PASSWORD").then(|| value.into());
             let entry = entry_in(environment, &["join", "r", "b"]);
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_that_no_room_has_is_a_mistake() {
+    fn impossible_password_is_refused() {
         use std::os::unix::ffi::OsStringExt;
         let mistake_in = |value: OsString| {
             let args = ["join", "r", "b"].map(OsString::from);
@@ -421,14 +421,14 @@ mod tests {
     }
 
     #[test]
-    fn what_only_a_new_room_has() {
+    fn create_has_its_own_options() {
         let entry = entry_of(&["create", "r", "b", "--capacity", "5", "--hidden", "--no-color"]);
         assert_eq!(entry.capacity.map(NonZeroU32::get), Some(5));
         assert!(entry.is_hidden && !entry.wants_color);
     }
 
     #[test]
-    fn a_list_is_for_people_or_for_programs() {
+    fn list_takes_json() {
         for (args, json) in [(&["list"][..], false), (&["--json", "list", "--no-color"], true)] {
             match parse(args.iter().map(OsString::from)) {
                 Ok(Invocation::List(listing)) => assert_eq!(listing.is_json, json),
@@ -438,14 +438,14 @@ mod tests {
     }
 
     #[test]
-    fn options_may_stand_anywhere_and_names_behind_two_dashes_may_begin_with_one() {
+    fn dashes_end_the_options() {
         let entry = entry_of(&["create", "--host=[::1]", "r 1", "--tcp-port", "1", "--", "-b"]);
         assert_eq!((&*entry.room, &*entry.name), ("r 1", "-b"));
         assert_eq!((entry.operation, &*entry.server.host), (Operation::Create, "::1"));
     }
 
     #[test]
-    fn deliveries_and_histories() {
+    fn delivery_and_history_are_parsed() {
         for (text, delivery) in [
             ("text", Delivery::Plain(Form::Text)),
             ("named", Delivery::Plain(Form::Named)),
@@ -460,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_is_one_line_that_names_it() {
+    fn usage_error_is_one_line() {
         let long = "x".repeat(256);
         for (args, part) in [
             (&[][..], "join ROOM"),
@@ -497,7 +497,7 @@ mod tests {
     }
 
     #[test]
-    fn the_help_fits_a_terminal_and_names_every_option() {
+    fn help_fits_and_names_all_options() {
         assert!(HELP.lines().all(|line| line.len() < 80), "80 columns");
         let usage = options().usage("");
         for word in usage.split_whitespace().filter(|word| word.starts_with("--")) {

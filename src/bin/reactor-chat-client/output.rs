@@ -245,7 +245,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_gone_is_counted() {
+    fn missing_entries_are_counted() {
         assert_eq!(gone(1), "1 message could not be recovered");
         assert_eq!(gone(3), "3 messages could not be recovered");
     }

@@ -38,14 +38,14 @@ mod tests {
     const CHILD: &str = "REACTOR_CHAT_TEST_PANICS";
 
     #[test]
-    fn field_f_a_panic_in_any_thread_ends_with_101() {
+    fn field_f_any_panic_exits_with_101() {
         if std::env::var_os(CHILD).is_some() {
             end_on_panic("reactor-chat-client join r1".into());
             first_on_panic(|| tell("first"));
             let _ = thread::spawn(|| panic!("a fault")).join();
             thread::sleep(Duration::from_secs(60));
         }
-        let name = "panic::tests::field_f_a_panic_in_any_thread_ends_with_101";
+        let name = "panic::tests::field_f_any_panic_exits_with_101";
         let mut test = Command::new(std::env::current_exe().expect("a test"));
         let output = test.args(["--exact", name, "--nocapture"]).env(CHILD, "1").output();
         let output = output.expect("a child");

@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_may_be_mistyped_twice_and_the_right_one_is_kept() {
+    fn third_password_may_be_right() {
         for (typed, times) in [(&["right"][..], 1), (&["x", "right"], 2), (&["x", "", "right"], 3)]
         {
             let (outcome, asked) = typing(typed);
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_asked_again_who_declines_or_is_refused_for_something_else() {
+    fn other_refusals_ask_nothing() {
         let (outcome, asked) = typing(&["x"]);
         assert_eq!(outcome.err().as_deref(), Some("no password was given"));
         assert_eq!(asked, 2);
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn hidden_room_asks_for_its_password_until_an_empty_answer() {
+    fn empty_answer_ends_questions() {
         let hidden = |typed: &[&str]| {
             let (outcome, asked) = typing_after(Status::RoomNotFound, typed);
             (outcome.map(|(_, options)| options.password), asked)
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_in_or_has_no_terminal_is_not_asked() {
+    fn no_question_without_terminal() {
         let never = |_: &str| -> io::Result<Option<String>> { panic!("asked") };
         let outcome = enter_with(Ok("in"), options(&[]), |_| refused(Status::RoomFull), never);
         assert!(outcome.is_ok());
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn the_question_names_the_room_and_says_what_was_wrong() {
+    fn question_names_the_room() {
         let mut options = options(&["--password", ""]);
         options.room = "a\x1b".into();
         assert_eq!(question(&options, true), r"Room 'a\u{1b}' needs a password. Password: ");

@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn field_e_path_is_doubted_once_and_greets_once() {
+    fn field_e_path_is_doubted_once() {
         let (now, server) = (Instant::now(), SocketAddr::from(([127, 0, 0, 1], 9002)));
         let mut path = PathCheck::new(server, Some("in".into()), now);
         assert_eq!(path.take_doubt(now), None);

@@ -199,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quiet_reader_gives_a_sign_of_life_every_20_seconds() {
+    fn keep_alives_come_every_20_s() {
         let start = Instant::now();
         let mut room = PlainRoom::new(Form::Named, true, "ann", start);
         let mut out = Vec::new();
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn field_n_server_of_the_family_gets_no_empty_message() {
+    fn field_n_other_servers_get_no_keep_alive() {
         let start = Instant::now();
         let mut room = PlainRoom::new(Form::Text, false, "ann", start);
         assert_eq!(room.transmit_at(), None);

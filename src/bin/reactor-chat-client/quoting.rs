@@ -15,7 +15,7 @@ mod tests {
     use std::process::Command;
 
     #[test]
-    fn a_shell_reads_back_what_was_quoted() {
+    fn shell_reads_back_quoted_words() {
         let words = [
             "r1",
             "",

@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn s15_a_guest_waits_45_seconds_for_its_host_to_make_the_room_again() {
+    fn s15_guest_waits_45_s_for_its_host() {
         let (mut reconnect, start) = (reconnect(), Instant::now());
         let mut is_given_up = |seconds| {
             let now = start + Duration::from_secs(seconds);
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn s8_the_way_back_is_tried_15_seconds_after_the_first_question_at_the_latest() {
+    fn s8_reconnects_after_15_s_at_most() {
         let (mut reconnect, start) = (reconnect(), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
         let patience = Duration::from_secs(300);
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn s8_silence_that_ends_is_forgotten_and_patience_begins_anew() {
+    fn s8_answer_resets_patience() {
         let (mut reconnect, start) = (reconnect(), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
         let patience = Duration::from_secs(300);

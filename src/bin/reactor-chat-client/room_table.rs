@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn in_a_pipe_rooms_stand_in_columns_and_names_are_whole() {
+    fn pipe_gets_whole_names() {
         let rooms = [room("a much longer name", 12, 0, true), room("r\x1b", 1, 5, false)];
         assert_eq!(
             rows(&super::lines(&rooms)),
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn on_a_terminal_the_columns_fit_however_wide_the_letters_are() {
+    fn table_fits_the_terminal() {
         let rooms = [
             room("lobby", 2, 10_000, false),
             room("日本語の部屋です", 112, 500, true),
@@ -179,13 +179,13 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_that_is_too_narrow_still_shows_the_beginning_of_names() {
+    fn narrow_table_shows_beginnings() {
         let text = table(&[room("a_long_name", 1, 2, false)], 10);
         assert_eq!(rows(&text), ["ROOM      MEMBERS  PASSWORD", "a_long_…  1 of 2   no"]);
     }
 
     #[test]
-    fn names_are_cut_between_letters_and_never_too_wide() {
+    fn names_are_cut_between_letters() {
         let cuts = |name, widths: &[usize]| -> Vec<String> {
             widths.iter().map(|width| cut(name, *width)).collect()
         };
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn t6_no_name_moves_the_cursor_or_ends_the_line() {
+    fn t6_room_names_are_sanitized() {
         let text = table(&[room("a\x1b[2J\tb\u{9b}\nc", 1, 2, false)], 80);
         assert_eq!(
             rows(&text)[1].split("  1 of").next().map(str::trim_end),
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn t6_json_is_one_line_of_the_same_value_without_anything_that_a_terminal_obeys() {
+    fn t6_json_is_one_harmless_line() {
         let json =
             "[\n{\"room\":\"a\\n\u{7f}\u{9b}\u{202e}\u{2028}日本\u{e0001}\",\r\n\t\"new\":1}]\n";
         let line = one_line(json);

@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn field_b_a_line_is_refused_once_or_missing_from_the_record() {
+    fn field_b_line_is_refused_once() {
         let mut output = Output::plain(PlainLines::new(), None);
         let mut sent_lines = SentLines::new(3);
         for (id, line) in [(1, "said"), (2, "bad"), (3, "/who"), (4, "//lost"), (5, "open")] {
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn field_b_entries_that_are_gone_may_have_been_ours() {
+    fn field_b_gone_entries_may_be_ours() {
         let mut output = Output::plain(PlainLines::new(), None);
         let mut sent_lines = SentLines::new(3);
         sent_lines.note_push(1, b"said");

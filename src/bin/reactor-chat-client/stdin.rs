@@ -192,14 +192,14 @@ mod tests {
     }
 
     #[test]
-    fn lines_end_as_on_any_system_and_the_last_need_not() {
+    fn any_line_end_is_accepted() {
         assert_eq!(lines(b"a\n\r\nb\r\nc\rd"), [&b"a"[..], b"", b"b", b"c\rd"]);
         assert_eq!(lines(b""), Vec::<Vec<u8>>::new());
         assert_eq!(lines(b"\n"), [b""]);
     }
 
     #[test]
-    fn field_b_lines_that_are_left_are_counted() {
+    fn field_b_remaining_lines_are_counted() {
         let (sender, lines) = sync_channel(WAITING_LINES);
         let mut stdin = Stdin::from(lines);
         for (text, may_command) in [("a", false), ("", false), ("/exit", true), ("/exit", false)] {
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_end_is_cut_and_stays_too_long() {
+    fn endless_line_stays_too_long() {
         for size in [LONGEST_LINE - 1, LONGEST_LINE, LONGEST_LINE + 1, 3 * LONGEST_LINE] {
             let input = [&vec![b'x'; size][..], b"\nnext\n"].concat();
             let lines = lines(&input);

@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_is_one_line_whatever_is_in_it() {
+    fn message_is_one_line() {
         let mut lines = PlainLines::new();
         lines.add_message(b"bob", "a\nalice: b\u{2028}c\u{2029}d".as_bytes());
         lines.add_message(b"b\n* x", b"\xff");

@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_as_wide_as_its_characters() {
+    fn width_counts_columns() {
         assert_eq!(columns("e\u{301}日👋"), 5);
     }
 }

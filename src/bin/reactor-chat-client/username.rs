@@ -18,7 +18,7 @@ mod tests {
     use std::process::Command;
 
     #[test]
-    fn the_session_is_asked_before_the_system() {
+    fn session_name_comes_before_system() {
         let name_with = |known: &[(&str, &str)]| {
             let known: Vec<(String, OsString)> =
                 known.iter().map(|(name, value)| ((*name).into(), value.into())).collect();

@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn field_c_a_full_queue_drops_lines_and_counts_them() {
+    fn field_c_full_queue_counts_lost_lines() {
         let output = Writer::default();
         let half = "a\n".repeat(MOST / 4);
         output.push(&half);
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn field_c_a_reader_that_has_gone_is_told_once() {
+    fn field_c_gone_reader_is_reported_once() {
         let output = Writer::default();
         output.push("a\n");
         assert!(output.desk.note_written(Err(io::ErrorKind::BrokenPipe.into())));

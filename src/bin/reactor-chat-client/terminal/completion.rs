@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_stand_at_the_beginning_and_names_anywhere() {
+    fn completes_commands_and_names() {
         assert_eq!(completed("/w"), ["/who"]);
         assert_eq!(completed("/h"), ["/help", "/host "]);
         assert_eq!(["/l", "/q"].map(|start| completed(start).concat()), ["/leave", "/quit"]);
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn the_round_goes_both_ways_and_through_what_was_typed() {
+    fn completion_cycles_both_ways() {
         let names = ["ann", "anton"].map(String::from).into();
         let mut completing = TabCompletion::default();
         let mut line = "an".to_owned();

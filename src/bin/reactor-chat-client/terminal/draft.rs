@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn characters_that_are_drawn_as_one_are_passed_and_deleted_as_one() {
+    fn clusters_are_edited_whole() {
         let mut draft = draft("ae\u{301}👩\u{200d}💻");
         draft.go_left();
         draft.delete_left();
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn killed_text_comes_back() {
+    fn yank_restores_killed_text() {
         let mut draft = draft("one two\nthree");
         draft.kill_blank_word_left();
         assert_eq!(draft.text(), "one two\n");
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn undo_goes_back_edit_by_edit() {
+    fn undo_reverts_one_edit() {
         let mut draft = Draft::default();
         "hello you".chars().for_each(|c| draft.type_char(c));
         draft.kill_blank_word_left();
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn field_f_undo_of_a_huge_draft_is_bounded() {
+    fn field_f_undo_memory_is_bounded() {
         let mut draft = draft(&"x".repeat(MOST_UNDO / 2));
         (0..10).for_each(|_| draft.delete_left());
         assert!(draft.earlier_bytes <= MOST_UNDO && draft.earlier.len() < 4);
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn transposing_exchanges_neighbours() {
+    fn transpose_swaps_neighbours() {
         let mut draft = draft("ab");
         draft.transpose();
         assert_eq!(draft.text(), "ba");

@@ -450,7 +450,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_terminal_that_stands_misses_lines_and_is_told_how_many() {
+    fn stopped_terminal_counts_lost_lines() {
         let mut state = EditorState::default();
         let line =
             |text: &str| RoomLine { time: String::new(), label: Label::Nothing, text: text.into() };

@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_the_same_wherever_their_bytes_are_split() {
+    fn split_input_gives_the_same_keys() {
         let bytes =
             "aé日\r\t\x7f\x08\x15\x1bb\x1b\x7f\x1b[A\x1bOB\x1b[1;5C\x1b[3~\x1b[Z\x1b[H".as_bytes();
         let whole = keys(bytes);
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn field_f_pasted_bytes_are_text_wherever_they_are_split() {
+    fn field_f_split_paste_is_text() {
         let bytes = b"x\x1b[200~a\x03\x1b[A\r\nb\rc\xff\x1b]0;\x1b[201~y";
         let expected = [
             InputEvent::Key(KeyPress::Char('x')),
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn field_f_too_long_paste_is_counted_and_not_kept() {
+    fn field_f_too_long_paste_is_dropped() {
         let mut input = InputDecoder::default();
         assert_eq!(input.feed(b"\x1b[200~"), []);
         for _ in 0..40 {
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn escape_key_is_known_by_what_does_not_follow() {
+    fn lone_escape_is_a_key() {
         let mut input = InputDecoder::default();
         assert_eq!(input.feed(b"\x1b"), []);
         assert!(input.is_incomplete());

@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn field_m_search_goes_back_and_ends_with_a_line_or_the_draft() {
+    fn field_m_search_ends_with_line_or_draft() {
         let mut keyboard = keyboard(&["apples", "pears", "apple pie"]);
         type_text(&mut keyboard, "draft");
         keyboard.press(KeyPress::Ctrl('R'));
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn enter_says_every_pasted_line() {
+    fn enter_sends_all_pasted_lines() {
         let mut keyboard = keyboard(&[]);
         keyboard.paste("one\ntwo");
         assert_eq!(
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn field_d_a_pasted_slash_is_no_command() {
+    fn field_d_pasted_slash_is_data() {
         let mut keyboard = keyboard(&[]);
         keyboard.paste("/exit\n/exit");
         let pasted = KeyAction::Say(vec![line("/exit", false), line("/exit", false)]);
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn ctrl_d_deletes_and_leaves_an_empty_line() {
+    fn ctrl_d_leaves_on_empty_line() {
         let mut keyboard = keyboard(&[]);
         type_text(&mut keyboard, "x");
         assert_eq!(keyboard.press(KeyPress::Ctrl('D')), KeyAction::Draw);

@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_goes_back_to_the_oldest_and_forward_to_the_draft() {
+    fn arrows_walk_through_history() {
         let mut past = LineHistory::default();
         assert_eq!(past.older("x"), None);
         for line in ["one", "two", "two", ""] {
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn old_lines_are_forgotten() {
+    fn history_is_bounded() {
         let mut past = LineHistory::default();
         (0..=MOST).for_each(|line| past.add(&line.to_string()));
         let oldest = std::iter::from_fn(|| past.older("")).last();
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn field_m_search_finds_the_newest_line_first() {
+    fn field_m_search_finds_newest_first() {
         let mut past = LineHistory::default();
         ["one apple", "two", "One pear"].into_iter().for_each(|line| past.add(line));
         assert_eq!(past.find("ONE", 0), Some((1, "One pear")));

@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn text_stands_in_a_column_of_its_own_or_below_a_long_name() {
+    fn text_has_its_own_column() {
         let style = Style::new(false, "bob");
         let rows = |width, text| line(text).rows(&style, width);
         assert_eq!(rows(80, "hi"), ["12:34       ann: hi"]);
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn field_m_each_day_begins_with_its_date() {
+    fn field_m_days_begin_with_date() {
         let mut days = Days::default();
         let mut date = |time: &str| {
             let now = time.parse().expect("a time");
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn drawn_lines_are_bounded_and_fill_the_larger_screen() {
+    fn scrollback_is_bounded() {
         let style = Style::new(false, "bob");
         let mut drawn = Scrollback::default();
         for at in 0..2 * MOST {

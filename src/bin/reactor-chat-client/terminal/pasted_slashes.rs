@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn field_d_a_slash_is_data_only_where_it_was_pasted() {
+    fn field_d_only_pasted_slash_is_data() {
         let mut pasted = PastedSlashes::default();
         let mut after = |before: Option<&str>, line: &str| {
             if let Some(before) = before {

@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_broken_at_the_width_and_at_line_ends() {
+    fn rows_break_at_width_and_line_end() {
         assert_eq!(rows("", 0, 5), (owned(&["> "]), 0, 2));
         assert_eq!(rows("abcd", 4, 5), (owned(&["> abc", "d"]), 1, 1));
         assert_eq!(rows("abc", 3, 5), (owned(&["> abc", ""]), 1, 0));
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn field_m_emoji_sequences_take_their_most_columns() {
+    fn field_m_emoji_get_their_widest_form() {
         // Each person is two columns to a terminal that does not join them.
         let family = "👨\u{200d}👩\u{200d}👧";
         assert_eq!(rows(family, 0, 8), (owned(&["> 👨\u{200d}👩\u{200d}👧"]), 0, 2));
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn field_f_terminals_of_no_width_end_too() {
+    fn field_f_zero_width_terminates() {
         for width in 0..3 {
             let (rows, row, _) = rows("日a\u{301}\n\u{301}\x1b", 3, width);
             assert!(rows.len() < 8 && row < rows.len(), "{rows:?}");
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn field_f_tall_text_shows_the_rows_around_the_cursor() {
+    fn field_f_tall_text_shows_cursor_row() {
         let text = "line\n".repeat(100_000);
         let size = TerminalSize { columns: 10, rows: 4 };
         let mut drawing = Prompt::default();

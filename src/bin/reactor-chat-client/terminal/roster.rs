@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn names_come_and_go() {
+    fn roster_follows_notices() {
         let mut roster = Roster::new("Ann", true);
         assert!(!roster.may_be_hosted_by_us(true));
         roster.note(Code::Joined as u8, "ann");
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn who_makes_up_names_is_not_remembered_for_ever() {
+    fn number_of_names_is_bounded() {
         let mut roster = Roster::new("ann", false);
         (0..MOST + 5).for_each(|name| roster.note_speaker(&name.to_string()));
         assert_eq!(known(&roster).len(), MOST);
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_does_not_undo_what_happened_after_it() {
+    fn late_answer_undoes_no_change() {
         let (mut roster, now) = (Roster::new("bob", false), Instant::now());
         assert!(roster.take_question(now));
         roster.note(Code::NewHost as u8, "bob");
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_of_members_tells_all_and_is_asked_for_at_leisure() {
+    fn member_list_replaces_names() {
         let (mut roster, now) = (Roster::new("bob", false), Instant::now());
         assert!(roster.take_question(now) && !roster.take_question(now));
         learn(&mut roster, "ann (host), bob, cy");
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_was_cut_takes_nobody_away() {
+    fn cut_list_removes_nobody() {
         let mut roster = Roster::new("bob", false);
         roster.note_speaker("ann");
         learn(&mut roster, "dan (host), eve and 3 more");
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_cannot_know_its_guests_may_have_some() {
+    fn unknown_guests_count_as_guests() {
         let roster = Roster::new("ann", true);
         assert!(roster.may_be_hosted_by_us(false) && !roster.may_be_hosted_by_us(true));
         assert!(!Roster::new("ann", false).may_be_hosted_by_us(false));

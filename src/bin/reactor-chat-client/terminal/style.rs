@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mention_is_the_name_as_a_word_in_any_case() {
+    fn mention_is_a_word_in_any_case() {
         let style = Style::new(true, "Bob");
         for (text, dressed) in [
             ("bob: hi", "\x1b[1;7mbob\x1b[0m: hi"),
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn field_m_mention_needs_no_blanks_in_scripts_without_them() {
+    fn field_m_mention_in_unspaced_script() {
         let mark = |text: &str| text.replace('[', "\x1b[1;7m").replace(']', "\x1b[0m");
         for (name, text) in [
             ("田中", "[田中]さん、こんにちは"),
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_has_one_colour_and_our_own_is_bold() {
+    fn name_colour_is_stable() {
         let style = Style::new(true, "ann");
         assert_eq!(style.name("ANN"), "\x1b[1mANN\x1b[0m");
         let [lower, upper] = ["bob", "BOB"].map(colour_of);
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn without_colours_nothing_is_dressed() {
+    fn no_colour_means_plain_text() {
         let style = Style::new(false, "ann");
         assert_eq!(style.name("bob") + &style.dim("x") + &style.mentions("ann"), "bobxann");
     }
