@@ -168,7 +168,7 @@ fn second_signal_ends_blocked_client() {
     bob.signal("TERM");
     bob.signal("INT");
     let status = bob.wait().code();
-    // Which of two pending signals is delivered first is the kernel's choice.
+    // The kernel chooses which of two pending signals it delivers first.
     assert!(matches!(status, Some(130 | 143)), "{status:?}");
 }
 

@@ -50,7 +50,7 @@ fn s8_silence_and_its_end_are_reported() {
     bob.expect_end(0);
 }
 
-/// Whatever time a server says that no clock can count to.
+/// A server may announce an idle timeout that no clock can represent.
 #[test]
 fn s8_huge_idle_timeout_is_accepted() {
     let stranger = Stranger::start();

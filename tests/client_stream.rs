@@ -62,7 +62,7 @@ fn clients_read_the_same() {
     let input = numbered(0..300);
     ann.say(&input);
     bob.say(&input);
-    // What the server says to one alone is no part of the record.
+    // Asides are not part of the record.
     let record_of = |talker: &Talker| -> Vec<String> {
         let lines = std::iter::from_fn(|| talker.out.recv_timeout(DEADLINE).ok());
         lines.filter(|line| !line.starts_with("* ")).take(600).collect()
@@ -188,7 +188,7 @@ fn s13_closing_is_shown_once() {
         (vec![told(3), told(3), in_place.clone()], vec![CLOSED, "ann: after"]),
         (vec![told(1), told(1)], vec![CLOSED]),
         (vec![silent(1)], vec![CLOSED]),
-        // What can't be had is waited for, but not for ever.
+        // The client stops waiting for entries that the server no longer has.
         (vec![told(9)], vec![CLOSED]),
     ] {
         let stranger = Stranger::start();

@@ -104,7 +104,7 @@ struct Etc {
 }
 
 impl Etc {
-    /// Nobody answers questions about names that are not in the file.
+    /// Makes a resolver without any name server, so that only names in the file exist.
     fn new(test: &str, hosts: &str) -> Self {
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(test);
         fs::create_dir_all(&folder).expect("a folder");

@@ -34,7 +34,7 @@ fn s10_records_are_equal_and_whole() {
     records_are_the_same_and_whole(&server, proxy.address);
 }
 
-/// The same where the kernel loses them: what it has put together for `UDP_SEGMENT` goes at once.
+/// Loses datagrams in the kernel: it drops a coalesced batch (`UDP_SEGMENT`) as a whole.
 #[test]
 fn s10_records_survive_kernel_loss() {
     in_namespace("s10_records_survive_kernel_loss", "s10 over a kernel that loses", LOSSY, || {
@@ -43,7 +43,7 @@ fn s10_records_survive_kernel_loss() {
     });
 }
 
-/// The same between two machines, over a way that loses five datagrams in a hundred in each direction.
+/// Loses five of a hundred datagrams in each direction between two machines.
 #[test]
 fn s10_records_survive_path_loss() {
     in_user_namespace(
@@ -83,7 +83,7 @@ fn records_are_the_same_and_whole(server: &Server, udp: SocketAddr) {
     let mut talkers = vec![enter("create", 0)];
     talkers[0].expect("* m0 joined");
     talkers.extend((1..CLIENTS).map(|index| enter("join", index)));
-    // Who came later than so many messages would not see the first: all are in before anyone speaks.
+    // All clients join before anyone speaks, because history does not hold so many messages.
     for talker in &talkers[1..] {
         talker.out.recv_timeout(DEADLINE).expect("what was before it, or its own joining");
     }

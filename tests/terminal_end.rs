@@ -12,7 +12,7 @@ use support::pty::*;
 use support::talkers::*;
 use support::*;
 
-/// What a host is told.
+/// The warning for a host.
 const WARNING: [&str; 2] = [
     "HH:MM         -- you are the host, so the room may close for everybody; the",
     "                 same again leaves, /host NAME makes another one the host first",

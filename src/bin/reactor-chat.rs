@@ -1,4 +1,4 @@
-//! The server: options to a [`Reactor`], and how it ends to an exit status.
+//! The server binary: parses the options, runs a [`Reactor`], and returns an exit status.
 
 use std::env;
 use std::fmt::Display;
@@ -15,13 +15,12 @@ use reactor_chat::reactor::{Exit, Reactor};
 
 /// The command line, or an address in it, is wrong.
 const USAGE: u8 = 2;
-/// It can't start, or the poll failed.
+/// The server can't start, or the poll failed.
 const FAILURE: u8 = 1;
-/// What shells add to the number of the signal that ended a program.
+/// Shells add this to the number of the signal that ended a program.
 const SIGNAL_BASE: i32 = 128;
 
-/// The longest wait at the end for lines that were not taken yet. With [`DRAIN`] it stays below 2
-/// s.
+/// The longest wait at the end for unwritten lines. Together with [`DRAIN`] it stays below 2 s.
 ///
 /// [`DRAIN`]: reactor_chat::config::DRAIN
 const LAST_LINES: Duration = Duration::from_millis(100);
@@ -30,7 +29,7 @@ fn main() -> ExitCode {
     match output::ignore_signals_of_writes().and_then(|()| open_outputs()) {
         Ok((stdout, stderr)) => start(&stdout, &stderr),
         Err(error) => {
-            // Without descriptors there is no better way to tell it.
+            // Without our own descriptors this is the only way to report it.
             let _ = writeln!(io::stderr(), "reactor-chat: cannot open stdout and stderr: {error}");
             ExitCode::from(FAILURE)
         }
@@ -76,8 +75,8 @@ fn serve(config: Config, stdout: &Output, stderr: &Output) -> ExitCode {
     }
 }
 
-/// Prints one line for each address, so that a script that waits for it knows the real ports. The
-/// server runs without a stdout too: the log has the lines then.
+/// Prints one line for each address, so that a script learns the real ports. If stdout is closed,
+/// the log has the lines instead.
 fn announce(reactor: &Reactor, stdout: &Output) -> io::Result<()> {
     let addresses = reactor.addresses()?;
     for (tcp, udp) in &addresses {
@@ -95,7 +94,7 @@ fn announce(reactor: &Reactor, stdout: &Output) -> io::Result<()> {
     Ok(())
 }
 
-/// What a client on this machine has to be told of the address.
+/// Returns the options that a client on this machine needs for this address.
 fn options_of_client((tcp, udp): &(SocketAddr, SocketAddr)) -> String {
     let host = match tcp.ip() {
         IpAddr::V4(Ipv4Addr::LOCALHOST | Ipv4Addr::UNSPECIFIED) => String::new(),
@@ -108,13 +107,13 @@ fn options_of_client((tcp, udp): &(SocketAddr, SocketAddr)) -> String {
     }
 }
 
-/// Prints a text and waits as long as its reader does, as any program does that is asked for one.
+/// Prints a text, and waits for its reader as long as needed.
 fn print(stdout: &Output, stderr: &Output, text: &str) -> ExitCode {
     stdout.print(text);
     stdout.finish(None);
     match stdout.take_failure() {
         None => ExitCode::SUCCESS,
-        // As in `| head`: the reader has what it wanted.
+        // As in `| head`: the reader has read enough.
         Some(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Some(error) => complain(stderr, format_args!("stdout: {error}"), FAILURE),
     }

@@ -155,7 +155,7 @@ impl Stranger {
         Talker::spawn(self.command(args))
     }
 
-    /// What starts a client of it.
+    /// Returns the command that starts a client of this server.
     pub fn command(&self, args: &[&str]) -> Command {
         let [tcp, udp] = [self.tcp.local_addr(), self.udp.local_addr()];
         let [tcp, udp] = [tcp, udp].map(|address| address.expect("an address"));
@@ -195,13 +195,13 @@ impl Stranger {
         self.answer(&[accepted, completion].concat());
     }
 
-    /// What the client sends next, behind its token, and where it is.
+    /// Receives the next datagram. Returns its body behind the token, and the client's address.
     pub fn hear(&self) -> (String, SocketAddr) {
         let (message, from) = self.hear_bytes();
         (String::from_utf8(message).expect("UTF-8"), from)
     }
 
-    /// The same where it need not be text.
+    /// Like [`Self::hear`], for a body that need not be text.
     pub fn hear_bytes(&self) -> (Vec<u8>, SocketAddr) {
         let mut buffer = [0; 5000];
         let (size, from) = receive(&self.udp, &mut buffer);

@@ -56,7 +56,7 @@ pub struct Terminal {
     screen: vt100::Parser<Window>,
 }
 
-/// What of a window is not on its screen.
+/// State of a window that is not on its screen.
 #[derive(Default)]
 pub struct Window {
     pub title: String,
@@ -69,7 +69,7 @@ pub struct Window {
     pub bells: usize,
     /// It is not to wrap rows.
     is_unwrapped: bool,
-    /// Whatever else was asked of it.
+    /// All other escape sequences.
     pub others: Vec<String>,
 }
 
@@ -133,7 +133,7 @@ impl Terminal {
         self.bytes(keys.as_bytes());
     }
 
-    /// The same, from a keyboard with other settings.
+    /// Sends these bytes, as a keyboard with other settings does.
     pub fn bytes(&mut self, bytes: &[u8]) {
         self.pty().write_all(bytes).expect("a terminal takes some keys");
     }
@@ -168,7 +168,7 @@ impl Terminal {
         rows
     }
 
-    /// Where the row is that holds this, and the attributes of the cell where it begins.
+    /// Returns the cell at which this text begins, if a row holds it.
     pub fn find(&mut self, part: &str) -> Option<vt100::Cell> {
         self.look();
         let screen = self.screen.screen();
@@ -282,17 +282,17 @@ impl Terminal {
         wait_for("the client to end", || self.ended())
     }
 
-    /// How it ended, if it has.
+    /// Returns the exit status of the client if it has ended.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("a child")
     }
 
-    /// Whether the terminal shows what is typed.
+    /// Returns true if the terminal echoes what is typed.
     pub fn echoes(&self) -> bool {
         tcgetattr(&self.pts).expect("a terminal").local_modes.contains(LocalModes::ECHO)
     }
 
-    /// Whether the terminal shows what is typed, and takes it line by line.
+    /// Returns true if the terminal is in its usual mode: echo, whole lines, and signals from keys.
     pub fn is_cooked(&self) -> bool {
         let modes = tcgetattr(&self.pts).expect("a terminal").local_modes;
         modes.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG)

@@ -1,4 +1,5 @@
-//! Where the server is: what `--host` may look like, and the same said again as options.
+//! The address of the server: parses `--host` and the port options, and writes them back as
+//! options.
 
 use std::fmt::Write as _;
 use std::num::NonZeroU16;
@@ -6,26 +7,26 @@ use std::num::NonZeroU16;
 use crate::quoting::quoted;
 use reactor_chat::protocol::{DEFAULT_TCP_PORT, DEFAULT_UDP_PORT};
 
-/// The host without `--host`.
+/// The host if `--host` is absent.
 const HOST: &str = "127.0.0.1";
 
-/// Where the server is.
+/// The address of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerAddress {
     /// A host name or an IP address.
     pub host: String,
     /// The port for requests.
     pub tcp_port: u16,
-    /// The port for messages.
+    /// The port for datagrams.
     pub udp_port: u16,
 }
 
 impl ServerAddress {
-    /// The server of these options. A port behind the host is that of requests, and the next one
-    /// that of messages, unless the options of their own say otherwise.
+    /// Parses the options. A port behind the host is the TCP port, and the next port is the UDP
+    /// port, unless an option of its own sets either.
     ///
     /// # Errors
-    /// What is wrong with one of them.
+    /// A sentence that says which option is wrong.
     pub(crate) fn of_options(
         host: Option<&str>,
         tcp_port: Option<&str>,
@@ -51,7 +52,8 @@ impl ServerAddress {
         })
     }
 
-    /// The options that lead here, each behind a blank; none to where one gets without options.
+    /// Returns the options that lead to this server, each with a leading blank. Returns an empty
+    /// text for the default address.
     pub(crate) fn options(&self) -> String {
         let Self { host, tcp_port, udp_port } = self;
         let mut options = String::new();
@@ -73,8 +75,8 @@ impl ServerAddress {
     }
 }
 
-/// Host and port of `HOST`, `HOST:PORT`, `IPV6`, `[IPV6]` or `[IPV6]:PORT`. More than one colon
-/// without brackets is an IPv6 address.
+/// Splits `HOST`, `HOST:PORT`, `IPV6`, `[IPV6]` or `[IPV6]:PORT` into host and port. Text with more
+/// than one colon and no brackets is an IPv6 address.
 fn split(text: &str) -> Option<(&str, Option<&str>)> {
     if let Some(bracketed) = text.strip_prefix('[') {
         return match bracketed.split_once(']')? {

@@ -1,8 +1,8 @@
-//! Reading and writing descriptors that another program may have made non-blocking.
+//! Reads and writes descriptors that another program may have made non-blocking.
 //!
-//! `O_NONBLOCK` belongs to the open file and not to the program. A shell, ssh or node may share our
-//! pipe or terminal, and have left it on or set it while we run. So EAGAIN is no error but a reason
-//! to wait. We never set it ourselves, for the same reason.
+//! `O_NONBLOCK` belongs to the open file, not to the program. A shell, ssh or node may share our
+//! pipe or terminal and set it at any time. So EAGAIN is no error but a reason to wait. For the
+//! same reason we never set it ourselves.
 
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::AsFd;
@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// Pause before a descriptor is tried again. poll(2) may call a terminal or a pipe ready that has
-/// less space than one write needs; without a pause that would be a busy loop.
+/// The pause before a retry. poll(2) may report a terminal or a pipe as ready that has less space
+/// than one write needs. Without a pause that would be a busy loop.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Writes a part of the bytes, and waits until that is possible.
+/// Writes a part of the bytes. Waits until that is possible.
 pub(crate) fn write_some(target: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
     loop {
         match rustix::io::write(&target, bytes).map_err(io::Error::from) {
@@ -26,7 +26,7 @@ pub(crate) fn write_some(target: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
     }
 }
 
-/// Writes all the bytes, however long that takes.
+/// Writes all bytes, however long that takes.
 pub(crate) fn write_all(target: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         let size = write_some(&target, bytes)?;
@@ -35,14 +35,14 @@ pub(crate) fn write_all(target: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns true if the descriptor takes something now or within `patience`.
+/// Returns true if the descriptor is writable now or within `patience`.
 pub(crate) fn takes_more(target: impl AsFd, patience: &Timespec) -> bool {
     let mut polled = [PollFd::new(&target, PollFlags::OUT)];
-    // A signal breaks off nothing but a wait.
+    // A signal only cuts the wait short.
     poll(&mut polled, Some(patience)).is_ok_and(|ready| ready > 0)
 }
 
-/// A reader for which EAGAIN means to wait.
+/// A reader that waits on EAGAIN.
 pub(crate) struct BlockingReader<R>(pub(super) R);
 
 impl<R: Read + AsFd> Read for BlockingReader<R> {
@@ -56,7 +56,7 @@ impl<R: Read + AsFd> Read for BlockingReader<R> {
     }
 }
 
-/// Waits if that is all that the error asks for.
+/// Waits until the descriptor is ready if the error is EAGAIN.
 ///
 /// # Errors
 /// Any other error.
@@ -64,7 +64,7 @@ fn wait_if_not_ready(error: io::Error, target: impl AsFd, what: PollFlags) -> io
     match error.kind() {
         ErrorKind::Interrupted => Ok(()),
         ErrorKind::WouldBlock => {
-            // Its error would be that of the next try.
+            // The next attempt reports an error of this call too.
             let _ = poll(&mut [PollFd::new(&target, what)], None);
             thread::sleep(PAUSE);
             Ok(())

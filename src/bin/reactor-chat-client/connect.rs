@@ -17,29 +17,29 @@ use crate::failure::Failure;
 use crate::request_error::{FailedAttempt, PATIENCE};
 use crate::resolve::{resolve, resolve_patiently};
 
-/// From one attempt to the next (RFC 8305, section 8, Connection Attempt Delay).
+/// Delay between two attempts (RFC 8305, section 8, Connection Attempt Delay).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// Attempt delay while some of the addresses are known to pass no datagrams. The others go first,
-/// even if they are slower.
+/// Delay between two attempts while some addresses are known to pass no datagrams. The other
+/// addresses go first even if they are slower.
 const CAREFUL_DELAY: Duration = Duration::from_secs(2);
 
-/// A TCP connection to the server, and where messages go.
+/// A TCP connection to the server, and the addresses for datagrams.
 pub(crate) struct ServerConnection {
     pub(crate) stream: TcpStream,
-    /// Our address as the server sees it, with any port.
+    /// Our address as the server sees it, with port 0.
     pub(crate) local: SocketAddr,
     /// The server's address for datagrams.
     pub(crate) datagrams: SocketAddr,
 }
 
-/// Connects while the user waits, and looks a name up again after a temporary failure.
+/// Connects while the user waits. Repeats a name look-up after a temporary failure.
 pub(crate) fn connect(server: &ServerAddress) -> Result<ServerConnection, Failure> {
     connect_in_order(server, &interleave(resolve_patiently(server)?), ATTEMPT_DELAY)
 }
 
-/// Connects in the background. The `silent` addresses pass no datagrams, as far as is known: they
-/// are tried last, beginning with the one whose silence is oldest.
+/// Connects in the background. The `silent` addresses seem to pass no datagrams. They are tried
+/// last, the longest silent one first.
 pub(crate) fn connect_around(
     server: &ServerAddress,
     silent: &[SocketAddr],
@@ -75,7 +75,8 @@ impl ServerConnection {
     }
 }
 
-/// Lets the two families take turns, the system's first choice first (RFC 8305, section 4).
+/// Alternates between the two address families, beginning with the system's first choice (RFC 8305,
+/// section 4).
 fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let is_first_ipv4 = addresses.first().is_some_and(SocketAddr::is_ipv4);
     let (first, second): (Vec<_>, Vec<_>) =
@@ -88,7 +89,7 @@ fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     ordered
 }
 
-/// Returns the first connection that is made, or every attempt's error.
+/// Returns the first connection that succeeds, or the errors of all attempts.
 fn race(addresses: &[SocketAddr], delay: Duration) -> Result<TcpStream, Vec<FailedAttempt>> {
     let mut race = match ConnectRace::new(addresses) {
         Ok(race) => race,
@@ -115,12 +116,12 @@ fn race(addresses: &[SocketAddr], delay: Duration) -> Result<TcpStream, Vec<Fail
     Err(race.failed)
 }
 
-/// Connection attempts under way.
+/// The connection attempts in progress.
 struct ConnectRace {
     poll: Poll,
     events: Events,
     waiting: VecDeque<SocketAddr>,
-    /// By the number of their token.
+    /// Indexed by event token.
     running: Vec<Option<(SocketAddr, mio::net::TcpStream)>>,
     failed: Vec<FailedAttempt>,
 }
@@ -153,7 +154,7 @@ impl ConnectRace {
         }
     }
 
-    /// Waits for the attempts. Returns the connection of one that has succeeded.
+    /// Waits for an event of any attempt. Returns the connection if an attempt has succeeded.
     fn wait(&mut self, until: Instant) -> Option<TcpStream> {
         let is_idle = self.running.iter().all(Option::is_none);
         let timeout = match is_idle {
@@ -168,13 +169,13 @@ impl ConnectRace {
         tokens.into_iter().find_map(|token| self.finish(token))
     }
 
-    /// Looks at an attempt that has an event. Returns its connection if it has succeeded.
+    /// Handles an event of one attempt. Returns its connection if it has succeeded.
     fn finish(&mut self, token: usize) -> Option<TcpStream> {
         let (address, stream) = self.running.get_mut(token)?.take()?;
         let failure = stream.take_error().unwrap_or_else(Some);
         match failure.map_or_else(|| stream.peer_addr(), Err) {
             Ok(_) => return Some(stream.into()),
-            // An event that came too early: the attempt goes on.
+            // The event came too early. The attempt goes on.
             Err(error) if error.kind() == ErrorKind::NotConnected => {
                 self.running[token] = Some((address, stream));
             }
@@ -200,7 +201,7 @@ mod tests {
         text.parse().expect("an address")
     }
 
-    /// Bound, so that nobody else can have the port, but no listener.
+    /// Returns a bound socket, whose port nobody else can get, that does not listen.
     fn refusing() -> (Socket, SocketAddr) {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         socket.bind(&address("127.0.0.1:0").into()).expect("a free port");
@@ -208,7 +209,7 @@ mod tests {
         (socket, at)
     }
 
-    /// A listener whose queue is full: further connections get no answer, as from a dead host.
+    /// Returns a listener whose queue is full: like a dead host, it answers no further connection.
     fn silent() -> (Socket, Vec<mio::net::TcpStream>, SocketAddr) {
         let (socket, at) = refusing();
         socket.listen(0).expect("a listener");

@@ -1,4 +1,4 @@
-//! The room as the loop sees it: one interface for both ways of delivery.
+//! A room that we have joined: one interface for plain and for stream delivery.
 
 use std::time::Instant;
 
@@ -10,14 +10,14 @@ use crate::sent_lines::UnacceptedLines;
 use crate::streamed::StreamedRoom;
 use reactor_chat::stream::PushError;
 
-/// A membership, in one of the ways in which servers deliver.
+/// A membership, by its delivery.
 pub(crate) enum JoinedRoom {
     Plain(PlainRoom),
     Streamed(Box<StreamedRoom>),
 }
 
 impl JoinedRoom {
-    /// A member on these terms. `shows_own`: whether own messages are shown if they come back.
+    /// Starts a membership. `shows_own` is true if our own messages are shown when they come back.
     pub(crate) fn new(terms: &Terms, options: &ChatOptions, shows_own: bool, now: Instant) -> Self {
         match terms {
             Terms::Plain { form, is_of_this_project } => {
@@ -30,7 +30,7 @@ impl JoinedRoom {
         }
     }
 
-    /// The stream, if there is one.
+    /// Returns the membership if it has stream delivery.
     pub(crate) fn stream(&mut self) -> Option<&mut StreamedRoom> {
         match self {
             Self::Plain(_) => None,
@@ -38,12 +38,13 @@ impl JoinedRoom {
         }
     }
 
-    /// Whether a network that fails is like one that is silent: what was lost comes again.
+    /// Returns true if a network error is no worse than silence, because everything lost is sent
+    /// again.
     pub(crate) fn is_patient(&self) -> bool {
         matches!(self, Self::Streamed(_))
     }
 
-    /// Returns true if the datagram is of this room's.
+    /// Returns true if the datagram belongs to this membership.
     pub(crate) fn knows(&self, datagram: &[u8]) -> bool {
         match self {
             Self::Plain(_) => !datagram.is_empty(),
@@ -51,7 +52,7 @@ impl JoinedRoom {
         }
     }
 
-    /// Takes a datagram of the server's.
+    /// Handles a datagram from the server.
     pub(crate) fn handle_datagram(&mut self, datagram: &[u8], now: Instant, output: &mut Output) {
         match self {
             Self::Plain(room) => room.handle_datagram(datagram, now, output),
@@ -59,7 +60,7 @@ impl JoinedRoom {
         }
     }
 
-    /// Whether another line may be pushed.
+    /// Returns true if there is space for another line.
     pub(crate) fn accepts_lines(&self) -> bool {
         match self {
             Self::Plain(room) => room.accepts_lines(),
@@ -67,7 +68,8 @@ impl JoinedRoom {
         }
     }
 
-    /// Returns true if the server answers questions such as `/who`. Others relay them to everybody.
+    /// Returns true if the server answers commands such as `/who`. Other servers relay them to
+    /// everybody.
     pub(crate) fn answers_commands(&self) -> bool {
         match self {
             Self::Plain(room) => room.is_of_this_project(),
@@ -75,18 +77,18 @@ impl JoinedRoom {
         }
     }
 
-    /// Asks who is there, for the client's own use.
-    pub(crate) fn ask_who(&mut self, now: Instant) {
+    /// Requests the list of members for the client itself.
+    pub(crate) fn request_members(&mut self, now: Instant) {
         match self {
-            Self::Plain(room) => room.ask_who(now),
-            Self::Streamed(stream) => stream.ask_who(),
+            Self::Plain(room) => room.request_members(now),
+            Self::Streamed(stream) => stream.request_members(),
         }
     }
 
-    /// Puts a line behind those that are to be sent.
+    /// Queues a line.
     ///
     /// # Errors
-    /// The reason not to send it.
+    /// The reason why the line will not be sent.
     pub(crate) fn push(&mut self, line: &[u8], now: Instant) -> Result<(), PushError> {
         match self {
             Self::Plain(room) => {
@@ -97,14 +99,14 @@ impl JoinedRoom {
         }
     }
 
-    /// Learns whether the page has room for more.
+    /// Notes whether the output is full.
     pub(crate) fn note_output(&mut self, is_full: bool, now: Instant) {
         if let Self::Streamed(stream) = self {
             stream.note_output(is_full, now);
         }
     }
 
-    /// Returns how many lines the server has not taken.
+    /// Counts the lines that the server has not accepted.
     pub(crate) fn unaccepted(&self) -> UnacceptedLines {
         match self {
             Self::Plain(room) => room.unaccepted(),
@@ -112,12 +114,12 @@ impl JoinedRoom {
         }
     }
 
-    /// Returns true if everybody who comes is named by the server in a form for programs.
+    /// Returns true if the server names every new member in a form for programs.
     pub(crate) fn names_newcomers(&self) -> bool {
         matches!(self, Self::Streamed(_))
     }
 
-    /// Returns the lines that the server has not taken yet, as far as it would tell.
+    /// Returns the lines that the server has not accepted yet, if the delivery can tell.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = &[u8]> {
         let stream = match self {
             Self::Plain(_) => None,
@@ -126,12 +128,12 @@ impl JoinedRoom {
         stream.into_iter().flatten()
     }
 
-    /// Whether what we say comes back, in its place among the rest.
+    /// Returns true if our own messages come back in the order of the room.
     pub(crate) fn echoes(&self) -> bool {
         matches!(self, Self::Streamed(_))
     }
 
-    /// Leaves with this line, behind all others. Only the first call counts.
+    /// Leaves after all queued lines. Only the first call counts.
     pub(crate) fn leave(&mut self, now: Instant) {
         match self {
             Self::Plain(room) => room.leave(now),
@@ -139,14 +141,14 @@ impl JoinedRoom {
         }
     }
 
-    /// Looks at the time.
+    /// Handles deadlines that are due.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         if let Self::Streamed(stream) = self {
             stream.handle_timeout(now);
         }
     }
 
-    /// Writes what is to be sent next, without what every datagram begins with; `false`: nothing.
+    /// Writes the body of the next datagram. Returns false if there is none.
     pub(crate) fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
         match self {
             Self::Plain(room) => room.poll_transmit(now, out),
@@ -154,7 +156,7 @@ impl JoinedRoom {
         }
     }
 
-    /// When something is to be sent.
+    /// Returns the time of the next datagram, if one is planned.
     pub(crate) fn transmit_at(&self) -> Option<Instant> {
         match self {
             Self::Plain(room) => room.transmit_at(),
@@ -162,7 +164,7 @@ impl JoinedRoom {
         }
     }
 
-    /// When the client ends at the latest, if that is known.
+    /// Returns the time at which the client ends at the latest, if it is known.
     pub(crate) fn ends_by(&self) -> Option<Instant> {
         match self {
             Self::Plain(room) => room.ends_by(),
@@ -170,7 +172,7 @@ impl JoinedRoom {
         }
     }
 
-    /// Whether the membership is over and nothing more is to come.
+    /// Returns true if the membership is over and no more entries come.
     pub(crate) fn has_ended(&self, now: Instant) -> bool {
         match self {
             Self::Plain(room) => room.has_ended(now),
@@ -178,7 +180,7 @@ impl JoinedRoom {
         }
     }
 
-    /// Shows what is left to be shown when it has ended.
+    /// Shows the reason of the end, if nothing has shown it yet.
     pub(crate) fn finish(&mut self, output: &mut Output) {
         if let Self::Streamed(stream) = self {
             stream.finish(output);

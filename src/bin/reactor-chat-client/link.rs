@@ -1,4 +1,4 @@
-//! The UDP socket: datagrams to the server and from it.
+//! The UDP socket that carries datagrams to and from the server.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -14,26 +14,26 @@ use crate::requests::{Membership, Terms};
 use reactor_chat::protocol::datagram::{MAX_NAME_AND_MESSAGE, MAX_UPSTREAM, encode_sender_key};
 use reactor_chat::sys::{self, MAX_ARRIVAL, ReceiveBatch};
 
-/// What [`Link::receive`] came to.
+/// The outcome of [`Link::receive`].
 pub(crate) enum ReceiveOutcome {
-    /// Number of datagrams, at least 1.
+    /// The number of datagrams, at least 1.
     Received(usize),
-    /// There is none up to now.
+    /// The socket is empty.
     Drained,
-    /// The socket does not say. The next event will tell whether it can be read again.
+    /// The socket failed. The next event shows whether it can be read again.
     Failed(io::Error),
 }
 
-/// The socket, and the one datagram that may wait to be sent.
+/// The UDP socket, and at most one datagram that waits to be sent.
 pub(crate) struct Link {
     socket: UdpSocket,
     server: SocketAddr,
     room: String,
     token: Credential,
     fits: usize,
-    /// What was sent last, or waits to be sent.
+    /// The last datagram that was sent, or the one that waits.
     datagram: Vec<u8>,
-    /// The datagrams received last.
+    /// The datagrams that were received last.
     batch: ReceiveBatch,
     is_waiting: bool,
     is_readable: bool,
@@ -42,8 +42,8 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Connects the socket of the membership: then it hears nobody but the server, and hears that
-    /// the server is gone.
+    /// Connects the socket of the membership. A connected socket accepts datagrams from the server
+    /// only, and reports if no server listens any more.
     pub(crate) fn open(
         registry: &Registry,
         token: mio::Token,
@@ -79,36 +79,35 @@ impl Link {
         &self.token
     }
 
-    /// How many bytes a message may have.
+    /// Returns the most bytes that a message may have.
     pub(crate) fn fits(&self) -> usize {
         self.fits
     }
 
-    /// Whether nothing waits to be sent.
+    /// Returns true if no datagram waits to be sent.
     pub(crate) fn is_idle(&self) -> bool {
         !self.is_waiting
     }
 
-    /// Whether something can be done without an event.
+    /// Returns true if there is work that needs no event.
     pub(crate) fn has_work(&self) -> bool {
         self.is_readable || (self.is_writable && self.is_waiting)
     }
 
-    /// Whether nothing listens where our datagrams go (ICMP port unreachable, udp(7)). The kernel
-    /// tells that before what lies in the socket already, and that may be the notice which explains
-    /// it: it is not said before everything is read.
+    /// Returns true if nothing listens at the server's address (ICMP port unreachable, udp(7)). The
+    /// kernel reports that ahead of the datagrams in the socket, and one of those may be the notice
+    /// that explains it. So this is false until all of them are read.
     pub(crate) fn is_refused(&self) -> bool {
         self.is_refused && !self.is_readable
     }
 
     pub(crate) fn note_event(&mut self, event: &Event) {
-        // An error is told by the next call, whichever it is.
+        // The next call on the socket returns the error.
         self.is_readable |= event.is_readable() || event.is_error();
         self.is_writable |= event.is_writable();
     }
 
-    /// Receives what the kernel has put together, one datagram or several, and gives each to
-    /// `hear`.
+    /// Receives the datagrams that the kernel has coalesced, and passes each to `handle`.
     pub(crate) fn receive(&mut self, mut hear: impl FnMut(&[u8])) -> ReceiveOutcome {
         while self.is_readable {
             let Self { socket, batch, .. } = self;
@@ -130,10 +129,11 @@ impl Link {
         ReceiveOutcome::Drained
     }
 
-    /// Sends this behind the token, now or when the socket takes it. Nothing else may be waiting.
+    /// Sends the body behind the token, now or when the socket is writable. No other datagram may
+    /// be waiting.
     ///
     /// # Errors
-    /// It could not be sent and is given up.
+    /// The error of a datagram that was dropped.
     pub(crate) fn send(&mut self, body: &[u8]) -> io::Result<()> {
         debug_assert!(self.is_idle());
         self.datagram.clear();
@@ -143,10 +143,10 @@ impl Link {
         self.flush()
     }
 
-    /// Sends what waits, if the socket takes it.
+    /// Sends the waiting datagram if the socket is writable.
     ///
     /// # Errors
-    /// It could not be sent and is given up.
+    /// The error of a datagram that was dropped.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         if !self.is_waiting || !self.is_writable {
             return Ok(());
@@ -156,8 +156,8 @@ impl Link {
             Err(error) => match error.kind() {
                 ErrorKind::WouldBlock => self.is_writable = false,
                 ErrorKind::ConnectionRefused => {
-                    // What an earlier datagram met. This one waits for the next turn; receiving
-                    // goes on until there is nothing more.
+                    // An earlier datagram caused this error. This one waits for the next turn, and
+                    // receiving goes on until the socket is empty.
                     (self.is_refused, self.is_readable) = (true, true);
                 }
                 _ => {
@@ -170,19 +170,19 @@ impl Link {
     }
 }
 
-/// Sets what a membership's socket needs.
+/// Sets the socket options of a membership.
 fn prepare(socket: &UdpSocket, server: SocketAddr) -> io::Result<()> {
     if server.is_ipv4() {
-        // Routers of an IPv6 path never cut up what does not fit, whatever a socket asks for.
+        // IPv6 routers never fragment, whatever a socket asks for.
         sys::let_routers_fragment(socket.as_fd())?;
     }
-    // The server sends several datagrams at once: received one by one they cost more, and overflow
-    // the socket sooner. A kernel before 5.0 lacks the option.
+    // The server sends bursts. Received one by one, their datagrams cost more and overflow the
+    // socket sooner. Kernels before 5.0 lack the option.
     let _ = sys::enable_gro(socket.as_fd());
     Ok(())
 }
 
-/// Calls again what a signal handler interrupted (signal(7)).
+/// Repeats a call that a signal handler interrupted (signal(7)).
 fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     loop {
         match call() {
@@ -192,8 +192,8 @@ fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     }
 }
 
-/// Returns how many bytes a message may have. With stream delivery a long one travels in parts;
-/// else one datagram has to hold it.
+/// Returns the most bytes that a message may have. Stream delivery splits a long message into
+/// parts; with plain delivery it must fit in one datagram.
 fn fits(options: &ChatOptions, token: &Credential, terms: &Terms) -> usize {
     let beside_name = MAX_NAME_AND_MESSAGE - options.name.len();
     match terms {
@@ -214,7 +214,7 @@ mod tests {
     use std::net::UdpSocket as Socket;
     use std::time::Duration;
 
-    /// A link, its server's socket, and what waits for the link's socket.
+    /// Returns a link, its server's socket, and the poll of the link.
     fn link(loopback: &str) -> (Link, Socket, mio::Poll) {
         let poll = mio::Poll::new().expect("a poll");
         let server = Socket::bind((loopback, 0)).expect("a free port");

@@ -1,5 +1,5 @@
-//! The room's record in a file (`--log`), beside what the user sees: a line for each message and
-//! notice, as in a pipe, with the date and the time before it.
+//! The log (`--log`): the room's messages and notices in a file, one a line as in a pipe, with date
+//! and time.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -9,26 +9,26 @@ use jiff::Zoned;
 
 use crate::sanitize::plain;
 
-/// The timestamp before a line. Lines from before we came have blanks instead.
+/// The timestamp before a line. Lines from before we joined have blanks instead.
 const TIME: &str = "%Y-%m-%d %H:%M:%S";
 const NO_TIME: &str = "                   ";
 
-/// The file, and lines for its next write.
+/// The file, and the lines of its next write.
 pub(crate) struct LogFile {
     path: String,
-    /// `None` after an error: half a line may stand at the end.
+    /// `None` after an error, when the file may end with half a line.
     file: Option<File>,
     text: String,
     is_now: bool,
 }
 
 impl LogFile {
-    /// Opens the file to append to it. Others can't read one that is new.
+    /// Opens the file for appending. A new file is readable by its owner only.
     ///
     /// # Errors
-    /// It can't be written to.
+    /// The file is not writable.
     pub(crate) fn open(path: &str) -> io::Result<Self> {
-        // A pipe without a reader is an error then, and one that is full does not hold us up.
+        // This makes a pipe without a reader an error, and keeps a full pipe from blocking us.
         let flags = libc::O_NONBLOCK;
         let file = OpenOptions::new()
             .append(true)
@@ -39,7 +39,8 @@ impl LogFile {
         Ok(Self { path: plain(path), file: Some(file), text: String::new(), is_now: true })
     }
 
-    /// Turns the timestamps of further lines on or off: earlier lines of the room have none.
+    /// Turns the timestamps of the following lines on or off. Lines from before we joined have
+    /// none.
     pub(crate) fn show_time(&mut self, is_now: bool) {
         self.is_now = is_now;
     }
@@ -64,7 +65,8 @@ impl LogFile {
         self.text.push_str(&format!("{time} {}\n", plain(&String::from_utf8_lossy(line))));
     }
 
-    /// Writes the lines. Returns a text for the user if the file takes no more: the chat goes on.
+    /// Writes the lines. Returns a text for the user if the file takes no more. The chat goes on
+    /// without it.
     pub(crate) fn flush(&mut self) -> Option<String> {
         let text = std::mem::take(&mut self.text);
         let written = self.file.as_mut()?.write_all(text.as_bytes());

@@ -133,6 +133,6 @@ fn print(text: &str) -> ExitCode {
 }
 
 fn complain(why: impl Display, status: u8) -> ExitCode {
-    stdout::tell(&why.to_string());
+    stdout::notify(&why.to_string());
     ExitCode::from(status)
 }

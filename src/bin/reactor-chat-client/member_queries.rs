@@ -1,31 +1,31 @@
-//! Questions for the list of members, and which of the server's answers is theirs.
+//! Pending `/who` commands: tells which answer of the server belongs to which query.
 
 use std::collections::VecDeque;
 
 use reactor_chat::protocol::command::{Command, Input, parse};
 
-/// The line that asks who is there.
+/// The command that requests the list of members.
 pub(crate) const WHO: &str = "/who";
 
-/// Questions that are remembered. An answer that was lost must not cost memory for ever.
+/// The most pending queries. Lost answers must not use memory for ever.
 const MOST: usize = 64;
 
-/// Returns true if the server takes the line for a question who is there.
+/// Returns true if the server reads the line as `/who`.
 pub(crate) fn is_question(line: &[u8]) -> bool {
     let line = str::from_utf8(line).ok().map(parse);
     matches!(line, Some(Ok(Input::Command(Command::Who))))
 }
 
-/// The party that wants to know who is there.
+/// The origin of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asker {
-    /// The user typed the question and wants to see the answer.
+    /// The user typed the command and wants to see the answer.
     User,
-    /// The client itself.
+    /// The client needs the list itself.
     Client,
 }
 
-/// Questions without an answer, by the ids of the messages that asked them.
+/// The pending queries, by message id.
 #[derive(Default)]
 pub(crate) struct MemberQueries {
     open: VecDeque<(u32, Asker)>,
@@ -39,13 +39,13 @@ impl MemberQueries {
         self.open.push_back((id, asker));
     }
 
-    /// Returns the asker if the message with this id was a question, which is answered now.
+    /// Ends the query with this message id. Returns its asker, or `None` if there is no such query.
     pub(crate) fn take(&mut self, id: u32) -> Option<Asker> {
         let place = self.open.iter().position(|(asked, _)| *asked == id)?;
         self.open.remove(place).map(|(_, asker)| asker)
     }
 
-    /// Returns true if the client itself asked with this id.
+    /// Returns true if the client itself made the query with this id.
     pub(crate) fn is_of_client(&self, id: u32) -> bool {
         self.open.contains(&(id, Asker::Client))
     }

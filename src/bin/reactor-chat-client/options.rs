@@ -1,4 +1,4 @@
-//! The client's command line: words to an [`Invocation`].
+//! The client's command line.
 
 use std::env;
 use std::ffi::OsString;
@@ -15,69 +15,69 @@ use reactor_chat::protocol::request::{MAX_PASSWORD, without_line_end};
 use reactor_chat::protocol::stream::MAX_HISTORY;
 use reactor_chat::protocol::{Delivery, Form, Operation};
 
-/// What the command line asks for.
+/// The action that the command line requests.
 #[derive(Debug)]
 pub enum Invocation {
     /// Enter a room and chat.
     Chat(ChatOptions),
     /// List the rooms.
     List(ListOptions),
-    /// Print this and leave.
+    /// Print this text.
     Print(String),
 }
 
-/// Whose rooms to list, and how.
+/// The options of a list.
 #[derive(Clone, Debug)]
 pub struct ListOptions {
     /// The server that has the rooms.
     pub server: ServerAddress,
-    /// Whether it is for programs: the server's own JSON.
+    /// True for JSON, as the server sent it.
     pub is_json: bool,
 }
 
-/// Who wants to enter which room.
+/// The options of a chat.
 #[derive(Clone, Debug)]
 pub struct ChatOptions {
     /// The server that has the room.
     pub server: ServerAddress,
-    /// Whether to make the room or to join it.
+    /// Create or join.
     pub operation: Operation,
-    /// The room, of at most 255 bytes.
+    /// The room name, of at most 255 bytes.
     pub room: String,
-    /// The user, of at most 255 bytes.
+    /// The user name, of at most 255 bytes.
     pub name: String,
-    /// Whether the name was given; it is the login name otherwise.
+    /// True if the user gave the name. Otherwise it is the login name.
     pub is_named: bool,
     /// The room's password.
     pub password: Option<String>,
-    /// On making a room: the most members that it may have.
+    /// Create: the most members that the room may have.
     pub capacity: Option<NonZeroU32>,
-    /// On making a room: whether it is left out of lists.
+    /// Create: true if lists leave the room out.
     pub is_hidden: bool,
-    /// How what is said is to come.
+    /// The requested delivery.
     pub delivery: Delivery,
-    /// How many earlier entries to see on joining; on making a room, how many newcomers may see.
+    /// Join: the number of earlier entries to show. Create: the number that newcomers may see.
     pub history: u32,
-    /// True to stay when the input has ended.
+    /// True to stay in the room after the end of the input.
     pub listens: bool,
     /// True if lines from a pipe or a file that begin with `/` are commands.
     pub takes_commands: bool,
-    /// Whether colours are welcome where the output is a terminal.
+    /// True if a terminal may get colours.
     pub wants_color: bool,
     /// True if a mention rings the terminal's bell.
     pub wants_bell: bool,
-    /// The file that gets the room's record, too.
+    /// The log file.
     pub log: Option<String>,
 }
 
 impl ChatOptions {
-    /// Returns true if there is a password to show. The empty one is none.
+    /// Returns true if there is a password. An empty one counts as none.
     pub(crate) fn has_password(&self) -> bool {
         self.password.as_ref().is_some_and(|password| !password.is_empty())
     }
 }
 
-/// A command line that makes no sense: one line that says why.
+/// An invalid command line, explained in one line.
 #[derive(Debug, PartialEq, Eq)]
 pub struct UsageError(String);
 
@@ -89,10 +89,10 @@ impl fmt::Display for UsageError {
 
 impl std::error::Error for UsageError {}
 
-/// Earlier entries without `--history`: about a screen.
+/// The number of earlier entries without `--history`: about one screen.
 const HISTORY: u32 = 20;
 
-/// Where a password may stand that is not to be seen in the list of processes.
+/// The environment variable for a password that should not show up in the list of processes.
 pub(crate) const PASSWORD_VARIABLE: &str = "REACTOR_CHAT_PASSWORD";
 
 const HELP: &str = "\
@@ -152,7 +152,7 @@ command line is wrong; 101 after a fault of the program. 128 and its number
 after a second signal.
 ";
 
-/// Understands the command line, without the program's name.
+/// Parses the command line without the program's name.
 ///
 /// # Errors
 /// One line that says what is wrong.
@@ -160,7 +160,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Usa
     parse_with(args, &|name| env::var_os(name))
 }
 
-/// The same in another environment.
+/// Parses the command line with this environment.
 fn parse_with(
     args: impl IntoIterator<Item = OsString>,
     variable: &dyn Fn(&str) -> Option<OsString>,
@@ -227,15 +227,15 @@ fn list(matches: &Matches) -> Result<Invocation, UsageError> {
 }
 
 fn usage(why: &str) -> UsageError {
-    // getopts repeats what it does not understand, whatever is in it.
+    // getopts repeats its input, which may hold control characters.
     UsageError(format!("{} (--help tells more)", plain(why)))
 }
 
-/// Options with a value.
+/// Options that have a value.
 const VALUES: [&str; 9] =
     ["host", "tcp-port", "udp-port", "name", "password", "capacity", "history", "delivery", "log"];
 
-/// Options of one thing only.
+/// Options of one action only.
 const ENTRYS: [&str; 8] =
     ["name", "password", "delivery", "history", "commands", "listen", "log", "no-bell"];
 const CREATES: [&str; 2] = ["capacity", "hidden"];
@@ -254,7 +254,7 @@ fn options() -> Options {
     options
 }
 
-/// An option that would do nothing is a mistake, and not to be passed over.
+/// Refuses an option that would have no effect.
 fn refuse_foreign(matches: &Matches, operation: Operation) -> Result<(), UsageError> {
     let (command, foreign) = match operation {
         Operation::Create => ("create", LISTS.to_vec()),
@@ -274,7 +274,7 @@ fn server(matches: &Matches) -> Result<ServerAddress, UsageError> {
         .map_err(|why| usage(&why))
 }
 
-/// The name behind the room, or that of `--name`.
+/// Returns the name from the command line: the word behind the room, or `--name`.
 fn name_of(matches: &Matches, word: Option<&str>) -> Result<Option<String>, UsageError> {
     match (word, matches.opt_str("name")) {
         (Some(word), Some(option)) if word != option => {
@@ -329,7 +329,7 @@ fn history(matches: &Matches) -> Result<u32, UsageError> {
     }
 }
 
-/// A length travels in one byte. Whatever else a name must not be, the server knows best.
+/// Checks the length, which travels in one byte. The server checks everything else.
 fn short_enough(what: &str, name: &str) -> Result<String, UsageError> {
     match name.len() {
         0..=MAX_NAME => Ok(name.into()),

@@ -1,5 +1,5 @@
-//! What the user sees, in one of two ways that is chosen once: a conversation on a terminal, or
-//! plain lines, for pipes and for terminals that can do no more.
+//! Everything that the user sees. There are two forms, chosen at the start: a conversation on a
+//! terminal, or plain lines for pipes and simple terminals.
 
 use std::io::{self, IsTerminal as _};
 use std::time::{Duration, Instant};
@@ -8,7 +8,8 @@ use crate::log_file::LogFile;
 use crate::stdout::{self, PlainLines};
 use crate::terminal::{self, Conversation};
 
-/// The displayed and logged conversation. Lines wait in it until they are flushed.
+/// The conversation as the user sees it and as the log has it. Lines are buffered until
+/// [`Output::flush`].
 pub(crate) struct Output {
     view: Frontend,
     log: Option<LogFile>,
@@ -32,8 +33,8 @@ impl Output {
         matches!(self.view, Frontend::Terminal(_))
     }
 
-    /// Whether our own messages are shown when they come back. On a bare terminal they stand there
-    /// already, by its echo; elsewhere stdout is the room's record, the same for everyone.
+    /// Returns true if our own messages are shown when they come back. The echo of a plain terminal
+    /// has shown them already. Elsewhere stdout is the room's record, the same for everyone.
     pub(crate) fn shows_own(&self) -> bool {
         match &self.view {
             Frontend::Plain(_) => !(io::stdin().is_terminal() && io::stdout().is_terminal()),
@@ -41,7 +42,7 @@ impl Output {
         }
     }
 
-    /// Whether what is added from now on is of now.
+    /// Notes whether the lines that follow are current, and so have a time.
     pub(crate) fn show_time(&mut self, is_now: bool) {
         self.log_with(|log| log.show_time(is_now));
         if let Frontend::Terminal(conversation) = &mut self.view {
@@ -57,7 +58,7 @@ impl Output {
         }
     }
 
-    /// Logs our own message, which is on the screen already.
+    /// Logs our own message, which the screen shows already.
     pub(crate) fn log_own(&mut self, name: &[u8], message: &[u8]) {
         self.log_with(|log| log.add_message(name, message));
     }
@@ -68,8 +69,8 @@ impl Output {
         }
     }
 
-    /// Adds our own message, with a delivery that does not return it to us. A pipe needs it too
-    /// when the input is a terminal, whose echo is not in the pipe.
+    /// Adds our own message, for deliveries that do not return it. If stdin is a terminal and
+    /// stdout a pipe, the pipe needs it too: the terminal's echo does not reach it.
     pub(crate) fn add_own(&mut self, name: &str, message: &str) {
         self.log_own(name.as_bytes(), message.as_bytes());
         match &mut self.view {
@@ -81,7 +82,7 @@ impl Output {
         }
     }
 
-    /// What the server has made into a line itself.
+    /// Adds a line that the server has formatted itself.
     pub(crate) fn add_line(&mut self, line: &[u8]) {
         self.log_with(|log| log.add(line));
         match &mut self.view {
@@ -98,7 +99,7 @@ impl Output {
         }
     }
 
-    /// A notice whose code says what it does to the member of this name.
+    /// Adds a notice. Its code tells the roster what happened to this member.
     pub(crate) fn add_event(&mut self, code: u8, name: &[u8], text: &[u8]) {
         if let Frontend::Terminal(conversation) = &mut self.view {
             conversation.note_event(code, name);
@@ -106,72 +107,72 @@ impl Output {
         self.add_notice(text);
     }
 
-    /// Learns who is there from the answer to that question.
+    /// Updates the roster from an answer to `/who`.
     pub(crate) fn note_members(&mut self, text: &[u8]) {
         if let Frontend::Terminal(conversation) = &mut self.view {
             conversation.note_members(text);
         }
     }
 
-    /// In their place: so many entries are gone for good.
+    /// Adds a notice in the place of entries that are lost for good.
     pub(crate) fn add_gone(&mut self, count: u64) {
         self.add_notice(gone(count).as_bytes());
     }
 
-    /// Says something about the client itself.
-    pub(crate) fn tell(&mut self, text: &str) {
+    /// Prints a line about the client itself.
+    pub(crate) fn notify(&mut self, text: &str) {
         match &mut self.view {
-            Frontend::Plain(lines) => lines.tell(text),
-            Frontend::Terminal(conversation) => conversation.tell(text),
+            Frontend::Plain(lines) => lines.notify(text),
+            Frontend::Terminal(conversation) => conversation.notify(text),
         }
     }
 
-    /// What the keys do, where they are ours.
-    pub(crate) fn tell_keys(&mut self) {
+    /// Prints the keys, if there is a terminal.
+    pub(crate) fn show_keys(&mut self) {
         if let Frontend::Terminal(conversation) = &mut self.view {
-            conversation.tell(terminal::KEYS);
+            conversation.notify(terminal::KEYS);
         }
     }
 
-    /// Whether the server should be asked who is there, for the page's own use.
-    pub(crate) fn takes_question(&mut self, now: Instant) -> bool {
+    /// Returns true if the output needs the list of members.
+    pub(crate) fn wants_members(&mut self, now: Instant) -> bool {
         match &mut self.view {
             Frontend::Plain(_) => false,
-            Frontend::Terminal(conversation) => conversation.takes_question(now),
+            Frontend::Terminal(conversation) => conversation.wants_members(now),
         }
     }
 
-    /// The membership is a new one.
+    /// Resets the roster for a new membership.
     pub(crate) fn begin_again(&mut self, is_host: bool) {
         if let Frontend::Terminal(conversation) = &mut self.view {
             conversation.begin_again(is_host);
         }
     }
 
-    /// Returns true if our end may be the end for others, and nobody is told that it is coming.
-    /// `knows_others`: whether everybody who comes is known.
-    pub(crate) fn asks_before_leaving(&self, knows_others: bool) -> bool {
+    /// Returns true if leaving would close the room for others. `knows_others` is true if every
+    /// other member is known by name.
+    pub(crate) fn warns_before_leaving(&self, knows_others: bool) -> bool {
         match &self.view {
             Frontend::Plain(_) => false,
             Frontend::Terminal(conversation) => conversation.may_have_guests(knows_others),
         }
     }
 
-    /// Notes that a line of the input was taken.
+    /// Notes that a typed line was read.
     pub(crate) fn note_taken(&mut self) {
         if let Frontend::Terminal(conversation) = &mut self.view {
             conversation.note_taken();
         }
     }
 
-    /// Shows our own lines that the server has not taken yet.
+    /// Shows our own lines that the server has not accepted yet.
     pub(crate) fn show_waiting<'a>(&mut self, lines: impl Iterator<Item = &'a [u8]>) {
         if let Frontend::Terminal(conversation) = &mut self.view {
             conversation.show_waiting(lines.map(|line| String::from_utf8_lossy(line).into()));
         }
     }
 
-    /// Adds a refusal of one of our lines. It is not the room's, so it has no place in the record.
+    /// Adds the refusal of one of our lines. It concerns us alone, so the log does not have it.
     pub(crate) fn add_refusal(&mut self, line: Option<&[u8]>, why: &[u8]) {
         match &mut self.view {
             Frontend::Plain(lines) => lines.add_refusal(line, why),
@@ -179,7 +180,7 @@ impl Output {
         }
     }
 
-    /// Adds a hint of the server about our own sending. It is no part of the record either.
+    /// Adds a hint from the server about our sending. The log does not have it either.
     pub(crate) fn add_hint(&mut self, text: &[u8]) {
         match &mut self.view {
             Frontend::Plain(lines) => lines.add_hint(text),
@@ -187,7 +188,7 @@ impl Output {
         }
     }
 
-    /// Returns true while so much waits to be shown that no more should come.
+    /// Returns true while no more entries should be added, because the reader is slow.
     pub(crate) fn is_full(&self) -> bool {
         match &self.view {
             Frontend::Plain(lines) => lines.is_full(),
@@ -195,11 +196,11 @@ impl Output {
         }
     }
 
-    /// Shows the lines. An error is told once; a terminal that takes nothing is told of by who
-    /// reads from it.
+    /// Writes the buffered lines. Returns a write error once. The reader of a terminal reports its
+    /// errors itself.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         if let Some(why) = self.log.as_mut().and_then(LogFile::flush) {
-            self.tell(&why);
+            self.notify(&why);
         }
         match &mut self.view {
             Frontend::Plain(lines) => lines.flush(),
@@ -217,16 +218,16 @@ impl Output {
         }
     }
 
-    /// Says something about the client itself at its end, when the terminal is restored.
-    pub(crate) fn tell_last(&mut self, text: &str) {
+    /// Prints a last line about the client, after the terminal is restored.
+    pub(crate) fn notify_last(&mut self, text: &str) {
         match &mut self.view {
-            Frontend::Plain(lines) => lines.tell(text),
-            Frontend::Terminal(_) => stdout::tell(text),
+            Frontend::Plain(lines) => lines.notify(text),
+            Frontend::Terminal(_) => stdout::notify(text),
         }
     }
 
-    /// Waits until everything is written, at most for `patience` if there is one. Returns how many
-    /// lines are left.
+    /// Waits until everything is written, for at most `patience` if that is set. Returns the number
+    /// of lines left.
     pub(crate) fn drain(&mut self, patience: Option<Duration>) -> usize {
         match &mut self.view {
             Frontend::Plain(lines) => lines.drain(patience),

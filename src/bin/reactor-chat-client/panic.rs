@@ -1,25 +1,25 @@
-//! A panic, in whatever thread: it ends the client, and never as a success.
+//! The panic hook: a panic in any thread ends the client with a failure.
 
 use std::panic;
 use std::process;
 
-use crate::stdout::tell;
+use crate::stdout::notify;
 
-/// The status of a Rust program whose main thread panicked.
+/// The exit status of a Rust program whose main thread panicked.
 const STATUS: i32 = 101;
 
-/// Makes a panic end the client at once, from now on. It does not leave the room: a host's room
-/// would close for everybody, while a host that is merely gone may come back with this command.
+/// Makes every panic end the client at once. It does not leave the room: leaving would close a
+/// host's room for everybody, while a host that is merely gone can come back with this command.
 pub(crate) fn end_on_panic(way_back: String) {
     let tell_panic = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
         tell_panic(info);
-        tell(&format!("that was a fault of the program; go on with: {way_back}"));
+        notify(&format!("that was a fault of the program; go on with: {way_back}"));
         process::exit(STATUS);
     }));
 }
 
-/// Runs this first on a panic, from now on.
+/// Makes a panic call this before anything else.
 pub(crate) fn first_on_panic(deed: impl Fn() + Send + Sync + 'static) {
     let next = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
@@ -41,7 +41,7 @@ mod tests {
     fn field_f_any_panic_exits_with_101() {
         if std::env::var_os(CHILD).is_some() {
             end_on_panic("reactor-chat-client join r1".into());
-            first_on_panic(|| tell("first"));
+            first_on_panic(|| notify("first"));
             let _ = thread::spawn(|| panic!("a fault")).join();
             thread::sleep(Duration::from_secs(60));
         }

@@ -1,4 +1,4 @@
-//! Asks for a room's password, if it may have one and somebody sits at the terminal.
+//! Asks for the room's password if it may need one and there is a terminal.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
@@ -17,14 +17,14 @@ use crate::tty::TerminalMode;
 use reactor_chat::protocol::request::{MAX_PASSWORD, without_line_end};
 use reactor_chat::protocol::{Operation, Status};
 
-/// How often one may mistype it.
+/// The most attempts to type it.
 const TRIES: u32 = 3;
 
-/// Ctrl-C, as a terminal says it.
+/// Ctrl-C, as a terminal sends it.
 const INTERRUPT: u8 = 3;
 
-/// Enters the room, and asks for its password as long as that is all that is missing. Gives the
-/// seat, and the entry with the password that led there.
+/// Enters the room, and asks for the password while nothing else is wrong. Returns the membership,
+/// and the options with the password that worked.
 pub(crate) fn enter(
     connection: ServerConnection,
     options: &ChatOptions,
@@ -35,7 +35,7 @@ pub(crate) fn enter(
             .map(|membership| (membership, options.clone()))
             .map_err(|failure| failure.failure);
     }
-    // The server may be tired of a connection on which somebody thinks for minutes.
+    // The server may have closed a connection that was idle while the user typed.
     let again = |options: &ChatOptions| requests::enter(connect(&options.server)?, options);
     enter_with(first, options.clone(), again, ask)
 }
@@ -53,11 +53,11 @@ fn enter_with<T>(
         }
         let is_known = status_of(&outcome) == Some(Status::WrongPassword);
         match ask(&question(&options, is_known)) {
-            // Most rooms that do not exist are misspelt, and not hidden.
+            // Most rooms that do not exist are misspelt, not hidden.
             Ok(answer) if !is_known && answer.as_ref().is_none_or(String::is_empty) => break,
             Ok(Some(password)) => options.password = Some(password),
             Ok(None) => return Err(Failure::sentence("no password was given")),
-            // No terminal to ask at: what the server said is the answer.
+            // Without a terminal to ask at, the server's refusal is the answer.
             Err(_) => break,
         }
         outcome = again(&options);
@@ -72,8 +72,8 @@ fn status_of<T>(outcome: &Result<T, RequestFailure>) -> Option<Status> {
     outcome.as_ref().err().and_then(|failure| failure.status)
 }
 
-/// Returns true if a password may be all that is missing. A hidden room seems not to exist to those
-/// who do not show its password.
+/// Returns true if a password may be all that is missing. To clients without its password, a hidden
+/// room does not exist.
 fn may_need_password<T>(outcome: &Result<T, RequestFailure>, operation: Operation) -> bool {
     match status_of(outcome) {
         Some(Status::WrongPassword) => true,
@@ -92,21 +92,21 @@ fn question(options: &ChatOptions, is_known: bool) -> String {
     }
 }
 
-/// Asks at the terminal, without echo. Nothing is given on Ctrl-C, Ctrl-D, a signal, or when the
+/// Asks at the terminal without echo. Returns `None` on Ctrl-C, Ctrl-D, a signal, or if the
 /// terminal is closed.
 fn ask(question: &str) -> io::Result<Option<String>> {
     let mut terminal = File::options().read(true).write(true).open("/dev/tty")?;
     let silence = EchoOff::begin(&terminal)?;
     terminal.write_all(question.as_bytes())?;
     let line = read_line(&mut terminal);
-    // The cursor stands behind the question still: the end of the line was not echoed either.
+    // The cursor still stands behind the question, because the line end was not echoed either.
     terminal.write_all(b"\n")?;
     drop(silence);
     Ok(line?.and_then(|line| String::from_utf8(line).ok()).map(without_line_end))
 }
 
-/// A line without its end. Waiting for it is a poll, because only that is broken off by a signal
-/// whose handler the kernel restarts other calls after (signal(7)).
+/// Reads a line without its end. It waits in poll(2), because the kernel may restart read(2) after
+/// a signal handler but never poll(2) (signal(7)).
 fn read_line(terminal: &mut File) -> io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
     loop {
@@ -124,17 +124,17 @@ fn read_line(terminal: &mut File) -> io::Result<Option<Vec<u8>>> {
             Some(b'\n' | INTERRUPT) => return Ok(None),
             last => line.extend(last),
         }
-        // More than a password is of no use, and is read to its end only.
+        // More than a password is useless, and only read up to its end.
         line.truncate(MAX_PASSWORD + 1);
     }
 }
 
-/// A terminal that echoes nothing and makes no signals of keys; as before when this is dropped.
+/// A terminal without echo and without signals from keys. Dropping it restores the terminal.
 struct EchoOff(TerminalMode<File>);
 
 impl EchoOff {
-    /// The kernel still edits the line. Ctrl-C ends it like Enter, so that the echo comes back
-    /// before anything else happens.
+    /// Turns the echo off. The kernel still edits the line. Ctrl-C ends the line like Enter, so
+    /// that the echo is restored before anything else happens.
     fn begin(terminal: &File) -> io::Result<Self> {
         let silence = Self(TerminalMode::of(terminal.try_clone()?)?);
         let mut silent = silence.0.before().clone();
@@ -172,13 +172,13 @@ mod tests {
         })
     }
 
-    /// A room whose password is "right": the outcome for somebody who types these, and how often
-    /// they were asked.
+    /// A room with the password "right". Returns the outcome for these answers, and the number of
+    /// questions.
     fn typing(typed: &[&str]) -> (Result<(&'static str, ChatOptions), String>, usize) {
         typing_after(Status::WrongPassword, typed)
     }
 
-    /// As [`typing`], for a room that answers a wrong password, or none, with this status.
+    /// Like [`typing`], for a room that refuses a wrong or missing password with this status.
     fn typing_after(
         refusal: Status,
         typed: &[&str],
@@ -232,7 +232,7 @@ mod tests {
         };
         assert_eq!(hidden(&["right"]), (Ok(Some("right".into())), 1));
         assert_eq!(hidden(&["x", "right"]), (Ok(Some("right".into())), 2));
-        // Somebody who has misspelt the room reads the advice, and is not asked on.
+        // A user who misspelt the room should read the advice, not another question.
         assert_eq!(hidden(&[""]), (Err("RoomNotFound".into()), 1));
         assert_eq!(hidden(&["x"]), (Err("RoomNotFound".into()), 2));
     }

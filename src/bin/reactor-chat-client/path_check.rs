@@ -1,20 +1,19 @@
-//! The path of datagrams. A TCP connection says nothing about it: a firewall may let one pass and
-//! not the other, and messages may go to a wrong port. It counts as working when a datagram has
-//! come back.
+//! Checks whether datagrams reach us. A TCP connection does not show that: a firewall may pass TCP
+//! and drop UDP, or the UDP port may be wrong. The path works once a datagram has come back.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// Time without an answer after which the user is warned about a path.
+/// Time without a datagram after which the user is warned.
 const DOUBT_AFTER: Duration = Duration::from_millis(2500);
 
-/// The path of one membership's datagrams.
+/// The check of one membership's path.
 pub(crate) struct PathCheck {
     server: SocketAddr,
     works: bool,
-    /// Deadline for doubting the path, once.
+    /// Deadline of the warning, which comes once.
     doubt_at: Option<Instant>,
-    /// Told when the first datagram comes back.
+    /// Shown when the first datagram comes back.
     greeting: Option<String>,
 }
 
@@ -23,7 +22,7 @@ impl PathCheck {
         Self { server, works: false, doubt_at: Some(now + DOUBT_AFTER), greeting }
     }
 
-    /// Notes that a datagram has come back. Returns the text for the user the first time.
+    /// Notes that a datagram has come back. Returns the greeting the first time.
     pub(crate) fn prove(&mut self) -> Option<String> {
         (self.works, self.doubt_at) = (true, None);
         self.greeting.take()
@@ -33,7 +32,7 @@ impl PathCheck {
         self.greeting.take()
     }
 
-    /// Notes that nobody is at the other end any more.
+    /// Notes that the server has ended the membership.
     pub(crate) fn lose(&mut self) {
         (self.works, self.doubt_at) = (false, None);
     }
@@ -42,7 +41,7 @@ impl PathCheck {
         self.works
     }
 
-    /// Returns the address that does not answer, once.
+    /// Returns the address if it has not answered in time, once.
     pub(crate) fn take_doubt(&mut self, now: Instant) -> Option<SocketAddr> {
         self.doubt_at.take_if(|at| *at <= now).map(|_| self.server)
     }

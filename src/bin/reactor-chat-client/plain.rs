@@ -1,4 +1,4 @@
-//! A membership with text or named delivery: a datagram for each entry, at most once.
+//! A membership with text or named delivery: one datagram for each entry, at most once.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -14,42 +14,42 @@ use reactor_chat::protocol::name::fold;
 use reactor_chat::protocol::notice::{ends_membership, refuses_message};
 use reactor_chat::protocol::stream::completion::MAX_KEEP_ALIVE;
 
-/// Lines that may wait to be sent.
+/// The most lines that wait to be sent.
 const MAX_WAITING: usize = 64;
 
-/// From one proof of our address to the next, at the beginning: the first datagram may be lost, and
-/// until one arrives nobody can talk to us. They are sent at 0, 0.25 and 1 s.
+/// Pauses between the first keep-alives, which come at 0, 0.25 and 1 s. The first datagram may be
+/// lost, and the server sends us nothing until one has arrived.
 const EARLY_KEEP_ALIVES: [Duration; 2] = [Duration::from_millis(250), Duration::from_millis(750)];
 
-/// And from then on. The server forgets who is silent, and so do the routers between: many after
-/// 30 s, although RFC 4787 (REQ-5) asks them for two minutes.
+/// The pause between later keep-alives. The server removes silent members, and routers forget them:
+/// many after 30 s, although RFC 4787 (REQ-5) asks for two minutes.
 const KEEP_ALIVE: Duration = Duration::from_secs(MAX_KEEP_ALIVE);
 
 /// Time after which an answer counts as lost.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long the last messages are waited for after `/exit`. To a host the server confirms it by
-/// closing the room, to a guest with nothing.
+/// Time for the last messages after `/exit`. The server confirms a host's `/exit` by closing the
+/// room, and a guest's not at all.
 const LINGER: Duration = Duration::from_millis(300);
 
-/// What is known of the membership.
+/// The state of the membership.
 pub(crate) struct PlainRoom {
     form: Form,
     is_of_this_project: bool,
-    /// Our name, folded.
+    /// Our folded name.
     me: Box<str>,
     waiting: VecDeque<Box<[u8]>>,
-    /// When the next keep-alive is due. Servers other than this project's would relay it as an
-    /// empty message, so they get none, and have our port from the TCP connection.
+    /// Time of the next keep-alive. Other servers would relay it as an empty message, so they get
+    /// none. They have our port from the TCP connection.
     keep_alive_at: Option<Instant>,
     early_keep_alives: std::array::IntoIter<Duration, 2>,
-    /// Set when the room is being left: when to end at the latest.
+    /// Set once we leave: the time at which we end at the latest.
     leave_by: Option<Instant>,
     /// Deadline for the answer to the last `/who`, and its asker.
     question: Option<(Instant, Asker)>,
-    /// The server has said that we are no member any more.
+    /// True once the server has said that it removed us.
     is_removed: bool,
-    /// Lines that the server has refused.
+    /// Number of lines that the server has refused.
     refused: usize,
 }
 
@@ -81,29 +81,29 @@ impl PlainRoom {
         match self.form {
             Form::Text if is_refusal(datagram) => self.refuse(datagram, output),
             Form::Text => {
-                if self.heed(datagram, now, output) {
+                if self.note_notice(datagram, now, output) {
                     output.add_line(datagram);
                 }
             }
             Form::Named => match parse_named(datagram) {
                 Some(Named::Message { name, message }) => output.add_message(name, message),
                 Some(Named::Notice(text)) if is_refusal(text) => self.refuse(text, output),
-                Some(Named::Notice(text)) => self.hear_notice(text, now, output),
-                // Not of this protocol.
+                Some(Named::Notice(text)) => self.handle_notice(text, now, output),
+                // Not a datagram of this protocol.
                 None => {}
             },
         }
     }
 
-    fn hear_notice(&mut self, text: &[u8], now: Instant, output: &mut Output) {
-        if self.heed(text, now, output) {
+    fn handle_notice(&mut self, text: &[u8], now: Instant, output: &mut Output) {
+        if self.note_notice(text, now, output) {
             output.add_notice(text);
         }
     }
 
-    /// Looks at what may be a notice: in text delivery the sender's name stands before a message.
-    /// Returns true if it is to be shown.
-    fn heed(&mut self, notice: &[u8], now: Instant, output: &mut Output) -> bool {
+    /// Handles what may be a notice: in text delivery a message begins with the sender's name.
+    /// Returns true if it should be shown.
+    fn note_notice(&mut self, notice: &[u8], now: Instant, output: &mut Output) -> bool {
         let Ok(text) = str::from_utf8(notice) else { return true };
         self.is_removed |= ends_membership(text);
         let Some(asker) = self.take_answered(text, now) else { return true };
@@ -111,8 +111,8 @@ impl PlainRoom {
         asker == Asker::User
     }
 
-    /// Returns the asker if the notice answers the question who is there. Only its text tells that
-    /// here, so it must come soon after the question and name us.
+    /// Returns the asker if this is the answer to `/who`. Only the text shows that here, so it must
+    /// come soon after the command and name us.
     fn take_answered(&mut self, text: &str, now: Instant) -> Option<Asker> {
         let list = self.question.and_then(|_| parse_members(text))?;
         let names_us = list.names.iter().any(|name| fold(name) == self.me);
@@ -125,16 +125,16 @@ impl PlainRoom {
         output.add_refusal(None, why);
     }
 
-    /// Lines that are not sent or were refused, beside the one that leaves. Of lines that came too
-    /// fast the server tells only some.
+    /// Counts the lines that are unsent or refused, except `/exit`. The server reports only some of
+    /// the lines that came too fast.
     pub(crate) fn unaccepted(&self) -> UnacceptedLines {
         let exit_waits = self.leave_by.is_some() && !self.waiting.is_empty();
         let open = self.waiting.len() - usize::from(exit_waits);
         UnacceptedLines { open, refused: self.refused }
     }
 
-    /// Whether another line may be pushed: what can't be sent yet waits in stdin's pipe, and not in
-    /// our memory.
+    /// Returns true if there is space for another line. Lines that can't be sent yet wait in
+    /// stdin's pipe instead of our memory.
     pub(crate) fn accepts_lines(&self) -> bool {
         self.leave_by.is_none() && self.waiting.len() < MAX_WAITING
     }
@@ -146,7 +146,7 @@ impl PlainRoom {
         self.waiting.push_back(line.into());
     }
 
-    pub(crate) fn ask_who(&mut self, now: Instant) {
+    pub(crate) fn request_members(&mut self, now: Instant) {
         self.waiting.push_back(WHO.as_bytes().into());
         self.question = Some((now + ANSWER_PATIENCE, Asker::Client));
     }
@@ -158,8 +158,8 @@ impl PlainRoom {
         }
     }
 
-    /// Writes what is to be sent next. Any datagram proves our address, so a keep-alive is only
-    /// sent where there is no other.
+    /// Writes the body of the next datagram. Any datagram proves our address, so a keep-alive is
+    /// only sent if there is no line.
     pub(crate) fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
         out.clear();
         let is_due = self.is_keep_alive_due(now);
@@ -180,7 +180,7 @@ impl PlainRoom {
         is_due
     }
 
-    /// When the next keep-alive is due; none is while we leave.
+    /// Returns the time of the next keep-alive. There is none while we leave.
     pub(crate) fn transmit_at(&self) -> Option<Instant> {
         self.keep_alive_at.filter(|_| self.leave_by.is_none())
     }

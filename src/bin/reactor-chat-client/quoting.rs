@@ -1,6 +1,6 @@
-//! Command lines that are shown, to be typed or copied into a shell.
+//! Quotes words of commands that the user may copy into a shell.
 
-/// The word, so that a shell takes it for one and for nothing else.
+/// Returns the word, quoted if a shell would not read it as this one word.
 pub(crate) fn quoted(word: &str) -> String {
     let is_harmless = |c: char| c.is_alphanumeric() || "_-./:@%+,".contains(c);
     match !word.is_empty() && word.chars().all(is_harmless) {

@@ -1,8 +1,8 @@
-//! A server that does not answer: saying so, and coming back to it.
+//! Reports a server that does not answer, and schedules the attempts to get back to it.
 //!
-//! When a server with stream delivery has been silent for some seconds, somebody asks over TCP
-//! whether we are still a member, and makes us one again if not. As in `stdin.rs` that is a thread,
-//! because its calls block, and it answers through a channel and a [`Waker`].
+//! With stream delivery, a few seconds of silence start an attempt over TCP: the server says
+//! whether we are still a member, and makes us one again if not. The attempt blocks, so it runs in
+//! a thread, which reports through a channel and a [`Waker`].
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,55 +22,56 @@ use crate::requests::Membership;
 use crate::sanitize::plain;
 use reactor_chat::protocol::stream::Code;
 
-/// So many questions without an answer are told. They are sent 1, 3, 7 and so on seconds after the
-/// first.
+/// Number of unanswered probes after which the user is told. Probes follow the first one after 1,
+/// 3, 7 and more seconds.
 const TOLD_AFTER: u32 = 3;
-/// And after so many we ask over TCP,
+/// Number of unanswered probes after which the first attempt starts.
 const RETURN_AFTER: u32 = 4;
-/// or when the first has waited for so long: on a slow network they are further apart.
+/// The first attempt starts by this time at the latest: on a slow network the probes are further
+/// apart.
 const RETURN_BY: Duration = Duration::from_secs(15);
-/// From one try to the next, doubling: a restarted server must not meet everybody at once, again
-/// and again.
+/// The pause between two attempts doubles from the first to the longest: the clients of a restarted
+/// server must not all come at once, again and again.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
-/// A server that goes takes so long to be there again, if it restarts.
+/// A restarting server needs this long at least.
 const RESTART: Duration = Duration::from_secs(1);
-/// So many addresses without an answer are kept in mind.
+/// The most silent addresses that are remembered.
 const MOST_SILENT: usize = 16;
-/// How long a guest waits for a host that is slower to come back and make the room again: one that says
-/// nothing notices with its next sign of life, 20 s later, that the server is gone, and asks some 10 s.
+/// Time that a guest waits for its host to create the room again. A quiet host notices a lost
+/// server with its next keep-alive, up to 20 s later, and then probes for about 10 s.
 const ROOM_PATIENCE: Duration = Duration::from_secs(45);
 
-/// What [`Returning::take`] found.
+/// The outcome of [`Reconnect::take`].
 pub(crate) enum ReconnectOutcome {
-    /// Nothing up to now.
+    /// No attempt has ended.
     Nothing,
-    /// We are a member still, in this seat.
+    /// The old membership goes on.
     Resumed(Membership),
     /// We are a new member.
     Entered(Membership),
-    /// There is no way back.
+    /// No further attempt can succeed.
     Failed(Failure),
 }
 
-/// The silence, if there is one, and the way back.
+/// The state of the silence and of the attempts.
 pub(crate) struct Reconnect {
     waker: Arc<Waker>,
     options: Arc<ChatOptions>,
-    /// When the first question was asked that has no answer.
+    /// Time of the first unanswered probe.
     asked_at: Option<Instant>,
-    /// Since when the silence counts, if it does.
+    /// Start of the silence, if the user knows of it.
     silent_since: Option<Instant>,
     try_at: Option<Instant>,
     running: Option<Receiver<RejoinOutcome>>,
-    /// Since when the room is known to be gone.
+    /// Time at which the room was first missing.
     gone_since: Option<Instant>,
     last_failure: Option<Failure>,
-    /// The next pause between two tries.
+    /// The next pause between two attempts.
     pause: Duration,
-    /// True if the token is known to be dead.
+    /// True if the server has ended the membership of the token.
     is_token_dead: bool,
-    /// Addresses that answer over TCP and not over UDP, the longest silent first.
+    /// Addresses that answer over TCP but not over UDP, the longest silent first.
     silent: Vec<SocketAddr>,
 }
 
@@ -91,26 +92,27 @@ impl Reconnect {
         }
     }
 
-    /// Begins the way back after an end that nobody wanted.
+    /// Starts the attempts after the server has ended the membership.
     pub(crate) fn begin(&mut self, why: Code, now: Instant, output: &mut Output) {
-        output.tell(&format!("trying to get back into {}", plain(&self.options.room)));
+        output.notify(&format!("trying to get back into {}", plain(&self.options.room)));
         let pause = if why == Code::ServerStopping { RESTART } else { Duration::ZERO };
         self.is_token_dead = true;
         self.silent_since = Some(now);
         self.try_at = Some(now + pause);
     }
 
-    /// This program was stopped for longer than the server lets a member be silent.
+    /// Handles a suspension that was longer than the server's idle timeout.
     pub(crate) fn note_pause(&mut self, pause: Duration, now: Instant, output: &mut Output) {
         let seconds = pause.as_secs();
-        output.tell(&format!(
+        output.notify(&format!(
             "nothing ran here for {seconds} s, asking whether we are still a member"
         ));
         self.silent_since.get_or_insert(now);
         self.try_at = Some(now);
     }
 
-    /// Notes that no datagram has come back from this address. The host's next one is tried.
+    /// Notes that no datagram has come back from this address. The next attempt prefers the host's
+    /// other addresses.
     pub(crate) fn note_silent_address(
         &mut self,
         address: SocketAddr,
@@ -123,25 +125,25 @@ impl Reconnect {
         self.silent.push(address);
         self.silent_since.get_or_insert(now);
         if !is_known {
-            output.tell(&explain::blocked_path(&self.options.server, address));
+            output.notify(&explain::blocked_path(&self.options.server, address));
             self.try_at = Some(now);
         }
     }
 
-    /// Takes notice of how many questions have no answer, and says when that begins and ends, and
-    /// what is done about it.
+    /// Notes the number of unanswered probes. Tells the user when silence begins and ends, and
+    /// starts the attempts.
     pub(crate) fn note(&mut self, unanswered: u32, now: Instant, output: &mut Output) {
         self.asked_at = (unanswered > 0).then(|| self.asked_at.unwrap_or(now));
         let is_late = self.asked_at.is_some_and(|at| at + RETURN_BY <= now);
         if self.silent_since.is_none() && (unanswered >= TOLD_AFTER || is_late) {
-            output.tell("no answer from the server, still trying");
+            output.notify("no answer from the server, still trying");
             self.silent_since = Some(now);
         } else if self.silent_since.is_some() && unanswered == 0 {
-            output.tell("the server answers again");
+            output.notify("the server answers again");
             self.forget();
         }
         if self.try_at.is_none() && (unanswered >= RETURN_AFTER || is_late) {
-            output.tell(&format!(
+            output.notify(&format!(
                 "still no answer, trying to get back into {}",
                 plain(&self.options.room)
             ));
@@ -149,14 +151,15 @@ impl Reconnect {
         }
     }
 
-    /// The silence is over. What is under way over TCP is still waited for: it may change our seat.
+    /// Ends the silence. An attempt in progress is still awaited, because it may change our address
+    /// at the server.
     pub(crate) fn forget(&mut self) {
         (self.asked_at, self.silent_since, self.try_at) = (None, None, None);
         (self.gone_since, self.last_failure) = (None, None);
         (self.pause, self.is_token_dead) = (FIRST_PAUSE, false);
     }
 
-    /// Starts to try if it is time.
+    /// Starts an attempt if one is due.
     pub(crate) fn try_if_due(&mut self, token: &Credential, now: Instant) {
         if self.running.is_some() || self.try_at.is_none_or(|at| at > now) {
             return;
@@ -168,7 +171,7 @@ impl Reconnect {
         let token = (!self.is_token_dead).then(|| token.clone());
         let silent = self.silent.clone();
         let job = move || {
-            // Without a receiver, or a poll to wake, the loop has ended.
+            // If the receiver or the poll is gone, the loop has ended.
             let _ = sender.send(rejoin(&options, token.as_ref(), &silent));
             let _ = waker.wake();
         };
@@ -178,12 +181,12 @@ impl Reconnect {
         }
     }
 
-    /// What has come of it.
+    /// Returns the outcome of the attempt in progress, if it has ended.
     pub(crate) fn take(&mut self, now: Instant) -> ReconnectOutcome {
         let outcome = match self.running.as_ref().map(Receiver::try_recv) {
             None | Some(Err(TryRecvError::Empty)) => return ReconnectOutcome::Nothing,
             Some(Ok(outcome)) => Some(outcome),
-            // It panicked; the next one may not.
+            // The thread panicked. The next attempt may not.
             Some(Err(TryRecvError::Disconnected)) => None,
         };
         self.running = None;
@@ -204,13 +207,13 @@ impl Reconnect {
         }
     }
 
-    /// It is for the next time.
+    /// Keeps the failure for [`Self::give_up`].
     fn fail(&mut self, failure: Failure) -> ReconnectOutcome {
         self.last_failure = Some(failure);
         ReconnectOutcome::Nothing
     }
 
-    /// The end of all patience, if it is reached.
+    /// Returns the failure once the silence has lasted for `patience`.
     pub(crate) fn give_up(&mut self, patience: Duration, now: Instant) -> Option<Failure> {
         self.silent_since.filter(|since| *since + patience <= now)?;
         let why = self.last_failure.take().map(|why| why.to_string());
@@ -219,7 +222,7 @@ impl Reconnect {
         Some(explain::lost_server(&self.options, &why))
     }
 
-    /// When to look at the time again.
+    /// Returns the next deadline.
     pub(crate) fn poll_timeout(&self, patience: Duration) -> Option<Instant> {
         let give_up_at = self.silent_since.map(|since| since + patience);
         let try_at = match self.try_at {
@@ -273,7 +276,7 @@ mod tests {
         assert_eq!(tried_at(2, 34), (None, Some(at(35))));
         assert_eq!(tried_at(2, 35), (Some(at(35)), Some(at(35))));
         assert_eq!(tried_at(0, 36), (None, None));
-        // On a fast network it is sooner.
+        // On a fast network the fourth probe comes sooner.
         assert_eq!(tried_at(1, 40).0, None);
         assert_eq!(tried_at(4, 47).0, Some(at(47)));
     }

@@ -1,4 +1,4 @@
-//! Host names to addresses.
+//! Resolves host names.
 
 use std::net::SocketAddr;
 use std::thread;
@@ -10,15 +10,15 @@ use crate::address::ServerAddress;
 use crate::explain;
 use crate::failure::Failure;
 use crate::request_error::ResolveError;
-use crate::stdout::tell;
+use crate::stdout::notify;
 
-/// Seconds between the tries at the start, while the resolver fails for now.
+/// Seconds between the attempts at the start, after temporary failures.
 const PAUSES: [u64; 4] = [1, 2, 4, 8];
 
-/// No new try begins after this: one try may take the resolver many seconds.
+/// No attempt starts later than this, because one alone may take the resolver many seconds.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Addresses of a host that are tried at most.
+/// The most addresses of a host that are tried.
 const MAX_ADDRESSES: usize = 16;
 
 /// Returns the addresses of the server for requests, in the order of the system (RFC 6724).
@@ -48,7 +48,7 @@ pub(crate) fn resolve_patiently(server: &ServerAddress) -> Result<Vec<SocketAddr
         let pause = pause.filter(|pause| start.elapsed() + *pause < PATIENCE);
         match pause.filter(|_| why.is_temporary) {
             Some(pause) => {
-                tell(&explain::repeated_lookup(server, &why.error));
+                notify(&explain::repeated_lookup(server, &why.error));
                 thread::sleep(pause);
             }
             None => return Err(explain::failed_lookup(server, &why)),

@@ -1,4 +1,4 @@
-//! The list of rooms: a table for people, lines in fixed columns for pipes, JSON for programs.
+//! Prints the list of rooms: a table for terminals, fixed columns for pipes, JSON for programs.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
@@ -12,18 +12,18 @@ use crate::explain;
 use crate::options::ListOptions;
 use crate::room_list::RoomList;
 use crate::sanitize::{plain, visible};
-use crate::stdout::tell;
+use crate::stdout::notify;
 use crate::tty::{self, columns, columns_of};
 
-/// The least that a name gets of a narrow terminal.
+/// The least width of a name on a narrow terminal.
 const LEAST_NAME: usize = 8;
 
-/// Prints the list in the form that its reader needs.
+/// Prints the list in the form that suits stdout and the options.
 pub(crate) fn print(list: &RoomList, listing: &ListOptions) -> io::Result<()> {
     let text = match io::stdout().is_terminal() {
         _ if listing.is_json => one_line(&list.json()),
         _ if list.rooms.is_empty() => {
-            tell(&explain::no_rooms(&listing.server));
+            notify(&explain::no_rooms(&listing.server));
             return Ok(());
         }
         true => table(&list.rooms, tty::width()),
@@ -32,8 +32,9 @@ pub(crate) fn print(list: &RoomList, listing: &ListOptions) -> io::Result<()> {
     write_all(io::stdout(), text.as_bytes())
 }
 
-/// The JSON on one line and harmless on a terminal. Outside of strings it is ASCII, without control
-/// characters but white space. So any other such is in a string, where an escape stands for it.
+/// Returns the JSON on one line without control characters. Outside of strings JSON is ASCII, and
+/// its only control characters are white space. So any other one is inside a string, where an
+/// escape can replace it.
 fn one_line(json: &str) -> String {
     let mut line = String::with_capacity(json.len() + 1);
     for c in json.trim().chars() {
@@ -51,13 +52,14 @@ fn one_line(json: &str) -> String {
     line
 }
 
-/// Control and format characters, private and unassigned ones, line and paragraph separators.
+/// Returns true for control and format characters, private and unassigned ones, and line and
+/// paragraph separators.
 fn is_invisible(c: char) -> bool {
     c.general_category_group() == GeneralCategoryGroup::Other
         || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
-/// For people: as wide as the terminal at most, long names cut.
+/// Returns the table for a terminal of this width. Long names are cut.
 fn table(rooms: &[RoomInfo<'_>], width: usize) -> String {
     let names: Vec<String> = rooms.iter().map(|room| visible(&room.room)).collect();
     let members = digits(rooms.iter().map(|room| room.members));
@@ -77,7 +79,7 @@ fn table(rooms: &[RoomInfo<'_>], width: usize) -> String {
     text
 }
 
-/// Members of capacity; of members alone where there is no limit.
+/// Returns "2 of 10", or "2" if the room has no limit.
 fn counts(room: &RoomInfo<'_>, members: usize, capacity: usize) -> String {
     match limit(room) {
         Some(limit) => format!("{:>members$} of {limit:>capacity$}", room.members),
@@ -89,12 +91,12 @@ fn limit(room: &RoomInfo<'_>) -> Option<u64> {
     (room.capacity > 0).then_some(room.capacity)
 }
 
-/// How wide the longest number is.
+/// Returns the number of digits of the largest number.
 fn digits(numbers: impl Iterator<Item = u64>) -> usize {
     numbers.map(|number| number.to_string().len()).max().unwrap_or_default()
 }
 
-/// As much of the name as fits into so many columns, and a sign if that is not all.
+/// Returns the part of the name that fits into this width, with an ellipsis if it is cut.
 fn cut(name: &str, width: usize) -> String {
     if columns(name) <= width {
         return name.into();
@@ -107,7 +109,7 @@ fn cut(name: &str, width: usize) -> String {
     name.chars().take_while(fits).chain(['…']).collect()
 }
 
-/// For pipes: a header and four columns, names whole.
+/// Returns a header and four columns, for pipes. Names are whole.
 fn lines(rooms: &[RoomInfo<'_>]) -> String {
     let names: Vec<String> = rooms.iter().map(|room| plain(&room.room)).collect();
     let width = names.iter().map(|name| name.chars().count()).fold("ROOM".len(), usize::max);

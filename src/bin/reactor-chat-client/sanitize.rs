@@ -1,11 +1,11 @@
-//! What may be shown on a terminal.
+//! Makes text safe to print on a terminal.
 
 /// Base of the emoji sequences (flags) that contain tag characters.
 const FLAG: char = '\u{1F3F4}';
 
-/// Returns the text on one line, without anything that a terminal would obey. Tabs stay: they only
-/// move the cursor, and text that is piped through a room may need them. Direction controls are
-/// removed: an isolate that the line does not close would affect the text after it.
+/// Returns the text on one line, without control characters. Tabs stay: they only move the cursor,
+/// and text that is piped through a room may need them. Direction controls are removed, because an
+/// isolate that the line does not close would affect the text after it.
 pub(crate) fn plain(text: &str) -> String {
     shown(text, |c, plain| match c {
         c if is_directing(c) => {}

@@ -1,5 +1,5 @@
-//! The outcome of each line: the server relays it, answers it, or refuses it. It reports every
-//! outcome in a datagram, which may be lost or come after the last one.
+//! The fate of each line: the server relays it, answers it, or refuses it. The datagram that says
+//! so may be lost, or come after the end of the membership.
 
 use std::collections::VecDeque;
 
@@ -10,25 +10,25 @@ use reactor_chat::stream::Event;
 /// Lines that the server has not accepted.
 #[derive(Clone, Copy)]
 pub(crate) struct UnacceptedLines {
-    /// Lines without an answer, or not even sent.
+    /// Lines without an answer, and unsent lines.
     pub(crate) open: usize,
     /// Lines that the server has refused.
     pub(crate) refused: usize,
 }
 
-/// Lines whose fate may be unknown at a time.
+/// The most lines whose fate may be unknown at the same time.
 const MOST: usize = 256;
-/// Bytes of a line that are enough to find it again.
+/// Bytes of a line that identify it for the user.
 const BEGINNING: usize = 256;
 
-/// A line that the sender has taken.
+/// A line that was sent.
 struct SentLine {
     id: u32,
     beginning: Box<[u8]>,
 }
 
 impl SentLine {
-    /// A command has an answer and no place in the record.
+    /// A command is answered, and not relayed.
     fn is_message(&self) -> bool {
         !self.beginning.starts_with(b"/") || self.beginning.starts_with(b"//")
     }
@@ -39,13 +39,13 @@ pub(crate) struct SentLines {
     member: u32,
     unknown: VecDeque<SentLine>,
     refused: usize,
-    /// Entries are missing, and ours may be among them.
-    is_blind: bool,
+    /// True if entries are missing, of which some may be ours.
+    is_skipping: bool,
 }
 
 impl SentLines {
     pub(crate) fn new(member: u32) -> Self {
-        Self { member, unknown: VecDeque::new(), refused: 0, is_blind: false }
+        Self { member, unknown: VecDeque::new(), refused: 0, is_skipping: false }
     }
 
     /// Notes the id of the line.
@@ -57,12 +57,12 @@ impl SentLines {
         }
     }
 
-    /// Stops looking at entries.
-    pub(crate) fn note_blindness(&mut self) {
-        self.is_blind = true;
+    /// Stops drawing conclusions from missing entries, because the receiver skips some.
+    pub(crate) fn note_skipping(&mut self) {
+        self.is_skipping = true;
     }
 
-    /// Handles an event. Returns true, and tells the user, if it refuses a line.
+    /// Handles an event. If it refuses a line, tells the user and returns true.
     pub(crate) fn take(&mut self, event: &Event<'_>, output: &mut Output) -> bool {
         match *event {
             Event::Message { member, id, .. } if member == self.member => drop(self.settle(id)),
@@ -73,13 +73,13 @@ impl SentLines {
             Event::Aside { code, id, .. } if code != Code::RateLimited as u8 => {
                 self.settle_command(id);
             }
-            Event::Gone { .. } => self.is_blind = true,
+            Event::Gone { .. } => self.is_skipping = true,
             Event::Message { .. } | Event::Notice { .. } | Event::Aside { .. } => {}
         }
         false
     }
 
-    /// Any answer to a command is final. A message has a further one to come.
+    /// Settles a command. Any answer to a command is final, while a message is also relayed.
     fn settle_command(&mut self, id: u32) {
         self.unknown.retain(|line| line.is_message() || line.id != id);
     }
@@ -95,19 +95,18 @@ impl SentLines {
         output.add_refusal(line.as_ref().map(|line| &*line.beginning), why);
     }
 
-    /// Returns true if the word about a line is missing although the server is done with it, as
-    /// with all below `done`.
+    /// Returns true if the server is done with all lines below `done`, but the fate of one is
+    /// unknown.
     pub(crate) fn is_waiting(&self, done: u32) -> bool {
-        !self.is_blind && self.unknown.iter().any(|line| line.id < done)
+        !self.is_skipping && self.unknown.iter().any(|line| line.id < done)
     }
 
     fn lost(&self, done: u32) -> impl Iterator<Item = &SentLine> {
-        let lines = self.unknown.iter().filter(|_| !self.is_blind);
+        let lines = self.unknown.iter().filter(|_| !self.is_skipping);
         lines.filter(move |line| line.is_message() && line.id < done)
     }
 
-    /// Tells of messages that the server is done with and that are not in the record, so it has
-    /// refused them.
+    /// Reports the messages below `done` that were not relayed: the server must have refused them.
     pub(crate) fn finish(&mut self, done: u32, output: &mut Output) {
         let why = b"the server has not relayed it";
         for line in self.lost(done) {

@@ -1,10 +1,9 @@
 //! The thread that reads lines from stdin.
 //!
-//! The server has one thread and its poll, and so would the client, if stdin could be in the poll:
-//! epoll refuses regular files (epoll_ctl(2), EPERM), and a terminal can't be made non-blocking
-//! without doing so to every program that shares it. So one thread blocks in read(2), and what it
-//! has read comes to the loop through a channel and a [`Waker`]. At the end of the program it is
-//! not waited for: it may be blocked for ever.
+//! stdin can't be in the poll: epoll refuses regular files (epoll_ctl(2), EPERM), and a
+//! non-blocking terminal would be non-blocking for every program that shares it. So a thread blocks
+//! in read(2), and passes its lines through a channel and a [`Waker`]. The end of the program does
+//! not wait for it, because it may be blocked for ever.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
@@ -21,57 +20,57 @@ use reactor_chat::protocol::datagram::MAX_UPSTREAM;
 /// Other chat programs have these words for `/exit`. Servers do not know them, so we send `/exit`.
 const OTHER_EXITS: [&str; 2] = ["/quit", "/leave"];
 
-/// Lines that wait for the loop. When there are so many the thread waits, and so does who writes
-/// into the pipe: an endless input takes no more memory than these.
+/// The most lines that wait for the loop. Then the thread blocks, and in turn the writer of the
+/// pipe. So endless input uses no more memory than this.
 const WAITING_LINES: usize = 64;
 
-/// Bytes of a line that are kept. A longer line can't be sent, and neither can what is left when it
-/// is cut here: it is too long still.
+/// The most bytes of a line that are kept. A longer line can't be sent, and what is left of it here
+/// is still too long.
 const LONGEST_LINE: usize = MAX_UPSTREAM + "\r\n".len();
 
-/// Pause in the input after which the lines that were written are counted.
+/// After a pause of this length in the input, counting stops.
 const QUIET: Duration = Duration::from_millis(50);
-/// Counting stops after this time: an input may be endless.
+/// The longest time for counting, because input may be endless.
 const COUNTING: Duration = Duration::from_millis(500);
 
-/// A line of the input, without its end.
+/// A line of the input, without its line end.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct InputLine {
     pub(crate) bytes: Vec<u8>,
-    /// A command, if it begins with `/`. Any other line is data and is sent byte for byte:
-    /// strangers may have written a log in a pipe, or pasted text.
+    /// True if a line that begins with `/` is a command. Otherwise the line is data and is sent
+    /// byte for byte: a pipe or a paste may hold text that strangers wrote.
     pub(crate) may_command: bool,
 }
 
-/// What [`Stdin::take`] found.
+/// The outcome of [`Stdin::take`].
 pub(crate) enum TakeOutcome {
     /// A line.
     Taken(InputLine),
-    /// Nothing up to now.
+    /// There is no line yet.
     Drained,
     /// The end of the input.
     Ended,
-    /// The input broke off.
+    /// The input failed.
     Failed(io::Error),
 }
 
-/// The loop's end of the channel.
+/// The event loop's end of the channel.
 pub(crate) struct Stdin {
     lines: Receiver<io::Result<InputLine>>,
     is_ready: bool,
 }
 
 impl From<Receiver<io::Result<InputLine>>> for Stdin {
-    /// Lines of another thread, which does as this one: the line editor.
+    /// Wraps the lines of the line editor's thread.
     fn from(lines: Receiver<io::Result<InputLine>>) -> Self {
         Self { lines, is_ready: false }
     }
 }
 
 impl Stdin {
-    /// Starts the thread. Its lines are commands only if `may_command`. Its last event, which tells
-    /// the end of the input, is followed by its own end, and an event of a descriptor that is
-    /// closed is lost (epoll(7)): whoever polls keeps the waker too.
+    /// Starts the thread. Its lines are commands only if `may_command`. The thread wakes the poll
+    /// at the end of the input and then ends. The poll must hold the waker too, because epoll drops
+    /// the event of a closed descriptor (epoll(7)).
     pub(crate) fn read(may_command: bool, waker: Arc<Waker>) -> io::Result<Self> {
         let (sender, lines) = sync_channel(WAITING_LINES);
         let send = move || send_lines(may_command, sender, &waker);
@@ -113,16 +112,16 @@ impl Stdin {
     }
 }
 
-/// Lines that were left in the input.
+/// The lines left in the input.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Rest {
     pub(crate) lines: usize,
-    /// There may be more.
+    /// True if there may be more.
     pub(crate) is_cut: bool,
 }
 
 impl Stdin {
-    /// Counts the lines that nobody takes any more, as far as they are written.
+    /// Counts the remaining lines that are already written.
     pub(crate) fn count_rest(&mut self) -> Rest {
         let end = Instant::now() + COUNTING;
         let mut rest = Rest { lines: 0, is_cut: false };
@@ -140,38 +139,38 @@ impl Stdin {
 }
 
 impl InputLine {
-    /// Returns false for an empty line, which is not sent, and for one that leaves.
+    /// Returns false for an empty line and for one that leaves the room.
     fn is_something_to_say(&self) -> bool {
         let leaves = || self.may_command && str::from_utf8(&self.bytes).is_ok_and(is_leave_command);
         !self.bytes.is_empty() && !leaves()
     }
 }
 
-/// Returns true for a typed line that leaves the room.
+/// Returns true if a typed line leaves the room.
 pub(crate) fn is_leave_command(line: &str) -> bool {
     let word = line.trim();
     is_exit(line) || OTHER_EXITS.iter().any(|exit| word.eq_ignore_ascii_case(exit))
 }
 
-/// Sends every line up to the end, and wakes the loop after each and after the end, which is that
-/// the channel has no sender any more.
+/// Sends all lines to the loop, and wakes it after each one and at the end. The end of the input
+/// closes the channel.
 fn send_lines(may_command: bool, sender: SyncSender<io::Result<InputLine>>, waker: &Waker) {
     let mut stdin = BufReader::new(BlockingReader(io::stdin().lock()));
     while let Some(line) = read_line(&mut stdin).transpose() {
         let is_last = line.is_err();
         let line = line.map(|bytes| InputLine { bytes, may_command });
-        // Without a receiver, or a poll to wake, the loop has ended.
+        // If the receiver or the poll is gone, the loop has ended.
         if sender.send(line).is_err() || waker.wake().is_err() || is_last {
             break;
         }
     }
     drop(sender);
-    // As above.
+    // If the poll is gone, the loop has ended.
     let _ = waker.wake();
 }
 
-/// Reads one line, however long, and keeps what may be kept; `None` at the end of the input. The
-/// last line need not have an end.
+/// Reads one line, and keeps its first [`LONGEST_LINE`] bytes. Returns `None` at the end of the
+/// input. The last line needs no line end.
 fn read_line(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
     let size = input.by_ref().take(LONGEST_LINE as u64).read_until(b'\n', &mut line)?;

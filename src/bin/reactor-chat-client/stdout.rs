@@ -1,8 +1,7 @@
-//! stdout and stderr, and what may be shown there.
+//! Plain lines on stdout, and lines about the client on stderr.
 //!
-//! stdout carries messages and notices and nothing else, so that it can be piped on. What
-//! comes from the network is never shown as it is: a terminal obeys control characters, and the
-//! server need not be one of ours that holds them back.
+//! stdout carries messages and notices only, so that it can be piped on. All text from the network
+//! is sanitized: a terminal obeys control characters, and other servers may relay them.
 
 use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
@@ -15,16 +14,15 @@ use crate::blocking::{takes_more, write_all};
 use crate::sanitize::plain;
 use crate::writer::{Writer, WriterTarget};
 
-/// Longest time that a stderr without a reader may delay the end.
+/// The longest time that an unread stderr may delay the end.
 const PATIENCE: Duration = Duration::from_millis(500);
 const POLL_PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 500_000_000 };
 
-/// Characters of a line that are enough to find it again.
+/// Characters of a line that identify it for the user.
 const BEGINNING: usize = 40;
 
-/// Says something about the client itself, at once. A stderr that takes nothing leaves nobody to
-/// tell.
-pub(crate) fn tell(text: &str) {
+/// Prints a line about the client itself at once. Does nothing if stderr is full.
+pub(crate) fn notify(text: &str) {
     if takes_more(io::stderr(), &POLL_PATIENCE) {
         let _ = write_all(io::stderr(), complaint(text).as_bytes());
     }
@@ -34,34 +32,34 @@ fn complaint(text: &str) -> String {
     format!("reactor-chat-client: {text}\n")
 }
 
-/// Lines for stdout that are written together, and words about the client for stderr.
+/// Buffered lines for stdout, and lines about the client for stderr.
 pub(crate) struct PlainLines {
     text: String,
     stdout: Writer,
     stderr: Writer,
-    /// Both are the user's terminal, where words about the client keep their place among the
+    /// True if both are the user's terminal. Then lines about the client keep their place among the
     /// others.
     is_one: bool,
 }
 
 impl PlainLines {
-    /// Lines that go nowhere before [`Self::start`].
+    /// Returns lines that are dropped until [`Self::start`].
     pub(crate) fn new() -> Self {
         let is_one = io::stdout().is_terminal() && io::stderr().is_terminal();
         Self { text: String::new(), stdout: Writer::default(), stderr: Writer::default(), is_one }
     }
 
-    /// Starts to write.
+    /// Starts the writers.
     ///
     /// # Errors
-    /// There are no threads.
+    /// A thread can't be started.
     pub(crate) fn start(&self, waker: &Arc<Waker>) -> io::Result<()> {
         self.stdout.start(WriterTarget::Stdout, Arc::clone(waker))?;
         self.stderr.start(WriterTarget::Stderr, Arc::clone(waker))
     }
 
-    /// Says something about the client itself.
-    pub(crate) fn tell(&mut self, text: &str) {
+    /// Adds a line about the client itself.
+    pub(crate) fn notify(&mut self, text: &str) {
         match self.is_one {
             true => self.text.push_str(&complaint(text)),
             false => self.stderr.push(&complaint(text)),
@@ -72,7 +70,7 @@ impl PlainLines {
         self.add(&[&shown(name), ": ", &shown(message)]);
     }
 
-    /// What the server has made into a line itself.
+    /// Adds a line that the server has formatted itself.
     pub(crate) fn add_line(&mut self, line: &[u8]) {
         self.add(&[&shown(line)]);
     }
@@ -81,17 +79,17 @@ impl PlainLines {
         self.add(&["* ", &shown(text)]);
     }
 
-    /// On stderr.
+    /// Adds a hint on stderr.
     pub(crate) fn add_hint(&mut self, text: &[u8]) {
-        self.tell(&shown(text));
+        self.notify(&shown(text));
     }
 
-    /// On stderr, with the beginning of the line if it is known.
+    /// Adds a refusal on stderr, with the beginning of the line if it is known.
     pub(crate) fn add_refusal(&mut self, line: Option<&[u8]>, why: &[u8]) {
         match line {
-            None => self.tell(&format!("line not accepted: {}", shown(why))),
+            None => self.notify(&format!("line not accepted: {}", shown(why))),
             Some(line) => {
-                self.tell(&format!("line not accepted: {}: '{}'", shown(why), beginning(line)))
+                self.notify(&format!("line not accepted: {}: '{}'", shown(why), beginning(line)))
             }
         }
     }
@@ -113,13 +111,13 @@ impl PlainLines {
         self.stdout.take_failure().map_or(Ok(()), Err)
     }
 
-    /// Returns true while so much waits for its reader that no more should come.
+    /// Returns true while no more lines should be added, because the reader is slow.
     pub(crate) fn is_full(&self) -> bool {
         self.stdout.is_full()
     }
 
-    /// Waits until everything is written: on stdout for as long as the reader likes, unless there
-    /// is a limit. Returns how many lines stdout has not taken.
+    /// Waits until everything is written: on stdout for as long as the reader needs, unless there
+    /// is a limit. Returns the number of lines that stdout has not taken.
     pub(crate) fn drain(&mut self, patience: Option<Duration>) -> usize {
         self.hand_over();
         self.stderr.drain(Some(PATIENCE));
@@ -127,7 +125,7 @@ impl PlainLines {
     }
 }
 
-/// Returns the first characters of a line, enough to find it again.
+/// Returns the first characters of a line.
 fn beginning(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(line);
     match text.char_indices().nth(BEGINNING) {

@@ -1,5 +1,5 @@
-//! A membership with stream delivery: a [`StreamReceiver`] and a [`StreamSender`], and what a
-//! person at a terminal, or a pipe, sees of them.
+//! A membership with stream delivery: a [`StreamReceiver`] and a [`StreamSender`], and what the
+//! user sees of them.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,39 +12,41 @@ use reactor_chat::protocol::command::EXIT;
 use reactor_chat::protocol::stream::{Code, Completion, downstream, upstream};
 use reactor_chat::stream::{Event, PushError, StreamReceiver, StreamSender};
 
-/// How long `/exit` may take without any progress. Then we leave without having been told.
+/// The longest time that `/exit` may take without any progress.
 const EXIT_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Patience while lines wait for a path to the server: for a next address, or after a restart.
+/// The longest time that lines wait for a path to the server, such as its next address or its
+/// restart.
 const PATH_PATIENCE: Duration = Duration::from_secs(10);
 
-/// From one proof of a new address to the next: they are sent at 0, 0.25 and 1 s, until the server
+/// Pauses between the proofs of a new address. They are sent at 0, 0.25 and 1 s, until the server
 /// answers.
 const PROOFS: [Duration; 2] = [Duration::from_millis(250), Duration::from_millis(750)];
 
-/// For how long a server is searched for that removes nobody for silence.
+/// Time to look for a lost server that removes nobody for silence.
 const LONG_PATIENCE: Duration = Duration::from_secs(300);
 
-/// The same at most, in seconds: a server may say any number, and a clock can't count to all.
+/// The longest such time, in seconds. A server may announce any number, but a clock can't represent
+/// all.
 const MOST_PATIENCE: u64 = 365 * 24 * 60 * 60;
 
-/// The way out, once it is taken.
+/// State while we leave.
 struct Leaving {
-    /// The line that leaves, while it waits for space behind what is open.
+    /// The `/exit` line until the sender has space for it.
     exit: Option<Box<[u8]>>,
-    /// The least number of the user's lines that were open.
+    /// The least number of open lines so far.
     open: usize,
     by: Instant,
 }
 
-/// Proofs of an address that the server does not know yet.
+/// Proofs of an address that is new to the server.
 struct AddressProofs {
     since: Instant,
     next: Instant,
     rest: std::array::IntoIter<Duration, 2>,
 }
 
-/// What is known of the membership.
+/// The state of the membership.
 pub(crate) struct StreamedRoom {
     tag: u32,
     life: u32,
@@ -55,10 +57,10 @@ pub(crate) struct StreamedRoom {
     leaving: Option<Leaving>,
     proofs: Option<AddressProofs>,
     patience: Duration,
-    /// True while the page has no room for more.
+    /// True while the output is full.
     is_output_full: bool,
     sent_lines: SentLines,
-    /// Lines that the server has refused in earlier memberships.
+    /// Number of lines that the server refused in earlier memberships.
     refused_before: usize,
     idle_timeout: Option<Duration>,
 }
@@ -86,8 +88,8 @@ impl StreamedRoom {
         }
     }
 
-    /// The same person as a new member. In the same life of the room the record goes on where it
-    /// broke off, as far as newcomers may see what was before them.
+    /// Returns the membership that follows this one. If the room is still the same, its record
+    /// continues where this one broke off, as far as newcomers may see the entries since then.
     pub(crate) fn successor(
         &self,
         completion: &Completion,
@@ -109,8 +111,8 @@ impl StreamedRoom {
         Self { is_output_full: self.is_output_full, refused_before, ..successor }
     }
 
-    /// Returns what the user said and the server has not taken, for the membership that follows
-    /// this one, without the line that leaves.
+    /// Returns the lines that the server has not accepted, for the next membership. `/exit` is not
+    /// among them.
     pub(crate) fn into_unsaid(self) -> impl Iterator<Item = Arc<[u8]>> {
         let exit_is_open = self.leaving.is_some_and(|leaving| leaving.exit.is_none());
         let Self { sender, queries, .. } = self;
@@ -119,7 +121,7 @@ impl StreamedRoom {
         open.filter(move |(id, _)| !queries.is_of_client(*id)).map(|(_, line)| line)
     }
 
-    /// The server knows us, but not our address.
+    /// Starts to prove our new address to the server.
     pub(crate) fn prove(&mut self, now: Instant) {
         self.proofs = Some(AddressProofs { since: now, next: now, rest: PROOFS.into_iter() });
     }
@@ -138,15 +140,15 @@ impl StreamedRoom {
         };
     }
 
-    /// Learns whether the page has room for more. Without it entries are left to the server, which
-    /// sends them again as long as it has them: a reader that is slow loses nothing up to there,
-    /// and takes no memory of ours. The server still hears from us.
+    /// Notes whether the output is full. While it is, entries are not accepted, and the server
+    /// repairs them later as long as it holds them. So a slow reader loses nothing until then, and
+    /// uses none of our memory. The server still hears from us.
     pub(crate) fn note_output(&mut self, is_full: bool, now: Instant) {
         if std::mem::replace(&mut self.is_output_full, is_full) && !is_full {
             self.receiver.doubt(now);
         }
         if is_full {
-            self.sent_lines.note_blindness();
+            self.sent_lines.note_skipping();
         }
     }
 
@@ -155,8 +157,8 @@ impl StreamedRoom {
     }
 
     /// # Errors
-    /// There is no space, and for a line there always is some when lines are taken: the ids of this
-    /// membership are used up.
+    /// The ids of this membership are used up. There is space whenever [`Self::accepts_lines`] is
+    /// true.
     pub(crate) fn push(&mut self, line: &[u8]) -> Result<(), PushError> {
         let id = self.sender.push(line)?;
         if member_queries::is_question(line) {
@@ -166,9 +168,9 @@ impl StreamedRoom {
         Ok(())
     }
 
-    /// Asks who is there, for the client's own use.
-    pub(crate) fn ask_who(&mut self) {
-        // Without space there is no question now: the answer is a convenience.
+    /// Requests the list of members for the client itself.
+    pub(crate) fn request_members(&mut self) {
+        // The answer is a convenience. Without space the query is left out.
         if let Ok(id) = self.sender.push(member_queries::WHO.as_bytes()) {
             self.queries.note(id, Asker::Client);
         }
@@ -181,7 +183,7 @@ impl StreamedRoom {
         }
     }
 
-    /// Extends the deadline of waiting lines, because there is no path for them yet.
+    /// Extends the deadline of waiting lines while there is no path for them.
     pub(crate) fn wait_for_path(&mut self, now: Instant) {
         let has_lines = self.unaccepted().open > 0;
         if let Some(leaving) = self.leaving.as_mut().filter(|_| has_lines) {
@@ -189,8 +191,8 @@ impl StreamedRoom {
         }
     }
 
-    /// Sends `/exit` when there is space for it, and extends the deadline when lines were taken. No
-    /// other reply extends it, because a server could repeat that for ever.
+    /// Sends `/exit` once there is space for it, and extends the deadline when the server accepts
+    /// lines. No other reply extends it, because a server could repeat that for ever.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         let open = self.unaccepted().open;
         let Some(leaving) = &mut self.leaving else { return };
@@ -212,13 +214,13 @@ impl StreamedRoom {
         }
     }
 
-    /// Writes what is to be sent next.
+    /// Writes the body of the next datagram.
     pub(crate) fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
         if self.transcript.is_away() {
             return false;
         }
         if self.sender.timeouts() > 0 {
-            // Else a dead server would be noticed with the next sign of life only, in 20 s.
+            // Otherwise only the next keep-alive would notice a dead server, up to 20 s later.
             self.receiver.doubt(now);
         }
         self.receiver.poll_transmit(now, out)
@@ -226,7 +228,7 @@ impl StreamedRoom {
             || self.transmit_proof(now, out)
     }
 
-    /// A `have` beside those that are due: it is answered, and that ends the silence.
+    /// Writes an additional `have`. The server answers it, and the answer ends the proofs.
     fn transmit_proof(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
         let heard = self.receiver.last_heard();
         let Some(proofs) = self.proofs.as_mut().filter(|proofs| proofs.next <= now) else {
@@ -244,7 +246,7 @@ impl StreamedRoom {
         true
     }
 
-    /// When something is to be sent.
+    /// Returns the time of the next datagram, if one is planned.
     pub(crate) fn transmit_at(&self) -> Option<Instant> {
         if self.transcript.is_away() {
             return None;
@@ -254,7 +256,7 @@ impl StreamedRoom {
         deadlines.into_iter().flatten().min()
     }
 
-    /// When the client ends at the latest, if that is known.
+    /// Returns the time at which the client ends at the latest, if it is known.
     pub(crate) fn ends_by(&self) -> Option<Instant> {
         [self.transcript.over_by(), self.leaves_by()].into_iter().flatten().min()
     }
@@ -265,7 +267,7 @@ impl StreamedRoom {
         (self.transcript.is_over() && is_complete) || self.ends_by().is_some_and(|by| by <= now)
     }
 
-    /// Shows what is left to be shown.
+    /// Shows the end of the membership, and what is missing.
     pub(crate) fn finish(&mut self, output: &mut Output) {
         if self.is_output_full {
             output.add_notice(b"what came last is missing, nobody read what came before");
@@ -276,8 +278,7 @@ impl StreamedRoom {
         self.transcript.finish(output);
     }
 
-    /// Returns how many of the user's lines the server has not taken, as far as is known, beside
-    /// the one that leaves.
+    /// Counts the user's lines that the server has not accepted as far as we know, except `/exit`.
     pub(crate) fn unaccepted(&self) -> UnacceptedLines {
         let exit_is_open = self.leaving.as_ref().is_some_and(|leaving| leaving.exit.is_none());
         let open = self.open_ids().count().saturating_sub(usize::from(exit_is_open));
@@ -288,29 +289,29 @@ impl StreamedRoom {
         self.sender.open_ids().filter(|id| !self.queries.is_of_client(*id))
     }
 
-    /// Returns the user's lines that the server has not taken, as far as is known.
+    /// Returns the user's lines that the server has not accepted as far as we know.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = &[u8]> {
         let open = self.sender.open_ids().zip(self.sender.open_texts());
         open.filter(|(id, _)| !self.queries.is_of_client(*id)).map(|(_, text)| text)
     }
 
-    /// Whether we are there to stay.
+    /// Returns true if the membership goes on and we do not leave.
     pub(crate) fn is_staying(&self) -> bool {
         self.leaving.is_none() && !self.transcript.is_over() && !self.transcript.is_away()
     }
 
-    /// Returns true if a way to the server is useful: we stay, or lines wait.
+    /// Returns true if a path to the server is useful: we stay, or lines wait.
     pub(crate) fn wants_path(&self) -> bool {
         !self.transcript.is_over() && self.has_business()
     }
 
-    /// Returns true if we stay, or have lines that wait.
+    /// Returns true if we stay, or if lines wait.
     fn has_business(&self) -> bool {
         self.leaving.is_none() || self.unaccepted().open > 0
     }
 
-    /// Returns the reason if the membership has just ended and another is to follow it. Missing
-    /// entries of the old one come first.
+    /// Returns the reason if the membership has just ended and another one should follow it.
+    /// Entries that are still missing come first.
     pub(crate) fn take_unwanted_end(&mut self, now: Instant, output: &mut Output) -> Option<Code> {
         let is_due =
             self.receiver.is_complete() || self.transcript.over_by().is_some_and(|by| by <= now);
@@ -323,23 +324,23 @@ impl StreamedRoom {
         downstream::parse(datagram).is_some_and(|(header, _)| header.tag == self.tag)
     }
 
-    /// Returns the silence after which the server removes us.
+    /// Returns the server's idle timeout.
     pub(crate) fn idle_timeout(&self) -> Option<Duration> {
         self.idle_timeout
     }
 
-    /// Asks the server for an answer, which shows that it is there and knows us.
+    /// Probes the server: the answer shows that it is there and knows us.
     pub(crate) fn ask_for_answer(&mut self, now: Instant) {
         self.receiver.doubt(now);
     }
 
-    /// How many questions the server has left without an answer.
+    /// Returns the number of unanswered probes.
     pub(crate) fn unanswered(&self) -> u32 {
         self.receiver.unanswered()
     }
 
-    /// How long a server that is gone is searched for: when it comes back later, it has forgotten us
-    /// in any case.
+    /// Returns the time to look for a lost server. A server that comes back later has removed us
+    /// anyway.
     pub(crate) fn patience(&self) -> Duration {
         // A restart may take longer than a short idle timeout.
         let least = if self.transcript.is_away() { LONG_PATIENCE } else { Duration::ZERO };

@@ -1,4 +1,4 @@
-//! Pauses of the whole program: a suspended machine, or SIGSTOP.
+//! Detects suspensions of the whole program: a sleeping machine, or SIGSTOP.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ impl SuspensionClock {
 
 fn since_boot() -> Duration {
     let time = clock_gettime(ClockId::Boottime);
-    // Neither is negative.
+    // Neither part is negative.
     Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
 }
 

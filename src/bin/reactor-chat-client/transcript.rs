@@ -1,4 +1,4 @@
-//! What a stream's events are to somebody who reads along, and how the membership ended.
+//! The transcript of a stream: shows its events in order, and tells how the membership ended.
 
 use std::time::{Duration, Instant};
 
@@ -8,32 +8,33 @@ use reactor_chat::protocol::stream::Code;
 use reactor_chat::protocol::{Language, Notice};
 use reactor_chat::stream::Event;
 
-/// How long what is missing is waited for when the membership has ended.
+/// Time to wait for missing entries after the end of the membership.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// The same when we have left: only a room that closed with that still repairs.
+/// Time to wait for them if we have left: then only a room that closed with us still repairs.
 const SHORT_LINGER: Duration = Duration::from_millis(250);
 
-/// The end of the membership, as the server has told it.
+/// The end of the membership, as the server reported it.
 struct MembershipEnd {
     code: Code,
     text: Vec<u8>,
-    /// When to stop waiting for what is missing.
+    /// Time at which to stop waiting for missing entries.
     by: Instant,
 }
 
-/// The room's record.
+/// The state of the transcript.
 pub(crate) struct Transcript {
-    /// Our number.
+    /// Our member number.
     member: u32,
-    /// Whether our own messages are shown: they stand already where somebody typed them.
+    /// False if our own messages are on the screen already, because somebody typed them there.
     shows_own: bool,
-    /// Our own arrival has come. What comes before it was said at times that nobody has told us.
+    /// True once our own arrival was seen. The times of earlier entries are unknown.
     has_arrived: bool,
-    /// That the room was closed is shown, in its place.
+    /// True if the notice of the room's end was shown in its place.
     is_closing_shown: bool,
     end: Option<MembershipEnd>,
-    /// The membership has ended, and another one is to follow: repeated ends are ignored.
+    /// True if the membership has ended and another one should follow it. Repeated ends are
+    /// ignored.
     is_away: bool,
 }
 
@@ -67,8 +68,8 @@ impl Transcript {
         output.show_time(true);
     }
 
-    /// Returns true if this shows that we have joined by now. Members that join in a crowd are
-    /// counted together a second later, and the notice of our join may be among gone entries.
+    /// Returns true if the event shows that we have arrived. The server counts members that join in
+    /// a crowd together a second later, and the notice of our arrival may be lost.
     fn is_arrival(&self, event: &Event<'_>) -> bool {
         match *event {
             Event::Notice { code, member, .. } => {
@@ -116,7 +117,7 @@ impl Transcript {
         }
     }
 
-    /// The end is told several times, to some questions without a text.
+    /// Notes the end. The server reports it several times, partly without a text.
     fn note_end(&mut self, code: Code, text: &[u8], now: Instant) {
         if self.is_away {
             return;
@@ -137,14 +138,14 @@ impl Transcript {
         self.is_away
     }
 
-    /// Returns true if the membership has ended in a way that nobody wanted, so that another may
-    /// follow it: the server stops, or nothing was heard from us for a while.
+    /// Returns true if the server ended the membership without need: it stops, or has not heard
+    /// from us for a while. Then another membership may follow.
     pub(crate) fn may_be_followed(&self) -> bool {
         let end = self.end.as_ref().map(|end| end.code);
         matches!(end, Some(Code::ServerStopping | Code::TimedOut))
     }
 
-    /// Shows the end, and waits for another membership from now on. Returns the reason of the end.
+    /// Shows the end, and waits for another membership. Returns the reason of the end.
     pub(crate) fn go_away(&mut self, output: &mut Output) -> Option<Code> {
         let code = self.end.as_ref().map(|end| end.code);
         self.finish(output);
@@ -152,12 +153,12 @@ impl Transcript {
         code
     }
 
-    /// When to stop waiting for what is missing, if the membership has ended.
+    /// Returns the time at which to stop waiting for missing entries, if the membership has ended.
     pub(crate) fn over_by(&self) -> Option<Instant> {
         self.end.as_ref().map(|end| end.by)
     }
 
-    /// Shows why the membership ended, if nothing has up to now and it was not our wish.
+    /// Shows the reason of the end, unless the user wanted it or has seen it.
     pub(crate) fn finish(&mut self, output: &mut Output) {
         let Some(MembershipEnd { code, text, .. }) = self.end.take() else { return };
         if [Code::RoomClosed, Code::ServerStopping].contains(&code) && self.is_closing_shown {
@@ -170,8 +171,7 @@ impl Transcript {
     }
 }
 
-/// Shows the answer to a command. The id that it carries has told whether the command was a
-/// question who is there, and whose.
+/// Shows the answer to a command, unless the client itself asked. `asker` is set for `/who`.
 fn show_answer(asker: Option<Asker>, text: &[u8], output: &mut Output) {
     if asker.is_some() {
         output.note_members(text);
@@ -181,7 +181,7 @@ fn show_answer(asker: Option<Asker>, text: &[u8], output: &mut Output) {
     }
 }
 
-/// For when the words of the server were lost.
+/// Shows the end in our own words if the server's were lost.
 fn add_own_words(code: Code, output: &mut Output) {
     let notice = match code {
         Code::RoomClosed => Notice::RoomClosed,

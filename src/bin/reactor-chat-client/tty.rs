@@ -1,4 +1,4 @@
-//! What a terminal is like: how wide, how wide characters are on it, and its mode.
+//! The terminal: its size, its mode, and the width of text on it.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -13,7 +13,7 @@ pub(crate) struct TerminalSize {
     pub(crate) rows: usize,
 }
 
-/// The size of a terminal that does not tell it.
+/// The assumed size of a terminal that does not report one.
 const USUAL: TerminalSize = TerminalSize { columns: 80, rows: 24 };
 
 /// Returns the present size of the terminal on stdout.
@@ -23,19 +23,19 @@ pub(crate) fn size() -> TerminalSize {
     TerminalSize { columns: or(size.ws_col, USUAL.columns), rows: or(size.ws_row, USUAL.rows) }
 }
 
-/// The columns of the terminal that stdout is, at this moment.
+/// Returns the present width of the terminal on stdout.
 pub(crate) fn width() -> usize {
     size().columns
 }
 
-/// Columns of a text, character by character, as terminals count: most of them know nothing of
-/// characters that are drawn as one.
+/// Returns the columns of a text as most terminals count: character by character, without regard to
+/// grapheme clusters.
 pub(crate) fn columns(text: &str) -> usize {
     text.chars().map(columns_of).sum()
 }
 
-/// Returns the most columns that a text takes: some terminals join what stands together, such as
-/// the emoji of a family, and to some the mark that makes a character an emoji makes it wider.
+/// Returns the most columns that a text may take. Some terminals join sequences such as the emoji
+/// of a family, and on some an emoji presentation mark makes a character wider.
 pub(crate) fn most_columns(text: &str) -> usize {
     columns(text).max(text.width())
 }
@@ -44,28 +44,28 @@ pub(crate) fn columns_of(c: char) -> usize {
     c.width().unwrap_or(0)
 }
 
-/// A terminal with the mode that it had, to be put back.
+/// A terminal, and its mode at the start.
 pub(crate) struct TerminalMode<T> {
     terminal: T,
     before: Termios,
 }
 
 impl<T: AsFd> TerminalMode<T> {
-    /// Remembers it.
+    /// Saves the mode of the terminal.
     ///
     /// # Errors
-    /// It is no terminal, or gone.
+    /// It is not a terminal, or it is gone.
     pub(crate) fn of(terminal: T) -> io::Result<Self> {
         let before = tcgetattr(&terminal)?;
         Ok(Self { terminal, before })
     }
 
-    /// What it was.
+    /// Returns the saved mode.
     pub(crate) fn before(&self) -> &Termios {
         &self.before
     }
 
-    /// Sets another one.
+    /// Sets another mode.
     ///
     /// # Errors
     /// The terminal is gone.
@@ -73,8 +73,8 @@ impl<T: AsFd> TerminalMode<T> {
         Ok(tcsetattr(&self.terminal, when, mode)?)
     }
 
-    /// Puts it back now, and not when everything is written: a terminal may be stopped. One that
-    /// is gone has no mode.
+    /// Restores the saved mode at once, without waiting for output: the terminal may be stopped. A
+    /// terminal that is gone has no mode.
     pub(crate) fn put_back(&self) {
         let _ = self.set(&self.before, OptionalActions::Now);
     }

@@ -1,11 +1,11 @@
-//! Who sits at this machine: the name that one has in a room without giving any.
+//! The default user name: the login name.
 
 use std::ffi::OsString;
 
 use nix::unistd::{Uid, User};
 
-/// The login name, as far as it is known and text: what the session says, else what the system has
-/// for this user, as in a container without a session.
+/// Returns the login name if it is known and valid text. The session's variables come first, then
+/// the user database, for example in a container without a session.
 pub(crate) fn name(variable: &dyn Fn(&str) -> Option<OsString>) -> Option<String> {
     let of_session = ["LOGNAME", "USER"].into_iter().filter_map(variable);
     let named = of_session.filter_map(|name| name.into_string().ok()).find(|name| !name.is_empty());

@@ -1,8 +1,8 @@
-//! stdout or stderr, written by a thread of its own.
+//! Writes stdout or stderr in a thread of its own.
 //!
-//! A write lasts as long as the reader likes: a pipe may be full, a terminal stopped with Ctrl-S.
-//! The loop must go on meanwhile, or the server would remove us for silence and no signal would be
-//! handled. So the loop only puts its lines into a queue, and the queue has a bound.
+//! A write may block for as long as the reader likes: a pipe may be full, a terminal stopped with
+//! Ctrl-S. The event loop must go on meanwhile, or the server would remove us for silence and
+//! signals would be ignored. So the loop only adds to a bounded queue.
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -13,12 +13,12 @@ use mio::Waker;
 
 use crate::blocking::write_some;
 
-/// Bytes that may wait before the queue counts as full. Callers that can put lines off do so then.
+/// The queue counts as full from this number of bytes on. Callers that can wait do so then.
 const FULL: usize = 1 << 20;
-/// Bytes that may wait at most. Lines beyond it are dropped and counted.
+/// The most bytes in the queue. Further lines are dropped and counted.
 const MOST: usize = 4 << 20;
-/// Bytes of one write, and the most that a pipe takes in one piece (pipe(7), PIPE_BUF): stdout and
-/// stderr may be the same pipe, and lines should not be torn.
+/// Bytes of one write. A pipe takes this many in one piece (pipe(7), PIPE_BUF), so that lines are
+/// not torn if stdout and stderr are the same pipe.
 const CHUNK: usize = 4096;
 
 /// A descriptor that the client writes to.
@@ -28,7 +28,7 @@ pub(crate) enum WriterTarget {
     Stderr,
 }
 
-/// The loop's side of the thread.
+/// The event loop's side.
 #[derive(Default)]
 pub(crate) struct Writer {
     desk: Arc<WriterQueue>,
@@ -44,7 +44,7 @@ struct WriterQueue {
 #[derive(Default)]
 struct WriterState {
     waiting: Vec<u8>,
-    /// Lines that were dropped since the last one that was not.
+    /// Number of lines dropped since the last one that was queued.
     lost: usize,
     failure: Option<io::Error>,
     has_failed: bool,
@@ -55,7 +55,7 @@ impl Writer {
     /// fails.
     ///
     /// # Errors
-    /// There is no thread.
+    /// The thread can't be started.
     pub(crate) fn start(&self, target: WriterTarget, waker: Arc<Waker>) -> io::Result<()> {
         let desk = Arc::clone(&self.desk);
         let name = match target {
@@ -66,7 +66,7 @@ impl Writer {
         thread::Builder::new().name(name.into()).spawn(write).map(drop)
     }
 
-    /// Puts whole lines behind those that wait.
+    /// Queues whole lines.
     pub(crate) fn push(&self, lines: &str) {
         let mut state = self.desk.lock();
         if state.has_failed {
@@ -82,7 +82,7 @@ impl Writer {
         self.desk.changed.notify_all();
     }
 
-    /// Returns true while so much waits that no more should come.
+    /// Returns true while no more lines should be queued.
     pub(crate) fn is_full(&self) -> bool {
         let state = self.desk.lock();
         state.waiting.len() >= FULL && !state.has_failed
@@ -93,8 +93,8 @@ impl Writer {
         self.desk.lock().failure.take()
     }
 
-    /// Waits until everything is written, at most for `patience` if there is one. Returns how many
-    /// lines are left, if there is somebody to read them.
+    /// Waits until everything is written, for at most `patience` if that is set. Returns the number
+    /// of lines left, or 0 if writing has failed.
     pub(crate) fn drain(&self, patience: Option<Duration>) -> usize {
         let is_busy = |state: &mut WriterState| !state.has_failed && !state.waiting.is_empty();
         let mut state = self.desk.lock();
@@ -113,7 +113,7 @@ impl Writer {
 }
 
 impl WriterState {
-    /// Writes the number of missing lines in their place.
+    /// Adds a line with the number of dropped lines in their place.
     fn note_lost(&mut self) {
         match std::mem::take(&mut self.lost) {
             0 => {}
@@ -130,7 +130,7 @@ impl WriterQueue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes what is pushed, until that fails.
+    /// Writes the queue until a write fails.
     fn write_out(&self, target: WriterTarget, waker: &Waker) {
         loop {
             let chunk = self.next_chunk();
@@ -140,7 +140,7 @@ impl WriterQueue {
             };
             let is_over = written.is_err();
             if self.note_written(written) {
-                // Without a poll to wake, the loop has ended.
+                // If the poll is gone, the loop has ended.
                 let _ = waker.wake();
             }
             if is_over {
@@ -149,7 +149,7 @@ impl WriterQueue {
         }
     }
 
-    /// Waits for bytes and returns a copy: what is not written yet stays in the queue, and counts.
+    /// Waits for bytes and returns a copy. Unwritten bytes stay in the queue, so that they count.
     fn next_chunk(&self) -> Vec<u8> {
         let state = self.changed.wait_while(self.lock(), |state| state.waiting.is_empty());
         let state = state.unwrap_or_else(PoisonError::into_inner);
@@ -158,7 +158,7 @@ impl WriterQueue {
         chunk[..end].into()
     }
 
-    /// Takes what was written out of the queue. Returns true if the loop should know.
+    /// Removes written bytes from the queue. Returns true if the loop should wake.
     fn note_written(&self, written: io::Result<usize>) -> bool {
         let mut state = self.lock();
         let was_full = state.waiting.len() >= FULL;

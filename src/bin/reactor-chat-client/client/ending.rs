@@ -17,7 +17,7 @@ impl Client {
         self.flush_output();
         self.output.close();
         self.is_signalled |= self.signals.end_at_the_next();
-        self.tell_unaccepted();
+        self.report_unaccepted();
         let left = self.output.drain(self.is_signalled.then_some(SIGNAL_PATIENCE));
         let written = match self.output.flush() {
             Err(error) => unless_closed_pipe(error),
@@ -31,7 +31,7 @@ impl Client {
         }
     }
 
-    fn tell_unaccepted(&mut self) {
+    fn report_unaccepted(&mut self) {
         let unaccepted = self.room.unaccepted();
         let rest = self.stdin.count_rest();
         let mut lines = unaccepted.open + rest.lines;
@@ -43,7 +43,7 @@ impl Client {
             return;
         }
         let at_least = if rest.is_cut { "at least " } else { "" };
-        self.output.tell_last(&format!("lines not accepted: {at_least}{lines}"));
+        self.output.notify_last(&format!("lines not accepted: {at_least}{lines}"));
         if let Ok(ChatEnd::Left) = self.outcome {
             self.outcome = Ok(ChatEnd::Incomplete);
         }

@@ -68,7 +68,7 @@ impl Client {
     fn send(&mut self, text: &str) {
         self.is_warned = false;
         if text.trim().eq_ignore_ascii_case(HELP) {
-            self.output.tell_keys();
+            self.output.show_keys();
         }
         self.push(text.as_bytes());
         if self.room.echoes() {
@@ -91,7 +91,7 @@ impl Client {
     /// Reports a line that is not sent.
     pub(super) fn refuse(&mut self, why: &str) {
         self.unsent += 1;
-        self.output.tell(&format!("line not sent: {why}"));
+        self.output.notify(&format!("line not sent: {why}"));
     }
 
     /// Returns true if the server is not of this project: its token says so, or it did not grant the
@@ -104,18 +104,18 @@ impl Client {
 
     /// Requests the list of members if the terminal needs it, for completion and for the host's
     /// warning.
-    pub(super) fn query_members(&mut self) {
+    pub(super) fn request_members(&mut self) {
         let can_ask = self.room.answers_commands() && self.room.accepts_lines();
-        if can_ask && self.output.takes_question(self.now) {
-            self.room.ask_who(self.now);
+        if can_ask && self.output.wants_members(self.now) {
+            self.room.request_members(self.now);
         }
     }
 
     /// Leaves. A host reads first what its leaving does to others.
     fn leave_after_warning(&mut self) {
-        if self.output.asks_before_leaving(self.room.names_newcomers()) && !self.is_warned {
+        if self.output.warns_before_leaving(self.room.names_newcomers()) && !self.is_warned {
             self.is_warned = true;
-            self.output.tell(HOST_WARNING);
+            self.output.notify(HOST_WARNING);
         } else {
             self.leave();
         }

@@ -117,7 +117,7 @@ impl Client {
         self.note_suspension();
         self.poll_reconnect();
         self.read_lines();
-        self.query_members();
+        self.request_members();
         self.room.handle_timeout(self.now);
         self.transmit();
         self.note_silence();
@@ -131,7 +131,7 @@ impl Client {
         if self.room.stream().is_none()
             && let Some(greeting) = self.path.take_greeting()
         {
-            self.output.tell(&greeting);
+            self.output.notify(&greeting);
         }
     }
 
@@ -260,7 +260,7 @@ fn handle_datagram(
     if room.knows(datagram)
         && let Some(greeting) = path.prove()
     {
-        output.tell(&greeting);
+        output.notify(&greeting);
     }
     room.handle_datagram(datagram, now, output);
 }

@@ -70,7 +70,7 @@ impl Client {
         let Some(address) = self.path.take_doubt(self.now) else { return };
         match self.room.stream() {
             Some(_) => self.reconnect.note_silent_address(address, self.now, &mut self.output),
-            None => self.output.tell(&explain::quiet_path(address)),
+            None => self.output.notify(&explain::quiet_path(address)),
         }
     }
 

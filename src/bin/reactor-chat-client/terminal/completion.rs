@@ -1,24 +1,24 @@
-//! The tab key: what a line may go on with, one candidate after the other.
+//! Tab completion: cycles through the candidates for a line.
 
 use std::collections::BTreeSet;
 
 use reactor_chat::protocol::name::fold;
 
-/// The commands, those that take a name with the blank before it.
+/// The commands. Those that take a name end with a blank.
 const COMMANDS: [&str; 10] =
     ["/ban ", "/bans", "/exit", "/help", "/host ", "/kick ", "/leave", "/quit", "/unban ", "/who"];
 
-/// A round through the candidates, under way.
+/// The state of a cycle through the candidates.
 #[derive(Default)]
 pub(super) struct TabCompletion {
-    /// What the line up to the cursor may become; the last is what it was.
+    /// The candidates for the line up to the cursor. The last one is the text as it was typed.
     candidates: Vec<String>,
-    /// The one that is shown.
+    /// The index of the candidate that is shown.
     at: usize,
 }
 
 impl TabCompletion {
-    /// What the line up to the cursor becomes, if there is anything to it.
+    /// Returns the next candidate for the line up to the cursor, if there is one.
     pub(super) fn next(
         &mut self,
         line: &str,
@@ -49,7 +49,7 @@ fn candidates(line: &str, names: &BTreeSet<String>) -> Vec<String> {
         let fitting = COMMANDS.into_iter().filter(|command| command.starts_with(line));
         return fitting.map(String::from).collect();
     }
-    // A name may hold blanks, so the longest beginning of one counts.
+    // A name may hold blanks, so the longest prefix of a name counts.
     for (at, c) in line.char_indices().filter(|(at, _)| is_word_start(line, *at)) {
         let (at, behind) = match (c, at) {
             ('@', at) => (at + 1, " "),

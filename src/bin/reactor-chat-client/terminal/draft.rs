@@ -1,23 +1,23 @@
-//! The line that is being typed: its text, the cursor, what was deleted, and undo.
+//! The line that is being typed: its text, the cursor, deleted text, and undo.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 
 use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation as _};
 
-/// Bytes of earlier states that are kept for undo.
+/// The most bytes of earlier states that undo keeps.
 const MOST_UNDO: usize = 4 * 1024 * 1024;
 
-/// A text and a cursor in it, which stands between two grapheme clusters.
+/// A text with a cursor, which stands between two grapheme clusters.
 #[derive(Default)]
 pub(super) struct Draft {
     text: String,
     cursor: usize,
     killed: String,
-    /// Earlier states, the newest last.
+    /// Earlier states for undo, the newest last.
     earlier: VecDeque<(String, usize)>,
     earlier_bytes: usize,
-    /// The last edit was a typed character: the next one is undone together with it.
+    /// True if the last edit was a typed character. Undo reverts it together with the next one.
     is_typing: bool,
 }
 
@@ -30,7 +30,7 @@ impl Draft {
         self.cursor
     }
 
-    /// Returns the text and begins anew.
+    /// Returns the text and clears the draft.
     pub(super) fn take(&mut self) -> String {
         (self.cursor, self.is_typing) = (0, false);
         self.earlier.clear();
@@ -105,7 +105,7 @@ impl Draft {
         self.delete(self.cursor..self.right_of_cursor());
     }
 
-    /// Kills up to white space, as shells do.
+    /// Kills the word left of the cursor up to white space, as shells do.
     pub(super) fn kill_blank_word_left(&mut self) {
         let before = self.text[..self.cursor].trim_end();
         let start = before.rfind(char::is_whitespace).map_or(0, |at| at + width_at(before, at));
@@ -135,7 +135,7 @@ impl Draft {
         }
     }
 
-    /// Exchanges what stands before the cursor with what stands behind it.
+    /// Swaps the clusters before and behind the cursor.
     pub(super) fn transpose(&mut self) {
         let middle = match self.right_of_cursor() {
             right if right == self.cursor => self.left_of_cursor(),
@@ -164,7 +164,7 @@ impl Draft {
         self.go(self.word_right());
     }
 
-    /// Moves to the beginning of one of several pasted lines.
+    /// Moves to the beginning of the line, which may be one of several pasted lines.
     pub(super) fn go_home(&mut self) {
         self.go(self.text[..self.cursor].rfind('\n').map_or(0, |at| at + 1));
     }
@@ -189,7 +189,7 @@ impl Draft {
 
     fn boundary_left(&self, from: usize) -> usize {
         let mut cursor = GraphemeCursor::new(from, self.text.len(), true);
-        // It fails only for a text in several pieces.
+        // This fails only for a text in several pieces.
         cursor.prev_boundary(&self.text, 0).ok().flatten().unwrap_or(0)
     }
 

@@ -1,9 +1,9 @@
-//! The terminal in a thread of its own: it reads keys, draws the line that is being typed, and
+//! The line editor, in a thread of its own: reads keys, draws the line that is being typed, and
 //! prints the room's lines above it.
 //!
-//! A terminal may block for as long as it likes, and the loop must not. So the loop leaves on a
-//! desk what is to be shown, and this thread takes it when it has time: it writes a thousand lines
-//! as one.
+//! A terminal may block for as long as it likes, but the event loop must not. So the loop puts
+//! lines into a shared state, and this thread prints them when it can, a thousand lines as fast as
+//! one.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -32,80 +32,80 @@ use crate::sanitize::visible;
 use crate::stdin::{InputLine, Stdin};
 use crate::tty::{self, TerminalSize};
 
-/// Rings or flashes, as the terminal is set.
+/// BEL: the terminal rings or flashes, as it is configured.
 const BELL: char = '\x07';
 
 type Typed = Sender<io::Result<InputLine>>;
 
-/// Bytes that may wait to be printed. A terminal that is stopped for long misses the rest.
+/// The most bytes that wait to be printed. A terminal that is stopped for long misses the rest.
 const MOST_WAITING: usize = 1024 * 1024;
 
-/// How long the end may take.
+/// The longest time for the end.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// From one byte of a key's sequence to the next.
+/// The longest pause between two bytes of one key.
 const KEY_PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
-/// Bytes that are read at once.
+/// Bytes of one read.
 const READ_SIZE: usize = 64 * 1024;
 
-/// The marks around a drawing that is to be shown all at once (synchronized output).
+/// Marks around output that the terminal shows at once (synchronized output).
 const HOLD: &str = "\x1b[?2026h";
 const SHOW: &str = "\x1b[?2026l";
 
-/// The loop's side.
+/// The event loop's side.
 pub(super) struct Editor {
     desk: Arc<EditorDesk>,
 }
 
-/// Content from the loop that the editor has not shown yet.
+/// New content from the loop.
 pub(super) struct Update {
-    /// Lines to be printed above the one that is being typed.
+    /// Lines to print above the prompt.
     pub(super) lines: Vec<RoomLine>,
-    /// Own lines that the server has not taken yet, all of them.
+    /// All our own lines that the server has not accepted yet.
     pub(super) waiting: Vec<String>,
-    /// Number of typed lines that are among these, or need not be shown any more.
+    /// Number of typed lines that are among these or are done.
     pub(super) taken: usize,
-    /// True if the bell is to ring.
+    /// True if the bell should ring.
     pub(super) rings: bool,
 }
 
-/// What the threads share.
+/// State that the threads share.
 struct EditorDesk {
     state: Mutex<EditorState>,
     changed: Condvar,
-    /// A byte in it makes the thread look.
+    /// Wakes the thread when a byte is written to it.
     bell: UnixStream,
 }
 
 #[derive(Default)]
 struct EditorState {
-    /// What is to be printed next.
+    /// Content to be printed next.
     lines: Vec<RoomLine>,
     bytes: usize,
-    /// Lines that there was no space for.
+    /// Number of lines that were dropped for lack of space.
     lost: usize,
-    /// Own lines that the server has not taken yet.
+    /// Our own lines that the server has not accepted yet.
     waiting: Vec<String>,
-    /// Number of typed lines that were taken from here since the last look.
+    /// Number of typed lines that the loop has read since the last drawing.
     taken: usize,
-    /// True if the bell is to ring.
+    /// True if the bell should ring.
     rings: bool,
     /// True if the window has lost the focus.
     is_away: bool,
-    /// True if the first message since then is marked.
+    /// True if the first message since then was marked.
     is_marked: bool,
-    /// Nothing more comes to be printed.
+    /// True if no more content comes.
     is_closing: bool,
     /// True if the thread is done with the terminal.
     is_over: bool,
 }
 
 impl Editor {
-    /// Takes the terminal. What is typed comes out of the second value.
+    /// Starts the thread, which takes over the terminal. The second value receives the typed lines.
     ///
     /// # Errors
-    /// There is no such terminal, or no thread.
+    /// There is no terminal, or the thread can't be started.
     pub(super) fn start(
         waker: Arc<Waker>,
         names: Arc<Mutex<BTreeSet<String>>>,
@@ -139,7 +139,7 @@ impl Editor {
         Ok((Self { desk }, Stdin::from(receiver)))
     }
 
-    /// Shows what is new, if anything is.
+    /// Shows an update, if there is one.
     pub(super) fn update(&self, update: Update) {
         let is_new = {
             let state = locked(&self.desk.state);
@@ -150,13 +150,13 @@ impl Editor {
         }
     }
 
-    /// Returns true if a message that comes now is the first one since the window went away.
+    /// Returns true if the next message is the first one since the window lost the focus.
     pub(super) fn takes_mark(&self) -> bool {
         let mut state = locked(&self.desk.state);
         state.is_away && !std::mem::replace(&mut state.is_marked, true)
     }
 
-    /// Prints what is left, and takes away the prompt. `false`: it does not come to an end.
+    /// Prints what is left and erases the prompt. Returns false if that takes too long.
     pub(super) fn close(&self) -> bool {
         self.desk.set(|state| state.is_closing = true);
         let state = locked(&self.desk.state);
@@ -169,7 +169,7 @@ impl EditorDesk {
     fn set(&self, change: impl FnOnce(&mut EditorState)) {
         change(&mut locked(&self.state));
         self.changed.notify_all();
-        // A full one has rung already.
+        // A full pipe wakes the thread as well.
         let _ = (&self.bell).write(b"!");
     }
 }
@@ -192,7 +192,7 @@ impl EditorState {
         }
     }
 
-    /// Takes what is to be printed.
+    /// Takes the lines to print.
     fn take_lines(&mut self) -> Vec<RoomLine> {
         self.bytes = 0;
         let mut lines = std::mem::take(&mut self.lines);
@@ -208,14 +208,14 @@ fn told(text: &str) -> RoomLine {
     RoomLine { time: String::new(), label: Label::Mark("--"), text: text.into() }
 }
 
-/// The thread that has the terminal.
+/// The thread's side.
 struct Front {
     desk: Arc<EditorDesk>,
     rings: UnixStream,
     guard: Arc<TerminalGuard>,
     style: Arc<Style>,
     typed: Typed,
-    /// The lines in that channel, as far as they are to be shown.
+    /// The typed lines in the channel, as far as they should be shown.
     said: VecDeque<Option<String>>,
     waker: Arc<Waker>,
     input: InputDecoder,
@@ -226,19 +226,19 @@ struct Front {
 }
 
 impl Front {
-    /// Lets the user type until the end.
+    /// Runs until the end of the input or the chat.
     fn run_to_the_end(mut self) {
         if let Err(error) = self.run()
             && !is_end(&error)
         {
-            // Without a receiver the loop has ended.
+            // If the receiver is gone, the loop has ended.
             let _ = self.typed.send(Err(error));
         }
         let Self { desk, typed, waker, .. } = self;
-        // Without a sender the input is at its end.
+        // Dropping the sender ends the input.
         drop(typed);
         desk.set(|state| state.is_over = true);
-        // As above.
+        // If the poll is gone, the loop has ended.
         let _ = waker.wake();
     }
 
@@ -253,7 +253,7 @@ impl Front {
         Ok(())
     }
 
-    /// Waits for the terminal or the loop. Returns true if there is something to read.
+    /// Waits for the terminal or the loop. Returns true if the terminal is readable.
     fn wait(&mut self) -> io::Result<bool> {
         let stdin = io::stdin();
         let mut polled =
@@ -265,7 +265,7 @@ impl Front {
         };
         let [can_read, is_rung] = polled.map(|polled| !polled.revents().is_empty());
         if is_rung {
-            // The bytes carry no meaning.
+            // The bytes only wake us.
             let _ = self.rings.read(&mut [0; 1024]);
         }
         if ready == 0
@@ -301,7 +301,7 @@ impl Front {
             }),
             InputEvent::Key(key) => match self.keyboard.press(key) {
                 KeyAction::Draw => {}
-                KeyAction::Say(lines) => lines.into_iter().for_each(|line| self.say(line)),
+                KeyAction::Send(lines) => lines.into_iter().for_each(|line| self.say(line)),
                 KeyAction::Leave => {
                     self.send(InputLine { bytes: EXIT.into(), may_command: true }, None);
                 }
@@ -319,7 +319,7 @@ impl Front {
 
     fn send(&mut self, line: InputLine, shown: Option<String>) {
         self.said.push_back(shown);
-        // Without a receiver, or a poll to wake, the loop has ended.
+        // If the receiver or the poll is gone, the loop has ended.
         let _ = self.typed.send(Ok(line));
         let _ = self.waker.wake();
     }
@@ -337,8 +337,7 @@ impl Front {
         write("\x1b[H\x1b[2J")
     }
 
-    /// Prints what is on the desk and draws the prompt below it. Returns true if that was the last
-    /// time.
+    /// Prints the new lines and draws the prompt below them. Returns true if it was the last time.
     fn draw(&mut self) -> io::Result<bool> {
         let (lines, waiting, rings, is_closing) = {
             let mut state = locked(&self.desk.state);
@@ -375,8 +374,8 @@ impl Front {
         self.drawing.draw(&view, self.size, out);
     }
 
-    /// Returns the last rows of own lines that the server has not taken yet. They leave half of the
-    /// screen to the others.
+    /// Returns the last rows of our own lines that the server has not accepted yet. They take half
+    /// of the screen at most.
     fn waiting_rows(&self, waiting: &[String]) -> Vec<String> {
         let most = self.size.rows / 2;
         let mut rows = VecDeque::new();
@@ -393,8 +392,8 @@ impl Front {
         rows.into()
     }
 
-    /// Erases what was drawn. After a change of width nobody knows where that is: some terminals
-    /// break rows anew, others cut them. So the whole screen is drawn again.
+    /// Erases the prompt. After a change of width its place is unknown, because some terminals
+    /// reflow rows and others cut them. Then the whole screen is drawn again.
     fn erase(&mut self, out: &mut String) {
         let before = std::mem::replace(&mut self.size, tty::size());
         if before.columns == self.size.columns {
@@ -402,8 +401,8 @@ impl Front {
             return;
         }
         self.drawing.forget();
-        // Row by row: terminals keep a screen that is cleared at once among the lines one can
-        // scroll back to, and the prompt with it.
+        // Row by row: terminals move a screen that is cleared at once into the scrollback, and the
+        // prompt with it.
         for row in 1..=self.size.rows {
             out.push_str(&format!("\x1b[{row}H\x1b[2K"));
         }
@@ -431,7 +430,7 @@ fn write(text: &str) -> io::Result<()> {
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => {
                 let mut polled = [PollFd::from_borrowed_fd(stdout.as_fd(), PollFlags::OUT)];
-                // A signal breaks off nothing but a wait.
+                // A signal only cuts the wait short.
                 let _ = poll(&mut polled, None);
             }
             Err(error) => return Err(error.into()),
@@ -440,7 +439,7 @@ fn write(text: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns true for an ordinary end: the terminal is gone.
+/// Returns true if the error means that the terminal is gone.
 fn is_end(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::EIO) || error.kind() == ErrorKind::UnexpectedEof
 }

@@ -1,4 +1,4 @@
-//! What the terminal had before us and gets back: its mode and its window's title.
+//! Saves and restores the state of the terminal: its mode and the window title.
 
 use std::io::{self, Stdin, Write as _};
 use std::sync::Arc;
@@ -18,23 +18,22 @@ use super::prompt::WRAP_ON;
 use crate::blocking::takes_more;
 use crate::tty::TerminalMode;
 
-/// Pasted text comes between marks (bracketed paste), and the window tells when it gets and loses
-/// the focus.
+/// Bracketed paste, and reports of the window's focus.
 const REPORTS_ON: &str = "\x1b[?2004h\x1b[?1004h";
 const REPORTS_OFF: &str = "\x1b[?1004l\x1b[?2004l";
 
-/// The end of a drawing that is to be shown all at once: the editor may have stopped inside of one.
+/// End of synchronized output, because the editor may have stopped inside of it.
 const SHOW: &str = "\x1b[?2026l";
 
-/// How long a terminal may take nothing.
+/// The longest wait for a terminal that takes no output.
 const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
 
-/// How often it is looked whether the program was stopped and goes on, and how long from one look to
-/// the next: without a shell that could make it go on it is not stopped at all.
+/// Number of checks, and the pause between them, whether a stopped program has been resumed.
+/// Without a shell that could resume it, the stop has no effect.
 const LOOKS: u32 = 40;
 const LOOK_PAUSE: Duration = Duration::from_millis(5);
 
-/// The mode and the title.
+/// The saved mode and the title.
 pub(super) struct TerminalGuard {
     mode: TerminalMode<Stdin>,
     title: String,
@@ -42,18 +41,18 @@ pub(super) struct TerminalGuard {
 }
 
 impl TerminalGuard {
-    /// Remembers the mode of the terminal.
+    /// Saves the mode of the terminal.
     ///
     /// # Errors
-    /// stdin is no terminal.
+    /// stdin is not a terminal.
     pub(super) fn new(title: String) -> io::Result<Self> {
         let goes_on = Arc::new(AtomicBool::new(false));
         flag::register(SIGCONT, Arc::clone(&goes_on))?;
         Ok(Self { mode: TerminalMode::of(io::stdin())?, title, goes_on })
     }
 
-    /// Makes the terminal ours: every key comes at once and is not echoed. The old title goes to
-    /// the terminal's stack (XTWINOPS).
+    /// Switches to raw mode: keys arrive at once and without echo. The terminal keeps the old title
+    /// on its stack (XTWINOPS).
     ///
     /// # Errors
     /// The terminal is gone.
@@ -73,8 +72,8 @@ impl TerminalGuard {
         write(&format!("{SHOW}{WRAP_ON}{REPORTS_OFF}\x1b[23;0t"));
     }
 
-    /// Stops the program, and all that the shell takes for one with it, and gives back everything
-    /// for so long. The signal is for any thread, so this one may go on for a while.
+    /// Stops the whole process group, as the shell expects, with the terminal restored meanwhile.
+    /// The signal may go to any thread, so this one may run on for a while.
     ///
     /// # Errors
     /// The terminal is gone.
@@ -92,8 +91,8 @@ impl TerminalGuard {
         self.take()
     }
 
-    /// Returns true if the program goes on after a stop from outside. The shell has set its own
-    /// mode since, and this sets ours again.
+    /// Returns true if the program was resumed after a stop from outside. The shell has changed the
+    /// mode since then, so this sets ours again.
     pub(super) fn takes_again(&self) -> bool {
         self.goes_on.swap(false, Ordering::SeqCst) && {
             write(REPORTS_ON);
@@ -102,8 +101,8 @@ impl TerminalGuard {
     }
 }
 
-/// The mode without echo, lines, signals from keys and flow control. Line ends are still made into
-/// carriage return and line feed.
+/// Returns the raw mode: no echo, no line buffering, no signals from keys, no flow control. Line
+/// feeds are still written with a carriage return.
 fn raw(before: &Termios) -> Termios {
     let mut raw = before.clone();
     raw.input_modes.remove(
@@ -121,9 +120,9 @@ fn raw(before: &Termios) -> Termios {
     raw
 }
 
-/// A terminal that takes nothing has nothing to be put back, and one that is stopped must not keep
-/// the program from its end. A thread that is stuck in a write to it counts too: the next one would
-/// wait for that.
+/// Writes to the terminal if it takes output. A stopped terminal must not keep the program from its
+/// end. The lock on stdout matters: if another thread is stuck in a write, this one would wait for
+/// it.
 fn write(sequence: &str) {
     let mut stdout = io::stdout().lock();
     if takes_more(&stdout, &PATIENCE) {

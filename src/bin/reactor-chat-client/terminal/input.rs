@@ -6,11 +6,11 @@ use vte::{Params, Parser, Perform};
 const PASTE_BEGIN: u16 = 200;
 const PASTE_END: &[u8] = b"\x1b[201~";
 
-/// The longest paste that is kept. Every key lays out the whole draft again, and a line of it may
-/// have 4 KiB only.
+/// The longest paste that is kept. Every key lays out the whole draft again, and a line may have 4
+/// KiB only.
 const LONGEST_PASTE: usize = 1024 * 1024;
 
-/// Alt and backspace: `vte` drops the second byte.
+/// Alt and backspace. `vte` drops the second byte.
 const ALT_BACKSPACE: &[u8] = b"\x1b\x7f";
 
 /// An event from the terminal.
@@ -18,13 +18,13 @@ const ALT_BACKSPACE: &[u8] = b"\x1b\x7f";
 pub(super) enum InputEvent {
     Key(KeyPress),
     Paste(String),
-    /// A paste of this many bytes, which was not kept.
+    /// A paste of this many bytes, which was dropped.
     TooLong(usize),
-    /// The window has the focus, or lost it.
+    /// The window got the focus (true) or lost it (false).
     Focus(bool),
 }
 
-/// A key that may do something.
+/// A key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum KeyPress {
     Char(char),
@@ -53,7 +53,7 @@ pub(super) struct InputDecoder {
     parser: Parser,
     keys: Keys,
     paste: Option<Paste>,
-    /// The bytes seen last began a sequence, as far as they tell.
+    /// The last byte, which may begin a sequence.
     last: Option<u8>,
     has_escape: bool,
 }
@@ -98,13 +98,13 @@ impl InputDecoder {
         &bytes[read..]
     }
 
-    /// Returns true if the bytes may be the beginning of a sequence whose rest is to come.
+    /// Returns true if the bytes may end inside of a sequence.
     pub(super) fn is_incomplete(&self) -> bool {
         self.has_escape && self.paste.is_none()
     }
 
-    /// Nothing more came: what looked like the beginning of a sequence was keys of its own. Without
-    /// this, Alt and `]` would swallow whatever is typed next.
+    /// Ends an incomplete sequence after a pause: its bytes were keys of their own. Without this,
+    /// Alt and `]` would swallow the next keys.
     pub(super) fn give_up(&mut self) -> Option<InputEvent> {
         self.has_escape = false;
         self.parser = Parser::new();
@@ -173,7 +173,8 @@ impl Perform for Keys {
     }
 }
 
-/// Arrow keys move by words with any modifier; rxvt has small letters for them.
+/// Returns the arrow key of this letter. With any modifier, arrows move by words; rxvt sends small
+/// letters for that.
 fn arrow(c: char, has_modifier: bool) -> Option<KeyPress> {
     Some(match c {
         'A' => KeyPress::Up,
@@ -190,7 +191,7 @@ fn arrow(c: char, has_modifier: bool) -> Option<KeyPress> {
     })
 }
 
-/// Pasted text up to now. Nothing in it is a key.
+/// The paste so far. Nothing in it is a key.
 #[derive(Default)]
 struct Paste {
     bytes: Vec<u8>,
@@ -198,7 +199,7 @@ struct Paste {
 }
 
 impl Paste {
-    /// Takes bytes up to the end of the paste. Returns those after it, if it has come.
+    /// Adds bytes up to the end mark. Returns the bytes behind the mark, if it has come.
     fn take<'a>(&mut self, bytes: &'a [u8]) -> Option<&'a [u8]> {
         let from = self.bytes.len().saturating_sub(PASTE_END.len() - 1);
         self.bytes.extend_from_slice(bytes);
@@ -213,7 +214,7 @@ impl Paste {
         None
     }
 
-    /// The remaining bytes may hold the beginning of the end mark.
+    /// Keeps the last bytes, which may hold the beginning of the end mark.
     fn drop_most(&mut self) {
         let dropped = self.bytes.len() - (PASTE_END.len() - 1);
         self.bytes.drain(..dropped);
@@ -281,7 +282,7 @@ mod tests {
             [KeyPress::WordRight, KeyPress::Delete, KeyPress::BackTab, KeyPress::Home]
         );
         for split in 1..bytes.len() {
-            // Alt and backspace come in one piece from a keyboard.
+            // A keyboard sends Alt and backspace in one piece.
             if bytes[..split].ends_with(b"\x1b") && bytes[split] == 0x7f {
                 continue;
             }

@@ -1,5 +1,4 @@
-//! The keys and what they do to the draft: editing, completing, the lines typed before, and the
-//! search among them.
+//! Applies keys to the draft: editing, completion, the line history, and search in it.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,21 +13,21 @@ use crate::stdin::InputLine;
 
 const PROMPT: &str = "> ";
 
-/// The action that a key asks of the editor's thread.
+/// The action that a key requests from the editor.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum KeyAction {
-    /// Nothing but drawing.
+    /// Only draw.
     Draw,
     /// Send these lines.
-    Say(Vec<InputLine>),
+    Send(Vec<InputLine>),
     /// Leave the room.
     Leave,
-    /// Stop the program.
+    /// Stop the program (Ctrl-Z).
     Stop,
     ClearScreen,
 }
 
-/// The draft and what the keys need beside it.
+/// The draft, and the state of completion, history and search.
 pub(super) struct Keyboard {
     names: Arc<Mutex<BTreeSet<String>>>,
     draft: Draft,
@@ -38,17 +37,17 @@ pub(super) struct Keyboard {
     search: Option<Search>,
 }
 
-/// A search among the lines typed before.
+/// A search in the line history.
 #[derive(Default)]
 struct Search {
     part: String,
-    /// The line that was found and its place.
+    /// The found line and its index.
     found: Option<(usize, String)>,
     has_failed: bool,
 }
 
 impl Keyboard {
-    /// `names` may be completed.
+    /// Starts with an empty draft. `names` are candidates for completion.
     pub(super) fn new(names: Arc<Mutex<BTreeSet<String>>>) -> Self {
         Self {
             names,
@@ -70,7 +69,7 @@ impl Keyboard {
         }
     }
 
-    /// Returns what stands behind the prompt, and the cursor in it.
+    /// Returns the text behind the prompt, and the cursor in it.
     pub(super) fn text(&self) -> (&str, usize) {
         match self.search.as_ref().and_then(|search| search.found.as_ref()) {
             Some((_, line)) => (line, line.len()),
@@ -114,21 +113,21 @@ impl Keyboard {
         KeyAction::Draw
     }
 
-    /// Each pasted line is one. Only a paste brings line ends, so what follows the first of them is
-    /// pasted.
+    /// Sends the draft, line by line. Only a paste contains line ends, so all text behind the first
+    /// one is pasted.
     fn say(&mut self) -> KeyAction {
         let text = self.draft.take();
         let is_typed = !self.pasted.brought_the_slash();
         match is_typed {
             true => self.past.add(&text),
-            // When it is brought back it is typed, and still means the same.
+            // A recalled line counts as typed, so a pasted slash is doubled to keep its meaning.
             false => self.past.add(&format!("/{}", text.trim_start())),
         }
         let line = |(place, line): (usize, &str)| InputLine {
             bytes: line.into(),
             may_command: is_typed && place == 0,
         };
-        KeyAction::Say(text.split('\n').enumerate().map(line).collect())
+        KeyAction::Send(text.split('\n').enumerate().map(line).collect())
     }
 
     fn show(&mut self, step: impl FnOnce(&mut LineHistory, &str) -> Option<String>) {
@@ -147,7 +146,7 @@ impl Keyboard {
         }
     }
 
-    /// Returns false if the key ends the search and then has its ordinary effect.
+    /// Returns false if the key ends the search and has its usual effect.
     fn search_on(&mut self, key: KeyPress) -> bool {
         let Some(search) = &mut self.search else { return false };
         match key {
@@ -215,7 +214,7 @@ fn edit(draft: &mut Draft, key: KeyPress) {
     }
 }
 
-/// The threads share plain values: they are whole whoever has panicked.
+/// Locks a mutex. A panic in another thread leaves these plain values valid.
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -232,7 +231,7 @@ mod tests {
         let mut keyboard = Keyboard::new(Arc::default());
         for text in said {
             type_text(&mut keyboard, text);
-            assert_eq!(keyboard.press(KeyPress::Enter), KeyAction::Say(vec![line(text, true)]));
+            assert_eq!(keyboard.press(KeyPress::Enter), KeyAction::Send(vec![line(text, true)]));
         }
         keyboard
     }
@@ -263,7 +262,7 @@ mod tests {
         assert_eq!(keyboard.text(), ("pears", 0));
         keyboard.press(KeyPress::Ctrl('R'));
         type_text(&mut keyboard, "pie");
-        assert_eq!(keyboard.press(KeyPress::Enter), KeyAction::Say(vec![line("apple pie", true)]));
+        assert_eq!(keyboard.press(KeyPress::Enter), KeyAction::Send(vec![line("apple pie", true)]));
     }
 
     #[test]
@@ -272,7 +271,7 @@ mod tests {
         keyboard.paste("one\ntwo");
         assert_eq!(
             keyboard.press(KeyPress::Enter),
-            KeyAction::Say(vec![line("one", true), line("two", false)])
+            KeyAction::Send(vec![line("one", true), line("two", false)])
         );
         assert_eq!(keyboard.text(), ("", 0));
         keyboard.press(KeyPress::Up);
@@ -283,16 +282,16 @@ mod tests {
     fn field_d_pasted_slash_is_data() {
         let mut keyboard = keyboard(&[]);
         keyboard.paste("/exit\n/exit");
-        let pasted = KeyAction::Say(vec![line("/exit", false), line("/exit", false)]);
+        let pasted = KeyAction::Send(vec![line("/exit", false), line("/exit", false)]);
         assert_eq!(keyboard.press(KeyPress::Enter), pasted);
         keyboard.press(KeyPress::Up);
         assert_eq!(keyboard.text().0, "//exit\n/exit");
         keyboard.press(KeyPress::Ctrl('U'));
         type_text(&mut keyboard, "/kick ");
         keyboard.paste("bob");
-        assert_eq!(keyboard.press(KeyPress::Enter), KeyAction::Say(vec![line("/kick bob", true)]));
+        assert_eq!(keyboard.press(KeyPress::Enter), KeyAction::Send(vec![line("/kick bob", true)]));
         keyboard.paste(" /exit");
-        assert_eq!(keyboard.press(KeyPress::Enter), KeyAction::Say(vec![line(" /exit", false)]));
+        assert_eq!(keyboard.press(KeyPress::Enter), KeyAction::Send(vec![line(" /exit", false)]));
     }
 
     #[test]

@@ -1,26 +1,25 @@
-//! The lines that were typed before, for the arrow keys and the search. They live as long as the
-//! program.
+//! The history of typed lines, for the arrow keys and the search. It lives as long as the program.
 
 use std::collections::VecDeque;
 
-/// Lines that are remembered.
+/// The most lines in the history.
 const MOST: usize = 500;
-/// Bytes of lines that are remembered.
+/// The most bytes in the history.
 const MOST_BYTES: usize = 1024 * 1024;
 
-/// The lines, and the one among them that is shown.
+/// The lines, and the position in them.
 #[derive(Default)]
 pub(super) struct LineHistory {
     lines: VecDeque<String>,
     bytes: usize,
-    /// The line that is shown, counted back from the newest, which is 1; 0 is the draft.
+    /// The line that is shown, counted from the newest, which is 1. 0 is the draft.
     back: usize,
-    /// What was being typed when the past was entered.
+    /// The draft while an older line is shown.
     draft: String,
 }
 
 impl LineHistory {
-    /// Remembers a line, once if it is said again, and goes back to the present.
+    /// Adds a line unless it repeats the last one, and returns to the draft.
     pub(super) fn add(&mut self, line: &str) {
         (self.back, self.draft) = (0, String::new());
         if line.is_empty() || self.lines.back().is_some_and(|last| last == line) {
@@ -33,7 +32,7 @@ impl LineHistory {
         }
     }
 
-    /// The line before the one that is shown, if there is any.
+    /// Returns the next older line, if there is one.
     pub(super) fn older(&mut self, shown: &str) -> Option<String> {
         let at = self.lines.len().checked_sub(self.back + 1)?;
         if self.back == 0 {
@@ -43,7 +42,7 @@ impl LineHistory {
         self.lines.get(at).cloned()
     }
 
-    /// The line behind it, and behind the newest the draft.
+    /// Returns the next newer line. The draft follows the newest line.
     pub(super) fn newer(&mut self) -> Option<String> {
         self.back = self.back.checked_sub(1)?;
         match self.back {
@@ -52,8 +51,8 @@ impl LineHistory {
         }
     }
 
-    /// Returns the newest line that contains this, and its place, among those before `place`;
-    /// counted back from the newest, which is 1.
+    /// Returns the newest line behind `place` that contains `part`, and its place. Places count
+    /// from the newest line, which is 1.
     pub(super) fn find(&self, part: &str, place: usize) -> Option<(usize, &str)> {
         let part = part.to_lowercase();
         let lines = self.lines.iter().rev().enumerate().skip(place);

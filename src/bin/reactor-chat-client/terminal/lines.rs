@@ -1,4 +1,4 @@
-//! The lines of the conversation, and how they are fitted to a width. They are kept as they are
+//! The lines of the conversation, laid out for the width of the window. They are kept unwrapped
 //! until they are drawn, because a window that changes its width needs them again.
 
 use std::collections::VecDeque;
@@ -10,25 +10,25 @@ use super::style::Style;
 use super::wrap::wrap;
 use crate::tty::{TerminalSize, columns};
 
-/// Least width of a terminal on which names have a column of their own.
+/// The least width of a terminal on which names have a column of their own.
 const WIDE: usize = 60;
-/// Width of that column.
+/// The width of that column.
 const NAME_COLUMNS: usize = 10;
-/// Text is not squeezed into fewer columns than these.
+/// The least width of the text.
 const LEAST_TEXT: usize = 16;
 
 /// The columns of a time.
 const TIME_COLUMNS: usize = "HH:MM".len();
 
-/// Lines that are kept to be drawn again: more than any screen has.
+/// The most lines that are kept for drawing again: more than any screen has.
 const MOST: usize = 500;
-/// Limit for the bytes of these lines.
+/// The most bytes of these lines.
 const MOST_BYTES: usize = 1024 * 1024;
 
 /// A line of the conversation.
 #[derive(Clone)]
 pub(super) struct RoomLine {
-    /// As `HH:MM`, or nothing.
+    /// `HH:MM`, or empty.
     pub(super) time: String,
     pub(super) label: Label,
     pub(super) text: String,
@@ -37,13 +37,13 @@ pub(super) struct RoomLine {
 /// The label before the text.
 #[derive(Clone)]
 pub(super) enum Label {
-    /// Somebody has said it.
+    /// A message of this member.
     Name(String),
-    /// No member has said it; `*` or `--`.
+    /// No message of a member: `*` or `--`.
     Mark(&'static str),
-    /// The speaker is unknown.
+    /// The sender is unknown.
     Nothing,
-    /// We have, and the server has not taken it yet.
+    /// Our own message that the server has not accepted yet.
     Waiting(String),
 }
 
@@ -53,21 +53,21 @@ impl RoomLine {
         self.text.len() + label + TIME_COLUMNS
     }
 
-    /// Returns the rows of the line in this many columns. A URL is one row, however long: the
+    /// Returns the rows of the line for this width. A URL is one row however long it is: the
     /// terminal wraps it, so that it can be copied in one piece.
     pub(super) fn rows(&self, style: &Style, width: usize) -> Vec<String> {
         let label = self.label(style);
         let time = format!("{:TIME_COLUMNS$}", self.time);
         let column = if width >= WIDE { NAME_COLUMNS.max(label.0) } else { label.0 };
         let before = TIME_COLUMNS + 1 + column + usize::from(column > 0);
-        // One column stays free: terminals differ in what they do after the last one.
+        // One column stays free, because terminals differ in what they do after the last one.
         let left = width.saturating_sub(before + 1);
         let first = [&style.dim(&time), &*" ".repeat(1 + column - label.0), &label.1].concat();
         let (indent, left, mut rows, mut start) = match left < LEAST_TEXT {
             true => (2, width.saturating_sub(3).max(1), vec![first], "  ".into()),
             false => (before, left, Vec::new(), first + &" ".repeat(usize::from(column > 0))),
         };
-        // Rows that are drawn again and again are ours to break.
+        // Rows that are drawn repeatedly must have a known height.
         let keeps_urls = !matches!(self.label, Label::Waiting(_));
         for part in wrap(&self.text, left, keeps_urls) {
             rows.push(start + &self.dressed(style, part));
@@ -76,7 +76,7 @@ impl RoomLine {
         rows
     }
 
-    /// Returns the label and its columns.
+    /// Returns the label and its width.
     fn label(&self, style: &Style) -> (usize, String) {
         match &self.label {
             Label::Name(name) => (columns(name) + 1, style.name(name) + ":"),
@@ -96,14 +96,14 @@ impl RoomLine {
     }
 }
 
-/// The day of the line that was added last.
+/// The day of the last line.
 #[derive(Default)]
 pub(super) struct Days {
     last: Option<Date>,
 }
 
 impl Days {
-    /// Returns the line that stands before the first one of a day.
+    /// Returns the date line before the first line of a day.
     pub(super) fn note(&mut self, now: &Zoned) -> Option<RoomLine> {
         let is_new = self.last.replace(now.date()) != Some(now.date());
         let text = now.strftime("%A, %Y-%m-%d").to_string();
@@ -132,8 +132,8 @@ impl Scrollback {
         *self = Self::default();
     }
 
-    /// Returns the lines that fill a screen of either size: what was visible stays, or can be
-    /// scrolled back to.
+    /// Returns the lines that fill a screen of either size, so that visible lines stay visible or
+    /// can be scrolled back to.
     pub(super) fn visible_in(
         &self,
         sizes: [TerminalSize; 2],

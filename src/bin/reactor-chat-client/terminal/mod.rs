@@ -1,4 +1,4 @@
-//! A conversation on a terminal: what is said, line by line, above the line that is being typed.
+//! A conversation on a terminal: messages and notices above the line that is being typed.
 //!
 //! | file | what it owns |
 //! | --- | --- |
@@ -14,7 +14,7 @@
 //! | `wrap.rs` | where a text is cut into lines |
 //! | `style.rs` | colours |
 //! | `roster.rs` | who is in the room |
-//! | `guard.rs` | what the terminal gets back |
+//! | `guard.rs` | the state of the terminal, restored at the end |
 
 mod completion;
 mod draft;
@@ -50,32 +50,32 @@ use reactor_chat::protocol::name::is_user_name;
 use roster::Roster;
 use style::Style;
 
-/// The keys that one can't guess; MANUAL.md tells the rest.
+/// The keys that are hard to guess. MANUAL.md has the rest.
 pub(super) const KEYS: &str = "Tab completes commands and names, Up brings back what was typed, \
                                Ctrl-R searches it, Ctrl-L clears the screen, Ctrl-Z stops, Ctrl-C leaves, as /quit and \
                                /leave do";
 
-/// Stands before the first message that came while the window was away.
+/// Marks the first message that came while the window had no focus.
 const NEW: &str = "new --";
 
-/// Whether there is a terminal for a conversation: one to type and one to read, that obeys.
+/// Returns true if stdin and stdout are a terminal with escape sequences.
 pub(super) fn is_there() -> bool {
     let term = std::env::var("TERM").unwrap_or_default();
-    // Those that know no escape sequences.
+    // Terminals without escape sequences.
     let is_able = !["", "dumb", "cons25", "emacs"].contains(&&*term);
     is_able && io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
 /// The conversation.
 pub(super) struct Conversation {
-    /// What was added and is not shown.
+    /// Lines that are not shown yet.
     lines: Vec<RoomLine>,
-    /// What is added is of now, and gets the time.
+    /// True if the lines that follow are current, and so have a time.
     is_now: bool,
     days: Days,
-    /// Own lines that the server has not taken yet.
+    /// Our own lines that the server has not accepted yet.
     waiting: Vec<String>,
-    /// Typed lines that were taken from the editor since the last flush.
+    /// Number of typed lines that were read since the last flush.
     taken: usize,
     me: String,
     style: Arc<Style>,
@@ -88,10 +88,10 @@ pub(super) struct Conversation {
 }
 
 impl Conversation {
-    /// Takes the terminal. What is typed comes out of the second value.
+    /// Takes over the terminal. The second value returns the typed lines.
     ///
     /// # Errors
-    /// The terminal does not allow it.
+    /// The terminal can't be switched to raw mode, or a thread can't be started.
     pub(super) fn start(
         options: &ChatOptions,
         has_color: bool,
@@ -144,15 +144,15 @@ impl Conversation {
         self.add_message(name.as_bytes(), message.as_bytes());
     }
 
-    /// A message or a notice: no notice holds what stands behind a name in a message. Names hold
-    /// none either, so the first one ends the name.
+    /// Adds a message or a notice. Notices never contain the `: ` that follows a name in a message.
+    /// Names do not either, so the first one ends the name.
     pub(super) fn add_line(&mut self, line: &[u8]) {
         let text = String::from_utf8_lossy(line);
         match text.split_once(": ") {
             Some((name, message)) if is_user_name(name) => {
                 self.add_message(name.as_bytes(), message.as_bytes());
             }
-            // Not of this protocol.
+            // Not a line of this protocol.
             Some(_) => self.add(Label::Nothing, visible(&text)),
             None => self.add_notice(line),
         }
@@ -162,8 +162,8 @@ impl Conversation {
         self.add(Label::Mark("*"), shown(text));
     }
 
-    /// About the client itself.
-    pub(super) fn tell(&mut self, text: &str) {
+    /// Adds a line about the client itself.
+    pub(super) fn notify(&mut self, text: &str) {
         self.add(Label::Mark("--"), visible(text));
     }
 
@@ -177,12 +177,12 @@ impl Conversation {
         self.lines.push(RoomLine { time, label, text });
     }
 
-    /// Notes that a line was taken from the editor.
+    /// Notes that a typed line was read.
     pub(super) fn note_taken(&mut self) {
         self.taken += 1;
     }
 
-    /// Shows these lines below the others, until they are taken.
+    /// Shows these lines below the others until the server accepts them.
     pub(super) fn show_waiting(&mut self, lines: impl Iterator<Item = String>) {
         self.waiting = lines.map(|line| visible(&line)).collect();
     }
@@ -197,7 +197,7 @@ impl Conversation {
         }
     }
 
-    pub(super) fn takes_question(&mut self, now: Instant) -> bool {
+    pub(super) fn wants_members(&mut self, now: Instant) -> bool {
         self.roster.take_question(now)
     }
 
@@ -209,7 +209,7 @@ impl Conversation {
         self.roster.may_be_hosted_by_us(knows_others)
     }
 
-    /// Passes everything to the editor at once, so that a line that was taken is not seen twice.
+    /// Passes all changes to the editor at once, so that an accepted line never shows twice.
     pub(super) fn flush(&mut self) {
         let update = Update {
             lines: std::mem::take(&mut self.lines),
@@ -220,7 +220,7 @@ impl Conversation {
         self.editor.update(update);
     }
 
-    /// Shows what is left and gives back the terminal.
+    /// Shows the last lines and restores the terminal.
     pub(super) fn close(&mut self) {
         if std::mem::replace(&mut self.is_closed, true) {
             return;

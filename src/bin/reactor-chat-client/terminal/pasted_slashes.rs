@@ -1,20 +1,21 @@
-//! Which slashes were pasted. A paste is data, so a line of it that begins with `/` is no command.
+//! Tells pasted slashes from typed ones. A paste is data, so a pasted line that begins with `/` is
+//! no command.
 
-/// Follows the line that is being typed and knows where its first `/` came from.
+/// Tracks the origin of the first `/` of the line that is being typed.
 #[derive(Default)]
 pub(super) struct PastedSlashes {
-    /// A paste is coming in before which the line is blank.
+    /// True while a paste arrives and the line before it is blank.
     is_coming: bool,
     brought_the_slash: bool,
 }
 
 impl PastedSlashes {
-    /// A paste is coming in behind this part of the line.
+    /// Notes the beginning of a paste behind this text.
     pub(super) fn begin(&mut self, before: &str) {
         self.is_coming = before.trim().is_empty();
     }
 
-    /// Learns what the line has become. The blanks before a `/` do not count: the server ignores
+    /// Notes the new text of the line. Blanks before a `/` do not count, because the server ignores
     /// those before `/exit`.
     pub(super) fn note_line(&mut self, line: &str) {
         let has_come = std::mem::take(&mut self.is_coming);
@@ -22,7 +23,7 @@ impl PastedSlashes {
         self.brought_the_slash = has_slash && (has_come || self.brought_the_slash);
     }
 
-    /// Returns true if the line begins with a `/` that was pasted.
+    /// Returns true if the line begins with a pasted `/`.
     pub(super) fn brought_the_slash(&self) -> bool {
         self.brought_the_slash
     }

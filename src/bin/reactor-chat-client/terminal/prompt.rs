@@ -1,10 +1,10 @@
-//! Draws what stands below the room's lines: own lines that the server has not taken yet, and the
-//! line that is being typed.
+//! Draws the prompt: our own lines that the server has not accepted yet, and the line that is being
+//! typed.
 //!
-//! Programs and terminals disagree on how wide some characters are (emoji in sequences above all),
-//! and a program that believes its text to take two rows where the terminal has used one erases the
-//! room's last line. So nothing here depends on the terminal's count: every row is broken by us,
-//! the terminal does not wrap, and the cursor is placed by writing what stands before it again.
+//! Programs and terminals disagree about the width of some characters, above all emoji sequences. A
+//! program that expects two rows where the terminal used one would erase the room's last line. So
+//! nothing here depends on the terminal's count: we break every row, automatic wrapping is off, and
+//! the cursor is placed by writing the text before it again.
 
 use unicode_segmentation::UnicodeSegmentation as _;
 
@@ -15,37 +15,38 @@ use crate::tty::{TerminalSize, most_columns};
 pub(super) const WRAP_ON: &str = "\x1b[?7h";
 const WRAP_OFF: &str = "\x1b[?7l";
 
-/// The content to be drawn.
+/// The content to draw.
 pub(super) struct PromptView<'a> {
-    /// Rows above the prompt, which fit the width and are shown as they are.
+    /// Rows above the prompt, which fit the width.
     pub(super) above: &'a [String],
     pub(super) prompt: &'a str,
     pub(super) text: &'a str,
-    /// A byte of the text.
+    /// The cursor as a byte offset in the text.
     pub(super) cursor: usize,
 }
 
-/// The rows that are on the screen now.
+/// The prompt on the screen.
 #[derive(Default)]
 pub(super) struct Prompt {
-    /// The cursor's row, counted from the first one that is drawn.
+    /// The cursor's row, counted from the first row of the prompt.
     row: usize,
 }
 
 impl Prompt {
-    /// Erases what was drawn and leaves the cursor at its beginning.
+    /// Erases the prompt and moves the cursor to its first row.
     pub(super) fn erase(&mut self, out: &mut String) {
         up(self.row, out);
         out.push_str("\r\x1b[J");
         self.row = 0;
     }
 
-    /// Nothing is drawn: the screen was cleared, or it belongs to somebody else for a while.
+    /// Notes that the prompt is not on the screen any more: the screen was cleared, or another
+    /// program had the terminal.
     pub(super) fn forget(&mut self) {
         self.row = 0;
     }
 
-    /// Draws from the beginning of a row on which nothing stands.
+    /// Draws the prompt from the beginning of an empty row.
     pub(super) fn draw(&mut self, view: &PromptView<'_>, size: TerminalSize, out: &mut String) {
         let typed = TypedRows::lay_out(view, size.columns);
         let rows = typed.rows.len().min(size.rows);
@@ -76,7 +77,7 @@ fn up(rows: usize, out: &mut String) {
 struct TypedRows {
     rows: Vec<String>,
     cursor_row: usize,
-    /// A byte of that row.
+    /// The cursor as a byte offset in that row.
     cursor: usize,
 }
 
@@ -122,7 +123,7 @@ impl TypedRows {
     }
 }
 
-/// Returns one character as it is drawn. Control characters are made visible.
+/// Returns a cluster as it is drawn, with control characters made visible.
 fn shown(cluster: &str) -> String {
     match cluster.ends_with('\n') {
         true => String::new(),
@@ -156,11 +157,11 @@ mod tests {
 
     #[test]
     fn field_m_emoji_get_their_widest_form() {
-        // Each person is two columns to a terminal that does not join them.
+        // A terminal that does not join the sequence uses two columns for each person.
         let family = "👨\u{200d}👩\u{200d}👧";
         assert_eq!(rows(family, 0, 8), (owned(&["> 👨\u{200d}👩\u{200d}👧"]), 0, 2));
         assert_eq!(rows(family, 0, 7).0, owned(&["> ", family]));
-        // A heart is one column to some, and two to others.
+        // A heart takes one column on some terminals and two on others.
         assert_eq!(rows("❤\u{fe0f}", 0, 3).0, owned(&["> ", "❤\u{fe0f}"]));
     }
 

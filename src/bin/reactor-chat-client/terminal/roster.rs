@@ -1,4 +1,5 @@
-//! Who is in the room, as far as the terminal knows: for the tab key, and for a host's question.
+//! The roster: the members of the room as far as the terminal knows them, for completion and for
+//! the host's warning.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -10,23 +11,23 @@ use reactor_chat::protocol::members::MemberList;
 use reactor_chat::protocol::name::fold;
 use reactor_chat::protocol::stream::Code;
 
-/// From one question to the next: notices of a crowd name nobody, and a crowd that asks all at once
-/// would be a burden.
+/// The least time between two queries. Notices about a crowd name nobody, and a crowd that queries
+/// all at once would be a burden.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// So many names are known. A server may make up new ones for ever.
+/// The most names that are kept. A server may make up new ones for ever.
 const MOST: usize = 10_000;
 
-/// What is known.
+/// The known members.
 pub(super) struct Roster {
     names: Arc<Mutex<BTreeSet<String>>>,
     me: Box<str>,
     is_host: bool,
-    /// The list of members is to be asked for.
+    /// True if the list of members should be requested.
     is_curious: bool,
     asked_at: Option<Instant>,
-    /// Changes since the last question, while it has no answer: the answer may come after notices
-    /// of later changes.
+    /// Changes since the last query, until its answer comes: the answer may be older than notices
+    /// that came before it.
     since: Option<Since>,
 }
 
@@ -37,7 +38,7 @@ struct Since {
 }
 
 impl Roster {
-    /// Nobody but us.
+    /// Starts with no other members.
     pub(super) fn new(me: &str, is_host: bool) -> Self {
         Self {
             names: Arc::new(Mutex::new(BTreeSet::new())),
@@ -49,25 +50,25 @@ impl Roster {
         }
     }
 
-    /// The names of the others, as they change.
+    /// Returns the shared set of the other members' names.
     pub(super) fn names(&self) -> Arc<Mutex<BTreeSet<String>>> {
         Arc::clone(&self.names)
     }
 
-    /// Returns true if the room may close for others when we leave. `knows_others`: whether nobody
-    /// is there whose name is not known.
+    /// Returns true if leaving may close the room for others. `knows_others` is true if every other
+    /// member is known by name.
     pub(super) fn may_be_hosted_by_us(&self, knows_others: bool) -> bool {
         self.is_host && !(knows_others && locked(&self.names).is_empty())
     }
 
-    /// Somebody speaks.
+    /// Adds the sender of a message.
     pub(super) fn note_speaker(&self, name: &str) {
         if fold(name) != self.me {
             add(&mut locked(&self.names), name);
         }
     }
 
-    /// A notice with this code is about this member; an empty name stands for several.
+    /// Handles a notice with this code about this member. An empty name stands for several members.
     pub(super) fn note(&mut self, code: u8, name: &str) {
         match Code::from_byte(code) {
             Some(Code::Joined | Code::Left | Code::TimedOut) if name.is_empty() => {
@@ -95,7 +96,7 @@ impl Roster {
         }
     }
 
-    /// Whether the list of members should be asked for now.
+    /// Returns true if the list of members should be requested now.
     pub(super) fn take_question(&mut self, now: Instant) -> bool {
         let is_due = self.asked_at.is_none_or(|at| at + PAUSE <= now);
         let asks = self.is_curious && is_due;
@@ -106,12 +107,12 @@ impl Roster {
         asks
     }
 
-    /// The membership is a new one.
+    /// Resets the state for a new membership.
     pub(super) fn forget(&mut self, is_host: bool) {
         (self.is_host, self.is_curious, self.asked_at) = (is_host, true, None);
     }
 
-    /// Learns a list of members. A list that was cut removes nobody.
+    /// Updates the names from a list of members. A list that was cut removes nobody.
     pub(super) fn learn(&mut self, list: &MemberList<'_>) {
         let since = self.since.take().unwrap_or_default();
         if let Some(host) = list.host.filter(|_| !since.has_new_host) {

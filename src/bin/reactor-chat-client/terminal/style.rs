@@ -1,4 +1,4 @@
-//! Colours: of a name, of what stands behind, of a mention.
+//! Colours of names, of secondary text, and of mentions.
 
 use std::ops::Range;
 
@@ -8,18 +8,18 @@ use unicode_segmentation::UnicodeSegmentation as _;
 use crate::sanitize::visible;
 use reactor_chat::protocol::name::fold;
 
-/// Readable on a dark and on a light background: neither black, white, grey nor yellow.
+/// Readable on dark and on light backgrounds: no black, white, grey or yellow.
 const COLOURS: [&str; 10] = ["31", "32", "34", "35", "36", "91", "92", "94", "95", "38;5;172"];
 
 const DIM: &str = "2";
 const BOLD: &str = "1";
-/// Bold and reverse: it shows with any colours.
+/// Bold and reverse, which is visible with any colours.
 const MENTION: &str = "1;7";
 
-/// How text is dressed, if it is.
+/// The style of the conversation.
 pub(super) struct Style {
     has_colours: bool,
-    /// Our own name, folded.
+    /// Our folded name.
     me: Box<str>,
     /// Our name as it is shown.
     my_name: String,
@@ -38,7 +38,7 @@ impl Style {
         fold(name) == self.me
     }
 
-    /// A name: the same everywhere in its colour, our own in bold.
+    /// Returns a name in its colour. Our own is bold.
     pub(super) fn name(&self, name: &str) -> String {
         match self.is_me(name) {
             true => self.dress(BOLD, name),
@@ -46,12 +46,12 @@ impl Style {
         }
     }
 
-    /// What is not said by anybody.
+    /// Returns secondary text, dimmed.
     pub(super) fn dim(&self, text: &str) -> String {
         self.dress(DIM, text)
     }
 
-    /// What somebody else says, with our name in it highlighted.
+    /// Returns the text of another member with our name highlighted.
     pub(super) fn mentions(&self, text: &str) -> String {
         let mut dressed = String::with_capacity(text.len());
         let mut done = 0;
@@ -63,12 +63,12 @@ impl Style {
         dressed + &text[done..]
     }
 
-    /// Returns true if our name is in the text.
+    /// Returns true if the text mentions us.
     pub(super) fn is_mentioned(&self, text: &str) -> bool {
         !self.find_me(text).is_empty()
     }
 
-    /// Returns the places of our name in the text, where it stands as a word.
+    /// Returns the places where our name stands as a word.
     fn find_me(&self, text: &str) -> Vec<Range<usize>> {
         let clusters: Vec<(Range<usize>, Box<str>)> = text
             .grapheme_indices(true)
@@ -88,7 +88,7 @@ impl Style {
         found
     }
 
-    /// Returns the end of our name, if these characters begin with it.
+    /// Returns the end of our name if these clusters begin with it.
     fn end_of_me(&self, clusters: &[(Range<usize>, Box<str>)]) -> Option<usize> {
         let mut left = &*self.me;
         for (place, folded) in clusters {
@@ -140,7 +140,8 @@ fn is_unspaced(c: char) -> bool {
     !scripts.is_common() && UNSPACED.iter().any(|script| scripts.contains_script(*script))
 }
 
-/// FNV-1a of the folded name: the same colour in every room and on every day.
+/// Returns the colour of a name by its FNV-1a hash, so that it is the same in every room and on
+/// every day.
 fn colour_of(name: &str) -> &'static str {
     let hash = fold(name)
         .bytes()

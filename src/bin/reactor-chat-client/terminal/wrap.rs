@@ -1,11 +1,11 @@
-//! Where a text is cut into lines.
+//! Wraps text into lines.
 
 use std::ops::Range;
 
 use crate::tty::columns_of;
 
-/// Cuts a text into lines of so many columns: at blanks if there are any, else inside of a word,
-/// but never inside of a URL if those are kept. One that is too long has a line of its own.
+/// Wraps a text into lines of this width: at blanks if possible, otherwise inside of a word, but
+/// not inside of a URL if `keeps_urls`. A URL that is too long has a line of its own.
 pub(super) fn wrap(text: &str, width: usize, keeps_urls: bool) -> Vec<&str> {
     let mut lines = Vec::new();
     let mut rest = text;
@@ -17,7 +17,7 @@ pub(super) fn wrap(text: &str, width: usize, keeps_urls: bool) -> Vec<&str> {
     lines
 }
 
-/// The first line of a text and the rest; nothing if it is one line.
+/// Returns the first line and the rest, or `None` if the text fits in one line.
 fn cut(text: &str, width: usize, keeps_urls: bool) -> Option<(&str, &str)> {
     let (mut taken, mut blank) = (0, None);
     for (at, c) in text.char_indices() {
@@ -33,7 +33,7 @@ fn cut(text: &str, width: usize, keeps_urls: bool) -> Option<(&str, &str)> {
     None
 }
 
-/// Returns the place of the cut if the character at `end` does not fit and is a part of this URL.
+/// Splits the text if the character at `end` does not fit and may be a part of this URL.
 fn cut_before(
     text: &str,
     end: usize,
@@ -54,8 +54,8 @@ fn at_blank(text: &str, at: usize) -> (&str, &str) {
     (text[..at].trim_end(), text[at..].trim_start())
 }
 
-/// The URL that would be cut here: a scheme and `://`, up to white space or a bracket that no URL
-/// holds.
+/// Returns the URL around this place: a scheme, `://`, and all text up to white space or a bracket
+/// that no URL contains.
 fn url_around(text: &str, at: usize) -> Option<Range<usize>> {
     let is_end = |c: char| c.is_whitespace() || "<>\"「」『』（）".contains(c);
     let is_scheme = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
@@ -88,7 +88,7 @@ mod tests {
     fn clusters_are_not_cut() {
         assert_eq!(wrap("日本語", 5), ["日本", "語"]);
         assert_eq!(wrap("e\u{301}e\u{301}e\u{301}", 2), ["e\u{301}e\u{301}", "e\u{301}"]);
-        // Narrower than a character: one a line all the same.
+        // A character that is wider than the line has a line of its own.
         assert_eq!(wrap("日本", 1), ["日", "本"]);
     }
 
@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(wrap(&format!("見て「{url}」です"), 8), ["見て「", url, "」です"]);
         assert_eq!(wrap(&format!("  {url}  "), 8), [format!("  {url}  ")]);
         assert_eq!(super::wrap("x://abcd", 5, false), ["x://a", "bcd"]);
-        // One that fits is left in its place.
+        // A URL that fits stays in its place.
         assert_eq!(wrap("see x://yz now", 10), ["see x://yz", "now"]);
     }
 }
