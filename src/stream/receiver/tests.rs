@@ -13,7 +13,7 @@ const fn ms(milliseconds: u64) -> Duration {
 }
 
 /// A receiver with the events that it delivered, and a clock that the test moves.
-struct Bench {
+struct ReceiverBench {
     receiver: StreamReceiver,
     start: Instant,
     now: Instant,
@@ -28,7 +28,7 @@ enum Sent {
     Repair(Vec<(u64, u16)>),
 }
 
-impl Bench {
+impl ReceiverBench {
     /// Creates a receiver whose first `have` is in flight.
     fn new() -> Self {
         Self::starting_at(FIRST)
@@ -141,7 +141,7 @@ fn datagram(numbers: std::ops::Range<u64>, text: &[u8]) -> Vec<u8> {
 
 #[test]
 fn s3_foreign_datagrams_are_ignored() {
-    let mut bench = Bench::new();
+    let mut bench = ReceiverBench::new();
     let mut foreign = datagram(FIRST..FIRST + 1, b"text");
     foreign[3] ^= 1;
     bench.wait(ms(5));
@@ -154,7 +154,7 @@ fn s3_foreign_datagrams_are_ignored() {
 
 #[test]
 fn s10_duplicates_are_dropped() {
-    let mut bench = Bench::new();
+    let mut bench = ReceiverBench::new();
     bench.messages(100..103);
     bench.messages(101..104);
     bench.messages(100..101);
@@ -164,7 +164,7 @@ fn s10_duplicates_are_dropped() {
 
 #[test]
 fn s10_entries_are_delivered_in_order() {
-    let mut bench = Bench::new();
+    let mut bench = ReceiverBench::new();
     bench.messages(103..105);
     bench.messages(101..102);
     assert!(bench.got.is_empty() && !bench.receiver.is_complete());
@@ -178,7 +178,7 @@ fn s10_entries_are_delivered_in_order() {
 
 #[test]
 fn s10_third_later_datagram_requests() {
-    let mut bench = Bench::new();
+    let mut bench = ReceiverBench::new();
     bench.messages(101..102);
     bench.messages(102..103);
     bench.messages(101..102);
@@ -191,7 +191,7 @@ fn s10_third_later_datagram_requests() {
 
 #[test]
 fn s10_retry_delays_double() {
-    let mut bench = Bench::with_rtt(ms(1));
+    let mut bench = ReceiverBench::with_rtt(ms(1));
     bench.messages(101..102);
     let times: Vec<_> = bench.requests_within(ms(6000)).into_iter().collect();
     let expected = [2, 12, 32, 72, 152, 312, 632, 1272, 2552, 4552];
@@ -201,7 +201,7 @@ fn s10_retry_delays_double() {
 
 #[test]
 fn s10_retry_delays_follow_the_rtt() {
-    let mut bench = Bench::with_rtt(ms(80));
+    let mut bench = ReceiverBench::with_rtt(ms(80));
     bench.messages(101..102);
     let times: Vec<_> = bench.requests_within(ms(500)).into_iter().map(|(at, _)| at).collect();
     assert_eq!(times, [20, 120, 320]);
@@ -209,7 +209,7 @@ fn s10_retry_delays_follow_the_rtt() {
 
 #[test]
 fn s9_s10_lost_tail_is_requested() {
-    let mut bench = Bench::with_rtt(ms(1));
+    let mut bench = ReceiverBench::with_rtt(ms(1));
     bench.messages(100..101);
     bench.tail(104);
     bench.tail(104);
@@ -227,7 +227,7 @@ fn s9_s10_lost_tail_is_requested() {
 
 #[test]
 fn s9_s10_growing_tail_is_requested_once() {
-    let mut bench = Bench::with_rtt(ms(1));
+    let mut bench = ReceiverBench::with_rtt(ms(1));
     bench.tail(102);
     assert_eq!(bench.requests_within(ms(3)), [(2, vec![(100, 2)])]);
     bench.tail(103);
@@ -237,7 +237,7 @@ fn s9_s10_growing_tail_is_requested_once() {
 
 #[test]
 fn field_p4_first_tail_probe_is_answered() {
-    let mut bench = Bench::new();
+    let mut bench = ReceiverBench::new();
     bench.state(FIRST);
     bench.messages(FIRST..FIRST + 1);
     bench.tail(FIRST + 1);
@@ -254,7 +254,7 @@ fn field_p4_first_tail_probe_is_answered() {
 
 #[test]
 fn s9_aside_reveals_the_tail() {
-    let mut bench = Bench::with_rtt(ms(1));
+    let mut bench = ReceiverBench::with_rtt(ms(1));
     bench.state(102);
     assert_eq!(bench.requests_within(ms(3)), [(2, vec![(100, 2)])]);
     assert_eq!(bench.asides, [12, 12]);
@@ -262,7 +262,7 @@ fn s9_aside_reveals_the_tail() {
 
 #[test]
 fn s10_only_missing_entries_are_gone() {
-    let mut bench = Bench::new();
+    let mut bench = ReceiverBench::new();
     bench.messages(100..102);
     bench.messages(104..106);
     bench.messages(109..110);
@@ -284,7 +284,7 @@ fn s16_parts_are_joined_in_any_order() {
     let part = Entry::Part { member: 1, id: 4, name: b"ann", text: b"a" };
     let last = Entry::Message { member: 1, id: 4, name: b"ann", text: b"b" };
     for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0], [1, 0, 2]] {
-        let mut bench = Bench::new();
+        let mut bench = ReceiverBench::new();
         let (mut texts, now) = (Vec::new(), bench.now);
         for place in order {
             let entry = if place == 2 { last } else { part };
@@ -303,7 +303,7 @@ fn s16_parts_are_joined_in_any_order() {
 
 #[test]
 fn s10_at_most_a_mebibyte_is_held() {
-    let mut bench = Bench::with_rtt(ms(1));
+    let mut bench = ReceiverBench::with_rtt(ms(1));
     for number in 101..3000 {
         assert!(bench.feed(&datagram(number..number + 1, &[0; 1000])));
         assert!(bench.receiver.sequencer.memory() <= MAX_HELD);
@@ -325,7 +325,7 @@ fn s10_at_most_a_mebibyte_is_held() {
 
 #[test]
 fn s10_gaps_count_as_held_memory() {
-    let mut bench = Bench::new();
+    let mut bench = ReceiverBench::new();
     for number in 0..20_000 {
         bench.messages(101 + 2 * number..102 + 2 * number);
     }
@@ -337,7 +337,7 @@ fn s10_gaps_count_as_held_memory() {
 
 #[test]
 fn s10_numbers_far_ahead_are_ignored() {
-    let mut bench = Bench::new();
+    let mut bench = ReceiverBench::new();
     bench.messages(FIRST + FAR_AHEAD..FIRST + FAR_AHEAD + 1);
     bench.tail(FIRST + FAR_AHEAD + 1);
     bench.state(u64::MAX);
@@ -353,7 +353,7 @@ fn s10_numbers_far_ahead_are_ignored() {
 
 #[test]
 fn s10_numbers_end_at_u64_max() {
-    let mut bench = Bench::starting_at(u64::MAX - 4);
+    let mut bench = ReceiverBench::starting_at(u64::MAX - 4);
     bench.messages(u64::MAX - 3..u64::MAX);
     assert!(bench.feed(&with(u64::MAX - 2, &[Entry::Gone { count: 9 }])));
     assert!(bench.feed(&with(u64::MAX, &[Entry::Gone { count: 1 }])));
@@ -370,7 +370,7 @@ fn s3_s10_noise_does_no_harm() {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         (seed >> 33) % bound
     };
-    let mut bench = Bench::new();
+    let mut bench = ReceiverBench::new();
     for _ in 0..50_000 {
         let first = FIRST + random(300);
         let mut noise = datagram(first..first + random(4), b"text");
@@ -392,7 +392,7 @@ fn s3_s10_noise_does_no_harm() {
 
 #[test]
 fn s10_request_has_at_most_64_ranges() {
-    let mut bench = Bench::with_rtt(ms(1));
+    let mut bench = ReceiverBench::with_rtt(ms(1));
     for number in 0..100 {
         bench.messages(101 + 2 * number..102 + 2 * number);
     }
@@ -404,7 +404,7 @@ fn s10_request_has_at_most_64_ranges() {
 
 #[test]
 fn s10_request_fits_one_answer() {
-    let mut bench = Bench::with_rtt(ms(1));
+    let mut bench = ReceiverBench::with_rtt(ms(1));
     bench.messages(100..200); // 19 bytes each: 62 in a datagram
     bench.tail(100_200);
     let requests = bench.requests_within(ms(9));
@@ -439,7 +439,7 @@ fn s8_doubt_sends_have_once_a_second() {
 
 #[test]
 fn s8_have_repeats_until_heard() {
-    let mut bench = Bench::new();
+    let mut bench = ReceiverBench::new();
     let mut times = Vec::new();
     while bench.now < bench.start + ms(60_000) {
         bench.now = bench.receiver.poll_timeout().unwrap();
@@ -466,7 +466,7 @@ fn s8_keep_alive_is_bounded() {
 
 #[test]
 fn s8_ambiguous_answer_is_not_measured() {
-    let mut bench = Bench::new();
+    let mut bench = ReceiverBench::new();
     bench.wait(ms(1000));
     assert_eq!(bench.sent(), [Sent::Have(FIRST)]);
     bench.wait(ms(30));
@@ -483,7 +483,7 @@ fn s8_ambiguous_answer_is_not_measured() {
 
 #[test]
 fn s8_have_every_32_kib_while_behind() {
-    let mut bench = Bench::with_rtt(ms(100));
+    let mut bench = ReceiverBench::with_rtt(ms(100));
     let big = |number| datagram(number..number + 1, &[0; 4000]);
     (100..120).for_each(|number| assert!(bench.feed(&big(number))));
     assert_eq!(bench.sent(), [], "not behind");

@@ -10,12 +10,12 @@ const fn ms(milliseconds: u64) -> Duration {
 }
 
 /// A sender and a clock that the test moves.
-struct Bench {
+struct SenderBench {
     sender: StreamSender,
     now: Instant,
 }
 
-impl Bench {
+impl SenderBench {
     fn new() -> Self {
         Self { sender: StreamSender::new(MEMBER, 1, "room"), now: Instant::now() }
     }
@@ -65,7 +65,7 @@ impl Bench {
 
 #[test]
 fn s5_messages_go_out_in_order() {
-    let mut bench = Bench::new();
+    let mut bench = SenderBench::new();
     assert_eq!(bench.push(3), [1, 2, 3]);
     assert!(bench.sent().is_empty());
     bench.own(1);
@@ -77,7 +77,7 @@ fn s5_messages_go_out_in_order() {
 
 #[test]
 fn s15_open_messages_can_move() {
-    let mut bench = Bench::new();
+    let mut bench = SenderBench::new();
     for text in ["one", "two", "three"] {
         bench.sender.push(text.as_bytes()).unwrap();
     }
@@ -89,13 +89,13 @@ fn s15_open_messages_can_move() {
 
 #[test]
 fn s6_64_messages_and_32_kib_are_open() {
-    let mut bench = Bench::new();
+    let mut bench = SenderBench::new();
     assert_eq!(bench.push(64).len(), 64);
     assert_eq!((bench.sender.push(b"hi"), bench.sender.has_space()), (Err(PushError::Full), false));
     bench.own(1);
     assert_eq!((bench.sender.push(b"hi"), bench.sender.has_space()), (Ok(65), false));
 
-    let mut bench = Bench::new();
+    let mut bench = SenderBench::new();
     assert!((0..8).all(|_| bench.sender.has_space() && bench.sender.push(&[0; 4050]).is_ok()));
     assert!(!bench.sender.has_space());
     assert_eq!(bench.sender.push(&[0; 369]), Err(PushError::Full));
@@ -104,7 +104,7 @@ fn s6_64_messages_and_32_kib_are_open() {
 
 #[test]
 fn s16_too_long_message_is_refused() {
-    let mut bench = Bench::new();
+    let mut bench = SenderBench::new();
     let too_long = Err(PushError::TooLong { fits: 4096 });
     assert_eq!(bench.sender.push(&vec![b'x'; 4097]), too_long);
     assert_eq!(bench.sender.push(&vec![b'x'; 4096]), Ok(4));
@@ -140,7 +140,7 @@ fn s16_parts_fill_one_packet_each() {
 
 #[test]
 fn s16_message_is_open_until_last_part() {
-    let mut bench = Bench::new();
+    let mut bench = SenderBench::new();
     let text = vec![b'x'; 4000];
     assert_eq!(bench.sender.push(&text), Ok(4));
     let mut out = Vec::new();
@@ -151,7 +151,7 @@ fn s16_message_is_open_until_last_part() {
     let open: Vec<_> = bench.sender.into_open().collect();
     assert_eq!(open, [(4, Arc::from(&text[..]))]);
 
-    let mut bench = Bench::new();
+    let mut bench = SenderBench::new();
     bench.sender.push(&text).expect("space");
     while bench.sender.poll_transmit(bench.now, &mut out) {}
     bench.own(4);
@@ -160,7 +160,7 @@ fn s16_message_is_open_until_last_part() {
 
 #[test]
 fn s16_taken_part_repeats_nothing() {
-    let mut bench = Bench::with_rtt(ms(80));
+    let mut bench = SenderBench::with_rtt(ms(80));
     assert_eq!(bench.push(3), [2, 3, 4]);
     bench.wait(ms(150));
     bench.aside(Code::State, 3, 2);
@@ -171,7 +171,7 @@ fn s16_taken_part_repeats_nothing() {
 
 #[test]
 fn s6_timeout_repeats_only_the_first() {
-    let mut bench = Bench::with_rtt(ms(80));
+    let mut bench = SenderBench::with_rtt(ms(80));
     assert_eq!(bench.push(4), [2, 3, 4, 5]);
     bench.wait(ms(239));
     assert!(bench.sent().is_empty());
@@ -187,7 +187,7 @@ fn s6_timeout_repeats_only_the_first() {
 
 #[test]
 fn s6_timeouts_are_20_ms_to_2_s() {
-    let mut bench = Bench::with_rtt(Duration::ZERO);
+    let mut bench = SenderBench::with_rtt(Duration::ZERO);
     bench.push(1);
     let mut waits = Vec::new();
     for _ in 0..9 {
@@ -197,14 +197,14 @@ fn s6_timeouts_are_20_ms_to_2_s() {
         assert_eq!(bench.sent(), [2]);
     }
     assert_eq!(waits, [20, 40, 80, 160, 320, 640, 1280, 2000, 2000]);
-    let mut fresh = Bench::new();
+    let mut fresh = SenderBench::new();
     fresh.push(1);
     assert_eq!(fresh.sender.poll_timeout(), Some(fresh.now + ms(1000)));
 }
 
 #[test]
 fn s6_repeated_message_is_not_measured() {
-    let mut bench = Bench::with_rtt(ms(80));
+    let mut bench = SenderBench::with_rtt(ms(80));
     bench.push(1);
     bench.wait(ms(240));
     assert_eq!(bench.sent(), [2]);
@@ -225,7 +225,7 @@ fn s6_repeated_message_is_not_measured() {
 
 #[test]
 fn s6_aside_repeats_once_a_round_trip() {
-    let mut bench = Bench::with_rtt(ms(80));
+    let mut bench = SenderBench::with_rtt(ms(80));
     assert_eq!(bench.push(5), [2, 3, 4, 5, 6]);
     bench.wait(ms(70));
     bench.aside(Code::State, 3, 4);
@@ -240,7 +240,7 @@ fn s6_aside_repeats_once_a_round_trip() {
 
 #[test]
 fn s6_late_copy_repeats_nothing() {
-    let mut bench = Bench::with_rtt(ms(80));
+    let mut bench = SenderBench::with_rtt(ms(80));
     bench.push(5);
     bench.wait(ms(60));
     bench.aside(Code::State, 4, 1);
@@ -252,7 +252,7 @@ fn s6_late_copy_repeats_nothing() {
 
 #[test]
 fn s5_unsent_messages_stay_open() {
-    let mut bench = Bench::new();
+    let mut bench = SenderBench::new();
     bench.push(2);
     assert_eq!(bench.sender.push(b"hi"), Ok(3));
     bench.aside(Code::State, u32::MAX, u32::MAX);
@@ -266,7 +266,7 @@ fn s5_unsent_messages_stay_open() {
 
 #[test]
 fn s5_other_members_settle_nothing() {
-    let mut bench = Bench::new();
+    let mut bench = SenderBench::new();
     bench.push(1);
     let event = Event::Message {
         number: 9,
@@ -285,7 +285,7 @@ fn s5_ids_end_at_u32_max() {
     let mut sender = StreamSender::new(MEMBER, u32::MAX - 1, "room");
     assert_eq!(sender.push(b"hi"), Ok(u32::MAX - 1));
     assert_eq!(sender.push(b"hi"), Err(PushError::Full));
-    let mut bench = Bench { sender, now: Instant::now() };
+    let mut bench = SenderBench { sender, now: Instant::now() };
     assert_eq!(bench.sent(), [u32::MAX - 1]);
     bench.own(u32::MAX - 1);
     assert_eq!((bench.sender.open(), bench.sender.push(b"hi")), (0, Err(PushError::Full)));
@@ -293,7 +293,7 @@ fn s5_ids_end_at_u32_max() {
 
 #[test]
 fn s5_hold_doubles_without_progress() {
-    let mut bench = Bench::with_rtt(ms(1));
+    let mut bench = SenderBench::with_rtt(ms(1));
     bench.push(5);
     let mut waits = Vec::new();
     for _ in 0..7 {
@@ -318,7 +318,7 @@ fn s5_hold_doubles_without_progress() {
 
 #[test]
 fn s5_hold_is_at_least_a_round_trip() {
-    let mut bench = Bench::with_rtt(ms(300));
+    let mut bench = SenderBench::with_rtt(ms(300));
     bench.push(1);
     bench.aside(Code::RateLimited, 2, 2);
     assert!(bench.sender.poll_timeout() >= Some(bench.now + ms(260)));
