@@ -220,6 +220,25 @@ fn server_starts_with_the_first_command() {
     assert_eq!(first.body, "cargo run --release\n");
 }
 
+/// Compares the numbered steps of both pictures with the calls of `Reactor::turn`.
+#[test]
+fn pictures_show_the_steps_of_a_turn() {
+    let read = |path| fs::read_to_string(top().join(path)).expect("a file");
+    let reactor = read("src/reactor/mod.rs");
+    let calls = reactor.split("step(\"").skip(1).filter_map(|call| call.split('"').next());
+    let turn: Vec<&str> = ["wait"].into_iter().chain(calls).collect();
+    assert_eq!(turn.len(), 10);
+    for path in ["README.md", "src/lib.rs"] {
+        let picture = read(path).replace("->", "\n").replace("<-", "\n");
+        let lines: Vec<&str> =
+            picture.lines().map(|line| line.trim_matches(['/', '!', ' '])).collect();
+        for (number, name) in turn.iter().enumerate() {
+            let step = format!("{} {name}", number + 1);
+            assert!(lines.contains(&step.as_str()), "{path}: no step {step}");
+        }
+    }
+}
+
 #[test]
 fn log_lines_are_printed_as_logged() {
     let server = Server::start(&[]);
