@@ -240,6 +240,26 @@ fn pictures_show_the_steps_of_a_turn() {
 }
 
 #[test]
+fn way_of_a_message_exists() {
+    let map = fs::read_to_string(top().join("src/lib.rs")).expect("the map");
+    let (_, way) = map.split_once("# The way of a message").expect("the way");
+    let rows: Vec<&str> = way.lines().filter(|line| line.starts_with("//! | `src/")).collect();
+    let mut count = 0;
+    for row in &rows {
+        let mut codes = row.split('`').skip(1).step_by(2);
+        let path = codes.next().expect("a path");
+        let source = fs::read_to_string(top().join(path)).expect("a source file");
+        for name in codes {
+            let is_there = ["(", "<"].iter().any(|end| source.contains(&format!("fn {name}{end}")));
+            assert!(is_there, "{path}: no {name}");
+            count += 1;
+        }
+    }
+    let total = format!("It passes {count} functions in {} files", rows.len());
+    assert!(way.contains(&total), "{total}");
+}
+
+#[test]
 fn log_lines_are_printed_as_logged() {
     let server = Server::start(&[]);
     for line in block("limits:").lines() {
