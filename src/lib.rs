@@ -55,7 +55,7 @@
 //! 2. [`Reactor::read_datagrams`](reactor::Reactor::read_datagrams) reads every socket that is ready.
 //! 3. [`Datagrams::receive`](datagram::Datagrams::receive) takes a batch from the kernel.
 //! 4. [`Chat::handle_datagram`](chat::Chat::handle_datagram) finds the sender by its token, and learns its port.
-//! 5. [`Chat::handle_message`](chat::Chat::handle_message) checks exit, budget and text, and tells commands from messages.
+//! 5. [`Chat::handle_line`](chat::Chat::handle_line) checks exit and budget, and tells commands from messages.
 //! 6. [`Chat::append_message`](chat::Chat::append_message) fixes the audience, and encodes the entry once.
 //! 7. [`Feeds::append`](delivery::Feeds::append) puts the entry into the room's log, and the room into the schedule.
 //! 8. [`Reactor::deliver`](reactor::Reactor::deliver) connects the delivery with the sockets.
@@ -70,11 +70,11 @@
 //!
 //! | file | functions |
 //! | --- | --- |
-//! | `src/reactor/mod.rs` | `turn`, `read_datagrams`, `read_socket`, `count_outcome`, `deliver` |
+//! | `src/reactor/mod.rs` | `turn`, `read_datagrams`, `read_socket`, `deliver` |
 //! | `src/datagram/mod.rs` | `receive`, `deliver_arrival`, `send` |
 //! | `src/datagram/socket.rs` | `receive`, `send` |
 //! | `src/datagram/routes.rs` | `announce` |
-//! | `src/chat/inbound.rs` | `handle_datagram`, `identify`, `handle_message`, `is_allowed`, `understand`, `relay`, `append_message` |
+//! | `src/chat/inbound.rs` | `handle_datagram`, `identify`, `handle_message`, `handle_line`, `is_allowed`, `parse_line`, `relay`, `append_message` |
 //! | `src/chat/closing.rs` | `find_speaker` |
 //! | `src/chat/addresses.rs` | `learn_port` |
 //! | `src/chat/rate_limit.rs` | `take` |
