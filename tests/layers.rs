@@ -254,7 +254,7 @@ fn t12_counters_and_clocks_are_safe() {
 fn below(folder: &str) -> Vec<Source> {
     let inside: Vec<Source> = sources("src")
         .into_iter()
-        .filter(|source| source.path.starts_with(folder) && !source.path.ends_with("tests.rs"))
+        .filter(|source| source.path.starts_with(folder) && !source.is_unit_test())
         .collect();
     assert!(!inside.is_empty());
     inside

@@ -33,7 +33,7 @@ impl Modules {
     /// Reads everything but unit tests, which may know more than the code that they test.
     pub fn read() -> Self {
         let all = sources("src").into_iter().chain(sources("benches"));
-        let code = all.filter(|source| !is_unit_test(&source.path));
+        let code = all.filter(|source| !source.is_unit_test());
         let modules = code.map(|source| {
             let path = module_path(&source.path);
             let module = Module::read(&path, &source);
@@ -147,10 +147,6 @@ fn absolute(importer: &Path, segments: &[&str]) -> Path {
         }
     }
     path
-}
-
-fn is_unit_test(file: &str) -> bool {
-    file.trim_end_matches(".rs").split('/').any(|part| part == "tests" || part.ends_with("_tests"))
 }
 
 fn module_path(file: &str) -> Path {

@@ -17,6 +17,11 @@ impl Source {
         lines.collect::<Vec<_>>().join("\n")
     }
 
+    pub fn is_unit_test(&self) -> bool {
+        let parts = self.path.trim_end_matches(".rs").split('/');
+        parts.into_iter().any(|part| part == "tests" || part.ends_with("_tests"))
+    }
+
     pub fn test_names(&self) -> impl Iterator<Item = &str> {
         self.text.split("#[test]\n").skip(1).filter_map(|test| {
             let (_, name) = test.split_once("fn ")?;
