@@ -283,8 +283,18 @@ fn refusal_prints_reason() {
             ),
         ),
         (&["join", "full", "bob"], "room 'full' is full; try again when somebody has left"),
+    ] {
+        let output = run(&server, args);
+        expect_output(&output, 1, "", &format!("reactor-chat-client: {why}\n"));
+    }
+}
+
+#[test]
+fn refused_names_are_explained() {
+    let server = Server::start(&[]);
+    for (args, why) in [
         (
-            &["create", "a\x1bb", "bob"],
+            &["create", "a\x1bb", "bob"][..],
             "'a\\u{1b}b' cannot be the name of a room; choose 1 to 255 bytes of visible \
              characters, with single spaces between them",
         ),

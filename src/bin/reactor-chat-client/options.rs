@@ -100,56 +100,56 @@ Usage: reactor-chat-client [OPTIONS] create ROOM [NAME]
        reactor-chat-client [OPTIONS] join ROOM [NAME]
        reactor-chat-client [OPTIONS] list
 
-Makes or joins a chat room: lines from stdin go to the room, messages and
-notices come out on stdout, one a line. Or lists the rooms.
+Creates or joins a chat room: sends lines from stdin to the room, and prints
+its messages and notices on stdout, one a line. Or lists the rooms.
 
-Where and who:
-  --host HOST[:PORT]   the server, by name or address, IPv6 with a port as
-                       [ADDR]:PORT; messages go to the next port  [127.0.0.1]
-  --tcp-port PORT      where it takes requests              [9001]
-  --udp-port PORT      where it takes messages              [9002]
+Server and name:
+  --host HOST[:PORT]   the server's name or address, IPv6 with a port as
+                       [ADDR]:PORT; UDP uses the next port  [127.0.0.1]
+  --tcp-port PORT      the server's TCP port, for requests  [9001]
+  --udp-port PORT      the server's UDP port, for messages  [9002]
   --name NAME          your name in the room                [the login name]
-  --password PW        the room's; other users of this machine may see it in
-                       the list of processes. Better is the environment
-                       variable REACTOR_CHAT_PASSWORD; on a terminal you are
-                       asked if the room needs one
+  --password PW        the room's password; other users of this machine may
+                       see it in the list of processes. The environment
+                       variable REACTOR_CHAT_PASSWORD is safer; on a terminal
+                       the client asks if the room needs a password
 
 Chatting:
   --capacity N         create: the most members that the room may have
   --hidden             create: lists leave the room out, and without its
                        password it seems not to exist
-  --history N          join: show so many of the entries before; create: let
-                       newcomers see so many; 0 to 1024       [20]
+  --history N          join: show this many earlier entries; create: let
+                       newcomers see this many; 0 to 1024     [20]
   --delivery text|named|stream
-                       stream: in one order for all, and what was lost comes
-                       again; named, text: at most once       [stream]
+                       stream: the same order for all, and lost entries are
+                       sent again; named, text: at most once  [stream]
   --commands           lines from a pipe or a file that begin with / are
                        commands; without it they are messages
-  --listen             stay when the input has ended, until a signal comes; on
-                       a terminal nothing is read
-  --log FILE           append what is said to FILE, too, with date and time
+  --listen             stay after the end of the input, until a signal; on a
+                       terminal read nothing
+  --log FILE           append the conversation to FILE, with date and time
   --no-color           no colours; so does NO_COLOR in the environment
-  --no-bell            your name rings no bell on a terminal
+  --no-bell            a mention of your name rings no bell
 
 Listing:
-  --json               the list as JSON, on one line, for programs
+  --json               print the list as JSON on one line, for programs
 
-  -h, --help           print this
+  -h, --help           print this help
   -V, --version        print the version
 
-It leaves the room when /exit, /quit or /leave is typed, at the end of its
-input, on SIGINT, SIGTERM or SIGHUP, and when nobody reads its output; it ends
-when the room is closed.
-/help asks the server for its commands, and tells the keys on a terminal. With
-stream delivery it goes on after a cut, joins again after a restart of the
-server, and a pipe or a file gets the whole record of the room, with its own
-messages in it.
+The client leaves the room when you type /exit, /quit or /leave, at the end of
+its input, on SIGINT, SIGTERM or SIGHUP, and when the reader of its output
+ends. It ends when the room is closed.
+/help asks the server for its commands, and lists the keys on a terminal. With
+stream delivery the client goes on after a network failure and joins again
+after a restart of the server, and a pipe or a file gets the whole record of
+the room, including its own messages.
 
-Exit status: 0 after leaving and when the room is closed, if every line was
-taken; 1 when lines were not taken, which are counted on stderr, when the
-request is refused, or the server can't be reached or is gone; 2 when the
-command line is wrong; 101 after a fault of the program. 128 and its number
-after a second signal.
+Exit status: 0 after leaving or when the room is closed, if the server
+accepted every line; 1 if it did not (stderr has the number of such lines), if
+the server refuses the request, or if it is unreachable or gone; 2 if the
+command line is wrong; 101 after a fault of the program; 128 plus the number
+of a second signal.
 ";
 
 /// Parses the command line without the program's name.
