@@ -1,4 +1,4 @@
-//! Counters that peers drive, close to overflow.
+//! Tests counters close to overflow that peers can advance.
 
 use super::*;
 use crate::protocol::stream::Code;
@@ -15,55 +15,55 @@ fn room_of<'a>(stage: &'a mut Stage, guest: &Guest) -> &'a mut Room {
 }
 
 #[test]
-fn a6_w12_the_join_after_the_last_number_finds_the_room_full() {
+fn a6_w12_last_number_fills_the_room() {
     for delivery in [STREAM, ""] {
-        let mut stage = Stage::new(open());
+        let mut stage = Stage::new(unlimited());
         let mut host = stage.host("r");
         room_of(&mut stage, &host).skip_numbers(u32::MAX - 2);
         let mut guests = ["a", "b"].map(|name| stage.enter(2, "r", name, delivery));
         let refused = stage.try_enter(2, "r", "c", delivery).err();
         assert_eq!(refused, Some(Status::RoomFull));
-        stage.hush();
+        stage.discard_received();
         stage.say(&mut host, "to all");
         for guest in &mut guests {
             stage.say(guest, "from the last");
         }
         stage.deliver();
-        assert_eq!(stage.ear(&host).said(), ["to all", "from the last", "from the last"]);
-        let is_told = |guest: &Guest| !stage.ear(guest).sizes.is_empty();
-        assert!(guests.iter().all(is_told), "those with the last numbers are sent to");
+        assert_eq!(stage.received(&host).texts(), ["to all", "from the last", "from the last"]);
+        let has_received = |guest: &Guest| !stage.received(guest).sizes.is_empty();
+        assert!(guests.iter().all(has_received), "members with the last numbers receive messages");
         stage.advance(seconds(5));
         stage.say(&mut guests[1], "/exit");
         let refused = stage.try_enter(2, "r", "c", delivery).err();
-        assert_eq!(refused, Some(Status::RoomFull), "no number is used twice");
+        assert_eq!(refused, Some(Status::RoomFull), "numbers are not reused");
         let other = stage.host("other");
         assert_eq!(other.stream.expect("a stream").member, 1);
     }
 }
 
 #[test]
-fn a6_s5_the_highest_message_id_is_never_taken() {
-    let mut stage = Stage::new(open());
+fn a6_s5_highest_id_is_never_taken() {
+    let mut stage = Stage::new(unlimited());
     let mut host = stage.host("r");
     stage.chat.members.get_mut(host.id).expect("a member").expected = u32::MAX - 2;
     host.next_id = u32::MAX - 2;
-    assert_eq!(stage.fate(&host, &part(u32::MAX - 2, "the last ")), MessageOutcome::Kept);
+    assert_eq!(stage.outcome(&host, &part(u32::MAX - 2, "the last ")), MessageOutcome::Kept);
     host.next_id = u32::MAX - 1;
     assert_eq!(stage.say(&mut host, "message"), MessageOutcome::Relayed);
     assert_eq!(host.next_id, u32::MAX);
     assert_eq!(stage.say(&mut host, "/exit"), MessageOutcome::OutOfOrder);
-    assert_eq!(stage.fate(&host, &part(u32::MAX, "a part")), MessageOutcome::OutOfOrder);
+    assert_eq!(stage.outcome(&host, &part(u32::MAX, "a part")), MessageOutcome::OutOfOrder);
     stage.deliver();
-    let ear = stage.ear(&host);
-    assert_eq!(ear.said().last(), Some(&"the last message"));
-    let state = ear.asides.last().map(|(code, expected, ..)| (*code, *expected));
+    let received = stage.received(&host);
+    assert_eq!(received.texts().last(), Some(&"the last message"));
+    let state = received.asides.last().map(|(code, expected, ..)| (*code, *expected));
     assert_eq!(state, Some((Code::State as u8, u32::MAX)));
     assert!(stage.chat.live(host.id).is_some());
 }
 
 #[test]
-fn a6_s11_the_highest_numbers_confirm_and_repair_nothing() {
-    let mut stage = Stage::new(open());
+fn a6_s11_highest_numbers_are_harmless() {
+    let mut stage = Stage::new(unlimited());
     let mut host = stage.host("r");
     for text in ["one", "two"] {
         stage.say(&mut host, text);
@@ -78,6 +78,6 @@ fn a6_s11_the_highest_numbers_confirm_and_repair_nothing() {
     }
     stage.say(&mut host, "three");
     stage.deliver();
-    let ear = stage.ear(&host);
-    assert_eq!((ear.said().last(), ear.skipped, ear.gone), (Some(&"three"), 0, 0));
+    let received = stage.received(&host);
+    assert_eq!((received.texts().last(), received.skipped, received.gone), (Some(&"three"), 0, 0));
 }

@@ -1,15 +1,15 @@
-//! Ends of members, rooms and the server.
+//! Tests the departure of members, the end of rooms and the shutdown.
 
 use super::*;
 
 #[test]
-fn s13_when_the_remains_have_expired_nothing_is_left() {
-    let mut stage = Stage::new(ChatConfig { idle_timeout: Some(seconds(30)), ..open() });
+fn s13_tombstones_expire_completely() {
+    let mut stage = Stage::new(ChatConfig { idle_timeout: Some(seconds(30)), ..unlimited() });
     for room in ["a", "b", "c"] {
         let mut host = stage.host(room);
         let mut guests: Vec<Guest> = (0..8).map(|n| stage.guest(room, &format!("g{n}"))).collect();
         stage.enter(2, room, "text", "");
-        stage.try_enter(2, room, "unproved", STREAM).expect("a place");
+        stage.try_enter(2, room, "unproved", STREAM).expect("admission");
         stage.say(&mut host, "hello");
         stage.say(&mut host, "/kick g1");
         stage.say(&mut guests[2], "/exit");
@@ -23,7 +23,7 @@ fn s13_when_the_remains_have_expired_nothing_is_left() {
     assert_eq!(stage.chat.census().tokens, 0);
     assert!(stage.chat.census().tombstones > 0);
     stage.advance(seconds(58));
-    assert!(stage.chat.census().tombstones > 0, "a minute");
+    assert!(stage.chat.census().tombstones > 0, "tombstones last a minute");
     stage.advance(seconds(3));
     stage.unblock();
     stage.deliver();
@@ -32,8 +32,8 @@ fn s13_when_the_remains_have_expired_nothing_is_left() {
 }
 
 #[test]
-fn s13_the_end_of_the_server_is_told_four_times_and_then_done() {
-    let mut stage = Stage::new(open());
+fn s13_shutdown_is_sent_four_times() {
+    let mut stage = Stage::new(unlimited());
     let mut host = stage.host("r");
     let guest = stage.guest("r", "guest");
     let blocked = stage.guest("r", "blocked");
@@ -44,35 +44,38 @@ fn s13_the_end_of_the_server_is_told_four_times_and_then_done() {
     stage.deliver();
     assert!(stage.chat.has_last_words());
     stage.unblock();
-    let told =
-        |stage: &Stage| stage.ear(&guest).asides.iter().filter(|aside| aside.0 == 13).count();
-    assert_eq!(told(&stage), 1);
+    let notices =
+        |stage: &Stage| stage.received(&guest).asides.iter().filter(|aside| aside.0 == 13).count();
+    assert_eq!(notices(&stage), 1);
     for (wait, count) in [(250, 2), (250, 3), (499, 3), (1, 4)] {
         assert!(stage.chat.has_last_words());
         stage.advance(Duration::from_millis(wait));
-        assert_eq!(told(&stage), count);
+        assert_eq!(notices(&stage), count);
     }
     assert!(!stage.chat.has_last_words());
-    assert_eq!(stage.ear(&guest).said().last(), Some(&"the server is shutting down or restarting"));
+    assert_eq!(
+        stage.received(&guest).texts().last(),
+        Some(&"the server is shutting down or restarting")
+    );
 }
 
 #[test]
-fn s13_the_host_that_leaves_is_answered_and_the_others_are_told() {
-    let mut stage = Stage::new(open());
+fn s13_host_exit_notifies_everyone() {
+    let mut stage = Stage::new(unlimited());
     let mut host = stage.host("r");
     let guest = stage.guest("r", "guest");
-    stage.hush();
+    stage.discard_received();
     stage.say(&mut host, "hello");
     stage.say(&mut host, "/exit");
     stage.advance(seconds(5));
-    assert_eq!(stage.ear(&host).asides, [(2, 3, 2, String::new())], "once, with the id");
-    let told = (5, 1, 0, String::from("the room was closed"));
-    assert_eq!(stage.ear(&guest).asides, [told.clone(), told.clone(), told]);
+    assert_eq!(stage.received(&host).asides, [(2, 3, 2, String::new())], "one reply, with the id");
+    let notice = (5, 1, 0, String::from("the room was closed"));
+    assert_eq!(stage.received(&guest).asides, [notice.clone(), notice.clone(), notice]);
 }
 
 #[test]
-fn s13_closed_rooms_are_forgotten_in_whatever_order_they_end() {
-    let mut stage = Stage::new(open());
+fn s13_closed_rooms_expire() {
+    let mut stage = Stage::new(unlimited());
     for round in 0..20 {
         let mut hosts: Vec<Guest> =
             (0..5).map(|n| stage.host(&format!("room{round}-{n}"))).collect();
@@ -87,8 +90,8 @@ fn s13_closed_rooms_are_forgotten_in_whatever_order_they_end() {
 }
 
 #[test]
-fn s1_s13_no_number_is_given_twice_in_the_life_of_a_room() {
-    let mut stage = Stage::new(ChatConfig { idle_timeout: None, ..open() });
+fn s1_s13_member_numbers_are_unique() {
+    let mut stage = Stage::new(ChatConfig { idle_timeout: None, ..unlimited() });
     stage.host("r");
     let mut numbers = HashSet::from([1]);
     for n in 0..50 {
@@ -103,29 +106,29 @@ fn s1_s13_no_number_is_given_twice_in_the_life_of_a_room() {
 }
 
 #[test]
-fn w38_s13_a11_a_farewell_goes_only_to_another_address() {
+fn w38_s13_a11_successor_gets_no_farewell() {
     for has_same_address in [false, true] {
-        let mut stage = Stage::new(open());
+        let mut stage = Stage::new(unlimited());
         let mut host = stage.host("r");
         let old = stage.guest("r", "guest");
-        stage.hush();
+        stage.discard_received();
         stage.advance(seconds(30));
         stage.say(&mut host, "hello?");
-        let mut new = stage.try_enter(2, "r", "guest", STREAM).expect("a place");
+        let mut new = stage.try_enter(2, "r", "guest", STREAM).expect("admission");
         stage.advance(seconds(5));
-        assert_eq!(stage.ear(&old).asides, [], "the address of the new one is not known yet");
+        assert_eq!(stage.received(&old).asides, [], "the successor's address is not known yet");
         if has_same_address {
             new.address = old.address;
         }
         stage.send(&new, b"");
         stage.advance(seconds(5));
-        let told = (7, 1, 0, String::from(SILENT));
+        let notice = (7, 1, 0, String::from(SILENT));
         let times = if has_same_address { 0 } else { 3 };
-        assert_eq!(stage.ear(&old).asides, vec![told; times]);
-        assert_eq!(stage.fate(&old, b""), MessageOutcome::Ended);
+        assert_eq!(stage.received(&old).asides, vec![notice; times]);
+        assert_eq!(stage.outcome(&old, b""), MessageOutcome::Ended);
         stage.deliver();
-        assert_eq!(stage.ear(&old).asides.last(), Some(&(7, 1, 0, String::new())));
-        assert_eq!(stage.ear(&new).said(), ["guest joined"]);
+        assert_eq!(stage.received(&old).asides.last(), Some(&(7, 1, 0, String::new())));
+        assert_eq!(stage.received(&new).texts(), ["guest joined"]);
         stage.advance(seconds(400));
         stage.deliver();
         assert_eq!(stage.chat.census(), Census::default());
@@ -133,8 +136,8 @@ fn w38_s13_a11_a_farewell_goes_only_to_another_address() {
 }
 
 #[test]
-fn s13_of_closed_rooms_there_are_no_more_than_there_may_be_open_ones() {
-    let mut stage = Stage::new(ChatConfig { max_rooms: Some(5), ..open() });
+fn s13_closed_rooms_are_limited() {
+    let mut stage = Stage::new(ChatConfig { max_rooms: Some(5), ..unlimited() });
     for n in 0..100 {
         let mut host = stage.host(&format!("r{n}"));
         stage.say(&mut host, "/exit");
@@ -145,11 +148,11 @@ fn s13_of_closed_rooms_there_are_no_more_than_there_may_be_open_ones() {
 }
 
 #[test]
-fn s13_a_dead_token_asks_in_vain_for_what_a_living_room_says() {
-    let mut stage = Stage::new(open());
+fn s13_dead_token_gets_no_repairs() {
+    let mut stage = Stage::new(unlimited());
     let mut host = stage.host("r");
     let slow = stage.guest("r", "slow");
-    stage.hush();
+    stage.discard_received();
     stage.blocked.insert(slow.id);
     stage.say(&mut host, "one");
     stage.say(&mut host, "/kick slow");
@@ -157,14 +160,14 @@ fn s13_a_dead_token_asks_in_vain_for_what_a_living_room_says() {
     stage.repair(&slow, &[(1, 9)]);
     stage.unblock();
     stage.deliver();
-    assert_eq!(stage.ear(&slow).said(), ["one"], "what was said before its end");
-    assert_eq!(stage.ear(&slow).repeated, 0);
-    assert_eq!(stage.ear(&slow).asides.len(), 2);
+    assert_eq!(stage.received(&slow).texts(), ["one"], "only messages from before the removal");
+    assert_eq!(stage.received(&slow).repeated, 0);
+    assert_eq!(stage.received(&slow).asides.len(), 2);
 }
 
 #[test]
-fn s13_remains_that_gave_way_are_waited_for_by_nobody() {
-    let mut stage = Stage::new(ChatConfig { max_members: Some(2), ..open() });
+fn s13_evicted_tombstone_is_forgotten() {
+    let mut stage = Stage::new(ChatConfig { max_members: Some(2), ..unlimited() });
     let mut host = stage.host("r");
     let guest = stage.guest("r", "guest");
     stage.say(&mut host, "/kick guest");

@@ -1,10 +1,10 @@
-//! Members behind full sockets, which hold up nobody.
+//! Tests members whose sockets are full.
 
 use super::*;
 
 #[test]
-fn s7_a_full_socket_holds_up_nobody_and_what_it_missed_follows_once() {
-    let mut stage = Stage::new(open());
+fn s7_full_socket_delays_nobody_else() {
+    let mut stage = Stage::new(unlimited());
     let mut host = stage.host("r");
     let [slow, quick] = ["slow", "quick"].map(|name| stage.guest("r", name));
     stage.deliver();
@@ -12,28 +12,28 @@ fn s7_a_full_socket_holds_up_nobody_and_what_it_missed_follows_once() {
     for n in 0..100 {
         assert_eq!(stage.say(&mut host, &n.to_string()), MessageOutcome::Relayed);
         stage.deliver();
-        assert!(!stage.chat.has_output(), "a full socket is waited for, not asked");
+        assert!(!stage.chat.has_output(), "a full socket is not polled");
     }
-    assert_eq!(stage.ear(&quick).said().len(), 101);
-    assert_eq!(stage.ear(&slow).said().len(), 2);
+    assert_eq!(stage.received(&quick).texts().len(), 101);
+    assert_eq!(stage.received(&slow).texts().len(), 2);
     for _ in 0..3 {
         stage.chat.resume_stalled(stage.now);
         stage.deliver();
-        assert_eq!(stage.ear(&slow).said().len(), 2, "it is full still");
+        assert_eq!(stage.received(&slow).texts().len(), 2, "the socket is still full");
     }
     stage.unblock();
     stage.deliver();
     for guest in [&slow, &quick] {
         stage.assert_whole(guest, 104);
     }
-    assert!(stage.ear(&slow).sizes.len() < 10, "packed");
+    assert!(stage.received(&slow).sizes.len() < 10, "packed");
     stage.unblock();
     assert!(!stage.chat.has_output());
 }
 
 #[test]
-fn s7_what_the_ring_lost_while_a_socket_was_full_is_counted_exactly() {
-    let mut stage = Stage::new(ChatConfig { room_history: 4096, ..open() });
+fn s7_gone_entries_are_counted() {
+    let mut stage = Stage::new(ChatConfig { room_history: 4096, ..unlimited() });
     let mut host = stage.host("r");
     let slow = stage.guest("r", "slow");
     let quick = stage.guest("r", "quick");
@@ -45,16 +45,16 @@ fn s7_what_the_ring_lost_while_a_socket_was_full_is_counted_exactly() {
     }
     stage.unblock();
     stage.deliver();
-    let ear = stage.ear(&slow);
-    assert_eq!((ear.next, ear.skipped), (504, 0));
-    assert_eq!(ear.gone as usize + ear.entries.len(), 502);
-    assert!(ear.gone > 400 && ear.entries.len() > 30, "{} are gone", ear.gone);
+    let received = stage.received(&slow);
+    assert_eq!((received.next, received.skipped), (504, 0));
+    assert_eq!(received.gone as usize + received.entries.len(), 502);
+    assert!(received.gone > 400 && received.entries.len() > 30, "{} are gone", received.gone);
     stage.assert_whole(&quick, 504);
 }
 
 #[test]
-fn s7_a_full_socket_is_not_asked_again_and_again_however_many_places_its_members_stand_at() {
-    let mut stage = Stage::new(open());
+fn s7_full_socket_is_not_polled() {
+    let mut stage = Stage::new(unlimited());
     let mut host = stage.host("r");
     let guests: Vec<Guest> = (0..30).map(|n| stage.guest("r", &format!("g{n}"))).collect();
     stage.deliver();
@@ -70,15 +70,15 @@ fn s7_a_full_socket_is_not_asked_again_and_again_however_many_places_its_members
     }
     stage.say(&mut host, "the last");
     stage.deliver();
-    let end = stage.ear(&host).next;
+    let end = stage.received(&host).next;
     stage.unblock();
     stage.deliver();
     guests.iter().for_each(|guest| stage.assert_whole(guest, end));
 }
 
 #[test]
-fn s7_what_a_member_says_it_has_is_not_sent_to_it() {
-    let mut stage = Stage::new(open());
+fn s7_confirmed_entries_are_skipped() {
+    let mut stage = Stage::new(unlimited());
     let mut host = stage.host("r");
     let slow = stage.guest("r", "slow");
     stage.deliver();
@@ -90,13 +90,14 @@ fn s7_what_a_member_says_it_has_is_not_sent_to_it() {
     stage.have(&slow, 8);
     stage.unblock();
     stage.deliver();
-    let numbers: Vec<u64> = stage.ear(&slow).entries.iter().map(|(number, _)| *number).collect();
+    let numbers: Vec<u64> =
+        stage.received(&slow).entries.iter().map(|(number, _)| *number).collect();
     assert_eq!(numbers, [2, 8, 9, 10, 11, 12]);
 }
 
 #[test]
-fn s7_who_is_far_behind_holds_up_nobody_and_is_told_what_is_gone() {
-    let mut stage = Stage::new(ChatConfig { room_history: 4096, ..open() });
+fn s7_slow_member_delays_nobody_else() {
+    let mut stage = Stage::new(ChatConfig { room_history: 4096, ..unlimited() });
     let mut host = stage.host("r");
     let slow = stage.guest("r", "slow");
     stage.deliver();
@@ -106,11 +107,11 @@ fn s7_who_is_far_behind_holds_up_nobody_and_is_told_what_is_gone() {
         stage.deliver();
     }
     stage.unblock();
-    let fates: Vec<MessageOutcome> =
+    let outcomes: Vec<MessageOutcome> =
         (0..20).map(|n| stage.say(&mut host, &format!("{n:050}"))).collect();
-    assert!(fates.iter().all(|fate| *fate == MessageOutcome::Relayed), "{fates:?}");
+    assert!(outcomes.iter().all(|outcome| *outcome == MessageOutcome::Relayed), "{outcomes:?}");
     stage.deliver();
-    let ear = stage.ear(&slow);
-    assert_eq!((ear.skipped, ear.next), (0, stage.ear(&host).next));
-    assert_eq!(stage.ear(&host).gone, 0);
+    let received = stage.received(&slow);
+    assert_eq!((received.skipped, received.next), (0, stage.received(&host).next));
+    assert_eq!(stage.received(&host).gone, 0);
 }

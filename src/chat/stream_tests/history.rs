@@ -1,8 +1,8 @@
-//! History that a room keeps, whatever other rooms do.
+//! Tests that every room keeps a guaranteed share of the history memory.
 
 use super::*;
 
-/// Bytes of entries that others can't take from a room.
+/// Guaranteed bytes of history per room.
 const SHARE: usize = 16 * 1024;
 
 fn kept(stage: &Stage, host: &Guest) -> usize {
@@ -18,8 +18,8 @@ fn chatter(stage: &mut Stage, host: &mut Guest, lines: usize, size: usize) {
 }
 
 #[test]
-fn a13_s12_others_cannot_take_the_last_16_kib_of_a_room() {
-    let config = ChatConfig { history_memory: Some(256 * 1024), fanout_limit: None, ..open() };
+fn a13_s12_each_room_keeps_16_kib() {
+    let config = ChatConfig { history_memory: Some(256 * 1024), fanout_limit: None, ..unlimited() };
     let mut stage = Stage::new(config);
     let mut victim = stage.enter(1, "victim", "host", r#","delivery":"stream","history":1024"#);
     chatter(&mut stage, &mut victim, 2_000, 40);
@@ -34,12 +34,12 @@ fn a13_s12_others_cannot_take_the_last_16_kib_of_a_room() {
     let least = SHARE - SHARE / 8;
     assert!(kept(&stage, &victim) >= least, "{} bytes", kept(&stage, &victim));
     let wants = r#","delivery":"stream","history":1024"#;
-    let newcomer = stage.try_enter(2, "victim", "newcomer", wants).expect("a place");
+    let newcomer = stage.try_enter(2, "victim", "newcomer", wants).expect("admission");
     let stream = newcomer.stream.expect("a stream");
-    let past = stage.ear(&victim).next - stream.next;
-    assert!(past > 200, "{past} entries of the past");
+    let past = stage.received(&victim).next - stream.next;
+    assert!(past > 200, "{past} entries of history");
     let all_have_it = attackers.iter().all(|host| kept(&stage, host) >= least);
-    assert!(all_have_it, "the limit gives way");
+    assert!(all_have_it, "the guarantee takes precedence over the memory limit");
     let granted = stage.chat.feeds.rings().0;
     assert!(granted <= 101 * SHARE, "{granted} bytes");
 }

@@ -1,28 +1,28 @@
-//! Streams in the chat by itself: no socket, no waiting; time and full sockets are what the test
-//! says, and every member checks the sequence that it gets.
+//! Tests stream delivery in the chat without sockets and without waiting. A test sets the clock and
+//! chooses the full sockets. Every member checks the sequence numbers that it receives.
 
-mod answers;
 mod commands;
 mod counters;
 mod credit;
-mod ear;
 mod endings;
 mod full_sockets;
 mod history;
-mod lives;
 mod parts;
+mod random;
+mod receiver;
 mod repairs;
+mod reply_budget;
 mod resuming;
 mod ring_space;
 mod tail_probes;
 mod turns;
-mod unanswering;
+mod unresponsive;
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use ear::{Ear, carry};
+use receiver::{Received, transmit};
 
 use super::*;
 use crate::alert::Alert;
@@ -32,6 +32,7 @@ use crate::protocol::stream::downstream::{Entry, parse};
 use crate::protocol::stream::upstream::{self, Range};
 use crate::protocol::{Frame, datagram, request};
 
+/// A member as its client knows it.
 #[derive(Clone)]
 struct Guest {
     id: MemberId,
@@ -39,28 +40,31 @@ struct Guest {
     room: String,
     address: SocketAddr,
     stream: Option<Completion>,
-    /// The id of its next message.
+    /// Id of the next message.
     next_id: u32,
 }
 
+/// A chat with a manual clock and a simulated network.
 struct Stage {
     chat: Chat,
     now: Instant,
-    drawn: u64,
-    ears: HashMap<MemberId, Ear>,
+    draws: u64,
+    received: HashMap<MemberId, Received>,
     /// Members whose sockets are full.
     blocked: HashSet<MemberId>,
-    /// Members whose addresses the datagram layer knows: a datagram came from there.
+    /// Members whose addresses the datagram layer knows because it has received a datagram from
+    /// there.
     reachable: HashSet<MemberId>,
-    /// Members that answer a datagram without entries with `have`.
+    /// Members that answer a probe (a datagram without entries) with `have`.
     answering: Vec<Guest>,
 }
 
 const HOME: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 const STREAM: &str = r#","delivery":"stream""#;
 const SILENT: &str = "you were removed from the room, nothing was heard from you for a while";
 
-fn open() -> ChatConfig {
+fn unlimited() -> ChatConfig {
     ChatConfig { rate_limit: None, max_unproved: None, ..ChatConfig::default() }
 }
 
@@ -69,8 +73,8 @@ impl Stage {
         Self {
             chat: Chat::new(config),
             now: Instant::now(),
-            drawn: 0,
-            ears: HashMap::new(),
+            draws: 0,
+            received: HashMap::new(),
             blocked: HashSet::new(),
             reachable: HashSet::new(),
             answering: Vec::new(),
@@ -86,12 +90,12 @@ impl Stage {
     ) -> Result<Reply, Status> {
         let (room, payload) = (room.as_bytes(), payload.as_bytes());
         let request = request::parse(&Frame { operation: op, state: 0, room, payload })?;
-        let drawn = &mut self.drawn;
+        let draws = &mut self.draws;
         let draw = || {
-            *drawn += 1;
+            *draws += 1;
             let mut bits = [1; 16];
-            bits[8..].copy_from_slice(&drawn.to_be_bytes());
-            bits[..4].copy_from_slice(&(*drawn as u32).to_be_bytes());
+            bits[8..].copy_from_slice(&draws.to_be_bytes());
+            bits[..4].copy_from_slice(&(*draws as u32).to_be_bytes());
             Some(bits)
         };
         self.chat.handle_request(IpAddr::V4(ip), &request, draw, 65_536, self.now)
@@ -101,21 +105,27 @@ impl Stage {
         let payload = format!(r#"{{"username":"{name}"{more}}}"#);
         match self.request(HOME, op, room, &payload)? {
             Reply::Entered { member: id, token, stream } => {
-                let ear = Ear {
+                let received = Received {
                     next: stream.as_ref().map_or(0, |stream| stream.next),
                     tag: stream.as_ref().map_or(0, |stream| stream.tag),
-                    ..Ear::default()
+                    ..Received::default()
                 };
-                self.ears.insert(id, ear);
-                let address = SocketAddr::from((HOME, 1000 + (self.drawn % 60_000) as u16));
+                self.received.insert(id, received);
+                let address = SocketAddr::from((HOME, 1000 + (self.draws % 60_000) as u16));
                 let room = room.to_string();
                 Ok(Guest { id, token, room, address, stream, next_id: 1 })
             }
-            _ => panic!("not a place"),
+            _ => panic!("not an admission"),
         }
     }
 
-    /// A host with stream delivery, whose port is proved.
+    /// Requests connection migration of `guest` to `ip`.
+    fn resume(&mut self, guest: &Guest, ip: Ipv4Addr) -> Result<Reply, Status> {
+        let token = String::from_utf8(guest.token.to_wire().to_vec()).expect("hex");
+        self.request(ip, 4, &guest.room, &token)
+    }
+
+    /// Creates a room. Its host uses stream delivery and has proved its port.
     fn host(&mut self, room: &str) -> Guest {
         self.enter(1, room, "host", STREAM)
     }
@@ -125,7 +135,7 @@ impl Stage {
     }
 
     fn enter(&mut self, op: u8, room: &str, name: &str, more: &str) -> Guest {
-        let guest = self.try_enter(op, room, name, more).expect("a place");
+        let guest = self.try_enter(op, room, name, more).expect("admission");
         self.send(&guest, b"");
         guest
     }
@@ -133,28 +143,28 @@ impl Stage {
     fn send(&mut self, guest: &Guest, body: &[u8]) -> DatagramOutcome {
         let mut bytes = Vec::new();
         datagram::encode_upstream(&guest.room, guest.token, body, &mut bytes);
-        let heard = self.chat.handle_datagram(guest.address, &bytes, self.now);
-        self.reachable.extend(heard.member());
-        heard
+        let outcome = self.chat.handle_datagram(guest.address, &bytes, self.now);
+        self.reachable.extend(outcome.member());
+        outcome
     }
 
-    fn fate(&mut self, guest: &Guest, body: &[u8]) -> MessageOutcome {
+    fn outcome(&mut self, guest: &Guest, body: &[u8]) -> MessageOutcome {
         match self.send(guest, body) {
-            DatagramOutcome::Accepted(_, fate) => fate,
+            DatagramOutcome::Accepted(_, outcome) => outcome,
             DatagramOutcome::Dropped(why) => panic!("{why:?}"),
         }
     }
 
-    /// Says something under the next id, which is used up unless it was put off.
+    /// Sends a message under the next id. The id stays unused if the client must retry.
     fn say(&mut self, guest: &mut Guest, text: &str) -> MessageOutcome {
         if guest.stream.is_none() {
-            return self.fate(guest, text.as_bytes());
+            return self.outcome(guest, text.as_bytes());
         }
         let mut body = Vec::new();
         upstream::encode_message(guest.next_id, text.as_bytes(), &mut body);
-        let fate = self.fate(guest, &body);
+        let outcome = self.outcome(guest, &body);
         if !matches!(
-            fate,
+            outcome,
             MessageOutcome::RateLimited
                 | MessageOutcome::RoomBusy
                 | MessageOutcome::OutOfOrder
@@ -163,27 +173,27 @@ impl Stage {
         ) {
             guest.next_id += 1;
         }
-        fate
+        outcome
     }
 
     fn have(&mut self, guest: &Guest, next: u64) -> MessageOutcome {
         let mut body = Vec::new();
         upstream::encode_have(next, &mut body);
-        self.fate(guest, &body)
+        self.outcome(guest, &body)
     }
 
     fn repair(&mut self, guest: &Guest, ranges: &[(u64, u16)]) -> MessageOutcome {
         let mut body = Vec::new();
         let ranges = ranges.iter().map(|(from, count)| Range { from: *from, count: *count });
         upstream::encode_repair(ranges, &mut body);
-        self.fate(guest, &body)
+        self.outcome(guest, &body)
     }
 
-    /// One turn's delivery.
+    /// Delivers at most `budget` datagrams, as one turn of the reactor does.
     fn turn(&mut self, budget: usize) -> Receipt {
-        let Self { chat, now, ears, blocked, reachable, .. } = self;
+        let Self { chat, now, received, blocked, reachable, .. } = self;
         let receipt = chat.deliver(budget, *now, |job, budget| {
-            let receipt = carry(job, budget, ears, blocked, reachable);
+            let receipt = transmit(job, budget, received, blocked, reachable);
             assert!(receipt.sent <= budget);
             receipt
         });
@@ -192,23 +202,23 @@ impl Stage {
         receipt
     }
 
-    /// Delivers until nothing is left that could be sent; it must not take for ever.
+    /// Delivers until no output is ready. Panics if that never happens.
     fn deliver(&mut self) {
         let mut turns = 0;
         while self.chat.has_output() {
             self.turn(2048);
-            self.answer_questions();
+            self.answer_probes();
             turns += 1;
-            assert!(turns < 10_000, "there is no end to it");
+            assert!(turns < 10_000, "delivery does not terminate");
         }
         self.chat.reap(|_| {});
     }
 
-    fn answer_questions(&mut self) {
+    fn answer_probes(&mut self) {
         for guest in self.answering.clone() {
-            let ear = self.ears.get_mut(&guest.id).expect("a known member");
-            if std::mem::take(&mut ear.is_asked) {
-                let next = ear.next;
+            let received = self.received.get_mut(&guest.id).expect("a known member");
+            if std::mem::take(&mut received.is_probed) {
+                let next = received.next;
                 self.have(&guest, next);
             }
         }
@@ -219,7 +229,7 @@ impl Stage {
         self.chat.resume_stalled(self.now);
     }
 
-    /// Moves the clock, acting on every deadline in between and delivering.
+    /// Moves the clock. Handles every deadline in between and delivers after each.
     fn advance(&mut self, time: Duration) {
         let end = self.now + time;
         while let Some(due) = self.chat.poll_timeout().filter(|due| *due <= end) {
@@ -230,24 +240,29 @@ impl Stage {
         self.now = end;
     }
 
-    fn ear(&self, guest: &Guest) -> &Ear {
-        &self.ears[&guest.id]
+    fn received(&self, guest: &Guest) -> &Received {
+        &self.received[&guest.id]
     }
 
-    fn hush(&mut self) {
+    /// Delivers all output and forgets the received texts and sizes.
+    fn discard_received(&mut self) {
         self.deliver();
-        for ear in self.ears.values_mut() {
-            ear.entries.clear();
-            ear.asides.clear();
-            ear.lines.clear();
-            ear.sizes.clear();
+        for received in self.received.values_mut() {
+            received.entries.clear();
+            received.asides.clear();
+            received.lines.clear();
+            received.sizes.clear();
         }
     }
 
+    /// Asserts that a member has received every entry before `end` exactly once.
     #[track_caller]
     fn assert_whole(&self, guest: &Guest, end: u64) {
-        let ear = self.ear(guest);
-        assert_eq!((ear.next, ear.skipped, ear.gone, ear.repeated), (end, 0, 0, 0));
+        let received = self.received(guest);
+        assert_eq!(
+            (received.next, received.skipped, received.gone, received.repeated),
+            (end, 0, 0, 0)
+        );
     }
 }
 

@@ -1,17 +1,17 @@
-//! Shares of a turn: small budgets and long backlogs.
+//! Tests how turns with small budgets share out long backlogs.
 
 use super::*;
 
 #[test]
-fn s7_small_budgets_serve_everyone_and_each_entry_once() {
+fn s7_small_budgets_serve_everyone() {
     for budget in 1..=9 {
-        let mut stage = Stage::new(open());
+        let mut stage = Stage::new(unlimited());
         let mut host = stage.host("r");
         let guests: Vec<Guest> = (0..20).map(|n| stage.guest("r", &format!("g{n}"))).collect();
         stage.deliver();
         let mut ends = vec![0];
         for n in 0..60 {
-            // What is put off comes again.
+            // A busy room defers the message, so retry it.
             while stage.say(&mut host, &format!("{n}{}", "x".repeat(n * 20)))
                 != MessageOutcome::Relayed
             {
@@ -20,7 +20,7 @@ fn s7_small_budgets_serve_everyone_and_each_entry_once() {
             for _ in 0..n % 3 {
                 stage.turn(budget);
             }
-            let nexts = guests.iter().map(|guest| stage.ear(guest).next);
+            let nexts = guests.iter().map(|guest| stage.received(guest).next);
             ends.push(nexts.clone().max().unwrap_or(0) - nexts.min().unwrap_or(0));
         }
         let mut turns = 0;
@@ -29,31 +29,31 @@ fn s7_small_budgets_serve_everyone_and_each_entry_once() {
             turns += 1;
             assert!(turns < 20_000, "budget {budget}");
         }
-        let end = stage.ear(&host).next;
+        let end = stage.received(&host).next;
         assert!(end >= 66, "{end}");
         guests.iter().for_each(|guest| stage.assert_whole(guest, end));
     }
 }
 
 #[test]
-fn s7_the_back_rows_are_served_although_the_front_rows_have_more() {
-    let mut stage = Stage::new(open());
+fn s7_small_turns_reach_all_members() {
+    let mut stage = Stage::new(unlimited());
     let mut host = stage.host("r");
     let guests: Vec<Guest> = (0..9).map(|n| stage.guest("r", &format!("g{n}"))).collect();
     stage.deliver();
-    let start = stage.ear(&host).next;
+    let start = stage.received(&host).next;
     for n in 0..200 {
         stage.say(&mut host, &n.to_string());
         stage.turn(2);
     }
     for guest in &guests {
-        assert!(stage.ear(guest).next > start + 20, "{}", stage.ear(guest).next - start);
+        assert!(stage.received(guest).next > start + 20, "{}", stage.received(guest).next - start);
     }
 }
 
 #[test]
-fn s7_members_at_many_places_come_and_go_during_a_backlog() {
-    let mut stage = Stage::new(open());
+fn s7_members_change_during_backlog() {
+    let mut stage = Stage::new(unlimited());
     let mut host = stage.host("r");
     let mut guests = Vec::new();
     for n in 0..30 {
@@ -72,37 +72,37 @@ fn s7_members_at_many_places_come_and_go_during_a_backlog() {
     stage.unblock();
     stage.deliver();
     stage.advance(seconds(2));
-    let end = stage.ear(&host).next;
+    let end = stage.received(&host).next;
     guests.iter().for_each(|guest| stage.assert_whole(guest, end));
 }
 
 #[test]
-fn s7_messages_push_out_nothing_that_who_keeps_up_is_still_to_get() {
-    let mut stage = Stage::new(ChatConfig { room_history: 4096, ..open() });
+fn s7_prompt_member_loses_nothing() {
+    let mut stage = Stage::new(ChatConfig { room_history: 4096, ..unlimited() });
     let mut host = stage.host("r");
-    let late = stage.try_enter(2, "r", "late", STREAM).expect("a place");
+    let late = stage.try_enter(2, "r", "late", STREAM).expect("admission");
     stage.deliver();
     for n in 0..60 {
         stage.say(&mut host, &format!("{n:050}"));
         stage.deliver();
     }
-    // Its port is proved, and in the same turn more is said than the ring holds.
+    // The port is proved. In the same turn, more is sent than the ring holds.
     stage.send(&late, b"");
-    let fates: Vec<MessageOutcome> =
+    let outcomes: Vec<MessageOutcome> =
         (0..60).map(|n| stage.say(&mut host, &format!("{n:050}"))).collect();
-    assert!(fates.contains(&MessageOutcome::RoomBusy));
+    assert!(outcomes.contains(&MessageOutcome::RoomBusy));
     stage.deliver();
-    let ear = stage.ear(&late);
-    assert_eq!((ear.skipped, ear.next), (0, stage.ear(&host).next));
-    assert!(ear.gone > 0, "who comes late is told");
-    assert_eq!(stage.ear(&host).gone, 0);
+    let received = stage.received(&late);
+    assert_eq!((received.skipped, received.next), (0, stage.received(&host).next));
+    assert!(received.gone > 0, "the late member learns of the loss");
+    assert_eq!(stage.received(&host).gone, 0);
 }
 
 #[test]
-fn s7_who_is_behind_gets_a_train_at_a_time_and_then_rests() {
-    let mut stage = Stage::new(open());
+fn s7_catch_up_pauses_between_bursts() {
+    let mut stage = Stage::new(unlimited());
     let mut host = stage.host("r");
-    let late = stage.try_enter(2, "r", "late", STREAM).expect("a place");
+    let late = stage.try_enter(2, "r", "late", STREAM).expect("admission");
     stage.deliver();
     for n in 0..300 {
         stage.say(&mut host, &format!("{n:01000}"));
@@ -111,23 +111,23 @@ fn s7_who_is_behind_gets_a_train_at_a_time_and_then_rests() {
     stage.answering.push(late.clone());
     stage.send(&late, b"");
     stage.deliver();
-    let (end, mut rests) = (stage.ear(&host).next, 0);
-    while stage.ear(&late).next < end {
-        assert!(!stage.chat.has_output(), "it waits, and does not spin");
-        let before = stage.ear(&late).next;
+    let (end, mut pauses) = (stage.received(&host).next, 0);
+    while stage.received(&late).next < end {
+        assert!(!stage.chat.has_output(), "a paused member causes no spin");
+        let before = stage.received(&late).next;
         stage.advance(Duration::from_millis(1));
-        let came = stage.ear(&late).next - before;
-        assert!((1..=32).contains(&came), "{came} entries, each a datagram");
-        rests += 1;
+        let count = stage.received(&late).next - before;
+        assert!((1..=32).contains(&count), "{count} entries, one per datagram");
+        pauses += 1;
     }
-    // Its first credit is 15 datagrams.
-    assert_eq!(rests, (300_usize - 15).div_ceil(32));
-    assert_eq!(stage.ear(&late).gone, 0);
+    // The first credit covers 15 datagrams.
+    assert_eq!(pauses, (300_usize - 15).div_ceil(32));
+    assert_eq!(stage.received(&late).gone, 0);
 }
 
 #[test]
-fn field_p1_seats_are_freed_under_load_too() {
-    let mut stage = Stage::new(ChatConfig { fanout_limit: None, ..open() });
+fn field_p1_load_frees_old_cursors() {
+    let mut stage = Stage::new(ChatConfig { fanout_limit: None, ..unlimited() });
     let mut host = stage.host("r");
     for n in 0..100 {
         let guest = stage.guest("r", &format!("guest{n}"));

@@ -1,35 +1,36 @@
-//! The network and the receiving ends of the tests.
+//! The simulated network and the receiving end of a member.
 
 use super::*;
 
-/// What a member has got.
+/// Everything that a member has received.
 #[derive(Default)]
-pub(super) struct Ear {
-    /// The number of the next entry that it misses.
+pub(super) struct Received {
+    /// Number of the next expected entry.
     pub(super) next: u64,
     pub(super) tag: u32,
-    /// What was said, in order, with the numbers.
+    /// Messages and notices in order, with their sequence numbers.
     pub(super) entries: Vec<(u64, String)>,
-    /// The parts of a message that has begun, and how many messages came in parts.
+    /// Parts of an incomplete message.
     pub(super) begun: Vec<u8>,
+    /// Number of messages that arrived in parts.
     pub(super) joined: usize,
-    /// Codes, expected ids, ids and texts of asides.
+    /// Code, expected id, id and text of each aside.
     pub(super) asides: Vec<(u8, u32, u32, String)>,
     pub(super) gone: u64,
-    /// Entries that came again.
+    /// Number of entries received more than once.
     pub(super) repeated: u64,
-    /// Entries that were passed over without a word.
+    /// Number of entries lost without a `gone` entry.
     pub(super) skipped: u64,
-    /// Sizes of the datagrams.
+    /// Size of each datagram.
     pub(super) sizes: Vec<usize>,
-    /// What came to a member without a stream.
+    /// Lines received by a member without stream delivery.
     pub(super) lines: Vec<String>,
-    /// True if the last datagram had no entries.
-    pub(super) is_asked: bool,
+    /// True if the last datagram was a probe: it had no entries.
+    pub(super) is_probed: bool,
 }
 
-impl Ear {
-    pub(super) fn hear(&mut self, datagram: &[u8]) {
+impl Received {
+    pub(super) fn take(&mut self, datagram: &[u8]) {
         self.sizes.push(datagram.len());
         if self.tag == 0 {
             return self.lines.push(String::from_utf8(datagram.to_vec()).expect("UTF-8"));
@@ -37,7 +38,7 @@ impl Ear {
         let (header, entries) = parse(datagram).expect("a header");
         assert_eq!(header.tag, self.tag);
         assert!(datagram.len() <= 1200, "{} bytes", datagram.len());
-        self.is_asked = datagram.len() == 12;
+        self.is_probed = datagram.len() == 12;
         let mut number = header.sequence;
         for entry in entries {
             let first = number;
@@ -52,7 +53,7 @@ impl Ear {
                 | Entry::Part { text, .. }
                 | Entry::Notice { text, .. } => text,
                 Entry::Gone { .. } => b"",
-                Entry::Unknown => panic!("an unknown kind"),
+                Entry::Unknown => panic!("unknown kind"),
             };
             if first < self.next {
                 self.repeated += 1;
@@ -78,17 +79,17 @@ impl Ear {
         self.entries.push((number, text));
     }
 
-    /// What was said, without the numbers.
-    pub(super) fn said(&self) -> Vec<&str> {
+    /// Returns the texts of `entries`.
+    pub(super) fn texts(&self) -> Vec<&str> {
         self.entries.iter().map(|(_, text)| text.as_str()).collect()
     }
 }
 
-/// A network with full sockets, which loses nothing.
-pub(super) fn carry(
+/// Simulates a network that loses nothing and has some full sockets.
+pub(super) fn transmit(
     job: Job<'_>,
     budget: usize,
-    ears: &mut HashMap<MemberId, Ear>,
+    received: &mut HashMap<MemberId, Received>,
     blocked: &HashSet<MemberId>,
     reachable: &HashSet<MemberId>,
 ) -> Receipt {
@@ -109,7 +110,7 @@ pub(super) fn carry(
                 if is_tagged {
                     datagram[..TAG_SIZE].copy_from_slice(&share.tag);
                 }
-                ears.get_mut(&share.member).expect("a known member").hear(&datagram);
+                received.get_mut(&share.member).expect("a known member").take(&datagram);
                 receipt.sent += 1;
             }
             share.next += 1;

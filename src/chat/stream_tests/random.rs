@@ -1,11 +1,11 @@
-//! Random lives of rooms: whatever happens, everyone hears the same sequence, and in the end nothing
-//! is left.
+//! Tests rooms with random events: all members receive the same sequence, and no state is left at
+//! the end.
 
 use super::*;
 
 const STEPS: u64 = 4_000;
 
-/// Numbers that look random and are the same every time: xorshift.
+/// Reproducible pseudorandom numbers (xorshift).
 struct Dice(u64);
 
 impl Dice {
@@ -17,36 +17,36 @@ impl Dice {
     }
 }
 
-/// What the test knows of a member.
-struct Known {
+/// A member and the state that the test expects.
+struct KnownMember {
     guest: Guest,
     is_live: bool,
-    /// No datagram of it is lost, and all are to be there in the end.
+    /// True if the port is proved. The member must receive everything then.
     is_proved: bool,
 }
 
-/// One life.
-struct Life {
+/// Rooms driven by one seed.
+struct Scenario {
     seed: u64,
     dice: Dice,
     stage: Stage,
-    known: Vec<Known>,
+    known: Vec<KnownMember>,
 }
 
 #[test]
-fn s5_s7_s13_s15_whatever_happens_everyone_hears_the_same_sequence() {
+fn s5_s7_s13_s15_sequences_agree() {
     for seed in 1..=40 {
-        let mut life = Life::new(seed);
+        let mut scenario = Scenario::new(seed);
         for step in 0..STEPS {
-            life.step(step);
-            life.check(step);
+            scenario.step(step);
+            scenario.check(step);
         }
-        life.check_that_everyone_has_everything();
-        life.end();
+        scenario.check_completeness();
+        scenario.end();
     }
 }
 
-impl Life {
+impl Scenario {
     fn new(seed: u64) -> Self {
         let stage = Stage::new(ChatConfig {
             idle_timeout: Some(seconds(40)),
@@ -54,19 +54,19 @@ impl Life {
             history_memory: seed.is_multiple_of(3).then_some(20_000),
             host_leaves: if seed.is_multiple_of(2) { HostLeaves::Pass } else { HostLeaves::Close },
             max_members: seed.is_multiple_of(4).then_some(25),
-            ..open()
+            ..unlimited()
         });
         let dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         Self { seed, dice, stage, known: Vec::new() }
     }
 
     fn step(&mut self, step: u64) {
-        let what = self.dice.roll(24);
-        if self.known.is_empty() || what < 3 {
+        let event = self.dice.roll(24);
+        if self.known.is_empty() || event < 3 {
             return self.enter();
         }
         let pick = self.dice.roll(self.known.len() as u64) as usize;
-        match what {
+        match event {
             3..10 => {
                 let size = self.dice.roll(10) * self.dice.roll(120);
                 self.say(pick, &format!("{step}{}", "x".repeat(size as usize)));
@@ -81,12 +81,12 @@ impl Life {
             15..17 => self.repair(pick),
             17 => drop(self.stage.blocked.insert(self.known[pick].guest.id)),
             22 if self.dice.roll(6) == 0 => self.resume(pick),
-            _ => self.let_time_pass(what),
+            _ => self.pass_time(event),
         }
     }
 
-    fn let_time_pass(&mut self, how: u64) {
-        match how {
+    fn pass_time(&mut self, event: u64) {
+        match event {
             18 => self.stage.unblock(),
             19 => self.stage.advance(Duration::from_millis(self.dice.roll(400))),
             20 if self.dice.roll(12) == 0 => self.stage.advance(seconds(self.dice.roll(12))),
@@ -107,48 +107,47 @@ impl Life {
             if is_proved {
                 self.stage.send(&guest, b"");
             }
-            self.known.push(Known { guest, is_live: true, is_proved });
+            self.known.push(KnownMember { guest, is_live: true, is_proved });
         }
     }
 
     fn say(&mut self, pick: usize, text: &str) {
         let one = &mut self.known[pick];
         let Some((_, is_live)) = self.stage.chat.find_speaker(one.guest.token) else { return };
-        let fate = self.stage.say(&mut one.guest, text);
+        let outcome = self.stage.say(&mut one.guest, text);
         one.is_proved = true;
-        assert!(is_live || matches!(fate, MessageOutcome::Ended), "{fate:?}");
+        assert!(is_live || matches!(outcome, MessageOutcome::Ended), "{outcome:?}");
     }
 
     fn have(&mut self, pick: usize) {
         if let Some(guest) = self.answered(pick) {
-            let next = self.stage.ear(&guest).next.saturating_sub(self.dice.roll(20));
+            let next = self.stage.received(&guest).next.saturating_sub(self.dice.roll(20));
             self.stage.have(&guest, next);
         }
     }
 
     fn repair(&mut self, pick: usize) {
         if let Some(guest) = self.answered(pick) {
-            let from = self.dice.roll(self.stage.ear(&guest).next + 5);
+            let from = self.dice.roll(self.stage.received(&guest).next + 5);
             let ranges = [(from, self.dice.roll(300) as u16), (self.dice.roll(9999), 3)];
             self.stage.repair(&guest, &ranges);
         }
     }
 
-    /// The member, if it takes a stream and the server knows where it is and answers it.
+    /// Returns the member if it uses stream delivery and the server replies to it.
     fn answered(&self, pick: usize) -> Option<Guest> {
-        let Known { guest, is_proved, .. } = &self.known[pick];
+        let KnownMember { guest, is_proved, .. } = &self.known[pick];
         let chat = &self.stage.chat;
         let has_answer = chat.find_speaker(guest.token).is_some();
         (guest.stream.is_some() && *is_proved && has_answer).then(|| guest.clone())
     }
 
-    /// From another IP, where the member may say nothing for a while.
+    /// Resumes from a random IP. The member may send nothing from there for a while.
     fn resume(&mut self, pick: usize) {
         let one = &mut self.known[pick];
         let ip = Ipv4Addr::new(192, 0, 2, 1 + self.dice.roll(9) as u8);
-        let token = String::from_utf8(one.guest.token.to_wire().to_vec()).expect("hex");
         let is_live = is_live(&self.stage.chat, &one.guest);
-        let reply = self.stage.request(ip, 4, &one.guest.room, &token);
+        let reply = self.stage.resume(&one.guest, ip);
         assert_eq!(reply.is_ok(), is_live, "{reply:?}");
         let Ok(Reply::Resumed { member, .. }) = reply else { return };
         self.stage.reachable.remove(&member);
@@ -159,48 +158,56 @@ impl Life {
         }
     }
 
-    /// What has to hold at any time.
+    /// Asserts the invariants.
     fn check(&mut self, step: u64) {
         let Self { stage, known, .. } = self;
         check_accounts(stage);
         for one in &mut *known {
             one.is_live = is_live(&stage.chat, &one.guest);
-            let ear = stage.ear(&one.guest);
+            let received = stage.received(&one.guest);
             if one.guest.stream.is_some() {
-                assert!(ear.lines.is_empty());
-                assert!(!one.is_live || ear.skipped == 0, "a gap without a word");
+                assert!(received.lines.is_empty());
+                assert!(!one.is_live || received.skipped == 0, "a gap without a `gone` entry");
             }
-            assert!(one.is_proved || ear.sizes.is_empty(), "nothing before the port is proved");
+            assert!(
+                one.is_proved || received.sizes.is_empty(),
+                "datagrams before the port is proved"
+            );
         }
         if step.is_multiple_of(500) {
             known.retain(|one| one.is_live);
         }
     }
 
-    fn check_that_everyone_has_everything(&mut self) {
+    fn check_completeness(&mut self) {
         let Self { seed, stage, known, .. } = self;
         stage.unblock();
-        let answers = |one: &&Known| one.is_live && one.guest.stream.is_some() && one.is_proved;
+        let answers =
+            |one: &&KnownMember| one.is_live && one.guest.stream.is_some() && one.is_proved;
         let answering: Vec<_> = known.iter().filter(answers).map(|one| one.guest.clone()).collect();
         for _ in 0..100 {
             stage.deliver();
             for guest in &answering {
                 if stage.reachable.contains(&guest.id) {
-                    stage.have(guest, stage.ear(guest).next);
+                    stage.have(guest, stage.received(guest).next);
                 }
             }
             stage.advance(Duration::from_millis(2));
         }
         for one in known.iter().filter(|one| one.is_live && one.guest.stream.is_some()) {
-            // Who has resumed elsewhere and said nothing since can't be reached.
+            // A member is unreachable if it has resumed and sent nothing since.
             if stage.reachable.contains(&one.guest.id) {
-                let ear = stage.ear(&one.guest);
-                assert_eq!((ear.next, ear.skipped), (stage.end_of(&one.guest), 0), "seed {seed}");
+                let received = stage.received(&one.guest);
+                assert_eq!(
+                    (received.next, received.skipped),
+                    (stage.end_of(&one.guest), 0),
+                    "seed {seed}"
+                );
             }
         }
     }
 
-    /// Everyone falls silent, and is forgotten.
+    /// Lets every member time out, and asserts that no state is left.
     fn end(&mut self) {
         let Self { seed, stage, .. } = self;
         stage.advance(seconds(41));
@@ -222,11 +229,11 @@ fn check_accounts(stage: &Stage) {
     assert!(census.members >= census.tokens + census.tombstones);
     assert!(census.tombstones + census.tokens <= chat.config.max_members.unwrap_or(usize::MAX));
     let rings = chat.rooms.iter().map(|(room, _)| chat.feeds.memory_of(room).ring_capacity);
-    assert_eq!(chat.feeds.rings().0, rings.sum::<usize>(), "the account of the rings' memory");
+    assert_eq!(chat.feeds.rings().0, rings.sum::<usize>(), "accounted memory of the rings");
 }
 
 impl Stage {
-    /// The number that a live member's room gives next.
+    /// Returns the next sequence number of a live member's room.
     fn end_of(&self, guest: &Guest) -> u64 {
         let member = self.chat.members.get(guest.id).expect("a member");
         self.chat.feeds.header(&member.recipient(guest.id)).sequence
