@@ -13,6 +13,7 @@ mod copies;
 mod hosts;
 mod routes;
 mod send;
+mod send_buffer;
 mod socket;
 mod transmits;
 
@@ -247,14 +248,10 @@ impl Datagrams {
         JobSender { sockets, routes, batch, transmits, job, budget, receipt }.run()
     }
 
-    /// Polls the send buffers that are due. Must be called before [`Datagrams::take_unblocked`].
+    /// Samples the send buffers that are due. Must be called before [`Datagrams::take_unblocked`].
     pub fn poll_send_buffers(&mut self, now: Instant) {
-        let hosts = &mut self.routes.hosts;
         for (index, socket) in self.sockets.iter().enumerate() {
-            if hosts.is_due(index, now) {
-                hosts.note_look(index, socket.queued(), now);
-                self.unblocked |= hosts.take_waiting(index);
-            }
+            self.unblocked |= self.routes.hosts.poll_buffer(index, now, || socket.queued());
         }
     }
 

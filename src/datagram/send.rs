@@ -1,4 +1,4 @@
-//! Sending one job: plan a call's worth of messages, make the call, account for each message.
+//! Sending one job: plan the messages of one call, make the call, account for each message.
 
 use std::time::Instant;
 
@@ -7,29 +7,18 @@ use super::hosts::Permit;
 use super::routes::{Route, Routes};
 use super::socket::{SendOutcome, Socket};
 use super::transmits::Transmits;
-use crate::fanout::{Extent, Job, Receipt};
+use crate::fanout::{Job, Receipt};
 
-/// A job under way.
+/// A job that is being sent.
 pub(super) struct JobSender<'a> {
     pub(super) sockets: &'a mut [Socket],
     pub(super) routes: &'a mut Routes,
     pub(super) batch: &'a mut Batch,
-    /// Planned and not sent yet; all for one socket.
+    /// Messages that are planned and not sent yet; all for one socket.
     pub(super) transmits: &'a mut Transmits,
     pub(super) job: Job<'a>,
     pub(super) budget: usize,
     pub(super) receipt: Receipt,
-}
-
-/// What came of one call's worth.
-enum Flushed {
-    /// Every message was sent, or refused for good.
-    All,
-    /// A member's way does not take messages that the kernel cuts up. Its share, with this index,
-    /// and those behind it are where they were: they are to be planned again.
-    Rewound(usize),
-    /// The socket is full. What was not sent is where it was.
-    Blocked,
 }
 
 /// Outcome of planning a share.
@@ -42,9 +31,20 @@ enum Planned {
     Flush,
 }
 
+/// Outcome of sending the planned messages.
+enum Flushed {
+    /// Each was sent, or refused for good.
+    All,
+    /// A member's path refuses messages that the kernel cuts into segments. The share with this index
+    /// and those after it are back at their old positions, to be planned again.
+    Rewound(usize),
+    /// The socket is full. The shares of messages that were not sent are back at their old positions.
+    Blocked,
+}
+
 impl JobSender<'_> {
-    /// Sends as much as the budget and the sockets allow. Each socket by itself: one that is full
-    /// stops only its own members.
+    /// Sends as much as the budget and the sockets allow. Each member is reached through the socket of its
+    /// route, and a full socket stops only its own members.
     pub(super) fn run(mut self) -> Receipt {
         for socket in 0..self.sockets.len() {
             self.send_through(socket);
@@ -56,7 +56,7 @@ impl JobSender<'_> {
         let mut next = 0;
         loop {
             next = self.plan_from(next, socket);
-            if self.transmits.is_empty() {
+            if self.transmits.list.is_empty() {
                 return;
             }
             match self.flush(socket) {
@@ -67,22 +67,23 @@ impl JobSender<'_> {
         }
     }
 
-    /// Plans messages for the members of one socket, from the share with this index on, until a call
-    /// is full or the budget is used up; gives the share to go on with.
+    /// Plans messages for the members of one socket, starting at the share with this index, until a call
+    /// is full or the budget is used up. Returns the share to continue with.
     fn plan_from(&mut self, mut next: usize, socket: usize) -> usize {
         let left = self.budget - self.receipt.sent - self.receipt.dropped;
-        while !self.transmits.is_full() && self.transmits.datagrams() < left {
+        while !self.transmits.is_full() && self.transmits.datagrams < left {
             let Some(share) = self.job.to.get_mut(next) else { break };
             match self.routes.get(share.member).copied() {
                 Some(route) if route.socket() == socket && share.next < share.until => {
-                    match self.plan_share(next, &route, left - self.transmits.datagrams()) {
+                    match self.plan_share(next, &route, left - self.transmits.datagrams) {
+                        // The share may have more.
                         Planned::Message => continue,
                         Planned::Nothing => {}
                         Planned::Flush => break,
                     }
                 }
                 Some(_) => {}
-                // No address is proved: nothing is sent, and nothing waits.
+                // No address is proved, so nothing is sent, and nothing waits.
                 None => share.next = share.until,
             }
             next += 1;
@@ -90,19 +91,15 @@ impl JobSender<'_> {
         next
     }
 
-    /// Plans the next message of a share, as far as the send buffer share of its host allows.
+    /// Plans the next message of a share, as far as its host's part of the send buffer allows.
     fn plan_share(&mut self, index: usize, route: &Route, max: usize) -> Planned {
-        let can_segment = self.batch.can_segment();
-        let share = &mut self.job.to[index];
-        let socket = &self.sockets[route.socket()];
-        let size = entry_size(self.job.entries, share.next);
-        let permit = match self.routes.hosts.fits(route.host, size) {
+        let size = self.job.datagram(self.job.to[index].next).len();
+        let (socket, hosts) = (&self.sockets[route.socket()], &mut self.routes.hosts);
+        let permit = match hosts.fits(route.host, size) {
             Some(bytes) => Permit::Bytes(bytes),
-            // Planned messages are not in the send buffer yet, so a look would miss them.
-            None if !self.transmits.is_empty() => return Planned::Flush,
-            None => {
-                self.routes.hosts.permit((route.host, size), Instant::now(), || socket.queued())
-            }
+            // Planned messages are not in the send buffer yet, so a sample would miss them.
+            None if !self.transmits.list.is_empty() => return Planned::Flush,
+            None => hosts.permit((route.host, size), Instant::now(), || socket.queued()),
         };
         let bytes = match permit {
             Permit::Bytes(bytes) => bytes,
@@ -111,35 +108,41 @@ impl JobSender<'_> {
                 return Planned::Nothing;
             }
             Permit::Drop => {
+                let share = &mut self.job.to[index];
                 self.receipt.withheld += (share.until - share.next) as usize;
                 share.next = share.until;
                 return Planned::Nothing;
             }
         };
-        let most = (max, bytes);
-        let content = (self.job.bytes, self.job.entries);
-        if !self.transmits.plan((index, share), content, route, can_segment, most) {
-            return Planned::Nothing;
+        let max = if self.batch.can_segment() { max } else { 1 };
+        match self.transmits.plan(&mut self.job, index, route, (max, bytes)) {
+            Some(transmit) => {
+                hosts.note_sent(route.host, transmit.bytes);
+                Planned::Message
+            }
+            None => Planned::Nothing,
         }
-        let planned = self.transmits.transmits().last().map_or(0, |transmit| transmit.bytes);
-        self.routes.hosts.note_sent(route.host, planned);
-        Planned::Message
     }
 
+    /// Sends the planned messages.
     fn flush(&mut self, socket: usize) -> Flushed {
         let mut done = 0;
         let outcome = loop {
-            let Some(transmit) = self.transmits.transmits().get(done) else { break Flushed::All };
-            let messages = self.transmits.outgoing(done);
-            let bytes = self.transmits.source(&self.job);
+            let Some(transmit) = self.transmits.list.get(done) else { break Flushed::All };
+            let (messages, bytes) = self.transmits.outgoing(done, &self.job);
             match self.sockets[socket].send(self.batch, bytes, messages) {
-                SendOutcome::Sent(count) => done += self.account_sent(done, count),
+                SendOutcome::Sent(count) => {
+                    let sent = &self.transmits.list[done..done + count];
+                    self.receipt.sent += sent.iter().map(|sent| sent.datagrams).sum::<usize>();
+                    done += count;
+                }
                 SendOutcome::Unfit if transmit.is_segmented() => {
                     let share = transmit.share;
                     self.routes.note_refused_segments(self.job.to[share].member);
                     self.rewind(done);
                     break Flushed::Rewound(share);
                 }
+                // The error is about this message alone: the next call starts after it.
                 SendOutcome::Refused | SendOutcome::Unfit => {
                     self.receipt.dropped += transmit.datagrams;
                     done += 1;
@@ -155,25 +158,13 @@ impl JobSender<'_> {
         outcome
     }
 
-    fn account_sent(&mut self, from: usize, count: usize) -> usize {
-        let sent = &self.transmits.transmits()[from..from + count];
-        self.receipt.sent += sent.iter().map(|transmit| transmit.datagrams).sum::<usize>();
-        count
-    }
-
-    /// Puts the shares of messages that were not sent back to where they were.
+    /// Moves the shares of messages that were not sent back to their old positions.
     fn rewind(&mut self, from: usize) {
-        for transmit in self.transmits.transmits()[from..].iter().rev() {
+        // In reverse order, because a share with several messages must end at the first one.
+        for transmit in self.transmits.list[from..].iter().rev() {
             self.job.to[transmit.share].next = transmit.rewind;
         }
     }
-}
-
-/// Returns the bytes of the entry with this index.
-fn entry_size(entries: &[Extent], index: u32) -> usize {
-    let index = index as usize;
-    let start = index.checked_sub(1).map_or(0, |before| entries[before].end);
-    (entries[index].end - start) as usize
 }
 
 #[cfg(test)]
@@ -184,10 +175,10 @@ mod tests {
     use crate::address::Origin;
     use crate::datagram::batch::played::{Line, Played};
     use crate::datagram::socket::bind;
-    use crate::fanout::{Audience, NO_TAG, Share};
+    use crate::fanout::{Audience, Extent, NO_TAG, Share};
     use crate::ids::{Key, MemberId};
 
-    /// Three members, all of whom are to get five messages of one size, and a kernel that is played.
+    /// Three members, each with five messages of one size to get, and a kernel that plays a script.
     struct Stage {
         sockets: Vec<Socket>,
         routes: Routes,
@@ -265,7 +256,7 @@ mod tests {
             [0, 1, 2].map(|index| self.shares[index].next)
         }
 
-        /// What a member was sent, in order.
+        /// Returns the datagrams that a member was sent, in order.
         fn sent_to(&self, slot: u32) -> String {
             let Batch::Played(played) = &self.batch else { panic!("played") };
             let texts = played.sent.iter().filter(|(to, _)| *to == address(slot));
@@ -276,7 +267,7 @@ mod tests {
     const ALL: &str = "aa bb cc dd ee";
 
     #[test]
-    fn d6_what_a_full_socket_did_not_take_waits_and_goes_out_exactly_once() {
+    fn d6_full_socket_delays_and_repeats_nothing() {
         let mut stage = Stage::new([Line::Take(1), Line::Fail(libc::EAGAIN)]);
         let receipt = stage.send(99);
         assert_eq!(receipt, Receipt { sent: 5, dropped: 0, blocked: true, withheld: 0 });
@@ -288,14 +279,14 @@ mod tests {
     }
 
     #[test]
-    fn d4_a_short_count_goes_on_behind_what_was_taken() {
+    fn d4_short_count_continues_after_it() {
         let mut stage = Stage::new([Line::Take(1), Line::Take(1), Line::Take(1)]);
         assert_eq!(stage.send(99).sent, 15);
         assert_eq!([0, 1, 2].map(|slot| stage.sent_to(slot)), [ALL, ALL, ALL]);
     }
 
     #[test]
-    fn a_way_that_refuses_segments_gets_single_datagrams_and_is_remembered() {
+    fn refused_segments_become_datagrams() {
         for errno in [libc::EINVAL, libc::EIO, libc::EMSGSIZE] {
             let refused = [Line::Take(1), Line::Fail(errno), Line::Fail(errno)];
             let mut stage = Stage::new(refused);
@@ -313,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_that_is_not_about_segments_is_not_remembered() {
+    fn other_errors_do_not_end_segments() {
         let refused = || Line::Fail(libc::ENOBUFS);
         let mut stage = Stage::new([refused(), refused()]);
         assert_eq!(stage.send(99), Receipt { sent: 10, dropped: 5, blocked: false, withheld: 0 });
@@ -321,13 +312,13 @@ mod tests {
     }
 
     #[test]
-    fn d3_the_echo_of_an_earlier_datagram_costs_nothing() {
+    fn d3_error_of_an_earlier_datagram_is_ignored() {
         let mut stage = Stage::new([Line::Fail(libc::ECONNREFUSED)]);
         assert_eq!(stage.send(99), Receipt { sent: 15, dropped: 0, blocked: false, withheld: 0 });
     }
 
     #[test]
-    fn d4_one_that_can_never_be_sent_is_dropped_and_the_others_are_not() {
+    fn d4_unsendable_message_is_dropped_alone() {
         let mut stage = Stage::new([]);
         stage.entries.truncate(1);
         stage.shares.iter_mut().for_each(|share| share.until = 1);
@@ -339,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn a9_each_members_datagrams_begin_with_its_own_tag() {
+    fn a9_datagrams_begin_with_the_members_tag() {
         let full = || Line::Fail(libc::EAGAIN);
         let unfit = || Line::Fail(libc::EMSGSIZE);
         for lines in [
@@ -361,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn a_budget_is_kept_to_the_datagram() {
+    fn budget_is_exact() {
         let mut stage = Stage::new([]);
         assert_eq!(stage.send(7).sent, 7);
         assert_eq!(stage.positions(), [5, 2, 0]);

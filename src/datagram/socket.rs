@@ -1,4 +1,4 @@
-//! One UDP socket, and what errno means on it.
+//! One UDP socket, and the meaning of errno on it.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -14,17 +14,17 @@ use crate::sys::{self, Arrival, Outgoing};
 
 /// Binds a UDP socket with the options that the server needs.
 ///
-/// An IPv6 socket takes IPv6 only, so that `--bind 0.0.0.0 --bind ::` are two sockets that do not
-/// get in each other's way, whatever `net.ipv6.bindv6only` says (ipv6(7)).
+/// An IPv6 socket is IPv6 only, so that `--bind 0.0.0.0 --bind ::` are two sockets that do not
+/// conflict, whatever `net.ipv6.bindv6only` is (ipv6(7)).
 ///
 /// # Errors
-/// If the address can't be bound, or the kernel lacks an option.
+/// If the address cannot be bound, or the kernel lacks an option.
 pub fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket =
         socket2::Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     match address {
         SocketAddr::V4(_) => sys::let_routers_fragment(socket.as_fd())?,
-        // Routers of an IPv6 way may not, and the kernel has to find out.
+        // IPv6 routers never fragment, so the kernel has to learn the path MTU.
         SocketAddr::V6(_) => socket.set_only_v6(true)?,
     }
     socket.set_nonblocking(true)?;
@@ -37,35 +37,33 @@ pub fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     Ok(UdpSocket::from_std(socket.into()))
 }
 
-/// Asks that datagrams of one size from one sender, which the kernel has together, arrive as one. Who
-/// lets the kernel cut up what it sends would else send several times as fast as anyone can read, and
-/// fill the one queue that all senders share.
+/// Enables UDP_GRO. Without it a sender using UDP_SEGMENT could fill the receive queue, which all senders
+/// share, faster than we can drain it.
 pub(super) fn enable_gro(socket: &UdpSocket) {
-    // A kernel before 5.0 lacks the option, and hands out one by one.
+    // A kernel before 5.0 lacks the option; then datagrams arrive one by one.
     let _ = sys::enable_gro(socket.as_fd());
 }
 
-/// What came of one receive call.
+/// Outcome of one receive call.
 pub(super) enum ReceiveOutcome {
-    /// One arrival or more.
+    /// At least one arrival.
     Received,
-    /// Nothing for now: an event will tell.
+    /// Nothing to read now: an event will come.
     Drained,
-    /// An error that is about an earlier datagram, or about nothing that we could mend. The socket
-    /// goes on.
+    /// An error about an earlier datagram, or one that we cannot mend. The socket stays in use.
     Failed,
 }
 
-/// What came of one send call.
+/// Outcome of one send call.
 pub(super) enum SendOutcome {
-    /// The kernel has so many messages.
+    /// The kernel took this many messages.
     Sent(usize),
-    /// The socket's buffer is full: an event will tell.
+    /// The send buffer is full: an event will come.
     Blocked,
-    /// The first message can't be sent. The others can.
+    /// The first message cannot be sent. This says nothing about the others.
     Refused,
-    /// The first message can't be sent in this form: the kernel has no way to cut it up, or the path
-    /// no room for it (EINVAL, EIO or EMSGSIZE, by kernel and driver).
+    /// The first message cannot be sent in this form: the kernel cannot cut it into segments, or they
+    /// do not fit the path (EINVAL, EIO or EMSGSIZE, depending on kernel and driver).
     Unfit,
 }
 
@@ -77,38 +75,35 @@ pub(super) struct Socket {
     pub(super) is_writable: bool,
     /// Upper bound of unread arrivals from before the last [`Socket::mark_unread`].
     pub(super) unread: usize,
-    /// Number of arrivals that it has room for.
+    /// Limit for the number of arrivals in the receive buffer.
     capacity: usize,
     /// Bytes of the send buffer.
     send_buffer: usize,
-    /// The kernel's count of dropped datagrams when it last told.
+    /// The kernel's count of dropped datagrams, as last reported.
     overflow: u32,
 }
 
-/// The least that the kernel charges a receive buffer for an arrival: its record of it alone
-/// (struct sk_buff and struct skb_shared_info) takes more.
+/// The least that the kernel charges a receive buffer for an arrival: its record alone (struct sk_buff
+/// and struct skb_shared_info) takes more.
 const LEAST_CHARGE: usize = 512;
 
 impl Socket {
-    /// A socket counts as ready both ways until a call says otherwise.
+    /// Wraps a socket. It counts as ready in both directions until a call says otherwise.
     pub(super) fn new(inner: UdpSocket) -> io::Result<Self> {
         let (buffers, address) = (SockRef::from(&inner), inner.local_addr()?);
+        let (receive, send) = (buffers.recv_buffer_size()?, buffers.send_buffer_size()?);
         log::info!(
-            "udp {}: the kernel grants {} bytes of receive buffer and {} of send buffer",
-            address,
-            buffers.recv_buffer_size()?,
-            buffers.send_buffer_size()?,
+            "udp {address}: the kernel grants {receive} bytes of receive buffer and {send} of send \
+             buffer"
         );
-        let send_buffer = buffers.send_buffer_size()?;
-        let capacity = buffers.recv_buffer_size()? / LEAST_CHARGE + 1;
         Ok(Self {
             inner,
             address,
             is_readable: true,
             is_writable: true,
             unread: 0,
-            capacity,
-            send_buffer,
+            capacity: receive / LEAST_CHARGE + 1,
+            send_buffer: send,
             overflow: 0,
         })
     }
@@ -117,7 +112,7 @@ impl Socket {
         &mut self.inner
     }
 
-    /// Starts to count reads down, until everything that has arrived by now was read.
+    /// Starts to count reads, until everything that has arrived by now was read.
     pub(super) fn mark_unread(&mut self) {
         self.unread = if self.is_readable { self.capacity } else { 0 };
     }
@@ -135,8 +130,8 @@ impl Socket {
         sys::queued_bytes(self.inner.as_fd())
     }
 
-    /// Whether datagrams to this peer come to this very socket. A wildcard socket has the address
-    /// that the peer spoke to, and the whole loopback range.
+    /// Returns true if datagrams to this peer arrive at this socket itself. A wildcard socket has the
+    /// address that the peer sent to, and all loopback addresses.
     pub(super) fn is_at(&self, peer: &Origin) -> bool {
         let ip = peer.remote.ip();
         let is_own_ip = match self.address.ip() {
@@ -146,16 +141,19 @@ impl Socket {
         is_own_ip && self.address.port() == peer.remote.port()
     }
 
-    /// Receives up to `max` arrivals; `take` gets each, with how many the kernel dropped before it.
+    /// Receives up to `max` arrivals. Hands each to `take`, with the number of datagrams that the
+    /// kernel dropped before it.
     pub(super) fn receive(
         &mut self,
         batch: &mut Batch,
         max: usize,
         mut take: impl FnMut(Arrival<'_>, u32),
     ) -> ReceiveOutcome {
-        let overflow = &mut self.overflow;
+        let known = &mut self.overflow;
         let outcome = batch.receive(&self.inner, max, |arrival| {
-            let dropped = note_overflow(overflow, arrival.overflow);
+            // The kernel's count is absolute, and wraps.
+            let count = arrival.overflow.unwrap_or(*known);
+            let dropped = count.wrapping_sub(std::mem::replace(known, count));
             take(arrival, dropped);
         });
         match outcome {
@@ -174,7 +172,7 @@ impl Socket {
         }
     }
 
-    /// Sends messages whose pieces lie in `bytes`, in order, as many as one call takes.
+    /// Sends messages whose pieces refer to `bytes`, in order, as many as one call takes.
     pub(super) fn send<'a>(
         &mut self,
         batch: &mut Batch,
@@ -184,8 +182,8 @@ impl Socket {
         if !self.is_writable {
             return SendOutcome::Blocked;
         }
-        // An error may be the echo of an earlier datagram, to somebody else, which the kernel hands
-        // to whoever calls next and then forgets: the second call is about this one (ip(7), IP_RECVERR).
+        // An error may be about an earlier datagram to another peer: the kernel reports it to the next
+        // call and then forgets it (ip(7), IP_RECVERR). A second call tells whether it is about this one.
         let outcome = match batch.send(&self.inner, bytes, messages.clone()) {
             Err(error) if error.kind() != ErrorKind::WouldBlock => {
                 batch.send(&self.inner, bytes, messages)
@@ -207,10 +205,4 @@ impl Socket {
             }
         }
     }
-}
-
-/// How many datagrams the kernel dropped since it last told; its count wraps.
-fn note_overflow(last: &mut u32, count: Option<u32>) -> u32 {
-    let count = count.unwrap_or(*last);
-    count.wrapping_sub(std::mem::replace(last, count))
 }

@@ -1,8 +1,8 @@
-//! What goes out in the next call: messages, planned from the shares of a job.
+//! The messages of the next send call, planned from the shares of a job.
 //!
-//! Several entries that wait for one member go as one message, which the kernel cuts into datagrams
-//! of one size, the last of which may be shorter (`UDP_SEGMENT`, udp(7)). That is what makes busy
-//! rooms cheap: the way through the kernel is gone once a message, not once a datagram.
+//! Several entries for one member are sent as one message, which the kernel cuts into datagrams of one
+//! size, of which the last may be shorter (`UDP_SEGMENT`, udp(7)). This makes busy rooms cheap: a path
+//! through the kernel costs the same for one datagram and for many.
 
 use std::net::IpAddr;
 
@@ -13,11 +13,10 @@ use crate::sys::{Address, BATCH, MAX_SEGMENTS, Outgoing};
 
 /// One message to one member.
 pub(super) struct Transmit {
-    /// The index of the share that it was taken from.
+    /// Index of the share that it was taken from.
     pub(super) share: usize,
-    /// Where that share stood before.
+    /// Position of that share before.
     pub(super) rewind: u32,
-    /// Number of its datagrams, and their bytes.
     pub(super) datagrams: usize,
     pub(super) bytes: usize,
     to: Address,
@@ -28,24 +27,25 @@ pub(super) struct Transmit {
 }
 
 impl Transmit {
-    /// Whether the kernel has to cut it up.
+    /// Returns true if the kernel has to cut it into datagrams.
     pub(super) fn is_segmented(&self) -> bool {
         self.segment.is_some()
     }
 }
 
-/// Transmits for one socket, at most a call's worth.
+/// Messages for one socket, at most as many as one call takes.
 pub(super) struct Transmits {
-    transmits: Vec<Transmit>,
+    pub(super) list: Vec<Transmit>,
+    /// Number of datagrams in `list`.
+    pub(super) datagrams: usize,
     pieces: Vec<(u32, u32)>,
     copies: Copies,
-    datagrams: usize,
 }
 
 impl Transmits {
     pub(super) fn new() -> Self {
-        let (transmits, pieces) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
-        Self { transmits, pieces, copies: Copies::default(), datagrams: 0 }
+        let (list, pieces) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
+        Self { list, datagrams: 0, pieces, copies: Copies::default() }
     }
 
     /// Starts a job: drops everything of the previous one.
@@ -55,120 +55,92 @@ impl Transmits {
     }
 
     pub(super) fn clear(&mut self) {
-        self.transmits.clear();
+        self.list.clear();
         self.pieces.clear();
         self.datagrams = 0;
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.transmits.is_empty()
-    }
-
     pub(super) fn is_full(&self) -> bool {
-        self.transmits.len() >= self.copies.max_messages()
+        self.list.len() >= self.copies.max_messages()
     }
 
-    /// Datagrams planned.
-    pub(super) fn datagrams(&self) -> usize {
-        self.datagrams
-    }
-
-    pub(super) fn transmits(&self) -> &[Transmit] {
-        &self.transmits
-    }
-
-    /// Returns the bytes to which the pieces of the messages refer.
-    pub(super) fn source<'a>(&'a self, job: &Job<'a>) -> &'a [u8] {
-        self.copies.source(job)
-    }
-
-    /// The messages from the one with this index on, ready for the call.
-    pub(super) fn outgoing(&self, from: usize) -> impl Iterator<Item = Outgoing<'_>> + Clone {
-        self.transmits[from..].iter().map(|transmit| Outgoing {
+    /// Returns the messages from the one with this index on, and the bytes that their pieces refer to.
+    pub(super) fn outgoing<'a>(
+        &'a self,
+        from: usize,
+        job: &Job<'a>,
+    ) -> (impl Iterator<Item = Outgoing<'a>> + Clone, &'a [u8]) {
+        let messages = self.list[from..].iter().map(|transmit| Outgoing {
             to: &transmit.to,
             local: transmit.local,
             pieces: &self.pieces[transmit.first_piece..transmit.last_piece],
             segment: transmit.segment,
-        })
+        });
+        (messages, self.copies.source(job))
     }
 
-    /// Takes the next message for a member from its share, and advances the share: at most `max`
-    /// datagrams and `most_bytes`, more than one datagram only if `can_segment`. Returns true if
-    /// there was anything to take.
+    /// Plans the next message of a share, and advances the share: entries of one size, then perhaps a
+    /// shorter one, at most `max` datagrams and `max_bytes`, but one datagram at least. Returns the
+    /// message, or `None` if the share has nothing for its member.
     pub(super) fn plan(
         &mut self,
-        (index, share): (usize, &mut Share),
-        (bytes, entries): (&[u8], &[Extent]),
+        job: &mut Job<'_>,
+        index: usize,
         route: &Route,
-        can_segment: bool,
-        (max, most_bytes): (usize, usize),
-    ) -> bool {
-        let first_piece = self.pieces.len();
-        let rewind = share.next;
-        let Some((start, end)) = next_entry(share, entries) else { return false };
-        share.next += 1;
-        let message = self.transmits.len();
-        self.pieces.push(self.copies.write_tag(message, bytes, (start, end), share.tag));
-        let size = end - start;
-        let max = if can_segment && size <= route.largest_segment { max } else { 1 };
-        let fitting = (most_bytes / size.max(1) as usize).max(1);
-        let max = max.min(MAX_SEGMENTS).min(fitting);
-        let (more, total) = self.extend(share, (bytes, entries), size, max);
-        let datagrams = 1 + more;
+        (max, max_bytes): (usize, usize),
+    ) -> Option<&Transmit> {
+        let share = &mut job.to[index];
+        let (rewind, first_piece) = (share.next, self.pieces.len());
+        let (mut datagrams, mut bytes, mut size) = (0, 0, 0);
+        while let Some((start, end)) = next_entry(share, job.entries) {
+            let length = (end - start) as usize;
+            if datagrams == 0 {
+                size = length;
+            } else if length > size || bytes + length > MAX_MESSAGE as usize {
+                break;
+            }
+            share.next += 1;
+            let place = self.copies.write_tag(self.list.len(), job.bytes, (start, end), share.tag);
+            self.push_piece(first_piece, place);
+            datagrams += 1;
+            bytes += length;
+            let can_grow = datagrams < max.min(MAX_SEGMENTS)
+                && size <= route.largest_segment as usize
+                && (datagrams + 1) * size <= max_bytes;
+            if length < size || !can_grow {
+                break;
+            }
+        }
+        if datagrams == 0 {
+            return None;
+        }
         self.datagrams += datagrams;
-        self.transmits.push(Transmit {
+        self.list.push(Transmit {
             share: index,
             rewind,
             datagrams,
-            bytes: total,
+            bytes,
             to: route.remote,
             local: route.local,
-            // A size that is split fits a segment, and that fits 16 bits.
+            // A size with several datagrams fits a segment, and that fits 16 bits.
             segment: (datagrams > 1).then_some(size as u16),
             first_piece,
             last_piece: self.pieces.len(),
         });
-        true
+        self.list.last()
     }
 
-    /// Adds entries of this size to the message that was begun, and a last one that is shorter.
-    /// Returns the number of added entries and the bytes of the message.
-    fn extend(
-        &mut self,
-        share: &mut Share,
-        (bytes, entries): (&[u8], &[Extent]),
-        size: u32,
-        max: usize,
-    ) -> (usize, usize) {
-        let message = self.transmits.len();
-        let (mut count, mut total) = (0, size);
-        while 1 + count < max
-            && let Some((start, end)) = next_entry(share, entries)
-            && end - start <= size
-            && total + (end - start) <= MAX_MESSAGE
-        {
-            share.next += 1;
-            let piece = self.copies.write_tag(message, bytes, (start, end), share.tag);
-            self.push_piece(piece);
-            count += 1;
-            total += end - start;
-            if end - start < size {
-                break;
-            }
-        }
-        (count, total as usize)
-    }
-
-    /// Adds bytes to the message; what lies behind what is there already needs no piece of its own.
-    fn push_piece(&mut self, (start, end): (u32, u32)) {
-        match self.pieces.last_mut() {
+    /// Adds bytes to the message whose pieces begin at `first`. Bytes that follow those of its last
+    /// piece extend that piece.
+    fn push_piece(&mut self, first: usize, (start, end): (u32, u32)) {
+        match self.pieces[first..].last_mut() {
             Some(last) if last.1 == start => last.1 = end,
             _ => self.pieces.push((start, end)),
         }
     }
 }
 
-/// Moves the share to its next entry that is meant for its member, and gives where its bytes are.
+/// Advances the share to its next entry for its member, and returns the range of that entry's bytes.
 fn next_entry(share: &mut Share, entries: &[Extent]) -> Option<(u32, u32)> {
     while share.next < share.until {
         let index = share.next as usize;
@@ -199,7 +171,7 @@ mod tests {
         Route::new(0, &Origin { socket: 0, local: None, remote: remote.into() })
     }
 
-    /// Plans everything for member 1; gives each message's datagrams and segment size.
+    /// Plans everything for member 1, and returns the datagrams and segment size of each message.
     fn plan(route: &Route, sizes: &[(u32, Audience)], max: usize) -> Vec<(usize, Option<u16>)> {
         let mut end = 0;
         let entries: Vec<Extent> = sizes
@@ -210,18 +182,14 @@ mod tests {
             })
             .collect();
         let until = entries.len() as u32;
-        let mut share = Share { member: member(1), next: 0, until, tag: NO_TAG };
+        let mut shares = [Share { member: member(1), next: 0, until, tag: NO_TAG }];
         let (mut transmits, bytes) = (Transmits::new(), vec![0; end as usize]);
-        let most = (max, usize::MAX);
-        while transmits.plan((0, &mut share), (&bytes, &entries), route, true, most) {}
-        let datagrams: usize =
-            transmits.transmits().iter().map(|transmit| transmit.datagrams).sum();
-        assert_eq!(datagrams, transmits.datagrams());
-        transmits
-            .transmits()
-            .iter()
-            .map(|transmit| (transmit.datagrams, transmit.segment))
-            .collect()
+        let (to, is_tagged) = (&mut shares[..], false);
+        let mut job = Job { bytes: &bytes, entries: &entries, to, is_tagged };
+        while transmits.plan(&mut job, 0, route, (max, usize::MAX)).is_some() {}
+        let datagrams: usize = transmits.list.iter().map(|transmit| transmit.datagrams).sum();
+        assert_eq!(datagrams, transmits.datagrams);
+        transmits.list.iter().map(|transmit| (transmit.datagrams, transmit.segment)).collect()
     }
 
     fn to_all(sizes: &[u32]) -> Vec<(u32, Audience)> {
@@ -229,14 +197,14 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_of_one_size_go_together_and_the_last_may_be_shorter() {
+    fn equal_sizes_join_and_a_shorter_one_ends() {
         let route = route("127.0.0.1:9");
         let planned = plan(&route, &to_all(&[64, 64, 64, 10, 64, 70, 70]), 99);
         assert_eq!(planned, [(4, Some(64)), (1, None), (2, Some(70))]);
     }
 
     #[test]
-    fn what_is_not_for_a_member_is_left_out_and_does_not_part_the_others() {
+    fn entries_of_others_are_skipped() {
         let own = (64, Audience::AllBut(member(1)));
         let for_all = (64, Audience::All);
         let for_other = (200, Audience::Only(member(2)));
@@ -246,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn no_message_has_more_segments_or_bytes_than_the_kernel_takes() {
+    fn message_keeps_the_kernels_limits() {
         let loopback = route("127.0.0.1:9");
         let planned = plan(&loopback, &to_all(&[8; 130]), 999);
         assert_eq!(planned, [(64, Some(8)), (64, Some(8)), (2, Some(8))]);
@@ -255,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_the_path_goes_alone() {
+    fn too_large_for_the_path_is_sent_alone() {
         let planned = plan(&route("192.0.2.1:9"), &to_all(&[1472, 1472, 1473, 1473]), 99);
         assert_eq!(planned, [(2, Some(1472)), (1, None), (1, None)]);
         let planned = plan(&route("[2001:db8::1]:9"), &to_all(&[1453, 1453, 1452, 1452]), 99);
@@ -263,13 +231,13 @@ mod tests {
     }
 
     #[test]
-    fn a_budget_ends_a_message() {
+    fn budget_ends_a_message() {
         let planned = plan(&route("127.0.0.1:9"), &to_all(&[64; 5]), 2);
         assert_eq!(planned, [(2, Some(64)), (2, Some(64)), (1, None)]);
     }
 
     #[test]
-    fn a_path_that_refused_segments_gets_single_datagrams() {
+    fn path_without_segments_gets_datagrams() {
         let mut route = route("127.0.0.1:9");
         route.refuse_segments();
         assert_eq!(plan(&route, &to_all(&[64; 2]), 99), [(1, None), (1, None)]);

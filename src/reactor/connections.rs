@@ -1,4 +1,4 @@
-//! The table of TCP connections: who is served next, who has to flush, who runs out of time.
+//! The table of TCP connections, with their queues, deadlines and shared memory limit.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -9,8 +9,9 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry};
 
 use super::Context;
+use super::buffer_limits::BufferLimits;
 use super::idle_order::IdleOrder;
-use super::session::{BufferLimits, Served, Session};
+use super::session::{Served, Session};
 use super::source::Source;
 use crate::address::Origin;
 use crate::alert::Alert;
@@ -20,25 +21,25 @@ use crate::metrics::{Counter, Metrics};
 use crate::protocol::Status;
 use crate::slots::Slots;
 use crate::subnet::Subnet;
-use crate::timers::Timers;
+use crate::timers::{Deadline, Timers};
 
-/// What one read takes at most. One buffer for all connections: those that are idle need none.
+/// Limit for one read. All connections share one buffer, so idle ones need none.
 const SCRATCH: usize = 16 * 1024;
 
-/// When a deadline is looked at again that came up before its connection was served: a few turns on.
+/// Delay after which a deadline is checked again that came up before its connection was read once
+/// more: a few turns.
 const RECONSIDER: Duration = Duration::from_millis(10);
 
-/// A session and where it stands in the queues.
+/// A session and its state in the queues.
 struct ConnectionSlot {
     session: Session,
-    /// Its entry in `deadlines`.
-    deadline: Option<Instant>,
+    deadline: Deadline,
     /// Its entry in `idle_order`.
-    silent_since: Option<Instant>,
+    idle_since: Option<Instant>,
     /// Its part of `buffered`.
     buffered: usize,
     is_ready: bool,
-    /// The deadline that came up last, before the socket was read once more.
+    /// The session's deadline when it last came up, before the socket was read once more.
     reconsidered: Option<Instant>,
     is_unflushed: bool,
     is_doomed: bool,
@@ -47,16 +48,15 @@ struct ConnectionSlot {
 /// All TCP connections.
 pub(super) struct Connections {
     slots: Slots<ConnId, ConnectionSlot>,
-    /// Connections that have something to do, each once, in turns.
+    /// Connections that have something to do, each once. They take turns.
     ready: VecDeque<ConnId>,
     /// Connections that may have something to write, each once.
     unflushed: VecDeque<ConnId>,
     /// Connections to be freed at the end of a turn.
     doomed: Vec<ConnId>,
     deadlines: Timers<ConnId>,
-    /// By when they were last heard, to find the one that gives way.
     idle_order: IdleOrder,
-    /// Bytes of memory for requests and replies under way.
+    /// Bytes of memory in the buffers of all connections.
     buffered: usize,
     scratch: Box<[u8]>,
     config: ConnectionConfig,
@@ -79,7 +79,7 @@ impl Connections {
         }
     }
 
-    /// Takes a stream that was just accepted.
+    /// Adds an accepted stream.
     pub(super) fn admit(
         &mut self,
         stream: TcpStream,
@@ -87,14 +87,14 @@ impl Connections {
         registry: &Registry,
         context: &mut Context,
     ) {
-        self.make_place(origin.remote.ip(), context);
+        self.make_room(origin.remote.ip(), context);
         if let Err(error) = stream.set_nodelay(true) {
             log::debug!("{}: {error}", origin.remote);
         }
         let id = self.slots.insert(ConnectionSlot {
             session: Session::new(stream, origin, context.now),
-            deadline: None,
-            silent_since: None,
+            deadline: Deadline::default(),
+            idle_since: None,
             buffered: 0,
             is_ready: false,
             reconsidered: None,
@@ -106,35 +106,36 @@ impl Connections {
         self.mark_ready(id);
     }
 
-    /// When a peer has as many as it may, or there are as many as may be, the one of those that has
-    /// been silent longest gives way.
-    fn make_place(&mut self, ip: IpAddr, context: &mut Context) {
+    /// At the limit of its peer, or at the limit of all, evicts the connection that has been idle for the
+    /// longest time.
+    fn make_room(&mut self, ip: IpAddr, context: &mut Context) {
         let own =
             self.idle_order.first_of_peer_if_full(Subnet::of(ip), self.config.max_connections_ip);
-        if let Some(silent) = own {
+        if let Some(victim) = own {
             context.alert(Alert::ConnectionsIp, ip);
-            self.evict(silent, Status::RateLimited, context);
-        } else if let Some(silent) = self.idle_order.first_if_full(self.config.max_connections) {
+            self.evict(victim, Status::RateLimited, context);
+        } else if let Some(victim) = self.idle_order.first_if_full(self.config.max_connections) {
             context.alert(Alert::Connections, ip);
-            self.evict(silent, Status::ServerFull, context);
+            self.evict(victim, Status::ServerFull, context);
         }
     }
 
-    /// Ends a connection whose slot is needed now. It is told, if its socket takes it at once.
+    /// Ends a connection whose place is needed now. The peer is told if its socket takes the reply at
+    /// once.
     fn evict(&mut self, id: ConnId, why: Status, context: &mut Context) {
         if let Some(slot) = self.slots.get_mut(id) {
-            slot.session.give_way(why, context);
-            // It is freed in this turn, whatever comes of the flush.
-            let _ = slot.session.flush(&BufferLimits::plenty(&self.config), context.now);
+            slot.session.evict(why, context);
+            // It is freed in this turn, whatever the outcome of the flush.
+            let _ = slot.session.flush(&BufferLimits::normal(&self.config), context.now);
             context.metrics.count(Counter::Evicted);
             self.doom(id);
         }
     }
 
-    /// Notes what an event says of a connection. The id may be that of one that is gone.
+    /// Notes an event. Its connection may be gone.
     pub(super) fn note_event(&mut self, id: ConnId, event: &Event) {
         let Some(slot) = self.slots.get_mut(id) else { return };
-        // A call finds out what an error is: both ways, since either may be waited for.
+        // Only a call tells what the error is, and either direction may be waited for.
         let failed = event.is_error();
         if event.is_readable() || event.is_read_closed() || failed {
             slot.session.connection.note_readable();
@@ -145,9 +146,9 @@ impl Connections {
         }
     }
 
-    /// Serves a portion of the ready connections, each as far as its budget goes; one that has more
-    /// to do goes to the back of the queue. The replies of all have a budget too: a list of rooms
-    /// costs far more to make than to ask for.
+    /// Serves a portion of the ready connections, each within its budget. One that has more to do goes
+    /// to the back of the queue. The replies of all share a budget too: a list of rooms costs far more
+    /// to make than to request.
     pub(super) fn serve(&mut self, context: &mut Context) {
         let mut reply_bytes = 0;
         for _ in 0..self.ready.len().min(self.budgets.connections) {
@@ -168,8 +169,8 @@ impl Connections {
         }
     }
 
-    /// Acts on a portion of the deadlines that have come up. Each connection is read once more
-    /// before: its late bytes may be here already, and their event still in the kernel.
+    /// Acts on a portion of the deadlines that have come up. Each connection is read once more before:
+    /// late bytes may be here already, with their event still in the kernel.
     pub(super) fn expire(&mut self, context: &mut Context) {
         for _ in 0..self.budgets.timers {
             let Some((_, id)) = self.deadlines.pop_due(context.now) else { return };
@@ -179,36 +180,28 @@ impl Connections {
             if slot.is_ready || !is_read {
                 slot.reconsidered = deadline;
                 slot.session.connection.note_readable();
-                slot.deadline = Some(context.now + RECONSIDER);
-                self.deadlines.change(id, None, slot.deadline);
+                self.deadlines.set(id, &mut slot.deadline, Some(context.now + RECONSIDER));
                 self.mark_ready(id);
                 continue;
             }
-            slot.deadline = None;
             let served = slot.session.expire(context);
             self.settle(id, served, &mut context.metrics);
         }
     }
 
-    /// Writes a portion of what was queued, and of what a writable event has freed.
+    /// Flushes a portion of the connections that were served or have become writable.
     pub(super) fn flush(&mut self, metrics: &mut Metrics, now: Instant) {
         let limits = self.limits();
         for _ in 0..self.unflushed.len().min(self.budgets.connections) {
             let Some(id) = self.unflushed.pop_front() else { return };
             let Some(slot) = self.slots.get_mut(id) else { continue };
             slot.is_unflushed = false;
-            match slot.session.flush(&limits, now) {
-                Served::Failed => self.fail(id, metrics),
-                Served::More => self.mark_ready(id),
-                Served::Over => self.doom(id),
-                Served::Done => {}
-            }
-            self.reschedule(id);
-            self.doom_if_over(id);
+            let served = slot.session.flush(&limits, now);
+            self.apply(id, served, metrics);
         }
     }
 
-    /// Begins the end of every connection. Those that wait for nothing are done at once.
+    /// Begins the end of every connection. Those that wait for nothing are freed in this turn.
     pub(super) fn finish_all(&mut self, now: Instant) {
         let all: Vec<ConnId> = self.slots.iter().map(|(id, _)| id).collect();
         for id in all {
@@ -223,8 +216,8 @@ impl Connections {
         }
     }
 
-    /// Frees a portion of the connections that have ended, and returns how many. Closing its
-    /// descriptor takes a stream out of the poll (epoll(7)): nobody else holds it.
+    /// Frees a portion of the connections that have ended, and returns their number. Closing its only
+    /// descriptor takes a stream out of the poll (epoll(7)).
     pub(super) fn reap(&mut self, context: &mut Context) -> usize {
         let count = self.doomed.len().min(self.budgets.connections);
         for id in self.doomed.drain(..count) {
@@ -260,14 +253,10 @@ impl Connections {
         self.slots.len() == 0
     }
 
-    fn is_memory_scarce(&self) -> bool {
-        self.config.buffer_memory.is_some_and(|limit| self.buffered >= limit)
-    }
-
     fn limits(&self) -> BufferLimits {
-        match self.is_memory_scarce() {
+        match self.config.buffer_memory.is_some_and(|limit| self.buffered >= limit) {
             true => BufferLimits::scarce(&self.config),
-            false => BufferLimits::plenty(&self.config),
+            false => BufferLimits::normal(&self.config),
         }
     }
 
@@ -281,17 +270,23 @@ impl Connections {
         }
     }
 
-    /// Puts a session where it belongs after it was served.
+    /// Updates the queues and deadlines after a session was served.
     fn settle(&mut self, id: ConnId, served: Served, metrics: &mut Metrics) {
+        self.apply(id, served, metrics);
+        self.mark_unflushed(id);
+    }
+
+    fn apply(&mut self, id: ConnId, served: Served, metrics: &mut Metrics) {
         match served {
             Served::Failed => self.fail(id, metrics),
             Served::More => self.mark_ready(id),
             Served::Over => self.doom(id),
             Served::Done => {}
         }
-        self.mark_unflushed(id);
         self.reschedule(id);
-        self.doom_if_over(id);
+        if self.slots.get(id).is_some_and(|slot| slot.session.connection.is_over()) {
+            self.doom(id);
+        }
     }
 
     fn note_writable(&mut self, id: ConnId) {
@@ -322,18 +317,17 @@ impl Connections {
         }
     }
 
-    /// Brings the session's deadline and its slot among the silent up to date.
+    /// Updates what the table knows of a session: its deadline, its last input, its memory.
     fn reschedule(&mut self, id: ConnId) {
         let Some(slot) = self.slots.get_mut(id) else { return };
         let (deadline, heard_at) = match slot.is_doomed {
             true => (None, None),
             false => (slot.session.deadline(&self.config), Some(slot.session.heard_at)),
         };
-        self.deadlines.change(id, slot.deadline, deadline);
+        self.deadlines.set(id, &mut slot.deadline, deadline);
         let peer = Subnet::of(slot.session.peer());
-        self.idle_order.change((peer, id), slot.silent_since, heard_at);
-        slot.deadline = deadline;
-        slot.silent_since = heard_at;
+        self.idle_order.change((peer, id), slot.idle_since, heard_at);
+        slot.idle_since = heard_at;
         let buffered = slot.session.connection.held_bytes();
         self.buffered = self.buffered - slot.buffered + buffered;
         slot.buffered = buffered;
@@ -342,12 +336,6 @@ impl Connections {
     fn fail(&mut self, id: ConnId, metrics: &mut Metrics) {
         metrics.count(Counter::ConnectionErrors);
         self.doom(id);
-    }
-
-    fn doom_if_over(&mut self, id: ConnId) {
-        if self.slots.get(id).is_some_and(|slot| slot.session.connection.is_over()) {
-            self.doom(id);
-        }
     }
 
     /// Marks a connection to be freed at the end of the turn.

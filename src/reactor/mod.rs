@@ -1,27 +1,32 @@
 //! The loop: one thread, one poll, every socket in it.
 //!
-//! Start at `Reactor::turn`. Each step is a method, most of them in the file that owns what the
-//! step works on:
+//! Start at `Reactor::turn`. Each step is a method, and most of them are in the file that owns the
+//! objects of the step:
 //!
 //! | file | what it owns |
 //! | --- | --- |
-//! | `source.rs` | what a `mio::Token` means |
+//! | `source.rs` | the meaning of a `mio::Token` |
 //! | `acceptor.rs` | the TCP listeners |
 //! | `connections.rs` | the table of connections, their queues and deadlines |
-//! | `session.rs` | one connection that speaks TCRP |
-//! | `idle_order.rs` | who has been silent longest, and gives way |
-//! | `slice.rs` | time slice of a step |
+//! | `session.rs` | the life of one connection |
+//! | `tcrp.rs` | the protocol on a connection |
+//! | `buffer_limits.rs` | limits for the buffers of a connection |
+//! | `idle_order.rs` | the order in which connections are evicted |
+//! | `context.rs` | the chat and the UDP sockets, and what passes between them |
+//! | `slice.rs` | the time slice of a step |
 //! | `steps.rs` | CPU time of the steps, in a build with the feature `step-times` |
-//! | `alert_log.rs` | warnings about peers, one a minute of each kind and subnet |
+//! | `alert_log.rs` | warnings about peers, at most one a minute of each kind and subnet |
 //! | `signals.rs` | SIGINT, SIGTERM and SIGHUP |
 //! | `outputs.rs` | stdout and stderr |
 //! | `bind.rs` | opening the sockets at the start |
-//! | `memory_estimate.rs` | upper bound for the memory, for the log |
+//! | `memory_estimate.rs` | an upper bound for the memory, for the log |
 
 mod acceptor;
 mod alert_log;
 mod bind;
+mod buffer_limits;
 mod connections;
+mod context;
 mod idle_order;
 mod memory_estimate;
 mod outputs;
@@ -30,23 +35,21 @@ mod signals;
 mod slice;
 mod source;
 mod steps;
+mod tcrp;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll};
 
-use crate::alert::Alert;
-use crate::chat::Chat;
 use crate::config::{Config, DRAIN, METRICS_INTERVAL};
-use crate::datagram::{Datagrams, Disposition};
 use crate::metrics::{Counter, Metrics};
 use crate::output::Output;
 
 use acceptor::{AcceptOutcome, Acceptor};
-use alert_log::AlertLog;
 use connections::Connections;
+use context::Context;
 use outputs::Outputs;
 use signals::Signals;
 use source::Source;
@@ -61,46 +64,13 @@ const EVENTS: usize = 1024;
 /// an int), and one needless turn a minute costs nothing.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// How the loop came to its end.
+/// The reason why the loop has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// After a signal, everyone has been told, as far as [`DRAIN`] sufficed.
+    /// A signal came, and everyone was told, as far as the time [`DRAIN`] allowed.
     Drained,
-    /// A second signal, this one, asked to leave at once.
+    /// This second signal came and ended the server at once.
     Forced(i32),
-}
-
-/// What a request or a datagram is answered with; one value, so that the steps of a turn can be
-/// handed all of it beside the table that they walk.
-struct Context {
-    chat: Chat,
-    datagrams: Datagrams,
-    metrics: Metrics,
-    alerts: AlertLog,
-    /// The one clock reading of the turn.
-    now: Instant,
-}
-
-impl Context {
-    /// Notes an alert about a peer, for the log.
-    fn alert(&mut self, alert: Alert, peer: IpAddr) {
-        self.alerts.note(alert, peer, 1, self.now);
-    }
-
-    /// Hands at most `budget` datagrams of one socket to the chat.
-    fn read_socket(&mut self, index: usize, budget: usize) {
-        let Self { chat, datagrams, metrics, now, .. } = self;
-        let report = datagrams.receive(index, budget, |origin, bytes| {
-            let heard = chat.handle_datagram(origin.remote.socket_addr(), bytes, *now);
-            metrics.count(heard.counter());
-            Disposition { member: heard.member(), was_rejected: heard.is_in_vain() }
-        });
-        metrics.add(Counter::Datagrams, report.received as u64);
-        metrics.add(Counter::Skipped, report.skipped as u64);
-        metrics.add(Counter::ReceiveErrors, report.errors as u64);
-        metrics.add(Counter::KernelDropped, u64::from(report.overflow));
-        forget_withdrawn(chat, datagrams);
-    }
 }
 
 /// The server.
@@ -115,7 +85,7 @@ pub struct Reactor {
     reported: Metrics,
     report_at: Instant,
     config: Config,
-    /// Set by the first signal: when to leave at the latest.
+    /// Time of the end at the latest; set by the first signal.
     leave_by: Option<Instant>,
     /// Set by the second signal.
     forced: Option<i32>,
@@ -125,21 +95,21 @@ impl Reactor {
     /// Opens every socket and registers it.
     ///
     /// # Errors
-    /// Which address can't be listened on, and why.
+    /// If it cannot listen on an address.
     pub fn bind(config: Config) -> Result<Self, BindError> {
         bind::bind(config)
     }
 
-    /// The addresses that are listened on, with their real ports: TCP and UDP of each `--bind`.
+    /// Returns the TCP and the UDP address of each `--bind`, with their real ports.
     ///
     /// # Errors
-    /// What getsockname(2) says.
+    /// If getsockname(2) fails.
     pub fn addresses(&self) -> io::Result<Vec<(SocketAddr, SocketAddr)>> {
         let udp = self.context.datagrams.local_addrs();
         udp.enumerate().map(|(index, udp)| Ok((self.acceptor.local_addr(index)?, udp))).collect()
     }
 
-    /// Lets lines that this output did not take leave when it does.
+    /// Watches an output, so that lines which it did not take are written once it is writable.
     ///
     /// # Errors
     /// If epoll_ctl(2) fails.
@@ -147,10 +117,10 @@ impl Reactor {
         self.outputs.watch(output, self.poll.registry())
     }
 
-    /// Turns until a signal ends it.
+    /// Runs turns until a signal ends the server.
     ///
     /// # Errors
-    /// Only if the poll itself fails. What goes wrong on a socket ends that socket's peer at most.
+    /// Only if the poll itself fails. An error on a socket ends that socket's peer at most.
     pub fn run(&mut self) -> io::Result<Exit> {
         loop {
             self.turn()?;
@@ -187,8 +157,8 @@ impl Reactor {
             false => time_until(self.next_deadline(), Instant::now()),
         };
         while let Err(error) = self.poll.poll(&mut self.events, Some(timeout)) {
-            // A signal handler ran, or we were stopped and continued (signal(7)). However late it is
-            // now, what has come meanwhile is looked at before any deadline.
+            // A signal handler ran, or we were stopped and continued (signal(7)). It may be late now, but
+            // input that came meanwhile is read before any deadline is checked.
             if error.kind() != io::ErrorKind::Interrupted {
                 return Err(error);
             }
@@ -198,8 +168,8 @@ impl Reactor {
         Ok(())
     }
 
-    /// Sets a bit for each event. Nothing is done yet: an event says what may be done, not what
-    /// must, and the thing that it is about may be gone.
+    /// Sets a bit for each event. Nothing is done yet: an event is permission, not work, and its source
+    /// may be gone.
     fn note_readiness(&mut self) {
         // The events of other sockets may still be in the kernel.
         if self.events.iter().count() == EVENTS {
@@ -223,7 +193,7 @@ impl Reactor {
         }
     }
 
-    /// The first signal begins the end, the second makes it short.
+    /// Begins the end at the first signal, and shortens it at the second.
     fn handle_signals(&mut self) {
         for signal in self.signals.take() {
             if self.leave_by.is_none() {
@@ -235,17 +205,16 @@ impl Reactor {
         }
     }
 
-    /// Tells everyone that it is over, and takes nothing new.
+    /// Closes all rooms, tells every member, and accepts nothing new.
     fn drain(&mut self) {
         self.leave_by = Some(self.context.now + DRAIN);
         self.acceptor.close(self.poll.registry());
-        self.context
-            .metrics
-            .add(Counter::Abandoned, self.context.chat.close_all(self.context.now) as u64);
+        let abandoned = self.context.chat.close_all(self.context.now);
+        self.context.metrics.add(Counter::Abandoned, abandoned as u64);
         self.connections.finish_all(self.context.now);
     }
 
-    /// Takes new connections in.
+    /// Accepts new connections.
     fn accept(&mut self) {
         for index in 0..self.acceptor.len() {
             for _ in 0..self.config.budgets.accepts {
@@ -266,7 +235,7 @@ impl Reactor {
         }
     }
 
-    /// Reads requests and carries them out; their replies wait for the flush.
+    /// Reads requests and executes them; their replies wait for the flush.
     fn read_connections(&mut self) {
         let Self { connections, context, config, .. } = self;
         slice::fill(config.budgets.slice, Instant::now, || {
@@ -275,8 +244,8 @@ impl Reactor {
         });
     }
 
-    /// Hands each datagram to the chat, which relays it, obeys it or drops it; whoever it is from is
-    /// answered the way it came.
+    /// Hands each datagram to the chat, which relays it, executes it or drops it. From then on its sender's
+    /// datagrams go back the same way.
     fn read_datagrams(&mut self) {
         let context = &mut self.context;
         let budgets = &self.config.budgets;
@@ -289,7 +258,7 @@ impl Reactor {
         context.chat.note_read(context.datagrams.read_until(context.now));
     }
 
-    /// Acts on deadlines: idle members, merged notices, late connections, the report of the counters.
+    /// Acts on deadlines: idle members, merged notices, late connections, the log of the counters.
     fn expire_timers(&mut self) {
         let Self { connections, context, config, .. } = self;
         let is_due = |deadline: Option<Instant>, now| deadline.is_some_and(|due| due <= now);
@@ -316,27 +285,22 @@ impl Reactor {
         alerts.expire(*now);
     }
 
-    /// Sends what the chat has for members: it says which bytes and to whom, the datagram layer knows
-    /// where they are, and the receipt says how far it came.
+    /// Sends what the chat has for its members, as far as the sockets take it.
     fn deliver(&mut self) {
-        let Context { chat, datagrams, metrics, now, .. } = &mut self.context;
+        let Context { chat, datagrams, now, .. } = &mut self.context;
         datagrams.poll_send_buffers(*now);
         if datagrams.take_unblocked() {
             chat.resume_stalled(*now);
         }
-        let budgets = &self.config.budgets;
+        let Self { context, config, .. } = self;
+        let budgets = &config.budgets;
         slice::fill(budgets.slice, Instant::now, || {
-            let receipt =
-                chat.deliver(budgets.deliveries, *now, |job, budget| datagrams.send(job, budget));
-            metrics.add(Counter::Sent, receipt.sent as u64);
-            metrics.add(Counter::SendErrors, receipt.dropped as u64);
-            metrics.add(Counter::Withheld, receipt.withheld as u64);
-            metrics.add(Counter::Blocked, u64::from(receipt.blocked));
-            chat.has_output()
+            context.deliver(budgets.deliveries);
+            context.chat.has_output()
         });
     }
 
-    /// Writes the replies that this turn made, and log lines that had to wait.
+    /// Writes the replies of this turn, and log lines that had to wait.
     fn flush(&mut self) {
         self.outputs.flush();
         let Self { connections, context, config, .. } = self;
@@ -363,7 +327,7 @@ impl Reactor {
         });
     }
 
-    /// Whether something can be done without an event.
+    /// Returns true if there is work without an event.
     fn has_work(&self) -> bool {
         self.acceptor.has_input()
             || self.connections.has_work()
@@ -408,20 +372,12 @@ impl Reactor {
     }
 }
 
-/// Stops sending to members whose address another member has proved. This must happen before
-/// anything is sent.
-fn forget_withdrawn(chat: &mut Chat, datagrams: &mut Datagrams) {
-    while let Some(member) = chat.poll_withdrawn() {
-        datagrams.forget(member);
-    }
-}
-
-/// How long to wait for `deadline`: rounded up to milliseconds, since a shorter wait would be rounded
-/// down by the kernel and come back too early, again and again.
+/// Returns the wait until `deadline`, rounded up to milliseconds: the kernel would round a shorter wait
+/// down, and the loop would wake up too early, again and again.
 fn time_until(deadline: Instant, now: Instant) -> Duration {
     let wait = deadline.saturating_duration_since(now).min(LONGEST_WAIT);
     let milliseconds = wait.as_nanos().div_ceil(1_000_000);
-    // At most LONGEST_WAIT: it fits.
+    // It is at most LONGEST_WAIT, so it fits.
     Duration::from_millis(milliseconds as u64)
 }
 
@@ -448,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn a4_a_turn_reads_datagrams_until_its_slice_ends() {
+    fn a4_turn_reads_until_its_slice_ends() {
         const COUNT: usize = 300;
         let portion = Budgets::default().datagrams;
         for (slice, expected) in [(LONGEST_WAIT, COUNT), (Duration::ZERO, portion)] {
@@ -465,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn l16_a_wait_is_never_rounded_down_and_never_overflows() {
+    fn l16_wait_rounds_up_without_overflow() {
         let now = Instant::now();
         let wait = |ahead| time_until(now + ahead, now);
         assert_eq!(wait(Duration::ZERO), Duration::ZERO);

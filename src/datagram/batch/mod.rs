@@ -1,12 +1,19 @@
-//! Datagrams in batches: one contract, two implementations.
+//! Batches: the contract of one receive call and one send call, with two implementations.
 //!
-//! [`mmsg`] uses Linux' batch calls and lets the kernel cut a message into datagrams; [`one_by_one`]
-//! uses what std has everywhere. The server takes the first; both are held to the same contract by
-//! the tests here.
+//! **Receiving** hands over at least one arrival, or fails. An arrival is a datagram, or several of one size
+//! from one sender that the kernel has joined (UDP_GRO), with the sender's address, the local address
+//! that it was sent to, and the number of datagrams that the kernel had dropped. `WouldBlock` means that
+//! the socket is empty. Any other error is about a datagram sent earlier; the caller counts it and
+//! calls again.
 //!
-//! The contract of sending: messages are sent in order; the result is how many were, at least one; an
-//! error is about the first message and nobody else's. So a caller that leaves out a message which
-//! can't be sent, and calls again with what follows, sends each of the others exactly once.
+//! **Sending** takes messages in order, and returns the number of messages that were sent: at least one. A
+//! message is one datagram, or several of one size that the kernel cuts it into (UDP_SEGMENT). An error
+//! is about the first message and no other. So a caller that leaves out a message which cannot be sent,
+//! and calls again with the messages after it, sends each of them exactly once.
+//!
+//! The rest of the datagram layer needs nothing else. [`mmsg`] uses the batch calls of Linux;
+//! [`one_by_one`] uses the calls that std has on every system. The server uses the first; the tests here
+//! hold both to the contract.
 
 mod mmsg;
 mod one_by_one;
@@ -27,14 +34,14 @@ use one_by_one::OneByOne;
 pub(super) enum Batch {
     Mmsg(Mmsg),
     OneByOne(OneByOne),
-    /// Loopback never fills a send buffer and refuses no segments: what the kernel says of those is
-    /// played here, at the one place where it would come from.
+    /// A kernel for tests. Loopback never fills a send buffer and never refuses segments, so a script
+    /// plays those outcomes.
     #[cfg(test)]
     Played(played::Played),
 }
 
 impl Batch {
-    /// Buffers for datagrams of at most `size` bytes; longer ones are cut.
+    /// Creates buffers for arrivals of at most `size` bytes; longer ones are cut.
     pub(super) fn new(path: DatagramPath, size: usize) -> Self {
         match path {
             DatagramPath::Mmsg => Self::Mmsg(Mmsg::new(size)),
@@ -42,15 +49,15 @@ impl Batch {
         }
     }
 
-    /// Whether a message may be more than one datagram, either way.
+    /// Returns true if a message or an arrival may be several datagrams.
     pub(super) fn can_segment(&self) -> bool {
         !matches!(self, Self::OneByOne(_))
     }
 
-    /// Receives up to `max` arrivals, hands each to `take`, and gives how many there were.
+    /// Receives up to `max` arrivals, hands each to `take`, and returns their number.
     ///
     /// # Errors
-    /// `WouldBlock` when there is none, else an error that ends nothing.
+    /// `WouldBlock` if there is none; otherwise an error that ends nothing.
     pub(super) fn receive(
         &mut self,
         socket: &UdpSocket,
@@ -65,10 +72,10 @@ impl Batch {
         }
     }
 
-    /// Sends messages whose pieces lie in `bytes`, and gives how many.
+    /// Sends messages whose pieces refer to `bytes`, and returns the number of messages sent.
     ///
     /// # Errors
-    /// Why the first can't be sent: `WouldBlock` when the socket is full.
+    /// If the first message cannot be sent: `WouldBlock` if the send buffer is full.
     pub(super) fn send<'a>(
         &mut self,
         socket: &UdpSocket,
@@ -98,11 +105,11 @@ mod tests {
         UdpSocket::bind("127.0.0.1:0".parse().expect("an address")).expect("a free port")
     }
 
-    /// Nothing can be sent to port 0: sendto(2) says EINVAL.
+    /// Nothing can be sent to port 0: sendto(2) fails with EINVAL.
     const BAD: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
-    /// Sends to every destination as a caller must, leaving out what can't be sent; gives how many
-    /// that were.
+    /// Sends to every destination as the contract demands, and returns the number of messages that
+    /// could not be sent.
     fn send_all(batch: &mut Batch, from: &UdpSocket, to: &[SocketAddr]) -> usize {
         let to: Vec<Address> = to.iter().map(|at| Address::from(*at)).collect();
         let outgoing = |to| Outgoing { to, local: None, pieces: &[(0, 2)], segment: None };
@@ -123,7 +130,7 @@ mod tests {
         refused
     }
 
-    /// How many datagrams lie in a socket.
+    /// Returns the number of datagrams in a socket.
     fn count(batch: &mut Batch, socket: &UdpSocket) -> usize {
         let mut total = 0;
         let error = loop {
@@ -137,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn d4_a_bad_destination_costs_only_itself_wherever_it_stands() {
+    fn d4_bad_destination_costs_only_itself() {
         for path in PATHS {
             let mut batch = Batch::new(path, 16);
             for bad in [&[0][..], &[2], &[4], &[0, 1, 2], &[0, 4], &[0, 1, 2, 3, 4], &[]] {
@@ -158,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn d4_more_than_one_batch_reaches_each_destination_exactly_once() {
+    fn d4_several_batches_send_each_once() {
         for path in PATHS {
             let mut batch = Batch::new(path, 16);
             let sockets: Vec<UdpSocket> = (0..2 * BATCH + 3).map(|_| socket()).collect();
@@ -170,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn d1_d2_empty_and_long_datagrams_are_told_apart() {
+    fn d1_d2_empty_and_long_datagrams_differ() {
         for path in PATHS {
             let mut batch = Batch::new(path, 4);
             let (a, b) = (socket(), socket());
@@ -183,7 +190,7 @@ mod tests {
             assert_eq!(
                 sizes,
                 [0, 4, 4],
-                "{path:?}: cut to the buffer, which is the limit plus one"
+                "{path:?}: cut to the buffer, which is larger than the limit by one"
             );
         }
     }

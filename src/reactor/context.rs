@@ -1,0 +1,77 @@
+//! The chat and the sockets of its members, and everything that passes between the two: datagrams in,
+//! jobs out.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use super::alert_log::AlertLog;
+use crate::address::Origin;
+use crate::alert::Alert;
+use crate::chat::Chat;
+use crate::datagram::{Datagrams, Disposition};
+use crate::ids::MemberId;
+use crate::metrics::{Counter, Metrics};
+
+/// Everything that a step needs besides the table that it walks. It is one value apart from that
+/// table, so that both can be borrowed at once.
+pub(super) struct Context {
+    pub(super) chat: Chat,
+    pub(super) datagrams: Datagrams,
+    pub(super) metrics: Metrics,
+    pub(super) alerts: AlertLog,
+    /// The one clock reading of the turn.
+    pub(super) now: Instant,
+}
+
+impl Context {
+    /// Notes an alert about a peer, for the log.
+    pub(super) fn alert(&mut self, alert: Alert, peer: IpAddr) {
+        self.alerts.note(alert, peer, 1, self.now);
+    }
+
+    /// Hands at most `budget` datagrams of one socket to the chat.
+    pub(super) fn read_socket(&mut self, index: usize, budget: usize) {
+        let Self { chat, datagrams, metrics, now, .. } = self;
+        let report = datagrams.receive(index, budget, |origin, bytes| {
+            let outcome = chat.handle_datagram(origin.remote.socket_addr(), bytes, *now);
+            metrics.count(outcome.counter());
+            Disposition { member: outcome.member(), was_rejected: outcome.is_in_vain() }
+        });
+        metrics.add(Counter::Datagrams, report.received as u64);
+        metrics.add(Counter::Skipped, report.skipped as u64);
+        metrics.add(Counter::ReceiveErrors, report.errors as u64);
+        metrics.add(Counter::KernelDropped, u64::from(report.overflow));
+        self.forget_withdrawn();
+    }
+
+    /// Sends a member's datagrams to a port that it has announced, if the chat accepts the port.
+    pub(super) fn announce(&mut self, member: MemberId, origin: &Origin) {
+        let is_taken = !self.datagrams.is_own_address(origin)
+            && self.chat.handle_announcement(member, origin.remote.socket_addr());
+        if is_taken {
+            self.metrics.count(Counter::Announcements);
+            self.datagrams.announce(member, origin);
+            self.forget_withdrawn();
+        }
+    }
+
+    /// Sends a portion of what the chat has for its members. This is the only way out: a job names bytes
+    /// and members, and goes from here to the layer that has the routes of these members. All of them
+    /// have UDP routes, so the datagram layer takes every job. Its receipt says how far it came.
+    pub(super) fn deliver(&mut self, budget: usize) {
+        let Self { chat, datagrams, metrics, now, .. } = self;
+        let receipt = chat.deliver(budget, *now, |job, budget| datagrams.send(job, budget));
+        metrics.add(Counter::Sent, receipt.sent as u64);
+        metrics.add(Counter::SendErrors, receipt.dropped as u64);
+        metrics.add(Counter::Withheld, receipt.withheld as u64);
+        metrics.add(Counter::Blocked, u64::from(receipt.blocked));
+    }
+
+    /// Removes the routes of members whose address another member has proved. This must happen before
+    /// anything is sent.
+    fn forget_withdrawn(&mut self) {
+        while let Some(member) = self.chat.poll_withdrawn() {
+            self.datagrams.forget(member);
+        }
+    }
+}
