@@ -70,7 +70,8 @@
 //!
 //! | file | functions |
 //! | --- | --- |
-//! | `src/reactor/mod.rs` | `turn`, `read_datagrams`, `read_socket`, `deliver` |
+//! | `src/reactor/mod.rs` | `turn`, `read_datagrams`, `deliver` |
+//! | `src/reactor/context.rs` | `read_socket`, `deliver` |
 //! | `src/datagram/mod.rs` | `receive`, `deliver_arrival`, `send` |
 //! | `src/datagram/socket.rs` | `receive`, `send` |
 //! | `src/datagram/routes.rs` | `announce` |
@@ -86,7 +87,7 @@
 //! | `src/delivery/turn.rs` | `deliver`, `deliver_rooms`, `deliver_room`, `run`, `send_parts`, `send_log`, `put_back` |
 //! | `src/fanout.rs` | `includes` |
 //! | `src/datagram/send.rs` | `run`, `send_through`, `plan_from`, `plan_share`, `flush` |
-//! | `src/datagram/transmits.rs` | `plan`, `next_entry`, `extend`, `outgoing` |
+//! | `src/datagram/transmits.rs` | `plan`, `next_entry`, `outgoing` |
 //!
 //! # Words
 //!

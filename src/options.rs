@@ -1,4 +1,4 @@
-//! The server's command line: words to a [`Config`].
+//! The server's command line, parsed into a [`Config`].
 
 use std::ffi::OsString;
 use std::fmt;
@@ -15,21 +15,21 @@ use crate::config::{
 use crate::protocol::frame::PROTOCOL_MAX_PAYLOAD;
 use crate::protocol::{DEFAULT_TCP_PORT, DEFAULT_UDP_PORT, Language};
 
-/// What the command line asks for.
+/// A valid command line.
 #[derive(Debug)]
 pub enum Invocation {
     /// Run the server.
     Serve {
-        /// With this.
+        /// The settings.
         config: Box<Config>,
-        /// And this much in the log, unless `RUST_LOG` says otherwise.
+        /// Level of the log, unless `RUST_LOG` sets another.
         log_level: LevelFilter,
     },
-    /// Print this and leave.
+    /// Print this text and exit.
     Print(String),
 }
 
-/// A command line that makes no sense: one line that says why.
+/// An invalid command line: one line that says why.
 #[derive(Debug, PartialEq, Eq)]
 pub struct UsageError(String);
 
@@ -41,86 +41,87 @@ impl fmt::Display for UsageError {
 
 impl std::error::Error for UsageError {}
 
-/// The longest time that an option takes, in seconds: a year. Beyond it only mistakes lie, and sums
-/// with a clock stay far from overflowing.
+/// The longest time that an option accepts, in seconds: a year. A longer one is a mistake, and sums with a
+/// clock never overflow.
 const MAX_SECONDS: u64 = 365 * 24 * 60 * 60;
 
 const HELP: &str = "\
 Usage: reactor-chat [OPTIONS]
 
-A chat room relay: rooms are made and joined over TCP, messages fly over UDP.
-Started without options it serves this machine only; for others start it with
+A chat room relay: rooms are created and joined over TCP, messages travel over
+UDP. Without options it serves this machine only. To serve others:
   reactor-chat --bind 0.0.0.0
 
-Where:
-  --bind ADDR             an IPv4 or IPv6 address or a host name to listen on;
-                          may be given several times        [127.0.0.1]
-  --tcp-port PORT         rooms; 0 takes a free port        [9001]
-  --udp-port PORT         messages; 0 takes a free port     [9002]
+Addresses:
+  --bind ADDR             IPv4 or IPv6 address or host name to listen on; may
+                          be given several times            [127.0.0.1]
+  --tcp-port PORT         port for rooms; 0 picks a free one  [9001]
+  --udp-port PORT         port for messages; 0 picks a free one  [9002]
 
-The chat:
+Chat:
   --lang en|ja            language of the notices           [en]
   --host-leaves close|pass
-                          when a room's host goes, close the room or make its
-                          longest member the host           [close]
-  --idle-timeout SECONDS  remove a member that sends nothing for so long;
-                          our client sends every 20 s; 0 is never  [300]
+                          when a room's host leaves, close the room, or make
+                          the member that joined first the host  [close]
+  --idle-timeout SECONDS  remove a member that sends nothing for this long;
+                          our client sends every 20 s; 0 disables  [300]
   --replace-silent SECONDS
                           a join with the same name and IP replaces a member
-                          that was silent for so long; 0 is never  [30]
+                          silent for this long; 0 disables  [30]
 
-What members with stream delivery may ask for again:
-  --room-history BYTES    kept for each room, 4096 to 1073741824  [1048576]
-  --history-memory BYTES  kept for all rooms, the largest shrinks first; 0 is
-                          no limit                          [67108864]
+History for members with stream delivery:
+  --room-history BYTES    per room, 4096 to 1073741824      [1048576]
+  --history-memory BYTES  for all rooms together; the largest shrink first;
+                          0 disables the limit              [67108864]
 
-Limits, 0 is none; of IPv6 a /64 counts as one IP:
-  --max-rooms N           rooms in all                      [10000]
-  --max-rooms-ip N        rooms that one IP has made        [500]
-  --max-members N         members in all                    [100000]
-  --max-members-ip N      members of one IP                 [10000]
-  --max-room-members N    members of one room, whatever capacity its creator
-                          wants                             [10000]
-  --max-unproved N        members of one IP that have not shown a UDP port
-                          yet and have no TCP connection, and those that
-                          only announced one; the oldest gives way  [32]
-  --wrong-passwords N     wrong passwords of one IP a minute  [20]
-  --rate-limit MSGS       messages and commands a second and member; five
-                          seconds' worth may come at once   [20]
-  --fanout-limit BYTES    a second and member: the bytes of its messages, times
-                          the members of the room; likewise [16777216]
-  --max-connections N     TCP connections at a time; the one silent longest
-                          gives way                         [10000]
-  --max-connections-ip N  the same of one IP                [1000]
+Limits (0 disables a limit; an IPv6 /64 counts as one IP):
+  --max-rooms N           rooms in total                    [10000]
+  --max-rooms-ip N        rooms created per IP              [500]
+  --max-members N         members in total                  [100000]
+  --max-members-ip N      members per IP                    [10000]
+  --max-room-members N    members per room, whatever capacity its creator
+                          requests                          [10000]
+  --max-unproved N        members per IP that have sent no datagram yet and
+                          have no TCP connection, or have only announced a
+                          UDP port; the oldest is removed   [32]
+  --wrong-passwords N     wrong passwords per IP and minute [20]
+  --rate-limit MSGS       messages and commands per member and second; a burst
+                          may use five seconds' worth       [20]
+  --fanout-limit BYTES    per member and second, the bytes of its messages
+                          times the members of the room; bursts likewise
+                                                            [16777216]
+  --max-connections N     TCP connections; at the limit, a new one replaces the
+                          one that has been idle longest    [10000]
+  --max-connections-ip N  TCP connections per IP            [1000]
   --max-payload BYTES     payload of a request, and size of the room list;
-                          0 is the protocol's 536870912     [65536]
-  --backlog-memory BYTES  what waits to be sent in all rooms; beyond it each
-                          may have 8 KiB                    [67108864]
-  --buffer-memory BYTES   requests and replies under way of all connections;
-                          beyond it each may have 4 KiB     [67108864]
+                          0 selects the protocol's 536870912  [65536]
+  --backlog-memory BYTES  unsent output of all rooms together; above it each
+                          room may hold 8 KiB               [67108864]
+  --buffer-memory BYTES   buffers of all connections together; above it each
+                          connection may hold 4 KiB         [67108864]
   --connect-timeout SECONDS
                           for the first byte of a request   [120]
   --handshake-timeout SECONDS
                           for a whole request from its first byte, and for
                           the peer to read its reply        [10]
 
-The log goes to stderr (RUST_LOG=debug and the like override these):
+Log, to stderr (RUST_LOG, such as RUST_LOG=debug, overrides these):
   -q, --quiet             warnings and errors only
-  -v, --verbose           every request too
+  -v, --verbose           also every request
 
-  -h, --help              print this
+  -h, --help              print this help
   -V, --version           print the version
 
-It ends on SIGINT, SIGTERM or SIGHUP, after telling every room; on a second
-SIGINT or SIGTERM at once. A signal that is ignored at the start stays ignored.
-Exit status: 0 after one signal, 128 and its number after a second, 1 when it
-cannot listen, 2 when an option or an address is wrong.
+SIGINT, SIGTERM or SIGHUP ends the server after it has told every room; a
+second SIGINT or SIGTERM ends it at once. A signal that is ignored at the start
+stays ignored. Exit status: 0 after one signal, 128 plus its number after a
+second, 1 if it cannot listen, 2 if an option or an address is wrong.
 ";
 
-/// Understands the command line, without the program's name.
+/// Parses the command line, without the program's name.
 ///
 /// # Errors
-/// One line that says what is wrong.
+/// If an option or an address is wrong.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, UsageError> {
     let matches = options()
         .parse(args)
@@ -179,10 +180,6 @@ fn options() -> Options {
 }
 
 fn config(matches: &Matches) -> Result<Config, UsageError> {
-    let chat = ChatConfig::default();
-    let connections = ConnectionConfig::default();
-    let seconds = |name, default| seconds(matches, name, default);
-    let count = |name, default| limit(matches, name, default);
     let tcp_port = number(matches, "tcp-port")?.unwrap_or(DEFAULT_TCP_PORT);
     let udp_port = number(matches, "udp-port")?.unwrap_or(DEFAULT_UDP_PORT);
     let bind = binds(matches)?;
@@ -194,39 +191,51 @@ fn config(matches: &Matches) -> Result<Config, UsageError> {
         bind,
         tcp_port,
         udp_port,
-        chat: ChatConfig {
-            language: choice(matches, "lang", LANGUAGES)?.unwrap_or(chat.language),
-            host_leaves: choice(matches, "host-leaves", LEAVES)?.unwrap_or(chat.host_leaves),
-            idle_timeout: seconds("idle-timeout", chat.idle_timeout)?,
-            replace_silent: seconds("replace-silent", chat.replace_silent)?,
-            max_unproved: limit(matches, "max-unproved", chat.max_unproved)?,
-            max_rooms: count("max-rooms", chat.max_rooms)?,
-            max_rooms_ip: limit(matches, "max-rooms-ip", chat.max_rooms_ip)?,
-            max_members: count("max-members", chat.max_members)?,
-            max_members_ip: limit(matches, "max-members-ip", chat.max_members_ip)?,
-            max_room_members: count("max-room-members", chat.max_room_members)?,
-            wrong_passwords: limit(matches, "wrong-passwords", chat.wrong_passwords)?,
-            debtors: chat.debtors,
-            rate_limit: limit(matches, "rate-limit", chat.rate_limit)?,
-            fanout_limit: limit(matches, "fanout-limit", chat.fanout_limit)?,
-            room_history: room_history(matches)?.unwrap_or(chat.room_history),
-            history_memory: count("history-memory", chat.history_memory)?,
-            backlog_memory: count("backlog-memory", chat.backlog_memory)?,
-        },
-        connections: ConnectionConfig {
-            connect_timeout: seconds("connect-timeout", connections.connect_timeout)?,
-            handshake_timeout: seconds("handshake-timeout", connections.handshake_timeout)?,
-            max_connections: count("max-connections", connections.max_connections)?,
-            max_connections_ip: count("max-connections-ip", connections.max_connections_ip)?,
-            max_payload: max_payload(matches, connections.max_payload)?,
-            buffer_memory: count("buffer-memory", connections.buffer_memory)?,
-        },
+        chat: chat_config(matches, ChatConfig::default())?,
+        connections: connection_config(matches, ConnectionConfig::default())?,
         budgets: Budgets::default(),
         datagram_path: choice(matches, HIDDEN, PATHS)?.unwrap_or_default(),
     })
 }
 
-/// Not in the help: it is for tests and measurements.
+fn chat_config(matches: &Matches, default: ChatConfig) -> Result<ChatConfig, UsageError> {
+    Ok(ChatConfig {
+        language: choice(matches, "lang", LANGUAGES)?.unwrap_or(default.language),
+        host_leaves: choice(matches, "host-leaves", LEAVES)?.unwrap_or(default.host_leaves),
+        idle_timeout: seconds(matches, "idle-timeout", default.idle_timeout)?,
+        replace_silent: seconds(matches, "replace-silent", default.replace_silent)?,
+        max_unproved: limit(matches, "max-unproved", default.max_unproved)?,
+        max_rooms: limit(matches, "max-rooms", default.max_rooms)?,
+        max_rooms_ip: limit(matches, "max-rooms-ip", default.max_rooms_ip)?,
+        max_members: limit(matches, "max-members", default.max_members)?,
+        max_members_ip: limit(matches, "max-members-ip", default.max_members_ip)?,
+        max_room_members: limit(matches, "max-room-members", default.max_room_members)?,
+        wrong_passwords: limit(matches, "wrong-passwords", default.wrong_passwords)?,
+        debtors: default.debtors,
+        rate_limit: limit(matches, "rate-limit", default.rate_limit)?,
+        fanout_limit: limit(matches, "fanout-limit", default.fanout_limit)?,
+        room_history: room_history(matches)?.unwrap_or(default.room_history),
+        history_memory: limit(matches, "history-memory", default.history_memory)?,
+        backlog_memory: limit(matches, "backlog-memory", default.backlog_memory)?,
+    })
+}
+
+fn connection_config(
+    matches: &Matches,
+    default: ConnectionConfig,
+) -> Result<ConnectionConfig, UsageError> {
+    let max_connections_ip = default.max_connections_ip;
+    Ok(ConnectionConfig {
+        connect_timeout: seconds(matches, "connect-timeout", default.connect_timeout)?,
+        handshake_timeout: seconds(matches, "handshake-timeout", default.handshake_timeout)?,
+        max_connections: limit(matches, "max-connections", default.max_connections)?,
+        max_connections_ip: limit(matches, "max-connections-ip", max_connections_ip)?,
+        max_payload: max_payload(matches, default.max_payload)?,
+        buffer_memory: limit(matches, "buffer-memory", default.buffer_memory)?,
+    })
+}
+
+/// An option for tests and measurements, which the help leaves out.
 const HIDDEN: &str = "datagram-path";
 const PATHS: [(&str, DatagramPath); 2] =
     [("mmsg", DatagramPath::Mmsg), ("portable", DatagramPath::Portable)];
@@ -264,7 +273,7 @@ fn binds(matches: &Matches) -> Result<Vec<Bind>, UsageError> {
     Ok(binds)
 }
 
-/// An IPv4 address written as an IPv6 one is that IPv4 address: our IPv6 sockets take IPv6 only.
+/// Returns the IPv4 address that an IPv6 address maps, because our IPv6 sockets are IPv6 only.
 fn canonical(address: SocketAddr) -> SocketAddr {
     match address.ip().to_canonical() {
         ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
@@ -273,8 +282,8 @@ fn canonical(address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// Refuses a wildcard beside an address that it covers: the second of the two could only fail, as
-/// if another program had the port.
+/// Refuses a wildcard beside an address that it covers: the second of the two would fail as if another
+/// program used the port.
 fn refuse_covered(binds: &[Bind]) -> Result<(), UsageError> {
     let all = || binds.iter().flat_map(|bind| bind.addresses.iter().map(move |at| (bind, at.ip())));
     for (wide, wildcard) in all().filter(|(_, ip)| ip.is_unspecified()) {
@@ -283,7 +292,7 @@ fn refuse_covered(binds: &[Bind]) -> Result<(), UsageError> {
         };
         if let Some((narrow, ip)) = all().find(covered) {
             return Err(UsageError(format!(
-                "--bind {} and --bind {} exclude each other, since {wildcard} covers {ip}: leave one out",
+                "--bind {} and --bind {} exclude each other, because {wildcard} covers {ip}",
                 wide.name, narrow.name
             )));
         }
@@ -296,7 +305,7 @@ fn resolve(name: &str) -> Result<impl Iterator<Item = SocketAddr>, UsageError> {
     let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
     let mut addresses = (bare, 0)
         .to_socket_addrs()
-        .map_err(|error| refused(format!("no such address, without a port ({error})")))?
+        .map_err(|error| refused(format!("not an address without a port ({error})")))?
         .peekable();
     match addresses.peek() {
         Some(_) => Ok(addresses),
@@ -307,11 +316,11 @@ fn resolve(name: &str) -> Result<impl Iterator<Item = SocketAddr>, UsageError> {
 fn number<T: FromStr + Bounded>(matches: &Matches, name: &str) -> Result<Option<T>, UsageError> {
     let Some(text) = matches.opt_str(name) else { return Ok(None) };
     text.parse().map(Some).map_err(|_| {
-        UsageError(format!("--{name} takes a whole number from 0 to {}, not '{text}'", T::MAX))
+        UsageError(format!("--{name} must be a whole number from 0 to {}, not '{text}'", T::MAX))
     })
 }
 
-/// The types of numeric options, for the message about one that does not fit.
+/// Types of numeric options, with their maximum for the error message.
 trait Bounded: fmt::Display {
     const MAX: Self;
 }
@@ -324,16 +333,16 @@ impl Bounded for u32 {
     const MAX: Self = u32::MAX;
 }
 
-/// A ring has 6 KiB at least, so that the longest message fits; the most is far below the 4 GiB at
-/// which a ring's offsets would run into each other.
+/// Parses the size of a ring. A ring has at least 6 KiB, so that the longest message fits. The limit is far
+/// below the 4 GiB at which the offsets in a ring would wrap.
 fn room_history(matches: &Matches) -> Result<Option<usize>, UsageError> {
-    const LEAST: usize = 4096;
-    const MOST: usize = 1 << 30;
+    const MIN: usize = 4096;
+    const MAX: usize = 1 << 30;
     let Some(text) = matches.opt_str("room-history") else { return Ok(None) };
     match text.parse() {
-        Ok(bytes) if (LEAST..=MOST).contains(&bytes) => Ok(Some(bytes)),
+        Ok(bytes) if (MIN..=MAX).contains(&bytes) => Ok(Some(bytes)),
         _ => Err(UsageError(format!(
-            "--room-history takes bytes from {LEAST} to {MOST}, not '{text}'"
+            "--room-history must be from {MIN} to {MAX} bytes, not '{text}'"
         ))),
     }
 }
@@ -348,12 +357,12 @@ fn seconds(
         Ok(0) => Ok(None),
         Ok(seconds) if seconds <= MAX_SECONDS => Ok(Some(Duration::from_secs(seconds))),
         _ => Err(UsageError(format!(
-            "--{name} takes whole seconds from 0 (never) to {MAX_SECONDS}, not '{text}'"
+            "--{name} must be whole seconds from 0 (off) to {MAX_SECONDS}, not '{text}'"
         ))),
     }
 }
 
-/// A count where 0 means that there is no limit.
+/// Parses a limit, which 0 disables.
 fn limit<T>(matches: &Matches, name: &str, default: Option<T>) -> Result<Option<T>, UsageError>
 where
     T: TryFrom<u32>,
@@ -361,7 +370,7 @@ where
     match number::<u32>(matches, name)? {
         None => Ok(default),
         Some(0) => Ok(None),
-        // Every count of ours has at least 32 bits.
+        // Every limit has at least 32 bits, so the conversion succeeds.
         Some(limit) => Ok(T::try_from(limit).ok()),
     }
 }
@@ -372,7 +381,7 @@ fn max_payload(matches: &Matches, default: usize) -> Result<usize, UsageError> {
         Some(0) => Ok(PROTOCOL_MAX_PAYLOAD),
         Some(bytes) if bytes <= PROTOCOL_MAX_PAYLOAD => Ok(bytes),
         Some(bytes) => Err(UsageError(format!(
-            "--max-payload takes at most the protocol's {PROTOCOL_MAX_PAYLOAD} bytes, not {bytes}"
+            "--max-payload must be at most the protocol's {PROTOCOL_MAX_PAYLOAD} bytes, not {bytes}"
         ))),
     }
 }
@@ -387,7 +396,7 @@ fn choice<T: Copy>(
         Some((_, choice)) => Ok(Some(*choice)),
         None => {
             let [(first, _), (second, _)] = choices;
-            Err(UsageError(format!("--{name} takes {first} or {second}, not '{text}'")))
+            Err(UsageError(format!("--{name} must be {first} or {second}, not '{text}'")))
         }
     }
 }
@@ -408,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn without_options_it_serves_this_machine_on_the_familys_ports() {
+    fn defaults_serve_this_machine() {
         let config = serve(&[]);
         assert_eq!(ips(&config), ["127.0.0.1"]);
         assert_eq!((config.tcp_port, config.udp_port), (9001, 9002));
@@ -424,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn several_binds_are_kept_in_order_and_each_once() {
+    fn binds_keep_order_without_repeats() {
         let config = serve(&["--bind", "::1", "--bind", "0.0.0.0", "--bind", "[::1]"]);
         assert_eq!(ips(&config), ["::1", "0.0.0.0"]);
     }
@@ -435,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn field_j_an_address_that_comes_twice_is_merged() {
+    fn field_j_repeated_address_is_merged() {
         let config = serve(&["--bind", "localhost", "--bind", "127.0.0.1", "--bind", "localhost"]);
         assert_eq!(ips(&config).iter().filter(|ip| *ip == "127.0.0.1").count(), 1);
         let config = serve(&["--bind", "::ffff:127.0.0.1", "--bind", "[::ffff:127.0.0.1]"]);
@@ -443,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn field_j_a_wildcard_and_what_it_covers_are_named() {
+    fn field_j_wildcard_conflict_is_named() {
         for (one, other) in [
             ("0.0.0.0", "127.0.0.1"),
             ("127.0.0.1", "0.0.0.0"),
@@ -465,7 +474,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_is_one_line_that_names_it() {
+    fn error_is_one_line_with_its_option() {
         for (args, part) in [
             (&["--bind", "not an address"][..], "--bind 'not an address'"),
             (&["--tcp-port", "70000"], "--tcp-port"),
@@ -485,7 +494,7 @@ mod tests {
     }
 
     #[test]
-    fn the_help_fits_a_terminal_and_names_every_option() {
+    fn help_is_complete_and_narrow() {
         assert!(HELP.lines().all(|line| line.len() < 80), "80 columns");
         let usage = options().usage("");
         for word in usage.split_whitespace().filter(|word| word.starts_with("--")) {

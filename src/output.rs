@@ -1,19 +1,19 @@
-//! Lines to stdout and stderr, whose other ends belong to other processes: a reader may be slow,
-//! stopped (Ctrl-S) or gone, a disk may be full. The loop never waits for them.
+//! Lines to stdout and stderr. Their readers are other processes, which may be slow, stopped (Ctrl-S) or
+//! gone, and a disk may be full. The loop never waits for them.
 //!
 //! `O_NONBLOCK` is a property of the open file description, and an inherited one is shared with the
-//! shell, the parent and whoever else writes there (fcntl(2)): set for good, it makes *their*
-//! writes fail. So each kind of descriptor is written to in its own way:
+//! shell, the parent and other writers (fcntl(2)). Set permanently, it would make *their* writes fail.
+//! So each kind of descriptor is written to in its own way:
 //!
 //! | descriptor | way |
 //! | --- | --- |
-//! | pipe, terminal | opened again through `/proc/self/fd` (proc(5)), which makes a description of our own, with `O_NONBLOCK`. libuv opens terminals again for the same reason |
-//! | pipe or terminal of another user, which we may not open | `O_NONBLOCK` is set for the length of one write(2), which then returns at once |
+//! | pipe, terminal | opened again through `/proc/self/fd` (proc(5)), which creates our own description, with `O_NONBLOCK`. libuv reopens terminals for the same reason |
+//! | pipe or terminal of another user, which we may not open | `O_NONBLOCK` is set for one write(2) at a time, which then returns at once |
 //! | socket, as under systemd | send(2) with `MSG_DONTWAIT` |
-//! | file, `/dev/null` | write(2): these take everything, or fail at once |
+//! | file, `/dev/null` | write(2): it takes everything or fails at once |
 //!
-//! Lines that are not taken wait in a queue and leave when the descriptor becomes writable. Beyond
-//! `QUEUE` bytes new lines are dropped and counted; the count is logged when lines pass again.
+//! Lines that do not fit wait in a queue until the descriptor becomes writable. When the queue has `QUEUE`
+//! bytes, new lines are dropped and counted. The count is logged once lines can be written again.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -29,12 +29,12 @@ use socket2::SockRef;
 
 use crate::sys;
 
-/// Bytes that wait at most: as many as a pipe holds by default (pipe(7)), some 600 lines.
+/// Limit for waiting bytes: the default size of a pipe (pipe(7)), or about 600 lines.
 const QUEUE: usize = 64 * 1024;
 
-/// Ignores the signals with which a write(2) would end or stop the process: SIGXFSZ, where a file
-/// has reached its limit (setrlimit(2)), and SIGTTOU, where a terminal stops background jobs that
-/// write to it (`stty tostop`, termios(3)). std ignores SIGPIPE already.
+/// Ignores the signals with which a write(2) would end or stop the process: SIGXFSZ, if a file has
+/// reached its limit (setrlimit(2)), and SIGTTOU, if a terminal stops background jobs that write to it
+/// (`stty tostop`, termios(3)). std ignores SIGPIPE already.
 ///
 /// # Errors
 /// If sigaction(2) fails.
@@ -47,29 +47,29 @@ pub fn ignore_signals_of_writes() -> io::Result<()> {
 #[derive(Clone)]
 pub struct Output(Arc<Mutex<Lines>>);
 
-/// The present state of the descriptor.
+/// State of the descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// The last write succeeded, or there was none.
     Open,
-    /// The descriptor takes nothing for now: an event will tell.
+    /// The descriptor takes nothing now: an event will come.
     Blocked,
-    /// The last write failed. No event tells when that ends, so the next line tries again.
+    /// The last write failed. No event announces the end of that, so the next line tries again.
     Failing,
 }
 
 /// The result of one write.
 enum WriteOutcome {
-    /// Number of bytes that were taken.
+    /// This many bytes were written.
     Written(usize),
-    /// The descriptor takes nothing for now.
+    /// The descriptor takes nothing now.
     Blocked,
-    /// The reader is gone, the disk full, or the like.
+    /// For example, the reader is gone or the disk is full.
     Failed(io::Error),
 }
 
 struct Lines {
-    /// A word for its lines.
+    /// Name of its lines in log messages.
     what: &'static str,
     way: Way,
     state: State,
@@ -101,15 +101,15 @@ impl Output {
         Ok(Self(Arc::new(Mutex::new(lines))))
     }
 
-    /// Prints whole lines, now or when the descriptor takes them.
+    /// Prints whole lines, now or once the descriptor is writable.
     pub fn print(&self, lines: &str) {
         self.lines().push(lines.as_bytes());
     }
 
-    /// Registers the descriptor, so that its events tell when to [`flush`](Self::flush).
+    /// Registers the descriptor. An event means that [`flush`](Self::flush) should be called.
     ///
     /// # Errors
-    /// If epoll_ctl(2) fails, except on files: those never block, and epoll refuses them (EPERM).
+    /// If epoll_ctl(2) fails. Files are not an error: they never block, and epoll refuses them (EPERM).
     pub fn register(&self, registry: &Registry, token: Token) -> io::Result<()> {
         let fd = self.lines().way.file().as_raw_fd();
         match registry.register(&mut SourceFd(&fd), token, Interest::WRITABLE) {
@@ -118,17 +118,17 @@ impl Output {
         }
     }
 
-    /// Writes what waits, as far as the descriptor takes it.
+    /// Writes waiting lines, as far as the descriptor takes them.
     pub fn flush(&self) {
         self.lines().flush();
     }
 
-    /// Writes what waits, and waits for the descriptor until `limit` has passed.
+    /// Writes waiting lines, and waits for the descriptor for at most `limit`.
     pub fn finish(&self, limit: Option<Duration>) {
         let until = limit.map(|limit| Instant::now() + limit);
-        // Lines that can't be written now are lost: nothing is left to log it to.
+        // Lines that cannot be written now are lost, and there is no log to report it to.
         let _ = self.drain(until);
-        self.tell_dropped();
+        self.log_dropped();
         let _ = self.drain(until);
     }
 
@@ -152,15 +152,15 @@ impl Output {
         }
     }
 
-    /// Logs how many lines were dropped, once lines pass again.
-    pub fn tell_dropped(&self) {
-        // The log may end in this very output: it is not locked while something is logged.
+    /// Logs the number of dropped lines, once lines can be written again.
+    pub fn log_dropped(&self) {
+        // The log may go to this output, so the lock must be released before logging.
         let (what, dropped) = {
             let lines = self.lines();
-            (lines.what, if lines.passes() { lines.dropped } else { 0 })
+            (lines.what, if lines.is_clear() { lines.dropped } else { 0 })
         };
         if dropped > 0 {
-            log::warn!("{dropped} {what} were dropped, because nobody took them");
+            log::warn!("{dropped} {what} were dropped, because nobody read them");
             self.lines().forget_dropped(dropped);
         }
     }
@@ -171,12 +171,12 @@ impl Output {
     }
 
     fn lines(&self) -> MutexGuard<'_, Lines> {
-        // Nothing panics while it is held; if something did, lines could be missing at most.
+        // No code panics while it holds the lock. If it did, only lines could be missing.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// For a logger, which writes a whole line at a time.
+/// Lets a logger write, one whole line at a time.
 impl Write for Output {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.lines().push(line);
@@ -228,14 +228,14 @@ impl Lines {
         }
     }
 
-    fn passes(&self) -> bool {
+    fn is_clear(&self) -> bool {
         self.state == State::Open && self.queue.is_empty()
     }
 
-    /// The line with the count may be lost too: then the count stays.
-    fn forget_dropped(&mut self, told: u64) {
+    /// Subtracts the lines that were reported. If the report itself was lost, they stay counted.
+    fn forget_dropped(&mut self, reported: u64) {
         if self.state != State::Failing {
-            self.dropped -= told;
+            self.dropped -= reported;
         }
     }
 }
@@ -244,13 +244,13 @@ fn count(lines: &[u8]) -> u64 {
     lines.iter().filter(|byte| **byte == b'\n').count() as u64
 }
 
-/// The way to write to a descriptor without waiting.
+/// A way to write to a descriptor without blocking.
 enum Way {
-    /// By write(2): a description of our own that does not block, or a file.
+    /// With write(2): our own description, which does not block, or a file.
     Direct(File),
-    /// By write(2), with `O_NONBLOCK` set meanwhile.
+    /// With write(2), while `O_NONBLOCK` is set.
     Borrowed(File),
-    /// By send(2).
+    /// With send(2).
     Socket(File),
 }
 
@@ -293,14 +293,14 @@ impl Way {
     }
 }
 
-/// Opens the file of a descriptor once more. A terminal does not become ours to control.
+/// Opens the file of a descriptor again. A terminal does not become the controlling terminal.
 fn reopen(fd: BorrowedFd<'_>) -> io::Result<File> {
     let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
     OpenOptions::new().write(true).custom_flags(flags).open(path)
 }
 
-/// socket2's option is the flag of fcntl(2), which any descriptor has.
+/// Sets `O_NONBLOCK` for one write. socket2's option is the flag of fcntl(2), which every descriptor has.
 fn write_without_blocking(file: &File, bytes: &[u8]) -> io::Result<usize> {
     let shared = SockRef::from(file);
     let was_set = shared.nonblocking()?;

@@ -1,11 +1,18 @@
 //! The system calls that std, mio and socket2 lack, and all of this crate's `unsafe`.
 //!
-//! Four things: batches of datagrams (recvmmsg(2), sendmmsg(2)) that know which of our addresses
-//! they came to and leave from (`IP_PKTINFO` and `IPV6_PKTINFO`, ip(7) and ipv6(7)) and that the
-//! kernel cuts up (`UDP_SEGMENT`, udp(7)) or puts together (`UDP_GRO`, likewise); the count of
-//! datagrams that the kernel dropped (`SO_RXQ_OVFL`, socket(7)); the limit of open descriptors
-//! (getrlimit(2)); and signals that are ignored (sigaction(2)). Every function is safe to call and
-//! turns errno into an [`io::Error`]; what an error means is decided by the caller.
+//! In this order:
+//!
+//! - socket addresses in the kernel's format;
+//! - receiving datagrams in batches (recvmmsg(2));
+//! - sending datagrams in batches (sendmmsg(2));
+//! - control messages: local addresses (`IP_PKTINFO`, ip(7), and `IPV6_PKTINFO`, ipv6(7)), segments
+//!   (`UDP_SEGMENT` and `UDP_GRO`, udp(7)), and dropped datagrams (`SO_RXQ_OVFL`, socket(7));
+//! - options and state of sockets;
+//! - the limit of open descriptors (getrlimit(2));
+//! - ignored signals (sigaction(2)).
+//!
+//! Every function is safe to call and turns errno into an [`io::Error`]. The caller decides what an
+//! error means.
 #![allow(
     unsafe_code,
     reason = "these calls have no safe form in std or mio; each block says why it is sound"
@@ -20,7 +27,7 @@ use std::ptr;
 
 use libc::{c_int, c_uint, c_void, socklen_t};
 
-/// A socket address as the kernel takes it, stored ready for the call.
+/// A socket address in the kernel's format, ready for a call.
 #[derive(Clone, Copy)]
 pub enum Address {
     /// `struct sockaddr_in`, ip(7).
@@ -56,7 +63,7 @@ impl PartialEq for Address {
 }
 
 impl Address {
-    /// The same as std has it.
+    /// Returns the address in the format of std.
     pub fn to_socket_addr(self) -> SocketAddr {
         match self {
             Self::V4(v4) => {
@@ -79,58 +86,58 @@ impl Address {
 }
 
 fn in_addr(ip: Ipv4Addr) -> libc::in_addr {
-    // `s_addr` is in network order: its bytes in memory are those of the address.
+    // `s_addr` is in network order, so its bytes in memory are those of the address.
     libc::in_addr { s_addr: u32::from_ne_bytes(ip.octets()) }
 }
 
-/// One received datagram.
+/// One arrival: a datagram, or several that the kernel has joined.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Arrival<'a> {
-    /// Its bytes. A datagram longer than the buffers is cut to their size.
+    /// Its bytes. An arrival longer than a buffer is cut to its size.
     pub bytes: &'a [u8],
-    /// The size of the datagrams that the kernel put together to this one, of which the last may be
-    /// shorter, where the socket has asked for that: see [`enable_gro`].
+    /// Size of the datagrams that the kernel has joined, of which the last may be shorter. `None` for a
+    /// single datagram; see [`enable_gro`].
     pub segment: Option<u16>,
-    /// Who sent it.
+    /// The sender.
     pub remote: SocketAddr,
-    /// Whom of us it was sent to, if the socket was asked to tell.
+    /// The local address that it was sent to; see [`enable_packet_info`].
     pub local: Option<IpAddr>,
-    /// How many datagrams the kernel has dropped on this socket before, counted modulo 2^32, if it
-    /// has dropped any.
+    /// Number of datagrams that the kernel has dropped on this socket, modulo 2^32. `None` if it has
+    /// dropped none; see [`enable_overflow_count`].
     pub overflow: Option<u32>,
 }
 
 impl<'a> Arrival<'a> {
-    /// Its datagrams, one unless the kernel has put several together.
+    /// Returns its datagrams.
     pub fn datagrams(self) -> impl Iterator<Item = &'a [u8]> {
-        // The first may be empty, and is one all the same.
+        // An empty datagram counts too, but `chunks` would skip it.
         let size = self.segment.map_or(usize::MAX, usize::from).max(1);
         let (first, others) = self.bytes.split_at(size.min(self.bytes.len()));
         iter::once(first).chain(others.chunks(size))
     }
 }
 
-/// The most bytes that arrive at once: with [`enable_gro`] they are many datagrams. A little more
-/// than IP allows: buffers whose distance is a power of two are in each other's way in the cache.
+/// Limit for the bytes of an arrival, which may be many datagrams; see [`enable_gro`]. It is a little more
+/// than IP allows, because buffers at distances of a power of two compete for the same cache lines.
 pub const MAX_ARRIVAL: usize = (1 << 16) + 64;
 
-/// Messages in one call, either way. The kernel's own limit is 1,024 (`UIO_MAXIOV`); beyond a few
-/// dozen the call itself is no longer what costs.
+/// Limit for the messages of one call. The kernel's own limit is 1,024 (`UIO_MAXIOV`), but above a few
+/// dozen the cost of the call itself no longer matters.
 pub const BATCH: usize = 64;
 
-/// Datagrams of one message that the kernel cuts up itself (`UDP_MAX_SEGMENTS` was 64 when the
-/// option came, in Linux 4.18).
+/// Limit for the datagrams that the kernel cuts one message into (`UDP_MAX_SEGMENTS`; it was 64 when the
+/// option was added, in Linux 4.18).
 pub const MAX_SEGMENTS: usize = 64;
 
-/// Room for the largest socket address that we can meet, aligned for any.
+/// Space for the largest socket address that can occur, aligned for any.
 #[derive(Clone, Copy)]
 #[repr(C, align(8))]
 struct NameBuffer([u8; NAME_SIZE]);
 
 const NAME_SIZE: usize = size_of::<libc::sockaddr_in6>();
 
-/// Room for control messages in both directions: the most are a packet info, an overflow count and a
-/// segment size, 40 and twice 24 bytes.
+/// Space for control messages in both directions: at most a packet info, an overflow count and a segment
+/// size, which take 40 bytes and twice 24.
 #[derive(Clone, Copy)]
 #[repr(C, align(8))]
 struct ControlBuffer([u8; CONTROL_SIZE]);
@@ -148,12 +155,12 @@ pub struct ReceiveBatch {
 }
 
 impl ReceiveBatch {
-    /// Buffers of `size` bytes a datagram.
+    /// Creates buffers for [`BATCH`] datagrams of `size` bytes each.
     pub fn new(size: usize) -> Self {
         Self::with_count(size, BATCH)
     }
 
-    /// Buffers for `count` datagrams, at most [`BATCH`], of `size` bytes each.
+    /// Creates buffers for `count` datagrams, at most [`BATCH`], of `size` bytes each.
     pub fn with_count(size: usize, count: usize) -> Self {
         let count = count.min(BATCH);
         Self {
@@ -166,11 +173,11 @@ impl ReceiveBatch {
         }
     }
 
-    /// Receives up to `max` datagrams, and gives how many. Empty ones count.
+    /// Receives up to `max` datagrams, and returns their number. Empty ones count.
     ///
     /// # Errors
-    /// `WouldBlock` when there is none; else what recvmmsg(2) says, which includes errors that
-    /// earlier datagrams of ours have met on their way.
+    /// `WouldBlock` if there is none; otherwise as recvmmsg(2), including errors about datagrams sent
+    /// earlier.
     pub fn receive(&mut self, fd: BorrowedFd<'_>, max: usize) -> io::Result<usize> {
         let max = max.min(self.headers.len());
         self.filled = 0;
@@ -190,28 +197,28 @@ impl ReceiveBatch {
             header.msg_controllen = CONTROL_SIZE as _;
         }
         let headers = self.headers.as_mut_ptr();
-        // SAFETY: the first `max` headers point at names, pieces, control buffers and bytes that
-        // live until the end of this function at least, with their true sizes, each header at its
-        // own; nothing else reads or writes them meanwhile. No timeout is passed.
+        // SAFETY: each of the first `max` headers points at its own name, piece, control buffer and
+        // bytes, with their true sizes. They live at least until the end of this function, and
+        // nothing else reads or writes them meanwhile. No timeout is passed.
         let count =
             unsafe { libc::recvmmsg(fd.as_raw_fd(), headers, max as c_uint, 0, ptr::null_mut()) };
         self.filled = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
         Ok(self.filled)
     }
 
-    /// The datagrams of the last [`ReceiveBatch::receive`]. One whose sender can't be told, which
-    /// the kernel does not do, is left out.
+    /// Returns the arrivals of the last [`ReceiveBatch::receive`]. One without a valid sender, which the
+    /// kernel never produces, is left out.
     pub fn arrivals(&self) -> impl Iterator<Item = Arrival<'_>> {
         (0..self.filled).filter_map(|index| {
             let header = &self.headers[index];
             let start = index * self.size;
-            let told = read_control(&header.msg_hdr);
+            let control = read_controls(&header.msg_hdr);
             Some(Arrival {
                 bytes: &self.bytes[start..start + (header.msg_len as usize).min(self.size)],
-                segment: told.segment,
+                segment: control.segment,
                 remote: parse_name(&self.names[index].0)?,
-                local: told.local,
-                overflow: told.overflow,
+                local: control.local,
+                overflow: control.overflow,
             })
         })
     }
@@ -220,17 +227,17 @@ impl ReceiveBatch {
 /// One message to send: one datagram, or several of one size, of which the last may be shorter.
 #[derive(Clone, Copy)]
 pub struct Outgoing<'a> {
-    /// To whom.
+    /// The destination.
     pub to: &'a Address,
-    /// From which of our addresses, where the socket has more than one.
+    /// The local address to send from, if the socket has more than one.
     pub local: Option<IpAddr>,
-    /// Where its bytes are, among those given to [`SendBatch::send`]: starts and ends.
+    /// Its bytes: ranges, as start and end, in the bytes passed to [`SendBatch::send`].
     pub pieces: &'a [(u32, u32)],
-    /// The size of the datagrams that the kernel is to cut it into (`UDP_SEGMENT`, udp(7)).
+    /// Size of the datagrams that the kernel cuts it into (`UDP_SEGMENT`, udp(7)).
     pub segment: Option<u16>,
 }
 
-/// What a batch of messages is sent with.
+/// Buffers for sending up to [`BATCH`] messages.
 pub struct SendBatch {
     headers: Vec<libc::mmsghdr>,
     controls: Vec<ControlBuffer>,
@@ -238,7 +245,7 @@ pub struct SendBatch {
 }
 
 impl SendBatch {
-    /// Room for [`BATCH`] messages.
+    /// Creates the buffers.
     pub fn new() -> Self {
         Self {
             headers: vec![empty_header(); BATCH],
@@ -247,12 +254,12 @@ impl SendBatch {
         }
     }
 
-    /// Sends up to [`BATCH`] messages and gives how many the kernel took, in order. If that is fewer
-    /// than there were, the next one met an error, which calling again with it first will tell.
+    /// Sends up to [`BATCH`] messages in order, and returns the number that the kernel took. If it took
+    /// fewer, the next message met an error; a call that starts with this message reports the error.
     ///
     /// # Errors
-    /// About the first message: `WouldBlock` when the socket's buffer is full; else what sendmmsg(2)
-    /// says, which includes errors that earlier datagrams have met.
+    /// If the first message cannot be sent: `WouldBlock` if the send buffer is full; otherwise as
+    /// sendmmsg(2), including errors about earlier datagrams.
     pub fn send<'a>(
         &mut self,
         fd: BorrowedFd<'_>,
@@ -276,22 +283,20 @@ impl SendBatch {
             count += 1;
         }
         let headers = self.headers.as_mut_ptr();
-        // SAFETY: the first `count` headers point at addresses, pieces and control buffers that are
-        // borrowed or owned here until the end of this function, with their true sizes, and the
-        // pieces at bytes that are borrowed as long; sendmmsg writes to nothing but the headers.
+        // SAFETY: the first `count` headers point at addresses, pieces and control buffers, with their
+        // true sizes, that are borrowed or owned until the end of this function. The pieces point
+        // at bytes that are borrowed as long. sendmmsg writes to nothing but the headers.
         let sent =
             unsafe { libc::sendmmsg(fd.as_raw_fd(), headers, count as c_uint, libc::MSG_NOSIGNAL) };
         usize::try_from(sent).map_err(|_| io::Error::last_os_error())
     }
-}
 
-impl SendBatch {
-    /// Collects where the bytes of all messages are.
+    /// Collects the pieces of all messages.
     fn gather<'a>(&mut self, bytes: &[u8], messages: impl Iterator<Item = Outgoing<'a>>) {
         self.pieces.clear();
         for (start, end) in messages.flat_map(|message| message.pieces) {
             let piece = &bytes[*start as usize..*end as usize];
-            // The kernel only reads what is sent; the type has no const.
+            // The kernel only reads these bytes, but the type has no const form.
             let base = piece.as_ptr().cast_mut().cast();
             self.pieces.push(libc::iovec { iov_base: base, iov_len: piece.len() });
         }
@@ -311,12 +316,12 @@ fn empty_header() -> libc::mmsghdr {
 }
 
 fn empty_message() -> libc::msghdr {
-    // SAFETY: a msghdr is integers and pointers, for which zero is a value: nothing to point at. It
-    // can't be written as a literal because some C libraries have private padding in it.
+    // SAFETY: a msghdr consists of integers and pointers, for which zero is a valid value. A literal is not
+    // possible because some C libraries have private padding in it.
     unsafe { mem::zeroed() }
 }
 
-/// Reads a socket address as the kernel wrote it: family in host order, port and address in network
+/// Parses a socket address in the kernel's format: family in host order, port and address in network
 /// order, at the offsets of ip(7) and ipv6(7).
 fn parse_name(name: &[u8; NAME_SIZE]) -> Option<SocketAddr> {
     let family = u16::from_ne_bytes([name[0], name[1]]);
@@ -335,38 +340,37 @@ fn parse_name(name: &[u8; NAME_SIZE]) -> Option<SocketAddr> {
     }
 }
 
-/// What the kernel tells of a received message, each only if it was asked to.
+/// The control messages of an arrival. The kernel sends each kind only if its option is set.
 #[derive(Default)]
-struct Told {
-    /// The address that it was sent to.
+struct Controls {
     local: Option<IpAddr>,
-    /// The count of dropped ones.
     overflow: Option<u32>,
-    /// The size of the datagrams in it.
     segment: Option<u16>,
 }
 
-fn read_control(message: &libc::msghdr) -> Told {
-    let mut told = Told::default();
-    // SAFETY: recvmsg has filled in `message`, whose control buffer is aligned for a header and
-    // still alive; the CMSG macros stay within `msg_controllen`, which the kernel has set.
+fn read_controls(message: &libc::msghdr) -> Controls {
+    let mut controls = Controls::default();
+    // SAFETY: recvmmsg has filled in `message`, whose control buffer is aligned for a header and still
+    // alive. The CMSG macros stay within `msg_controllen`, which the kernel has set.
     let mut header = unsafe { libc::CMSG_FIRSTHDR(message) };
     while !header.is_null() {
-        // SAFETY: the macros give a header within the control buffer or null. Its data is of the
-        // type that its level and type say, and is read without a demand on its alignment.
+        // SAFETY: the macros return null or a header within the control buffer. The data has the type that
+        // belongs to its level and type, and is read without assuming an alignment.
         unsafe {
             match ((*header).cmsg_level, (*header).cmsg_type) {
                 (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
-                    told.local = read_data::<libc::in_pktinfo>(header)
+                    controls.local = read_data::<libc::in_pktinfo>(header)
                         .map(|info| Ipv4Addr::from(info.ipi_spec_dst.s_addr.to_ne_bytes()).into());
                 }
                 (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
-                    told.local = read_data::<libc::in6_pktinfo>(header)
+                    controls.local = read_data::<libc::in6_pktinfo>(header)
                         .map(|info| Ipv6Addr::from(info.ipi6_addr.s6_addr).into());
                 }
-                (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => told.overflow = read_data::<u32>(header),
+                (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => {
+                    controls.overflow = read_data::<u32>(header)
+                }
                 (libc::SOL_UDP, libc::UDP_GRO) => {
-                    told.segment =
+                    controls.segment =
                         read_data::<c_int>(header).and_then(|size| u16::try_from(size).ok());
                 }
                 _ => {}
@@ -374,17 +378,17 @@ fn read_control(message: &libc::msghdr) -> Told {
             header = libc::CMSG_NXTHDR(message, header);
         }
     }
-    told
+    controls
 }
 
-/// The data of a control message, unless the kernel had to cut it short.
+/// Returns the data of a control message, unless the kernel has cut it.
 ///
 /// # Safety
-/// `header` is that of a control message within a living buffer, of a type whose data is a `T`, which
-/// is plain data.
+/// `header` must belong to a control message in a live buffer, of a type whose data is a `T`, and `T` must
+/// be plain data.
 unsafe fn read_data<T: Copy>(header: *const libc::cmsghdr) -> Option<T> {
-    // SAFETY: CMSG_LEN only computes; the caller promises the rest, and the header's own length is
-    // looked at before the data is.
+    // SAFETY: CMSG_LEN only computes, the caller promises the rest, and the header's length is checked
+    // before the data is read.
     unsafe {
         let size = libc::CMSG_LEN(size_of::<T>() as u32);
         let is_whole = (*header).cmsg_len >= size as _;
@@ -392,7 +396,7 @@ unsafe fn read_data<T: Copy>(header: *const libc::cmsghdr) -> Option<T> {
     }
 }
 
-/// Says from where a message is to leave and into what datagrams it is to be cut.
+/// Writes the control messages for the local address and the segment size of a message.
 fn write_controls(
     message: &mut libc::msghdr,
     control: &mut ControlBuffer,
@@ -425,7 +429,7 @@ fn write_controls(
     message.msg_controllen = used as _;
 }
 
-/// Writes one control message into `control` behind what is there, and gives how much it takes.
+/// Writes one control message to `control` at `start`, and returns its size.
 fn write_control<T: Copy>(
     control: &mut ControlBuffer,
     start: usize,
@@ -438,8 +442,8 @@ fn write_control<T: Copy>(
     let (space, length) = unsafe { (libc::CMSG_SPACE(size), libc::CMSG_LEN(size)) };
     let place = &mut control.0[start..start + space as usize];
     let header = place.as_mut_ptr().cast::<libc::cmsghdr>();
-    // SAFETY: `place` is as large as a header with this data and its padding, CMSG_SPACE, and begins
-    // at a multiple of 8, as the buffer and every CMSG_SPACE do, so it is aligned for a header.
+    // SAFETY: `place` has CMSG_SPACE bytes, so a header with this data and its padding fits. The buffer
+    // is aligned to 8 bytes and every CMSG_SPACE is a multiple of 8, so `place` is aligned for a header.
     unsafe {
         (*header).cmsg_level = level;
         (*header).cmsg_type = kind;
@@ -449,10 +453,10 @@ fn write_control<T: Copy>(
     space as usize
 }
 
-/// Asks that received datagrams tell which of our addresses they were sent to.
+/// Makes arrivals carry the local address that they were sent to.
 ///
 /// # Errors
-/// What setsockopt(2) says.
+/// If setsockopt(2) fails.
 pub fn enable_packet_info(fd: BorrowedFd<'_>, address: IpAddr) -> io::Result<()> {
     match address {
         IpAddr::V4(_) => set_option(fd, libc::IPPROTO_IP, libc::IP_PKTINFO, 1),
@@ -460,39 +464,38 @@ pub fn enable_packet_info(fd: BorrowedFd<'_>, address: IpAddr) -> io::Result<()>
     }
 }
 
-/// Asks that received datagrams tell how many the kernel has dropped.
+/// Makes arrivals carry the number of datagrams that the kernel has dropped.
 ///
 /// # Errors
-/// What setsockopt(2) says.
+/// If setsockopt(2) fails.
 pub fn enable_overflow_count(fd: BorrowedFd<'_>) -> io::Result<()> {
     set_option(fd, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 1)
 }
 
-/// Asks that datagrams of one size from one sender which the kernel has together arrive as one, of up
-/// to 64 KiB.
+/// Lets the kernel join waiting datagrams of one size from one sender into one arrival of up to 64 KiB.
 ///
 /// # Errors
-/// What setsockopt(2) says.
+/// If setsockopt(2) fails.
 pub fn enable_gro(fd: BorrowedFd<'_>) -> io::Result<()> {
     set_option(fd, libc::SOL_UDP, libc::UDP_GRO, 1)
 }
 
-/// Lets the routers of an IPv4 way cut up what does not fit it (`IP_PMTUDISC_OMIT`, ip(7)). Otherwise
-/// the kernel finds out how much fits by losing a datagram, and believes whoever forges that news.
+/// Lets IPv4 routers fragment datagrams that do not fit the path (`IP_PMTUDISC_OMIT`, ip(7)). Otherwise the
+/// kernel learns the path MTU by losing a datagram, and trusts ICMP messages that anyone can forge.
 ///
 /// # Errors
-/// What setsockopt(2) says.
+/// If setsockopt(2) fails.
 pub fn let_routers_fragment(fd: BorrowedFd<'_>) -> io::Result<()> {
     set_option(fd, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_OMIT)
 }
 
-/// Asks for socket buffers of `bytes` each way, beyond the system's limit (`net.core.rmem_max`) if
-/// the process has the right (`CAP_NET_ADMIN`). The kernel gives what it wants: see socket(7).
+/// Requests socket buffers of `bytes` in both directions. They exceed the system's limit
+/// (`net.core.rmem_max`) if the process has `CAP_NET_ADMIN`. The kernel may grant less; see socket(7).
 pub fn request_buffers(fd: BorrowedFd<'_>, bytes: usize) {
     let bytes = c_int::try_from(bytes).unwrap_or(c_int::MAX);
     let ways = [(libc::SO_RCVBUFFORCE, libc::SO_RCVBUF), (libc::SO_SNDBUFFORCE, libc::SO_SNDBUF)];
     for (forced, asked) in ways {
-        // What was granted is read back by the caller: a refusal is seen there.
+        // The caller reads back the granted size, so a refusal is noticed there.
         if set_option(fd, libc::SOL_SOCKET, forced, bytes).is_err() {
             let _ = set_option(fd, libc::SOL_SOCKET, asked, bytes);
         }
@@ -511,19 +514,19 @@ pub fn queued_bytes(fd: BorrowedFd<'_>) -> usize {
 
 fn set_option(fd: BorrowedFd<'_>, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
     let size = size_of::<c_int>() as socklen_t;
-    // SAFETY: the value is an int that lives through the call, and its size is given.
+    // SAFETY: the value is an int that lives through the call, and its true size is passed.
     let done =
         unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, (&raw const value).cast(), size) };
     if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Raises this process's limit of open descriptors to what it may have, and gives that number.
+/// Raises this process's limit of open descriptors to its hard limit, and returns that.
 ///
 /// # Errors
-/// What getrlimit(2) or setrlimit(2) say.
+/// If getrlimit(2) or setrlimit(2) fails.
 pub fn raise_descriptor_limit() -> io::Result<u64> {
     let mut limit = MaybeUninit::<libc::rlimit>::uninit();
-    // SAFETY: getrlimit writes a whole rlimit to the place that it is given.
+    // SAFETY: getrlimit writes a whole rlimit to the pointer that it is given.
     if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, limit.as_mut_ptr()) } < 0 {
         return Err(io::Error::last_os_error());
     }
@@ -542,24 +545,23 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
 /// # Errors
 /// If sigaction(2) fails.
 pub fn ignore_signal(signal: c_int) -> io::Result<()> {
-    // SAFETY: a sigaction is integers, a set of them and an optional function, for which zero is a
-    // value: no flags, no signals, no function.
+    // SAFETY: a sigaction consists of integers, a set of signals and an optional function, for which zero
+    // is a valid value: no flags, no signals, no function.
     let mut action: libc::sigaction = unsafe { mem::zeroed() };
     action.sa_sigaction = libc::SIG_IGN;
-    // SAFETY: sigaction reads the action, which lives through the call, and is not asked for the
-    // old one. An ignored signal runs no code of ours.
+    // SAFETY: sigaction reads the action, which lives through the call, and returns no old action. An
+    // ignored signal runs no code of ours.
     let done = unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
     if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Returns true for a signal that is ignored, as it may have been from the start.
+/// Returns true if a signal is ignored. A process can inherit that.
 ///
 /// # Errors
 /// If sigaction(2) fails.
 pub fn is_ignored(signal: c_int) -> io::Result<bool> {
     let mut action = MaybeUninit::<libc::sigaction>::uninit();
-    // SAFETY: without a new action sigaction writes the old one, whole, to the place that it is
-    // given.
+    // SAFETY: without a new action, sigaction writes the whole old one to the pointer that it is given.
     if unsafe { libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) } < 0 {
         return Err(io::Error::last_os_error());
     }
@@ -579,7 +581,7 @@ mod tests {
         socket
     }
 
-    /// Receives what is there: loopback delivers in the send call.
+    /// Receives all datagrams. Loopback delivers them in the send call.
     fn received(socket: &UdpSocket) -> ReceiveBatch {
         let mut batch = ReceiveBatch::new(16);
         batch.receive(socket.as_fd(), BATCH).expect("datagrams");
@@ -598,31 +600,31 @@ mod tests {
         socket.local_addr().expect("an address")
     }
 
-    /// A wildcard socket hears from a client that speaks to `spoken_to`, and answers.
-    fn answers_from_where_it_was_spoken_to(wildcard: &str, client: &str, spoken_to: IpAddr) {
+    /// A client sends to one address of a wildcard socket, which must reply from that address.
+    fn check_reply_address(wildcard: &str, client: &str, local: IpAddr) {
         let server = socket(wildcard);
         enable_packet_info(server.as_fd(), address(&server).ip()).expect("packet info");
         let client = socket(client);
-        client.connect((spoken_to, address(&server).port())).expect("a route");
+        client.connect((local, address(&server).port())).expect("a route");
         client.send(b"hello").expect("sent");
         let batch = received(&server);
         let arrival = batch.arrivals().next().expect("one");
         assert_eq!((arrival.bytes, arrival.remote), (&b"hello"[..], address(&client)));
-        assert_eq!(arrival.local, Some(spoken_to));
-        // A connected socket hears only the address that it is connected to.
+        assert_eq!(arrival.local, Some(local));
+        // A connected socket receives only from the address that it is connected to.
         send(&server, b"back", arrival.remote, arrival.local);
         assert_eq!(received(&client).arrivals().next().expect("one").bytes, b"back");
     }
 
     #[test]
-    fn d7_a_wildcard_socket_answers_from_the_address_that_was_spoken_to() {
-        let spoken_to = Ipv4Addr::new(127, 0, 0, 2).into();
-        answers_from_where_it_was_spoken_to("0.0.0.0:0", "127.0.0.1:0", spoken_to);
-        answers_from_where_it_was_spoken_to("[::]:0", "[::1]:0", Ipv6Addr::LOCALHOST.into());
+    fn d7_wildcard_replies_from_right_ip() {
+        let local = Ipv4Addr::new(127, 0, 0, 2).into();
+        check_reply_address("0.0.0.0:0", "127.0.0.1:0", local);
+        check_reply_address("[::]:0", "[::1]:0", Ipv6Addr::LOCALHOST.into());
     }
 
     #[test]
-    fn d1_an_empty_datagram_is_a_datagram() {
+    fn d1_empty_datagram_is_a_datagram() {
         let (a, b) = (socket("127.0.0.1:0"), socket("127.0.0.1:0"));
         for bytes in [&b""[..], b"x", b""] {
             send(&a, bytes, address(&b), None);
@@ -635,7 +637,7 @@ mod tests {
     }
 
     #[test]
-    fn one_message_is_gathered_and_cut_into_datagrams() {
+    fn message_is_gathered_and_segmented() {
         let (a, b) = (socket("127.0.0.1:0"), socket("127.0.0.1:0"));
         let to = Address::from(address(&b));
         let pieces = [(0, 4), (6, 9)];
@@ -648,7 +650,7 @@ mod tests {
     }
 
     #[test]
-    fn datagrams_that_were_cut_arrive_as_one_where_that_is_asked_for() {
+    fn gro_joins_segments() {
         let (a, b) = (socket("[::]:0"), socket("[::1]:0"));
         enable_gro(b.as_fd()).expect("the option");
         enable_packet_info(b.as_fd(), address(&b).ip()).expect("packet info");
@@ -665,7 +667,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kernels_drops_are_counted() {
+    fn kernel_drops_are_counted() {
         let (a, b) = (socket("127.0.0.1:0"), socket("127.0.0.1:0"));
         enable_overflow_count(b.as_fd()).expect("the option");
         set_option(b.as_fd(), libc::SOL_SOCKET, libc::SO_RCVBUF, 1).expect("the least there is");
@@ -683,7 +685,7 @@ mod tests {
     }
 
     #[test]
-    fn the_descriptor_limit_is_the_hard_one() {
+    fn descriptor_limit_is_the_hard_one() {
         let limit = raise_descriptor_limit().expect("a limit");
         assert_eq!(raise_descriptor_limit().expect("a limit"), limit);
         assert!(limit > 0);

@@ -9,22 +9,22 @@ use std::time::Duration;
 
 use crate::protocol::Language;
 
-/// What the server is started with.
+/// Settings of the server.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// Addresses to listen on. Each one gets a TCP listener and a UDP socket of its own.
+    /// Addresses to listen on. Each one gets its own TCP listener and UDP socket.
     pub bind: Vec<Bind>,
-    /// The TCP port; 0 takes a free one.
+    /// The TCP port; 0 picks a free one.
     pub tcp_port: u16,
-    /// The UDP port; 0 takes a free one.
+    /// The UDP port; 0 picks a free one.
     pub udp_port: u16,
-    /// The rules of the chat.
+    /// Settings of the chat.
     pub chat: ChatConfig,
-    /// The rules of the TCP connections.
+    /// Settings of the TCP connections.
     pub connections: ConnectionConfig,
-    /// How much of each kind of work a turn does.
+    /// Limits for each kind of work in a turn.
     pub budgets: Budgets,
-    /// How datagrams go through the kernel.
+    /// The kind of system calls for datagrams.
     pub datagram_path: DatagramPath,
 }
 
@@ -33,144 +33,141 @@ pub struct Config {
 pub struct Bind {
     /// The address or host name, as it was given.
     pub name: String,
-    /// Its addresses, at least one, without those that an earlier `--bind` has. The ports in here
-    /// are ignored.
+    /// Its addresses, at least one, without those of an earlier `--bind`. Their ports are ignored.
     pub addresses: Vec<SocketAddr>,
 }
 
-/// How datagrams go through the kernel. For tests and measurements; the server takes the default.
+/// The kind of system calls for datagrams. Only tests and measurements set it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DatagramPath {
-    /// In batches, many of one member's in one message.
+    /// Batch calls, with several datagrams of one member in one message.
     #[default]
     Mmsg,
-    /// A call for each.
+    /// One call for each datagram.
     Portable,
 }
 
-/// The rules of the chat. `None` is no limit.
+/// Settings of the chat. `None` disables a limit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ChatConfig {
     /// The language of the notices.
     pub language: Language,
-    /// What becomes of a room whose host goes.
+    /// Fate of a room whose host leaves.
     pub host_leaves: HostLeaves,
-    /// A member that sends nothing for so long is removed.
+    /// Silence after which a member is removed.
     pub idle_timeout: Option<Duration>,
-    /// A member that was not heard for so long gives way to a join under its name from its IP:
-    /// clients of the family vanish without a word and come back.
+    /// Silence after which a join with the same name and IP replaces a member. Clients of the family
+    /// vanish without a message and come back.
     pub replace_silent: Option<Duration>,
-    /// Members of one IP that may be without a proved address and without a connection at a time,
-    /// and those whose port was only announced. Without it one host could fill every room with
-    /// members that nobody can reach.
+    /// Members per IP without a proved address and without a connection, or with an address that was
+    /// only announced. Without this limit one host could fill every room with members that nobody can
+    /// reach.
     pub max_unproved: Option<u32>,
-    /// Rooms in all.
+    /// Rooms in total.
     pub max_rooms: Option<usize>,
-    /// Rooms that one IP has made: names are free for whoever comes first, so nobody may take all.
+    /// Rooms created per IP. A room name belongs to the first peer that takes it, so no peer may take all.
     pub max_rooms_ip: Option<u32>,
-    /// Members in all.
+    /// Members in total.
     pub max_members: Option<usize>,
-    /// Members of one IP.
+    /// Members per IP.
     pub max_members_ip: Option<u32>,
-    /// Members of one room, whatever capacity its creator wants.
+    /// Members per room, whatever capacity its creator requests.
     pub max_room_members: Option<usize>,
-    /// Wrong passwords and tokens of one IP a minute.
+    /// Wrong passwords and tokens per IP and minute.
     pub wrong_passwords: Option<u32>,
-    /// Entries in each table of debts. Subnets beyond that share one bucket.
+    /// Entries in each table of debts. Further subnets share one bucket.
     pub debtors: usize,
-    /// Messages and commands a second and member.
+    /// Messages and commands per member and second.
     pub rate_limit: Option<u32>,
-    /// Bytes a second that a member may cause to be sent: those of its messages, times the members
-    /// who get them.
+    /// Bytes per second that a member may cause to be sent: the size of its messages times their
+    /// receivers.
     pub fanout_limit: Option<u32>,
     /// Bytes of entries that a room keeps for its stream members.
     pub room_history: usize,
-    /// Bytes of entries that all rooms keep together. Each room may have 16 KiB in any case.
+    /// Bytes of entries that all rooms keep together. Every room may keep 16 KiB, even above this limit.
     pub history_memory: Option<usize>,
-    /// Bytes that may wait to be sent in all rooms. Beyond it each may have only a little.
+    /// Bytes that wait to be sent in all rooms together. Above this limit each room may have only a few.
     pub backlog_memory: Option<usize>,
 }
 
-/// What becomes of a room whose host goes.
+/// Fate of a room whose host leaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HostLeaves {
     /// It closes for everyone.
     #[default]
     Close,
-    /// Its longest member becomes the host; it closes when there is none.
+    /// The member that joined first becomes the host; the room closes if there is none.
     Pass,
 }
 
-/// The rules of the TCP connections. `None` is no limit.
+/// Settings of the TCP connections. `None` disables a limit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConnectionConfig {
-    /// How long the first byte of a request may take: people type their answers with the
-    /// connection open.
+    /// Time for the first byte of a request. People type their answers while the connection is open.
     pub connect_timeout: Option<Duration>,
-    /// How long a frame may take from its first byte, however it trickles in; also how long a peer
-    /// may leave a reply unread.
+    /// Time for a frame, counted from its first byte, however slowly it arrives; also the time for which a
+    /// peer may leave a reply unread.
     pub handshake_timeout: Option<Duration>,
-    /// Connections at a time; the one that has been silent longest gives way.
+    /// Connections at a time. At the limit, a new one replaces the one that has been idle longest.
     pub max_connections: Option<usize>,
-    /// The same of one IP.
+    /// Connections at a time per IP.
     pub max_connections_ip: Option<usize>,
-    /// Bytes of an operation payload, of a request and of the list of rooms.
+    /// Bytes of the payload of a request, and of the list of rooms.
     pub max_payload: usize,
-    /// Bytes of requests and replies under way of all connections. Beyond it each may have only a
-    /// little.
+    /// Bytes in the buffers of all connections together. Above this limit each may have only a few.
     pub buffer_memory: Option<usize>,
 }
 
-/// How long a half-closed connection is read on, so that bytes of the peer on their way do not meet
-/// a closed socket, whose reset would overtake the last reply (RFC 1122, 4.2.2.13).
+/// Time for which a half-closed connection is still read. Otherwise late bytes of the peer would meet a
+/// closed socket, and the reset would overtake the last reply (RFC 1122, 4.2.2.13).
 pub const LINGER: Duration = Duration::from_secs(2);
 
-/// How long the server goes on from the first signal at most. With the turn that is under way, and
-/// with what freeing everything takes, it has ended within 2 s.
+/// Time from the first signal to the end at the latest. Together with the turn in progress and with
+/// freeing all memory, the server ends within 2 s.
 pub const DRAIN: Duration = Duration::from_millis(1800);
 
-/// How long an accept pauses when there are no descriptors or no memory, unless a connection goes
-/// first. Short beside what a person waits, long beside a turn.
+/// Pause in accepting while there are no descriptors or no memory, unless a connection is freed first. It is
+/// short for a person who waits, and long compared with a turn.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How often the counters are logged, if one moved.
+/// Interval between logs of the counters. A log is skipped if none of them changed.
 pub const METRICS_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Size of each buffer of a TCP connection in the kernel, in bytes; the kernel doubles it for its
-/// own accounts (socket(7)). Requests and their replies fit, and a list of rooms takes a few round
-/// trips. Left alone, the kernel lets each grow to megabytes for a peer that does not read.
+/// Size in bytes of each of the kernel's buffers for a TCP connection. The kernel doubles it for its
+/// own bookkeeping (socket(7)). Requests and their replies fit, and a list of rooms takes a few round
+/// trips. By default the kernel lets a buffer grow to megabytes for a peer that does not read.
 pub const TCP_BUFFER: usize = 16 * 1024;
 
-/// What is asked of the kernel for a UDP socket's buffers, in bytes, either way. A stall of ours of
-/// a tenth of a second at 40,000 small datagrams a second: the kernel charges each about 1 KiB.
+/// Bytes requested from the kernel for each buffer of a UDP socket. This covers a stall of ours of a tenth
+/// of a second at 40,000 small datagrams a second, for each of which the kernel charges about 1 KiB.
 pub const UDP_BUFFER: usize = 4 << 20;
 
-/// Descriptors that connections never get, beside those of `--bind`: the poll, the signals, the log, and
-/// what a supervisor has handed down.
+/// Descriptors that connections never get, besides those of `--bind`: the poll, the signals, the log, and
+/// those that a supervisor passes to the server.
 pub const RESERVED_DESCRIPTORS: usize = 62;
 
-/// How much of each kind of work a turn does at most. What is left over goes to the back of its
-/// queue and the next wait is zero, so that no peer and no kind of work starves the others.
+/// Limits for each kind of work in a turn. Left-over work goes to the back of its queue, and the next
+/// wait is zero, so that no peer and no kind of work starves the others.
 ///
-/// A step repeats a portion of its work until nothing is left or its time slice is over: time
-/// alone is common to all kinds of work.
+/// A step repeats a portion of its work until none is left or its time slice is over, because time is the
+/// only common measure for all kinds of work.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Budgets {
-    /// Time slice of each step. With all ten steps busy, a peer waits ten slices.
+    /// Time slice of each step. While all ten steps are busy, a peer waits ten slices.
     pub slice: Duration,
-    /// Connections accepted a listener.
+    /// Connections accepted per listener.
     pub accepts: usize,
     /// Connections served, flushed or freed in a portion.
     pub connections: usize,
-    /// Bytes read of one connection: a frame at the default limit in one turn.
+    /// Bytes read per connection. A frame of the largest default size fits one turn.
     pub connection_bytes: usize,
-    /// Requests answered of one connection.
+    /// Requests answered per connection.
     pub requests: usize,
-    /// Bytes of replies made for all connections in a portion: about a millisecond of lists.
+    /// Bytes of replies to all connections in a portion. As lists they take about a millisecond.
     pub reply_bytes: usize,
-    /// Datagrams read of each UDP socket in a portion: less than a millisecond of them.
+    /// Datagrams read per UDP socket in a portion. They take less than a millisecond.
     pub datagrams: usize,
-    /// Datagrams sent in a portion: one or two milliseconds of them.
+    /// Datagrams sent in a portion. They take one or two milliseconds.
     pub deliveries: usize,
     /// Deadlines acted on in a portion.
     pub timers: usize,
@@ -201,25 +198,25 @@ impl Default for ChatConfig {
             replace_silent: Some(Duration::from_secs(30)),
             max_unproved: Some(32),
             max_rooms: Some(10_000),
-            // Each match of a game's lobby, run by one machine; ten others still find room.
+            // A game lobby on one machine, with a room for each match; it leaves space for 19 more.
             max_rooms_ip: Some(500),
             max_members: Some(100_000),
-            // A university behind one address; nine others still find room.
+            // A university behind one address; it leaves space for nine more.
             max_members_ip: Some(10_000),
-            // An event with its audience. One message to so many takes some 30 ms of the loop.
+            // An event with its audience. One message to that many members takes about 30 ms of the loop.
             max_room_members: Some(10_000),
-            // A class that mistypes; it takes a year to try the ten million likeliest.
+            // A class that mistypes. At this rate, ten million guesses take a year.
             wrong_passwords: Some(20),
-            // A botnet of that many addresses at once, in some two megabytes for each kind.
+            // A botnet of that many addresses at once, in about two megabytes per table.
             debtors: 16_384,
-            // A person types one or two a second; games and scripts send bursts.
+            // A person types one or two per second; games and scripts send bursts.
             rate_limit: Some(20),
-            // Ten messages a second of 1,600 bytes to 1,000 members.
+            // Ten messages of 1,600 bytes per second to 1,000 members.
             fanout_limit: Some(16 << 20),
-            // Some ten thousand lines of a chat; at full speed a tenth of a second.
+            // About ten thousand lines of chat, or a tenth of a second at full speed.
             room_history: 1 << 20,
             history_memory: Some(64 << 20),
-            // Two hundred and fifty rooms that are flooded.
+            // Two hundred and fifty rooms under a flood.
             backlog_memory: Some(64 << 20),
         }
     }
@@ -231,10 +228,10 @@ impl Default for ConnectionConfig {
             connect_timeout: Some(Duration::from_secs(120)),
             handshake_timeout: Some(Duration::from_secs(10)),
             max_connections: Some(10_000),
-            // A school behind one address; nine others still find room.
+            // A school behind one address; it leaves space for nine more.
             max_connections_ip: Some(1_000),
             max_payload: 64 * 1024,
-            // A thousand requests of the largest.
+            // A thousand requests of the largest size.
             buffer_memory: Some(64 << 20),
         }
     }

@@ -1,21 +1,21 @@
-//! Settings that this project's own client cannot keep.
+//! Warnings about settings that this project's own client cannot comply with.
 
 use std::time::Duration;
 
 use super::Config;
 use crate::protocol::stream::completion::MAX_KEEP_ALIVE;
 
-/// Keep-alive interval of a client with text or named delivery, however short the idle timeout is.
+/// Keep-alive interval of a client with text or named delivery. It ignores the idle timeout.
 const KEEP_ALIVE: Duration = Duration::from_secs(MAX_KEEP_ALIVE);
 
-/// Bytes of the longest request of our client: the longest name and password, escaped in places.
+/// Bytes of the longest request of our client, which has the longest name and password, partly escaped.
 const LONGEST_REQUEST: usize = 2048;
 
 /// Number of times that our client asks for a password.
 const PASSWORD_TRIES: u32 = 3;
 
 impl Config {
-    /// Returns a line for each setting that our own client cannot keep.
+    /// Returns a line for each setting that our own client cannot comply with.
     pub fn warnings(&self) -> Vec<String> {
         let warnings = [
             self.short_idle_timeout(),
@@ -26,14 +26,14 @@ impl Config {
         warnings.into_iter().flatten().collect()
     }
 
-    /// Two datagrams in a row may be lost.
+    /// The client must survive the loss of two datagrams in a row.
     fn short_idle_timeout(&self) -> Option<String> {
         let least = (3 * KEEP_ALIVE).as_secs();
         let given = self.chat.idle_timeout?.as_secs();
         (given < least).then(|| {
             format!(
                 "--idle-timeout {given} is below {least}: our client with text or named delivery \
-                 sends every {MAX_KEEP_ALIVE} s and may be removed while it is there"
+                 sends every {MAX_KEEP_ALIVE} s, so its member may be removed by mistake"
             )
         })
     }
@@ -42,7 +42,7 @@ impl Config {
         let given = self.chat.replace_silent.filter(|given| *given <= KEEP_ALIVE)?.as_secs();
         Some(format!(
             "--replace-silent {given} is not above {MAX_KEEP_ALIVE}: our client may be silent for \
-             {MAX_KEEP_ALIVE} s, and another one of its IP can take its place meanwhile"
+             {MAX_KEEP_ALIVE} s, and another join from its IP can replace it meanwhile"
         ))
     }
 
@@ -51,12 +51,12 @@ impl Config {
         (given < LONGEST_REQUEST).then(|| {
             format!(
                 "--max-payload {given} is below {LONGEST_REQUEST}: requests of our client with a long \
-                 name or password are refused"
+                 name or password will be refused"
             )
         })
     }
 
-    /// A wrong token counts as well, after each restart.
+    /// After a restart of the server, a wrong token counts too.
     fn few_password_tries(&self) -> Option<String> {
         let given = self.chat.wrong_passwords.filter(|given| *given < PASSWORD_TRIES)?;
         Some(format!(
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn field_l_settings_our_client_cannot_keep_are_named() {
+    fn field_l_warnings_name_their_option() {
         for (option, too_little, enough) in [
             ("--idle-timeout", "59", "60"),
             ("--replace-silent", "20", "21"),

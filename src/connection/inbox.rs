@@ -1,9 +1,9 @@
-//! What was read and not understood yet.
+//! Bytes that were read and not understood yet.
 
-/// An empty inbox keeps no more memory than this: most connections are idle, and a request is small.
+/// Limit for the memory of an empty inbox: most connections are idle, and a request is small.
 const KEPT: usize = 512;
 
-/// Bytes in the order of arrival. It grows with what arrives, never with what is announced.
+/// Bytes in the order of arrival. It grows with the bytes that arrive, never with an announced size.
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
     bytes: Vec<u8>,
@@ -15,14 +15,14 @@ impl Inbox {
         &self.bytes[self.consumed..]
     }
 
-    /// Bytes of memory, beside those that it keeps when it is empty: what is consumed stays until more
-    /// comes, and so does the room for it.
+    /// Returns its memory in bytes, beyond what it keeps while it is empty. Consumed bytes count until more
+    /// bytes arrive, because they are removed only then.
     pub(super) fn held_bytes(&self) -> usize {
         self.bytes.capacity().saturating_sub(KEPT)
     }
 
     pub(super) fn extend(&mut self, bytes: &[u8]) {
-        // The rest of a frame moves to the front when more of it comes, at most once a read.
+        // The rest of a frame moves to the front at most once per read.
         self.bytes.drain(..self.consumed);
         self.consumed = 0;
         self.bytes.extend_from_slice(bytes);
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_go_out_in_the_order_of_arrival() {
+    fn bytes_keep_their_order() {
         let mut inbox = Inbox::default();
         inbox.extend(b"abc");
         inbox.consume(2);
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn t3_what_a_large_request_took_counts_until_it_is_given_back() {
+    fn t3_held_memory_counts_until_freed() {
         let mut inbox = Inbox::default();
         inbox.extend(&[0; 64 * 1024]);
         inbox.consume(64 * 1024 - 1);
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn t3_an_empty_inbox_holds_no_memory_worth_naming() {
+    fn t3_empty_inbox_holds_little_memory() {
         let mut inbox = Inbox::default();
         inbox.extend(&[0; 64 * 1024]);
         inbox.consume(64 * 1024);

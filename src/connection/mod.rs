@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn l13_w16_end_flushes_half_closes_reads_on() {
+    fn l13_w16_end_is_orderly() {
         let mut connection = writing(&[]);
         connection.send(b"last".to_vec());
         connection.finish();

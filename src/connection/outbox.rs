@@ -1,17 +1,17 @@
-//! What is to be written, frame by frame.
+//! Frames to be written.
 
 use std::collections::VecDeque;
 
-/// What a frame takes beside its bytes: a place in the queue, which grows by doubling, and an
-/// allocation.
+/// Memory of a frame besides its bytes: an entry in the queue, which grows by doubling, and the overhead
+/// of an allocation.
 const FRAME_OVERHEAD: usize = 2 * size_of::<Vec<u8>>() + 16;
 
-/// Frames in order. Each goes out in a write of its own: there are clients that take what one read
-/// gives them for one frame.
+/// Frames in order. Each has its own write, because some clients treat the bytes of one read as one
+/// frame.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     frames: VecDeque<Vec<u8>>,
-    /// How much of the first frame is written.
+    /// Bytes of the first frame that are written.
     written: usize,
     unsent: usize,
 }
@@ -24,12 +24,12 @@ impl Outbox {
         }
     }
 
-    /// The rest of the first frame.
+    /// Returns the rest of the first frame.
     pub(super) fn front(&self) -> Option<&[u8]> {
         self.frames.front().map(|frame| &frame[self.written..])
     }
 
-    /// So many bytes of the first frame are written.
+    /// Notes that this many more bytes of the first frame are written.
     pub(super) fn consume(&mut self, size: usize) {
         self.unsent -= size;
         self.written += size;
@@ -43,7 +43,7 @@ impl Outbox {
         }
     }
 
-    /// Bytes of memory, about.
+    /// Returns its approximate memory in bytes.
     pub(super) fn held_bytes(&self) -> usize {
         self.unsent + self.written + FRAME_OVERHEAD * self.frames.len()
     }

@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a5_unresponsive_hosts_block_no_others() {
+    fn a5_deaf_hosts_block_no_others() {
         for count in [1, 3, 8, 58] {
             let mut stage = Stage::new();
             let deaf: Vec<u32> = (0..count).map(|number| stage.host(number)).collect();
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn a5_busy_host_beside_unresponsive_ones() {
+    fn a5_busy_host_beside_deaf_ones() {
         let mut stage = Stage::new();
         let deaf: Vec<u32> = (0..3).map(|number| stage.host(number)).collect();
         let busy = stage.host(1_000);
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn a5_entries_of_empty_hosts_are_reused() {
+    fn a5_entries_of_hosts_are_reused() {
         let mut stage = Stage::new();
         for number in 0..1_000 {
             let index = stage.host(number);

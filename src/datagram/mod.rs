@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn field_p3_budget_counts_joined_datagrams() {
+    fn field_p3_budget_counts_segments() {
         const PIECES: usize = 64;
         let mut datagrams = Datagrams::new(DatagramPath::Mmsg, |bytes| bytes);
         let socket = bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn d3_failing_socket_does_not_hold_the_turn() {
+    fn d3_failing_socket_ends_its_turn() {
         let mut datagrams = datagrams(&[Err(libc::ENETDOWN); 1000]);
         assert_eq!(datagrams.receive(0, 64, |_, _| OF_NOBODY).errors, 64);
         assert!(datagrams.has_input(), "the next turn continues");

@@ -267,7 +267,7 @@ mod tests {
     const ALL: &str = "aa bb cc dd ee";
 
     #[test]
-    fn d6_full_socket_delays_and_repeats_nothing() {
+    fn d6_full_socket_only_delays() {
         let mut stage = Stage::new([Line::Take(1), Line::Fail(libc::EAGAIN)]);
         let receipt = stage.send(99);
         assert_eq!(receipt, Receipt { sent: 5, dropped: 0, blocked: true, withheld: 0 });
@@ -312,13 +312,13 @@ mod tests {
     }
 
     #[test]
-    fn d3_error_of_an_earlier_datagram_is_ignored() {
+    fn d3_error_about_earlier_datagram() {
         let mut stage = Stage::new([Line::Fail(libc::ECONNREFUSED)]);
         assert_eq!(stage.send(99), Receipt { sent: 15, dropped: 0, blocked: false, withheld: 0 });
     }
 
     #[test]
-    fn d4_unsendable_message_is_dropped_alone() {
+    fn d4_bad_message_is_dropped_alone() {
         let mut stage = Stage::new([]);
         stage.entries.truncate(1);
         stage.shares.iter_mut().for_each(|share| share.until = 1);
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn a9_datagrams_begin_with_the_members_tag() {
+    fn a9_datagrams_begin_with_own_tag() {
         let full = || Line::Fail(libc::EAGAIN);
         let unfit = || Line::Fail(libc::EMSGSIZE);
         for lines in [

@@ -1,4 +1,4 @@
-//! What has left the send buffer of a socket.
+//! Tracks which datagrams have left the send buffer of a socket.
 //!
 //! The kernel reports how many bytes the buffer holds (`SIOCOUTQ`), but not for which hosts. So sends are
 //! counted in rounds: a round lasts from one sample of the buffer to the next. Once the buffer is as

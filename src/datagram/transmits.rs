@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_sizes_join_and_a_shorter_one_ends() {
+    fn equal_sizes_share_a_message() {
         let route = route("127.0.0.1:9");
         let planned = plan(&route, &to_all(&[64, 64, 64, 10, 64, 70, 70]), 99);
         assert_eq!(planned, [(4, Some(64)), (1, None), (2, Some(70))]);
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn too_large_for_the_path_is_sent_alone() {
+    fn oversize_for_path_goes_alone() {
         let planned = plan(&route("192.0.2.1:9"), &to_all(&[1472, 1472, 1473, 1473]), 99);
         assert_eq!(planned, [(2, Some(1472)), (1, None), (1, None)]);
         let planned = plan(&route("[2001:db8::1]:9"), &to_all(&[1453, 1453, 1452, 1452]), 99);
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn path_without_segments_gets_datagrams() {
+    fn refused_path_gets_datagrams() {
         let mut route = route("127.0.0.1:9");
         route.refuse_segments();
         assert_eq!(plan(&route, &to_all(&[64; 2]), 99), [(1, None), (1, None)]);

@@ -1,4 +1,4 @@
-//! The TCP listeners, and what errno means on accept.
+//! The TCP listeners, and the meaning of errno on accept.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -10,17 +10,17 @@ use mio::net::{TcpListener, TcpStream};
 use crate::address::Origin;
 use crate::config::ACCEPT_PAUSE;
 
-/// What came of one accept call.
+/// Outcome of one accept call.
 pub(super) enum AcceptOutcome {
-    /// A connection, and the way back to its peer: by the UDP socket of the same `--bind`, from the
-    /// address that it spoke to.
+    /// A connection, and the way back to its peer: through the UDP socket of the same `--bind`, from the
+    /// local address of the connection.
     Accepted(TcpStream, Origin),
-    /// Nothing for now: an event will tell.
+    /// Nothing to accept now: an event will come.
     Drained,
-    /// That one is lost, the next may not be: it was reset before we came to it (accept(2)).
+    /// This connection was reset before it was accepted (accept(2)). There may be more.
     Retry,
-    /// No descriptors or no memory. The readiness is kept, since no new edge would come for those
-    /// who wait already; it is tried again after a pause or when a connection has gone.
+    /// There are no descriptors or no memory. The readiness is kept, because no new edge would come for
+    /// connections that wait already. The next attempt is after a pause, or when a connection is freed.
     Pause,
 }
 
@@ -62,17 +62,17 @@ impl Acceptor {
         }
     }
 
-    /// Whether somebody may be waiting and nothing keeps us from accepting.
+    /// Returns true if a connection may be waiting and there is no pause.
     pub(super) fn has_input(&self) -> bool {
         self.paused_until.is_none() && self.listeners.iter().any(|listener| listener.is_readable)
     }
 
-    /// When a pause ends.
+    /// Returns the end of the pause.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.paused_until
     }
 
-    /// Ends a pause: a descriptor has become free.
+    /// Ends the pause, because a descriptor has become free.
     pub(super) fn resume(&mut self) {
         self.paused_until = None;
     }
@@ -80,7 +80,7 @@ impl Acceptor {
     /// Stops listening.
     pub(super) fn close(&mut self, registry: &Registry) {
         for mut listener in self.listeners.drain(..) {
-            // Closing the descriptor takes it out of the poll in any case.
+            // Closing the descriptor takes it out of the poll anyway.
             let _ = registry.deregister(&mut listener.inner);
         }
         self.paused_until = None;
@@ -97,7 +97,7 @@ impl Acceptor {
         }
         match listener.inner.accept() {
             Ok((stream, remote)) => {
-                // A listener with one address leaves no question which of ours was spoken to.
+                // Only on a wildcard listener does the local address have to be asked for.
                 let local = listener.is_wildcard.then(|| stream.local_addr().ok()).flatten();
                 let local = local.map(|address| address.ip());
                 AcceptOutcome::Accepted(
@@ -128,7 +128,7 @@ impl Acceptor {
 mod tests {
     use super::*;
 
-    /// An acceptor with a listener at which somebody waits.
+    /// Returns an acceptor with one waiting connection.
     fn acceptor() -> (Acceptor, std::net::TcpStream) {
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let listener = TcpListener::bind(address).expect("a free port");
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn l4_whatever_has_run_out_is_waited_for_and_the_readiness_kept() {
+    fn l4_exhaustion_keeps_readiness() {
         for errno in [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM] {
             let (mut acceptor, _waiting) = acceptor();
             let now = Instant::now();
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn l4_a_descriptor_that_becomes_free_ends_the_pause() {
+    fn l4_freed_descriptor_ends_the_pause() {
         let (mut acceptor, _waiting) = acceptor();
         let now = Instant::now();
         acceptor.outcome_of(&io::Error::from_raw_os_error(libc::EMFILE), now);
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn l5_what_is_wrong_with_one_connection_is_no_reason_to_wait() {
+    fn l5_connection_error_does_not_pause() {
         let errnos = [
             libc::ECONNABORTED,
             libc::EPROTO,

@@ -1,4 +1,4 @@
-//! Warnings about peers in the log: of each kind one line a minute and subnet, at most.
+//! Warnings about peers in the log: at most one line per minute for each kind and subnet.
 //!
 //! The first alert is logged at once. Further ones within a minute are counted, and logged as one
 //! line at its end, with the address of the last.
@@ -11,14 +11,14 @@ use crate::alert::Alert;
 use crate::subnet::Subnet;
 use crate::timers::Timers;
 
-/// From one line about a subnet to the next of the same kind.
+/// Interval between two lines of the same kind about a subnet.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// Limit for entries, one for each subnet and kind of alert: some 600 KiB. Further subnets share a
-/// line for each kind.
+/// Limit for entries, one for each subnet and kind of alert: about 600 KiB. Further subnets share one line
+/// for each kind.
 const MAX_SOURCES: usize = 4096;
 
-/// Lines that are written in one turn at most: a turn must not be spent on the log.
+/// Limit for the lines of one turn: the log must not take most of a turn.
 const LINES_A_TURN: usize = 64;
 
 /// The kind and subnet of a line; `None` stands for all subnets without an entry of their own.
@@ -52,7 +52,7 @@ impl AlertLog {
         self.expire_with(now, |line| log::warn!("{line}"));
     }
 
-    /// When [`AlertLog::expire`] has something to do.
+    /// Returns the time of the next [`AlertLog::expire`].
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.due.next()
     }
@@ -83,7 +83,7 @@ impl AlertLog {
         while lines < LINES_A_TURN
             && let Some((_, source)) = self.due.pop_due(now)
         {
-            // Nothing has come since the last line: it is forgotten.
+            // An entry without alerts since its last line is dropped.
             let Some(entry) = self.entries.remove(&source).filter(|entry| entry.count > 0) else {
                 continue;
             };
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn field_l_one_line_a_minute_and_subnet_with_the_count() {
+    fn field_l_one_line_a_minute_and_subnet() {
         let mut stage = Stage::new();
         let neighbour = |last: u16| Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last);
         stage.note(neighbour(1));
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn field_l_many_sources_share_a_line_and_no_memory() {
+    fn field_l_many_sources_share_a_line() {
         let mut stage = Stage::new();
         for number in 0..3 * MAX_SOURCES as u32 {
             stage.note(Ipv4Addr::from_bits(number));

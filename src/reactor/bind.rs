@@ -23,10 +23,10 @@ use crate::metrics::Metrics;
 use crate::protocol::datagram::sender_key;
 use crate::sys;
 
-/// Connections that wait to be accepted; the kernel cuts it to `net.core.somaxconn` (listen(2)).
+/// Limit for connections that wait to be accepted. The kernel lowers it to `net.core.somaxconn` (listen(2)).
 const BACKLOG: i32 = 4096;
 
-/// Why the server could not start.
+/// Reason why the server could not start.
 #[derive(Debug)]
 pub struct BindError {
     what: String,
@@ -35,7 +35,7 @@ pub struct BindError {
 }
 
 impl BindError {
-    /// Returns true if this machine does not have the address, or nothing of its family.
+    /// Returns true if this machine does not have the address, or lacks its whole family.
     pub fn is_foreign_address(&self) -> bool {
         self.error.kind() == io::ErrorKind::AddrNotAvailable || self.is_missing_family()
     }
@@ -54,7 +54,7 @@ impl BindError {
         move |error| Self { what, address: Some(address), error }
     }
 
-    /// Returns the cause that the system's own words do not tell.
+    /// Returns the cause, if the system's own error message does not name it.
     fn cause(&self) -> Option<&'static str> {
         let address = self.address?;
         match self.error.kind() {
@@ -73,7 +73,7 @@ impl BindError {
     }
 }
 
-/// Ports below this one need a privilege, where `net.ipv4.ip_unprivileged_port_start` is as always
+/// Ports below this one need a privilege, unless `net.ipv4.ip_unprivileged_port_start` was changed
 /// (ip(7)).
 const PRIVILEGED: u16 = 1024;
 
@@ -113,11 +113,11 @@ pub(super) fn bind(mut config: Config) -> Result<Reactor, BindError> {
     Ok(reactor)
 }
 
-/// A connection needs a descriptor: what the system does not give can't be promised.
+/// Limits the connections to the number of descriptors that the system grants.
 fn fit_descriptor_limit(config: &mut Config) {
     let limit = match sys::raise_descriptor_limit() {
         Ok(limit) => usize::try_from(limit).unwrap_or(usize::MAX),
-        Err(error) => return log::warn!("the limit of open files is as it was: {error}"),
+        Err(error) => return log::warn!("cannot raise the limit of open files: {error}"),
     };
     log::info!("open files: at most {limit}");
     // A listener and a UDP socket for each address.
@@ -127,7 +127,7 @@ fn fit_descriptor_limit(config: &mut Config) {
     if config.connections.max_connections.is_none_or(|wanted| wanted > possible) {
         log::warn!("connections are limited to {possible}, by the limit of open files");
         config.connections.max_connections = Some(possible);
-        // Nobody may hold all of what there is.
+        // One peer must not be able to hold all of them.
         let of_one = config.connections.max_connections_ip.map(|wanted| wanted.min(possible / 2));
         config.connections.max_connections_ip = of_one.map(|limit| limit.max(1));
     }
@@ -156,9 +156,9 @@ fn open(config: &Config, address: SocketAddr) -> Result<(TcpListener, UdpSocket)
     Ok((listener, socket))
 }
 
-/// Opens every address. Addresses that this machine does not have are left out with a warning, as
-/// long as their name has another one: `localhost` where IPv6 is off. A wildcard without its whole
-/// family is left out if anything else is there: `::` beside `0.0.0.0` on a kernel without IPv6.
+/// Opens every address. An address that this machine does not have is left out with a warning if its name
+/// has another one, such as `localhost` without IPv6. A wildcard of a missing family is left out if
+/// any other address can be opened, such as `::` beside `0.0.0.0` on a kernel without IPv6.
 fn open_usable<T>(
     binds: &[Bind],
     mut open: impl FnMut(SocketAddr) -> Result<T, BindError>,
@@ -191,7 +191,7 @@ fn open_usable<T>(
     Ok(opened)
 }
 
-/// Logs which family is left out beside a wildcard: many systems take `::` for both.
+/// Logs the family that a wildcard leaves out, because on many systems `::` serves both.
 fn log_unserved(binds: &[Bind]) {
     let ips = || binds.iter().flat_map(|bind| &bind.addresses).map(SocketAddr::ip);
     let has_wildcard = |is_v6: bool| ips().any(|ip| ip.is_unspecified() && ip.is_ipv6() == is_v6);
@@ -203,8 +203,8 @@ fn log_unserved(binds: &[Bind]) {
     }
 }
 
-/// A listener that can be bound again right after an end, while connections of the last one are
-/// still in TIME_WAIT (socket(7), SO_REUSEADDR), and that leaves IPv4 to another.
+/// Opens a listener. It can be bound while connections of an earlier server are still in TIME_WAIT
+/// (socket(7), SO_REUSEADDR), and an IPv6 one leaves IPv4 to another listener.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket =
         socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
@@ -213,8 +213,8 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     }
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
-    // Accepted sockets inherit these. The window is agreed on in the handshake, so they have to be
-    // set before (tcp(7)).
+    // Accepted sockets inherit these. The handshake negotiates the window, so they must be set before
+    // it (tcp(7)).
     socket.set_recv_buffer_size(TCP_BUFFER)?;
     socket.set_send_buffer_size(TCP_BUFFER)?;
     socket.bind(&address.into())?;
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn field_j_a_name_is_served_where_it_can_be() {
+    fn field_j_usable_addresses_are_served() {
         let localhost = [bind("localhost", &["::1", "127.0.0.1"])];
         for missing in [libc::EADDRNOTAVAIL, libc::EAFNOSUPPORT] {
             let usable = opened(&localhost, &[("::1", missing)]);
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn field_j_a_literal_address_has_to_be_there() {
+    fn field_j_missing_literal_address_fails() {
         let binds = [bind("127.0.0.1", &["127.0.0.1"]), bind("::1", &["::1"])];
         for (errno, why) in [
             (libc::EADDRNOTAVAIL, "this machine does not have that address"),
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn field_j_a_wildcard_without_its_family_is_left_out_beside_another() {
+    fn field_j_wildcard_of_missing_family() {
         let (v4, v6) = (bind("0.0.0.0", &["0.0.0.0"]), bind("::", &["::"]));
         let off = &[("::", libc::EAFNOSUPPORT)][..];
         for binds in [[v4.clone(), v6.clone()], [v6.clone(), v4]] {
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn field_j_an_error_names_its_own_cause() {
+    fn field_j_error_names_its_cause() {
         let told = |address: &str, errno| {
             let address = address.parse().expect("an address");
             BindError::listening("tcp", address)(io::Error::from_raw_os_error(errno)).to_string()

@@ -1,4 +1,4 @@
-//! Who has been silent longest, of all connections and of each peer's.
+//! LRU order of connections by last input, globally and per peer, used to pick an eviction victim.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -7,7 +7,7 @@ use crate::ids::ConnId;
 use crate::subnet::Subnet;
 use crate::timers::Timers;
 
-/// Connections by when they were last heard.
+/// Connections in the order of their last input.
 #[derive(Debug)]
 pub(super) struct IdleOrder {
     all: Timers<ConnId>,
@@ -20,7 +20,7 @@ impl IdleOrder {
         Self { all: Timers::new(), peers: HashMap::new() }
     }
 
-    /// Moves a connection of `peer` from `old` to `new`; `None` is not there.
+    /// Moves a connection of `peer` from the time `old` to `new`; `None` means that it is not in the order.
     pub(super) fn change(
         &mut self,
         (peer, id): (Subnet, ConnId),
@@ -38,12 +38,12 @@ impl IdleOrder {
         }
     }
 
-    /// The one of all that has been silent longest, if there are `limit` of them.
+    /// Returns the connection that has been idle longest, if there are `limit` connections.
     pub(super) fn first_if_full(&self, limit: Option<usize>) -> Option<ConnId> {
         self.all.first().filter(|_| limit.is_some_and(|limit| self.all.len() >= limit))
     }
 
-    /// The same of one peer's.
+    /// Returns the connection of a peer that has been idle longest, if the peer has `limit` connections.
     pub(super) fn first_of_peer_if_full(
         &self,
         peer: Subnet,
@@ -61,7 +61,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn t4_a_full_peer_gives_way_to_itself_and_nobody_is_kept_who_is_gone() {
+    fn t4_full_peer_loses_its_own_idle_one() {
         let start = Instant::now();
         let at = |seconds| Some(start + Duration::from_secs(seconds));
         let id = |slot| ConnId(Key { slot, generation: 0 });

@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn a4_turn_reads_until_its_slice_ends() {
+    fn a4_turn_ends_reading_with_its_slice() {
         const COUNT: usize = 300;
         let portion = Budgets::default().datagrams;
         for (slice, expected) in [(LONGEST_WAIT, COUNT), (Duration::ZERO, portion)] {

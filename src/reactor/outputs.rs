@@ -1,4 +1,4 @@
-//! Stdout and stderr in the poll: lines that they did not take leave when they can.
+//! Stdout and stderr in the poll: lines that did not fit are written once they become writable.
 
 use std::io;
 
@@ -14,7 +14,7 @@ pub(super) struct Outputs {
 }
 
 impl Outputs {
-    /// Registers one more.
+    /// Adds an output and registers it.
     pub(super) fn watch(&mut self, output: Output, registry: &Registry) -> io::Result<()> {
         output.register(registry, Source::Output(self.all.len()).into())?;
         self.all.push((output, false));
@@ -27,13 +27,13 @@ impl Outputs {
         }
     }
 
-    /// Writes what waits, and logs what was dropped. A queue is small: it needs no budget.
+    /// Writes waiting lines, and logs the number of dropped ones. A queue is small, so it needs no budget.
     pub(super) fn flush(&mut self) {
         for (output, is_writable) in &mut self.all {
             if std::mem::take(is_writable) {
                 output.flush();
             }
-            output.tell_dropped();
+            output.log_dropped();
         }
     }
 }

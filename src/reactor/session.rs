@@ -28,7 +28,7 @@ pub(super) enum Served {
     Over,
 }
 
-/// What a session waits for. Each kind has its own deadline, counted from the start of the wait.
+/// The cause of a wait. Each has its own deadline, counted from the start of the wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Waiting {
     /// The first byte of a request.

@@ -13,15 +13,15 @@ use crate::sys;
 /// The signals that end the server.
 const ENDING: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
 
-/// Signals that have come and were not looked at.
+/// Signals that have come and were not handled yet.
 pub(super) struct Signals {
     inner: signal_hook_mio::v1_0::Signals,
     readable: bool,
 }
 
 impl Signals {
-    /// Catches the signals and registers them, except those that are ignored: nohup(1) wants us to
-    /// outlive the terminal, and a shell without job control keeps Ctrl-C from its background jobs.
+    /// Catches the signals and registers them, except those that are ignored: with nohup(1) the server
+    /// should outlive the terminal, and a shell without job control shields background jobs from Ctrl-C.
     pub(super) fn register(registry: &Registry) -> io::Result<Self> {
         let (mut caught, mut ignored) = (Vec::new(), Vec::new());
         for signal in ENDING {
@@ -37,7 +37,7 @@ impl Signals {
         self.readable = true;
     }
 
-    /// The signals that have come since the last time.
+    /// Returns the signals that have come since the last call.
     pub(super) fn take(&mut self) -> Vec<i32> {
         match std::mem::take(&mut self.readable) {
             // `pending` reads its pipe until it is empty, so the next signal makes an edge.
@@ -53,7 +53,8 @@ pub(super) fn forces(signal: i32) -> bool {
     signal != SIGHUP
 }
 
-/// Without SIGTERM no supervisor can end the server in good order: that is worth a warning.
+/// Logs the ignored signals. SIGTERM is worth a warning: without it no supervisor can stop the server in an
+/// orderly way.
 fn log_ignored(ignored: &[i32]) {
     if ignored.is_empty() {
         return;

@@ -1,9 +1,9 @@
 //! The time slice of a step.
 //!
 //! A count of items does not bound time: a junk datagram costs less than a microsecond, and one
-//! that is sent to a member ten. If only a count bounded the input while the output took most of a
-//! turn, the kernel would drop datagrams that nobody reads in time. So each step of a turn has the
-//! same time slice, and reads the clock once for each portion of its work.
+//! that is sent to a member costs ten. If only a count limited the input while the output took most of
+//! a turn, datagrams would not be read in time, and the kernel would drop them. So each step of a turn
+//! has the same time slice, and reads the clock once for each portion of its work.
 
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,7 @@ mod tests {
     }
 
     #[test]
-    fn a4_a_step_ends_with_its_work_or_its_slice() {
+    fn a4_step_ends_with_work_or_slice() {
         assert_eq!([1, 2, 99].map(done), [1, 2, 2]);
     }
 }

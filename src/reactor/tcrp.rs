@@ -20,7 +20,7 @@ const NO_OPERATION: u8 = 0;
 /// Bytes of a port announcement.
 const PORT_SIZE: usize = 2;
 
-/// What the protocol needs in order to continue.
+/// The need of the protocol before it can continue.
 pub(super) enum Next {
     /// More input.
     Read,

@@ -7,7 +7,7 @@ use mio::net::UdpSocket;
 
 use crate::sys::{Arrival, Outgoing, ReceiveBatch, SendBatch};
 
-/// The buffers of the calls.
+/// Buffers of the calls.
 pub(in crate::datagram) struct Mmsg {
     receive: ReceiveBatch,
     send: SendBatch,

@@ -1,7 +1,7 @@
-//! A call for each datagram, as every system has it.
+//! One call for each datagram, with the calls that every system has.
 //!
-//! It does not know which of our addresses a datagram was sent to, so a wildcard socket answers from
-//! the address that the route takes, nor how many datagrams the kernel has dropped.
+//! These calls report neither the local address of a datagram nor the number of dropped ones. So a
+//! wildcard socket replies from the address that the routing table selects.
 
 use std::io;
 
@@ -19,7 +19,7 @@ impl OneByOne {
         Self { buffer: vec![0; size] }
     }
 
-    /// Receives one datagram, however many may be: it is called again.
+    /// Receives one datagram, whatever `max` is: the caller calls again.
     pub(super) fn receive(
         &mut self,
         socket: &UdpSocket,
@@ -32,7 +32,7 @@ impl OneByOne {
         Ok(1)
     }
 
-    /// Sends the first message, however many there are: it is called again.
+    /// Sends the first message only: the caller calls again.
     pub(super) fn send<'a>(
         &mut self,
         socket: &UdpSocket,

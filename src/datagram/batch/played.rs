@@ -1,4 +1,4 @@
-//! A kernel that says what a test wants to hear.
+//! A kernel that plays the script of a test.
 
 use std::collections::VecDeque;
 use std::io;
@@ -6,20 +6,20 @@ use std::net::SocketAddr;
 
 use crate::sys::{Arrival, Outgoing};
 
-/// What the next calls come to, and what was sent by those that took something. Without a line to
-/// play, a call takes everything.
+/// The outcomes of the next calls, and the datagrams that were sent. Without an outcome in the script, a
+/// call sends everything.
 #[derive(Default)]
 pub(in crate::datagram) struct Played {
     pub(in crate::datagram) lines: VecDeque<Line>,
     /// Each datagram, with its destination.
     pub(in crate::datagram) sent: Vec<(SocketAddr, String)>,
-    /// What the next calls to receive come to: a datagram, or this error. Then there is none.
+    /// Outcomes of the next receive calls: a datagram or an error. After the last one the socket is empty.
     pub(in crate::datagram) heard: VecDeque<Result<&'static [u8], i32>>,
 }
 
-/// What one call comes to.
+/// Outcome of one send call.
 pub(in crate::datagram) enum Line {
-    /// So many messages are taken.
+    /// This many messages are sent.
     Take(usize),
     /// The first message meets this error.
     Fail(i32),
