@@ -64,7 +64,7 @@
 //! 11. [`Datagrams::send`](datagram::Datagrams::send) sends the shares in batches, and returns a [`Receipt`](fanout::Receipt).
 //! 12. [`Feeds::put_back`](delivery::Feeds::put_back) schedules the rest of a room for its next turn, or until its socket is writable.
 //!
-//! It passes 54 functions in 17 files. Not counted are accessors, the upkeep of the steps, and three side
+//! It passes 54 functions in 18 files. Not counted are accessors, the upkeep of the steps, and three side
 //! trips: the codecs of [`protocol`], the system calls behind `src/datagram/batch/mod.rs`, and hosts that
 //! do not respond, `src/datagram/hosts.rs`.
 //!
