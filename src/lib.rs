@@ -3,10 +3,19 @@
 //!
 //! # For clients
 //!
-//! A client in Rust needs two modules, which have no socket and no clock: [`protocol`] encodes requests
-//! and decodes replies, room lists, datagrams and notices; [`stream`] is the member's end of stream
-//! delivery. Everything else is the server. The terminal client is the binary `reactor-chat-client`,
-//! and needs the feature `client`, which is on by default.
+//! A client in Rust needs two modules, which have no socket and no clock. Everything else is the server.
+//!
+//! | to | use |
+//! | --- | --- |
+//! | encode requests | [`protocol::request::encode`] |
+//! | decode replies | [`protocol::reply::decode`], [`protocol::reply::Admission`] |
+//! | read lists of rooms | [`protocol::room_list::parse_page`] |
+//! | write and read datagrams | [`protocol::datagram`] |
+//! | receive a stream | [`stream::StreamReceiver`] |
+//! | send into a stream | [`stream::StreamSender`] |
+//!
+//! The specification stands in [`protocol`]. The terminal client is the binary `reactor-chat-client`, and
+//! needs the feature `client`, which is on by default.
 //!
 //! # One turn
 //!
