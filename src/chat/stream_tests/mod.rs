@@ -176,6 +176,15 @@ impl Stage {
         outcome
     }
 
+    /// Sends a part under the next id. The id is used up if the server keeps the part.
+    fn say_part(&mut self, guest: &mut Guest, text: &str) -> MessageOutcome {
+        let mut body = Vec::new();
+        upstream::encode_part(guest.next_id, text.as_bytes(), &mut body);
+        let outcome = self.outcome(guest, &body);
+        guest.next_id += u32::from(outcome == MessageOutcome::Kept);
+        outcome
+    }
+
     fn have(&mut self, guest: &Guest, next: u64) -> MessageOutcome {
         let mut body = Vec::new();
         upstream::encode_have(next, &mut body);

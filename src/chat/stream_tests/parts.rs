@@ -2,17 +2,6 @@
 
 use super::*;
 
-impl Stage {
-    /// Sends a part under the next id. The id is used up if the server keeps the part.
-    fn say_part(&mut self, guest: &mut Guest, text: &str) -> MessageOutcome {
-        let mut body = Vec::new();
-        upstream::encode_part(guest.next_id, text.as_bytes(), &mut body);
-        let outcome = self.outcome(guest, &body);
-        guest.next_id += u32::from(outcome == MessageOutcome::Kept);
-        outcome
-    }
-}
-
 #[test]
 fn s16_resume_keeps_parts() {
     let mut stage = Stage::new(unlimited());
