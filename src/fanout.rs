@@ -1,24 +1,24 @@
-//! What the chat hands to the datagram layer and what comes back: a [`Job`] and its [`Receipt`].
+//! Fan-out: a [`Job`] from delivery to the datagram layer, and the [`Receipt`] that comes back.
 //!
-//! The two do not see one another. The chat says which bytes there are and which members get which
-//! of them, by id; the datagram layer knows the addresses. Bytes are encoded once however many
-//! members get them, and a job borrows them: nothing is copied or allocated for a delivery.
+//! The two do not import one another. Delivery names the bytes and the members that get them, by id;
+//! the datagram layer knows the addresses. Bytes are encoded once, for any number of members, and a
+//! job borrows them: nothing is copied or allocated for a delivery.
 
 use crate::ids::MemberId;
 
-/// Who gets an entry, among the members whose [`Share`] covers it.
+/// The members that get an entry, among those whose [`Share`] covers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
-    /// Everyone.
+    /// All of them.
     All,
-    /// Everyone but this member: a message does not go back to its sender.
+    /// All but this member: a message does not go back to its sender.
     AllBut(MemberId),
-    /// This member alone: an answer, a refusal, a good-bye.
+    /// This member alone: a reply, a refusal, a farewell.
     Only(MemberId),
 }
 
 impl Audience {
-    /// Whether `member` is meant.
+    /// Returns true if `member` gets the entry.
     pub fn includes(self, member: MemberId) -> bool {
         match self {
             Self::All => true,
@@ -28,20 +28,24 @@ impl Audience {
     }
 }
 
-/// One datagram's worth of a job's bytes: it begins where the entry before it ends.
+/// The extent of an entry, one datagram, in the bytes of a job. It begins at the end of the extent
+/// before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
-    /// Where its bytes end.
+    /// End of its bytes.
     pub end: u32,
-    /// Who gets it.
+    /// The members that get it.
     pub audience: Audience,
 }
 
-/// The entries that one member is still to get.
+/// The entries that one member has still to get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
-    /// Who.
+    /// The member.
     pub member: MemberId,
+    /// The index of the member's cursor in its lane, so that the lane takes shares back without a
+    /// search.
+    pub cursor: u32,
     /// The index of the next entry. The sender moves it on, and leaves it at the first entry that
     /// has to wait.
     pub next: u32,
@@ -51,8 +55,8 @@ pub struct Share {
     pub tag: Tag,
 }
 
-/// What IPv4 and UDP put in front of a datagram, in bytes (RFC 791, RFC 768): a short message is not
-/// nearly free.
+/// Bytes that IPv4 and UDP put in front of a datagram (RFC 791, RFC 768). Limits count them, or
+/// short messages would be nearly free.
 pub(crate) const HEADERS: usize = 28;
 
 /// Bytes of a tag.
@@ -64,14 +68,14 @@ pub type Tag = [u8; TAG_SIZE];
 /// The tag in jobs that are not tagged.
 pub const NO_TAG: Tag = [0; TAG_SIZE];
 
-/// Output of one room in one form, for the members who take that form.
+/// Output of one lane of a room, for the members who get it.
 #[derive(Debug)]
 pub struct Job<'a> {
     /// The encoded entries, one behind the other.
     pub bytes: &'a [u8],
-    /// Where each ends and who gets it.
+    /// The extents of the entries.
     pub entries: &'a [Extent],
-    /// Who gets which of them; [`Share::next`] is written back.
+    /// The shares of the members; [`Share::next`] is written back.
     pub to: &'a mut [Share],
     /// True if the sender writes each member's tag over the first bytes of each datagram. No
     /// datagram is shorter than a tag.
@@ -79,7 +83,7 @@ pub struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
-    /// The bytes of one entry.
+    /// Returns the bytes of one entry.
     pub fn datagram(&self, index: u32) -> &'a [u8] {
         let index = index as usize;
         let start = index.checked_sub(1).map_or(0, |before| self.entries[before].end);
@@ -87,7 +91,7 @@ impl<'a> Job<'a> {
     }
 }
 
-/// What became of a job.
+/// The outcome of a job.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Receipt {
     /// Datagrams that the kernel took.
@@ -102,7 +106,7 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// Adds what became of another job.
+    /// Adds the outcome of another job.
     pub fn add(&mut self, other: Self) {
         self.sent += other.sent;
         self.dropped += other.dropped;
@@ -117,7 +121,7 @@ mod tests {
     use crate::ids::Key;
 
     #[test]
-    fn audiences() {
+    fn audience_includes_its_members() {
         let [a, b] = [1, 2].map(|slot| MemberId(Key { slot, generation: 0 }));
         assert!(Audience::All.includes(a));
         assert!(!Audience::AllBut(a).includes(a) && Audience::AllBut(a).includes(b));

@@ -1,8 +1,7 @@
-//! A token bucket in one time stamp.
+//! A token bucket in one time stamp: the generic cell rate algorithm of ATM (ITU-T I.371).
 //!
-//! The bucket is kept as the moment when it will be full again. Taking from it moves that moment by
-//! the time in which what was taken grows back. This is the generic cell rate algorithm of ATM
-//! (ITU-T I.371), the same thing without a count to refresh.
+//! The bucket is stored as the time when it will be full again. To take tokens moves that time by
+//! the interval in which they grow back, so there is no count to refresh.
 
 use std::time::{Duration, Instant};
 
@@ -26,12 +25,31 @@ impl TokenBucket {
         debt.min((debt + cost).saturating_sub(depth))
     }
 
+    /// Takes `cost` if the bucket has it. Returns false if not.
+    pub(crate) fn try_take(&mut self, cost: Duration, depth: Duration, now: Instant) -> bool {
+        let has_cost = self.has(cost, depth, now);
+        if has_cost {
+            self.take(cost, now);
+        }
+        has_cost
+    }
+
+    /// Returns the part of a bucket of `depth` that is left.
+    pub(crate) fn left(&self, depth: Duration, now: Instant) -> Duration {
+        depth.saturating_sub(self.debt(now))
+    }
+
+    /// Returns `amount` to the bucket, which does not become more than full.
+    pub(crate) fn put_back(&mut self, amount: Duration, now: Instant) {
+        self.full_at = Some(now + self.debt(now).saturating_sub(amount));
+    }
+
     /// Takes `cost` from the bucket.
     pub(crate) fn take(&mut self, cost: Duration, now: Instant) {
         self.full_at = Some(now + self.debt(now) + cost);
     }
 
-    /// When it will be full again, if it is not.
+    /// Returns the time when the bucket will be full again, if anything was ever taken.
     pub(crate) fn full_at(&self) -> Option<Instant> {
         self.full_at
     }
@@ -59,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn t10_a_burst_goes_through_and_then_the_rate_holds() {
+    fn t10_rate_holds_after_a_burst() {
         let start = Instant::now();
         let mut bucket = TokenBucket::default();
         assert_eq!(take_all(&mut bucket, start), 50);
@@ -67,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn t10_a_bucket_never_holds_more_than_a_burst() {
+    fn t10_bucket_holds_one_burst() {
         let start = Instant::now();
         let mut bucket = TokenBucket::default();
         bucket.take(ONE, start);
@@ -75,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn t10_what_is_larger_than_the_bucket_passes_when_it_is_full_and_is_paid_for() {
+    fn t10_full_bucket_grants_any_cost() {
         let start = Instant::now();
         let mut bucket = TokenBucket::default();
         let large = DEPTH * 3;

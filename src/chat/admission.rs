@@ -259,7 +259,7 @@ impl Chat {
             let history = history.min(room.history);
             let options = StreamOptions { tag: drawn.tag, life: drawn.life, history };
             let to = Recipient { room: room_id, member, number, delivery: entrant.delivery };
-            self.feeds.seat(&to, &options, now);
+            self.feeds.seat(&to, &options);
         }
         member
     }

@@ -210,7 +210,8 @@ mod tests {
                 routes.announce(member(slot), &origin);
             }
             let entry = |end| Extent { end, audience: Audience::All };
-            let share = |slot| Share { member: member(slot), next: 0, until: 5, tag: NO_TAG };
+            let share =
+                |slot| Share { member: member(slot), cursor: 0, next: 0, until: 5, tag: NO_TAG };
             Self {
                 sockets: vec![Socket::new(socket).expect("an address")],
                 routes,

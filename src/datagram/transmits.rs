@@ -182,7 +182,7 @@ mod tests {
             })
             .collect();
         let until = entries.len() as u32;
-        let mut shares = [Share { member: member(1), next: 0, until, tag: NO_TAG }];
+        let mut shares = [Share { member: member(1), cursor: 0, next: 0, until, tag: NO_TAG }];
         let (mut transmits, bytes) = (Transmits::new(), vec![0; end as usize]);
         let (to, is_tagged) = (&mut shares[..], false);
         let mut job = Job { bytes: &bytes, entries: &entries, to, is_tagged };

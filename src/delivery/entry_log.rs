@@ -1,32 +1,33 @@
-//! Waiting output of a room: encoded entries, each with its audience.
+//! A log of encoded entries that wait to be sent, each with its audience.
 //!
-//! Entries are numbered from the room's start and never again, so that a member's cursor stays
-//! valid while the log is filled at one end and emptied at the other.
+//! No number of an entry is used twice in a log, so a cursor stays valid while the log is filled at
+//! one end and emptied at the other.
 
 use std::mem;
 
 use super::shrink::shrink_list;
-use crate::fanout::{Audience, Extent};
+use crate::fanout::{Audience, Extent, Job, Share};
 
-/// What a log is written in. Rooms that are quiet hold none.
+/// The memory of a log. Quiet rooms have none.
 #[derive(Debug, Default)]
-pub(crate) struct Buffers {
+pub(super) struct Buffers {
     entries: Vec<Extent>,
     bytes: Vec<u8>,
 }
 
-/// Spare buffers, waiting for a room that speaks: relaying in the steady state allocates nothing.
+/// Spare buffers for rooms that speak: relaying in the steady state allocates nothing.
 #[derive(Debug, Default)]
-pub(crate) struct Pool {
+pub(super) struct Pool {
     spare: Vec<Buffers>,
     spare_bytes: usize,
 }
 
-/// What spare buffers may hold together. More is freed, so that a burst of busy rooms does not keep
-/// its memory for ever: enough for a thousand rooms that speak, or thirty that flood.
+/// Limit for the bytes of all spare buffers. It is enough for a thousand rooms that speak, or thirty
+/// that flood. More is freed, so that a burst of busy rooms does not keep its memory for ever.
 const MAX_SPARE_BYTES: usize = 8 << 20;
 
-/// What a turn of a room that is not flooded fits in: a page of bytes, and the entries in it.
+/// Size of new buffers: enough for a turn of a room that is not flooded, a page of bytes and the
+/// entries in it.
 const FIRST_BYTES: usize = 4096;
 const FIRST_ENTRIES: usize = 64;
 
@@ -36,7 +37,7 @@ impl Buffers {
         Self { entries: Vec::with_capacity(entries), bytes: Vec::with_capacity(bytes) }
     }
 
-    /// Bytes of memory.
+    /// Returns the bytes of memory.
     fn capacity(&self) -> usize {
         self.bytes.capacity() + size_of::<Extent>() * self.entries.capacity()
     }
@@ -49,8 +50,8 @@ impl Pool {
         buffers
     }
 
-    /// Takes buffers back.
-    pub(crate) fn give_back(&mut self, mut buffers: Buffers) {
+    /// Keeps buffers for later, unless there are enough.
+    pub(super) fn give_back(&mut self, mut buffers: Buffers) {
         let size = buffers.capacity();
         if size > 0 && self.spare_bytes + size <= MAX_SPARE_BYTES {
             buffers.entries.clear();
@@ -61,65 +62,68 @@ impl Pool {
     }
 }
 
-/// Waiting output, oldest first.
+/// Waiting entries, oldest first.
 #[derive(Debug, Default)]
-pub(crate) struct EntryLog {
-    /// The number of the first entry that is held.
+pub(super) struct EntryLog {
+    /// The number of the first entry in memory.
     first: u64,
     buffers: Buffers,
-    /// Bytes at the front that everyone has passed and that were not won back yet.
+    /// Bytes at the front that everybody has got and that are not freed yet.
     passed_bytes: usize,
 }
 
 impl EntryLog {
-    /// The number that the next entry gets.
-    pub(crate) fn end(&self) -> u64 {
+    /// Returns the number of the next entry.
+    pub(super) fn end(&self) -> u64 {
         self.first + self.buffers.entries.len() as u64
     }
 
-    /// The index of an entry by its number.
-    pub(crate) fn index(&self, number: u64) -> u32 {
-        // A cursor is never below the first entry that is held, and a log holds far fewer than 2^32.
+    /// Returns the index of an entry by its number.
+    pub(super) fn index(&self, number: u64) -> u32 {
+        // No cursor is below the first entry in memory, and a log has far fewer than 2^32 entries.
         (number - self.first) as u32
     }
 
-    /// The number of an entry by its index.
-    pub(crate) fn number(&self, index: u32) -> u64 {
+    /// Returns the number of an entry by its index.
+    pub(super) fn number(&self, index: u32) -> u64 {
         self.first + u64::from(index)
     }
 
     /// Returns the size of an entry by its number.
-    pub(crate) fn size(&self, number: u64) -> usize {
+    pub(super) fn size(&self, number: u64) -> usize {
         let index = self.index(number) as usize;
         let start = index.checked_sub(1).map_or(0, |before| self.buffers.entries[before].end);
         (self.buffers.entries[index].end - start) as usize
     }
 
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.buffers.bytes
-    }
-
-    /// Bytes that somebody has still to get.
-    pub(crate) fn waiting_bytes(&self) -> usize {
+    /// Returns the bytes that somebody has still to get.
+    pub(super) fn waiting_bytes(&self) -> usize {
         self.buffers.bytes.len() - self.passed_bytes
     }
 
-    /// Bytes of memory in use: also for what was passed and not won back, and for where each entry
-    /// ends, which is more than the bytes of a short one.
-    pub(crate) fn held_bytes(&self) -> usize {
+    /// Returns the bytes of memory in use. They include entries that are not freed yet, and the
+    /// extents, which take more than the bytes of short entries.
+    pub(super) fn held_bytes(&self) -> usize {
         self.buffers.bytes.len() + size_of::<Extent>() * self.buffers.entries.len()
     }
 
-    pub(crate) fn entries(&self) -> &[Extent] {
+    /// Returns the extents of the entries.
+    pub(super) fn extents(&self) -> &[Extent] {
         &self.buffers.entries
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Returns the job for these shares.
+    pub(super) fn job<'a>(&'a self, to: &'a mut [Share]) -> Job<'a> {
+        let Buffers { entries, bytes } = &self.buffers;
+        Job { bytes, entries, to, is_tagged: false }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
         self.buffers.entries.is_empty()
     }
 
-    /// Appends an entry that `encode` writes behind what is there.
-    pub(crate) fn push(
+    /// Appends an entry that `encode` writes.
+    pub(super) fn push(
         &mut self,
         audience: Audience,
         pool: &mut Pool,
@@ -129,15 +133,15 @@ impl EntryLog {
             self.buffers = pool.take();
         }
         encode(&mut self.buffers.bytes);
-        // A room's waiting output is bounded far below 4 GiB: see `room.rs`.
+        // The waiting bytes of a room are limited far below 4 GiB: see `feed.rs`.
         let end = self.buffers.bytes.len() as u32;
         self.buffers.entries.push(Extent { end, audience });
     }
 
-    /// Forgets the entries before `number`: everyone has passed them. Gives the buffers back when
-    /// nothing is left. While members lag behind, the room for what went is won back only when it is
-    /// half of all, so that each byte is moved once on average.
-    pub(crate) fn forget_before(&mut self, number: u64) -> Option<Buffers> {
+    /// Forgets the entries before `number`, which everybody has got. Returns the buffers if nothing is
+    /// left. While some members are behind, memory is freed only when it is half of all, so that each
+    /// byte is moved once on average.
+    pub(super) fn forget_before(&mut self, number: u64) -> Option<Buffers> {
         if self.is_empty() {
             return None;
         }
@@ -157,9 +161,9 @@ impl EntryLog {
         None
     }
 
-    /// Forgets all entries but those with these indices, in order: for a log whose entries have one
-    /// reader each. Gives the buffers back when nothing is left.
-    pub(crate) fn retain(&mut self, kept: impl Iterator<Item = u32>, pool: &mut Pool) {
+    /// Forgets all entries but those with these indices, in order. Returns the buffers to the pool if
+    /// nothing is left.
+    pub(super) fn retain(&mut self, kept: impl Iterator<Item = u32>, pool: &mut Pool) {
         let old = mem::take(&mut self.buffers);
         self.first += old.entries.len() as u64;
         for index in kept.map(|index| index as usize) {
@@ -199,35 +203,35 @@ mod tests {
     }
 
     #[test]
-    fn numbers_stay_valid_while_the_front_goes() {
+    fn numbers_outlive_the_front() {
         let mut log = log_of(&["aaaa", "bb", "c"]);
         assert_eq!((log.end(), log.index(2), log.number(2)), (3, 2, 2));
         assert!(log.forget_before(1).is_none());
-        assert_eq!((log.end(), log.bytes()), (3, &b"bbc"[..]));
-        assert_eq!((log.index(2), log.entries()[1].end), (1, 3));
+        assert_eq!((log.end(), log.buffers.bytes.as_slice()), (3, &b"bbc"[..]));
+        assert_eq!((log.index(2), log.extents()[1].end), (1, 3));
     }
 
     #[test]
-    fn a_little_is_not_worth_moving_the_rest() {
+    fn small_front_is_not_moved() {
         let mut log = log_of(&["a", "bbbbbbbb"]);
         assert!(log.forget_before(1).is_none());
-        assert_eq!((log.bytes().len(), log.waiting_bytes()), (9, 8));
+        assert_eq!((log.buffers.bytes.as_slice().len(), log.waiting_bytes()), (9, 8));
         assert_eq!(log.index(1), 1);
     }
 
     #[test]
-    fn what_is_retained_keeps_its_bytes_and_its_order() {
+    fn retain_keeps_bytes_and_order() {
         let mut log = log_of(&["aa", "b", "ccc", "d"]);
         let mut pool = Pool::default();
         log.retain([1, 3].into_iter(), &mut pool);
-        assert_eq!((log.bytes(), log.entries().len()), (&b"bd"[..], 2));
-        assert_eq!(log.entries()[1].end, 2);
+        assert_eq!((log.buffers.bytes.as_slice(), log.extents().len()), (&b"bd"[..], 2));
+        assert_eq!(log.extents()[1].end, 2);
         log.retain([].into_iter(), &mut pool);
         assert!(log.is_empty());
     }
 
     #[test]
-    fn an_emptied_log_gives_its_buffers_back() {
+    fn empty_log_returns_its_buffers() {
         let mut log = log_of(&["a"]);
         let buffers = log.forget_before(1).expect("the buffers");
         assert_eq!((log.end(), log.is_empty()), (1, true));
@@ -236,6 +240,6 @@ mod tests {
         pool.give_back(buffers);
         log.push(Audience::All, &mut pool, |out| out.push(b'x'));
         assert!(pool.spare.is_empty(), "taken from the pool");
-        assert_eq!((log.end(), log.bytes()), (2, &b"x"[..]));
+        assert_eq!((log.end(), log.buffers.bytes.as_slice()), (2, &b"x"[..]));
     }
 }

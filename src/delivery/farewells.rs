@@ -4,10 +4,12 @@
 //! visits only the first one.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use super::entry_log::Pool;
+use super::lane::{Workspace, send_lane};
 use super::unicast::UnicastQueue;
-use crate::fanout::{Job, Receipt, Share};
+use crate::fanout::{Job, Receipt};
 use crate::ids::MemberId;
 
 /// Datagrams in a portion: as many as a room sends in one turn.
@@ -15,7 +17,7 @@ const PORTION: usize = 512;
 
 /// Waiting farewells.
 #[derive(Debug, Default)]
-pub(crate) struct Farewells {
+pub(super) struct Farewells {
     /// Never holds an empty portion.
     portions: VecDeque<UnicastQueue>,
     /// Bytes of all portions.
@@ -26,7 +28,7 @@ pub(crate) struct Farewells {
 
 impl Farewells {
     /// Appends a datagram for `member`; `encode` writes it.
-    pub(crate) fn push(
+    pub(super) fn push(
         &mut self,
         member: MemberId,
         pool: &mut Pool,
@@ -41,39 +43,37 @@ impl Farewells {
         self.bytes += last.waiting_bytes() - before;
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.portions.is_empty()
     }
 
     /// Returns true if something could be sent.
-    pub(crate) fn has_output(&self) -> bool {
+    pub(super) fn has_output(&self) -> bool {
         self.blocked < self.portions.len()
     }
 
     /// Returns the number of waiting bytes.
-    pub(crate) fn waiting_bytes(&self) -> usize {
+    pub(super) fn waiting_bytes(&self) -> usize {
         self.bytes
     }
 
     /// Retries all portions after a full socket has become writable.
-    pub(crate) fn resume(&mut self) {
+    pub(super) fn resume(&mut self) {
         self.blocked = 0;
     }
 
     /// Sends the first portion, as far as the budget allows. If a full socket stops a part of it,
     /// that part goes to the back, behind portions that can be sent.
-    pub(crate) fn deliver(
+    pub(super) fn deliver(
         &mut self,
         budget: usize,
-        shares: &mut Vec<Share>,
-        pool: &mut Pool,
+        work: &mut Workspace,
+        now: Instant,
         send: &mut impl FnMut(Job<'_>, usize) -> Receipt,
     ) -> Receipt {
         let Some(mut portion) = self.portions.pop_front() else { return Receipt::default() };
         self.bytes -= portion.waiting_bytes();
-        portion.share_out(shares);
-        let receipt = send(portion.job(shares), budget);
-        portion.take_back(shares, pool);
+        let receipt = send_lane(&mut portion, work, budget, now, send).unwrap_or_default();
         self.bytes += portion.waiting_bytes();
         let is_blocked = receipt.blocked && receipt.sent + receipt.dropped < budget;
         match portion.is_empty() {
@@ -106,8 +106,8 @@ mod tests {
 
     /// Sends a portion to the members that `reaches` accepts, by slot.
     fn deliver(farewells: &mut Farewells, reaches: impl Fn(u32) -> bool) -> (usize, usize) {
-        let (mut pool, mut seen) = (Pool::default(), 0);
-        let receipt = farewells.deliver(PORTION, &mut Vec::new(), &mut pool, &mut |job, _| {
+        let (mut work, mut seen) = (Workspace::default(), 0);
+        let receipt = farewells.deliver(PORTION, &mut work, Instant::now(), &mut |job, _| {
             seen = job.entries.len();
             let mut receipt = Receipt::default();
             for share in job.to.iter_mut() {
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a10_a_delivery_visits_one_portion_of_farewells() {
+    fn a10_a_turn_visits_one_portion() {
         let mut farewells = farewells(100_000);
         let mut sent = 0;
         while farewells.has_output() {
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a10_a_full_socket_delays_only_its_own_farewells() {
+    fn a10_full_socket_delays_its_own() {
         const DEAF: u32 = 3 * PORTION as u32;
         let mut farewells = farewells(DEAF + 10);
         let mut sent = 0;

@@ -1,15 +1,16 @@
 //! A feed: everything that one room still has to send.
 
+use std::time::Instant;
+
 use super::entry_log::Pool;
 use super::ordered::{OrderedStream, StreamOptions};
-use super::plain::{Cut, Plain};
+use super::plain::Plain;
 use super::schedule::LineId;
 use super::unicast::UnicastQueue;
 use super::{Kind, Recipient};
 use crate::fanout::Audience;
 use crate::ids::MemberId;
 use crate::protocol::{Delivery, Form};
-use std::time::Instant;
 
 /// Limit for the bytes of messages that wait in a room. A message that finds it reached is refused:
 /// a room that is written to faster than it can be sent loses messages, not the server's memory.
@@ -42,7 +43,8 @@ pub(super) struct Feed {
     pub(super) is_stalled: bool,
     /// True once the room is closed: what is left is delivered, and nobody joins any more.
     pub(super) is_closed: bool,
-    pub(super) plain: Plain,
+    /// Members in plain delivery, by form.
+    pub(super) plain: [Plain; Form::ALL.len()],
     /// Exists from the first member with stream delivery to the end of the room.
     pub(super) ordered: Option<Box<OrderedStream>>,
     pub(super) unicast: UnicastQueue,
@@ -63,7 +65,7 @@ impl Feed {
             is_ready: false,
             is_stalled: false,
             is_closed: false,
-            plain: Plain::default(),
+            plain: Default::default(),
             ordered: None,
             unicast: UnicastQueue::default(),
             unicast_held: 0,
@@ -77,26 +79,32 @@ impl Feed {
 
     /// Adds a cursor for a member. It gets what is appended from now on, and the earlier entries
     /// that `options` grant. A stream exists before anybody takes it.
-    pub(super) fn seat(&mut self, to: &Recipient, options: &StreamOptions, now: Instant) {
+    pub(super) fn seat(&mut self, to: &Recipient, options: &StreamOptions) {
         match (to.delivery, &mut self.ordered) {
-            (Delivery::Plain(form), _) => self.plain.seat(to.member, to.number, form),
-            (Delivery::Stream, Some(ordered)) => ordered.seat((to.member, to.number), options, now),
+            (Delivery::Plain(form), _) => self.plain[form as usize].seat(to.member, to.number),
+            (Delivery::Stream, Some(ordered)) => ordered.seat((to.member, to.number), options),
             (Delivery::Stream, None) => {}
         }
     }
 
     /// Ends a member: it gets what was appended up to now.
-    pub(super) fn unseat(&mut self, number: u32) {
-        self.plain.end(number);
-        if let Some(ordered) = &mut self.ordered {
-            ordered.end(number);
+    pub(super) fn unseat(&mut self, to: &Recipient) {
+        match (to.delivery, &mut self.ordered) {
+            (Delivery::Plain(form), _) => self.plain[form as usize].end(to.number),
+            (Delivery::Stream, Some(ordered)) => ordered.end(to.number),
+            (Delivery::Stream, None) => {}
         }
+    }
+
+    /// Returns true if a member in plain delivery still has a cursor, live or not.
+    pub(super) fn has_plain_cursor(&self, to: &Recipient) -> bool {
+        matches!(to.delivery, Delivery::Plain(form) if self.plain[form as usize].has_cursor(to.number))
     }
 
     /// Ends all members.
     pub(super) fn close(&mut self) {
         self.is_closed = true;
-        self.plain.end_all();
+        self.plain.iter_mut().for_each(Plain::end_all);
         if let Some(ordered) = &mut self.ordered {
             ordered.end_all();
         }
@@ -104,27 +112,21 @@ impl Feed {
 
     /// Returns the live members in the order of joining.
     pub(super) fn members(&self) -> impl Iterator<Item = MemberId> {
-        let mut plain = self.plain.live().peekable();
-        let mut ordered = self.ordered.iter().flat_map(|ordered| ordered.live()).peekable();
-        std::iter::from_fn(move || {
-            let is_plain_next = match (plain.peek(), ordered.peek()) {
-                (Some((one, _)), Some((other, _))) => one < other,
-                (one, _) => one.is_some(),
-            };
-            let next = if is_plain_next { plain.next() } else { ordered.next() };
-            next.map(|(_, member)| member)
-        })
+        let [text, named] = &self.plain;
+        let ordered = self.ordered.iter().flat_map(|ordered| ordered.live());
+        merge(merge(text.live(), named.live()), ordered).map(|(_, member)| member)
     }
 
     /// Returns true if no member is left to deliver to.
     pub(super) fn is_empty(&self) -> bool {
-        self.plain.is_empty() && self.ordered.as_ref().is_none_or(|ordered| ordered.is_empty())
+        self.plain.iter().all(Plain::is_empty)
+            && self.ordered.as_ref().is_none_or(|ordered| ordered.is_empty())
     }
 
     #[cfg(test)]
     pub(super) fn cursor_capacity(&self) -> usize {
         let ordered = self.ordered.as_ref().map_or(0, |ordered| ordered.cursor_capacity());
-        self.plain.cursor_capacity() + ordered
+        self.plain.iter().map(Plain::cursor_capacity).sum::<usize>() + ordered
     }
 
     // Output.
@@ -151,13 +153,15 @@ impl Feed {
 
     /// Returns the bytes that wait, except those of the ring and of repairs.
     fn waiting_bytes(&self) -> usize {
-        self.plain.waiting_bytes() + self.unicast.waiting_bytes()
+        self.plain.iter().map(Plain::waiting_bytes).sum::<usize>() + self.unicast.waiting_bytes()
     }
 
     /// Returns the bytes of memory in use for output, except the ring.
     pub(super) fn held_bytes(&self) -> usize {
         let repairs = self.ordered.as_ref().map_or(0, |ordered| ordered.repairs().held_bytes());
-        self.plain.held_bytes() + self.unicast.held_bytes() + repairs
+        self.plain.iter().map(Plain::held_bytes).sum::<usize>()
+            + self.unicast.held_bytes()
+            + repairs
     }
 
     /// Appends an entry. `entry` is its encoding in the stream, which goes to everybody: the order
@@ -170,7 +174,9 @@ impl Feed {
         pool: &mut Pool,
         encode: impl Fn(Form, &mut Vec<u8>),
     ) {
-        self.plain.append(audience, pool, encode);
+        for form in Form::ALL {
+            self.plain[form as usize].append(audience, pool, |out| encode(form, out));
+        }
         if let Some(ordered) = &mut self.ordered {
             ordered.append(kind == Kind::Message, entry);
         }
@@ -195,8 +201,8 @@ impl Feed {
 
     /// Drops all entries that wait. Returns the number of deliveries that were dropped at most.
     pub(super) fn abandon(&mut self) -> usize {
-        let ordered = self.ordered.as_mut().map_or(0, |ordered| ordered.abandon_backlog());
-        self.plain.abandon_backlog() + ordered
+        let ordered = self.ordered.as_mut().map_or(0, |ordered| ordered.abandon());
+        self.plain.iter_mut().map(Plain::abandon).sum::<usize>() + ordered
     }
 
     // Turns.
@@ -231,30 +237,45 @@ impl Feed {
         self.unicast_held >= MAX_UNICAST_HELD
     }
 
-    /// Ends a turn: the next one of each form begins at `cut`. Drops entries that everybody has, and
-    /// lists the ended members that have everything.
-    pub(super) fn settle(
-        &mut self,
-        cut: Cut,
-        pool: &mut Pool,
-        ended: &mut Vec<MemberId>,
-        now: Instant,
-    ) {
-        self.plain.begin_at(cut);
-        // The last datagram to a member may be a unicast.
-        if self.unicast.is_empty() {
-            self.plain.collect_finished(ended);
+    /// Ends a turn: drops entries that everybody has, and lists the ended members that have
+    /// everything.
+    pub(super) fn settle(&mut self, pool: &mut Pool, ended: &mut Vec<MemberId>, now: Instant) {
+        for plain in &mut self.plain {
+            // The last datagram to a member may be a unicast.
+            if self.unicast.is_empty() {
+                plain.collect_finished(ended);
+            }
+            plain.settle(pool);
         }
-        self.plain.settle(pool);
         if let Some(ordered) = &mut self.ordered {
             ordered.settle(self.is_closed, now);
         }
     }
 
+    /// Notes that sockets are writable again.
+    pub(super) fn unblock(&mut self, now: Instant) {
+        self.plain.iter_mut().for_each(Plain::unblock);
+        if let Some(ordered) = &mut self.ordered {
+            ordered.unblock(now);
+        }
+    }
+
+    /// Returns true if a member waits for a full socket.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.plain.iter().any(Plain::is_blocked)
+            || self.ordered.as_ref().is_some_and(|ordered| ordered.is_blocked())
+    }
+
+    /// Returns true if the budget has cut the delivery of entries: some could be sent at once.
+    pub(super) fn has_entries(&self) -> bool {
+        self.plain.iter().any(Plain::is_cut)
+            || self.ordered.as_ref().is_some_and(|ordered| ordered.has_output())
+    }
+
     /// Returns true if all output is delivered.
     pub(super) fn is_delivered(&self) -> bool {
         self.unicast.is_empty()
-            && self.plain.is_delivered()
+            && self.plain.iter().all(Plain::is_delivered)
             && self.ordered.as_ref().is_none_or(|ordered| ordered.is_delivered())
     }
 
@@ -262,6 +283,19 @@ impl Feed {
     pub(super) fn has_only_repairs(&self) -> bool {
         let has_repairs =
             self.ordered.as_ref().is_some_and(|ordered| !ordered.repairs().is_empty());
-        has_repairs && self.unicast.is_empty() && self.plain.is_delivered()
+        has_repairs && self.unicast.is_empty() && self.plain.iter().all(Plain::is_delivered)
     }
+}
+
+/// Merges two lists of members in the order of their numbers.
+fn merge(
+    one: impl Iterator<Item = (u32, MemberId)>,
+    other: impl Iterator<Item = (u32, MemberId)>,
+) -> impl Iterator<Item = (u32, MemberId)> {
+    let (mut one, mut other) = (one.peekable(), other.peekable());
+    std::iter::from_fn(move || match (one.peek(), other.peek()) {
+        (Some((first, _)), Some((second, _))) if first > second => other.next(),
+        (Some(_), _) => one.next(),
+        (None, _) => other.next(),
+    })
 }

@@ -11,7 +11,8 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::Feeds;
 use super::feed::Feed;
-use super::ordered::{FIRST_CAPACITY, OrderedStream, Ring};
+use super::ordered::OrderedStream;
+use super::ring::{FIRST_CAPACITY, Ring};
 use crate::ids::RoomId;
 use crate::protocol::stream::parts::{MAX_PARTS, MAX_PARTS_SIZE};
 

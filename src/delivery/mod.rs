@@ -14,23 +14,30 @@
 //! | file | what it owns |
 //! | --- | --- |
 //! | `turn.rs` | a turn: waiting output, handed out in jobs |
+//! | `lane.rs` | the three steps in which output of any kind is sent |
 //! | `schedule.rs` | the order in which feeds have their turns |
 //! | `feed.rs` | the output of one room |
 //! | `plain.rs` | members in plain delivery: a datagram for each entry |
 //! | `ordered/` | members in stream delivery: numbered entries, with repair |
 //! | `unicast.rs` | datagrams to one member each |
 //! | `farewells.rs` | the last datagrams to members that have ended |
-//! | `entry_log.rs` | encoded entries that wait |
+//! | `cursors.rs` | the cursors of all members in a log |
+//! | `entry_log.rs`, `ring.rs` | encoded entries that wait, and those that may be repaired |
+//! | `packing.rs` | entries packed into datagrams |
 //! | `memory.rs` | memory of all feeds together |
 //! | `wake.rs` | deadlines: tail probes, and members that catch up |
 //! | `shrink.rs` | memory of tables that were large once |
 
+mod cursors;
 mod entry_log;
 mod farewells;
 mod feed;
+mod lane;
 mod memory;
 mod ordered;
+mod packing;
 mod plain;
+mod ring;
 mod schedule;
 pub(crate) mod shrink;
 mod turn;
@@ -39,15 +46,16 @@ mod wake;
 
 use std::time::Instant;
 
-use entry_log::Pool;
 use farewells::Farewells;
 use feed::Feed;
+use lane::Workspace;
 use memory::Memory;
-use ordered::{OrderedStream, PacketTrain, Ring};
+use ordered::OrderedStream;
+use ring::Ring;
 use schedule::Schedule;
 use wake::Alarm;
 
-use crate::fanout::{Audience, Share};
+use crate::fanout::Audience;
 use crate::ids::{MemberId, RoomId};
 use crate::protocol::Delivery;
 use crate::protocol::stream::Header;
@@ -114,18 +122,6 @@ pub struct FeedCounts {
     pub backlog: usize,
 }
 
-/// Buffers that all feeds use in turn, so that a delivery allocates nothing.
-#[derive(Debug, Default)]
-struct Workspace {
-    pool: Pool,
-    shares: Vec<Share>,
-    train: PacketTrain,
-    /// The entry that is being appended, in its encoding for streams.
-    entry: Vec<u8>,
-    /// Bytes of history that members were sent in this call.
-    history: Vec<(MemberId, usize)>,
-}
-
 /// The feeds of all rooms.
 #[derive(Debug)]
 pub struct Feeds {
@@ -178,19 +174,19 @@ impl Feeds {
 
     /// Adds a member, whose number is above all earlier ones of its room. It gets what is appended
     /// from now on.
-    pub fn seat(&mut self, to: &Recipient, options: &StreamOptions, now: Instant) {
+    pub fn seat(&mut self, to: &Recipient, options: &StreamOptions) {
         let Some(feed) = self.feeds.get_mut(to.room) else { return };
         if to.delivery == Delivery::Stream && feed.ordered.is_none() {
             feed.ordered = Some(Box::new(OrderedStream::new(options.life)));
             self.memory.rings.open(to.room);
         }
-        feed.seat(to, options, now);
+        feed.seat(to, options);
     }
 
     /// Ends a member: it gets what was appended up to now.
     pub fn unseat(&mut self, to: &Recipient) {
         if let Some(feed) = self.feeds.get_mut(to.room) {
-            feed.unseat(to.number);
+            feed.unseat(to);
         }
         self.queue(to.room);
     }
@@ -199,7 +195,7 @@ impl Feeds {
     pub fn forget(&mut self, to: &Recipient) {
         // The room may be gone for long.
         let feed = self.feeds.get_mut(to.room);
-        if !feed.as_ref().is_some_and(|feed| feed.plain.has_cursor(to.number)) {
+        if !feed.as_ref().is_some_and(|feed| feed.has_plain_cursor(to)) {
             self.ended_members.push(to.member);
         }
         if let Some(ordered) = feed.and_then(|feed| feed.ordered.as_mut()) {
@@ -359,7 +355,7 @@ impl Feeds {
     pub fn note_silent(&mut self, to: &Recipient, now: Instant) {
         let Some(feed) = self.feeds.get_mut(to.room) else { return };
         match (to.delivery, &mut feed.ordered) {
-            (Delivery::Plain(_), _) => feed.plain.limit(to.number),
+            (Delivery::Plain(form), _) => feed.plain[form as usize].limit(to.number),
             (Delivery::Stream, Some(ordered)) => ordered.check_confirmation(to.number, now),
             (Delivery::Stream, None) => {}
         }
@@ -368,8 +364,10 @@ impl Feeds {
 
     /// Ends the limit of a member in plain delivery.
     pub fn end_limit(&mut self, to: &Recipient) {
-        if let Some(feed) = self.feeds.get_mut(to.room) {
-            feed.plain.end_limit(to.number);
+        if let Delivery::Plain(form) = to.delivery
+            && let Some(feed) = self.feeds.get_mut(to.room)
+        {
+            feed.plain[form as usize].end_limit(to.number);
         }
     }
 
@@ -402,9 +400,9 @@ impl Feeds {
 
     fn drop_feed(&mut self, room: RoomId, feed: Feed) {
         self.schedule.leave(feed.line);
-        if let Some(ordered) = feed.ordered {
-            self.timers.change(Alarm::Tail(room), ordered.tail.alarm, None);
-            self.timers.change(Alarm::Rest(room), ordered.rest_alarm, None);
+        if let Some(mut ordered) = feed.ordered {
+            self.timers.set(Alarm::Tail(room), &mut ordered.tail.deadline, None);
+            self.timers.set(Alarm::Rest(room), &mut ordered.rest, None);
             let is_there = |room| self.feeds.get(room).is_some();
             self.memory.rings.forget(room, ordered.ring.capacity(), is_there);
         }

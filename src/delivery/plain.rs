@@ -1,86 +1,85 @@
-//! The members of a room who get a datagram for each entry, in text or named delivery.
+//! Plain delivery: the members of a room that get a datagram for each entry, all in one form.
 //!
-//! What is to be sent lies in a log for each form, encoded once, and is forgotten as soon as everyone
-//! has it; a member is a cursor into the log of its form.
+//! Entries wait in a log, encoded once. Each member has a cursor in it, and an entry is forgotten
+//! as soon as everybody has it.
 
+use std::mem;
 use std::time::{Duration, Instant};
 
+use super::cursors::{Cursor, Cursors};
 use super::entry_log::{EntryLog, Pool};
-use super::shrink::shrink_list;
-use crate::fanout::HEADERS;
-use crate::fanout::{Audience, NO_TAG, Share};
+use super::lane::{Lane, Outcome, Workspace};
+use crate::fanout::{Audience, HEADERS, Job, NO_TAG, Share};
 use crate::ids::MemberId;
-use crate::protocol::Form;
 use crate::token_bucket::{TokenBucket, time_for};
 
-/// How many forms there are.
-const FORMS: usize = Form::ALL.len();
+/// Rate of a silent member, in bytes a second with IP and UDP headers.
+const SILENT_RATE: u64 = 16 * 1024;
 
-/// Cursors that a room keeps space for.
-const FEW: usize = 8;
+/// Time in which the bucket of a silent member fills.
+const SILENT_DEPTH: Duration = Duration::from_secs(1);
 
-/// The cursors at which a delivery was cut, by form.
-pub(crate) type Cut = [Option<usize>; FORMS];
-
-/// A place in a room: a cursor into the log of one form.
+/// A member's cursor in the log.
 #[derive(Debug)]
-struct Cursor {
+struct PlainCursor {
     member: MemberId,
-    /// The member's number in the room; cursors stand in the order of these.
     number: u32,
-    form: Form,
     /// The number of the next entry to send.
     next: u64,
     /// The number after the last entry to send, once the member has ended.
     until: Option<u64>,
-    /// Its limit, while it is silent.
+    /// Its limit while it is silent.
     limit: Option<Box<Limit>>,
+    /// True if it waits for a full socket.
+    is_blocked: bool,
 }
-
-/// Limit for a silent member, in bytes a second, IP and UDP headers included.
-const SILENT_RATE: u64 = 16 * 1024;
-
-/// It gets at once what grows in this time.
-const SILENT_DEPTH: Duration = Duration::from_secs(1);
 
 /// The limit of a silent member.
 #[derive(Debug, Default)]
 struct Limit {
     bucket: TokenBucket,
-    /// Entries below are paid for, or were dropped.
+    /// Entries below this number are paid for or were dropped.
     paid: u64,
 }
 
 impl Limit {
-    /// Pays for an entry of so many bytes, if the limit has as many.
+    /// Pays for an entry of `size` bytes. Returns false if the bucket does not have as many.
     fn pay(&mut self, size: usize, now: Instant) -> bool {
         let cost = time_for((size + HEADERS) as u64, SILENT_RATE);
-        let is_paid = self.bucket.has(cost, SILENT_DEPTH, now);
-        if is_paid {
-            self.bucket.take(cost, now);
-        }
-        is_paid
+        self.bucket.try_take(cost, SILENT_DEPTH, now)
     }
 }
 
-impl Cursor {
+impl Cursor for PlainCursor {
+    fn member(&self) -> MemberId {
+        self.member
+    }
+
+    fn number(&self) -> u32 {
+        self.number
+    }
+
     fn is_live(&self) -> bool {
         self.until.is_none()
     }
+}
 
-    /// The entries to send, if any.
+impl PlainCursor {
+    /// Returns the first entry to send and the one after the last, unless there is none.
     fn waiting(&self, log: &EntryLog) -> Option<(u64, u64)> {
         let until = self.until.unwrap_or(log.end());
         (self.next < until).then_some((self.next, until))
     }
 
-    /// Returns the number up to which a limit lets it be sent.
-    fn payable(&self, until: u64) -> u64 {
-        self.limit.as_ref().map_or(until, |limit| limit.paid.min(until))
+    /// Returns the entries that may be sent now.
+    fn sendable(&self, log: &EntryLog) -> Option<(u64, u64)> {
+        let (next, until) = self.waiting(log).filter(|_| !self.is_blocked)?;
+        let until = self.limit.as_ref().map_or(until, |limit| limit.paid.min(until));
+        (next < until).then_some((next, until))
     }
 
-    /// Pays for what waits as far as its limit goes, and drops entries in front that are over it.
-    /// Returns how many.
+    /// Pays for waiting entries as far as the limit goes, and drops entries in front that exceed it.
+    /// Returns the number of dropped entries.
     fn drop_excess(&mut self, log: &EntryLog, now: Instant) -> usize {
         let Some((first, until)) = self.waiting(log) else { return 0 };
         let Some(limit) = &mut self.limit else { return 0 };
@@ -103,252 +102,232 @@ impl Cursor {
     }
 }
 
-/// The members, and what waits to be sent to them.
+/// The members in one form, and the entries that wait for them.
 #[derive(Debug, Default)]
-pub(crate) struct Plain {
-    /// In the order of joining; those that ended stay until they got what they should.
-    cursors: Vec<Cursor>,
-    /// Number of cursors that are limited.
+pub(super) struct Plain {
+    cursors: Cursors<PlainCursor>,
+    log: EntryLog,
+    /// Number of cursors with a limit.
     limited: usize,
-    /// How many cursors have ended.
-    leaving: usize,
-    /// Number of ended cursors before the first live one.
-    leaving_in_front: usize,
-    /// Live members of each form.
-    takers: [usize; FORMS],
-    logs: [EntryLog; FORMS],
-    /// The cursor at which the next delivery of each form begins: where the last one was cut, so that
-    /// the back rows get their turn.
-    first_cursors: [usize; FORMS],
+    /// Number of cursors that wait for a full socket.
+    blocked: usize,
+    /// The cursor at which the last turn was cut: the next one begins there, so that members behind
+    /// it get their turn.
+    rest: Option<u32>,
 }
 
 impl Plain {
-    /// Cursors a member, whose number is above all before: it gets what is appended from now on.
-    pub(crate) fn seat(&mut self, member: MemberId, number: u32, form: Form) {
-        let next = self.logs[form as usize].end();
-        self.cursors.push(Cursor { member, number, form, next, until: None, limit: None });
-        self.takers[form as usize] += 1;
+    // Members.
+
+    /// Adds a member, whose number is above all earlier ones. It gets what is appended from now on.
+    pub(super) fn seat(&mut self, member: MemberId, number: u32) {
+        let next = self.log.end();
+        let (until, limit, is_blocked) = (None, None, false);
+        self.cursors.push(PlainCursor { member, number, next, until, limit, is_blocked });
     }
 
     /// Ends a member: it gets what was appended up to now.
-    pub(crate) fn end(&mut self, number: u32) {
-        if let Ok(index) = self.cursors.binary_search_by_key(&number, |cursor| cursor.number) {
+    pub(super) fn end(&mut self, number: u32) {
+        if let Some(index) = self.cursors.index(number) {
             self.end_at(index);
         }
     }
 
-    /// Limits a member that is silent: it is sent a few bytes a second, and the rest is dropped.
-    pub(crate) fn limit(&mut self, number: u32) {
-        if let Ok(index) = self.cursors.binary_search_by_key(&number, |cursor| cursor.number)
-            && self.cursors[index].is_live()
-        {
-            self.limited += usize::from(self.cursors[index].limit.is_none());
-            self.cursors[index].limit.get_or_insert_default();
-        }
-    }
-
-    /// Ends the limit of a member that was heard.
-    pub(crate) fn end_limit(&mut self, number: u32) {
-        if let Ok(index) = self.cursors.binary_search_by_key(&number, |cursor| cursor.number) {
-            self.end_limit_at(index);
-        }
-    }
-
-    fn end_limit_at(&mut self, index: usize) {
-        if self.cursors[index].limit.take().is_some() {
-            self.limited -= 1;
-        }
-    }
-
-    /// Returns true if a member still has its cursor, live or not.
-    pub(crate) fn has_cursor(&self, number: u32) -> bool {
-        self.cursors.binary_search_by_key(&number, |cursor| cursor.number).is_ok()
-    }
-
-    pub(crate) fn end_all(&mut self) {
+    /// Ends all members.
+    pub(super) fn end_all(&mut self) {
         (0..self.cursors.len()).for_each(|index| self.end_at(index));
     }
 
     fn end_at(&mut self, index: usize) {
-        let cursor = &mut self.cursors[index];
+        let cursor = self.cursors.get_mut(index);
         if cursor.is_live() {
-            cursor.until = Some(self.logs[cursor.form as usize].end());
-            self.takers[cursor.form as usize] -= 1;
-            self.leaving += 1;
-            self.end_limit_at(index);
+            cursor.until = Some(self.log.end());
+            self.limited -= usize::from(cursor.limit.take().is_some());
+            self.cursors.note_ended(1);
         }
-        self.count_front();
     }
 
-    /// Extends the count of ended cursors at the front. Plain cursor is counted once, so that a room
-    /// whose hosts leave one after the other does not scan all ended cursors for the next host.
-    fn count_front(&mut self) {
-        let in_front = &self.cursors[self.leaving_in_front..];
-        self.leaving_in_front += in_front.iter().take_while(|cursor| !cursor.is_live()).count();
+    /// Limits a silent member: it gets a few bytes a second, and the rest is dropped.
+    pub(super) fn limit(&mut self, number: u32) {
+        let Some(index) = self.cursors.index(number) else { return };
+        let cursor = self.cursors.get_mut(index);
+        if cursor.is_live() && cursor.limit.is_none() {
+            cursor.limit = Some(Box::default());
+            self.limited += 1;
+        }
     }
 
-    /// Live members with their numbers, in the order of joining.
-    pub(crate) fn live(&self) -> impl Iterator<Item = (u32, MemberId)> {
-        let cursors =
-            self.cursors[self.leaving_in_front..].iter().filter(|cursor| cursor.is_live());
-        cursors.map(|cursor| (cursor.number, cursor.member))
+    /// Ends the limit of a member.
+    pub(super) fn end_limit(&mut self, number: u32) {
+        if let Some(index) = self.cursors.index(number) {
+            let limit = self.cursors.get_mut(index).limit.take();
+            self.limited -= usize::from(limit.is_some());
+        }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.cursors.is_empty()
+    /// Returns true if a member still has a cursor, live or not.
+    pub(super) fn has_cursor(&self, number: u32) -> bool {
+        self.cursors.index(number).is_some()
     }
 
-    /// How many cursors it has memory for.
+    /// Returns the live members with their numbers, in the order of joining.
+    pub(super) fn live(&self) -> impl Iterator<Item = (u32, MemberId)> {
+        self.cursors.live()
+    }
+
+    /// Returns true if no member is left, live or not.
+    pub(super) fn is_empty(&self) -> bool {
+        self.cursors.len() == 0
+    }
+
     #[cfg(test)]
-    pub(crate) fn cursor_capacity(&self) -> usize {
+    pub(super) fn cursor_capacity(&self) -> usize {
         self.cursors.capacity()
     }
 
-    /// Bytes that somebody has still to get.
-    pub(crate) fn waiting_bytes(&self) -> usize {
-        self.logs.iter().map(EntryLog::waiting_bytes).sum()
+    // Entries.
+
+    /// Returns the bytes that somebody has still to get.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.log.waiting_bytes()
     }
 
-    /// Bytes of memory in use for that.
-    pub(crate) fn held_bytes(&self) -> usize {
-        self.logs.iter().map(EntryLog::held_bytes).sum()
+    /// Returns the bytes of memory in use for entries.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.log.held_bytes()
     }
 
-    /// Appends an entry, encoded once for each form that somebody takes.
-    pub(crate) fn append(
+    /// Appends an entry that `encode` writes, unless nobody is there to get it.
+    pub(super) fn append(
         &mut self,
         audience: Audience,
         pool: &mut Pool,
-        encode: impl Fn(Form, &mut Vec<u8>),
+        encode: impl FnOnce(&mut Vec<u8>),
     ) {
-        for form in Form::ALL {
-            if self.takers[form as usize] > 0 {
-                self.logs[form as usize].push(audience, pool, |out| encode(form, out));
-            }
+        if self.cursors.has_live() {
+            self.log.push(audience, pool, encode);
         }
     }
 
-    /// The log of one form.
-    pub(crate) fn log(&self, form: Form) -> &EntryLog {
-        &self.logs[form as usize]
-    }
-
-    /// Drops what is over the limits of silent members in one form. Returns how many deliveries.
-    pub(crate) fn drop_excess(&mut self, form: Form, now: Instant) -> usize {
-        if self.limited == 0 {
-            return 0;
-        }
-        let log = &self.logs[form as usize];
-        let cursors =
-            self.cursors.iter_mut().filter(|cursor| cursor.limit.is_some() && cursor.form == form);
-        cursors.map(|cursor| cursor.drop_excess(log, now)).sum()
-    }
-
-    /// Collects who is to get which entries of one form, beginning where the last delivery was cut.
-    pub(crate) fn share_out(&self, form: Form, shares: &mut Vec<Share>) {
-        shares.clear();
-        let log = self.log(form);
-        if log.is_empty() {
-            return;
-        }
-        let (later, sooner) = self.cursors.split_at(self.first_cursor(form));
-        for cursor in sooner.iter().chain(later).filter(|cursor| cursor.form == form) {
-            if let Some((next, until)) = cursor.waiting(log) {
-                let [next, until] = [next, cursor.payable(until)].map(|number| log.index(number));
-                shares.push(Share { member: cursor.member, next, until, tag: NO_TAG });
-            }
-        }
-    }
-
-    /// Takes back what [`Plain::share_out`] gave, moved on as far as it was sent. Gives the cursor at
-    /// which the delivery was cut.
-    pub(crate) fn take_back(&mut self, form: Form, shares: &[Share]) -> Option<usize> {
-        if shares.is_empty() {
-            return None;
-        }
-        let log = &self.logs[form as usize];
-        let start = self.first_cursor(form);
-        let mut shares = shares.iter().peekable();
-        let mut cut = None;
-        for index in (start..self.cursors.len()).chain(0..start) {
-            let cursor = &mut self.cursors[index];
-            let Some(share) = shares.next_if(|share| share.member == cursor.member) else {
-                continue;
-            };
-            cursor.next = log.number(share.next);
-            if share.next < share.until && cut.is_none() {
-                cut = Some(index);
-            }
-        }
-        cut
-    }
-
-    /// Passes over everything that waits in the logs; gives how many deliveries that were at most.
-    pub(crate) fn abandon_backlog(&mut self) -> usize {
+    /// Drops all waiting entries. Returns the number of deliveries that were dropped at most.
+    pub(super) fn abandon(&mut self) -> usize {
         let mut abandoned = 0;
-        for cursor in &mut self.cursors {
-            if let Some((next, until)) = cursor.waiting(&self.logs[cursor.form as usize]) {
+        for cursor in self.cursors.iter_mut() {
+            if let Some((next, until)) = cursor.waiting(&self.log) {
                 abandoned += (until - next) as usize;
                 cursor.next = until;
             }
         }
+        self.unblock();
+        self.rest = None;
         abandoned
     }
 
-    /// The next delivery of each form begins where this one was cut.
-    pub(crate) fn begin_at(&mut self, cut: Cut) {
-        self.first_cursors = cut.map(Option::unwrap_or_default);
+    // Turns.
+
+    /// Drops entries that exceed the limits of silent members. Returns the number of deliveries.
+    pub(super) fn drop_excess(&mut self, now: Instant) -> usize {
+        if self.limited == 0 {
+            return 0;
+        }
+        let log = &self.log;
+        self.cursors.iter_mut().map(|cursor| cursor.drop_excess(log, now)).sum()
     }
 
-    /// Forgets what everyone has.
-    pub(crate) fn settle(&mut self, pool: &mut Pool) {
-        for form in Form::ALL {
-            let log = &mut self.logs[form as usize];
-            if log.is_empty() {
-                continue;
-            }
-            let takers = self.cursors.iter().filter(|cursor| cursor.form == form);
-            let lowest = takers.map(|cursor| cursor.next).min();
-            if let Some(buffers) = log.forget_before(lowest.unwrap_or(log.end())) {
-                pool.give_back(buffers);
-            }
+    /// Returns true if the last turn was cut by its budget.
+    pub(super) fn is_cut(&self) -> bool {
+        self.rest.is_some()
+    }
+
+    /// Returns true if a member waits for a full socket.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.blocked > 0
+    }
+
+    /// Notes that the sockets that were full are writable again.
+    pub(super) fn unblock(&mut self) {
+        if mem::take(&mut self.blocked) > 0 {
+            self.cursors.iter_mut().for_each(|cursor| cursor.is_blocked = false);
         }
     }
 
-    /// Frees the cursors of the members that are delivered to the end, and hands these out.
-    pub(crate) fn collect_finished(&mut self, ended: &mut Vec<MemberId>) {
-        if self.leaving == 0 {
+    /// Frees the cursors of ended members that have got everything, and lists these members.
+    pub(super) fn collect_finished(&mut self, ended: &mut Vec<MemberId>) {
+        if self.cursors.ended() == 0 {
             return;
         }
-        let before = ended.len();
-        let first_cursors = self.first_cursors;
-        let (mut index, mut moved_up) = (0, [0; FORMS]);
         self.cursors.retain(|cursor| {
-            let finished = cursor.is_finished();
-            if finished {
+            let is_finished = cursor.is_finished();
+            if is_finished {
                 ended.push(cursor.member);
-                for (moved_up, first) in moved_up.iter_mut().zip(first_cursors) {
-                    *moved_up += usize::from(index < first);
-                }
             }
-            index += 1;
-            !finished
+            !is_finished
         });
-        shrink_list(&mut self.cursors, FEW);
-        self.leaving -= ended.len() - before;
-        self.leaving_in_front = 0;
-        self.count_front();
-        for (first, moved_up) in self.first_cursors.iter_mut().zip(moved_up) {
-            *first -= moved_up;
+    }
+
+    /// Forgets the entries that everybody has got.
+    pub(super) fn settle(&mut self, pool: &mut Pool) {
+        if self.log.is_empty() {
+            return;
+        }
+        // Members are only walked if some of them still wait.
+        let is_behind = self.is_cut() || self.is_blocked() || self.limited > 0;
+        let behind = self.cursors.iter().filter(|_| is_behind);
+        let lowest = behind.filter_map(|cursor| cursor.waiting(&self.log)).map(|(next, _)| next);
+        if let Some(buffers) = self.log.forget_before(lowest.min().unwrap_or(self.log.end())) {
+            pool.give_back(buffers);
         }
     }
 
-    /// Whether all output is delivered.
-    pub(crate) fn is_delivered(&self) -> bool {
-        self.leaving == 0 && self.logs.iter().all(EntryLog::is_empty)
+    /// Returns true if all output is delivered.
+    pub(super) fn is_delivered(&self) -> bool {
+        self.cursors.ended() == 0 && self.log.is_empty()
+    }
+}
+
+impl Lane for Plain {
+    /// Begins where the last turn was cut.
+    fn share_out(&mut self, work: &mut Workspace, max: usize) -> bool {
+        work.shares.clear();
+        let first = self.rest.take().unwrap_or(0);
+        if self.log.is_empty() {
+            return false;
+        }
+        let mut left = max;
+        for (index, cursor) in self.cursors.in_turn(first) {
+            let Some((next, until)) = cursor.sendable(&self.log) else { continue };
+            if left == 0 {
+                self.rest = Some(cursor.number);
+                break;
+            }
+            left = left.saturating_sub((until - next) as usize);
+            let [next, until] = [next, until].map(|number| self.log.index(number));
+            // A log with as many members as an index can count does not fit into memory.
+            let (member, index) = (cursor.member, index as u32);
+            work.shares.push(Share { member, cursor: index, next, until, tag: NO_TAG });
+        }
+        !work.shares.is_empty()
     }
 
-    fn first_cursor(&self, form: Form) -> usize {
-        self.first_cursors[form as usize].min(self.cursors.len())
+    fn job<'a>(&'a self, work: &'a mut Workspace) -> Job<'a> {
+        self.log.job(&mut work.shares)
+    }
+
+    fn take_back(&mut self, work: &mut Workspace, outcome: Outcome) {
+        let mut cut = None;
+        for share in &work.shares {
+            let cursor = self.cursors.get_mut(share.cursor as usize);
+            cursor.next = self.log.number(share.next);
+            if share.next == share.until {
+                continue;
+            }
+            if outcome.is_blocked {
+                cursor.is_blocked = true;
+                self.blocked += 1;
+            } else {
+                cut.get_or_insert(cursor.number);
+            }
+        }
+        self.rest = cut.or(self.rest);
     }
 }

@@ -20,7 +20,7 @@ const FRESH_IN_A_ROW: usize = 8;
 /// Index of the line of one creator's rooms. A room keeps it while it lives, so that no hash
 /// look-up is needed when it becomes busy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LineId(usize);
+pub(super) struct LineId(usize);
 
 /// A creator with rooms.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ impl Queue {
 
 /// Rooms with output to deliver, each once.
 #[derive(Debug, Default)]
-pub(crate) struct Schedule {
+pub(super) struct Schedule {
     lines: Slab<Line>,
     by_creator: HashMap<Subnet, LineId>,
     fresh: Queue,
@@ -93,7 +93,7 @@ pub(crate) struct Schedule {
 
 impl Schedule {
     /// Returns the line for a new room of this creator.
-    pub(crate) fn enter(&mut self, creator: Subnet) -> LineId {
+    pub(super) fn enter(&mut self, creator: Subnet) -> LineId {
         let lines = &mut self.lines;
         let line = *self
             .by_creator
@@ -104,7 +104,7 @@ impl Schedule {
     }
 
     /// Notes that a room is gone. It must not be busy.
-    pub(crate) fn leave(&mut self, line: LineId) {
+    pub(super) fn leave(&mut self, line: LineId) {
         let Line { creator, rooms } = &mut self.lines[line.0];
         *rooms -= 1;
         if *rooms == 0 {
@@ -116,22 +116,22 @@ impl Schedule {
     }
 
     /// Adds a room that has just become busy.
-    pub(crate) fn push_fresh(&mut self, line: LineId, room: RoomId) {
+    pub(super) fn push_fresh(&mut self, line: LineId, room: RoomId) {
         self.fresh.push(line, room);
     }
 
     /// Adds a room that has output left after its turn.
-    pub(crate) fn push_backlogged(&mut self, line: LineId, room: RoomId) {
+    pub(super) fn push_backlogged(&mut self, line: LineId, room: RoomId) {
         self.backlogged.push(line, room);
     }
 
     /// Adds a room that has to wait for [`Schedule::end_ration`].
-    pub(crate) fn push_rationed(&mut self, line: LineId, room: RoomId) {
+    pub(super) fn push_rationed(&mut self, line: LineId, room: RoomId) {
         self.rationed.push((line, room));
     }
 
     /// Ends the wait of rationed rooms: they are backlogged now.
-    pub(crate) fn end_ration(&mut self) {
+    pub(super) fn end_ration(&mut self) {
         for (line, room) in self.rationed.drain(..) {
             self.backlogged.push(line, room);
         }
@@ -139,7 +139,7 @@ impl Schedule {
 
     /// Removes and returns the room to deliver next: fresh rooms first, but a backlogged one after
     /// every few of them.
-    pub(crate) fn pop(&mut self) -> Option<RoomId> {
+    pub(super) fn pop(&mut self) -> Option<RoomId> {
         if self.fresh_in_a_row < FRESH_IN_A_ROW
             && let Some(room) = self.fresh.pop()
         {
@@ -151,18 +151,18 @@ impl Schedule {
     }
 
     /// Returns true if no room is busy.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.fresh.is_empty() && self.backlogged.is_empty() && self.rationed.is_empty()
     }
 
     /// Returns the number of busy rooms.
-    pub(crate) fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.fresh.len() + self.backlogged.len() + self.rationed.len()
     }
 
     /// Returns the number of creators with rooms.
     #[cfg(test)]
-    pub(crate) fn lines(&self) -> usize {
+    pub(super) fn lines(&self) -> usize {
         self.lines.len()
     }
 }
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a4_many_rooms_of_one_creator_have_one_share() {
+    fn a4_creators_have_equal_shares() {
         let mut schedule = Schedule::default();
         let (many, one) = (creator(1), creator(2));
         for slot in 0..500 {
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a4_backlogged_rooms_of_creators_take_turns() {
+    fn a4_backlogged_creators_take_turns() {
         let mut schedule = Schedule::default();
         let [many, one] = [creator(1), creator(2)].map(|creator| schedule.enter(creator));
         (0..9).for_each(|slot| schedule.push_backlogged(many, room(slot)));
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backlogged_room_goes_after_eight_fresh_ones() {
+    fn backlogged_goes_after_eight_fresh() {
         let mut schedule = Schedule::default();
         let line = schedule.enter(creator(1));
         (0..20).for_each(|slot| schedule.push_fresh(line, room(slot)));
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn rationed_rooms_wait_for_the_end_of_the_ration() {
+    fn rationed_rooms_wait() {
         let mut schedule = Schedule::default();
         let line = schedule.enter(creator(1));
         schedule.push_rationed(line, room(0));
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_creator_without_rooms_is_forgotten() {
+    fn creator_without_rooms_is_forgotten() {
         let mut schedule = Schedule::default();
         let first = schedule.enter(creator(1));
         assert_eq!(schedule.enter(creator(1)), first, "one line for both rooms");

@@ -1,13 +1,14 @@
-//! Tables that were large once: their memory goes back, or many rooms could keep what one room's limit
-//! allows, one after the other.
+//! Shrinking of tables that were large once. Without it, each of many rooms could in turn grow to
+//! the limit of a room and keep that memory.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// How much of a table may be unused. Growing takes a half, so that nothing is moved to and fro.
+/// A table shrinks when its capacity exceeds its need by this factor. Growing doubles a table, so a
+/// smaller factor would move its contents to and fro.
 const UNUSED: usize = 4;
 
-/// Gives back what a list does not need, but leaves it room for `least`.
+/// Frees the unused memory of a list, but leaves space for `least`.
 pub(crate) fn shrink_list<T>(list: &mut Vec<T>, least: usize) {
     let needed = list.len().max(least);
     if list.capacity() > UNUSED * needed {
@@ -15,7 +16,7 @@ pub(crate) fn shrink_list<T>(list: &mut Vec<T>, least: usize) {
     }
 }
 
-/// The same of a map.
+/// Frees the unused memory of a map, but leaves space for `least`.
 pub(crate) fn shrink_map<K: Eq + Hash, V>(map: &mut HashMap<K, V>, least: usize) {
     let needed = map.len().max(least);
     if map.capacity() > UNUSED * needed {
@@ -28,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn t4_what_is_not_needed_any_more_goes_back() {
+    fn t4_unused_capacity_is_freed() {
         let mut list: Vec<u32> = (0..1000).collect();
         let mut map: HashMap<u32, u32> = (0..1000).map(|n| (n, n)).collect();
         list.truncate(500);

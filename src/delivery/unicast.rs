@@ -1,21 +1,23 @@
-//! Datagrams that have one reader each: answers, refusals, good-byes, repairs.
+//! Unicast queue: datagrams addressed to exactly one member (command replies, refusals, questions,
+//! repairs).
 //!
-//! They lie apart from what a room says, so that one of them in a large room costs no look at all
-//! of its members.
+//! It is separate from the entries for everybody: to deliver one reply must not scan every member
+//! of a large room.
 
 use super::entry_log::{EntryLog, Pool};
+use super::lane::{Lane, Outcome, Workspace};
 use crate::fanout::{Audience, Job, NO_TAG, Share};
 use crate::ids::MemberId;
 
 /// Waiting datagrams, oldest first.
 #[derive(Debug, Default)]
-pub(crate) struct UnicastQueue {
+pub(super) struct UnicastQueue {
     log: EntryLog,
 }
 
 impl UnicastQueue {
     /// Appends a datagram for `member`, which `encode` writes.
-    pub(crate) fn push(
+    pub(super) fn push(
         &mut self,
         member: MemberId,
         pool: &mut Pool,
@@ -24,44 +26,50 @@ impl UnicastQueue {
         self.log.push(Audience::Only(member), pool, encode);
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.log.is_empty()
     }
 
     /// Returns the number of waiting datagrams.
-    pub(crate) fn len(&self) -> usize {
-        self.log.entries().len()
+    pub(super) fn len(&self) -> usize {
+        self.log.extents().len()
     }
 
-    /// Bytes that wait.
-    pub(crate) fn waiting_bytes(&self) -> usize {
+    /// Returns the number of waiting bytes.
+    pub(super) fn waiting_bytes(&self) -> usize {
         self.log.waiting_bytes()
     }
 
-    /// Bytes of memory in use.
-    pub(crate) fn held_bytes(&self) -> usize {
+    /// Returns the bytes of memory in use.
+    pub(super) fn held_bytes(&self) -> usize {
         self.log.held_bytes()
     }
+}
 
-    /// Collects the datagrams, neighbours of one reader together.
-    pub(crate) fn share_out(&self, shares: &mut Vec<Share>) {
+impl Lane for UnicastQueue {
+    /// Collects all datagrams, those of one member that follow each other in one share. The shares
+    /// are numbered in order.
+    fn share_out(&mut self, work: &mut Workspace, max: usize) -> bool {
+        let shares = &mut work.shares;
         shares.clear();
-        for (next, entry) in (0..).zip(self.log.entries()) {
-            let Audience::Only(member) = entry.audience else { continue };
+        for (next, extent) in (0..).zip(self.log.extents()) {
+            let Audience::Only(member) = extent.audience else { continue };
+            let cursor = shares.len() as u32;
             match shares.last_mut() {
                 Some(last) if last.member == member => last.until = next + 1,
-                _ => shares.push(Share { member, next, until: next + 1, tag: NO_TAG }),
+                _ => shares.push(Share { member, cursor, next, until: next + 1, tag: NO_TAG }),
             }
         }
+        max > 0 && !shares.is_empty()
     }
 
-    /// All of them, for these readers.
-    pub(crate) fn job<'a>(&'a self, to: &'a mut [Share]) -> Job<'a> {
-        Job { bytes: self.log.bytes(), entries: self.log.entries(), to, is_tagged: false }
+    fn job<'a>(&'a self, work: &'a mut Workspace) -> Job<'a> {
+        self.log.job(&mut work.shares)
     }
 
-    /// Forgets what was sent.
-    pub(crate) fn take_back(&mut self, shares: &[Share], pool: &mut Pool) {
-        self.log.retain(shares.iter().flat_map(|share| share.next..share.until), pool);
+    /// Keeps the datagrams that were not sent.
+    fn take_back(&mut self, work: &mut Workspace, _: Outcome) {
+        let waiting = work.shares.iter().flat_map(|share| share.next..share.until);
+        self.log.retain(waiting, &mut work.pool);
     }
 }

@@ -2,8 +2,7 @@
 
 use std::time::Instant;
 
-use super::Feeds;
-use super::Recipient;
+use super::{Feeds, Recipient};
 use crate::ids::{MemberId, RoomId};
 
 /// Purpose of a deadline.
@@ -37,11 +36,12 @@ impl Feeds {
     }
 
     fn step_tail(&mut self, room: RoomId, now: Instant) {
-        let Some(ordered) = self.ordered_mut(room) else { return };
-        // The timers have removed the deadline that is due.
-        ordered.tail.alarm = None;
+        let Some(feed) = self.feeds.get_mut(room) else { return };
+        let is_closed = feed.is_closed;
+        let Some(ordered) = &mut feed.ordered else { return };
         let is_probe_due = ordered.tail.step(now);
-        self.set_tail_alarm(room);
+        let next = ordered.tail.due().filter(|_| !is_closed);
+        self.timers.set(Alarm::Tail(room), &mut ordered.tail.deadline, next);
         if is_probe_due {
             self.queue(room);
         }
@@ -52,9 +52,9 @@ impl Feeds {
     pub(super) fn set_tail_alarm(&mut self, room: RoomId) {
         let feed = self.feeds.get_mut(room).filter(|feed| !feed.is_closed);
         let Some(ordered) = feed.and_then(|feed| feed.ordered.as_mut()) else { return };
-        if ordered.tail.alarm.is_none() {
-            ordered.tail.alarm = ordered.tail.due();
-            self.timers.change(Alarm::Tail(room), None, ordered.tail.alarm);
+        if ordered.tail.deadline.at().is_none() {
+            let due = ordered.tail.due();
+            self.timers.set(Alarm::Tail(room), &mut ordered.tail.deadline, due);
         }
     }
 
@@ -77,8 +77,7 @@ impl Feeds {
         let Some(feed) = self.feeds.get_mut(room) else { return };
         let may_ask = feed.has_space_for_unicast();
         let Some(ordered) = &mut feed.ordered else { return };
-        // The timers have removed the deadline that is due.
-        ordered.rest_alarm = None;
+        self.timers.set(Alarm::Rest(room), &mut ordered.rest, None);
         let (unicast, pool) = (&mut feed.unicast, &mut self.work.pool);
         ordered.wake_all(now, pay, |member, header| {
             if may_ask {
@@ -93,8 +92,7 @@ impl Feeds {
         let feed = self.feeds.get_mut(room);
         let Some(ordered) = feed.and_then(|feed| feed.ordered.as_mut()) else { return };
         if let Some(due) = ordered.rest_due() {
-            self.timers.change(Alarm::Rest(room), ordered.rest_alarm, Some(due));
-            ordered.rest_alarm = Some(due);
+            self.timers.set(Alarm::Rest(room), &mut ordered.rest, Some(due));
         }
     }
 }

@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a3_a_new_member_has_less_credit_until_it_confirms() {
+    fn a3_first_credit_is_small() {
         let mut credit = Credit::new();
         assert_eq!(credit.left(), 16 * 1024);
         credit.take(16 * 1024 - 1000);

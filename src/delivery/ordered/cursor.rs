@@ -1,15 +1,16 @@
-//! A stream member's place in its room: a cursor into the ring, and what it has confirmed.
+//! A stream member's cursor in the ring, and the entries that it has confirmed.
 
 use std::mem;
 use std::time::{Duration, Instant};
 
 use super::credit::{Credit, LEAST};
 use super::repair_budget::RepairBudget;
-use super::ring::Ring;
+use crate::delivery::cursors::Cursor;
+use crate::delivery::ring::Ring;
 use crate::fanout::Share;
 use crate::ids::MemberId;
 
-/// Until when a live member gets what is appended.
+/// The end of the entries of a live member.
 const FOREVER: u64 = u64::MAX;
 
 /// Pause between two trains to a member that catches up. With trains of 40 KB that is some 40 MB a
@@ -30,15 +31,15 @@ const MOST_MISSED: u8 = 3;
 /// Limit for the bytes of history charged at once: a train.
 const PAID_AT_ONCE: usize = 40_000;
 
-/// How a member stands to what is said now.
+/// The relation of a member to new entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// No datagram of its own has proved its port: nothing is sent to it.
+pub(super) enum Standing {
+    /// No datagram has proved its address: nothing is sent to it.
     Unproved,
-    /// It gets what is said as it is said. What waits for it is not pushed out of the ring.
+    /// It gets new entries at once. The ring keeps the entries that it has still to get.
     Current,
-    /// It came late, or its socket was full: it gets a train at a time until it is current, and holds
-    /// up nobody meanwhile.
+    /// It joined late, or its socket was full: it gets a train at a time until it is current, and
+    /// delays nobody meanwhile.
     Behind,
     /// It is behind, has just got a train, and gets the next after a pause.
     Resting,
@@ -46,13 +47,13 @@ pub(crate) enum Standing {
     Spent,
     /// It has missed several `have`s in a row: it gets only questions until one comes.
     Unanswering,
-    /// It may not ask any more: the cursor is to be freed.
+    /// It may not ask for repairs any more: the cursor is to be freed.
     Dropped,
 }
 
-/// The state of a cursor, as a delivery counts it.
+/// The state of a cursor, by which cursors are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(super) enum Place {
     /// It gets entries as they are appended, from this cursor on.
     Current(u64),
     /// It catches up, and can be sent to now.
@@ -68,54 +69,67 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    /// Returns true if both get entries alike, at whatever cursor.
-    pub(crate) fn is_like(self, other: Self) -> bool {
+    /// Returns true if both are in one state, perhaps at different positions.
+    pub(super) fn is_like(self, other: Self) -> bool {
         mem::discriminant(&self) == mem::discriminant(&other)
     }
 }
 
-/// A place in a stream.
+/// A cursor in a stream.
 #[derive(Debug)]
-pub(crate) struct Cursor {
-    pub(crate) member: MemberId,
-    /// The member's number in the room; cursors stand in the order of these.
-    pub(crate) number: u32,
-    /// First bytes of each datagram to it.
-    pub(crate) tag: u32,
-    /// The number of the first entry that it may see.
-    pub(crate) first: u64,
-    /// The cursor: the number of the next entry to send.
-    pub(crate) next: u64,
-    /// Everything below has arrived, it says.
-    pub(crate) have: u64,
+pub(super) struct OrderedCursor {
+    pub(super) member: MemberId,
+    /// The member's number in the room.
+    pub(super) number: u32,
+    /// First bytes of each datagram to the member.
+    pub(super) tag: u32,
+    /// The number of the first entry that it gets.
+    pub(super) first: u64,
+    /// The number of the next entry to send.
+    pub(super) next: u64,
+    /// The member has confirmed everything below this number.
+    pub(super) have: u64,
     until: u64,
-    pub(crate) ration: RepairBudget,
-    pub(crate) standing: Standing,
+    pub(super) repair_budget: RepairBudget,
+    pub(super) standing: Standing,
     credit: Credit,
     /// Entries below this number are history: they are from before its join.
     history_until: u64,
     /// Bytes of history charged to the limits and not sent yet.
     paid: usize,
     /// Time at which its pause is over or it is asked again.
-    pub(crate) wake_at: Option<Instant>,
+    pub(super) wake_at: Option<Instant>,
     /// Checks since its last `have` at which it had not confirmed all that it was sent.
     missed: u8,
     /// Interval before the next question.
     ask_after: Duration,
-    /// The socket that leads to it is full.
-    pub(crate) is_blocked: bool,
-    /// An answer to its last repair request is still to be sent.
-    pub(crate) is_in_repair: bool,
+    /// True if it waits for a full socket.
+    pub(super) is_blocked: bool,
+    /// True if the answer to its last repair request is still to be sent.
+    pub(super) is_in_repair: bool,
 }
 
-impl Cursor {
+impl Cursor for OrderedCursor {
+    fn member(&self) -> MemberId {
+        self.member
+    }
+
+    fn number(&self) -> u32 {
+        self.number
+    }
+
+    fn is_live(&self) -> bool {
+        self.until == FOREVER
+    }
+}
+
+impl OrderedCursor {
     /// Returns the cursor of a member that joins when the ring ends at `end`, and may see entries
     /// from `first` on.
-    pub(crate) fn new(
+    pub(super) fn new(
         (member, number): (MemberId, u32),
         tag: u32,
         (first, end): (u64, u64),
-        now: Instant,
     ) -> Self {
         Self {
             member,
@@ -125,7 +139,7 @@ impl Cursor {
             next: first,
             have: first,
             until: FOREVER,
-            ration: RepairBudget::new(now),
+            repair_budget: RepairBudget::default(),
             standing: Standing::Unproved,
             credit: Credit::new(),
             history_until: end,
@@ -138,27 +152,26 @@ impl Cursor {
         }
     }
 
-    /// Returns a share of a train for it: the datagrams from `next` to before `until`.
-    pub(crate) fn share(&self, next: u32, until: u32) -> Share {
-        Share { member: self.member, next, until, tag: self.tag.to_be_bytes() }
+    /// Returns a share of a train for the cursor with this index: the datagrams from `next` to
+    /// before `until`.
+    pub(super) fn share(&self, index: usize, next: u32, until: u32) -> Share {
+        // A room with as many members as an index can count does not fit into memory.
+        let cursor = index as u32;
+        Share { member: self.member, cursor, next, until, tag: self.tag.to_be_bytes() }
     }
 
-    pub(crate) fn is_live(&self) -> bool {
-        self.until == FOREVER
-    }
-
-    /// The member has ended: it gets what comes before this number.
-    pub(crate) fn end(&mut self, until: u64) {
+    /// Ends the member: it gets the entries before this number.
+    pub(super) fn end(&mut self, until: u64) {
         self.until = self.until.min(until);
     }
 
-    /// Where its entries end, in a ring that ends at `end`.
-    pub(crate) fn limit(&self, end: u64) -> u64 {
+    /// Returns the end of its entries, in a ring that ends at `end`.
+    pub(super) fn limit(&self, end: u64) -> u64 {
         self.until.min(end)
     }
 
-    /// Returns its state, as a delivery counts it.
-    pub(crate) fn place(&self) -> Place {
+    /// Returns its state.
+    pub(super) fn place(&self) -> Place {
         match self.standing {
             _ if self.is_finished() => Place::Finished,
             Standing::Unproved | Standing::Dropped => Place::OutOfReach,
@@ -169,19 +182,19 @@ impl Cursor {
         }
     }
 
-    /// Whether it has ended and got everything, or can't be sent to.
-    pub(crate) fn is_finished(&self) -> bool {
+    /// Returns true if it has ended, and has got everything or cannot be reached.
+    pub(super) fn is_finished(&self) -> bool {
         let is_out_of_reach = matches!(self.standing, Standing::Unproved | Standing::Dropped);
         !self.is_live() && (is_out_of_reach || self.next >= self.until)
     }
 
-    /// Whether it was sent everything up to `end`.
-    pub(crate) fn is_at(&self, end: u64) -> bool {
+    /// Returns true if it was sent everything up to `end`.
+    pub(super) fn is_at(&self, end: u64) -> bool {
         self.standing == Standing::Current && !self.is_blocked && self.next == end
     }
 
     /// Returns true if it is catching up.
-    pub(crate) fn is_late(&self) -> bool {
+    pub(super) fn is_late(&self) -> bool {
         matches!(
             self.standing,
             Standing::Behind | Standing::Resting | Standing::Spent | Standing::Unanswering
@@ -190,7 +203,7 @@ impl Cursor {
 
     /// Returns the end of the entries that may be repaired. Entries that a cursor was not sent yet
     /// come with its credit, not as repairs.
-    pub(crate) fn repairable(&self, end: u64) -> u64 {
+    pub(super) fn repairable(&self, end: u64) -> u64 {
         match self.standing {
             Standing::Unanswering => self.first,
             _ if self.is_late() => self.next,
@@ -203,13 +216,13 @@ impl Cursor {
     }
 
     /// Returns the number of bytes that a cursor that catches up may be sent now.
-    pub(crate) fn budget(&self) -> usize {
+    pub(super) fn budget(&self) -> usize {
         let paid = if self.is_in_history() { self.paid } else { usize::MAX };
         self.credit.left().min(paid)
     }
 
     /// Moves the cursor to `next` after `sent` bytes. Returns the number of bytes that are history.
-    pub(crate) fn advance(&mut self, next: u64, sent: usize, is_done: bool, now: Instant) -> usize {
+    pub(super) fn advance(&mut self, next: u64, sent: usize, is_done: bool, now: Instant) -> usize {
         let history = if self.is_in_history() { sent } else { 0 };
         self.next = self.next.max(next);
         if self.standing == Standing::Behind {
@@ -230,8 +243,8 @@ impl Cursor {
         }
     }
 
-    /// A cursor that has got everything, in a ring that ends at `end`, is not behind any more.
-    pub(crate) fn catch_up(&mut self, end: u64) {
+    /// Makes a cursor current that has got everything, in a ring that ends at `end`.
+    pub(super) fn catch_up(&mut self, end: u64) {
         let is_at_end = self.next >= self.limit(end);
         if is_at_end && self.is_late() && self.standing != Standing::Unanswering {
             (self.standing, self.is_blocked) = (Standing::Current, false);
@@ -241,8 +254,8 @@ impl Cursor {
         }
     }
 
-    /// A datagram of its own has come: it can be sent to.
-    pub(crate) fn prove(&mut self, now: Instant) {
+    /// Notes that the address of the member is proved.
+    pub(super) fn prove(&mut self, now: Instant) {
         self.is_blocked = false;
         match self.standing {
             Standing::Unanswering => self.wake_at = Some(now + REST),
@@ -252,7 +265,7 @@ impl Cursor {
 
     /// Checks whether its member has confirmed all that it was sent. After several checks without
     /// a `have`, it gets only questions.
-    pub(crate) fn check_confirmation(&mut self, now: Instant) {
+    pub(super) fn check_confirmation(&mut self, now: Instant) {
         if self.have >= self.next {
             self.missed = 0;
         } else if self.missed < MOST_MISSED {
@@ -273,24 +286,24 @@ impl Cursor {
         (self.standing, self.wake_at) = (Standing::Resting, Some(wake_at));
     }
 
-    /// It is somewhere else now, where nothing has come from yet.
-    pub(crate) fn disprove(&mut self) {
+    /// Notes that the member has another address, which is not proved yet.
+    pub(super) fn disprove(&mut self) {
         (self.standing, self.is_blocked) = (Standing::Unproved, false);
         self.wake_at = None;
     }
 
     /// Drops the cursor of a member that has ended and may not ask any more. It is never woken again.
-    pub(crate) fn drop(&mut self) {
+    pub(super) fn drop(&mut self) {
         (self.standing, self.wake_at) = (Standing::Dropped, None);
     }
 
     /// Handles a confirmation of everything below `next`; `bytes` of that were sent and not
     /// confirmed before. Entries that were not sent are skipped and add no credit. Returns true if
     /// the member is to be woken.
-    pub(crate) fn confirm(&mut self, next: u64, bytes: usize, now: Instant) -> bool {
+    pub(super) fn confirm(&mut self, next: u64, bytes: usize, now: Instant) -> bool {
         let is_news = self.have < next.min(self.next);
         if is_news {
-            self.ration.refill(bytes);
+            self.repair_budget.refill(bytes, now);
             self.credit.confirm(bytes, next >= self.next);
         }
         self.have = self.have.max(next);
@@ -310,7 +323,7 @@ impl Cursor {
     /// Ends the pause if its time has come and credit and limits allow it: `pay` charges bytes of
     /// history, and returns false if a limit is reached. Returns true if the member is to be asked
     /// for a confirmation.
-    pub(crate) fn wake(
+    pub(super) fn wake(
         &mut self,
         ring: &Ring,
         now: Instant,
@@ -352,8 +365,8 @@ impl Cursor {
         is_paid
     }
 
-    /// Its socket is full no more.
-    pub(crate) fn unblock(&mut self, now: Instant) {
+    /// Notes that its socket is writable again.
+    pub(super) fn unblock(&mut self, now: Instant) {
         if !mem::take(&mut self.is_blocked) || self.standing != Standing::Current {
             return;
         }

@@ -1,52 +1,49 @@
-//! A room's stream: one order of entries for all who take it, each with a cursor of its own.
+//! Stream delivery: one order of numbered entries for all members of a room that take it.
 //!
-//! Everyone gets the same bytes. A member that is slow, or whose socket is full, falls behind in the
-//! ring and holds up nobody; a cursor that has fallen below the ring is told how much is gone. What
-//! a member has lost on the way it asks for again, within its ration.
+//! All members get the same bytes. A member that is slow, or whose socket is full, falls behind in
+//! the ring and delays nobody; a cursor that has fallen below the ring gets the count of the lost
+//! entries. A member asks again for entries that were lost on the way, within its repair budget.
 //!
 //! | file | what it owns |
 //! | --- | --- |
-//! | `ring.rs` | the last entries |
-//! | `packing.rs` | entries packed into datagrams |
-//! | `cursor.rs`, `cursors.rs` | a member's cursor; all of them |
-//! | `positions.rs` | how many cursors stand where |
-//! | `credit.rs` | limit for what a member that catches up gets before it confirms |
-//! | `repairs.rs`, `repair_budget.rs` | what is sent again, and how much of it |
-//! | `tail_probe.rs` | telling a room that fell silent what came last |
+//! | `cursor.rs` | a member's cursor |
+//! | `tracked.rs`, `positions.rs` | all cursors, and counts of them by state and position |
+//! | `credit.rs` | limit for the bytes that a member that catches up gets before it confirms |
+//! | `repairs.rs`, `repair_budget.rs` | entries that are sent again, and their limit |
+//! | `tail_probe.rs` | announcing the last entry after a room goes quiet |
 
 mod credit;
 mod cursor;
-mod cursors;
-mod packing;
 mod positions;
 mod repair_budget;
 mod repairs;
-mod ring;
 mod tail_probe;
+mod tracked;
 
-use std::ops::ControlFlow;
 use std::time::Instant;
 
+use super::cursors::Cursor;
 use super::entry_log::Pool;
+use super::lane::{Lane, Outcome, Workspace};
+use super::packing::PacketTrain;
+use super::ring::Ring;
 use super::unicast::UnicastQueue;
-use crate::fanout::Share;
+use crate::fanout::{Job, Share};
 use crate::ids::MemberId;
 use crate::protocol::stream::Header;
 use crate::protocol::stream::upstream::Range;
+use crate::timers::Deadline;
 
-pub(crate) use cursor::Cursor;
-use cursor::{Place, Standing};
-use cursors::Cursors;
-pub(crate) use packing::PacketTrain;
+use cursor::{OrderedCursor, Place, Standing};
 use repairs::Repairs;
-pub(crate) use ring::{FIRST_CAPACITY, Ring};
-pub(crate) use tail_probe::TailProbe;
+use tail_probe::TailProbe;
+use tracked::TrackedCursors;
 
-/// The most datagrams that a member gets before those at other cursors have their turn: as many as
-/// the kernel cuts one message into.
-pub(crate) const MAX_TRAIN: usize = 64;
+/// Limit for the datagrams that a member gets before members at other cursors have their turn: as
+/// many as the kernel cuts one message into.
+pub(super) const MAX_TRAIN: usize = 64;
 
-/// Limit for a member that is behind: some 40 KB.
+/// Limit for a member that catches up: some 40 KB.
 const MAX_LATE_TRAIN: usize = 32;
 
 /// Placeholder for the tag in datagrams for many members: the sender writes the tag of each member.
@@ -74,48 +71,51 @@ pub struct StreamStart {
     pub first: u64,
 }
 
-/// The stream of one room, from its first stream member to the room's end.
+/// The stream of one room, from its first stream member to the end of the room.
 #[derive(Debug)]
-pub(crate) struct OrderedStream {
+pub(super) struct OrderedStream {
     /// Identifies this life of the room.
-    pub(crate) life: u32,
-    pub(crate) ring: Ring,
-    cursors: Cursors,
+    life: u32,
+    pub(super) ring: Ring,
+    cursors: TrackedCursors,
     turns: Turns,
-    /// The room's entry in the timers, for the next member to wake.
-    pub(crate) rest_alarm: Option<Instant>,
+    /// Deadline of the next member to wake.
+    pub(super) rest: Deadline,
     /// Earliest time at which a member is to be woken.
     wake_at: Option<Instant>,
-    pub(crate) tail: TailProbe,
+    pub(super) tail: TailProbe,
     repairs: Repairs,
 }
 
-/// The order in which members are sent to. Those that keep up and those that are behind take turns,
-/// so that neither wait for the other.
+/// The order in which members get their turns. Those that keep up and those that catch up take
+/// turns, so that neither wait for the other.
 #[derive(Debug, Default)]
 struct Turns {
     is_of_late: bool,
-    /// The number of the cursor to begin with, of those that keep up: after the last one that was
-    /// sent to.
+    /// Number of the cursor to begin with, among those that keep up.
     current: u32,
-    /// The number of the cursor to begin with, of those that are behind.
+    /// Number of the cursor to begin with, among those that catch up.
     late: u32,
 }
 
 impl Turns {
-    fn first(&mut self) -> &mut u32 {
+    fn first(&self) -> u32 {
+        if self.is_of_late { self.late } else { self.current }
+    }
+
+    fn first_mut(&mut self) -> &mut u32 {
         if self.is_of_late { &mut self.late } else { &mut self.current }
     }
 }
 
 impl OrderedStream {
-    pub(crate) fn new(life: u32) -> Self {
+    pub(super) fn new(life: u32) -> Self {
         Self {
             life,
             ring: Ring::new(),
-            cursors: Cursors::default(),
+            cursors: TrackedCursors::default(),
             turns: Turns::default(),
-            rest_alarm: None,
+            rest: Deadline::default(),
             wake_at: None,
             tail: TailProbe::default(),
             repairs: Repairs::default(),
@@ -123,97 +123,94 @@ impl OrderedStream {
     }
 
     /// Returns the header of a datagram without numbered entries to one member.
-    pub(crate) fn header(&self, number: u32) -> Header {
+    pub(super) fn header(&self, number: u32) -> Header {
         let tag = self.find(number).map_or(0, |cursor| cursor.tag);
         Header { tag, sequence: self.ring.end() }
     }
 
-    // Who is in it.
+    // Members.
 
     /// Adds the cursor of a member, whose number is above all before.
-    pub(crate) fn seat(
-        &mut self,
-        (member, number): (MemberId, u32),
-        options: &StreamOptions,
-        now: Instant,
-    ) {
+    pub(super) fn seat(&mut self, (member, number): (MemberId, u32), options: &StreamOptions) {
         let end = self.ring.end();
         let first = end.saturating_sub(u64::from(options.history)).max(self.ring.first());
         // A cut message would look like another one.
         let first = self.ring.align(first);
-        self.cursors.push(Cursor::new((member, number), options.tag, (first, end), now));
+        self.cursors.push(OrderedCursor::new((member, number), options.tag, (first, end)));
     }
 
     /// Returns the start of a member's stream.
-    pub(crate) fn start_of(&self, number: u32) -> Option<StreamStart> {
+    pub(super) fn start_of(&self, number: u32) -> Option<StreamStart> {
         let cursor = self.find(number)?;
         Some(StreamStart { tag: cursor.tag, life: self.life, first: cursor.first })
     }
 
-    fn find(&self, number: u32) -> Option<&Cursor> {
+    fn find(&self, number: u32) -> Option<&OrderedCursor> {
         self.cursors.find(number)
     }
 
-    /// Live members with their numbers, in the order of joining.
-    pub(crate) fn live(&self) -> impl Iterator<Item = (u32, MemberId)> {
+    /// Returns the live members with their numbers, in the order of joining.
+    pub(super) fn live(&self) -> impl Iterator<Item = (u32, MemberId)> {
         self.cursors.live()
     }
 
     /// Ends a member: it gets what was appended up to now.
-    pub(crate) fn end(&mut self, number: u32) {
+    pub(super) fn end(&mut self, number: u32) {
         self.cursors.end(number, self.ring.end());
     }
 
-    pub(crate) fn end_all(&mut self) {
+    /// Ends all members.
+    pub(super) fn end_all(&mut self) {
         self.cursors.end_all(self.ring.end());
     }
 
-    /// Frees the cursor of a member that ended and may not ask any more.
-    pub(crate) fn drop_cursor(&mut self, number: u32) {
+    /// Frees the cursor of an ended member that may not ask any more.
+    pub(super) fn drop_cursor(&mut self, number: u32) {
         self.cursors.drop(number);
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Returns true if no member is left, live or ended.
+    pub(super) fn is_empty(&self) -> bool {
         self.cursors.is_empty()
     }
 
-    // What is said.
+    // Entries.
 
-    /// Returns the number from which on entries are still to be sent to a member that keeps up.
+    /// Returns the first entry that a member that keeps up has still to get, or the end.
     fn unsent(&self) -> u64 {
         let end = self.ring.end();
         self.cursors.positions().lowest().map_or(end, |lowest| lowest.min(end))
     }
 
-    /// Bytes that are still to be sent to somebody who could be sent to.
+    /// Returns the bytes that a member that keeps up has still to get.
     fn waiting_bytes(&self) -> usize {
         self.ring.size(self.unsent().max(self.ring.first()), self.ring.end())
     }
 
-    /// Whether a larger ring would serve an entry of so many bytes: this one would push something
-    /// out for it, or has no half free of what is still to be sent.
-    pub(crate) fn wants_larger_ring(&self, entry: usize) -> bool {
+    /// Returns true if an entry of so many bytes needs a larger ring: this one would drop entries for
+    /// it, or waiting entries would fill more than half of it.
+    pub(super) fn wants_larger_ring(&self, entry: usize) -> bool {
         !self.ring.has_space_for(entry) || !self.has_half_for(entry)
     }
 
-    /// Whether what is to be sent takes half of the ring at most, with an entry of so many bytes.
+    /// Returns true if waiting entries take half of the ring at most, with one of so many bytes.
     fn has_half_for(&self, entry: usize) -> bool {
         self.waiting_bytes() + entry <= (self.ring.capacity() / 2).max(entry)
     }
 
-    /// Whether an entry of so many bytes can be taken: it pushes nothing out that is still to be
-    /// sent, and half of the ring stays for what was lost on the way.
-    pub(crate) fn has_space_for(&self, entry: usize) -> bool {
+    /// Returns true if there is space for a message of so many bytes: it drops no entry that is still
+    /// to be sent, and leaves half of the ring for repairs.
+    pub(super) fn has_space_for(&self, entry: usize) -> bool {
         self.has_space_for_notice(entry) && self.has_half_for(entry)
     }
 
-    /// The same for a notice, which has all of the ring.
-    pub(crate) fn has_space_for_notice(&self, entry: usize) -> bool {
+    /// Returns true if there is space for a notice, which may use all of the ring.
+    pub(super) fn has_space_for_notice(&self, entry: usize) -> bool {
         self.ring.first_after(entry) <= self.unsent().max(self.ring.first())
     }
 
     /// Appends an entry, or all parts of a message. A message counts in the rhythm of the room.
-    pub(crate) fn append(&mut self, is_message: bool, entry: &[u8]) {
+    pub(super) fn append(&mut self, is_message: bool, entry: &[u8]) {
         if is_message {
             self.tail.note_message();
         }
@@ -221,33 +218,32 @@ impl OrderedStream {
     }
 
     /// Returns the header of a unicast to one member.
-    pub(crate) fn unicast_header(&self, number: u32) -> Header {
+    pub(super) fn unicast_header(&self, number: u32) -> Header {
         // With the end of the ring, a member that catches up would ask for entries not sent yet.
         let late = self.find(number).filter(|cursor| cursor.is_late());
         let sequence = late.map_or(self.ring.end(), |cursor| cursor.next);
         Header { sequence, ..self.header(number) }
     }
 
-    // What a member says of it.
+    // Reports of members.
 
-    /// Notes that a member's port is proved. It is sent to once it is woken.
-    pub(crate) fn prove(&mut self, number: u32, now: Instant) {
+    /// Notes that a member's address is proved. It gets entries once it is woken.
+    pub(super) fn prove(&mut self, number: u32, now: Instant) {
         self.cursors.change(number, self.ring.end(), |cursor| cursor.prove(now));
     }
 
-    /// Nothing is sent to a member until it proves its port again.
-    pub(crate) fn disprove(&mut self, number: u32) {
-        self.cursors.change(number, self.ring.end(), Cursor::disprove);
+    /// Stops sending to a member until it proves its address again.
+    pub(super) fn disprove(&mut self, number: u32) {
+        self.cursors.change(number, self.ring.end(), OrderedCursor::disprove);
     }
 
-    /// How many members it has memory for.
     #[cfg(test)]
-    pub(crate) fn cursor_capacity(&self) -> usize {
-        self.cursors.capacity()
+    pub(super) fn cursor_capacity(&self) -> usize {
+        self.cursors.all().capacity()
     }
 
     /// Notes that a member has everything below `next`. Returns true if it is to be woken.
-    pub(crate) fn confirm(&mut self, number: u32, next: u64, now: Instant) -> bool {
+    pub(super) fn confirm(&mut self, number: u32, next: u64, now: Instant) -> bool {
         let Self { ring, cursors, .. } = self;
         let mut is_woken = false;
         cursors.change(number, ring.end(), |cursor| {
@@ -259,8 +255,8 @@ impl OrderedStream {
         is_woken
     }
 
-    /// Checks whether a member confirms what it is sent: see [`Cursor::check_confirmation`].
-    pub(crate) fn check_confirmation(&mut self, number: u32, now: Instant) {
+    /// Checks whether a member confirms what it is sent: see [`OrderedCursor::check_confirmation`].
+    pub(super) fn check_confirmation(&mut self, number: u32, now: Instant) {
         let Self { ring, cursors, wake_at, .. } = self;
         cursors.change(number, ring.end(), |cursor| {
             cursor.check_confirmation(now);
@@ -268,8 +264,8 @@ impl OrderedStream {
         });
     }
 
-    /// Prepares the answer to a repair request, as far as the member's ration goes.
-    pub(crate) fn repair(
+    /// Prepares the answer to a repair request, as far as the member's budget goes.
+    pub(super) fn repair(
         &mut self,
         number: u32,
         ranges: impl Iterator<Item = Range>,
@@ -282,56 +278,14 @@ impl OrderedStream {
         repairs.prepare(cursor, ranges, ring, train, pool, now);
     }
 
-    // What is to be sent.
-
-    /// Packs what waits at one cursor, and collects those whose cursor stands where one of its
-    /// datagrams begins, until they get `max` datagrams together. Returns whether there is
-    /// anything.
-    ///
-    /// Of those that keep up, the lowest cursor goes first: they stay together, so that one train
-    /// serves all, and nobody holds up the ring.
-    pub(crate) fn share_out(
-        &mut self,
-        train: &mut PacketTrain,
-        shares: &mut Vec<Share>,
-        max: usize,
-    ) -> bool {
-        shares.clear();
-        let end = self.ring.end();
-        let has_current = self.unsent() < end;
-        let has_late = self.cursors.positions().has_behind();
-        self.turns.is_of_late = has_late && !(self.turns.is_of_late && has_current);
-        let place = match (self.turns.is_of_late, self.cursors.positions().lowest()) {
-            (true, _) => Place::Behind,
-            (false, Some(lowest)) if has_current => Place::Current(lowest),
-            (false, _) => return false,
-        };
-        let first = *self.turns.first();
-        let leader = self.cursors.in_turn(first).find(|cursor| cursor.place() == place);
-        let Some(leader) = leader else { return false };
-        let (next, limit, budget) = (leader.next, leader.limit(end), leader.budget());
-        match place {
-            Place::Behind => {
-                let bytes = budget;
-                train.pack_late(&self.ring, UNTAGGED, (next, limit), (MAX_LATE_TRAIN, bytes));
-            }
-            _ => train.pack(&self.ring, UNTAGGED, (next, limit), MAX_TRAIN),
-        }
-        self.collect_group(train, shares, (place, limit), max);
-        true
-    }
+    // Turns.
 
     /// Collects the cursors in one state that a train serves, up to the same `limit`.
-    fn collect_group(
-        &mut self,
-        train: &PacketTrain,
-        shares: &mut Vec<Share>,
-        (place, limit): (Place, u64),
-        max: usize,
-    ) {
-        let (first, until, end) = (*self.turns.first(), train.len(), self.ring.end());
-        // When a train is cut at its length, the rest is short for cursors in its second half. These
-        // get a train of their own.
+    fn collect_group(&self, work: &mut Workspace, (place, limit): (Place, u64), max: usize) {
+        let Workspace { train, shares, .. } = work;
+        let (first, until, end) = (self.turns.first(), train.len(), self.ring.end());
+        // A train that is cut at its length has little for cursors in its second half. They get a
+        // train of their own.
         let is_served = |next: u64| {
             let index = train.index(next)?;
             (index <= until / 2 || train.number(until) == limit).then_some(index)
@@ -344,7 +298,7 @@ impl OrderedStream {
             _ => usize::MAX,
         };
         let mut left = max;
-        for cursor in self.cursors.in_turn(first) {
+        for (index, cursor) in self.cursors.all().in_turn(first) {
             if expected == 0 {
                 return;
             }
@@ -357,71 +311,36 @@ impl OrderedStream {
                 if datagrams > left && !shares.is_empty() {
                     return;
                 }
-                shares.push(cursor.share(next, until));
+                shares.push(cursor.share(index, next, until));
                 left = left.saturating_sub(datagrams);
                 expected -= 1;
             }
         }
     }
 
-    /// Takes back what [`OrderedStream::share_out`] gave, moved on as far as it was sent. With `is_blocked`
-    /// those that were not sent to wait for a socket. `charge` gets the bytes of history that a
-    /// member was sent.
-    pub(crate) fn take_back(
-        &mut self,
-        train: &PacketTrain,
-        shares: &[Share],
-        is_blocked: bool,
-        now: Instant,
-        mut charge: impl FnMut(MemberId, usize),
-    ) {
-        let mut shares = shares.iter().peekable();
-        let Self { ring, cursors, turns, wake_at, .. } = self;
-        let first = turns.first();
-        let mut next_first = *first;
-        cursors.change_in_turn(*first, ring.end(), |cursor| {
-            let Some(share) = shares.next_if(|share| share.member == cursor.member) else {
-                return ControlFlow::Continue(());
-            };
-            let is_done = share.next == share.until;
-            let sent = train.index(cursor.next).map_or(0, |index| train.size(index, share.next));
-            let history = cursor.advance(train.number(share.next), sent, is_done, now);
-            if history > 0 {
-                charge(cursor.member, history);
-            }
-            if is_done {
-                // After the highest number the turn goes back to the lowest.
-                next_first = cursor.number.wrapping_add(1);
-            } else {
-                cursor.is_blocked = is_blocked;
-            }
-            note_earlier(wake_at, cursor.wake_at);
-            match shares.peek() {
-                Some(_) => ControlFlow::Continue(()),
-                None => ControlFlow::Break(()),
-            }
-        });
-        *first = next_first;
+    /// Returns the answers to repair requests that wait.
+    pub(super) fn repairs(&self) -> &UnicastQueue {
+        &self.repairs.queue
     }
 
-    /// ReplyBudget to repair requests that wait.
-    pub(crate) fn repairs(&self) -> &UnicastQueue {
-        self.repairs.asides()
+    /// Returns the lane of these answers.
+    pub(super) fn repair_lane(&mut self) -> RepairLane<'_> {
+        RepairLane { repairs: &mut self.repairs, cursors: &mut self.cursors }
     }
 
-    /// Forgets the repairs that were sent.
-    pub(crate) fn take_back_repairs(&mut self, shares: &[Share], pool: &mut Pool) {
-        self.repairs.take_back(shares, &mut self.cursors, pool);
+    /// Returns the lane of the tail probe.
+    pub(super) fn tail_lane(&mut self) -> TailLane<'_> {
+        TailLane(self)
     }
 
-    /// Returns the time of the next wake-up, if it is before the alarm.
-    pub(crate) fn rest_due(&self) -> Option<Instant> {
-        let alarm = self.rest_alarm;
+    /// Returns the time of the next wake-up, if it is before the deadline that is set.
+    pub(super) fn rest_due(&self) -> Option<Instant> {
+        let alarm = self.rest.at();
         self.wake_at.filter(|at| alarm.is_none_or(|alarm| *at < alarm))
     }
 
-    /// Wakes one member that has proved its port or confirmed something: see [`Cursor::wake`].
-    pub(crate) fn wake(
+    /// Wakes one member that has proved its port or confirmed something: see [`OrderedCursor::wake`].
+    pub(super) fn wake(
         &mut self,
         number: u32,
         now: Instant,
@@ -436,7 +355,7 @@ impl OrderedStream {
 
     /// Wakes all members whose time has come, and calls `ask` with the header of a question for
     /// each that has to confirm.
-    pub(crate) fn wake_all(
+    pub(super) fn wake_all(
         &mut self,
         now: Instant,
         mut pay: impl FnMut(MemberId, usize) -> bool,
@@ -455,8 +374,8 @@ impl OrderedStream {
         });
     }
 
-    /// The sockets that were full are so no more.
-    pub(crate) fn unblock(&mut self, now: Instant) {
+    /// Notes that the sockets that were full are writable again.
+    pub(super) fn unblock(&mut self, now: Instant) {
         if self.is_blocked() {
             let Self { ring, cursors, wake_at, .. } = self;
             cursors.change_all(ring.end(), |cursor| {
@@ -466,9 +385,9 @@ impl OrderedStream {
         }
     }
 
-    /// After a delivery: frees the cursors of those that ended and got everything, except in a closed
-    /// room, whose members may still ask, and notes when everyone who keeps up has everything.
-    pub(crate) fn settle(&mut self, is_closed: bool, now: Instant) {
+    /// Ends a turn: frees the cursors of ended members that have got everything, except in a closed
+    /// room, whose members may still ask. Notes when everybody who keeps up has everything.
+    pub(super) fn settle(&mut self, is_closed: bool, now: Instant) {
         if !is_closed {
             self.cursors.free_finished();
         }
@@ -478,25 +397,25 @@ impl OrderedStream {
         }
     }
 
-    /// Whether there is something that could be sent at once, but for repairs.
-    pub(crate) fn has_output(&self) -> bool {
+    /// Returns true if there is output, except repairs, that could be sent at once.
+    pub(super) fn has_output(&self) -> bool {
         self.unsent() < self.ring.end()
             || self.cursors.positions().has_behind()
             || self.tail.is_under_way()
     }
 
-    /// Whether everything is delivered that could be, and no repair waits.
-    pub(crate) fn is_delivered(&self) -> bool {
-        !self.has_output() && !self.is_blocked() && self.repairs.asides().is_empty()
+    /// Returns true if all output is delivered, as far as members can be reached.
+    pub(super) fn is_delivered(&self) -> bool {
+        !self.has_output() && !self.is_blocked() && self.repairs.queue.is_empty()
     }
 
-    /// Whether something waits for a socket.
-    pub(crate) fn is_blocked(&self) -> bool {
+    /// Returns true if a member waits for a full socket.
+    pub(super) fn is_blocked(&self) -> bool {
         self.cursors.positions().has_blocked()
     }
 
-    /// Passes over everything that waits; gives how many entries that are at most.
-    pub(crate) fn abandon_backlog(&mut self) -> usize {
+    /// Drops all waiting entries. Returns the number of deliveries that were dropped at most.
+    pub(super) fn abandon(&mut self) -> usize {
         let end = self.ring.end();
         let mut abandoned = 0;
         self.cursors.change_all(end, |cursor| {
@@ -507,31 +426,116 @@ impl OrderedStream {
         });
         abandoned
     }
+}
 
-    /// Collects at most `max` members that have not confirmed the last entry, and packs the datagram
-    /// that tells them of it. Gives whether a round is under way.
-    pub(crate) fn share_out_tail(
-        &mut self,
-        train: &mut PacketTrain,
-        shares: &mut Vec<Share>,
-        max: usize,
-    ) -> bool {
-        shares.clear();
-        let Some(start) = self.tail.round() else { return false };
+impl Lane for OrderedStream {
+    /// Packs the entries that wait at one cursor, and collects the members whose cursor is where one
+    /// of the datagrams begins, until they get `max` datagrams together.
+    ///
+    /// The lowest cursor goes first among the members that keep up: so they stay together, one train
+    /// serves all of them, and nobody keeps entries in the ring.
+    fn share_out(&mut self, work: &mut Workspace, max: usize) -> bool {
+        work.shares.clear();
         let end = self.ring.end();
-        train.pack_sequence(UNTAGGED, end);
+        let has_current = self.unsent() < end;
+        let has_late = self.cursors.positions().has_behind();
+        self.turns.is_of_late = has_late && !(self.turns.is_of_late && has_current);
+        let place = match (self.turns.is_of_late, self.cursors.positions().lowest()) {
+            (true, _) => Place::Behind,
+            (false, Some(lowest)) if has_current => Place::Current(lowest),
+            (false, _) => return false,
+        };
+        let first = self.turns.first();
+        let mut in_turn = self.cursors.all().in_turn(first).map(|(_, cursor)| cursor);
+        let Some(leader) = in_turn.find(|cursor| cursor.place() == place) else { return false };
+        let (entries, bytes) = ((leader.next, leader.limit(end)), leader.budget());
+        match place {
+            Place::Behind => {
+                work.train.pack_late(&self.ring, UNTAGGED, entries, (MAX_LATE_TRAIN, bytes));
+            }
+            _ => work.train.pack(&self.ring, UNTAGGED, entries, MAX_TRAIN),
+        }
+        self.collect_group(work, (place, entries.1), max);
+        true
+    }
+
+    fn job<'a>(&'a self, work: &'a mut Workspace) -> Job<'a> {
+        work.train.job(&mut work.shares)
+    }
+
+    fn take_back(&mut self, work: &mut Workspace, outcome: Outcome) {
+        let Workspace { train, shares, history, .. } = work;
+        let Self { ring, cursors, turns, wake_at, .. } = self;
+        let first = turns.first_mut();
+        for Share { cursor: index, next, until, .. } in shares.iter() {
+            cursors.change_at(*index as usize, ring.end(), |cursor| {
+                let sent = train.index(cursor.next).map_or(0, |index| train.size(index, *next));
+                let is_done = next == until;
+                let bytes = cursor.advance(train.number(*next), sent, is_done, outcome.now);
+                if bytes > 0 {
+                    history.push((cursor.member, bytes));
+                }
+                if is_done {
+                    // After the highest number the turn goes back to the lowest.
+                    *first = cursor.number.wrapping_add(1);
+                } else {
+                    cursor.is_blocked = outcome.is_blocked;
+                }
+                note_earlier(wake_at, cursor.wake_at);
+            });
+        }
+    }
+}
+
+/// The tail probe: the number after the last entry, to members that have not confirmed it.
+pub(super) struct TailLane<'a>(&'a mut OrderedStream);
+
+impl Lane for TailLane<'_> {
+    fn share_out(&mut self, work: &mut Workspace, max: usize) -> bool {
+        let OrderedStream { ring, cursors, tail, .. } = &mut *self.0;
+        work.shares.clear();
+        let Some(start) = tail.round().filter(|_| max > 0) else { return false };
+        let end = ring.end();
+        work.train.pack_sequence(UNTAGGED, end);
         let mut next = None;
-        for cursor in self.cursors.starting_at(start) {
-            if shares.len() == max {
+        for (index, cursor) in cursors.all().starting_at(start) {
+            if work.shares.len() == max {
                 next = Some(cursor.number);
                 break;
             }
             if cursor.is_live() && cursor.is_at(end) && cursor.have < end {
-                shares.push(cursor.share(0, 1));
+                work.shares.push(cursor.share(index, 0, 1));
             }
         }
-        self.tail.set_round(next);
+        tail.set_round(next);
         true
+    }
+
+    fn job<'a>(&'a self, work: &'a mut Workspace) -> Job<'a> {
+        work.train.job(&mut work.shares)
+    }
+
+    /// Does nothing: a probe that was not sent is as good as lost, and others follow.
+    fn take_back(&mut self, _: &mut Workspace, _: Outcome) {}
+}
+
+/// The answers to repair requests.
+pub(super) struct RepairLane<'a> {
+    repairs: &'a mut Repairs,
+    cursors: &'a mut TrackedCursors,
+}
+
+impl Lane for RepairLane<'_> {
+    fn share_out(&mut self, work: &mut Workspace, max: usize) -> bool {
+        self.repairs.queue.share_out(work, max)
+    }
+
+    fn job<'a>(&'a self, work: &'a mut Workspace) -> Job<'a> {
+        self.repairs.queue.job(work)
+    }
+
+    fn take_back(&mut self, work: &mut Workspace, outcome: Outcome) {
+        self.repairs.take_back(work, self.cursors, outcome);
     }
 }
 

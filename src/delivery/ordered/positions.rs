@@ -1,4 +1,4 @@
-//! Counts of cursors by their state and cursor.
+//! Counts of cursors by state and position.
 //!
 //! The lowest cursor decides which entries the ring has to keep and whether a message is taken, so
 //! it has to be right after every delivery, also after one that the budget has cut. A room may have
@@ -7,12 +7,12 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::cursor::{Cursor, Place};
+use super::cursor::{OrderedCursor, Place};
 
-/// Counts of cursors, by [`Place`].
+/// Counts of cursors by [`Place`].
 #[derive(Debug, Default)]
 pub(crate) struct Positions {
-    /// Cursors that keep up, by cursor. There are few different cursors: a delivery moves them
+    /// Cursors that keep up, by position. There are few different positions: a turn moves the cursors
     /// together.
     current: BTreeMap<u64, usize>,
     behind: usize,
@@ -22,12 +22,13 @@ pub(crate) struct Positions {
 }
 
 impl Positions {
-    /// Returns the lowest cursor of the cursors that keep up.
+    /// Returns the lowest position of the cursors that keep up.
     pub(crate) fn lowest(&self) -> Option<u64> {
         self.current.first_key_value().map(|(cursor, _)| *cursor)
     }
 
-    /// Returns how many cursors keep up and have a cursor in the range that `counts`.
+    /// Returns the number of cursors that keep up at positions in the range for which `counts` is
+    /// true.
     pub(crate) fn count(&self, range: Range<u64>, counts: impl Fn(u64) -> bool) -> usize {
         let cursors = self.current.range(range).filter(|(cursor, _)| counts(**cursor));
         cursors.map(|(_, count)| count).sum()
@@ -53,12 +54,12 @@ impl Positions {
         self.finished > 0
     }
 
-    /// Changes a cursor in a ring that ends at `end`, and counts it where it stands then.
+    /// Changes a cursor in a ring that ends at `end`, and moves it to the count of its new state.
     pub(crate) fn track(
         &mut self,
-        cursor: &mut Cursor,
+        cursor: &mut OrderedCursor,
         end: u64,
-        change: impl FnOnce(&mut Cursor),
+        change: impl FnOnce(&mut OrderedCursor),
     ) {
         let before = cursor.place();
         change(cursor);

@@ -1,45 +1,48 @@
-//! What a room that fell silent is told: that there was a last entry.
+//! Tail loss probe (cf. RFC 8985, section 7): after a room goes quiet, announces the last number
+//! three times.
 //!
-//! Who loses the last entry before a silence sees no later one, and would learn of its loss only
-//! with its own next sign of life. So whoever has not confirmed it hears three times, at growing
-//! distances, which number comes next.
+//! A member that loses the last entry before a silence sees no later one, and would notice the loss
+//! only with its next `have`. So members that have not confirmed it get the next number three times,
+//! at growing intervals.
 
 use std::mem;
 use std::ops::Range;
 use std::time::{Duration, Instant};
+
+use crate::timers::Deadline;
 
 /// Intervals between messages that count as a rhythm: the first step then waits for the next
 /// message, twice as long as the last one took. Otherwise members of small rooms, where messages
 /// come some 50 ms apart, would get a datagram without entries after each message.
 const RHYTHM: Range<Duration> = Duration::from_millis(25)..Duration::from_millis(250);
 
-/// When, counted from the last entry.
+/// Times of the probes after the last entry.
 const STEPS: [Duration; 3] =
     [Duration::from_millis(50), Duration::from_millis(250), Duration::from_millis(1250)];
 
-/// Where a room stands in this.
+/// The probes of one room.
 #[derive(Debug, Default)]
-pub(crate) struct TailProbe {
-    /// The number after the last entry that was delivered, and when.
+pub(in crate::delivery) struct TailProbe {
+    /// The number after the last entry that was delivered, and the time of its delivery.
     end: u64,
     since: Option<Instant>,
-    /// A message is among the entries that are not delivered yet.
+    /// True if a message is among the entries that are not delivered yet.
     has_message: bool,
-    /// When the last message was delivered.
+    /// Time at which the last message was delivered.
     message_at: Option<Instant>,
-    /// Delay added to the usual times of the steps.
+    /// Delay beyond the usual times of the probes.
     delay: Duration,
-    /// How many of the steps were made for it.
+    /// Number of probes that were made for the last entry.
     steps: usize,
-    /// The number of the cursor at which a step goes on that is under way.
+    /// Number of the cursor at which the probe under way goes on.
     round: Option<u32>,
-    /// The room's entry in the timers.
-    pub(crate) alarm: Option<Instant>,
+    /// Deadline of the next probe.
+    pub(in crate::delivery) deadline: Deadline,
 }
 
 impl TailProbe {
-    /// Everything before `end` was delivered, as far as it could be.
-    pub(crate) fn note_delivered(&mut self, end: u64, now: Instant) {
+    /// Notes that everything before `end` was delivered, as far as members can be reached.
+    pub(in crate::delivery) fn note_delivered(&mut self, end: u64, now: Instant) {
         if self.end == end {
             return;
         }
@@ -51,18 +54,18 @@ impl TailProbe {
     }
 
     /// Notes that a message was appended.
-    pub(crate) fn note_message(&mut self) {
+    pub(in crate::delivery) fn note_message(&mut self) {
         self.has_message = true;
     }
 
-    /// When the next step is due.
-    pub(crate) fn due(&self) -> Option<Instant> {
+    /// Returns the time of the next probe.
+    pub(in crate::delivery) fn due(&self) -> Option<Instant> {
         Some(self.since? + *STEPS.get(self.steps)? + self.delay)
     }
 
-    /// Makes the step that is due, and gives whether one was: all may be made already, and entries may
-    /// have come since the alarm was set.
-    pub(crate) fn step(&mut self, now: Instant) -> bool {
+    /// Starts the probe that is due. Returns false if none is: all may have been made, or entries may
+    /// have come since the deadline was set.
+    pub(in crate::delivery) fn step(&mut self, now: Instant) -> bool {
         let is_due = self.due().is_some_and(|due| due <= now);
         if is_due {
             self.steps += 1;
@@ -71,20 +74,20 @@ impl TailProbe {
         is_due
     }
 
-    pub(crate) fn is_under_way(&self) -> bool {
+    pub(in crate::delivery) fn is_under_way(&self) -> bool {
         self.round.is_some()
     }
 
-    pub(crate) fn round(&self) -> Option<u32> {
+    pub(in crate::delivery) fn round(&self) -> Option<u32> {
         self.round
     }
 
-    pub(crate) fn set_round(&mut self, next: Option<u32>) {
+    pub(in crate::delivery) fn set_round(&mut self, next: Option<u32>) {
         self.round = next;
     }
 }
 
-/// Returns how much later the steps are after two messages so far apart.
+/// Returns the delay of the probes after two messages so far apart.
 fn delay_after(interval: Duration) -> Duration {
     match RHYTHM.contains(&interval) {
         true => (2 * interval).min(RHYTHM.end).saturating_sub(STEPS[0]),
@@ -97,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn s9_three_steps_at_growing_distances_and_anew_after_an_entry() {
+    fn s9_probes_three_times() {
         let start = Instant::now();
         let at = |milliseconds| start + Duration::from_millis(milliseconds);
         let mut tail = TailProbe::default();
@@ -116,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn field_p4_the_first_step_waits_for_the_next_message_of_a_rhythm() {
+    fn field_p4_first_probe_follows_rhythm() {
         let start = Instant::now();
         let at = |milliseconds| start + Duration::from_millis(milliseconds);
         let mut tail = TailProbe::default();

@@ -1,70 +1,68 @@
-//! The last entries of a room's stream, encoded as they lie in datagrams.
+//! Ring buffer of the last entries of a room's stream, encoded as in datagrams.
 //!
-//! A ring in bytes: what is appended pushes out what is oldest, whole messages of it: when one part
-//! of a long message goes, all of them go, so that the ring never begins within a message. Entries
-//! are numbered from the stream's start and never again, so a cursor that has fallen below the ring
-//! knows how much it has missed.
+//! A new entry drops the oldest ones, whole messages of them: with one part of a long message all of
+//! its parts go, so that the ring never begins within a message. No number of an entry is used
+//! twice, so a cursor below the ring tells how many entries it has missed.
 
 use std::collections::VecDeque;
 
 use crate::protocol::stream::downstream::{KIND_AT, KIND_PART, entries};
 
-/// What finding an entry by its number costs beside its bytes.
+/// Bytes of the index of an entry, beside its own.
 const INDEX_SIZE: usize = size_of::<u32>();
 
-/// What a ring has room for at first; it grows by doubling, so that a room that says little holds
-/// little.
-pub(crate) const FIRST_CAPACITY: usize = 768;
+/// First capacity of a ring. It doubles as the room speaks, so a quiet room takes little memory.
+pub(super) const FIRST_CAPACITY: usize = 768;
 
 /// Encoded entries, oldest first.
 #[derive(Debug)]
-pub(crate) struct Ring {
-    /// The number of the first entry that is held.
+pub(super) struct Ring {
+    /// The number of the first entry in memory.
     first: u64,
-    /// Where each entry begins, in bytes since the stream's start, modulo 2^32: a ring is far
+    /// Start of each entry, in bytes since the start of the stream, modulo 2^32: a ring is far
     /// smaller than that.
     starts: VecDeque<u32>,
-    /// Where the next entry will begin.
+    /// Start of the next entry.
     end: u32,
     bytes: VecDeque<u8>,
     capacity: usize,
 }
 
 impl Ring {
-    /// An empty ring whose first entry will have the number 1.
-    pub(crate) fn new() -> Self {
+    /// Returns an empty ring. Its first entry gets the number 1.
+    pub(super) fn new() -> Self {
         let (starts, bytes) = (VecDeque::new(), VecDeque::new());
         Self { first: 1, starts, end: 0, bytes, capacity: FIRST_CAPACITY }
     }
 
-    /// Numbers the held entries as if `numbers` others had come before them.
+    /// Numbers the entries as if `numbers` others had come before them.
     #[cfg(test)]
-    pub(crate) fn skip_numbers(&mut self, numbers: u64) {
+    pub(super) fn skip_numbers(&mut self, numbers: u64) {
         self.first += numbers;
     }
 
-    /// The number of the first entry that is held.
-    pub(crate) fn first(&self) -> u64 {
+    /// Returns the number of the first entry in memory.
+    pub(super) fn first(&self) -> u64 {
         self.first
     }
 
-    /// The number that the next entry gets.
-    pub(crate) fn end(&self) -> u64 {
+    /// Returns the number of the next entry.
+    pub(super) fn end(&self) -> u64 {
         self.first + self.starts.len() as u64
     }
 
-    /// Bytes that it may hold, what finding them costs included.
-    pub(crate) fn capacity(&self) -> usize {
+    /// Returns the bytes that it may hold, with the index.
+    pub(super) fn capacity(&self) -> usize {
         self.capacity
     }
 
-    /// Whether an entry of so many bytes pushes none out.
-    pub(crate) fn has_space_for(&self, entry: usize) -> bool {
+    /// Returns true if an entry of so many bytes drops no other.
+    pub(super) fn has_space_for(&self, entry: usize) -> bool {
         self.used() + entry + INDEX_SIZE <= self.capacity
     }
 
-    /// The number of the first entry that is still held when one of so many bytes was appended.
-    pub(crate) fn first_after(&self, entry: usize) -> u64 {
+    /// Returns the number of the first entry that is left if one of so many bytes is appended.
+    pub(super) fn first_after(&self, entry: usize) -> u64 {
         let mut free = self.capacity.saturating_sub(self.used());
         let mut first = self.first;
         while free < entry + INDEX_SIZE && first < self.end() {
@@ -76,7 +74,7 @@ impl Ring {
     }
 
     /// Returns the number after the last entry of the message that the entry `number` belongs to.
-    pub(crate) fn message_end(&self, number: u64) -> u64 {
+    pub(super) fn message_end(&self, number: u64) -> u64 {
         let mut last = number;
         while self.is_part(last) {
             last += 1;
@@ -84,8 +82,8 @@ impl Ring {
         (last + 1).min(self.end())
     }
 
-    /// Returns the first number from `number` on that no message begins before and goes on behind.
-    pub(crate) fn align(&self, number: u64) -> u64 {
+    /// Returns `number`, or the end of the message if `number` is within one.
+    pub(super) fn align(&self, number: u64) -> u64 {
         match number.checked_sub(1) {
             Some(before) if number > self.first => self.message_end(before),
             _ => number,
@@ -97,21 +95,21 @@ impl Ring {
         self.bytes.get(self.size(self.first, number) + KIND_AT) == Some(&KIND_PART)
     }
 
-    /// Returns the bytes of a ring that consecutive entries take, without the place of the first.
-    pub(crate) fn size_of(message: &[u8]) -> usize {
+    /// Returns the bytes of a ring that consecutive entries take, without the index of the first.
+    pub(super) fn size_of(message: &[u8]) -> usize {
         message.len() + INDEX_SIZE * entries(message).count().saturating_sub(1)
     }
 
     /// Appends a message, which is one entry or several parts.
-    pub(crate) fn push_message(&mut self, message: &[u8]) {
+    pub(super) fn push_message(&mut self, message: &[u8]) {
         let mut parts = entries(message);
         while let Some((entry, _)) = parts.next_with_bytes() {
             self.push(entry);
         }
     }
 
-    /// Appends an entry, which pushes out the oldest as far as it must.
-    pub(crate) fn push(&mut self, entry: &[u8]) {
+    /// Appends an entry. It drops the oldest ones if they leave no space.
+    pub(super) fn push(&mut self, entry: &[u8]) {
         while !self.has_space_for(entry.len()) && !self.starts.is_empty() {
             self.drop_first();
         }
@@ -120,27 +118,27 @@ impl Ring {
         self.bytes.extend(entry);
     }
 
-    /// Gives the ring room for `capacity` bytes: more, or less than before.
-    pub(crate) fn set_capacity(&mut self, capacity: usize) {
+    /// Sets the capacity in bytes. A smaller one drops the oldest entries.
+    pub(super) fn set_capacity(&mut self, capacity: usize) {
         self.capacity = capacity;
         while self.used() > capacity && !self.starts.is_empty() {
             self.drop_first();
         }
-        // Exactly: a deque that grows by itself takes twice what it has.
+        // Exactly, because a deque that grows by itself doubles.
         let len = self.bytes.len();
         self.bytes.reserve_exact(capacity.saturating_sub(len));
         self.bytes.shrink_to(capacity);
         self.starts.shrink_to(2 * self.starts.len());
     }
 
-    /// The bytes of the entries from one number to before another, both held or the end.
-    pub(crate) fn size(&self, from: u64, until: u64) -> usize {
+    /// Returns the bytes of the entries from one number to before another. Both are in memory or the
+    /// end.
+    pub(super) fn size(&self, from: u64, until: u64) -> usize {
         self.start(until).wrapping_sub(self.start(from)) as usize
     }
 
-    /// The number after the last entry, before `until`, up to which the entries from `from` on fit
-    /// so many bytes.
-    pub(crate) fn fit(&self, from: u64, until: u64, space: usize) -> u64 {
+    /// Returns the number, at most `until`, before which the entries from `from` on fit so many bytes.
+    pub(super) fn fit(&self, from: u64, until: u64, space: usize) -> u64 {
         let mut next = from;
         while next < until && self.size(from, next + 1) <= space {
             next += 1;
@@ -148,8 +146,8 @@ impl Ring {
         next
     }
 
-    /// Copies entries behind what `out` holds.
-    pub(crate) fn copy(&self, from: u64, until: u64, out: &mut Vec<u8>) {
+    /// Appends entries to `out`.
+    pub(super) fn copy(&self, from: u64, until: u64, out: &mut Vec<u8>) {
         let start = self.size(self.first, from);
         let end = self.size(self.first, until);
         let (front, back) = self.bytes.as_slices();
@@ -162,7 +160,7 @@ impl Ring {
         self.bytes.len() + INDEX_SIZE * self.starts.len()
     }
 
-    /// Where an entry begins that is held, or the next one will.
+    /// Returns the start of an entry in memory, or of the next one.
     fn start(&self, number: u64) -> u32 {
         self.starts.get((number - self.first) as usize).copied().unwrap_or(self.end)
     }
@@ -188,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn s12_a_ring_in_bytes_pushes_out_the_oldest() {
+    fn s12_ring_drops_the_oldest() {
         let mut ring = Ring::new();
         ring.set_capacity(3 * (10 + INDEX_SIZE));
         for number in 1..=100u8 {
@@ -204,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn s12_one_entry_is_held_however_large() {
+    fn s12_ring_holds_one_large_entry() {
         let mut ring = Ring::new();
         ring.push(b"small");
         ring.push(&[7; 4082]);
@@ -213,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn s12_a_ring_that_shrinks_keeps_the_newest() {
+    fn s12_shrunk_ring_keeps_the_newest() {
         let mut ring = Ring::new();
         ring.set_capacity(10_000);
         (0..50u8).for_each(|n| ring.push(&[n; 100]));
@@ -224,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn s12_offsets_may_pass_2_to_the_32() {
+    fn s12_offsets_wrap_at_2_to_the_32() {
         let mut ring = Ring::new();
         ring.end = u32::MAX - 5;
         ring.push(&[1; 10]);

@@ -1,37 +1,37 @@
-//! Entries of a ring packed into datagrams, for every member that is to get the same.
+//! Entries of a ring, packed into a train of datagrams.
 //!
-//! As many entries as fit go into a datagram, and all datagrams but the last have one size, made
-//! equal with padding: so the kernel can take them as one message and cut it up (`UDP_SEGMENT`,
-//! udp(7)). They are made once, however many members get them.
+//! A datagram takes as many entries as fit, and padding makes all datagrams but the last equal in
+//! size: so the kernel can take them as one message and cut it up (`UDP_SEGMENT`, udp(7)). A train
+//! is packed once, for any number of members.
 
 use super::ring::Ring;
 use crate::fanout::{Audience, Extent, Job, Share};
 use crate::protocol::stream::downstream::{ENTRY_OVERHEAD, HEADER_SIZE};
 use crate::protocol::stream::{self, Header, MAX_PACKED};
 
-/// Bytes of the entry that says how much is gone.
+/// Bytes of the entry that counts lost entries.
 const GONE_SIZE: usize = ENTRY_OVERHEAD + 4;
 
-/// The most bytes of a train, as one message that the kernel cuts up: with its headers it is to
+/// Limit for the bytes of a train: it is one message to the kernel, and with its headers it must
 /// stay below the 65,535 bytes of an IP packet.
 const MAX_BYTES: usize = 60_000;
 
 /// One datagram of a train.
 #[derive(Clone, Copy, Debug)]
 struct Packet {
-    /// The number that its first entry has.
+    /// The number of its first entry.
     first: u64,
-    /// How many numbers it says are gone.
+    /// Number of lost entries that it counts.
     gone: u32,
     /// The number after its last entry.
     until: u64,
-    /// Its bytes, without padding.
+    /// Its size in bytes without padding.
     size: usize,
 }
 
-/// Datagrams in a row.
+/// Consecutive datagrams.
 #[derive(Debug, Default)]
-pub(crate) struct PacketTrain {
+pub(super) struct PacketTrain {
     packets: Vec<Packet>,
     bytes: Vec<u8>,
     entries: Vec<Extent>,
@@ -40,17 +40,16 @@ pub(crate) struct PacketTrain {
 }
 
 impl PacketTrain {
-    /// Packs the entries from one number to before another, as far as `max` datagrams and one
-    /// message to the kernel go. Numbers that the ring no longer holds become an entry of kind
-    /// gone.
-    pub(crate) fn pack(&mut self, ring: &Ring, tag: u32, numbers: (u64, u64), max: usize) {
+    /// Packs the entries from one number to before another, into at most `max` datagrams and one
+    /// message to the kernel. Entries that the ring has lost become an entry of kind gone.
+    pub(super) fn pack(&mut self, ring: &Ring, tag: u32, numbers: (u64, u64), max: usize) {
         self.plan(ring, numbers, (max, MAX_BYTES));
         self.write(ring, tag);
     }
 
     /// As [`PacketTrain::pack`], with a limit of `bytes` beside that of datagrams; the first datagram may
     /// exceed it. If entries are left, a last datagram without entries asks for a confirmation.
-    pub(crate) fn pack_late(
+    pub(super) fn pack_late(
         &mut self,
         ring: &Ring,
         tag: u32,
@@ -66,8 +65,8 @@ impl PacketTrain {
         self.write(ring, tag);
     }
 
-    /// The datagram that says only which number comes next.
-    pub(crate) fn pack_sequence(&mut self, tag: u32, next: u64) {
+    /// Packs one datagram without entries, which announces the next number.
+    pub(super) fn pack_sequence(&mut self, tag: u32, next: u64) {
         self.asks = false;
         self.packets.clear();
         self.packets.push(Packet { first: next, gone: 0, until: next, size: HEADER_SIZE });
@@ -77,21 +76,21 @@ impl PacketTrain {
         self.entries.push(Extent { end: HEADER_SIZE as u32, audience: Audience::All });
     }
 
-    /// How many datagrams there are.
-    pub(crate) fn len(&self) -> u32 {
-        // At most as many as were asked for, and that is a handful.
+    /// Returns the number of datagrams.
+    pub(super) fn len(&self) -> u32 {
+        // At most `max`, which is small.
         self.packets.len() as u32
     }
 
-    /// The index of the datagram that begins with this number.
-    pub(crate) fn index(&self, number: u64) -> Option<u32> {
+    /// Returns the index of the datagram that begins with this number.
+    pub(super) fn index(&self, number: u64) -> Option<u32> {
         let packets = &self.packets[..self.packets.len() - usize::from(self.asks)];
         let index = packets.binary_search_by_key(&number, |packet| packet.first).ok()?;
         Some(index as u32)
     }
 
-    /// The number that the datagram with this index begins with, or where the train ends.
-    pub(crate) fn number(&self, index: u32) -> u64 {
+    /// Returns the first number of a datagram by its index, or the end of the train.
+    pub(super) fn number(&self, index: u32) -> u64 {
         match self.packets.get(index as usize) {
             Some(packet) => packet.first,
             None => self.packets.last().map_or(0, |packet| packet.until),
@@ -99,7 +98,7 @@ impl PacketTrain {
     }
 
     /// Returns the bytes of the datagrams from one index to before another, with their padding.
-    pub(crate) fn size(&self, from: u32, until: u32) -> usize {
+    pub(super) fn size(&self, from: u32, until: u32) -> usize {
         let end = |index: u32| match index.checked_sub(1) {
             Some(before) => self.entries[before as usize].end as usize,
             None => 0,
@@ -107,14 +106,14 @@ impl PacketTrain {
         end(until).saturating_sub(end(from))
     }
 
-    /// The bytes of the datagrams with their padding, in order.
-    pub(crate) fn datagrams(&self) -> impl Iterator<Item = &[u8]> {
+    /// Returns the datagrams with their padding, in order.
+    pub(super) fn datagrams(&self) -> impl Iterator<Item = &[u8]> {
         let job = Job { bytes: &self.bytes, entries: &self.entries, to: &mut [], is_tagged: false };
         (0..self.len()).map(move |index| job.datagram(index))
     }
 
     /// Returns the job for these members. The sender writes their tags.
-    pub(crate) fn job<'a>(&'a self, to: &'a mut [Share]) -> Job<'a> {
+    pub(super) fn job<'a>(&'a self, to: &'a mut [Share]) -> Job<'a> {
         Job { bytes: &self.bytes, entries: &self.entries, to, is_tagged: true }
     }
 
@@ -155,8 +154,8 @@ impl PacketTrain {
     }
 }
 
-/// The datagram that begins with `first`: as many entries as fit. One always does (S16), unless the
-/// datagram tells what is gone.
+/// Returns the datagram that begins with `first`. It has as many entries as fit. One always does
+/// (S16), unless the datagram counts lost entries.
 fn next_car(ring: &Ring, first: u64, until: u64) -> Packet {
     let missed = ring.first().min(until).saturating_sub(first);
     let gone = u32::try_from(missed).unwrap_or(u32::MAX);
@@ -195,7 +194,8 @@ mod tests {
         train.datagrams().map(<[u8]>::len).collect()
     }
 
-    /// What a reader makes of it: every number once, in order; gives how many are gone.
+    /// Reads a train, which must have every number once, in order. Returns the end and the number of
+    /// lost entries.
     fn read(train: &PacketTrain, from: u64) -> (u64, u64) {
         let (mut next, mut gone) = (from, 0);
         for datagram in train.datagrams() {
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn s2_what_waits_goes_into_datagrams_of_one_size() {
+    fn s2_datagrams_have_one_size() {
         let ring = ring_of([64; 100]);
         let mut train = PacketTrain::default();
         train.pack(&ring, TAG, (1, 101), 99);
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn s2_datagrams_of_mixed_entries_are_padded_to_one_size() {
+    fn s2_mixed_entries_are_padded() {
         let ring = ring_of((0..200).map(|n| 10 + n * 37 % 290));
         let mut train = PacketTrain::default();
         train.pack(&ring, TAG, (1, 201), 99);
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn s2_s16_the_largest_entry_fills_a_datagram_and_the_others_are_padded() {
+    fn s2_s16_largest_entry_fills_a_datagram() {
         let largest = MAX_ENTRY - message(b"").len();
         let ring = ring_of([10, largest, 10, 700, 700, 10]);
         let mut train = PacketTrain::default();
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn s7_a_cursor_below_the_ring_is_told_how_much_is_gone() {
+    fn s7_train_counts_lost_entries() {
         let mut ring = ring_of([64; 1000]);
         ring.set_capacity(9_000);
         let (first, end) = (ring.first(), ring.end());
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a6_s7_a_gone_count_above_32_bits_takes_two_entries() {
+    fn a6_s7_large_gone_count_is_split() {
         let mut ring = ring_of([64; 100]);
         ring.skip_numbers(1 << 33);
         let (first, end) = (ring.first(), ring.end());
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn s7_gone_and_the_largest_entry_are_two_datagrams() {
+    fn s7_gone_and_large_entry_are_split() {
         let mut ring = ring_of([64, MAX_ENTRY - message(b"").len()]);
         ring.set_capacity(1200);
         let mut train = PacketTrain::default();
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_train_is_found_in_by_number_and_cut_at_its_length() {
+    fn a_train_is_indexed_by_number() {
         let ring = ring_of([500; 10]);
         let mut train = PacketTrain::default();
         train.pack(&ring, TAG, (1, 11), 3);
