@@ -45,7 +45,7 @@ impl Chat {
     /// - the member has moved to another IP since,
     /// - its IP has reached the limit of announced ports.
     pub fn handle_announcement(&mut self, member: MemberId, peer: SocketAddr) -> bool {
-        let Some(known) = self.live(member) else { return false };
+        let Some(known) = self.directory.live(member) else { return false };
         let (ip, port) = (peer.ip().to_canonical(), peer.port());
         if known.ip != ip {
             return false;
@@ -53,11 +53,12 @@ impl Chat {
         let is_settled = matches!(known.port, Port::Learnt(_) | Port::Lost);
         let own = known.port == Port::Announced(port);
         let takes_stream = known.delivery == Delivery::Stream;
-        if port == 0 || is_settled || takes_stream || (!own && self.quotas.is_taken(ip, port)) {
+        if port == 0 || is_settled || takes_stream || (!own && self.peers.quotas.is_taken(ip, port))
+        {
             return false;
         }
         if !known.is_announced() && self.has_announced_enough(Subnet::of(ip)) {
-            self.alerts.note(Alert::Unproved, ip);
+            self.peers.alerts.note(Alert::Unproved, ip);
             return false;
         }
         self.set_port(member, Port::Announced(port));
@@ -69,7 +70,7 @@ impl Chat {
     /// before the next delivery.
     pub fn poll_withdrawn(&mut self) -> Option<MemberId> {
         let has_none = |id: &MemberId| {
-            let member = self.members.get(*id);
+            let member = self.directory.members.get(*id);
             member.is_some_and(|member| member.port.number().is_none())
         };
         // The member may have sent a datagram since, and so have an address again.
@@ -78,7 +79,7 @@ impl Chat {
 
     /// Notes the port that a member's datagram came from.
     pub(super) fn learn_port(&mut self, id: MemberId, port: u16, now: Instant) {
-        let Some(known) = self.members.get_mut(id) else { return };
+        let Some(known) = self.directory.members.get_mut(id) else { return };
         known.has_been_heard = true;
         if known.port == Port::Learnt(port) {
             return;
@@ -96,11 +97,11 @@ impl Chat {
     /// Notes the port that an ended member's datagram came from. Another member may have announced
     /// that port since.
     pub(super) fn learn_port_of_ended(&mut self, id: MemberId, port: u16, now: Instant) {
-        let Some(known) = self.members.get_mut(id) else { return };
+        let Some(known) = self.directory.members.get_mut(id) else { return };
         let (ip, had_lost_it) = (known.ip, known.port == Port::Lost);
-        self.quotas.forget_ended(id, known);
+        self.peers.quotas.forget_ended(id, known);
         known.port = Port::Learnt(port);
-        self.quotas.note_ended(id, known);
+        self.peers.quotas.note_ended(id, known);
         self.withdraw_from_announcer((ip, port), now);
         self.withdraw_from_ended((ip, port), Claim::ProvedByEnded);
         if had_lost_it {
@@ -116,15 +117,15 @@ impl Chat {
     }
 
     fn set_port(&mut self, id: MemberId, port: Port) {
-        let Some(member) = self.members.get_mut(id) else { return };
-        self.quotas.count_out(id, member);
+        let Some(member) = self.directory.members.get_mut(id) else { return };
+        self.peers.quotas.count_out(id, member);
         member.port = port;
-        self.quotas.count_in(id, member);
+        self.peers.quotas.count_in(id, member);
     }
 
     /// Takes a proved address from the one member, if any, that has only announced it.
     fn withdraw_from_announcer(&mut self, (ip, port): (IpAddr, u16), now: Instant) {
-        if let Some(announcer) = self.quotas.announcer(ip, port) {
+        if let Some(announcer) = self.peers.quotas.announcer(ip, port) {
             self.set_port(announcer, Port::Lost);
             self.withdrawn.push(announcer);
             self.check_unproved(Subnet::of(ip), now);
@@ -133,15 +134,15 @@ impl Chat {
 
     /// Takes an address from ended members with a weaker claim.
     fn withdraw_from_ended(&mut self, (ip, port): (IpAddr, u16), claim: Claim) {
-        let Self { quotas, members, withdrawn, .. } = self;
+        let Self { peers, directory, withdrawn, .. } = self;
         let before = withdrawn.len();
-        withdrawn.extend(quotas.ended_at(ip, port).filter(|ended| {
-            members.get(*ended).is_some_and(|member| claim.is_above_ended(member.port))
+        withdrawn.extend(peers.quotas.ended_at(ip, port).filter(|ended| {
+            directory.members.get(*ended).is_some_and(|member| claim.is_above_ended(member.port))
         }));
         for index in before..self.withdrawn.len() {
             let ended = self.withdrawn[index];
-            let Some(member) = self.members.get_mut(ended) else { continue };
-            self.quotas.forget_ended(ended, member);
+            let Some(member) = self.directory.members.get_mut(ended) else { continue };
+            self.peers.quotas.forget_ended(ended, member);
             member.port = Port::Lost;
             self.feeds.disprove(&member.recipient(ended));
         }

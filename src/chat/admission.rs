@@ -1,9 +1,9 @@
 //! Create and join: who gets in.
 //!
-//! When there are several reasons why not, the first of this order is answered: 9, 4, 5 (those the
-//! request itself shows, see [`crate::protocol::request`]), then 10, 1, 2, 3, 11, 6, 7, 8. Limits
-//! of the peer (10) are checked before the room. A hidden room looks like a missing one until the
-//! password is shown, so until then every later reason is 2.
+//! A refusal has the first status that applies, in this order: 9, 4, 5 (errors of the request itself,
+//! see [`crate::protocol::request`]), then 10, 1, 2, 3, 11, 6, 7, 8. Limits of the peer (10) are
+//! checked before the room. A hidden room looks like a missing one without its password, so until
+//! the password is right every later reason is 2.
 
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -14,7 +14,7 @@ use super::parts::Unfinished;
 use super::presence::PresenceChange;
 use super::rate_limit::MessageBudget;
 use super::reply_budget::ReplyBudget;
-use super::room::{Room, Wishes};
+use super::room::{Room, RoomSettings};
 use super::{Alarm, Chat, Reply};
 use crate::alert::Alert;
 use crate::delivery::{Recipient, StreamOptions};
@@ -44,11 +44,11 @@ impl Chat {
         }
         let room_id = self.open_room(creator, host, capacity, hidden);
         let member = self.admit(room_id, peer, host, fold(&host.name), &drawn, now);
-        if let Some(room) = self.rooms.get_mut(room_id) {
+        if let Some(room) = self.directory.rooms.get_mut(room_id) {
             room.host = member;
         }
         if host.delivery == Delivery::Stream {
-            // Everyone's stream begins with its own joining: the first proof that it works.
+            // Every stream begins with the join of its member: the first proof that it works.
             self.announce_join(room_id, member, host, now);
         }
         Ok(Reply::Entered { member, token: drawn.token, stream: self.completion(member) })
@@ -70,10 +70,10 @@ impl Chat {
         let is_host = replaced.is_some() && self.host_of(room_id) == replaced;
         let to_tell = replaced.and_then(|silent| self.replace(silent, now));
         let member = self.admit(room_id, peer, guest, folded, &drawn, now);
-        if let Some(known) = self.members.get_mut(member) {
+        if let Some(known) = self.directory.members.get_mut(member) {
             known.replaced = to_tell;
         }
-        if let Some(room) = self.rooms.get_mut(room_id).filter(|_| is_host) {
+        if let Some(room) = self.directory.rooms.get_mut(room_id).filter(|_| is_host) {
             room.host = member;
         }
         self.announce_join(room_id, member, guest, now);
@@ -87,19 +87,18 @@ impl Chat {
         entrant: &Entrant<'_>,
         now: Instant,
     ) {
-        let number = self.members.get(member).map_or(0, |member| member.number);
+        let number = self.directory.members.get(member).map_or(0, |member| member.number);
         let (who, others) = ((number, &*entrant.name), Audience::AllBut(member));
         self.announce_change(room_id, who, PresenceChange::Joined, others, now);
     }
 
-    /// Notes that a peer has reached a limit, and returns what it is answered.
+    /// Notes that a peer has reached a limit. Returns the status of the reply.
     pub(super) fn refuse_limited(&mut self, peer: IpAddr, limit: Alert, status: Status) -> Status {
-        self.alerts.note(limit, peer);
+        self.peers.alerts.note(limit, peer);
         status
     }
 
-    /// Checks that there is a place under this name. Returns the silent member that has to go for
-    /// it.
+    /// Checks that the room has a place for this name. Returns the silent member that is replaced.
     fn check_place(
         &mut self,
         room_id: RoomId,
@@ -107,7 +106,7 @@ impl Chat {
         folded: &str,
         now: Instant,
     ) -> Result<Option<MemberId>, Status> {
-        let room = self.rooms.get(room_id).ok_or(Status::RoomNotFound)?;
+        let room = self.directory.rooms.get(room_id).ok_or(Status::RoomNotFound)?;
         self.check_bans(room, folded, Subnet::of(peer))?;
         let namesake = room.find(folded);
         if namesake.is_some_and(|namesake| !self.is_replaceable(namesake, peer, now)) {
@@ -142,7 +141,7 @@ impl Chat {
         Ok(())
     }
 
-    /// Checks that another room and its host are allowed, perhaps in place of an abandoned room.
+    /// Checks that a further room and its host are allowed, perhaps in place of an abandoned room.
     fn check_limits_of_server(
         &mut self,
         peer: IpAddr,
@@ -158,22 +157,21 @@ impl Chat {
         Ok(())
     }
 
-    /// Returns the room of this name, if its creator may have it anew: it is of the same IP, and
-    /// there is only a host whose program has failed before anybody could reach it.
+    /// Returns the room of this name if the peer may create it anew: its only member is a host of
+    /// the same IP whose program crashed before anything could be sent to it.
     fn find_abandoned(
         &self,
         name: &str,
         peer: IpAddr,
         now: Instant,
     ) -> Result<Option<RoomId>, Status> {
-        let Some(room_id) = self.names.get(name).copied() else { return Ok(None) };
-        let room = self.rooms.get(room_id).ok_or(Status::RoomExists)?;
+        let Some((room_id, room)) = self.directory.find_room(name) else { return Ok(None) };
         let is_abandoned = room.population() == 1 && self.is_stillborn(room.host, peer, now);
         if is_abandoned { Ok(Some(room_id)) } else { Err(Status::RoomExists) }
     }
 
     pub(super) fn host_of(&self, room_id: RoomId) -> Option<MemberId> {
-        self.rooms.get(room_id).map(|room| room.host)
+        self.directory.rooms.get(room_id).map(|room| room.host)
     }
 
     fn open_room(
@@ -183,24 +181,19 @@ impl Chat {
         capacity: Option<u32>,
         hidden: bool,
     ) -> RoomId {
-        let name: Rc<str> = Rc::from(&*host.room.name);
-        // Who the host is, `create` says as soon as there is one: a member needs its room first.
+        let name = Rc::from(&*host.room.name);
+        // A member needs its room first, so `create` sets the host later.
         let nobody = MemberId(Key { slot: u32::MAX, generation: u32::MAX });
         let password = host.password.as_deref();
-        let wishes = Wishes { password, capacity, hidden, history: host.history };
-        let room = Room::new(Rc::clone(&name), nobody, creator, wishes);
-        let room_id = self.rooms.insert(room);
+        let settings = RoomSettings { password, capacity, hidden, history: host.history };
+        let room_id = self.directory.add_room(Room::new(name, nobody, creator, settings));
         self.feeds.open(room_id, creator);
-        if !hidden {
-            self.listed.insert(Rc::clone(&name), room_id);
-        }
-        self.names.insert(name, room_id);
-        self.quotas.count_room_in(creator);
+        self.peers.quotas.count_room_in(creator);
         room_id
     }
 
-    /// Lets members that have ended give way to new ones: the oldest remains first, then members of
-    /// closed rooms.
+    /// Frees places that ended members take: the oldest tombstones first, then members of closed
+    /// rooms.
     fn make_place(&mut self) {
         while self.tombstones.len() > 0 && self.has_too_many_tombstones() {
             self.drop_oldest_tombstone();
@@ -222,8 +215,9 @@ impl Chat {
     ) -> MemberId {
         self.make_place();
         // `check_place` has refused the entrant if no number is left.
-        let number = self.rooms.get(room_id).and_then(Room::next_number).unwrap_or(u32::MAX);
-        let member = self.members.insert(Member {
+        let number =
+            self.directory.rooms.get(room_id).and_then(Room::next_number).unwrap_or(u32::MAX);
+        let member = self.directory.members.insert(Member {
             room: room_id,
             room_spelling: spelling(&entrant.room),
             name: Rc::from(&*entrant.name),
@@ -246,14 +240,14 @@ impl Chat {
             unfinished: Unfinished::default(),
             end: None,
         });
-        self.tokens.insert(drawn.token, member);
+        self.directory.tokens.insert(drawn.token, member);
         let first_check = now + self.first_check();
-        if let Some(known) = self.members.get_mut(member) {
+        if let Some(known) = self.directory.members.get_mut(member) {
             self.timers.set(Alarm::Idle(member), &mut known.deadline, Some(first_check));
-            self.quotas.count_in(member, known);
+            self.peers.quotas.count_in(member, known);
         }
         let history = self.grant_history(peer, entrant.history, now);
-        if let Some(room) = self.rooms.get_mut(room_id) {
+        if let Some(room) = self.directory.rooms.get_mut(room_id) {
             room.note_visitor(Subnet::of(peer));
             room.add(member, number, folded);
             let history = history.min(room.history);

@@ -28,7 +28,7 @@ impl Chat {
     /// Removes and returns an alert: its kind, the peer, and the number of times that it happened
     /// since the last turn.
     pub fn poll_alert(&mut self) -> Option<(Alert, IpAddr, u64)> {
-        self.alerts.counts.pop_first().map(|((alert, peer), count)| (alert, peer, count))
+        self.peers.alerts.counts.pop_first().map(|((alert, peer), count)| (alert, peer, count))
     }
 }
 

@@ -114,7 +114,7 @@ impl Chat {
 
     /// Returns true if a member may not resume from this subnet.
     pub(super) fn is_address_banned(&self, room_id: RoomId, subnet: Subnet) -> bool {
-        self.rooms.get(room_id).is_some_and(|room| {
+        self.directory.rooms.get(room_id).is_some_and(|room| {
             room.bans.has_address(subnet) && !self.is_address_of_host(room, subnet)
         })
     }
@@ -133,7 +133,7 @@ impl Chat {
     /// that was removed before.
     pub(super) fn ban(&mut self, host: MemberId, name: &str, now: Instant) {
         let Some(room_id) = self.room_of_host(host) else { return };
-        let Some(room) = self.rooms.get_mut(room_id) else { return };
+        let Some(room) = self.directory.rooms.get_mut(room_id) else { return };
         let folded = fold(name);
         match room.find(&folded) {
             Some(target) if target == host => self.answer(host, Notice::NotYourself),
@@ -151,7 +151,7 @@ impl Chat {
 
     /// Adds the subnet to the ban of a name that was removed before.
     fn ban_removed(&mut self, host: MemberId, room_id: RoomId, mut ban: Ban) {
-        let Some(room) = self.rooms.get(room_id) else { return };
+        let Some(room) = self.directory.rooms.get(room_id) else { return };
         ban.has_address = !self.is_address_of_host(room, ban.subnet);
         let (name, subnet) = (ban.name().to_string(), ban.subnet);
         self.add_ban(room_id, ban);
@@ -161,7 +161,7 @@ impl Chat {
     /// Lifts the ban of a name and its subnet.
     pub(super) fn unban(&mut self, host: MemberId, name: &str) {
         let Some(room_id) = self.room_of_host(host) else { return };
-        let Some(room) = self.rooms.get_mut(room_id) else { return };
+        let Some(room) = self.directory.rooms.get_mut(room_id) else { return };
         let lifted = room.bans.remove(&fold(name));
         let notice = lifted.as_ref().map_or(Notice::NotBanned, |ban| Notice::Unbanned(ban.name()));
         self.answer(host, notice);
@@ -172,7 +172,7 @@ impl Chat {
         let Some(room_id) = self.room_of_host(host) else { return };
         let max = self.longest_list_for(host);
         self.notice.clear();
-        if let Some(room) = self.rooms.get(room_id) {
+        if let Some(room) = self.directory.rooms.get(room_id) {
             write_bans(room.bans.names(), self.config.language, max, &mut self.notice);
         }
         self.answer_written(host);
@@ -181,30 +181,30 @@ impl Chat {
     /// Bans a member's name, and its subnet if that is asked for and not the host's own. Returns
     /// the name and the subnet.
     fn keep_out(&mut self, target: MemberId, with_address: bool) -> Option<(String, Subnet)> {
-        let member = self.members.get(target)?;
+        let member = self.directory.members.get(target)?;
         let (name, subnet) = (member.name.to_string(), Subnet::of(member.ip));
-        let (room_id, room) = (member.room, self.rooms.get(member.room)?);
+        let (room_id, room) = (member.room, self.directory.rooms.get(member.room)?);
         let has_address = with_address && !self.is_address_of_host(room, subnet);
         self.add_ban(room_id, Ban::new(&name, subnet, has_address));
         Some((name, subnet))
     }
 
     fn add_ban(&mut self, room_id: RoomId, ban: Ban) {
-        if let Some(room) = self.rooms.get_mut(room_id) {
+        if let Some(room) = self.directory.rooms.get_mut(room_id) {
             room.bans.add(ban);
         }
     }
 
     /// Tells a host what was banned, and which other members share the subnet.
     fn reply_bans(&mut self, host: MemberId, room_id: RoomId, name: &str, subnet: Subnet) {
-        let Some(room) = self.rooms.get(room_id) else { return };
+        let Some(room) = self.directory.rooms.get(room_id) else { return };
         if self.is_address_of_host(room, subnet) {
             return self.answer(host, Notice::BannedByName(name));
         }
         let sharers: Vec<_> = self
             .feeds
             .members(room_id)
-            .filter_map(|member| self.members.get(member))
+            .filter_map(|member| self.directory.members.get(member))
             .filter(|member| Subnet::of(member.ip) == subnet)
             .map(|member| &*member.name)
             .collect();
@@ -219,14 +219,14 @@ impl Chat {
     }
 
     fn is_address_of_host(&self, room: &Room, subnet: Subnet) -> bool {
-        self.members.get(room.host).is_some_and(|host| Subnet::of(host.ip) == subnet)
+        self.directory.members.get(room.host).is_some_and(|host| Subnet::of(host.ip) == subnet)
     }
 
     /// Returns the room of a member that is its host. Tells any other member that only the host may
     /// do that.
     fn room_of_host(&mut self, id: MemberId) -> Option<RoomId> {
-        let room_id = self.members.get(id)?.room;
-        if self.rooms.get(room_id)?.host == id {
+        let room_id = self.directory.members.get(id)?.room;
+        if self.directory.rooms.get(room_id)?.host == id {
             return Some(room_id);
         }
         self.answer(id, Notice::HostOnly);

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::Chat;
 use super::alerts::Alerts;
 use super::member::Member;
+use super::peers::Peers;
 use super::subnet_buckets::SubnetBuckets;
 use crate::alert::Alert;
 use crate::config::ChatConfig;
@@ -69,16 +70,18 @@ impl Chat {
     /// address of a flood would otherwise wait for them.
     pub(super) fn grant_history(&mut self, peer: IpAddr, wish: u32, now: Instant) -> u32 {
         let cost = cost_of(MAX_PACKED);
-        if wish == 0 || self.history_debts.has(Subnet::of(peer), cost, DEPTH, now) {
+        if wish == 0 || self.peers.history_debts.has(Subnet::of(peer), cost, DEPTH, now) {
             return wish;
         }
-        self.alerts.note(Alert::HistoryIp, peer);
+        self.peers.alerts.note(Alert::HistoryIp, peer);
         0
     }
 
     /// Returns the feeds, and the limits that they are to charge history to.
     pub(super) fn feeds_with_limits(&mut self, now: Instant) -> (&mut Feeds, HistoryLimits<'_>) {
-        let Self { feeds, members, history_debts: debts, alerts, config, .. } = self;
+        let Self { feeds, directory, peers, config, .. } = self;
+        let Peers { history_debts: debts, alerts, .. } = peers;
+        let members = &mut directory.members;
         (feeds, HistoryLimits { members, debts, alerts, config, now })
     }
 }

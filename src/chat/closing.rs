@@ -6,10 +6,10 @@
 //! token sees that its room is closed. It still counts against the limits of its IP.
 
 use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
 use std::time::Instant;
 use std::vec;
 
-use super::member::Member;
 use super::tombstones::EndReason;
 use super::{Alarm, Chat};
 use crate::ids::{MemberId, RoomId};
@@ -66,7 +66,7 @@ impl Chat {
     /// Closes every room at the end of the server. Returns the number of deliveries that it
     /// abandons: there is no time left for a backlog, and everyone has to be told.
     pub fn close_all(&mut self, now: Instant) -> usize {
-        let open = self.rooms.iter().filter(|(_, room)| !room.is_closed());
+        let open = self.directory.rooms.iter().filter(|(_, room)| !room.is_closed());
         let all: Vec<RoomId> = open.map(|(room_id, _)| room_id).collect();
         let mut abandoned = 0;
         for room_id in all {
@@ -93,13 +93,13 @@ impl Chat {
         now: Instant,
     ) {
         self.append_last_notice(room_id, notice);
-        let Some(room) = self.rooms.get_mut(room_id) else { return };
+        let Some(room) = self.directory.rooms.get_mut(room_id) else { return };
         let members: Vec<MemberId> = self.feeds.members(room_id).collect();
         let names = room.close(Closure { at: now, reason, cause });
         self.timers.set(Alarm::Presence(room_id), &mut room.presence.deadline, None);
-        self.names.remove(&room.name);
-        self.quotas.count_room_out(room.creator);
-        self.listed.remove(&room.name);
+        self.peers.quotas.count_room_out(room.creator);
+        let name = Rc::clone(&room.name);
+        self.directory.remove_name(&name);
         self.closing.count += members.len();
         self.closing.rooms.push_back(ClosedRoom { members: members.into_iter(), _names: names });
         self.feeds.close(room_id);
@@ -115,8 +115,8 @@ impl Chat {
 
     /// Removes a member from the tables if it is closing.
     pub(super) fn end_if_closing(&mut self, id: MemberId) {
-        if self.is_closing(id)
-            && let Some(room) = self.members.get(id).and_then(|member| self.rooms.get(member.room))
+        if self.directory.is_closing(id)
+            && let Some(room) = self.directory.room_of(id)
             && let Some(Closure { at, reason, cause }) = room.closure
         {
             let own = cause.filter(|(member, _)| *member == id);
@@ -126,29 +126,14 @@ impl Chat {
         }
     }
 
-    /// Returns the member, unless it has ended and waits to be reaped, or its room is closed.
-    pub(super) fn live(&self, id: MemberId) -> Option<&Member> {
-        let member = self.members.get(id)?;
-        let is_open = self.rooms.get(member.room).is_some_and(|room| !room.is_closed());
-        (is_open && self.tokens.get(&member.token) == Some(&id)).then_some(member)
-    }
-
-    /// Returns true if the member is still in the tables although its room is closed.
-    pub(super) fn is_closing(&self, id: MemberId) -> bool {
-        self.members.get(id).is_some_and(|member| {
-            self.rooms.get(member.room).is_some_and(|room| room.is_closed())
-                && self.tokens.get(&member.token) == Some(&id)
-        })
-    }
-
     /// Returns the member with this token, and true if it is live. A member that has ended is found
     /// only if it has stream delivery.
     pub(super) fn find_speaker(&self, token: Token) -> Option<(MemberId, bool)> {
-        let Some(id) = self.tokens.get(&token).copied() else {
+        let Some(id) = self.directory.tokens.get(&token).copied() else {
             return self.tombstones.find(token).map(|id| (id, false));
         };
-        let member = self.members.get(id)?;
-        let is_live = self.rooms.get(member.room).is_some_and(|room| !room.is_closed());
+        let member = self.directory.members.get(id)?;
+        let is_live = self.directory.room_of(id).is_some_and(|room| !room.is_closed());
         (is_live || member.delivery == Delivery::Stream).then_some((id, is_live))
     }
 }

@@ -40,11 +40,11 @@ impl Chat {
         if !self.has_space_to_answer(id) {
             return;
         }
-        let Some(member) = self.members.get(id) else { return };
-        let Some(room) = self.rooms.get(member.room) else { return };
+        let Some(member) = self.directory.members.get(id) else { return };
+        let Some(room) = self.directory.rooms.get(member.room) else { return };
         let max = self.longest_list_for(id);
         let names = self.feeds.members(member.room).filter_map(|member| {
-            let name: &str = &self.members.get(member)?.name;
+            let name: &str = &self.directory.members.get(member)?.name;
             Some((name, member == room.host))
         });
         self.notice.clear();
@@ -55,7 +55,7 @@ impl Chat {
 
     /// Returns the limit for the bytes of a list of names in this member's delivery.
     pub(super) fn longest_list_for(&self, id: MemberId) -> usize {
-        match self.members.get(id).map(|member| member.delivery) {
+        match self.directory.members.get(id).map(|member| member.delivery) {
             Some(Delivery::Stream) => MAX_MEMBER_LIST_IN_STREAM,
             _ => MAX_MEMBER_LIST,
         }
@@ -63,8 +63,8 @@ impl Chat {
 
     /// Does what only the host may do to the member called `name`.
     fn as_host(&mut self, id: MemberId, name: &str, deed: impl FnOnce(&mut Self, MemberId)) {
-        let Some(member) = self.members.get(id) else { return };
-        let Some(room) = self.rooms.get(member.room) else { return };
+        let Some(member) = self.directory.members.get(id) else { return };
+        let Some(room) = self.directory.rooms.get(member.room) else { return };
         if room.host != id {
             return self.answer(id, Notice::HostOnly);
         }
@@ -78,7 +78,9 @@ impl Chat {
         if target == host {
             return self.answer(host, Notice::AlreadyHost);
         }
-        let Some(room) = self.members.get(target).map(|member| member.room) else { return };
+        let Some(room) = self.directory.members.get(target).map(|member| member.room) else {
+            return;
+        };
         self.set_host(room, target);
         self.confirm_taken(host);
     }

@@ -64,8 +64,8 @@ impl Chat {
         }
         let upstream = datagram::parse(bytes).ok_or(DropReason::Malformed)?;
         let (id, is_live) = self.find_speaker(upstream.token).ok_or(DropReason::UnknownToken)?;
-        let member = self.members.get(id).ok_or(DropReason::UnknownToken)?;
-        let is_here = self.rooms.get(member.room).is_none_or(|room| {
+        let member = self.directory.members.get(id).ok_or(DropReason::UnknownToken)?;
+        let is_here = self.directory.rooms.get(member.room).is_none_or(|room| {
             room.name.as_bytes() == upstream.room || member.spells_room(upstream.room)
         });
         if !is_here {
@@ -78,7 +78,9 @@ impl Chat {
     }
 
     fn handle_message(&mut self, id: MemberId, bytes: &[u8], now: Instant) -> MessageOutcome {
-        let Some(member) = self.members.get_mut(id) else { return MessageOutcome::KeptAlive };
+        let Some(member) = self.directory.members.get_mut(id) else {
+            return MessageOutcome::KeptAlive;
+        };
         member.heard_at = now;
         if member.delivery == Delivery::Stream {
             return self.handle_upstream(id, bytes, now);
@@ -180,8 +182,8 @@ impl Chat {
     /// command costs as much as a message to everyone: some commands notify everyone, and a flood
     /// of the others must stop as early.
     fn is_allowed(&mut self, id: MemberId, size: usize, now: Instant) -> bool {
-        let Some(member) = self.members.get_mut(id) else { return false };
-        let audience = self.rooms.get(member.room).map_or(0, Room::population);
+        let Some(member) = self.directory.members.get_mut(id) else { return false };
+        let audience = self.directory.rooms.get(member.room).map_or(0, Room::population);
         // Each part repeats the name.
         let parts = parts::count(member.name.len(), size);
         let cost = (size + parts * member.name.len(), parts, audience);
@@ -215,7 +217,9 @@ impl Chat {
         message: u32,
         text: &str,
     ) -> Result<(), AppendError> {
-        let Some(member) = self.members.get(id) else { return Err(AppendError::RoomBusy) };
+        let Some(member) = self.directory.members.get(id) else {
+            return Err(AppendError::RoomBusy);
+        };
         let (room_id, number, name) = (member.room, member.number, Rc::clone(&member.name));
         let fits = MAX_NAME_AND_MESSAGE - name.len();
         if text.len() > fits {
@@ -256,7 +260,7 @@ impl Chat {
     /// Returns the id that a member's next message must have. The last id of all is never used, so
     /// that the next one always exists.
     pub(super) fn expected(&self, id: MemberId) -> Option<u32> {
-        let expected = self.members.get(id)?.expected;
+        let expected = self.directory.members.get(id)?.expected;
         (expected < u32::MAX).then_some(expected)
     }
 
@@ -270,7 +274,7 @@ impl Chat {
 
     /// Notes that the id of a message or a part is used up.
     pub(super) fn use_up_id(&mut self, id: MemberId) {
-        if let Some(member) = self.members.get_mut(id) {
+        if let Some(member) = self.directory.members.get_mut(id) {
             // It was below the last of all: see `expected`.
             member.expected += 1;
         }

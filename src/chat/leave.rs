@@ -42,15 +42,15 @@ impl Chat {
     /// Handles a member's alarm. It was set at the last check of the member; if it was heard since,
     /// there is a later one.
     pub(super) fn expire_member(&mut self, id: MemberId, now: Instant) {
-        if self.is_closing(id) {
+        if self.directory.is_closing(id) {
             return;
         }
-        let Some(member) = self.members.get_mut(id) else { return };
+        let Some(member) = self.directory.members.get_mut(id) else { return };
         if !std::mem::replace(&mut member.was_checked, true)
             && !member.has_been_heard
             && member.port == Port::Unknown
         {
-            self.alerts.note(Alert::Unheard, member.ip);
+            self.peers.alerts.note(Alert::Unheard, member.ip);
         }
         let deadline = self.config.idle_timeout.map(|timeout| member.heard_at + timeout);
         // If the member may have sent datagrams that are still unread, its deadline is checked again
@@ -64,7 +64,7 @@ impl Chat {
             return;
         }
         let check_at = self.check_answers(id, now);
-        if let Some(member) = self.members.get_mut(id) {
+        if let Some(member) = self.directory.members.get_mut(id) {
             let next = [idle_at, check_at].into_iter().flatten().min();
             self.timers.set(Alarm::Idle(id), &mut member.deadline, next);
         }
@@ -78,16 +78,17 @@ impl Chat {
 
     /// Tells a member of its end. A stream member is told by what it leaves behind.
     fn notify_end(&mut self, id: MemberId, notice: Notice<'_>) {
-        if self.members.get(id).is_some_and(|member| member.delivery != Delivery::Stream) {
+        if self.directory.members.get(id).is_some_and(|member| member.delivery != Delivery::Stream)
+        {
             self.notify_always(id, notice);
         }
     }
 
     /// Makes a member the host and tells everyone.
     pub(super) fn set_host(&mut self, room_id: RoomId, host: MemberId) {
-        let Some(member) = self.members.get(host) else { return };
+        let Some(member) = self.directory.members.get(host) else { return };
         let (name, number) = (member.name.clone(), member.number);
-        let Some(room) = self.rooms.get_mut(room_id) else { return };
+        let Some(room) = self.directory.rooms.get_mut(room_id) else { return };
         room.host = host;
         self.append_notice(room_id, Notice::NewHost(&name), number, Audience::All);
     }
@@ -99,9 +100,9 @@ impl Chat {
         reason: EndReason,
         now: Instant,
     ) {
-        let Some(member) = self.members.get(id) else { return };
+        let Some(member) = self.directory.members.get(id) else { return };
         let (room_id, name, number) = (member.room, member.name.clone(), member.number);
-        let Some(room) = self.rooms.get(room_id) else { return };
+        let Some(room) = self.directory.rooms.get(room_id) else { return };
         let heir = self.feeds.members(room_id).find(|other| *other != id);
         let heir = heir.filter(|_| self.config.host_leaves == HostLeaves::Pass);
         if room.host != id {
@@ -137,11 +138,11 @@ impl Chat {
 
     /// Ends a member; the others are told by who calls.
     pub(super) fn end_member(&mut self, id: MemberId, reason: EndReason, now: Instant) {
-        let Some(member) = self.members.get(id) else { return };
+        let Some(member) = self.directory.members.get(id) else { return };
         let (to, folded) = (member.recipient(id), fold(&member.name));
         self.forget_member(id, now);
         self.keep_tombstone(id, reason, now);
-        if let Some(room) = self.rooms.get_mut(to.room) {
+        if let Some(room) = self.directory.rooms.get_mut(to.room) {
             room.remove(&folded);
         }
         self.feeds.unseat(&to);
@@ -150,10 +151,10 @@ impl Chat {
     /// Takes a member out of every index but its room's seats.
     pub(super) fn forget_member(&mut self, id: MemberId, now: Instant) {
         self.release_replaced(id, now);
-        let Some(member) = self.members.get_mut(id) else { return };
-        self.tokens.remove(&member.token);
-        self.quotas.count_out(id, member);
-        self.quotas.note_ended(id, member);
+        let Some(member) = self.directory.members.get_mut(id) else { return };
+        self.directory.tokens.remove(&member.token);
+        self.peers.quotas.count_out(id, member);
+        self.peers.quotas.note_ended(id, member);
         self.timers.set(Alarm::Idle(id), &mut member.deadline, None);
         self.forget_parts(id);
     }
@@ -167,11 +168,11 @@ impl Chat {
         audience: Audience,
         now: Instant,
     ) {
-        let Some(room) = self.rooms.get(room_id) else { return };
+        let Some(room) = self.directory.rooms.get(room_id) else { return };
         if room.presence.due().is_some_and(|due| due <= now) {
             self.flush_presence(room_id);
         }
-        let Some(room) = self.rooms.get_mut(room_id) else { return };
+        let Some(room) = self.directory.rooms.get_mut(room_id) else { return };
         match (room.presence.note(change, now), change) {
             (Announce::Counted { due }, _) => {
                 self.timers.set(Alarm::Presence(room_id), &mut room.presence.deadline, Some(due));
@@ -190,7 +191,7 @@ impl Chat {
 
     /// Announces how many came and went in the second that is over.
     pub(super) fn flush_presence(&mut self, room_id: RoomId) {
-        if let Some(room) = self.rooms.get_mut(room_id) {
+        if let Some(room) = self.directory.rooms.get_mut(room_id) {
             self.timers.set(Alarm::Presence(room_id), &mut room.presence.deadline, None);
             let crowd = room.presence.take_summary();
             self.append_notice(room_id, Notice::Presence(crowd), 0, Audience::All);

@@ -7,22 +7,22 @@ use crate::subnet::Subnet;
 impl Chat {
     /// Returns true if a peer may have no further member.
     pub(super) fn has_members_enough(&self, peer: Subnet) -> bool {
-        is_reached(self.quotas.usage(peer).members, self.config.max_members_ip)
+        is_reached(self.peers.quotas.usage(peer).members, self.config.max_members_ip)
     }
 
     /// Returns true if a peer may create no further room.
     pub(super) fn has_rooms_enough(&self, peer: Subnet) -> bool {
-        is_reached(self.quotas.usage(peer).rooms, self.config.max_rooms_ip)
+        is_reached(self.peers.quotas.usage(peer).rooms, self.config.max_rooms_ip)
     }
 
     /// Returns true if no further room is allowed, once `closing` rooms have closed.
     pub(super) fn has_too_many_rooms(&self, closing: usize) -> bool {
-        is_full(self.names.len() - closing, self.config.max_rooms)
+        is_full(self.directory.names.len() - closing, self.config.max_rooms)
     }
 
     /// Returns true if no further member is allowed, once `leaving` members have left.
     pub(super) fn has_too_many_members(&self, leaving: usize) -> bool {
-        is_full(self.tokens.len() - self.closing.len() - leaving, self.config.max_members)
+        is_full(self.directory.tokens.len() - self.closing.len() - leaving, self.config.max_members)
     }
 
     /// Returns true if a room has no place for a further member, once `leaving` members have left.
@@ -41,13 +41,17 @@ impl Chat {
     /// of rooms.
     pub(super) fn has_too_many_tombstones(&self) -> bool {
         // Rooms that are to be reaped do not count.
-        let rooms = self.rooms.len().saturating_sub(self.names.len() + self.feeds.ended_rooms());
+        let rooms = self
+            .directory
+            .rooms
+            .len()
+            .saturating_sub(self.directory.names.len() + self.feeds.ended_rooms());
         self.has_too_many_in_tables() || is_full(rooms, self.config.max_rooms)
     }
 
     /// Returns true if members, closing ones included, and tombstones reach the limit of members.
     pub(super) fn has_too_many_in_tables(&self) -> bool {
-        is_full(self.tokens.len() + self.tombstones.len(), self.config.max_members)
+        is_full(self.directory.tokens.len() + self.tombstones.len(), self.config.max_members)
     }
 
     /// Returns the capacity in force: the lowest of the room's own limit, the server's limit for a

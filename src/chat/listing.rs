@@ -21,11 +21,12 @@ impl Chat {
             _ => Bound::Included(prefix),
         };
         let matching = self
+            .directory
             .listed
             .range::<str, _>((start, Bound::Unbounded))
             .take_while(|(name, _)| name.starts_with(prefix));
         for (name, id) in matching {
-            let Some(room) = self.rooms.get(*id) else { continue };
+            let Some(room) = self.directory.rooms.get(*id) else { continue };
             let goes_on = page.add(&RoomInfo {
                 room: name.as_ref().into(),
                 members: room.population() as u64,

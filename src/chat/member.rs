@@ -18,13 +18,13 @@ use crate::timers::Deadline;
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) room: RoomId,
-    /// The room's name as the member writes it in its datagrams, where that is not how it is kept.
+    /// The room's name as the member writes it in its datagrams, if that differs from its stored
+    /// form.
     pub(super) room_spelling: Option<Box<str>>,
-    /// The name in the form in which it is kept. The `Rc` lets callers hold it while the chat
-    /// changes.
+    /// The name in its stored form. With the `Rc`, callers hold it while the chat changes.
     pub(super) name: Rc<str>,
     pub(super) token: Token,
-    /// The IP that asked for the token. Datagrams from any other are not this member's.
+    /// The IP that got the token. Datagrams from other IPs are not from this member.
     pub(super) ip: IpAddr,
     pub(super) port: Port,
     pub(super) delivery: Delivery,
@@ -32,32 +32,33 @@ pub(super) struct Member {
     pub(super) number: u32,
     /// Open connections over which it has entered or resumed.
     pub(super) connections: u32,
-    /// A datagram of its own has come.
+    /// True once a datagram came from it.
     pub(super) has_been_heard: bool,
     /// True once it was checked for a first datagram: see `leave.rs`.
     pub(super) was_checked: bool,
-    /// The member that it has replaced, which is told when this one's address is known.
+    /// The member that it has replaced, which gets a farewell when this one's address is known.
     pub(super) replaced: Option<MemberId>,
-    /// When it was last heard; before that, when it got its token.
+    /// Time of its last datagram or token.
     pub(super) heard_at: Instant,
-    /// Time of the next check whether it answers; in text or named delivery, none while it is silent and limited.
+    /// Time of the next check for answers. In plain delivery there is none while the member is silent
+    /// and limited.
     pub(super) check_at: Option<Instant>,
     /// Its next check: of a live member for silence, of a tombstone for the next repeat.
     pub(super) deadline: Deadline,
     pub(super) message_budget: MessageBudget,
-    /// Its replies that nothing else limits. Only stream members get some.
+    /// Limits replies that nothing else limits. Only stream members get such replies.
     pub(super) replies: ReplyBudget,
     /// The id that the next message of a stream member must have.
     pub(super) expected: u32,
-    /// When it was last told that it sends too much.
+    /// Time of the last warning that it sends too much.
     pub(super) warned_at: Option<Instant>,
     /// The received parts of a message whose last part is still to come, if there is one.
     pub(super) unfinished: Unfinished,
-    /// Its end, if the member may still be told.
+    /// Its tombstone, if the member may still get a farewell.
     pub(super) end: Option<Box<Tombstone>>,
 }
 
-/// Returns a room's name as a request spells it, unless that is how it is kept.
+/// Returns a room's name as a request spells it, if that differs from its stored form.
 pub(super) fn spelling(room: &RoomName<'_>) -> Option<Box<str>> {
     (room.as_sent != room.name).then(|| room.as_sent.into())
 }
@@ -65,14 +66,14 @@ pub(super) fn spelling(room: &RoomName<'_>) -> Option<Box<str>> {
 /// The port that a member's datagrams go to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Port {
-    /// Not known: nothing is sent to this member.
+    /// Unknown: nothing is sent to this member.
     Unknown,
-    /// The member named it over TCP.
+    /// The member has announced it over TCP.
     Announced(u16),
-    /// A datagram with the token came from it. No announcement replaces this.
+    /// A datagram with the token came from it. No announcement replaces it.
     Learnt(u16),
-    /// Another member has proved the port that this one had. Nothing is sent to this member until
-    /// it sends a datagram.
+    /// Another member has proved the port that this one had. Nothing is sent to this member until it
+    /// sends a datagram.
     Lost,
 }
 
@@ -86,7 +87,7 @@ impl Port {
     }
 }
 
-/// A sender is told that it sends too much once in this time.
+/// Pause between two warnings to a member that sends too much.
 const WARNING_INTERVAL: Duration = Duration::from_secs(5);
 
 impl Member {
@@ -95,13 +96,13 @@ impl Member {
         Recipient { room: self.room, member, number: self.number, delivery: self.delivery }
     }
 
-    /// Returns true if this is how the member writes its room's name. Names are not normalized for
-    /// each datagram.
+    /// Returns true if the member writes its room's name like this. Names in datagrams are not
+    /// normalized, because that would cost too much for each datagram.
     pub(super) fn spells_room(&self, room: &[u8]) -> bool {
         self.room_spelling.as_ref().is_some_and(|own| own.as_bytes() == room)
     }
 
-    /// Whether it is time to warn this member (again); if so it counts as warned.
+    /// Returns true if the member may be warned (again), and counts it as warned.
     pub(super) fn take_warning(&mut self, now: Instant) -> bool {
         let due = self.warned_at.is_none_or(|last| now - last >= WARNING_INTERVAL);
         if due {
@@ -121,7 +122,7 @@ impl Member {
         matches!(self.port, Port::Announced(_))
     }
 
-    /// Whether it was not heard for `limit`.
+    /// Returns true if it has been silent for `limit`.
     pub(super) fn is_silent(&self, limit: Duration, now: Instant) -> bool {
         now.saturating_duration_since(self.heard_at) >= limit
     }
@@ -129,7 +130,7 @@ impl Member {
 
 #[cfg(test)]
 impl Member {
-    /// A member of no room, without a connection.
+    /// Returns a member of no room, without a connection.
     pub(super) fn for_test(ip: IpAddr, heard_at: Instant) -> Self {
         let nowhere = crate::ids::Key { slot: 0, generation: 0 };
         Self {

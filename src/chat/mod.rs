@@ -1,46 +1,36 @@
-//! The chat: rooms, members and tokens as a machine that can be held in the hand.
+//! The chat: who is in which room, and who may say what.
 //!
-//! It has no socket, no clock and no randomness of its own. Requests and datagrams are handed in
-//! with the time ([`Chat::handle_request`], [`Chat::handle_datagram`], [`Chat::handle_timeout`]);
-//! what is to be sent is taken out as jobs, bytes and the members who get them
-//! ([`Chat::deliver`]). It knows members by id and by the IP and port that they proved, never by a
-//! socket, so a seeded simulation can run years of it.
+//! It is a machine without a socket, a clock and randomness. The owner passes in requests and
+//! datagrams together with the time ([`Chat::handle_request`], [`Chat::handle_datagram`],
+//! [`Chat::handle_timeout`]), and takes out jobs: bytes and the members that get them
+//! ([`Chat::deliver`]). So a seeded simulation can run years of it.
 //!
-//! A room is a log of encoded entries and a member is a cursor into it. The audience of an entry is
-//! that of the moment it was taken: who joins later starts behind it, who leaves later still gets
-//! it. Nothing that is being walked is freed: members and rooms that end are marked, delivered to,
-//! and collected by [`Chat::reap`].
+//! The chat decides; [`crate::delivery`] keeps what each member is still owed. Nothing is freed while
+//! it is walked: members and rooms that end are marked, delivered to, and freed by [`Chat::reap`].
 //!
 //! | file | what it owns |
 //! | --- | --- |
-//! | `admission.rs` | create and join: who gets in, which status wins |
-//! | `resume.rs` | going on from another IP |
-//! | `addresses.rs` | announced and proved addresses, and which member owns one |
-//! | `inbound.rs` | datagrams: who speaks, what becomes of it |
-//! | `read_clock.rs` | up to when what members sent was read |
-//! | `stream_inbound.rs` | the same of stream members |
-//! | `parts.rs` | what has come of messages in parts |
-//! | `command.rs` | what begins with `/` |
-//! | `bans.rs` | bans of a room, by name and by subnet |
-//! | `leave.rs` | every way out: left, timed out, kicked |
-//! | `closing.rs` | closing rooms, and removing their members in portions |
-//! | `tombstones.rs` | telling those that have ended |
-//! | `deliver.rs` | the waiting output, handed out in jobs |
-//! | `room.rs`, `member.rs` | what they are called |
-//! | `history.rs`, `backlog.rs` | the memory of all streams, and of all that waits |
-//! | `rate_limit.rs` | how much a member may send |
-//! | `subnet_buckets.rs` | token buckets of subnets, in bounded memory |
-//! | `catching_up.rs` | waking members that catch up, and the limits for history |
+//! | `inbound.rs` | datagrams: the sender, and the checks of its message |
+//! | `outcome.rs` | outcomes of datagrams, and their counters |
+//! | `command.rs`, `bans.rs` | commands |
+//! | `notify.rs` | notices and replies |
+//! | `parts.rs` | reassembly of messages in parts |
+//! | `directory.rs` | rooms and members by id, name and token |
+//! | `room.rs`, `member.rs` | one room, one member |
+//! | `admission.rs`, `resume.rs` | create and join; connection migration |
+//! | `passwords.rs`, `visitors.rs` | passwords of rooms, and the subnets that have given them |
+//! | `listing.rs` | the room list |
+//! | `addresses.rs` | announced and proved addresses, and their owners |
+//! | `leave.rs`, `closing.rs` | the end of members and rooms |
+//! | `tombstones.rs`, `replace.rs` | state of ended members; silent members that a join replaces |
+//! | `reap.rs` | delivery, and freeing what is delivered to the end |
+//! | `presence.rs` | notices of joins and leaves, merged when there are many |
+//! | `peers.rs`, `quotas.rs`, `limits.rs` | state about peers: usage and limits |
+//! | `rate_limit.rs`, `reply_budget.rs` | budgets of one member |
+//! | `catching_up.rs`, `subnet_buckets.rs` | limits for history, by subnet |
 //! | `auth_throttle.rs` | limits for wrong passwords and tokens |
-//! | `passwords.rs` | checking passwords, now or with a delay |
-//! | `listing.rs` | the list of rooms |
-//! | `limits.rs` | how much of everything there may be |
-//! | `presence.rs` | joined and left notices, merged when there are many |
-//! | `quotas.rs` | usage of each peer: members, rooms, ports |
-//! | `unresponsive.rs` | members that do not answer, and are sent less |
-//! | `unproved.rs` | members that nothing can be sent to, and how many there may be |
-//! | `replace.rs` | silent members that give way to a join under their name |
-//! | `visitors.rs` | subnets that have shown a room's password |
+//! | `unproved.rs`, `unresponsive.rs` | members without a proved address, and without answers |
+//! | `read_clock.rs` | the time up to which datagrams were read |
 //! | `alerts.rs` | limits that peers have reached, for the log |
 
 mod addresses;
@@ -51,6 +41,7 @@ mod bans;
 mod catching_up;
 mod closing;
 mod command;
+mod directory;
 mod inbound;
 mod leave;
 mod limits;
@@ -60,6 +51,7 @@ mod notify;
 mod outcome;
 mod parts;
 mod passwords;
+mod peers;
 mod presence;
 mod quotas;
 mod rate_limit;
@@ -79,9 +71,7 @@ mod unproved;
 mod unresponsive;
 mod visitors;
 
-use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::rc::Rc;
 use std::time::Instant;
 
 use crate::config::ChatConfig;
@@ -89,60 +79,56 @@ use crate::delivery::{Feeds, MemoryLimits};
 use crate::ids::{MemberId, RoomId};
 use crate::protocol::stream::Completion;
 use crate::protocol::{Request, Status, Token};
-use crate::slots::Slots;
 use crate::subnet::Subnet;
 use crate::timers::Timers;
 
 pub use outcome::{DatagramOutcome, DropReason, MessageOutcome};
 
-use alerts::Alerts;
-use auth_throttle::AuthThrottle;
 use closing::Closing;
-use member::Member;
-use quotas::Quotas;
+use directory::Directory;
+use peers::Peers;
 use read_clock::ReadClock;
-use room::Room;
-use subnet_buckets::SubnetBuckets;
 use tombstones::Tombstones;
 
-/// What a request that succeeded gives.
+/// The result of a successful request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// A member more.
+    /// A new member has entered.
     Entered {
-        /// Who.
+        /// The member.
         member: MemberId,
-        /// Its secret.
+        /// The secret of the member.
         token: Token,
-        /// What it has to know of its stream, if it takes one.
+        /// Start of its stream, if it has one.
         stream: Option<Completion>,
     },
-    /// A member goes on from another address, which is not proved yet.
+    /// A member has moved to another address, which is not proved yet.
     Resumed {
-        /// Who.
+        /// The member.
         member: MemberId,
-        /// Its secret.
+        /// The secret of the member.
         token: Token,
-        /// What it has to know of its stream, if it takes one.
+        /// Start of its stream, if it has one.
         stream: Option<Completion>,
     },
-    /// The list of rooms, a JSON array.
+    /// The list of rooms, as a JSON array.
     Rooms(Vec<u8>),
-    /// No reply yet: the caller passes the request to [`Chat::handle_delayed_request`] later.
+    /// There is no reply yet. The caller must pass the request to
+    /// [`Chat::handle_delayed_request`] later.
     Later {
-        /// Time for that.
+        /// The time to do that.
         at: Instant,
     },
 }
 
-/// What the timers are for.
+/// The owner and the purpose of a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Alarm {
-    /// A member may have been idle for too long.
+    /// A member is checked for silence.
     Idle(MemberId),
-    /// A room's merged notice is due.
+    /// A room's summary of joins and leaves is due.
     Presence(RoomId),
-    /// A member that has ended is to be told, or may be forgotten.
+    /// The next farewell of an ended member is due, or its tombstone expires.
     Tombstone(MemberId),
     /// A peer may have too many unproved members.
     Unproved(Subnet),
@@ -150,14 +136,14 @@ enum Alarm {
     Parts(MemberId),
 }
 
-/// How much there is of everything; all zero when everyone is gone.
+/// Counts for tests and the log. All are zero when no room and no member is left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Census {
-    /// Rooms, those that still say good-bye, or may be asked for it, included.
+    /// Rooms, including closed ones that are not freed yet.
     pub rooms: usize,
     /// Rooms that can be joined.
     pub open: usize,
-    /// Members, those that still get their last datagrams, or may ask for them, included.
+    /// Members, including ended ones that are not freed yet.
     pub members: usize,
     /// Tokens that work: live members.
     pub tokens: usize,
@@ -165,68 +151,45 @@ pub struct Census {
     pub listed: usize,
     /// Deadlines.
     pub deadlines: usize,
-    /// Entries about peers: who has members or rooms, ports in use, who has guessed wrong.
+    /// Entries about peers: their usage, their ports, and their wrong guesses.
     pub peers: usize,
-    /// Rooms that wait to be delivered.
+    /// Rooms with output to deliver.
     pub waiting: usize,
     /// Members of closed rooms that are still in the tables.
     pub closing: usize,
-    /// Members that have ended and may still be told.
+    /// Tombstones of ended members.
     pub tombstones: usize,
     /// Ended members that have an address and are not freed yet.
     pub ended: usize,
     /// Streams.
     pub streams: usize,
-    /// Bytes of memory in use for what waits to be sent.
+    /// Bytes of memory of output that waits.
     pub backlog: usize,
 }
 
-/// All rooms and members.
-///
-/// Every map whose keys a peer chooses hashes with std's randomly keyed hasher, so nobody can pick
-/// names, addresses or tokens that collide.
+/// All rooms and members, and the state about their peers.
 pub struct Chat {
     config: ChatConfig,
-    members: Slots<MemberId, Member>,
-    rooms: Slots<RoomId, Room>,
-    /// Rooms that can be joined. A room that closes is taken out at once: its name is free.
-    names: HashMap<Rc<str>, RoomId>,
-    /// The same without the hidden ones, in the order of the list.
-    listed: BTreeMap<Rc<str>, RoomId>,
-    /// Live members. A member that ends is taken out at once: its token never works again.
-    tokens: HashMap<Token, MemberId>,
-    quotas: Quotas,
+    directory: Directory,
+    peers: Peers,
     /// Members that have lost their address, until [`Chat::poll_withdrawn`] returns them.
     withdrawn: Vec<MemberId>,
-    /// Peers that may have too many unproved members, by when those are to be removed.
-    excesses: HashMap<Subnet, Instant>,
-    auth_throttle: AuthThrottle,
-    /// History that subnets were sent recently.
-    history_debts: SubnetBuckets,
-    alerts: Alerts,
     timers: Timers<Alarm>,
     feeds: Feeds,
     closing: Closing,
     tombstones: Tombstones,
     read_clock: ReadClock,
+    /// Buffer for the text of a notice.
     notice: String,
 }
 
 impl Chat {
-    /// A chat without rooms.
+    /// Returns a chat without rooms.
     pub fn new(config: ChatConfig) -> Self {
         Self {
-            auth_throttle: AuthThrottle::new(config.debtors),
-            history_debts: SubnetBuckets::new(config.debtors),
-            members: Slots::new(),
-            rooms: Slots::new(),
-            names: HashMap::new(),
-            listed: BTreeMap::new(),
-            tokens: HashMap::new(),
-            quotas: Quotas::default(),
+            directory: Directory::new(),
+            peers: Peers::new(config.debtors),
             withdrawn: Vec::new(),
-            excesses: HashMap::new(),
-            alerts: Alerts::default(),
             timers: Timers::new(),
             feeds: Feeds::new(MemoryLimits {
                 backlog: config.backlog_memory,
@@ -241,12 +204,12 @@ impl Chat {
         }
     }
 
-    /// Does what a request from `peer` asks. `draw` gives 128 random bits, or nothing if there is no
-    /// randomness to be had: for the token of a new member, and for a new stream. A list is cut to
-    /// `max_list` bytes.
+    /// Handles a request from `peer`. `draw` returns 128 random bits, or `None` if no randomness is
+    /// available. They are for the token of a new member and for a new stream. A room list is cut
+    /// to `max_list` bytes.
     ///
     /// # Errors
-    /// The status that says why not; nothing has changed then.
+    /// The status of the refusal. Nothing has changed then.
     pub fn handle_request(
         &mut self,
         peer: IpAddr,
@@ -261,10 +224,10 @@ impl Chat {
         {
             return Ok(Reply::Later { at });
         }
-        self.carry_out(peer, request, draw, max_list, false, now)
+        self.execute_request(peer, request, draw, max_list, false, now)
     }
 
-    /// Carries out a request that was answered with [`Reply::Later`], at the time of that reply.
+    /// Handles a request that was answered with [`Reply::Later`], at the time of that reply.
     ///
     /// # Errors
     /// As [`Chat::handle_request`].
@@ -276,11 +239,11 @@ impl Chat {
         max_list: usize,
         now: Instant,
     ) -> Result<Reply, Status> {
-        self.carry_out(peer.to_canonical(), request, draw, max_list, true, now)
+        self.execute_request(peer.to_canonical(), request, draw, max_list, true, now)
     }
 
-    /// With `is_counted`, a wrong password was counted before.
-    fn carry_out(
+    /// Executes a request. With `is_counted`, a wrong password was counted before.
+    fn execute_request(
         &mut self,
         peer: IpAddr,
         request: &Request<'_>,
@@ -301,20 +264,20 @@ impl Chat {
         }
     }
 
-    /// Everything that had arrived by then was handed over: until the next call, nobody counts as
-    /// silent for longer.
+    /// Notes that all datagrams that had arrived at `until` were passed to
+    /// [`Chat::handle_datagram`]. Until the next call, no member counts as silent for longer.
     pub fn note_read(&mut self, until: Instant) {
         self.read_clock.note_read(until);
     }
 
-    /// When [`Chat::handle_timeout`] has something to do.
+    /// Returns the time at which [`Chat::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let auth = self.auth_throttle.next_deadline();
+        let auth = self.peers.auth_throttle.next_deadline();
         let deadlines = [self.timers.next(), self.feeds.poll_timeout(), auth];
         deadlines.into_iter().flatten().min()
     }
 
-    /// Acts on deadlines that are not after `now`, at most `budget` of them.
+    /// Handles at most `budget` deadlines that are not after `now`.
     pub fn handle_timeout(&mut self, now: Instant, budget: usize) {
         for _ in 0..budget {
             // The earlier deadline goes first, so that neither kind waits for all of the other.
@@ -331,7 +294,7 @@ impl Chat {
                 Some((_, Alarm::Tombstone(member))) => self.expire_tombstone(member, now),
                 Some((_, Alarm::Unproved(peer))) => self.expire_unproved(peer, now),
                 Some((_, Alarm::Parts(member))) => self.expire_parts(member, now),
-                None if self.auth_throttle.expire(now) => {}
+                None if self.peers.auth_throttle.expire(now) => {}
                 None => return,
             }
         }
@@ -342,21 +305,21 @@ impl Chat {
         feeds.handle_timeout(now, |member, bytes| limits.pay(member, bytes))
     }
 
-    /// How much there is of everything.
+    /// Returns the counts.
     pub fn census(&self) -> Census {
         let feeds = self.feeds.counts();
         Census {
-            rooms: self.rooms.len(),
-            open: self.names.len(),
-            members: self.members.len(),
-            tokens: self.tokens.len() - self.closing.len(),
-            listed: self.listed.len(),
+            rooms: self.directory.rooms.len(),
+            open: self.directory.names.len(),
+            members: self.directory.members.len(),
+            tokens: self.directory.tokens.len() - self.closing.len(),
+            listed: self.directory.listed.len(),
             deadlines: self.timers.len() + feeds.deadlines,
-            peers: self.quotas.len() + self.auth_throttle.len(),
+            peers: self.peers.quotas.len() + self.peers.auth_throttle.len(),
             waiting: feeds.waiting,
             closing: self.closing.len(),
             tombstones: self.tombstones.len(),
-            ended: self.quotas.ended_len(),
+            ended: self.peers.quotas.ended_len(),
             streams: feeds.streams,
             backlog: feeds.backlog,
         }

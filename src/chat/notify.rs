@@ -74,13 +74,16 @@ impl Chat {
 
     /// Returns true if a reply to the member has space.
     pub(super) fn has_space_to_answer(&self, id: MemberId) -> bool {
-        self.members.get(id).is_some_and(|member| self.feeds.has_space_for_unicast(member.room))
+        self.directory
+            .members
+            .get(id)
+            .is_some_and(|member| self.feeds.has_space_for_unicast(member.room))
     }
 
     /// Appends the text in `self.notice` for one member. In stream delivery it is an aside that
     /// answers the message with the id `answered`, 0 for none.
     fn append_aside(&mut self, id: MemberId, code: Code, answered: u32) {
-        let Some(member) = self.members.get(id) else { return };
+        let Some(member) = self.directory.members.get(id) else { return };
         let (expected, text) = (member.expected, &self.notice);
         self.feeds.unicast(&member.recipient(id), |out| match member.delivery {
             Delivery::Plain(form) => datagram::encode_notice(form, text, out),
@@ -126,13 +129,14 @@ impl Chat {
     }
 
     fn take_warning(&mut self, id: MemberId, now: Instant) -> bool {
-        self.members.get_mut(id).is_some_and(|member| member.take_warning(now))
+        self.directory.members.get_mut(id).is_some_and(|member| member.take_warning(now))
     }
 
     /// Confirms a stream member's last message, where nothing else confirms it. In other deliveries
     /// the effect of a command is seen.
     pub(super) fn confirm_taken(&mut self, id: MemberId) {
-        if self.members.get(id).is_some_and(|member| member.delivery == Delivery::Stream) {
+        if self.directory.members.get(id).is_some_and(|member| member.delivery == Delivery::Stream)
+        {
             let taken = self.expected(id).map_or(0, |expected| expected.saturating_sub(1));
             self.reply_state(id, taken);
         }
@@ -141,7 +145,7 @@ impl Chat {
     /// Takes a reply from the member's budget, for a request that nothing else limits. Returns false
     /// if none is left.
     pub(super) fn take_reply(&mut self, id: MemberId, now: Instant) -> bool {
-        let member = self.members.get_mut(id);
+        let member = self.directory.members.get_mut(id);
         let is_taken = member.is_some_and(|member| member.replies.take(now));
         if !is_taken {
             self.note_alert_of(id, Alert::Answers);
@@ -165,12 +169,12 @@ impl Chat {
 
     /// Returns the id of the message of a stream member that was accepted last.
     fn last_taken(&self, id: MemberId) -> u32 {
-        self.members.get(id).map_or(0, |member| member.expected.saturating_sub(1))
+        self.directory.members.get(id).map_or(0, |member| member.expected.saturating_sub(1))
     }
 
     /// Returns the member as an addressee of its room's feed.
     pub(super) fn recipient(&self, id: MemberId) -> Option<Recipient> {
-        self.members.get(id).map(|member| member.recipient(id))
+        self.directory.members.get(id).map(|member| member.recipient(id))
     }
 }
 

@@ -29,11 +29,11 @@ impl Chat {
             return Ok(None);
         }
         let (room, limit) = (&*guest.room.name, self.config.wrong_passwords);
-        match self.auth_throttle.take_slot(room, limit, now) {
+        match self.peers.auth_throttle.take_slot(room, limit, now) {
             CheckTime::Now => Ok(None),
             CheckTime::At(at) => {
-                self.alerts.note(Alert::RoomPasswords, peer);
-                self.auth_throttle.note(Subnet::of(peer), limit, now);
+                self.peers.alerts.note(Alert::RoomPasswords, peer);
+                self.peers.auth_throttle.note(Subnet::of(peer), limit, now);
                 Ok(Some(at))
             }
             CheckTime::TooLate => {
@@ -50,7 +50,7 @@ impl Chat {
     ) -> Result<(), Status> {
         let (subnet, limit) = (Subnet::of(peer), self.config.wrong_passwords);
         self.check_members_of(peer)?;
-        if guest.password.is_some() && !self.auth_throttle.has_left(subnet, limit, now) {
+        if guest.password.is_some() && !self.peers.auth_throttle.has_left(subnet, limit, now) {
             return Err(self.refuse_limited(peer, Alert::WrongPasswords, Status::RateLimited));
         }
         Ok(())
@@ -58,9 +58,9 @@ impl Chat {
 
     /// Returns true if the room has no password, or has been entered from this peer's subnet.
     fn is_welcome(&self, peer: IpAddr, guest: &Entrant<'_>) -> bool {
-        let room = self.names.get(&*guest.room.name).and_then(|id| self.rooms.get(*id));
-        room.is_some_and(|room| {
-            let namesake = room.find(&fold(&guest.name)).and_then(|id| self.members.get(id));
+        self.directory.find_room(&guest.room.name).is_some_and(|(_, room)| {
+            let namesake =
+                room.find(&fold(&guest.name)).and_then(|id| self.directory.members.get(id));
             !room.has_password()
                 || room.visitors.has(Subnet::of(peer))
                 || namesake.is_some_and(|namesake| namesake.ip == peer)
@@ -76,9 +76,7 @@ impl Chat {
         now: Instant,
     ) -> Result<RoomId, Status> {
         let password = guest.password.as_deref();
-        let found = self.names.get(&*guest.room.name).copied();
-        let room = found.and_then(|id| Some((id, self.rooms.get(id)?)));
-        let why = match room {
+        let why = match self.directory.find_room(&guest.room.name) {
             Some((room_id, room)) if room.opens_with(password) => return Ok(room_id),
             Some((_, room)) if !room.hidden => Status::WrongPassword,
             _ => Status::RoomNotFound,
@@ -90,11 +88,11 @@ impl Chat {
     }
 
     fn note_wrong_password(&mut self, peer: IpAddr, room: &str, is_counted: bool, now: Instant) {
-        self.alerts.note(Alert::WrongPassword, peer);
+        self.peers.alerts.note(Alert::WrongPassword, peer);
         if !is_counted {
             let limit = self.config.wrong_passwords;
-            self.auth_throttle.note(Subnet::of(peer), limit, now);
-            self.auth_throttle.note_at(room, limit, now);
+            self.peers.auth_throttle.note(Subnet::of(peer), limit, now);
+            self.peers.auth_throttle.note_at(room, limit, now);
         }
     }
 }

@@ -49,7 +49,7 @@ impl Chat {
         for _ in 0..MAX_FREED {
             match self.feeds.poll_ended() {
                 Some(Ended::Member(member)) => self.reap_member(member, &mut freed),
-                Some(Ended::Room(room)) => drop(self.rooms.remove(room)),
+                Some(Ended::Room(room)) => drop(self.directory.rooms.remove(room)),
                 None => return,
             }
         }
@@ -57,12 +57,12 @@ impl Chat {
 
     fn reap_member(&mut self, id: MemberId, freed: &mut impl FnMut(MemberId)) {
         self.end_if_closing(id);
-        if self.members.get(id).is_some_and(|member| member.end.is_some()) {
+        if self.directory.members.get(id).is_some_and(|member| member.end.is_some()) {
             // It has all entries of its room, but not yet the notice of its end.
             return;
         }
-        if let Some(gone) = self.members.remove(id) {
-            self.quotas.forget_ended(id, &gone);
+        if let Some(gone) = self.directory.members.remove(id) {
+            self.peers.quotas.forget_ended(id, &gone);
             freed(id);
         }
     }

@@ -15,7 +15,9 @@ impl Chat {
     /// Returns true if a join with the member's name may replace it: it has the same IP and has been
     /// silent for a while.
     pub(super) fn is_replaceable(&self, id: MemberId, peer: IpAddr, now: Instant) -> bool {
-        let (Some(limit), Some(member)) = (self.config.replace_silent, self.members.get(id)) else {
+        let (Some(limit), Some(member)) =
+            (self.config.replace_silent, self.directory.members.get(id))
+        else {
             return false;
         };
         member.ip == peer && member.is_silent(limit, self.read_clock.silence_at(now))
@@ -25,7 +27,7 @@ impl Chat {
     /// address of the new one is known: this one, or the one that it had replaced if this one had no
     /// address. A member replaced by one with an announced port gets a farewell only on request.
     pub(super) fn replace(&mut self, silent: MemberId, now: Instant) -> Option<MemberId> {
-        let member = self.members.get_mut(silent)?;
+        let member = self.directory.members.get_mut(silent)?;
         let is_known = member.port.number().is_some();
         let before = member.replaced.take();
         self.end_member(silent, EndReason::Replaced, now);
@@ -41,10 +43,10 @@ impl Chat {
     /// Notes that a member's datagram has proved its address. The member that it has replaced gets
     /// its farewell, unless both have the same address or the old one has lost its address.
     pub(super) fn settle_replaced(&mut self, id: MemberId, now: Instant) {
-        let Some(member) = self.members.get_mut(id) else { return };
+        let Some(member) = self.directory.members.get_mut(id) else { return };
         let (address, replaced) = ((member.ip, member.port.number()), member.replaced.take());
         let Some(replaced) = replaced else { return };
-        let old = self.members.get(replaced);
+        let old = self.directory.members.get(replaced);
         let is_elsewhere = old.is_some_and(|old| {
             old.port.number().is_some() && (old.ip, old.port.number()) != address
         });
@@ -54,9 +56,9 @@ impl Chat {
     /// Notes the end of a member. If its address was never known, no live member can be at the
     /// address of the member that it has replaced.
     pub(super) fn release_replaced(&mut self, id: MemberId, now: Instant) {
-        let replaced = self.members.get_mut(id).and_then(|member| member.replaced.take());
+        let replaced = self.directory.members.get_mut(id).and_then(|member| member.replaced.take());
         if let Some(replaced) = replaced {
-            let old = self.members.get(replaced);
+            let old = self.directory.members.get(replaced);
             let is_known = old.is_some_and(|old| old.port.number().is_some());
             self.release_tombstone(replaced, is_known, now);
         }

@@ -14,56 +14,61 @@ use crate::ids::MemberId;
 use crate::subnet::Subnet;
 use crate::timers::Timers;
 
-/// Names that it keeps space for.
+/// Names for which a room keeps memory after its members have left.
 const FEW: usize = 8;
 
-/// What its creator wants of a room.
+/// The settings that the creator chooses for a room.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Wishes<'a> {
+pub(super) struct RoomSettings<'a> {
     pub(super) password: Option<&'a str>,
     pub(super) capacity: Option<u32>,
     pub(super) hidden: bool,
-    /// How many earlier entries a newcomer may see.
+    /// Limit for the earlier entries that a newcomer gets.
     pub(super) history: u32,
 }
 
-/// A room, from its creation to the last good-bye.
+/// A room, from its creation to its last farewell.
 #[derive(Debug)]
 pub(super) struct Room {
     pub(super) name: Rc<str>,
     pub(super) hidden: bool,
     pub(super) host: MemberId,
-    /// Who has made it: it counts as that peer's to its end, whoever the host is.
+    /// The peer that has created it. The room counts as that peer's to its end, whoever is host.
     pub(super) creator: Subnet,
     pub(super) presence: Presence,
-    /// Set when the room is closed: nobody is a member any more, and farewells are being sent.
+    /// Set when the room is closed: it has no live members, and farewells are being sent.
     pub(super) closure: Option<Closure>,
     password: Option<Box<str>>,
     capacity: Option<u32>,
     /// Limit for the earlier entries that a newcomer gets.
     pub(super) history: u32,
     pub(super) visitors: Visitors,
-    /// Live members by name, as names are compared.
+    /// Live members by folded name.
     names: HashMap<Box<str>, MemberId>,
     pub(super) bans: Bans,
-    /// The number of the last member: none is used twice.
+    /// The number of the last member. No number is used twice.
     last_number: u32,
-    /// Members with a message of which parts have come, and when each may give way to another.
+    /// Members with an unfinished message, by the time at which another may take its buffer.
     pub(super) parts: Timers<MemberId>,
 }
 
 impl Room {
-    pub(super) fn new(name: Rc<str>, host: MemberId, creator: Subnet, wishes: Wishes<'_>) -> Self {
+    pub(super) fn new(
+        name: Rc<str>,
+        host: MemberId,
+        creator: Subnet,
+        settings: RoomSettings<'_>,
+    ) -> Self {
         Self {
             name,
-            hidden: wishes.hidden,
+            hidden: settings.hidden,
             host,
             creator,
             presence: Presence::default(),
             closure: None,
-            password: wishes.password.map(Box::from),
-            capacity: wishes.capacity,
-            history: wishes.history,
+            password: settings.password.map(Box::from),
+            capacity: settings.capacity,
+            history: settings.history,
             visitors: Visitors::default(),
             names: HashMap::new(),
             bans: Bans::default(),
@@ -72,14 +77,14 @@ impl Room {
         }
     }
 
-    // Who may come in.
+    // Rules for newcomers.
 
     pub(super) fn has_password(&self) -> bool {
         self.password.is_some()
     }
 
-    /// Whether this is the password; a room without one is open to any. The time it takes does not
-    /// tell how much of it was right.
+    /// Returns true if the password is right. A room without a password accepts any. The comparison
+    /// takes constant time, so the time tells nothing about the password.
     pub(super) fn opens_with(&self, password: Option<&str>) -> bool {
         match &self.password {
             None => true,
@@ -87,7 +92,7 @@ impl Room {
         }
     }
 
-    /// Notes a subnet from which somebody has entered. Only a room with a password needs this.
+    /// Notes a subnet from which the room was entered. Only rooms with a password need it.
     pub(super) fn note_visitor(&mut self, subnet: Subnet) {
         if self.has_password() {
             self.visitors.note(subnet);
@@ -98,20 +103,19 @@ impl Room {
         self.capacity.map(|capacity| capacity as usize)
     }
 
-    // Who is in it.
+    // Members.
 
-    /// Live members.
+    /// Returns the number of live members.
     pub(super) fn population(&self) -> usize {
         self.names.len()
     }
 
-    /// The live member of this name, as names are compared.
+    /// Returns the live member with this folded name.
     pub(super) fn find(&self, folded: &str) -> Option<MemberId> {
         self.names.get(folded).copied()
     }
 
-    /// Returns the number of the next member, or `None` when all were used: a number is never
-    /// reused.
+    /// Returns the number of the next member, or `None` if all were used.
     pub(super) fn next_number(&self) -> Option<u32> {
         self.last_number.checked_add(1)
     }
@@ -127,7 +131,7 @@ impl Room {
         self.names.insert(folded, member);
     }
 
-    /// Removes a member: its name is free.
+    /// Removes a member, which frees its name.
     pub(super) fn remove(&mut self, folded: &str) {
         self.names.remove(folded);
         shrink_map(&mut self.names, FEW);
@@ -142,7 +146,7 @@ impl Room {
     /// Ends all members. Returns their names, because freeing them takes time.
     pub(super) fn close(&mut self, closure: Closure) -> HashMap<Box<str>, MemberId> {
         self.closure = Some(closure);
-        // It may be kept for a while, for those who ask what they missed; nobody comes in any more.
+        // The room may stay for a while, for members that request repairs. Nobody can enter it any more.
         self.bans = Bans::default();
         self.visitors = Visitors::default();
         std::mem::take(&mut self.names)

@@ -1,4 +1,4 @@
-//! The chat by itself: no socket, no waiting; time is what the test says.
+//! Tests of the chat alone. They need no socket and no waiting, because each test sets the time.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -21,12 +21,12 @@ mod rooms;
 mod turns;
 mod unproved;
 
-/// A chat with a clock that stands still until it is moved, and a network that loses nothing.
+/// A chat with a clock that the test moves, and a network that loses nothing.
 struct Stage {
     chat: Chat,
     now: Instant,
     drawn: u8,
-    /// What each member got, in order.
+    /// Datagrams that each member got, in order.
     heard: HashMap<MemberId, Vec<String>>,
 }
 
@@ -105,7 +105,7 @@ impl Stage {
         self.heard.remove(&guest.id).unwrap_or_default()
     }
 
-    /// Moves the clock, acting on every deadline in between.
+    /// Moves the clock, and handles every deadline in between.
     fn advance(&mut self, time: Duration) {
         let end = self.now + time;
         while let Some(due) = self.chat.poll_timeout().filter(|due| *due <= end) {
@@ -116,7 +116,7 @@ impl Stage {
     }
 }
 
-/// A network that takes everything, as far as the budget goes.
+/// A network that sends everything within the budget.
 fn send_all(job: Job<'_>, budget: usize, heard: &mut HashMap<MemberId, Vec<String>>) -> Receipt {
     let mut receipt = Receipt::default();
     let Job { bytes, entries, to, is_tagged } = job;

@@ -1,9 +1,9 @@
 //! Tombstones: state kept for 60 s after a stream member has ended, so that late datagrams with its
-//! token are told why. A replaced member has one in each delivery, until it can be told.
+//! token get a reply. A replaced member has one in each delivery, until its farewell can be sent.
 //!
-//! A datagram that tells a member of its end may be lost, so the end is told again: a few times
-//! unasked where the member did not ask for it, and for a minute to whatever it still sends. Its
-//! token reaches no room any more. The members of a closed room may still ask for what they missed.
+//! A farewell may be lost, so it is repeated: a few times unasked if the member did not ask for its
+//! end, and for a minute in reply to its datagrams. Its token reaches no room any more. Members of a
+//! closed room may still request repairs.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -17,30 +17,30 @@ use crate::protocol::stream::upstream::{self, Upstream};
 use crate::protocol::stream::{Code, Entry, Header};
 use crate::protocol::{Delivery, Form, Notice, Token, datagram};
 
-/// How long the end is told to who asks: three keep-alives.
+/// Lifetime of a tombstone: three keep-alive intervals.
 const KEPT: Duration = Duration::from_secs(60);
 
-/// When an end that was not asked for is told again, counted from the end.
+/// Times of repeated farewells to a member that did not ask for its end, counted from the end.
 const REPEATS: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
 
-/// The same at the end of the server, which nobody can ask later.
+/// Times of repeated farewells at the end of the server, which answers no requests later.
 const LAST_REPEATS: [Duration; 3] =
     [Duration::from_millis(250), Duration::from_millis(500), Duration::from_secs(1)];
 
-/// ReplyBudget that wait, in bytes. Who asks when there are so many asks again.
+/// Limit for the bytes of farewells that wait. A client whose request is dropped asks again.
 const MAX_WAITING: usize = 64 * 1024;
 
-/// Why a member has ended, and how it is told.
+/// The reason for a member's end, which decides on its farewells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EndReason {
-    /// It asked for it, with the message of this id.
+    /// The member asked for it, with the message of this id.
     Asked(u32),
-    /// It has to be told.
+    /// The server ended it.
     Told(Code),
-    /// It has to be told, and the server ends.
+    /// The server ended it, and stops.
     ToldLast(Code),
-    /// A new member has replaced it, perhaps at the same address: it is told once that address is
-    /// known.
+    /// A new member has replaced it, perhaps at the same address. The farewell waits until that
+    /// address is known.
     Replaced,
 }
 
@@ -53,7 +53,7 @@ impl EndReason {
         }
     }
 
-    /// Returns the notice for people, if they did not ask for the end.
+    /// Returns the notice for people, unless they asked for the end.
     fn notice(self) -> Option<Notice<'static>> {
         match self {
             Self::Asked(_) => None,
@@ -71,24 +71,24 @@ impl EndReason {
     }
 }
 
-/// How a member ended, and what it is told of it.
+/// The state that is kept of an ended member.
 #[derive(Debug)]
 pub(super) struct Tombstone {
     farewell: Farewell,
     notice: Option<Notice<'static>>,
     at: Instant,
-    /// It can't be told before the address of the one that has replaced it is known.
+    /// True while the address of the member that has replaced it is unknown.
     is_awaiting: bool,
-    /// When it is still to be told unasked, counted from the end.
+    /// Times of the repeats that are left, counted from the end.
     repeats: &'static [Duration],
-    /// How often it is told what it asks.
-    answers: ReplyBudget,
+    /// Limits the replies to its datagrams.
+    replies: ReplyBudget,
 }
 
-/// The delivery in which an ended member is told.
+/// The farewell in the member's delivery.
 #[derive(Clone, Copy, Debug)]
 enum Farewell {
-    Each(Form),
+    Plain(Form),
     Stream {
         header: Header,
         code: Code,
@@ -98,15 +98,15 @@ enum Farewell {
     },
 }
 
-/// All that is left.
+/// All tombstones.
 #[derive(Default)]
 pub(super) struct Tombstones {
-    /// Dead tokens that still get an answer: those of stream members.
+    /// Tokens of ended stream members.
     tokens: HashMap<Token, MemberId>,
     count: usize,
-    /// Oldest first; some may be gone.
+    /// Members with a tombstone, oldest first. Some may be gone.
     order: VecDeque<MemberId>,
-    /// Members that are still to be told unasked.
+    /// Number of members with repeats left.
     untold: usize,
 }
 
@@ -116,29 +116,29 @@ impl Tombstones {
         self.tokens.get(&token).copied()
     }
 
-    /// How many members they are of.
+    /// Returns the number of tombstones.
     pub(super) fn len(&self) -> usize {
         self.count
     }
 
-    /// Whether somebody is still to be told unasked.
+    /// Returns true if a repeat is still to be sent.
     pub(super) fn has_untold(&self) -> bool {
         self.untold > 0
     }
 }
 
 impl Chat {
-    /// A member has ended, as far as its room and its token go: keeps what is needed to tell it, if
-    /// it takes a stream or was replaced. Others are gone when they have been delivered to.
+    /// Keeps a tombstone of a member that has lost its room and its token, if it is a stream member
+    /// or was replaced. Other members are gone when they have been delivered to.
     pub(super) fn keep_tombstone(&mut self, id: MemberId, reason: EndReason, now: Instant) {
         let Some(farewell) = self.farewell_for(id, reason) else { return };
-        let Some(member) = self.members.get_mut(id) else { return };
-        // Who never proved where it is can't be told.
+        let Some(member) = self.directory.members.get_mut(id) else { return };
+        // A member whose address was never known can't get a farewell.
         let is_known = member.port.number().is_some();
         let repeats = if is_known { reason.repeats() } else { &[] };
         let is_awaiting = is_known && reason == EndReason::Replaced;
-        let (notice, answers) = (reason.notice(), ReplyBudget::default());
-        let end = Tombstone { farewell, notice, at: now, is_awaiting, repeats, answers };
+        let (notice, replies) = (reason.notice(), ReplyBudget::default());
+        let end = Tombstone { farewell, notice, at: now, is_awaiting, repeats, replies };
         member.end = Some(Box::new(end));
         if member.delivery == Delivery::Stream {
             self.tombstones.tokens.insert(member.token, id);
@@ -153,12 +153,12 @@ impl Chat {
     }
 
     fn farewell_for(&self, id: MemberId, reason: EndReason) -> Option<Farewell> {
-        let member = self.members.get(id)?;
+        let member = self.directory.members.get(id)?;
         match member.delivery {
             Delivery::Plain(form) => {
                 let is_known = member.port.number().is_some();
                 let is_told_later = reason == EndReason::Replaced && is_known;
-                is_told_later.then_some(Farewell::Each(form))
+                is_told_later.then_some(Farewell::Plain(form))
             }
             Delivery::Stream => {
                 let asked = if let EndReason::Asked(asked) = reason { asked } else { 0 };
@@ -170,7 +170,7 @@ impl Chat {
 
     /// Notes that the address of the member that has replaced this one is known, or never will be.
     pub(super) fn release_tombstone(&mut self, id: MemberId, is_told: bool, now: Instant) {
-        let end = self.members.get_mut(id).and_then(|member| member.end.as_mut());
+        let end = self.directory.members.get_mut(id).and_then(|member| member.end.as_mut());
         let Some(end) = end.filter(|end| end.is_awaiting) else { return };
         (end.is_awaiting, end.at) = (false, now);
         if is_told {
@@ -183,7 +183,7 @@ impl Chat {
         self.set_tombstone_alarm(id);
     }
 
-    /// Takes what comes with a dead token: one answer at most, which is never longer.
+    /// Handles a datagram of an ended member. It causes at most one reply, which is never longer.
     pub(super) fn handle_late_message(
         &mut self,
         id: MemberId,
@@ -199,8 +199,8 @@ impl Chat {
                 _ => {}
             }
         }
-        let end = self.members.get_mut(id).and_then(|member| member.end.as_mut());
-        if end.is_some_and(|end| !end.answers.take(now)) {
+        let end = self.directory.members.get_mut(id).and_then(|member| member.end.as_mut());
+        if end.is_some_and(|end| !end.replies.take(now)) {
             self.note_alert_of(id, Alert::Answers);
             return MessageOutcome::Unanswered;
         }
@@ -211,13 +211,13 @@ impl Chat {
     }
 
     fn is_of_closed_room(&self, id: MemberId) -> bool {
-        let room = self.members.get(id).and_then(|member| self.rooms.get(member.room));
+        let room = self.directory.room_of(id);
         room.is_some_and(|room| room.is_closed())
     }
 
-    /// A member that has ended is to be told again, or may be forgotten.
+    /// Sends the next repeat of a farewell, or drops the tombstone.
     pub(super) fn expire_tombstone(&mut self, id: MemberId, now: Instant) {
-        let Some(member) = self.members.get_mut(id) else { return };
+        let Some(member) = self.directory.members.get_mut(id) else { return };
         let Some(end) = &mut member.end else { return };
         match end.repeats.split_first() {
             Some((_, rest)) => {
@@ -241,7 +241,7 @@ impl Chat {
     }
 
     fn drop_tombstone(&mut self, id: MemberId) {
-        let Some(member) = self.members.get_mut(id) else { return };
+        let Some(member) = self.directory.members.get_mut(id) else { return };
         let Some(end) = member.end.take() else { return };
         let (to, token) = (member.recipient(id), member.token);
         self.timers.set(Alarm::Tombstone(id), &mut member.deadline, None);
@@ -255,20 +255,23 @@ impl Chat {
     }
 
     fn has_tombstone(&self, id: MemberId) -> bool {
-        self.members.get(id).is_some_and(|member| member.end.is_some())
+        self.directory.members.get(id).is_some_and(|member| member.end.is_some())
     }
 
     fn set_tombstone_alarm(&mut self, id: MemberId) {
-        let Some(member) = self.members.get_mut(id) else { return };
+        let Some(member) = self.directory.members.get_mut(id) else { return };
         let Some(end) = &member.end else { return };
         let due = end.at + end.repeats.first().copied().unwrap_or(KEPT);
         let due = (!end.is_awaiting).then_some(due);
         self.timers.set(Alarm::Tombstone(id), &mut member.deadline, due);
     }
 
-    /// Appends the datagram that tells a member of its end; `with_text` also people.
+    /// Appends a farewell. With `with_text` it contains a notice for people.
     fn say_farewell(&mut self, id: MemberId, with_text: bool) {
-        let Some(end) = self.members.get(id).and_then(|member| member.end.as_ref()) else { return };
+        let Some(end) = self.directory.members.get(id).and_then(|member| member.end.as_ref())
+        else {
+            return;
+        };
         self.notice.clear();
         if let Some(notice) = end.notice.filter(|_| with_text) {
             notice.write(self.config.language, &mut self.notice);
@@ -281,7 +284,7 @@ impl Chat {
 impl Farewell {
     fn encode(self, text: &str, out: &mut Vec<u8>) {
         match self {
-            Self::Each(form) => datagram::encode_notice(form, text, out),
+            Self::Plain(form) => datagram::encode_notice(form, text, out),
             Self::Stream { header, code, expected, id } => {
                 header.encode(out);
                 let (code, text) = (code as u8, text.as_bytes());
@@ -291,7 +294,7 @@ impl Farewell {
     }
 }
 
-/// Returns the notice for people of an end that they did not ask for.
+/// Returns the notice for people about an end that they did not ask for.
 fn last_notice(code: Code) -> Option<Notice<'static>> {
     match code {
         Code::RoomClosed => Some(Notice::RoomClosed),

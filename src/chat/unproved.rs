@@ -27,34 +27,34 @@ impl Chat {
     /// Notes that a connection of a member has ended, or has made another member. The effect waits
     /// for [`Chat::handle_timeout`]: the datagram that proves the member may still come.
     pub fn handle_disconnect(&mut self, id: MemberId, now: Instant) {
-        let Some(member) = self.members.get_mut(id) else { return };
-        if !self.tokens.contains_key(&member.token) {
+        let Some(member) = self.directory.members.get_mut(id) else { return };
+        if !self.directory.tokens.contains_key(&member.token) {
             return;
         }
-        self.quotas.count_out(id, member);
+        self.peers.quotas.count_out(id, member);
         member.connections = member.connections.saturating_sub(1);
-        self.quotas.count_in(id, member);
+        self.peers.quotas.count_in(id, member);
         let peer = Subnet::of(member.ip);
         self.check_unproved(peer, now);
     }
 
     /// Sets the alarm of a peer that may have too many unproved members now.
     pub(super) fn check_unproved(&mut self, peer: Subnet, now: Instant) {
-        if self.has_too_many_unproved(peer) && !self.excesses.contains_key(&peer) {
+        if self.has_too_many_unproved(peer) && !self.peers.excesses.contains_key(&peer) {
             self.watch_unproved(peer, now + GRACE, now + GRACE);
         }
     }
 
     /// Sets the alarm of a peer that has too many unproved members. Each peer has one at most.
     fn watch_unproved(&mut self, peer: Subnet, due: Instant, alarm: Instant) {
-        self.excesses.insert(peer, due);
+        self.peers.excesses.insert(peer, due);
         self.timers.change(Alarm::Unproved(peer), None, Some(alarm));
     }
 
     /// Removes the oldest unproved members of a peer that has too many of them, except those that
     /// may have sent a datagram that is still unread.
     pub(super) fn expire_unproved(&mut self, peer: Subnet, now: Instant) {
-        let mut due = self.excesses.remove(&peer).unwrap_or(now);
+        let mut due = self.peers.excesses.remove(&peer).unwrap_or(now);
         for _ in 0..MAX_REMOVED {
             if !self.has_too_many_unproved(peer) {
                 return;
@@ -64,8 +64,8 @@ impl Chat {
                 self.end_closing(1);
                 continue;
             }
-            let Some(oldest) = self.quotas.oldest_unproved(peer) else { return };
-            let Some(member) = self.members.get(oldest) else { return };
+            let Some(oldest) = self.peers.quotas.oldest_unproved(peer) else { return };
+            let Some(member) = self.directory.members.get(oldest) else { return };
             due = due.max(member.heard_at + GRACE);
             if let Some(alarm) = self.read_clock.check_again(due, now) {
                 return self.watch_unproved(peer, due, alarm);
@@ -78,18 +78,22 @@ impl Chat {
     }
 
     fn has_too_many_unproved(&self, peer: Subnet) -> bool {
-        self.config.max_unproved.is_some_and(|limit| self.quotas.unproved(peer) > limit as usize)
+        self.config
+            .max_unproved
+            .is_some_and(|limit| self.peers.quotas.unproved(peer) > limit as usize)
     }
 
     /// Returns true if a peer may not announce one more port without proving it.
     pub(super) fn has_announced_enough(&self, peer: Subnet) -> bool {
-        self.config.max_unproved.is_some_and(|limit| self.quotas.usage(peer).announced >= limit)
+        self.config
+            .max_unproved
+            .is_some_and(|limit| self.peers.quotas.usage(peer).announced >= limit)
     }
 
     /// Returns true if a member has vanished before anything could be sent to it: a program of
     /// `peer` that failed between its token and its first datagram.
     pub(super) fn is_stillborn(&self, id: MemberId, peer: IpAddr, now: Instant) -> bool {
-        self.members.get(id).is_some_and(|member| {
+        self.directory.members.get(id).is_some_and(|member| {
             member.ip == peer
                 && member.is_silent(GRACE, self.read_clock.silence_at(now))
                 && member.port == Port::Unknown
@@ -100,8 +104,8 @@ impl Chat {
 
     /// Notes an alert about a member's IP.
     pub(super) fn note_alert_of(&mut self, id: MemberId, alert: Alert) {
-        if let Some(member) = self.members.get(id) {
-            self.alerts.note(alert, member.ip);
+        if let Some(member) = self.directory.members.get(id) {
+            self.peers.alerts.note(alert, member.ip);
         }
     }
 }

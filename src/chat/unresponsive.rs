@@ -31,7 +31,7 @@ impl Chat {
     /// Limits a member that does not answer. Returns when to check again; a member in text or named
     /// delivery that is limited is not checked until it is heard.
     pub(super) fn check_answers(&mut self, id: MemberId, now: Instant) -> Option<Instant> {
-        let member = self.members.get(id)?;
+        let member = self.directory.members.get(id)?;
         let (to, delivery) = (member.recipient(id), member.delivery);
         let due = match delivery {
             Delivery::Plain(_) => member.heard_at + SILENT_AFTER,
@@ -42,13 +42,13 @@ impl Chat {
             self.feeds.note_silent(&to, now);
             check_at = (delivery == Delivery::Stream).then(|| now + self.have_interval());
         }
-        self.members.get_mut(id)?.check_at = check_at;
+        self.directory.members.get_mut(id)?.check_at = check_at;
         check_at
     }
 
     /// Ends the limit of a member in text or named delivery that was heard again.
     pub(super) fn end_limit(&mut self, id: MemberId, now: Instant) {
-        let Some(member) = self.members.get_mut(id) else { return };
+        let Some(member) = self.directory.members.get_mut(id) else { return };
         let check_at = now + SILENT_AFTER;
         let next = member.deadline.at().map_or(check_at, |at| at.min(check_at));
         self.timers.set(Alarm::Idle(id), &mut member.deadline, Some(next));

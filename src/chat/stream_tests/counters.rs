@@ -3,9 +3,9 @@
 use super::*;
 use crate::protocol::stream::Code;
 
-fn room_of<'a>(stage: &'a mut Stage, guest: &Guest) -> &'a mut Room {
-    let room = stage.chat.members.get(guest.id).expect("a member").room;
-    stage.chat.rooms.get_mut(room).expect("a room")
+fn room_of<'a>(stage: &'a mut Stage, guest: &Guest) -> &'a mut room::Room {
+    let room = stage.chat.directory.members.get(guest.id).expect("a member").room;
+    stage.chat.directory.rooms.get_mut(room).expect("a room")
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn a6_w12_last_number_fills_the_room() {
 fn a6_s5_highest_id_is_never_taken() {
     let mut stage = Stage::new(unlimited());
     let mut host = stage.host("r");
-    stage.chat.members.get_mut(host.id).expect("a member").expected = u32::MAX - 2;
+    stage.chat.directory.members.get_mut(host.id).expect("a member").expected = u32::MAX - 2;
     host.next_id = u32::MAX - 2;
     assert_eq!(stage.say_part(&mut host, "the last "), MessageOutcome::Kept);
     assert_eq!(stage.say(&mut host, "message"), MessageOutcome::Relayed);
@@ -51,7 +51,7 @@ fn a6_s5_highest_id_is_never_taken() {
     assert_eq!(received.texts().last(), Some(&"the last message"));
     let state = received.asides.last().map(|(code, expected, ..)| (*code, *expected));
     assert_eq!(state, Some((Code::State as u8, u32::MAX)));
-    assert!(stage.chat.live(host.id).is_some());
+    assert!(stage.chat.directory.live(host.id).is_some());
 }
 
 #[test]

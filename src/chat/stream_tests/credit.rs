@@ -227,7 +227,7 @@ fn a3_last_credit_causes_no_spin() {
 fn a3_limited_ip_gets_live_messages() {
     let (mut stage, mut host) = room_with_history(100, unlimited());
     let subnet = Subnet::of(host.address.ip());
-    stage.chat.history_debts.take(subnet, seconds(100), stage.now);
+    stage.chat.peers.history_debts.take(subnet, seconds(100), stage.now);
     let late = stage.join_unproved("late");
     assert_eq!(late.address.ip(), host.address.ip());
     stage.send(&late, b"");

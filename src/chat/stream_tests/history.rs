@@ -6,7 +6,7 @@ use super::*;
 const SHARE: usize = 16 * 1024;
 
 fn kept(stage: &Stage, host: &Guest) -> usize {
-    let room = stage.chat.members.get(host.id).expect("a member").room;
+    let room = stage.chat.directory.members.get(host.id).expect("a member").room;
     stage.chat.feeds.memory_of(room).ring_bytes
 }
 

@@ -101,7 +101,7 @@ impl Scenario {
         let delivery = [STREAM, STREAM, "", named][self.dice.roll(4) as usize];
         let more = format!(r#"{delivery},"history":{}"#, self.dice.roll(30));
         let name = format!("m{}", self.dice.roll(40));
-        let op = if self.stage.chat.names.contains_key(&*room) { 2 } else { 1 };
+        let op = if self.stage.chat.directory.names.contains_key(&*room) { 2 } else { 1 };
         if let Ok(guest) = self.stage.try_enter(op, &room, &name, &more) {
             let is_proved = self.dice.roll(8) > 0;
             if is_proved {
@@ -225,17 +225,18 @@ fn is_live(chat: &Chat, guest: &Guest) -> bool {
 
 fn check_accounts(stage: &Stage) {
     let (chat, census) = (&stage.chat, stage.chat.census());
-    assert_eq!(census.tokens + census.closing, chat.tokens.len());
+    assert_eq!(census.tokens + census.closing, chat.directory.tokens.len());
     assert!(census.members >= census.tokens + census.tombstones);
     assert!(census.tombstones + census.tokens <= chat.config.max_members.unwrap_or(usize::MAX));
-    let rings = chat.rooms.iter().map(|(room, _)| chat.feeds.memory_of(room).ring_capacity);
+    let rings =
+        chat.directory.rooms.iter().map(|(room, _)| chat.feeds.memory_of(room).ring_capacity);
     assert_eq!(chat.feeds.rings().0, rings.sum::<usize>(), "accounted memory of the rings");
 }
 
 impl Stage {
     /// Returns the next sequence number of a live member's room.
     fn end_of(&self, guest: &Guest) -> u64 {
-        let member = self.chat.members.get(guest.id).expect("a member");
+        let member = self.chat.directory.members.get(guest.id).expect("a member");
         self.chat.feeds.header(&member.recipient(guest.id)).sequence
     }
 }

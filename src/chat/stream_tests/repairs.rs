@@ -87,7 +87,7 @@ fn s11_s13_unicast_queue_is_bounded() {
     }
     stage.blocked.extend(guests.iter().map(|guest| guest.id));
     let waiting = |stage: &Stage| {
-        let room = stage.chat.rooms.iter().next().expect("a room").0;
+        let room = stage.chat.directory.rooms.iter().next().expect("a room").0;
         stage.chat.feeds.memory_of(room).unicast_bytes
     };
     for _ in 0..100 {

@@ -33,7 +33,7 @@ fn s14_repeated_resume_counts_once() {
         stage.chat.handle_disconnect(host.id, stage.now);
         stage.chat.handle_timeout(stage.now, usize::MAX);
     }
-    assert!(stage.chat.live(host.id).is_some());
+    assert!(stage.chat.directory.live(host.id).is_some());
 }
 
 #[test]
@@ -43,9 +43,9 @@ fn s14_field_b_resume_resets_idle_time() {
     stage.advance(seconds(299));
     assert!(stage.resume(&host, ELSEWHERE).is_ok());
     stage.advance(seconds(299));
-    assert!(stage.chat.live(host.id).is_some(), "migration counts as activity");
+    assert!(stage.chat.directory.live(host.id).is_some(), "migration counts as activity");
     stage.advance(seconds(1));
-    assert!(stage.chat.live(host.id).is_none());
+    assert!(stage.chat.directory.live(host.id).is_none());
 }
 
 #[test]

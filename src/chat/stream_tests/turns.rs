@@ -137,7 +137,7 @@ fn field_p1_load_frees_old_cursors() {
         stage.turn(1);
         stage.turn(1);
     }
-    let room = stage.chat.rooms.iter().next().expect("a room").0;
+    let room = stage.chat.directory.rooms.iter().next().expect("a room").0;
     let cursors = stage.chat.feeds.memory_of(room).cursors;
     assert!(cursors < 60, "{cursors}");
 }

@@ -161,6 +161,9 @@ fn a2_a_lost_port_is_only_unproved() {
     let other = stage.join("s", "other");
     stage.chat.handle_disconnect(other.id, stage.now);
     stage.advance(Duration::from_secs(3));
-    assert!(stage.chat.live(host.id).is_none(), "two are too many, and it is the older one");
-    assert!(stage.chat.live(other.id).is_some());
+    assert!(
+        stage.chat.directory.live(host.id).is_none(),
+        "two are too many, and it is the older one"
+    );
+    assert!(stage.chat.directory.live(other.id).is_some());
 }

@@ -120,7 +120,7 @@ fn a8_host_address_is_never_banned() {
     assert_eq!(refused(&mut stage, 2, "eve"), Some(Status::Kicked), "the name is banned");
     stage.say(dave_again, "/host carol");
     assert_eq!(refused(&mut stage, 2, "frank"), Some(Status::Kicked), "it is no longer the host");
-    assert!(stage.chat.live(dave.id).is_none());
+    assert!(stage.chat.directory.live(dave.id).is_none());
 }
 
 #[test]

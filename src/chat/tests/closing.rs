@@ -87,7 +87,7 @@ fn a10_closing_ends_no_live_member() {
     stage.now += Duration::from_secs(9);
     stage.chat.note_read(stage.now);
     stage.chat.handle_timeout(stage.now, usize::MAX);
-    assert!(stage.chat.live(live.id).is_some());
+    assert!(stage.chat.directory.live(live.id).is_some());
     assert_eq!(stage.chat.census().tokens, 2);
 }
 

@@ -41,7 +41,7 @@ fn l8_a_reused_slot_is_clean() {
     );
     assert_eq!(stage.say(gone, "hi"), DatagramOutcome::Dropped(DropReason::UnknownToken));
     stage.advance(Duration::from_secs(299));
-    assert!(stage.chat.live(new.id).is_some(), "no deadline of the old one fires");
+    assert!(stage.chat.directory.live(new.id).is_some(), "no deadline of the old one fires");
 }
 
 #[test]
@@ -58,10 +58,13 @@ fn w36_datagrams_postpone_timeouts() {
     stage.advance(Duration::from_secs(200));
     stage.say(host, "");
     stage.advance(Duration::from_secs(99));
-    assert!(stage.chat.live(guest.id).is_some());
+    assert!(stage.chat.directory.live(guest.id).is_some());
     stage.advance(Duration::from_secs(1));
-    assert!(stage.chat.live(guest.id).is_none(), "300 s after its last datagram, to the tick");
-    assert!(stage.chat.live(host.id).is_some());
+    assert!(
+        stage.chat.directory.live(guest.id).is_none(),
+        "300 s after its last datagram, to the tick"
+    );
+    assert!(stage.chat.directory.live(host.id).is_some());
     let last = "you were removed from the room, nothing was heard from you for a while";
     assert_eq!(stage.take_heard(guest), [last]);
     assert_eq!(stage.take_heard(host).last().map(String::as_str), Some("guest timed out"));
@@ -75,7 +78,7 @@ fn w36_no_timeout_removes_nobody() {
     stage.advance(Duration::from_secs(60));
     assert_eq!(stage.chat.poll_timeout(), None, "it is not looked at until it is heard");
     stage.advance(Duration::from_secs(1_000_000));
-    assert!(stage.chat.live(host.id).is_some());
+    assert!(stage.chat.directory.live(host.id).is_some());
 }
 
 #[test]
@@ -147,9 +150,9 @@ fn t4_an_emptied_room_frees_memory() {
         stage.create(room, &payload(0));
         let guests: Vec<_> = (1..200).map(|n| stage.join(room, &payload(n))).collect();
         let exit = if room == "a" { "/exit" } else { "\0\0\0\0\x01/exit" };
-        let id = stage.chat.names[room];
+        let id = stage.chat.directory.names[room];
         let held = |stage: &Stage| {
-            let names = stage.chat.rooms.get(id).expect("a room").name_capacity();
+            let names = stage.chat.directory.rooms.get(id).expect("a room").name_capacity();
             names + stage.chat.feeds.memory_of(id).cursors
         };
         assert!(held(&stage) >= 400, "{}", held(&stage));

@@ -68,7 +68,7 @@ fn w38_a11_farewell_after_successor() {
     wait(&mut stage, 299);
     assert!(stage.take_heard(old).is_empty());
     wait(&mut stage, 1);
-    assert!(stage.chat.live(last.id).is_none());
+    assert!(stage.chat.directory.live(last.id).is_none());
     assert_eq!(stage.take_heard(old), [format!("\0{SILENT}")]);
     assert!(stage.take_heard(next).is_empty(), "it had no address");
     wait(&mut stage, 60);

@@ -126,7 +126,7 @@ fn blocked_replies_come_once() {
     stage.say(host, "/kick nobody");
     stage.say(host, "/kick guest");
     assert!(stage.chat.deliver(9, stage.now, block_all).blocked);
-    assert!(stage.chat.members.get(guest.id).is_some(), "its last word is not sent yet");
+    assert!(stage.chat.directory.members.get(guest.id).is_some(), "its last word is not sent yet");
     stage.chat.resume_stalled(stage.now);
     let removed = "you were removed from the room by its host";
     assert_eq!(stage.take_heard(guest), [removed]);

@@ -13,7 +13,7 @@ fn w36_field_n_oldest_unproved_goes() {
     stage.advance(Duration::from_secs(1));
     stage.take_heard(host);
     let live = |stage: &Stage| -> Vec<bool> {
-        guests.iter().map(|guest| stage.chat.live(guest.id).is_some()).collect()
+        guests.iter().map(|guest| stage.chat.directory.live(guest.id).is_some()).collect()
     };
     assert_eq!(live(&stage), [true; 4], "connections are open");
     for guest in [guests[3], guests[1]] {
@@ -68,7 +68,7 @@ fn w36_field_n_nat_joins_all_stay() {
     stage.advance(Duration::from_secs(5));
     assert_eq!(stage.chat.census().tokens, 9);
     assert_eq!(stage.chat.poll_alert(), None);
-    assert!(stage.chat.excesses.is_empty(), "the alarm is gone");
+    assert!(stage.chat.peers.excesses.is_empty(), "the alarm is gone");
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn w35_field_b_lost_host_passes_on() {
         ["host timed out", "silent is the host now", "silent timed out", "awake is the host now"];
     assert_eq!(stage.take_heard(awake), told);
     let back = stage.join("r", r#"{"username":"host"}"#);
-    assert!(stage.chat.live(back.id).is_some(), "its name is free");
+    assert!(stage.chat.directory.live(back.id).is_some(), "its name is free");
 }
 
 #[test]
