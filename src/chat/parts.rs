@@ -193,7 +193,7 @@ impl Chat {
         }
     }
 
-    /// Gives up a message whose next part did not come in time, unless that part may be unread.
+    /// Drops a message whose next part did not come in time, unless that part may be unread.
     pub(super) fn expire_parts(&mut self, id: MemberId, now: Instant) {
         let silence = self.read_clock.silence_at(now);
         self.change_parts(id, |parts| {
