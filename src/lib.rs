@@ -57,8 +57,8 @@
 //!
 //! # The way of a message
 //!
-//! A message in text delivery makes twelve stops between two sockets. The first six are step 5 of a
-//! turn, the last five are step 8:
+//! A message in text delivery makes twelve stops between two sockets. Stops 2 to 7 are step 5 of a turn,
+//! stops 8 to 12 are step 8:
 //!
 //! 1. [`Reactor::turn`](reactor::Reactor::turn) runs the ten steps, each with a budget.
 //! 2. [`Reactor::read_datagrams`](reactor::Reactor::read_datagrams) reads every socket that is ready.
