@@ -73,7 +73,7 @@
 //! 11. [`Datagrams::send`](datagram::Datagrams::send) sends the shares in batches, and returns a [`Receipt`](fanout::Receipt).
 //! 12. [`Feeds::put_back`](delivery::Feeds::put_back) schedules the rest of a room for its next turn, or until its socket is writable.
 //!
-//! It passes 54 functions in 18 files. Not counted are accessors, the upkeep of the steps, and three side
+//! It passes 56 functions in 19 files. Not counted are accessors, the upkeep of the steps, and three side
 //! trips: the codecs of [`protocol`], the system calls behind `src/datagram/batch/mod.rs`, and hosts that
 //! do not respond, `src/datagram/hosts.rs`.
 //!
@@ -90,10 +90,11 @@
 //! | `src/chat/rate_limit.rs` | `take` |
 //! | `src/delivery/mod.rs` | `append`, `queue` |
 //! | `src/delivery/feed.rs` | `has_space_for`, `append`, `next_order`, `settle` |
-//! | `src/delivery/plain.rs` | `append`, `drop_excess`, `share_out`, `take_back`, `settle` |
+//! | `src/delivery/plain.rs` | `append`, `drop_excess`, `share_out`, `job`, `take_back`, `settle` |
 //! | `src/delivery/entry_log.rs` | `push`, `forget_before`, `give_back` |
 //! | `src/delivery/schedule.rs` | `push`, `pop` |
-//! | `src/delivery/turn.rs` | `deliver`, `deliver_rooms`, `deliver_room`, `run`, `send_parts`, `send_log`, `put_back` |
+//! | `src/delivery/turn.rs` | `deliver`, `deliver_rooms`, `deliver_room`, `run`, `send_plain`, `send`, `put_back` |
+//! | `src/delivery/lane.rs` | `send_lane` |
 //! | `src/fanout.rs` | `includes` |
 //! | `src/datagram/send.rs` | `run`, `send_through`, `plan_from`, `plan_share`, `flush` |
 //! | `src/datagram/transmits.rs` | `plan`, `next_entry`, `outgoing` |
