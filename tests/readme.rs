@@ -209,6 +209,8 @@ fn invocation(line: &str) -> Option<(&'static str, Vec<&str>)> {
     }
     match name {
         "reactor-chat" => Some((env!("CARGO_BIN_EXE_reactor-chat"), words)),
+        // Cargo sets the variable for every binary, also for one that the features leave out.
+        _ if !cfg!(feature = "client") => None,
         _ => option_env!("CARGO_BIN_EXE_reactor-chat-client").map(|client| (client, words)),
     }
 }
