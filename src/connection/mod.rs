@@ -39,7 +39,7 @@ pub enum ReadOutcome {
     /// This many bytes were read; there may be more.
     Filled(usize),
     /// Nothing to read now: an event will come.
-    Drained,
+    Empty,
     /// The peer has ended its half.
     Ended,
     /// The connection is lost.
@@ -116,7 +116,7 @@ impl<T: Transport> Connection<T> {
     /// are dropped.
     pub fn fill(&mut self, scratch: &mut [u8]) -> ReadOutcome {
         if !self.readable || self.peer_ended {
-            return ReadOutcome::Drained;
+            return ReadOutcome::Empty;
         }
         match retry_interrupted(|| self.transport.read(scratch)) {
             Ok(0) => {
@@ -131,7 +131,7 @@ impl<T: Transport> Connection<T> {
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 self.readable = false;
-                ReadOutcome::Drained
+                ReadOutcome::Empty
             }
             Err(error) => ReadOutcome::Failed(error.kind()),
         }
@@ -305,7 +305,7 @@ mod tests {
         assert_eq!(connection.fill(&mut scratch), ReadOutcome::Filled(2));
         assert!(connection.is_readable(), "after a partial read there may be more");
         assert_eq!(connection.fill(&mut scratch), ReadOutcome::Filled(1));
-        assert_eq!(connection.fill(&mut scratch), ReadOutcome::Drained);
+        assert_eq!(connection.fill(&mut scratch), ReadOutcome::Empty);
         assert!(!connection.is_readable());
         assert_eq!(connection.input(), b"abc");
     }

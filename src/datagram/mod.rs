@@ -204,7 +204,7 @@ impl Datagrams {
             });
             match outcome {
                 ReceiveOutcome::Failed => report.errors += 1,
-                ReceiveOutcome::Received | ReceiveOutcome::Drained => {}
+                ReceiveOutcome::Received | ReceiveOutcome::Empty => {}
             }
         }
         report

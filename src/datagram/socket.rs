@@ -49,7 +49,7 @@ pub(super) enum ReceiveOutcome {
     /// At least one arrival.
     Received,
     /// Nothing to read now: an event will come.
-    Drained,
+    Empty,
     /// An error about an earlier datagram, or one that we cannot mend. The socket stays in use.
     Failed,
 }
@@ -163,7 +163,7 @@ impl Socket {
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 (self.is_readable, self.unread) = (false, 0);
-                ReceiveOutcome::Drained
+                ReceiveOutcome::Empty
             }
             Err(error) => {
                 log::debug!("receiving datagrams: {error}");

@@ -16,7 +16,7 @@ pub(super) enum AcceptOutcome {
     /// local address of the connection.
     Accepted(TcpStream, Origin),
     /// Nothing to accept now: an event will come.
-    Drained,
+    Empty,
     /// This connection was reset before it was accepted (accept(2)). There may be more.
     Retry,
     /// There are no descriptors or no memory. The readiness is kept, because no new edge would come for
@@ -88,12 +88,12 @@ impl Acceptor {
 
     pub(super) fn accept(&mut self, index: usize, now: Instant) -> AcceptOutcome {
         if self.paused_until.is_some_and(|until| now < until) {
-            return AcceptOutcome::Drained;
+            return AcceptOutcome::Empty;
         }
         self.paused_until = None;
         let listener = &mut self.listeners[index];
         if !listener.is_readable {
-            return AcceptOutcome::Drained;
+            return AcceptOutcome::Empty;
         }
         match listener.inner.accept() {
             Ok((stream, remote)) => {
@@ -107,7 +107,7 @@ impl Acceptor {
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 listener.is_readable = false;
-                AcceptOutcome::Drained
+                AcceptOutcome::Empty
             }
             Err(error) => self.outcome_of(&error, now),
         }
@@ -147,7 +147,7 @@ mod tests {
             assert_eq!(acceptor.next_deadline(), Some(now + ACCEPT_PAUSE));
             assert!(!acceptor.has_input(), "no turn without a wait");
             let too_early = acceptor.accept(0, now + ACCEPT_PAUSE / 2);
-            assert!(matches!(too_early, AcceptOutcome::Drained));
+            assert!(matches!(too_early, AcceptOutcome::Empty));
             let in_time = acceptor.accept(0, now + ACCEPT_PAUSE);
             assert!(matches!(in_time, AcceptOutcome::Accepted(..)), "without a new edge");
         }

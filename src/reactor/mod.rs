@@ -229,7 +229,7 @@ impl Reactor {
                         self.context.metrics.count(Counter::AcceptErrors);
                         break;
                     }
-                    AcceptOutcome::Drained => break,
+                    AcceptOutcome::Empty => break,
                 }
             }
         }

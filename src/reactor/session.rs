@@ -100,7 +100,7 @@ impl Session {
                         bytes = bytes.saturating_sub(size);
                         self.heard_at = context.now;
                     }
-                    ReadOutcome::Drained => {}
+                    ReadOutcome::Empty => {}
                     ReadOutcome::Ended => self.tcrp.handle_end(&mut self.connection, context),
                     ReadOutcome::Failed(_) => {
                         self.tcrp.handle_loss(&mut self.connection, context);

@@ -46,7 +46,7 @@ pub(super) enum Standing {
     /// It is behind and its credit is used up: it gets only questions until it confirms.
     Spent,
     /// It has missed several `have`s in a row: it gets only questions until one comes.
-    Unanswering,
+    Unresponsive,
     /// It may not ask for repairs any more: the cursor is to be freed.
     Dropped,
 }
@@ -175,7 +175,7 @@ impl OrderedCursor {
         match self.standing {
             _ if self.is_finished() => Place::Finished,
             Standing::Unproved | Standing::Dropped => Place::OutOfReach,
-            Standing::Resting | Standing::Spent | Standing::Unanswering => Place::Resting,
+            Standing::Resting | Standing::Spent | Standing::Unresponsive => Place::Resting,
             Standing::Current | Standing::Behind if self.is_blocked => Place::Blocked,
             Standing::Current => Place::Current(self.next),
             Standing::Behind => Place::Behind,
@@ -197,7 +197,7 @@ impl OrderedCursor {
     pub(super) fn is_late(&self) -> bool {
         matches!(
             self.standing,
-            Standing::Behind | Standing::Resting | Standing::Spent | Standing::Unanswering
+            Standing::Behind | Standing::Resting | Standing::Spent | Standing::Unresponsive
         )
     }
 
@@ -205,7 +205,7 @@ impl OrderedCursor {
     /// come with its credit, not as repairs.
     pub(super) fn repairable(&self, end: u64) -> u64 {
         match self.standing {
-            Standing::Unanswering => self.first,
+            Standing::Unresponsive => self.first,
             _ if self.is_late() => self.next,
             _ => self.limit(end),
         }
@@ -246,7 +246,7 @@ impl OrderedCursor {
     /// Makes a cursor current that has got everything, in a ring that ends at `end`.
     pub(super) fn catch_up(&mut self, end: u64) {
         let is_at_end = self.next >= self.limit(end);
-        if is_at_end && self.is_late() && self.standing != Standing::Unanswering {
+        if is_at_end && self.is_late() && self.standing != Standing::Unresponsive {
             (self.standing, self.is_blocked) = (Standing::Current, false);
         }
         if !self.is_late() {
@@ -258,7 +258,7 @@ impl OrderedCursor {
     pub(super) fn prove(&mut self, now: Instant) {
         self.is_blocked = false;
         match self.standing {
-            Standing::Unanswering => self.wake_at = Some(now + REST),
+            Standing::Unresponsive => self.wake_at = Some(now + REST),
             _ => self.fall_behind(now),
         }
     }
@@ -270,9 +270,9 @@ impl OrderedCursor {
             self.missed = 0;
         } else if self.missed < MOST_MISSED {
             self.missed += 1;
-        } else if self.is_live() && self.can_be_sent_to() && self.standing != Standing::Unanswering
+        } else if self.is_live() && self.can_be_sent_to() && self.standing != Standing::Unresponsive
         {
-            (self.standing, self.is_blocked) = (Standing::Unanswering, false);
+            (self.standing, self.is_blocked) = (Standing::Unresponsive, false);
             self.wake_at.get_or_insert(now);
         }
     }
@@ -310,7 +310,7 @@ impl OrderedCursor {
         self.next = self.next.max(next);
         self.missed = 0;
         let is_woken = match self.standing {
-            Standing::Unanswering => true,
+            Standing::Unresponsive => true,
             Standing::Spent => is_news && self.credit.has_left(),
             _ => false,
         };
@@ -332,9 +332,9 @@ impl OrderedCursor {
         if self.wake_at.is_none_or(|at| at > now) {
             return false;
         }
-        let is_unanswering = self.standing == Standing::Unanswering;
-        if is_unanswering || !self.credit.has_left() {
-            let standing = if is_unanswering { self.standing } else { Standing::Spent };
+        let is_unresponsive = self.standing == Standing::Unresponsive;
+        if is_unresponsive || !self.credit.has_left() {
+            let standing = if is_unresponsive { self.standing } else { Standing::Spent };
             (self.standing, self.wake_at) = (standing, Some(now + self.ask_after));
             self.ask_after = (2 * self.ask_after).min(LAST_ASK);
             return true;

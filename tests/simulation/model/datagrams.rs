@@ -188,7 +188,7 @@ impl Model {
             let is_announced = matches!(other.port, Some((_, false)));
             if is_announced || (is_live && !other.is_live()) {
                 (other.port, other.has_lost_port) = (None, true);
-                other.is_unanswering = false;
+                other.is_unresponsive = false;
                 if let Some(end) = &mut other.end {
                     end.needs_farewell = false;
                     self.tally.note("ended member lost its address");
@@ -281,7 +281,7 @@ impl Model {
 
     fn confirm(&mut self, whose: usize, next: u64, now: Instant) {
         let member = &mut self.members[whose];
-        (member.missed, member.is_unanswering) = (0, false);
+        (member.missed, member.is_unresponsive) = (0, false);
         let room = &self.rooms[member.room];
         let next = next.min(member.until).min(room.highest_end());
         let bytes = (member.have..next).map(|number| room.entry_size(number).unwrap_or(MAX_ENTRY));

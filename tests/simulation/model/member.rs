@@ -65,7 +65,7 @@ pub struct Member {
     /// Checks since the last `have` at which it certainly had not confirmed everything, and true if
     /// it is certainly sent nothing but questions.
     pub missed: u32,
-    pub is_unanswering: bool,
+    pub is_unresponsive: bool,
     pub messages: Bucket,
     pub fanout: Bucket,
     /// The bucket if all history that was sent to it is charged.
@@ -127,7 +127,7 @@ impl Member {
             limited_since: now,
             limited_bytes: 0,
             missed: 0,
-            is_unanswering: false,
+            is_unresponsive: false,
             messages: bucket,
             fanout: bucket,
             fanout_at_most: bucket,

@@ -504,7 +504,7 @@ impl Model {
             } else if member.missed < MOST_MISSED {
                 member.missed += 1;
             } else if member.port.is_some() {
-                member.is_unanswering = true;
+                member.is_unresponsive = true;
                 self.tally.note("only asked");
             }
         }

@@ -201,7 +201,7 @@ impl Model {
     /// Checks entries that come unasked. `oldest` is the first of them that is not gone.
     fn note_train(&mut self, index: usize, (from, until): (u64, u64), oldest: Option<u64>) {
         let member = &mut self.members[index];
-        assert!(!member.is_unanswering, "entries for one that misses its `have`s");
+        assert!(!member.is_unresponsive, "entries for one that misses its `have`s");
         let is_next = from == member.cursor;
         let is_confirmed = from > member.cursor && from <= member.have;
         let is_behind_gap = from > member.cursor && member.may_skip;

@@ -291,7 +291,7 @@ impl Model {
         let is_repeated = member.ip == ip && member.port.is_none();
         (member.ip, member.port, member.has_lost_port) = (ip, None, false);
         member.heard_at = now;
-        member.is_unanswering = false;
+        member.is_unresponsive = false;
         member.connections += 1;
         self.rooms[member.room].visitors.insert(subnet(ip));
         self.tally.note(if is_repeated { "resume repeated" } else { "resumed" });
