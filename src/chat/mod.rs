@@ -16,14 +16,14 @@
 //! | `notify.rs` | notices and replies |
 //! | `parts.rs` | reassembly of messages in parts |
 //! | `directory.rs` | rooms and members by id, name and token |
-//! | `room.rs`, `member.rs` | one room, one member |
+//! | `room.rs`, `ban_list.rs`, `member.rs` | one room, its bans, one member |
 //! | `admission.rs`, `resume.rs` | create and join; connection migration |
 //! | `passwords.rs`, `visitors.rs` | passwords of rooms, and the subnets that have given them |
 //! | `listing.rs` | the room list |
 //! | `addresses.rs` | announced and proved addresses, and their owners |
 //! | `leave.rs`, `closing.rs` | the end of members and rooms |
 //! | `tombstones.rs`, `replace.rs` | state of ended members; silent members that a join replaces |
-//! | `reap.rs` | delivery, and freeing what is delivered to the end |
+//! | `reap.rs` | freeing members and rooms that are delivered to the end |
 //! | `presence.rs` | notices of joins and leaves, merged when there are many |
 //! | `peers.rs`, `quotas.rs`, `limits.rs` | state about peers: usage and limits |
 //! | `rate_limit.rs`, `reply_budget.rs` | budgets of one member |
@@ -37,6 +37,7 @@ mod addresses;
 mod admission;
 mod alerts;
 mod auth_throttle;
+mod ban_list;
 mod bans;
 mod catching_up;
 mod closing;
@@ -76,6 +77,7 @@ use std::time::Instant;
 
 use crate::config::ChatConfig;
 use crate::delivery::{Feeds, MemoryLimits};
+use crate::fanout::{Job, Receipt};
 use crate::ids::{MemberId, RoomId};
 use crate::protocol::stream::Completion;
 use crate::protocol::{Request, Status, Token};
@@ -303,6 +305,33 @@ impl Chat {
     fn handle_feed_timeout(&mut self, now: Instant) -> bool {
         let (feeds, mut limits) = self.feeds_with_limits(now);
         feeds.handle_timeout(now, |member, bytes| limits.pay(member, bytes))
+    }
+
+    /// Hands waiting output to `send`: see [`Feeds::deliver`](crate::delivery::Feeds::deliver).
+    pub fn deliver(
+        &mut self,
+        budget: usize,
+        now: Instant,
+        send: impl FnMut(Job<'_>, usize) -> Receipt,
+    ) -> Receipt {
+        self.end_closing(budget);
+        let (feeds, mut limits) = self.feeds_with_limits(now);
+        feeds.deliver(budget, now, send, |member, bytes| limits.charge(member, bytes))
+    }
+
+    /// Returns true if [`Chat::deliver`] would find something to do.
+    pub fn has_output(&self) -> bool {
+        self.feeds.has_output() || !self.closing.is_empty()
+    }
+
+    /// Returns true if the server has to wait at its end, because somebody is still to be told.
+    pub fn has_last_words(&self) -> bool {
+        self.has_output() || self.feeds.has_undelivered() || self.tombstones.has_untold()
+    }
+
+    /// Delivers again to rooms that waited for a socket: one is writable again.
+    pub fn resume_stalled(&mut self, now: Instant) {
+        self.feeds.resume_stalled(now);
     }
 
     /// Returns the counts.

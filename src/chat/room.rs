@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use subtle::ConstantTimeEq;
 
-use super::bans::Bans;
+use super::ban_list::Bans;
 use super::closing::Closure;
 use super::presence::Presence;
 use super::visitors::Visitors;
