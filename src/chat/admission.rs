@@ -217,8 +217,37 @@ impl Chat {
         // `check_place` has refused the entrant if no number is left.
         let number =
             self.directory.rooms.get(room_id).and_then(Room::next_number).unwrap_or(u32::MAX);
-        let member = self.directory.members.insert(Member {
-            room: room_id,
+        let entered = self.new_member((room_id, number), peer, entrant, drawn, now);
+        let member = self.directory.members.insert(entered);
+        self.directory.tokens.insert(drawn.token, member);
+        let first_check = now + self.first_check();
+        if let Some(known) = self.directory.members.get_mut(member) {
+            self.timers.set(Alarm::Idle(member), &mut known.deadline, Some(first_check));
+            self.peers.quotas.count_in(member, known);
+        }
+        let history = self.grant_history(peer, entrant.history, now);
+        if let Some(room) = self.directory.rooms.get_mut(room_id) {
+            room.note_visitor(Subnet::of(peer));
+            room.add(member, number, folded);
+            let history = history.min(room.history);
+            let options = StreamOptions { tag: drawn.tag, life: drawn.life, history };
+            let to = Recipient { room: room_id, member, number, delivery: entrant.delivery };
+            self.feeds.seat(&to, &options);
+        }
+        member
+    }
+
+    /// Returns a member of which nothing is known but its request.
+    fn new_member(
+        &self,
+        (room, number): (RoomId, u32),
+        peer: IpAddr,
+        entrant: &Entrant<'_>,
+        drawn: &Drawn,
+        now: Instant,
+    ) -> Member {
+        Member {
+            room,
             room_spelling: spelling(&entrant.room),
             name: Rc::from(&*entrant.name),
             token: drawn.token,
@@ -239,23 +268,7 @@ impl Chat {
             warned_at: None,
             unfinished: Unfinished::default(),
             end: None,
-        });
-        self.directory.tokens.insert(drawn.token, member);
-        let first_check = now + self.first_check();
-        if let Some(known) = self.directory.members.get_mut(member) {
-            self.timers.set(Alarm::Idle(member), &mut known.deadline, Some(first_check));
-            self.peers.quotas.count_in(member, known);
         }
-        let history = self.grant_history(peer, entrant.history, now);
-        if let Some(room) = self.directory.rooms.get_mut(room_id) {
-            room.note_visitor(Subnet::of(peer));
-            room.add(member, number, folded);
-            let history = history.min(room.history);
-            let options = StreamOptions { tag: drawn.tag, life: drawn.life, history };
-            let to = Recipient { room: room_id, member, number, delivery: entrant.delivery };
-            self.feeds.seat(&to, &options);
-        }
-        member
     }
 }
 

@@ -1,7 +1,7 @@
 //! Every way out of a room.
 //!
-//! Ending a member takes away its token, name and address at once and leaves its seat, marked,
-//! until what was said up to now is on its way: nothing that is being walked is freed.
+//! A member that ends loses its token, name and address at once. Its cursor is marked and stays until
+//! the entries up to now are sent, because nothing may be freed while it is walked.
 
 use std::time::{Duration, Instant};
 
@@ -148,7 +148,7 @@ impl Chat {
         self.feeds.unseat(&to);
     }
 
-    /// Takes a member out of every index but its room's seats.
+    /// Removes a member from every index but the cursors of its room's feed.
     pub(super) fn forget_member(&mut self, id: MemberId, now: Instant) {
         self.release_replaced(id, now);
         let Some(member) = self.directory.members.get_mut(id) else { return };
