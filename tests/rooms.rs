@@ -207,7 +207,9 @@ fn w31_help_lists_every_command() {
     let (alice, bob) = alice_and_bob(&server);
     alice.say("/help");
     let help = alice.hear_text();
-    for command in ["/exit", "/who", "/kick NAME", "/host NAME", "/help"] {
+    let all =
+        ["/exit", "/who", "/kick NAME", "/ban NAME", "/unban NAME", "/bans", "/host NAME", "/help"];
+    for command in all {
         assert!(help.contains(command), "{help}");
     }
     bob.expect_silence();

@@ -90,7 +90,9 @@ fn announce(reactor: &Reactor, stdout: &Output) -> io::Result<()> {
         log::info!("only this machine can connect; start with --bind 0.0.0.0 for others");
     }
     let options = addresses.first().map(options_of_client).unwrap_or_default();
-    log::info!("to chat: reactor-chat-client{options} create ROOM NAME, the others join ROOM NAME");
+    log::info!(
+        "to chat: reactor-chat-client{options} create ROOM NAME; others: reactor-chat-client{options} join ROOM NAME"
+    );
     Ok(())
 }
 

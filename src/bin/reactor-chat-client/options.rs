@@ -181,11 +181,10 @@ fn parse_with(
         ["join", room] => enter(Operation::Join, room, None),
         ["join", room, name] => enter(Operation::Join, room, Some(name)),
         ["list"] => list(&matches),
-        [] => Err(usage("it takes create ROOM, or join ROOM, or list")),
+        [] => Err(usage("use create ROOM, join ROOM or list")),
         _ => {
             let words = words.join(" ");
-            let why = format!("it takes create ROOM, or join ROOM, or list, and not '{words}'");
-            Err(usage(&why))
+            Err(usage(&format!("unknown command '{words}'; use create ROOM, join ROOM or list")))
         }
     }
 }
