@@ -4,6 +4,11 @@
 //! # For clients
 //!
 //! A client in Rust needs two modules, which have no socket and no clock. Everything else is the server.
+//! The crate is not on crates.io yet; depend on its repository, without the default features:
+//!
+//! ```toml
+//! reactor-chat = { git = "https://...", default-features = false }
+//! ```
 //!
 //! | to | use |
 //! | --- | --- |
@@ -40,20 +45,22 @@
 //! ```text
 //!   bin         reactor-chat: options, log, exit status
 //!    |
-//!   reactor     the loop; it owns all sockets, and alone connects its siblings
+//!   reactor     the loop; it owns all sockets, and alone connects the parts below it
 //!    |
 //!    +-- connection    bytes of one TCP connection: inbox, outbox, state
 //!    +-- datagram      UDP sockets, routes of the members, batches
 //!    +-- output        stdout and stderr, without waiting
-//!    +-- metrics       counters
 //!    +-- chat          permission: rooms, members, names, passwords, commands
 //!    |
 //!   delivery    obligation: entries still owed to each member, their order, their memory
 //!    |
 //!   fanout      a job to send, and the receipt for it
 //!    |
-//!   ids  slots  subnet  timers  token_bucket  address  alert  config  protocol  sys
+//!   ids  slots  subnet  timers  token_bucket  address  alert  metrics  config  options
+//!   protocol  stream  sys
 //! ```
+//!
+//! Connection, datagram, output and chat do not import one another.
 //!
 //! # The way of a message
 //!
@@ -65,15 +72,15 @@
 //! 3. [`Datagrams::receive`](datagram::Datagrams::receive) takes a batch from the kernel.
 //! 4. [`Chat::handle_datagram`](chat::Chat::handle_datagram) finds the sender by its token, and learns its port.
 //! 5. [`Chat::handle_line`](chat::Chat::handle_line) checks exit and budget, and tells commands from messages.
-//! 6. [`Chat::append_message`](chat::Chat::append_message) fixes the audience, and encodes the entry once.
-//! 7. [`Feeds::append`](delivery::Feeds::append) puts the entry into the room's log, and the room into the schedule.
+//! 6. [`Chat::append_message`](chat::Chat::append_message) fixes the audience: all but the sender.
+//! 7. [`Feeds::append`](delivery::Feeds::append) encodes the entry once for each form in use, and puts it into the room's logs and the room into the schedule.
 //! 8. [`Reactor::deliver`](reactor::Reactor::deliver) connects the delivery with the sockets.
 //! 9. [`Feeds::deliver`](delivery::Feeds::deliver) lets the rooms take turns, each with a quantum.
 //! 10. [`Job`](fanout::Job) holds the bytes of the waiting entries, and the share of each member.
 //! 11. [`Datagrams::send`](datagram::Datagrams::send) sends the shares in batches, and returns a [`Receipt`](fanout::Receipt).
-//! 12. [`Feeds::put_back`](delivery::Feeds::put_back) schedules the rest of a room for its next turn, or until its socket is writable.
+//! 12. [`Feeds::put_back`](delivery::Feeds::put_back) schedules the rest of a room for its next turn, or keeps it until its socket is writable.
 //!
-//! It passes 56 functions in 19 files. Not counted are accessors, the upkeep of the steps, and three side
+//! It passes 57 functions in 20 files. Not counted are accessors, the upkeep of the steps, and three side
 //! trips: the codecs of [`protocol`], the system calls behind `src/datagram/batch/mod.rs`, and hosts that
 //! do not respond, `src/datagram/hosts.rs`.
 //!
@@ -85,6 +92,7 @@
 //! | `src/datagram/socket.rs` | `receive`, `send` |
 //! | `src/datagram/routes.rs` | `announce` |
 //! | `src/chat/inbound.rs` | `handle_datagram`, `identify`, `handle_message`, `handle_line`, `is_allowed`, `parse_line`, `relay`, `append_message` |
+//! | `src/chat/mod.rs` | `deliver` |
 //! | `src/chat/closing.rs` | `find_speaker` |
 //! | `src/chat/addresses.rs` | `learn_port` |
 //! | `src/chat/rate_limit.rs` | `take` |
@@ -108,14 +116,16 @@
 //! | room, member, host | users meet in a room as members; the host created it |
 //! | token | a member's secret: it names the member in each datagram |
 //! | message, notice | a line from a member, a line from the server |
-//! | delivery | the form in which a member gets both: text, named or stream |
-//! | entry | a message or notice as it is encoded, once for all its readers |
+//! | delivery | the form in which a member gets both: text or named (both: plain), or stream |
+//! | entry | a message or notice as it is encoded, once for all its readers in one form |
 //! | log, ring | entries of a room that wait for text and named members; the last entries of a stream |
 //! | cursor | a member's position in them |
 //! | repair, gone | an entry sent again; an entry that is no longer held |
 //! | aside | a datagram entry for one member alone |
 //! | audience, fan-out | the members that get an entry; sending it to them |
-//! | job, share, receipt | bytes to send; one member's part of them; how far each member got |
+//! | feed, lane | all output of a room; its output of one kind |
+//! | job, share, receipt | bytes to send; one member's part of them, moved on as it is sent; the counts of what was sent |
+//! | turn of a room, quantum | one chance to send; the most datagrams in it |
 //! | turn, budget | one round of the loop; the most that a step does in it |
 //! | readiness | a bit that an event sets, and only `WouldBlock` clears |
 //! | inbox, outbox | bytes of a connection that were read and not parsed; bytes that wait to be written |

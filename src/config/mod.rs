@@ -1,4 +1,4 @@
-//! Every number of the server, with its unit and its reason.
+//! The settings of the server, with their units and their reasons.
 #![doc = include_str!("OPERATING.md")]
 
 mod limits;

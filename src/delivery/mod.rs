@@ -222,7 +222,8 @@ impl Feeds {
 
     // Entries.
 
-    /// Appends an entry for the members of a room, encoded once for each form that somebody takes.
+    /// Appends an entry for the members of a room. It is encoded once for streams, which also gives its
+    /// size, and once for each plain form that somebody takes.
     /// In stream delivery it goes to all members, because all share one order of entries; in plain
     /// delivery it goes to `audience`.
     ///
@@ -235,7 +236,6 @@ impl Feeds {
         audience: Audience,
         encode: impl Fn(Delivery, &mut Vec<u8>),
     ) -> Result<(), Full> {
-        // The encoding for streams also tells the size of the entry.
         self.work.entry.clear();
         encode(Delivery::Stream, &mut self.work.entry);
         let size = Ring::size_of(&self.work.entry);

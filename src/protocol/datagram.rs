@@ -1,7 +1,8 @@
 //! UDP datagrams of both directions (W17, W18, W23).
 //!
-//! A client sends an [`Envelope`]. With plain delivery it gets one message or notice per datagram, in
-//! its [`Form`]; with stream delivery see [`stream`](super::stream).
+//! A client sends an [`Envelope`], the whole upstream datagram; in stream delivery its message part is an
+//! [`Upstream`](super::stream::Upstream). With plain delivery it gets one message or notice per datagram,
+//! in its [`Form`]; with stream delivery see [`stream`](super::stream).
 //!
 //! ```
 //! use reactor_chat::protocol::Token;

@@ -24,7 +24,8 @@
 //!    that begin with `/`.
 //! 9. Receive datagrams of up to [`datagram::MAX_DOWNSTREAM`] bytes. With named delivery, parse them with
 //!    [`datagram::parse_named`]. With stream delivery, leave steps 7 to 9 to
-//!    [`StreamReceiver`](crate::stream::StreamReceiver) and [`StreamSender`](crate::stream::StreamSender).
+//!    [`StreamReceiver`](crate::stream::StreamReceiver) and [`StreamSender`](crate::stream::StreamSender);
+//!    still write what the user types with [`command`], and pass it to `StreamSender::push`.
 //! 10. Send [`command::EXIT`] to leave. End when a notice satisfies [`notice::ends_membership`].
 //!
 //! ```no_run

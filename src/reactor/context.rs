@@ -57,7 +57,7 @@ impl Context {
 
     /// Sends a portion of what the chat has for its members. This is the only way out: a job names bytes
     /// and members, and goes from here to the layer that has the routes of these members. All of them
-    /// have UDP routes, so the datagram layer takes every job. Its receipt says how far it came.
+    /// have UDP routes, so the datagram layer takes every job. Its receipt counts what was sent.
     pub(super) fn deliver(&mut self, budget: usize) {
         let Self { chat, datagrams, metrics, now, .. } = self;
         let receipt = chat.deliver(budget, *now, |job, budget| datagrams.send(job, budget));

@@ -59,7 +59,8 @@
 //!   that [`StreamSender::push`] returned. The sender repeats messages that are refused for the rate
 //!   (code 8). The texts of asides are for people.
 //! * Three in [`StreamReceiver::unanswered`] mean that the server does not answer. At four, resume
-//!   over TCP; if that is refused with status 2, join again.
+//!   over TCP; if that is refused with status 2, join again. After a resume keep both machines. After
+//!   a new join make new ones, and push the texts of [`StreamSender::into_open`] again.
 //! * To leave, push `/exit` and continue until [`Event::ends_membership`]. After any end, continue
 //!   until [`StreamReceiver::is_complete`] if you want the last entries: after a room was closed,
 //!   the server answers for another 60 s.
