@@ -161,11 +161,10 @@ pub fn refuses_message(text: &str) -> bool {
     let begins = [
         "message refused, ",
         "no such command",
-        "「/",
         "そのコマンドはありません",
         "長すぎるため、発言は送られませんでした",
     ];
-    let ends = ["was not sent on", "発言は送られませんでした"];
+    let ends = ["was not sent on", "発言は送られませんでした", "で / から始まる発言を送れます"];
     let is_notice = !text.contains(": ");
     is_notice
         && (begins.iter().any(|part| text.starts_with(part))
@@ -450,6 +449,9 @@ mod tests {
                 let text = text(notice, language);
                 assert_eq!(refuses_message(&text), is_refusal, "{text}");
             }
+            // A name may begin as the notice of an unknown command does.
+            let joined = text(Notice::Joined("「/x"), language);
+            assert!(!refuses_message(&joined), "{joined}");
         }
     }
 }
