@@ -315,10 +315,14 @@ impl Feeds {
         }
     }
 
-    /// Notes that a member's address is lost. Its stream waits until it is proved again.
+    /// Notes that a member's address is lost. Its stream waits until it is proved again. In plain
+    /// delivery, entries for a member without an address are dropped in the next turn.
     pub fn disprove(&mut self, to: &Recipient) {
-        if let Some(ordered) = self.ordered_mut(to.room) {
-            ordered.disprove(to.number);
+        let Some(feed) = self.feeds.get_mut(to.room) else { return };
+        match (to.delivery, &mut feed.ordered) {
+            (Delivery::Plain(form), _) => feed.plain[form as usize].disprove(to.number),
+            (Delivery::Stream, Some(ordered)) => ordered.disprove(to.number),
+            (Delivery::Stream, None) => {}
         }
     }
 

@@ -165,6 +165,14 @@ impl Plain {
         }
     }
 
+    /// Notes that a member's address is lost: nothing waits for its socket any more.
+    pub(super) fn disprove(&mut self, number: u32) {
+        if let Some(index) = self.cursors.index(number) {
+            let was_blocked = mem::take(&mut self.cursors.get_mut(index).is_blocked);
+            self.blocked -= usize::from(was_blocked);
+        }
+    }
+
     /// Returns true if a member still has a cursor, live or not.
     pub(super) fn has_cursor(&self, number: u32) -> bool {
         self.cursors.index(number).is_some()

@@ -218,7 +218,8 @@ impl<S: FnMut(Job<'_>, usize) -> Receipt> Turn<'_, S> {
     /// full do not count: nobody waits for them.
     fn is_cut_by_budget(&self, feed: &Feed) -> bool {
         let has_output = feed.ordered.as_ref().is_some_and(|ordered| ordered.has_output());
-        feed.plain.iter().any(Plain::is_cut) || (self.left < MAX_TRAIN && has_output)
+        let is_plain_cut = feed.plain.iter().any(Plain::is_cut) && !self.total.blocked;
+        is_plain_cut || (self.left < MAX_TRAIN && has_output)
     }
 
     fn send_unicast(&mut self, feed: &mut Feed) {

@@ -1,6 +1,7 @@
 //! Turns: order and bounds of the output of all rooms.
 
 use super::*;
+use crate::fanout::Audience;
 
 #[test]
 fn w24_audience_is_fixed_at_append() {
@@ -133,6 +134,41 @@ fn blocked_replies_come_once() {
     let answer = "nobody here has that name, /who lists the names";
     assert_eq!(stage.take_heard(host), ["guest was removed by the host", answer]);
     assert_eq!(stage.chat.census().members, 1);
+}
+
+/// The older entries reach its next turn, in which the datagram layer drops what has no address.
+#[test]
+fn resume_ends_waiting_for_a_socket() {
+    let mut stage = Stage::with_defaults();
+    let host = stage.create("r", r#"{"username":"host"}"#);
+    let guest = stage.join("r", r#"{"username":"guest"}"#);
+    stage.take_heard(host);
+    stage.say(host, "one");
+    assert!(stage.chat.deliver(9, stage.now, block_all).blocked);
+    let token = String::from_utf8(guest.token.to_wire().to_vec()).expect("hex");
+    stage.request(Ipv4Addr::new(192, 0, 2, 2), 4, "r", &token).expect("the same member");
+    stage.say(host, "two");
+    assert_eq!(stage.take_heard(guest)[..2], ["host: one", "host: two"]);
+}
+
+/// More members wait for a full socket than a turn looks at.
+#[test]
+fn full_socket_delays_no_reply() {
+    let mut stage = Stage::new(ChatConfig { max_unproved: None, ..ChatConfig::default() });
+    let host = stage.create("r", r#"{"username":"host"}"#);
+    (0..20).for_each(|n| drop(stage.join("r", &format!("g{n}"))));
+    stage.take_heard(host);
+    stage.say(host, "one");
+    stage.say(host, "/kick nobody");
+    let mut replies = 0;
+    stage.chat.deliver(1, stage.now, |job, budget| {
+        if job.entries[0].audience == Audience::Only(host.id) {
+            replies += 1;
+            return send_all(job, budget, &mut HashMap::new());
+        }
+        Receipt { blocked: true, ..Receipt::default() }
+    });
+    assert_eq!(replies, 1);
 }
 
 #[test]
