@@ -465,7 +465,7 @@ mod tests {
             (&[][..], "join ROOM"),
             (&["join"], "join ROOM"),
             (&["join", "r1", "bob", "x"], "join ROOM"),
-            (&["leave", "r1", "bob"], "not 'leave r1 bob'"),
+            (&["leave", "r1", "bob"], "unknown command 'leave r1 bob'"),
             (&["list", "r1"], "list"),
             (&["list", "--name", "x"], "list takes no --name"),
             (&["list", "--hidden"], "list takes no --hidden"),
