@@ -3,7 +3,7 @@
 //! The lines are stable, so that programs such as fail2ban can match them. They contain an address
 //! and a count, and nothing that a peer has sent.
 
-use std::net::IpAddr;
+use crate::address::PeerAddr;
 
 /// An act of a peer, or a limit that it has reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,8 +52,7 @@ pub enum Alert {
 
 impl Alert {
     /// Returns the line for the log: `peer` was the last one, and it happened `count` times.
-    pub fn line(self, peer: IpAddr, count: u64) -> String {
-        let peer = peer.to_canonical();
+    pub fn line(self, peer: PeerAddr, count: u64) -> String {
         match self.limit() {
             Some(limit) => format!("limit {limit} reached by {peer} (count {count})"),
             None if self == Self::WrongPassword => {
@@ -95,13 +94,14 @@ impl Alert {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv4Addr;
 
     #[test]
     fn field_l_lines_are_for_fail2ban() {
-        let peer = "::ffff:192.0.2.7".parse().expect("an address");
+        let peer = Ipv4Addr::new(192, 0, 2, 7).to_ipv6_mapped().into();
         let line = Alert::WrongPasswords.line(peer, 3);
         assert_eq!(line, "limit --wrong-passwords reached by 192.0.2.7 (count 3)");
-        let peer = "2001:db8::1".parse().expect("an address");
+        let peer = [0x2001, 0xdb8, 0, 0, 0, 0, 0, 1].into();
         assert_eq!(Alert::WrongPassword.line(peer, 1), "wrong password from 2001:db8::1 (count 1)");
     }
 }

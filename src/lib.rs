@@ -116,6 +116,8 @@
 //! | room, member, host | users meet in a room as members; the host created it |
 //! | token | a member's secret: it names the member in each datagram |
 //! | message, notice | a line from a member, a line from the server |
+//! | peer address, subnet | the address of a peer; the addresses that limits count as one peer |
+//! | endpoint | the address and the port that a member's datagrams go to |
 //! | delivery | the form in which a member gets both: text or named (both: plain), or stream |
 //! | entry | a message or notice as it is encoded, once for all its readers in one form |
 //! | log, ring | entries of a room that wait for text and named members; the last entries of a stream |

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use crate::address::PeerAddr;
+
 /// One peer: an IPv4 address, or the /64 of an IPv6 address. A single host gets a whole /64 (RFC
 /// 6177, section 2), so a limit by address would be no limit there.
 ///
@@ -15,8 +17,8 @@ pub struct Subnet(
 
 impl Subnet {
     /// Returns the subnet of an address.
-    pub fn of(ip: IpAddr) -> Self {
-        match ip.to_canonical() {
+    pub fn of(peer: PeerAddr) -> Self {
+        match peer.ip() {
             IpAddr::V4(ip) => Self(ip.to_ipv6_mapped()),
             IpAddr::V6(ip) if ip.is_unicast_link_local() => Self(ip),
             IpAddr::V6(ip) => Self(Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 64))),
@@ -36,8 +38,11 @@ impl Subnet {
 mod tests {
     use super::*;
 
+    fn subnet(ip: &str) -> Subnet {
+        Subnet::of(ip.parse::<IpAddr>().expect("an address").into())
+    }
+
     fn is_one(left: &str, right: &str) -> bool {
-        let subnet = |ip: &str| Subnet::of(ip.parse().expect("an address"));
         subnet(left) == subnet(right)
     }
 
@@ -51,7 +56,7 @@ mod tests {
 
     #[test]
     fn a1_a_48_holds_only_its_64s() {
-        let prefix = |text: &str| Subnet::of(text.parse().expect("an address")).prefix(48);
+        let prefix = |ip: &str| subnet(ip).prefix(48);
         assert_eq!(prefix("2001:db8:0:1::1"), prefix("2001:db8:0:ffff::2"));
         assert_ne!(prefix("2001:db8:0:1::1"), prefix("2001:db8:1:1::1"));
         assert_eq!(

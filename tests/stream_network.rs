@@ -196,7 +196,7 @@ impl World {
             Step::Join(client) => self.join(client),
             Step::ToChat(client, bytes) => {
                 let Some(client) = &self.clients[client] else { return };
-                self.chat.handle_datagram(client.address, &bytes, now);
+                self.chat.handle_datagram(client.address.into(), &bytes, now);
             }
             Step::ToClient(client, bytes) => {
                 let Some(client) = &mut self.clients[client] else { return };
@@ -221,8 +221,10 @@ impl World {
             *drawn += 1;
             Some(u128::from(*drawn).to_be_bytes())
         };
-        let reply =
-            self.chat.handle_request(HOME, &request, draw, 65_536, now).expect("a granted request");
+        let reply = self
+            .chat
+            .handle_request(HOME.into(), &request, draw, 65_536, now)
+            .expect("a granted request");
         let Reply::Entered { member, token, stream: Some(completion) } = reply else {
             panic!("no stream delivery")
         };

@@ -7,11 +7,11 @@
 //! room. Several live members keep an address that each of them has proved, because a program can
 //! be in two rooms with one socket.
 
-use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use super::Chat;
 use super::member::Port;
+use crate::address::{Endpoint, PeerAddr};
 use crate::alert::Alert;
 use crate::ids::MemberId;
 use crate::protocol::Delivery;
@@ -44,25 +44,28 @@ impl Chat {
     /// - the member has stream delivery, which only a datagram of its own starts,
     /// - the member has moved to another IP since,
     /// - its IP has reached the limit of announced ports.
-    pub fn handle_announcement(&mut self, member: MemberId, peer: SocketAddr) -> bool {
+    pub fn handle_announcement(&mut self, member: MemberId, endpoint: Endpoint) -> bool {
         let Some(known) = self.directory.live(member) else { return false };
-        let (ip, port) = (peer.ip().to_canonical(), peer.port());
-        if known.ip != ip {
+        let (peer, port) = (PeerAddr::of(endpoint), endpoint.port());
+        if known.peer != peer {
             return false;
         }
         let is_settled = matches!(known.port, Port::Learnt(_) | Port::Lost);
         let own = known.port == Port::Announced(port);
         let takes_stream = known.delivery == Delivery::Stream;
-        if port == 0 || is_settled || takes_stream || (!own && self.peers.quotas.is_taken(ip, port))
+        if port == 0
+            || is_settled
+            || takes_stream
+            || (!own && self.peers.quotas.is_taken(peer, port))
         {
             return false;
         }
-        if !known.is_announced() && self.has_announced_enough(Subnet::of(ip)) {
-            self.peers.alerts.note(Alert::Unproved, ip);
+        if !known.is_announced() && self.has_announced_enough(Subnet::of(peer)) {
+            self.peers.alerts.note(Alert::Unproved, peer);
             return false;
         }
         self.set_port(member, Port::Announced(port));
-        self.withdraw_from_ended((ip, port), Claim::Announced);
+        self.withdraw_from_ended((peer, port), Claim::Announced);
         true
     }
 
@@ -84,11 +87,11 @@ impl Chat {
         if known.port == Port::Learnt(port) {
             return;
         }
-        let (ip, had_none) = (known.ip, known.port.number().is_none());
+        let (peer, had_none) = (known.peer, known.port.number().is_none());
         self.set_port(id, Port::Learnt(port));
         self.settle_replaced(id, now);
-        self.withdraw_from_announcer((ip, port), now);
-        self.withdraw_from_ended((ip, port), Claim::Proved);
+        self.withdraw_from_announcer((peer, port), now);
+        self.withdraw_from_ended((peer, port), Claim::Proved);
         if had_none {
             self.prove_stream(id, now);
         }
@@ -98,12 +101,12 @@ impl Chat {
     /// that port since.
     pub(super) fn learn_port_of_ended(&mut self, id: MemberId, port: u16, now: Instant) {
         let Some(known) = self.directory.members.get_mut(id) else { return };
-        let (ip, had_lost_it) = (known.ip, known.port == Port::Lost);
+        let (peer, had_lost_it) = (known.peer, known.port == Port::Lost);
         self.peers.quotas.forget_ended(id, known);
         known.port = Port::Learnt(port);
         self.peers.quotas.note_ended(id, known);
-        self.withdraw_from_announcer((ip, port), now);
-        self.withdraw_from_ended((ip, port), Claim::ProvedByEnded);
+        self.withdraw_from_announcer((peer, port), now);
+        self.withdraw_from_ended((peer, port), Claim::ProvedByEnded);
         if had_lost_it {
             self.prove_stream(id, now);
         }
@@ -124,19 +127,19 @@ impl Chat {
     }
 
     /// Takes a proved address from the one member, if any, that has only announced it.
-    fn withdraw_from_announcer(&mut self, (ip, port): (IpAddr, u16), now: Instant) {
-        if let Some(announcer) = self.peers.quotas.announcer(ip, port) {
+    fn withdraw_from_announcer(&mut self, (peer, port): (PeerAddr, u16), now: Instant) {
+        if let Some(announcer) = self.peers.quotas.announcer(peer, port) {
             self.set_port(announcer, Port::Lost);
             self.withdrawn.push(announcer);
-            self.check_unproved(Subnet::of(ip), now);
+            self.check_unproved(Subnet::of(peer), now);
         }
     }
 
     /// Takes an address from ended members with a weaker claim.
-    fn withdraw_from_ended(&mut self, (ip, port): (IpAddr, u16), claim: Claim) {
+    fn withdraw_from_ended(&mut self, (peer, port): (PeerAddr, u16), claim: Claim) {
         let Self { peers, directory, withdrawn, .. } = self;
         let before = withdrawn.len();
-        withdrawn.extend(peers.quotas.ended_at(ip, port).filter(|ended| {
+        withdrawn.extend(peers.quotas.ended_at(peer, port).filter(|ended| {
             directory.members.get(*ended).is_some_and(|member| claim.is_above_ended(member.port))
         }));
         for index in before..self.withdrawn.len() {

@@ -5,7 +5,6 @@
 //! checked before the room. A hidden room looks like a missing one without its password, so until
 //! the password is right every later reason is 2.
 
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -16,6 +15,7 @@ use super::rate_limit::MessageBudget;
 use super::reply_budget::ReplyBudget;
 use super::room::{Room, RoomSettings};
 use super::{Alarm, Chat, Reply};
+use crate::address::PeerAddr;
 use crate::alert::Alert;
 use crate::delivery::{Recipient, StreamOptions};
 use crate::fanout::Audience;
@@ -28,7 +28,7 @@ use crate::timers::Deadline;
 impl Chat {
     pub(super) fn create(
         &mut self,
-        peer: IpAddr,
+        peer: PeerAddr,
         host: &Entrant<'_>,
         (capacity, hidden): (Option<u32>, bool),
         mut draw: impl FnMut() -> Option<[u8; 16]>,
@@ -56,7 +56,7 @@ impl Chat {
 
     pub(super) fn join(
         &mut self,
-        peer: IpAddr,
+        peer: PeerAddr,
         guest: &Entrant<'_>,
         mut draw: impl FnMut() -> Option<[u8; 16]>,
         is_counted: bool,
@@ -93,7 +93,12 @@ impl Chat {
     }
 
     /// Notes that a peer has reached a limit. Returns the status of the reply.
-    pub(super) fn refuse_limited(&mut self, peer: IpAddr, limit: Alert, status: Status) -> Status {
+    pub(super) fn refuse_limited(
+        &mut self,
+        peer: PeerAddr,
+        limit: Alert,
+        status: Status,
+    ) -> Status {
         self.peers.alerts.note(limit, peer);
         status
     }
@@ -102,7 +107,7 @@ impl Chat {
     fn check_place(
         &mut self,
         room_id: RoomId,
-        peer: IpAddr,
+        peer: PeerAddr,
         folded: &str,
         now: Instant,
     ) -> Result<Option<MemberId>, Status> {
@@ -125,7 +130,7 @@ impl Chat {
         Ok(namesake)
     }
 
-    fn check_limits_of_creator(&mut self, peer: IpAddr) -> Result<(), Status> {
+    fn check_limits_of_creator(&mut self, peer: PeerAddr) -> Result<(), Status> {
         self.check_members_of(peer)?;
         if self.has_rooms_enough(Subnet::of(peer)) {
             return Err(self.refuse_limited(peer, Alert::RoomsIp, Status::RateLimited));
@@ -134,7 +139,7 @@ impl Chat {
     }
 
     /// Checks that a peer may have one more member.
-    pub(super) fn check_members_of(&mut self, peer: IpAddr) -> Result<(), Status> {
+    pub(super) fn check_members_of(&mut self, peer: PeerAddr) -> Result<(), Status> {
         if self.has_members_enough(Subnet::of(peer)) {
             return Err(self.refuse_limited(peer, Alert::MembersIp, Status::RateLimited));
         }
@@ -144,7 +149,7 @@ impl Chat {
     /// Checks that a further room and its host are allowed, perhaps in place of an abandoned room.
     fn check_limits_of_server(
         &mut self,
-        peer: IpAddr,
+        peer: PeerAddr,
         abandoned: Option<RoomId>,
     ) -> Result<(), Status> {
         let leaving = usize::from(abandoned.is_some());
@@ -162,7 +167,7 @@ impl Chat {
     fn find_abandoned(
         &self,
         name: &str,
-        peer: IpAddr,
+        peer: PeerAddr,
         now: Instant,
     ) -> Result<Option<RoomId>, Status> {
         let Some((room_id, room)) = self.directory.find_room(name) else { return Ok(None) };
@@ -207,7 +212,7 @@ impl Chat {
     fn admit(
         &mut self,
         room_id: RoomId,
-        peer: IpAddr,
+        peer: PeerAddr,
         entrant: &Entrant<'_>,
         folded: Box<str>,
         drawn: &Drawn,
@@ -241,7 +246,7 @@ impl Chat {
     fn new_member(
         &self,
         (room, number): (RoomId, u32),
-        peer: IpAddr,
+        peer: PeerAddr,
         entrant: &Entrant<'_>,
         drawn: &Drawn,
         now: Instant,
@@ -251,7 +256,7 @@ impl Chat {
             room_spelling: spelling(&entrant.room),
             name: Rc::from(&*entrant.name),
             token: drawn.token,
-            ip: peer,
+            peer,
             port: Port::Unknown,
             delivery: entrant.delivery,
             number,

@@ -1,9 +1,9 @@
 //! Alerts that wait for the owner of the chat, which writes the log.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use super::Chat;
+use crate::address::PeerAddr;
 use crate::alert::Alert;
 
 /// Limit for the alerts that wait until the owner takes them, which it does once a turn. Alerts of
@@ -13,11 +13,11 @@ const MAX_WAITING: usize = 1024;
 /// Alerts with their counts.
 #[derive(Debug, Default)]
 pub(super) struct Alerts {
-    counts: BTreeMap<(Alert, IpAddr), u64>,
+    counts: BTreeMap<(Alert, PeerAddr), u64>,
 }
 
 impl Alerts {
-    pub(super) fn note(&mut self, alert: Alert, peer: IpAddr) {
+    pub(super) fn note(&mut self, alert: Alert, peer: PeerAddr) {
         if self.counts.len() < MAX_WAITING || self.counts.contains_key(&(alert, peer)) {
             *self.counts.entry((alert, peer)).or_insert(0) += 1;
         }
@@ -27,7 +27,7 @@ impl Alerts {
 impl Chat {
     /// Removes and returns an alert: its kind, the peer, and the number of times that it happened
     /// since the last turn.
-    pub fn poll_alert(&mut self) -> Option<(Alert, IpAddr, u64)> {
+    pub fn poll_alert(&mut self) -> Option<(Alert, PeerAddr, u64)> {
         self.peers.alerts.counts.pop_first().map(|((alert, peer), count)| (alert, peer, count))
     }
 }

@@ -123,10 +123,10 @@ fn time_for_one_at_room(limit: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::{IpAddr, Ipv4Addr};
+    use std::net::Ipv4Addr;
 
     fn subnet(number: u32) -> Subnet {
-        Subnet::of(IpAddr::V4(Ipv4Addr::from_bits(number)))
+        Subnet::of(Ipv4Addr::from_bits(number).into())
     }
 
     #[test]

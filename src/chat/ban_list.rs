@@ -93,10 +93,10 @@ impl Bans {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::{IpAddr, Ipv4Addr};
+    use std::net::Ipv4Addr;
 
     fn subnet(number: u32) -> Subnet {
-        Subnet::of(IpAddr::V4(Ipv4Addr::from_bits(number)))
+        Subnet::of(Ipv4Addr::from_bits(number).into())
     }
 
     #[test]

@@ -98,7 +98,7 @@ impl Chat {
     /// the name and the subnet.
     fn keep_out(&mut self, target: MemberId, with_address: bool) -> Option<(String, Subnet)> {
         let member = self.directory.members.get(target)?;
-        let (name, subnet) = (member.name.to_string(), Subnet::of(member.ip));
+        let (name, subnet) = (member.name.to_string(), Subnet::of(member.peer));
         let (room_id, room) = (member.room, self.directory.rooms.get(member.room)?);
         let has_address = with_address && !self.is_address_of_host(room, subnet);
         self.add_ban(room_id, Ban::new(&name, subnet, has_address));
@@ -121,7 +121,7 @@ impl Chat {
             .feeds
             .members(room_id)
             .filter_map(|member| self.directory.members.get(member))
-            .filter(|member| Subnet::of(member.ip) == subnet)
+            .filter(|member| Subnet::of(member.peer) == subnet)
             .map(|member| &*member.name)
             .collect();
         if sharers.is_empty() {
@@ -135,7 +135,7 @@ impl Chat {
     }
 
     fn is_address_of_host(&self, room: &Room, subnet: Subnet) -> bool {
-        self.directory.members.get(room.host).is_some_and(|host| Subnet::of(host.ip) == subnet)
+        self.directory.members.get(room.host).is_some_and(|host| Subnet::of(host.peer) == subnet)
     }
 
     /// Returns the room of a member that is its host. Tells any other member that only the host may

@@ -3,7 +3,6 @@
 //! A message counts against the limit of its sender. History has no sender any more: without a
 //! limit, a peer that joins again and again would draw a flood.
 
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::Chat;
@@ -11,6 +10,7 @@ use super::alerts::Alerts;
 use super::member::Member;
 use super::peers::Peers;
 use super::subnet_buckets::SubnetBuckets;
+use crate::address::PeerAddr;
 use crate::alert::Alert;
 use crate::config::ChatConfig;
 use crate::delivery::Feeds;
@@ -40,10 +40,10 @@ impl HistoryLimits<'_> {
     /// own is reached.
     pub(super) fn pay(&mut self, id: MemberId, bytes: usize) -> bool {
         let Some(member) = self.members.get(id) else { return false };
-        let (subnet, cost) = (Subnet::of(member.ip), cost_of(bytes));
+        let (subnet, cost) = (Subnet::of(member.peer), cost_of(bytes));
         let has_left = self.debts.has(subnet, cost, DEPTH, self.now);
         if !has_left {
-            self.alerts.note(Alert::HistoryIp, member.ip);
+            self.alerts.note(Alert::HistoryIp, member.peer);
         }
         let is_paid = has_left && member.message_budget.has_for_history(self.config, self.now);
         if is_paid {
@@ -68,7 +68,7 @@ impl Chat {
     /// Returns how many earlier entries a newcomer gets of those that it wants: none if its subnet
     /// has reached its limit. Live messages come behind the history, so somebody who shares the
     /// address of a flood would otherwise wait for them.
-    pub(super) fn grant_history(&mut self, peer: IpAddr, wish: u32, now: Instant) -> u32 {
+    pub(super) fn grant_history(&mut self, peer: PeerAddr, wish: u32, now: Instant) -> u32 {
         let cost = cost_of(MAX_PACKED);
         if wish == 0 || self.peers.history_debts.has(Subnet::of(peer), cost, DEPTH, now) {
             return wish;

@@ -5,13 +5,13 @@
 //! overtakes another never reaches the room twice or out of order. Everything else of a stream
 //! member is answered within its reply budget, which a client that waits for replies never uses up.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
 use super::Chat;
 use super::outcome::{AppendError, DatagramOutcome, DropReason, MessageOutcome};
 use super::room::Room;
+use crate::address::{Endpoint, PeerAddr};
 use crate::alert::Alert;
 use crate::delivery::{Full, Kind};
 use crate::fanout::Audience;
@@ -34,23 +34,23 @@ struct Sender<'a> {
 }
 
 impl Chat {
-    /// Handles a datagram that came from `peer`.
+    /// Handles a datagram that came from an endpoint.
     pub fn handle_datagram(
         &mut self,
-        peer: SocketAddr,
+        from: Endpoint,
         bytes: &[u8],
         now: Instant,
     ) -> DatagramOutcome {
-        let Sender { member, message, is_live } = match self.identify(peer, bytes) {
+        let Sender { member, message, is_live } = match self.identify(from, bytes) {
             Ok(sender) => sender,
             Err(reason) => return DatagramOutcome::Dropped(reason),
         };
         let outcome = if is_live {
-            self.learn_port(member, peer.port(), now);
+            self.learn_port(member, from.port(), now);
             self.handle_message(member, message, now)
         } else {
             self.end_if_closing(member);
-            self.learn_port_of_ended(member, peer.port(), now);
+            self.learn_port_of_ended(member, from.port(), now);
             self.handle_late_message(member, message, now)
         };
         DatagramOutcome::Accepted(member, outcome)
@@ -58,7 +58,7 @@ impl Chat {
 
     /// Finds the sender of a datagram. A wrong token costs two look-ups: among live members and
     /// among tombstones.
-    fn identify<'a>(&self, peer: SocketAddr, bytes: &'a [u8]) -> Result<Sender<'a>, DropReason> {
+    fn identify<'a>(&self, from: Endpoint, bytes: &'a [u8]) -> Result<Sender<'a>, DropReason> {
         if bytes.len() > MAX_UPSTREAM {
             return Err(DropReason::TooLong);
         }
@@ -71,7 +71,7 @@ impl Chat {
         if !is_here {
             return Err(DropReason::WrongRoom);
         }
-        if member.ip != peer.ip().to_canonical() {
+        if member.peer != PeerAddr::of(from) {
             return Err(DropReason::WrongAddress);
         }
         Ok(Sender { member: id, message: upstream.message, is_live })

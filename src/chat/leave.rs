@@ -50,7 +50,7 @@ impl Chat {
             && !member.has_been_heard
             && member.port == Port::Unknown
         {
-            self.peers.alerts.note(Alert::Unheard, member.ip);
+            self.peers.alerts.note(Alert::Unheard, member.peer);
         }
         let deadline = self.config.idle_timeout.map(|timeout| member.heard_at + timeout);
         // If the member may have sent datagrams that are still unread, its deadline is checked again

@@ -1,6 +1,5 @@
 //! A member: a user in a room.
 
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -8,6 +7,7 @@ use super::parts::Unfinished;
 use super::rate_limit::MessageBudget;
 use super::reply_budget::ReplyBudget;
 use super::tombstones::Tombstone;
+use crate::address::PeerAddr;
 use crate::delivery::Recipient;
 use crate::ids::{MemberId, RoomId};
 use crate::protocol::name::RoomName;
@@ -24,8 +24,8 @@ pub(super) struct Member {
     /// The name in its stored form. With the `Rc`, callers hold it while the chat changes.
     pub(super) name: Rc<str>,
     pub(super) token: Token,
-    /// The IP that got the token. Datagrams from other IPs are not from this member.
-    pub(super) ip: IpAddr,
+    /// The peer that got the token. Datagrams from other addresses are not from this member.
+    pub(super) peer: PeerAddr,
     pub(super) port: Port,
     pub(super) delivery: Delivery,
     /// Its number in the room, never used twice there.
@@ -131,14 +131,14 @@ impl Member {
 #[cfg(test)]
 impl Member {
     /// Returns a member of no room, without a connection.
-    pub(super) fn for_test(ip: IpAddr, heard_at: Instant) -> Self {
+    pub(super) fn for_test(peer: PeerAddr, heard_at: Instant) -> Self {
         let nowhere = crate::ids::Key { slot: 0, generation: 0 };
         Self {
             room: RoomId(nowhere),
             room_spelling: None,
             name: Rc::from("name"),
             token: Token::from_bits([0; 16]),
-            ip,
+            peer,
             port: Port::Unknown,
             delivery: Delivery::Stream,
             number: 1,

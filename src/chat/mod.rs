@@ -72,9 +72,9 @@ mod unproved;
 mod unresponsive;
 mod visitors;
 
-use std::net::IpAddr;
 use std::time::Instant;
 
+use crate::address::PeerAddr;
 use crate::config::ChatConfig;
 use crate::delivery::{Feeds, MemoryLimits};
 use crate::fanout::{Job, Receipt};
@@ -214,13 +214,12 @@ impl Chat {
     /// The status of the refusal. Nothing has changed then.
     pub fn handle_request(
         &mut self,
-        peer: IpAddr,
+        peer: PeerAddr,
         request: &Request<'_>,
         draw: impl FnMut() -> Option<[u8; 16]>,
         max_list: usize,
         now: Instant,
     ) -> Result<Reply, Status> {
-        let peer = peer.to_canonical();
         if let Request::Join(guest) = request
             && let Some(at) = self.delay_password(peer, guest, now)?
         {
@@ -235,19 +234,19 @@ impl Chat {
     /// As [`Chat::handle_request`].
     pub fn handle_delayed_request(
         &mut self,
-        peer: IpAddr,
+        peer: PeerAddr,
         request: &Request<'_>,
         draw: impl FnMut() -> Option<[u8; 16]>,
         max_list: usize,
         now: Instant,
     ) -> Result<Reply, Status> {
-        self.execute_request(peer.to_canonical(), request, draw, max_list, true, now)
+        self.execute_request(peer, request, draw, max_list, true, now)
     }
 
     /// Executes a request. With `is_counted`, a wrong password was counted before.
     fn execute_request(
         &mut self,
-        peer: IpAddr,
+        peer: PeerAddr,
         request: &Request<'_>,
         draw: impl FnMut() -> Option<[u8; 16]>,
         max_list: usize,

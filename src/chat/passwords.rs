@@ -3,11 +3,11 @@
 //! The limits of the peer are checked before the room, because the reply would otherwise tell a
 //! hidden room from a missing one. For the same reason a password for a missing room counts as a wrong one.
 
-use std::net::IpAddr;
 use std::time::Instant;
 
 use super::Chat;
 use super::auth_throttle::CheckTime;
+use crate::address::PeerAddr;
 use crate::alert::Alert;
 use crate::ids::RoomId;
 use crate::protocol::name::fold;
@@ -20,7 +20,7 @@ impl Chat {
     /// that it cancels.
     pub(super) fn delay_password(
         &mut self,
-        peer: IpAddr,
+        peer: PeerAddr,
         guest: &Entrant<'_>,
         now: Instant,
     ) -> Result<Option<Instant>, Status> {
@@ -44,7 +44,7 @@ impl Chat {
 
     fn check_limits_of_guest(
         &mut self,
-        peer: IpAddr,
+        peer: PeerAddr,
         guest: &Entrant<'_>,
         now: Instant,
     ) -> Result<(), Status> {
@@ -57,20 +57,20 @@ impl Chat {
     }
 
     /// Returns true if the room has no password, or has been entered from this peer's subnet.
-    fn is_welcome(&self, peer: IpAddr, guest: &Entrant<'_>) -> bool {
+    fn is_welcome(&self, peer: PeerAddr, guest: &Entrant<'_>) -> bool {
         self.directory.find_room(&guest.room.name).is_some_and(|(_, room)| {
             let namesake =
                 room.find(&fold(&guest.name)).and_then(|id| self.directory.members.get(id));
             !room.has_password()
                 || room.visitors.has(Subnet::of(peer))
-                || namesake.is_some_and(|namesake| namesake.ip == peer)
+                || namesake.is_some_and(|namesake| namesake.peer == peer)
         })
     }
 
     /// Returns the room if it exists and the guest's password opens it.
     pub(super) fn find_open_room(
         &mut self,
-        peer: IpAddr,
+        peer: PeerAddr,
         guest: &Entrant<'_>,
         is_counted: bool,
         now: Instant,
@@ -87,7 +87,7 @@ impl Chat {
         Err(why)
     }
 
-    fn note_wrong_password(&mut self, peer: IpAddr, room: &str, is_counted: bool, now: Instant) {
+    fn note_wrong_password(&mut self, peer: PeerAddr, room: &str, is_counted: bool, now: Instant) {
         self.peers.alerts.note(Alert::WrongPassword, peer);
         if !is_counted {
             let limit = self.config.wrong_passwords;
@@ -107,7 +107,7 @@ mod tests {
     use crate::config::ChatConfig;
     use crate::protocol::{Frame, Token, request};
 
-    const HOST: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+    const HOST: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
     const RESUME: u8 = 4;
 
     struct Stage {
@@ -135,7 +135,7 @@ mod tests {
 
         fn request(
             &mut self,
-            peer: IpAddr,
+            peer: impl Into<PeerAddr>,
             (operation, room): (u8, &str),
             payload: &str,
             is_due: bool,
@@ -145,17 +145,24 @@ mod tests {
             self.drawn = self.drawn.wrapping_add(1);
             let draw = || Some([self.drawn; 16]);
             match is_due {
-                true => self.chat.handle_delayed_request(peer, &request, draw, 9999, self.now),
-                false => self.chat.handle_request(peer, &request, draw, 9999, self.now),
+                true => {
+                    self.chat.handle_delayed_request(peer.into(), &request, draw, 9999, self.now)
+                }
+                false => self.chat.handle_request(peer.into(), &request, draw, 9999, self.now),
             }
         }
 
-        fn join(&mut self, peer: IpAddr, room: &str, password: &str) -> Outcome {
+        fn join(&mut self, peer: impl Into<PeerAddr>, room: &str, password: &str) -> Outcome {
             let payload = format!(r#"{{"username":"eve","password":"{password}"}}"#);
             self.request(peer, (2, room), &payload, false)
         }
 
-        fn join_in_turn(&mut self, peer: IpAddr, room: &str, password: &str) -> Outcome {
+        fn join_in_turn(
+            &mut self,
+            peer: impl Into<PeerAddr>,
+            room: &str,
+            password: &str,
+        ) -> Outcome {
             let payload = format!(r#"{{"username":"eve","password":"{password}"}}"#);
             self.request(peer, (2, room), &payload, true)
         }
@@ -174,12 +181,12 @@ mod tests {
         }
     }
 
-    fn v4(number: u32) -> IpAddr {
+    fn v4(number: u32) -> PeerAddr {
         Ipv4Addr::from_bits(0x0a00_0000 + number).into()
     }
 
     /// Returns an address in a /64 of one /48.
-    fn v6(number: u16) -> IpAddr {
+    fn v6(number: u16) -> PeerAddr {
         Ipv6Addr::new(0x2001, 0xdb8, 0, number, 0, 0, 0, 1).into()
     }
 

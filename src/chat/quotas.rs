@@ -3,9 +3,9 @@
 //! members and rooms.
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::IpAddr;
 
 use super::member::{Member, Port};
+use crate::address::PeerAddr;
 use crate::ids::{Key, MemberId};
 use crate::subnet::Subnet;
 use crate::timers::Timers;
@@ -37,15 +37,15 @@ pub(super) struct Quotas {
     /// Members without a known port and without a connection, in the order of their last datagram
     /// or token. Peers without such members have no entry.
     unproved: HashMap<Subnet, Timers<MemberId>>,
-    ports: HashMap<(IpAddr, u16), PortUsers>,
+    ports: HashMap<(PeerAddr, u16), PortUsers>,
     /// Ended members, by the address to which their farewells go.
-    ended: BTreeSet<(IpAddr, u16, MemberId)>,
+    ended: BTreeSet<(PeerAddr, u16, MemberId)>,
 }
 
 impl Quotas {
     /// Counts a member in its current state.
     pub(super) fn count_in(&mut self, id: MemberId, member: &Member) {
-        let peer = Subnet::of(member.ip);
+        let peer = Subnet::of(member.peer);
         let is_announced = u32::from(member.is_announced());
         self.change(peer, |usage| {
             usage.members += 1;
@@ -56,7 +56,7 @@ impl Quotas {
             own.change(id, None, Some(member.heard_at));
         }
         if let Port::Announced(port) | Port::Learnt(port) = member.port {
-            let users = self.ports.entry((member.ip, port)).or_default();
+            let users = self.ports.entry((member.peer, port)).or_default();
             users.count += 1;
             if member.is_announced() {
                 users.announcer = Some(id);
@@ -66,7 +66,7 @@ impl Quotas {
 
     /// Removes a member from the counts. It must not have changed since it was counted.
     pub(super) fn count_out(&mut self, id: MemberId, member: &Member) {
-        let peer = Subnet::of(member.ip);
+        let peer = Subnet::of(member.peer);
         let is_announced = u32::from(member.is_announced());
         self.change(peer, |usage| {
             usage.members -= 1;
@@ -81,14 +81,14 @@ impl Quotas {
             }
         }
         if let Port::Announced(port) | Port::Learnt(port) = member.port
-            && let Some(users) = self.ports.get_mut(&(member.ip, port))
+            && let Some(users) = self.ports.get_mut(&(member.peer, port))
         {
             users.count -= 1;
             if member.is_announced() {
                 users.announcer = None;
             }
             if users.count == 0 {
-                self.ports.remove(&(member.ip, port));
+                self.ports.remove(&(member.peer, port));
             }
         }
     }
@@ -119,33 +119,33 @@ impl Quotas {
     }
 
     /// Returns true if a live member has this port.
-    pub(super) fn is_taken(&self, ip: IpAddr, port: u16) -> bool {
-        self.ports.contains_key(&(ip, port))
+    pub(super) fn is_taken(&self, peer: PeerAddr, port: u16) -> bool {
+        self.ports.contains_key(&(peer, port))
     }
 
     /// Returns the live member that has announced this port without proving it.
-    pub(super) fn announcer(&self, ip: IpAddr, port: u16) -> Option<MemberId> {
-        self.ports.get(&(ip, port))?.announcer
+    pub(super) fn announcer(&self, peer: PeerAddr, port: u16) -> Option<MemberId> {
+        self.ports.get(&(peer, port))?.announcer
     }
 
     /// Notes the address of a member that has ended.
     pub(super) fn note_ended(&mut self, id: MemberId, member: &Member) {
         if let Some(port) = member.port.number() {
-            self.ended.insert((member.ip, port, id));
+            self.ended.insert((member.peer, port, id));
         }
     }
 
     /// Forgets the address of a member that has ended.
     pub(super) fn forget_ended(&mut self, id: MemberId, member: &Member) {
         if let Some(port) = member.port.number() {
-            self.ended.remove(&(member.ip, port, id));
+            self.ended.remove(&(member.peer, port, id));
         }
     }
 
     /// Returns the ended members whose farewells go to this address.
-    pub(super) fn ended_at(&self, ip: IpAddr, port: u16) -> impl Iterator<Item = MemberId> {
+    pub(super) fn ended_at(&self, peer: PeerAddr, port: u16) -> impl Iterator<Item = MemberId> {
         let [first, last] = [0, u32::MAX].map(|end| MemberId(Key { slot: end, generation: end }));
-        self.ended.range((ip, port, first)..=(ip, port, last)).map(|(.., member)| *member)
+        self.ended.range((peer, port, first)..=(peer, port, last)).map(|(.., member)| *member)
     }
 
     /// Returns the number of ended members that have an address.
@@ -176,8 +176,8 @@ mod tests {
 
     #[test]
     fn quotas_end_at_zero() {
-        let (ip, now) = (IpAddr::V4(Ipv4Addr::LOCALHOST), Instant::now());
-        let peer = Subnet::of(ip);
+        let (peer, now) = (PeerAddr::from(Ipv4Addr::LOCALHOST), Instant::now());
+        let subnet = Subnet::of(peer);
         let mut peers = Quotas::default();
         let ports = [Port::Unknown, Port::Announced(7), Port::Learnt(7), Port::Unknown];
         let members: Vec<(MemberId, Member)> = (0..)
@@ -185,20 +185,23 @@ mod tests {
             .map(|(slot, port)| {
                 let id = MemberId(Key { slot, generation: 0 });
                 let at = now - Duration::from_secs(u64::from(slot));
-                (id, Member { port, ..Member::for_test(ip, at) })
+                (id, Member { port, ..Member::for_test(peer, at) })
             })
             .collect();
         members.iter().for_each(|(id, member)| peers.count_in(*id, member));
-        peers.count_room_in(peer);
+        peers.count_room_in(subnet);
         let usage = Usage { members: 4, announced: 1, rooms: 1 };
-        assert_eq!((peers.usage(peer), peers.is_taken(ip, 7)), (usage, true));
-        assert_eq!((peers.unproved(peer), peers.oldest_unproved(peer)), (2, Some(members[3].0)));
+        assert_eq!((peers.usage(subnet), peers.is_taken(peer, 7)), (usage, true));
+        assert_eq!(
+            (peers.unproved(subnet), peers.oldest_unproved(subnet)),
+            (2, Some(members[3].0))
+        );
         peers.count_out(members[1].0, &members[1].1);
-        assert!(peers.is_taken(ip, 7), "the other one still has it");
+        assert!(peers.is_taken(peer, 7), "the other one still has it");
         for (id, member) in [&members[0], &members[2], &members[3]] {
             peers.count_out(*id, member);
         }
-        peers.count_room_out(peer);
-        assert_eq!((peers.is_taken(ip, 7), peers.len(), peers.unproved.len()), (false, 0, 0));
+        peers.count_room_out(subnet);
+        assert_eq!((peers.is_taken(peer, 7), peers.len(), peers.unproved.len()), (false, 0, 0));
     }
 }

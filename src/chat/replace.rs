@@ -4,23 +4,23 @@
 //! the address of the new member, so it waits for the new member's first datagram. An announced port
 //! does not suffice: behind a NAT the datagrams come from another port.
 
-use std::net::IpAddr;
 use std::time::Instant;
 
 use super::Chat;
 use super::tombstones::EndReason;
+use crate::address::PeerAddr;
 use crate::ids::MemberId;
 
 impl Chat {
     /// Returns true if a join with the member's name may replace it: it has the same IP and has been
     /// silent for a while.
-    pub(super) fn is_replaceable(&self, id: MemberId, peer: IpAddr, now: Instant) -> bool {
+    pub(super) fn is_replaceable(&self, id: MemberId, peer: PeerAddr, now: Instant) -> bool {
         let (Some(limit), Some(member)) =
             (self.config.replace_silent, self.directory.members.get(id))
         else {
             return false;
         };
-        member.ip == peer && member.is_silent(limit, self.read_clock.silence_at(now))
+        member.peer == peer && member.is_silent(limit, self.read_clock.silence_at(now))
     }
 
     /// Ends a silent member that is replaced. Returns the member that gets a farewell once the
@@ -44,11 +44,11 @@ impl Chat {
     /// its farewell, unless both have the same address or the old one has lost its address.
     pub(super) fn settle_replaced(&mut self, id: MemberId, now: Instant) {
         let Some(member) = self.directory.members.get_mut(id) else { return };
-        let (address, replaced) = ((member.ip, member.port.number()), member.replaced.take());
+        let (address, replaced) = ((member.peer, member.port.number()), member.replaced.take());
         let Some(replaced) = replaced else { return };
         let old = self.directory.members.get(replaced);
         let is_elsewhere = old.is_some_and(|old| {
-            old.port.number().is_some() && (old.ip, old.port.number()) != address
+            old.port.number().is_some() && (old.peer, old.port.number()) != address
         });
         self.release_tombstone(replaced, is_elsewhere, now);
     }

@@ -1,11 +1,11 @@
 //! Connection migration: moves a member to a new IP (for example a phone switching from Wi-Fi to
 //! cellular).
 
-use std::net::IpAddr;
 use std::time::Instant;
 
 use super::member::{Port, spelling};
 use super::{Chat, Reply};
+use crate::address::PeerAddr;
 use crate::alert::Alert;
 use crate::delivery::StreamStart;
 use crate::ids::MemberId;
@@ -20,7 +20,7 @@ impl Chat {
     /// datagram.
     pub(super) fn resume(
         &mut self,
-        peer: IpAddr,
+        peer: PeerAddr,
         room: &RoomName<'_>,
         token: Token,
         now: Instant,
@@ -28,7 +28,7 @@ impl Chat {
         let known = self.find_speaker(token).filter(|(_, is_live)| *is_live);
         let known = known.and_then(|(id, _)| self.directory.members.get(id));
         let (subnet, limit) = (Subnet::of(peer), self.config.wrong_passwords);
-        let is_neighbour = known.is_some_and(|known| Subnet::of(known.ip) == subnet);
+        let is_neighbour = known.is_some_and(|known| Subnet::of(known.peer) == subnet);
         if !is_neighbour && self.has_members_enough(subnet) {
             return Err(self.refuse_limited(peer, Alert::MembersIp, Status::RateLimited));
         }
@@ -42,7 +42,7 @@ impl Chat {
         }
         let known = self.directory.members.get_mut(id).ok_or(Status::RoomNotFound)?;
         self.peers.quotas.count_out(id, known);
-        (known.ip, known.port) = (peer, Port::Unknown);
+        (known.peer, known.port) = (peer, Port::Unknown);
         // The token proves that its program runs, but not where.
         known.heard_at = now;
         known.connections = known.connections.saturating_add(1);

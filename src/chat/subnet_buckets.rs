@@ -151,7 +151,7 @@ impl SubnetBuckets {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+    use std::net::{Ipv4Addr, Ipv6Addr};
 
     const MINUTE: Duration = Duration::from_secs(60);
     /// Twenty a minute.
@@ -159,13 +159,13 @@ mod tests {
     const CAPACITY: usize = 1_000;
 
     fn v4(number: u32) -> Subnet {
-        Subnet::of(IpAddr::V4(Ipv4Addr::from_bits(number)))
+        Subnet::of(Ipv4Addr::from_bits(number).into())
     }
 
     /// Returns a /64 of 2001:db8::/48, or of a later /48.
     fn v6(number: u64) -> Subnet {
         let bits = u128::from(0x2001_0db8_0000_0000 + number) << 64;
-        Subnet::of(IpAddr::V6(Ipv6Addr::from_bits(bits)))
+        Subnet::of(Ipv6Addr::from_bits(bits).into())
     }
 
     /// Takes `COST` from each subnet as often as allowed. Returns the number of times.
@@ -226,8 +226,8 @@ mod tests {
     #[test]
     fn a1_link_local_has_no_wider_prefix() {
         let (start, mut debts) = (Instant::now(), SubnetBuckets::new(CAPACITY));
-        let neighbours = (1..=50)
-            .map(|last| Subnet::of(IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, last))));
+        let neighbours =
+            (1..=50).map(|last| Subnet::of(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, last).into()));
         assert_eq!(take_all(&mut debts, neighbours, start), 50 * 20);
     }
 }

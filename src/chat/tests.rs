@@ -1,10 +1,11 @@
 //! Tests of the chat alone. They need no socket and no waiting, because each test sets the time.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::address::{Endpoint, PeerAddr};
 use crate::alert::Alert;
 use crate::config::HostLeaves;
 use crate::fanout::{Job, Receipt, Share};
@@ -36,7 +37,7 @@ struct Guest {
     id: MemberId,
     token: Token,
     room: &'static str,
-    address: SocketAddr,
+    address: Endpoint,
 }
 
 const HOME: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
@@ -64,13 +65,13 @@ impl Stage {
         self.drawn += 1;
         let drawn = self.drawn;
         let draw = || Some([drawn; 16]);
-        self.chat.handle_request(IpAddr::V4(ip), &request, draw, 65_536, self.now)
+        self.chat.handle_request(ip.into(), &request, draw, 65_536, self.now)
     }
 
     fn enter(&mut self, operation: u8, room: &'static str, payload: &str) -> Result<Guest, Status> {
         match self.request(HOME, operation, room, payload)? {
             Reply::Entered { member: id, token, .. } => {
-                let address = SocketAddr::from((HOME, 1000 + u16::from(self.drawn)));
+                let address = Endpoint::from((HOME, 1000 + u16::from(self.drawn)));
                 Ok(Guest { id, token, room, address })
             }
             _ => panic!("not a place"),

@@ -3,7 +3,6 @@
 //! A member whose TCP connection is open does not count: there are limits on those. The connection
 //! that a member entered or resumed over is its own until it ends or makes another member.
 
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::leave::Departure;
@@ -11,6 +10,7 @@ use super::member::Port;
 use super::presence::PresenceChange;
 use super::tombstones::EndReason;
 use super::{Alarm, Chat};
+use crate::address::PeerAddr;
 use crate::alert::Alert;
 use crate::ids::MemberId;
 use crate::protocol::stream::Code;
@@ -34,7 +34,7 @@ impl Chat {
         self.peers.quotas.count_out(id, member);
         member.connections = member.connections.saturating_sub(1);
         self.peers.quotas.count_in(id, member);
-        let peer = Subnet::of(member.ip);
+        let peer = Subnet::of(member.peer);
         self.check_unproved(peer, now);
     }
 
@@ -92,9 +92,9 @@ impl Chat {
 
     /// Returns true if a member has vanished before anything could be sent to it: a program of
     /// `peer` that failed between its token and its first datagram.
-    pub(super) fn is_stillborn(&self, id: MemberId, peer: IpAddr, now: Instant) -> bool {
+    pub(super) fn is_stillborn(&self, id: MemberId, peer: PeerAddr, now: Instant) -> bool {
         self.directory.members.get(id).is_some_and(|member| {
-            member.ip == peer
+            member.peer == peer
                 && member.is_silent(GRACE, self.read_clock.silence_at(now))
                 && member.port == Port::Unknown
                 && member.connections == 0
@@ -105,7 +105,7 @@ impl Chat {
     /// Notes an alert about a member's IP.
     pub(super) fn note_alert_of(&mut self, id: MemberId, alert: Alert) {
         if let Some(member) = self.directory.members.get(id) {
-            self.peers.alerts.note(alert, member.ip);
+            self.peers.alerts.note(alert, member.peer);
         }
     }
 }

@@ -171,14 +171,14 @@ impl Schedule {
 mod tests {
     use super::*;
     use crate::ids::Key;
-    use std::net::{IpAddr, Ipv4Addr};
+    use std::net::Ipv4Addr;
 
     fn room(slot: u32) -> RoomId {
         RoomId(Key { slot, generation: 0 })
     }
 
     fn creator(number: u8) -> Subnet {
-        Subnet::of(IpAddr::V4(Ipv4Addr::new(192, 0, 2, number)))
+        Subnet::of(Ipv4Addr::new(192, 0, 2, number).into())
     }
 
     /// Takes all rooms, by their slots.

@@ -4,9 +4,9 @@
 //! line at its end, with the address of the last.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use crate::address::PeerAddr;
 use crate::alert::Alert;
 use crate::subnet::Subnet;
 use crate::timers::Timers;
@@ -32,7 +32,7 @@ pub(super) struct AlertLog {
 
 /// Alerts since the last line.
 struct Entry {
-    last: IpAddr,
+    last: PeerAddr,
     count: u64,
     due: Instant,
 }
@@ -43,7 +43,7 @@ impl AlertLog {
     }
 
     /// Notes that an alert about `peer` has come `count` times.
-    pub(super) fn note(&mut self, alert: Alert, peer: IpAddr, count: u64, now: Instant) {
+    pub(super) fn note(&mut self, alert: Alert, peer: PeerAddr, count: u64, now: Instant) {
         self.note_with(alert, peer, count, now, |line| log::warn!("{line}"));
     }
 
@@ -60,7 +60,7 @@ impl AlertLog {
     fn note_with(
         &mut self,
         alert: Alert,
-        peer: IpAddr,
+        peer: PeerAddr,
         count: u64,
         now: Instant,
         write: impl FnOnce(String),
@@ -102,7 +102,7 @@ impl AlertLog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::{Ipv4Addr, Ipv6Addr};
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
     struct Stage {
         log: AlertLog,
@@ -115,7 +115,7 @@ mod tests {
             Self { log: AlertLog::new(), now: Instant::now(), lines: Vec::new() }
         }
 
-        fn note(&mut self, peer: impl Into<IpAddr>) {
+        fn note(&mut self, peer: impl Into<PeerAddr>) {
             let Self { log, now, lines } = self;
             log.note_with(Alert::Rooms, peer.into(), 1, *now, |line| lines.push(line));
         }
@@ -134,7 +134,7 @@ mod tests {
     }
 
     fn line(peer: &str, count: u64) -> String {
-        Alert::Rooms.line(peer.parse().expect("an address"), count)
+        Alert::Rooms.line(peer.parse::<IpAddr>().expect("an address").into(), count)
     }
 
     #[test]

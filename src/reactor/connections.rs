@@ -1,7 +1,6 @@
 //! The table of TCP connections, with their queues, deadlines and shared memory limit.
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use mio::event::Event;
@@ -13,7 +12,7 @@ use super::buffer_limits::BufferLimits;
 use super::idle_order::IdleOrder;
 use super::session::{Served, Session};
 use super::source::Source;
-use crate::address::Origin;
+use crate::address::{Origin, PeerAddr};
 use crate::alert::Alert;
 use crate::config::{Budgets, ConnectionConfig};
 use crate::ids::ConnId;
@@ -87,7 +86,7 @@ impl Connections {
         registry: &Registry,
         context: &mut Context,
     ) {
-        self.make_room(origin.remote.ip(), context);
+        self.make_room(PeerAddr::of(origin.remote), context);
         if let Err(error) = stream.set_nodelay(true) {
             log::debug!("{}: {error}", origin.remote);
         }
@@ -108,14 +107,14 @@ impl Connections {
 
     /// At the limit of its peer, or at the limit of all, evicts the connection that has been idle for the
     /// longest time.
-    fn make_room(&mut self, ip: IpAddr, context: &mut Context) {
+    fn make_room(&mut self, peer: PeerAddr, context: &mut Context) {
         let own =
-            self.idle_order.first_of_peer_if_full(Subnet::of(ip), self.config.max_connections_ip);
+            self.idle_order.first_of_peer_if_full(Subnet::of(peer), self.config.max_connections_ip);
         if let Some(victim) = own {
-            context.alert(Alert::ConnectionsIp, ip);
+            context.alert(Alert::ConnectionsIp, peer);
             self.evict(victim, Status::RateLimited, context);
         } else if let Some(victim) = self.idle_order.first_if_full(self.config.max_connections) {
-            context.alert(Alert::Connections, ip);
+            context.alert(Alert::Connections, peer);
             self.evict(victim, Status::ServerFull, context);
         }
     }

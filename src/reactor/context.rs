@@ -1,11 +1,10 @@
 //! The chat and the sockets of its members, and everything that passes between the two: datagrams in,
 //! jobs out.
 
-use std::net::IpAddr;
 use std::time::Instant;
 
 use super::alert_log::AlertLog;
-use crate::address::Origin;
+use crate::address::{Origin, PeerAddr};
 use crate::alert::Alert;
 use crate::chat::Chat;
 use crate::datagram::{Datagrams, Disposition};
@@ -25,7 +24,7 @@ pub(super) struct Context {
 
 impl Context {
     /// Notes an alert about a peer, for the log.
-    pub(super) fn alert(&mut self, alert: Alert, peer: IpAddr) {
+    pub(super) fn alert(&mut self, alert: Alert, peer: PeerAddr) {
         self.alerts.note(alert, peer, 1, self.now);
     }
 
@@ -33,7 +32,7 @@ impl Context {
     pub(super) fn read_socket(&mut self, index: usize, budget: usize) {
         let Self { chat, datagrams, metrics, now, .. } = self;
         let report = datagrams.receive(index, budget, |origin, bytes| {
-            let outcome = chat.handle_datagram(origin.remote.socket_addr(), bytes, *now);
+            let outcome = chat.handle_datagram(origin.remote, bytes, *now);
             metrics.count(outcome.counter());
             Disposition { member: outcome.member(), was_rejected: outcome.is_in_vain() }
         });
@@ -47,7 +46,7 @@ impl Context {
     /// Sends a member's datagrams to a port that it has announced, if the chat accepts the port.
     pub(super) fn announce(&mut self, member: MemberId, origin: &Origin) {
         let is_taken = !self.datagrams.is_own_address(origin)
-            && self.chat.handle_announcement(member, origin.remote.socket_addr());
+            && self.chat.handle_announcement(member, origin.remote);
         if is_taken {
             self.metrics.count(Counter::Announcements);
             self.datagrams.announce(member, origin);

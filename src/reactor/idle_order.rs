@@ -58,6 +58,7 @@ impl IdleOrder {
 mod tests {
     use super::*;
     use crate::ids::Key;
+    use std::net::IpAddr;
     use std::time::Duration;
 
     #[test]
@@ -65,7 +66,7 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| Some(start + Duration::from_secs(seconds));
         let id = |slot| ConnId(Key { slot, generation: 0 });
-        let peer = |text: &str| Subnet::of(text.parse().expect("an address"));
+        let peer = |text: &str| Subnet::of(text.parse::<IpAddr>().expect("an address").into());
         let (one, other) = (peer("192.0.2.1"), peer("192.0.2.2"));
         let mut idle_order = IdleOrder::new();
         idle_order.change((other, id(0)), None, at(0));

@@ -1,7 +1,6 @@
 //! The life of one connection: its budgets, its deadlines, its eviction and its end. The protocol on
 //! it is in `tcrp.rs`.
 
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
@@ -9,7 +8,7 @@ use mio::net::TcpStream;
 use super::Context;
 use super::buffer_limits::BufferLimits;
 use super::tcrp::{Next, Tcrp};
-use crate::address::Origin;
+use crate::address::{Origin, PeerAddr};
 use crate::config::{Budgets, ConnectionConfig, LINGER};
 use crate::connection::{Connection, ReadOutcome, WriteOutcome};
 use crate::metrics::Counter;
@@ -64,8 +63,8 @@ impl Session {
         }
     }
 
-    /// Returns the IP of the peer.
-    pub(super) fn peer(&self) -> IpAddr {
+    /// Returns the address of the peer.
+    pub(super) fn peer(&self) -> PeerAddr {
         self.tcrp.peer()
     }
 

@@ -1,11 +1,10 @@
 //! TCRP on a connection: frames in, replies out, and a port announcement at its end.
 
-use std::net::IpAddr;
 use std::time::Instant;
 
 use super::Context;
 use super::buffer_limits::{BufferLimits, GUARANTEED};
-use crate::address::Origin;
+use crate::address::{Origin, PeerAddr};
 use crate::alert::Alert;
 use crate::chat::Reply;
 use crate::connection::{Connection, Transport};
@@ -78,8 +77,8 @@ impl Tcrp {
         }
     }
 
-    pub(super) fn peer(&self) -> IpAddr {
-        self.origin.remote.ip()
+    pub(super) fn peer(&self) -> PeerAddr {
+        PeerAddr::of(self.origin.remote)
     }
 
     pub(super) fn answered_at(&self) -> Instant {

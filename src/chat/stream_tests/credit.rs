@@ -226,7 +226,7 @@ fn a3_last_credit_causes_no_spin() {
 #[test]
 fn a3_limited_ip_gets_live_messages() {
     let (mut stage, mut host) = room_with_history(100, unlimited());
-    let subnet = Subnet::of(host.address.ip());
+    let subnet = Subnet::of(PeerAddr::of(host.address));
     stage.chat.peers.history_debts.take(subnet, seconds(100), stage.now);
     let late = stage.join_unproved("late");
     assert_eq!(late.address.ip(), host.address.ip());

@@ -19,12 +19,13 @@ mod turns;
 mod unresponsive;
 
 use std::collections::{HashMap, HashSet};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use receiver::{Received, transmit};
 
 use super::*;
+use crate::address::{Endpoint, PeerAddr};
 use crate::alert::Alert;
 use crate::config::HostLeaves;
 use crate::fanout::{Job, Receipt, TAG_SIZE};
@@ -38,7 +39,7 @@ struct Guest {
     id: MemberId,
     token: Token,
     room: String,
-    address: SocketAddr,
+    address: Endpoint,
     stream: Option<Completion>,
     /// Id of the next message.
     next_id: u32,
@@ -98,7 +99,7 @@ impl Stage {
             bits[..4].copy_from_slice(&(*draws as u32).to_be_bytes());
             Some(bits)
         };
-        self.chat.handle_request(IpAddr::V4(ip), &request, draw, 65_536, self.now)
+        self.chat.handle_request(ip.into(), &request, draw, 65_536, self.now)
     }
 
     fn try_enter(&mut self, op: u8, room: &str, name: &str, more: &str) -> Result<Guest, Status> {
@@ -111,7 +112,7 @@ impl Stage {
                     ..Received::default()
                 };
                 self.received.insert(id, received);
-                let address = SocketAddr::from((HOME, 1000 + (self.draws % 60_000) as u16));
+                let address = Endpoint::from((HOME, 1000 + (self.draws % 60_000) as u16));
                 let room = room.to_string();
                 Ok(Guest { id, token, room, address, stream, next_id: 1 })
             }

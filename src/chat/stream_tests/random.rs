@@ -151,7 +151,7 @@ impl Scenario {
         assert_eq!(reply.is_ok(), is_live, "{reply:?}");
         let Ok(Reply::Resumed { member, .. }) = reply else { return };
         self.stage.reachable.remove(&member);
-        one.guest.address.set_ip(IpAddr::V4(ip));
+        one.guest.address = (ip, one.guest.address.port()).into();
         if self.dice.roll(2) == 0 {
             self.stage.send(&one.guest, b"");
             one.is_proved = true;

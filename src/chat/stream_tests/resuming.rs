@@ -16,7 +16,7 @@ fn s14_nothing_is_sent_before_proof() {
     stage.unblock();
     stage.say(&mut host, "two");
     stage.deliver();
-    guest.address.set_ip(ELSEWHERE.into());
+    guest.address = (ELSEWHERE, guest.address.port()).into();
     stage.send(&guest, b"");
     stage.deliver();
     let end = stage.received(&host).next;
@@ -53,8 +53,8 @@ fn w13_s14_old_ip_cannot_announce() {
     let mut stage = Stage::new(unlimited());
     let host = stage.enter(1, "r", "host", "");
     stage.resume(&host, ELSEWHERE).expect("migration");
-    assert!(!stage.chat.handle_announcement(host.id, SocketAddr::from((HOME, 9))));
-    assert!(stage.chat.handle_announcement(host.id, SocketAddr::from((ELSEWHERE, 9))));
+    assert!(!stage.chat.handle_announcement(host.id, Endpoint::from((HOME, 9))));
+    assert!(stage.chat.handle_announcement(host.id, Endpoint::from((ELSEWHERE, 9))));
 }
 
 #[test]

@@ -129,7 +129,7 @@ fn a5_new_address_helps_only_briefly() {
     stage.talk(&mut host, &[&absent], 90);
     stage.discard_received();
     stage.resume(&absent, HOME).expect("resumption");
-    absent.address.set_port(7);
+    absent.address = absent.address.with_port(7);
     stage.send(&absent, b"");
     stage.talk(&mut host, &[&absent], 1);
     stage.assert_whole(&absent, stage.received(&host).next);

@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn at(port: u16) -> SocketAddr {
-    SocketAddr::from((HOME, port))
+fn at(port: u16) -> Endpoint {
+    Endpoint::from((HOME, port))
 }
 
 fn withdrawn(stage: &mut Stage) -> Vec<MemberId> {
@@ -64,7 +64,7 @@ fn a2_rebinding_moves_the_address() {
     let Ok(Reply::Entered { member, .. }) = stage.request(elsewhere, 2, "trap", "bob") else {
         panic!("a place")
     };
-    let address = SocketAddr::from((elsewhere, 7));
+    let address = Endpoint::from((elsewhere, 7));
     assert!(stage.chat.handle_announcement(member, address));
     let token = String::from_utf8(victim.token.to_wire().to_vec()).expect("hex");
     assert!(stage.request(elsewhere, 4, "r", &token).is_ok());
@@ -76,13 +76,13 @@ fn a2_rebinding_moves_the_address() {
 fn a2_an_ipv6_port_has_one_address() {
     let mut stage = Stage::with_defaults();
     let ip = |last: u16| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, last]);
-    let mut enter = |ip, operation, room: &str, name: &str| {
+    let mut enter = |ip: IpAddr, operation, room: &str, name: &str| {
         let payload = format!(r#"{{"username":"{name}"}}"#).into_bytes();
         let request = Frame { operation, state: 0, room: room.as_bytes(), payload: &payload };
         let request = request::parse(&request).expect("a request");
         stage.drawn += 1;
         let drawn = [stage.drawn; 16];
-        match stage.chat.handle_request(ip, &request, || Some(drawn), 99, stage.now) {
+        match stage.chat.handle_request(ip.into(), &request, || Some(drawn), 99, stage.now) {
             Ok(Reply::Entered { member, token, .. }) => (member, token),
             other => panic!("{other:?}"),
         }
@@ -91,7 +91,7 @@ fn a2_an_ipv6_port_has_one_address() {
     let (victim, token) = enter(ip(2), 1, "r", "victim");
     assert!(stage.chat.handle_announcement(neighbour, (ip(1), 7).into()));
     assert!(!stage.chat.handle_announcement(neighbour, (ip(2), 7).into()));
-    let address = SocketAddr::from((ip(2), 7));
+    let address = Endpoint::from((ip(2), 7));
     stage.say(Guest { id: victim, token, room: "r", address }, "");
     assert_eq!(withdrawn(&mut stage), []);
 }

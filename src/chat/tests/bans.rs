@@ -9,7 +9,7 @@ fn ip(last: u8) -> Ipv4Addr {
 fn join(stage: &mut Stage, from: u8, room: &'static str, payload: &str) -> Result<Guest, Status> {
     match stage.request(ip(from), 2, room, payload)? {
         Reply::Entered { member: id, token, .. } => {
-            let address = SocketAddr::from((ip(from), 1000 + u16::from(stage.drawn)));
+            let address = Endpoint::from((ip(from), 1000 + u16::from(stage.drawn)));
             let guest = Guest { id, token, room, address };
             stage.say(guest, "");
             Ok(guest)
@@ -172,7 +172,7 @@ fn a8_an_ipv6_ban_covers_the_64() {
         let request = request::parse(&frame).expect("a request");
         stage.drawn += 1;
         let drawn = [stage.drawn; 16];
-        let from = address.parse().expect("an address");
+        let from = address.parse::<IpAddr>().expect("an address").into();
         let reply = stage.chat.handle_request(from, &request, || Some(drawn), 99, stage.now);
         if name == "bob" && reply.is_ok() {
             stage.say(host, "/ban bob");

@@ -107,7 +107,7 @@ fn a10_a_closed_room_is_dead_at_once() {
     assert_eq!(stage.say(stream, ""), DatagramOutcome::Accepted(stream.id, MessageOutcome::Ended));
     let token = String::from_utf8(resuming.token.to_wire().to_vec()).expect("hex");
     assert_eq!(stage.request(HOME, 4, "r", &token), Err(Status::RoomNotFound));
-    assert!(!stage.chat.handle_announcement(text.id, SocketAddr::from((HOME, 9))));
+    assert!(!stage.chat.handle_announcement(text.id, Endpoint::from((HOME, 9))));
     stage.create("r", r#"{"username":"host"}"#);
     assert_eq!(stage.chat.census().tokens, 1, "the new host");
 }

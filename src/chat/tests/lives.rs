@@ -36,7 +36,7 @@ fn l8_a_reused_slot_is_clean() {
     let new = stage.join("r", r#"{"username":"new"}"#);
     assert_eq!(new.id.0.slot, gone.id.0.slot, "the slot is used again");
     assert!(
-        !stage.chat.handle_announcement(gone.id, SocketAddr::from((HOME, 7))),
+        !stage.chat.handle_announcement(gone.id, Endpoint::from((HOME, 7))),
         "an old id reaches nobody"
     );
     assert_eq!(stage.say(gone, "hi"), DatagramOutcome::Dropped(DropReason::UnknownToken));
@@ -95,7 +95,7 @@ fn nothing_is_left_of_gone_members() {
             match n {
                 0 => drop(stage.say(guest, "/exit")),
                 1 => drop(stage.say(host, "/kick g1")),
-                2 => drop(stage.chat.handle_announcement(guest.id, SocketAddr::from((HOME, 9)))),
+                2 => drop(stage.chat.handle_announcement(guest.id, Endpoint::from((HOME, 9)))),
                 3 => drop(stage.say(guest, "hi")),
                 _ => {}
             }
@@ -115,7 +115,7 @@ fn t2_no_randomness_no_change() {
     for (operation, room) in [(1, "new"), (2, "r")] {
         let (room, payload) = (room.as_bytes(), &b"guest"[..]);
         let request = request::parse(&Frame { operation, state: 0, room, payload }).expect("one");
-        let peer = IpAddr::V4(HOME);
+        let peer = PeerAddr::from(HOME);
         let outcome = stage.chat.handle_request(peer, &request, || None, 99, stage.now);
         assert_eq!(outcome, Err(Status::ServerFull));
     }

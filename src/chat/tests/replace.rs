@@ -85,7 +85,7 @@ fn w38_a11_ports_cause_no_farewell() {
     stage.take_heard(old);
     stage.advance(Duration::from_secs(30));
     let new = stage.join("r", "guest");
-    assert!(stage.chat.handle_announcement(new.id, SocketAddr::from((HOME, 7000))));
+    assert!(stage.chat.handle_announcement(new.id, Endpoint::from((HOME, 7000))));
     stage.say(host, "");
     assert!(stage.take_heard(old).is_empty(), "the new one may send from the old one's port");
     stage.say(Guest { address: old.address, ..new }, "");
@@ -93,7 +93,7 @@ fn w38_a11_ports_cause_no_farewell() {
 
     stage.advance(Duration::from_secs(30));
     let last = stage.join("r", "guest");
-    assert!(stage.chat.handle_announcement(last.id, SocketAddr::from((HOME, 7000))));
+    assert!(stage.chat.handle_announcement(last.id, Endpoint::from((HOME, 7000))));
     stage.say(last, "");
     assert_eq!(stage.take_heard(new).last(), Some(&format!("\0{SILENT}")));
 }
@@ -109,7 +109,7 @@ fn w38_a11_chains_are_forgotten() {
         stage.advance(Duration::from_secs(30));
         stage.say(host, "");
         let next = stage.join("r", "guest");
-        assert!(stage.chat.handle_announcement(next.id, SocketAddr::from((HOME, port))));
+        assert!(stage.chat.handle_announcement(next.id, Endpoint::from((HOME, port))));
     }
     assert!(stage.take_heard(first).is_empty(), "the last one may be at its address");
     stage.say(host, "/exit");

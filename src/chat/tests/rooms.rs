@@ -38,7 +38,7 @@ fn field_e_l_alerts_name_the_limit() {
         rate_limit: Some(1),
         ..ChatConfig::default()
     });
-    let alerts = |stage: &mut Stage| -> Vec<(Alert, IpAddr, u64)> {
+    let alerts = |stage: &mut Stage| -> Vec<(Alert, PeerAddr, u64)> {
         std::iter::from_fn(|| stage.chat.poll_alert()).collect()
     };
     let [two, three] = [2, 3].map(|last| Ipv4Addr::new(192, 0, 2, last));

@@ -78,7 +78,7 @@ fn w36_a2_announced_ports_limited() {
     let host = stage.create("r", r#"{"username":"host"}"#);
     let guests = ["a", "b"].map(|name| stage.join("r", name));
     let announce = |stage: &mut Stage, guest: Guest, port| {
-        stage.chat.handle_announcement(guest.id, SocketAddr::from((HOME, port)))
+        stage.chat.handle_announcement(guest.id, Endpoint::from((HOME, port)))
     };
     assert!(announce(&mut stage, host, 7000));
     assert!(announce(&mut stage, guests[0], 7001));
@@ -149,17 +149,17 @@ fn w13_announced_ports_are_checked() {
     let mut stage = Stage::with_defaults();
     let a = stage.create("r", r#"{"username":"a"}"#);
     let b = stage.join("r", "b");
-    assert!(!stage.chat.handle_announcement(a.id, SocketAddr::from((HOME, 0))));
-    assert!(stage.chat.handle_announcement(a.id, SocketAddr::from((HOME, 7000))));
-    assert!(!stage.chat.handle_announcement(b.id, SocketAddr::from((HOME, 7000))), "that is a's");
+    assert!(!stage.chat.handle_announcement(a.id, Endpoint::from((HOME, 0))));
+    assert!(stage.chat.handle_announcement(a.id, Endpoint::from((HOME, 7000))));
+    assert!(!stage.chat.handle_announcement(b.id, Endpoint::from((HOME, 7000))), "that is a's");
     assert!(
-        stage.chat.handle_announcement(a.id, SocketAddr::from((HOME, 7001))),
+        stage.chat.handle_announcement(a.id, Endpoint::from((HOME, 7001))),
         "a later one counts"
     );
-    assert!(stage.chat.handle_announcement(b.id, SocketAddr::from((HOME, 7000))), "now it is free");
+    assert!(stage.chat.handle_announcement(b.id, Endpoint::from((HOME, 7000))), "now it is free");
     stage.say(a, "");
     assert!(
-        !stage.chat.handle_announcement(a.id, SocketAddr::from((HOME, 7002))),
+        !stage.chat.handle_announcement(a.id, Endpoint::from((HOME, 7002))),
         "a datagram has taught the real one"
     );
 }

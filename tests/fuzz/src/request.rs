@@ -51,7 +51,7 @@ pub fn request(data: &[u8]) {
         check_encoding(&request);
         let draw = || Some([entered as u8; 16]);
         let ip = IpAddr::V4(Ipv4Addr::new(192, 0, 2, entered as u8));
-        match chat.handle_request(ip, &request, draw, MAX_LIST, now) {
+        match chat.handle_request(ip.into(), &request, draw, MAX_LIST, now) {
             Ok(Reply::Entered { stream, .. }) => {
                 entered += 1;
                 check_completion(&request, stream.is_some());

@@ -104,7 +104,7 @@ impl Stage {
             // A product with an odd number: all differ, and none is easily guessed.
             Some((drawn.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)).to_be_bytes())
         };
-        match self.chat.handle_request(ip, request, draw, 1_000, self.now) {
+        match self.chat.handle_request(ip.into(), request, draw, 1_000, self.now) {
             Ok(Reply::Entered { member: id, token, stream }) => {
                 let (Request::Create { host: entrant, .. } | Request::Join(entrant)) = request
                 else {
@@ -129,7 +129,7 @@ impl Stage {
     /// Announces a member's port over TCP, from any address.
     pub fn announce(&mut self, member: usize, from: SocketAddr) {
         let Guest { id, ip, .. } = self.guests[member];
-        if self.chat.handle_announcement(id, from) {
+        if self.chat.handle_announcement(id, from.into()) {
             assert_eq!(from.ip(), ip, "an address that no handshake has proved");
             self.addresses.insert(id, from);
             self.forget_withdrawn();
@@ -150,7 +150,7 @@ impl Stage {
         bytes: &[u8],
     ) -> Option<MessageOutcome> {
         let before = self.chat.census();
-        match self.chat.handle_datagram(from, bytes, self.now) {
+        match self.chat.handle_datagram(from.into(), bytes, self.now) {
             DatagramOutcome::Dropped(_) => {
                 assert_eq!(self.chat.census(), before, "a dropped datagram changes nothing");
                 None

@@ -228,7 +228,7 @@ impl Model {
     /// Notes an alert for the log.
     pub fn alert(&mut self, alert: Alert, peer: IpAddr) {
         self.tally.note_value(alert);
-        *self.alerts.entry((alert, peer)).or_insert(0) += 1;
+        *self.alerts.entry((alert, peer.into())).or_insert(0) += 1;
     }
 
     pub fn members_of(&self, peer: IpAddr) -> usize {

@@ -17,6 +17,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use reactor_chat::address::PeerAddr;
 use reactor_chat::alert::Alert;
 use reactor_chat::config::{ChatConfig, HostLeaves};
 use reactor_chat::ids::MemberId;
@@ -66,7 +67,7 @@ pub struct Model {
     /// Peers that may have too many unproved members, with the time of the next check.
     pub excess: BTreeSet<(Instant, IpAddr)>,
     /// Alerts for the log since the last check.
-    pub alerts: BTreeMap<(Alert, IpAddr), u64>,
+    pub alerts: BTreeMap<(Alert, PeerAddr), u64>,
     pub tally: Tally,
     /// Replaced members with plain delivery that may still get a farewell, oldest first.
     tombstones: Vec<usize>,

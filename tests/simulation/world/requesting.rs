@@ -217,8 +217,8 @@ impl World {
             has_randomness.then(|| bits.to_be_bytes())
         };
         let outcome = match has_waited {
-            true => self.chat.handle_delayed_request(ip, request, draw, 65_536, self.now),
-            false => self.chat.handle_request(ip, request, draw, 65_536, self.now),
+            true => self.chat.handle_delayed_request(ip.into(), request, draw, 65_536, self.now),
+            false => self.chat.handle_request(ip.into(), request, draw, 65_536, self.now),
         };
         match outcome {
             // The absolute time differs from run to run, but the delay does not.
@@ -347,7 +347,7 @@ impl World {
     pub fn announce_at(&mut self, index: usize, peer: SocketAddr) {
         self.end_closing();
         let id = self.model.members[index].id;
-        let is_taken = self.chat.handle_announcement(id, peer);
+        let is_taken = self.chat.handle_announcement(id, peer.into());
         assert_eq!(is_taken, self.model.announce(index, peer));
         if is_taken {
             let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());

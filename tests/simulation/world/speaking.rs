@@ -177,7 +177,7 @@ impl World {
     pub fn receive(&mut self, from: SocketAddr, bytes: &[u8]) -> DatagramOutcome {
         self.end_closing();
         let before = (self.chat.census(), self.chat.has_output(), self.chat.poll_timeout());
-        let outcome = self.chat.handle_datagram(from, bytes, self.now);
+        let outcome = self.chat.handle_datagram(from.into(), bytes, self.now);
         self.model.handle_datagram(from, bytes, outcome, self.now);
         format!("{outcome:?}").hash(&mut self.network.history);
         match outcome {
