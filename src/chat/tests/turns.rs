@@ -156,7 +156,9 @@ fn resume_ends_waiting_for_a_socket() {
 fn full_socket_delays_no_reply() {
     let mut stage = Stage::new(ChatConfig { max_unproved: None, ..ChatConfig::default() });
     let host = stage.create("r", r#"{"username":"host"}"#);
-    (0..20).for_each(|n| drop(stage.join("r", &format!("g{n}"))));
+    for n in 0..20 {
+        stage.join("r", &format!("g{n}"));
+    }
     stage.take_heard(host);
     stage.say(host, "one");
     stage.say(host, "/kick nobody");
