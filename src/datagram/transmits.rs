@@ -89,8 +89,37 @@ impl Transmits {
         route: &Route,
         (max, max_bytes): (usize, usize),
     ) -> Option<&Transmit> {
-        let share = &mut job.to[index];
-        let (rewind, first_piece) = (share.next, self.pieces.len());
+        let (rewind, first_piece) = (job.to[index].next, self.pieces.len());
+        let (datagrams, bytes, size) = self.collect(job, index, route, (max, max_bytes));
+        if datagrams == 0 {
+            return None;
+        }
+        self.datagrams += datagrams;
+        self.list.push(Transmit {
+            share: index,
+            rewind,
+            datagrams,
+            bytes,
+            to: route.remote,
+            local: route.local,
+            // A size with several datagrams fits a segment, and that fits 16 bits.
+            segment: (datagrams > 1).then_some(size as u16),
+            first_piece,
+            last_piece: self.pieces.len(),
+        });
+        self.list.last()
+    }
+
+    /// Collects the pieces of the next message of a share, and advances the share. Returns the number
+    /// of datagrams, the bytes of all, and the bytes of each but the last.
+    fn collect(
+        &mut self,
+        job: &mut Job<'_>,
+        index: usize,
+        route: &Route,
+        (max, max_bytes): (usize, usize),
+    ) -> (usize, usize, usize) {
+        let (share, first_piece) = (&mut job.to[index], self.pieces.len());
         let (mut datagrams, mut bytes, mut size) = (0, 0, 0);
         while let Some((start, end)) = next_entry(share, job.entries) {
             let length = (end - start) as usize;
@@ -111,23 +140,7 @@ impl Transmits {
                 break;
             }
         }
-        if datagrams == 0 {
-            return None;
-        }
-        self.datagrams += datagrams;
-        self.list.push(Transmit {
-            share: index,
-            rewind,
-            datagrams,
-            bytes,
-            to: route.remote,
-            local: route.local,
-            // A size with several datagrams fits a segment, and that fits 16 bits.
-            segment: (datagrams > 1).then_some(size as u16),
-            first_piece,
-            last_piece: self.pieces.len(),
-        });
-        self.list.last()
+        (datagrams, bytes, size)
     }
 
     /// Adds bytes to the message whose pieces begin at `first`. Bytes that follow those of its last
