@@ -18,6 +18,7 @@ use crate::fanout::Audience;
 use crate::ids::MemberId;
 use crate::protocol::command::{self, Input};
 use crate::protocol::datagram::{self, MAX_NAME_AND_MESSAGE, MAX_UPSTREAM};
+use crate::protocol::stream::downstream::MESSAGE_OVERHEAD;
 use crate::protocol::stream::parts;
 use crate::protocol::stream::upstream::{self, Ranges, Upstream};
 use crate::protocol::{Delivery, Notice};
@@ -229,7 +230,8 @@ impl Chat {
             Delivery::Plain(form) => datagram::encode_message(form, &name, text, out),
             Delivery::Stream => parts::encode_message((number, message), &name, text, out),
         };
-        let appended = self.feeds.append(room_id, Kind::Message, Audience::AllBut(id), encode);
+        let kind = Kind::Message { size: MESSAGE_OVERHEAD + name.len() + text.len() };
+        let appended = self.feeds.append(room_id, kind, Audience::AllBut(id), encode);
         appended.map_err(|limit| {
             self.note_alert_of(id, alert_of(limit));
             AppendError::RoomBusy

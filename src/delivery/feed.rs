@@ -135,7 +135,7 @@ impl Feed {
     pub(super) fn has_space_for(&self, kind: Kind, size: usize) -> bool {
         let ordered = self.ordered.as_ref();
         match kind {
-            Kind::Message => {
+            Kind::Message { .. } => {
                 self.waiting_bytes() + size <= MAX_WAITING
                     && ordered.is_none_or(|ordered| ordered.has_space_for(size))
             }
@@ -178,7 +178,7 @@ impl Feed {
             self.plain[form as usize].append(audience, pool, |out| encode(form, out));
         }
         if let Some(ordered) = &mut self.ordered {
-            ordered.append(kind == Kind::Message, entry);
+            ordered.append(matches!(kind, Kind::Message { .. }), entry);
         }
     }
 

@@ -84,7 +84,10 @@ pub struct Recipient {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A message from a member.
-    Message,
+    Message {
+        /// Bytes that it counts in a room without a stream, where no encoding tells them.
+        size: usize,
+    },
     /// A line from the server. Some memory is reserved for notices.
     Notice,
     /// The last notice of a room. It is never refused, because there is one for each room.
@@ -222,8 +225,7 @@ impl Feeds {
 
     // Entries.
 
-    /// Appends an entry for the members of a room. It is encoded once for streams, which also gives its
-    /// size, and once for each plain form that somebody takes.
+    /// Appends an entry for the members of a room. It is encoded once for each form that somebody takes.
     /// In stream delivery it goes to all members, because all share one order of entries; in plain
     /// delivery it goes to `audience`.
     ///
@@ -236,9 +238,7 @@ impl Feeds {
         audience: Audience,
         encode: impl Fn(Delivery, &mut Vec<u8>),
     ) -> Result<(), Full> {
-        self.work.entry.clear();
-        encode(Delivery::Stream, &mut self.work.entry);
-        let size = Ring::size_of(&self.work.entry);
+        let size = self.encode_for_stream(room, kind, |out| encode(Delivery::Stream, out));
         if kind != Kind::LastNotice {
             self.make_ring_space(room, size);
         }
@@ -253,6 +253,25 @@ impl Feeds {
         feed.append(kind, audience, entry, pool, |form, out| encode(Delivery::Plain(form), out));
         self.queue(room);
         Ok(())
+    }
+
+    /// Encodes an entry for the stream of its room, if there is one. Returns its size.
+    fn encode_for_stream(
+        &mut self,
+        room: RoomId,
+        kind: Kind,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) -> usize {
+        self.work.entry.clear();
+        if self.feeds.get(room).is_some_and(|feed| feed.ordered.is_some()) {
+            encode(&mut self.work.entry);
+            return Ring::size_of(&self.work.entry);
+        }
+        match kind {
+            Kind::Message { size } => size,
+            // Their space in plain delivery does not depend on their size.
+            Kind::Notice | Kind::LastNotice => 0,
+        }
     }
 
     /// Returns true if a reply to one member of the room has space.
