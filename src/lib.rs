@@ -57,7 +57,7 @@
 //!   fanout      a job to send, and the receipt for it
 //!    |
 //!   ids  slots  subnet  timers  token_bucket  address  alert  metrics  config  options
-//!   protocol  stream  sys
+//!   protocol  stream  sys  fingerprint  state_file
 //! ```
 //!
 //! Connection, datagram, output and chat do not import one another.
@@ -171,6 +171,8 @@ mod connection;
 mod datagram;
 mod delivery;
 pub mod fanout;
+#[cfg(feature = "tls")]
+pub mod fingerprint;
 pub mod ids;
 mod metrics;
 pub mod options;
@@ -178,6 +180,8 @@ pub mod output;
 pub mod protocol;
 pub mod reactor;
 mod slots;
+#[cfg(feature = "tls")]
+pub mod state_file;
 pub mod stream;
 mod subnet;
 // Open for the bench, whose floors make the same calls as the server.

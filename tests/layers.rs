@@ -10,7 +10,7 @@ use support::sources::{Source, sources};
 /// Parts of this crate that each part may import:
 /// `bin -> reactor -> { chat -> delivery | datagram } -> fanout -> ids`. The reactor connects the
 /// siblings below it, which do not see one another.
-const ALLOWED: [(&str, &[&str]); 22] = [
+const ALLOWED: [(&str, &[&str]); 24] = [
     ("bin/reactor-chat", &["config", "options", "output", "protocol", "reactor"]),
     ("bin/reactor-chat-client", &["protocol", "stream", "sys"]),
     ("address", &[]),
@@ -58,11 +58,13 @@ const ALLOWED: [(&str, &[&str]); 22] = [
     ("metrics", &["protocol"]),
     ("config", &["protocol"]),
     ("fanout", &["ids"]),
+    ("fingerprint", &[]),
     ("slots", &["ids"]),
     ("ids", &[]),
     ("subnet", &["address"]),
     ("protocol", &[]),
     ("output", &["sys"]),
+    ("state_file", &[]),
     ("stream", &["protocol"]),
     ("timers", &[]),
     ("token_bucket", &[]),
