@@ -225,7 +225,7 @@ impl World {
             .chat
             .handle_request(HOME.into(), &request, draw, 65_536, now)
             .expect("a granted request");
-        let Reply::Entered { member, token, stream: Some(completion) } = reply else {
+        let Reply::Entered { member, token, stream: Some(completion), .. } = reply else {
             panic!("no stream delivery")
         };
         let address = SocketAddr::new(HOME, 1000 + index as u16);

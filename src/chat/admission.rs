@@ -14,7 +14,7 @@ use super::presence::PresenceChange;
 use super::rate_limit::MessageBudget;
 use super::reply_budget::ReplyBudget;
 use super::room::{Room, RoomSettings};
-use super::{Alarm, Chat, Reply};
+use super::{Alarm, Caller, Chat, Path, Reply};
 use crate::address::PeerAddr;
 use crate::alert::Alert;
 use crate::delivery::{Recipient, StreamOptions};
@@ -28,12 +28,13 @@ use crate::timers::Deadline;
 impl Chat {
     pub(super) fn create(
         &mut self,
-        peer: PeerAddr,
+        caller: Caller,
         host: &Entrant<'_>,
-        (capacity, hidden): (Option<u32>, bool),
+        settings: RoomSettings<'_>,
         mut draw: impl FnMut() -> Option<[u8; 16]>,
         now: Instant,
     ) -> Result<Reply, Status> {
+        let (peer, path) = (caller.peer, caller.path(&host.path)?);
         let creator = Subnet::of(peer);
         self.check_limits_of_creator(peer)?;
         let abandoned = self.find_abandoned(&host.room.name, peer, now)?;
@@ -42,8 +43,8 @@ impl Chat {
         if let Some(abandoned) = abandoned {
             self.close_room_of_nobody(abandoned, now);
         }
-        let room_id = self.open_room(creator, host, capacity, hidden);
-        let member = self.admit(room_id, peer, host, fold(&host.name), &drawn, now);
+        let room_id = self.open_room(creator, &host.room.name, settings);
+        let member = self.admit(room_id, (peer, path), host, fold(&host.name), &drawn, now);
         if let Some(room) = self.directory.rooms.get_mut(room_id) {
             room.host = member;
         }
@@ -51,17 +52,18 @@ impl Chat {
             // Every stream begins with the join of its member: the first proof that it works.
             self.announce_join(room_id, member, host, now);
         }
-        Ok(Reply::Entered { member, token: drawn.token, stream: self.completion(member) })
+        Ok(Reply::Entered { member, token: drawn.token, stream: self.completion(member), path })
     }
 
     pub(super) fn join(
         &mut self,
-        peer: PeerAddr,
+        caller: Caller,
         guest: &Entrant<'_>,
         mut draw: impl FnMut() -> Option<[u8; 16]>,
         is_counted: bool,
         now: Instant,
     ) -> Result<Reply, Status> {
+        let (peer, path) = (caller.peer, caller.path(&guest.path)?);
         let folded = fold(&guest.name);
         self.check_members_of(peer)?;
         let room_id = self.find_open_room(peer, guest, is_counted, now)?;
@@ -69,7 +71,7 @@ impl Chat {
         let drawn = Drawn::draw(guest, &mut draw).ok_or(Status::ServerFull)?;
         let is_host = replaced.is_some() && self.host_of(room_id) == replaced;
         let to_tell = replaced.and_then(|silent| self.replace(silent, now));
-        let member = self.admit(room_id, peer, guest, folded, &drawn, now);
+        let member = self.admit(room_id, (peer, path), guest, folded, &drawn, now);
         if let Some(known) = self.directory.members.get_mut(member) {
             known.replaced = to_tell;
         }
@@ -77,7 +79,7 @@ impl Chat {
             room.host = member;
         }
         self.announce_join(room_id, member, guest, now);
-        Ok(Reply::Entered { member, token: drawn.token, stream: self.completion(member) })
+        Ok(Reply::Entered { member, token: drawn.token, stream: self.completion(member), path })
     }
 
     fn announce_join(
@@ -179,19 +181,11 @@ impl Chat {
         self.directory.rooms.get(room_id).map(|room| room.host)
     }
 
-    fn open_room(
-        &mut self,
-        creator: Subnet,
-        host: &Entrant<'_>,
-        capacity: Option<u32>,
-        hidden: bool,
-    ) -> RoomId {
-        let name = Rc::from(&*host.room.name);
+    fn open_room(&mut self, creator: Subnet, name: &str, settings: RoomSettings<'_>) -> RoomId {
         // A member needs its room first, so `create` sets the host later.
         let nobody = MemberId(Key { slot: u32::MAX, generation: u32::MAX });
-        let password = host.password.as_deref();
-        let settings = RoomSettings { password, capacity, hidden, history: host.history };
-        let room_id = self.directory.add_room(Room::new(name, nobody, creator, settings));
+        let room = Room::new(Rc::from(name), nobody, creator, settings);
+        let room_id = self.directory.add_room(room);
         self.feeds.open(room_id, creator);
         self.peers.quotas.count_room_in(creator);
         room_id
@@ -212,7 +206,7 @@ impl Chat {
     fn admit(
         &mut self,
         room_id: RoomId,
-        peer: PeerAddr,
+        (peer, path): (PeerAddr, Path),
         entrant: &Entrant<'_>,
         folded: Box<str>,
         drawn: &Drawn,
@@ -222,7 +216,7 @@ impl Chat {
         // `check_place` has refused the entrant if no number is left.
         let number =
             self.directory.rooms.get(room_id).and_then(Room::next_number).unwrap_or(u32::MAX);
-        let entered = self.new_member((room_id, number), peer, entrant, drawn, now);
+        let entered = self.new_member((room_id, number), (peer, path), entrant, drawn, now);
         let member = self.directory.members.insert(entered);
         self.directory.tokens.insert(drawn.token, member);
         let first_check = now + self.first_check();
@@ -236,7 +230,8 @@ impl Chat {
             room.add(member, number, folded);
             let history = history.min(room.history);
             let options = StreamOptions { tag: drawn.tag, life: drawn.life, history };
-            let to = Recipient { room: room_id, member, number, delivery: entrant.delivery };
+            let (delivery, is_carried) = (entrant.delivery, path.is_carried());
+            let to = Recipient { room: room_id, member, number, delivery, is_carried };
             self.feeds.seat(&to, &options);
         }
         member
@@ -246,7 +241,7 @@ impl Chat {
     fn new_member(
         &self,
         (room, number): (RoomId, u32),
-        peer: PeerAddr,
+        (peer, path): (PeerAddr, Path),
         entrant: &Entrant<'_>,
         drawn: &Drawn,
         now: Instant,
@@ -258,6 +253,7 @@ impl Chat {
             token: drawn.token,
             peer,
             port: Port::Unknown,
+            path,
             delivery: entrant.delivery,
             number,
             connections: 1,

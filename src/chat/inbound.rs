@@ -57,6 +57,48 @@ impl Chat {
         DatagramOutcome::Accepted(member, outcome)
     }
 
+    /// Handles the content of a datagram that a sealed member has sealed, which another layer has
+    /// verified. `at` is the address that it came from, if the member's datagrams go there from now
+    /// on.
+    pub fn handle_sealed(
+        &mut self,
+        member: MemberId,
+        at: Option<Endpoint>,
+        bytes: &[u8],
+        now: Instant,
+    ) -> DatagramOutcome {
+        let is_live = self.directory.live(member).is_some();
+        if let Some(at) = at.filter(|_| is_live) {
+            self.learn_port(member, at.port(), now);
+        }
+        self.handle_verified(member, is_live, bytes, now)
+    }
+
+    /// Handles a unit that came on the connection of a carried member.
+    pub fn handle_carried(
+        &mut self,
+        member: MemberId,
+        bytes: &[u8],
+        now: Instant,
+    ) -> DatagramOutcome {
+        let is_live = self.directory.live(member).is_some();
+        self.handle_verified(member, is_live, bytes, now)
+    }
+
+    fn handle_verified(
+        &mut self,
+        member: MemberId,
+        is_live: bool,
+        bytes: &[u8],
+        now: Instant,
+    ) -> DatagramOutcome {
+        let outcome = match is_live {
+            true => self.handle_message(member, bytes, now),
+            false => self.handle_late_message(member, bytes, now),
+        };
+        DatagramOutcome::Accepted(member, outcome)
+    }
+
     /// Finds the sender of a datagram. A wrong token costs two look-ups: among live members and
     /// among tombstones.
     fn identify<'a>(&self, from: Endpoint, bytes: &'a [u8]) -> Result<Sender<'a>, DropReason> {

@@ -32,6 +32,7 @@ impl Chat {
                 members: room.population() as u64,
                 capacity: self.capacity_of(room) as u64,
                 password: room.has_password(),
+                sealed: room.sealed_only,
                 more: false,
             });
             if !goes_on {

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::parts::Unfinished;
+use super::path::Path;
 use super::rate_limit::MessageBudget;
 use super::reply_budget::ReplyBudget;
 use super::tombstones::Tombstone;
@@ -27,6 +28,8 @@ pub(super) struct Member {
     /// The peer that got the token. Datagrams from other addresses are not from this member.
     pub(super) peer: PeerAddr,
     pub(super) port: Port,
+    /// The way of its messages.
+    pub(super) path: Path,
     pub(super) delivery: Delivery,
     /// Its number in the room, never used twice there.
     pub(super) number: u32,
@@ -93,7 +96,13 @@ const WARNING_INTERVAL: Duration = Duration::from_secs(5);
 impl Member {
     /// Returns the member as an addressee of its room's feed.
     pub(super) fn recipient(&self, member: MemberId) -> Recipient {
-        Recipient { room: self.room, member, number: self.number, delivery: self.delivery }
+        Recipient {
+            room: self.room,
+            member,
+            number: self.number,
+            delivery: self.delivery,
+            is_carried: self.path.is_carried(),
+        }
     }
 
     /// Returns true if the member writes its room's name like this. Names in datagrams are not
@@ -140,6 +149,7 @@ impl Member {
             token: Token::from_bits([0; 16]),
             peer,
             port: Port::Unknown,
+            path: Path::Clear,
             delivery: Delivery::Stream,
             number: 1,
             connections: 0,

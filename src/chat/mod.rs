@@ -19,6 +19,8 @@
 //! | `room.rs`, `ban_list.rs`, `member.rs` | one room, its bans, one member |
 //! | `admission.rs`, `resume.rs` | create and join; connection migration |
 //! | `passwords.rs`, `visitors.rs` | passwords of rooms, and the subnets that have given them |
+//! | `carried.rs` | members whose messages travel on a connection |
+//! | `path.rs` | the paths of requests and messages |
 //! | `listing.rs` | the room list |
 //! | `addresses.rs` | announced and proved addresses, and their owners |
 //! | `leave.rs`, `closing.rs` | the end of members and rooms |
@@ -39,6 +41,7 @@ mod alerts;
 mod auth_throttle;
 mod ban_list;
 mod bans;
+mod carried;
 mod catching_up;
 mod closing;
 mod command;
@@ -52,6 +55,7 @@ mod notify;
 mod outcome;
 mod parts;
 mod passwords;
+mod path;
 mod peers;
 mod presence;
 mod quotas;
@@ -74,7 +78,6 @@ mod visitors;
 
 use std::time::Instant;
 
-use crate::address::PeerAddr;
 use crate::config::ChatConfig;
 use crate::delivery::{Feeds, MemoryLimits};
 use crate::fanout::{Job, Receipt};
@@ -85,11 +88,13 @@ use crate::subnet::Subnet;
 use crate::timers::Timers;
 
 pub use outcome::{DatagramOutcome, DropReason, MessageOutcome};
+pub use path::{Caller, Path};
 
 use closing::Closing;
 use directory::Directory;
 use peers::Peers;
 use read_clock::ReadClock;
+use room::RoomSettings;
 use tombstones::Tombstones;
 
 /// The result of a successful request.
@@ -103,6 +108,8 @@ pub enum Reply {
         token: Token,
         /// Start of its stream, if it has one.
         stream: Option<Completion>,
+        /// The way of its messages from now on.
+        path: Path,
     },
     /// A member has moved to another address, which is not proved yet.
     Resumed {
@@ -112,6 +119,8 @@ pub enum Reply {
         token: Token,
         /// Start of its stream, if it has one.
         stream: Option<Completion>,
+        /// The way of its messages from now on.
+        path: Path,
     },
     /// The list of rooms, as a JSON array.
     Rooms(Vec<u8>),
@@ -176,6 +185,9 @@ pub struct Chat {
     peers: Peers,
     /// Members that have lost their address, until [`Chat::poll_withdrawn`] returns them.
     withdrawn: Vec<MemberId>,
+    /// Carried members that need their connection no more, until [`Chat::poll_path_end`] returns
+    /// them.
+    path_ends: Vec<MemberId>,
     timers: Timers<Alarm>,
     feeds: Feeds,
     closing: Closing,
@@ -192,6 +204,7 @@ impl Chat {
             directory: Directory::new(),
             peers: Peers::new(config.debtors),
             withdrawn: Vec::new(),
+            path_ends: Vec::new(),
             timers: Timers::new(),
             feeds: Feeds::new(MemoryLimits {
                 backlog: config.backlog_memory,
@@ -206,7 +219,7 @@ impl Chat {
         }
     }
 
-    /// Handles a request from `peer`. `draw` returns 128 random bits, or `None` if no randomness is
+    /// Handles a request from `caller`. `draw` returns 128 random bits, or `None` if no randomness is
     /// available. They are for the token of a new member and for a new stream. A room list is cut
     /// to `max_list` bytes.
     ///
@@ -214,18 +227,18 @@ impl Chat {
     /// The status of the refusal. Nothing has changed then.
     pub fn handle_request(
         &mut self,
-        peer: PeerAddr,
+        caller: Caller,
         request: &Request<'_>,
         draw: impl FnMut() -> Option<[u8; 16]>,
         max_list: usize,
         now: Instant,
     ) -> Result<Reply, Status> {
         if let Request::Join(guest) = request
-            && let Some(at) = self.delay_password(peer, guest, now)?
+            && let Some(at) = self.delay_password(caller.peer, guest, now)?
         {
             return Ok(Reply::Later { at });
         }
-        self.execute_request(peer, request, draw, max_list, false, now)
+        self.execute_request(caller, request, draw, max_list, false, now)
     }
 
     /// Handles a request that was answered with [`Reply::Later`], at the time of that reply.
@@ -234,34 +247,45 @@ impl Chat {
     /// As [`Chat::handle_request`].
     pub fn handle_delayed_request(
         &mut self,
-        peer: PeerAddr,
+        caller: Caller,
         request: &Request<'_>,
         draw: impl FnMut() -> Option<[u8; 16]>,
         max_list: usize,
         now: Instant,
     ) -> Result<Reply, Status> {
-        self.execute_request(peer, request, draw, max_list, true, now)
+        self.execute_request(caller, request, draw, max_list, true, now)
     }
 
     /// Executes a request. With `is_counted`, a wrong password was counted before.
     fn execute_request(
         &mut self,
-        peer: PeerAddr,
+        caller: Caller,
         request: &Request<'_>,
         draw: impl FnMut() -> Option<[u8; 16]>,
         max_list: usize,
         is_counted: bool,
         now: Instant,
     ) -> Result<Reply, Status> {
+        let Caller { peer, .. } = caller;
         match request {
             Request::List { prefix, after } => {
                 Ok(Reply::Rooms(self.list(prefix.as_deref(), after.as_deref(), max_list)))
             }
-            Request::Create { host, capacity, hidden } => {
-                self.create(peer, host, (*capacity, *hidden), draw, now)
+            Request::Create { host, capacity, hidden, sealed_only } => {
+                let settings = RoomSettings {
+                    password: host.password.as_deref(),
+                    capacity: *capacity,
+                    hidden: *hidden,
+                    sealed_only: *sealed_only,
+                    history: host.history,
+                };
+                self.create(caller, host, settings, draw, now)
             }
-            Request::Join(guest) => self.join(peer, guest, draw, is_counted, now),
-            Request::Resume { room, token } => self.resume(peer, room, *token, now),
+            Request::Join(guest) => self.join(caller, guest, draw, is_counted, now),
+            Request::Resume { room, token, path } => {
+                let path = caller.path(&path.unwrap_or_default())?;
+                self.resume(peer, room, *token, path, now)
+            }
         }
     }
 

@@ -103,6 +103,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::chat::Caller;
     use crate::chat::Reply;
     use crate::config::ChatConfig;
     use crate::protocol::{Frame, Token, request};
@@ -143,12 +144,10 @@ mod tests {
             let (room, payload) = (room.as_bytes(), payload.as_bytes());
             let request = request::parse(&Frame { operation, state: 0, room, payload })?;
             self.drawn = self.drawn.wrapping_add(1);
-            let draw = || Some([self.drawn; 16]);
+            let (draw, caller) = (|| Some([self.drawn; 16]), Caller::from(peer));
             match is_due {
-                true => {
-                    self.chat.handle_delayed_request(peer.into(), &request, draw, 9999, self.now)
-                }
-                false => self.chat.handle_request(peer.into(), &request, draw, 9999, self.now),
+                true => self.chat.handle_delayed_request(caller, &request, draw, 9999, self.now),
+                false => self.chat.handle_request(caller, &request, draw, 9999, self.now),
             }
         }
 

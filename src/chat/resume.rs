@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use super::member::{Port, spelling};
-use super::{Chat, Reply};
+use super::{Chat, Path, Reply};
 use crate::address::PeerAddr;
 use crate::alert::Alert;
 use crate::delivery::StreamStart;
@@ -23,6 +23,7 @@ impl Chat {
         peer: PeerAddr,
         room: &RoomName<'_>,
         token: Token,
+        path: Path,
         now: Instant,
     ) -> Result<Reply, Status> {
         let known = self.find_speaker(token).filter(|(_, is_live)| *is_live);
@@ -42,7 +43,7 @@ impl Chat {
         }
         let known = self.directory.members.get_mut(id).ok_or(Status::RoomNotFound)?;
         self.peers.quotas.count_out(id, known);
-        (known.peer, known.port) = (peer, Port::Unknown);
+        (known.peer, known.port, known.path) = (peer, Port::Unknown, path);
         // The token proves that its program runs, but not where.
         known.heard_at = now;
         known.connections = known.connections.saturating_add(1);
@@ -52,7 +53,7 @@ impl Chat {
             room.note_visitor(subnet);
         }
         self.feeds.disprove(&known.recipient(id));
-        Ok(Reply::Resumed { member: id, token, stream: self.completion(id) })
+        Ok(Reply::Resumed { member: id, token, stream: self.completion(id), path })
     }
 
     /// Returns true if this subnet is banned from the member's room. The host may resume from
@@ -85,6 +86,7 @@ impl Chat {
             expected: member.expected,
             keep_alive: keep_alive(idle_timeout),
             idle_timeout,
+            seal: None,
         })
     }
 }

@@ -23,6 +23,7 @@ pub(super) struct RoomSettings<'a> {
     pub(super) password: Option<&'a str>,
     pub(super) capacity: Option<u32>,
     pub(super) hidden: bool,
+    pub(super) sealed_only: bool,
     /// Limit for the earlier entries that a newcomer gets.
     pub(super) history: u32,
 }
@@ -32,6 +33,8 @@ pub(super) struct RoomSettings<'a> {
 pub(super) struct Room {
     pub(super) name: Rc<str>,
     pub(super) hidden: bool,
+    /// True if only members on encrypted paths may enter.
+    pub(super) sealed_only: bool,
     pub(super) host: MemberId,
     /// The peer that has created it. The room counts as that peer's to its end, whoever is host.
     pub(super) creator: Subnet,
@@ -62,6 +65,7 @@ impl Room {
         Self {
             name,
             hidden: settings.hidden,
+            sealed_only: settings.sealed_only,
             host,
             creator,
             presence: Presence::default(),

@@ -78,6 +78,8 @@ pub struct Recipient {
     pub number: u32,
     /// The form in which it gets entries.
     pub delivery: Delivery,
+    /// True if its output travels on a connection, where nothing is lost.
+    pub is_carried: bool,
 }
 
 /// The kind of an entry, which decides how much memory it may use.

@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use super::Feeds;
 use super::feed::{Feed, Part};
 use super::lane::{Lane, Workspace, send_lane};
 use super::ordered::{MAX_TRAIN, OrderedStream};
 use super::plain::Plain;
+use super::{Feeds, Recipient};
 use crate::fanout::{Job, Receipt};
 use crate::ids::{MemberId, RoomId};
 
@@ -102,6 +102,14 @@ impl Feeds {
             self.set_rest_alarm(room);
             self.queue(room);
         }
+    }
+
+    /// Delivers again to a carried member that was blocked: its connection has space.
+    pub fn resume_member(&mut self, to: &Recipient, now: Instant) {
+        let Some(feed) = self.feeds.get_mut(to.room).filter(|_| to.is_carried) else { return };
+        feed.unblock(now);
+        self.set_rest_alarm(to.room);
+        self.queue(to.room);
     }
 
     fn deliver_room(

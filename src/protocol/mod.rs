@@ -34,8 +34,9 @@
 //!
 //! use reactor_chat::protocol::datagram::{MAX_DOWNSTREAM, Named, encode_upstream, parse_named};
 //! use reactor_chat::protocol::reply::{self, Admission, DecodedReply};
+//! use reactor_chat::protocol::request::{self, PathWishes};
 //! use reactor_chat::protocol::{
-//!     DEFAULT_TCP_PORT, DEFAULT_UDP_PORT, Delivery, Entrant, Form, Request, name, request,
+//!     DEFAULT_TCP_PORT, DEFAULT_UDP_PORT, Delivery, Entrant, Form, Request, name,
 //! };
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -43,7 +44,8 @@
 //!     let room = name::room_name(b"lobby").ok_or("not a room name")?;
 //!     let name = name::user_name("ann").ok_or("not a user name")?;
 //!     let delivery = Delivery::Plain(Form::Named);
-//!     let ann = Entrant { room, name, password: None, delivery, history: 0 };
+//!     let path = PathWishes::default();
+//!     let ann = Entrant { room, name, password: None, delivery, history: 0, path };
 //!     tcp.write_all(&request::encode(&Request::Join(ann)))?;
 //!
 //!     let mut input = Vec::new();

@@ -3,9 +3,13 @@
 //! [`acknowledgement`] and [`completion`] are the server's half, [`decode`] and [`Admission`] a
 //! client's.
 
+use serde::{Deserialize, Serialize};
+
 use super::frame::{self, Decoded, Frame, STATE_ACKNOWLEDGEMENT, STATE_COMPLETION};
+use super::seal::SealTerms;
 use super::status::Status;
 use super::stream::Completion;
+use super::stream::completion::{read_token, write_token};
 use super::token::Token;
 
 /// Encodes an acknowledgement.
@@ -64,7 +68,7 @@ pub enum DecodedReply<'a> {
 ///
 /// input.extend(completion(Operation::Join as u8, b"lobby", &token.to_wire()));
 /// let DecodedReply::Granted { payload, .. } = decode(&input, 4096) else { unreachable!() };
-/// assert_eq!(Admission::parse(payload), Some(Admission::Plain(token)));
+/// assert_eq!(Admission::parse(payload), Some(Admission::Plain { token, seal: None }));
 /// ```
 pub fn decode(input: &[u8], max_payload: usize) -> DecodedReply<'_> {
     let first = match frame::decode(input, max_payload) {
@@ -108,12 +112,35 @@ fn acknowledged(frame: &Frame<'_>) -> Option<u8> {
     }
 }
 
+/// The payload of the completion for a sealed member with plain delivery (E5), a JSON object.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct PlainCompletion {
+    /// The member's token.
+    #[serde(serialize_with = "write_token", deserialize_with = "read_token")]
+    pub token: Token,
+    /// The terms of its datagrams.
+    pub seal: SealTerms,
+}
+
+impl PlainCompletion {
+    /// Encodes the payload.
+    pub fn encode(&self) -> Vec<u8> {
+        // Writing numbers and strings into a Vec cannot fail.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+}
+
 /// The payload of the completion of a create, join or resume request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// The token alone. The member has plain delivery, even if it requested stream delivery: other
-    /// servers of this protocol do not know that.
-    Plain(Token),
+    /// A token without a stream. The member has plain delivery, even if it requested stream
+    /// delivery: other servers of this protocol do not know that.
+    Plain {
+        /// The token. Alone in the payload it is bare, not in an object.
+        token: Token,
+        /// The terms of sealed datagrams, if the member is sealed (E5).
+        seal: Option<SealTerms>,
+    },
     /// The member has stream delivery. The token is in the completion.
     Stream(Completion),
 }
@@ -122,16 +149,20 @@ impl Admission {
     /// Returns the admission in this payload, or `None` if there is none. Tokens of another length
     /// than [`Token::WIRE_SIZE`], which other servers of this protocol may use, are not parsed.
     pub fn parse(payload: &[u8]) -> Option<Self> {
-        match Token::from_wire(payload) {
-            Some(token) => Some(Self::Plain(token)),
-            None => Completion::parse(payload).map(Self::Stream),
+        if let Some(token) = Token::from_wire(payload) {
+            return Some(Self::Plain { token, seal: None });
         }
+        if let Some(completion) = Completion::parse(payload) {
+            return Some(Self::Stream(completion));
+        }
+        let PlainCompletion { token, seal } = serde_json::from_slice(payload).ok()?;
+        Some(Self::Plain { token, seal: Some(seal) })
     }
 
     /// Returns the member's token.
     pub fn token(&self) -> Token {
         match self {
-            Self::Plain(token) => *token,
+            Self::Plain { token, .. } => *token,
             Self::Stream(completion) => completion.token,
         }
     }

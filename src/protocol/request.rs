@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::datagram::Form;
 use super::frame::{self, Frame, STATE_REQUEST};
 use super::name::{self, RoomName};
+use super::seal::Ciphers;
 use super::status::Status;
 use super::stream::MAX_HISTORY;
 use super::token::Token;
@@ -70,6 +71,20 @@ pub struct Entrant<'a> {
     /// With stream delivery, the number of earlier entries that the user wants to see. From the
     /// host, it also limits how many others may see.
     pub history: u32,
+    /// The requested path of its messages.
+    pub path: PathWishes,
+}
+
+/// The wishes of a request about the path of the member's messages. By default they travel in
+/// datagrams in the clear.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PathWishes {
+    /// Sealed datagrams (E5). A server grants them inside TLS only.
+    pub seal: bool,
+    /// The ciphers that the client has, for `seal`.
+    pub ciphers: Ciphers,
+    /// The connection of the request (C1).
+    pub carry: bool,
 }
 
 /// A request that is valid by itself.
@@ -83,6 +98,8 @@ pub enum Request<'a> {
         capacity: Option<u32>,
         /// True if lists leave the room out, and if without its password it seems not to exist.
         hidden: bool,
+        /// True if only members on encrypted paths may enter (E9).
+        sealed_only: bool,
     },
     /// Join a room.
     Join(Entrant<'a>),
@@ -92,6 +109,8 @@ pub enum Request<'a> {
         room: RoomName<'a>,
         /// The token of the member.
         token: Token,
+        /// The wishes of a payload that is an object. A bare token has none.
+        path: Option<PathWishes>,
     },
     /// List the rooms whose names begin with a prefix.
     List {
@@ -123,11 +142,13 @@ pub fn parse<'a>(frame: &Frame<'a>) -> Result<Request<'a>, Status> {
 /// Names and passwords go out as they are. A server refuses those that are not valid.
 ///
 /// ```
-/// use reactor_chat::protocol::{Decoded, Delivery, Entrant, Request, decode, name, request};
+/// use reactor_chat::protocol::request::{self, PathWishes};
+/// use reactor_chat::protocol::{Decoded, Delivery, Entrant, Request, decode, name};
 ///
 /// let room = name::room_name(b"lobby").expect("a valid name");
 /// let name = name::user_name("ann").expect("a valid name");
-/// let ann = Entrant { room, name, password: None, delivery: Delivery::Stream, history: 50 };
+/// let (password, path) = (None, PathWishes::default());
+/// let ann = Entrant { room, name, password, delivery: Delivery::Stream, history: 50, path };
 /// let join = Request::Join(ann);
 /// let bytes = request::encode(&join);
 ///
@@ -139,15 +160,16 @@ pub fn parse<'a>(frame: &Frame<'a>) -> Result<Request<'a>, Status> {
 /// If the room name is longer than 255 bytes.
 pub fn encode(request: &Request<'_>) -> Vec<u8> {
     let (operation, room, payload) = match request {
-        Request::Create { host, capacity, hidden } => {
-            let payload = entrant_payload(host, *capacity, *hidden);
+        Request::Create { host, capacity, hidden, sealed_only } => {
+            let wishes = (*capacity, *hidden, *sealed_only);
+            let payload = entrant_payload(host, wishes);
             (Operation::Create, host.room.as_sent, payload)
         }
         Request::Join(guest) => {
-            (Operation::Join, guest.room.as_sent, entrant_payload(guest, None, false))
+            (Operation::Join, guest.room.as_sent, entrant_payload(guest, (None, false, false)))
         }
-        Request::Resume { room, token } => {
-            (Operation::Resume, room.as_sent, token.to_wire().to_vec())
+        Request::Resume { room, token, path } => {
+            (Operation::Resume, room.as_sent, resume_payload(*token, path.as_ref()))
         }
         Request::List { prefix, after } => return encode_list(prefix.as_deref(), after.as_ref()),
     };
@@ -162,7 +184,64 @@ fn encode_list(prefix: Option<&str>, after: Option<&String>) -> Vec<u8> {
     frame::encode(Operation::List as u8, STATE_REQUEST, prefix, &payload)
 }
 
-fn entrant_payload(entrant: &Entrant<'_>, capacity: Option<u32>, hidden: bool) -> Vec<u8> {
+/// The keys about the path. Absent ones are false, and an absent list of ciphers means all.
+#[derive(Default, Deserialize, Serialize)]
+struct PathPayload {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seal: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ciphers: Option<Ciphers>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    carry: Option<bool>,
+}
+
+impl From<&PathWishes> for PathPayload {
+    fn from(wishes: &PathWishes) -> Self {
+        Self {
+            seal: wishes.seal.then_some(true),
+            ciphers: wishes.seal.then_some(wishes.ciphers),
+            carry: wishes.carry.then_some(true),
+        }
+    }
+}
+
+impl PathPayload {
+    /// Returns the wishes.
+    ///
+    /// # Errors
+    /// [`Status::Malformed`] if the client can seal with no cipher of ours.
+    fn wishes(self) -> Result<PathWishes, Status> {
+        let seal = self.seal.unwrap_or(false);
+        let ciphers = self.ciphers.filter(|_| seal).unwrap_or_default();
+        if ciphers.is_empty() {
+            return Err(Status::Malformed);
+        }
+        Ok(PathWishes { seal, ciphers, carry: self.carry.unwrap_or(false) })
+    }
+}
+
+fn resume_payload(token: Token, path: Option<&PathWishes>) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct ResumePayload {
+        token: String,
+        #[serde(flatten)]
+        path: PathPayload,
+    }
+    let wire = token.to_wire();
+    match path {
+        None => wire.to_vec(),
+        // A token on the wire is ASCII.
+        Some(path) => to_json(&ResumePayload {
+            token: String::from_utf8_lossy(&wire).into_owned(),
+            path: path.into(),
+        }),
+    }
+}
+
+fn entrant_payload(
+    entrant: &Entrant<'_>,
+    (capacity, hidden, sealed_only): (Option<u32>, bool, bool),
+) -> Vec<u8> {
     // Absent keys instead of `null`: other servers of this protocol fail on a null password.
     #[derive(Serialize)]
     struct EntrantPayload<'a> {
@@ -176,6 +255,10 @@ fn entrant_payload(entrant: &Entrant<'_>, capacity: Option<u32>, hidden: bool) -
         capacity: Option<u32>,
         #[serde(skip_serializing_if = "is_default")]
         hidden: bool,
+        #[serde(skip_serializing_if = "is_default")]
+        sealed_only: bool,
+        #[serde(flatten)]
+        path: PathPayload,
     }
     let delivery = match entrant.delivery {
         Delivery::Plain(Form::Text) => "text",
@@ -184,7 +267,17 @@ fn entrant_payload(entrant: &Entrant<'_>, capacity: Option<u32>, hidden: bool) -
     };
     let (username, password) = (&*entrant.name, entrant.password.as_deref());
     let history = entrant.history;
-    to_json(&EntrantPayload { username, password, delivery, history, capacity, hidden })
+    let path = (&entrant.path).into();
+    to_json(&EntrantPayload {
+        username,
+        password,
+        delivery,
+        history,
+        capacity,
+        hidden,
+        sealed_only,
+        path,
+    })
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -212,16 +305,29 @@ fn list<'a>(frame: &Frame<'a>) -> Result<Request<'a>, Status> {
 }
 
 fn resume<'a>(frame: &Frame<'a>) -> Result<Request<'a>, Status> {
-    let token = Token::from_wire(frame.payload).ok_or(Status::Malformed)?;
+    #[derive(Deserialize)]
+    struct ResumePayload {
+        token: String,
+    }
+    let (token, path) = if is_json(frame.payload) {
+        let payload: ResumePayload = json(frame.payload)?;
+        let path: PathPayload = json(frame.payload)?;
+        (Token::from_wire(payload.token.as_bytes()), Some(path.wishes()?))
+    } else {
+        (Token::from_wire(frame.payload), None)
+    };
+    let token = token.ok_or(Status::Malformed)?;
     let room = name::room_name(frame.room).ok_or(Status::InvalidRoomName)?;
-    Ok(Request::Resume { room, token })
+    Ok(Request::Resume { room, token, path })
 }
 
 /// Returns the room name for the replies to `frame` (W11). Clients that send JSON expect it. Clients
 /// that send a bare user name read the payload right behind the header, so they must not get it.
 pub fn echoed_room<'a>(frame: &Frame<'a>) -> &'a [u8] {
     match Operation::from_byte(frame.operation) {
-        Some(Operation::Create | Operation::Join) if is_json(frame.payload) => frame.room,
+        Some(Operation::Create | Operation::Join | Operation::Resume) if is_json(frame.payload) => {
+            frame.room
+        }
         _ => b"",
     }
 }
@@ -235,6 +341,7 @@ fn is_json(payload: &[u8]) -> bool {
 struct RoomWishes {
     capacity: Option<u64>,
     hidden: Option<bool>,
+    sealed_only: Option<bool>,
 }
 
 /// Status 9 comes before 4 and 5, so these keys are parsed before the names are checked.
@@ -242,7 +349,8 @@ fn create<'a>(frame: &Frame<'a>) -> Result<Request<'a>, Status> {
     let wishes = if is_json(frame.payload) { json(frame.payload)? } else { RoomWishes::default() };
     let capacity = capacity(wishes.capacity)?;
     let hidden = wishes.hidden.unwrap_or(false);
-    Ok(Request::Create { host: entrant(frame)?, capacity, hidden })
+    let sealed_only = wishes.sealed_only.unwrap_or(false);
+    Ok(Request::Create { host: entrant(frame)?, capacity, hidden, sealed_only })
 }
 
 fn entrant<'a>(frame: &Frame<'a>) -> Result<Entrant<'a>, Status> {
@@ -254,7 +362,8 @@ fn bare_entrant<'a>(frame: &Frame<'a>) -> Result<Entrant<'a>, Status> {
     let name = str::from_utf8(frame.payload).ok().and_then(name::user_name);
     let name = name.ok_or(Status::InvalidUserName)?;
     let delivery = Delivery::Plain(Form::Named);
-    Ok(Entrant { room, name, password: None, delivery, history: 0 })
+    let path = PathWishes::default();
+    Ok(Entrant { room, name, password: None, delivery, history: 0, path })
 }
 
 /// The keys about the user. `null` equals an absent key, because many libraries write an option
@@ -271,7 +380,8 @@ struct Payload {
 /// Status 4 comes before 5, so the room name is checked before the user name.
 fn json_entrant<'a>(frame: &Frame<'a>) -> Result<Entrant<'a>, Status> {
     let payload: Payload = json(frame.payload)?;
-    let delivery = delivery(payload.delivery.as_deref())?;
+    let path: PathPayload = json(frame.payload)?;
+    let (delivery, path) = (delivery(payload.delivery.as_deref())?, path.wishes()?);
     let password = payload.password.map(without_line_end);
     let password = password.filter(|password| !password.is_empty());
     if password.as_ref().is_some_and(|password| password.len() > MAX_PASSWORD) {
@@ -282,7 +392,7 @@ fn json_entrant<'a>(frame: &Frame<'a>) -> Result<Entrant<'a>, Status> {
     let name = name::user_name(&name).ok_or(Status::InvalidUserName)?;
     let name = Cow::Owned(name.into_owned());
     let history = payload.history.unwrap_or(0).min(u64::from(MAX_HISTORY)) as u32;
-    Ok(Entrant { room, name, password, delivery, history })
+    Ok(Entrant { room, name, password, delivery, history, path })
 }
 
 fn json<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Result<T, Status> {
@@ -423,7 +533,8 @@ mod tests {
     #[test]
     fn w6_create_has_room_keys() {
         let payload = br#"{"username":"a","capacity":3,"hidden":true,"delivery":"named"}"#;
-        let Ok(Request::Create { host, capacity, hidden }) = parse(&frame(1, "r", payload)) else {
+        let parsed = parse(&frame(1, "r", payload));
+        let Ok(Request::Create { host, capacity, hidden, sealed_only: false }) = parsed else {
             panic!("a create request")
         };
         assert_eq!(
@@ -453,7 +564,9 @@ mod tests {
     fn s14_resume_takes_a_token() {
         let token = "0123456789abcdef0123456789abcdef";
         let resume = parse(&frame(4, "r", token.as_bytes()));
-        let Ok(Request::Resume { room, token: read }) = resume else { panic!("{resume:?}") };
+        let Ok(Request::Resume { room, token: read, path: None }) = resume else {
+            panic!("{resume:?}")
+        };
         assert_eq!((&*room.name, &read.to_wire()[..]), ("r", token.as_bytes()));
         assert_eq!(parse(&frame(4, "r", &token.as_bytes()[1..])), Err(Status::Malformed));
         assert_eq!(parse(&frame(4, " ", token.as_bytes())), Err(Status::InvalidRoomName));
@@ -504,6 +617,38 @@ mod tests {
         }
     }
 
+    #[test]
+    fn e5_c1_path_keys() {
+        let path = |keys: &str| join(&format!(r#"{{"username":"b"{keys}}}"#)).map(|one| one.path);
+        assert_eq!(path(""), Ok(PathWishes::default()));
+        assert_eq!(path(r#","seal":null,"carry":false"#), Ok(PathWishes::default()));
+        let all = PathWishes { seal: true, ciphers: Ciphers::ALL, carry: false };
+        assert_eq!(path(r#","seal":true"#), Ok(all), "without a list");
+        assert_eq!(path(r#","seal":true,"carry":true"#), Ok(PathWishes { carry: true, ..all }));
+        for wrong in [
+            r#","seal":1"#,
+            r#","carry":"yes""#,
+            r#","seal":true,"ciphers":["rot13"]"#,
+            r#","seal":true,"ciphers":"aes-128-gcm""#,
+        ] {
+            assert_eq!(path(wrong), Err(Status::Malformed), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn e5_resume_takes_an_object() {
+        let payload = r#"{"token":"0123456789abcdef0123456789abcdef","carry":true}"#;
+        let resume = frame(4, "r", payload.as_bytes());
+        let Ok(Request::Resume { path: Some(path), .. }) = parse(&resume) else {
+            panic!("a resume request")
+        };
+        assert_eq!(path, PathWishes { carry: true, ..PathWishes::default() });
+        assert_eq!(echoed_room(&resume), b"r");
+        for wrong in [r#"{"token":"12"}"#, r#"{"carry":true}"#, "{"] {
+            assert_eq!(parse(&frame(4, "r", wrong.as_bytes())), Err(Status::Malformed), "{wrong}");
+        }
+    }
+
     fn text(request: &Request<'_>) -> String {
         let bytes = encode(request);
         String::from_utf8(bytes[HEADER_SIZE..].to_vec()).expect("UTF-8")
@@ -513,13 +658,24 @@ mod tests {
     fn w6_encoded_payload_has_only_known_keys() {
         let room = RoomName { name: "r".into(), as_sent: "r" };
         let (name, password) = ("b\"".into(), Some("x".into()));
-        let host = Entrant { room, name, password, delivery: Delivery::Stream, history: 9 };
-        let create = Request::Create { host, capacity: Some(3), hidden: true };
-        let all = r#"r{"username":"b\"","password":"x","delivery":"stream","history":9,"capacity":3,"hidden":true}"#;
+        let path = PathWishes { seal: true, ciphers: Ciphers::ALL, carry: true };
+        let host = Entrant { room, name, password, delivery: Delivery::Stream, history: 9, path };
+        let create = Request::Create { host, capacity: Some(3), hidden: true, sealed_only: true };
+        let all = concat!(
+            r#"r{"username":"b\"","password":"x","delivery":"stream","history":9,"capacity":3,"#,
+            r#""hidden":true,"sealed_only":true,"seal":true,"#,
+            r#""ciphers":["aes-128-gcm","chacha20-poly1305"],"carry":true}"#,
+        );
         assert_eq!(text(&create), all);
         assert_eq!(text(&Request::List { prefix: Some("a".into()), after: None }), "a");
         let after = Some("b".into());
         assert_eq!(text(&Request::List { prefix: Some("".into()), after }), r#"{"after":"b"}"#);
+    }
+
+    prop_compose! {
+        fn wishes()(seal in any::<bool>(), carry in any::<bool>()) -> PathWishes {
+            PathWishes { seal, ciphers: Ciphers::ALL, carry }
+        }
     }
 
     prop_compose! {
@@ -533,9 +689,10 @@ mod tests {
                 Just(Delivery::Stream),
             ],
             history in 0..=MAX_HISTORY,
+            path in wishes(),
         ) -> (String, Entrant<'static>) {
             let empty = RoomName { name: "".into(), as_sent: "" };
-            (room, Entrant { room: empty, name: name.into(), password, delivery, history })
+            (room, Entrant { room: empty, name: name.into(), password, delivery, history, path })
         }
     }
 
@@ -545,6 +702,8 @@ mod tests {
             (room, entrant) in entrants(),
             capacity in proptest::option::of(1..=u32::MAX),
             hidden in any::<bool>(),
+            sealed_only in any::<bool>(),
+            resumed in proptest::option::of(wishes()),
             bits in any::<[u8; 16]>(),
             prefix in proptest::option::of("[a-zé日]{0,20}"),
             after in proptest::option::of("[ -~é]{0,20}"),
@@ -552,9 +711,9 @@ mod tests {
             let room = name::room_name(room.as_bytes()).expect("a valid name");
             let entrant = Entrant { room: room.clone(), ..entrant };
             for request in [
-                Request::Create { host: entrant.clone(), capacity, hidden },
+                Request::Create { host: entrant.clone(), capacity, hidden, sealed_only },
                 Request::Join(entrant),
-                Request::Resume { room, token: Token::from_bits(bits) },
+                Request::Resume { room, token: Token::from_bits(bits), path: resumed },
                 Request::List { prefix: prefix.map(Cow::Owned), after },
             ] {
                 let bytes = encode(&request);

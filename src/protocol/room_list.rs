@@ -24,6 +24,9 @@ pub struct RoomInfo<'a> {
     pub capacity: u64,
     /// True if the room has a password.
     pub password: bool,
+    /// True if only members on encrypted paths may enter (E9). Older servers do not send it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub sealed: bool,
     /// True in the last room of a page that was cut: more rooms follow it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub more: bool,
@@ -118,7 +121,14 @@ mod tests {
     use super::*;
 
     fn room(name: &str) -> RoomInfo<'_> {
-        RoomInfo { room: name.into(), members: 1, capacity: 2, password: true, more: false }
+        RoomInfo {
+            room: name.into(),
+            members: 1,
+            capacity: 2,
+            password: true,
+            sealed: false,
+            more: false,
+        }
     }
 
     #[test]

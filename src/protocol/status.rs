@@ -31,11 +31,14 @@ pub enum Status {
     RateLimited = 10,
     /// The host removed this name from the room.
     Kicked = 11,
+    /// The server, or the room, takes only requests inside TLS and members on encrypted paths (E3,
+    /// E9).
+    EncryptionRequired = 12,
 }
 
 impl Status {
     /// The number of statuses, which are numbered from 0 without a gap.
-    pub const COUNT: usize = 12;
+    pub const COUNT: usize = 13;
 
     const ALL: [Self; Self::COUNT] = [
         Self::Success,
@@ -50,6 +53,7 @@ impl Status {
         Self::Malformed,
         Self::RateLimited,
         Self::Kicked,
+        Self::EncryptionRequired,
     ];
 
     /// Returns the status of a byte from the wire, or `None` if it is unknown.
@@ -73,6 +77,7 @@ impl fmt::Display for Status {
             Self::Malformed => "the request is malformed or unknown to the server",
             Self::RateLimited => "too many requests from this address, try again later",
             Self::Kicked => "this name was removed from that room by its host",
+            Self::EncryptionRequired => "encryption is required here",
         })
     }
 }

@@ -233,10 +233,10 @@ impl Tcrp {
                 self.request = RequestState::DelayedUntil(at);
                 return;
             }
-            Ok(Reply::Entered { member, token, stream }) => {
+            Ok(Reply::Entered { member, token, stream, .. }) => {
                 (Status::Success, Some(member), Some(encode_token(token, stream)))
             }
-            Ok(Reply::Resumed { member, token, stream }) => {
+            Ok(Reply::Resumed { member, token, stream, .. }) => {
                 context.datagrams.forget(member);
                 (Status::Success, Some(member), Some(encode_token(token, stream)))
             }
@@ -263,12 +263,12 @@ impl Tcrp {
         max_list: usize,
     ) -> Result<Reply, Status> {
         let request = request::parse(frame)?;
-        let (peer, now, chat) = (self.peer(), context.now, &mut context.chat);
+        let (caller, now, chat) = (self.peer().into(), context.now, &mut context.chat);
         match self.request {
             RequestState::DelayOver => {
-                chat.handle_delayed_request(peer, &request, draw, max_list, now)
+                chat.handle_delayed_request(caller, &request, draw, max_list, now)
             }
-            _ => chat.handle_request(peer, &request, draw, max_list, now),
+            _ => chat.handle_request(caller, &request, draw, max_list, now),
         }
     }
 

@@ -7,7 +7,8 @@ use proptest::sample::select;
 use serde_json::{Map, Value, json};
 
 use reactor_chat::protocol::name::{RoomName, fold};
-use reactor_chat::protocol::{Delivery, Entrant, Form, Frame, Request, Status, request};
+use reactor_chat::protocol::request::{self, PathWishes};
+use reactor_chat::protocol::{Delivery, Entrant, Form, Frame, Request, Status};
 
 use super::inputs;
 
@@ -128,9 +129,9 @@ proptest! {
                         let password = word.map(String::from);
                         let room = RoomName { name: kept.into(), as_sent: room };
                         let name = name.expect("what a user may have, a room may").into();
-                        let one = Entrant { room, name, password, delivery, history };
+                        let one = Entrant { room, name, password, delivery, history, path: PathWishes::default() };
                         Ok(match is_create {
-                            true => Request::Create { host: one, capacity, hidden },
+                            true => Request::Create { host: one, capacity, hidden, sealed_only: false },
                             false => Request::Join(one),
                         })
                     }

@@ -309,7 +309,7 @@ proptest! {
         let (member, tag, next, expected) = numbers;
         let [keep_alive, idle_timeout] = seconds;
         let sent =
-            Completion { token, member, tag, life, next, expected, keep_alive, idle_timeout };
+            Completion { token, member, tag, life, next, expected, keep_alive, idle_timeout, seal: None };
         let bytes = sent.encode();
         prop_assert_eq!(Completion::parse(&bytes), Some(sent));
         prop_assert_eq!(Completion::parse(&bytes[..bytes.len() - 1]), None);

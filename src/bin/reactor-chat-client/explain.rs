@@ -183,6 +183,9 @@ fn refused_entry(options: &ChatOptions, status: Status) -> String {
             "room '{room}' accepts nobody from this address for now, because of too many wrong \
              passwords or too many members from it; try again in a minute"
         ),
+        Status::EncryptionRequired => {
+            format!("room '{room}' or its server takes only encrypted members; leave out --plain")
+        }
         Status::Success | Status::ServerFull | Status::Malformed => {
             refused_by_server(&options.server, status)
         }

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use reactor_chat::protocol::name::RoomName;
 use reactor_chat::protocol::reply::{self, DecodedReply};
+use reactor_chat::protocol::request::{self, PathWishes};
 use reactor_chat::protocol::stream::Completion;
-use reactor_chat::protocol::{Delivery, Entrant, Form, Operation, Request, Status, Token, request};
+use reactor_chat::protocol::{Delivery, Entrant, Form, Operation, Request, Status, Token};
 
 use crate::connect::ServerConnection;
 use crate::credential::Credential;
@@ -85,6 +86,7 @@ pub(crate) fn request_entry(
             host: entrant,
             capacity: options.capacity.map(NonZeroU32::get),
             hidden: options.is_hidden,
+            sealed_only: false,
         },
         _ => Request::Join(entrant),
     };
@@ -103,12 +105,13 @@ fn entrant(options: &ChatOptions, history: u32) -> Entrant<'_> {
         password: options.password.clone(),
         delivery: options.delivery,
         history: if options.delivery == Delivery::Stream { history } else { 0 },
+        path: PathWishes::default(),
     }
 }
 
 /// Encodes the request that moves a membership to our present address.
 pub(crate) fn encode_resume(options: &ChatOptions, token: Token) -> Vec<u8> {
-    request::encode(&Request::Resume { room: room_name(options), token })
+    request::encode(&Request::Resume { room: room_name(options), token, path: None })
 }
 
 /// Makes an encoded request, and opens the socket of the membership that it results in.

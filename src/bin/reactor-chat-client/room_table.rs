@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     fn room(name: &str, members: u64, capacity: u64, password: bool) -> RoomInfo<'_> {
-        RoomInfo { room: name.into(), members, capacity, password, more: false }
+        RoomInfo { room: name.into(), members, capacity, password, sealed: false, more: false }
     }
 
     fn rows(text: &str) -> Vec<&str> {

@@ -105,7 +105,7 @@ impl Stage {
     fn try_enter(&mut self, op: u8, room: &str, name: &str, more: &str) -> Result<Guest, Status> {
         let payload = format!(r#"{{"username":"{name}"{more}}}"#);
         match self.request(HOME, op, room, &payload)? {
-            Reply::Entered { member: id, token, stream } => {
+            Reply::Entered { member: id, token, stream, .. } => {
                 let received = Received {
                     next: stream.as_ref().map_or(0, |stream| stream.next),
                     tag: stream.as_ref().map_or(0, |stream| stream.tag),

@@ -116,7 +116,7 @@ fn t2_no_randomness_no_change() {
         let (room, payload) = (room.as_bytes(), &b"guest"[..]);
         let request = request::parse(&Frame { operation, state: 0, room, payload }).expect("one");
         let peer = PeerAddr::from(HOME);
-        let outcome = stage.chat.handle_request(peer, &request, || None, 99, stage.now);
+        let outcome = stage.chat.handle_request(peer.into(), &request, || None, 99, stage.now);
         assert_eq!(outcome, Err(Status::ServerFull));
     }
     assert_eq!(stage.chat.census(), before);

@@ -4,6 +4,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::protocol::Token;
+use crate::protocol::seal::SealTerms;
 
 /// The most seconds between two signs of life of a member. Many routers forget a path after 30 silent
 /// seconds, although RFC 4787 (REQ-5) requires two minutes.
@@ -31,6 +32,9 @@ pub struct Completion {
     pub keep_alive: u64,
     /// Seconds of silence after which the member is removed; 0 for never.
     pub idle_timeout: u64,
+    /// The terms of sealed datagrams, if the member is sealed (E5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal: Option<SealTerms>,
 }
 
 impl Completion {
@@ -53,12 +57,17 @@ impl Completion {
     }
 }
 
-fn write_token<S: Serializer>(token: &Token, serializer: S) -> Result<S::Ok, S::Error> {
+pub(in crate::protocol) fn write_token<S: Serializer>(
+    token: &Token,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     // A token on the wire is ASCII.
     serializer.serialize_str(&String::from_utf8_lossy(&token.to_wire()))
 }
 
-fn read_token<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Token, D::Error> {
+pub(in crate::protocol) fn read_token<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Token, D::Error> {
     let text = String::deserialize(deserializer)?;
     Token::from_wire(text.as_bytes()).ok_or_else(|| D::Error::custom("not a token"))
 }
@@ -87,6 +96,7 @@ mod tests {
             expected: 1,
             keep_alive: 20,
             idle_timeout: 300,
+            seal: None,
         };
         let text = String::from_utf8(completion.encode()).unwrap();
         let token = "0".repeat(32);

@@ -105,7 +105,7 @@ impl Stage {
             Some((drawn.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)).to_be_bytes())
         };
         match self.chat.handle_request(ip.into(), request, draw, 1_000, self.now) {
-            Ok(Reply::Entered { member: id, token, stream }) => {
+            Ok(Reply::Entered { member: id, token, stream, .. }) => {
                 let (Request::Create { host: entrant, .. } | Request::Join(entrant)) = request
                 else {
                     panic!("entered with {request:?}")

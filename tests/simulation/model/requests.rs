@@ -39,7 +39,7 @@ impl Model {
                 Some(at) => Ok(Some(at)),
                 None => self.judge_guest(peer, guest, has_waited, now).map(|()| None),
             },
-            Request::Resume { room, token } => {
+            Request::Resume { room, token, .. } => {
                 self.judge_resume(peer, &room.name, *token, now).map(|()| None)
             }
         }
@@ -219,7 +219,7 @@ impl Model {
                 self.tally.note("listed");
                 None
             }
-            (Request::Create { host, capacity, hidden }, Reply::Entered { .. }) => {
+            (Request::Create { host, capacity, hidden, .. }, Reply::Entered { .. }) => {
                 let mut room = Room::new(&host.room.name, peer.ip().to_canonical());
                 (room.capacity, room.hidden) = (*capacity, *hidden);
                 Some(self.create(room, peer, host, reply, now))
@@ -227,7 +227,10 @@ impl Model {
             (Request::Join(guest), Reply::Entered { .. }) => {
                 Some(self.join(peer, guest, reply, now))
             }
-            (Request::Resume { token, room }, Reply::Resumed { member, token: same, stream }) => {
+            (
+                Request::Resume { token, room, .. },
+                Reply::Resumed { member, token: same, stream, .. },
+            ) => {
                 let index = self.find_token(*token).expect("a known token");
                 assert_eq!((*member, *token), (self.members[index].id, *same));
                 self.members[index].room_spelling = room.as_sent.into();
@@ -311,7 +314,7 @@ impl Model {
         reply: &Reply,
         now: Instant,
     ) -> usize {
-        let Reply::Entered { member, token, stream } = reply else { panic!("not a place") };
+        let Reply::Entered { member, token, stream, .. } = reply else { panic!("not a place") };
         self.make_place();
         self.tally.note(&format!("entered as {:?}", entrant.delivery));
         let next = self.note_entrant(room, peer.ip(), entrant, stream.as_ref());
@@ -373,6 +376,7 @@ impl Model {
             expected: member.expected,
             keep_alive: if idle_timeout == 0 { 20 } else { (idle_timeout / 3).clamp(1, 20) },
             idle_timeout,
+            seal: None,
         };
         assert_eq!(*completion, right);
     }
