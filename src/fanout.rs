@@ -55,6 +55,13 @@ pub struct Share {
     pub tag: Tag,
 }
 
+impl Share {
+    /// Skips everything that is left.
+    pub fn skip(&mut self) {
+        self.next = self.until;
+    }
+}
+
 /// Bytes that IPv4 and UDP put in front of a datagram (RFC 791, RFC 768). Limits count them, or
 /// short messages would be nearly free.
 pub(crate) const HEADERS: usize = 28;
@@ -83,6 +90,11 @@ pub struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
+    /// Returns the same job, for a sender that is not the last one.
+    pub fn reborrow(&mut self) -> Job<'_> {
+        Job { bytes: self.bytes, entries: self.entries, to: self.to, is_tagged: self.is_tagged }
+    }
+
     /// Returns the bytes of one entry.
     pub fn datagram(&self, index: u32) -> &'a [u8] {
         let index = index as usize;
@@ -103,6 +115,8 @@ pub struct Receipt {
     pub withheld: usize,
     /// A socket was full: the shares of its members stay behind until it is writable.
     pub blocked: bool,
+    /// The job has shares of members that this sender has no route to. They are where they were.
+    pub unrouted: bool,
 }
 
 impl Receipt {
@@ -112,6 +126,7 @@ impl Receipt {
         self.dropped += other.dropped;
         self.withheld += other.withheld;
         self.blocked |= other.blocked;
+        self.unrouted |= other.unrouted;
     }
 }
 

@@ -25,6 +25,7 @@ const ALLOWED: [(&str, &[&str]); 24] = [
             "config",
             "connection",
             "datagram",
+            "fanout",
             "ids",
             "metrics",
             "output",

@@ -239,8 +239,14 @@ impl Datagrams {
         self.routes.forget(member);
     }
 
-    /// Sends at most `budget` datagrams of a job and advances its shares. The share of a member without
-    /// a route is skipped. If a socket is full, the shares of its members stay where they are.
+    /// Returns true if a member can be sent to.
+    pub fn has_route(&self, member: MemberId) -> bool {
+        self.routes.get(member).is_some()
+    }
+
+    /// Sends at most `budget` datagrams of a job and advances its shares. The shares of members without
+    /// a route stay where they are: see [`Receipt::unrouted`]. If a socket is full, the shares of its
+    /// members stay too.
     pub fn send(&mut self, job: Job<'_>, budget: usize) -> Receipt {
         self.transmits.begin(&job);
         let Self { sockets, routes, batch, transmits, .. } = self;

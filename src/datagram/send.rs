@@ -83,8 +83,7 @@ impl JobSender<'_> {
                     }
                 }
                 Some(_) => {}
-                // No address is proved, so nothing is sent, and nothing waits.
-                None => share.next = share.until,
+                None => self.receipt.unrouted |= share.next < share.until,
             }
             next += 1;
         }
@@ -110,7 +109,7 @@ impl JobSender<'_> {
             Permit::Drop => {
                 let share = &mut self.job.to[index];
                 self.receipt.withheld += (share.until - share.next) as usize;
-                share.next = share.until;
+                share.skip();
                 return Planned::Nothing;
             }
         };
@@ -271,11 +270,11 @@ mod tests {
     fn d6_full_socket_only_delays() {
         let mut stage = Stage::new([Line::Take(1), Line::Fail(libc::EAGAIN)]);
         let receipt = stage.send(99);
-        assert_eq!(receipt, Receipt { sent: 5, dropped: 0, blocked: true, withheld: 0 });
+        assert_eq!(receipt, Receipt { sent: 5, blocked: true, ..Receipt::default() });
         assert_eq!(stage.positions(), [5, 0, 0]);
         assert_eq!(stage.send(99), Receipt { blocked: true, ..Receipt::default() }, "no call");
         stage.sockets[0].is_writable = true;
-        assert_eq!(stage.send(99), Receipt { sent: 10, dropped: 0, blocked: false, withheld: 0 });
+        assert_eq!(stage.send(99), Receipt { sent: 10, ..Receipt::default() });
         assert_eq!([0, 1, 2].map(|slot| stage.sent_to(slot)), [ALL, ALL, ALL]);
     }
 
@@ -291,10 +290,7 @@ mod tests {
         for errno in [libc::EINVAL, libc::EIO, libc::EMSGSIZE] {
             let refused = [Line::Take(1), Line::Fail(errno), Line::Fail(errno)];
             let mut stage = Stage::new(refused);
-            assert_eq!(
-                stage.send(99),
-                Receipt { sent: 15, dropped: 0, blocked: false, withheld: 0 }
-            );
+            assert_eq!(stage.send(99), Receipt { sent: 15, ..Receipt::default() });
             assert_eq!([0, 1, 2].map(|slot| stage.sent_to(slot)), [ALL, ALL, ALL]);
             let has_refused = |slot| {
                 let route = stage.routes.get(member(slot)).expect("a route");
@@ -308,14 +304,14 @@ mod tests {
     fn other_errors_do_not_end_segments() {
         let refused = || Line::Fail(libc::ENOBUFS);
         let mut stage = Stage::new([refused(), refused()]);
-        assert_eq!(stage.send(99), Receipt { sent: 10, dropped: 5, blocked: false, withheld: 0 });
+        assert_eq!(stage.send(99), Receipt { sent: 10, dropped: 5, ..Receipt::default() });
         assert_ne!(stage.routes.get(member(0)).expect("a route").largest_segment, 0);
     }
 
     #[test]
     fn d3_error_about_earlier_datagram() {
         let mut stage = Stage::new([Line::Fail(libc::ECONNREFUSED)]);
-        assert_eq!(stage.send(99), Receipt { sent: 15, dropped: 0, blocked: false, withheld: 0 });
+        assert_eq!(stage.send(99), Receipt { sent: 15, ..Receipt::default() });
     }
 
     #[test]
@@ -326,7 +322,7 @@ mod tests {
         let Batch::Played(played) = &mut stage.batch else { panic!("played") };
         let refused = || Line::Fail(libc::EPERM);
         played.lines.extend([Line::Take(1), refused(), refused()]);
-        assert_eq!(stage.send(99), Receipt { sent: 2, dropped: 1, blocked: false, withheld: 0 });
+        assert_eq!(stage.send(99), Receipt { sent: 2, dropped: 1, ..Receipt::default() });
         assert_eq!([0, 1, 2].map(|slot| stage.sent_to(slot)), ["aa", "", "aa"]);
     }
 
@@ -350,6 +346,17 @@ mod tests {
                 assert_eq!(stage.sent_to(slot), format!("{tag}aa {tag}bb {tag}c"));
             }
         }
+    }
+
+    #[test]
+    fn c1_unrouted_shares_stay() {
+        let mut stage = Stage::new([]);
+        stage.routes.forget(member(1));
+        let receipt = stage.send(99);
+        assert_eq!(receipt, Receipt { sent: 10, unrouted: true, ..Receipt::default() });
+        assert_eq!(stage.positions(), [5, 0, 5]);
+        stage.shares[1].skip();
+        assert_eq!(stage.send(99), Receipt::default(), "nothing is left of the others");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::address::{Origin, PeerAddr};
 use crate::alert::Alert;
 use crate::chat::Chat;
 use crate::datagram::{Datagrams, Disposition};
+use crate::fanout::Share;
 use crate::ids::MemberId;
 use crate::metrics::{Counter, Metrics};
 
@@ -55,11 +56,19 @@ impl Context {
     }
 
     /// Sends a portion of what the chat has for its members. This is the only way out: a job names bytes
-    /// and members, and goes from here to the layer that has the routes of these members. All of them
-    /// have UDP routes, so the datagram layer takes every job. Its receipt counts what was sent.
+    /// and members, and goes from here to the layer that has the routes of these members. Its receipt
+    /// counts what was sent. The shares of members without any route are skipped: no address is proved,
+    /// so nothing is sent, and nothing waits.
     pub(super) fn deliver(&mut self, budget: usize) {
         let Self { chat, datagrams, metrics, now, .. } = self;
-        let receipt = chat.deliver(budget, *now, |job, budget| datagrams.send(job, budget));
+        let receipt = chat.deliver(budget, *now, |mut job, budget| {
+            let receipt = datagrams.send(job.reborrow(), budget);
+            if receipt.unrouted {
+                let unrouted = job.to.iter_mut().filter(|share| !datagrams.has_route(share.member));
+                unrouted.for_each(Share::skip);
+            }
+            receipt
+        });
         metrics.add(Counter::Sent, receipt.sent as u64);
         metrics.add(Counter::SendErrors, receipt.dropped as u64);
         metrics.add(Counter::Withheld, receipt.withheld as u64);
