@@ -16,6 +16,7 @@ use crate::explain;
 use crate::failure::Failure;
 use crate::request_error::{FailedAttempt, PATIENCE};
 use crate::resolve::{resolve, resolve_patiently};
+use crate::server_stream::ServerStream;
 
 /// Delay between two attempts (RFC 8305, section 8, Connection Attempt Delay).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -26,7 +27,7 @@ const CAREFUL_DELAY: Duration = Duration::from_secs(2);
 
 /// A TCP connection to the server, and the addresses for datagrams.
 pub(crate) struct ServerConnection {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: ServerStream,
     /// Our address as the server sees it, with port 0.
     pub(crate) local: SocketAddr,
     /// The server's address for datagrams.
@@ -71,7 +72,7 @@ impl ServerConnection {
         datagrams.set_port(udp_port);
         stream.set_nonblocking(false)?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self { stream, local, datagrams })
+        Ok(Self { stream: ServerStream::clear(stream), local, datagrams })
     }
 }
 

@@ -11,6 +11,7 @@
 //! | `client/` | the event loop |
 //! | `resolve.rs` | host name resolution |
 //! | `connect.rs` | connections to several addresses that race |
+//! | `server_stream.rs` | the stream of a connection |
 //! | `requests.rs` | requests over TCP |
 //! | `credential.rs` | a token of any server |
 //! | `password.rs` | the question for a room's password |
@@ -72,6 +73,7 @@ mod room_list;
 mod room_table;
 mod sanitize;
 mod sent_lines;
+mod server_stream;
 mod signals;
 mod stdin;
 mod stdout;

@@ -4,7 +4,7 @@
 //! token; later a thread of its own makes them.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,7 @@ use crate::explain;
 use crate::failure::Failure;
 use crate::options::ChatOptions;
 use crate::request_error::{PATIENCE, RequestError};
+use crate::server_stream::ServerStream;
 
 /// Time in which other servers of this protocol should have noted our port.
 const PORT_PATIENCE: Duration = Duration::from_secs(1);
@@ -134,11 +135,12 @@ pub(crate) fn request_membership(
 /// Sends our UDP port over TCP (W13). Other servers of this protocol learn it in no other way. They
 /// drop our datagrams until they know it, and then close the connection, so this waits for the
 /// close. A server of this project learns the port from the first datagram.
-fn announce_port(mut stream: TcpStream, port: u16, is_of_this_project: bool) {
+fn announce_port(mut stream: ServerStream, port: u16, is_of_this_project: bool) {
     // An error means that the connection has ended, so the server needs no port.
     let is_sent = stream.write_all(&port.to_be_bytes()).is_ok();
-    let is_sent = is_sent && stream.shutdown(Shutdown::Write).is_ok();
-    if is_sent && !is_of_this_project && stream.set_read_timeout(Some(PORT_PATIENCE)).is_ok() {
+    let is_sent = is_sent && stream.finish().is_ok();
+    let patience = Some(PORT_PATIENCE);
+    if is_sent && !is_of_this_project && stream.socket().set_read_timeout(patience).is_ok() {
         let _ = stream.read(&mut [0; 1]);
     }
 }
@@ -163,14 +165,14 @@ fn parse_admission(payload: &[u8], delivery: Delivery) -> Option<(Credential, Te
 }
 
 /// Sends an encoded request. Returns the payload of its completion, of at most `max_payload` bytes,
-/// and the connection.
+/// and the stream, which begins behind the reply.
 pub(crate) fn exchange(
-    mut stream: TcpStream,
+    mut stream: ServerStream,
     request: &[u8],
     max_payload: usize,
-) -> Result<(Vec<u8>, TcpStream), RequestError> {
+) -> Result<(Vec<u8>, ServerStream), RequestError> {
     let deadline = Instant::now() + PATIENCE;
-    let sent = stream.write_all(request);
+    let sent = stream.write_all(request).and_then(|()| stream.flush());
     // A server that closed the connection before the request may have said why.
     let payload = read_reply(&mut stream, max_payload, deadline);
     if !matches!(payload, Ok(_) | Err(RequestError::Refused(_))) {
@@ -180,7 +182,7 @@ pub(crate) fn exchange(
 }
 
 fn read_reply(
-    stream: &mut TcpStream,
+    stream: &mut ServerStream,
     max_payload: usize,
     deadline: Instant,
 ) -> Result<Vec<u8>, RequestError> {
@@ -189,7 +191,10 @@ fn read_reply(
     loop {
         match reply::decode(&input, max_payload) {
             DecodedReply::Incomplete => read_chunk(stream, deadline, &mut input)?,
-            DecodedReply::Granted { payload, .. } => return Ok(payload.to_vec()),
+            DecodedReply::Granted { payload, size } => {
+                stream.put_back(&input[size..]);
+                return Ok(payload.to_vec());
+            }
             DecodedReply::Refused { status, .. } => return Err(RequestError::Refused(status)),
             DecodedReply::Invalid => return Err(RequestError::Invalid),
         }
@@ -197,7 +202,7 @@ fn read_reply(
 }
 
 fn read_chunk(
-    stream: &mut TcpStream,
+    stream: &mut ServerStream,
     deadline: Instant,
     input: &mut Vec<u8>,
 ) -> Result<(), RequestError> {
@@ -205,7 +210,7 @@ fn read_chunk(
     if left.is_zero() {
         return Err(RequestError::TimedOut(PATIENCE));
     }
-    stream.set_read_timeout(Some(left))?;
+    stream.socket().set_read_timeout(Some(left))?;
     let mut chunk = [0; CHUNK];
     match stream.read(&mut chunk) {
         Ok(0) => Err(RequestError::Ended),

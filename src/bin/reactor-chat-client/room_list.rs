@@ -1,7 +1,5 @@
 //! Requests the list of rooms, page by page.
 
-use std::net::TcpStream;
-
 use serde_json::{Map, Value};
 
 use reactor_chat::protocol::room_list::parse_page;
@@ -13,6 +11,7 @@ use crate::failure::Failure;
 use crate::options::ServerAddress;
 use crate::request_error::RequestError;
 use crate::requests::exchange;
+use crate::server_stream::ServerStream;
 
 /// Bytes of all pages together. A server may make up rooms without end.
 const MAX_LIST: usize = 64 << 20;
@@ -51,7 +50,11 @@ fn cut(shown: usize, why: &Failure) -> Failure {
 
 impl RoomList {
     /// Requests the page behind the room `after`, and adds it.
-    fn request_page(&mut self, stream: TcpStream, after: &str) -> Result<TcpStream, RequestError> {
+    fn request_page(
+        &mut self,
+        stream: ServerStream,
+        after: &str,
+    ) -> Result<ServerStream, RequestError> {
         let request = Request::List { prefix: Some("".into()), after: Some(after.into()) };
         let (page, stream) = exchange(stream, &request::encode(&request), MAX_LIST)?;
         self.add(page).ok_or(RequestError::Invalid)?;
