@@ -36,3 +36,8 @@ fn w5_w6_w7_request_corpus() {
 fn t1_w18_datagram_corpus() {
     replay("datagrams", fuzz::datagrams);
 }
+
+#[test]
+fn c1_carried_corpus() {
+    replay("carried", fuzz::carried);
+}

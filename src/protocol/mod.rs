@@ -85,6 +85,7 @@
 #![doc = include_str!("PROTOCOL.md")]
 
 pub mod bans;
+pub mod carried;
 pub mod command;
 pub mod datagram;
 pub mod frame;
