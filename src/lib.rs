@@ -3,8 +3,8 @@
 //!
 //! # For clients
 //!
-//! A client in Rust needs two modules, which have no socket and no clock. Everything else is the server.
-//! The crate is not on crates.io yet; depend on its repository, without the default features:
+//! A client in Rust needs two or three modules, which have no socket and no clock. Everything else is the
+//! server. The crate is not on crates.io yet; depend on its repository, without the default features:
 //!
 //! ```toml
 //! reactor-chat = { git = "https://...", default-features = false }
@@ -18,6 +18,7 @@
 //! | write and read datagrams | [`protocol::datagram`] |
 //! | receive a stream | [`stream::StreamReceiver`] |
 //! | send into a stream | [`stream::StreamSender`] |
+//! | seal and open datagrams | `seal`, with the feature `tls` |
 //!
 //! The specification stands in [`protocol`]. The terminal client is the binary `reactor-chat-client`, and
 //! needs the feature `client`, which is on by default.
@@ -57,7 +58,7 @@
 //!   fanout      a job to send, and the receipt for it
 //!    |
 //!   ids  slots  subnet  timers  token_bucket  address  alert  metrics  config  options
-//!   protocol  stream  sys  fingerprint  state_file
+//!   protocol  stream  seal  sys  fingerprint  state_file
 //! ```
 //!
 //! Connection, datagram, output and chat do not import one another.
@@ -179,6 +180,8 @@ pub mod options;
 pub mod output;
 pub mod protocol;
 pub mod reactor;
+#[cfg(feature = "tls")]
+pub mod seal;
 mod slots;
 #[cfg(feature = "tls")]
 pub mod state_file;
