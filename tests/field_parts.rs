@@ -52,7 +52,7 @@ fn s16_field_a_long_message_in_parts() {
 }
 
 #[test]
-fn s16_field_a_datagrams_fit_1200_bytes() {
+fn s16_field_a_datagrams_fit_1150_bytes() {
     let server = Server::start(&["--rate-limit", "0", "--lang", "ja"]);
     let names: Vec<String> = (0..9).map(|n| format!("{n}{}", "n".repeat(254))).collect();
     let host = Listener::create(&server, &names[0]);

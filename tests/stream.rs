@@ -109,7 +109,7 @@ fn s2_single_message_leaves_at_once() {
 }
 
 #[test]
-fn s2_entries_are_packed_to_1200() {
+fn s2_entries_are_packed_to_1150() {
     let server = Server::start(&["--rate-limit", "0"]);
     let (alice, bob) = listening_alice_and_bob(&server);
     server.freeze();

@@ -85,7 +85,7 @@ const MAX_WAITING: usize = 256;
 const MAX_SEND: u32 = 60_000;
 
 /// Maximum bytes of a datagram with several messages: as many as in the server's.
-const MAX_PACKED: usize = 1_200;
+const MAX_PACKED: usize = 1_150;
 
 /// Relays until the bench is gone.
 ///

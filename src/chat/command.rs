@@ -12,10 +12,11 @@ use crate::protocol::stream::MAX_PACKED;
 use crate::protocol::stream::downstream::{ASIDE_OVERHEAD, HEADER_SIZE};
 use crate::protocol::{Delivery, Notice};
 
-/// The longest list of members in bytes: with the length byte of named delivery, or in an aside, it
-/// fits 1,200, which passes every link without being cut up (RFC 8200 promises 1,280 with the
-/// headers).
-const MAX_MEMBER_LIST: usize = MAX_PACKED - 1;
+/// The longest list of members in bytes: with the length byte of named delivery it fits 1,200 (W28).
+/// With the 30 bytes of a seal that passes every link without being cut up: RFC 8200 promises 1,280
+/// with the headers of IPv6 and UDP, which have 48.
+const MAX_MEMBER_LIST: usize = 1_200 - 1;
+/// The same in an aside, which is never larger than other datagrams of a stream (S2).
 const MAX_MEMBER_LIST_IN_STREAM: usize = MAX_PACKED - HEADER_SIZE - ASIDE_OVERHEAD;
 
 impl Chat {

@@ -158,7 +158,7 @@ impl StreamSender {
         let around = SIZES + room.len() + Token::WIRE_SIZE + upstream::MESSAGE_OVERHEAD;
         Self {
             member,
-            // More than 900, because a room name has at most 255 bytes.
+            // More than 850, because a room name has at most 255 bytes.
             part_size: MAX_PACKED.saturating_sub(around).max(1),
             first: expected,
             open: VecDeque::new(),

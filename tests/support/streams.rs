@@ -101,7 +101,7 @@ impl Packet {
         }
         assert!(bytes[at..].iter().all(|byte| *byte == 0), "padding is zeros");
         let (size, padding) = (bytes.len(), bytes.len() - at);
-        assert!(size <= 1200, "{size} bytes");
+        assert!(size <= 1150, "{size} bytes");
         Self { tag: u32_at(bytes, 0), sequence, items, size, padding }
     }
 

@@ -18,7 +18,7 @@ fn s15_text_host_receives_only_text() {
 }
 
 #[test]
-fn s2_s5_who_reply_fits_1200_bytes() {
+fn s2_w28_who_fits_1150_in_stream() {
     let mut stage = Stage::new(unlimited());
     let mut host = stage.host("r");
     for n in 0..60 {
@@ -29,5 +29,5 @@ fn s2_s5_who_reply_fits_1200_bytes() {
     stage.deliver();
     assert_eq!(stage.received(&host).asides.len(), 1);
     let size = stage.received(&host).sizes[0];
-    assert!((1160..=1200).contains(&size), "{size}");
+    assert!((1110..=1150).contains(&size), "{size}");
 }

@@ -210,8 +210,8 @@ fn s16_each_part_costs_its_headers() {
         Stage::new(ChatConfig { rate_limit: None, fanout_limit: Some(1_000), ..unlimited() });
     let name = "n".repeat(200);
     let mut host = stage.enter(1, "r", &name, STREAM);
-    assert_eq!(stage.say(&mut host, &"x".repeat(3800)), MessageOutcome::Relayed);
-    // The message costs 4,712 bytes: four parts, each with a name and headers. The bucket holds
+    assert_eq!(stage.say(&mut host, &"x".repeat(3700)), MessageOutcome::Relayed);
+    // The message costs 4,612 bytes: four parts, each with a name and headers. The bucket holds
     // 5,000 bytes, and a message of one byte costs 229.
     assert_eq!(stage.say(&mut host, "w"), MessageOutcome::Relayed);
     assert_eq!(stage.say(&mut host, "w"), MessageOutcome::RateLimited);

@@ -37,7 +37,7 @@ impl Received {
         }
         let (header, entries) = parse(datagram).expect("a header");
         assert_eq!(header.tag, self.tag);
-        assert!(datagram.len() <= 1200, "{} bytes", datagram.len());
+        assert!(datagram.len() <= 1150, "{} bytes", datagram.len());
         self.is_probed = datagram.len() == 12;
         let mut number = header.sequence;
         for entry in entries {

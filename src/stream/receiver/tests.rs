@@ -405,15 +405,15 @@ fn s10_request_has_at_most_64_ranges() {
 #[test]
 fn s10_request_fits_one_answer() {
     let mut bench = ReceiverBench::with_rtt(ms(1));
-    bench.messages(100..200); // 19 bytes each: 62 in a datagram
+    bench.messages(100..200); // 19 bytes each: 59 in a datagram
     bench.tail(100_200);
     let requests = bench.requests_within(ms(9));
-    assert_eq!(requests, [(2, vec![(200, 16 * 62)])]);
-    bench.messages(200..448);
-    bench.messages(448..695);
-    assert_eq!(bench.sent(), [Sent::Have(695)], "more than half is still to come");
-    bench.messages(695..696);
-    assert_eq!(bench.sent(), [Sent::Repair(vec![(1192, 496)])]);
+    assert_eq!(requests, [(2, vec![(200, 16 * 59)])]);
+    bench.messages(200..436);
+    bench.messages(436..671);
+    assert_eq!(bench.sent(), [Sent::Have(671)], "more than half is still to come");
+    bench.messages(671..672);
+    assert_eq!(bench.sent(), [Sent::Repair(vec![(1144, 472)])]);
 }
 
 #[test]

@@ -26,7 +26,7 @@ const HEADERS: usize = 100;
 /// Bytes that each receiver of a message may get beside its text: headers, a name, tail loss probes.
 const MESSAGE: usize = 340;
 /// The fewest bytes of text in a part that is not the last one.
-const LEAST_PART: usize = 900;
+const LEAST_PART: usize = 850;
 /// Bytes of two notices, such as those at the end of a host. Each may have a name twice.
 const NOTICES: usize = 2 * 600;
 /// The most bytes of an answer to one member: the list of members, or a line.

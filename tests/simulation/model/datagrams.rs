@@ -476,7 +476,7 @@ impl Model {
         let member = &mut self.members[whose];
         let audience = self.rooms[member.room].members.len();
         let name = member.name.len();
-        let parts = size.div_ceil(1200 - (12 + 3 + 9) - name).max(1);
+        let parts = size.div_ceil(1150 - (12 + 3 + 9) - name).max(1);
         let bytes = ((size + parts * (name + 28)) * audience) as u64;
         let second = Duration::from_secs(1);
         let message = self.config.rate_limit.map_or(Duration::ZERO, |rate| second / rate);

@@ -535,12 +535,12 @@ impl Model {
     }
 }
 
-/// Splits a message into entries: each has as many whole characters as fit 1,200 bytes.
+/// Splits a message into entries: each has as many whole characters as fit 1,150 bytes.
 pub fn split((member, id): (u32, u32), name: &str, text: &str) -> Vec<Vec<u8>> {
     let name = name.as_bytes();
     let (mut entries, mut start) = (Vec::new(), 0);
     for (at, c) in text.char_indices() {
-        if 12 + 3 + 9 + name.len() + at + c.len_utf8() - start > 1200 {
+        if 12 + 3 + 9 + name.len() + at + c.len_utf8() - start > 1150 {
             let text = &text.as_bytes()[start..at];
             entries.push(encoded(&Entry::Part { member, id, name, text }));
             start = at;
