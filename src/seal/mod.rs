@@ -38,6 +38,8 @@ mod header;
 mod opener;
 mod schedule;
 mod sealer;
+#[cfg(test)]
+mod tests;
 mod window;
 
 pub use cipher::choose_cipher;

@@ -190,3 +190,42 @@ fn held_epoch(current: u64) -> u64 {
 fn place(epoch: u64) -> usize {
     (epoch % 3) as usize
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seal::Sealer;
+
+    /// Without its secret, an opener has only the keys that it holds.
+    #[test]
+    fn e8_forgeries_derive_keys_once() {
+        let (cipher, secret) = (Cipher::Aes128Gcm, Secret::from_bits([1; 32]));
+        let mut opener = ServerOpener::new(1, cipher, secret).with_epoch_bits(2);
+        let mut sealer = Sealer::new(1, cipher, secret).with_epoch_bits(2);
+        let (mut datagram, mut plaintext) = (Vec::new(), Vec::new());
+        for _ in 0..5 {
+            datagram.clear();
+            sealer.seal(0, b"text", &mut datagram).unwrap();
+        }
+        let mut forged = datagram.clone();
+        forged[HEADER] ^= 1;
+        assert_eq!(opener.open(&forged, &mut plaintext), Err(OpenError::Forged));
+        opener.secret = Secret::from_bits([0; 32]);
+        assert!(opener.open(&datagram, &mut plaintext).is_ok());
+    }
+
+    #[test]
+    fn e6_older_keys_are_dropped() {
+        let (cipher, secret) = (Cipher::Aes128Gcm, Secret::from_bits([1; 32]));
+        let mut opener = ServerOpener::new(1, cipher, secret).with_epoch_bits(2);
+        let mut sealer = Sealer::new(1, cipher, secret).with_epoch_bits(2);
+        for number in 0..40 {
+            let (mut datagram, mut plaintext) = (Vec::new(), Vec::new());
+            sealer.seal(0, b"", &mut datagram).unwrap();
+            opener.open(&datagram, &mut plaintext).unwrap();
+            let held = opener.keys.iter().flat_map(|ring| ring.iter().flatten());
+            let epoch = number >> 2;
+            assert!(held.map(|(of, _)| *of).all(|of| of == epoch || of + 1 == epoch), "{number}");
+        }
+    }
+}

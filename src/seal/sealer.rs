@@ -143,3 +143,34 @@ impl Ledger {
     #[cfg(not(debug_assertions))]
     fn record(&mut self, _number: u64) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sealer_at(number: u64) -> Sealer {
+        let mut sealer = Sealer::new(1, Cipher::Aes128Gcm, Secret::from_bits([1; 32]));
+        sealer.next = number;
+        sealer
+    }
+
+    #[test]
+    fn e6_numbers_end() {
+        let (mut sealer, mut out) = (sealer_at(u64::MAX - 1), Vec::new());
+        assert_eq!(sealer.seal(0, b"", &mut out), Ok(()));
+        let size = out.len();
+        assert_eq!(sealer.seal(0, b"", &mut out), Err(Exhausted));
+        assert_eq!(out.len(), size);
+    }
+
+    #[test]
+    #[cfg(debug_assertions)]
+    #[should_panic(expected = "number 5 is used twice")]
+    fn e6_reused_number_is_asserted() {
+        let (mut sealer, mut out) = (sealer_at(5), Vec::new());
+        sealer.seal(0, b"", &mut out).unwrap();
+        sealer.next = 5;
+        sealer.drop_keys();
+        sealer.seal(0, b"", &mut out).unwrap();
+    }
+}
