@@ -40,6 +40,8 @@ mod schedule;
 mod sealer;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vector_tests;
 mod window;
 
 pub use cipher::choose_cipher;

@@ -7,9 +7,6 @@ use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk};
 use super::header::TAG;
 use crate::protocol::{Cipher, Secret};
 
-/// The longest key of the ciphers, in bytes.
-const MAX_KEY: usize = 32;
-
 /// The keys of one epoch in one direction, ready for use.
 pub(super) struct Keys {
     key: LessSafeKey,
@@ -19,13 +16,9 @@ pub(super) struct Keys {
 impl Keys {
     /// Derives the keys of the epoch with this secret.
     pub(super) fn derive(cipher: Cipher, secret: &Secret) -> Self {
-        let algorithm = algorithm(cipher);
-        let (mut bytes, mut iv) = ([0; MAX_KEY], [0; NONCE_LEN]);
-        let key = &mut bytes[..algorithm.key_len()];
-        expand(secret, b"tcrp key", key);
-        expand(secret, b"tcrp iv", &mut iv);
-        // The slice has the length that the algorithm asks for.
-        let key = UnboundKey::new(algorithm, key).expect("a key of the right length");
+        let (key, iv) = key_and_iv(cipher, secret);
+        // The key has the length that the algorithm asks for.
+        let key = UnboundKey::new(algorithm(cipher), &key).expect("a key of the right length");
         Self { key: LessSafeKey::new(key), iv }
     }
 
@@ -52,6 +45,14 @@ impl Keys {
         last.zip(number.to_be_bytes()).for_each(|(byte, of_number)| *byte ^= of_number);
         Nonce::assume_unique_for_key(nonce)
     }
+}
+
+/// Derives the key and the IV of the epoch with this secret.
+pub(super) fn key_and_iv(cipher: Cipher, secret: &Secret) -> (Vec<u8>, [u8; NONCE_LEN]) {
+    let (mut key, mut iv) = (vec![0; algorithm(cipher).key_len()], [0; NONCE_LEN]);
+    expand(secret, b"tcrp key", &mut key);
+    expand(secret, b"tcrp iv", &mut iv);
+    (key, iv)
 }
 
 /// Returns the secret of the next epoch.
