@@ -21,15 +21,29 @@ pub fn directory(variable: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf>
     Some(states.or_else(|| Some(absolute("HOME")?.join(".local/state")))?.join(NAME))
 }
 
+/// Replaces a file by what `change` makes of its content. A file that does not exist counts as empty.
+/// The directory is locked meanwhile, so that processes that do this at once lose no change.
+///
+/// # Errors
+/// The file cannot be read, or an error of [`replace`].
+pub fn update(path: &Path, change: impl FnOnce(&[u8]) -> Vec<u8>) -> io::Result<()> {
+    let lock = File::open(directory_of(path)?)?;
+    lock.lock()?;
+    let content = match fs::read(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+        content => content?,
+    };
+    replace(path, &change(&content))
+}
+
 /// Replaces a file as a whole, and creates its directory if it is missing. Only the owner can read
 /// the file (mode 0600). After a crash the file has either the old content or the new one.
 ///
 /// # Errors
 /// An operation on the directory or the temporary file fails. The old file is unchanged then.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let directory = path.parent().ok_or(ErrorKind::InvalidInput)?;
-    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    // Two processes never share a temporary file. One that a crash has left is overwritten.
+    let directory = directory_of(path)?;
+    // Two processes never share a temporary file. A file that a crash has left is overwritten.
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{}.new", process::id()));
     let temporary = PathBuf::from(name);
@@ -41,6 +55,13 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     replaced?;
     // The new name is durable once its directory is (fsync(2)).
     File::open(directory)?.sync_all()
+}
+
+/// Returns the directory of a file. Creates it if it is missing.
+fn directory_of(path: &Path) -> io::Result<&Path> {
+    let directory = path.parent().ok_or(ErrorKind::InvalidInput)?;
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    Ok(directory)
 }
 
 fn write(path: &Path, content: &[u8]) -> io::Result<()> {

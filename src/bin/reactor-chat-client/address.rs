@@ -5,12 +5,13 @@ use std::fmt::Write as _;
 use std::num::NonZeroU16;
 
 use crate::quoting::quoted;
+use crate::trust::Trust;
 use reactor_chat::protocol::{DEFAULT_TCP_PORT, DEFAULT_UDP_PORT};
 
 /// The host if `--host` is absent.
 const HOST: &str = "127.0.0.1";
 
-/// The address of a server.
+/// The address of a server, and the trust in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerAddress {
     /// A host name or an IP address.
@@ -19,6 +20,8 @@ pub struct ServerAddress {
     pub tcp_port: u16,
     /// The port for datagrams.
     pub udp_port: u16,
+    /// The keys that are accepted from it.
+    pub trust: Trust,
 }
 
 impl ServerAddress {
@@ -49,13 +52,23 @@ impl ServerAddress {
                     format!("--host with port {port} leaves no port for messages, add --udp-port")
                 })?,
             },
+            trust: Trust::Usual,
         })
     }
 
+    /// Returns the same address with another trust.
+    pub(crate) fn trusting(&self, trust: Trust) -> Self {
+        Self { trust, ..self.clone() }
+    }
+
     /// Returns the options that lead to this server, each with a leading blank. Returns an empty
-    /// text for the default address.
+    /// text for the default address with the usual trust.
     pub(crate) fn options(&self) -> String {
-        let Self { host, tcp_port, udp_port } = self;
+        self.place_options() + &self.trust.options()
+    }
+
+    fn place_options(&self) -> String {
+        let Self { host, tcp_port, udp_port, .. } = self;
         let mut options = String::new();
         let has_usual_ports = (*tcp_port, *udp_port) == (DEFAULT_TCP_PORT, DEFAULT_UDP_PORT);
         if !has_usual_ports && tcp_port.checked_add(1) == Some(*udp_port) {
@@ -102,7 +115,7 @@ mod tests {
     use super::*;
 
     fn server(host: &str, tcp_port: u16, udp_port: u16) -> ServerAddress {
-        ServerAddress { host: host.into(), tcp_port, udp_port }
+        ServerAddress { host: host.into(), tcp_port, udp_port, trust: Trust::Usual }
     }
 
     fn at(host: &str) -> ServerAddress {
@@ -164,6 +177,7 @@ mod tests {
         assert_eq!(at("127.0.0.1:7").options(), " --host 127.0.0.1:7");
         assert_eq!(at("[::1]:7").options(), " --host '[::1]:7'");
         assert_eq!(at("a b:7").options(), " --host 'a b:7'");
+        assert_eq!(at("a:7").trusting(Trust::Anything).options(), " --host a:7 --insecure");
         assert_eq!(server(HOST, 7, 9).options(), " --tcp-port 7 --udp-port 9");
         assert_eq!(server("a", 7, 7).options(), " --host a --tcp-port 7 --udp-port 7");
     }

@@ -16,7 +16,6 @@ use crate::explain;
 use crate::failure::Failure;
 use crate::request_error::{FailedAttempt, PATIENCE};
 use crate::resolve::{resolve, resolve_patiently};
-use crate::server_stream::ServerStream;
 
 /// Delay between two attempts (RFC 8305, section 8, Connection Attempt Delay).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -25,26 +24,17 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 /// addresses go first even if they are slower.
 const CAREFUL_DELAY: Duration = Duration::from_secs(2);
 
-/// A TCP connection to the server, and the addresses for datagrams.
-pub(crate) struct ServerConnection {
-    pub(crate) stream: ServerStream,
-    /// Our address as the server sees it, with port 0.
-    pub(crate) local: SocketAddr,
-    /// The server's address for datagrams.
-    pub(crate) datagrams: SocketAddr,
-}
-
 /// Connects while the user waits. Repeats a name look-up after a temporary failure.
-pub(crate) fn connect(server: &ServerAddress) -> Result<ServerConnection, Failure> {
+pub(crate) fn connect_tcp(server: &ServerAddress) -> Result<TcpStream, Failure> {
     connect_in_order(server, &interleave(resolve_patiently(server)?), ATTEMPT_DELAY)
 }
 
 /// Connects in the background. The `silent` addresses seem to pass no datagrams. They are tried
 /// last, the longest silent one first.
-pub(crate) fn connect_around(
+pub(crate) fn connect_tcp_around(
     server: &ServerAddress,
     silent: &[SocketAddr],
-) -> Result<ServerConnection, Failure> {
+) -> Result<TcpStream, Failure> {
     let rank = |address: &SocketAddr| silent.iter().position(|of| of.ip() == address.ip());
     let addresses = resolve(server).map_err(|why| explain::failed_lookup(server, &why))?;
     let mut addresses = interleave(addresses);
@@ -57,23 +47,18 @@ fn connect_in_order(
     server: &ServerAddress,
     addresses: &[SocketAddr],
     delay: Duration,
-) -> Result<ServerConnection, Failure> {
+) -> Result<TcpStream, Failure> {
     let place = addresses.first().copied();
     let broken = |error| Vec::from_iter(place.map(|place| (place, error)));
     race(addresses, delay)
-        .and_then(|stream| ServerConnection::over(stream, server.udp_port).map_err(broken))
+        .and_then(|stream| prepare(&stream).map(|()| stream).map_err(broken))
         .map_err(|attempts| explain::failed_connection(server, &attempts))
 }
 
-impl ServerConnection {
-    fn over(stream: TcpStream, udp_port: u16) -> io::Result<Self> {
-        let (mut local, mut datagrams) = (stream.local_addr()?, stream.peer_addr()?);
-        local.set_port(0);
-        datagrams.set_port(udp_port);
-        stream.set_nonblocking(false)?;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self { stream: ServerStream::clear(stream), local, datagrams })
-    }
+/// Makes calls block, with a timeout for writes.
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nonblocking(false)?;
+    stream.set_write_timeout(Some(PATIENCE))
 }
 
 /// Alternates between the two address families, beginning with the system's first choice (RFC 8305,

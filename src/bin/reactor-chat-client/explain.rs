@@ -248,7 +248,7 @@ fn refused_with_unknown_status(byte: u8) -> String {
 }
 
 /// Explains why there is no reply.
-fn failed_exchange(server: &ServerAddress, error: &RequestError) -> Failure {
+pub(crate) fn failed_exchange(server: &ServerAddress, error: &RequestError) -> Failure {
     let place = place(server);
     Failure::sentence(&match error {
         RequestError::Refused(byte) => refused_with_unknown_status(*byte),
@@ -269,7 +269,8 @@ fn failed_exchange(server: &ServerAddress, error: &RequestError) -> Failure {
     })
 }
 
-fn place(server: &ServerAddress) -> String {
+/// Returns the words for the place of a server.
+pub(crate) fn place(server: &ServerAddress) -> String {
     format!("{} port {}", server.host, server.tcp_port)
 }
 

@@ -10,7 +10,14 @@
 //! | `username.rs` | the default name |
 //! | `client/` | the event loop |
 //! | `resolve.rs` | host name resolution |
-//! | `connect.rs` | connections to several addresses that race |
+//! | `connect.rs` | TCP connections to several addresses that race |
+//! | `server_connection.rs` | a connection that the client trusts |
+//! | `trust.rs` | the options about trust, and the verdict on a key |
+//! | `tls.rs` | the handshake, and the proof of the server's key |
+//! | `first_bytes.rs` | the answer of a server without TLS |
+//! | `known_hosts.rs` | the keys that the user has accepted |
+//! | `ask.rs` | questions at the terminal |
+//! | `explain_trust.rs` | questions and failures about trust in words |
 //! | `server_stream.rs` | the stream of a connection |
 //! | `requests.rs` | requests over TCP |
 //! | `credential.rs` | a token of any server |
@@ -47,13 +54,17 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod ask;
 mod blocking;
 mod client;
 mod connect;
 mod credential;
 mod explain;
+mod explain_trust;
 mod failure;
+mod first_bytes;
 mod joined_room;
+mod known_hosts;
 mod link;
 mod log_file;
 mod member_queries;
@@ -73,6 +84,7 @@ mod room_list;
 mod room_table;
 mod sanitize;
 mod sent_lines;
+mod server_connection;
 mod server_stream;
 mod signals;
 mod stdin;
@@ -80,7 +92,9 @@ mod stdout;
 mod streamed;
 mod suspension;
 mod terminal;
+mod tls;
 mod transcript;
+mod trust;
 mod tty;
 mod username;
 mod writer;

@@ -9,6 +9,7 @@ use getopts::{Matches, Options};
 
 pub use super::address::ServerAddress;
 use crate::sanitize::plain;
+use crate::trust::Trust;
 use crate::username;
 use reactor_chat::protocol::name::MAX_NAME;
 use reactor_chat::protocol::request::{MAX_PASSWORD, without_line_end};
@@ -114,6 +115,13 @@ Server and name:
                        variable REACTOR_CHAT_PASSWORD is safer; on a terminal
                        the client asks if the room needs a password
 
+Encryption:
+  --fingerprint FP     accept this key of the server alone, by the fingerprint
+                       that the server prints when it starts; the environment
+                       variable REACTOR_CHAT_FINGERPRINT does the same
+  --insecure           accept any key, so that an attacker may read along
+  --plain              no encryption, as without any of these options
+
 Chatting:
   --capacity N         create: the most members that the room may have
   --hidden             create: lists leave the room out, and without its
@@ -180,7 +188,7 @@ fn parse_with(
         ["create", room, name] => enter(Operation::Create, room, Some(name)),
         ["join", room] => enter(Operation::Join, room, None),
         ["join", room, name] => enter(Operation::Join, room, Some(name)),
-        ["list"] => list(&matches),
+        ["list"] => list(&matches, variable),
         [] => Err(usage("use create ROOM, join ROOM or list")),
         _ => {
             let words = words.join(" ");
@@ -201,7 +209,7 @@ fn entry(
     let name = given.or_else(|| username::name(variable)).ok_or_else(|| usage(who))?;
     refuse_foreign(matches, operation)?;
     Ok(Invocation::Chat(ChatOptions {
-        server: server(matches)?,
+        server: server(matches, variable)?,
         operation,
         room: short_enough("ROOM", room)?,
         name: short_enough("NAME", &name)?,
@@ -219,10 +227,13 @@ fn entry(
     }))
 }
 
-fn list(matches: &Matches) -> Result<Invocation, UsageError> {
+fn list(
+    matches: &Matches,
+    variable: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<Invocation, UsageError> {
     refuse_foreign(matches, Operation::List)?;
     let is_json = matches.opt_present("json");
-    Ok(Invocation::List(ListOptions { server: server(matches)?, is_json }))
+    Ok(Invocation::List(ListOptions { server: server(matches, variable)?, is_json }))
 }
 
 fn usage(why: &str) -> UsageError {
@@ -231,8 +242,22 @@ fn usage(why: &str) -> UsageError {
 }
 
 /// Options that have a value.
-const VALUES: [&str; 9] =
-    ["host", "tcp-port", "udp-port", "name", "password", "capacity", "history", "delivery", "log"];
+const VALUES: [&str; 10] = [
+    "host",
+    "tcp-port",
+    "udp-port",
+    "fingerprint",
+    "name",
+    "password",
+    "capacity",
+    "history",
+    "delivery",
+    "log",
+];
+
+/// Options without a value.
+const FLAGS: [&str; 8] =
+    ["commands", "listen", "hidden", "no-color", "no-bell", "json", "plain", "insecure"];
 
 /// Options of one action only.
 const ENTRYS: [&str; 8] =
@@ -245,7 +270,7 @@ fn options() -> Options {
     for name in VALUES {
         options.optopt("", name, "", "");
     }
-    for name in ["commands", "listen", "hidden", "no-color", "no-bell", "json"] {
+    for name in FLAGS {
         options.optflag("", name, "");
     }
     options.optflag("h", "help", "");
@@ -266,10 +291,17 @@ fn refuse_foreign(matches: &Matches, operation: Operation) -> Result<(), UsageEr
     }
 }
 
-fn server(matches: &Matches) -> Result<ServerAddress, UsageError> {
-    let [host, tcp_port, udp_port] =
-        ["host", "tcp-port", "udp-port"].map(|name| matches.opt_str(name));
+fn server(
+    matches: &Matches,
+    variable: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<ServerAddress, UsageError> {
+    let [host, tcp_port, udp_port, fingerprint] =
+        ["host", "tcp-port", "udp-port", "fingerprint"].map(|name| matches.opt_str(name));
+    let flags = (matches.opt_present("plain"), matches.opt_present("insecure"));
+    let trust = Trust::of_options(flags, fingerprint.as_deref(), variable);
+    let trust = trust.map_err(|why| usage(&why))?;
     ServerAddress::of_options(host.as_deref(), tcp_port.as_deref(), udp_port.as_deref())
+        .map(|address| address.trusting(trust))
         .map_err(|why| usage(&why))
 }
 
@@ -410,7 +442,8 @@ mod tests {
         use std::os::unix::ffi::OsStringExt;
         let mistake_in = |value: OsString| {
             let args = ["join", "r", "b"].map(OsString::from);
-            let parsed = parse_with(args, &|_| Some(value.clone()));
+            let variable = |name: &str| (name == PASSWORD_VARIABLE).then(|| value.clone());
+            let parsed = parse_with(args, &variable);
             parsed.expect_err("a mistake").to_string()
         };
         let broken = mistake_in(OsString::from_vec(vec![0xff]));

@@ -7,12 +7,12 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex};
 
-use crate::connect::{ServerConnection, connect};
 use crate::explain;
 use crate::failure::Failure;
 use crate::options::ChatOptions;
 use crate::requests::{self, Membership, RequestFailure};
 use crate::sanitize::plain;
+use crate::server_connection::{ServerConnection, connect};
 use crate::tty::TerminalMode;
 use reactor_chat::protocol::request::{MAX_PASSWORD, without_line_end};
 use reactor_chat::protocol::{Operation, Status};

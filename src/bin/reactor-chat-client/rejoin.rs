@@ -6,12 +6,12 @@ use std::net::SocketAddr;
 use reactor_chat::protocol::stream::MAX_HISTORY;
 use reactor_chat::protocol::{Operation, Status};
 
-use crate::connect::{ServerConnection, connect_around};
 use crate::credential::Credential;
 use crate::failure::Failure;
 use crate::options::ChatOptions;
 use crate::request_error::RequestError;
 use crate::requests::{self, Membership, RequestFailure, request_entry};
+use crate::server_connection::{ServerConnection, connect_around};
 
 /// The outcome of [`rejoin`].
 pub(crate) enum RejoinOutcome {

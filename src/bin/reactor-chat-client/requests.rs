@@ -14,12 +14,12 @@ use reactor_chat::protocol::request::{self, PathWishes};
 use reactor_chat::protocol::stream::Completion;
 use reactor_chat::protocol::{Delivery, Entrant, Form, Operation, Request, Status, Token};
 
-use crate::connect::ServerConnection;
 use crate::credential::Credential;
 use crate::explain;
 use crate::failure::Failure;
 use crate::options::ChatOptions;
 use crate::request_error::{PATIENCE, RequestError};
+use crate::server_connection::ServerConnection;
 use crate::server_stream::ServerStream;
 
 /// Time in which other servers of this protocol should have noted our port.
@@ -121,7 +121,7 @@ pub(crate) fn request_membership(
     options: &ChatOptions,
     request: &[u8],
 ) -> Result<Membership, RequestError> {
-    let ServerConnection { stream, local, datagrams: server } = connection;
+    let ServerConnection { stream, local, datagrams: server, .. } = connection;
     let (payload, stream) = exchange(stream, request, MAX_ADMISSION)?;
     let (token, terms) =
         parse_admission(&payload, options.delivery).ok_or(RequestError::Invalid)?;

@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn numeric_hosts_need_no_resolver() {
         for (host, address) in [("127.0.0.1", "127.0.0.1:7"), ("::1", "[::1]:7")] {
-            let server = ServerAddress { host: host.into(), tcp_port: 7, udp_port: 8 };
+            let server = ServerAddress::of_options(Some(host), Some("7"), None).expect("a server");
             let expected: SocketAddr = address.parse().expect("an address");
             assert_eq!(resolve(&server).expect("addresses"), [expected]);
         }

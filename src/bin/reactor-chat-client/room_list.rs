@@ -5,12 +5,12 @@ use serde_json::{Map, Value};
 use reactor_chat::protocol::room_list::parse_page;
 use reactor_chat::protocol::{Request, RoomInfo, request};
 
-use crate::connect::connect;
 use crate::explain;
 use crate::failure::Failure;
 use crate::options::ServerAddress;
 use crate::request_error::RequestError;
 use crate::requests::exchange;
+use crate::server_connection::connect;
 use crate::server_stream::ServerStream;
 
 /// Bytes of all pages together. A server may make up rooms without end.

@@ -19,6 +19,11 @@ impl<S: Read + Write> ServerStream<S> {
         Self { socket, session: None, ahead: Vec::new() }
     }
 
+    /// Returns the stream inside a TLS session whose handshake is complete.
+    pub(crate) fn encrypted(socket: S, session: ClientConnection) -> Self {
+        Self { socket, session: Some(Box::new(session)), ahead: Vec::new() }
+    }
+
     pub(crate) fn socket(&self) -> &S {
         &self.socket
     }

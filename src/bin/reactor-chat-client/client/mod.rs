@@ -19,7 +19,6 @@ use std::time::{Duration, Instant};
 use mio::event::Event;
 use mio::{Events, Poll, Token};
 
-use crate::connect;
 use crate::explain;
 use crate::failure::{Failure, unless_closed_pipe};
 use crate::joined_room::JoinedRoom;
@@ -28,6 +27,7 @@ use crate::options::ChatOptions;
 use crate::output::Output;
 use crate::path_check::PathCheck;
 use crate::reconnect::Reconnect;
+use crate::server_connection::connect;
 use crate::signals::Signals;
 use crate::stdin::Stdin;
 use crate::suspension::SuspensionClock;
@@ -61,8 +61,9 @@ pub(crate) enum ChatEnd {
 
 /// Enters a room, and chats until stdin, a signal or the server ends it.
 pub(crate) fn chat(options: &ChatOptions) -> Result<ChatEnd, Failure> {
-    let connection = connect::connect(&options.server)?;
-    let mut client = Client::enter(options, connection)?;
+    let connection = connect(&options.server)?;
+    let server = options.server.trusting(connection.trust);
+    let mut client = Client::enter(&ChatOptions { server, ..options.clone() }, connection)?;
     client.run().map_err(|error| Failure::new("wait for events", error))?;
     client.outcome
 }

@@ -9,10 +9,10 @@ use std::time::Instant;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Registry, Waker};
 
+use reactor_chat::fingerprint::Fingerprint;
 use reactor_chat::protocol::command::EXIT;
 
 use super::{ChatEnd, Client, EVENTS, LINK, READER, SIGNALS, THREADS};
-use crate::connect::ServerConnection;
 use crate::explain;
 use crate::failure::Failure;
 use crate::joined_room::JoinedRoom;
@@ -25,11 +25,13 @@ use crate::password;
 use crate::path_check::PathCheck;
 use crate::reconnect::Reconnect;
 use crate::sanitize::plain;
+use crate::server_connection::ServerConnection;
 use crate::signals::Signals;
 use crate::stdin::Stdin;
 use crate::stdout::PlainLines;
 use crate::suspension::SuspensionClock;
 use crate::terminal::{self, Conversation};
+use crate::trust::Trust;
 
 impl Client {
     /// Joins the room. Signals are caught before the token arrives, because an `/exit` has to follow
@@ -42,6 +44,7 @@ impl Client {
         let poll = Poll::new().map_err(start)?;
         let mut signals = Signals::register(poll.registry(), SIGNALS).map_err(start)?;
         let log = open_log(options)?;
+        let new_key = connection.new_key;
         let (membership, options) = password::enter(connection, options)?;
         let (link, terms) =
             Link::open(poll.registry(), LINK, &options, membership).map_err(start)?;
@@ -53,7 +56,7 @@ impl Client {
         }
         signals.leave_all_to_the_loop();
         let (now, options) = (Instant::now(), Arc::new(options));
-        let greeting = io::stdin().is_terminal().then(|| greeting(&options));
+        let greeting = io::stdin().is_terminal().then(|| greeting(&options, new_key));
         Ok(Self {
             path: PathCheck::new(link.server(), greeting, now),
             suspension: SuspensionClock::new(),
@@ -78,9 +81,16 @@ impl Client {
     }
 }
 
-fn greeting(options: &ChatOptions) -> String {
+/// Returns the line that says that the user is in the room. It has the server's key if that is new.
+fn greeting(options: &ChatOptions, new_key: Option<Fingerprint>) -> String {
+    let (room, name) = (plain(&options.room), plain(&options.name));
     let way_out = if options.listens { "Ctrl-C" } else { EXIT };
-    format!("in {} as {}; {way_out} leaves", plain(&options.room), plain(&options.name))
+    let security = match (options.server.trust, new_key) {
+        (Trust::Plain, _) => String::new(),
+        (_, None) => ", encrypted".into(),
+        (_, Some(key)) => format!(", encrypted, with the server's key {key}"),
+    };
+    format!("in {room} as {name}{security}; {way_out} leaves")
 }
 
 /// Registers for the end of stdout's reader, as tail(1) does: a room may be quiet for long, and
