@@ -36,6 +36,8 @@ pub enum Alert {
     BacklogMemory,
     /// History for the members of one subnet.
     HistoryIp,
+    /// Members in all whose messages travel on TCP connections.
+    Carried,
     /// Replies to a stream member.
     Answers,
     /// TCP connections in all.
@@ -81,6 +83,7 @@ impl Alert {
             Self::RoomBacklog => "room-backlog",
             Self::BacklogMemory => "--backlog-memory",
             Self::HistoryIp => "history-ip",
+            Self::Carried => "--max-carried",
             Self::Answers => "stream-answers",
             Self::Connections => "--max-connections",
             Self::ConnectionsIp => "--max-connections-ip",

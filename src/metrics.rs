@@ -47,6 +47,9 @@ counters! {
     UnknownToken: "unknown token",
     /// Datagrams whose token belongs to another room or another address.
     MisplacedToken: "token of another room or address",
+    /// Datagrams and units that came on another path than that of their member, such as datagrams in
+    /// the clear for a sealed one.
+    OtherPath: "on another path than their member's",
     /// Keep-alives.
     KeepAlives: "keep-alives",
     /// Messages relayed.

@@ -93,6 +93,8 @@ Limits (0 disables a limit; an IPv6 /64 counts as one IP):
   --max-connections N     TCP connections; at the limit, a new one replaces the
                           one that has been idle longest    [10000]
   --max-connections-ip N  TCP connections per IP            [1000]
+  --max-carried N         members in total whose messages travel on their TCP
+                          connections  [half of --max-connections]
   --max-payload BYTES     payload of a request, and size of the room list;
                           0 selects the protocol's 536870912  [65536]
   --backlog-memory BYTES  unsent output of all rooms together; above it each
@@ -161,6 +163,7 @@ fn options() -> Options {
         "wrong-passwords",
         "max-connections",
         "max-connections-ip",
+        "max-carried",
         "max-payload",
         "rate-limit",
         "fanout-limit",
@@ -187,15 +190,22 @@ fn config(matches: &Matches) -> Result<Config, UsageError> {
     if (tcp_port, udp_port) != (0, 0) {
         refuse_covered(&bind)?;
     }
+    let connections = connection_config(matches, ConnectionConfig::default())?;
     Ok(Config {
         bind,
         tcp_port,
         udp_port,
-        chat: chat_config(matches, ChatConfig::default())?,
-        connections: connection_config(matches, ConnectionConfig::default())?,
+        chat: chat_config(matches, chat_defaults(&connections))?,
+        connections,
         budgets: Budgets::default(),
         datagram_path: choice(matches, HIDDEN, PATHS)?.unwrap_or_default(),
     })
+}
+
+/// Returns the defaults of the chat. Half of the connections may carry members.
+fn chat_defaults(connections: &ConnectionConfig) -> ChatConfig {
+    let max_carried = connections.max_connections.map(|limit| (limit / 2).max(1));
+    ChatConfig { max_carried, ..ChatConfig::default() }
 }
 
 fn chat_config(matches: &Matches, default: ChatConfig) -> Result<ChatConfig, UsageError> {
@@ -210,6 +220,7 @@ fn chat_config(matches: &Matches, default: ChatConfig) -> Result<ChatConfig, Usa
         max_members: limit(matches, "max-members", default.max_members)?,
         max_members_ip: limit(matches, "max-members-ip", default.max_members_ip)?,
         max_room_members: limit(matches, "max-room-members", default.max_room_members)?,
+        max_carried: limit(matches, "max-carried", default.max_carried)?,
         wrong_passwords: limit(matches, "wrong-passwords", default.wrong_passwords)?,
         debtors: default.debtors,
         rate_limit: limit(matches, "rate-limit", default.rate_limit)?,
@@ -430,6 +441,17 @@ mod tests {
         let config = serve(&["--idle-timeout", "0", "--max-members=0", "--max-payload", "0"]);
         assert_eq!((config.chat.idle_timeout, config.chat.max_members), (None, None));
         assert_eq!(config.connections.max_payload, PROTOCOL_MAX_PAYLOAD);
+    }
+
+    #[test]
+    fn c3_half_of_the_connections_may_carry() {
+        let carried = |args: &[&str]| serve(args).chat.max_carried;
+        assert_eq!(carried(&[]), Some(5_000));
+        assert_eq!(carried(&["--max-connections", "600"]), Some(300));
+        assert_eq!(carried(&["--max-connections", "1"]), Some(1));
+        assert_eq!(carried(&["--max-connections", "0"]), None);
+        assert_eq!(carried(&["--max-connections", "600", "--max-carried", "500"]), Some(500));
+        assert_eq!(carried(&["--max-carried", "0"]), None);
     }
 
     #[test]

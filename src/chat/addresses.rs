@@ -42,16 +42,17 @@ impl Chat {
     /// - it is 0, or another live member at the same IP uses it,
     /// - a datagram has shown the real port, or another member has proved the announced one,
     /// - the member has stream delivery, which only a datagram of its own starts,
+    /// - the member is carried, so that nothing goes to a port,
     /// - the member has moved to another IP since,
     /// - its IP has reached the limit of announced ports.
     pub fn handle_announcement(&mut self, member: MemberId, endpoint: Endpoint) -> bool {
         let Some(known) = self.directory.live(member) else { return false };
         let (peer, port) = (PeerAddr::of(endpoint), endpoint.port());
-        if known.peer != peer {
+        if known.peer != peer || known.path.is_carried() {
             return false;
         }
         let is_settled = matches!(known.port, Port::Learnt(_) | Port::Lost);
-        let own = known.port == Port::Announced(port);
+        let own = known.address() == Some((peer, port));
         let takes_stream = known.delivery == Delivery::Stream;
         if port == 0
             || is_settled
@@ -64,7 +65,7 @@ impl Chat {
             self.peers.alerts.note(Alert::Unproved, peer);
             return false;
         }
-        self.set_port(member, Port::Announced(port));
+        self.set_address(member, peer, Port::Announced(port));
         self.withdraw_from_ended((peer, port), Claim::Announced);
         true
     }
@@ -80,15 +81,27 @@ impl Chat {
         std::iter::from_fn(|| self.withdrawn.pop()).find(has_none)
     }
 
-    /// Notes the port that a member's datagram came from.
-    pub(super) fn learn_port(&mut self, id: MemberId, port: u16, now: Instant) {
+    /// Notes that a member has sent something, from this address if its datagrams go there from now
+    /// on.
+    pub(super) fn note_heard(&mut self, id: MemberId, at: Option<Endpoint>, now: Instant) {
+        if let Some(member) = self.directory.members.get_mut(id) {
+            member.has_been_heard = true;
+        }
+        if let Some(at) = at {
+            self.learn_address(id, at, now);
+        }
+    }
+
+    /// Notes the address that a member's datagram came from.
+    pub(super) fn learn_address(&mut self, id: MemberId, at: Endpoint, now: Instant) {
+        let (peer, port) = (PeerAddr::of(at), at.port());
         let Some(known) = self.directory.members.get_mut(id) else { return };
         known.has_been_heard = true;
-        if known.port == Port::Learnt(port) {
+        if (known.home, known.port) == (peer, Port::Learnt(port)) {
             return;
         }
-        let (peer, had_none) = (known.peer, known.port.number().is_none());
-        self.set_port(id, Port::Learnt(port));
+        let had_none = known.port.number().is_none();
+        self.set_address(id, peer, Port::Learnt(port));
         self.settle_replaced(id, now);
         self.withdraw_from_announcer((peer, port), now);
         self.withdraw_from_ended((peer, port), Claim::Proved);
@@ -97,13 +110,14 @@ impl Chat {
         }
     }
 
-    /// Notes the port that an ended member's datagram came from. Another member may have announced
-    /// that port since.
-    pub(super) fn learn_port_of_ended(&mut self, id: MemberId, port: u16, now: Instant) {
+    /// Notes the address that an ended member's datagram came from. Another member may have
+    /// announced it since.
+    pub(super) fn learn_address_of_ended(&mut self, id: MemberId, at: Endpoint, now: Instant) {
+        let (peer, port) = (PeerAddr::of(at), at.port());
         let Some(known) = self.directory.members.get_mut(id) else { return };
-        let (peer, had_lost_it) = (known.peer, known.port == Port::Lost);
+        let had_lost_it = known.port == Port::Lost;
         self.peers.quotas.forget_ended(id, known);
-        known.port = Port::Learnt(port);
+        (known.home, known.port) = (peer, Port::Learnt(port));
         self.peers.quotas.note_ended(id, known);
         self.withdraw_from_announcer((peer, port), now);
         self.withdraw_from_ended((peer, port), Claim::ProvedByEnded);
@@ -112,26 +126,27 @@ impl Chat {
         }
     }
 
-    /// Resumes the stream of a member whose address is proved.
-    fn prove_stream(&mut self, id: MemberId, now: Instant) {
+    /// Resumes the stream of a member whose address is proved, or that needs none because it is
+    /// carried.
+    pub(super) fn prove_stream(&mut self, id: MemberId, now: Instant) {
         let Some(to) = self.recipient(id) else { return };
         let (feeds, mut limits) = self.feeds_with_limits(now);
         feeds.prove(&to, now, |member, bytes| limits.pay(member, bytes));
     }
 
-    fn set_port(&mut self, id: MemberId, port: Port) {
+    fn set_address(&mut self, id: MemberId, home: PeerAddr, port: Port) {
         let Some(member) = self.directory.members.get_mut(id) else { return };
         self.peers.quotas.count_out(id, member);
-        member.port = port;
+        (member.home, member.port) = (home, port);
         self.peers.quotas.count_in(id, member);
     }
 
     /// Takes a proved address from the one member, if any, that has only announced it.
     fn withdraw_from_announcer(&mut self, (peer, port): (PeerAddr, u16), now: Instant) {
         if let Some(announcer) = self.peers.quotas.announcer(peer, port) {
-            self.set_port(announcer, Port::Lost);
+            self.set_address(announcer, peer, Port::Lost);
             self.withdrawn.push(announcer);
-            self.check_unproved(Subnet::of(peer), now);
+            self.check_unproved_of(announcer, now);
         }
     }
 

@@ -1,9 +1,10 @@
 //! Create and join: who gets in.
 //!
 //! A refusal has the first status that applies, in this order: 9, 4, 5 (errors of the request itself,
-//! see [`crate::protocol::request`]), then 10, 1, 2, 3, 11, 6, 7, 8. Limits of the peer (10) are
+//! see [`crate::protocol::request`]), then 10, 1, 2, 12, 3, 11, 6, 7, 8. Limits of the peer (10) are
 //! checked before the room. A hidden room looks like a missing one without its password, so until
-//! the password is right every later reason is 2.
+//! the password is right every later reason is 2. A hidden room with `sealed_only` looks like a missing
+//! one to everybody who would enter in the clear.
 
 use std::rc::Rc;
 use std::time::Instant;
@@ -38,15 +39,22 @@ impl Chat {
         let creator = Subnet::of(peer);
         self.check_limits_of_creator(peer)?;
         let abandoned = self.find_abandoned(&host.room.name, peer, now)?;
+        if settings.sealed_only && !path.is_encrypted() {
+            return Err(Status::EncryptionRequired);
+        }
         self.check_limits_of_server(peer, abandoned)?;
+        self.check_carried((peer, path), None)?;
         let drawn = Drawn::draw(host, &mut draw).ok_or(Status::ServerFull)?;
         if let Some(abandoned) = abandoned {
             self.close_room_of_nobody(abandoned, now);
         }
         let room_id = self.open_room(creator, &host.room.name, settings);
-        let member = self.admit(room_id, (peer, path), host, fold(&host.name), &drawn, now);
+        let member = self.admit(room_id, (caller, path), host, fold(&host.name), &drawn, now);
         if let Some(room) = self.directory.rooms.get_mut(room_id) {
             room.host = member;
+        }
+        if path.is_carried() {
+            self.attach(member, now);
         }
         if host.delivery == Delivery::Stream {
             // Every stream begins with the join of its member: the first proof that it works.
@@ -66,17 +74,21 @@ impl Chat {
         let (peer, path) = (caller.peer, caller.path(&guest.path)?);
         let folded = fold(&guest.name);
         self.check_members_of(peer)?;
-        let room_id = self.find_open_room(peer, guest, is_counted, now)?;
+        let room_id = self.find_open_room((peer, path), guest, is_counted, now)?;
         let replaced = self.check_place(room_id, peer, &folded, now)?;
+        self.check_carried((peer, path), replaced)?;
         let drawn = Drawn::draw(guest, &mut draw).ok_or(Status::ServerFull)?;
         let is_host = replaced.is_some() && self.host_of(room_id) == replaced;
         let to_tell = replaced.and_then(|silent| self.replace(silent, now));
-        let member = self.admit(room_id, (peer, path), guest, folded, &drawn, now);
+        let member = self.admit(room_id, (caller, path), guest, folded, &drawn, now);
         if let Some(known) = self.directory.members.get_mut(member) {
             known.replaced = to_tell;
         }
         if let Some(room) = self.directory.rooms.get_mut(room_id).filter(|_| is_host) {
             room.host = member;
+        }
+        if path.is_carried() {
+            self.attach(member, now);
         }
         self.announce_join(room_id, member, guest, now);
         Ok(Reply::Entered { member, token: drawn.token, stream: self.completion(member), path })
@@ -206,7 +218,7 @@ impl Chat {
     fn admit(
         &mut self,
         room_id: RoomId,
-        (peer, path): (PeerAddr, Path),
+        (caller, path): (Caller, Path),
         entrant: &Entrant<'_>,
         folded: Box<str>,
         drawn: &Drawn,
@@ -216,7 +228,8 @@ impl Chat {
         // `check_place` has refused the entrant if no number is left.
         let number =
             self.directory.rooms.get(room_id).and_then(Room::next_number).unwrap_or(u32::MAX);
-        let entered = self.new_member((room_id, number), (peer, path), entrant, drawn, now);
+        let peer = caller.peer;
+        let entered = self.new_member((room_id, number), (caller, path), entrant, drawn, now);
         let member = self.directory.members.insert(entered);
         self.directory.tokens.insert(drawn.token, member);
         let first_check = now + self.first_check();
@@ -241,7 +254,7 @@ impl Chat {
     fn new_member(
         &self,
         (room, number): (RoomId, u32),
-        (peer, path): (PeerAddr, Path),
+        (caller, path): (Caller, Path),
         entrant: &Entrant<'_>,
         drawn: &Drawn,
         now: Instant,
@@ -251,11 +264,16 @@ impl Chat {
             room_spelling: spelling(&entrant.room),
             name: Rc::from(&*entrant.name),
             token: drawn.token,
-            peer,
+            peer: caller.peer,
+            home: caller.peer,
             port: Port::Unknown,
             path,
+            joined_in_clear: !caller.is_encrypted,
+            detached_at: None,
+            last_aside: None,
             delivery: entrant.delivery,
             number,
+            tag: drawn.tag,
             connections: 1,
             has_been_heard: false,
             was_checked: false,

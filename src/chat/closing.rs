@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::time::Instant;
 use std::vec;
 
+use super::member::Member;
 use super::tombstones::EndReason;
 use super::{Alarm, Chat};
 use crate::ids::{MemberId, RoomId};
@@ -124,6 +125,14 @@ impl Chat {
             self.forget_member(id, at);
             self.keep_tombstone(id, own.map_or(reason, |(_, reason)| reason), at);
         }
+    }
+
+    /// Returns a member that another layer has recognized, and true if it is live. A member that has
+    /// ended is found only if it has stream delivery.
+    pub(super) fn find_verified(&self, id: MemberId) -> Option<(&Member, bool)> {
+        let member = self.directory.members.get(id)?;
+        let is_live = self.directory.live(id).is_some();
+        (is_live || member.delivery == Delivery::Stream).then_some((member, is_live))
     }
 
     /// Returns the member with this token, and true if it is live. A member that has ended is found

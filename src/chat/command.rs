@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::Chat;
 use crate::ids::MemberId;
 use crate::protocol::command::Command;
-use crate::protocol::members::write_members;
+use crate::protocol::members::{Listed, write_members};
 use crate::protocol::name::fold;
 
 use crate::protocol::stream::MAX_PACKED;
@@ -44,13 +44,20 @@ impl Chat {
         let Some(member) = self.directory.members.get(id) else { return };
         let Some(room) = self.directory.rooms.get(member.room) else { return };
         let max = self.longest_list_for(id);
-        let names = self.feeds.members(member.room).filter_map(|member| {
-            let name: &str = &self.directory.members.get(member)?.name;
-            Some((name, member == room.host))
+        let members = || {
+            let ids = self.feeds.members(member.room);
+            ids.filter_map(|id| Some((id, self.directory.members.get(id)?)))
+        };
+        // In a room without encryption nobody expects any.
+        let is_marked = members().any(|(_, member)| member.path.is_encrypted());
+        let listed = members().map(|(id, member)| Listed {
+            name: &member.name,
+            is_host: id == room.host,
+            is_in_clear: is_marked && !member.path.is_encrypted(),
         });
         self.notice.clear();
         let (language, total) = (self.config.language, room.population());
-        write_members(names, total, language, max, &mut self.notice);
+        write_members(listed, total, language, max, &mut self.notice);
         self.answer_written(id);
     }
 

@@ -4,13 +4,16 @@
 //! In stream delivery, a message must also have the expected id, so one that is repeated or that
 //! overtakes another never reaches the room twice or out of order. Everything else of a stream
 //! member is answered within its reply budget, which a client that waits for replies never uses up.
+//!
+//! A message comes on the path of its member only: a datagram in the clear with the token of a sealed
+//! or carried member is dropped (E9).
 
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::Chat;
 use super::outcome::{AppendError, DatagramOutcome, DropReason, MessageOutcome};
 use super::room::Room;
+use super::{Chat, Path};
 use crate::address::{Endpoint, PeerAddr};
 use crate::alert::Alert;
 use crate::delivery::{Full, Kind};
@@ -47,11 +50,11 @@ impl Chat {
             Err(reason) => return DatagramOutcome::Dropped(reason),
         };
         let outcome = if is_live {
-            self.learn_port(member, from.port(), now);
+            self.learn_address(member, from, now);
             self.handle_message(member, message, now)
         } else {
             self.end_if_closing(member);
-            self.learn_port_of_ended(member, from.port(), now);
+            self.learn_address_of_ended(member, from, now);
             self.handle_late_message(member, message, now)
         };
         DatagramOutcome::Accepted(member, outcome)
@@ -59,7 +62,7 @@ impl Chat {
 
     /// Handles the content of a datagram that a sealed member has sealed, which another layer has
     /// verified. `at` is the address that it came from, if the member's datagrams go there from now
-    /// on.
+    /// on. It may be at any IP (E11).
     pub fn handle_sealed(
         &mut self,
         member: MemberId,
@@ -67,34 +70,37 @@ impl Chat {
         bytes: &[u8],
         now: Instant,
     ) -> DatagramOutcome {
-        let is_live = self.directory.live(member).is_some();
-        if let Some(at) = at.filter(|_| is_live) {
-            self.learn_port(member, at.port(), now);
+        let Some((known, is_live)) = self.find_verified(member) else {
+            return DatagramOutcome::Dropped(DropReason::UnknownToken);
+        };
+        if known.path != Path::Sealed {
+            return DatagramOutcome::Dropped(DropReason::OtherPath);
         }
-        self.handle_verified(member, is_live, bytes, now)
+        let outcome = if is_live {
+            self.note_heard(member, at, now);
+            self.handle_message(member, bytes, now)
+        } else {
+            self.end_if_closing(member);
+            if let Some(at) = at {
+                self.learn_address_of_ended(member, at, now);
+            }
+            self.handle_late_message(member, bytes, now)
+        };
+        DatagramOutcome::Accepted(member, outcome)
     }
 
-    /// Handles a unit that came on the connection of a carried member.
+    /// Handles a unit that came on the connection of a carried member. After the end of the member it
+    /// has no effect: the connection ends once everything for the member was handed over.
     pub fn handle_carried(
         &mut self,
         member: MemberId,
         bytes: &[u8],
         now: Instant,
     ) -> DatagramOutcome {
-        let is_live = self.directory.live(member).is_some();
-        self.handle_verified(member, is_live, bytes, now)
-    }
-
-    fn handle_verified(
-        &mut self,
-        member: MemberId,
-        is_live: bool,
-        bytes: &[u8],
-        now: Instant,
-    ) -> DatagramOutcome {
-        let outcome = match is_live {
-            true => self.handle_message(member, bytes, now),
-            false => self.handle_late_message(member, bytes, now),
+        let outcome = match self.directory.live(member) {
+            None => MessageOutcome::Ended,
+            Some(known) if known.is_attached() => self.handle_message(member, bytes, now),
+            Some(_) => return DatagramOutcome::Dropped(DropReason::OtherPath),
         };
         DatagramOutcome::Accepted(member, outcome)
     }
@@ -108,6 +114,9 @@ impl Chat {
         let upstream = datagram::parse(bytes).ok_or(DropReason::Malformed)?;
         let (id, is_live) = self.find_speaker(upstream.token).ok_or(DropReason::UnknownToken)?;
         let member = self.directory.members.get(id).ok_or(DropReason::UnknownToken)?;
+        if member.path != Path::Clear {
+            return Err(DropReason::OtherPath);
+        }
         let is_here = self.directory.rooms.get(member.room).is_none_or(|room| {
             room.name.as_bytes() == upstream.room || member.spells_room(upstream.room)
         });

@@ -57,17 +57,21 @@ impl Chat {
         // later.
         let clock = &self.read_clock;
         let idle_at = deadline.and_then(|deadline| clock.check_again(deadline, now));
-        if deadline.is_some() && idle_at.is_none() {
-            let (change, reason) = (PresenceChange::TimedOut, EndReason::Told(Code::TimedOut));
-            self.notify_end(id, Notice::RemovedForSilence);
-            self.depart(id, Departure::Change(change), reason, now);
-            return;
+        let detached_until = self.detached_until(id);
+        if (deadline.is_some() && idle_at.is_none()) || detached_until.is_some_and(|at| at <= now) {
+            return self.time_out(id, now);
         }
         let check_at = self.check_answers(id, now);
         if let Some(member) = self.directory.members.get_mut(id) {
-            let next = [idle_at, check_at].into_iter().flatten().min();
+            let next = [idle_at, detached_until, check_at].into_iter().flatten().min();
             self.timers.set(Alarm::Idle(id), &mut member.deadline, next);
         }
+    }
+
+    fn time_out(&mut self, id: MemberId, now: Instant) {
+        let (change, reason) = (PresenceChange::TimedOut, EndReason::Told(Code::TimedOut));
+        self.notify_end(id, Notice::RemovedForSilence);
+        self.depart(id, Departure::Change(change), reason, now);
     }
 
     /// Removes a member for the host.
@@ -77,7 +81,7 @@ impl Chat {
     }
 
     /// Tells a member of its end. A stream member is told by what it leaves behind.
-    fn notify_end(&mut self, id: MemberId, notice: Notice<'_>) {
+    pub(super) fn notify_end(&mut self, id: MemberId, notice: Notice<'_>) {
         if self.directory.members.get(id).is_some_and(|member| member.delivery != Delivery::Stream)
         {
             self.notify_always(id, notice);

@@ -25,14 +25,26 @@ pub(super) struct Member {
     /// The name in its stored form. With the `Rc`, callers hold it while the chat changes.
     pub(super) name: Rc<str>,
     pub(super) token: Token,
-    /// The peer that got the token. Datagrams from other addresses are not from this member.
+    /// The peer of its last request, which the limits count it by. Datagrams in the clear from
+    /// other addresses are not from this member.
     pub(super) peer: PeerAddr,
+    /// The address that its port is at. It is that of `peer`, unless the member is sealed and has
+    /// moved: its seals prove it anywhere (E11).
+    pub(super) home: PeerAddr,
     pub(super) port: Port,
     /// The way of its messages.
     pub(super) path: Path,
+    /// True if it has joined outside TLS, so that others may know its token.
+    pub(super) joined_in_clear: bool,
+    /// Time at which its connection has ended, if it is carried and detached (C2).
+    pub(super) detached_at: Option<Instant>,
+    /// The aside of its end, if it is carried and is still to get it.
+    pub(super) last_aside: Option<Box<[u8]>>,
     pub(super) delivery: Delivery,
     /// Its number in the room, never used twice there.
     pub(super) number: u32,
+    /// First bytes of each datagram of its stream; 0 without one.
+    pub(super) tag: u32,
     /// Open connections over which it has entered or resumed.
     pub(super) connections: u32,
     /// True once a datagram came from it.
@@ -120,10 +132,21 @@ impl Member {
         due
     }
 
+    /// Returns the address that its datagrams go to, if it is known.
+    pub(super) fn address(&self) -> Option<(PeerAddr, u16)> {
+        self.port.number().map(|port| (self.home, port))
+    }
+
+    /// Returns true if it is carried and its connection is open.
+    pub(super) fn is_attached(&self) -> bool {
+        self.path.is_carried() && self.detached_at.is_none()
+    }
+
     /// Returns true if it counts against the limit of unproved members: its port is not known, and
-    /// no connection of its own is open.
+    /// no connection of its own is open. A connection that carries messages needs no proof, and a
+    /// detached member does not stay for long.
     pub(super) fn is_unproved(&self) -> bool {
-        self.port.number().is_none() && self.connections == 0
+        self.port.number().is_none() && self.connections == 0 && !self.path.is_carried()
     }
 
     /// Returns true if its port was announced and is not proved.
@@ -148,10 +171,15 @@ impl Member {
             name: Rc::from("name"),
             token: Token::from_bits([0; 16]),
             peer,
+            home: peer,
             port: Port::Unknown,
             path: Path::Clear,
+            joined_in_clear: true,
+            detached_at: None,
+            last_aside: None,
             delivery: Delivery::Stream,
             number: 1,
+            tag: 0,
             connections: 0,
             has_been_heard: false,
             was_checked: false,

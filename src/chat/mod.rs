@@ -90,6 +90,7 @@ use crate::timers::Timers;
 pub use outcome::{DatagramOutcome, DropReason, MessageOutcome};
 pub use path::{Caller, Path};
 
+use carried::Partings;
 use closing::Closing;
 use directory::Directory;
 use peers::Peers;
@@ -111,7 +112,9 @@ pub enum Reply {
         /// The way of its messages from now on.
         path: Path,
     },
-    /// A member has moved to another address, which is not proved yet.
+    /// A member has moved to another IP or to another path. Its address is not proved yet, except
+    /// that of a member that was sealed and is sealed again: everything goes to its old address
+    /// until it has proved a new one.
     Resumed {
         /// The member.
         member: MemberId,
@@ -145,6 +148,8 @@ enum Alarm {
     Unproved(Subnet),
     /// The next part of a member's message did not come in time.
     Parts(MemberId),
+    /// The connection of an ended member takes nothing.
+    Parting(MemberId),
 }
 
 /// Counts for tests and the log. All are zero when no room and no member is left.
@@ -185,9 +190,7 @@ pub struct Chat {
     peers: Peers,
     /// Members that have lost their address, until [`Chat::poll_withdrawn`] returns them.
     withdrawn: Vec<MemberId>,
-    /// Carried members that need their connection no more, until [`Chat::poll_path_end`] returns
-    /// them.
-    path_ends: Vec<MemberId>,
+    partings: Partings,
     timers: Timers<Alarm>,
     feeds: Feeds,
     closing: Closing,
@@ -204,7 +207,7 @@ impl Chat {
             directory: Directory::new(),
             peers: Peers::new(config.debtors),
             withdrawn: Vec::new(),
-            path_ends: Vec::new(),
+            partings: Partings::default(),
             timers: Timers::new(),
             feeds: Feeds::new(MemoryLimits {
                 backlog: config.backlog_memory,
@@ -233,10 +236,11 @@ impl Chat {
         max_list: usize,
         now: Instant,
     ) -> Result<Reply, Status> {
-        if let Request::Join(guest) = request
-            && let Some(at) = self.delay_password(caller.peer, guest, now)?
-        {
-            return Ok(Reply::Later { at });
+        if let Request::Join(guest) = request {
+            let entry = (caller.peer, caller.path(&guest.path)?);
+            if let Some(at) = self.delay_password(entry, guest, now)? {
+                return Ok(Reply::Later { at });
+            }
         }
         self.execute_request(caller, request, draw, max_list, false, now)
     }
@@ -266,7 +270,6 @@ impl Chat {
         is_counted: bool,
         now: Instant,
     ) -> Result<Reply, Status> {
-        let Caller { peer, .. } = caller;
         match request {
             Request::List { prefix, after } => {
                 Ok(Reply::Rooms(self.list(prefix.as_deref(), after.as_deref(), max_list)))
@@ -283,8 +286,7 @@ impl Chat {
             }
             Request::Join(guest) => self.join(caller, guest, draw, is_counted, now),
             Request::Resume { room, token, path } => {
-                let path = caller.path(&path.unwrap_or_default())?;
-                self.resume(peer, room, *token, path, now)
+                self.resume(caller, (room, *token), &path.unwrap_or_default(), now)
             }
         }
     }
@@ -319,6 +321,7 @@ impl Chat {
                 Some((_, Alarm::Tombstone(member))) => self.expire_tombstone(member, now),
                 Some((_, Alarm::Unproved(peer))) => self.expire_unproved(peer, now),
                 Some((_, Alarm::Parts(member))) => self.expire_parts(member, now),
+                Some((_, Alarm::Parting(member))) => self.expire_parting(member),
                 None if self.peers.auth_throttle.expire(now) => {}
                 None => return,
             }
@@ -335,21 +338,30 @@ impl Chat {
         &mut self,
         budget: usize,
         now: Instant,
-        send: impl FnMut(Job<'_>, usize) -> Receipt,
+        mut send: impl FnMut(Job<'_>, usize) -> Receipt,
     ) -> Receipt {
         self.end_closing(budget);
-        let (feeds, mut limits) = self.feeds_with_limits(now);
-        feeds.deliver(budget, now, send, |member, bytes| limits.charge(member, bytes))
+        let mut total = self.deliver_last_asides(budget, &mut send);
+        let left = budget.saturating_sub(total.sent + total.dropped);
+        if left > 0 {
+            let (feeds, mut limits) = self.feeds_with_limits(now);
+            let charge = |member, bytes| limits.charge(member, bytes);
+            total.add(feeds.deliver(left, now, send, charge));
+        }
+        total
     }
 
     /// Returns true if [`Chat::deliver`] would find something to do.
     pub fn has_output(&self) -> bool {
-        self.feeds.has_output() || !self.closing.is_empty()
+        self.feeds.has_output() || !self.closing.is_empty() || self.partings.has_output()
     }
 
     /// Returns true if the server has to wait at its end, because somebody is still to be told.
     pub fn has_last_words(&self) -> bool {
-        self.has_output() || self.feeds.has_undelivered() || self.tombstones.has_untold()
+        self.has_output()
+            || self.feeds.has_undelivered()
+            || self.tombstones.has_untold()
+            || self.partings.has_untold()
     }
 
     /// Delivers again to rooms that waited for a socket: one is writable again.

@@ -57,6 +57,9 @@ pub enum DropReason {
     WrongRoom,
     /// The token was given to another IP.
     WrongAddress,
+    /// The member has another path: it is sealed or carried, and this came in the clear (E9), or it
+    /// has moved since.
+    OtherPath,
 }
 
 impl DropReason {
@@ -66,6 +69,7 @@ impl DropReason {
             Self::Malformed => Counter::Malformed,
             Self::UnknownToken => Counter::UnknownToken,
             Self::WrongRoom | Self::WrongAddress => Counter::MisplacedToken,
+            Self::OtherPath => Counter::OtherPath,
         }
     }
 }

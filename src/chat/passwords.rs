@@ -5,8 +5,8 @@
 
 use std::time::Instant;
 
-use super::Chat;
 use super::auth_throttle::CheckTime;
+use super::{Chat, Path};
 use crate::address::PeerAddr;
 use crate::alert::Alert;
 use crate::ids::RoomId;
@@ -20,12 +20,12 @@ impl Chat {
     /// that it cancels.
     pub(super) fn delay_password(
         &mut self,
-        peer: PeerAddr,
+        (peer, path): (PeerAddr, Path),
         guest: &Entrant<'_>,
         now: Instant,
     ) -> Result<Option<Instant>, Status> {
         self.check_limits_of_guest(peer, guest, now)?;
-        if guest.password.is_none() || self.is_welcome(peer, guest) {
+        if guest.password.is_none() || self.is_welcome((peer, path), guest) {
             return Ok(None);
         }
         let (room, limit) = (&*guest.room.name, self.config.wrong_passwords);
@@ -56,9 +56,13 @@ impl Chat {
         Ok(())
     }
 
-    /// Returns true if the room has no password, or has been entered from this peer's subnet.
-    fn is_welcome(&self, peer: PeerAddr, guest: &Entrant<'_>) -> bool {
+    /// Returns true if the room has no password, or has been entered from this peer's subnet. If the
+    /// path keeps the guest out, no password is checked; only a hidden room looks like a missing one.
+    fn is_welcome(&self, (peer, path): (PeerAddr, Path), guest: &Entrant<'_>) -> bool {
         self.directory.find_room(&guest.room.name).is_some_and(|(_, room)| {
+            if !room.admits(path) {
+                return !room.hidden;
+            }
             let namesake =
                 room.find(&fold(&guest.name)).and_then(|id| self.directory.members.get(id));
             !room.has_password()
@@ -67,17 +71,22 @@ impl Chat {
         })
     }
 
-    /// Returns the room if it exists and the guest's password opens it.
+    /// Returns the room if it exists, admits the guest's path, and the guest's password opens it.
     pub(super) fn find_open_room(
         &mut self,
-        peer: PeerAddr,
+        (peer, path): (PeerAddr, Path),
         guest: &Entrant<'_>,
         is_counted: bool,
         now: Instant,
     ) -> Result<RoomId, Status> {
         let password = guest.password.as_deref();
         let why = match self.directory.find_room(&guest.room.name) {
-            Some((room_id, room)) if room.opens_with(password) => return Ok(room_id),
+            Some((_, room)) if !room.admits(path) && !room.hidden => {
+                return Err(Status::EncryptionRequired);
+            }
+            Some((room_id, room)) if room.admits(path) && room.opens_with(password) => {
+                return Ok(room_id);
+            }
             Some((_, room)) if !room.hidden => Status::WrongPassword,
             _ => Status::RoomNotFound,
         };

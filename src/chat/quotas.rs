@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::member::{Member, Port};
+use super::member::Member;
 use crate::address::PeerAddr;
 use crate::ids::{Key, MemberId};
 use crate::subnet::Subnet;
@@ -38,6 +38,8 @@ pub(super) struct Quotas {
     /// or token. Peers without such members have no entry.
     unproved: HashMap<Subnet, Timers<MemberId>>,
     ports: HashMap<(PeerAddr, u16), PortUsers>,
+    /// Number of live carried members, detached ones included.
+    carried: usize,
     /// Ended members, by the address to which their farewells go.
     ended: BTreeSet<(PeerAddr, u16, MemberId)>,
 }
@@ -55,8 +57,9 @@ impl Quotas {
             let own = self.unproved.entry(peer).or_insert_with(Timers::new);
             own.change(id, None, Some(member.heard_at));
         }
-        if let Port::Announced(port) | Port::Learnt(port) = member.port {
-            let users = self.ports.entry((member.peer, port)).or_default();
+        self.carried += usize::from(member.path.is_carried());
+        if let Some(address) = member.address() {
+            let users = self.ports.entry(address).or_default();
             users.count += 1;
             if member.is_announced() {
                 users.announcer = Some(id);
@@ -80,15 +83,16 @@ impl Quotas {
                 self.unproved.remove(&peer);
             }
         }
-        if let Port::Announced(port) | Port::Learnt(port) = member.port
-            && let Some(users) = self.ports.get_mut(&(member.peer, port))
+        self.carried -= usize::from(member.path.is_carried());
+        if let Some(address) = member.address()
+            && let Some(users) = self.ports.get_mut(&address)
         {
             users.count -= 1;
             if member.is_announced() {
                 users.announcer = None;
             }
             if users.count == 0 {
-                self.ports.remove(&(member.peer, port));
+                self.ports.remove(&address);
             }
         }
     }
@@ -101,6 +105,11 @@ impl Quotas {
     /// Returns the unproved member that has waited longest.
     pub(super) fn oldest_unproved(&self, peer: Subnet) -> Option<MemberId> {
         self.unproved.get(&peer)?.first()
+    }
+
+    /// Returns the number of live carried members, detached ones included.
+    pub(super) fn carried(&self) -> usize {
+        self.carried
     }
 
     /// Counts a room.
@@ -130,15 +139,15 @@ impl Quotas {
 
     /// Notes the address of a member that has ended.
     pub(super) fn note_ended(&mut self, id: MemberId, member: &Member) {
-        if let Some(port) = member.port.number() {
-            self.ended.insert((member.peer, port, id));
+        if let Some((peer, port)) = member.address() {
+            self.ended.insert((peer, port, id));
         }
     }
 
     /// Forgets the address of a member that has ended.
     pub(super) fn forget_ended(&mut self, id: MemberId, member: &Member) {
-        if let Some(port) = member.port.number() {
-            self.ended.remove(&(member.peer, port, id));
+        if let Some((peer, port)) = member.address() {
+            self.ended.remove(&(peer, port, id));
         }
     }
 
@@ -170,6 +179,7 @@ impl Quotas {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::member::Port;
     use crate::ids::Key;
     use std::net::Ipv4Addr;
     use std::time::{Duration, Instant};

@@ -10,7 +10,7 @@ const MAX_FREED: usize = 1024;
 impl Chat {
     /// Returns true if [`Chat::reap`] would find something to do.
     pub fn has_garbage(&self) -> bool {
-        self.feeds.has_ended()
+        self.feeds.has_ended() || self.partings.has_told()
     }
 
     /// Frees a portion of the members and rooms that have no output left, and calls `freed` with
@@ -20,8 +20,11 @@ impl Chat {
             match self.feeds.poll_ended() {
                 Some(Ended::Member(member)) => self.reap_member(member, &mut freed),
                 Some(Ended::Room(room)) => drop(self.directory.rooms.remove(room)),
-                None => return,
+                None => break,
             }
+        }
+        while let Some(member) = self.partings.pop_told() {
+            self.free_member(member, &mut freed);
         }
     }
 
@@ -31,8 +34,17 @@ impl Chat {
             // It has all entries of its room, but not yet the notice of its end.
             return;
         }
+        if !self.say_last_aside(id) {
+            self.free_member(id, freed);
+        }
+    }
+
+    fn free_member(&mut self, id: MemberId, freed: &mut impl FnMut(MemberId)) {
         if let Some(gone) = self.directory.members.remove(id) {
             self.peers.quotas.forget_ended(id, &gone);
+            if gone.is_attached() {
+                self.partings.note_path_end(id);
+            }
             freed(id);
         }
     }

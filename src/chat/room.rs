@@ -7,6 +7,7 @@ use subtle::ConstantTimeEq;
 
 use super::ban_list::Bans;
 use super::closing::Closure;
+use super::path::Path;
 use super::presence::Presence;
 use super::visitors::Visitors;
 use crate::delivery::shrink::shrink_map;
@@ -94,6 +95,11 @@ impl Room {
             None => true,
             Some(own) => own.as_bytes().ct_eq(password.unwrap_or_default().as_bytes()).into(),
         }
+    }
+
+    /// Returns true if a member on this path may enter (E9).
+    pub(super) fn admits(&self, path: Path) -> bool {
+        !self.sealed_only || path.is_encrypted()
     }
 
     /// Notes a subnet from which the room was entered. Only rooms with a password need it.

@@ -4,6 +4,10 @@
 //! A farewell may be lost, so it is repeated: a few times unasked if the member did not ask for its
 //! end, and for a minute in reply to its datagrams. Its token reaches no room any more. Members of a
 //! closed room may still request repairs.
+//!
+//! Sealed members have tombstones too. Their replies may have three times the bytes of a request (E8),
+//! but need no limit of their own: a reply is shorter than the shortest request in the clear, and
+//! a seal adds as many bytes to both. Carried members have none: see `carried.rs`.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -129,10 +133,17 @@ impl Tombstones {
 
 impl Chat {
     /// Keeps a tombstone of a member that has lost its room and its token, if it is a stream member
-    /// or was replaced. Other members are gone when they have been delivered to.
+    /// or was replaced. Other members are gone when they have been delivered to. A carried member is
+    /// told once instead.
     pub(super) fn keep_tombstone(&mut self, id: MemberId, reason: EndReason, now: Instant) {
         let Some(farewell) = self.farewell_for(id, reason) else { return };
         let Some(member) = self.directory.members.get_mut(id) else { return };
+        if member.path.is_carried() {
+            let mut aside = Vec::new();
+            self.write_last_notice(reason.notice());
+            farewell.encode(&self.notice, &mut aside);
+            return self.keep_last_aside(id, aside.into(), now);
+        }
         // A member whose address was never known can't get a farewell.
         let is_known = member.port.number().is_some();
         let repeats = if is_known { reason.repeats() } else { &[] };
@@ -162,7 +173,9 @@ impl Chat {
             }
             Delivery::Stream => {
                 let asked = if let EndReason::Asked(asked) = reason { asked } else { 0 };
-                let (header, code) = (self.feeds.header(&member.recipient(id)), reason.code());
+                let Header { sequence, .. } = self.feeds.header(&member.recipient(id));
+                // A carried member of a closed room may have no cursor any more.
+                let (header, code) = (Header { tag: member.tag, sequence }, reason.code());
                 Some(Farewell::Stream { header, code, expected: member.expected, id: asked })
             }
         }
@@ -272,12 +285,17 @@ impl Chat {
         else {
             return;
         };
+        let (farewell, notice) = (end.farewell, end.notice.filter(|_| with_text));
+        self.write_last_notice(notice);
+        let text = &self.notice;
+        self.feeds.farewell(id, |out| farewell.encode(text, out));
+    }
+
+    fn write_last_notice(&mut self, notice: Option<Notice<'_>>) {
         self.notice.clear();
-        if let Some(notice) = end.notice.filter(|_| with_text) {
+        if let Some(notice) = notice {
             notice.write(self.config.language, &mut self.notice);
         }
-        let (farewell, text) = (end.farewell, &self.notice);
-        self.feeds.farewell(id, |out| farewell.encode(text, out));
     }
 }
 

@@ -34,12 +34,18 @@ impl Chat {
         self.peers.quotas.count_out(id, member);
         member.connections = member.connections.saturating_sub(1);
         self.peers.quotas.count_in(id, member);
-        let peer = Subnet::of(member.peer);
-        self.check_unproved(peer, now);
+        self.check_unproved_of(id, now);
+    }
+
+    /// Sets the alarm of a member's peer if that may have too many unproved members now.
+    pub(super) fn check_unproved_of(&mut self, id: MemberId, now: Instant) {
+        if let Some(member) = self.directory.members.get(id) {
+            self.check_unproved(Subnet::of(member.peer), now);
+        }
     }
 
     /// Sets the alarm of a peer that may have too many unproved members now.
-    pub(super) fn check_unproved(&mut self, peer: Subnet, now: Instant) {
+    fn check_unproved(&mut self, peer: Subnet, now: Instant) {
         if self.has_too_many_unproved(peer) && !self.peers.excesses.contains_key(&peer) {
             self.watch_unproved(peer, now + GRACE, now + GRACE);
         }

@@ -1,7 +1,8 @@
 //! Members that may be gone: they are sent less until they are heard.
 //!
 //! The kernel keeps datagrams to a host that answers no ARP, for seconds, and counts them against the
-//! send buffer that all members share. Whether a member answers is checked by its own alarm.
+//! send buffer that all members share. A member's own alarm checks that it answers. A carried member
+//! is never limited: its connection takes nothing for as long as it does not read.
 
 use std::time::{Duration, Instant};
 
@@ -33,6 +34,9 @@ impl Chat {
     pub(super) fn check_answers(&mut self, id: MemberId, now: Instant) -> Option<Instant> {
         let member = self.directory.members.get(id)?;
         let (to, delivery) = (member.recipient(id), member.delivery);
+        if to.is_carried {
+            return None;
+        }
         let due = match delivery {
             Delivery::Plain(_) => member.heard_at + SILENT_AFTER,
             Delivery::Stream => member.check_at?,
@@ -48,11 +52,19 @@ impl Chat {
 
     /// Ends the limit of a member in text or named delivery that was heard again.
     pub(super) fn end_limit(&mut self, id: MemberId, now: Instant) {
+        self.start_checks(id, now);
+        if let Some(to) = self.recipient(id) {
+            self.feeds.end_limit(&to);
+        }
+    }
+
+    /// Sets the next check for answers of a member that had none.
+    pub(super) fn start_checks(&mut self, id: MemberId, now: Instant) {
+        let Some(delivery) = self.recipient(id).map(|to| to.delivery) else { return };
+        let check_at = now + self.first_check_of_answers(delivery);
         let Some(member) = self.directory.members.get_mut(id) else { return };
-        let check_at = now + SILENT_AFTER;
         let next = member.deadline.at().map_or(check_at, |at| at.min(check_at));
         self.timers.set(Alarm::Idle(id), &mut member.deadline, Some(next));
         member.check_at = Some(check_at);
-        self.feeds.end_limit(&member.recipient(id));
     }
 }

@@ -19,9 +19,10 @@ impl Config {
                 or_off(chat.max_unproved)
             ),
             format!(
-                "connections {}, per IP {}, payload {} bytes",
+                "connections {}, per IP {}, carried members {}, payload {} bytes",
                 or_off(connections.max_connections),
                 or_off(connections.max_connections_ip),
+                or_off(chat.max_carried),
                 connections.max_payload
             ),
             format!(

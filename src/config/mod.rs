@@ -73,6 +73,9 @@ pub struct ChatConfig {
     pub max_members_ip: Option<u32>,
     /// Members per room, whatever capacity its creator requests.
     pub max_room_members: Option<usize>,
+    /// Members in total whose messages travel on TCP connections. They keep these for as long as they
+    /// are members, so others need a part of the connections for their requests.
+    pub max_carried: Option<usize>,
     /// Wrong passwords and tokens per IP and minute.
     pub wrong_passwords: Option<u32>,
     /// Entries in each table of debts. Further subnets share one bucket.
@@ -205,6 +208,8 @@ impl Default for ChatConfig {
             max_members_ip: Some(10_000),
             // An event with its audience. One message to that many members takes about 30 ms of the loop.
             max_room_members: Some(10_000),
+            // Half of the connections.
+            max_carried: Some(5_000),
             // A class that mistypes. At this rate, ten million guesses take a year.
             wrong_passwords: Some(20),
             // A botnet of that many addresses at once, in about two megabytes per table.

@@ -61,9 +61,10 @@ const IGNORABLE: [(char, char); 17] = [
     ('\u{E0000}', '\u{E0FFF}'),
 ];
 
-/// Strings that the server's lines put around user names. The last one is the Japanese mark of the
-/// host, whose parentheses fold to these.
-const RESERVED: [&str; 5] = [": ", ", ", " (host)", " (private)", "(ホスト)"];
+/// Strings that the server's lines put around user names. The last two are marks in Japanese lists of
+/// members, whose parentheses fold to these.
+const RESERVED: [&str; 7] =
+    [": ", ", ", " (host)", " (private)", " (unencrypted)", "(ホスト)", "(暗号化なし)"];
 
 /// The name of a room in a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -410,6 +411,9 @@ mod tests {
             "ann (host) x",
             "ann (private)",
             "ann （PRIVATE）",
+            "ann (unencrypted)",
+            "ann (ＵＮencrypted) x",
+            "ann（暗号化なし）",
             "ann（ホスト）",
             "ann(ﾎｽﾄ)",
             "ann (ho\u{17f}t)",

@@ -130,6 +130,9 @@ fn fit_descriptor_limit(config: &mut Config) {
         // One peer must not be able to hold all of them.
         let of_one = config.connections.max_connections_ip.map(|wanted| wanted.min(possible / 2));
         config.connections.max_connections_ip = of_one.map(|limit| limit.max(1));
+        let carried =
+            config.chat.max_carried.map_or(possible / 2, |wanted| wanted.min(possible / 2));
+        config.chat.max_carried = Some(carried.max(1));
     }
 }
 
