@@ -41,3 +41,9 @@ fn t1_w18_datagram_corpus() {
 fn c1_carried_corpus() {
     replay("carried", fuzz::carried);
 }
+
+#[cfg(feature = "tls")]
+#[test]
+fn e6_e8_sealed_corpus() {
+    replay("sealed", fuzz::sealed);
+}

@@ -9,9 +9,13 @@ mod input;
 #[path = "../../support/jobs.rs"]
 mod jobs;
 mod request;
+#[cfg(feature = "tls")]
+mod sealed;
 mod stage;
 
 pub use carried::carried;
 pub use datagrams::datagrams;
 pub use frame::frame;
 pub use request::request;
+#[cfg(feature = "tls")]
+pub use sealed::sealed;
