@@ -39,6 +39,22 @@ counters! {
     ReceiveErrors: "receive errors",
     /// Datagrams that the kernel dropped because the receive queue was full.
     KernelDropped: "dropped by the kernel",
+    /// Sealed datagrams opened.
+    Opened: "sealed datagrams",
+    /// Sealed datagrams that were cut or too long, or had undefined flags.
+    SealMalformed: "malformed seals",
+    /// Sealed datagrams whose id no member has.
+    SealUnknown: "seals of unknown members",
+    /// Sealed datagrams that were received before, or were too old to tell.
+    SealReplayed: "replayed seals",
+    /// Sealed datagrams of epochs without keys.
+    SealStale: "seals of other epochs",
+    /// Sealed datagrams with a wrong tag.
+    SealForged: "forged seals",
+    /// Challenges sent to addresses that sealed members had not proved.
+    Challenges: "challenges sent",
+    /// Moves of sealed members to another address. The first address of each counts too.
+    Moves: "addresses of sealed members",
     /// Datagrams that were too long.
     TooLong: "too long",
     /// Datagrams without the layout of a client's datagram.

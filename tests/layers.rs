@@ -55,7 +55,7 @@ const ALLOWED: [(&str, &[&str]); 25] = [
     ),
     ("delivery", &["fanout", "ids", "protocol", "slots", "subnet", "timers", "token_bucket"]),
     ("connection", &[]),
-    ("datagram", &["address", "config", "fanout", "ids", "sys"]),
+    ("datagram", &["address", "config", "fanout", "ids", "protocol", "seal", "slots", "sys"]),
     ("metrics", &["protocol"]),
     ("config", &["protocol"]),
     ("fanout", &["ids"]),

@@ -11,7 +11,11 @@
 mod batch;
 mod copies;
 mod hosts;
+mod intake;
+mod rejections;
 mod routes;
+#[cfg_attr(not(feature = "tls"), path = "no_seals.rs")]
+pub mod seals;
 mod send;
 mod send_buffer;
 mod socket;
@@ -23,80 +27,35 @@ use std::time::Instant;
 
 use mio::net::UdpSocket;
 
-use crate::address::Origin;
+use crate::address::{Origin, PeerAddr};
 use crate::config::DatagramPath;
 use crate::fanout::{Job, Receipt};
 use crate::ids::MemberId;
-use crate::sys::{Arrival, MAX_ARRIVAL, MAX_SEGMENTS};
+use crate::protocol::{Ciphers, SealTerms};
+use crate::sys::{MAX_ARRIVAL, MAX_SEGMENTS};
 
 use batch::Batch;
+use intake::Intake;
 use routes::Routes;
+use seals::Seals;
 use send::JobSender;
 use socket::{ReceiveOutcome, Socket};
 use transmits::Transmits;
 
+pub use intake::{Disposition, Incoming, ReceiveReport, SenderKey};
+pub use rejections::Rejected;
 pub use socket::bind;
 
-/// Result of reading a socket.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ReceiveReport {
-    /// Datagrams that arrived.
-    pub received: usize,
-    /// Those of them that the flood guard skipped.
-    pub skipped: usize,
-    /// Errors. They are echoes of datagrams that were sent to a peer who is gone, and end nothing.
-    pub errors: usize,
-    /// Datagrams that the kernel had dropped because the receive buffer was full.
-    pub overflow: u32,
-}
-
-/// The owner's verdict on a datagram.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Disposition {
-    /// The member that sent it, if any.
-    pub member: Option<MemberId>,
-    /// True if it had no effect, and further ones with the same sender key would have none either.
-    pub was_rejected: bool,
-}
-
-/// Returns the part of a datagram that names its sender. The owner knows the format.
-pub type SenderKey = fn(&[u8]) -> &[u8];
-
-/// Number of rejects in a row, with the same sender key, after which the rest of an arrival is skipped: a
-/// flood must cost less than the traffic that it displaces.
-const MAX_REJECTS: usize = 8;
-
-/// Flood guard: counts rejects in a row among datagrams that arrived together.
-struct RejectStreak<'a> {
-    sender_key: SenderKey,
-    /// The key of the last reject. One program may send for several members.
-    key: &'a [u8],
-    count: usize,
-}
-
-impl<'a> RejectStreak<'a> {
-    fn new(sender_key: SenderKey) -> Self {
-        Self { sender_key, key: &[], count: 0 }
-    }
-
-    fn skips(&self, bytes: &[u8]) -> bool {
-        self.count >= MAX_REJECTS && (self.sender_key)(bytes) == self.key
-    }
-
-    fn note_reject(&mut self, bytes: &'a [u8]) {
-        let key = (self.sender_key)(bytes);
-        self.count = if key == self.key { self.count + 1 } else { 1 };
-        self.key = key;
-    }
-}
-
-/// The UDP sockets, in the order of `--bind`, and the routes to all members.
+/// The UDP sockets, in the order of `--bind`, the routes to all members, and the seals of some.
 pub struct Datagrams {
     sockets: Vec<Socket>,
     routes: Routes,
+    seals: Seals,
     batch: Batch,
     transmits: Transmits,
     sender_key: SenderKey,
+    /// Space for a challenge.
+    challenge: Vec<u8>,
     /// True if a full socket has become writable.
     unblocked: bool,
     backlog: Backlog,
@@ -120,10 +79,12 @@ impl Datagrams {
         Self {
             sockets: Vec::new(),
             routes: Routes::default(),
+            seals: Seals::new(Instant::now()),
             // No arrival is longer, so a datagram that is too long is noticed and not cut.
             batch: Batch::new(path, MAX_ARRIVAL),
             transmits: Transmits::new(),
             sender_key,
+            challenge: Vec::new(),
             unblocked: false,
             backlog: Backlog::default(),
         }
@@ -154,7 +115,7 @@ impl Datagrams {
     }
 
     /// Returns the number of sockets.
-    pub fn len(&self) -> usize {
+    pub fn socket_count(&self) -> usize {
         self.sockets.len()
     }
 
@@ -180,27 +141,32 @@ impl Datagrams {
     }
 
     /// Reads datagrams of one socket up to `budget`, and then the rest of the last arrival. `handle`
-    /// names the member that sent a datagram; from then on its datagrams go back the same way.
+    /// names the member that sent a datagram; from then on its datagrams go back the same way. Those of a
+    /// sealed member do so only from a proved address. Datagrams that do not open are counted, and
+    /// `handle` does not see them.
     pub fn receive(
         &mut self,
         index: usize,
         budget: usize,
-        mut handle: impl FnMut(&Origin, &[u8]) -> Disposition,
+        now: Instant,
+        mut handle: impl FnMut(&Origin, Incoming<'_>) -> Disposition,
     ) -> ReceiveReport {
         let mut report = ReceiveReport::default();
-        let Self { sockets, routes, batch, sender_key, .. } = self;
+        let Self { sockets, routes, seals, batch, sender_key, .. } = self;
+        seals.drop_idle_keys(now);
         let socket = &mut sockets[index];
         while socket.is_readable && report.received + report.errors < budget {
             let left = budget - report.received - report.errors;
             // With UDP_GRO an arrival may hold as many datagrams as one send, so a call must not take
             // more arrivals than the budget allows in that case.
             let max = if batch.can_segment() { left.div_ceil(MAX_SEGMENTS) } else { left };
+            let (report, handle) = (&mut report, &mut handle);
             let outcome = socket.receive(batch, max, |arrival, dropped| {
                 report.overflow = report.overflow.saturating_add(dropped);
                 let remote = arrival.remote.into();
                 let origin = Origin { socket: index, local: arrival.local, remote };
-                let streak = RejectStreak::new(*sender_key);
-                deliver_arrival(arrival, &origin, streak, routes, &mut report, &mut handle);
+                let sender_key = *sender_key;
+                Intake { routes, seals, sender_key, now, report, handle }.deliver(arrival, &origin);
             });
             match outcome {
                 ReceiveOutcome::Failed => report.errors += 1,
@@ -208,6 +174,18 @@ impl Datagrams {
             }
         }
         report
+    }
+
+    /// Sends the challenges that are due to addresses that sealed members have not proved (E10), and
+    /// returns their number. `random` makes their values.
+    pub fn send_challenges(&mut self, mut random: impl FnMut() -> Option<[u8; 8]>) -> usize {
+        let Self { sockets, seals, batch, challenge, .. } = self;
+        let mut sent = 0;
+        while let Some(origin) = seals.poll_challenge(&mut random, challenge) {
+            let is_sent = sockets[origin.socket].send_alone(batch, challenge, &origin);
+            sent += usize::from(is_sent);
+        }
+        sent
     }
 
     /// Returns the latest time such that everything that had arrived before was read. Must be called
@@ -229,14 +207,49 @@ impl Datagrams {
         self.sockets.iter().any(|socket| socket.is_at(origin))
     }
 
-    /// Sends a member's datagrams to `origin` from now on.
+    /// Sends a member's datagrams to `origin` from now on. A sealed member has no announced address: its
+    /// datagrams alone prove one.
     pub fn announce(&mut self, member: MemberId, origin: &Origin) {
-        self.routes.announce(member, origin);
+        if !self.seals.contains(member) {
+            self.routes.announce(member, origin, false);
+        }
     }
 
-    /// Sends nothing to this member from now on.
-    pub fn forget(&mut self, member: MemberId) {
+    /// Makes terms for a sealed member with one of these ciphers. `draw` returns random bits. Returns
+    /// `None` if it fails, or if this build has no encryption.
+    pub fn make_terms(
+        &self,
+        ciphers: Ciphers,
+        draw: impl FnMut() -> Option<[u8; 16]>,
+    ) -> Option<SealTerms> {
+        self.seals.make_terms(ciphers, draw)
+    }
+
+    /// Seals a member's datagrams with these terms, which `peer` has got inside TLS. Nothing is sent to it
+    /// in the clear any more. A member that is sealed already keeps its seal and its route until the
+    /// first datagram under the new terms comes.
+    pub fn seal_member(
+        &mut self,
+        member: MemberId,
+        terms: &SealTerms,
+        peer: PeerAddr,
+        now: Instant,
+    ) {
+        if !self.seals.contains(member) {
+            self.routes.forget(member);
+        }
+        self.seals.seal_member(member, terms, peer, now);
+    }
+
+    /// Sends nothing to this member until its address is proved again.
+    pub fn forget_route(&mut self, member: MemberId) {
         self.routes.forget(member);
+    }
+
+    /// Forgets everything about a member: it has ended, or has no datagrams any more.
+    pub fn remove(&mut self, member: MemberId) {
+        self.routes.forget(member);
+        self.seals.remove(member);
     }
 
     /// Returns true if a member can be sent to.
@@ -249,9 +262,11 @@ impl Datagrams {
     /// members stay too.
     pub fn send(&mut self, job: Job<'_>, budget: usize) -> Receipt {
         self.transmits.begin(&job);
-        let Self { sockets, routes, batch, transmits, .. } = self;
+        let Self { sockets, routes, seals, batch, transmits, .. } = self;
         let receipt = Receipt::default();
-        JobSender { sockets, routes, batch, transmits, job, budget, receipt }.run()
+        let has_others = false;
+        JobSender { sockets, routes, seals, batch, transmits, job, budget, has_others, receipt }
+            .run()
     }
 
     /// Samples the send buffers that are due. Must be called before [`Datagrams::take_unblocked`].
@@ -269,36 +284,6 @@ impl Datagrams {
     /// Returns true if a full socket has become writable since the last call.
     pub fn take_unblocked(&mut self) -> bool {
         std::mem::take(&mut self.unblocked)
-    }
-}
-
-/// Hands the datagrams of one arrival to `handle`, except those that the flood guard skips.
-fn deliver_arrival<'a>(
-    arrival: Arrival<'a>,
-    origin: &Origin,
-    mut streak: RejectStreak<'a>,
-    routes: &mut Routes,
-    report: &mut ReceiveReport,
-    handle: &mut impl FnMut(&Origin, &[u8]) -> Disposition,
-) {
-    let mut announced = None;
-    let mut datagrams = arrival.datagrams().peekable();
-    while let Some(bytes) = datagrams.next() {
-        report.received += 1;
-        // The last one is never skipped: it alone may have another size, and so be another kind of
-        // message, such as a farewell.
-        if streak.skips(bytes) && datagrams.peek().is_some() {
-            report.skipped += 1;
-            continue;
-        }
-        let Disposition { member, was_rejected } = handle(origin, bytes);
-        if was_rejected {
-            streak.note_reject(bytes);
-        }
-        if let Some(member) = member.filter(|_| member != announced) {
-            routes.announce(member, origin);
-            announced = Some(member);
-        }
     }
 }
 
@@ -331,7 +316,8 @@ mod tests {
             let mut datagrams =
                 datagrams(&[Err(errno), Ok(b"a"), Err(errno), Err(errno), Ok(b"b")]);
             let mut heard = Vec::new();
-            let report = datagrams.receive(0, 99, |_, bytes| {
+            let report = datagrams.receive(0, 99, Instant::now(), |_, incoming| {
+                let Incoming::Clear(bytes) = incoming else { panic!("sealed") };
                 heard.push(bytes.to_vec());
                 OF_NOBODY
             });
@@ -359,7 +345,7 @@ mod tests {
         }
         let mut left = 20 * PIECES;
         while left > 0 {
-            let received = datagrams.receive(0, 256, |_, _| OF_NOBODY).received;
+            let received = datagrams.receive(0, 256, Instant::now(), |_, _| OF_NOBODY).received;
             assert!((1..256 + PIECES).contains(&received), "{received}");
             left -= received;
         }
@@ -373,10 +359,10 @@ mod tests {
         let mut datagrams = datagrams(&[Ok(&b"a"[..]); 3 * BUDGET]);
         assert_eq!(datagrams.read_until(at(0)), at(0));
         for turn in 1..=3 {
-            datagrams.receive(0, BUDGET, |_, _| OF_NOBODY);
+            datagrams.receive(0, BUDGET, Instant::now(), |_, _| OF_NOBODY);
             assert_eq!(datagrams.read_until(at(turn)), at(0), "there is more");
         }
-        datagrams.receive(0, BUDGET, |_, _| OF_NOBODY);
+        datagrams.receive(0, BUDGET, Instant::now(), |_, _| OF_NOBODY);
         assert_eq!(datagrams.read_until(at(4)), at(4), "empty");
 
         // A socket that is never empty: after as many reads as it can hold, older datagrams were read.
@@ -385,7 +371,7 @@ mod tests {
             let Batch::Played(played) = &mut datagrams.batch else { panic!("played") };
             played.heard.extend([Ok(&b"a"[..]); BUDGET + 1]);
             datagrams.note_readable(0);
-            datagrams.receive(0, BUDGET, |_, _| OF_NOBODY);
+            datagrams.receive(0, BUDGET, Instant::now(), |_, _| OF_NOBODY);
             turn += 1;
             until = datagrams.read_until(at(turn));
             assert!(turn < 1_000, "no member would ever count as silent");
@@ -396,7 +382,7 @@ mod tests {
     #[test]
     fn d3_failing_socket_ends_its_turn() {
         let mut datagrams = datagrams(&[Err(libc::ENETDOWN); 1000]);
-        assert_eq!(datagrams.receive(0, 64, |_, _| OF_NOBODY).errors, 64);
+        assert_eq!(datagrams.receive(0, 64, Instant::now(), |_, _| OF_NOBODY).errors, 64);
         assert!(datagrams.has_input(), "the next turn continues");
     }
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::hosts::Hosts;
+use super::seals::SEAL_SIZE;
 use crate::address::Origin;
 use crate::ids::{Key, MemberId};
 use crate::sys::Address;
@@ -14,11 +15,21 @@ pub(super) const MAX_MESSAGE: u32 = 65_507;
 const MAX_SEGMENT_V4: u32 = 1_472;
 const MAX_SEGMENT_V6: u32 = 1_452;
 
+/// The two properties of a route that all messages of one call share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Exit {
+    /// Index of the socket that the member's datagrams came to.
+    pub(super) socket: u16,
+    /// True if the member's datagrams are sealed.
+    pub(super) is_sealed: bool,
+}
+
 /// The route to one member.
 #[derive(Clone, Copy)]
 pub(super) struct Route {
     generation: u32,
-    socket: u16,
+    /// The kind of message that reaches the member.
+    pub(super) exit: Exit,
     /// Index of its host in [`Hosts`].
     pub(super) host: u32,
     /// Limit for datagrams that are sent as segments of one message; 0 if the path has refused such
@@ -30,11 +41,11 @@ pub(super) struct Route {
 }
 
 impl Route {
-    pub(super) fn new(generation: u32, origin: &Origin) -> Self {
+    pub(super) fn new(generation: u32, origin: &Origin, is_sealed: bool) -> Self {
         Self {
             generation,
             // There are as many sockets as there were --bind options.
-            socket: origin.socket as u16,
+            exit: Exit { socket: origin.socket as u16, is_sealed },
             host: 0,
             largest_segment: match origin.remote.ip() {
                 ip if ip.is_loopback() => MAX_MESSAGE,
@@ -46,9 +57,9 @@ impl Route {
         }
     }
 
-    /// Returns the index of the socket that the member's datagrams came to.
-    pub(super) fn socket(&self) -> usize {
-        usize::from(self.socket)
+    /// Returns the bytes that a seal adds to each datagram.
+    pub(super) fn overhead(&self) -> usize {
+        if self.exit.is_sealed { SEAL_SIZE } else { 0 }
     }
 
     /// Notes that the path refuses messages that the kernel cuts into segments.
@@ -57,7 +68,9 @@ impl Route {
     }
 
     fn is_same_path(&self, other: &Self) -> bool {
-        self.socket == other.socket && self.local == other.local && self.remote == other.remote
+        self.exit.socket == other.exit.socket
+            && self.local == other.local
+            && self.remote == other.remote
     }
 }
 
@@ -71,18 +84,18 @@ pub(super) struct Routes {
 
 impl Routes {
     /// Sets a member's route. What is known of the path is kept if the path is the same.
-    pub(super) fn announce(&mut self, member: MemberId, origin: &Origin) {
+    pub(super) fn announce(&mut self, member: MemberId, origin: &Origin, is_sealed: bool) {
         let Key { slot, generation } = member.0;
         let slot = slot as usize;
         if slot >= self.routes.len() {
             self.routes.resize(slot + 1, None);
         }
-        let mut route = Route::new(generation, origin);
+        let mut route = Route::new(generation, origin, is_sealed);
         let known = self.routes[slot];
         if let Some(known) = known.filter(|known| known.is_same_path(&route)) {
             (route.largest_segment, route.host) = (known.largest_segment, known.host);
         } else {
-            route.host = self.hosts.enter(route.socket, origin.remote.ip());
+            route.host = self.hosts.enter(route.exit.socket, origin.remote.ip());
             if let Some(known) = known {
                 self.hosts.leave(known.host);
             }
@@ -131,7 +144,7 @@ mod tests {
     #[test]
     fn l8_route_ignores_reused_slot() {
         let mut routes = Routes::default();
-        routes.announce(member(1), &origin("192.0.2.1:9"));
+        routes.announce(member(1), &origin("192.0.2.1:9"), false);
         assert!(routes.get(member(1)).is_some());
         assert!(routes.get(member(2)).is_none(), "the new tenant has proved nothing yet");
         routes.forget(member(2));
@@ -146,11 +159,11 @@ mod tests {
     #[test]
     fn refused_segments_belong_to_the_path() {
         let mut routes = Routes::default();
-        routes.announce(member(1), &origin("192.0.2.1:9"));
+        routes.announce(member(1), &origin("192.0.2.1:9"), false);
         routes.note_refused_segments(member(1));
-        routes.announce(member(1), &origin("192.0.2.1:9"));
+        routes.announce(member(1), &origin("192.0.2.1:9"), false);
         assert_eq!(routes.get(member(1)).expect("a route").largest_segment, 0);
-        routes.announce(member(1), &origin("192.0.2.1:10"));
+        routes.announce(member(1), &origin("192.0.2.1:10"), false);
         assert_eq!(routes.get(member(1)).expect("a route").largest_segment, MAX_SEGMENT_V4);
     }
 }

@@ -1,10 +1,14 @@
 //! Sending one job: plan the messages of one call, make the call, account for each message.
+//!
+//! The messages of a call go through one socket, and all are in the clear or all are sealed: an [`Exit`] says
+//! which. A room with members of both kinds takes two passes over its shares.
 
 use std::time::Instant;
 
 use super::batch::Batch;
 use super::hosts::Permit;
-use super::routes::{Route, Routes};
+use super::routes::{Exit, Route, Routes};
+use super::seals::Seals;
 use super::socket::{SendOutcome, Socket};
 use super::transmits::Transmits;
 use crate::fanout::{Job, Receipt};
@@ -13,11 +17,14 @@ use crate::fanout::{Job, Receipt};
 pub(super) struct JobSender<'a> {
     pub(super) sockets: &'a mut [Socket],
     pub(super) routes: &'a mut Routes,
+    pub(super) seals: &'a mut Seals,
     pub(super) batch: &'a mut Batch,
-    /// Messages that are planned and not sent yet; all for one socket.
+    /// Messages that are planned and not sent yet; all for one exit.
     pub(super) transmits: &'a mut Transmits,
     pub(super) job: Job<'a>,
     pub(super) budget: usize,
+    /// True if a pass has met shares of the other kind.
+    pub(super) has_others: bool,
     pub(super) receipt: Receipt,
 }
 
@@ -46,20 +53,35 @@ impl JobSender<'_> {
     /// Sends as much as the budget and the sockets allow. Each member is reached through the socket of its
     /// route, and a full socket stops only its own members.
     pub(super) fn run(mut self) -> Receipt {
+        let is_sealed = self.begins_sealed();
         for socket in 0..self.sockets.len() {
-            self.send_through(socket);
+            // There are as many sockets as there were --bind options.
+            let exit = Exit { socket: socket as u16, is_sealed };
+            self.has_others = false;
+            self.send_through(exit);
+            if self.has_others {
+                self.send_through(Exit { is_sealed: !is_sealed, ..exit });
+            }
         }
         self.receipt
     }
 
-    fn send_through(&mut self, socket: usize) {
+    /// Returns the kind of the first member that has to be sent anything. Shares are in a fair order, and
+    /// if the budget always ended in the first pass, the other kind would get nothing.
+    fn begins_sealed(&self) -> bool {
+        let mut left = self.job.to.iter().filter(|share| share.next < share.until);
+        let first = left.find_map(|share| self.routes.get(share.member));
+        first.is_some_and(|route| route.exit.is_sealed)
+    }
+
+    fn send_through(&mut self, exit: Exit) {
         let mut next = 0;
         loop {
-            next = self.plan_from(next, socket);
+            next = self.plan_from(next, exit);
             if self.transmits.list.is_empty() {
                 return;
             }
-            match self.flush(socket) {
+            match self.flush(exit) {
                 Flushed::All => {}
                 Flushed::Rewound(share) => next = share,
                 Flushed::Blocked => return,
@@ -67,14 +89,14 @@ impl JobSender<'_> {
         }
     }
 
-    /// Plans messages for the members of one socket, starting at the share with this index, until a call
+    /// Plans messages for the members of one exit, starting at the share with this index, until a call
     /// is full or the budget is used up. Returns the share to continue with.
-    fn plan_from(&mut self, mut next: usize, socket: usize) -> usize {
+    fn plan_from(&mut self, mut next: usize, exit: Exit) -> usize {
         let left = self.budget - self.receipt.sent - self.receipt.dropped;
         while !self.transmits.is_full() && self.transmits.datagrams < left {
             let Some(share) = self.job.to.get_mut(next) else { break };
             match self.routes.get(share.member).copied() {
-                Some(route) if route.socket() == socket && share.next < share.until => {
+                Some(route) if route.exit == exit && share.next < share.until => {
                     match self.plan_share(next, &route, left - self.transmits.datagrams) {
                         // The share may have more.
                         Planned::Message => continue,
@@ -82,7 +104,7 @@ impl JobSender<'_> {
                         Planned::Flush => break,
                     }
                 }
-                Some(_) => {}
+                Some(route) => self.has_others |= route.exit.is_sealed != exit.is_sealed,
                 None => self.receipt.unrouted |= share.next < share.until,
             }
             next += 1;
@@ -92,8 +114,9 @@ impl JobSender<'_> {
 
     /// Plans the next message of a share, as far as its host's part of the send buffer allows.
     fn plan_share(&mut self, index: usize, route: &Route, max: usize) -> Planned {
-        let size = self.job.datagram(self.job.to[index].next).len();
-        let (socket, hosts) = (&self.sockets[route.socket()], &mut self.routes.hosts);
+        let size = self.job.datagram(self.job.to[index].next).len() + route.overhead();
+        let socket = &self.sockets[usize::from(route.exit.socket)];
+        let hosts = &mut self.routes.hosts;
         let permit = match hosts.fits(route.host, size) {
             Some(bytes) => Permit::Bytes(bytes),
             // Planned messages are not in the send buffer yet, so a sample would miss them.
@@ -114,7 +137,7 @@ impl JobSender<'_> {
             }
         };
         let max = if self.batch.can_segment() { max } else { 1 };
-        match self.transmits.plan(&mut self.job, index, route, (max, bytes)) {
+        match self.transmits.plan(&mut self.job, index, (route, self.seals), (max, bytes)) {
             Some(transmit) => {
                 hosts.note_sent(route.host, transmit.bytes);
                 Planned::Message
@@ -124,8 +147,8 @@ impl JobSender<'_> {
     }
 
     /// Sends the planned messages.
-    fn flush(&mut self, socket: usize) -> Flushed {
-        let mut done = 0;
+    fn flush(&mut self, exit: Exit) -> Flushed {
+        let (mut done, socket) = (0, usize::from(exit.socket));
         let outcome = loop {
             let Some(transmit) = self.transmits.list.get(done) else { break Flushed::All };
             let (messages, bytes) = self.transmits.outgoing(done, &self.job);
@@ -181,6 +204,7 @@ mod tests {
     struct Stage {
         sockets: Vec<Socket>,
         routes: Routes,
+        seals: Seals,
         batch: Batch,
         transmits: Transmits,
         entries: Vec<Extent>,
@@ -206,7 +230,7 @@ mod tests {
             routes.hosts.add_socket(1 << 20, Instant::now());
             for slot in 0..3 {
                 let origin = Origin { socket: 0, local: None, remote: address(slot).into() };
-                routes.announce(member(slot), &origin);
+                routes.announce(member(slot), &origin, false);
             }
             let entry = |end| Extent { end, audience: Audience::All };
             let share =
@@ -214,6 +238,7 @@ mod tests {
             Self {
                 sockets: vec![Socket::new(socket).expect("an address")],
                 routes,
+                seals: Seals::new(Instant::now()),
                 batch: Batch::Played(Played {
                     lines: lines.into_iter().collect(),
                     ..Played::default()
@@ -233,10 +258,12 @@ mod tests {
             JobSender {
                 sockets: &mut self.sockets,
                 routes: &mut self.routes,
+                seals: &mut self.seals,
                 batch: &mut self.batch,
                 transmits: &mut self.transmits,
                 job,
                 budget,
+                has_others: false,
                 receipt: Receipt::default(),
             }
             .run()

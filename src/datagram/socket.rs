@@ -10,7 +10,7 @@ use socket2::{Domain, Protocol, SockRef, Type};
 use super::batch::Batch;
 use crate::address::Origin;
 use crate::config::UDP_BUFFER;
-use crate::sys::{self, Arrival, Outgoing};
+use crate::sys::{self, Address, Arrival, Outgoing};
 
 /// Binds a UDP socket with the options that the server needs.
 ///
@@ -170,6 +170,18 @@ impl Socket {
                 ReceiveOutcome::Failed
             }
         }
+    }
+
+    /// Sends one datagram that belongs to no job. It is dropped if it cannot be sent now, or if an eighth
+    /// of the send buffer is in use: the kernel may keep it for seconds (see `hosts.rs`), and the
+    /// members' messages need the space. Returns true if it was sent.
+    pub(super) fn send_alone(&mut self, batch: &mut Batch, bytes: &[u8], to: &Origin) -> bool {
+        if self.queued() > self.send_buffer / 8 {
+            return false;
+        }
+        let (address, pieces) = (Address::from(to.remote.socket_addr()), [(0, bytes.len() as u32)]);
+        let message = Outgoing { to: &address, local: to.local, pieces: &pieces, segment: None };
+        matches!(self.send(batch, bytes, std::iter::once(message)), SendOutcome::Sent(_))
     }
 
     /// Sends messages whose pieces refer to `bytes`, in order, as many as one call takes.

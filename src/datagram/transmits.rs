@@ -3,12 +3,18 @@
 //! Several entries for one member are sent as one message, which the kernel cuts into datagrams of one
 //! size, of which the last may be shorter (`UDP_SEGMENT`, udp(7)). This makes busy rooms cheap: a path
 //! through the kernel costs the same for one datagram and for many.
+//!
+//! All messages of a call are in the clear, or all are sealed. Sealed datagrams are made here, once for each
+//! member and entry, one behind the other. If a message is not sent, its entries are sealed again later,
+//! so no number is used twice.
 
 use std::net::IpAddr;
 
 use super::copies::Copies;
 use super::routes::{MAX_MESSAGE, Route};
-use crate::fanout::{Extent, Job, Share};
+use super::seals::Seals;
+use crate::fanout::{Extent, Job, Share, TAG_SIZE, Tag};
+use crate::ids::MemberId;
 use crate::sys::{Address, BATCH, MAX_SEGMENTS, Outgoing};
 
 /// One message to one member.
@@ -40,12 +46,19 @@ pub(super) struct Transmits {
     pub(super) datagrams: usize,
     pieces: Vec<(u32, u32)>,
     copies: Copies,
+    /// The datagrams of sealed messages.
+    sealed: Vec<u8>,
 }
+
+/// Limit for the bytes of sealed datagrams, beyond which no other message is planned for a call. They
+/// should stay in the CPU cache until the kernel copies them, and a call should send enough messages to
+/// be worth its cost.
+const MAX_SEALED: usize = 128 * 1024;
 
 impl Transmits {
     pub(super) fn new() -> Self {
         let (list, pieces) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
-        Self { list, datagrams: 0, pieces, copies: Copies::default() }
+        Self { list, datagrams: 0, pieces, copies: Copies::default(), sealed: Vec::new() }
     }
 
     /// Starts a job: drops everything of the previous one.
@@ -57,11 +70,12 @@ impl Transmits {
     pub(super) fn clear(&mut self) {
         self.list.clear();
         self.pieces.clear();
+        self.sealed.clear();
         self.datagrams = 0;
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.list.len() >= self.copies.max_messages()
+        self.list.len() >= self.copies.max_messages() || self.sealed.len() >= MAX_SEALED
     }
 
     /// Returns the messages from the one with this index on, and the bytes that their pieces refer to.
@@ -76,7 +90,8 @@ impl Transmits {
             pieces: &self.pieces[transmit.first_piece..transmit.last_piece],
             segment: transmit.segment,
         });
-        (messages, self.copies.source(job))
+        let is_sealed = !self.sealed.is_empty();
+        (messages, if is_sealed { &self.sealed } else { self.copies.source(job) })
     }
 
     /// Plans the next message of a share, and advances the share: entries of one size, then perhaps a
@@ -86,11 +101,11 @@ impl Transmits {
         &mut self,
         job: &mut Job<'_>,
         index: usize,
-        route: &Route,
+        (route, seals): (&Route, &mut Seals),
         (max, max_bytes): (usize, usize),
     ) -> Option<&Transmit> {
         let (rewind, first_piece) = (job.to[index].next, self.pieces.len());
-        let (datagrams, bytes, size) = self.collect(job, index, route, (max, max_bytes));
+        let (datagrams, bytes, size) = self.collect(job, index, (route, seals), (max, max_bytes));
         if datagrams == 0 {
             return None;
         }
@@ -116,20 +131,30 @@ impl Transmits {
         &mut self,
         job: &mut Job<'_>,
         index: usize,
-        route: &Route,
+        (route, seals): (&Route, &mut Seals),
         (max, max_bytes): (usize, usize),
     ) -> (usize, usize, usize) {
         let (share, first_piece) = (&mut job.to[index], self.pieces.len());
         let (mut datagrams, mut bytes, mut size) = (0, 0, 0);
         while let Some((start, end)) = next_entry(share, job.entries) {
-            let length = (end - start) as usize;
+            let length = (end - start) as usize + route.overhead();
             if datagrams == 0 {
                 size = length;
             } else if length > size || bytes + length > MAX_MESSAGE as usize {
                 break;
             }
             share.next += 1;
-            let place = self.copies.write_tag(self.list.len(), job.bytes, (start, end), share.tag);
+            let place = if route.exit.is_sealed {
+                let content = &job.bytes[start as usize..end as usize];
+                let tag = job.is_tagged.then_some(share.tag);
+                let Some(place) = self.seal(share.member, content, tag, seals) else {
+                    share.skip();
+                    break;
+                };
+                place
+            } else {
+                self.copies.write_tag(self.list.len(), job.bytes, (start, end), share.tag)
+            };
             self.push_piece(first_piece, place);
             datagrams += 1;
             bytes += length;
@@ -141,6 +166,24 @@ impl Transmits {
             }
         }
         (datagrams, bytes, size)
+    }
+
+    /// Seals an entry for a member, and returns the range of the datagram in the sealed bytes. Returns
+    /// `None` if the member has no seal, or has used it up.
+    fn seal(
+        &mut self,
+        member: MemberId,
+        entry: &[u8],
+        tag: Option<Tag>,
+        seals: &mut Seals,
+    ) -> Option<(u32, u32)> {
+        // The sealed bytes of a call are a few hundred KiB at most.
+        let start = self.sealed.len() as u32;
+        let is_sealed = match tag {
+            Some(tag) => seals.seal(member, [&tag, &entry[TAG_SIZE..]], &mut self.sealed),
+            None => seals.seal(member, [entry, &[]], &mut self.sealed),
+        };
+        is_sealed.then_some((start, self.sealed.len() as u32))
     }
 
     /// Adds bytes to the message whose pieces begin at `first`. Bytes that follow those of its last
@@ -170,10 +213,11 @@ fn next_entry(share: &mut Share, entries: &[Extent]) -> Option<(u32, u32)> {
 mod tests {
     use super::*;
     use std::net::SocketAddr;
+    use std::time::Instant;
 
     use crate::address::Origin;
     use crate::fanout::{Audience, NO_TAG};
-    use crate::ids::{Key, MemberId};
+    use crate::ids::Key;
 
     fn member(slot: u32) -> MemberId {
         MemberId(Key { slot, generation: 0 })
@@ -181,7 +225,7 @@ mod tests {
 
     fn route(address: &str) -> Route {
         let remote: SocketAddr = address.parse().expect("an address");
-        Route::new(0, &Origin { socket: 0, local: None, remote: remote.into() })
+        Route::new(0, &Origin { socket: 0, local: None, remote: remote.into() }, false)
     }
 
     /// Plans everything for member 1, and returns the datagrams and segment size of each message.
@@ -197,9 +241,10 @@ mod tests {
         let until = entries.len() as u32;
         let mut shares = [Share { member: member(1), cursor: 0, next: 0, until, tag: NO_TAG }];
         let (mut transmits, bytes) = (Transmits::new(), vec![0; end as usize]);
+        let mut seals = Seals::new(Instant::now());
         let (to, is_tagged) = (&mut shares[..], false);
         let mut job = Job { bytes: &bytes, entries: &entries, to, is_tagged };
-        while transmits.plan(&mut job, 0, route, (max, usize::MAX)).is_some() {}
+        while transmits.plan(&mut job, 0, (route, &mut seals), (max, usize::MAX)).is_some() {}
         let datagrams: usize = transmits.list.iter().map(|transmit| transmit.datagrams).sum();
         assert_eq!(datagrams, transmits.datagrams);
         transmits.list.iter().map(|transmit| (transmit.datagrams, transmit.segment)).collect()

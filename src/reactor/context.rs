@@ -4,10 +4,11 @@
 use std::time::Instant;
 
 use super::alert_log::AlertLog;
+use super::random::draw;
 use crate::address::{Origin, PeerAddr};
 use crate::alert::Alert;
 use crate::chat::Chat;
-use crate::datagram::{Datagrams, Disposition};
+use crate::datagram::{Datagrams, Disposition, Incoming, Rejected};
 use crate::fanout::Share;
 use crate::ids::MemberId;
 use crate::metrics::{Counter, Metrics};
@@ -32,15 +33,26 @@ impl Context {
     /// Hands at most `budget` datagrams of one socket to the chat.
     pub(super) fn read_socket(&mut self, index: usize, budget: usize) {
         let Self { chat, datagrams, metrics, now, .. } = self;
-        let report = datagrams.receive(index, budget, |origin, bytes| {
-            let outcome = chat.handle_datagram(origin.remote, bytes, *now);
+        let report = datagrams.receive(index, budget, *now, |origin, incoming| {
+            let outcome = match incoming {
+                Incoming::Clear(bytes) => chat.handle_datagram(origin.remote, bytes, *now),
+                Incoming::Sealed { member, at, content } => {
+                    chat.handle_sealed(member, at, content, *now)
+                }
+            };
             metrics.count(outcome.counter());
             Disposition { member: outcome.member(), was_rejected: outcome.is_in_vain() }
         });
+        metrics.add(Counter::Challenges, datagrams.send_challenges(draw) as u64);
         metrics.add(Counter::Datagrams, report.received as u64);
         metrics.add(Counter::Skipped, report.skipped as u64);
         metrics.add(Counter::ReceiveErrors, report.errors as u64);
         metrics.add(Counter::KernelDropped, u64::from(report.overflow));
+        metrics.add(Counter::Opened, report.opened as u64);
+        metrics.add(Counter::Moves, report.moves as u64);
+        for reason in Rejected::ALL {
+            metrics.add(counter(reason), report.rejections.count(reason) as u64);
+        }
         self.forget_withdrawn();
     }
 
@@ -79,7 +91,18 @@ impl Context {
     /// anything is sent.
     fn forget_withdrawn(&mut self) {
         while let Some(member) = self.chat.poll_withdrawn() {
-            self.datagrams.forget(member);
+            self.datagrams.forget_route(member);
         }
+    }
+}
+
+/// Returns the counter of a reason to drop a sealed datagram.
+fn counter(reason: Rejected) -> Counter {
+    match reason {
+        Rejected::Malformed => Counter::SealMalformed,
+        Rejected::UnknownId => Counter::SealUnknown,
+        Rejected::Replayed => Counter::SealReplayed,
+        Rejected::UnknownEpoch => Counter::SealStale,
+        Rejected::Forged => Counter::SealForged,
     }
 }

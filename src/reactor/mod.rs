@@ -30,6 +30,7 @@ mod context;
 mod idle_order;
 mod memory_estimate;
 mod outputs;
+mod random;
 mod session;
 mod signals;
 mod slice;
@@ -250,7 +251,7 @@ impl Reactor {
         let context = &mut self.context;
         let budgets = &self.config.budgets;
         slice::fill(budgets.slice, Instant::now, || {
-            for index in 0..context.datagrams.len() {
+            for index in 0..context.datagrams.socket_count() {
                 context.read_socket(index, budgets.datagrams);
             }
             context.datagrams.has_input()
@@ -315,7 +316,7 @@ impl Reactor {
         let slice = self.config.budgets.slice;
         let Context { chat, datagrams, .. } = &mut self.context;
         slice::fill(slice, Instant::now, || {
-            chat.reap(|member| datagrams.forget(member));
+            chat.reap(|member| datagrams.remove(member));
             chat.has_garbage()
         });
         let Self { connections, context, acceptor, .. } = self;

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::Context;
 use super::buffer_limits::{BufferLimits, GUARANTEED};
+use super::random::draw;
 use crate::address::{Origin, PeerAddr};
 use crate::alert::Alert;
 use crate::chat::Reply;
@@ -237,7 +238,7 @@ impl Tcrp {
                 (Status::Success, Some(member), Some(encode_token(token, stream)))
             }
             Ok(Reply::Resumed { member, token, stream, .. }) => {
-                context.datagrams.forget(member);
+                context.datagrams.forget_route(member);
                 (Status::Success, Some(member), Some(encode_token(token, stream)))
             }
             Ok(Reply::Rooms(list)) => (Status::Success, None, Some(list)),
@@ -333,18 +334,6 @@ impl Tcrp {
         let port = u16::from_be_bytes([high, low]);
         let origin = Origin { remote: self.origin.remote.with_port(port), ..self.origin };
         context.announce(member, &origin);
-    }
-}
-
-/// Returns 128 bits that nobody can guess. Without randomness there are none, and so no new member.
-fn draw() -> Option<[u8; 16]> {
-    let mut bits = [0; 16];
-    match getrandom::fill(&mut bits) {
-        Ok(()) => Some(bits),
-        Err(error) => {
-            log::error!("no randomness for a token: {error}");
-            None
-        }
     }
 }
 
