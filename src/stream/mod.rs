@@ -61,6 +61,9 @@
 //! * Three in [`StreamReceiver::unanswered`] mean that the server does not answer. At four, resume
 //!   over TCP; if that is refused with status 2, join again. After a resume keep both machines. After
 //!   a new join make new ones, and push the texts of [`StreamSender::into_open`] again.
+//! * If UDP is blocked, resume with `carry` in the request, and call [`StreamReceiver::carry`] and
+//!   [`StreamSender::carry`] with each new connection. The bodies and datagrams then travel as units
+//!   of the connection (C1), without room and token. When it ends, resume over another one at once.
 //! * To leave, push `/exit` and continue until [`Event::ends_membership`]. After any end, continue
 //!   until [`StreamReceiver::is_complete`] if you want the last entries: after a room was closed,
 //!   the server answers for another 60 s.
@@ -69,9 +72,12 @@
 //! [`MAX_DOWNSTREAM`]: crate::protocol::datagram::MAX_DOWNSTREAM
 //! [`encode_upstream`]: crate::protocol::datagram::encode_upstream
 
+#[cfg(test)]
+mod carrying_tests;
 mod event;
 mod gaps;
 mod keep_alive;
+mod open_part;
 mod reassembly;
 mod receiver;
 mod reorder_buffer;

@@ -58,6 +58,8 @@ pub struct StreamReceiver {
     since_have: usize,
     /// The number in the last `have`.
     confirmed: u64,
+    /// True on a carried path (C1).
+    is_carried: bool,
 }
 
 impl StreamReceiver {
@@ -72,7 +74,18 @@ impl StreamReceiver {
             unconfirmed: 0,
             since_have: 0,
             confirmed: next,
+            is_carried: false,
         }
+    }
+
+    /// Goes on over a connection that carries the datagrams (C1). Nothing is lost on it, so the
+    /// receiver requests no repairs. It has a `have` to send at once: what follows the last entry
+    /// before is missing.
+    ///
+    /// Call it for the connection that replaces UDP, and for each one after that.
+    pub fn carry(&mut self) {
+        self.is_carried = true;
+        self.keep_alive.request_have_at_once();
     }
 
     /// Handles a datagram and passes the events that it allows to `deliver`: numbered ones in order,
@@ -194,7 +207,7 @@ impl StreamReceiver {
         out.clear();
         self.handle_timeout(now);
         // `have` comes first: it refills the budget from which repairs are sent (S11).
-        self.transmit_have(now, out) || self.transmit_repair(now, out)
+        self.transmit_have(now, out) || (!self.is_carried && self.transmit_repair(now, out))
     }
 
     fn transmit_have(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
@@ -223,7 +236,8 @@ impl StreamReceiver {
     /// always one.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let keep_alive = self.keep_alive.timeout(self.answer_timeout());
-        Some(self.sequencer.wake().map_or(keep_alive, |wake| wake.min(keep_alive)))
+        let repair = self.sequencer.wake().filter(|_| !self.is_carried);
+        Some(repair.map_or(keep_alive, |wake| wake.min(keep_alive)))
     }
 
     /// Returns the number of the next entry: everything below has arrived.

@@ -7,11 +7,11 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::event::Event;
+use super::open_part::OpenPart;
 use super::rtt::{Rtt, doubled};
 use crate::protocol::Token;
 use crate::protocol::stream::{Code, MAX_PACKED, MAX_TEXT, upstream};
@@ -31,6 +31,9 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(2);
 /// The pause after the first refusal for the rate. A person does not notice it, and a server that
 /// takes 20 messages a second takes one more by then.
 const SHORTEST_HOLD: Duration = Duration::from_millis(50);
+/// The timeout on a path that loses nothing. The server may still drop an answer, because it keeps
+/// little for a connection that is full.
+const CARRIED_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest pause, while nothing is taken.
 const LONGEST_HOLD: Duration = Duration::from_secs(1);
 
@@ -57,40 +60,6 @@ impl fmt::Display for PushError {
 }
 
 impl std::error::Error for PushError {}
-
-/// An open message, or a part of a long one (S16). Each has an id.
-#[derive(Debug)]
-struct OpenPart {
-    /// The whole message. It is kept until its last part is taken: a member that rejoins under
-    /// another number sends all of it again.
-    message: Arc<[u8]>,
-    range: Range<usize>,
-    /// The time at which it was last sent.
-    sent_at: Option<Instant>,
-    is_repeated: bool,
-    /// True if its answer measures the round trip: it was not repeated (Karn's rule) and not yet
-    /// answered.
-    is_timed: bool,
-}
-
-impl OpenPart {
-    fn new(message: &Arc<[u8]>, range: Range<usize>) -> Self {
-        let message = Arc::clone(message);
-        Self { message, range, sent_at: None, is_repeated: false, is_timed: true }
-    }
-
-    fn is_last(&self) -> bool {
-        self.range.end == self.message.len()
-    }
-
-    fn encode(&self, id: u32, out: &mut Vec<u8>) {
-        let text = &self.message[self.range.clone()];
-        match self.is_last() {
-            true => upstream::encode_message(id, text, out),
-            false => upstream::encode_part(id, text, out),
-        }
-    }
-}
 
 /// The running timer and its purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,6 +118,8 @@ pub struct StreamSender {
     /// Refusals for the rate since a message was last taken.
     refusals: u32,
     rtt: Rtt,
+    /// True on a carried path (C1).
+    is_carried: bool,
 }
 
 impl StreamSender {
@@ -170,7 +141,17 @@ impl StreamSender {
             timeouts: 0,
             refusals: 0,
             rtt: Rtt::default(),
+            is_carried: false,
         }
+    }
+
+    /// Goes on over a connection that carries the messages (C1). All open messages are sent again,
+    /// because those in flight may be lost. Then nothing is: there are no early repetitions.
+    ///
+    /// Call it for the connection that replaces UDP, and for each one after that.
+    pub fn carry(&mut self) {
+        self.is_carried = true;
+        self.repeat_all();
     }
 
     /// Queues a message or a command. Returns its id, which is that of its last part.
@@ -277,6 +258,9 @@ impl StreamSender {
     }
 
     fn timeout(&self) -> Duration {
+        if self.is_carried {
+            return CARRIED_TIMEOUT;
+        }
         doubled(self.rtt.timeout().max(SHORTEST_TIMEOUT), self.timeouts, LONGEST_TIMEOUT)
     }
 
