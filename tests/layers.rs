@@ -12,7 +12,10 @@ use support::sources::{Source, sources};
 /// siblings below it, which do not see one another.
 const ALLOWED: [(&str, &[&str]); 25] = [
     ("bin/reactor-chat", &["config", "options", "output", "protocol", "reactor"]),
-    ("bin/reactor-chat-client", &["fingerprint", "protocol", "state_file", "stream", "sys"]),
+    (
+        "bin/reactor-chat-client",
+        &["fingerprint", "protocol", "seal", "state_file", "stream", "sys"],
+    ),
     ("address", &[]),
     ("alert", &["address"]),
     ("options", &["config", "protocol"]),

@@ -82,6 +82,13 @@ impl KeepAlive {
         (self.is_requested, self.is_urgent) = (true, true);
     }
 
+    /// Starts again on another path: what was sent on the last one is lost, and a `have` is due at
+    /// once.
+    pub(super) fn restart(&mut self) {
+        (self.unanswered, self.in_flight) = (0, 0);
+        self.request_have_at_once();
+    }
+
     /// Returns true if the last `have` was sent at least `answer_timeout` ago.
     pub(super) fn is_lost(&self, answer_timeout: Duration, now: Instant) -> bool {
         self.last_sent.is_none_or(|sent| sent + answer_timeout <= now)

@@ -85,7 +85,7 @@ impl StreamReceiver {
     /// Call it for the connection that replaces UDP, and for each one after that.
     pub fn carry(&mut self) {
         self.is_carried = true;
-        self.keep_alive.request_have_at_once();
+        self.keep_alive.restart();
     }
 
     /// Handles a datagram and passes the events that it allows to `deliver`: numbered ones in order,
@@ -266,7 +266,8 @@ impl StreamReceiver {
         self.keep_alive.last_heard()
     }
 
-    /// Returns the number of `have`s sent since the last datagram from the server. They are sent 1,
+    /// Returns the number of `have`s sent since the last datagram from the server, or since the last
+    /// call of [`Self::carry`]. They are sent 1,
     /// 3, 7 and so on seconds after the first. The caller decides how many mean that the server is
     /// gone.
     pub fn unanswered(&self) -> u32 {

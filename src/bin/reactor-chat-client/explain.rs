@@ -114,6 +114,12 @@ pub(crate) fn blocked_path(server: &ServerAddress, address: SocketAddr) -> Strin
     ))
 }
 
+/// Says that messages travel over TCP, because datagrams get no answer (C5).
+pub(crate) fn carried_now(address: SocketAddr) -> String {
+    let (port, ip) = (address.port(), address.ip());
+    format!("no datagram comes from UDP port {port} of {ip}; messages travel over TCP now")
+}
+
 pub(crate) fn silent_port(address: SocketAddr) -> String {
     format!("UDP port {} of {} does not answer", address.port(), address.ip())
 }
@@ -252,6 +258,10 @@ pub(crate) fn failed_exchange(server: &ServerAddress, error: &RequestError) -> F
     let place = place(server);
     Failure::sentence(&match error {
         RequestError::Refused(byte) => refused_with_unknown_status(*byte),
+        RequestError::Unsealed => format!(
+            "the server at {place} does not encrypt messages, although it speaks TLS; do not trust \
+             it, or ask its operator"
+        ),
         RequestError::Invalid => {
             format!("the program at {place} is no server of this protocol; check host and port")
         }

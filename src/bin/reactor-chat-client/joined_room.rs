@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
+use crate::admission::Terms;
 use crate::options::ChatOptions;
 use crate::output::Output;
 use crate::plain::PlainRoom;
-use crate::requests::Terms;
 use crate::sent_lines::UnacceptedLines;
 use crate::streamed::StreamedRoom;
 use reactor_chat::stream::PushError;
@@ -138,6 +138,29 @@ impl JoinedRoom {
         match self {
             Self::Plain(room) => room.leave(now),
             Self::Streamed(stream) => stream.leave(now),
+        }
+    }
+
+    /// Returns true once we have said that we leave.
+    pub(crate) fn is_leaving(&self) -> bool {
+        match self {
+            Self::Plain(room) => room.ends_by().is_some(),
+            Self::Streamed(stream) => stream.leaves_by().is_some(),
+        }
+    }
+
+    /// Goes on over a connection that carries the messages.
+    pub(crate) fn carry(&mut self) {
+        if let Self::Streamed(stream) = self {
+            stream.carry();
+        }
+    }
+
+    /// Starts to prove our new address to the server.
+    pub(crate) fn prove(&mut self, now: Instant) {
+        match self {
+            Self::Plain(room) => room.prove(now),
+            Self::Streamed(stream) => stream.prove(now),
         }
     }
 

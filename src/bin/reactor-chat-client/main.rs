@@ -20,6 +20,7 @@
 //! | `explain_trust.rs` | questions and failures about trust in words |
 //! | `server_stream.rs` | the stream of a connection |
 //! | `requests.rs` | requests over TCP |
+//! | `admission.rs` | the completions of requests |
 //! | `credential.rs` | a token of any server |
 //! | `password.rs` | the question for a room's password |
 //! | `rejoin.rs` | one attempt to get back into a room |
@@ -30,7 +31,7 @@
 //! | `quoting.rs` | words quoted for a shell |
 //! | `room_list.rs` | the list of rooms from the server |
 //! | `room_table.rs` | the list of rooms in print |
-//! | `link.rs` | the UDP socket |
+//! | `link/` | the path of messages: datagrams in the clear or sealed, or a connection |
 //! | `path_check.rs` | whether datagrams come back |
 //! | `joined_room.rs` | a membership with any delivery |
 //! | `plain.rs` | a membership with text or named delivery |
@@ -54,6 +55,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod admission;
 mod ask;
 mod blocking;
 mod client;

@@ -57,6 +57,8 @@ pub struct ChatOptions {
     pub is_hidden: bool,
     /// The requested delivery.
     pub delivery: Delivery,
+    /// True if messages travel on the connection of the request.
+    pub carries: bool,
     /// Join: the number of earlier entries to show. Create: the number that newcomers may see.
     pub history: u32,
     /// True to stay in the room after the end of the input.
@@ -131,6 +133,8 @@ Chatting:
   --delivery text|named|stream
                        stream: the same order for all, and lost entries are
                        sent again; named, text: at most once  [stream]
+  --carry              messages travel over TCP, for networks that block UDP;
+                       with stream delivery the client notices that itself
   --commands           lines from a pipe or a file that begin with / are
                        commands; without it they are messages
   --listen             stay after the end of the input, until a signal; on a
@@ -218,6 +222,7 @@ fn entry(
         capacity: capacity(matches)?,
         is_hidden: matches.opt_present("hidden"),
         delivery: delivery(matches)?,
+        carries: matches.opt_present("carry"),
         history: history(matches)?,
         listens: matches.opt_present("listen"),
         takes_commands: matches.opt_present("commands"),
@@ -256,12 +261,12 @@ const VALUES: [&str; 10] = [
 ];
 
 /// Options without a value.
-const FLAGS: [&str; 8] =
-    ["commands", "listen", "hidden", "no-color", "no-bell", "json", "plain", "insecure"];
+const FLAGS: [&str; 9] =
+    ["carry", "commands", "listen", "hidden", "no-color", "no-bell", "json", "plain", "insecure"];
 
 /// Options of one action only.
-const ENTRYS: [&str; 8] =
-    ["name", "password", "delivery", "history", "commands", "listen", "log", "no-bell"];
+const ENTRYS: [&str; 9] =
+    ["name", "password", "delivery", "carry", "history", "commands", "listen", "log", "no-bell"];
 const CREATES: [&str; 2] = ["capacity", "hidden"];
 const LISTS: [&str; 1] = ["json"];
 
@@ -453,6 +458,12 @@ mod tests {
     }
 
     #[test]
+    fn c5_carry_can_be_requested() {
+        assert!(entry_of(&["join", "r", "b", "--carry"]).carries);
+        assert!(!entry_of(&["join", "r", "b"]).carries);
+    }
+
+    #[test]
     fn create_has_its_own_options() {
         let entry = entry_of(&["create", "r", "b", "--capacity", "5", "--hidden", "--no-color"]);
         assert_eq!(entry.capacity.map(NonZeroU32::get), Some(5));
@@ -513,6 +524,7 @@ mod tests {
             (&["list", "--password", "x"], "--password"),
             (&["list", "--delivery", "text"], "--delivery"),
             (&["list", "--history", "1"], "--history"),
+            (&["list", "--carry"], "list takes no --carry"),
             (&["join", "r", "b", "--delivery", "x"], "text, named or stream, not 'x'"),
             (&["join", "r", "b", "--history", "1025"], "0 to 1024, not '1025'"),
             (&["join", "r", "b", "--history", "-1"], "0 to 1024, not '-1'"),

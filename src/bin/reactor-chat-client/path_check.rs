@@ -4,6 +4,8 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use crate::link::Link;
+
 /// Time without a datagram after which the user is warned.
 const DOUBT_AFTER: Duration = Duration::from_millis(2500);
 
@@ -18,7 +20,13 @@ pub(crate) struct PathCheck {
 }
 
 impl PathCheck {
-    pub(crate) fn new(server: SocketAddr, greeting: Option<String>, now: Instant) -> Self {
+    /// Starts the check of a path. A connection needs none.
+    pub(crate) fn of(link: &Link, greeting: Option<String>, now: Instant) -> Self {
+        let path = Self::new(link.server(), greeting, now);
+        Self { doubt_at: path.doubt_at.filter(|_| !link.is_carried()), ..path }
+    }
+
+    fn new(server: SocketAddr, greeting: Option<String>, now: Instant) -> Self {
         Self { server, works: false, doubt_at: Some(now + DOUBT_AFTER), greeting }
     }
 
@@ -32,7 +40,7 @@ impl PathCheck {
         self.greeting.take()
     }
 
-    /// Notes that the server has ended the membership.
+    /// Notes that the server has ended the membership, or that the connection has ended.
     pub(crate) fn lose(&mut self) {
         (self.works, self.doubt_at) = (false, None);
     }

@@ -158,6 +158,15 @@ impl PlainRoom {
         }
     }
 
+    /// Repeats the first keep-alives, because our address is new to the server. A server that asks
+    /// for a proof sends no more bytes than it got, so the second one makes it ask (E10).
+    pub(crate) fn prove(&mut self, now: Instant) {
+        if self.is_of_this_project {
+            self.keep_alive_at = Some(now);
+            self.early_keep_alives = EARLY_KEEP_ALIVES.into_iter();
+        }
+    }
+
     /// Writes the body of the next datagram. Any datagram proves our address, so a keep-alive is
     /// only sent if there is no line.
     pub(crate) fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
@@ -211,6 +220,25 @@ mod tests {
             times.push((at - start).as_millis());
         }
         assert_eq!(times, [0, 250, 1000, 21_000, 41_000]);
+    }
+
+    #[test]
+    fn e10_new_address_repeats_early_keep_alives() {
+        let start = Instant::now();
+        let mut room = PlainRoom::new(Form::Text, true, "ann", start);
+        let mut out = Vec::new();
+        let late = start + KEEP_ALIVE;
+        while room.transmit_at().is_some_and(|at| at <= late) {
+            assert!(room.poll_transmit(late, &mut out));
+        }
+        room.prove(late);
+        let mut times = Vec::new();
+        while times.len() < 4 {
+            let at = room.transmit_at().expect("a keep-alive");
+            assert!(room.poll_transmit(at, &mut out));
+            times.push((at - late).as_millis());
+        }
+        assert_eq!(times, [0, 250, 1000, 21_000]);
     }
 
     #[test]

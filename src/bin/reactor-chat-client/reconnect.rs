@@ -50,6 +50,8 @@ pub(crate) enum ReconnectOutcome {
     Resumed(Membership),
     /// We are a new member.
     Entered(Membership),
+    /// The server carries no messages.
+    CannotCarry,
     /// No further attempt can succeed.
     Failed(Failure),
 }
@@ -60,8 +62,10 @@ pub(crate) struct Reconnect {
     options: Arc<ChatOptions>,
     /// Time of the first unanswered probe.
     asked_at: Option<Instant>,
-    /// Start of the silence, if the user knows of it.
+    /// Start of the silence, if it is more than one lost datagram.
     silent_since: Option<Instant>,
+    /// True if the user knows of the silence.
+    is_told: bool,
     try_at: Option<Instant>,
     running: Option<Receiver<RejoinOutcome>>,
     /// Time at which the room was first missing.
@@ -73,15 +77,22 @@ pub(crate) struct Reconnect {
     is_token_dead: bool,
     /// Addresses that answer over TCP but not over UDP, the longest silent first.
     silent: Vec<SocketAddr>,
+    /// True if the attempts ask for a connection that carries the messages.
+    carries: bool,
+    /// False once the server has shown that it carries no messages.
+    can_carry: bool,
 }
 
 impl Reconnect {
     pub(crate) fn new(options: Arc<ChatOptions>, waker: Arc<Waker>) -> Self {
         Self {
             waker,
+            carries: options.carries,
+            can_carry: true,
             options,
             asked_at: None,
             silent_since: None,
+            is_told: false,
             try_at: None,
             running: None,
             gone_since: None,
@@ -97,7 +108,7 @@ impl Reconnect {
         output.notify(&format!("trying to get back into {}", plain(&self.options.room)));
         let pause = if why == Code::ServerStopping { RESTART } else { Duration::ZERO };
         self.is_token_dead = true;
-        self.silent_since = Some(now);
+        (self.silent_since, self.is_told) = (Some(now), true);
         self.try_at = Some(now + pause);
     }
 
@@ -108,11 +119,30 @@ impl Reconnect {
             "nothing ran here for {seconds} s, asking whether we are still a member"
         ));
         self.silent_since.get_or_insert(now);
+        self.is_told = true;
         self.try_at = Some(now);
     }
 
-    /// Notes that no datagram has come back from this address. The next attempt prefers the host's
-    /// other addresses.
+    /// Notes that the connection of a carried membership has ended. Only a failure to get back at
+    /// once is worth a line.
+    pub(crate) fn note_cut(&mut self, now: Instant, output: &mut Output) {
+        self.silent_since.get_or_insert(now);
+        self.try_at.get_or_insert(now);
+        if !self.is_told && self.last_failure.is_some() {
+            self.is_told = true;
+            let room = plain(&self.options.room);
+            output.notify(&format!("the connection has ended, trying to get back into {room}"));
+        }
+    }
+
+    /// Notes whether a connection carries the messages of the membership.
+    pub(crate) fn note_path(&mut self, is_carried: bool) {
+        self.carries = is_carried;
+    }
+
+    /// Notes that no datagram has come back from this address. The next attempt asks for a
+    /// connection that carries the messages (C5). If the server is too old for that, it prefers the
+    /// host's other addresses.
     pub(crate) fn note_silent_address(
         &mut self,
         address: SocketAddr,
@@ -124,10 +154,24 @@ impl Reconnect {
         self.silent.truncate(MOST_SILENT - 1);
         self.silent.push(address);
         self.silent_since.get_or_insert(now);
-        if !is_known {
-            output.notify(&explain::blocked_path(&self.options.server, address));
-            self.try_at = Some(now);
+        if self.can_carry {
+            (self.carries, self.try_at) = (true, Some(now));
+        } else if !is_known {
+            self.try_other_addresses(address, now, output);
         }
+    }
+
+    /// Notes that the server carries no messages.
+    pub(crate) fn stop_carrying(&mut self, now: Instant, output: &mut Output) {
+        (self.carries, self.can_carry) = (false, false);
+        if let Some(address) = self.silent.last() {
+            self.try_other_addresses(*address, now, output);
+        }
+    }
+
+    fn try_other_addresses(&mut self, silent: SocketAddr, now: Instant, output: &mut Output) {
+        output.notify(&explain::blocked_path(&self.options.server, silent));
+        (self.is_told, self.try_at) = (true, Some(now));
     }
 
     /// Notes the number of unanswered probes. Tells the user when silence begins and ends, and
@@ -135,11 +179,14 @@ impl Reconnect {
     pub(crate) fn note(&mut self, unanswered: u32, now: Instant, output: &mut Output) {
         self.asked_at = (unanswered > 0).then(|| self.asked_at.unwrap_or(now));
         let is_late = self.asked_at.is_some_and(|at| at + RETURN_BY <= now);
-        if self.silent_since.is_none() && (unanswered >= TOLD_AFTER || is_late) {
+        if !self.is_told && (unanswered >= TOLD_AFTER || is_late) {
             output.notify("no answer from the server, still trying");
-            self.silent_since = Some(now);
+            self.silent_since.get_or_insert(now);
+            self.is_told = true;
         } else if self.silent_since.is_some() && unanswered == 0 {
-            output.notify("the server answers again");
+            if self.is_told {
+                output.notify("the server answers again");
+            }
             self.forget();
         }
         if self.try_at.is_none() && (unanswered >= RETURN_AFTER || is_late) {
@@ -156,7 +203,7 @@ impl Reconnect {
     pub(crate) fn forget(&mut self) {
         (self.asked_at, self.silent_since, self.try_at) = (None, None, None);
         (self.gone_since, self.last_failure) = (None, None);
-        (self.pause, self.is_token_dead) = (FIRST_PAUSE, false);
+        (self.pause, self.is_token_dead, self.is_told) = (FIRST_PAUSE, false, false);
     }
 
     /// Starts an attempt if one is due.
@@ -169,10 +216,10 @@ impl Reconnect {
         let (sender, receiver) = channel();
         let (options, waker) = (Arc::clone(&self.options), Arc::clone(&self.waker));
         let token = (!self.is_token_dead).then(|| token.clone());
-        let silent = self.silent.clone();
+        let (silent, carries) = (self.silent.clone(), self.carries);
         let job = move || {
             // If the receiver or the poll is gone, the loop has ended.
-            let _ = sender.send(rejoin(&options, token.as_ref(), &silent));
+            let _ = sender.send(rejoin(&options, token.as_ref(), &silent, carries));
             let _ = waker.wake();
         };
         match thread::Builder::new().name("return".into()).spawn(job) {
@@ -197,6 +244,7 @@ impl Reconnect {
             Some(RejoinOutcome::Refused(failure)) => ReconnectOutcome::Failed(failure),
             Some(RejoinOutcome::NoRoom(failure)) => self.miss_room(failure, now),
             Some(RejoinOutcome::NotYet(failure)) => self.fail(failure),
+            Some(RejoinOutcome::CannotCarry) => ReconnectOutcome::CannotCarry,
         }
     }
 

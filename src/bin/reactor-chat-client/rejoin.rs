@@ -25,17 +25,27 @@ pub(crate) enum RejoinOutcome {
     NoRoom(Failure),
     /// The server refused for good.
     Refused(Failure),
+    /// The server is an older one, which carries no messages.
+    CannotCarry,
 }
 
 /// Tries once to resume the membership with this token, or to join again if there is none or the
 /// server does not know it any more. The `silent` addresses of the server are tried last.
+///
+/// If it `carries`, a resumed membership has its messages on the connection, so no address matters.
+/// A new one tries UDP again, unless the options say otherwise (C5).
 pub(crate) fn rejoin(
     options: &ChatOptions,
     token: Option<&Credential>,
     silent: &[SocketAddr],
+    carries: bool,
 ) -> RejoinOutcome {
     let Some(token) = token else { return enter_again(options, silent) };
-    match request_once(options, silent, |connection| resume(connection, options, token)) {
+    let around = if carries { &[] } else { silent };
+    match request_once(options, around, |connection| resume(connection, options, token, carries)) {
+        Err(RequestFailure { status: Some(Status::Malformed), .. }) if carries => {
+            RejoinOutcome::CannotCarry
+        }
         Err(RequestFailure { status: Some(Status::RoomNotFound), .. }) => {
             enter_again(options, silent)
         }
@@ -63,11 +73,11 @@ fn resume(
     connection: ServerConnection,
     options: &ChatOptions,
     token: &Credential,
+    carries: bool,
 ) -> Result<Membership, RequestError> {
     // A membership that can be resumed has stream delivery, so its server is of this project.
     let token = token.token().ok_or(RequestError::Invalid)?;
-    let request = requests::encode_resume(options, token);
-    requests::request_membership(connection, options, &request)
+    requests::request_resume(connection, options, token, carries)
 }
 
 /// Makes one request over a connection of its own.
@@ -107,9 +117,9 @@ mod tests {
                 RejoinOutcome::NotYet(_) => "not yet",
                 RejoinOutcome::NoRoom(_) => "no room",
                 RejoinOutcome::Refused(_) => "refused",
-                RejoinOutcome::Resumed(_) | RejoinOutcome::Entered(_) => {
-                    unreachable!("a failure")
-                }
+                RejoinOutcome::Resumed(_)
+                | RejoinOutcome::Entered(_)
+                | RejoinOutcome::CannotCarry => unreachable!("a failure"),
             }
         };
         use Status::{NameTaken, RateLimited, RoomExists, ServerFull};

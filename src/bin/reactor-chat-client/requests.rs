@@ -3,7 +3,7 @@
 //! Calls block here, each with a deadline. At the start there is nothing else to do without a
 //! token; later a thread of its own makes them.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, UdpSocket};
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
@@ -11,9 +11,11 @@ use std::time::{Duration, Instant};
 use reactor_chat::protocol::name::RoomName;
 use reactor_chat::protocol::reply::{self, DecodedReply};
 use reactor_chat::protocol::request::{self, PathWishes};
-use reactor_chat::protocol::stream::Completion;
-use reactor_chat::protocol::{Delivery, Entrant, Form, Operation, Request, Status, Token};
+use reactor_chat::protocol::{
+    Ciphers, Delivery, Entrant, Operation, Request, SealTerms, Status, Token,
+};
 
+use crate::admission::{Admission, Terms};
 use crate::credential::Credential;
 use crate::explain;
 use crate::failure::Failure;
@@ -31,20 +33,22 @@ const MAX_ADMISSION: usize = 1024 * 1024;
 /// Bytes of one read.
 const CHUNK: usize = 4096;
 
-/// A membership: its token, and the socket for its datagrams.
+/// A membership: its token, and the path of its messages.
 pub(crate) struct Membership {
     pub(crate) token: Credential,
-    /// Bound to the IP that the server knows from TCP. It accepts datagrams from no other.
-    pub(crate) socket: UdpSocket,
+    /// The server's address for datagrams.
     pub(crate) server: SocketAddr,
+    pub(crate) path: MessagePath,
     pub(crate) terms: Terms,
 }
 
-/// The delivery that the server granted. Another server may know text delivery only, whatever we
-/// requested.
-pub(crate) enum Terms {
-    Plain { form: Form, is_of_this_project: bool },
-    Stream(Completion),
+/// The path of the messages that the server granted. The sockets are bound to the IP that the server
+/// knows from TCP. It accepts datagrams in the clear from no other.
+pub(crate) enum MessagePath {
+    Clear(UdpSocket),
+    Sealed(UdpSocket, SealTerms),
+    /// The connection of the request (C1).
+    Carried(ServerStream),
 }
 
 /// A failed request in words, and the status if the server refused it.
@@ -81,7 +85,8 @@ pub(crate) fn request_entry(
     operation: Operation,
     history: u32,
 ) -> Result<Membership, RequestError> {
-    let entrant = entrant(options, history);
+    let wishes = wishes(&connection.stream, options.carries);
+    let entrant = entrant(options, history, wishes);
     let request = match operation {
         Operation::Create => Request::Create {
             host: entrant,
@@ -91,7 +96,27 @@ pub(crate) fn request_entry(
         },
         _ => Request::Join(entrant),
     };
-    request_membership(connection, options, &request::encode(&request))
+    request_membership(connection, options, &request::encode(&request), wishes)
+}
+
+/// Requests to move a membership to our present address, or onto the connection of the request.
+pub(crate) fn request_resume(
+    connection: ServerConnection,
+    options: &ChatOptions,
+    token: Token,
+    carries: bool,
+) -> Result<Membership, RequestError> {
+    let wishes = wishes(&connection.stream, carries);
+    // A server that knows no wishes takes a bare token only.
+    let path = (wishes.seal || wishes.carry).then_some(wishes);
+    let request = request::encode(&Request::Resume { room: room_name(options), token, path });
+    request_membership(connection, options, &request, wishes)
+}
+
+/// Inside TLS, we always ask for sealed datagrams (E5). If the messages are carried, TLS protects
+/// them instead.
+fn wishes(stream: &ServerStream, carry: bool) -> PathWishes {
+    PathWishes { seal: stream.is_encrypted(), ciphers: Ciphers::ALL, carry }
 }
 
 /// Names go out as the user wrote them. The server decides whether they are valid.
@@ -99,37 +124,46 @@ fn room_name(options: &ChatOptions) -> RoomName<'_> {
     RoomName { name: (&*options.room).into(), as_sent: &options.room }
 }
 
-fn entrant(options: &ChatOptions, history: u32) -> Entrant<'_> {
+fn entrant(options: &ChatOptions, history: u32, path: PathWishes) -> Entrant<'_> {
     Entrant {
         room: room_name(options),
         name: (&*options.name).into(),
         password: options.password.clone(),
         delivery: options.delivery,
         history: if options.delivery == Delivery::Stream { history } else { 0 },
-        path: PathWishes::default(),
+        path,
     }
 }
 
-/// Encodes the request that moves a membership to our present address.
-pub(crate) fn encode_resume(options: &ChatOptions, token: Token) -> Vec<u8> {
-    request::encode(&Request::Resume { room: room_name(options), token, path: None })
-}
-
-/// Makes an encoded request, and opens the socket of the membership that it results in.
-pub(crate) fn request_membership(
+/// Makes an encoded request, and opens the path of the membership that it results in.
+fn request_membership(
     connection: ServerConnection,
     options: &ChatOptions,
     request: &[u8],
+    wishes: PathWishes,
 ) -> Result<Membership, RequestError> {
     let ServerConnection { stream, local, datagrams: server, .. } = connection;
     let (payload, stream) = exchange(stream, request, MAX_ADMISSION)?;
-    let (token, terms) =
-        parse_admission(&payload, options.delivery).ok_or(RequestError::Invalid)?;
+    let Admission { token, terms, seal } =
+        Admission::parse(&payload, options.delivery).ok_or(RequestError::Invalid)?;
+    let path = match (wishes, seal) {
+        (PathWishes { carry: true, .. }, _) => MessagePath::Carried(stream),
+        (PathWishes { seal: true, .. }, Some(terms)) => {
+            MessagePath::Sealed(UdpSocket::bind(local)?, terms)
+        }
+        (PathWishes { seal: true, .. }, None) => return Err(RequestError::Unsealed),
+        _ => MessagePath::Clear(clear_socket(stream, local, &terms)?),
+    };
+    Ok(Membership { token, server, path, terms })
+}
+
+/// Opens the socket for datagrams in the clear.
+fn clear_socket(stream: ServerStream, local: SocketAddr, terms: &Terms) -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind(local)?;
     if let Terms::Plain { is_of_this_project, .. } = terms {
-        announce_port(stream, socket.local_addr()?.port(), is_of_this_project);
+        announce_port(stream, socket.local_addr()?.port(), *is_of_this_project);
     }
-    Ok(Membership { token, socket, server, terms })
+    Ok(socket)
 }
 
 /// Sends our UDP port over TCP (W13). Other servers of this protocol learn it in no other way. They
@@ -143,25 +177,6 @@ fn announce_port(mut stream: ServerStream, port: u16, is_of_this_project: bool) 
     if is_sent && !is_of_this_project && stream.socket().set_read_timeout(patience).is_ok() {
         let _ = stream.read(&mut [0; 1]);
     }
-}
-
-/// Returns the token and the granted delivery. A token alone means text delivery if we requested
-/// stream delivery.
-///
-/// Unlike [`reply::Admission`], this accepts tokens of any length, which other servers have.
-fn parse_admission(payload: &[u8], delivery: Delivery) -> Option<(Credential, Terms)> {
-    let form = match (delivery, Completion::parse(payload)) {
-        (Delivery::Stream, Some(stream)) => {
-            return Some((stream.token.into(), Terms::Stream(stream)));
-        }
-        (Delivery::Stream, None) => Form::Text,
-        (Delivery::Plain(form), _) => form,
-    };
-    // In some dialects a JSON object holds the token. As a token it would only fail later.
-    let is_object = serde_json::from_slice::<serde_json::Map<_, _>>(payload).is_ok();
-    let token = Credential::from_wire(payload).filter(|_| !is_object)?;
-    let is_of_this_project = token.is_of_this_project();
-    Some((token, Terms::Plain { form, is_of_this_project }))
 }
 
 /// Sends an encoded request. Returns the payload of its completion, of at most `max_payload` bytes,
@@ -221,23 +236,5 @@ fn read_chunk(
         // The event loop handles the signal later.
         Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
         Err(error) => Err(error.into()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn s1_token_alone_means_text_delivery() {
-        let token = [b'7'; Token::WIRE_SIZE];
-        let terms = |delivery| match parse_admission(&token, delivery) {
-            Some((_, Terms::Plain { form, .. })) => form,
-            _ => panic!("{delivery:?}"),
-        };
-        assert_eq!(terms(Delivery::Stream), Form::Text);
-        assert_eq!(terms(Delivery::Plain(Form::Named)), Form::Named);
-        assert_eq!(terms(Delivery::Plain(Form::Text)), Form::Text);
-        assert!(parse_admission(b"{}", Delivery::Stream).is_none());
     }
 }

@@ -28,6 +28,16 @@ impl<S: Read + Write> ServerStream<S> {
         &self.socket
     }
 
+    /// Returns true inside TLS.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.session.is_some()
+    }
+
+    /// Returns the socket, the TLS session, and the bytes that come before those of both.
+    pub(crate) fn into_parts(self) -> (S, Option<Box<ClientConnection>>, Vec<u8>) {
+        (self.socket, self.session, self.ahead)
+    }
+
     /// Returns bytes to the stream. The next reads return them first.
     pub(crate) fn put_back(&mut self, bytes: &[u8]) {
         self.ahead.splice(..0, bytes.iter().copied());

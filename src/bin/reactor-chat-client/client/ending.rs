@@ -17,6 +17,7 @@ impl Client {
         self.flush_output();
         self.output.close();
         self.is_signalled |= self.signals.end_at_the_next();
+        self.report_unopened();
         self.report_unaccepted();
         let left = self.output.drain(self.is_signalled.then_some(SIGNAL_PATIENCE));
         let written = match self.output.flush() {
@@ -28,6 +29,15 @@ impl Client {
         };
         if let (Ok(ChatEnd::Left), Err(failure)) = (&self.outcome, written) {
             self.outcome = Err(failure);
+        }
+    }
+
+    /// Reports datagrams that somebody else sent to our address, from the server's.
+    fn report_unopened(&mut self) {
+        self.unopened += self.link.take_unopened();
+        if self.unopened > 0 {
+            let count = self.unopened;
+            self.output.notify_last(&format!("datagrams that did not open: {count}"));
         }
     }
 

@@ -94,6 +94,8 @@ struct Client {
     is_lost: bool,
     /// Number of lines that were not even sent.
     unsent: usize,
+    /// Number of datagrams that did not open.
+    unopened: u64,
     outcome: Result<ChatEnd, Failure>,
 }
 
@@ -173,10 +175,14 @@ impl Client {
 
     fn receive(&mut self) {
         self.room.note_output(self.output.is_full(), self.now);
+        if !self.is_reading() {
+            return;
+        }
         let mut left = BUDGET;
         while left > 0 {
             let Self { link, room, path, output, now, .. } = self;
-            match link.receive(|datagram| handle_datagram(datagram, room, path, output, *now)) {
+            let handle = |message: &[u8]| handle_message(message, room, path, output, *now);
+            match link.receive(*now, handle) {
                 ReceiveOutcome::Received(count) => left = left.saturating_sub(count),
                 ReceiveOutcome::Drained => break,
                 ReceiveOutcome::Failed(_) if self.room.is_patient() => break,
@@ -188,11 +194,22 @@ impl Client {
         }
     }
 
+    /// Returns true unless the output is full and the messages come on a connection: what is not
+    /// read from it makes the server wait, and nothing is lost.
+    fn is_reading(&self) -> bool {
+        !self.link.is_carried() || !self.output.is_full()
+    }
+
     /// Sends until the socket is full. A full socket gets no further body, so nothing waits here.
     fn transmit(&mut self) {
-        let mut sent = self.link.flush();
-        while self.link.is_idle() && self.room.poll_transmit(self.now, &mut self.body) {
-            sent = sent.and(self.link.send(&self.body));
+        self.link.follow_route(self.now);
+        let mut sent = self.link.flush(self.now);
+        while self.link.has_space() && self.room.poll_transmit(self.now, &mut self.body) {
+            sent = sent.and(self.link.send(&self.body, self.now));
+        }
+        sent = sent.and(self.link.flush(self.now));
+        if self.link.take_moved() {
+            self.room.prove(self.now);
         }
         if let Err(error) = sent
             && !self.room.is_patient()
@@ -228,11 +245,12 @@ impl Client {
 
     /// Returns true if there is work that needs no event.
     fn has_work(&self) -> bool {
-        self.link.has_work() || (self.room.accepts_lines() && self.stdin.has_input())
+        self.link.has_work(self.is_reading())
+            || (self.room.accepts_lines() && self.stdin.has_input())
     }
 
     fn next_deadline(&mut self) -> Option<Instant> {
-        let send = self.room.transmit_at().filter(|_| self.link.is_idle());
+        let send = self.room.transmit_at().filter(|_| self.link.has_space());
         let end = self.room.ends_by();
         let path = self.path.poll_timeout();
         let stream = self.room.stream().filter(|stream| stream.wants_path());
@@ -246,24 +264,35 @@ impl Client {
             let why = format!("nothing listens at UDP {}", self.link.server());
             self.lose(explain::lost_server(&self.options, &why));
         }
+        if !has_ended && self.link.has_ended() && !self.room.is_patient() {
+            self.end_with_connection();
+        }
         has_ended || self.is_lost
+    }
+
+    /// Handles the end of the connection of a membership that ends with it (C2).
+    fn end_with_connection(&mut self) {
+        match self.room.is_leaving() {
+            true => self.is_lost = true,
+            false => self.lose(explain::lost_server(&self.options, "the connection has ended")),
+        }
     }
 }
 
-/// Handles a datagram from the server. The path works once one has come back on it.
-fn handle_datagram(
-    datagram: &[u8],
+/// Handles a message from the server. The path works once one has come back on it.
+fn handle_message(
+    message: &[u8],
     room: &mut JoinedRoom,
     path: &mut PathCheck,
     output: &mut Output,
     now: Instant,
 ) {
-    if room.knows(datagram)
+    if room.knows(message)
         && let Some(greeting) = path.prove()
     {
         output.notify(&greeting);
     }
-    room.handle_datagram(datagram, now, output);
+    room.handle_datagram(message, now, output);
 }
 
 fn is_reader_gone(event: &Event) -> bool {

@@ -6,12 +6,13 @@ use std::time::Duration;
 use reactor_chat::protocol::Operation;
 
 use super::{Client, LINK};
+use crate::admission::Terms;
 use crate::explain;
 use crate::joined_room::JoinedRoom;
 use crate::link::Link;
 use crate::path_check::PathCheck;
 use crate::reconnect::ReconnectOutcome;
-use crate::requests::{Membership, Terms};
+use crate::requests::Membership;
 use crate::sanitize::plain;
 
 /// A shorter delay of a turn may come from a busy machine.
@@ -41,6 +42,9 @@ impl Client {
             ReconnectOutcome::Nothing => {}
             ReconnectOutcome::Resumed(membership) => self.resume(membership),
             ReconnectOutcome::Entered(membership) => self.enter_again(membership),
+            ReconnectOutcome::CannotCarry => {
+                self.reconnect.stop_carrying(self.now, &mut self.output)
+            }
             ReconnectOutcome::Failed(failure) => self.lose(failure),
         }
         if let Some(failure) = self.reconnect.give_up(patience, self.now) {
@@ -52,9 +56,21 @@ impl Client {
     /// Counts the probes without an answer. This runs after receiving and again after transmitting:
     /// the next turn may be seconds away.
     pub(super) fn note_silence(&mut self) {
-        if let Some(stream) = self.room.stream().filter(|stream| stream.is_staying()) {
+        if self.link.has_ended() {
+            self.note_cut();
+        } else if let Some(stream) = self.room.stream().filter(|stream| stream.is_staying()) {
             self.reconnect.note(stream.unanswered(), self.now, &mut self.output);
         }
+    }
+
+    /// Starts to get back after the end of the connection that carried the messages (C2).
+    fn note_cut(&mut self) {
+        let Some(stream) = self.room.stream().filter(|stream| stream.wants_path()) else { return };
+        if self.path.works() {
+            self.path.lose();
+            stream.wait_for_path(self.now);
+        }
+        self.reconnect.note_cut(self.now, &mut self.output);
     }
 
     /// Starts to get back after an end of the membership that the user did not want.
@@ -74,22 +90,31 @@ impl Client {
         }
     }
 
-    /// Goes on as the same member from another address.
+    /// Goes on as the same member from another address, or on another path.
     fn resume(&mut self, membership: Membership) {
-        if self.switch_to(membership).is_some()
-            && let Some(stream) = self.room.stream()
-        {
-            stream.prove(self.now);
-            let greeting = self.path.take_greeting();
-            self.path = PathCheck::new(self.link.server(), greeting, self.now);
+        let was_carried = self.link.is_carried();
+        if self.switch_to(membership).is_none() {
+            return;
         }
+        if self.link.is_carried() && !was_carried {
+            self.output.notify(&explain::carried_now(self.link.server()));
+        }
+        match self.link.is_carried() {
+            true => self.room.carry(),
+            false => self.room.prove(self.now),
+        }
+        let greeting = self.path.take_greeting();
+        self.path = PathCheck::of(&self.link, greeting, self.now);
     }
 
     /// Goes on as a new member, which says what the old one could not say any more.
     fn enter_again(&mut self, membership: Membership) {
         let Some(terms) = self.switch_to(membership) else { return };
         let leaves_by = self.room.stream().and_then(|stream| stream.leaves_by());
-        let room = self.successor(&terms);
+        let mut room = self.successor(&terms);
+        if self.link.is_carried() {
+            room.carry();
+        }
         let old = std::mem::replace(&mut self.room, room);
         if let JoinedRoom::Streamed(stream) = old {
             stream.into_unsaid().for_each(|line| self.push(&line));
@@ -97,7 +122,7 @@ impl Client {
         self.reconnect.forget();
         self.output.begin_again(self.options.operation == Operation::Create);
         let greeting = format!("in {} again", plain(&self.options.room));
-        self.path = PathCheck::new(self.link.server(), Some(greeting), self.now);
+        self.path = PathCheck::of(&self.link, Some(greeting), self.now);
         if let Some(by) = leaves_by {
             self.leave();
             // Without the old deadline, a server could remove and readmit us for ever.
@@ -116,11 +141,13 @@ impl Client {
         }
     }
 
-    /// Replaces the socket and the token. Returns `None` if the new socket does not work: then the
+    /// Replaces the path and the token. Returns `None` if the new socket does not work: then the
     /// silence goes on, and so do the attempts.
     fn switch_to(&mut self, membership: Membership) -> Option<Terms> {
         let (link, terms) =
-            Link::open(self.poll.registry(), LINK, &self.options, membership).ok()?;
+            Link::open(self.poll.registry(), LINK, &self.options, membership, self.now).ok()?;
+        self.unopened += self.link.take_unopened();
+        self.reconnect.note_path(link.is_carried());
         self.link = link;
         Some(terms)
     }

@@ -46,8 +46,8 @@ impl Client {
         let log = open_log(options)?;
         let new_key = connection.new_key;
         let (membership, options) = password::enter(connection, options)?;
-        let (link, terms) =
-            Link::open(poll.registry(), LINK, &options, membership).map_err(start)?;
+        let (link, terms) = Link::open(poll.registry(), LINK, &options, membership, Instant::now())
+            .map_err(start)?;
         let waker = Arc::new(Waker::new(poll.registry(), THREADS).map_err(start)?);
         panic::end_on_panic(explain::command_to_return(&options));
         let (output, stdin) = open_output(&options, log, &waker).map_err(start)?;
@@ -57,10 +57,14 @@ impl Client {
         signals.leave_all_to_the_loop();
         let (now, options) = (Instant::now(), Arc::new(options));
         let greeting = io::stdin().is_terminal().then(|| greeting(&options, new_key));
+        let mut room = JoinedRoom::new(&terms, &options, output.shows_own(), now);
+        if link.is_carried() {
+            room.carry();
+        }
         Ok(Self {
-            path: PathCheck::new(link.server(), greeting, now),
+            path: PathCheck::of(&link, greeting, now),
             suspension: SuspensionClock::new(),
-            room: JoinedRoom::new(&terms, &options, output.shows_own(), now),
+            room,
             reconnect: Reconnect::new(Arc::clone(&options), waker),
             options,
             poll,
@@ -76,6 +80,7 @@ impl Client {
             is_reader_gone: false,
             is_lost: false,
             unsent: 0,
+            unopened: 0,
             outcome: Ok(ChatEnd::Left),
         })
     }
