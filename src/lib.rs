@@ -48,6 +48,8 @@
 //!    |
 //!   reactor     the loop; it owns all sockets, and alone connects the parts below it
 //!    |
+//!    +-- tls           encryption of a connection, and the server's certificate
+//!    |     |
 //!    +-- connection    bytes of one TCP connection: inbox, outbox, state
 //!    +-- datagram      UDP sockets, routes of the members, batches
 //!    +-- output        stdout and stderr, without waiting
@@ -169,7 +171,9 @@ pub mod address;
 pub mod alert;
 pub mod chat;
 pub mod config;
-mod connection;
+// Open for the fuzz target of the first bytes.
+#[doc(hidden)]
+pub mod connection;
 // Open for the simulation, which drives the seals.
 #[doc(hidden)]
 pub mod datagram;
@@ -194,4 +198,9 @@ mod subnet;
 #[doc(hidden)]
 pub mod sys;
 mod timers;
+#[cfg(feature = "tls")]
+pub mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "tls/absent.rs"]
+pub mod tls;
 mod token_bucket;

@@ -29,6 +29,12 @@ counters! {
     ConnectionErrors: "connection errors",
     /// Connections that ran out of time.
     TimedOut: "connections timed out",
+    /// Handshakes of TLS that were finished.
+    Handshakes: "handshakes",
+    /// Handshakes that failed, or ended before they were finished.
+    HandshakesFailed: "handshakes failed",
+    /// Connections closed because their peer had too many handshakes in progress.
+    HandshakesRefused: "handshakes refused",
     /// Ports announced over TCP and accepted.
     Announcements: "ports announced",
     /// Datagrams read.

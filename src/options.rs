@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use getopts::{Matches, Options};
 use log::LevelFilter;
 
 use crate::config::{
-    Bind, Budgets, ChatConfig, Config, ConnectionConfig, DatagramPath, HostLeaves,
+    Bind, Budgets, ChatConfig, Config, ConnectionConfig, DatagramPath, HostLeaves, KeyFiles,
+    TlsConfig, TlsMode,
 };
 use crate::protocol::frame::PROTOCOL_MAX_PAYLOAD;
 use crate::protocol::{DEFAULT_TCP_PORT, DEFAULT_UDP_PORT, Language};
@@ -57,6 +59,13 @@ Addresses:
                           be given several times            [127.0.0.1]
   --tcp-port PORT         port for rooms; 0 picks a free one  [9001]
   --udp-port PORT         port for messages; 0 picks a free one  [9002]
+
+Encryption of the connections:
+  --tls on|off|required   accept TLS 1.3 on the TCP port, beside cleartext; off
+                          accepts none; required refuses cleartext  [on]
+  --cert FILE             certificate in PEM; without it the server makes its
+                          own, from a key in its state directory
+  --key FILE              private key of the certificate, in PEM
 
 Chat:
   --lang en|ja            language of the notices           [en]
@@ -114,10 +123,11 @@ Log, to stderr (RUST_LOG, such as RUST_LOG=debug, overrides these):
   -h, --help              print this help
   -V, --version           print the version
 
-SIGINT, SIGTERM or SIGHUP ends the server after it has told every room; a
-second SIGINT or SIGTERM ends it at once. A signal that is ignored at the start
-stays ignored. Exit status: 0 after one signal, 128 plus its number after a
-second, 1 if it cannot listen, 2 if an option or an address is wrong.
+SIGINT or SIGTERM ends the server after it has told every room; a second one
+ends it at once. Either stays ignored if it is ignored at the start. SIGHUP
+makes it read its certificate and key again. Exit status: 0 after one signal,
+128 plus its number after a second, 1 if it cannot listen, 2 if an option, an
+address or a certificate is wrong.
 ";
 
 /// Parses the command line, without the program's name.
@@ -148,6 +158,9 @@ fn options() -> Options {
     for name in [
         "tcp-port",
         "udp-port",
+        "tls",
+        "cert",
+        "key",
         "lang",
         "host-leaves",
         "idle-timeout",
@@ -197,6 +210,7 @@ fn config(matches: &Matches) -> Result<Config, UsageError> {
         udp_port,
         chat: chat_config(matches, chat_defaults(&connections))?,
         connections,
+        tls: tls_config(matches)?,
         budgets: Budgets::default(),
         datagram_path: choice(matches, HIDDEN, PATHS)?.unwrap_or_default(),
     })
@@ -246,11 +260,29 @@ fn connection_config(
     })
 }
 
+/// Settings of TLS. A build without it has no other than `off`.
+fn tls_config(matches: &Matches) -> Result<TlsConfig, UsageError> {
+    let mode = choice(matches, "tls", TLS)?;
+    let path = |name| matches.opt_str(name).map(PathBuf::from);
+    let files = match (path("cert"), path("key")) {
+        (Some(certificate), Some(key)) => Some(KeyFiles { certificate, key }),
+        (None, None) => None,
+        _ => return Err(UsageError("--cert and --key need each other".into())),
+    };
+    let needs_tls = files.is_some() || mode.is_some_and(|mode| mode != TlsMode::Off);
+    if needs_tls && !cfg!(feature = "tls") {
+        return Err(UsageError("this build has no TLS (cargo feature tls)".into()));
+    }
+    Ok(TlsConfig { mode: mode.unwrap_or_default(), files })
+}
+
 /// An option for tests and measurements, which the help leaves out.
 const HIDDEN: &str = "datagram-path";
 const PATHS: [(&str, DatagramPath); 2] =
     [("mmsg", DatagramPath::Mmsg), ("portable", DatagramPath::Portable)];
 const LANGUAGES: [(&str, Language); 2] = [("en", Language::English), ("ja", Language::Japanese)];
+const TLS: [(&str, TlsMode); 3] =
+    [("on", TlsMode::On), ("off", TlsMode::Off), ("required", TlsMode::Required)];
 const LEAVES: [(&str, HostLeaves); 2] = [("close", HostLeaves::Close), ("pass", HostLeaves::Pass)];
 
 fn log_level(matches: &Matches) -> Result<LevelFilter, UsageError> {
@@ -397,17 +429,17 @@ fn max_payload(matches: &Matches, default: usize) -> Result<usize, UsageError> {
     }
 }
 
-fn choice<T: Copy>(
+fn choice<T: Copy, const N: usize>(
     matches: &Matches,
     name: &str,
-    choices: [(&str, T); 2],
+    choices: [(&str, T); N],
 ) -> Result<Option<T>, UsageError> {
     let Some(text) = matches.opt_str(name) else { return Ok(None) };
     match choices.iter().find(|(word, _)| *word == text) {
         Some((_, choice)) => Ok(Some(*choice)),
         None => {
-            let [(first, _), (second, _)] = choices;
-            Err(UsageError(format!("--{name} must be {first} or {second}, not '{text}'")))
+            let words = choices.map(|(word, _)| word).join(" or ");
+            Err(UsageError(format!("--{name} must be {words}, not '{text}'")))
         }
     }
 }
@@ -502,6 +534,9 @@ mod tests {
             (&["--tcp-port", "70000"], "--tcp-port"),
             (&["--tcp-port"], "tcp-port"),
             (&["--lang", "fr"], "en or ja, not 'fr'"),
+            (&["--tls", "maybe"], "on or off or required, not 'maybe'"),
+            (&["--cert", "a.pem"], "--cert and --key need each other"),
+            (&["--tls", "on", "--key", "a.pem"], "--cert and --key need each other"),
             (&["--idle-timeout", "-1"], "--idle-timeout"),
             (&["--idle-timeout", "99999999999"], "31536000"),
             (&["--max-payload", "536870913"], "536870912"),

@@ -11,6 +11,7 @@ use support::*;
 fn run(options: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_reactor-chat"));
     command.args(options).env_remove("RUST_LOG").stdin(Stdio::null());
+    command.env(STATE_DIRECTORY, env!("CARGO_TARGET_TMPDIR"));
     command.output().expect("the built server")
 }
 

@@ -162,6 +162,7 @@ fn field_c_log_at_file_limit_is_harmless() {
 fn run(options: &[&str], stdout: impl Into<Stdio>, stderr: impl Into<Stdio>) -> Child {
     let mut command = Command::new(SERVER);
     command.args(options).stdin(Stdio::null()).stdout(stdout.into()).stderr(stderr.into());
+    command.env(STATE_DIRECTORY, env!("CARGO_TARGET_TMPDIR"));
     command.spawn().expect("the built server")
 }
 
@@ -257,7 +258,8 @@ impl Terminal {
     /// Starts a shell script in it, with the server as `$0`.
     fn run(script: &str) -> Self {
         let (pty, pts) = open().expect("a pseudo-terminal");
-        let mut command = PtyCommand::new("sh").args(["-c", script, SERVER]).env_remove("RUST_LOG");
+        let command = PtyCommand::new("sh").args(["-c", script, SERVER]).env_remove("RUST_LOG");
+        let mut command = command.env(STATE_DIRECTORY, env!("CARGO_TARGET_TMPDIR"));
         let child = command.spawn_borrowed(&pts).expect("a shell");
         let keyboard = File::from(pty.as_fd().try_clone_to_owned().expect("a descriptor"));
         Self { child, keyboard, screen: lines_of(pty) }
@@ -326,7 +328,8 @@ fn field_c_tostop_is_harmless() {
 fn field_c_closed_terminal_is_harmless() {
     let (pty, pts) = open().expect("a pseudo-terminal");
     let script = "trap '' HUP; exec \"$0\" -v --tcp-port 0 --udp-port 0";
-    let mut command = PtyCommand::new("sh").args(["-c", script, SERVER]).env_remove("RUST_LOG");
+    let command = PtyCommand::new("sh").args(["-c", script, SERVER]).env_remove("RUST_LOG");
+    let mut command = command.env(STATE_DIRECTORY, env!("CARGO_TARGET_TMPDIR"));
     let child = command.spawn_borrowed(&pts).expect("a shell");
     drop(pts);
     let screen = BufReader::new(&pty).lines().map_while(Result::ok);

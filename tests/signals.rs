@@ -1,4 +1,4 @@
-//! The shutdown of the server: SIGINT, SIGTERM and SIGHUP, once, twice, and ignored.
+//! The shutdown of the server: SIGINT and SIGTERM, once, twice, and ignored. SIGHUP ends nothing.
 
 mod support;
 
@@ -20,7 +20,7 @@ const GOING: &str = "the server is shutting down or restarting";
 
 #[test]
 fn l17_signal_closes_rooms_and_exits_0() {
-    for signal in ["INT", "TERM", "HUP"] {
+    for signal in ["INT", "TERM"] {
         let mut server = Server::start(&[]);
         let (alice, bob) = alice_and_bob(&server);
         let carol = Member::create(&server, "other", "carol");
@@ -56,16 +56,16 @@ fn s17_field_b_signal_has_own_notice() {
 #[test]
 fn field_g_ignored_signals_stay_ignored() {
     let mut command = Command::new("sh");
-    let script = "trap '' INT HUP; exec \"$0\" --tcp-port 0 --udp-port 0";
+    let script = "trap '' INT; exec \"$0\" --tcp-port 0 --udp-port 0";
     command.args(["-c", script, env!("CARGO_BIN_EXE_reactor-chat")]);
     let mut server = Server::spawn(command, 1);
     let (alice, bob) = alice_and_bob(&server);
-    for signal in ["INT", "HUP", "INT"] {
-        server.signal(signal);
-        alice.say(signal);
-        bob.expect(&format!("alice: {signal}"));
+    for round in ["one", "two"] {
+        server.signal("INT");
+        alice.say(round);
+        bob.expect(&format!("alice: {round}"));
     }
-    server.expect_log("INFO ] SIGINT, SIGHUP stays ignored");
+    server.expect_log("INFO ] SIGINT stays ignored");
     server.signal("TERM");
     bob.expect(GOING);
     assert_eq!(server.wait().code(), Some(0));
@@ -86,10 +86,31 @@ fn field_g_ignored_sigterm_is_a_warning() {
 
 /// Both the kernel and the shell may send a hangup when a terminal closes.
 #[test]
-fn field_g_second_hangup_keeps_drain() {
+fn e3_hangup_ends_nothing() {
+    for options in ["", "--tls off", "--tls required"] {
+        for trap in ["trap - HUP", "trap '' HUP"] {
+            let mut command = Command::new("sh");
+            let script = format!("{trap}; exec \"$0\" --tcp-port 0 --udp-port 0 {options}");
+            command.args(["-c", &script, env!("CARGO_BIN_EXE_reactor-chat")]);
+            let mut server = Server::spawn(command, 1);
+            for _ in 0..2 {
+                server.signal("HUP");
+                server.expect_log("INFO ] SIGHUP: ");
+            }
+            let control = &mut Control::connect(&server);
+            let status = if options.ends_with("required") { 12 } else { 0 };
+            assert_eq!(control.status_of(LIST, "", b""), status);
+            server.signal("TERM");
+            assert_eq!(server.wait().code(), Some(0));
+        }
+    }
+}
+
+#[test]
+fn e3_hangup_keeps_the_drain() {
     let (mut server, _deaf) = server_with_a_deaf_peer();
     let start = Instant::now();
-    server.signal("HUP");
+    server.signal("TERM");
     server.expect_log("closing the rooms");
     server.signal("HUP");
     assert_eq!(server.wait().code(), Some(0));

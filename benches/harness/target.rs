@@ -48,6 +48,7 @@ impl Target {
     pub fn start_server(options: &str, path: Option<&str>, delivery: Delivery) -> io::Result<Self> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_reactor-chat"));
         command.args(options.split_whitespace()).env_remove("RUST_LOG");
+        command.env("STATE_DIRECTORY", env!("CARGO_TARGET_TMPDIR"));
         if let Some(path) = path {
             command.args(["--datagram-path", path]);
         }
@@ -135,9 +136,9 @@ fn cpu_time(path: &str) -> Option<Duration> {
     text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
 }
 
-/// Reads `listening on tcp ADDRESS udp ADDRESS`.
+/// Reads `listening on tcp ADDRESS udp ADDRESS`, and perhaps a fingerprint.
 fn listening(line: &str) -> Option<(SocketAddr, SocketAddr)> {
     let words: Vec<&str> = line.split_whitespace().collect();
-    let ["listening", "on", "tcp", tcp, "udp", udp] = words[..] else { return None };
+    let ["listening", "on", "tcp", tcp, "udp", udp, ..] = words[..] else { return None };
     Some((tcp.parse().ok()?, udp.parse().ok()?))
 }

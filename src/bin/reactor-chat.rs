@@ -62,7 +62,7 @@ fn start(stdout: &Output, stderr: &Output) -> ExitCode {
 fn serve(config: Config, stdout: &Output, stderr: &Output) -> ExitCode {
     let mut reactor = match Reactor::bind(config) {
         Ok(reactor) => reactor,
-        Err(error) if error.is_foreign_address() => return complain(stderr, &error, USAGE),
+        Err(error) if error.is_mistake() => return complain(stderr, &error, USAGE),
         Err(error) => return complain(stderr, &error, FAILURE),
     };
     let ready = [stdout, stderr].into_iter().try_for_each(|output| reactor.watch(output.clone()));
@@ -75,12 +75,13 @@ fn serve(config: Config, stdout: &Output, stderr: &Output) -> ExitCode {
     }
 }
 
-/// Prints one line for each address, so that a script learns the real ports. If stdout is closed,
+/// Prints one line for each address, so that a script learns the real ports and the fingerprint. If stdout is closed,
 /// the log has the lines instead.
 fn announce(reactor: &Reactor, stdout: &Output) -> io::Result<()> {
     let addresses = reactor.addresses()?;
+    let key = reactor.fingerprint().map(|key| format!(" tls {key}")).unwrap_or_default();
     for (tcp, udp) in &addresses {
-        let line = format!("listening on tcp {tcp} udp {udp}");
+        let line = format!("listening on tcp {tcp} udp {udp}{key}");
         stdout.print(&format!("{line}\n"));
         if let Some(error) = stdout.take_failure() {
             log::warn!("{line} (stdout does not take this line: {error})");

@@ -2,12 +2,17 @@
 #![doc = include_str!("OPERATING.md")]
 
 mod limits;
+mod tls;
 mod warnings;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::protocol::Language;
+
+pub use tls::{
+    CERTIFICATE_AGE, CERTIFICATE_VALIDITY, KeyFiles, MAX_HANDSHAKES_IP, TlsConfig, TlsMode,
+};
 
 /// Settings of the server.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +27,8 @@ pub struct Config {
     pub chat: ChatConfig,
     /// Settings of the TCP connections.
     pub connections: ConnectionConfig,
+    /// Settings of TLS.
+    pub tls: TlsConfig,
     /// Limits for each kind of work in a turn.
     pub budgets: Budgets,
     /// The kind of system calls for datagrams.
@@ -166,6 +173,8 @@ pub struct Budgets {
     pub connection_bytes: usize,
     /// Requests answered per connection.
     pub requests: usize,
+    /// Handshakes of TLS answered in a turn. They take one or two milliseconds.
+    pub handshakes: usize,
     /// Bytes of replies to all connections in a portion. As lists they take about a millisecond.
     pub reply_bytes: usize,
     /// Datagrams read per UDP socket in a portion. They take less than a millisecond.
@@ -184,6 +193,7 @@ impl Default for Budgets {
             connections: 32,
             connection_bytes: 80 * 1024,
             requests: 16,
+            handshakes: 16,
             reply_bytes: 256 << 10,
             datagrams: 256,
             deliveries: 512,

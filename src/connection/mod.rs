@@ -9,35 +9,22 @@
 
 mod inbox;
 mod outbox;
+mod transport;
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind};
 
 use inbox::Inbox;
 use outbox::Outbox;
 
-/// The byte stream under a connection. Its calls do not block: they fail with `WouldBlock`, and an event
-/// says when to call again.
-///
-/// [`Write::flush`] sends what the transport itself holds back, as one that encrypts may.
-pub trait Transport: Read + Write {
-    /// Ends the sending half, so that the peer reads an end of stream.
-    ///
-    /// # Errors
-    /// As shutdown(2).
-    fn shutdown_write(&mut self) -> io::Result<()>;
-}
-
-impl Transport for mio::net::TcpStream {
-    fn shutdown_write(&mut self) -> io::Result<()> {
-        self.shutdown(std::net::Shutdown::Write)
-    }
-}
+pub use transport::{Protection, Received, SMALLEST_READ, Transport};
 
 /// Outcome of reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadOutcome {
     /// This many bytes were read; there may be more.
     Filled(usize),
+    /// Bytes have come, but none to pass on yet; there may be more.
+    Partial,
     /// Nothing to read now: an event will come.
     Empty,
     /// The peer has ended its half.
@@ -118,12 +105,13 @@ impl<T: Transport> Connection<T> {
         if !self.readable || self.peer_ended {
             return ReadOutcome::Empty;
         }
-        match retry_interrupted(|| self.transport.read(scratch)) {
-            Ok(0) => {
+        match retry_interrupted(|| self.transport.receive(scratch)) {
+            Ok(Received::End) => {
                 self.note_peer_end();
                 ReadOutcome::Ended
             }
-            Ok(size) => {
+            Ok(Received::Partial) => ReadOutcome::Partial,
+            Ok(Received::Bytes(size)) => {
                 if self.phase == Phase::Open {
                     self.inbox.extend(&scratch[..size]);
                 }
@@ -159,14 +147,36 @@ impl<T: Transport> Connection<T> {
         }
     }
 
-    /// Returns the number of bytes that are queued and not written.
+    /// Returns the number of bytes of input that wait for more: those that were read and not consumed, and
+    /// those that the transport could not pass on yet.
+    pub fn pending_input(&self) -> usize {
+        self.inbox.bytes().len() + self.transport.incomplete()
+    }
+
+    /// Returns the number of bytes that are queued and not written, and of those that the transport holds
+    /// back.
     pub fn unsent(&self) -> usize {
-        self.outbox.len()
+        self.outbox.len() + self.transport.held_back()
+    }
+
+    /// Returns the protection of the bytes on the way.
+    pub fn protection(&self) -> Protection {
+        self.transport.protection()
+    }
+
+    /// Returns true if everything is encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.protection() == Protection::Encrypted
+    }
+
+    /// Returns the reason why the transport itself has ended the input.
+    pub fn failure(&self) -> Option<String> {
+        self.transport.failure()
     }
 
     /// Returns the bytes of memory for input and output, beyond the little that each connection keeps.
     pub fn held_bytes(&self) -> usize {
-        self.inbox.held_bytes() + self.outbox.held_bytes()
+        self.inbox.held_bytes() + self.outbox.held_bytes() + self.transport.held_bytes()
     }
 
     /// Writes what is queued, as far as the peer takes it, and continues the end if one was begun.
@@ -217,13 +227,15 @@ impl<T: Transport> Connection<T> {
         if self.phase != Phase::Finishing {
             return Ok(());
         }
+        retry_interrupted(|| self.transport.send_end_mark())?;
         if self.peer_ended {
             // Closing the socket does the rest.
             self.phase = Phase::Over;
             return Ok(());
         }
+        self.transport.shutdown_write()?;
         self.phase = Phase::Lingering;
-        self.transport.shutdown_write()
+        Ok(())
     }
 
     fn note_peer_end(&mut self) {
@@ -248,6 +260,7 @@ fn retry_interrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T
 mod tests {
     use super::*;
     use std::collections::VecDeque;
+    use std::io::Write;
 
     /// A transport that plays a script and records what is written.
     #[derive(Default)]
@@ -260,14 +273,6 @@ mod tests {
         half_closed: bool,
         /// True if the transport cannot send bytes that it holds back.
         holds_back: bool,
-    }
-
-    impl Read for Script {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            let bytes = self.reads.pop_front().unwrap_or(Err(ErrorKind::WouldBlock.into()))?;
-            buffer[..bytes.len()].copy_from_slice(&bytes);
-            Ok(bytes.len())
-        }
     }
 
     impl Write for Script {
@@ -284,6 +289,16 @@ mod tests {
     }
 
     impl Transport for Script {
+        fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
+            let bytes = self.reads.pop_front().unwrap_or(Err(ErrorKind::WouldBlock.into()))?;
+            buffer[..bytes.len()].copy_from_slice(&bytes);
+            Ok(if bytes.is_empty() { Received::End } else { Received::Bytes(bytes.len()) })
+        }
+
+        fn held_back(&self) -> usize {
+            usize::from(self.holds_back)
+        }
+
         fn shutdown_write(&mut self) -> io::Result<()> {
             self.half_closed = true;
             Ok(())
@@ -396,6 +411,7 @@ mod tests {
         connection.finish();
         connection.transport.holds_back = true;
         assert_eq!(connection.flush(), WriteOutcome::Blocked);
+        assert_eq!(connection.unsent(), 1, "its deadline is that of an unread reply");
         assert!(!connection.transport.half_closed, "not before all bytes are out");
         connection.transport.holds_back = false;
         assert!(connection.note_writable(), "the flush has to be repeated");

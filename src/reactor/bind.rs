@@ -1,8 +1,9 @@
 //! Opening the sockets at the start: here, and only here, an error ends the server.
 
 use std::fmt;
+use std::fs;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use mio::net::{TcpListener, UdpSocket};
@@ -22,6 +23,7 @@ use crate::datagram::{self, Datagrams};
 use crate::metrics::Metrics;
 use crate::protocol::datagram::sender_key;
 use crate::sys;
+use crate::tls::{Tls, TlsError};
 
 /// Limit for connections that wait to be accepted. The kernel lowers it to `net.core.somaxconn` (listen(2)).
 const BACKLOG: i32 = 4096;
@@ -32,11 +34,18 @@ pub struct BindError {
     what: String,
     address: Option<SocketAddr>,
     error: io::Error,
+    is_mistake: bool,
 }
 
 impl BindError {
+    /// Returns true if an option names an address that this machine does not have, or a file that cannot
+    /// be used.
+    pub fn is_mistake(&self) -> bool {
+        self.is_mistake || self.is_foreign_address()
+    }
+
     /// Returns true if this machine does not have the address, or lacks its whole family.
-    pub fn is_foreign_address(&self) -> bool {
+    fn is_foreign_address(&self) -> bool {
         self.error.kind() == io::ErrorKind::AddrNotAvailable || self.is_missing_family()
     }
 
@@ -46,12 +55,17 @@ impl BindError {
 
     fn new(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();
-        move |error| Self { what, address: None, error }
+        move |error| Self { what, address: None, error, is_mistake: false }
+    }
+
+    fn of_files(error: TlsError) -> Self {
+        let (what, error) = ("no certificate".into(), io::Error::other(error));
+        Self { what, address: None, error, is_mistake: true }
     }
 
     fn listening(transport: &str, address: SocketAddr) -> impl FnOnce(io::Error) -> Self {
         let what = format!("cannot listen on {transport} {address}");
-        move |error| Self { what, address: Some(address), error }
+        move |error| Self { what, address: Some(address), error, is_mistake: false }
     }
 
     /// Returns the cause, if the system's own error message does not name it.
@@ -105,9 +119,11 @@ pub(super) fn bind(mut config: Config) -> Result<Reactor, BindError> {
     for line in config.warnings() {
         log::warn!("{line}");
     }
+    let tls =
+        Tls::open(&config.tls, names(&config.bind), Instant::now()).map_err(BindError::of_files)?;
     let poll = Poll::new().map_err(BindError::new("cannot make a poll"))?;
     let (listeners, datagrams) = open_sockets(&config)?;
-    let mut reactor = assemble(poll, config, listeners, datagrams)
+    let mut reactor = assemble(poll, config, listeners, datagrams, tls)
         .map_err(BindError::new("cannot set up the loop"))?;
     reactor.register_sockets().map_err(BindError::new("cannot register the sockets"))?;
     Ok(reactor)
@@ -206,6 +222,28 @@ fn log_unserved(binds: &[Bind]) {
     }
 }
 
+/// Returns the names and addresses under which clients may know the server, each once.
+fn names(binds: &[Bind]) -> Vec<String> {
+    let ips = binds.iter().flat_map(|bind| &bind.addresses).map(SocketAddr::ip);
+    let ips = ips.filter(|ip| !ip.is_unspecified()).map(|ip| ip.to_string());
+    let given = binds.iter().map(|bind| bind.name.clone());
+    // hostname(7)
+    let own = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let fixed = ["localhost", "127.0.0.1", "::1"].map(String::from);
+    let mut names: Vec<String> = fixed.into_iter().chain(ips).chain(given).collect();
+    names.push(own.trim().into());
+    let is_name = |name: &String| {
+        let is_ip = name.parse::<IpAddr>().is_ok_and(|ip| !ip.is_unspecified());
+        let is_host =
+            name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
+        is_ip || (is_host && name.bytes().any(|byte| byte.is_ascii_alphabetic()))
+    };
+    names.retain(is_name);
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
 /// Opens a listener. It can be bound while connections of an earlier server are still in TIME_WAIT
 /// (socket(7), SO_REUSEADDR), and an IPv6 one leaves IPv4 to another listener.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
@@ -230,6 +268,7 @@ fn assemble(
     config: Config,
     mut listeners: Vec<TcpListener>,
     datagrams: Datagrams,
+    tls: Tls,
 ) -> io::Result<Reactor> {
     for (index, listener) in listeners.iter_mut().enumerate() {
         let token = Source::Listener(index).into();
@@ -248,6 +287,7 @@ fn assemble(
             datagrams,
             metrics: Metrics::default(),
             alerts: AlertLog::new(),
+            tls,
             now,
         },
         reported: Metrics::default(),

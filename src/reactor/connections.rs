@@ -9,6 +9,7 @@ use mio::{Interest, Registry};
 
 use super::Context;
 use super::buffer_limits::BufferLimits;
+use super::handshakes::Handshakes;
 use super::idle_order::IdleOrder;
 use super::session::{Served, Session};
 use super::source::Source;
@@ -41,6 +42,8 @@ struct ConnectionSlot {
     /// The session's deadline when it last came up, before the socket was read once more.
     reconsidered: Option<Instant>,
     is_unflushed: bool,
+    /// True if it is counted in `handshakes`.
+    is_handshaking: bool,
     is_doomed: bool,
 }
 
@@ -49,12 +52,15 @@ pub(super) struct Connections {
     slots: Slots<ConnId, ConnectionSlot>,
     /// Connections that have something to do, each once. They take turns.
     ready: VecDeque<ConnId>,
+    /// Connections whose handshakes are over the budget of this turn. They count as ready.
+    postponed: Vec<ConnId>,
     /// Connections that may have something to write, each once.
     unflushed: VecDeque<ConnId>,
     /// Connections to be freed at the end of a turn.
     doomed: Vec<ConnId>,
     deadlines: Timers<ConnId>,
     idle_order: IdleOrder,
+    handshakes: Handshakes,
     /// Bytes of memory in the buffers of all connections.
     buffered: usize,
     scratch: Box<[u8]>,
@@ -67,10 +73,12 @@ impl Connections {
         Self {
             slots: Slots::new(),
             ready: VecDeque::new(),
+            postponed: Vec::new(),
             unflushed: VecDeque::new(),
             doomed: Vec::new(),
             deadlines: Timers::new(),
             idle_order: IdleOrder::new(),
+            handshakes: Handshakes::new(budgets.handshakes),
             buffered: 0,
             scratch: vec![0; SCRATCH].into_boxed_slice(),
             config,
@@ -90,14 +98,16 @@ impl Connections {
         if let Err(error) = stream.set_nodelay(true) {
             log::debug!("{}: {error}", origin.remote);
         }
+        let wire = context.tls.wire(stream);
         let id = self.slots.insert(ConnectionSlot {
-            session: Session::new(stream, origin, context.now),
+            session: Session::new(wire, origin, context.now),
             deadline: Deadline::default(),
             idle_since: None,
             buffered: 0,
             is_ready: false,
             reconsidered: None,
             is_unflushed: false,
+            is_handshaking: false,
             is_doomed: false,
         });
         self.register(id, registry, &mut context.metrics);
@@ -157,6 +167,11 @@ impl Connections {
             let Some(id) = self.ready.pop_front() else { return };
             let limits = self.limits();
             let Some(slot) = self.slots.get_mut(id) else { continue };
+            let has_hello = slot.session.awaits_answer();
+            if has_hello && !slot.is_doomed && !self.handshakes.has_budget() {
+                self.postponed.push(id);
+                continue;
+            }
             slot.is_ready = false;
             if slot.is_doomed {
                 continue;
@@ -164,6 +179,9 @@ impl Connections {
             let scratch = &mut self.scratch[..limits.read.min(SCRATCH)];
             let served = slot.session.serve(context, scratch, &limits, &self.budgets);
             reply_bytes += slot.session.connection.unsent();
+            if has_hello && !slot.session.awaits_answer() {
+                self.handshakes.note_answer();
+            }
             self.settle(id, served, &mut context.metrics);
         }
     }
@@ -228,6 +246,12 @@ impl Connections {
         count
     }
 
+    /// Ends a turn: its budgets are whole again.
+    pub(super) fn end_turn(&mut self, metrics: &mut Metrics) {
+        self.ready.extend(self.postponed.drain(..));
+        self.handshakes.end_turn(metrics);
+    }
+
     pub(super) fn has_work(&self) -> bool {
         self.has_ready() || self.has_unflushed() || self.has_doomed()
     }
@@ -282,8 +306,28 @@ impl Connections {
             Served::Over => self.doom(id),
             Served::Done => {}
         }
+        self.note_handshake(id);
         self.reschedule(id);
         if self.slots.get(id).is_some_and(|slot| slot.session.connection.is_over()) {
+            self.doom(id);
+        }
+    }
+
+    /// Counts the handshake of a connection from its begin to its end. A peer with too many loses the
+    /// connection.
+    fn note_handshake(&mut self, id: ConnId) {
+        let Some(slot) = self.slots.get_mut(id) else { return };
+        let is_handshaking = !slot.is_doomed && slot.session.is_handshaking();
+        if slot.is_handshaking == is_handshaking {
+            return;
+        }
+        let peer = Subnet::of(slot.session.peer());
+        if !is_handshaking {
+            slot.is_handshaking = false;
+            self.handshakes.end(peer, slot.session.is_encrypted());
+        } else if self.handshakes.begin(peer) {
+            slot.is_handshaking = true;
+        } else {
             self.doom(id);
         }
     }
@@ -344,6 +388,7 @@ impl Connections {
         {
             slot.is_doomed = true;
             self.doomed.push(id);
+            self.note_handshake(id);
             self.reschedule(id);
         }
     }

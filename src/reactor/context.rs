@@ -12,6 +12,7 @@ use crate::datagram::{Datagrams, Disposition, Incoming, Rejected};
 use crate::fanout::Share;
 use crate::ids::MemberId;
 use crate::metrics::{Counter, Metrics};
+use crate::tls::Tls;
 
 /// Everything that a step needs besides the table that it walks. It is one value apart from that
 /// table, so that both can be borrowed at once.
@@ -20,6 +21,7 @@ pub(super) struct Context {
     pub(super) datagrams: Datagrams,
     pub(super) metrics: Metrics,
     pub(super) alerts: AlertLog,
+    pub(super) tls: Tls,
     /// The one clock reading of the turn.
     pub(super) now: Instant,
 }

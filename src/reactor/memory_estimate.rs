@@ -2,11 +2,16 @@
 //!
 //! Each cost is rounded up. `tests/limits.rs` fills a server and compares its memory with this bound.
 
-use crate::config::Config;
+use crate::config::{Config, TlsMode};
+use crate::tls;
 
 /// Worst case per connection: the guaranteed 4 KiB in each direction, doubled by `Vec` growth, plus
 /// table entries.
 const CONNECTION: u64 = 18 * 1024;
+
+/// Additional cost of a connection with TLS: the session, an incomplete record with the read that goes
+/// beyond the guaranteed 4 KiB, and as many bytes of ciphertext.
+const TLS: u64 = tls::IDLE_SESSION as u64 + (8 + 4) * 1024;
 
 /// Worst case per room: the guaranteed 8 KiB of waiting output and one message of the maximum length,
 /// doubled by `Vec` growth, plus the smallest ring, the name, the password and table entries. A closed
@@ -47,8 +52,9 @@ fn estimate(config: &Config) -> Option<u64> {
     // Memory shared beyond each one's guaranteed part lies in buffers that grow by doubling.
     let backlog = wide(chat.backlog_memory)?.saturating_mul(2);
     let buffers = wide(connections.buffer_memory)?.saturating_mul(2);
+    let encryption = if config.tls.mode == TlsMode::Off { 0 } else { TLS };
     let parts = [
-        wide(connections.max_connections)?.saturating_mul(CONNECTION),
+        wide(connections.max_connections)?.saturating_mul(CONNECTION + encryption),
         wide(chat.max_rooms)?.saturating_mul(2 * ROOM + OPEN_ROOM),
         wide(chat.max_members)?.saturating_mul(MEMBER),
         wide(chat.history_memory)?,
@@ -63,7 +69,7 @@ fn estimate(config: &Config) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Budgets, ChatConfig, ConnectionConfig, DatagramPath};
+    use crate::config::{Budgets, ChatConfig, ConnectionConfig, DatagramPath, TlsConfig};
 
     fn config(chat: ChatConfig) -> Config {
         Config {
@@ -72,6 +78,7 @@ mod tests {
             udp_port: 0,
             chat,
             connections: ConnectionConfig::default(),
+            tls: TlsConfig::default(),
             budgets: Budgets::default(),
             datagram_path: DatagramPath::default(),
         }

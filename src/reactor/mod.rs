@@ -8,6 +8,7 @@
 //! | `source.rs` | the meaning of a `mio::Token` |
 //! | `acceptor.rs` | the TCP listeners |
 //! | `connections.rs` | the table of connections, their queues and deadlines |
+//! | `handshakes.rs` | handshakes in progress |
 //! | `session.rs` | the life of one connection |
 //! | `tcrp.rs` | the protocol on a connection |
 //! | `buffer_limits.rs` | limits for the buffers of a connection |
@@ -27,6 +28,7 @@ mod bind;
 mod buffer_limits;
 mod connections;
 mod context;
+mod handshakes;
 mod idle_order;
 mod memory_estimate;
 mod outputs;
@@ -43,6 +45,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll};
+use signal_hook::consts::SIGHUP;
 
 use crate::config::{Config, DRAIN, METRICS_INTERVAL};
 use crate::metrics::{Counter, Metrics};
@@ -108,6 +111,11 @@ impl Reactor {
     pub fn addresses(&self) -> io::Result<Vec<(SocketAddr, SocketAddr)>> {
         let udp = self.context.datagrams.local_addrs();
         udp.enumerate().map(|(index, udp)| Ok((self.acceptor.local_addr(index)?, udp))).collect()
+    }
+
+    /// Returns the fingerprint of the public key, unless TLS is off.
+    pub fn fingerprint(&self) -> Option<String> {
+        self.context.tls.fingerprint()
     }
 
     /// Watches an output, so that lines which it did not take are written once it is writable.
@@ -194,13 +202,15 @@ impl Reactor {
         }
     }
 
-    /// Begins the end at the first signal, and shortens it at the second.
+    /// Begins the end at the first signal, and shortens it at the second. A hangup ends nothing.
     fn handle_signals(&mut self) {
         for signal in self.signals.take() {
-            if self.leave_by.is_none() {
+            if signal == SIGHUP {
+                self.context.tls.reload();
+            } else if self.leave_by.is_none() {
                 log::info!("signal {signal}: closing the rooms");
                 self.drain();
-            } else if signals::forces(signal) {
+            } else {
                 self.forced = Some(signal);
             }
         }
@@ -271,6 +281,7 @@ impl Reactor {
             connections.expire(context);
             is_due(connections.next_deadline(), context.now)
         });
+        self.context.tls.expire(self.context.now);
         self.log_alerts();
         if self.context.now >= self.report_at {
             self.report();
@@ -326,6 +337,7 @@ impl Reactor {
             }
             connections.has_doomed()
         });
+        connections.end_turn(&mut context.metrics);
     }
 
     /// Returns true if there is work without an event.
@@ -344,6 +356,7 @@ impl Reactor {
             self.acceptor.next_deadline(),
             self.context.alerts.next_deadline(),
             self.context.datagrams.next_deadline(),
+            self.context.tls.next_deadline(),
             self.leave_by,
         ];
         deadlines.into_iter().flatten().fold(self.report_at, Instant::min)
@@ -387,7 +400,9 @@ mod tests {
     use super::*;
     use std::net::UdpSocket;
 
-    use crate::config::{Bind, Budgets, ChatConfig, ConnectionConfig, DatagramPath};
+    use crate::config::{
+        Bind, Budgets, ChatConfig, ConnectionConfig, DatagramPath, TlsConfig, TlsMode,
+    };
 
     /// Starts a server with this time slice.
     fn start(slice: Duration) -> Reactor {
@@ -398,6 +413,7 @@ mod tests {
             udp_port: 0,
             chat: ChatConfig::default(),
             connections: ConnectionConfig::default(),
+            tls: TlsConfig { mode: TlsMode::Off, files: None },
             budgets: Budgets { slice, ..Budgets::default() },
             datagram_path: DatagramPath::default(),
         })

@@ -3,16 +3,15 @@
 
 use std::time::{Duration, Instant};
 
-use mio::net::TcpStream;
-
 use super::Context;
 use super::buffer_limits::BufferLimits;
 use super::tcrp::{Next, Tcrp};
 use crate::address::{Origin, PeerAddr};
 use crate::config::{Budgets, ConnectionConfig, LINGER};
-use crate::connection::{Connection, ReadOutcome, WriteOutcome};
+use crate::connection::{Connection, Protection, ReadOutcome, WriteOutcome};
 use crate::metrics::Counter;
 use crate::protocol::Status;
+use crate::tls::TcpWire;
 
 /// Outcome of serving a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +29,8 @@ pub(super) enum Served {
 /// The cause of a wait. Each has its own deadline, counted from the start of the wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Waiting {
+    /// The rest of a handshake.
+    Handshake,
     /// The first byte of a request.
     Request,
     /// The rest of a frame.
@@ -44,7 +45,7 @@ enum Waiting {
 
 /// A TCP connection with its deadlines, and TCRP on it.
 pub(super) struct Session {
-    pub(super) connection: Connection<TcpStream>,
+    pub(super) connection: Connection<TcpWire>,
     tcrp: Tcrp,
     /// Time of the last input.
     pub(super) heard_at: Instant,
@@ -53,9 +54,9 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(stream: TcpStream, origin: Origin, now: Instant) -> Self {
+    pub(super) fn new(wire: TcpWire, origin: Origin, now: Instant) -> Self {
         Self {
-            connection: Connection::new(stream),
+            connection: Connection::new(wire),
             tcrp: Tcrp::new(origin, now),
             heard_at: now,
             waiting: Waiting::Request,
@@ -66,6 +67,21 @@ impl Session {
     /// Returns the address of the peer.
     pub(super) fn peer(&self) -> PeerAddr {
         self.tcrp.peer()
+    }
+
+    /// Returns true if everything on the connection is encrypted.
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.connection.is_encrypted()
+    }
+
+    /// Returns true if a handshake has begun and is not done.
+    pub(super) fn is_handshaking(&self) -> bool {
+        matches!(self.connection.protection(), Protection::Hello | Protection::Handshake)
+    }
+
+    /// Returns true if a handshake has begun whose key exchange is still to be done.
+    pub(super) fn awaits_answer(&self) -> bool {
+        self.connection.protection() == Protection::Hello && self.connection.is_open()
     }
 
     /// Reads and answers as far as the budgets go.
@@ -99,8 +115,12 @@ impl Session {
                         bytes = bytes.saturating_sub(size);
                         self.heard_at = context.now;
                     }
+                    ReadOutcome::Partial => {
+                        self.heard_at = context.now;
+                        return Served::More;
+                    }
                     ReadOutcome::Empty => {}
-                    ReadOutcome::Ended => self.tcrp.handle_end(&mut self.connection, context),
+                    ReadOutcome::Ended => self.handle_end(context),
                     ReadOutcome::Failed(_) => {
                         self.tcrp.handle_loss(&mut self.connection, context);
                         return Served::Failed;
@@ -108,6 +128,13 @@ impl Session {
                 },
             }
         }
+    }
+
+    fn handle_end(&mut self, context: &mut Context) {
+        if let Some(why) = self.connection.failure() {
+            log::debug!("{}: TLS: {why}", self.peer());
+        }
+        self.tcrp.handle_end(&mut self.connection, context);
     }
 
     /// Writes what is queued, and then checks whether this lets the session continue.
@@ -127,7 +154,7 @@ impl Session {
                 context.metrics.count(Counter::TimedOut);
                 self.connection.finish();
             }
-            Waiting::Reader => {
+            Waiting::Reader | Waiting::Handshake => {
                 context.metrics.count(Counter::TimedOut);
                 return Served::Over;
             }
@@ -158,7 +185,7 @@ impl Session {
     pub(super) fn deadline(&self, config: &ConnectionConfig) -> Option<Instant> {
         let limit: Option<Duration> = match self.waiting {
             Waiting::Request => config.connect_timeout,
-            Waiting::Frame | Waiting::Reader => config.handshake_timeout,
+            Waiting::Handshake | Waiting::Frame | Waiting::Reader => config.handshake_timeout,
             Waiting::PeerEnd => Some(LINGER),
             Waiting::Delay => return self.tcrp.delayed_until(),
         };
@@ -167,13 +194,15 @@ impl Session {
     }
 
     fn note_waiting(&mut self, now: Instant) {
-        let waiting = if self.connection.unsent() > 0 {
+        let waiting = if self.connection.is_open() && self.is_handshaking() {
+            Waiting::Handshake
+        } else if self.connection.unsent() > 0 {
             Waiting::Reader
         } else if !self.connection.is_open() {
             Waiting::PeerEnd
         } else if self.tcrp.delayed_until().is_some() {
             Waiting::Delay
-        } else if !self.connection.input().is_empty() {
+        } else if self.connection.pending_input() > 0 {
             Waiting::Frame
         } else {
             Waiting::Request

@@ -11,7 +11,7 @@ use super::source::Source;
 use crate::sys;
 
 /// The signals that end the server.
-const ENDING: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
+const ENDING: [i32; 2] = [SIGINT, SIGTERM];
 
 /// Signals that have come and were not handled yet.
 pub(super) struct Signals {
@@ -20,10 +20,11 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Catches the signals and registers them, except those that are ignored: with nohup(1) the server
-    /// should outlive the terminal, and a shell without job control shields background jobs from Ctrl-C.
+    /// Catches the signals and registers them. Those that end the server stay ignored if they are: a
+    /// shell without job control shields background jobs from Ctrl-C. SIGHUP ends nothing, so it is
+    /// caught under nohup(1) too.
     pub(super) fn register(registry: &Registry) -> io::Result<Self> {
-        let (mut caught, mut ignored) = (Vec::new(), Vec::new());
+        let (mut caught, mut ignored) = (vec![SIGHUP], Vec::new());
         for signal in ENDING {
             if sys::is_ignored(signal)? { &mut ignored } else { &mut caught }.push(signal);
         }
@@ -45,12 +46,6 @@ impl Signals {
             false => Vec::new(),
         }
     }
-}
-
-/// Returns true if a second signal of this kind ends the server at once. SIGHUP is not one: when a
-/// terminal closes, the kernel and the shell may each send it.
-pub(super) fn forces(signal: i32) -> bool {
-    signal != SIGHUP
 }
 
 /// Logs the ignored signals. SIGTERM is worth a warning: without it no supervisor can stop the server in an

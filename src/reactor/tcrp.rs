@@ -7,7 +7,7 @@ use super::buffer_limits::{BufferLimits, GUARANTEED};
 use super::random::draw;
 use crate::address::{Origin, PeerAddr};
 use crate::alert::Alert;
-use crate::chat::Reply;
+use crate::chat::{Caller, Reply};
 use crate::connection::{Connection, Transport};
 use crate::ids::MemberId;
 use crate::metrics::{Counter, Metrics};
@@ -209,7 +209,7 @@ impl Tcrp {
         }
         match decode(input, limits.payload) {
             Decoded::Incomplete if self.has_ended => Step::EndInput,
-            Decoded::Incomplete if input.len() >= limits.input => {
+            Decoded::Incomplete if connection.pending_input() >= limits.input => {
                 let (why, limit) = (Status::ServerFull, Alert::BufferMemory);
                 Step::Refuse { operation: frame::operation_of(input), why, limit }
             }
@@ -229,7 +229,8 @@ impl Tcrp {
         limits: &BufferLimits,
     ) {
         let Decoded::Whole(frame) = decode(connection.input(), limits.payload) else { return };
-        let (status, entered, payload) = match self.execute(&frame, context, limits.list) {
+        let caller = Caller { peer: self.peer(), is_encrypted: connection.is_encrypted() };
+        let (status, entered, payload) = match self.execute(&frame, caller, context, limits.list) {
             Ok(Reply::Later { at }) => {
                 self.request = RequestState::DelayedUntil(at);
                 return;
@@ -260,11 +261,15 @@ impl Tcrp {
     fn execute(
         &self,
         frame: &Frame<'_>,
+        caller: Caller,
         context: &mut Context,
         max_list: usize,
     ) -> Result<Reply, Status> {
+        if context.tls.is_required() && !caller.is_encrypted {
+            return Err(Status::EncryptionRequired);
+        }
         let request = request::parse(frame)?;
-        let (caller, now, chat) = (self.peer().into(), context.now, &mut context.chat);
+        let (now, chat) = (context.now, &mut context.chat);
         match self.request {
             RequestState::DelayOver => {
                 chat.handle_delayed_request(caller, &request, draw, max_list, now)

@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 
 use super::{DEADLINE, lines_of, wait_for};
 
+/// The variable that names the directory of the server's key.
+pub const STATE_DIRECTORY: &str = "STATE_DIRECTORY";
+
 /// A running server, which is killed when it is dropped.
 pub struct Server {
     child: Child,
@@ -17,6 +20,8 @@ pub struct Server {
     pub udp: SocketAddr,
     /// Addresses of every `--bind`.
     pub addresses: Vec<(SocketAddr, SocketAddr)>,
+    /// The fingerprint of its key, unless TLS is off.
+    pub fingerprint: Option<String>,
     log: Receiver<String>,
 }
 
@@ -47,10 +52,14 @@ impl Server {
     /// Starts a command that runs a server with its log on `stderr`. A piped log is read.
     pub fn spawn_logging_to(stderr: Stdio, mut command: Command, addresses: usize) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
+        // Tests leave no key in the home directory.
+        if !command.get_envs().any(|(name, _)| name == STATE_DIRECTORY) {
+            command.env(STATE_DIRECTORY, env!("CARGO_TARGET_TMPDIR"));
+        }
         let mut child = command.spawn().expect("the built server");
         let log = child.stderr.take().map_or_else(|| lines_of(io::empty()), lines_of);
         let out = lines_of(child.stdout.take().expect("piped"));
-        let addresses: Vec<_> = (0..addresses)
+        let lines: Vec<_> = (0..addresses)
             .map(|_| {
                 let line = out.recv_timeout(DEADLINE).unwrap_or_else(|_| {
                     panic!("the server does not listen: {:?}", log.try_iter().collect::<Vec<_>>())
@@ -58,8 +67,10 @@ impl Server {
                 parse_listening(&line)
             })
             .collect();
+        let fingerprint = lines[0].2.clone();
+        let addresses: Vec<_> = lines.into_iter().map(|(tcp, udp, _)| (tcp, udp)).collect();
         let (tcp, udp) = addresses[0];
-        Self { child, tcp, udp, addresses, log }
+        Self { child, tcp, udp, addresses, fingerprint, log }
     }
 
     pub fn pid(&self) -> u32 {
@@ -213,10 +224,16 @@ impl Drop for Server {
     }
 }
 
-fn parse_listening(line: &str) -> (SocketAddr, SocketAddr) {
+fn parse_listening(line: &str) -> (SocketAddr, SocketAddr, Option<String>) {
     let words: Vec<&str> = line.split(' ').collect();
-    let ["listening", "on", "tcp", tcp, "udp", udp] = words[..] else {
+    let (["listening", "on", "tcp", tcp, "udp", udp], rest) = words.split_at(words.len().min(6))
+    else {
         panic!("not the line that scripts wait for: {line:?}")
     };
-    (tcp.parse().expect("an address"), udp.parse().expect("an address"))
+    let fingerprint = match rest {
+        [] => None,
+        ["tls", fingerprint] => Some((*fingerprint).into()),
+        _ => panic!("more than the key on {line:?}"),
+    };
+    (tcp.parse().expect("an address"), udp.parse().expect("an address"), fingerprint)
 }

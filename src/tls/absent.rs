@@ -1,0 +1,59 @@
+//! The stand-in of TLS in a build without the feature `tls`: every connection is cleartext.
+
+use std::convert::Infallible;
+use std::time::Instant;
+
+use mio::net::TcpStream;
+
+use crate::config::TlsConfig;
+
+/// The stream of a connection of the server.
+pub type TcpWire = TcpStream;
+
+/// Nothing can be wrong.
+pub type TlsError = Infallible;
+
+/// Memory of an idle session: there are none.
+pub const IDLE_SESSION: usize = 0;
+
+/// No TLS.
+#[derive(Debug)]
+pub struct Tls;
+
+impl Tls {
+    /// Returns the stand-in. The options refuse settings that need more.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn open(_: &TlsConfig, _: Vec<String>, _: Instant) -> Result<Self, TlsError> {
+        Ok(Self)
+    }
+
+    /// Returns false: requests in cleartext are not refused.
+    pub fn is_required(&self) -> bool {
+        false
+    }
+
+    /// Returns no fingerprint.
+    pub fn fingerprint(&self) -> Option<String> {
+        None
+    }
+
+    /// Returns the stream of a new connection.
+    pub fn wire(&self, stream: TcpStream) -> TcpWire {
+        stream
+    }
+
+    /// Reports that there is nothing to read again.
+    pub fn reload(&mut self) {
+        log::info!("SIGHUP: this build has no TLS, so there is nothing to read again");
+    }
+
+    /// Returns no deadline.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Does nothing.
+    pub fn expire(&mut self, _: Instant) {}
+}
