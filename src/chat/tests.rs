@@ -14,7 +14,9 @@ use crate::protocol::{Frame, request};
 
 mod addresses;
 mod bans;
+mod carried;
 mod closing;
+mod encrypted;
 mod listing;
 mod lives;
 mod replace;
@@ -27,6 +29,8 @@ struct Stage {
     chat: Chat,
     now: Instant,
     drawn: u8,
+    /// True if requests come inside TLS.
+    is_encrypted: bool,
     /// Datagrams that each member got, in order.
     heard: HashMap<MemberId, Vec<String>>,
 }
@@ -46,7 +50,7 @@ const SILENT: &str = "you were removed from the room, nothing was heard from you
 impl Stage {
     fn new(config: ChatConfig) -> Self {
         let (chat, now) = (Chat::new(config), Instant::now());
-        Self { chat, now, drawn: 0, heard: HashMap::new() }
+        Self { chat, now, drawn: 0, is_encrypted: false, heard: HashMap::new() }
     }
 
     fn with_defaults() -> Self {
@@ -65,7 +69,22 @@ impl Stage {
         self.drawn += 1;
         let drawn = self.drawn;
         let draw = || Some([drawn; 16]);
-        self.chat.handle_request(ip.into(), &request, draw, 65_536, self.now)
+        let caller = Caller { peer: ip.into(), is_encrypted: self.is_encrypted };
+        self.chat.handle_request(caller, &request, draw, 65_536, self.now)
+    }
+
+    /// Makes requests inside TLS from now on, or outside.
+    fn encrypt(&mut self, is_encrypted: bool) -> &mut Self {
+        self.is_encrypted = is_encrypted;
+        self
+    }
+
+    /// Requests another path for a member. `keys` follow the token in the request.
+    fn resume(&mut self, guest: Guest, ip: Ipv4Addr, keys: &str) -> Result<Path, Status> {
+        match self.request(ip, 4, guest.room, &resume_payload(guest.token, keys))? {
+            Reply::Resumed { member, path, .. } if member == guest.id => Ok(path),
+            reply => panic!("{reply:?}"),
+        }
     }
 
     fn enter(&mut self, operation: u8, room: &'static str, payload: &str) -> Result<Guest, Status> {
@@ -115,6 +134,13 @@ impl Stage {
         }
         self.now = end;
     }
+}
+
+/// Returns the payload of a resume: an object with these keys behind the token, or without any the bare
+/// token.
+pub(super) fn resume_payload(token: Token, keys: &str) -> String {
+    let token = String::from_utf8(token.to_wire().to_vec()).expect("hex");
+    if keys.is_empty() { token } else { format!(r#"{{"token":"{token}"{keys}}}"#) }
 }
 
 /// A network that sends everything within the budget.

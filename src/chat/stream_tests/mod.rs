@@ -14,6 +14,7 @@ mod repairs;
 mod reply_budget;
 mod resuming;
 mod ring_space;
+mod sealed;
 mod tail_probes;
 mod turns;
 mod unresponsive;
@@ -24,6 +25,7 @@ use std::time::{Duration, Instant};
 
 use receiver::{Received, transmit};
 
+use super::tests::resume_payload;
 use super::*;
 use crate::address::{Endpoint, PeerAddr};
 use crate::alert::Alert;
@@ -50,6 +52,8 @@ struct Stage {
     chat: Chat,
     now: Instant,
     draws: u64,
+    /// True if requests come inside TLS.
+    is_encrypted: bool,
     received: HashMap<MemberId, Received>,
     /// Members whose sockets are full.
     blocked: HashSet<MemberId>,
@@ -75,6 +79,7 @@ impl Stage {
             chat: Chat::new(config),
             now: Instant::now(),
             draws: 0,
+            is_encrypted: false,
             received: HashMap::new(),
             blocked: HashSet::new(),
             reachable: HashSet::new(),
@@ -99,13 +104,17 @@ impl Stage {
             bits[..4].copy_from_slice(&(*draws as u32).to_be_bytes());
             Some(bits)
         };
-        self.chat.handle_request(ip.into(), &request, draw, 65_536, self.now)
+        let caller = Caller { peer: ip.into(), is_encrypted: self.is_encrypted };
+        self.chat.handle_request(caller, &request, draw, 65_536, self.now)
     }
 
     fn try_enter(&mut self, op: u8, room: &str, name: &str, more: &str) -> Result<Guest, Status> {
         let payload = format!(r#"{{"username":"{name}"{more}}}"#);
         match self.request(HOME, op, room, &payload)? {
-            Reply::Entered { member: id, token, stream, .. } => {
+            Reply::Entered { member: id, token, stream, path } => {
+                if path.is_carried() {
+                    self.reachable.insert(id);
+                }
                 let received = Received {
                     next: stream.as_ref().map_or(0, |stream| stream.next),
                     tag: stream.as_ref().map_or(0, |stream| stream.tag),
@@ -122,8 +131,17 @@ impl Stage {
 
     /// Requests connection migration of `guest` to `ip`.
     fn resume(&mut self, guest: &Guest, ip: Ipv4Addr) -> Result<Reply, Status> {
-        let token = String::from_utf8(guest.token.to_wire().to_vec()).expect("hex");
-        self.request(ip, 4, &guest.room, &token)
+        self.resume_on(guest, ip, "")
+    }
+
+    /// Requests another path for `guest`. `keys` follow the token in the request.
+    fn resume_on(&mut self, guest: &Guest, ip: Ipv4Addr, keys: &str) -> Result<Reply, Status> {
+        let reply = self.request(ip, 4, &guest.room, &resume_payload(guest.token, keys))?;
+        match reply {
+            Reply::Resumed { path: Path::Carried { .. }, .. } => self.reachable.insert(guest.id),
+            _ => self.reachable.remove(&guest.id),
+        };
+        Ok(reply)
     }
 
     /// Creates a room. Its host uses stream delivery and has proved its port.
