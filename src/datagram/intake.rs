@@ -1,5 +1,8 @@
 //! The way of arrivals to the owner: the flood guard, the seals, and what they say of routes.
 
+#[cfg(all(test, feature = "tls"))]
+mod sealed_tests;
+
 use std::time::Instant;
 
 use super::rejections::Rejections;

@@ -14,6 +14,8 @@ mod hosts;
 mod intake;
 mod rejections;
 mod routes;
+#[cfg(all(test, feature = "tls"))]
+mod sealed_tests;
 #[cfg_attr(not(feature = "tls"), path = "no_seals.rs")]
 pub mod seals;
 mod send;
@@ -300,7 +302,7 @@ mod tests {
 
     const OF_NOBODY: Disposition = Disposition { member: None, was_rejected: false };
 
-    fn datagrams(heard: &[Result<&'static [u8], i32>]) -> Datagrams {
+    pub(super) fn datagrams(heard: &[Result<&'static [u8], i32>]) -> Datagrams {
         let mut datagrams = Datagrams::new(DatagramPath::Mmsg, |bytes| bytes);
         let socket = bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
         datagrams.add(socket).expect("an address");

@@ -12,7 +12,9 @@ use crate::sys::{Arrival, Outgoing};
 pub(in crate::datagram) struct Played {
     pub(in crate::datagram) lines: VecDeque<Line>,
     /// Each datagram, with its destination.
-    pub(in crate::datagram) sent: Vec<(SocketAddr, String)>,
+    pub(in crate::datagram) sent: Vec<(SocketAddr, Vec<u8>)>,
+    /// The number of datagrams in each message.
+    pub(in crate::datagram) messages: Vec<usize>,
     /// Outcomes of the next receive calls: a datagram or an error. After the last one the socket is empty.
     pub(in crate::datagram) heard: VecDeque<Result<&'static [u8], i32>>,
 }
@@ -56,9 +58,9 @@ impl Played {
         let pieces = message.pieces.iter().map(|(start, end)| *start as usize..*end as usize);
         let whole: Vec<u8> = pieces.flat_map(|piece| bytes[piece].to_vec()).collect();
         let size = message.segment.map_or(whole.len(), usize::from);
+        self.messages.push(whole.len().div_ceil(size));
         for datagram in whole.chunks(size) {
-            let text = String::from_utf8(datagram.to_vec()).expect("UTF-8");
-            self.sent.push((message.to.to_socket_addr(), text));
+            self.sent.push((message.to.to_socket_addr(), datagram.to_vec()));
         }
     }
 }
