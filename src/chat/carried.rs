@@ -104,9 +104,9 @@ impl Chat {
     // Inputs and outputs.
 
     /// Notes that the path of a carried member has space again.
-    pub fn resume_member(&mut self, member: MemberId, now: Instant) {
+    pub fn resume_member(&mut self, member: MemberId) {
         let Some(to) = self.recipient(member) else { return };
-        self.feeds.resume_member(&to, now);
+        self.feeds.resume_member(&to);
     }
 
     /// Notes that the connection that carries a member has ended. It counts as one of the member's
@@ -115,7 +115,7 @@ impl Chat {
     pub fn handle_path_end(&mut self, member: MemberId, now: Instant) {
         self.handle_disconnect(member, now);
         // A member that has ended waits for nothing more.
-        self.resume_member(member, now);
+        self.resume_member(member);
         match self.directory.live(member).filter(|known| known.is_attached()) {
             Some(Member { delivery: Delivery::Stream, .. }) => self.detach(member, now),
             Some(Member { delivery: Delivery::Plain(_), .. }) => self.leave(member, PLAIN, now),

@@ -16,7 +16,7 @@ use crate::protocol::{Delivery, Notice};
 /// With the 30 bytes of a seal that passes every link without being cut up: RFC 8200 promises 1,280
 /// with the headers of IPv6 and UDP, which have 48.
 const MAX_MEMBER_LIST: usize = 1_200 - 1;
-/// The same in an aside, which is never larger than other datagrams of a stream (S2).
+/// Its limit in an aside, in a datagram of a stream (S2).
 const MAX_MEMBER_LIST_IN_STREAM: usize = MAX_PACKED - HEADER_SIZE - ASIDE_OVERHEAD;
 
 impl Chat {

@@ -76,6 +76,25 @@ impl<T: Cursor> Cursors<T> {
         (start..).zip(&self.list[start..])
     }
 
+    /// Returns the cursors with these numbers, which must rise. The search for each begins where the
+    /// one before was found and doubles its steps, so that many neighbours cost little, and so do few
+    /// that are far apart.
+    pub(super) fn with_numbers(
+        &self,
+        numbers: impl Iterator<Item = u32>,
+    ) -> impl Iterator<Item = (usize, &T)> {
+        let (list, mut start) = (&self.list[..], 0);
+        numbers.filter_map(move |number| {
+            let mut step = 1;
+            while list.get(start + step).is_some_and(|cursor| cursor.number() < number) {
+                (start, step) = (start + step, 2 * step);
+            }
+            let near = list.get(start..(start + step + 1).min(list.len()))?;
+            start += near.binary_search_by_key(&number, Cursor::number).ok()?;
+            Some((start, &list[start]))
+        })
+    }
+
     fn position(&self, number: u32) -> usize {
         self.list.partition_point(|cursor| cursor.number() < number)
     }
@@ -163,5 +182,21 @@ mod tests {
         cursors.retain(|cursor| cursor.1);
         assert_eq!(numbers(&cursors, 3), [4, 1], "also after its cursor was freed");
         assert_eq!(cursors.live().map(|(number, _)| number).collect::<Vec<_>>(), [1, 4]);
+    }
+
+    #[test]
+    fn cursors_are_found_in_order() {
+        let mut cursors = Cursors::default();
+        (0..100).for_each(|number| cursors.push(Test(3 * number, true)));
+        for step in [1, 3, 4, 7, 60, 150, 400] {
+            let wanted: Vec<u32> = (0..400).step_by(step).collect();
+            let found = cursors.with_numbers(wanted.iter().copied());
+            let found: Vec<_> = found.map(|(index, cursor)| (index as u32, cursor.0)).collect();
+            let there = wanted.iter().filter(|number| *number % 3 == 0 && **number < 300);
+            let expected: Vec<_> = there.map(|number| (number / 3, *number)).collect();
+            assert_eq!(found, expected, "{step}");
+        }
+        let empty = Cursors::<Test>::default();
+        assert_eq!(empty.with_numbers([1].into_iter()).count(), 0);
     }
 }

@@ -240,14 +240,18 @@ impl Feed {
     /// Ends a turn: drops entries that everybody has, and lists the ended members that have
     /// everything.
     pub(super) fn settle(&mut self, pool: &mut Pool, ended: &mut Vec<MemberId>, now: Instant) {
+        // The last datagram to a member may be a unicast.
+        let is_over = self.unicast.is_empty();
         for plain in &mut self.plain {
-            // The last datagram to a member may be a unicast.
-            if self.unicast.is_empty() {
+            if is_over {
                 plain.collect_finished(ended);
             }
             plain.settle(pool);
         }
         if let Some(ordered) = &mut self.ordered {
+            if is_over {
+                ordered.collect_finished_carried(ended);
+            }
             ordered.settle(self.is_closed, now);
         }
     }

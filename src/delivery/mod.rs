@@ -28,6 +28,8 @@
 //! | `wake.rs` | deadlines: tail probes, and members that catch up |
 //! | `shrink.rs` | memory of tables that were large once |
 
+#[cfg(test)]
+mod carried_tests;
 mod cursors;
 mod entry_log;
 mod farewells;
@@ -322,8 +324,9 @@ impl Feeds {
 
     // Reports of members.
 
-    /// Notes that a member's address is proved: it can be sent to. `pay` charges bytes of history
-    /// that it is to be sent, and returns false if a limit is reached.
+    /// Notes that a member's address is proved: it can be sent to. A carried member's is from its
+    /// seat, and whenever it moves to a connection; what it has not confirmed is sent again then.
+    /// `pay` charges bytes of history that it is to be sent, and returns false if a limit is reached.
     pub fn prove(
         &mut self,
         to: &Recipient,
@@ -331,19 +334,24 @@ impl Feeds {
         pay: impl FnMut(MemberId, usize) -> bool,
     ) {
         if let Some(ordered) = self.ordered_mut(to.room) {
-            ordered.prove(to.number, now);
+            ordered.prove(to.number, to.is_carried, now);
             self.wake(to, now, pay);
         }
     }
 
-    /// Notes that a member's address is lost. Its stream waits until it is proved again. In plain
-    /// delivery, entries for a member without an address are dropped in the next turn.
+    /// Notes that a member's address is lost, or that a carried member is detached. Its stream waits
+    /// until [`Feeds::prove`]. In plain delivery, entries for a member without an address are dropped
+    /// in the next turn.
     pub fn disprove(&mut self, to: &Recipient) {
         let Some(feed) = self.feeds.get_mut(to.room) else { return };
         match (to.delivery, &mut feed.ordered) {
             (Delivery::Plain(form), _) => feed.plain[form as usize].disprove(to.number),
-            (Delivery::Stream, Some(ordered)) => ordered.disprove(to.number),
+            (Delivery::Stream, Some(ordered)) => ordered.disprove(to.number, to.is_carried),
             (Delivery::Stream, None) => {}
+        }
+        if to.is_carried {
+            // If it has ended, it cannot be delivered to any more.
+            self.queue(to.room);
         }
     }
 
@@ -362,10 +370,11 @@ impl Feeds {
         }
     }
 
-    /// Prepares the repair of entries that a member has missed.
+    /// Prepares the repair of entries that a member has missed. A carried member misses none.
     pub fn repair(&mut self, to: &Recipient, ranges: impl Iterator<Item = Range>, now: Instant) {
         let Some(feed) = self.feeds.get_mut(to.room) else { return };
-        if self.memory.has_space_for(feed)
+        if !to.is_carried
+            && self.memory.has_space_for(feed)
             && let Some(ordered) = &mut feed.ordered
         {
             let Workspace { train, pool, .. } = &mut self.work;
@@ -380,6 +389,8 @@ impl Feeds {
     pub fn note_silent(&mut self, to: &Recipient, now: Instant) {
         let Some(feed) = self.feeds.get_mut(to.room) else { return };
         match (to.delivery, &mut feed.ordered) {
+            // TCP limits what it is sent.
+            _ if to.is_carried => {}
             (Delivery::Plain(form), _) => feed.plain[form as usize].limit(to.number),
             (Delivery::Stream, Some(ordered)) => ordered.check_confirmation(to.number, now),
             (Delivery::Stream, None) => {}

@@ -82,6 +82,11 @@ impl PacketTrain {
         self.packets.len() as u32
     }
 
+    /// Returns true if the last datagram has no entries and asks for a confirmation.
+    pub(super) fn asks(&self) -> bool {
+        self.asks
+    }
+
     /// Returns the index of the datagram that begins with this number.
     pub(super) fn index(&self, number: u64) -> Option<u32> {
         let packets = &self.packets[..self.packets.len() - usize::from(self.asks)];

@@ -104,12 +104,15 @@ impl Feeds {
         }
     }
 
-    /// Delivers again to a carried member that was blocked: its connection has space.
-    pub fn resume_member(&mut self, to: &Recipient, now: Instant) {
-        let Some(feed) = self.feeds.get_mut(to.room).filter(|_| to.is_carried) else { return };
-        feed.unblock(now);
-        self.set_rest_alarm(to.room);
-        self.queue(to.room);
+    /// Delivers again to a carried member that was blocked: the outbox of its connection has space. No
+    /// other member is looked at.
+    pub fn resume_member(&mut self, to: &Recipient) {
+        if to.is_carried
+            && let Some(ordered) = self.ordered_mut(to.room)
+            && ordered.resume(to.number)
+        {
+            self.queue(to.room);
+        }
     }
 
     fn deliver_room(
@@ -208,12 +211,15 @@ impl<S: FnMut(Job<'_>, usize) -> Receipt> Turn<'_, S> {
     }
 
     fn send_ordered(&mut self, ordered: &mut OrderedStream) {
+        let was_blocked = self.total.blocked;
         for _ in 0..MAX_GROUPS {
             if !self.has_space_for_train() || self.send(ordered, self.left).is_none() {
                 break;
             }
         }
         self.send(&mut ordered.tail_lane(), self.left);
+        // The room waits for full sockets, but not for the full outboxes of carried members.
+        self.total.blocked = was_blocked || ordered.is_blocked();
     }
 
     /// Returns false if a train would be cut, unless it is the first: members that get parts of

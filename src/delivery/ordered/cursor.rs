@@ -62,6 +62,8 @@ pub(super) enum Place {
     Resting,
     /// Its socket is full.
     Blocked,
+    /// The outbox of its connection is full.
+    Full,
     /// It has ended and got everything, or can't be sent to any more: it can be freed.
     Finished,
     /// It can't be sent to yet.
@@ -93,8 +95,9 @@ pub(super) struct OrderedCursor {
     pub(super) repair_budget: RepairBudget,
     pub(super) standing: Standing,
     credit: Credit,
-    /// Entries below this number are history: they are from before its join.
-    history_until: u64,
+    /// Entries below this number are history: they are from before its join, or were sent on an
+    /// earlier path.
+    pub(super) history_until: u64,
     /// Bytes of history charged to the limits and not sent yet.
     paid: usize,
     /// Time at which its pause is over or it is asked again.
@@ -107,6 +110,8 @@ pub(super) struct OrderedCursor {
     pub(super) is_blocked: bool,
     /// True if the answer to its last repair request is still to be sent.
     pub(super) is_in_repair: bool,
+    /// True if its member is carried: see `carried.rs`.
+    pub(super) is_carried: bool,
 }
 
 impl Cursor for OrderedCursor {
@@ -149,6 +154,7 @@ impl OrderedCursor {
             ask_after: FIRST_ASK,
             is_blocked: false,
             is_in_repair: false,
+            is_carried: false,
         }
     }
 
@@ -176,6 +182,9 @@ impl OrderedCursor {
             _ if self.is_finished() => Place::Finished,
             Standing::Unproved | Standing::Dropped => Place::OutOfReach,
             Standing::Resting | Standing::Spent | Standing::Unresponsive => Place::Resting,
+            Standing::Current | Standing::Behind if self.is_blocked && self.is_carried => {
+                Place::Full
+            }
             Standing::Current | Standing::Behind if self.is_blocked => Place::Blocked,
             Standing::Current => Place::Current(self.next),
             Standing::Behind => Place::Behind,
@@ -218,7 +227,16 @@ impl OrderedCursor {
     /// Returns the number of bytes that a cursor that catches up may be sent now.
     pub(super) fn budget(&self) -> usize {
         let paid = if self.is_in_history() { self.paid } else { usize::MAX };
-        self.credit.left().min(paid)
+        self.credit_left().min(paid)
+    }
+
+    /// Returns the bytes that may be sent before a confirmation. TCP has a flow control of its own.
+    fn credit_left(&self) -> usize {
+        if self.is_carried { usize::MAX } else { self.credit.left() }
+    }
+
+    fn has_credit(&self) -> bool {
+        self.is_carried || self.credit.has_left()
     }
 
     /// Moves the cursor to `next` after `sent` bytes. Returns the number of bytes that are history.
@@ -226,9 +244,14 @@ impl OrderedCursor {
         let history = if self.is_in_history() { sent } else { 0 };
         self.next = self.next.max(next);
         if self.standing == Standing::Behind {
-            self.credit.take(sent);
             self.paid = self.paid.saturating_sub(history);
-            self.rest(is_done, now);
+            if !self.is_carried {
+                self.credit.take(sent);
+                self.rest(is_done, now);
+            } else if self.budget() < LEAST {
+                // The next part of the history is to be paid.
+                self.fall_behind(now);
+            }
         }
         history
     }
@@ -255,9 +278,10 @@ impl OrderedCursor {
     }
 
     /// Notes that the address of the member is proved.
-    pub(super) fn prove(&mut self, now: Instant) {
-        self.is_blocked = false;
+    pub(super) fn prove(&mut self, is_carried: bool, now: Instant) {
+        (self.is_carried, self.is_blocked) = (is_carried, false);
         match self.standing {
+            _ if is_carried => self.attach(now),
             Standing::Unresponsive => self.wake_at = Some(now + REST),
             _ => self.fall_behind(now),
         }
@@ -282,12 +306,13 @@ impl OrderedCursor {
     }
 
     /// Makes it catch up once it is woken, at this time.
-    fn fall_behind(&mut self, wake_at: Instant) {
+    pub(super) fn fall_behind(&mut self, wake_at: Instant) {
         (self.standing, self.wake_at) = (Standing::Resting, Some(wake_at));
     }
 
-    /// Notes that the member has another address, which is not proved yet.
-    pub(super) fn disprove(&mut self) {
+    /// Notes that the member has another address, or none.
+    pub(super) fn disprove(&mut self, is_carried: bool) {
+        self.is_carried = is_carried;
         (self.standing, self.is_blocked) = (Standing::Unproved, false);
         self.wake_at = None;
     }
@@ -333,7 +358,7 @@ impl OrderedCursor {
             return false;
         }
         let is_unresponsive = self.standing == Standing::Unresponsive;
-        if is_unresponsive || !self.credit.has_left() {
+        if is_unresponsive || !self.has_credit() {
             let standing = if is_unresponsive { self.standing } else { Standing::Spent };
             (self.standing, self.wake_at) = (standing, Some(now + self.ask_after));
             self.ask_after = (2 * self.ask_after).min(LAST_ASK);
@@ -357,7 +382,7 @@ impl OrderedCursor {
         let first = self.next.max(ring.first());
         let rest = ring.size(first, self.history_until.max(first));
         // Adds an estimate for headers and padding.
-        let bytes = (rest + rest / 4 + LEAST).min(PAID_AT_ONCE).min(self.credit.left());
+        let bytes = (rest + rest / 4 + LEAST).min(PAID_AT_ONCE).min(self.credit_left());
         let is_paid = pay(self.member, bytes);
         if is_paid {
             self.paid += bytes;
@@ -367,7 +392,8 @@ impl OrderedCursor {
 
     /// Notes that its socket is writable again.
     pub(super) fn unblock(&mut self, now: Instant) {
-        if !mem::take(&mut self.is_blocked) || self.standing != Standing::Current {
+        if self.is_carried || !mem::take(&mut self.is_blocked) || self.standing != Standing::Current
+        {
             return;
         }
         match self.credit.has_left() {

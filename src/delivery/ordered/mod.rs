@@ -7,11 +7,14 @@
 //! | file | what it owns |
 //! | --- | --- |
 //! | `cursor.rs` | a member's cursor |
+//! | `carried.rs` | cursors of carried members |
+//! | `turns.rs` | trains of entries, and the order of their receivers |
 //! | `tracked.rs`, `positions.rs` | all cursors, and counts of them by state and position |
 //! | `credit.rs` | limit for the bytes that a member that catches up gets before it confirms |
 //! | `repairs.rs`, `repair_budget.rs` | entries that are sent again, and their limit |
 //! | `tail_probe.rs` | announcing the last entry after a room goes quiet |
 
+mod carried;
 mod credit;
 mod cursor;
 mod positions;
@@ -19,32 +22,27 @@ mod repair_budget;
 mod repairs;
 mod tail_probe;
 mod tracked;
+mod turns;
 
 use std::time::Instant;
 
 use super::cursors::Cursor;
 use super::entry_log::Pool;
-use super::lane::{Lane, Outcome, Workspace};
 use super::packing::PacketTrain;
 use super::ring::Ring;
 use super::unicast::UnicastQueue;
-use crate::fanout::{Job, Share};
 use crate::ids::MemberId;
 use crate::protocol::stream::Header;
 use crate::protocol::stream::upstream::Range;
 use crate::timers::Deadline;
 
-use cursor::{OrderedCursor, Place, Standing};
-use repairs::Repairs;
-use tail_probe::TailProbe;
+use cursor::{OrderedCursor, Standing};
+use repairs::{RepairLane, Repairs};
+use tail_probe::{TailLane, TailProbe};
 use tracked::TrackedCursors;
+use turns::Turns;
 
-/// Limit for the datagrams that a member gets before members at other cursors have their turn: as
-/// many as the kernel cuts one message into.
-pub(super) const MAX_TRAIN: usize = 64;
-
-/// Limit for a member that catches up: some 40 KB.
-const MAX_LATE_TRAIN: usize = 32;
+pub(super) use turns::MAX_TRAIN;
 
 /// Placeholder for the tag in datagrams for many members: the sender writes the tag of each member.
 const UNTAGGED: u32 = 0;
@@ -85,27 +83,6 @@ pub(super) struct OrderedStream {
     wake_at: Option<Instant>,
     pub(super) tail: TailProbe,
     repairs: Repairs,
-}
-
-/// The order in which members get their turns. Those that keep up and those that catch up take
-/// turns, so that neither wait for the other.
-#[derive(Debug, Default)]
-struct Turns {
-    is_of_late: bool,
-    /// Number of the cursor to begin with, among those that keep up.
-    current: u32,
-    /// Number of the cursor to begin with, among those that catch up.
-    late: u32,
-}
-
-impl Turns {
-    fn first(&self) -> u32 {
-        if self.is_of_late { self.late } else { self.current }
-    }
-
-    fn first_mut(&mut self) -> &mut u32 {
-        if self.is_of_late { &mut self.late } else { &mut self.current }
-    }
 }
 
 impl OrderedStream {
@@ -227,14 +204,15 @@ impl OrderedStream {
 
     // Reports of members.
 
-    /// Notes that a member's address is proved. It gets entries once it is woken.
-    pub(super) fn prove(&mut self, number: u32, now: Instant) {
-        self.cursors.change(number, self.ring.end(), |cursor| cursor.prove(now));
+    /// Notes that a member's address is proved, or that it is carried now. It gets entries once it is
+    /// woken.
+    pub(super) fn prove(&mut self, number: u32, is_carried: bool, now: Instant) {
+        self.cursors.change(number, self.ring.end(), |cursor| cursor.prove(is_carried, now));
     }
 
     /// Stops sending to a member until it proves its address again.
-    pub(super) fn disprove(&mut self, number: u32) {
-        self.cursors.change(number, self.ring.end(), OrderedCursor::disprove);
+    pub(super) fn disprove(&mut self, number: u32, is_carried: bool) {
+        self.cursors.change(number, self.ring.end(), |cursor| cursor.disprove(is_carried));
     }
 
     #[cfg(test)]
@@ -279,44 +257,6 @@ impl OrderedStream {
     }
 
     // Turns.
-
-    /// Collects the cursors in one state that a train serves, up to the same `limit`.
-    fn collect_group(&self, work: &mut Workspace, (place, limit): (Place, u64), max: usize) {
-        let Workspace { train, shares, .. } = work;
-        let (first, until, end) = (self.turns.first(), train.len(), self.ring.end());
-        // A train that is cut at its length has little for cursors in its second half. They get a
-        // train of their own.
-        let is_served = |next: u64| {
-            let index = train.index(next)?;
-            (index <= until / 2 || train.number(until) == limit).then_some(index)
-        };
-        let range = train.number(0)..train.number(until);
-        let mut expected = match place {
-            Place::Current(_) => {
-                self.cursors.positions().count(range, |next| is_served(next).is_some())
-            }
-            _ => usize::MAX,
-        };
-        let mut left = max;
-        for (index, cursor) in self.cursors.all().in_turn(first) {
-            if expected == 0 {
-                return;
-            }
-            if cursor.place().is_like(place)
-                && cursor.limit(end) == limit
-                && let Some(next) = is_served(cursor.next)
-                && (place != Place::Behind || train.size(next, until) <= cursor.budget())
-            {
-                let datagrams = (until - next) as usize;
-                if datagrams > left && !shares.is_empty() {
-                    return;
-                }
-                shares.push(cursor.share(index, next, until));
-                left = left.saturating_sub(datagrams);
-                expected -= 1;
-            }
-        }
-    }
 
     /// Returns the answers to repair requests that wait.
     pub(super) fn repairs(&self) -> &UnicastQueue {
@@ -425,117 +365,6 @@ impl OrderedStream {
             }
         });
         abandoned
-    }
-}
-
-impl Lane for OrderedStream {
-    /// Packs the entries that wait at one cursor, and collects the members whose cursor is where one
-    /// of the datagrams begins, until they get `max` datagrams together.
-    ///
-    /// The lowest cursor goes first among the members that keep up: so they stay together, one train
-    /// serves all of them, and nobody keeps entries in the ring.
-    fn share_out(&mut self, work: &mut Workspace, max: usize) -> bool {
-        work.shares.clear();
-        let end = self.ring.end();
-        let has_current = self.unsent() < end;
-        let has_late = self.cursors.positions().has_behind();
-        self.turns.is_of_late = has_late && !(self.turns.is_of_late && has_current);
-        let place = match (self.turns.is_of_late, self.cursors.positions().lowest()) {
-            (true, _) => Place::Behind,
-            (false, Some(lowest)) if has_current => Place::Current(lowest),
-            (false, _) => return false,
-        };
-        let first = self.turns.first();
-        let mut in_turn = self.cursors.all().in_turn(first).map(|(_, cursor)| cursor);
-        let Some(leader) = in_turn.find(|cursor| cursor.place() == place) else { return false };
-        let (entries, bytes) = ((leader.next, leader.limit(end)), leader.budget());
-        match place {
-            Place::Behind => {
-                work.train.pack_late(&self.ring, UNTAGGED, entries, (MAX_LATE_TRAIN, bytes));
-            }
-            _ => work.train.pack(&self.ring, UNTAGGED, entries, MAX_TRAIN),
-        }
-        self.collect_group(work, (place, entries.1), max);
-        true
-    }
-
-    fn job<'a>(&'a self, work: &'a mut Workspace) -> Job<'a> {
-        work.train.job(&mut work.shares)
-    }
-
-    fn take_back(&mut self, work: &mut Workspace, outcome: Outcome) {
-        let Workspace { train, shares, history, .. } = work;
-        let Self { ring, cursors, turns, wake_at, .. } = self;
-        let first = turns.first_mut();
-        for Share { cursor: index, next, until, .. } in shares.iter() {
-            cursors.change_at(*index as usize, ring.end(), |cursor| {
-                let sent = train.index(cursor.next).map_or(0, |index| train.size(index, *next));
-                let is_done = next == until;
-                let bytes = cursor.advance(train.number(*next), sent, is_done, outcome.now);
-                if bytes > 0 {
-                    history.push((cursor.member, bytes));
-                }
-                if is_done {
-                    // After the highest number the turn goes back to the lowest.
-                    *first = cursor.number.wrapping_add(1);
-                } else {
-                    cursor.is_blocked = outcome.is_blocked;
-                }
-                note_earlier(wake_at, cursor.wake_at);
-            });
-        }
-    }
-}
-
-/// The tail probe: the number after the last entry, to members that have not confirmed it.
-pub(super) struct TailLane<'a>(&'a mut OrderedStream);
-
-impl Lane for TailLane<'_> {
-    fn share_out(&mut self, work: &mut Workspace, max: usize) -> bool {
-        let OrderedStream { ring, cursors, tail, .. } = &mut *self.0;
-        work.shares.clear();
-        let Some(start) = tail.round().filter(|_| max > 0) else { return false };
-        let end = ring.end();
-        work.train.pack_sequence(UNTAGGED, end);
-        let mut next = None;
-        for (index, cursor) in cursors.all().starting_at(start) {
-            if work.shares.len() == max {
-                next = Some(cursor.number);
-                break;
-            }
-            if cursor.is_live() && cursor.is_at(end) && cursor.have < end {
-                work.shares.push(cursor.share(index, 0, 1));
-            }
-        }
-        tail.set_round(next);
-        true
-    }
-
-    fn job<'a>(&'a self, work: &'a mut Workspace) -> Job<'a> {
-        work.train.job(&mut work.shares)
-    }
-
-    /// Does nothing: a probe that was not sent is as good as lost, and others follow.
-    fn take_back(&mut self, _: &mut Workspace, _: Outcome) {}
-}
-
-/// The answers to repair requests.
-pub(super) struct RepairLane<'a> {
-    repairs: &'a mut Repairs,
-    cursors: &'a mut TrackedCursors,
-}
-
-impl Lane for RepairLane<'_> {
-    fn share_out(&mut self, work: &mut Workspace, max: usize) -> bool {
-        self.repairs.queue.share_out(work, max)
-    }
-
-    fn job<'a>(&'a self, work: &'a mut Workspace) -> Job<'a> {
-        self.repairs.queue.job(work)
-    }
-
-    fn take_back(&mut self, work: &mut Workspace, outcome: Outcome) {
-        self.repairs.take_back(work, self.cursors, outcome);
     }
 }
 

@@ -4,7 +4,8 @@
 //! it has to be right after every delivery, also after one that the budget has cut. A room may have
 //! ten thousand cursors: the counts follow each change of a cursor, and no delivery walks all of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 use std::ops::Range;
 
 use super::cursor::{OrderedCursor, Place};
@@ -15,10 +16,14 @@ pub(crate) struct Positions {
     /// Cursors that keep up, by position. There are few different positions: a turn moves the cursors
     /// together.
     current: BTreeMap<u64, usize>,
-    behind: usize,
+    /// Numbers of the cursors that catch up and can be sent to now, so that a few of them are found
+    /// among ten thousand others.
+    behind: BTreeSet<u32>,
     resting: usize,
     blocked: usize,
     finished: usize,
+    /// Numbers of the cursors of carried members that are finished, until they are taken.
+    finished_carried: Vec<u32>,
 }
 
 impl Positions {
@@ -36,7 +41,16 @@ impl Positions {
 
     /// Returns true if a cursor catches up and can be sent to now.
     pub(crate) fn has_behind(&self) -> bool {
-        self.behind > 0
+        !self.behind.is_empty()
+    }
+
+    /// Returns the numbers of these cursors in two rising sequences: from `first` on, and before it.
+    pub(crate) fn behind_in_turn(&self, first: u32) -> [impl Iterator<Item = u32>; 2] {
+        [(first..=u32::MAX), (0..=first)].map(|range| {
+            let is_before = *range.start() < first;
+            let numbers = self.behind.range(range).copied();
+            numbers.filter(move |number| !is_before || *number < first)
+        })
     }
 
     /// Returns true if a cursor that catches up pauses or has to confirm.
@@ -54,6 +68,11 @@ impl Positions {
         self.finished > 0
     }
 
+    /// Takes the numbers of the cursors of carried members that are finished. Some may be freed.
+    pub(crate) fn take_finished_carried(&mut self) -> Vec<u32> {
+        mem::take(&mut self.finished_carried)
+    }
+
     /// Changes a cursor in a ring that ends at `end`, and moves it to the count of its new state.
     pub(crate) fn track(
         &mut self,
@@ -66,30 +85,35 @@ impl Positions {
         cursor.catch_up(end);
         let after = cursor.place();
         if before != after {
-            self.remove(before);
-            self.add(after);
+            self.remove(before, cursor.number);
+            self.add(after, cursor.number);
+            if after == Place::Finished && cursor.is_carried {
+                self.finished_carried.push(cursor.number);
+            }
         }
     }
 
-    pub(crate) fn add(&mut self, place: Place) {
+    /// Counts the cursor with this number.
+    pub(crate) fn add(&mut self, place: Place, number: u32) {
         match place {
             Place::Current(cursor) => *self.current.entry(cursor).or_default() += 1,
-            Place::Behind => self.behind += 1,
+            Place::Behind => drop(self.behind.insert(number)),
             Place::Resting => self.resting += 1,
             Place::Blocked => self.blocked += 1,
             Place::Finished => self.finished += 1,
-            Place::OutOfReach => {}
+            Place::Full | Place::OutOfReach => {}
         }
     }
 
-    pub(crate) fn remove(&mut self, place: Place) {
+    /// Removes the cursor with this number from its count.
+    pub(crate) fn remove(&mut self, place: Place, number: u32) {
         match place {
             Place::Current(cursor) => self.remove_current(cursor),
-            Place::Behind => self.behind -= 1,
+            Place::Behind => drop(self.behind.remove(&number)),
             Place::Resting => self.resting -= 1,
             Place::Blocked => self.blocked -= 1,
             Place::Finished => self.finished -= 1,
-            Place::OutOfReach => {}
+            Place::Full | Place::OutOfReach => {}
         }
     }
 

@@ -12,6 +12,7 @@ use crate::delivery::lane::{Lane, Outcome, Workspace};
 use crate::delivery::packing::PacketTrain;
 use crate::delivery::ring::Ring;
 use crate::delivery::unicast::UnicastQueue;
+use crate::fanout::Job;
 use crate::protocol::stream::upstream::Range;
 use crate::protocol::stream::{MAX_PACKED, MAX_REPAIR};
 
@@ -86,5 +87,25 @@ impl Repairs {
             waits
         });
         self.queue.take_back(work, outcome);
+    }
+}
+
+/// The answers to repair requests.
+pub(in crate::delivery) struct RepairLane<'a> {
+    pub(super) repairs: &'a mut Repairs,
+    pub(super) cursors: &'a mut TrackedCursors,
+}
+
+impl Lane for RepairLane<'_> {
+    fn share_out(&mut self, work: &mut Workspace, max: usize) -> bool {
+        self.repairs.queue.share_out(work, max)
+    }
+
+    fn job<'a>(&'a self, work: &'a mut Workspace) -> Job<'a> {
+        self.repairs.queue.job(work)
+    }
+
+    fn take_back(&mut self, work: &mut Workspace, outcome: Outcome) {
+        self.repairs.take_back(work, self.cursors, outcome);
     }
 }

@@ -9,6 +9,10 @@ use std::mem;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use super::{OrderedStream, UNTAGGED};
+use crate::delivery::cursors::Cursor;
+use crate::delivery::lane::{Lane, Outcome, Workspace};
+use crate::fanout::Job;
 use crate::timers::Deadline;
 
 /// Intervals between messages that count as a rhythm: the first step then waits for the next
@@ -93,6 +97,38 @@ fn delay_after(interval: Duration) -> Duration {
         true => (2 * interval).min(RHYTHM.end).saturating_sub(STEPS[0]),
         false => Duration::ZERO,
     }
+}
+
+/// The tail probe: the number after the last entry, to members that have not confirmed it.
+pub(in crate::delivery) struct TailLane<'a>(pub(super) &'a mut OrderedStream);
+
+impl Lane for TailLane<'_> {
+    fn share_out(&mut self, work: &mut Workspace, max: usize) -> bool {
+        let OrderedStream { ring, cursors, tail, .. } = &mut *self.0;
+        work.shares.clear();
+        let Some(start) = tail.round().filter(|_| max > 0) else { return false };
+        let end = ring.end();
+        work.train.pack_sequence(UNTAGGED, end);
+        let mut next = None;
+        for (index, cursor) in cursors.all().starting_at(start) {
+            if work.shares.len() == max {
+                next = Some(cursor.number);
+                break;
+            }
+            if cursor.is_live() && !cursor.is_carried && cursor.is_at(end) && cursor.have < end {
+                work.shares.push(cursor.share(index, 0, 1));
+            }
+        }
+        tail.set_round(next);
+        true
+    }
+
+    fn job<'a>(&'a self, work: &'a mut Workspace) -> Job<'a> {
+        work.train.job(&mut work.shares)
+    }
+
+    /// Does nothing: a probe that was not sent is as good as lost, and others follow.
+    fn take_back(&mut self, _: &mut Workspace, _: Outcome) {}
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub(super) struct TrackedCursors {
 impl TrackedCursors {
     /// Adds a live cursor, whose number is above all others.
     pub(super) fn push(&mut self, cursor: OrderedCursor) {
-        self.positions.add(cursor.place());
+        self.positions.add(cursor.place(), cursor.number);
         self.cursors.push(cursor);
     }
 
@@ -40,6 +40,26 @@ impl TrackedCursors {
     /// Returns all cursors, for walks.
     pub(super) fn all(&self) -> &Cursors<OrderedCursor> {
         &self.cursors
+    }
+
+    /// Returns the cursors that catch up and can be sent to now, beginning with the one numbered
+    /// `first` or the next.
+    pub(super) fn behind_in_turn(
+        &self,
+        first: u32,
+    ) -> impl Iterator<Item = (usize, &OrderedCursor)> {
+        let [from_first, before] = self.positions.behind_in_turn(first);
+        self.cursors.with_numbers(from_first).chain(self.cursors.with_numbers(before))
+    }
+
+    /// Drops the finished cursors of carried members, and calls `ended` with each.
+    pub(super) fn drop_finished_carried(&mut self, mut ended: impl FnMut(&OrderedCursor)) {
+        for number in self.positions.take_finished_carried() {
+            if let Some(cursor) = self.find(number) {
+                ended(cursor);
+                self.drop(number);
+            }
+        }
     }
 
     /// Returns the counts of all cursors by state and position.
@@ -121,7 +141,7 @@ impl TrackedCursors {
         let Self { cursors, positions, .. } = self;
         cursors.retain(|cursor| {
             if is_free(cursor) {
-                positions.remove(cursor.place());
+                positions.remove(cursor.place(), cursor.number);
             }
             !is_free(cursor)
         });
@@ -171,7 +191,7 @@ mod tests {
         assert_eq!(cursors.positions().lowest(), None, "nobody has proved a port");
         let now = Instant::now();
         let pay = |_, _| true;
-        (1..=3).for_each(|number| cursors.change(number, END, |cursor| cursor.prove(now)));
+        (1..=3).for_each(|number| cursors.change(number, END, |cursor| cursor.prove(false, now)));
         assert!(cursors.positions().has_resting(), "to be woken");
         cursors.change_all(END, |cursor| {
             cursor.wake(&Ring::new(), now, &mut { pay });
