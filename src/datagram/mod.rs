@@ -155,7 +155,6 @@ impl Datagrams {
     ) -> ReceiveReport {
         let mut report = ReceiveReport::default();
         let Self { sockets, routes, seals, batch, sender_key, .. } = self;
-        seals.drop_idle_keys(now);
         let socket = &mut sockets[index];
         while socket.is_readable && report.received + report.errors < budget {
             let left = budget - report.received - report.errors;
@@ -271,16 +270,19 @@ impl Datagrams {
             .run()
     }
 
-    /// Samples the send buffers that are due. Must be called before [`Datagrams::take_unblocked`].
-    pub fn poll_send_buffers(&mut self, now: Instant) {
+    /// Samples the send buffers that are due, and frees the keys of idle members. Must be called before
+    /// [`Datagrams::take_unblocked`].
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.seals.drop_idle_keys(now);
         for (index, socket) in self.sockets.iter().enumerate() {
             self.unblocked |= self.routes.hosts.poll_buffer(index, now, || socket.queued());
         }
     }
 
-    /// Returns the time of the next [`Datagrams::poll_send_buffers`].
+    /// Returns the time of the next [`Datagrams::handle_timeout`].
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.routes.hosts.next_deadline()
+        let deadlines = [self.routes.hosts.next_deadline(), self.seals.next_deadline()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Returns true if a full socket has become writable since the last call.

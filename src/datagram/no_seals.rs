@@ -73,4 +73,9 @@ impl Seals {
 
     /// Does nothing.
     pub fn drop_idle_keys(&mut self, _: Instant) {}
+
+    /// Returns `None`.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        None
+    }
 }

@@ -202,11 +202,16 @@ impl Seals {
         None
     }
 
-    /// Frees the keys of members that are idle. Must be called now and then.
+    /// Frees the keys of members that are idle.
     pub fn drop_idle_keys(&mut self, now: Instant) {
         self.now = now;
         let Self { members, holders, .. } = self;
         holders.sweep(now, |member| glance(members, member));
+    }
+
+    /// Returns the time of the next [`Seals::drop_idle_keys`]. There is none while nobody holds keys.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.holders.next_deadline()
     }
 
     /// Notes that a member holds keys, if it does.

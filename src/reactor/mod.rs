@@ -300,7 +300,7 @@ impl Reactor {
     /// Sends what the chat has for its members, as far as the sockets take it.
     fn deliver(&mut self) {
         let Context { chat, datagrams, now, .. } = &mut self.context;
-        datagrams.poll_send_buffers(*now);
+        datagrams.handle_timeout(*now);
         if datagrams.take_unblocked() {
             chat.resume_stalled(*now);
         }

@@ -49,12 +49,16 @@ impl KeyHolders {
     /// Drops the keys of members that have not used them for [`KEY_LIFE`] to twice that time.
     pub(super) fn sweep(&mut self, now: Instant, mut glance: impl FnMut(MemberId) -> Glance) {
         for _ in 0..SWEEP {
-            let first = self.members.front();
-            if first.is_none_or(|(_, looked_at)| now < *looked_at + KEY_LIFE) {
+            if self.next_deadline().is_none_or(|due| now < due) {
                 return;
             }
             self.look_at_first(now, &mut glance);
         }
+    }
+
+    /// Returns the time of the next [`KeyHolders::sweep`].
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.members.front().map(|(_, looked_at)| *looked_at + KEY_LIFE)
     }
 
     fn look_at_first(&mut self, now: Instant, glance: &mut impl FnMut(MemberId) -> Glance) {

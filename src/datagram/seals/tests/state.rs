@@ -62,8 +62,9 @@ fn e6_idle_members_hold_no_keys() {
     server.open(HOME, &datagram).expect("genuine");
     server.wait(KEY_LIFE);
     assert_eq!(server.holders(), 1, "they were used");
+    assert_eq!(server.seals.next_deadline(), Some(server.now + KEY_LIFE));
     server.wait(KEY_LIFE);
-    assert_eq!(server.holders(), 0);
+    assert_eq!((server.holders(), server.seals.next_deadline()), (0, None));
     let datagram = client.datagram("again");
     assert_eq!(server.open(HOME, &datagram), Ok(client.taken("again", Some(HOME), false)));
     let datagram = server.message(1, "back");
