@@ -56,6 +56,17 @@ pub struct Share {
 }
 
 impl Share {
+    /// Moves on to the next entry for its member, and returns the index of that.
+    pub fn seek(&mut self, entries: &[Extent]) -> Option<u32> {
+        while self.next < self.until {
+            if entries[self.next as usize].audience.includes(self.member) {
+                return Some(self.next);
+            }
+            self.next += 1;
+        }
+        None
+    }
+
     /// Skips everything that is left.
     pub fn skip(&mut self) {
         self.next = self.until;
@@ -93,6 +104,11 @@ impl<'a> Job<'a> {
     /// Returns the same job, for a sender that is not the last one.
     pub fn reborrow(&mut self) -> Job<'_> {
         Job { bytes: self.bytes, entries: self.entries, to: self.to, is_tagged: self.is_tagged }
+    }
+
+    /// Returns the job without its shares, and the shares.
+    pub fn split(self) -> (Job<'a>, &'a mut [Share]) {
+        (Job { to: &mut [], ..self }, self.to)
     }
 
     /// Returns the bytes of one entry.

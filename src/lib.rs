@@ -83,14 +83,15 @@
 //! 11. [`Datagrams::send`](datagram::Datagrams::send) sends the shares in batches, and returns a [`Receipt`](fanout::Receipt).
 //! 12. [`Feeds::put_back`](delivery::Feeds::put_back) schedules the rest of a room for its next turn, or keeps it until its socket is writable.
 //!
-//! It passes 59 functions in 21 files. Not counted are accessors, the upkeep of the steps, and three side
+//! It passes 60 functions in 22 files. Not counted are accessors, the upkeep of the steps, and three side
 //! trips: the codecs of [`protocol`], the system calls behind `src/datagram/batch/mod.rs`, and hosts that
 //! do not respond, `src/datagram/hosts.rs`.
 //!
 //! | file | functions |
 //! | --- | --- |
 //! | `src/reactor/mod.rs` | `turn`, `read_datagrams`, `deliver` |
-//! | `src/reactor/context.rs` | `read_socket`, `deliver` |
+//! | `src/reactor/context.rs` | `read_socket` |
+//! | `src/reactor/egress.rs` | `deliver` |
 //! | `src/datagram/mod.rs` | `receive`, `send` |
 //! | `src/datagram/intake.rs` | `deliver`, `handle_clear` |
 //! | `src/datagram/socket.rs` | `receive`, `send` |
@@ -98,7 +99,7 @@
 //! | `src/chat/inbound.rs` | `handle_datagram`, `identify`, `handle_message`, `handle_line`, `is_allowed`, `parse_line`, `relay`, `append_message` |
 //! | `src/chat/mod.rs` | `deliver` |
 //! | `src/chat/closing.rs` | `find_speaker` |
-//! | `src/chat/addresses.rs` | `learn_port` |
+//! | `src/chat/addresses.rs` | `learn_address` |
 //! | `src/chat/rate_limit.rs` | `take` |
 //! | `src/delivery/mod.rs` | `append`, `queue` |
 //! | `src/delivery/feed.rs` | `has_space_for`, `append`, `next_order`, `settle` |
@@ -107,7 +108,7 @@
 //! | `src/delivery/schedule.rs` | `push`, `pop` |
 //! | `src/delivery/turn.rs` | `deliver`, `deliver_rooms`, `deliver_room`, `run`, `send_plain`, `send`, `put_back` |
 //! | `src/delivery/lane.rs` | `send_lane` |
-//! | `src/fanout.rs` | `includes` |
+//! | `src/fanout.rs` | `seek`, `includes` |
 //! | `src/datagram/send.rs` | `run`, `begins_sealed`, `send_through`, `plan_from`, `plan_share`, `flush` |
 //! | `src/datagram/transmits.rs` | `plan`, `next_entry`, `outgoing` |
 //!

@@ -61,7 +61,9 @@ counters! {
     Challenges: "challenges sent",
     /// Moves of sealed members to another address. The first address of each counts too.
     Moves: "addresses of sealed members",
-    /// Datagrams that were too long.
+    /// Units read from connections that carry a member.
+    Units: "units",
+    /// Datagrams and units that were too long.
     TooLong: "too long",
     /// Datagrams without the layout of a client's datagram.
     Malformed: "malformed",
@@ -98,14 +100,16 @@ counters! {
     InvalidStream: "invalid stream messages",
     /// Datagrams from members that have ended.
     Departed: "from departed members",
-    /// Datagrams sent.
+    /// Datagrams sent, and units.
     Sent: "sent",
     /// Datagrams that the kernel refused to send.
     SendErrors: "send errors",
     /// Datagrams not sent, because earlier ones to the host are still in the send buffer, or because
     /// their members were silent.
     Withheld: "not sent to unresponsive hosts",
-    /// Turns in which a socket was full and its members had to wait.
+    /// Units not sent, because the member that they were for reads too slowly.
+    Overflowed: "not sent to full connections",
+    /// Turns in which a socket or a connection was full and its members had to wait.
     Blocked: "waits for a full socket",
     /// Deliveries that were still pending when the server was told to end.
     Abandoned: "abandoned at the end",

@@ -7,6 +7,7 @@
 //! kernel send a reset, which overtakes the last reply (RFC 1122, 4.2.2.13): flush what is queued, shut
 //! down the sending half, read until the peer ends too. The owner keeps the deadlines.
 
+mod buffer_pool;
 mod inbox;
 mod outbox;
 mod transport;
@@ -16,6 +17,7 @@ use std::io::{self, ErrorKind};
 use inbox::Inbox;
 use outbox::Outbox;
 
+pub use buffer_pool::BufferPool;
 pub use transport::{Protection, Received, SMALLEST_READ, Transport};
 
 /// Outcome of reading.
@@ -145,6 +147,19 @@ impl<T: Transport> Connection<T> {
         if self.phase == Phase::Open {
             self.outbox.push(bytes);
         }
+    }
+
+    /// Queues bytes that `encode` writes. They go out together with others that are queued like this
+    /// and wait, in writes of up to 16 KiB.
+    pub fn append(&mut self, pool: &mut BufferPool, encode: impl FnOnce(&mut Vec<u8>)) {
+        if self.phase == Phase::Open {
+            self.outbox.append(pool, encode);
+        }
+    }
+
+    /// Returns memory of the output to the pool if nothing of it is queued.
+    pub fn release(&mut self, pool: &mut BufferPool) {
+        self.outbox.release(pool);
     }
 
     /// Returns the number of bytes of input that wait for more: those that were read and not consumed, and
@@ -375,6 +390,19 @@ mod tests {
         connection.send(b"completion".to_vec());
         assert_eq!(connection.flush(), WriteOutcome::Flushed);
         assert_eq!(connection.transport.write_calls, 2);
+    }
+
+    #[test]
+    fn c4_units_share_writes() {
+        let (mut connection, mut pool) = (writing(&[usize::MAX; 9]), BufferPool::default());
+        connection.send(b"completion".to_vec());
+        for _ in 0..14 {
+            connection.append(&mut pool, |out| out.extend_from_slice(&[b'u'; 66]));
+        }
+        assert_eq!(connection.flush(), WriteOutcome::Flushed);
+        assert_eq!(connection.transport.write_calls, 2, "the frame, then all units");
+        connection.release(&mut pool);
+        assert_eq!((connection.unsent(), connection.held_bytes()), (0, 0));
     }
 
     #[test]

@@ -198,15 +198,9 @@ impl Transmits {
 
 /// Advances the share to its next entry for its member, and returns the range of that entry's bytes.
 fn next_entry(share: &mut Share, entries: &[Extent]) -> Option<(u32, u32)> {
-    while share.next < share.until {
-        let index = share.next as usize;
-        if entries[index].audience.includes(share.member) {
-            let start = index.checked_sub(1).map_or(0, |before| entries[before].end);
-            return Some((start, entries[index].end));
-        }
-        share.next += 1;
-    }
-    None
+    let index = share.seek(entries)? as usize;
+    let start = index.checked_sub(1).map_or(0, |before| entries[before].end);
+    Some((start, entries[index].end))
 }
 
 #[cfg(test)]

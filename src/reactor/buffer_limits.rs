@@ -6,6 +6,9 @@ use crate::config::ConnectionConfig;
 /// request with the longest names and passwords has 1,600 bytes.
 pub(super) const GUARANTEED: usize = 4096;
 
+/// Bytes that a peer may leave unread before nothing more is done for it, while there is memory.
+const UNREAD: usize = 64 * 1024;
+
 /// Limits for the input and output that a connection may buffer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BufferLimits {
@@ -18,6 +21,8 @@ pub(super) struct BufferLimits {
     /// Unread bytes of replies at which no further request is answered, so that a peer that never
     /// reads costs this much and one reply.
     pub(super) unsent: usize,
+    /// Unread bytes of units, beyond which a carried member is blocked (C3).
+    pub(super) units: usize,
     /// Bytes of the list of rooms.
     pub(super) list: usize,
 }
@@ -26,14 +31,21 @@ impl BufferLimits {
     /// Returns the limits while there is memory.
     pub(super) fn normal(config: &ConnectionConfig) -> Self {
         let payload = config.max_payload;
-        Self { payload, read: usize::MAX, input: usize::MAX, unsent: 64 * 1024, list: payload }
+        Self {
+            payload,
+            read: usize::MAX,
+            input: usize::MAX,
+            unsent: UNREAD,
+            units: UNREAD,
+            list: payload,
+        }
     }
 
     /// Returns the limits while the connections together have used up their memory. A request to
-    /// enter a room and its reply still fit.
+    /// enter a room and its reply still fit, and so does the largest unit.
     pub(super) fn scarce(config: &ConnectionConfig) -> Self {
         let payload = config.max_payload;
         let list = payload.min(GUARANTEED);
-        Self { payload, read: GUARANTEED, input: GUARANTEED, unsent: 1, list }
+        Self { payload, read: GUARANTEED, input: GUARANTEED, unsent: 1, units: GUARANTEED, list }
     }
 }

@@ -1,5 +1,8 @@
 //! The table of TCP connections, with their queues, deadlines and shared memory limit.
 
+mod eviction;
+mod paths;
+
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -10,18 +13,18 @@ use mio::{Interest, Registry};
 use super::Context;
 use super::buffer_limits::BufferLimits;
 use super::handshakes::Handshakes;
-use super::idle_order::IdleOrder;
+use super::idle_order::{IdleOrder, Place};
 use super::session::{Served, Session};
 use super::source::Source;
 use crate::address::{Origin, PeerAddr};
-use crate::alert::Alert;
 use crate::config::{Budgets, ConnectionConfig};
-use crate::ids::ConnId;
+use crate::connection::BufferPool;
+use crate::ids::{ConnId, MemberId};
 use crate::metrics::{Counter, Metrics};
-use crate::protocol::Status;
-use crate::slots::Slots;
+use crate::slots::{SecondaryMap, Slots};
 use crate::subnet::Subnet;
 use crate::timers::{Deadline, Timers};
+use paths::forget_path;
 
 /// Limit for one read. All connections share one buffer, so idle ones need none.
 const SCRATCH: usize = 16 * 1024;
@@ -34,8 +37,8 @@ const RECONSIDER: Duration = Duration::from_millis(10);
 struct ConnectionSlot {
     session: Session,
     deadline: Deadline,
-    /// Its entry in `idle_order`.
-    idle_since: Option<Instant>,
+    /// Its place in `idle_order`.
+    place: Place,
     /// Its part of `buffered`.
     buffered: usize,
     is_ready: bool,
@@ -61,6 +64,10 @@ pub(super) struct Connections {
     deadlines: Timers<ConnId>,
     idle_order: IdleOrder,
     handshakes: Handshakes,
+    /// The connection that carries each carried member.
+    paths: SecondaryMap<MemberId, ConnId>,
+    /// Memory for units that are to be written.
+    pool: BufferPool,
     /// Bytes of memory in the buffers of all connections.
     buffered: usize,
     scratch: Box<[u8]>,
@@ -79,6 +86,8 @@ impl Connections {
             deadlines: Timers::new(),
             idle_order: IdleOrder::new(),
             handshakes: Handshakes::new(budgets.handshakes),
+            paths: SecondaryMap::new(),
+            pool: BufferPool::default(),
             buffered: 0,
             scratch: vec![0; SCRATCH].into_boxed_slice(),
             config,
@@ -94,7 +103,7 @@ impl Connections {
         registry: &Registry,
         context: &mut Context,
     ) {
-        self.make_room(PeerAddr::of(origin.remote), context);
+        let refusal = self.make_room(PeerAddr::of(origin.remote), context);
         if let Err(error) = stream.set_nodelay(true) {
             log::debug!("{}: {error}", origin.remote);
         }
@@ -102,7 +111,7 @@ impl Connections {
         let id = self.slots.insert(ConnectionSlot {
             session: Session::new(wire, origin, context.now),
             deadline: Deadline::default(),
-            idle_since: None,
+            place: Place::None,
             buffered: 0,
             is_ready: false,
             reconsidered: None,
@@ -111,34 +120,11 @@ impl Connections {
             is_doomed: false,
         });
         self.register(id, registry, &mut context.metrics);
+        if let Some(why) = refusal {
+            self.refuse(id, why, context);
+        }
         self.reschedule(id);
         self.mark_ready(id);
-    }
-
-    /// At the limit of its peer, or at the limit of all, evicts the connection that has been idle for the
-    /// longest time.
-    fn make_room(&mut self, peer: PeerAddr, context: &mut Context) {
-        let own =
-            self.idle_order.first_of_peer_if_full(Subnet::of(peer), self.config.max_connections_ip);
-        if let Some(victim) = own {
-            context.alert(Alert::ConnectionsIp, peer);
-            self.evict(victim, Status::RateLimited, context);
-        } else if let Some(victim) = self.idle_order.first_if_full(self.config.max_connections) {
-            context.alert(Alert::Connections, peer);
-            self.evict(victim, Status::ServerFull, context);
-        }
-    }
-
-    /// Ends a connection whose place is needed now. The peer is told if its socket takes the reply at
-    /// once.
-    fn evict(&mut self, id: ConnId, why: Status, context: &mut Context) {
-        if let Some(slot) = self.slots.get_mut(id) {
-            slot.session.evict(why, context);
-            // It is freed in this turn, whatever the outcome of the flush.
-            let _ = slot.session.flush(&BufferLimits::normal(&self.config), context.now);
-            context.metrics.count(Counter::Evicted);
-            self.doom(id);
-        }
     }
 
     /// Notes an event. Its connection may be gone.
@@ -182,7 +168,7 @@ impl Connections {
             if has_hello && !slot.session.awaits_answer() {
                 self.handshakes.note_answer();
             }
-            self.settle(id, served, &mut context.metrics);
+            self.settle(id, served, context);
         }
     }
 
@@ -202,27 +188,30 @@ impl Connections {
                 continue;
             }
             let served = slot.session.expire(context);
-            self.settle(id, served, &mut context.metrics);
+            self.settle(id, served, context);
         }
     }
 
     /// Flushes a portion of the connections that were served or have become writable.
-    pub(super) fn flush(&mut self, metrics: &mut Metrics, now: Instant) {
+    pub(super) fn flush(&mut self, context: &mut Context) {
         let limits = self.limits();
         for _ in 0..self.unflushed.len().min(self.budgets.connections) {
             let Some(id) = self.unflushed.pop_front() else { return };
             let Some(slot) = self.slots.get_mut(id) else { continue };
             slot.is_unflushed = false;
-            let served = slot.session.flush(&limits, now);
-            self.apply(id, served, metrics);
+            let served = slot.session.flush(context, &limits);
+            slot.session.connection.release(&mut self.pool);
+            self.apply(id, served, context);
         }
     }
 
-    /// Begins the end of every connection. Those that wait for nothing are freed in this turn.
+    /// Begins the end of every connection. Those that wait for nothing are freed in this turn. One that
+    /// carries a member ends with its member, who is to be told first.
     pub(super) fn finish_all(&mut self, now: Instant) {
         let all: Vec<ConnId> = self.slots.iter().map(|(id, _)| id).collect();
         for id in all {
-            let Some(slot) = self.slots.get_mut(id) else { continue };
+            let slot = self.slots.get_mut(id).filter(|slot| !slot.session.is_path());
+            let Some(slot) = slot else { continue };
             let is_idle = slot.session.connection.unsent() == 0 && !slot.is_ready;
             slot.session.finish(now);
             self.mark_unflushed(id);
@@ -241,6 +230,7 @@ impl Connections {
             if let Some(mut slot) = self.slots.remove(id) {
                 self.buffered -= slot.buffered;
                 slot.session.release_member(context);
+                forget_path(&mut self.paths, id, &slot.session);
             }
         }
         count
@@ -294,15 +284,16 @@ impl Connections {
     }
 
     /// Updates the queues and deadlines after a session was served.
-    fn settle(&mut self, id: ConnId, served: Served, metrics: &mut Metrics) {
-        self.apply(id, served, metrics);
+    fn settle(&mut self, id: ConnId, served: Served, context: &mut Context) {
+        self.apply(id, served, context);
         self.mark_unflushed(id);
     }
 
-    fn apply(&mut self, id: ConnId, served: Served, metrics: &mut Metrics) {
+    fn apply(&mut self, id: ConnId, served: Served, context: &mut Context) {
         match served {
-            Served::Failed => self.fail(id, metrics),
+            Served::Failed => self.fail(id, &mut context.metrics),
             Served::More => self.mark_ready(id),
+            Served::Carries(member) => self.open_path(id, member, context),
             Served::Over => self.doom(id),
             Served::Done => {}
         }
@@ -360,17 +351,17 @@ impl Connections {
         }
     }
 
-    /// Updates what the table knows of a session: its deadline, its last input, its memory.
+    /// Updates what the table knows of a session: its deadline, its place in the order, its memory.
     fn reschedule(&mut self, id: ConnId) {
         let Some(slot) = self.slots.get_mut(id) else { return };
-        let (deadline, heard_at) = match slot.is_doomed {
-            true => (None, None),
-            false => (slot.session.deadline(&self.config), Some(slot.session.heard_at)),
+        let (deadline, place) = match slot.is_doomed {
+            true => (None, Place::None),
+            false => (slot.session.deadline(&self.config), slot.session.place()),
         };
         self.deadlines.set(id, &mut slot.deadline, deadline);
         let peer = Subnet::of(slot.session.peer());
-        self.idle_order.change((peer, id), slot.idle_since, heard_at);
-        slot.idle_since = heard_at;
+        self.idle_order.change((peer, id), slot.place, place);
+        slot.place = place;
         let buffered = slot.session.connection.held_bytes();
         self.buffered = self.buffered - slot.buffered + buffered;
         slot.buffered = buffered;

@@ -1,5 +1,5 @@
-//! The chat and the sockets of its members, and everything that passes between the two: datagrams in,
-//! jobs out.
+//! The chat and the UDP sockets of its members, and what comes in from them. The way out is in
+//! `egress.rs`.
 
 use std::time::Instant;
 
@@ -9,7 +9,6 @@ use crate::address::{Origin, PeerAddr};
 use crate::alert::Alert;
 use crate::chat::Chat;
 use crate::datagram::{Datagrams, Disposition, Incoming, Rejected};
-use crate::fanout::Share;
 use crate::ids::MemberId;
 use crate::metrics::{Counter, Metrics};
 use crate::tls::Tls;
@@ -67,26 +66,6 @@ impl Context {
             self.datagrams.announce(member, origin);
             self.forget_withdrawn();
         }
-    }
-
-    /// Sends a portion of what the chat has for its members. This is the only way out: a job names bytes
-    /// and members, and goes from here to the layer that has the routes of these members. Its receipt
-    /// counts what was sent. The shares of members without any route are skipped: no address is proved,
-    /// so nothing is sent, and nothing waits.
-    pub(super) fn deliver(&mut self, budget: usize) {
-        let Self { chat, datagrams, metrics, now, .. } = self;
-        let receipt = chat.deliver(budget, *now, |mut job, budget| {
-            let receipt = datagrams.send(job.reborrow(), budget);
-            if receipt.unrouted {
-                let unrouted = job.to.iter_mut().filter(|share| !datagrams.has_route(share.member));
-                unrouted.for_each(Share::skip);
-            }
-            receipt
-        });
-        metrics.add(Counter::Sent, receipt.sent as u64);
-        metrics.add(Counter::SendErrors, receipt.dropped as u64);
-        metrics.add(Counter::Withheld, receipt.withheld as u64);
-        metrics.add(Counter::Blocked, u64::from(receipt.blocked));
     }
 
     /// Removes the routes of members whose address another member has proved. This must happen before

@@ -10,10 +10,12 @@
 //! | `connections.rs` | the table of connections, their queues and deadlines |
 //! | `handshakes.rs` | handshakes in progress |
 //! | `session.rs` | the life of one connection |
-//! | `tcrp.rs` | the protocol on a connection |
+//! | `tcrp.rs`, `grant.rs` | the protocol on a connection, and what a request gets |
+//! | `carried.rs` | the protocol on a connection that carries a member |
 //! | `buffer_limits.rs` | limits for the buffers of a connection |
 //! | `idle_order.rs` | the order in which connections are evicted |
-//! | `context.rs` | the chat and the UDP sockets, and what passes between them |
+//! | `context.rs` | the chat and the UDP sockets, and what comes in |
+//! | `egress.rs` | what goes out, split by the paths of the members |
 //! | `slice.rs` | the time slice of a step |
 //! | `steps.rs` | CPU time of the steps, in a build with the feature `step-times` |
 //! | `alert_log.rs` | warnings about peers, at most one a minute of each kind and subnet |
@@ -26,8 +28,11 @@ mod acceptor;
 mod alert_log;
 mod bind;
 mod buffer_limits;
+mod carried;
 mod connections;
 mod context;
+mod egress;
+mod grant;
 mod handshakes;
 mod idle_order;
 mod memory_estimate;
@@ -304,20 +309,21 @@ impl Reactor {
         if datagrams.take_unblocked() {
             chat.resume_stalled(*now);
         }
-        let Self { context, config, .. } = self;
+        let Self { connections, context, config, .. } = self;
         let budgets = &config.budgets;
         slice::fill(budgets.slice, Instant::now, || {
-            context.deliver(budgets.deliveries);
+            egress::deliver(context, connections, budgets.deliveries);
             context.chat.has_output()
         });
+        connections.finish_paths(context);
     }
 
-    /// Writes the replies of this turn, and log lines that had to wait.
+    /// Writes the replies and the units of this turn, and log lines that had to wait.
     fn flush(&mut self) {
         self.outputs.flush();
         let Self { connections, context, config, .. } = self;
         slice::fill(config.budgets.slice, Instant::now, || {
-            connections.flush(&mut context.metrics, context.now);
+            connections.flush(context);
             connections.has_unflushed()
         });
     }
@@ -331,6 +337,7 @@ impl Reactor {
             chat.has_garbage()
         });
         let Self { connections, context, acceptor, .. } = self;
+        connections.finish_paths(context);
         slice::fill(slice, Instant::now, || {
             if connections.reap(context) > 0 {
                 acceptor.resume();

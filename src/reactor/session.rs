@@ -1,14 +1,18 @@
 //! The life of one connection: its budgets, its deadlines, its eviction and its end. The protocol on
-//! it is in `tcrp.rs`.
+//! it is in `tcrp.rs`, and in `carried.rs` once the connection carries a member.
 
 use std::time::{Duration, Instant};
 
 use super::Context;
 use super::buffer_limits::BufferLimits;
+use super::carried::Carried;
+use super::idle_order::Place;
 use super::tcrp::{Next, Tcrp};
 use crate::address::{Origin, PeerAddr};
 use crate::config::{Budgets, ConnectionConfig, LINGER};
-use crate::connection::{Connection, Protection, ReadOutcome, WriteOutcome};
+use crate::connection::{BufferPool, Connection, Protection, ReadOutcome, WriteOutcome};
+use crate::fanout::{Job, Receipt, Share};
+use crate::ids::MemberId;
 use crate::metrics::Counter;
 use crate::protocol::Status;
 use crate::tls::TcpWire;
@@ -20,6 +24,8 @@ pub(super) enum Served {
     Done,
     /// The budget is used up; there is more to do.
     More,
+    /// The connection carries this member from now on.
+    Carries(MemberId),
     /// The connection is lost.
     Failed,
     /// Its time is over, and nothing more is to be done.
@@ -41,14 +47,20 @@ enum Waiting {
     PeerEnd,
     /// The end of the delay of a request.
     Delay,
+    /// The last entries of a member whose connection the peer has ended.
+    LastEntries,
+    /// The member that it carries: the chat has the deadlines.
+    Member,
 }
 
 /// A TCP connection with its deadlines, and TCRP on it.
 pub(super) struct Session {
     pub(super) connection: Connection<TcpWire>,
     tcrp: Tcrp,
+    /// The protocol in place of TCRP, once the connection carries a member.
+    carried: Option<Carried>,
     /// Time of the last input.
-    pub(super) heard_at: Instant,
+    heard_at: Instant,
     waiting: Waiting,
     since: Instant,
 }
@@ -58,6 +70,7 @@ impl Session {
         Self {
             connection: Connection::new(wire),
             tcrp: Tcrp::new(origin, now),
+            carried: None,
             heard_at: now,
             waiting: Waiting::Request,
             since: now,
@@ -106,7 +119,11 @@ impl Session {
     ) -> Served {
         let (mut bytes, mut requests) = (budgets.connection_bytes, budgets.requests);
         loop {
-            match self.tcrp.advance(&mut self.connection, &mut requests, context, limits) {
+            match self.advance(&mut requests, context, limits) {
+                Next::Carry(member) => {
+                    self.carried = Some(Carried::new(member, context.now));
+                    return Served::Carries(member);
+                }
                 Next::Wait => return Served::Done,
                 Next::Yield => return Served::More,
                 Next::Read if bytes == 0 => return Served::More,
@@ -122,7 +139,7 @@ impl Session {
                     ReadOutcome::Empty => {}
                     ReadOutcome::Ended => self.handle_end(context),
                     ReadOutcome::Failed(_) => {
-                        self.tcrp.handle_loss(&mut self.connection, context);
+                        self.handle_loss(context);
                         return Served::Failed;
                     }
                 },
@@ -130,26 +147,66 @@ impl Session {
         }
     }
 
+    fn advance(
+        &mut self,
+        requests: &mut usize,
+        context: &mut Context,
+        limits: &BufferLimits,
+    ) -> Next {
+        match &mut self.carried {
+            Some(carried) => carried.advance(&mut self.connection, requests, context),
+            None => self.tcrp.advance(&mut self.connection, requests, context, limits),
+        }
+    }
+
     fn handle_end(&mut self, context: &mut Context) {
         if let Some(why) = self.connection.failure() {
             log::debug!("{}: TLS: {why}", self.peer());
         }
-        self.tcrp.handle_end(&mut self.connection, context);
+        match &mut self.carried {
+            Some(carried) => carried.handle_end(&mut self.connection, context),
+            None => self.tcrp.handle_end(&mut self.connection, context),
+        }
+    }
+
+    fn handle_loss(&mut self, context: &mut Context) {
+        if self.carried.is_none() {
+            self.tcrp.handle_loss(&mut self.connection, context);
+        }
     }
 
     /// Writes what is queued, and then checks whether this lets the session continue.
-    pub(super) fn flush(&mut self, limits: &BufferLimits, now: Instant) -> Served {
-        match self.connection.flush() {
-            WriteOutcome::Failed(_) => return Served::Failed,
-            WriteOutcome::Flushed | WriteOutcome::Blocked => self.note_waiting(now),
+    pub(super) fn flush(&mut self, context: &mut Context, limits: &BufferLimits) -> Served {
+        if let WriteOutcome::Failed(_) = self.connection.flush() {
+            return Served::Failed;
         }
-        if self.tcrp.can_advance(&self.connection, limits) { Served::More } else { Served::Done }
+        if let Some(carried) = &mut self.carried {
+            carried.note_written(&self.connection, context, limits);
+        }
+        self.note_waiting(context.now);
+        let can_advance = match &self.carried {
+            Some(carried) => carried.can_advance(&self.connection),
+            None => self.tcrp.can_advance(&self.connection, limits),
+        };
+        if can_advance { Served::More } else { Served::Done }
+    }
+
+    /// Appends the entries of a share to the output, if the connection carries its member: see
+    /// [`Carried::append`].
+    pub(super) fn append(
+        &mut self,
+        pool: &mut BufferPool,
+        (job, share): (&Job<'_>, &mut Share),
+        (budget, limit): (usize, usize),
+    ) -> Option<Receipt> {
+        let carried = self.carried.as_mut().filter(|carried| carried.is_path())?;
+        Some(carried.append(&mut self.connection, pool, (job, share), (budget, limit)))
     }
 
     /// Acts on the deadline, which has come up.
     pub(super) fn expire(&mut self, context: &mut Context) -> Served {
         match self.waiting {
-            Waiting::Frame => self.tcrp.expire_frame(&mut self.connection, context),
+            Waiting::Frame => self.expire_frame(context),
             Waiting::Request => {
                 context.metrics.count(Counter::TimedOut);
                 self.connection.finish();
@@ -160,9 +217,21 @@ impl Session {
             }
             Waiting::PeerEnd => return Served::Over,
             Waiting::Delay => self.tcrp.end_delay(),
+            Waiting::LastEntries => self.connection.finish(),
+            Waiting::Member => {}
         }
         self.note_waiting(context.now);
         Served::More
+    }
+
+    fn expire_frame(&mut self, context: &mut Context) {
+        match &mut self.carried {
+            Some(carried) => {
+                context.metrics.count(Counter::TimedOut);
+                carried.end(&mut self.connection, context);
+            }
+            None => self.tcrp.expire_frame(&mut self.connection, context),
+        }
     }
 
     /// Ends the connection in favour of another one, and tells the peer why.
@@ -178,7 +247,34 @@ impl Session {
 
     /// Separates the connection from its member.
     pub(super) fn release_member(&mut self, context: &mut Context) {
-        self.tcrp.release_member(context);
+        match &mut self.carried {
+            Some(carried) => carried.release(context),
+            None => self.tcrp.release_member(context),
+        }
+    }
+
+    /// Returns the member that the connection carries or has carried.
+    pub(super) fn carried_member(&self) -> Option<MemberId> {
+        self.carried.as_ref().map(Carried::member)
+    }
+
+    /// Returns true while the connection is the path of a member.
+    pub(super) fn is_path(&self) -> bool {
+        self.connection.is_open() && self.carried.as_ref().is_some_and(Carried::is_path)
+    }
+
+    /// Ends the connection, because its member has ended or has another path.
+    pub(super) fn leave_path(&mut self, now: Instant) {
+        if let Some(carried) = &mut self.carried {
+            carried.leave_path();
+        }
+        self.finish(now);
+    }
+
+    /// Returns its place in the order in which connections are evicted. The path of a member never
+    /// gives way.
+    pub(super) fn place(&self) -> Place {
+        if self.is_path() { Place::Kept } else { Place::Idle(self.heard_at) }
     }
 
     /// Returns the time of the next [`Session::expire`].
@@ -186,15 +282,24 @@ impl Session {
         let limit: Option<Duration> = match self.waiting {
             Waiting::Request => config.connect_timeout,
             Waiting::Handshake | Waiting::Frame | Waiting::Reader => config.handshake_timeout,
-            Waiting::PeerEnd => Some(LINGER),
+            Waiting::PeerEnd | Waiting::LastEntries => Some(LINGER),
             Waiting::Delay => return self.tcrp.delayed_until(),
+            Waiting::Member => None,
         };
         // After an answer the next frame has its own time, even if its first byte was here already.
-        limit.map(|limit| self.since.max(self.tcrp.answered_at()) + limit)
+        let answered_at = self.carried.as_ref().map_or(self.tcrp.answered_at(), Carried::taken_at);
+        limit.map(|limit| self.since.max(answered_at) + limit)
     }
 
     fn note_waiting(&mut self, now: Instant) {
-        let waiting = if self.connection.is_open() && self.is_handshaking() {
+        let carried = self.carried.as_ref().filter(|_| self.connection.is_open());
+        let waiting = if let Some(carried) = carried {
+            match carried {
+                carried if carried.is_ending() => Waiting::LastEntries,
+                carried if carried.is_in_unit(&self.connection) => Waiting::Frame,
+                _ => Waiting::Member,
+            }
+        } else if self.connection.is_open() && self.is_handshaking() {
             Waiting::Handshake
         } else if self.connection.unsent() > 0 {
             Waiting::Reader

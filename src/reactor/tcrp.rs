@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::Context;
 use super::buffer_limits::{BufferLimits, GUARANTEED};
+use super::grant::{Grant, make_terms};
 use super::random::draw;
 use crate::address::{Origin, PeerAddr};
 use crate::alert::Alert;
@@ -11,8 +12,7 @@ use crate::chat::{Caller, Reply};
 use crate::connection::{Connection, Transport};
 use crate::ids::MemberId;
 use crate::metrics::{Counter, Metrics};
-use crate::protocol::stream::Completion;
-use crate::protocol::{Decoded, Frame, Status, Token, decode, frame, reply, request};
+use crate::protocol::{Decoded, Frame, SealTerms, Status, decode, frame, reply, request};
 
 /// The operation in a frame that answers no request.
 const NO_OPERATION: u8 = 0;
@@ -28,6 +28,8 @@ pub(super) enum Next {
     Yield,
     /// An event or a deadline.
     Wait,
+    /// Another protocol: the connection carries this member from now on.
+    Carry(MemberId),
 }
 
 /// State of the request at the start of the input.
@@ -114,7 +116,9 @@ impl Tcrp {
                 Step::Answer if *requests == 0 => return Next::Yield,
                 Step::Answer => {
                     *requests -= 1;
-                    self.answer(connection, context, limits);
+                    if let Some(member) = self.answer(connection, context, limits) {
+                        return Next::Carry(member);
+                    }
                 }
                 Step::Refuse { operation, why, limit } => {
                     context.alert(limit, self.peer());
@@ -222,40 +226,35 @@ impl Tcrp {
     }
 
     /// Executes the request at the start of the input and queues its reply, unless the chat delays it.
+    /// Returns the member that the connection carries from now on, if any.
     fn answer(
         &mut self,
         connection: &mut Connection<impl Transport>,
         context: &mut Context,
         limits: &BufferLimits,
-    ) {
-        let Decoded::Whole(frame) = decode(connection.input(), limits.payload) else { return };
+    ) -> Option<MemberId> {
+        let Decoded::Whole(frame) = decode(connection.input(), limits.payload) else { return None };
         let caller = Caller { peer: self.peer(), is_encrypted: connection.is_encrypted() };
-        let (status, entered, payload) = match self.execute(&frame, caller, context, limits.list) {
-            Ok(Reply::Later { at }) => {
+        let (status, grant) = match self.execute(&frame, caller, context, limits.list) {
+            Ok((Reply::Later { at }, _)) => {
                 self.request = RequestState::DelayedUntil(at);
-                return;
+                return None;
             }
-            Ok(Reply::Entered { member, token, stream, .. }) => {
-                (Status::Success, Some(member), Some(encode_token(token, stream)))
-            }
-            Ok(Reply::Resumed { member, token, stream, .. }) => {
-                context.datagrams.forget_route(member);
-                (Status::Success, Some(member), Some(encode_token(token, stream)))
-            }
-            Ok(Reply::Rooms(list)) => (Status::Success, None, Some(list)),
-            Err(status) => (status, None, None),
+            Ok((reply, terms)) => (Status::Success, Grant::of(reply, terms, self.peer(), context)),
+            Err(status) => (status, Grant::default()),
         };
         let size = frame.size();
-        let replies = self.encode_replies(&frame, status, payload);
+        let replies = self.encode_replies(&frame, status, grant.payload);
         connection.consume(size);
         replies.into_iter().flatten().for_each(|reply| connection.send(reply));
         context.metrics.count_reply(status);
-        if entered.is_some() {
+        if grant.member.is_some() || grant.carried.is_some() {
             self.release_member(context);
-            self.last_entered = entered;
+            self.last_entered = grant.member;
         }
         self.request = RequestState::New;
         self.answered_at = context.now;
+        grant.carried
     }
 
     fn execute(
@@ -264,18 +263,20 @@ impl Tcrp {
         caller: Caller,
         context: &mut Context,
         max_list: usize,
-    ) -> Result<Reply, Status> {
+    ) -> Result<(Reply, Option<SealTerms>), Status> {
         if context.tls.is_required() && !caller.is_encrypted {
             return Err(Status::EncryptionRequired);
         }
         let request = request::parse(frame)?;
+        let terms = make_terms(&request, caller, context)?;
         let (now, chat) = (context.now, &mut context.chat);
-        match self.request {
+        let reply = match self.request {
             RequestState::DelayOver => {
                 chat.handle_delayed_request(caller, &request, draw, max_list, now)
             }
             _ => chat.handle_request(caller, &request, draw, max_list, now),
-        }
+        };
+        Ok((reply?, terms))
     }
 
     /// Returns the acknowledgement, and the completion if there is a payload.
@@ -339,14 +340,6 @@ impl Tcrp {
         let port = u16::from_be_bytes([high, low]);
         let origin = Origin { remote: self.origin.remote.with_port(port), ..self.origin };
         context.announce(member, &origin);
-    }
-}
-
-/// Returns the payload of a completion: the token, and for stream delivery its parameters.
-fn encode_token(token: Token, stream: Option<Completion>) -> Vec<u8> {
-    match stream {
-        Some(completion) => completion.encode(),
-        None => token.to_wire().to_vec(),
     }
 }
 

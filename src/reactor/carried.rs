@@ -1,0 +1,217 @@
+//! The protocol on a connection that carries a member (C1): units in, units out.
+//!
+//! It begins behind the completion of a request. The member's deadlines are those of the chat. A
+//! connection ends with its member, or its member loses it: the chat decides what that means.
+
+use std::time::Instant;
+
+use super::Context;
+use super::buffer_limits::BufferLimits;
+use super::tcrp::Next;
+use crate::connection::{BufferPool, Connection, Transport};
+use crate::fanout::{Job, Receipt, Share, TAG_SIZE};
+use crate::ids::MemberId;
+use crate::metrics::Counter;
+use crate::protocol::carried::{DecodedUnit, MAX_UP, SIZE_FIELD, decode, encode};
+
+/// Bytes of the limit for unread units that numbered entries leave free, so that an answer or the
+/// reason of an end still has space. An aside has at most 1,150 bytes (S2).
+const RESERVE: usize = 2048;
+
+/// A connection that was full takes more once this part of the limit is unread at most. Half of a
+/// kernel's buffer is left to write then, so a fast reader is never idle.
+const RESUME_AT: usize = 4;
+
+/// State of a connection that carries a member.
+pub(super) struct Carried {
+    member: MemberId,
+    /// Time of the last whole unit.
+    taken_at: Instant,
+    /// True while the connection is the member's path.
+    is_path: bool,
+    /// True until the chat knows that the connection has ended.
+    is_counted: bool,
+    /// True from the first unit without space until most are read.
+    is_full: bool,
+}
+
+impl Carried {
+    pub(super) fn new(member: MemberId, now: Instant) -> Self {
+        Self { member, taken_at: now, is_path: true, is_counted: true, is_full: false }
+    }
+
+    pub(super) fn member(&self) -> MemberId {
+        self.member
+    }
+
+    pub(super) fn taken_at(&self) -> Instant {
+        self.taken_at
+    }
+
+    /// Returns true while the connection is the member's path.
+    pub(super) fn is_path(&self) -> bool {
+        self.is_path
+    }
+
+    /// Returns true if the peer has ended its half: no units come, and the last ones may still go.
+    pub(super) fn is_ending(&self) -> bool {
+        self.is_path && !self.is_counted
+    }
+
+    /// Returns true if a unit has begun, and is waited for.
+    pub(super) fn is_in_unit(&self, connection: &Connection<impl Transport>) -> bool {
+        self.is_reading() && !connection.input().is_empty()
+    }
+
+    /// Hands the units of the input to the chat, at most `units`.
+    pub(super) fn advance(
+        &mut self,
+        connection: &mut Connection<impl Transport>,
+        units: &mut usize,
+        context: &mut Context,
+    ) -> Next {
+        loop {
+            if let Some(next) = self.pause(connection) {
+                return next;
+            }
+            match decode(connection.input(), MAX_UP) {
+                DecodedUnit::Incomplete => return read(connection),
+                DecodedUnit::Whole(_) if *units == 0 => return Next::Yield,
+                DecodedUnit::Whole(content) => {
+                    *units -= 1;
+                    let Context { chat, metrics, now, .. } = context;
+                    let outcome = chat.handle_carried(self.member, content, *now);
+                    let size = SIZE_FIELD + content.len();
+                    connection.consume(size);
+                    metrics.count(Counter::Units);
+                    metrics.count(outcome.counter());
+                    self.taken_at = *now;
+                }
+                DecodedUnit::TooLarge { size } => {
+                    log::debug!("a unit of {size} bytes ends its connection");
+                    context.metrics.count(Counter::TooLong);
+                    self.end(connection, context);
+                }
+            }
+        }
+    }
+
+    /// Returns true if [`Carried::advance`] has something to do.
+    pub(super) fn can_advance(&self, connection: &Connection<impl Transport>) -> bool {
+        let next =
+            self.pause(connection).unwrap_or_else(|| match decode(connection.input(), MAX_UP) {
+                DecodedUnit::Incomplete => read(connection),
+                DecodedUnit::Whole(_) | DecodedUnit::TooLarge { .. } => Next::Yield,
+            });
+        !matches!(next, Next::Wait)
+    }
+
+    /// Returns what to do while no units are taken.
+    fn pause(&self, connection: &Connection<impl Transport>) -> Option<Next> {
+        match connection.is_open() {
+            false => Some(read(connection)),
+            true => (!self.is_reading()).then_some(Next::Wait),
+        }
+    }
+
+    /// Returns false while no units are read: the peer would get answers that have no space.
+    fn is_reading(&self) -> bool {
+        !self.is_full && self.is_counted
+    }
+
+    /// Appends the entries of a member's share as units, at most `budget`. A unit has no space if more
+    /// than `limit` bytes would be unread. Entries of a stream wait then, others are dropped.
+    pub(super) fn append(
+        &mut self,
+        connection: &mut Connection<impl Transport>,
+        pool: &mut BufferPool,
+        (job, share): (&Job<'_>, &mut Share),
+        (budget, limit): (usize, usize),
+    ) -> Receipt {
+        let limit = if job.is_tagged { limit - RESERVE } else { limit };
+        let mut receipt = Receipt::default();
+        while receipt.sent < budget
+            && let Some(index) = share.seek(job.entries)
+        {
+            let content = job.datagram(index);
+            if connection.unsent() + SIZE_FIELD + content.len() <= limit {
+                let tag = job.is_tagged.then_some(share.tag);
+                connection.append(pool, |out| {
+                    let start = out.len() + SIZE_FIELD;
+                    encode(content, out);
+                    tag.into_iter().for_each(|tag| {
+                        out[start..start + TAG_SIZE].copy_from_slice(&tag);
+                    });
+                });
+                receipt.sent += 1;
+            } else {
+                self.is_full = true;
+                if job.is_tagged {
+                    receipt.blocked = true;
+                    break;
+                }
+                receipt.dropped += 1;
+            }
+            share.next += 1;
+        }
+        receipt
+    }
+
+    /// Notes that units were written. Wakes the member if the connection was full and has space again.
+    pub(super) fn note_written(
+        &mut self,
+        connection: &Connection<impl Transport>,
+        context: &mut Context,
+        limits: &BufferLimits,
+    ) {
+        if self.is_full && connection.unsent() <= limits.units / RESUME_AT {
+            self.is_full = false;
+            if self.is_path {
+                context.chat.resume_member(self.member);
+            }
+        }
+    }
+
+    /// Handles the end of the peer's half. The member may still get its last entries.
+    pub(super) fn handle_end(
+        &mut self,
+        connection: &mut Connection<impl Transport>,
+        context: &mut Context,
+    ) {
+        match self.is_path {
+            true => self.release(context),
+            false => connection.finish(),
+        }
+    }
+
+    /// Ends the connection for a fault of its peer.
+    pub(super) fn end(
+        &mut self,
+        connection: &mut Connection<impl Transport>,
+        context: &mut Context,
+    ) {
+        connection.finish();
+        self.release(context);
+        self.is_path = false;
+    }
+
+    /// Notes that the member does not need the connection any more.
+    pub(super) fn leave_path(&mut self) {
+        self.is_path = false;
+    }
+
+    /// Tells the chat, once, that the connection has ended.
+    pub(super) fn release(&mut self, context: &mut Context) {
+        if std::mem::take(&mut self.is_counted) {
+            match self.is_path {
+                true => context.chat.handle_path_end(self.member, context.now),
+                false => context.chat.handle_disconnect(self.member, context.now),
+            }
+        }
+    }
+}
+
+/// Returns the wish for more input, if there may be some.
+fn read(connection: &Connection<impl Transport>) -> Next {
+    if connection.is_readable() { Next::Read } else { Next::Wait }
+}
