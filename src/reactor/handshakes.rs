@@ -65,3 +65,46 @@ impl Handshakes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::IpAddr;
+
+    fn peer(text: &str) -> Subnet {
+        Subnet::of(text.parse::<IpAddr>().expect("an address").into())
+    }
+
+    #[test]
+    fn e4_peer_has_eight_handshakes() {
+        let mut handshakes = Handshakes::new(16);
+        let (one, other) = (peer("2001:db8::1"), peer("2001:db8:0:1::1"));
+        for _ in 0..MAX_HANDSHAKES_IP {
+            assert!(handshakes.begin(one));
+        }
+        assert!(!handshakes.begin(peer("2001:db8::2")), "of the same subnet");
+        assert!(handshakes.begin(other));
+        handshakes.end(one, true);
+        assert!(handshakes.begin(one));
+        handshakes.end(other, false);
+        (0..MAX_HANDSHAKES_IP).for_each(|_| handshakes.end(one, false));
+        assert!(handshakes.peers.is_empty());
+        let mut metrics = Metrics::default();
+        handshakes.end_turn(&mut metrics);
+        handshakes.end_turn(&mut metrics);
+        let counts = [Counter::Handshakes, Counter::HandshakesFailed, Counter::HandshakesRefused];
+        assert_eq!(counts.map(|counter| metrics.get(counter)), [1, 9, 1]);
+    }
+
+    #[test]
+    fn e4_turn_answers_its_budget() {
+        let mut handshakes = Handshakes::new(2);
+        for _ in 0..2 {
+            assert!(handshakes.has_budget());
+            handshakes.note_answer();
+        }
+        assert!(!handshakes.has_budget());
+        handshakes.end_turn(&mut Metrics::default());
+        assert!(handshakes.has_budget());
+    }
+}

@@ -122,6 +122,8 @@ impl Tcrp {
                 }
                 Step::Refuse { operation, why, limit } => {
                     context.alert(limit, self.peer());
+                    let needs_tls = context.tls.is_required() && !connection.is_encrypted();
+                    let why = if needs_tls { Status::EncryptionRequired } else { why };
                     self.refuse(connection, operation, why, &mut context.metrics);
                 }
                 Step::EndInput => self.end_input(connection, context),

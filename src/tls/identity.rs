@@ -113,7 +113,10 @@ impl Source {
 
 impl OwnKey {
     /// Makes a certificate that the key signs itself.
-    fn certify(&self, date: SystemTime) -> Result<CertifiedKey, Box<dyn std::error::Error>> {
+    pub(super) fn certify(
+        &self,
+        date: SystemTime,
+    ) -> Result<CertifiedKey, Box<dyn std::error::Error>> {
         let certificate = certificate_params(&self.names, date)?.self_signed(&self.key)?;
         let key = PrivateKeyDer::Pkcs8(self.key.serialize_der().into());
         let chain = vec![certificate.der().clone()];

@@ -20,6 +20,8 @@ mod identity;
 mod own_key;
 mod records;
 mod session;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::sync::Arc;
@@ -143,7 +145,8 @@ impl Served {
     }
 
     fn take(&mut self, date: SystemTime) -> Result<(), TlsError> {
-        Identity { config: self.config, fingerprint: self.fingerprint } = self.source.load(date)?;
+        let identity = self.source.load(date)?;
+        (self.config, self.fingerprint) = (identity.config, identity.fingerprint);
         Ok(())
     }
 }

@@ -87,3 +87,25 @@ pub(super) fn store(directory: Option<&Path>, key: &KeyPair) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn e3_systemd_names_the_directory_first() {
+        let by = |known: &[(&str, &str)]| {
+            let value = |name: &str| known.iter().find(|(known, _)| *known == name);
+            directory_by(&|name| value(name).map(|(_, value)| value.into()))
+        };
+        let home = ("HOME", "/home/a");
+        let users = Some("/home/a/.local/state/reactor-chat".into());
+        assert_eq!(
+            by(&[("STATE_DIRECTORY", "/var/lib/a:/var/lib/b"), home]),
+            Some("/var/lib/a".into())
+        );
+        assert_eq!(by(&[("STATE_DIRECTORY", ""), home]), users);
+        assert_eq!(by(&[home]), users);
+        assert_eq!(by(&[]), None);
+    }
+}

@@ -36,6 +36,12 @@ impl<S> Wire<S> {
         Self { stream, layer: Layer::Undecided(FirstBytes::default(), config) }
     }
 
+    /// Returns the stream below.
+    #[cfg(test)]
+    pub(super) fn stream_mut(&mut self) -> &mut S {
+        &mut self.stream
+    }
+
     /// Creates a wire that is cleartext, whatever its first bytes are.
     pub fn clear(stream: S) -> Self {
         Self { stream, layer: Layer::Clear }

@@ -25,6 +25,21 @@ pub struct Reply {
     pub payload: Vec<u8>,
 }
 
+impl Reply {
+    /// Reads one frame from any stream.
+    pub fn read(stream: &mut impl Read) -> Self {
+        let mut header = [0; 32];
+        stream.read_exact(&mut header).expect("a header");
+        let size = header[3..].iter().fold(0usize, |size, byte| size << 8 | usize::from(*byte));
+        assert!(size <= 1 << 29, "no frame of the server's: {header:?}");
+        let mut room = vec![0; usize::from(header[0])];
+        stream.read_exact(&mut room).expect("a room name");
+        let mut payload = vec![0; size];
+        stream.read_exact(&mut payload).expect("a payload");
+        Self { operation: header[1], state: header[2], room, payload }
+    }
+}
+
 /// A TCP connection to a server.
 pub struct Control {
     stream: TcpStream,
@@ -79,15 +94,7 @@ impl Control {
 
     /// Reads one frame.
     pub fn expect_reply(&mut self) -> Reply {
-        let mut header = [0; 32];
-        self.stream.read_exact(&mut header).expect("a header");
-        let size = header[3..].iter().fold(0usize, |size, byte| size << 8 | usize::from(*byte));
-        assert!(size <= 1 << 29, "no frame of the server's: {header:?}");
-        let mut room = vec![0; usize::from(header[0])];
-        self.stream.read_exact(&mut room).expect("a room name");
-        let mut payload = vec![0; size];
-        self.stream.read_exact(&mut payload).expect("a payload");
-        Reply { operation: header[1], state: header[2], room, payload }
+        Reply::read(&mut self.stream)
     }
 
     /// Reads an acknowledgement and returns its status.
@@ -132,6 +139,14 @@ impl Control {
         match self.stream.read_to_end(&mut rest) {
             Ok(_) => assert_eq!(rest, b"", "nothing but the end"),
             Err(error) => panic!("not an end of stream but {error}"),
+        }
+    }
+
+    /// Checks that the server closes the connection, perhaps with a reset, and sends nothing before.
+    pub fn expect_lost(&mut self) {
+        match self.stream.read(&mut [0; 64]) {
+            Ok(size) => assert_eq!(size, 0, "nothing but the end"),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
         }
     }
 

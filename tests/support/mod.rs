@@ -9,6 +9,8 @@
 
 pub mod carried;
 mod control;
+#[cfg(feature = "tls")]
+pub mod encrypted;
 pub mod family;
 pub mod jobs;
 mod member;
