@@ -47,3 +47,9 @@ fn c1_carried_corpus() {
 fn e6_e8_sealed_corpus() {
     replay("sealed", fuzz::sealed);
 }
+
+#[cfg(feature = "tls")]
+#[test]
+fn e1_first_bytes_corpus() {
+    replay("first_bytes", fuzz::first_bytes);
+}

@@ -36,9 +36,9 @@ impl<S> Wire<S> {
         Self { stream, layer: Layer::Undecided(FirstBytes::default(), config) }
     }
 
-    /// Returns the stream below.
-    #[cfg(test)]
-    pub(super) fn stream_mut(&mut self) -> &mut S {
+    /// Returns the stream below, for tests.
+    #[doc(hidden)]
+    pub fn stream_mut(&mut self) -> &mut S {
         &mut self.stream
     }
 

@@ -4,6 +4,8 @@
 
 mod carried;
 mod datagrams;
+#[cfg(feature = "tls")]
+mod first_bytes;
 mod frame;
 mod input;
 #[path = "../../support/jobs.rs"]
@@ -15,6 +17,8 @@ mod stage;
 
 pub use carried::carried;
 pub use datagrams::datagrams;
+#[cfg(feature = "tls")]
+pub use first_bytes::first_bytes;
 pub use frame::frame;
 pub use request::request;
 #[cfg(feature = "tls")]
