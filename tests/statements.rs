@@ -1,7 +1,8 @@
 //! Checks that every promise has a test, and that every id in the name of a test is a promise.
 //!
-//! `src/protocol/PROTOCOL.md` states W (the wire) and S (stream delivery). `tests/README.md` lists L,
-//! D and T (faults of loops, datagram relays and open servers), A (attacks) and fields (real use).
+//! `src/protocol/PROTOCOL.md` states W (the wire), S (stream delivery), E (encryption) and C (carried
+//! members). `tests/README.md` lists L, D and T (faults of loops, datagram relays and open servers), A
+//! (attacks), fields (real use), and the E that are not about the wire.
 
 mod support;
 
@@ -72,6 +73,6 @@ fn leading_ids<'a>(words: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
 }
 
 fn is_id(word: &str) -> bool {
-    let number = word.strip_prefix(['w', 's', 'l', 'd', 't', 'a']);
+    let number = word.strip_prefix(['w', 's', 'e', 'c', 'l', 'd', 't', 'a']);
     number.is_some_and(|number| number.parse::<u8>().is_ok())
 }
