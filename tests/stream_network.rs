@@ -8,7 +8,7 @@
 mod support;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BinaryHeap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,52 +16,19 @@ use std::time::{Duration, Instant};
 use reactor_chat::chat::{Chat, Reply};
 use reactor_chat::config::ChatConfig;
 use reactor_chat::ids::MemberId;
-use reactor_chat::protocol::stream::{Completion, downstream, parts};
 use reactor_chat::protocol::{Frame, Token, datagram, request};
-use reactor_chat::stream::{Event, StreamReceiver, StreamSender};
 
+use support::faults::{Faults, HEALED};
 use support::jobs::{self, Sent};
 use support::random::{Random, seed_to_replay};
+use support::stream_member::{StreamMember, assert_promises};
 
 const SEEDS: u64 = 10_000;
 
-/// The time at which the network heals.
-const HEALED: Duration = Duration::from_secs(4);
 /// The time until everything has arrived after that.
 const GRACE: Duration = Duration::from_secs(60);
 
 const HOME: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
-
-/// The faults of the network, in either direction.
-#[derive(Clone, Copy, Debug)]
-struct Faults {
-    lost_percent: u64,
-    repeated_percent: u64,
-    /// Milliseconds. Two datagrams with random delays may overtake each other.
-    max_delay: u64,
-    /// Begin and end of a time in which every datagram is lost.
-    cut: (Duration, Duration),
-}
-
-impl Faults {
-    fn of(random: &mut Random) -> Self {
-        let cut_at = random.milliseconds(3_000);
-        Self {
-            lost_percent: random.below(41),
-            repeated_percent: random.below(20),
-            max_delay: [1, 10, 100][random.below(3) as usize],
-            cut: (cut_at, cut_at + random.milliseconds(1_500)),
-        }
-    }
-
-    /// Returns the arrival time of a datagram sent at `time`, or `None` if it is lost.
-    fn arrival(self, time: Duration, random: &mut Random) -> Option<Duration> {
-        let is_bad = time < HEALED;
-        let is_cut = is_bad && (self.cut.0..self.cut.1).contains(&time);
-        let is_lost = is_cut || (is_bad && random.chance(self.lost_percent));
-        (!is_lost).then(|| time + random.milliseconds(self.max_delay))
-    }
-}
 
 /// A planned step of the simulation.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,19 +48,7 @@ struct Client {
     member: MemberId,
     token: Token,
     address: SocketAddr,
-    first: u64,
-    receiver: StreamReceiver,
-    sender: StreamSender,
-    /// Lines that wait for space in the sender.
-    unsent: Vec<String>,
-    /// Delivered events by number: the text of a message, or `None` for a notice.
-    received: BTreeMap<u64, Option<String>>,
-    /// The number of entries that these took.
-    entries: u64,
-    gone: u64,
-    next: u64,
-    is_leaving: bool,
-    has_ended: bool,
+    stream: StreamMember,
 }
 
 struct World {
@@ -184,9 +139,8 @@ impl World {
         let since = |at: Instant| at.saturating_duration_since(self.start);
         let planned = self.agenda.peek().map(|Reverse((at, ..))| *at);
         let of_chat = self.chat.poll_timeout().map(since);
-        let of_clients = self.clients.iter().flatten().flat_map(|client| {
-            client.receiver.poll_timeout().into_iter().chain(client.sender.poll_timeout())
-        });
+        let of_clients =
+            self.clients.iter().flatten().flat_map(|client| client.stream.poll_timeout());
         planned.into_iter().chain(of_chat).chain(of_clients.map(since)).min()
     }
 
@@ -200,12 +154,11 @@ impl World {
             }
             Step::ToClient(client, bytes) => {
                 let Some(client) = &mut self.clients[client] else { return };
-                client.receive(&bytes, now);
+                client.stream.receive(&bytes, now);
             }
             Step::Say(client, text) => {
                 if let Some(client) = &mut self.clients[client] {
-                    client.is_leaving |= text == "/exit";
-                    client.unsent.push(text);
+                    client.stream.say(text);
                 }
             }
         }
@@ -229,15 +182,15 @@ impl World {
             panic!("no stream delivery")
         };
         let address = SocketAddr::new(HOME, 1000 + index as u16);
-        self.clients[index] = Some(Client::new(member, token, address, &completion, now));
+        let stream = StreamMember::new(&completion, "r", now);
+        self.clients[index] = Some(Client { member, token, address, stream });
     }
 
     fn handle_timeouts(&mut self) {
         let now = self.now();
         self.chat.handle_timeout(now, usize::MAX);
         for client in self.clients.iter_mut().flatten() {
-            client.receiver.handle_timeout(now);
-            client.sender.handle_timeout(now);
+            client.stream.handle_timeout(now);
         }
     }
 
@@ -274,131 +227,29 @@ impl World {
 
     /// Plans the arrival of a datagram: once, twice or never.
     fn carry(&mut self, what: impl Fn() -> Step) {
-        let is_repeated = self.random.chance(self.faults.repeated_percent);
-        for _ in 0..1 + usize::from(is_repeated) {
-            if let Some(at) = self.faults.arrival(self.time, &mut self.random) {
-                self.plan(at, what());
-            }
+        for at in self.faults.arrivals(self.time, &mut self.random) {
+            self.plan(at, what());
         }
-    }
-
-    /// Asserts the final state.
-    fn check(&self, seed: u64) {
-        let mut all: BTreeMap<u64, &Option<String>> = BTreeMap::new();
-        let faults = self.faults;
-        let is_closed = self.clients[0].as_ref().is_some_and(|host| host.is_leaving);
-        for client in self.clients.iter().flatten() {
-            for (number, text) in &client.received {
-                let known = all.entry(*number).or_insert(text);
-                assert_eq!(*known, text, "seed {seed}: one order for all");
-            }
-            let missing = client.receiver.resume_at() - client.first - client.entries;
-            assert_eq!(client.gone, missing, "seed {seed}: the exact count of what is gone");
-            assert_eq!(client.receiver.gone(), missing, "seed {seed}");
-            // A member that has left an open room gets no more repairs.
-            let is_complete = client.receiver.is_complete() || client.is_leaving;
-            assert!(is_complete, "seed {seed}: everything, {faults:?}");
-            let has_to_end = client.is_leaving || is_closed;
-            assert_eq!(client.has_ended, has_to_end, "seed {seed}: confirmed, {faults:?}");
-            // A closed room takes no more messages.
-            let all_taken = client.sender.open() == 0 || is_closed;
-            assert!(all_taken, "seed {seed}: all was taken, {faults:?}");
-        }
-        let end = *all.last_key_value().expect("something was said").0 + 1;
-        for client in self.clients.iter().flatten().filter(|client| !client.is_leaving) {
-            assert_eq!(client.receiver.next(), end, "seed {seed}: up to the last, {faults:?}");
-        }
-        let said: Vec<&String> = all.values().filter_map(|text| text.as_ref()).collect();
-        let once: std::collections::BTreeSet<&String> = said.iter().copied().collect();
-        assert_eq!(once.len(), said.len(), "seed {seed}: no message twice");
     }
 }
 
 impl Client {
-    fn new(
-        member: MemberId,
-        token: Token,
-        address: SocketAddr,
-        completion: &Completion,
-        now: Instant,
-    ) -> Self {
-        let keep_alive = Duration::from_secs(completion.keep_alive);
-        let next = completion.next;
-        Self {
-            member,
-            token,
-            address,
-            first: next,
-            receiver: StreamReceiver::new(completion.tag, next, keep_alive, now),
-            sender: StreamSender::new(completion.member, completion.expected, "r"),
-            unsent: Vec::new(),
-            received: BTreeMap::new(),
-            entries: 0,
-            gone: 0,
-            next,
-            is_leaving: false,
-            has_ended: false,
-        }
-    }
-
-    fn receive(&mut self, bytes: &[u8], now: Instant) {
-        let Self { receiver, sender, received, entries, gone, next, has_ended, .. } = self;
-        receiver.handle_datagram(bytes, now, |event| {
-            sender.handle_event(&event, now);
-            *has_ended |= event.ends_membership().is_some();
-            let (end, count, text) = match event {
-                Event::Message { number, name, text, .. } => {
-                    let [name, text] =
-                        [name, text].map(|text| str::from_utf8(text).expect("UTF-8"));
-                    (number + 1, entries_of(name, text), Some(Some(text.to_string())))
-                }
-                Event::Notice { number, .. } => (number + 1, 1, Some(None)),
-                Event::Gone { first, count } => (first + count, count, None),
-                Event::Aside { .. } => return,
-            };
-            assert_eq!(end, *next + count, "in order, and exactly once");
-            *next = end;
-            match text {
-                Some(text) => {
-                    *entries += count;
-                    assert!(received.insert(end - 1, text).is_none());
-                }
-                None => *gone += count,
-            }
-        });
-    }
-
     /// Returns the datagrams that are due.
     fn datagrams(&mut self, now: Instant) -> Vec<Vec<u8>> {
-        while let Some(text) = self.unsent.first()
-            && self.sender.push(text.as_bytes()).is_ok()
-        {
-            self.unsent.remove(0);
-        }
-        let (mut body, mut sent) = (Vec::new(), Vec::new());
-        while self.receiver.poll_transmit(now, &mut body)
-            || self.sender.poll_transmit(now, &mut body)
-        {
+        let complete = |body: Vec<u8>| {
             let mut bytes = Vec::new();
             datagram::encode_upstream("r", self.token, &body, &mut bytes);
-            sent.push(bytes);
-            assert!(sent.len() < 200, "the client never stops sending");
-        }
-        sent
+            bytes
+        };
+        self.stream.bodies(now).into_iter().map(complete).collect()
     }
-}
-
-/// Returns the number of entries of a message.
-fn entries_of(name: &str, text: &str) -> u64 {
-    let mut bytes = Vec::new();
-    parts::encode_message((0, 0), name, text, &mut bytes);
-    downstream::entries(&bytes).count() as u64
 }
 
 fn play(seed: u64) -> World {
     let mut world = World::new(seed);
     world.run();
-    world.check(seed);
+    let members: Vec<_> = world.clients.iter().flatten().map(|client| &client.stream).collect();
+    assert_promises(&members, &format!("seed {seed}, {:?}", world.faults));
     world
 }
 
@@ -417,7 +268,12 @@ fn s5_s6_s10_s13_members_recover() {
                     let seeds = (first..SEEDS).step_by(threads as usize);
                     seeds
                         .map(|seed| {
-                            play(seed).clients.iter().flatten().map(|c| c.gone).sum::<u64>()
+                            play(seed)
+                                .clients
+                                .iter()
+                                .flatten()
+                                .map(|client| client.stream.gone)
+                                .sum::<u64>()
                         })
                         .sum::<u64>()
                 })

@@ -12,6 +12,7 @@ mod control;
 #[cfg(feature = "tls")]
 pub mod encrypted;
 pub mod family;
+pub mod faults;
 pub mod jobs;
 mod member;
 pub mod modules;
@@ -26,6 +27,7 @@ pub mod pty;
 pub mod random;
 mod server;
 pub mod sources;
+pub mod stream_member;
 pub mod streams;
 #[cfg(feature = "client")]
 pub mod talkers;
