@@ -22,7 +22,9 @@ use super::rejections::Rejected;
 use crate::address::{Endpoint, Origin, PeerAddr};
 use crate::ids::MemberId;
 use crate::protocol::{Ciphers, SealTerms, Secret};
-use crate::seal::{CONTROL, Control, Header, MAX_PLAINTEXT_UP, OVERHEAD, choose_cipher};
+use crate::seal::{
+    CONTROL, Control, EPOCH_BITS, Header, MAX_PLAINTEXT_UP, OVERHEAD, choose_cipher,
+};
 use crate::slots::SecondaryMap;
 
 use address::Finding;
@@ -55,6 +57,7 @@ pub struct Seals {
     content: Vec<u8>,
     /// The latest time that was passed in.
     now: Instant,
+    epoch_bits: u8,
 }
 
 /// A datagram that was opened.
@@ -81,7 +84,16 @@ impl Seals {
             due: Vec::new(),
             content: Vec::new(),
             now,
+            epoch_bits: EPOCH_BITS as u8,
         }
+    }
+
+    /// Sets the numbers of an epoch to 2^`bits`, for members that are sealed later. Tests use this to see
+    /// many epochs: the other end must have the same bits.
+    #[doc(hidden)]
+    pub fn with_epoch_bits(mut self, bits: u8) -> Self {
+        self.epoch_bits = bits;
+        self
     }
 
     /// Makes terms for a member: with an id that is not in use, and the best of these ciphers. `draw`
@@ -108,7 +120,7 @@ impl Seals {
         peer: PeerAddr,
         now: Instant,
     ) {
-        let seal = Seal::new(terms, peer);
+        let seal = Seal::new(terms, peer, self.epoch_bits);
         self.ids.insert(terms.id, member);
         match self.members.get_mut(member) {
             None => self.members.insert(member, SealedMember::new(seal, now).into()),

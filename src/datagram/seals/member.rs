@@ -17,9 +17,10 @@ pub(super) struct Seal {
 }
 
 impl Seal {
-    pub(super) fn new(terms: &SealTerms, peer: PeerAddr) -> Self {
+    pub(super) fn new(terms: &SealTerms, peer: PeerAddr, epoch_bits: u8) -> Self {
         let SealTerms { id, cipher, up, down } = *terms;
-        let (opener, sealer) = (ServerOpener::new(id, cipher, up), Sealer::new(id, cipher, down));
+        let opener = ServerOpener::new(id, cipher, up).with_epoch_bits(epoch_bits);
+        let sealer = Sealer::new(id, cipher, down).with_epoch_bits(epoch_bits);
         Self { opener, sealer, peer }
     }
 
