@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use reactor_chat::protocol::reply::{self, Admission, DecodedReply};
-use reactor_chat::protocol::{Status, datagram, frame};
+use reactor_chat::protocol::{Status, frame};
 use socket2::{Domain, Socket, Type};
 
-use super::scenario::Delivery;
+use super::scenario::{Path, Service};
+use super::tls;
 
 pub const CREATE: u8 = 1;
 pub const JOIN: u8 = 2;
@@ -25,15 +26,26 @@ const BUFFER: usize = 1024;
 
 /// A connection that asks for places in rooms.
 pub struct Control {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
+    local: SocketAddr,
+    server: SocketAddr,
 }
 
+/// A TCP stream, or TLS over one.
+trait Stream: Read + Write {}
+
+impl<S: Read + Write> Stream for S {}
+
 impl Control {
-    /// Connects, from `source` if that is given.
+    /// Connects, from `source` if that is given, with TLS if `is_encrypted` is set.
     ///
     /// # Errors
     /// One that names the server.
-    pub fn connect(server: SocketAddr, source: Option<IpAddr>) -> io::Result<Self> {
+    pub fn connect(
+        server: SocketAddr,
+        source: Option<IpAddr>,
+        is_encrypted: bool,
+    ) -> io::Result<Self> {
         let connect = || {
             let socket = Socket::new(Domain::for_address(server), Type::STREAM, None)?;
             if let Some(source) = source {
@@ -41,13 +53,19 @@ impl Control {
             }
             socket.set_read_timeout(Some(PATIENCE))?;
             socket.connect_timeout(&server.into(), PATIENCE)?;
-            Ok(Self { stream: socket.into() })
+            let stream = TcpStream::from(socket);
+            let local = stream.local_addr()?;
+            let stream: Box<dyn Stream> = match is_encrypted {
+                true => Box::new(tls::wrap(stream)?),
+                false => Box::new(stream),
+            };
+            Ok(Self { stream, local, server })
         };
         connect().map_err(|error| does_not_answer(server, &error))
     }
 
-    pub fn local_ip(&self) -> io::Result<IpAddr> {
-        self.stream.local_addr().map(|address| address.ip())
+    pub fn local_ip(&self) -> IpAddr {
+        self.local.ip()
     }
 
     /// Creates or joins a room.
@@ -59,12 +77,12 @@ impl Control {
         operation: u8,
         room: &str,
         name: &str,
-        delivery: Delivery,
+        service: Service,
     ) -> io::Result<Admission> {
-        let admission = self.exchange(operation, room, name, delivery);
-        admission.map_err(|error| match self.stream.peer_addr() {
-            Ok(server) if error.kind() != ErrorKind::Other => does_not_answer(server, &error),
-            _ => error,
+        let admission = self.exchange(operation, room, name, service);
+        admission.map_err(|error| match error.kind() {
+            ErrorKind::Other => error,
+            _ => does_not_answer(self.server, &error),
         })
     }
 
@@ -73,9 +91,11 @@ impl Control {
         operation: u8,
         room: &str,
         name: &str,
-        delivery: Delivery,
+        service: Service,
     ) -> io::Result<Admission> {
-        let payload = format!(r#"{{"username":"{name}","delivery":"{}"}}"#, delivery.word());
+        let seal = if service.path == Path::Sealed { r#","seal":true"# } else { "" };
+        let delivery = service.delivery.word();
+        let payload = format!(r#"{{"username":"{name}","delivery":"{delivery}"{seal}}}"#);
         self.stream.write_all(&frame::encode(operation, 0, room.as_bytes(), payload.as_bytes()))?;
         let mut buffer = [0; BUFFER];
         let mut size = 0;
@@ -100,13 +120,6 @@ impl Control {
 
 fn does_not_answer(server: SocketAddr, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("the server at {server} does not answer: {error}"))
-}
-
-/// Returns a client's datagram up to its text.
-pub fn prefix(room: &str, admission: &Admission) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    datagram::encode_sender_key(room, &admission.token().to_wire(), &mut bytes);
-    bytes
 }
 
 /// Number of the scenario in this process. A server that goes on keeps the rooms of earlier scenarios

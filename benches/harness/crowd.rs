@@ -13,9 +13,10 @@ use mio::net::UdpSocket;
 use reactor_chat::sys::{self, Arrival, BATCH, MAX_ARRIVAL, ReceiveBatch};
 
 use super::control::{self, CREATE, Control, JOIN, PATIENCE};
+use super::envelope::Envelope;
 use super::listener::Listener;
 use super::relay::{self, REGISTRATION, SOCKET_BUFFER};
-use super::scenario::{Delivery, Shape};
+use super::scenario::{Delivery, Service, Shape};
 use super::target::{Kind, Target};
 
 /// Number of members that enter at a time: by default a server takes as many of one IP before they
@@ -59,11 +60,11 @@ impl Crowd {
     }
 }
 
-/// A crowd in a target: the prefix of each member's messages, the target's address, and the form of its
-/// datagrams.
+/// A crowd in a target: the envelope of each member's datagrams, the target's address, and the form of
+/// what is in the datagrams to the members.
 pub struct Attendance {
     pub udp: SocketAddr,
-    pub prefixes: Vec<Vec<u8>>,
+    pub envelopes: Vec<Envelope>,
     pub wire: Wire,
 }
 
@@ -84,13 +85,13 @@ impl Attendance {
     /// If the target does not answer, or refuses.
     pub fn enter(crowd: &Crowd, target: &Target) -> io::Result<Self> {
         let wire = match target.kind {
-            Kind::Server(Delivery::Stream) => Wire::Stream(Vec::new()),
+            Kind::Server(Service { delivery: Delivery::Stream, .. }) => Wire::Stream(Vec::new()),
             Kind::Relay(relay::Kind::Pack) => Wire::Packed,
             _ => Wire::Plain,
         };
-        let mut attendance = Self { udp: target.udp, prefixes: Vec::new(), wire };
+        let mut attendance = Self { udp: target.udp, envelopes: Vec::new(), wire };
         match target.kind {
-            Kind::Server(delivery) => attendance.join_server(crowd, target.tcp, delivery)?,
+            Kind::Server(service) => attendance.join_server(crowd, target.tcp, service)?,
             Kind::Relay(_) => attendance.register(crowd)?,
         }
         Ok(attendance)
@@ -100,17 +101,16 @@ impl Attendance {
         &mut self,
         crowd: &Crowd,
         server: SocketAddr,
-        delivery: Delivery,
+        service: Service,
     ) -> io::Result<()> {
         let shape = &crowd.shape;
-        let mut control = Control::connect(server, None)?;
+        let mut control = Control::connect(server, None, service.needs_tls())?;
         for members in groups(shape) {
             for member in members.clone() {
                 let operation = if shape.place_of(member) == 0 { CREATE } else { JOIN };
                 let room = control::numbered_room(shape.room_of(member));
-                let admission =
-                    control.enter(operation, &room, &shape.name_of(member), delivery)?;
-                self.prefixes.push(control::prefix(&room, &admission));
+                let admission = control.enter(operation, &room, &shape.name_of(member), service)?;
+                self.envelopes.push(Envelope::new(&room, &admission, service.path)?);
                 if let Wire::Stream(listeners) = &mut self.wire {
                     listeners.push(Mutex::new(Listener::new(admission, &room)?));
                 }
@@ -124,17 +124,18 @@ impl Attendance {
         match &self.wire {
             Wire::Stream(listeners) => {
                 let listener = |member: usize| listeners[member].lock().expect("no panic");
-                let introduction = |member: usize| {
-                    [&self.prefixes[member][..], &listener(member).introduction()].concat()
-                };
+                let introduction =
+                    |member: usize| self.envelopes[member].wrap(&listener(member).introduction());
                 introduce(crowd, self.udp, members, introduction, |member, answer| {
-                    listener(member).handle_datagram(answer, Instant::now(), |_| ())
+                    self.envelopes[member].is(answer, |content| {
+                        listener(member).handle_datagram(content, Instant::now(), |_| ())
+                    })
                 })
             }
             _ => {
-                let introduction = |member: usize| [&self.prefixes[member][..], b"/help"].concat();
-                introduce(crowd, self.udp, members, introduction, |_, answer| {
-                    answer.starts_with(b"/")
+                let introduction = |member: usize| self.envelopes[member].wrap(b"/help");
+                introduce(crowd, self.udp, members, introduction, |member, answer| {
+                    self.envelopes[member].is(answer, |content| content.starts_with(b"/"))
                 })
             }
         }
@@ -144,7 +145,7 @@ impl Attendance {
     fn register(&mut self, crowd: &Crowd) -> io::Result<()> {
         let shape = &crowd.shape;
         let name = |member| format!("{}: ", shape.name_of(member)).into_bytes();
-        self.prefixes = (0..shape.population()).map(name).collect();
+        self.envelopes = (0..shape.population()).map(name).map(Envelope::Prefix).collect();
         for members in groups(shape) {
             let introduction = |member| (shape.room_of(member) as u32).to_be_bytes().to_vec();
             introduce(crowd, self.udp, members, introduction, |_, answer| {
@@ -165,7 +166,7 @@ impl Attendance {
     /// Sends a message of a member. Returns false if too many messages of its stream are under way.
     pub fn say(&self, crowd: &Crowd, member: usize, text: &[u8]) -> bool {
         let Wire::Stream(listeners) = &self.wire else {
-            let message = [&self.prefixes[member], text].concat();
+            let message = self.envelopes[member].wrap(text);
             // A datagram that can't be sent is not delivered, and so counted as lost.
             let _ = crowd.sockets[member].send_to(&message, self.udp);
             return true;
@@ -185,9 +186,9 @@ impl Attendance {
 
     /// Sends the datagrams of a stream member that are due.
     pub fn send_due(&self, crowd: &Crowd, member: usize, listener: &mut Listener, now: Instant) {
-        listener.send_due(now, &self.prefixes[member], |datagram| {
+        listener.send_due(now, |body| {
             // A datagram that can't be sent is lost, as on any path.
-            let _ = crowd.sockets[member].send_to(datagram, self.udp);
+            let _ = crowd.sockets[member].send_to(&self.envelopes[member].wrap(body), self.udp);
         });
     }
 }

@@ -185,7 +185,7 @@ impl Torrent {
         for number in 0..MAX_SEGMENTS {
             text.clear();
             FLOODED.write_text(number as u64, &mut text);
-            bytes.extend_from_slice(&attendance.prefixes[0]);
+            bytes.extend_from_slice(&attendance.envelopes[0].wrap(b""));
             match delivery {
                 Delivery::Text => bytes.extend_from_slice(&text),
                 Delivery::Stream => {

@@ -9,7 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::control::{self, CREATE, Control, JOIN};
-use super::scenario::{Delivery, Idle};
+use super::envelope::Envelope;
+use super::scenario::{Delivery, Idle, Service};
 use super::target::Target;
 
 /// A stream takes longer to come to rest, by this factor: for 1.25 s after its last entry the server
@@ -31,7 +32,7 @@ pub fn measure(target: &Target, idle: &Idle, settling: Duration) -> io::Result<Q
     let members = idle.rooms * idle.members;
     let before = target.memory();
     fill(target, idle)?;
-    thread::sleep(match idle.delivery {
+    thread::sleep(match idle.service.delivery {
         Delivery::Text => settling,
         Delivery::Stream => settling * TAIL,
     });
@@ -63,7 +64,7 @@ fn fill(target: &Target, idle: &Idle) -> io::Result<()> {
 fn fill_room(target: &Target, idle: &Idle, room: usize) -> io::Result<()> {
     (0..idle.members).try_for_each(|place| {
         let client = room * idle.members + place;
-        enter(target, &control::numbered_room(room), place, client, idle.delivery)
+        enter(target, &control::numbered_room(room), place, client, idle.service)
     })
 }
 
@@ -72,13 +73,14 @@ fn enter(
     room: &str,
     place: usize,
     client: usize,
-    delivery: Delivery,
+    service: Service,
 ) -> io::Result<()> {
-    let mut control = Control::connect(target.tcp, control::source_of(target.tcp, client))?;
+    let source = control::source_of(target.tcp, client);
+    let mut control = Control::connect(target.tcp, source, service.needs_tls())?;
     let operation = if place == 0 { CREATE } else { JOIN };
     let name = format!("m{place:04}");
-    let admission = control.enter(operation, room, &name, delivery)?;
-    let socket = UdpSocket::bind((control.local_ip()?, 0))?;
-    socket.send_to(&control::prefix(room, &admission), target.udp)?;
+    let admission = control.enter(operation, room, &name, service)?;
+    let socket = UdpSocket::bind((control.local_ip(), 0))?;
+    socket.send_to(&Envelope::new(room, &admission, service.path)?.wrap(b""), target.udp)?;
     Ok(())
 }

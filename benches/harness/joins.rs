@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::control::{self, CREATE, Control, JOIN};
 use super::sample::{Sample, new_histogram, record};
-use super::scenario::Delivery;
+use super::scenario::{Delivery, Service};
 use super::target::{Target, own_cpu_time};
 
 /// Exchanges of a room: one creates it, the others join.
@@ -73,8 +73,8 @@ impl Joins {
 pub fn exchange(server: SocketAddr, number: usize) -> io::Result<()> {
     let (room, member) = (control::numbered_room(number / MEMBERS), number % MEMBERS);
     let operation = if member == 0 { CREATE } else { JOIN };
-    let mut control = Control::connect(server, control::source_of(server, number))?;
-    control.enter(operation, &room, &format!("m{member}"), Delivery::Text)?;
+    let mut control = Control::connect(server, control::source_of(server, number), false)?;
+    control.enter(operation, &room, &format!("m{member}"), Service::clear(Delivery::Text))?;
     Ok(())
 }
 

@@ -79,15 +79,15 @@ impl Listener {
         is_taken
     }
 
-    /// Passes every datagram that is due to `send`, behind `prefix`.
-    pub fn send_due(&mut self, now: Instant, prefix: &[u8], mut send: impl FnMut(&[u8])) {
+    /// Passes the content of every datagram that is due to `send`.
+    pub fn send_due(&mut self, now: Instant, mut send: impl FnMut(&[u8])) {
         let Self { receiver, sender, body, messages_sent, .. } = self;
         while receiver.poll_transmit(now, body) {
-            send(&[prefix, body].concat());
+            send(body);
         }
         sender.handle_timeout(now);
         while sender.poll_transmit(now, body) {
-            send(&[prefix, body].concat());
+            send(body);
             *messages_sent += 1;
         }
     }

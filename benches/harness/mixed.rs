@@ -16,7 +16,8 @@ use mio::net::UdpSocket;
 use reactor_chat::sys::{Address, BATCH, Outgoing, SendBatch};
 
 use super::control::{self, CREATE, Control, JOIN};
-use super::scenario::{Delivery, Mixed, Shape, Text};
+use super::envelope::Envelope;
+use super::scenario::{Delivery, Mixed, Service, Shape, Text};
 use super::target::Target;
 
 /// Messages a second of each member that talks: the server's default limit.
@@ -87,15 +88,15 @@ impl Loads {
 impl Load {
     /// Lets all members of a load enter. The first `talkers` of them talk.
     fn enter(target: &Target, client: usize, shape: Shape, talkers: usize) -> io::Result<Self> {
-        let mut control = Control::connect(target.tcp, control::source_of(target.tcp, client))?;
-        let socket = UdpSocket::bind(SocketAddr::new(control.local_ip()?, 0))?;
-        let mut prefixes = Vec::new();
+        let mut control =
+            Control::connect(target.tcp, control::source_of(target.tcp, client), false)?;
+        let socket = UdpSocket::bind(SocketAddr::new(control.local_ip(), 0))?;
+        let (service, mut prefixes) = (Service::clear(Delivery::Text), Vec::new());
         for member in 0..shape.population() {
             let operation = if shape.place_of(member) == 0 { CREATE } else { JOIN };
             let room = control::numbered_room(shape.room_of(member));
-            let admission =
-                control.enter(operation, &room, &shape.name_of(member), Delivery::Text)?;
-            prefixes.push(control::prefix(&room, &admission));
+            let admission = control.enter(operation, &room, &shape.name_of(member), service)?;
+            prefixes.push(Envelope::new(&room, &admission, service.path)?.wrap(b""));
             if prefixes.len() % AT_A_TIME == 0 || prefixes.len() == shape.population() {
                 let newest = prefixes.len() - 1 - (prefixes.len() - 1) % AT_A_TIME;
                 prove(&socket, target.udp, &prefixes[newest..]);

@@ -6,7 +6,8 @@
 //! | [`scenario`] | the shapes by name: rooms, members and messages |
 //! | [`target`] | the server, or a relay, as a process: its addresses, CPU time and memory |
 //! | [`relay`] | the floors: plain relays that the bench starts beside the server |
-//! | [`control`] | a client's side of TCP |
+//! | [`control`], [`tls`] | a client's side of TCP, in the clear or inside TLS |
+//! | [`envelope`] | what is around the content of a member's datagrams: a prefix or a seal |
 //! | [`crowd`] | members with a socket each, and how they enter a target |
 //! | [`listener`] | a member of a stream, with the library's sender and receiver |
 //! | [`proxy`] | a network between members and server that loses datagrams |
@@ -22,6 +23,7 @@
 
 pub mod control;
 pub mod crowd;
+pub mod envelope;
 pub mod figures;
 pub mod flood;
 pub mod idle;
@@ -44,3 +46,4 @@ pub mod sample;
 pub mod scenario;
 pub mod sender;
 pub mod target;
+pub mod tls;

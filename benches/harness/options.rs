@@ -56,7 +56,9 @@ Scenarios, all by default:
                         rooms_500x10x64 idle_100000, with stream delivery
                         stream_10x64 stream_100x64 stream_1000x64
                         stream_100x1000 stream_1000x1000 stream_100xmix
-                        stream_rooms_500x10x64 idle_stream_100000, through a
+                        stream_rooms_500x10x64 idle_stream_100000, sealed
+                        sealed_100x64 sealed_stream_100x64
+                        sealed_stream_100x1000 idle_sealed_100000, through a
                         network that loses 5 % loss_5, beside a member that
                         floods its room flood_text flood_stream, beside
                         several loads at once flood_mixed, and joins

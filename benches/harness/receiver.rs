@@ -174,18 +174,22 @@ impl Received {
         let now = Instant::now();
         let at = now - phase.start;
         let datagrams = batch.arrivals().flat_map(Arrival::datagrams);
+        let envelope = &attendance.envelopes[member];
         match &attendance.wire {
-            Wire::Plain => {
-                datagrams.for_each(|datagram| self.note(phase, member, sequence_of(datagram), at));
-            }
+            Wire::Plain => datagrams.for_each(|datagram| {
+                envelope
+                    .open(datagram, |content| self.note(phase, member, sequence_of(content), at));
+            }),
             Wire::Packed => datagrams
                 .flat_map(relay::unpack)
                 .for_each(|message| self.note(phase, member, sequence_of(message), at)),
             Wire::Stream(listeners) => {
                 let mut listener = listeners[member].lock().expect("no panic");
                 for datagram in datagrams {
-                    listener.handle_datagram(datagram, now, |text| {
-                        self.note(phase, member, number_of(text), at);
+                    envelope.open(datagram, |content| {
+                        listener.handle_datagram(content, now, |text| {
+                            self.note(phase, member, number_of(text), at);
+                        });
                     });
                 }
                 attendance.send_due(crowd, member, &mut listener, now);

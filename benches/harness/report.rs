@@ -191,14 +191,14 @@ fn times(of: &Histogram<u64>) -> String {
 fn describe(scenario: &Scenario) -> String {
     let name = scenario.name();
     match scenario {
-        Scenario::Fanout(Fanout { shape, delivery, .. }) => {
+        Scenario::Fanout(Fanout { shape, service, .. }) => {
             let rooms =
                 if shape.rooms == 1 { "1 room".into() } else { format!("{} rooms", shape.rooms) };
             let text = match shape.text {
                 Text::Fixed(size) => format!("texts of {size} bytes"),
                 Text::Mixed => "names of 3 to 20 bytes, texts of 10 to 300".into(),
             };
-            format!("{name}: {rooms} of {}, {text}, {} delivery", shape.members, delivery.word())
+            format!("{name}: {rooms} of {}, {text}, {}", shape.members, service.words())
         }
         Scenario::Loss(Fanout { shape, .. }, percent) => {
             let members = shape.members;
@@ -223,10 +223,8 @@ fn describe(scenario: &Scenario) -> String {
         }
         Scenario::Idle(idle) => {
             let (rooms, members) = (idle.rooms, idle.members);
-            let (delivery, seconds) = (idle.delivery.word(), idle.seconds);
-            format!(
-                "{name}: {rooms} rooms of {members}, {delivery} delivery, nobody speaks for {seconds} s"
-            )
+            let (service, seconds) = (idle.service.words(), idle.seconds);
+            format!("{name}: {rooms} rooms of {members}, {service}, nobody speaks for {seconds} s")
         }
     }
 }

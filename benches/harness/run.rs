@@ -18,7 +18,7 @@ use super::progress;
 use super::relay;
 use super::report;
 use super::sample::Sample;
-use super::scenario::{Delivery, Fanout, Flood, Idle, Scenario};
+use super::scenario::{Delivery, Fanout, Flood, Idle, Path, Scenario, Service};
 use super::target::{DEFAULT_LIMITS, Kind, SERVER_OPTIONS, Target};
 
 /// Numbers of messages in flight that a closed loop is tried with, in ascending order.
@@ -72,36 +72,46 @@ pub fn run(options: &Options) -> io::Result<Results> {
 }
 
 /// Returns the server that the options ask for: our child, or one that runs elsewhere.
-fn server(options: &Options, limits: &str, delivery: Delivery) -> io::Result<Target> {
+fn server(options: &Options, limits: &str, service: Service) -> io::Result<Target> {
     match options.connect {
-        Some(addresses) => Ok(Target::connect(addresses, delivery)),
-        None => Target::start_server(limits, options.path.as_deref(), delivery),
+        Some(addresses) => Ok(Target::connect(addresses, service)),
+        None => Target::start_server(limits, options.path.as_deref(), service),
     }
 }
 
-/// Returns the server, and behind it the targets that it is compared with: its floors, and for a
-/// stream another server with text delivery. A server elsewhere has none, because they would run here.
-fn targets(options: &Options, delivery: Delivery) -> io::Result<Vec<Target>> {
-    let mut targets = vec![server(options, SERVER_OPTIONS, delivery)?];
+/// Returns the server, and behind it the targets that it is compared with: its floors, and another
+/// server without what the scenario adds, a seal or a stream. A server elsewhere has none, because they
+/// would run here.
+fn targets(options: &Options, service: Service) -> io::Result<Vec<Target>> {
+    let mut targets = vec![server(options, SERVER_OPTIONS, service)?];
     if options.connect.is_some() {
         return Ok(targets);
     }
-    let floors: &[relay::Kind] = match delivery {
+    let floors: &[relay::Kind] = match service.delivery {
         Delivery::Text => &relay::Kind::OF_MESSAGES,
         Delivery::Stream => &relay::Kind::OF_STREAMS,
     };
     for kind in floors {
         targets.push(Target::start_relay(*kind)?);
     }
-    if delivery == Delivery::Stream {
-        targets.push(server(options, SERVER_OPTIONS, Delivery::Text)?);
+    if let Some(plainer) = plainer(service) {
+        targets.push(server(options, SERVER_OPTIONS, plainer)?);
     }
     Ok(targets)
 }
 
-/// Returns the name of a target beside the server.
-fn name_beside(kind: Kind) -> &'static str {
+fn plainer(service: Service) -> Option<Service> {
+    match service {
+        Service { path: Path::Sealed, delivery } => Some(Service::clear(delivery)),
+        Service { delivery: Delivery::Stream, .. } => Some(Service::clear(Delivery::Text)),
+        Service { delivery: Delivery::Text, .. } => None,
+    }
+}
+
+/// Returns the name of a target beside the server in a scenario with this service.
+fn name_beside(service: Service, kind: Kind) -> &'static str {
     match kind {
+        Kind::Server(_) if service.path == Path::Sealed => "in_the_clear",
         Kind::Server(_) => "text_delivery",
         Kind::Relay(kind) => kind.name(),
     }
@@ -116,7 +126,7 @@ struct Stage {
 impl Stage {
     fn set(options: &Options, fanout: &Fanout) -> io::Result<Self> {
         progress::show(fanout.name, "members enter");
-        let targets = targets(options, fanout.delivery)?;
+        let targets = targets(options, fanout.service)?;
         let crowd = Crowd::gather(fanout.shape, targets[0].local_ip()?, options.gro)?;
         let attend = |target| {
             let attendance = Attendance::enter(&crowd, &target)?;
@@ -170,7 +180,7 @@ impl Stage {
                 samples[target].push(self.measure(target, *pace, options.seconds)?);
             }
         }
-        let names = self.targets.iter().map(|(target, _)| name_beside(target.kind));
+        let names = self.targets.iter().map(|(target, _)| name_beside(fanout.service, target.kind));
         let mut figures = names.zip(samples.iter().zip(paces).map(|(samples, pace)| {
             let in_flight = match pace {
                 Pace::InFlight(window) => Some(*window),
@@ -179,7 +189,8 @@ impl Stage {
             Figure::of(samples, in_flight)
         }));
         let (_, server) = figures.next().ok_or(io::ErrorKind::NotFound)?;
-        let (scenario, delivery, floors) = (fanout.name, fanout.delivery, figures.collect());
+        let (scenario, delivery, floors) =
+            (fanout.name, fanout.service.delivery, figures.collect());
         let (basis, extra) = (Basis::Cost, None);
         Ok(Row { scenario, delivery, mode, server, floors, basis, extra })
     }
@@ -235,9 +246,9 @@ impl Stage {
 }
 
 fn lose(options: &Options, fanout: &Fanout, percent: u8) -> io::Result<Row> {
-    let target = server(options, SERVER_OPTIONS, fanout.delivery)?;
+    let target = server(options, SERVER_OPTIONS, fanout.service)?;
     let Outcome { lossless, lossy, repairs } = loss::measure(options, target, fanout, percent)?;
-    let (scenario, delivery, mode) = (fanout.name, fanout.delivery, "rate");
+    let (scenario, delivery, mode) = (fanout.name, fanout.service.delivery, "rate");
     let server = Figure::of(&lossy, None);
     let floors = vec![("without_loss", Figure::of(&lossless, None))];
     let (basis, extra) = (Basis::Cost, Some(Extra::Repairs(repairs.into())));
@@ -245,7 +256,7 @@ fn lose(options: &Options, fanout: &Fanout, percent: u8) -> io::Result<Row> {
 }
 
 fn join(options: &Options) -> io::Result<Row> {
-    let mut targets = vec![server(options, SERVER_OPTIONS, Delivery::Text)?];
+    let mut targets = vec![server(options, SERVER_OPTIONS, Service::clear(Delivery::Text))?];
     if options.connect.is_none() {
         targets.push(Target::start_relay(relay::Kind::Tcp)?);
     }
@@ -269,17 +280,17 @@ fn join(options: &Options) -> io::Result<Row> {
 
 fn watch(options: &Options, idle: &Idle) -> io::Result<Row> {
     progress::show(idle.name, &format!("members enter, then {} idle seconds", idle.seconds));
-    let target = server(options, SERVER_OPTIONS, idle.delivery)?;
+    let target = server(options, SERVER_OPTIONS, idle.service)?;
     let quiet = idle::measure(&target, idle, options.settling)?;
     let mut server = Figure::of(&[], None);
     (server.offered, server.delivered) = (quiet.members as u64, quiet.members as u64);
-    let (scenario, delivery, mode) = (idle.name, idle.delivery, "rate");
+    let (scenario, delivery, mode) = (idle.name, idle.service.delivery, "rate");
     let (floors, basis, extra) = (Vec::new(), Basis::Cost, Some(Extra::Quiet(quiet)));
     Ok(Row { scenario, delivery, mode, server, floors, basis, extra })
 }
 
 fn pour(options: &Options, flood: &Flood) -> io::Result<Row> {
-    let target = server(options, DEFAULT_LIMITS, flood.delivery)?;
+    let target = server(options, DEFAULT_LIMITS, Service::clear(flood.delivery))?;
     let outcome = flood::measure(options, target, flood)?;
     let (scenario, delivery, mode) = (flood.name, flood.delivery, "rate");
     let server = Figure::of(&outcome.with.samples, None);

@@ -31,6 +31,39 @@ impl Delivery {
     }
 }
 
+/// The way of messages between members and the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Path {
+    /// Datagrams in the clear.
+    Clear,
+    /// Sealed datagrams.
+    Sealed,
+}
+
+/// The membership that members request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Service {
+    pub delivery: Delivery,
+    pub path: Path,
+}
+
+impl Service {
+    pub fn clear(delivery: Delivery) -> Self {
+        Self { delivery, path: Path::Clear }
+    }
+
+    /// Returns its description.
+    pub fn words(self) -> String {
+        let sealed = if self.path == Path::Sealed { ", sealed" } else { "" };
+        format!("{} delivery{sealed}", self.delivery.word())
+    }
+
+    /// Returns true if requests must be made inside TLS.
+    pub fn needs_tls(self) -> bool {
+        self.path == Path::Sealed
+    }
+}
+
 /// Rooms of one size, and the texts in them. Members are numbered across the rooms, so that members who
 /// speak in turn speak in different rooms.
 #[derive(Clone, Copy, Debug)]
@@ -116,7 +149,7 @@ pub struct Fanout {
     pub shape: Shape,
     /// Messages a second in all, where the pace is fixed.
     pub rate: u32,
-    pub delivery: Delivery,
+    pub service: Service,
     /// True if each number of messages in flight is measured, and not only the best: the throughput
     /// of the room depends on it.
     pub every_window: bool,
@@ -130,7 +163,7 @@ pub struct Idle {
     /// In each room.
     pub members: usize,
     pub seconds: f64,
-    pub delivery: Delivery,
+    pub service: Service,
 }
 
 /// A flood beside quiet rooms.
@@ -184,19 +217,24 @@ impl Scenario {
 pub fn all() -> Vec<Scenario> {
     let text = |name, rooms, members, text, rate| {
         let shape = Shape { rooms, members, text };
-        Fanout { name, shape, rate, delivery: Delivery::Text, every_window: false }
+        Fanout { name, shape, rate, service: Service::clear(Delivery::Text), every_window: false }
     };
     let stream = |name, rooms, members, size, rate| Fanout {
-        delivery: Delivery::Stream,
+        service: Service::clear(Delivery::Stream),
         ..text(name, rooms, members, size, rate)
+    };
+    let sealed = |fanout: Fanout| {
+        let service = Service { path: Path::Sealed, ..fanout.service };
+        Scenario::Fanout(Fanout { service, ..fanout })
     };
     let long = |name, members, rate| {
         let fanout = stream(name, 1, members, Text::Fixed(1_000), rate);
         Scenario::Fanout(Fanout { every_window: true, ..fanout })
     };
-    let idle = |name, delivery| {
-        Scenario::Idle(Idle { name, rooms: 1_000, members: 100, seconds: 10.0, delivery })
+    let idle = |name, service| {
+        Scenario::Idle(Idle { name, rooms: 1_000, members: 100, seconds: 10.0, service })
     };
+    let sealed_text = Service { delivery: Delivery::Text, path: Path::Sealed };
     let flood = |name, delivery| Scenario::Flood(Flood { name, delivery, mixed: None });
     // As many members as one IP may have, in as many rooms.
     let mixed = Mixed { busy: 2_000, talkers: 20, rooms: 500, members: 20, junk: 100_000 };
@@ -224,14 +262,18 @@ pub fn all() -> Vec<Scenario> {
             mixed: Some(mixed),
         }),
         Scenario::Joins,
-        idle("idle_100000", Delivery::Text),
-        idle("idle_stream_100000", Delivery::Stream),
+        sealed(text("sealed_100x64", 1, 100, Text::Fixed(64), 2_000)),
+        sealed(stream("sealed_stream_100x64", 1, 100, Text::Fixed(64), 2_000)),
+        sealed(stream("sealed_stream_100x1000", 1, 100, Text::Fixed(1_000), 1_000)),
+        idle("idle_100000", Service::clear(Delivery::Text)),
+        idle("idle_stream_100000", Service::clear(Delivery::Stream)),
+        idle("idle_sealed_100000", sealed_text),
     ]
 }
 
 /// Returns the scenario that options of the command line define.
 pub fn custom() -> Scenario {
     let shape = Shape { rooms: 1, members: 100, text: Text::Fixed(64) };
-    let (name, rate, delivery) = ("custom", 1_000, Delivery::Text);
-    Scenario::Fanout(Fanout { name, shape, rate, delivery, every_window: false })
+    let (name, rate, service) = ("custom", 1_000, Service::clear(Delivery::Text));
+    Scenario::Fanout(Fanout { name, shape, rate, service, every_window: false })
 }

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use super::relay;
-use super::scenario::Delivery;
+use super::scenario::Service;
 
 /// The server's options: every limit that would stand in the way of a load is off.
 pub const SERVER_OPTIONS: &str = "--tcp-port 0 --udp-port 0 --max-unproved 0 --rate-limit 0 \
@@ -19,7 +19,7 @@ pub const DEFAULT_LIMITS: &str = "--tcp-port 0 --udp-port 0 -q";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    Server(Delivery),
+    Server(Service),
     Relay(relay::Kind),
 }
 
@@ -45,14 +45,14 @@ impl Target {
     ///
     /// # Errors
     /// If it does not start and say where it listens.
-    pub fn start_server(options: &str, path: Option<&str>, delivery: Delivery) -> io::Result<Self> {
+    pub fn start_server(options: &str, path: Option<&str>, service: Service) -> io::Result<Self> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_reactor-chat"));
         command.args(options.split_whitespace()).env_remove("RUST_LOG");
         command.env("STATE_DIRECTORY", env!("CARGO_TARGET_TMPDIR"));
         if let Some(path) = path {
             command.args(["--datagram-path", path]);
         }
-        Self::start(Kind::Server(delivery), &mut command)
+        Self::start(Kind::Server(service), &mut command)
     }
 
     /// Starts this very program as a relay.
@@ -66,8 +66,8 @@ impl Target {
     }
 
     /// Returns a server that runs already. Its CPU time and memory are out of reach.
-    pub fn connect((tcp, udp): (SocketAddr, SocketAddr), delivery: Delivery) -> Self {
-        Self { kind: Kind::Server(delivery), tcp, udp, child: None }
+    pub fn connect((tcp, udp): (SocketAddr, SocketAddr), service: Service) -> Self {
+        Self { kind: Kind::Server(service), tcp, udp, child: None }
     }
 
     fn start(kind: Kind, command: &mut Command) -> io::Result<Self> {
