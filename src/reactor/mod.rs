@@ -33,6 +33,8 @@ mod connections;
 mod context;
 mod egress;
 mod grant;
+#[cfg(all(test, feature = "tls"))]
+mod handshake_tests;
 mod handshakes;
 mod idle_order;
 mod memory_estimate;

@@ -39,18 +39,20 @@ pub fn kind(first: &[u8]) -> Option<Kind> {
 #[derive(Debug, Default)]
 pub(super) struct FirstBytes {
     bytes: [u8; ENOUGH - 1],
-    count: usize,
+    count: u8,
 }
 
 impl FirstBytes {
     /// Replaces the bytes. There are at most four, because five decide.
     pub(super) fn keep(&mut self, bytes: &[u8]) {
-        self.count = bytes.len().min(self.bytes.len());
-        self.bytes[..self.count].copy_from_slice(&bytes[..self.count]);
+        for (kept, byte) in self.bytes.iter_mut().zip(bytes) {
+            *kept = *byte;
+        }
+        self.count = bytes.len().min(self.bytes.len()) as u8;
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.count]
+        &self.bytes[..usize::from(self.count)]
     }
 }
 

@@ -1,0 +1,77 @@
+//! Handshakes in the turns of a whole loop.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
+
+use super::Reactor;
+use crate::config::{
+    Bind, Budgets, ChatConfig, Config, ConnectionConfig, DatagramPath, KeyFiles, TlsConfig, TlsMode,
+};
+use crate::protocol::frame;
+
+/// Starts a server with a certificate, and with slices that never end.
+fn start(handshakes: usize) -> Reactor {
+    let folder = std::env::temp_dir().join(format!("reactor-chat-turn-{}", std::process::id()));
+    fs::create_dir_all(&folder).expect("a directory");
+    let made = rcgen::generate_simple_self_signed(["localhost".into()]).expect("a certificate");
+    let files = KeyFiles { certificate: folder.join("cert.pem"), key: folder.join("key.pem") };
+    fs::write(&files.certificate, made.cert.pem()).expect("a file");
+    fs::write(&files.key, made.signing_key.serialize_pem()).expect("a file");
+    let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+    let reactor = Reactor::bind(Config {
+        bind: vec![Bind { name: "loopback".into(), addresses: vec![loopback] }],
+        tcp_port: 0,
+        udp_port: 0,
+        chat: ChatConfig::default(),
+        connections: ConnectionConfig::default(),
+        tls: TlsConfig { mode: TlsMode::On, files: Some(files) },
+        budgets: Budgets { handshakes, slice: Duration::from_secs(60), ..Budgets::default() },
+        datagram_path: DatagramPath::default(),
+    });
+    fs::remove_dir_all(folder).expect("removed");
+    reactor.expect("free ports")
+}
+
+fn hello() -> Vec<u8> {
+    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .expect("TLS 1.3")
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    let name = ServerName::try_from("localhost").expect("a name");
+    let mut client = ClientConnection::new(Arc::new(config), name).expect("a client");
+    let mut hello = Vec::new();
+    client.write_tls(&mut hello).expect("a Vec takes all");
+    hello
+}
+
+/// Opens a connection and sends bytes, before the server accepts it.
+fn send(server: SocketAddr, bytes: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(server).expect("a place in the backlog");
+    stream.write_all(bytes).expect("sent");
+    stream.set_nonblocking(true).expect("an option");
+    stream
+}
+
+/// Cleartext does not wait for the hellos before it.
+#[test]
+fn e4_hellos_wait_for_their_turn() {
+    let mut reactor = start(2);
+    let (server, _) = reactor.addresses().expect("addresses")[0];
+    let mut hellos: Vec<TcpStream> = (0..5).map(|_| send(server, &hello())).collect();
+    let mut clear = send(server, &frame::encode(3, 0, b"", b""));
+    for waiting in [3, 1, 0] {
+        reactor.turn().expect("a turn");
+        hellos.retain(|hello| hello.peek(&mut [0]).is_err());
+        assert_eq!(hellos.len(), waiting, "two are answered in a turn");
+        assert_eq!(reactor.has_work(), waiting > 0, "no event comes for the others");
+        assert_eq!(clear.read(&mut [0; 100]).is_ok(), waiting == 3, "in the first turn");
+    }
+}
