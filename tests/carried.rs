@@ -3,7 +3,13 @@
 
 mod support;
 
+use std::fs;
+use std::time::{Duration, Instant};
+
+use socket2::{Domain, Socket, Type};
 use support::carried::{Carried, carried, unit};
+use support::namespace::in_namespace;
+use support::streams::{Item, LEFT, Listener, REMOVED, SERVER_GOING, streamed};
 use support::*;
 
 /// The forms of plain delivery: further keys of a request, and a notice in this form.
@@ -64,4 +70,416 @@ fn c1_any_cut_of_the_bytes() {
         bob.say("/exit");
         alice.expect("bob left");
     }
+}
+
+#[test]
+fn c1_stream_entries_are_equal() {
+    let server = Server::start(&[]);
+    let mut alice = Carried::stream(&server, CREATE, "alice");
+    let udp = Listener::join(&server, "udp");
+    let mut bob = Carried::stream(&server, JOIN, "bob");
+    alice.say_in_stream(1, "one");
+    udp.say(1, "two");
+    bob.say_in_stream(1, &"long ".repeat(700));
+    let last = "last";
+    bob.say_in_stream(2, last);
+    let (of_alice, of_bob) = (alice.hear_items_until(last), bob.hear_items_until(last));
+    let first = bob.ticket().next;
+    assert_eq!(of_alice[0], (1, Item::joined(1, "alice")));
+    assert_eq!(of_alice[first as usize - 1..], of_bob, "nobody asks for anything again");
+    let mut of_udp = Vec::new();
+    while !is_in(&of_udp, last) {
+        of_udp.extend(udp.hear().items);
+    }
+    let numbered = |items: Vec<Item>| items.into_iter().filter(|item| item.numbers() > 0);
+    let of_alice = of_alice.into_iter().map(|(_, item)| item).collect();
+    assert!(numbered(of_alice).skip(1).eq(numbered(of_udp)), "one room for both paths");
+}
+
+#[test]
+fn c1_failed_wish_is_only_a_reply() {
+    let server = Server::start(&[]);
+    let mut control = Control::connect(&server);
+    assert_eq!(control.status_of(JOIN, "room", carried("bob", "").as_bytes()), 2);
+    let mut bob = Carried::enter_over(control, CREATE, &carried("bob", ""));
+    bob.say("/who");
+    bob.expect("bob (host)");
+}
+
+#[test]
+fn c1_keep_alive_counts() {
+    let server = Server::start(&["--idle-timeout", "1"]);
+    let mut alice = Carried::create(&server, "alice");
+    let mut bob = Carried::join(&server, "bob");
+    alice.expect("bob joined");
+    alice.control.stream().set_read_timeout(Some(Duration::from_millis(100))).expect("one");
+    let silence = wait_for("bob's end", || {
+        alice.say("");
+        let mut heard = [0; 64];
+        let size = std::io::Read::read(&mut alice.control.stream(), &mut heard).ok()?;
+        Some(String::from_utf8_lossy(&heard[2..size]).into_owned())
+    });
+    assert_eq!(silence, "bob timed out");
+    let notice = "you were removed from the room, nothing was heard from you for a while";
+    assert_eq!(bob.hear_to_the_end(), [notice]);
+}
+
+#[test]
+fn c1_too_large_unit_ends_connection() {
+    let server = Server::start(&[]);
+    let alice = Member::create(&server, "room", &text("alice"));
+    let mut bob = Carried::join(&server, "bob");
+    alice.expect("bob joined");
+    bob.say_bytes(&[b'x'; 4096]);
+    assert!(bob.hear_text().starts_with("message refused, it is too long"), "but not for a unit");
+    bob.control.send(&[0x10, 0x01]);
+    alice.expect("bob left");
+    assert_eq!(bob.hear(), None);
+    assert!(server.final_counts().contains("too long 1"));
+}
+
+#[test]
+fn c1_no_port_is_announced() {
+    let server = Server::start(&[]);
+    let mut bob = Carried::create(&server, "bob");
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let port = socket.local_addr().expect("an address").port().to_be_bytes();
+    bob.control.send(&port);
+    bob.control.end();
+    assert_eq!(bob.hear(), None);
+    assert!(!server.final_counts().contains("ports announced"));
+}
+
+#[test]
+fn c1_last_answers_follow_the_end() {
+    let server = Server::start(&[]);
+    let alice = Member::create(&server, "room", &text("alice"));
+    let mut bob = Carried::join(&server, "bob");
+    bob.say("/who");
+    bob.say("bye");
+    bob.control.end();
+    assert_eq!(bob.hear_to_the_end(), ["alice (host), bob"]);
+    for text in ["bob joined", "bob: bye", "bob left"] {
+        alice.expect(text);
+    }
+}
+
+#[test]
+fn c1_end_is_told_once() {
+    let server = Server::start(&[]);
+    let before = server.descriptors();
+    let mut alice = Carried::stream(&server, CREATE, "alice");
+    let [mut bob, mut carol] = ["bob", "carol"].map(|name| Carried::stream(&server, JOIN, name));
+    bob.say_in_stream(1, "/exit");
+    alice.say_in_stream(1, "/kick carol");
+    alice.say_in_stream(2, "/exit");
+    for (member, code) in [(&mut bob, LEFT), (&mut carol, REMOVED), (&mut alice, LEFT)] {
+        let mut last = None;
+        while let Some(unit) = member.hear() {
+            last = streams::Packet::read(&unit).items.pop();
+        }
+        let Some(Item::Aside { code: told, .. }) = last else { panic!("{last:?}") };
+        assert_eq!(told, code);
+    }
+    wait_for("all connections to end", || (server.descriptors() == before).then_some(()));
+}
+
+#[test]
+fn c1_resume_moves_to_a_new_connection() {
+    let server = Server::start(&[]);
+    let mut alice = Carried::stream(&server, CREATE, "alice");
+    alice.say_in_stream(1, "one");
+    alice.hear_items_until("one");
+    alice.say_bytes(&[1, 0, 0, 0, 0, 0, 0, 0, 3]);
+    assert_eq!(alice.hear_packet().items, [Item::state(2, 0)]);
+    let mut moved = alice.resume(Control::connect(&server));
+    assert_eq!(alice.hear(), None, "the old connection ends");
+    drop(alice);
+    moved.say_in_stream(2, "two");
+    let heard = moved.hear_items_until("two");
+    assert_eq!(heard, [(3, Item::message(1, 2, "alice", "two"))]);
+}
+
+#[test]
+fn c1_datagrams_take_over() {
+    let server = Server::start(&[]);
+    let alice = Carried::stream(&server, CREATE, "alice");
+    let mut control = Control::connect(&server);
+    let ticket = alice.ticket();
+    control.request(streams::RESUME, "room", &ticket.token);
+    control.expect_success();
+    let mut alice = alice;
+    assert_eq!(alice.hear_to_the_end_of_stream(), 1, "its own join, then the end");
+    let wire = Member::with_token(server.udp, control.local_ip(), "room", ticket.token);
+    let listener = Listener { ticket, wire };
+    listener.say(1, "one");
+    listener.expect(2, &[Item::message(1, 1, "alice", "one")]);
+}
+
+#[test]
+fn c1_c3_vanished_peers() {
+    let server = Server::start(&["--replace-silent", "1"]);
+    let alice = Member::create(&server, "room", &text("alice"));
+    let bob = Carried::join(&server, "bob");
+    alice.expect("bob joined");
+    bob.control.reset();
+    alice.expect("bob left");
+    let carol = Carried::stream(&server, JOIN, "carol");
+    alice.expect("carol joined");
+    let start = Instant::now();
+    carol.control.reset();
+    alice.expect("carol timed out");
+    assert!(start.elapsed() > Duration::from_millis(900), "its place is kept for a while");
+}
+
+#[test]
+fn c1_drained_members_are_told() {
+    let mut server = Server::start(&[]);
+    let mut alice = Carried::create(&server, "alice");
+    let mut bob = Carried::stream(&server, JOIN, "bob");
+    alice.expect("bob joined");
+    server.signal("TERM");
+    assert_eq!(alice.hear_to_the_end(), ["the server is shutting down or restarting"]);
+    let mut last = None;
+    while let Some(unit) = bob.hear() {
+        last = streams::Packet::read(&unit).items.pop();
+    }
+    assert!(matches!(last, Some(Item::Aside { code: SERVER_GOING, .. })), "{last:?}");
+    assert!(server.wait().success());
+}
+
+/// Messages of a test in which a member stops reading: more than its kernel's buffers and its outbox
+/// hold, and less than the history of a room.
+const UNREAD: u32 = 200;
+const SIZE: usize = 1000;
+
+fn numbered(number: u32) -> String {
+    format!("{number:0SIZE$}")
+}
+
+/// Connects with a small receive buffer, so that the kernels hold little of what is not read.
+fn connect_with_little_space(server: &Server) -> Control {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("an option");
+    socket.connect(&server.tcp.into()).expect("a connection");
+    Control::over(socket.into())
+}
+
+/// Returns a stream member that reads nothing yet.
+fn slow(server: &Server) -> Carried {
+    let payload = streamed("slow", r#","carry":true"#);
+    Carried::enter_over(connect_with_little_space(server), JOIN, &payload)
+}
+
+/// Returns true if a message with this text is among entries.
+fn is_in(items: &[Item], text: &str) -> bool {
+    items.iter().any(|item| matches!(item, Item::Message { text: its, .. } if its == text))
+}
+
+/// Lets a member say many messages, which two others get, one of them carried.
+fn talk(speaker: &mut Carried, listeners: (&Listener, &mut Carried)) {
+    for number in 1..=UNREAD {
+        speaker.say_in_stream(number, &numbered(number));
+        if number % 20 == 0 {
+            let text = numbered(number);
+            listeners.1.hear_items_until(&text);
+            speaker.hear_items_until(&text);
+            while !is_in(&listeners.0.hear().items, &text) {}
+        }
+    }
+}
+
+#[test]
+fn c3_slow_reader_delays_nobody() {
+    let options = ["--rate-limit", "0", "--fanout-limit", "0", "--handshake-timeout", "1"];
+    let server = Server::start(&options);
+    let mut alice = Carried::stream(&server, CREATE, "alice");
+    let mut slow = slow(&server);
+    let udp = Listener::join(&server, "udp");
+    let mut carol = Carried::stream(&server, JOIN, "carol");
+    // For its reader the deadline of unread replies is over long before it reads on.
+    let start = Instant::now();
+    talk(&mut alice, (&udp, &mut carol));
+    let cpu = server.cpu_time();
+    carol.expect_quiet_for(Duration::from_secs(2).saturating_sub(start.elapsed()));
+    let cpu = server.cpu_time() - cpu;
+    assert!(cpu < Duration::from_millis(200), "no spin: {cpu:?}");
+    let heard = slow.hear_items_until(&numbered(UNREAD));
+    let messages = heard.iter().filter(|(_, item)| matches!(item, Item::Message { .. }));
+    assert_eq!(messages.count() as u32, UNREAD, "nothing is lost");
+    let numbers: Vec<u64> = heard.iter().map(|(number, _)| *number).collect();
+    let first = slow.ticket().next;
+    assert_eq!(numbers, (first..first + numbers.len() as u64).collect::<Vec<_>>());
+}
+
+#[test]
+fn c3_slow_reader_learns_what_is_gone() {
+    let options = ["--rate-limit", "0", "--fanout-limit", "0", "--room-history", "65536"];
+    let server = Server::start(&options);
+    let mut alice = Carried::stream(&server, CREATE, "alice");
+    let mut slow = slow(&server);
+    let udp = Listener::join(&server, "udp");
+    let mut carol = Carried::stream(&server, JOIN, "carol");
+    talk(&mut alice, (&udp, &mut carol));
+    let heard = slow.hear_items_until(&numbered(UNREAD));
+    assert!(heard.iter().any(|(_, item)| matches!(item, Item::Gone(_))), "kind 4");
+    let total: u64 = heard.iter().map(|(_, item)| item.numbers()).sum();
+    assert_eq!(heard[0].0 + total, heard.last().expect("one").0 + 1, "every number");
+}
+
+#[test]
+fn c3_plain_reader_loses_the_rest() {
+    let server = Server::start(&["--rate-limit", "0", "--fanout-limit", "0"]);
+    let mut alice = Carried::create(&server, "alice");
+    let control = connect_with_little_space(&server);
+    let mut slow = Carried::enter_over(control, JOIN, &carried("slow", ""));
+    let mut carol = Carried::join(&server, "carol");
+    for number in 0..UNREAD {
+        alice.say(&numbered(number));
+        carol.hear_until(&format!("alice: {}", numbered(number)));
+    }
+    alice.say("/kick slow");
+    carol.expect("slow was removed by the host");
+    let heard = slow.hear_to_the_end();
+    let kept = heard.iter().filter(|text| text.starts_with("alice: ")).count();
+    assert!(kept > 64 && kept < UNREAD as usize, "{kept}");
+    let begin = (0..64).map(|number| format!("alice: {}", numbered(number)));
+    assert!(begin.eq(heard[1..].iter().take(64).cloned()), "those that had space");
+    assert!(server.final_counts().contains("not sent to full connections"));
+}
+
+#[test]
+fn c3_begun_unit_has_a_deadline() {
+    let server = Server::start(&["--handshake-timeout", "1", "--connect-timeout", "1"]);
+    let alice = Member::create(&server, "room", &text("alice"));
+    let mut bob = Carried::join(&server, "bob");
+    alice.expect("bob joined");
+    bob.expect_quiet_for(Duration::from_millis(1500));
+    bob.say("still here");
+    alice.expect("bob: still here");
+    bob.control.send(&[0, 9, b'x']);
+    alice.expect("bob left");
+    assert_eq!(bob.hear(), None);
+    assert!(server.final_counts().contains("connections timed out 1"));
+}
+
+#[test]
+fn c3_carried_connection_stays() {
+    let server = Server::start(&["--max-connections", "4", "--max-carried", "0"]);
+    let mut alice = Carried::create(&server, "alice");
+    let mut bob = Carried::join(&server, "bob");
+    alice.expect("bob joined");
+    let mut others: Vec<Control> = (0..9).map(|_| Control::connect(&server)).collect();
+    let mut evicted = others.remove(0);
+    assert_eq!(evicted.expect_status(), 8);
+    alice.say("hello");
+    bob.expect("alice: hello");
+    assert!(server.final_counts().contains("connections evicted 7"));
+}
+
+#[test]
+fn c3_full_server_refuses_newcomers() {
+    for (option, status) in [("--max-connections", 8), ("--max-connections-ip", 10)] {
+        let server = Server::start(&[option, "2", "--max-carried", "0"]);
+        let mut alice = Carried::create(&server, "alice");
+        let mut bob = Carried::join(&server, "bob");
+        alice.expect("bob joined");
+        for _ in 0..3 {
+            let mut refused = Control::connect(&server);
+            assert_eq!(refused.expect_status(), status);
+            refused.expect_end();
+        }
+        bob.say("hello");
+        alice.expect("bob: hello");
+        bob.say("/exit");
+        assert_eq!(bob.hear(), None);
+        drop(bob);
+        alice.expect("bob left");
+        Carried::join(&server, "carol");
+        alice.expect("carol joined");
+    }
+}
+
+#[test]
+fn c3_carried_members_have_a_limit() {
+    let server = Server::start(&["--max-connections", "4"]);
+    let mut alice = Carried::create(&server, "alice");
+    let _bob = Carried::join(&server, "bob");
+    alice.expect("bob joined");
+    let mut control = Control::connect(&server);
+    assert_eq!(control.status_of(JOIN, "room", carried("carol", "").as_bytes()), 8);
+    assert_eq!(control.status_of(JOIN, "room", text("carol").as_bytes()), 0, "but by datagrams");
+}
+
+#[test]
+fn c3_units_wait_while_output_is_unread() {
+    let server = Server::start(&["--rate-limit", "0", "--fanout-limit", "0"]);
+    let mut alice = Carried::create(&server, "alice");
+    let control = connect_with_little_space(&server);
+    let mut deaf = Carried::enter_over(control, JOIN, &carried("deaf", ""));
+    alice.expect("deaf joined");
+    for number in 0..200 {
+        alice.say(&numbered(number));
+    }
+    alice.say("/who");
+    alice.expect("alice (host), deaf");
+    deaf.say("I read nothing");
+    alice.say("/who");
+    alice.expect("alice (host), deaf");
+    alice.expect_quiet_for(Duration::from_millis(100));
+    deaf.hear_until(&format!("alice: {}", numbered(60)));
+    alice.expect("deaf: I read nothing");
+}
+
+#[test]
+fn c4_units_of_a_turn_share_a_write() {
+    in_namespace(
+        "c4_units_of_a_turn_share_a_write",
+        "c4 on the real binary, no count of packets",
+        "ip link set lo up && cat /sys/class/net/lo/statistics/rx_packets",
+        units_of_a_turn_share_a_packet,
+    );
+}
+
+fn units_of_a_turn_share_a_packet() {
+    const COUNT: u64 = 14;
+    let server = Server::start(&["--rate-limit", "0"]);
+    let alice = Member::create(&server, "room", &text("alice"));
+    let mut bob = Carried::join(&server, "bob");
+    alice.expect("bob joined");
+    server.freeze();
+    for number in 0..COUNT {
+        alice.say(&number.to_string());
+    }
+    let before = packets_on_loopback();
+    server.thaw();
+    bob.hear_until(&format!("alice: {}", COUNT - 1));
+    // One write is one packet here, and its acknowledgement is another.
+    let packets = packets_on_loopback() - before;
+    assert!(packets <= 4, "{packets} packets for {COUNT} units");
+}
+
+fn packets_on_loopback() -> u64 {
+    // The mount of sysfs may be that of the outer namespace; proc(5) follows the process.
+    let table = fs::read_to_string("/proc/self/net/dev").expect("proc(5)");
+    let line = table.lines().find_map(|line| line.trim().strip_prefix("lo:")).expect("lo");
+    line.split_whitespace().nth(1).expect("packets").parse().expect("a number")
+}
+
+#[test]
+fn c1_c4_many_members_in_one_room() {
+    const COUNT: usize = 500;
+    let server = Server::start(&[]);
+    let mut host = Carried::create(&server, "host");
+    let mut members: Vec<Carried> =
+        (0..COUNT).map(|index| Carried::join(&server, &format!("m{index}"))).collect();
+    for round in 0..3 {
+        let text = format!("round {round}");
+        host.say(&text);
+        for member in &mut members {
+            member.hear_until(&format!("host: {text}"));
+        }
+    }
+    members[COUNT - 1].say("and back");
+    host.hear_until(&format!("m{}: and back", COUNT - 1));
 }

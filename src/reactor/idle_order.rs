@@ -35,8 +35,11 @@ pub(super) enum Space {
     Free,
     /// There is space once this connection is evicted, which has been idle longest.
     InPlaceOf(ConnId),
-    /// There is none: nobody may be evicted.
-    None,
+    /// There is none, because those that are never evicted take all of it.
+    None {
+        /// A connection over the limit, which was refused before.
+        over: Option<ConnId>,
+    },
 }
 
 /// Connections in the order of their last input.
@@ -101,9 +104,8 @@ impl Group {
 
     fn space(&self, limit: Option<usize>) -> Space {
         match (limit, self.idle.first()) {
-            (Some(limit), victim) if self.len() >= limit => {
-                victim.map_or(Space::None, Space::InPlaceOf)
-            }
+            (Some(limit), over) if self.kept >= limit => Space::None { over },
+            (Some(limit), Some(victim)) if self.len() >= limit => Space::InPlaceOf(victim),
             _ => Space::Free,
         }
     }
@@ -154,8 +156,11 @@ mod tests {
         order.change((one, id(1)), idle, Place::Kept);
         assert_eq!(order.space(Some(2)), Space::InPlaceOf(id(2)));
         order.change((one, id(2)), idle, Place::Kept);
-        assert_eq!((order.space(Some(2)), order.space(None)), (Space::None, Space::Free));
-        assert_eq!(order.space_of_peer(one, Some(2)), Space::None);
+        assert_eq!(order.space(Some(2)), Space::None { over: None });
+        order.change((one, id(3)), Place::None, idle);
+        assert_eq!(order.space_of_peer(one, Some(2)), Space::None { over: Some(id(3)) });
+        assert_eq!(order.space(None), Space::Free);
+        order.change((one, id(3)), idle, Place::None);
         order.change((one, id(1)), Place::Kept, Place::None);
         assert_eq!(order.space_of_peer(one, Some(2)), Space::Free);
     }

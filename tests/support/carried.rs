@@ -137,6 +137,11 @@ impl Carried {
         heard
     }
 
+    /// Reads units of a stream up to the end, and returns the number of their entries.
+    pub fn hear_to_the_end_of_stream(&mut self) -> usize {
+        std::iter::from_fn(|| self.hear()).map(|unit| Packet::read(&unit).items.len()).sum()
+    }
+
     /// Reads units up to the end of the stream.
     pub fn hear_to_the_end(&mut self) -> Vec<String> {
         let units = std::iter::from_fn(|| self.hear());

@@ -25,19 +25,24 @@ impl Connections {
             }
             own => (own, Status::RateLimited, Alert::ConnectionsIp),
         };
-        if space == Space::Free {
-            return None;
+        if space != Space::Free {
+            context.alert(alert, peer);
         }
-        context.alert(alert, peer);
         match space {
-            Space::InPlaceOf(victim) => self.evict(victim, why, context),
-            Space::Free | Space::None => return Some(why),
+            Space::Free => None,
+            Space::InPlaceOf(victim) => {
+                self.evict(victim, why, context);
+                None
+            }
+            Space::None { over } => {
+                over.into_iter().for_each(|refused| self.evict(refused, why, context));
+                Some(why)
+            }
         }
-        None
     }
 
     /// Refuses a new connection, because all others carry members. Until its peer has read that, it is
-    /// over the limit, but the next one may have its place.
+    /// over the limit, alone: the next one gets its place.
     pub(super) fn refuse(&mut self, id: ConnId, why: Status, context: &mut Context) {
         if let Some(slot) = self.slots.get_mut(id) {
             slot.session.evict(why, context);
