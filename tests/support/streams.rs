@@ -111,6 +111,11 @@ impl Packet {
     }
 }
 
+/// Returns true if a message with this text is among entries.
+pub fn is_in(items: &[Item], text: &str) -> bool {
+    items.iter().any(|item| matches!(item, Item::Message { text: its, .. } if its == text))
+}
+
 /// Returns the texts of messages, their parts joined, in the order of their entries.
 pub fn joined(packets: &[Packet]) -> Vec<String> {
     let (mut texts, mut begun) = (Vec::new(), String::new());

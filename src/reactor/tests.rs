@@ -1,0 +1,53 @@
+//! Single turns of the loop.
+
+use super::*;
+use std::net::UdpSocket;
+
+use crate::config::{
+    Bind, Budgets, ChatConfig, ConnectionConfig, DatagramPath, TlsConfig, TlsMode,
+};
+
+/// Starts a server with this time slice.
+fn start(slice: Duration) -> Reactor {
+    let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+    Reactor::bind(Config {
+        bind: vec![Bind { name: "loopback".into(), addresses: vec![loopback] }],
+        tcp_port: 0,
+        udp_port: 0,
+        chat: ChatConfig::default(),
+        connections: ConnectionConfig::default(),
+        tls: TlsConfig { mode: TlsMode::Off, files: None },
+        budgets: Budgets { slice, ..Budgets::default() },
+        datagram_path: DatagramPath::default(),
+    })
+    .expect("free ports")
+}
+
+#[test]
+fn a4_turn_ends_reading_with_its_slice() {
+    const COUNT: usize = 300;
+    let portion = Budgets::default().datagrams;
+    for (slice, expected) in [(LONGEST_WAIT, COUNT), (Duration::ZERO, portion)] {
+        let mut reactor = start(slice);
+        let (_, server) = reactor.addresses().expect("addresses")[0];
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        for _ in 0..COUNT {
+            socket.send_to(b"junk", server).expect("sent");
+        }
+        reactor.turn().expect("a turn");
+        assert_eq!(reactor.context.metrics.get(Counter::Datagrams), expected as u64);
+        assert_eq!(reactor.has_work(), expected < COUNT, "the rest is for the next turn");
+    }
+}
+
+#[test]
+fn l16_wait_rounds_up_without_overflow() {
+    let now = Instant::now();
+    let wait = |ahead| time_until(now + ahead, now);
+    assert_eq!(wait(Duration::ZERO), Duration::ZERO);
+    assert_eq!(wait(Duration::from_nanos(1)), Duration::from_millis(1));
+    assert_eq!(wait(Duration::from_micros(1_001)), Duration::from_millis(2));
+    assert_eq!(wait(Duration::from_secs(1)), Duration::from_secs(1));
+    assert_eq!(wait(Duration::from_secs(60 * 60 * 24 * 365 * 50)), LONGEST_WAIT);
+    assert_eq!(time_until(now, now + Duration::from_secs(1)), Duration::ZERO);
+}
