@@ -202,7 +202,7 @@ impl Chat {
         }
     }
 
-    /// Gives up on the last entries of an ended member whose connection takes none.
+    /// Drops the last entries of an ended member whose connection takes none.
     pub(super) fn expire_parting(&mut self, id: MemberId) {
         if let Some(to) = self.recipient(id) {
             self.feeds.forget(&to);
