@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use super::Chat;
 use super::member::Port;
+use super::path::Path;
 use crate::address::{Endpoint, PeerAddr};
 use crate::alert::Alert;
 use crate::ids::MemberId;
@@ -42,13 +43,14 @@ impl Chat {
     /// - it is 0, or another live member at the same IP uses it,
     /// - a datagram has shown the real port, or another member has proved the announced one,
     /// - the member has stream delivery, which only a datagram of its own starts,
+    /// - the member is sealed, and only its own datagrams show its address,
     /// - the member is carried, so that nothing goes to a port,
     /// - the member has moved to another IP since,
     /// - its IP has reached the limit of announced ports.
     pub fn handle_announcement(&mut self, member: MemberId, endpoint: Endpoint) -> bool {
         let Some(known) = self.directory.live(member) else { return false };
         let (peer, port) = (PeerAddr::of(endpoint), endpoint.port());
-        if known.peer != peer || known.path.is_carried() {
+        if known.peer != peer || known.path != Path::Clear {
             return false;
         }
         let is_settled = matches!(known.port, Port::Learnt(_) | Port::Lost);

@@ -191,6 +191,15 @@ fn e11_sealed_members_speak_from_anywhere() {
 }
 
 #[test]
+fn e10_sealed_ports_are_not_announced() {
+    let (mut stage, host) = sealed_host();
+    let announced = Endpoint::from((HOME, 7));
+    assert!(!stage.chat.handle_announcement(host.id, announced));
+    let guest = stage.encrypt(false).join("r", "guest");
+    assert!(stage.chat.handle_announcement(guest.id, announced), "nobody has it");
+}
+
+#[test]
 fn e11_proof_elsewhere_withdraws_ports() {
     let (mut stage, host) = sealed_host();
     let there = Endpoint::from((ELSEWHERE, 7));
