@@ -25,6 +25,8 @@ pub mod proxy;
 #[cfg(feature = "client")]
 pub mod pty;
 pub mod random;
+#[cfg(feature = "tls")]
+pub mod sealed;
 mod server;
 pub mod sources;
 pub mod stream_member;
