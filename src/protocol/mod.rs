@@ -28,6 +28,10 @@
 //!    still write what the user types with [`command`], and pass it to `StreamSender::push`.
 //! 10. Send [`command::EXIT`] to leave. End when a notice satisfies [`notice::ends_membership`].
 //!
+//! To encrypt, speak TLS 1.3 on the connection of step 1, ask for a [seal](request::PathWishes::seal) in
+//! step 3, and get [`SealTerms`] in step 5. Then put `seal::Sealer` and `seal::ClientOpener` around the
+//! datagrams of steps 7 to 9. Seal the message alone, without room name and token (E7).
+//!
 //! ```no_run
 //! use std::io::{Read, Write};
 //! use std::net::{TcpStream, UdpSocket};
