@@ -9,7 +9,7 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::member::{Member, Port, spelling};
+use super::member::{LastAside, Member, Port, spelling};
 use super::parts::Unfinished;
 use super::presence::PresenceChange;
 use super::rate_limit::MessageBudget;
@@ -270,7 +270,7 @@ impl Chat {
             path,
             joined_in_clear: !caller.is_encrypted,
             detached_at: None,
-            last_aside: None,
+            last_aside: LastAside::None,
             delivery: entrant.delivery,
             number,
             tag: drawn.tag,

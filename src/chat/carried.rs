@@ -9,10 +9,11 @@
 //! said meanwhile.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::time::{Duration, Instant};
 
 use super::inbound::PLAIN;
-use super::member::Member;
+use super::member::{LastAside, Member};
 use super::{Alarm, Chat, Path};
 use crate::address::PeerAddr;
 use crate::alert::Alert;
@@ -195,7 +196,7 @@ impl Chat {
     pub(super) fn keep_last_aside(&mut self, id: MemberId, aside: Box<[u8]>, now: Instant) {
         let Some(member) = self.directory.members.get_mut(id) else { return };
         if member.is_attached() {
-            member.last_aside = Some(aside);
+            member.last_aside = LastAside::Waiting(aside);
             self.partings.untold += 1;
             let due = now + HANDED_OVER_WITHIN;
             self.timers.set(Alarm::Parting(id), &mut member.deadline, Some(due));
@@ -212,9 +213,15 @@ impl Chat {
     /// Queues the last aside of a member that has all its entries. Returns false if it has none.
     pub(super) fn say_last_aside(&mut self, id: MemberId) -> bool {
         let Some(member) = self.directory.members.get_mut(id) else { return false };
-        let Some(aside) = member.last_aside.take() else { return false };
-        self.timers.set(Alarm::Parting(id), &mut member.deadline, None);
-        self.partings.asides.push_back((id, aside));
+        match mem::replace(&mut member.last_aside, LastAside::Queued) {
+            LastAside::None => return false,
+            // A member that was given up may have got all its entries since.
+            LastAside::Queued => {}
+            LastAside::Waiting(aside) => {
+                self.timers.set(Alarm::Parting(id), &mut member.deadline, None);
+                self.partings.asides.push_back((id, aside));
+            }
+        }
         true
     }
 

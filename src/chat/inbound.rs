@@ -133,7 +133,7 @@ impl Chat {
         let Some(member) = self.directory.members.get_mut(id) else {
             return MessageOutcome::KeptAlive;
         };
-        member.heard_at = now;
+        self.peers.quotas.note_input(id, member, now);
         if member.delivery == Delivery::Stream {
             return self.handle_upstream(id, bytes, now);
         }

@@ -38,8 +38,8 @@ pub(super) struct Member {
     pub(super) joined_in_clear: bool,
     /// Time at which its connection has ended, if it is carried and detached (C2).
     pub(super) detached_at: Option<Instant>,
-    /// The aside of its end, if it is carried and is still to get it.
-    pub(super) last_aside: Option<Box<[u8]>>,
+    /// The aside of its end, if it is carried.
+    pub(super) last_aside: LastAside,
     pub(super) delivery: Delivery,
     /// Its number in the room, never used twice there.
     pub(super) number: u32,
@@ -100,6 +100,17 @@ impl Port {
             Self::Announced(port) | Self::Learnt(port) => Some(port),
         }
     }
+}
+
+/// The aside of the end of a carried member with stream delivery.
+#[derive(Debug)]
+pub(super) enum LastAside {
+    /// There is none.
+    None,
+    /// It waits until the member has all its entries.
+    Waiting(Box<[u8]>),
+    /// It is the next that the member gets.
+    Queued,
 }
 
 /// Pause between two warnings to a member that sends too much.
@@ -176,7 +187,7 @@ impl Member {
             path: Path::Clear,
             joined_in_clear: true,
             detached_at: None,
-            last_aside: None,
+            last_aside: LastAside::None,
             delivery: Delivery::Stream,
             number: 1,
             tag: 0,

@@ -3,6 +3,7 @@
 //! members and rooms.
 
 use std::collections::{BTreeSet, HashMap};
+use std::time::Instant;
 
 use super::member::Member;
 use crate::address::PeerAddr;
@@ -95,6 +96,16 @@ impl Quotas {
                 self.ports.remove(&address);
             }
         }
+    }
+
+    /// Notes that a member has sent something. Its address may still be unproved, if it is sealed.
+    pub(super) fn note_input(&mut self, id: MemberId, member: &mut Member, now: Instant) {
+        if member.is_unproved()
+            && let Some(own) = self.unproved.get_mut(&Subnet::of(member.peer))
+        {
+            own.change(id, Some(member.heard_at), Some(now));
+        }
+        member.heard_at = now;
     }
 
     /// Returns how many unproved members without a connection this peer has.

@@ -1,6 +1,7 @@
 //! Tests stream delivery in the chat without sockets and without waiting. A test sets the clock and
 //! chooses the full sockets. Every member checks the sequence numbers that it receives.
 
+mod carried;
 mod commands;
 mod counters;
 mod credit;

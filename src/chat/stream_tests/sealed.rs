@@ -103,9 +103,8 @@ fn e8_s13_tombstone_answers_its_seal() {
 #[test]
 fn e8_replies_stay_below_three_times() {
     let (mut stage, _, guest) = sealed_guest();
-    let (mut have, mut repair) = (Vec::new(), Vec::new());
+    let mut have = Vec::new();
     upstream::encode_have(1, &mut have);
-    upstream::encode_repair([Range { from: 1, count: 1 }].into_iter(), &mut repair);
     for request in [&have[..], b"\0\0\0\0\x09text"] {
         stage.discard_received();
         stage.sealed(&guest, None, request);

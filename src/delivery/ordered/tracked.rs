@@ -129,10 +129,13 @@ impl TrackedCursors {
         }
     }
 
-    /// Frees the cursors of ended members that have got everything.
+    /// Frees the cursors of ended members that have got everything. That of a carried member is
+    /// dropped first: see [`TrackedCursors::drop_finished_carried`].
     pub(super) fn free_finished(&mut self) {
         if self.positions.has_finished() {
-            self.free(OrderedCursor::is_finished);
+            self.free(|cursor| {
+                cursor.standing == Standing::Dropped || (cursor.is_finished() && !cursor.is_carried)
+            });
         }
     }
 
