@@ -43,7 +43,10 @@ impl Network {
                 let audience = entries[share.next as usize].audience;
                 if audience.includes(share.member) {
                     let to = self.table.get(&share.member).copied();
-                    if to.is_some() && self.blocked.contains(&share.member) {
+                    let is_carried = model.is_carried(share.member);
+                    let is_full = to.is_some() && self.blocked.contains(&share.member);
+                    // On a connection only entries with numbers wait for space.
+                    if is_full && (is_tagged || !is_carried) {
                         receipt.blocked = true;
                         model.tally.note("blocked");
                         break;
@@ -53,8 +56,12 @@ impl Network {
                     if is_tagged {
                         datagram[..TAG_SIZE].copy_from_slice(&share.tag);
                     }
-                    let is_refused = to.is_some() && random.chance(self.refused_percent);
-                    let arrives = to.is_some() && !is_refused && !random.chance(self.lost_percent);
+                    let is_refused = match is_carried {
+                        true => is_full,
+                        false => to.is_some() && random.chance(self.refused_percent),
+                    };
+                    let is_lost = !is_carried && random.chance(self.lost_percent);
+                    let arrives = to.is_some() && !is_refused && !is_lost;
                     let alone = matches!(audience, Audience::Only(_));
                     model.check_output(share.member, &datagram, alone, (to, arrives), now);
                     if is_refused {

@@ -1,6 +1,7 @@
 //! A world: a chat, its clients, and their random behaviour.
 
 mod ending;
+mod paths;
 mod requesting;
 mod speaking;
 
@@ -25,6 +26,7 @@ const ANSWER: usize = 1_500;
 struct Delayed {
     at: Instant,
     peer: SocketAddr,
+    is_encrypted: bool,
     operation: u8,
     room: String,
     payload: Vec<u8>,
@@ -42,6 +44,8 @@ pub struct World {
     lost_percent: u64,
     /// True if no member has stream delivery. Then the expected number of deadlines is known.
     is_without_streams: bool,
+    /// True if members may ask for other paths than datagrams in the clear.
+    has_paths: bool,
     serial: u64,
 }
 
@@ -62,6 +66,7 @@ fn config(random: &mut Random) -> ChatConfig {
         rate_limit: random.pick(&[None, None, Some(1), Some(5)]),
         room_history: random.pick(&[4096, 16_384, 1 << 20]),
         history_memory: random.pick(&[None, Some(20_000)]),
+        max_carried: random.pick(&[None, Some(1), Some(3), Some(8)]),
         max_rooms_ip: random.pick(&[None, Some(1), Some(3)]),
         max_members_ip: random.pick(&[None, Some(3), Some(12)]),
         max_room_members: random.pick(&[None, Some(3), Some(9)]),
@@ -82,7 +87,8 @@ impl World {
             ..Network::default()
         };
         let (lost_percent, is_without_streams) = (random.below(30), random.chance(20));
-        Self { network, lost_percent, is_without_streams, ..Self::with(config, random) }
+        let has_paths = random.chance(70);
+        Self { network, lost_percent, is_without_streams, has_paths, ..Self::with(config, random) }
     }
 
     /// Returns a world in which nothing happens by itself, and no datagram is lost.
@@ -93,6 +99,7 @@ impl World {
             network: Network::default(),
             lost_percent: 0,
             is_without_streams: false,
+            has_paths: false,
             random,
             now: Instant::now(),
             under_way: Vec::new(),
@@ -192,12 +199,17 @@ impl World {
             model.free(member);
             network.table.remove(&member);
         });
+        self.finish_paths();
     }
 
     pub fn drain(&mut self) {
         for _ in 0..10_000 {
             if !self.chat.has_output() {
-                return self.reap();
+                self.reap();
+                // The last words of a carried member come behind all of its entries.
+                if !self.chat.has_output() {
+                    return;
+                }
             }
             self.deliver(2_048);
         }
@@ -213,8 +225,9 @@ impl World {
     }
 
     fn unblock(&mut self) {
-        self.network.blocked.clear();
+        let blocked = std::mem::take(&mut self.network.blocked);
         self.chat.resume_stalled(self.now);
+        blocked.into_iter().for_each(|member| self.chat.resume_member(member));
     }
 
     /// Checks how much output one input causes when nothing else waits.
@@ -225,7 +238,7 @@ impl World {
         let bytes = self.compose(index);
         let from = self.model.members[index].address;
         let audience = self.model.rooms[self.model.members[index].room].members.len();
-        let was_proved = self.model.members[index].port.is_some();
+        let was_proved = self.model.members[index].is_reachable();
         let before = self.model.members[index].begun_size();
         self.network.bytes_sent = 0;
         let outcome = self.receive(from, &bytes);

@@ -4,11 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use reactor_chat::alert::Alert;
-use reactor_chat::chat::{DatagramOutcome, DropReason, MessageOutcome};
+use reactor_chat::chat::{DatagramOutcome, DropReason, MessageOutcome, Path};
 use reactor_chat::protocol::datagram::{self, MAX_NAME_AND_MESSAGE, Unfit};
 use reactor_chat::protocol::stream::upstream::{self, Upstream};
 use reactor_chat::protocol::stream::{Code, MAX_ENTRY};
-use reactor_chat::protocol::{Delivery, Notice};
+use reactor_chat::protocol::{Delivery, Language, Notice};
 
 use super::room::Room;
 use super::{Begun, Member, Model, SILENT_AFTER, split};
@@ -69,21 +69,13 @@ impl Model {
         };
         let message = datagram::parse(bytes).expect("a datagram that makes sense").message;
         if self.members[whose].is_live() {
-            let DatagramOutcome::Accepted(id, outcome) = outcome else {
-                panic!("{outcome:?}: it was its member's")
-            };
-            assert_eq!(id, self.members[whose].id, "a token is of one member");
-            self.learn_port(whose, peer.port(), now);
-            self.members[whose].heard_at = now;
-            self.end_limit(whose, now);
-            let right = self.handle_message(whose, message, outcome, now);
-            assert_eq!(outcome, right);
+            self.handle_live(whose, Some(peer), message, outcome, now);
         } else {
-            self.handle_dead_token((whose, peer.port()), message, outcome, now);
+            self.handle_dead_token((whose, Some(peer)), message, outcome, now);
         }
     }
 
-    fn end_limit(&mut self, whose: usize, now: Instant) {
+    pub fn end_limit(&mut self, whose: usize, now: Instant) {
         let member = &mut self.members[whose];
         if member.check_at.is_none() {
             member.check_at = Some(now + SILENT_AFTER);
@@ -111,6 +103,10 @@ impl Model {
         if remembered == Some(false) {
             return Err(unknown);
         }
+        if member.path != Path::Clear {
+            let forgotten = remembered.is_none().then_some(DropReason::UnknownToken);
+            return Err([DropReason::OtherPath].into_iter().chain(forgotten).collect());
+        }
         let names = [&self.rooms[member.room].name, &member.room_spelling];
         let is_here = names.iter().any(|name| name.as_bytes() == upstream.room);
         let is_its_ip = member.ip == peer.ip().to_canonical();
@@ -131,9 +127,9 @@ impl Model {
         Err(allowed)
     }
 
-    fn handle_dead_token(
+    pub fn handle_dead_token(
         &mut self,
-        (whose, port): (usize, u16),
+        (whose, at): (usize, Option<SocketAddr>),
         message: &[u8],
         outcome: DatagramOutcome,
         now: Instant,
@@ -143,8 +139,10 @@ impl Model {
         match outcome {
             DatagramOutcome::Accepted(id, outcome) => {
                 assert_eq!((id, outcome), (member.id, MessageOutcome::Ended), "a dead token");
-                let ip = member.ip;
-                member.port = Some((port, true));
+                let at = at.map(|at| (at.ip().to_canonical(), at.port()));
+                if let Some((ip, port)) = at {
+                    (member.home, member.port) = (ip, Some((port, true)));
+                }
                 let end = member.end.as_mut().expect("an end");
                 end.farewells += 1;
                 if end.of_closed_room
@@ -152,7 +150,9 @@ impl Model {
                 {
                     self.confirm(whose, next, now);
                 }
-                self.withdraw(whose, (ip, port), now);
+                if let Some(at) = at {
+                    self.withdraw(whose, at, now);
+                }
             }
             DatagramOutcome::Dropped(DropReason::WrongRoom) => {}
             DatagramOutcome::Dropped(why) => {
@@ -162,19 +162,19 @@ impl Model {
         }
     }
 
-    fn learn_port(&mut self, whose: usize, port: u16, now: Instant) {
+    pub fn learn_address(&mut self, whose: usize, at: SocketAddr, now: Instant) {
+        let (ip, port) = (at.ip().to_canonical(), at.port());
         let member = &mut self.members[whose];
-        let is_new = member.port != Some((port, true));
+        let is_new = (member.home, member.port) != (ip, Some((port, true)));
         match member.port {
+            Some((_, true)) if member.home != ip => self.tally.note("sealed member roamed"),
             Some((known, true)) if known == port => {}
             Some((_, true)) => self.tally.note("port rebound"),
             _ => self.tally.note("port learnt"),
         }
-        member.port = Some((port, true));
-        member.was_heard = true;
-        let ip = member.ip;
-        self.settle_replaced(whose, now);
+        (member.home, member.port) = (ip, Some((port, true)));
         if is_new {
+            self.settle_replaced(whose, now);
             self.withdraw(whose, (ip, port), now);
         }
     }
@@ -193,8 +193,9 @@ impl Model {
                     end.needs_farewell = false;
                     self.tally.note("ended member lost its address");
                 } else {
+                    let ip = other.ip;
                     self.tally.note("announced port lost");
-                    self.watch_unproved(address.0, now);
+                    self.watch_unproved(ip, now);
                 }
             }
         }
@@ -205,12 +206,12 @@ impl Model {
         let is_there = |index: &usize| {
             let member = &self.members[*index];
             let has_port = member.port.is_some_and(|(known, _)| known == port);
-            *index != whose && !member.is_freed && member.ip == ip && has_port
+            *index != whose && !member.is_freed && member.home == ip && has_port
         };
         (0..self.members.len()).filter(is_there).collect()
     }
 
-    fn handle_message(
+    pub fn handle_message(
         &mut self,
         whose: usize,
         message: &[u8],
@@ -419,15 +420,18 @@ impl Model {
 
     /// Returns the answer to `/who`. Checks that there is exactly one host.
     fn who(&self, room: usize) -> String {
-        let mark = match self.config.language {
-            reactor_chat::protocol::Language::English => " (host)",
-            reactor_chat::protocol::Language::Japanese => "（ホスト）",
+        let [mark, in_clear] = match self.config.language {
+            Language::English => [" (host)", " (unencrypted)"],
+            Language::Japanese => ["（ホスト）", "（暗号化なし）"],
         };
         let Room { members, host, .. } = &self.rooms[room];
         assert_eq!(members.iter().filter(|member| *member == host).count(), 1, "one host");
-        let named = members.iter().map(|member| {
-            let mark = if member == host { mark } else { "" };
-            format!("{}{mark}", self.members[*member].name)
+        let is_marked = members.iter().any(|member| self.members[*member].is_encrypted());
+        let named = members.iter().map(|index| {
+            let member = &self.members[*index];
+            let mark = if index == host { mark } else { "" };
+            let in_clear = if is_marked && !member.is_encrypted() { in_clear } else { "" };
+            format!("{}{mark}{in_clear}", member.name)
         });
         named.collect::<Vec<_>>().join(", ")
     }
@@ -505,13 +509,14 @@ impl Model {
         let port = peer.port();
         let is_anothers = self.live().any(|other| {
             other.id != member.id
-                && other.ip == member.ip
+                && other.home == member.ip
                 && other.port.is_some_and(|(taken, _)| taken == port)
         });
-        let is_own = member.port == Some((port, false));
+        let is_own = (member.home, member.port) == (member.ip, Some((port, false)));
         let is_learnt = matches!(member.port, Some((_, true)));
         let is_taken = member.is_live()
             && !member.takes_stream()
+            && !member.is_carried()
             && member.ip == peer.ip().to_canonical()
             && port != 0
             && !is_learnt
@@ -527,7 +532,7 @@ impl Model {
         let is_taken = is_taken && !is_limited;
         self.tally.note(if is_taken { "port announced" } else { "announcement refused" });
         if is_taken {
-            self.members[index].port = Some((port, false));
+            (self.members[index].home, self.members[index].port) = (ip, Some((port, false)));
             for other in self.others_at(index, (ip, port)) {
                 let other = &mut self.members[other];
                 if !other.is_live() && matches!(other.port, Some((_, false))) {

@@ -319,7 +319,7 @@ impl Model {
         let peers: BTreeSet<_> = self.live().map(|member| member.ip).chain(makers).collect();
         let peers: BTreeSet<_> = peers.into_iter().map(subnet).collect();
         let ports: BTreeSet<_> =
-            self.live().filter_map(|member| Some((member.ip, member.port?.0))).collect();
+            self.live().filter_map(|member| Some((member.home, member.port?.0))).collect();
         peers.len() + ports.len() + self.guesses.len() + self.guesses_at.buckets.len()
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use reactor_chat::chat::Path;
 use reactor_chat::ids::MemberId;
 use reactor_chat::protocol::stream::Code;
 use reactor_chat::protocol::{Delivery, Token};
@@ -43,7 +44,17 @@ pub struct Member {
     pub number: u32,
     pub token: Token,
     pub delivery: Delivery,
+    /// The IP that limits count it by, and that of its port.
     pub ip: IpAddr,
+    pub home: IpAddr,
+    pub path: Path,
+    pub joined_in_clear: bool,
+    /// Time at which its connection has ended, if it is carried and detached.
+    pub detached_at: Option<Instant>,
+    /// It has ended, and so has its connection.
+    pub is_cut: bool,
+    /// It has moved to a connection, which begins at what it has confirmed.
+    pub may_rewind: bool,
     /// The port, and true if a datagram has proved it.
     pub port: Option<(u16, bool)>,
     /// Another member has proved the announced port.
@@ -115,6 +126,12 @@ impl Member {
             token,
             delivery: Delivery::Stream,
             ip: peer.ip().to_canonical(),
+            home: peer.ip().to_canonical(),
+            path: Path::Clear,
+            joined_in_clear: true,
+            detached_at: None,
+            is_cut: false,
+            may_rewind: false,
             port: None,
             has_lost_port: false,
             connections: 1,
@@ -163,7 +180,7 @@ impl Member {
 
     /// Returns true if nothing can be sent to it, and no connection holds it.
     pub fn is_unproved(&self) -> bool {
-        self.port.is_none() && self.connections == 0
+        self.port.is_none() && self.connections == 0 && !self.is_carried()
     }
 
     pub fn takes_stream(&self) -> bool {

@@ -8,6 +8,7 @@ mod datagrams;
 mod limits;
 pub mod member;
 mod output;
+mod paths;
 mod presence;
 mod requests;
 pub mod room;
@@ -52,6 +53,14 @@ pub fn folded(name: &str) -> String {
     name.to_lowercase().replace("e\u{301}", "é").replace("ｂｏｂ", "bob")
 }
 
+/// The sender of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct PlaceOfRequest {
+    pub ip: IpAddr,
+    /// True inside TLS.
+    pub is_encrypted: bool,
+}
+
 /// The state of the chat.
 pub struct Model {
     pub config: ChatConfig,
@@ -71,6 +80,8 @@ pub struct Model {
     pub tally: Tally,
     /// Replaced members with plain delivery that may still get a farewell, oldest first.
     tombstones: Vec<usize>,
+    /// Members whose connections the chat will need no more.
+    pub path_ends: BTreeSet<MemberId>,
     /// True if all output is delivered before the next input, and nobody has a stream. Then the
     /// model knows exactly which tombstones the limit of members leaves.
     pub is_exact: bool,
@@ -91,6 +102,7 @@ impl Model {
             alerts: BTreeMap::new(),
             tally: Tally::default(),
             tombstones: Vec::new(),
+            path_ends: BTreeSet::new(),
             is_exact: false,
         }
     }
@@ -144,6 +156,12 @@ impl Model {
         let text = unsaid.map(|owed| String::from_utf8_lossy(&owed.bytes));
         // The tombstone of a stream member goes with its time, or when its place is needed.
         assert!(text.is_none() || member.takes_stream(), "freed before it got {text:?}");
+        let needs_aside = member.end.as_ref().is_some_and(|end| end.needs_farewell);
+        let is_attached = member.is_attached();
+        assert!(!is_attached || !needs_aside, "a carried member was not told its end");
+        if is_attached {
+            self.path_ends.insert(id);
+        }
         self.tally.note("freed");
     }
 
@@ -294,16 +312,16 @@ impl Model {
         assert!(member.end.is_none());
         room.members.retain(|other| *other != index);
         member.until = room.highest_end();
-        let is_proved = member.port.is_some();
+        let (is_proved, is_attached) = (member.port.is_some(), member.is_attached());
         let asked = code == Code::Left;
         let repeats = if asked || is_replaced || !is_proved { 0 } else { 3 };
-        let at_once = u32::from(!is_replaced);
+        let at_once = if member.is_carried() { is_attached } else { !is_replaced };
         member.end = Some(End {
             at: now,
             code,
             of_closed_room: false,
-            farewells: at_once + repeats,
-            needs_farewell: is_proved && !is_replaced && member.takes_stream(),
+            farewells: u32::from(at_once) + repeats,
+            needs_farewell: (is_attached || (is_proved && !is_replaced)) && member.takes_stream(),
             is_awaiting: is_proved && is_replaced,
         });
         self.tally.note_value(code);
@@ -313,6 +331,9 @@ impl Model {
     pub fn replace(&mut self, silent: usize, now: Instant) -> Option<usize> {
         let is_known = self.members[silent].port.is_some();
         let before = self.members[silent].replaced.take();
+        if self.members[silent].is_attached() && !self.members[silent].takes_stream() {
+            self.notify(silent, Notice::RemovedForSilence);
+        }
         self.end(silent, Code::Removed, true, now);
         if !is_known {
             return before;
@@ -327,7 +348,7 @@ impl Model {
     /// Notes that a datagram has proved the address of a member.
     pub fn settle_replaced(&mut self, index: usize, now: Instant) {
         let Some(replaced) = self.members[index].replaced.take() else { return };
-        let address = |member: &Member| (member.ip, member.port.map(|(port, _)| port));
+        let address = |member: &Member| (member.home, member.port.map(|(port, _)| port));
         let is_same = address(&self.members[replaced]) == address(&self.members[index]);
         self.tally.note(if is_same { "replaced at one address" } else { "replaced was told" });
         self.release(replaced, !is_same, now);
@@ -465,7 +486,7 @@ impl Model {
         }
     }
 
-    fn expire_member(&mut self, index: usize, now: Instant) {
+    pub fn expire_member(&mut self, index: usize, now: Instant) {
         let member = &mut self.members[index];
         let is_first = !std::mem::replace(&mut member.was_checked, true);
         if is_first && !member.was_heard && member.port.is_none() && !member.has_lost_port {
@@ -473,11 +494,16 @@ impl Model {
             self.alert(Alert::Unheard, ip);
         }
         let deadline = self.config.idle_timeout.map(|time| self.members[index].heard_at + time);
-        if deadline.is_none_or(|deadline| deadline > now) {
+        let detached_until = self.detached_until(index);
+        if [deadline, detached_until].into_iter().flatten().all(|deadline| deadline > now) {
             self.check_answers(index, now);
             let member = &mut self.members[index];
-            member.alarm = [deadline, member.check_at].into_iter().flatten().min();
+            let check_at = member.check_at.filter(|_| !member.is_carried());
+            member.alarm = [deadline, detached_until, check_at].into_iter().flatten().min();
             return;
+        }
+        if detached_until.is_some_and(|due| due <= now) {
+            self.tally.note("detached for too long");
         }
         if !self.members[index].takes_stream() {
             self.notify(index, Notice::RemovedForSilence);
@@ -489,7 +515,7 @@ impl Model {
     fn check_answers(&mut self, index: usize, now: Instant) {
         let interval = self.have_interval();
         let member = &mut self.members[index];
-        let Some(due) = member.check_at else { return };
+        let Some(due) = member.check_at.filter(|_| !member.is_carried()) else { return };
         if !member.takes_stream() {
             let due = member.heard_at + SILENT_AFTER;
             member.check_at = Some(due).filter(|due| *due > now);
@@ -500,7 +526,7 @@ impl Model {
             }
         } else if due <= now {
             member.check_at = Some(now + interval);
-            if member.have >= member.cursor {
+            if member.have >= member.cursor || member.may_rewind {
                 member.missed = 0;
             } else if member.missed < MOST_MISSED {
                 member.missed += 1;
@@ -527,7 +553,7 @@ impl Model {
     pub fn is_remembered(&self, index: usize, now: Instant) -> Option<bool> {
         let member = &self.members[index];
         let Some(end) = &member.end else { return Some(true) };
-        if !member.takes_stream() || member.is_freed {
+        if !member.takes_stream() || member.is_freed || member.is_carried() {
             return Some(false);
         }
         let is_over = !end.is_awaiting && end.at + REMAINS <= now;

@@ -32,13 +32,16 @@ impl Model {
         };
         let member = &self.members[index];
         match (to, member.port) {
+            (Some(_), _) if member.is_carried() => {
+                assert!(member.is_attached() && !member.is_cut, "without a connection");
+            }
             (Some(to), Some((port, _))) => {
-                assert_eq!(to, SocketAddr::new(member.ip, port), "not where it proved to be");
+                assert_eq!(to, SocketAddr::new(member.home, port), "not where it proved to be");
             }
             (Some(to), None) => panic!("to {to}, which is not proved"),
             (None, _) => self.tally.note("swallowed"),
         }
-        if !alone && member.check_at.is_none() && member.is_live() {
+        if !alone && member.check_at.is_none() && member.is_live() && !member.is_carried() {
             self.note_limited(index, datagram.len() as u64, now);
         }
         let member = &self.members[index];
@@ -98,6 +101,7 @@ impl Model {
             (_, None) => {
                 let member = &self.members[index];
                 assert!(is_reached || alone, "a tail probe to a member without an address");
+                assert!(alone || !member.is_carried(), "a tail probe on a connection");
                 assert_eq!(datagram.len(), HEADER_SIZE);
                 // A question may wait while its answer comes.
                 assert!(alone || member.surely_has < header.sequence);
@@ -141,7 +145,8 @@ impl Model {
         let (header, mut entries) = parse(datagram).expect("a header");
         let member = &mut self.members[index];
         let room = &mut self.rooms[member.room];
-        assert!(is_repair || is_reached, "sent before its port was proved, and so lost");
+        let is_sent = is_reached || is_repair || member.is_cut;
+        assert!(is_sent, "sent before its port was proved, and so lost");
         assert!(header.sequence >= member.first, "of a past that it may not see");
         room.check_boundary(member.first);
         let (mut number, mut oldest) = (header.sequence, None);
@@ -188,9 +193,11 @@ impl Model {
         if from >= member.history_until {
             return;
         }
-        member.unconfirmed += size;
-        let credit = if member.has_confirmed { CREDIT } else { FIRST_CREDIT };
-        assert!(member.unconfirmed <= credit, "{} bytes unconfirmed", member.unconfirmed);
+        if !member.is_carried() {
+            member.unconfirmed += size;
+            let credit = if member.has_confirmed { CREDIT } else { FIRST_CREDIT };
+            assert!(member.unconfirmed <= credit, "{} bytes unconfirmed", member.unconfirmed);
+        }
         if let Some(rate) = self.config.fanout_limit {
             member.fanout_at_most.has(Duration::ZERO, now);
             let cost = Duration::from_nanos(size * 1_000_000_000 / u64::from(rate));
@@ -205,8 +212,13 @@ impl Model {
         let is_next = from == member.cursor;
         let is_confirmed = from > member.cursor && from <= member.have;
         let is_behind_gap = from > member.cursor && member.may_skip;
-        assert!(is_next || is_confirmed || is_behind_gap, "exactly once and in order");
-        member.cursor = until;
+        let is_again = member.may_rewind && (member.surely_has..=member.cursor).contains(&from);
+        if is_again && from < member.cursor {
+            self.tally.note("sent again on a connection");
+        }
+        let is_right = is_next || is_confirmed || is_behind_gap || is_again;
+        assert!(is_right, "exactly once and in order");
+        (member.cursor, member.may_rewind) = (until, false);
         let held = self.config.room_history.max(RING);
         if let Some(oldest) = oldest.filter(|_| held < 1 << 20) {
             let seen = self.rooms[member.room].seen_since(oldest);

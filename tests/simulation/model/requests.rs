@@ -4,14 +4,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use reactor_chat::alert::Alert;
-use reactor_chat::chat::Reply;
+use reactor_chat::chat::{Path, Reply};
 use reactor_chat::protocol::stream::{Code, Completion};
 use reactor_chat::protocol::{Delivery, Entrant, Notice, Request, Status, Token};
 
 use super::limits::{GRACE, subnet};
+use super::paths::{is_encrypted, path_of};
 use super::presence::PresenceChange;
 use super::room::Room;
-use super::{Member, Model, SILENT_AFTER, folded};
+use super::{Member, Model, PlaceOfRequest, SILENT_AFTER, folded};
 
 /// Time after which a new member without a datagram is noticed.
 const FIRST_CHECK: Duration = Duration::from_secs(10);
@@ -21,38 +22,51 @@ impl Model {
     /// request was counted as a wrong guess.
     pub fn judge(
         &mut self,
-        peer: IpAddr,
+        from: PlaceOfRequest,
         request: &Request<'_>,
         has_waited: bool,
         now: Instant,
     ) -> Result<Option<Instant>, Status> {
         match request {
             Request::List { .. } => Ok(None),
-            Request::Create { host, .. } => {
-                self.judge_host(peer, &host.room.name, now).map(|()| None)
+            Request::Create { host, sealed_only, .. } => {
+                let path = path_of(from.is_encrypted, &host.path)?;
+                self.judge_host((from.ip, path), &host.room.name, *sealed_only, now).map(|()| None)
             }
-            Request::Join(guest) if has_waited => {
-                self.check_members(peer)?;
-                self.judge_guest(peer, guest, has_waited, now).map(|()| None)
+            Request::Join(guest) => {
+                let entry = (from.ip, path_of(from.is_encrypted, &guest.path)?);
+                let turn = match has_waited {
+                    true => self.check_members(from.ip).map(|()| None)?,
+                    false => self.judge_turn(entry, guest, now)?,
+                };
+                match turn {
+                    Some(at) => Ok(Some(at)),
+                    None => self.judge_guest(entry, guest, has_waited, now).map(|()| None),
+                }
             }
-            Request::Join(guest) => match self.judge_turn(peer, guest, now)? {
-                Some(at) => Ok(Some(at)),
-                None => self.judge_guest(peer, guest, has_waited, now).map(|()| None),
-            },
-            Request::Resume { room, token, .. } => {
-                self.judge_resume(peer, &room.name, *token, now).map(|()| None)
+            Request::Resume { room, token, path } => {
+                let wishes = path.unwrap_or_default();
+                let path = path_of(from.is_encrypted, &wishes)?;
+                let whose = self.judge_token(from, &room.name, *token, now)?;
+                self.judge_path(whose, (from.ip, path), wishes.seal).map(|()| None)
             }
         }
     }
 
-    fn judge_resume(
+    /// Returns the member that may resume with this token.
+    fn judge_token(
         &mut self,
-        peer: IpAddr,
+        from: PlaceOfRequest,
         room: &str,
         token: Token,
         now: Instant,
-    ) -> Result<(), Status> {
-        let whose = self.find_token(token).filter(|whose| self.members[*whose].is_live());
+    ) -> Result<usize, Status> {
+        let peer = from.ip;
+        let works = |whose: &usize| {
+            let member = &self.members[*whose];
+            member.is_live() && (from.is_encrypted || !member.is_encrypted())
+        };
+        let whose = self.find_token(token).filter(works);
         let ip = whose.map(|whose| subnet(self.members[whose].ip));
         if ip != Some(subnet(peer)) {
             self.check_members(peer)?;
@@ -62,12 +76,31 @@ impl Model {
             self.note_token(peer, now);
             return Err(Status::RoomNotFound);
         };
-        let room = self.members[whose].room;
+        Ok(whose)
+    }
+
+    /// Checks that a member may resume on a path.
+    fn judge_path(
+        &mut self,
+        whose: usize,
+        (peer, path): (IpAddr, Path),
+        asks_for_seal: bool,
+    ) -> Result<(), Status> {
+        let member = &self.members[whose];
+        if asks_for_seal && member.joined_in_clear {
+            self.tally.note("seal after a join in the clear");
+            return Err(Status::Malformed);
+        }
+        if member.is_encrypted() && !is_encrypted(path) {
+            self.tally.note("resume in the clear");
+            return Err(Status::EncryptionRequired);
+        }
+        let room = member.room;
         if self.rooms[room].host != whose && self.is_banned(room, None, peer) {
             self.tally.note("resumed from a banned address");
             return Err(Status::Kicked);
         }
-        Ok(())
+        self.check_carried((peer, path), Some(whose))
     }
 
     fn check_members(&mut self, peer: IpAddr) -> Result<(), Status> {
@@ -81,7 +114,7 @@ impl Model {
     /// Checks the limits of the peer, which come before the room, and of passwords at one room.
     fn judge_turn(
         &mut self,
-        peer: IpAddr,
+        (peer, path): (IpAddr, Path),
         guest: &Entrant<'_>,
         now: Instant,
     ) -> Result<Option<Instant>, Status> {
@@ -97,7 +130,13 @@ impl Model {
             let namesake = self.find_named(room, &guest.name);
             let is_back = namesake.is_some_and(|index| self.members[index].ip == peer);
             let room = &self.rooms[room];
-            if room.password.is_none() || room.visitors.contains(&subnet(peer)) || is_back {
+            // Without encryption a hidden room of encrypted members looks like a missing one.
+            let is_kept_out = room.sealed_only && !is_encrypted(path);
+            if is_kept_out && !room.hidden {
+                return Ok(None);
+            }
+            let is_back = is_back || room.password.is_none();
+            if !is_kept_out && (room.visitors.contains(&subnet(peer)) || is_back) {
                 return Ok(None);
             }
         }
@@ -111,7 +150,13 @@ impl Model {
         turn
     }
 
-    fn judge_host(&mut self, peer: IpAddr, room: &str, now: Instant) -> Result<(), Status> {
+    fn judge_host(
+        &mut self,
+        (peer, path): (IpAddr, Path),
+        room: &str,
+        sealed_only: bool,
+        now: Instant,
+    ) -> Result<(), Status> {
         self.check_members(peer)?;
         if self.has_rooms_enough(peer) {
             self.alert(Alert::RoomsIp, peer);
@@ -122,6 +167,9 @@ impl Model {
         if is_there && leaving == 0 {
             return Err(Status::RoomExists);
         }
+        if sealed_only && !is_encrypted(path) {
+            return Err(Status::EncryptionRequired);
+        }
         let rooms = self.rooms.iter().filter(|room| room.is_open).count() - leaving;
         if self.config.max_rooms.is_some_and(|limit| rooms >= limit) {
             self.alert(Alert::Rooms, peer);
@@ -131,7 +179,7 @@ impl Model {
             self.alert(Alert::Members, peer);
             return Err(Status::ServerFull);
         }
-        Ok(())
+        self.check_carried((peer, path), None)
     }
 
     /// Returns the room that a create replaces: its host failed before anybody could reach it.
@@ -146,12 +194,18 @@ impl Model {
 
     fn judge_guest(
         &mut self,
-        peer: IpAddr,
+        (peer, path): (IpAddr, Path),
         guest: &Entrant<'_>,
         has_waited: bool,
         now: Instant,
     ) -> Result<(), Status> {
         let found = self.open_room(&guest.room.name);
+        let is_kept_out =
+            found.is_some_and(|room| self.rooms[room].sealed_only && !is_encrypted(path));
+        if is_kept_out && found.is_some_and(|room| !self.rooms[room].hidden) {
+            return Err(Status::EncryptionRequired);
+        }
+        let found = found.filter(|_| !is_kept_out);
         let password = found.and_then(|room| self.rooms[room].password.as_ref());
         let is_wrong =
             found.is_none() || (password.is_some() && password != guest.password.as_ref());
@@ -187,7 +241,7 @@ impl Model {
             self.alert(Alert::Members, peer);
             return Err(Status::ServerFull);
         }
-        Ok(())
+        self.check_carried((peer, path), namesake)
     }
 
     /// Returns the member that the entrant replaces.
@@ -195,7 +249,8 @@ impl Model {
         let room = self.open_room(&guest.room.name)?;
         let index = self.find_named(room, &guest.name)?;
         let (limit, member) = (self.config.replace_silent?, &self.members[index]);
-        let gives_way = member.ip == peer && now - member.heard_at >= limit;
+        let is_gone = member.detached_at.is_some() || now - member.heard_at >= limit;
+        let gives_way = member.ip == peer && is_gone;
         gives_way.then_some(index)
     }
 
@@ -207,7 +262,7 @@ impl Model {
     /// Applies a request that has succeeded. Returns the member that it is about, if any.
     pub fn apply(
         &mut self,
-        peer: SocketAddr,
+        (peer, is_encrypted): (SocketAddr, bool),
         request: &Request<'_>,
         reply: &Reply,
         now: Instant,
@@ -219,22 +274,24 @@ impl Model {
                 self.tally.note("listed");
                 None
             }
-            (Request::Create { host, capacity, hidden, .. }, Reply::Entered { .. }) => {
+            (Request::Create { host, capacity, hidden, sealed_only }, Reply::Entered { .. }) => {
                 let mut room = Room::new(&host.room.name, peer.ip().to_canonical());
                 (room.capacity, room.hidden) = (*capacity, *hidden);
-                Some(self.create(room, peer, host, reply, now))
+                room.sealed_only = *sealed_only;
+                Some(self.create(room, (peer, is_encrypted), host, reply, now))
             }
             (Request::Join(guest), Reply::Entered { .. }) => {
-                Some(self.join(peer, guest, reply, now))
+                Some(self.join((peer, is_encrypted), guest, reply, now))
             }
             (
-                Request::Resume { token, room, .. },
-                Reply::Resumed { member, token: same, stream, .. },
+                Request::Resume { token, room, path: wishes },
+                Reply::Resumed { member, token: same, stream, path },
             ) => {
+                assert_eq!(Ok(*path), path_of(is_encrypted, &wishes.unwrap_or_default()));
                 let index = self.find_token(*token).expect("a known token");
                 assert_eq!((*member, *token), (self.members[index].id, *same));
                 self.members[index].room_spelling = room.as_sent.into();
-                self.resume(index, peer.ip().to_canonical(), now);
+                self.resume(index, (peer.ip().to_canonical(), *path), now);
                 self.check_completion(index, stream.as_ref());
                 Some(index)
             }
@@ -245,7 +302,7 @@ impl Model {
     fn create(
         &mut self,
         mut room: Room,
-        peer: SocketAddr,
+        from: (SocketAddr, bool),
         host: &Entrant<'_>,
         reply: &Reply,
         now: Instant,
@@ -257,8 +314,9 @@ impl Model {
         self.tally.note(if room.hidden { "hidden" } else { "created" });
         (room.password, room.history) = (host.password.clone(), host.history);
         self.rooms.push(room);
-        let index = self.admit(self.rooms.len() - 1, peer, host, reply, now);
+        let index = self.admit(self.rooms.len() - 1, from, host, reply, now);
         self.rooms.last_mut().expect("the new one").host = index;
+        self.start_path(index, now);
         if host.delivery == Delivery::Stream {
             self.notify_joined(index, now);
         }
@@ -267,7 +325,7 @@ impl Model {
 
     fn join(
         &mut self,
-        peer: SocketAddr,
+        (peer, is_encrypted): (SocketAddr, bool),
         guest: &Entrant<'_>,
         reply: &Reply,
         now: Instant,
@@ -276,8 +334,9 @@ impl Model {
         let room = self.open_room(&guest.room.name).expect("an open room");
         let silent = self.silent_namesake(peer.ip().to_canonical(), guest, now);
         let to_tell = silent.and_then(|silent| self.replace(silent, now));
-        let index = self.admit(room, peer, guest, reply, now);
+        let index = self.admit(room, (peer, is_encrypted), guest, reply, now);
         self.members[index].replaced = to_tell;
+        self.start_path(index, now);
         if let Some(silent) = silent {
             self.tally.note("replaced");
             if self.rooms[room].host == silent {
@@ -289,15 +348,17 @@ impl Model {
         index
     }
 
-    fn resume(&mut self, index: usize, ip: IpAddr, now: Instant) {
+    fn resume(&mut self, index: usize, (ip, path): (IpAddr, Path), now: Instant) {
         let member = &mut self.members[index];
         let is_repeated = member.ip == ip && member.port.is_none();
-        (member.ip, member.port, member.has_lost_port) = (ip, None, false);
+        member.ip = ip;
         member.heard_at = now;
         member.is_unresponsive = false;
         member.connections += 1;
         self.rooms[member.room].visitors.insert(subnet(ip));
         self.tally.note(if is_repeated { "resume repeated" } else { "resumed" });
+        self.tally.note(&format!("resumed as {path:?}"));
+        self.change_path(index, path, now);
     }
 
     fn notify_joined(&mut self, index: usize, now: Instant) {
@@ -309,12 +370,14 @@ impl Model {
     fn admit(
         &mut self,
         room: usize,
-        peer: SocketAddr,
+        (peer, is_encrypted): (SocketAddr, bool),
         entrant: &Entrant<'_>,
         reply: &Reply,
         now: Instant,
     ) -> usize {
-        let Reply::Entered { member, token, stream, .. } = reply else { panic!("not a place") };
+        let Reply::Entered { member, token, stream, path } = reply else { panic!("not a place") };
+        assert_eq!(Ok(*path), path_of(is_encrypted, &entrant.path));
+        self.tally.note(&format!("entered as {path:?}"));
         self.make_place();
         self.tally.note(&format!("entered as {:?}", entrant.delivery));
         let next = self.note_entrant(room, peer.ip(), entrant, stream.as_ref());
@@ -330,6 +393,8 @@ impl Model {
             folded: folded(&entrant.name),
             number: known.last_number,
             delivery: entrant.delivery,
+            path: *path,
+            joined_in_clear: !is_encrypted,
             alarm: Some(now + self.config.idle_timeout.unwrap_or(FIRST_CHECK).min(FIRST_CHECK)),
             check_at: Some(now + check_at),
             history_until: known.highest_end(),
@@ -390,10 +455,11 @@ impl Model {
             let limits = [own, self.config.max_room_members, self.config.max_members];
             let capacity = limits.into_iter().flatten().min().unwrap_or(0);
             format!(
-                r#"{{"room":"{}","members":{},"capacity":{capacity},"password":{}}}"#,
+                r#"{{"room":"{}","members":{},"capacity":{capacity},"password":{}{}}}"#,
                 room.name,
                 room.members.len(),
                 room.password.is_some(),
+                if room.sealed_only { r#","sealed":true"# } else { "" },
             )
         });
         format!("[{}]", rows.collect::<Vec<_>>().join(","))

@@ -31,6 +31,7 @@ pub struct Room {
     pub creator: IpAddr,
     pub password: Option<String>,
     pub hidden: bool,
+    pub sealed_only: bool,
     pub capacity: Option<u32>,
     pub history: u32,
     /// Bans, oldest first.
@@ -62,6 +63,7 @@ impl Room {
             creator,
             password: None,
             hidden: false,
+            sealed_only: false,
             capacity: None,
             history: 0,
             bans: Vec::new(),

@@ -46,7 +46,11 @@ impl World {
 
     fn has_everything(&self, index: usize) -> bool {
         let member = &self.model.members[index];
-        !member.is_live() || member.got == self.model.rooms[member.room].seen_end()
+        let seen_end = self.model.rooms[member.room].seen_end();
+        // A carried member that has confirmed what it lacks does not get it again.
+        let is_liar = member.is_carried() && member.have > member.got;
+        let is_away = member.detached_at.is_some();
+        !member.is_live() || is_away || is_liar || member.got == seen_end
     }
 
     /// Sends more than several repair budgets while no datagram arrives.

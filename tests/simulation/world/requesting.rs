@@ -4,10 +4,11 @@ use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use reactor_chat::chat::{Census, Reply};
+use reactor_chat::chat::{Caller, Census, Path, Reply};
 use reactor_chat::protocol::{Frame, Request, Status, request};
 
 use super::{Delayed, World};
+use crate::model::PlaceOfRequest;
 use crate::model::member::Member;
 
 /// Names of users. Some are equal ignoring case, width or normal form; one is long and one invalid.
@@ -42,18 +43,21 @@ impl World {
             _ if self.is_without_streams => "",
             _ => r#","delivery":"stream""#,
         };
+        let path = self.path_keys();
         let password = self.random.pick(&["", "", r#","password":"a""#, r#","password":"b""#]);
         let history = format!(r#","history":{}"#, self.random.below(12));
         let host = match is_host {
             true => {
                 let capacity = ["", r#","capacity":2"#, r#","capacity":6"#, ""];
                 let hidden = ["", "", r#","hidden":true"#];
-                format!("{}{}", self.random.pick(&capacity), self.random.pick(&hidden))
+                let only = self.has_paths && self.random.chance(20);
+                let only = if only { r#","sealed_only":true"# } else { "" };
+                format!("{}{}{only}", self.random.pick(&capacity), self.random.pick(&hidden))
             }
             false => String::new(),
         };
         let broken = if self.random.chance(2) { "," } else { "" };
-        format!(r#"{{"username":"{name}"{delivery}{password}{history}{host}{broken}}}"#)
+        format!(r#"{{"username":"{name}"{delivery}{path}{password}{history}{host}{broken}}}"#)
             .into_bytes()
     }
 
@@ -104,19 +108,33 @@ impl World {
             _ => member.room_spelling.clone(),
         };
         let peer = if self.random.chance(30) { known } else { self.address() };
-        self.resume_at(index, peer, &room);
+        let keys = self.path_keys();
+        self.resume_on(index, peer, &room, keys);
     }
 
     /// Resumes a member from another address.
     pub fn resume_at(&mut self, index: usize, peer: SocketAddr, room: &str) {
+        self.resume_on(index, peer, room, "");
+    }
+
+    /// Resumes a member from another address, with keys for its path behind the token.
+    fn resume_on(&mut self, index: usize, peer: SocketAddr, room: &str, keys: &str) {
         let member = &self.model.members[index];
-        let (is_live, id, token) = (member.is_live(), member.id, member.token.to_wire());
-        let resumed = self.request(peer, 4, room, &token);
+        let (is_live, was_sealed) = (member.is_live(), member.path == Path::Sealed);
+        let token = String::from_utf8(member.token.to_wire().into()).expect("hex");
+        let payload =
+            if keys.is_empty() { token } else { format!(r#"{{"token":"{token}"{keys}}}"#) };
+        let resumed = self.request(peer, 4, room, payload.as_bytes());
         assert!(is_live || resumed.is_none(), "a dead token lives again");
         if resumed.is_some() {
             // The client is at its new address, whether or not the reply has reached it.
-            self.model.members[index].address = peer;
-            self.network.table.remove(&id);
+            let member = &mut self.model.members[index];
+            member.address = peer;
+            let stays_sealed = was_sealed && member.path == Path::Sealed;
+            if !member.is_attached() && !stays_sealed {
+                self.network.table.remove(&member.id);
+            }
+            self.finish_paths();
         }
     }
 
@@ -129,10 +147,10 @@ impl World {
     /// Makes the delayed requests that are due, unless their client has gone.
     pub fn ask_again(&mut self) {
         while let Some(due) = self.delayed.iter().position(|request| request.at <= self.now) {
-            let Delayed { peer, operation, room, payload, .. } = self.delayed.remove(due);
-            if self.random.chance(80)
-                && self.ask((peer, true), operation, &room, &payload).is_some()
-            {
+            let Delayed { peer, is_encrypted, operation, room, payload, .. } =
+                self.delayed.remove(due);
+            let from = (peer, is_encrypted, true);
+            if self.random.chance(80) && self.ask(from, operation, &room, &payload).is_some() {
                 self.model.tally.note("joined in its turn");
             }
         }
@@ -146,12 +164,13 @@ impl World {
         room: &str,
         payload: &[u8],
     ) -> Option<usize> {
-        self.ask((peer, false), operation, room, payload)
+        let is_encrypted = self.is_encrypted(payload);
+        self.ask((peer, is_encrypted, false), operation, room, payload)
     }
 
     fn ask(
         &mut self,
-        (peer, has_waited): (SocketAddr, bool),
+        (peer, is_encrypted, has_waited): (SocketAddr, bool, bool),
         operation: u8,
         room: &str,
         payload: &[u8],
@@ -166,19 +185,22 @@ impl World {
         };
         self.end_closing();
         let has_randomness = !self.random.chance(2) || operation > 2;
-        let predicted = self.predict((peer.ip(), has_waited), &request, has_randomness);
+        let from = PlaceOfRequest { ip: peer.ip().to_canonical(), is_encrypted };
+        let predicted = self.predict((from, has_waited), &request, has_randomness);
         let before = self.chat.census();
-        let outcome = self.hand_over((peer.ip(), has_waited), &request, has_randomness);
+        let outcome = self.hand_over((from, has_waited), &request, has_randomness);
         match outcome {
             Ok(Reply::Later { at }) => {
                 assert_eq!(predicted, Ok(Some(at)), "{request:?}");
                 let (room, payload) = (room.into(), payload.into());
-                self.delayed.push(Delayed { at, peer, operation, room, payload });
+                self.delayed.push(Delayed { at, peer, is_encrypted, operation, room, payload });
                 None
             }
             Ok(reply) => {
                 assert_eq!(predicted, Ok(None), "{request:?} succeeded");
-                self.model.apply(peer, &request, &reply, self.now)
+                let index = self.model.apply((peer, is_encrypted), &request, &reply, self.now);
+                self.open_path(index, peer);
+                index
             }
             Err(status) => {
                 assert_eq!(predicted, Err(status), "{request:?}");
@@ -193,11 +215,11 @@ impl World {
 
     fn predict(
         &mut self,
-        (ip, has_waited): (IpAddr, bool),
+        (from, has_waited): (PlaceOfRequest, bool),
         request: &Request<'_>,
         has_randomness: bool,
     ) -> Result<Option<Instant>, Status> {
-        let predicted = self.model.judge(ip.to_canonical(), request, has_waited, self.now);
+        let predicted = self.model.judge(from, request, has_waited, self.now);
         if predicted == Ok(None) && !has_randomness {
             self.model.tally.note("no randomness");
             return Err(Status::ServerFull);
@@ -207,18 +229,19 @@ impl World {
 
     fn hand_over(
         &mut self,
-        (ip, has_waited): (IpAddr, bool),
+        (from, has_waited): (PlaceOfRequest, bool),
         request: &Request<'_>,
         has_randomness: bool,
     ) -> Result<Reply, Status> {
+        let caller = Caller { peer: from.ip.into(), is_encrypted: from.is_encrypted };
         let random = &mut self.random;
         let draw = || {
             let bits = u128::from(random.next()) << 64 | u128::from(random.next());
             has_randomness.then(|| bits.to_be_bytes())
         };
         let outcome = match has_waited {
-            true => self.chat.handle_delayed_request(ip.into(), request, draw, 65_536, self.now),
-            false => self.chat.handle_request(ip.into(), request, draw, 65_536, self.now),
+            true => self.chat.handle_delayed_request(caller, request, draw, 65_536, self.now),
+            false => self.chat.handle_request(caller, request, draw, 65_536, self.now),
         };
         match outcome {
             // The absolute time differs from run to run, but the delay does not.
@@ -242,6 +265,10 @@ impl World {
 
     pub fn end_connection(&mut self, index: usize) {
         self.model.tally.note("disconnected");
+        let member = &self.model.members[index];
+        if member.is_attached() && (member.connections < 2 || self.random.chance(50)) {
+            return self.cut(index);
+        }
         self.end_closing();
         self.chat.handle_disconnect(self.model.members[index].id, self.now);
         self.model.disconnect(index, self.now);
