@@ -31,6 +31,10 @@
 //! To encrypt, speak TLS 1.3 on the connection of step 1, ask for a [seal](request::PathWishes::seal) in
 //! step 3, and get [`SealTerms`] in step 5. Then put `seal::Sealer` and `seal::ClientOpener` around the
 //! datagrams of steps 7 to 9. Seal the message alone, without room name and token (E7).
+//! Do not go on without the terms, drop datagrams that do not open, and answer challenges (E10).
+//!
+//! Where UDP is blocked, ask for [carrying](request::PathWishes::carry) in step 3. The messages then
+//! travel on the connection of step 1, as [units](carried).
 //!
 //! ```no_run
 //! use std::io::{Read, Write};

@@ -55,6 +55,9 @@
 //! * Put each body behind room and token with [`encode_upstream`], which appends. The order in which
 //!   you poll receiver and sender does not matter. With room and token, no datagram of the sender
 //!   exceeds [`MAX_PACKED`] bytes: a long message goes out in parts and comes back joined (S16).
+//! * A sealed membership has a `Sealer` in place of room and token, and a `ClientOpener` before
+//!   [`StreamReceiver::handle_datagram`] (module `seal`, cargo feature `tls`). Its socket may change
+//!   networks: send two `have`s from the new address, and answer the server's challenge.
 //! * Your own message comes back as an [`Event::Message`] with the completion's `member` and the id
 //!   that [`StreamSender::push`] returned. The sender repeats messages that are refused for the rate
 //!   (code 8). The texts of asides are for people.

@@ -33,6 +33,7 @@ pub mod stream_member;
 pub mod streams;
 #[cfg(feature = "client")]
 pub mod talkers;
+pub mod tcp_proxy;
 
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use mio::net::UdpSocket;
@@ -17,6 +17,7 @@ const STOP: Token = Token(usize::MAX);
 pub struct Proxy {
     pub address: SocketAddr,
     is_cut: Arc<AtomicBool>,
+    record: Arc<Mutex<Vec<u8>>>,
     waker: Waker,
     thread: Option<JoinHandle<()>>,
 }
@@ -30,6 +31,7 @@ impl Proxy {
         let address = front.local_addr().expect("an address");
         let waker = Waker::new(poll.registry(), STOP).expect("a waker");
         let is_cut = Arc::new(AtomicBool::new(false));
+        let record = Arc::<Mutex<_>>::default();
         register(poll.registry(), &mut front, FRONT);
         let mut network = Network {
             server,
@@ -38,12 +40,18 @@ impl Proxy {
             clients: Vec::new(),
             places: HashMap::new(),
             is_cut: Arc::clone(&is_cut),
+            record: Arc::clone(&record),
             percent,
             // Xorshift never leaves 0.
             random: seed | 1,
         };
         let thread = Some(thread::spawn(move || network.run()));
-        Self { address, is_cut, waker, thread }
+        Self { address, is_cut, record, waker, thread }
+    }
+
+    /// Returns all datagrams so far, in both directions, those that were lost too.
+    pub fn record(&self) -> Vec<u8> {
+        self.record.lock().expect("a record").clone()
     }
 
     /// Loses everything from now on.
@@ -73,6 +81,7 @@ struct Network {
     clients: Vec<(SocketAddr, UdpSocket)>,
     places: HashMap<SocketAddr, usize>,
     is_cut: Arc<AtomicBool>,
+    record: Arc<Mutex<Vec<u8>>>,
     percent: u64,
     random: u64,
 }
@@ -97,6 +106,7 @@ impl Network {
         loop {
             match self.front.recv_from(&mut buffer) {
                 Ok((size, from)) => {
+                    self.keep(&buffer[..size]);
                     let place = self.place_of(from);
                     if !self.loses() {
                         // A datagram that can't be sent is lost.
@@ -115,6 +125,7 @@ impl Network {
         loop {
             match self.clients[place].1.recv(&mut buffer) {
                 Ok(size) => {
+                    self.keep(&buffer[..size]);
                     if !self.loses() {
                         // As above.
                         let _ = self.front.send_to(&buffer[..size], self.clients[place].0);
@@ -124,6 +135,10 @@ impl Network {
                 Err(_) => {}
             }
         }
+    }
+
+    fn keep(&self, datagram: &[u8]) {
+        self.record.lock().expect("a record").extend_from_slice(datagram);
     }
 
     fn place_of(&mut self, client: SocketAddr) -> usize {

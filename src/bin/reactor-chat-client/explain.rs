@@ -130,7 +130,7 @@ pub(crate) fn quiet_path(address: SocketAddr) -> String {
     let (port, ip) = (address.port(), address.ip());
     format!(
         "no datagram has come from UDP port {port} of {ip} yet: the room may be quiet, or a firewall \
-         drops datagrams"
+         drops datagrams, which --carry avoids"
     )
 }
 
@@ -258,6 +258,9 @@ pub(crate) fn failed_exchange(server: &ServerAddress, error: &RequestError) -> F
     let place = place(server);
     Failure::sentence(&match error {
         RequestError::Refused(byte) => refused_with_unknown_status(*byte),
+        RequestError::NotCarried => {
+            format!("the server at {place} carries no messages over TCP; leave out --carry")
+        }
         RequestError::Unsealed => format!(
             "the server at {place} does not encrypt messages, although it speaks TLS; do not trust \
              it, or ask its operator"

@@ -19,7 +19,17 @@ const MAX_WAITING: usize = 64;
 
 /// Pauses between the first keep-alives, which come at 0, 0.25 and 1 s. The first datagram may be
 /// lost, and the server sends us nothing until one has arrived.
-const EARLY_KEEP_ALIVES: [Duration; 2] = [Duration::from_millis(250), Duration::from_millis(750)];
+const EARLY_KEEP_ALIVES: &[Duration] = &[Duration::from_millis(250), Duration::from_millis(750)];
+
+/// Pauses between the keep-alives from a new address, which come at 0, 0.25, 1, 2 and 3 s. The server
+/// asks for a proof once a second at most, and sends no more bytes than it got: its question is as
+/// long as two keep-alives (E10).
+const PROOFS: &[Duration] = &[
+    Duration::from_millis(250),
+    Duration::from_millis(750),
+    Duration::from_secs(1),
+    Duration::from_secs(1),
+];
 
 /// The pause between later keep-alives. The server removes silent members, and routers forget them:
 /// many after 30 s, although RFC 4787 (REQ-5) asks for two minutes.
@@ -42,7 +52,7 @@ pub(crate) struct PlainRoom {
     /// Time of the next keep-alive. Other servers would relay it as an empty message, so they get
     /// none. They have our port from the TCP connection.
     keep_alive_at: Option<Instant>,
-    early_keep_alives: std::array::IntoIter<Duration, 2>,
+    early_keep_alives: std::slice::Iter<'static, Duration>,
     /// Set once we leave: the time at which we end at the latest.
     leave_by: Option<Instant>,
     /// Deadline for the answer to the last `/who`, and its asker.
@@ -65,7 +75,7 @@ impl PlainRoom {
             me: fold(name),
             waiting: VecDeque::new(),
             keep_alive_at: is_of_this_project.then_some(now),
-            early_keep_alives: EARLY_KEEP_ALIVES.into_iter(),
+            early_keep_alives: EARLY_KEEP_ALIVES.iter(),
             leave_by: None,
             question: None,
             is_removed: false,
@@ -158,12 +168,11 @@ impl PlainRoom {
         }
     }
 
-    /// Repeats the first keep-alives, because our address is new to the server. A server that asks
-    /// for a proof sends no more bytes than it got, so the second one makes it ask (E10).
+    /// Starts to prove our new address to the server.
     pub(crate) fn prove(&mut self, now: Instant) {
         if self.is_of_this_project {
             self.keep_alive_at = Some(now);
-            self.early_keep_alives = EARLY_KEEP_ALIVES.into_iter();
+            self.early_keep_alives = PROOFS.iter();
         }
     }
 
@@ -183,8 +192,8 @@ impl PlainRoom {
     fn is_keep_alive_due(&mut self, now: Instant) -> bool {
         let is_due = self.transmit_at().is_some_and(|at| at <= now);
         if is_due {
-            let pause = self.early_keep_alives.next().unwrap_or(KEEP_ALIVE);
-            self.keep_alive_at = Some(now + pause);
+            let pause = self.early_keep_alives.next().unwrap_or(&KEEP_ALIVE);
+            self.keep_alive_at = Some(now + *pause);
         }
         is_due
     }
@@ -223,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn e10_new_address_repeats_early_keep_alives() {
+    fn e10_new_address_sends_five_datagrams() {
         let start = Instant::now();
         let mut room = PlainRoom::new(Form::Text, true, "ann", start);
         let mut out = Vec::new();
@@ -233,12 +242,12 @@ mod tests {
         }
         room.prove(late);
         let mut times = Vec::new();
-        while times.len() < 4 {
+        while times.len() < 6 {
             let at = room.transmit_at().expect("a keep-alive");
             assert!(room.poll_transmit(at, &mut out));
             times.push((at - late).as_millis());
         }
-        assert_eq!(times, [0, 250, 1000, 21_000]);
+        assert_eq!(times, [0, 250, 1000, 2000, 3000, 23_000]);
     }
 
     #[test]

@@ -79,6 +79,8 @@ pub(crate) struct Reconnect {
     silent: Vec<SocketAddr>,
     /// True if the attempts ask for a connection that carries the messages.
     carries: bool,
+    /// True while the first attempt to carry the messages runs. Its success is told instead.
+    is_switching: bool,
     /// False once the server has shown that it carries no messages.
     can_carry: bool,
 }
@@ -88,6 +90,7 @@ impl Reconnect {
         Self {
             waker,
             carries: options.carries,
+            is_switching: false,
             can_carry: true,
             options,
             asked_at: None,
@@ -137,7 +140,7 @@ impl Reconnect {
 
     /// Notes whether a connection carries the messages of the membership.
     pub(crate) fn note_path(&mut self, is_carried: bool) {
-        self.carries = is_carried;
+        (self.carries, self.is_switching) = (is_carried, false);
     }
 
     /// Notes that no datagram has come back from this address. The next attempt asks for a
@@ -155,7 +158,7 @@ impl Reconnect {
         self.silent.push(address);
         self.silent_since.get_or_insert(now);
         if self.can_carry {
-            (self.carries, self.try_at) = (true, Some(now));
+            (self.carries, self.is_switching, self.try_at) = (true, true, Some(now));
         } else if !is_known {
             self.try_other_addresses(address, now, output);
         }
@@ -163,7 +166,7 @@ impl Reconnect {
 
     /// Notes that the server carries no messages.
     pub(crate) fn stop_carrying(&mut self, now: Instant, output: &mut Output) {
-        (self.carries, self.can_carry) = (false, false);
+        (self.carries, self.is_switching, self.can_carry) = (false, false, false);
         if let Some(address) = self.silent.last() {
             self.try_other_addresses(*address, now, output);
         }
@@ -179,7 +182,8 @@ impl Reconnect {
     pub(crate) fn note(&mut self, unanswered: u32, now: Instant, output: &mut Output) {
         self.asked_at = (unanswered > 0).then(|| self.asked_at.unwrap_or(now));
         let is_late = self.asked_at.is_some_and(|at| at + RETURN_BY <= now);
-        if !self.is_told && (unanswered >= TOLD_AFTER || is_late) {
+        let is_silent = unanswered >= TOLD_AFTER || is_late;
+        if is_silent && !self.is_told && !self.is_switching {
             output.notify("no answer from the server, still trying");
             self.silent_since.get_or_insert(now);
             self.is_told = true;
@@ -203,7 +207,8 @@ impl Reconnect {
     pub(crate) fn forget(&mut self) {
         (self.asked_at, self.silent_since, self.try_at) = (None, None, None);
         (self.gone_since, self.last_failure) = (None, None);
-        (self.pause, self.is_token_dead, self.is_told) = (FIRST_PAUSE, false, false);
+        (self.pause, self.is_token_dead) = (FIRST_PAUSE, false);
+        (self.is_told, self.is_switching) = (false, false);
     }
 
     /// Starts an attempt if one is due.
@@ -257,7 +262,7 @@ impl Reconnect {
 
     /// Keeps the failure for [`Self::give_up`].
     fn fail(&mut self, failure: Failure) -> ReconnectOutcome {
-        self.last_failure = Some(failure);
+        (self.last_failure, self.is_switching) = (Some(failure), false);
         ReconnectOutcome::Nothing
     }
 

@@ -14,6 +14,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) enum RequestError {
     /// The server refused it with this status byte.
     Refused(u8),
+    /// The server is of another kind, and carries no messages.
+    NotCarried,
     /// The server did not grant the seal that we requested inside TLS (E5).
     Unsealed,
     /// The server's answer is not a reply of this protocol.

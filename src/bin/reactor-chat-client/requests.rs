@@ -146,6 +146,9 @@ fn request_membership(
     let (payload, stream) = exchange(stream, request, MAX_ADMISSION)?;
     let Admission { token, terms, seal } =
         Admission::parse(&payload, options.delivery).ok_or(RequestError::Invalid)?;
+    if wishes.carry && !token.is_of_this_project() {
+        return Err(RequestError::NotCarried);
+    }
     let path = match (wishes, seal) {
         (PathWishes { carry: true, .. }, _) => MessagePath::Carried(stream),
         (PathWishes { seal: true, .. }, Some(terms)) => {

@@ -307,9 +307,10 @@ impl StreamedRoom {
         self.leaving.is_none() && !self.transcript.is_over() && !self.transcript.is_away()
     }
 
-    /// Returns true if a path to the server is useful: we stay, or lines wait.
-    pub(crate) fn wants_path(&self) -> bool {
-        !self.transcript.is_over() && self.has_business()
+    /// Returns true if a path to the server is useful: we stay, or lines wait. If the path `is_cut`,
+    /// our `/exit` waits too.
+    pub(crate) fn wants_path(&self, is_cut: bool) -> bool {
+        !self.transcript.is_over() && (is_cut || self.has_business())
     }
 
     /// Returns true if we stay, or if lines wait.

@@ -174,7 +174,7 @@ impl Client {
     }
 
     fn receive(&mut self) {
-        self.room.note_output(self.output.is_full(), self.now);
+        self.room.note_output(self.output.is_full() && self.is_reading(), self.now);
         if !self.is_reading() {
             return;
         }
@@ -195,9 +195,10 @@ impl Client {
     }
 
     /// Returns true unless the output is full and the messages come on a connection: what is not
-    /// read from it makes the server wait, and nothing is lost.
+    /// read from it makes the server wait, and nothing is lost. While we leave, the server's last
+    /// answers matter more.
     fn is_reading(&self) -> bool {
-        !self.link.is_carried() || !self.output.is_full()
+        !self.link.is_carried() || !self.output.is_full() || self.room.is_leaving()
     }
 
     /// Sends until the socket is full. A full socket gets no further body, so nothing waits here.
@@ -253,7 +254,8 @@ impl Client {
         let send = self.room.transmit_at().filter(|_| self.link.has_space());
         let end = self.room.ends_by();
         let path = self.path.poll_timeout();
-        let stream = self.room.stream().filter(|stream| stream.wants_path());
+        let is_cut = self.link.has_ended();
+        let stream = self.room.stream().filter(|stream| stream.wants_path(is_cut));
         let back = stream.and_then(|stream| self.reconnect.poll_timeout(stream.patience()));
         [send, end, path, back].into_iter().flatten().min()
     }
@@ -264,17 +266,20 @@ impl Client {
             let why = format!("nothing listens at UDP {}", self.link.server());
             self.lose(explain::lost_server(&self.options, &why));
         }
-        if !has_ended && self.link.has_ended() && !self.room.is_patient() {
+        if !has_ended && self.link.has_ended() {
             self.end_with_connection();
         }
         has_ended || self.is_lost
     }
 
-    /// Handles the end of the connection of a membership that ends with it (C2).
+    /// Ends with the connection that carried the messages, unless another one is to follow (C2).
     fn end_with_connection(&mut self) {
-        match self.room.is_leaving() {
-            true => self.is_lost = true,
-            false => self.lose(explain::lost_server(&self.options, "the connection has ended")),
+        match &self.room {
+            JoinedRoom::Streamed(stream) => self.is_lost |= !stream.wants_path(true),
+            JoinedRoom::Plain(_) if self.room.is_leaving() => self.is_lost = true,
+            JoinedRoom::Plain(_) => {
+                self.lose(explain::lost_server(&self.options, "the connection has ended"))
+            }
         }
     }
 }

@@ -36,7 +36,9 @@ impl Client {
         self.note_silence();
         self.handle_unwanted_end();
         self.check_path();
-        let Some(stream) = self.room.stream().filter(|stream| stream.wants_path()) else { return };
+        let is_cut = self.link.has_ended();
+        let stream = self.room.stream().filter(|stream| stream.wants_path(is_cut));
+        let Some(stream) = stream else { return };
         let patience = stream.patience();
         match self.reconnect.take(self.now) {
             ReconnectOutcome::Nothing => {}
@@ -53,19 +55,25 @@ impl Client {
         self.reconnect.try_if_due(self.link.token(), self.now);
     }
 
-    /// Counts the probes without an answer. This runs after receiving and again after transmitting:
+    /// Counts the probes without an answer. There are none while we do not read. This runs after receiving and again after transmitting:
     /// the next turn may be seconds away.
     pub(super) fn note_silence(&mut self) {
         if self.link.has_ended() {
             self.note_cut();
-        } else if let Some(stream) = self.room.stream().filter(|stream| stream.is_staying()) {
-            self.reconnect.note(stream.unanswered(), self.now, &mut self.output);
+            return;
+        }
+        let is_reading = self.is_reading();
+        if let Some(stream) = self.room.stream().filter(|stream| stream.is_staying()) {
+            let unanswered = if is_reading { stream.unanswered() } else { 0 };
+            self.reconnect.note(unanswered, self.now, &mut self.output);
         }
     }
 
     /// Starts to get back after the end of the connection that carried the messages (C2).
     fn note_cut(&mut self) {
-        let Some(stream) = self.room.stream().filter(|stream| stream.wants_path()) else { return };
+        let Some(stream) = self.room.stream().filter(|stream| stream.wants_path(true)) else {
+            return;
+        };
         if self.path.works() {
             self.path.lose();
             stream.wait_for_path(self.now);

@@ -104,9 +104,12 @@ impl CarriedLink {
         (self.is_readable, self.is_writable, self.has_ended) = (false, false, true);
     }
 
-    /// Queues a unit. [`Self::flush`] writes it, together with others.
+    /// Queues a unit. [`Self::flush`] writes it, together with others; when they are many, this does.
     pub(super) fn queue(&mut self, content: &[u8]) {
         carried::encode(content, &mut self.output);
+        if !self.has_space() {
+            self.flush();
+        }
     }
 
     /// Writes what waits, as far as there is space.
@@ -130,5 +133,136 @@ impl CarriedLink {
                 self.is_readable |= error.kind() != ErrorKind::WouldBlock;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::time::Duration;
+
+    const DEADLINE: Duration = Duration::from_secs(10);
+
+    /// A link, its poll, and a server at the other end.
+    struct Bench {
+        link: CarriedLink,
+        server: TcpStream,
+        poll: mio::Poll,
+    }
+
+    impl Bench {
+        /// Creates a link of a client that has read some bytes behind the reply.
+        fn new(ahead: &[u8]) -> Self {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+            let at = listener.local_addr().expect("an address");
+            let mut stream = ServerStream::clear(TcpStream::connect(at).expect("a server"));
+            stream.put_back(ahead);
+            let (server, _) = listener.accept().expect("a client");
+            server.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+            let poll = mio::Poll::new().expect("a poll");
+            let link = CarriedLink::open((poll.registry(), mio::Token(0)), stream);
+            Self { link: link.expect("a link"), server, poll }
+        }
+
+        fn wait(&mut self) {
+            let mut events = mio::Events::with_capacity(4);
+            self.poll.poll(&mut events, Some(DEADLINE)).expect("an event");
+            assert!(!events.is_empty(), "nothing happens");
+            events.iter().for_each(|event| self.link.note_event(event));
+        }
+
+        /// Receives until there are as many contents, or the end.
+        fn contents(&mut self, count: usize) -> Vec<Vec<u8>> {
+            let mut contents = Vec::new();
+            while contents.len() < count && !self.link.has_ended() {
+                let handle = |content: &[u8]| contents.push(content.to_vec());
+                if let ReceiveOutcome::Drained = self.link.receive(handle)
+                    && !self.link.has_ended()
+                {
+                    self.wait();
+                }
+            }
+            contents
+        }
+    }
+
+    fn units(contents: &[&[u8]]) -> Vec<u8> {
+        let mut units = Vec::new();
+        contents.iter().for_each(|content| carried::encode(content, &mut units));
+        units
+    }
+
+    #[test]
+    fn c1_units_come_in_any_pieces() {
+        let contents = [&b"ann: hi"[..], &[b'x'; MAX_DOWN], b"bob: hi"];
+        let bytes = units(&contents);
+        for cut in [1, 2, 5, 9, 10, bytes.len() - 1] {
+            let (ahead, rest) = bytes.split_at(cut);
+            let mut bench = Bench::new(ahead);
+            let mut server = bench.server.try_clone().expect("a socket");
+            let rest = rest.to_vec();
+            let writer = std::thread::spawn(move || {
+                for piece in rest.chunks(1000) {
+                    server.write_all(piece).expect("sent");
+                }
+            });
+            assert_eq!(bench.contents(3), contents, "{cut}");
+            writer.join().expect("a writer");
+        }
+    }
+
+    #[test]
+    fn c1_keep_alive_has_no_content() {
+        let mut bench = Bench::new(&[]);
+        bench.server.write_all(&units(&[b"", b"ann: hi", b""])).expect("sent");
+        assert_eq!(bench.contents(1), [b"ann: hi"]);
+        bench.link.queue(b"");
+        bench.link.flush();
+        let mut unit = [1; SIZE_FIELD];
+        bench.server.read_exact(&mut unit).expect("a unit");
+        assert_eq!(unit, [0, 0]);
+    }
+
+    #[test]
+    fn c1_too_large_unit_ends_link() {
+        let mut bench = Bench::new(&[]);
+        let size = (MAX_DOWN as u16 + 1).to_be_bytes();
+        bench.server.write_all(&[&units(&[b"hi"])[..], &size].concat()).expect("sent");
+        assert_eq!(bench.contents(2), [b"hi"]);
+        assert!(bench.link.has_ended() && !bench.link.has_work(true));
+    }
+
+    #[test]
+    fn c2_end_comes_behind_last_unit() {
+        let mut bench = Bench::new(&[]);
+        bench.server.write_all(&units(&[b"bye"])).expect("sent");
+        bench.server.shutdown(std::net::Shutdown::Both).expect("ended");
+        assert_eq!(bench.contents(2), [b"bye"]);
+        assert!(bench.link.has_ended() && !bench.link.has_space());
+    }
+
+    #[test]
+    fn c3_full_connection_takes_no_more() {
+        let mut bench = Bench::new(&[]);
+        let content = [b'x'; 1000];
+        let mut queued = 0;
+        while bench.link.has_space() {
+            bench.link.queue(&content);
+            queued += 1;
+        }
+        assert!(!bench.link.has_work(false), "it waits for an event");
+        let mut server = bench.server.try_clone().expect("a socket");
+        let reader = std::thread::spawn(move || {
+            let mut unit = [0; SIZE_FIELD + 1000];
+            (0..queued).for_each(|_| server.read_exact(&mut unit).expect("a unit"));
+        });
+        while !bench.link.output.is_empty() {
+            bench.wait();
+            bench.link.flush();
+        }
+        assert!(bench.link.has_space());
+        reader.join().expect("a reader");
     }
 }

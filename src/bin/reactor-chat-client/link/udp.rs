@@ -106,6 +106,11 @@ impl UdpLink {
                 Err(error) => match error.kind() {
                     ErrorKind::WouldBlock => self.is_readable = false,
                     ErrorKind::ConnectionRefused => self.is_refused = true,
+                    _ if self.wrapping.is_sealed() => {
+                        // A network that ends is reported here. Another one may be there.
+                        self.is_readable = false;
+                        self.changes_route(now);
+                    }
                     _ => {
                         self.is_readable = false;
                         return ReceiveOutcome::Failed(error);
