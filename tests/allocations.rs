@@ -15,6 +15,7 @@ use reactor_chat::options::{self, Invocation};
 use reactor_chat::protocol::stream::Completion;
 use reactor_chat::reactor::{Exit, Reactor};
 use reactor_chat::stream::{StreamReceiver, StreamSender};
+use support::carried::{Carried, carried};
 use support::*;
 
 struct Counting;
@@ -46,8 +47,9 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 /// So few that each join has a notice of its own. A summary would come a second later.
-const MEMBERS: usize = 3;
-const STREAMERS: usize = 2;
+const MEMBERS: usize = 2;
+const STREAMERS: usize = 1;
+const CARRIED: usize = 2;
 const ROUNDS: usize = 200;
 
 /// A member with stream delivery.
@@ -92,13 +94,19 @@ impl Streamer {
 
 /// In every round all members send a message, so that messages wait and are packed, and then
 /// everyone reads.
-fn chat(members: &[Member], streamers: &mut [Streamer]) {
-    let said = members.len() + streamers.len();
+fn chat(members: &[Member], streamers: &mut [Streamer], carried: &mut [Carried]) {
+    let said = members.len() + streamers.len() + carried.len();
     for round in 0..ROUNDS {
         let text = format!("round {round:05}");
         members.iter().for_each(|member| member.say(&text));
         streamers.iter_mut().for_each(|streamer| streamer.say(&text));
+        carried.iter_mut().for_each(|member| member.say(&text));
         for member in members {
+            for _ in 1..said {
+                member.hear();
+            }
+        }
+        for member in &mut *carried {
             for _ in 1..said {
                 member.hear();
             }
@@ -127,22 +135,26 @@ fn relaying_allocates_nothing() {
     let members: Vec<Member> = (0..MEMBERS).map(|index| enter(tcp, udp, index)).collect();
     let mut streamers: Vec<Streamer> =
         (0..STREAMERS).map(|index| enter_stream(tcp, udp, index)).collect();
+    let mut carried: Vec<Carried> = (0..CARRIED).map(|index| enter_carried(tcp, index)).collect();
     for streamer in &mut streamers {
-        streamer.hear_to(1 + STREAMERS as u64);
+        streamer.hear_to(1 + (STREAMERS + CARRIED) as u64);
+    }
+    for member in &mut carried {
+        member.settle();
     }
     for member in &members {
         member.settle();
     }
 
-    chat(&members, &mut streamers); // Until every buffer has its size.
+    chat(&members, &mut streamers, &mut carried); // Until every buffer has its size.
     IS_COUNTING.store(true, Ordering::SeqCst);
-    chat(&members, &mut streamers);
+    chat(&members, &mut streamers, &mut carried);
     IS_COUNTING.store(false, Ordering::SeqCst);
     assert_eq!(
         COUNTED.load(Ordering::SeqCst),
         0,
         "allocations for {} messages",
-        ROUNDS * (MEMBERS + STREAMERS)
+        ROUNDS * (MEMBERS + STREAMERS + CARRIED)
     );
 
     // Checks the counter: a new member allocates.
@@ -180,4 +192,11 @@ fn enter_stream(tcp: SocketAddr, udp: SocketAddr, index: usize) -> Streamer {
     let mut streamer = Streamer::new(member, &completion);
     streamer.transmit();
     streamer
+}
+
+fn enter_carried(tcp: SocketAddr, index: usize) -> Carried {
+    let mut control = Control::connect_to(tcp);
+    control.request(JOIN, "r", carried(&format!("carried {index}"), "").as_bytes());
+    let payload = control.expect_success();
+    Carried { control, payload }
 }

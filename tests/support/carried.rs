@@ -114,6 +114,12 @@ impl Carried {
         }
     }
 
+    /// Discards everything that the server has sent up to now.
+    pub fn settle(&mut self) {
+        self.say("/help");
+        while !self.hear_text().starts_with('/') {}
+    }
+
     /// Reads one unit of a stream.
     pub fn hear_packet(&mut self) -> Packet {
         let packet = Packet::read(&self.hear().expect("a unit"));
