@@ -259,16 +259,22 @@ fn unreadable_stdin_is_a_failure() {
 fn bad_line_does_not_stop_the_next() {
     let server = Server::start(&[]);
     let ann = host(&server);
-    // A datagram may have 4,096 bytes: two sizes, the room, the token, the message.
-    let (fits, long, huge) = ("x".repeat(4060), "é".repeat(2031), "y".repeat(1 << 20));
-    let input = [fits.as_bytes(), long.as_bytes(), huge.as_bytes(), b"\xff", b"ok\n"];
-    let output = pipe(&server, &["join", "r1", "bob"], &input.join(&b'\n'));
-    let too_long = "reactor-chat-client: line not sent: it is too long, 4060 bytes fit\n";
-    let not_utf8 = "reactor-chat-client: line not sent: it is not UTF-8\n";
-    let count = "reactor-chat-client: lines not accepted: 3\n";
-    expect_output(&output, 1, "", &[too_long, too_long, not_utf8, count].concat());
-    for line in ["bob joined", &format!("bob: {fits}"), "bob: ok", "bob left"] {
-        ann.expect(line);
+    // In the clear, a datagram may have 4,096 bytes: two sizes, the room, the token, the message. A
+    // sealed one has neither room nor token, and the name counts (W24).
+    for (options, size) in [(&["--plain"][..], 4060), (&[], 4070 - 3)] {
+        let (fits, long) = ("x".repeat(size), "é".repeat(size / 2 + 1));
+        let huge = "y".repeat(1 << 20);
+        let input = [fits.as_bytes(), long.as_bytes(), huge.as_bytes(), b"\xff", b"ok\n"];
+        let args = [options, &["join", "r1", "bob"]].concat();
+        let output = pipe(&server, &args, &input.join(&b'\n'));
+        let too_long =
+            format!("reactor-chat-client: line not sent: it is too long, {size} bytes fit\n");
+        let not_utf8 = "reactor-chat-client: line not sent: it is not UTF-8\n";
+        let count = "reactor-chat-client: lines not accepted: 3\n";
+        expect_output(&output, 1, "", &[&*too_long, &*too_long, not_utf8, count].concat());
+        for line in ["bob joined", &format!("bob: {fits}"), "bob: ok", "bob left"] {
+            ann.expect(line);
+        }
     }
 }
 
@@ -392,7 +398,7 @@ fn gone_server_is_a_failure() {
     bob.expect("ann: last");
     drop(stranger);
     bob.say("anybody?\n");
-    let back = format!("reactor-chat-client {} --name bob join r1", options_to(tcp, udp));
+    let back = format!("reactor-chat-client {} --plain --name bob join r1", options_to(tcp, udp));
     let why = format!("nothing listens at UDP {udp}");
     let line = format!("the server is gone: {why}; when it is back, go on with: {back}");
     bob.expect_complaint(&format!("reactor-chat-client: {line}"));

@@ -196,7 +196,7 @@ fn host_port_sets_both_ports() {
         let stranger = neighbours(ip);
         let port = stranger.tcp.local_addr().expect("an address").port();
         let host = format!("{host}:{port}");
-        let _bob = Talker::spawn(bare_client(&["--host", &host, "join", "r1", "bob"]));
+        let _bob = Talker::spawn(bare_client(&["--plain", "--host", &host, "join", "r1", "bob"]));
         stranger.admit();
         assert_eq!(stranger.hear().0, "");
     }

@@ -34,7 +34,7 @@ fn field_client_hidden_room_asks_password() {
     bob.expect(&[HIDDEN]);
     bob.keys("secret\r");
     ann.expect("bob joined");
-    bob.expect_row("HH:MM         -- in r1 as bob; /exit leaves");
+    bob.expect_row("HH:MM         -- in r1 as bob, encrypted; /exit leaves");
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn field_client_enter_ends_the_question() {
 
 /// A client with these arguments at a server of the family.
 fn at_family(family: &Family, args: &[&str]) -> Talker {
-    Talker::spawn(client(family.tcp, family.udp, args))
+    Talker::spawn(client(family.tcp, family.udp, &[&["--plain"], args].concat()))
 }
 
 /// Makes tokens like `str(uuid4())`.
@@ -127,6 +127,7 @@ impl Etc {
         let mut command = Command::new("unshare");
         command.args(["-m", "sh", "-c", &script]).args([&self.hosts, &self.resolv]);
         command.arg(env!("CARGO_BIN_EXE_reactor-chat-client")).args(options).args(args);
+        command.env("REACTOR_CHAT_FINGERPRINT", server.key());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         Talker::spawn(command)
     }

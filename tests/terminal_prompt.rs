@@ -36,7 +36,7 @@ fn password_is_read_without_echo() {
         QUESTION,
         AGAIN,
         TODAY,
-        "HH:MM         -- in r1 as bob; /exit leaves",
+        "HH:MM         -- in r1 as bob, encrypted; /exit leaves",
         "HH:MM          * bob joined",
         ">",
     ]);

@@ -155,11 +155,11 @@ impl Stranger {
         Talker::spawn(self.command(args))
     }
 
-    /// Returns the command that starts a client of this server.
+    /// Returns the command that starts a client of this server, which has no TLS.
     pub fn command(&self, args: &[&str]) -> Command {
         let [tcp, udp] = [self.tcp.local_addr(), self.udp.local_addr()];
         let [tcp, udp] = [tcp, udp].map(|address| address.expect("an address"));
-        client(tcp, udp, args)
+        client(tcp, udp, &[&["--plain"], args].concat())
     }
 
     /// Answers a request, whatever it is, with these bytes.

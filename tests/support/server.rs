@@ -73,6 +73,11 @@ impl Server {
         Self { child, tcp, udp, addresses, fingerprint, log }
     }
 
+    /// Returns the fingerprint of a server with TLS.
+    pub fn key(&self) -> &str {
+        self.fingerprint.as_deref().expect("a server with TLS")
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }

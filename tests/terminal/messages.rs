@@ -64,7 +64,7 @@ fn t6_t8_network_text_is_sanitized() {
         let name = if delivery == "named" { "      ann:" } else { "          " };
         bob.expect(&[
             TODAY,
-            r"HH:MM         -- in r\u{7}1 as bob; /exit leaves",
+            r"HH:MM         -- in r\u{7}1 as bob, not encrypted; /exit leaves",
             &format!("HH:MM {name} {shown}"),
             "                 HH:MM ann: forged",
             ">",
@@ -104,7 +104,7 @@ fn history_has_no_time() {
     ann.say("late\n");
     bob.expect(&[
         TODAY,
-        "HH:MM         -- in r1 as bob; /exit leaves",
+        "HH:MM         -- in r1 as bob, encrypted; /exit leaves",
         "               * ann joined",
         "            ann: early",
         "HH:MM          * bob joined",

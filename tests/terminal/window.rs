@@ -11,7 +11,7 @@ fn messages_leave_typed_text_alone() {
     let mut bob = bob(&server, &ann, USUAL);
     bob.expect(&[
         TODAY,
-        "HH:MM         -- in r1 as bob; /exit leaves",
+        "HH:MM         -- in r1 as bob, encrypted; /exit leaves",
         "HH:MM          * bob joined",
         ">",
     ]);
@@ -21,7 +21,7 @@ fn messages_leave_typed_text_alone() {
     ann.say("are you there?");
     bob.expect(&[
         TODAY,
-        "HH:MM         -- in r1 as bob; /exit leaves",
+        "HH:MM         -- in r1 as bob, encrypted; /exit leaves",
         "HH:MM          * bob joined",
         "HH:MM       ann: are you there?",
         "> half a",
@@ -31,7 +31,7 @@ fn messages_leave_typed_text_alone() {
     ann.expect("bob: half a line");
     bob.expect(&[
         TODAY,
-        "HH:MM         -- in r1 as bob; /exit leaves",
+        "HH:MM         -- in r1 as bob, encrypted; /exit leaves",
         "HH:MM          * bob joined",
         "HH:MM       ann: are you there?",
         "HH:MM       bob: half a line",
@@ -137,7 +137,11 @@ fn dumb_terminal_gets_plain_lines() {
     let mut bob = Terminal::spawn(&command, USUAL, &[("TERM", "dumb")]);
     ann.expect("bob joined");
     ann.say("hi");
-    bob.expect(&["reactor-chat-client: in r1 as bob; /exit leaves", "* bob joined", "ann: hi"]);
+    bob.expect(&[
+        "reactor-chat-client: in r1 as bob, encrypted; /exit leaves",
+        "* bob joined",
+        "ann: hi",
+    ]);
     assert!(bob.is_cooked());
     bob.keys("/exit\n");
     assert_eq!(bob.wait().code(), Some(0));

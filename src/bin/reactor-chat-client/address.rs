@@ -177,7 +177,8 @@ mod tests {
         assert_eq!(at("127.0.0.1:7").options(), " --host 127.0.0.1:7");
         assert_eq!(at("[::1]:7").options(), " --host '[::1]:7'");
         assert_eq!(at("a b:7").options(), " --host 'a b:7'");
-        assert_eq!(at("a:7").trusting(Trust::Anything).options(), " --host a:7 --insecure");
+        assert_eq!(at("a:7").trusting(Trust::Plain).options(), " --host a:7 --plain");
+        assert_eq!(at("127.0.0.1").trusting(Trust::Anything).options(), " --insecure");
         assert_eq!(server(HOST, 7, 9).options(), " --tcp-port 7 --udp-port 9");
         assert_eq!(server("a", 7, 7).options(), " --host a --tcp-port 7 --udp-port 7");
     }

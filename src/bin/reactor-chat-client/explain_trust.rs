@@ -31,7 +31,7 @@ impl PinPlace {
 pub(crate) fn key_question(server: &ServerAddress, key: Fingerprint) -> String {
     let place = plain(&place(server));
     format!(
-        "The server at {place} is new here. The fingerprint of its key:\n  {key}\n\
+        "The server at {place} is new here. Its fingerprint:\n  {key}\n\
          The server prints it when it starts. Trust this key from now on? [y/N] "
     )
 }
@@ -181,4 +181,71 @@ pub(crate) fn unkept_key(server: &ServerAddress, why: &str) -> String {
 /// Says that a line of known_hosts makes no sense.
 pub(crate) fn damaged_line(path: &Path, line: usize) -> String {
     plain(&format!("line {line} of {} is damaged and skipped", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trust::Trust;
+    use rustls::Error;
+    use std::io;
+
+    fn server(host: &str) -> ServerAddress {
+        ServerAddress::of_options(Some(host), None, None).expect(host)
+    }
+
+    fn errors() -> [HandshakeError; 7] {
+        [
+            HandshakeError::Acknowledged,
+            HandshakeError::Silent,
+            HandshakeError::Ended,
+            HandshakeError::TimedOut,
+            HandshakeError::Broken(io::ErrorKind::ConnectionReset.into()),
+            HandshakeError::Foreign,
+            HandshakeError::Failed(Error::DecryptError),
+        ]
+    }
+
+    #[test]
+    fn e12_e13_every_failure_has_a_next_step() {
+        let (server, key) = (server("a\x1b"), Fingerprint::of_key(b"a"));
+        let pin = PinPlace { path: "/home/a b/known\n".into(), line: 3 };
+        let mut failures = vec![
+            declined_key(&server),
+            declined_clear(&server),
+            unknown_key(&server, key),
+            changed_key(&server, key, &pin),
+            key_changed_meanwhile(&server, key),
+            foreign_key(&server, key),
+        ];
+        for error in errors() {
+            failures.push(failed_handshake(&server, &error));
+            failures.push(lost_tls(&server, &error, &pin));
+        }
+        for line in failures.iter().map(Failure::to_string) {
+            assert!(line.contains("; ") && !line.contains(char::is_control), "{line}");
+        }
+    }
+
+    #[test]
+    fn e13_cleartext_is_advised_only_if_possible() {
+        let advises = |trust| {
+            let server = server("a").trusting(trust);
+            errors().map(|error| failed_handshake(&server, &error).to_string().contains("--plain"))
+        };
+        assert_eq!(advises(Trust::Usual), [true, true, true, false, true, false, false]);
+        assert_eq!(advises(Trust::Settled(Fingerprint::of_key(b"a"))), [false; 7]);
+    }
+
+    #[test]
+    fn e12_questions_fit_the_screen() {
+        let server = server("chat.example.org");
+        let key = Fingerprint::of_key(b"a");
+        let clear = [HandshakeError::Acknowledged, HandshakeError::Silent];
+        let clear = clear.each_ref().map(|error| clear_question(&server, error));
+        for question in [&[key_question(&server, key)][..], &clear].concat() {
+            assert_eq!(question.lines().count(), 3);
+            assert!(question.lines().all(|line| line.chars().count() < 80), "{question}");
+        }
+    }
 }

@@ -55,6 +55,8 @@ pub struct ChatOptions {
     pub capacity: Option<NonZeroU32>,
     /// Create: true if lists leave the room out.
     pub is_hidden: bool,
+    /// Create: true if only members on encrypted paths may enter.
+    pub is_sealed_only: bool,
     /// The requested delivery.
     pub delivery: Delivery,
     /// True if messages travel on the connection of the request.
@@ -122,12 +124,13 @@ Encryption:
                        that the server prints when it starts; the environment
                        variable REACTOR_CHAT_FINGERPRINT does the same
   --insecure           accept any key, so that an attacker may read along
-  --plain              no encryption, as without any of these options
+  --plain              no encryption, for servers that have none
 
 Chatting:
   --capacity N         create: the most members that the room may have
   --hidden             create: lists leave the room out, and without its
                        password it seems not to exist
+  --sealed-only        create: only members whose traffic is encrypted enter
   --history N          join: show this many earlier entries; create: let
                        newcomers see this many; 0 to 1024     [20]
   --delivery text|named|stream
@@ -152,6 +155,9 @@ Listing:
 The client leaves the room when you type /exit, /quit or /leave, at the end of
 its input, on SIGINT, SIGTERM or SIGHUP, and when the reader of its output
 ends. It ends when the room is closed.
+All traffic is encrypted. The client accepts a server if the system trusts its
+certificate, if it is on this machine, or if you have accepted its key before;
+otherwise it asks on a terminal, and refuses in a pipe.
 /help asks the server for its commands, and lists the keys on a terminal. With
 stream delivery the client goes on after a network failure and joins again
 after a restart of the server, and a pipe or a file gets the whole record of
@@ -221,6 +227,7 @@ fn entry(
         password: password(matches, variable)?,
         capacity: capacity(matches)?,
         is_hidden: matches.opt_present("hidden"),
+        is_sealed_only: matches.opt_present("sealed-only"),
         delivery: delivery(matches)?,
         carries: matches.opt_present("carry"),
         history: history(matches)?,
@@ -261,13 +268,23 @@ const VALUES: [&str; 10] = [
 ];
 
 /// Options without a value.
-const FLAGS: [&str; 9] =
-    ["carry", "commands", "listen", "hidden", "no-color", "no-bell", "json", "plain", "insecure"];
+const FLAGS: [&str; 10] = [
+    "carry",
+    "commands",
+    "listen",
+    "hidden",
+    "no-color",
+    "no-bell",
+    "json",
+    "plain",
+    "insecure",
+    "sealed-only",
+];
 
 /// Options of one action only.
 const ENTRYS: [&str; 9] =
     ["name", "password", "delivery", "carry", "history", "commands", "listen", "log", "no-bell"];
-const CREATES: [&str; 2] = ["capacity", "hidden"];
+const CREATES: [&str; 3] = ["capacity", "hidden", "sealed-only"];
 const LISTS: [&str; 1] = ["json"];
 
 fn options() -> Options {
@@ -467,7 +484,8 @@ mod tests {
     fn create_has_its_own_options() {
         let entry = entry_of(&["create", "r", "b", "--capacity", "5", "--hidden", "--no-color"]);
         assert_eq!(entry.capacity.map(NonZeroU32::get), Some(5));
-        assert!(entry.is_hidden && !entry.wants_color);
+        assert!(entry.is_hidden && !entry.is_sealed_only && !entry.wants_color);
+        assert!(entry_of(&["create", "r", "b", "--sealed-only"]).is_sealed_only);
     }
 
     #[test]
@@ -514,6 +532,7 @@ mod tests {
             (&["list", "--name", "x"], "list takes no --name"),
             (&["list", "--hidden"], "list takes no --hidden"),
             (&["join", "r", "b", "--hidden"], "join takes no --hidden"),
+            (&["join", "r", "b", "--sealed-only"], "join takes no --sealed-only"),
             (&["join", "r", "b", "--capacity", "2"], "join takes no --capacity"),
             (&["join", "r", "b", "--json"], "join takes no --json"),
             (&["create", "r", "b", "--json"], "create takes no --json"),

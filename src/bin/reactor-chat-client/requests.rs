@@ -92,7 +92,7 @@ pub(crate) fn request_entry(
             host: entrant,
             capacity: options.capacity.map(NonZeroU32::get),
             hidden: options.is_hidden,
-            sealed_only: false,
+            sealed_only: options.is_sealed_only,
         },
         _ => Request::Join(entrant),
     };

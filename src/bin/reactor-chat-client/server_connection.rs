@@ -3,6 +3,8 @@
 
 use std::io::{self, IsTerminal as _};
 use std::net::{SocketAddr, TcpStream};
+use std::thread;
+use std::time::Duration;
 
 use crate::address::ServerAddress;
 use crate::ask::ask;
@@ -15,6 +17,10 @@ use crate::stdout::notify;
 use crate::tls::{HandshakeError, shake_hands};
 use crate::trust::{Trust, Verdict};
 use reactor_chat::fingerprint::Fingerprint;
+
+/// Milliseconds before each further handshake. A server ends connections beyond the number of
+/// handshakes that it makes at once with one IP (E4), and a class may share one.
+const PAUSES: [u64; 3] = [200, 500, 1000];
 
 /// A connection to the server, and the addresses for datagrams.
 pub(crate) struct ServerConnection {
@@ -37,7 +43,7 @@ pub(crate) fn connect(server: &ServerAddress) -> Result<ServerConnection, Failur
     }
     let is_loopback = is_loopback(&socket);
     let pins = pins(server)?;
-    let secured = match Secured::over(server, socket, &pins) {
+    let secured = match secure_patiently(server, socket, &pins)? {
         Ok(secured) => secured,
         Err(error) => return connect_in_clear(server, &error, &pins, is_loopback),
     };
@@ -72,6 +78,23 @@ pub(crate) fn connect_around(
         Verdict::Accepted => secured.connection(server),
         _ => Err(secured.refusal(server, &pins)),
     }
+}
+
+/// Makes a handshake, and tries again for a while if the server ends the connection.
+fn secure_patiently(
+    server: &ServerAddress,
+    socket: TcpStream,
+    pins: &Pins,
+) -> Result<Result<Secured, HandshakeError>, Failure> {
+    let mut outcome = Secured::over(server, socket, pins);
+    for pause in PAUSES {
+        if !matches!(outcome, Err(HandshakeError::Ended | HandshakeError::Broken(_))) {
+            break;
+        }
+        thread::sleep(Duration::from_millis(pause));
+        outcome = Secured::over(server, connect_tcp(server)?, pins);
+    }
+    Ok(outcome)
 }
 
 /// A connection inside TLS, and the verdict on its key.
@@ -205,5 +228,62 @@ fn keep(server: &ServerAddress, key: Fingerprint) {
     };
     if let Err(why) = kept {
         notify(&explain::unkept_key(server, &why));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    /// Returns a server without TLS that ends this number of connections, and then acknowledges what
+    /// comes.
+    fn server_without_tls(ended: usize) -> ServerAddress {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("an address").port().to_string();
+        thread::spawn(move || {
+            for (count, stream) in listener.incoming().enumerate() {
+                let mut stream = stream.expect("a client");
+                assert!(stream.read(&mut [0; 4096]).expect("a handshake") > 0);
+                if count >= ended {
+                    let mut acknowledgement = [0; 33];
+                    [acknowledgement[2], acknowledgement[31], acknowledgement[32]] = [1, 1, 9];
+                    stream.write_all(&acknowledgement).expect("sent");
+                    // Until the client ends: an earlier end could overtake the answer.
+                    let _ = stream.read_to_end(&mut Vec::new());
+                }
+            }
+        });
+        ServerAddress::of_options(None, Some(&port), None).expect("a server")
+    }
+
+    const NO_TLS: &str = "has no TLS although it should; ask its operator";
+
+    /// A token that was given inside TLS works only there (E9).
+    #[test]
+    fn e13_way_back_is_never_in_clear() {
+        let server = server_without_tls(0);
+        let refusal = |trust| {
+            let refused = connect_around(&server.trusting(trust), &[]);
+            refused.err().expect("a refusal").to_string()
+        };
+        let key = Fingerprint::of_key(b"a");
+        for trust in [Trust::Settled(key), Trust::Only(key)] {
+            assert!(refusal(trust).ends_with(NO_TLS), "{}", refusal(trust));
+        }
+        // Nobody can be asked there, not even for loopback.
+        assert!(refusal(Trust::Anything).ends_with("add --plain"));
+    }
+
+    #[test]
+    fn e4_ended_handshake_is_repeated() {
+        let trust = Trust::Only(Fingerprint::of_key(b"a"));
+        let why = |ended| {
+            let refused = connect(&server_without_tls(ended).trusting(trust));
+            refused.err().expect("a refusal").to_string()
+        };
+        assert!(why(3).ends_with(NO_TLS), "{}", why(3));
+        assert!(!why(4).ends_with(NO_TLS));
     }
 }

@@ -40,7 +40,7 @@ impl Trust {
             (false, false, None) => {
                 let value = variable(FINGERPRINT_VARIABLE).filter(|value| !value.is_empty());
                 let text = value.as_ref().map(|value| value.to_string_lossy());
-                text.map_or(Ok(Self::Plain), |text| parse(FINGERPRINT_VARIABLE, text.trim()))
+                text.map_or(Ok(Self::Usual), |text| parse(FINGERPRINT_VARIABLE, text.trim()))
             }
             _ => Err("--plain, --insecure and --fingerprint exclude one another".into()),
         }
@@ -49,9 +49,10 @@ impl Trust {
     /// Returns the option that leads to this trust, with a leading blank.
     pub(crate) fn options(self) -> String {
         match self {
-            Self::Usual | Self::Settled(_) | Self::Plain => String::new(),
+            Self::Usual | Self::Settled(_) => String::new(),
             Self::Only(fingerprint) => format!(" --fingerprint {fingerprint}"),
             Self::Anything => " --insecure".into(),
+            Self::Plain => " --plain".into(),
         }
     }
 
@@ -160,7 +161,7 @@ mod tests {
         let (a, text) = (key("a"), key("a").to_string());
         let nothing: &dyn Fn(&str) -> Option<OsString> = &|_| None;
         let of = |flags, fingerprint| Trust::of_options(flags, fingerprint, nothing);
-        assert_eq!(of((false, false), None), Ok(Trust::Plain));
+        assert_eq!(of((false, false), None), Ok(Trust::Usual));
         assert_eq!(of((true, false), None), Ok(Trust::Plain));
         assert_eq!(of((false, true), None), Ok(Trust::Anything));
         assert_eq!(of((false, false), Some(&text)), Ok(Trust::Only(a)));

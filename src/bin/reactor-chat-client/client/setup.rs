@@ -91,11 +91,11 @@ fn greeting(options: &ChatOptions, new_key: Option<Fingerprint>) -> String {
     let (room, name) = (plain(&options.room), plain(&options.name));
     let way_out = if options.listens { "Ctrl-C" } else { EXIT };
     let security = match (options.server.trust, new_key) {
-        (Trust::Plain, _) => String::new(),
-        (_, None) => ", encrypted".into(),
-        (_, Some(key)) => format!(", encrypted, with the server's key {key}"),
+        (Trust::Plain, _) => "not encrypted".into(),
+        (_, None) => "encrypted".into(),
+        (_, Some(key)) => format!("encrypted, with the server's key {key}"),
     };
-    format!("in {room} as {name}{security}; {way_out} leaves")
+    format!("in {room} as {name}, {security}; {way_out} leaves")
 }
 
 /// Registers for the end of stdout's reader, as tail(1) does: a room may be quiet for long, and
