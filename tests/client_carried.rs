@@ -2,11 +2,14 @@
 
 mod support;
 
+use std::io::pipe;
 use std::net::SocketAddr;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use support::namespace::in_user_namespace;
 use support::program::*;
+use support::proxy::Proxy;
 use support::talkers::*;
 use support::tcp_proxy::TcpProxy;
 use support::*;
@@ -33,10 +36,7 @@ fn c5_blocked_udp_is_noticed_within_3_s() {
         let server = Server::start_at("9001", "9002", &[]);
         let start = Instant::now();
         let mut ann = Talker::start(&server, &["create", "r1", "ann"]);
-        ann.expect_complaint(
-            "reactor-chat-client: no datagram comes from UDP port 9002 of 127.0.0.1; messages travel \
-             over TCP now",
-        );
+        ann.expect_complaint(&carried_now(server.udp));
         assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
         ann.expect("* ann joined");
         let mut bob = Talker::start(&server, &["--carry", "join", "r1", "bob"]);
@@ -128,6 +128,52 @@ fn c2_cut_connections_lose_nothing() {
         talker.expect(CLOSED);
         assert_eq!(talker.wait().code(), Some(0));
     }
+}
+
+#[test]
+fn c5_next_join_tries_udp_again() {
+    let address = address_of_its_own();
+    let options = ["--bind", &address];
+    let mut server = Server::start(&options);
+    let (tcp, udp) = (TcpProxy::start(server.tcp), Proxy::start(server.udp, 0, 1));
+    udp.cut();
+    let mut ann = Talker::spawn(client(tcp.address, udp.address, &["create", "r1", "ann"]));
+    ann.expect_complaint(&carried_now(udp.address));
+    ann.expect("* ann joined");
+    udp.heal();
+    server.signal("TERM");
+    assert!(server.wait().success());
+    ann.expect("* the server is shutting down or restarting");
+    ann.expect_complaint("reactor-chat-client: trying to get back into r1");
+    let passed = udp.record().len();
+    let ports = [server.tcp, server.udp].map(|at| at.port().to_string());
+    let _server = Server::start_at(&ports[0], &ports[1], &options);
+    ann.expect_complaint("reactor-chat-client: in r1 again");
+    ann.expect("* ann joined");
+    assert!(udp.record().len() > passed);
+    ann.say("hi\n");
+    ann.expect("ann: hi");
+}
+
+#[test]
+fn c3_slow_reader_loses_nothing() {
+    let server = Server::start(&["--rate-limit", "0"]);
+    let mut ann = ann_creates(&server, &[]);
+    let (reader, writer) = pipe().expect("a pipe");
+    let mut command = client(server.tcp, server.udp, &["--carry", "join", "r1", "bob"]);
+    let mut bob = command.stdin(Stdio::piped()).stdout(writer).spawn().expect("the built client");
+    drop(command);
+    ann.expect("* bob joined");
+    // More than the client's queue holds, and less than that and the server's ring.
+    let lines: Vec<String> = (0..600).map(|line| format!("{line} {}", "x".repeat(3000))).collect();
+    ann.say(&(lines.join("\n") + "\n"));
+    ann.lines_up_to(&format!("ann: {}", lines[599]));
+    let record = lines_of(reader);
+    let heard = record.iter().filter_map(|line| line.strip_prefix("ann: ").map(str::to_owned));
+    assert_eq!(heard.take(600).collect::<Vec<_>>(), lines);
+    drop(bob.stdin.take());
+    ann.expect("* bob left");
+    assert_eq!(bob.wait().expect("a child").code(), Some(0));
 }
 
 #[test]

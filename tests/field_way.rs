@@ -4,7 +4,6 @@
 mod support;
 
 use std::fs;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -245,15 +244,6 @@ fn field_b_sleeper_rejoins_on_waking() {
     wait_for_notice("bob joined");
     let again = "reactor-chat-client: in r1 again";
     wait_for("the word", || bob.err.recv_timeout(DEADLINE).ok().filter(|line| line == again));
-}
-
-/// Returns the line that says that messages travel over TCP, because this port is blocked.
-fn carried_now(port: SocketAddr) -> String {
-    let (port, ip) = (port.port(), port.ip());
-    format!(
-        "reactor-chat-client: no datagram comes from UDP port {port} of {ip}; messages travel over \
-         TCP now"
-    )
 }
 
 #[test]

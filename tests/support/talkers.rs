@@ -78,3 +78,12 @@ pub fn address_of_its_own() -> String {
 pub fn numbered(lines: std::ops::Range<usize>) -> String {
     lines.map(|line| format!("line {line}\n")).collect()
 }
+
+/// Returns the line that says that messages travel over TCP, because this port is blocked.
+pub fn carried_now(port: SocketAddr) -> String {
+    let (port, ip) = (port.port(), port.ip());
+    format!(
+        "reactor-chat-client: no datagram comes from UDP port {port} of {ip}; messages travel over \
+         TCP now"
+    )
+}
