@@ -123,10 +123,9 @@ fn e10_client_changes_networks() {
         let far = Machine::start();
         two_networks(&far);
         let server = far.serve("0.0.0.0", "10.9.0.1");
-        let start = |words: &[&str]| Talker::start(&server, &[&["--insecure"], words].concat());
-        let mut ann = start(&["create", "r1", "ann"]);
+        let mut ann = Talker::start(&server, &["create", "r1", "ann"]);
         ann.expect("* ann joined");
-        let mut bob = start(&["--delivery", "text", "join", "r1", "bob"]);
+        let mut bob = Talker::start(&server, &["--delivery", "text", "join", "r1", "bob"]);
         ann.expect("* bob joined");
         bob.say("over wifi\n");
         ann.expect("bob: over wifi");

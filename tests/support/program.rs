@@ -58,8 +58,15 @@ pub struct Talker {
 }
 
 impl Talker {
+    /// Starts a client that knows the server's key. On another machine it could not ask for it.
     pub fn start(server: &Server, args: &[&str]) -> Self {
-        Self::spawn(client(server.tcp, server.udp, args))
+        let mut command = client(server.tcp, server.udp, args);
+        if let Some(fingerprint) = &server.fingerprint
+            && !server.tcp.ip().is_loopback()
+        {
+            command.env("REACTOR_CHAT_FINGERPRINT", fingerprint);
+        }
+        Self::spawn(command)
     }
 
     pub fn spawn(mut command: Command) -> Self {
