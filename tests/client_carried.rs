@@ -155,6 +155,33 @@ fn c5_next_join_tries_udp_again() {
     ann.expect("ann: hi");
 }
 
+/// What was lost over UDP comes over TCP: the server goes on behind what is confirmed.
+#[test]
+fn c5_block_in_mid_chat_loses_nothing() {
+    let server = Server::start(&["--rate-limit", "0"]);
+    let proxy = Proxy::start(server.udp, 0, 1);
+    let mut ann = ann_creates(&server, &[]);
+    let mut bob = over(&proxy, &server, &["join", "r1", "bob"]);
+    ann.expect("* bob joined");
+    bob.lines_up_to("* bob joined");
+    proxy.cut();
+    ann.say(&numbered(0..100));
+    bob.say(&numbered(100..200));
+    for line in [
+        "reactor-chat-client: no answer from the server, still trying",
+        "reactor-chat-client: still no answer, trying to get back into r1",
+        &carried_now(proxy.address),
+        "reactor-chat-client: the server answers again",
+    ] {
+        bob.expect_complaint(line);
+    }
+    let (record, same) = [&ann, &bob].map(|talker| talker.lines_up_to("bob: line 199")).into();
+    assert_eq!(record, same);
+    let lines: Vec<_> = (0..100).map(|line| format!("ann: line {line}")).collect();
+    assert_eq!(record[..100], lines);
+    assert_eq!(record.len(), 200);
+}
+
 #[test]
 fn c3_slow_reader_loses_nothing() {
     let server = Server::start(&["--rate-limit", "0"]);

@@ -146,18 +146,40 @@ fn request_membership(
     let (payload, stream) = exchange(stream, request, MAX_ADMISSION)?;
     let Admission { token, terms, seal } =
         Admission::parse(&payload, options.delivery).ok_or(RequestError::Invalid)?;
-    if wishes.carry && !token.is_of_this_project() {
-        return Err(RequestError::NotCarried);
-    }
-    let path = match (wishes, seal) {
-        (PathWishes { carry: true, .. }, _) => MessagePath::Carried(stream),
-        (PathWishes { seal: true, .. }, Some(terms)) => {
-            MessagePath::Sealed(UdpSocket::bind(local)?, terms)
-        }
-        (PathWishes { seal: true, .. }, None) => return Err(RequestError::Unsealed),
-        _ => MessagePath::Clear(clear_socket(stream, local, &terms)?),
+    let path = match granted(wishes, seal, &token)? {
+        GrantedPath::Carried => MessagePath::Carried(stream),
+        GrantedPath::Sealed(terms) => MessagePath::Sealed(UdpSocket::bind(local)?, terms),
+        GrantedPath::Clear => MessagePath::Clear(clear_socket(stream, local, &terms)?),
     };
     Ok(Membership { token, server, path, terms })
+}
+
+/// The path that a completion grants.
+#[derive(Debug)]
+enum GrantedPath {
+    Clear,
+    Sealed(SealTerms),
+    Carried,
+}
+
+/// Returns the path that was granted for these wishes.
+///
+/// # Errors
+/// The server leaves messages unprotected that were to be sealed, or carries none.
+fn granted(
+    wishes: PathWishes,
+    seal: Option<SealTerms>,
+    token: &Credential,
+) -> Result<GrantedPath, RequestError> {
+    match (wishes, seal) {
+        (PathWishes { carry: true, .. }, _) if !token.is_of_this_project() => {
+            Err(RequestError::NotCarried)
+        }
+        (PathWishes { carry: true, .. }, _) => Ok(GrantedPath::Carried),
+        (PathWishes { seal: true, .. }, Some(terms)) => Ok(GrantedPath::Sealed(terms)),
+        (PathWishes { seal: true, .. }, None) => Err(RequestError::Unsealed),
+        _ => Ok(GrantedPath::Clear),
+    }
 }
 
 /// Opens the socket for datagrams in the clear.
@@ -239,5 +261,35 @@ fn read_chunk(
         // The event loop handles the signal later.
         Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reactor_chat::protocol::{Cipher, Secret};
+
+    const SEAL: PathWishes = PathWishes { seal: true, ciphers: Ciphers::ALL, carry: false };
+
+    #[test]
+    fn e5_missing_seal_is_an_error() {
+        let secret = Secret::from_bits([7; 32]);
+        let cipher = Cipher::Aes128Gcm;
+        let terms = SealTerms { id: 7, cipher, up: secret, down: secret };
+        let token = Token::from_bits([7; 16]).into();
+        let granted = |wishes, seal| granted(wishes, seal, &token);
+        assert!(matches!(granted(SEAL, Some(terms)), Ok(GrantedPath::Sealed(_))));
+        assert!(matches!(granted(SEAL, None), Err(RequestError::Unsealed)));
+        let carried = PathWishes { carry: true, ..SEAL };
+        assert!(matches!(granted(carried, None), Ok(GrantedPath::Carried)), "TLS protects it");
+        let clear = PathWishes::default();
+        assert!(matches!(granted(clear, None), Ok(GrantedPath::Clear)));
+    }
+
+    #[test]
+    fn c1_other_servers_carry_nothing() {
+        let token = Credential::from_wire(b"a token of another server").expect("a token");
+        let wishes = PathWishes { carry: true, ..PathWishes::default() };
+        assert!(matches!(granted(wishes, None, &token), Err(RequestError::NotCarried)));
     }
 }
