@@ -76,7 +76,9 @@ Chat:
                           our client sends every 20 s; 0 disables  [300]
   --replace-silent SECONDS
                           a join with the same name and IP replaces a member
-                          silent for this long; 0 disables  [30]
+                          silent for this long; a carried member whose
+                          connection ends may return within it; 0 disables
+                                                            [30]
 
 History for members with stream delivery:
   --room-history BYTES    per room, 4096 to 1073741824      [1048576]

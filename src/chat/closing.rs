@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::Instant;
 use std::vec;
 
-use super::member::Member;
+use super::path::Path;
 use super::tombstones::EndReason;
 use super::{Alarm, Chat};
 use crate::ids::{MemberId, RoomId};
@@ -127,12 +127,12 @@ impl Chat {
         }
     }
 
-    /// Returns a member that another layer has recognized, and true if it is live. A member that has
-    /// ended is found only if it has stream delivery.
-    pub(super) fn find_verified(&self, id: MemberId) -> Option<(&Member, bool)> {
+    /// Returns the path of a member that another layer has recognized, and true if it is live. A
+    /// member that has ended is found only if it has stream delivery.
+    pub(super) fn find_verified(&self, id: MemberId) -> Option<(Path, bool)> {
         let member = self.directory.members.get(id)?;
         let is_live = self.directory.live(id).is_some();
-        (is_live || member.delivery == Delivery::Stream).then_some((member, is_live))
+        (is_live || member.delivery == Delivery::Stream).then_some((member.path, is_live))
     }
 
     /// Returns the member with this token, and true if it is live. A member that has ended is found

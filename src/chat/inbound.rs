@@ -70,10 +70,10 @@ impl Chat {
         bytes: &[u8],
         now: Instant,
     ) -> DatagramOutcome {
-        let Some((known, is_live)) = self.find_verified(member) else {
+        let Some((path, is_live)) = self.find_verified(member) else {
             return DatagramOutcome::Dropped(DropReason::UnknownToken);
         };
-        if known.path != Path::Sealed {
+        if path != Path::Sealed {
             return DatagramOutcome::Dropped(DropReason::OtherPath);
         }
         let outcome = if is_live {

@@ -24,7 +24,7 @@ use crate::protocol::{Status, Token};
 use crate::subnet::Subnet;
 
 impl Chat {
-    /// Gives a member another path, and makes the caller's IP the one that its limits count by.
+    /// Moves a member to another path. Its limits count it by the caller's IP from now on.
     pub(super) fn resume(
         &mut self,
         caller: Caller,

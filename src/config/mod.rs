@@ -64,7 +64,8 @@ pub struct ChatConfig {
     /// Silence after which a member is removed.
     pub idle_timeout: Option<Duration>,
     /// Silence after which a join with the same name and IP replaces a member. Clients of the family
-    /// vanish without a message and come back.
+    /// vanish without a message and come back. A carried member whose connection has ended is kept for
+    /// as long.
     pub replace_silent: Option<Duration>,
     /// Members per IP without a proved address and without a connection, or with an address that was
     /// only announced. Without this limit one host could fill every room with members that nobody can

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash};
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use reactor_chat::fanout::{Audience, Job, Receipt, TAG_SIZE};
+use reactor_chat::fanout::{Audience, Job, Receipt, Share, TAG_SIZE};
 use reactor_chat::ids::MemberId;
 
 use crate::model::Model;
@@ -52,10 +52,7 @@ impl Network {
                         break;
                     }
                     let job = Job { bytes, entries, to: &mut [], is_tagged };
-                    let mut datagram = job.datagram(share.next).to_vec();
-                    if is_tagged {
-                        datagram[..TAG_SIZE].copy_from_slice(&share.tag);
-                    }
+                    let datagram = datagram_of(&job, share);
                     let is_refused = match is_carried {
                         true => is_full,
                         false => to.is_some() && random.chance(self.refused_percent),
@@ -65,7 +62,11 @@ impl Network {
                     let alone = matches!(audience, Audience::Only(_));
                     model.check_output(share.member, &datagram, alone, (to, arrives), now);
                     if is_refused {
-                        model.tally.note("refused by the network");
+                        model.tally.note(if is_full {
+                            "outbox full"
+                        } else {
+                            "refused by the network"
+                        });
                         receipt.dropped += 1;
                     } else if to.is_some() {
                         (share.member, &datagram).hash(&mut self.history);
@@ -78,4 +79,13 @@ impl Network {
         }
         receipt
     }
+}
+
+/// Returns the next datagram of a share.
+fn datagram_of(job: &Job<'_>, share: &Share) -> Vec<u8> {
+    let mut datagram = job.datagram(share.next).to_vec();
+    if job.is_tagged {
+        datagram[..TAG_SIZE].copy_from_slice(&share.tag);
+    }
+    datagram
 }

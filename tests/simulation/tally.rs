@@ -56,6 +56,7 @@ const WANTED: &[&str] = &[
     "left its connection",
     "path ended",
     "sent again on a connection",
+    "outbox full",
     // Replies.
     "status RoomExists",
     "status RoomNotFound",

@@ -125,6 +125,21 @@ fn c1_closed_room_ends_all_paths() {
 }
 
 #[test]
+fn c1_cut_connection_waits_for_nothing() {
+    let (mut stage, mut host, guest) = carried_guest(unlimited());
+    stage.blocked.insert(guest.id);
+    stage.say(&mut host, "one");
+    stage.say(&mut host, "/kick guest");
+    stage.deliver();
+    assert_eq!(stage.chat.census().members, 2);
+    stage.blocked.clear();
+    stage.cut(&guest);
+    stage.path_ends();
+    assert_eq!(stage.chat.census().members, 1);
+    assert!(!stage.chat.has_last_words());
+}
+
+#[test]
 fn c1_unread_end_is_given_up() {
     let (mut stage, mut host, guest) = carried_guest(unlimited());
     stage.blocked.insert(guest.id);

@@ -173,6 +173,24 @@ fn e10_unproved_address_is_not_learnt() {
 }
 
 #[test]
+fn e10_unproved_members_go_by_silence() {
+    let config = ChatConfig { max_unproved: Some(1), ..ChatConfig::default() };
+    let mut stage = Stage::new(config);
+    stage.encrypt(true);
+    let members = ["a", "b"].map(|name| {
+        stage.advance(Duration::from_secs(1));
+        let member = stage.create(name, SEALED_HOST);
+        stage.chat.handle_disconnect(member.id, stage.now);
+        member
+    });
+    stage.advance(Duration::from_millis(100));
+    stage.say_sealed(members[0], None, "");
+    stage.advance(Duration::from_secs(2));
+    let live = members.map(|member| stage.chat.directory.live(member.id).is_some());
+    assert_eq!(live, [true, false], "the one that was silent for longer gives way");
+}
+
+#[test]
 fn e11_sealed_members_speak_from_anywhere() {
     let config = ChatConfig { max_members_ip: Some(2), ..ChatConfig::default() };
     let mut stage = Stage::new(config);

@@ -516,7 +516,7 @@ impl Model {
         let is_learnt = matches!(member.port, Some((_, true)));
         let is_taken = member.is_live()
             && !member.takes_stream()
-            && !member.is_carried()
+            && member.path == Path::Clear
             && member.ip == peer.ip().to_canonical()
             && port != 0
             && !is_learnt

@@ -5,6 +5,7 @@
 mod bans;
 mod check;
 mod datagrams;
+mod judge;
 mod limits;
 pub mod member;
 mod output;

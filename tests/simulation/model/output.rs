@@ -30,6 +30,21 @@ impl Model {
             assert!(alone && to.is_none(), "output for a freed member");
             return;
         };
+        self.check_way(index, to);
+        let member = &self.members[index];
+        if !alone && member.check_at.is_none() && member.is_live() && !member.is_carried() {
+            self.note_limited(index, datagram.len() as u64, now);
+        }
+        let member = &self.members[index];
+        if member.takes_stream() {
+            self.check_stream_output(index, datagram, alone, (to.is_some(), arrives), now);
+        } else {
+            self.check_plain_output(index, datagram, alone);
+        }
+    }
+
+    /// Checks where a datagram goes.
+    fn check_way(&mut self, index: usize, to: Option<SocketAddr>) {
         let member = &self.members[index];
         match (to, member.port) {
             (Some(_), _) if member.is_carried() => {
@@ -41,34 +56,30 @@ impl Model {
             (Some(to), None) => panic!("to {to}, which is not proved"),
             (None, _) => self.tally.note("swallowed"),
         }
-        if !alone && member.check_at.is_none() && member.is_live() && !member.is_carried() {
-            self.note_limited(index, datagram.len() as u64, now);
+    }
+
+    fn check_plain_output(&mut self, index: usize, datagram: &[u8], alone: bool) {
+        let member = &mut self.members[index];
+        let is_ended = member.end.is_some();
+        let (owed, what) = match alone {
+            true => (&mut member.asides, "notice sent"),
+            false => (&mut member.owed, "message sent"),
+        };
+        while owed.front().is_some_and(|owed| owed.may_be_missing && *owed.bytes != *datagram) {
+            owed.pop_front();
         }
-        let member = &self.members[index];
-        if member.takes_stream() {
-            self.check_stream_output(index, datagram, alone, (to.is_some(), arrives), now);
-        } else {
-            let is_ended = member.end.is_some();
-            let (owed, what) = match alone {
-                true => (&mut self.members[index].asides, "notice sent"),
-                false => (&mut self.members[index].owed, "message sent"),
-            };
-            while owed.front().is_some_and(|owed| owed.may_be_missing && *owed.bytes != *datagram) {
-                owed.pop_front();
-            }
-            // The farewell of a member overtakes answers that wait in its room.
-            let is_said = |owed: Option<&Owed>| owed.is_some_and(|owed| *owed.bytes == *datagram);
-            let is_early = !is_said(owed.front()) && is_said(owed.back());
-            let overtakes = alone && is_ended && is_early;
-            let said = if overtakes { owed.pop_back() } else { owed.pop_front() };
-            let said = said.expect("an unexpected or repeated datagram");
-            if let Some(end) = &mut self.members[index].end {
-                end.needs_farewell &= !alone;
-            }
-            let text = String::from_utf8_lossy(datagram);
-            assert_eq!(String::from_utf8_lossy(&said.bytes), text, "in order and to the letter");
-            self.tally.note(what);
+        // The farewell of a member overtakes answers that wait in its room.
+        let is_said = |owed: Option<&Owed>| owed.is_some_and(|owed| *owed.bytes == *datagram);
+        let is_early = !is_said(owed.front()) && is_said(owed.back());
+        let overtakes = alone && is_ended && is_early;
+        let said = if overtakes { owed.pop_back() } else { owed.pop_front() };
+        let said = said.expect("an unexpected or repeated datagram");
+        if let Some(end) = &mut member.end {
+            end.needs_farewell &= !alone;
         }
+        let text = String::from_utf8_lossy(datagram);
+        assert_eq!(String::from_utf8_lossy(&said.bytes), text, "in order and to the letter");
+        self.tally.note(what);
     }
 
     /// Checks the rate of messages to a silent member.
