@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use reactor_chat::protocol::reply::{self, Admission, DecodedReply};
 use reactor_chat::protocol::{Status, frame};
+use rustls::{ClientConnection, StreamOwned};
 use socket2::{Domain, Socket, Type};
 
+use super::ride::Ride;
 use super::scenario::{Path, Service};
 use super::tls;
 
@@ -26,15 +28,34 @@ const BUFFER: usize = 1024;
 
 /// A connection that asks for places in rooms.
 pub struct Control {
-    stream: Box<dyn Stream>,
+    stream: Stream,
+    /// Bytes behind the last reply.
+    rest: Vec<u8>,
     local: SocketAddr,
     server: SocketAddr,
 }
 
 /// A TCP stream, or TLS over one.
-trait Stream: Read + Write {}
+enum Stream {
+    Clear(TcpStream),
+    Encrypted(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
 
-impl<S: Read + Write> Stream for S {}
+impl Stream {
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Clear(stream) => stream.write_all(bytes),
+            Self::Encrypted(stream) => stream.write_all(bytes),
+        }
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Clear(stream) => stream.read(buffer),
+            Self::Encrypted(stream) => stream.read(buffer),
+        }
+    }
+}
 
 impl Control {
     /// Connects, from `source` if that is given, with TLS if `is_encrypted` is set.
@@ -52,20 +73,36 @@ impl Control {
                 socket.bind(&SocketAddr::new(source, 0).into())?;
             }
             socket.set_read_timeout(Some(PATIENCE))?;
+            // The request follows the end of the handshake at once.
+            socket.set_tcp_nodelay(true)?;
             socket.connect_timeout(&server.into(), PATIENCE)?;
             let stream = TcpStream::from(socket);
             let local = stream.local_addr()?;
-            let stream: Box<dyn Stream> = match is_encrypted {
-                true => Box::new(tls::wrap(stream)?),
-                false => Box::new(stream),
+            let stream = match is_encrypted {
+                true => Stream::Encrypted(tls::wrap(stream)?.into()),
+                false => Stream::Clear(stream),
             };
-            Ok(Self { stream, local, server })
+            Ok(Self { stream, rest: Vec::new(), local, server })
         };
         connect().map_err(|error| does_not_answer(server, &error))
     }
 
     pub fn local_ip(&self) -> IpAddr {
         self.local.ip()
+    }
+
+    /// Returns the end of a member that the connection carries from now on.
+    ///
+    /// # Errors
+    /// If the stream cannot be read without waiting.
+    pub fn into_ride(self) -> io::Result<Ride> {
+        match self.stream {
+            Stream::Clear(stream) => Ride::new(stream, None, self.rest),
+            Stream::Encrypted(stream) => {
+                let (tls, stream) = stream.into_parts();
+                Ride::new(stream, Some(tls.into()), self.rest)
+            }
+        }
     }
 
     /// Creates or joins a room.
@@ -93,9 +130,13 @@ impl Control {
         name: &str,
         service: Service,
     ) -> io::Result<Admission> {
-        let seal = if service.path == Path::Sealed { r#","seal":true"# } else { "" };
+        let path = match service.path {
+            Path::Clear => "",
+            Path::Sealed => r#","seal":true"#,
+            Path::Carried | Path::CarriedInTls => r#","carry":true"#,
+        };
         let delivery = service.delivery.word();
-        let payload = format!(r#"{{"username":"{name}","delivery":"{delivery}"{seal}}}"#);
+        let payload = format!(r#"{{"username":"{name}","delivery":"{delivery}"{path}}}"#);
         self.stream.write_all(&frame::encode(operation, 0, room.as_bytes(), payload.as_bytes()))?;
         let mut buffer = [0; BUFFER];
         let mut size = 0;
@@ -106,10 +147,13 @@ impl Control {
             }
             let why = match reply::decode(&buffer[..size], BUFFER) {
                 DecodedReply::Incomplete => continue,
-                DecodedReply::Granted { payload, .. } => match Admission::parse(payload) {
-                    Some(admission) => return Ok(admission),
-                    None => "sends no token for".into(),
-                },
+                DecodedReply::Granted { payload, size: taken } => {
+                    self.rest = buffer[taken..size].to_vec();
+                    match Admission::parse(payload) {
+                        Some(admission) => return Ok(admission),
+                        None => "sends no token for".into(),
+                    }
+                }
                 DecodedReply::Refused { status, .. } => format!("refuses (status {status})"),
                 DecodedReply::Invalid => "sends no reply for".into(),
             };

@@ -16,6 +16,7 @@ use super::control::{self, CREATE, Control, JOIN, PATIENCE};
 use super::envelope::Envelope;
 use super::listener::Listener;
 use super::relay::{self, REGISTRATION, SOCKET_BUFFER};
+use super::ride::Ride;
 use super::scenario::{Delivery, Service, Shape};
 use super::target::{Kind, Target};
 
@@ -76,6 +77,8 @@ pub enum Wire {
     Packed,
     /// Entries of a stream. Every member keeps statistics of its own.
     Stream(Vec<Mutex<Listener>>),
+    /// Units, `NAME: TEXT` each, on a connection of each member.
+    Units(Vec<Mutex<Ride>>),
 }
 
 impl Attendance {
@@ -85,16 +88,35 @@ impl Attendance {
     /// If the target does not answer, or refuses.
     pub fn enter(crowd: &Crowd, target: &Target) -> io::Result<Self> {
         let wire = match target.kind {
+            Kind::Server(service) if service.is_carried() => Wire::Units(Vec::new()),
             Kind::Server(Service { delivery: Delivery::Stream, .. }) => Wire::Stream(Vec::new()),
             Kind::Relay(relay::Kind::Pack) => Wire::Packed,
             _ => Wire::Plain,
         };
         let mut attendance = Self { udp: target.udp, envelopes: Vec::new(), wire };
         match target.kind {
+            Kind::Server(service) if service.is_carried() => {
+                attendance.board(crowd, target.tcp, service)?;
+            }
             Kind::Server(service) => attendance.join_server(crowd, target.tcp, service)?,
             Kind::Relay(_) => attendance.register(crowd)?,
         }
         Ok(attendance)
+    }
+
+    /// Lets everyone enter over a connection that carries it from then on.
+    fn board(&mut self, crowd: &Crowd, server: SocketAddr, service: Service) -> io::Result<()> {
+        let shape = &crowd.shape;
+        let mut rides = Vec::new();
+        for member in 0..shape.population() {
+            let operation = if shape.place_of(member) == 0 { CREATE } else { JOIN };
+            let room = control::numbered_room(shape.room_of(member));
+            let mut control = Control::connect(server, None, service.needs_tls())?;
+            control.enter(operation, &room, &shape.name_of(member), service)?;
+            rides.push(Mutex::new(control.into_ride()?));
+        }
+        self.wire = Wire::Units(rides);
+        Ok(())
     }
 
     fn join_server(
@@ -165,6 +187,9 @@ impl Attendance {
 
     /// Sends a message of a member. Returns false if too many messages of its stream are under way.
     pub fn say(&self, crowd: &Crowd, member: usize, text: &[u8]) -> bool {
+        if let Wire::Units(rides) = &self.wire {
+            return rides[member].lock().expect("no panic").say(text);
+        }
         let Wire::Stream(listeners) = &self.wire else {
             let message = self.envelopes[member].wrap(text);
             // A datagram that can't be sent is not delivered, and so counted as lost.

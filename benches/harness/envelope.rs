@@ -32,7 +32,7 @@ impl Envelope {
             Admission::Stream(completion) => completion.seal,
         };
         match (path, terms) {
-            (Path::Clear, _) => {
+            (Path::Clear | Path::Carried | Path::CarriedInTls, _) => {
                 let mut bytes = Vec::new();
                 datagram::encode_sender_key(room, &admission.token().to_wire(), &mut bytes);
                 Ok(Self::Prefix(bytes))

@@ -163,7 +163,7 @@ fn join_until(end: Instant, server: SocketAddr, first: usize) -> io::Result<Hist
         if let Some(early) = due.checked_duration_since(Instant::now()) {
             thread::sleep(early);
         }
-        joins::exchange(server, client)?;
+        joins::exchange(server, client, false)?;
         record(&mut latency, due.elapsed());
         due += JOIN_EVERY;
         client += 1;

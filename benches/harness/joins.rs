@@ -27,17 +27,17 @@ struct Share {
 }
 
 impl Joins {
-    /// Makes exchanges for some time, several at a time.
+    /// Makes exchanges for some time, several at a time, inside TLS if `is_encrypted` is set.
     ///
     /// # Errors
     /// If the target does not answer, or refuses.
-    pub fn measure(&self, target: &Target, seconds: f64) -> io::Result<Sample> {
+    pub fn measure(&self, target: &Target, is_encrypted: bool, seconds: f64) -> io::Result<Sample> {
         let threads = thread::available_parallelism()?.get().max(2);
         let before = target.cpu_time();
         let start = Instant::now();
         let end = start + Duration::from_secs_f64(seconds);
         let shares = thread::scope(|scope| {
-            let work = || self.exchange_until(end, target.tcp);
+            let work = || self.exchange_until(end, target.tcp, is_encrypted);
             let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
             let join = |thread: thread::ScopedJoinHandle<'_, io::Result<Share>>| {
                 thread.join().expect("no panic")
@@ -50,14 +50,19 @@ impl Joins {
     }
 
     /// Takes whole rooms at a time, so that nobody joins a room that is not there yet.
-    fn exchange_until(&self, end: Instant, server: SocketAddr) -> io::Result<Share> {
+    fn exchange_until(
+        &self,
+        end: Instant,
+        server: SocketAddr,
+        is_encrypted: bool,
+    ) -> io::Result<Share> {
         let (cpu, start) = (own_cpu_time(), Instant::now());
         let mut latency = new_histogram();
         while Instant::now() < end {
             let first = self.next.fetch_add(MEMBERS, Relaxed);
             for client in first..first + MEMBERS {
                 let began = Instant::now();
-                exchange(server, client)?;
+                exchange(server, client, is_encrypted)?;
                 record(&mut latency, began.elapsed());
             }
         }
@@ -70,10 +75,10 @@ impl Joins {
 ///
 /// # Errors
 /// If the server does not answer, or refuses.
-pub fn exchange(server: SocketAddr, number: usize) -> io::Result<()> {
+pub fn exchange(server: SocketAddr, number: usize, is_encrypted: bool) -> io::Result<()> {
     let (room, member) = (control::numbered_room(number / MEMBERS), number % MEMBERS);
     let operation = if member == 0 { CREATE } else { JOIN };
-    let mut control = Control::connect(server, control::source_of(server, number), false)?;
+    let mut control = Control::connect(server, control::source_of(server, number), is_encrypted)?;
     control.enter(operation, &room, &format!("m{member}"), Service::clear(Delivery::Text))?;
     Ok(())
 }

@@ -58,10 +58,11 @@ Scenarios, all by default:
                         stream_100x1000 stream_1000x1000 stream_100xmix
                         stream_rooms_500x10x64 idle_stream_100000, sealed
                         sealed_100x64 sealed_stream_100x64
-                        sealed_stream_100x1000 idle_sealed_100000, through a
-                        network that loses 5 % loss_5, beside a member that
-                        floods its room flood_text flood_stream, beside
-                        several loads at once flood_mixed, and joins
+                        sealed_stream_100x1000 idle_sealed_100000, carried
+                        inside TLS carried_100x64, through a network that
+                        loses 5 % loss_5, beside a member that floods its
+                        room flood_text flood_stream, beside several loads at
+                        once flood_mixed, and joins tls_joins
   --members N           in each room
   --rooms N
   --size BYTES          of a text, 10 to 4000
@@ -191,7 +192,7 @@ fn shrink(scenario: &mut Scenario) {
         Scenario::Flood(Flood { mixed: Some(mixed), .. }) => {
             *mixed = Mixed { busy: 40, rooms: 5, junk: 2_000, ..*mixed };
         }
-        Scenario::Joins | Scenario::Flood(_) => {}
+        Scenario::Joins { .. } | Scenario::Flood(_) => {}
         Scenario::Idle(idle) => *idle = Idle { rooms: 10, members: 20, seconds: 0.5, ..*idle },
     }
 }
@@ -209,7 +210,7 @@ fn reshape(scenario: &mut Scenario, matches: &Matches) -> Result<(), String> {
             shape.text = size.map_or(shape.text, Text::Fixed);
             fanout.rate = rate.unwrap_or(fanout.rate);
         }
-        Scenario::Joins | Scenario::Flood(_) => {}
+        Scenario::Joins { .. } | Scenario::Flood(_) => {}
         Scenario::Idle(idle) => {
             idle.members = members.unwrap_or(idle.members);
             idle.rooms = rooms.unwrap_or(idle.rooms);

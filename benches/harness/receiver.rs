@@ -84,6 +84,7 @@ impl Receiver {
         let mut received = Received { latency, last, load: 0.0, seen: Vec::new() };
         let mut awake_until = Instant::now();
         let mut walks = Walks::new(&scene.attendance.wire);
+        self.watch_rides(&scene.attendance.wire, true)?;
         while !phase.is_over.load(Relaxed) {
             let is_awake = Instant::now() < awake_until;
             let timeout = if is_awake { Some(Duration::ZERO) } else { walks.timeout() };
@@ -101,9 +102,24 @@ impl Receiver {
                 Pace::InFlight(_) => thread::sleep(NAP),
             }
         }
+        self.watch_rides(&scene.attendance.wire, false)?;
         let busy = (own_cpu_time() - cpu).as_secs_f64();
         received.load = busy / received.last.as_secs_f64().max(1e-9);
         Ok(received)
+    }
+
+    /// Begins or ends to watch the connections of its members, if they are carried.
+    fn watch_rides(&self, wire: &Wire, is_begin: bool) -> io::Result<()> {
+        let Wire::Units(rides) = wire else { return Ok(()) };
+        for (member, ride) in rides.iter().enumerate().skip(self.first).step_by(self.step) {
+            let mut ride = ride.lock().expect("no panic");
+            let (registry, stream) = (self.poll.registry(), ride.stream_mut());
+            match is_begin {
+                true => registry.register(stream, Token(member), Interest::READABLE)?,
+                false => registry.deregister(stream)?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -157,6 +173,13 @@ fn drain(
     received: &mut Received,
     walks: &mut Walks,
 ) {
+    if let Wire::Units(rides) = &scene.attendance.wire {
+        let at = Instant::now() - scene.phase.start;
+        let mut ride = rides[member].lock().expect("no panic");
+        let count = ride.read(|unit| received.note(scene.phase, member, sequence_of(unit), at));
+        scene.phase.received.fetch_add(count as u64, Relaxed);
+        return;
+    }
     loop {
         // An error is the echo of a datagram to a server that is gone. It delivers nothing more.
         let count = batch.receive(scene.crowd.sockets[member].as_fd(), BATCH).unwrap_or(0);
@@ -183,6 +206,7 @@ impl Received {
             Wire::Packed => datagrams
                 .flat_map(relay::unpack)
                 .for_each(|message| self.note(phase, member, sequence_of(message), at)),
+            Wire::Units(_) => {}
             Wire::Stream(listeners) => {
                 let mut listener = listeners[member].lock().expect("no panic");
                 for datagram in datagrams {

@@ -218,7 +218,7 @@ fn describe(scenario: &Scenario) -> String {
              \x20 the server's limits are its defaults",
             delivery.word()
         ),
-        Scenario::Joins => {
+        Scenario::Joins { .. } => {
             format!("{name}: exchanges instead of deliveries; the ratio is of their rates")
         }
         Scenario::Idle(idle) => {

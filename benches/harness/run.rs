@@ -60,7 +60,9 @@ pub fn run(options: &Options) -> io::Result<Results> {
                 rows
             }
             Scenario::Loss(fanout, percent) => vec![lose(options, fanout, *percent)?],
-            Scenario::Joins => vec![join(options)?],
+            Scenario::Joins { is_encrypted } => {
+                vec![join(options, scenario.name(), *is_encrypted)?]
+            }
             Scenario::Idle(idle) => vec![watch(options, idle)?],
             Scenario::Flood(flood) => vec![pour(options, flood)?],
         };
@@ -103,6 +105,9 @@ fn targets(options: &Options, service: Service) -> io::Result<Vec<Target>> {
 fn plainer(service: Service) -> Option<Service> {
     match service {
         Service { path: Path::Sealed, delivery } => Some(Service::clear(delivery)),
+        Service { path: Path::CarriedInTls, .. } => {
+            Some(Service { path: Path::Carried, ..service })
+        }
         Service { delivery: Delivery::Stream, .. } => Some(Service::clear(Delivery::Text)),
         Service { delivery: Delivery::Text, .. } => None,
     }
@@ -111,7 +116,7 @@ fn plainer(service: Service) -> Option<Service> {
 /// Returns the name of a target beside the server in a scenario with this service.
 fn name_beside(service: Service, kind: Kind) -> &'static str {
     match kind {
-        Kind::Server(_) if service.path == Path::Sealed => "in_the_clear",
+        Kind::Server(_) if service.needs_tls() => "in_the_clear",
         Kind::Server(_) => "text_delivery",
         Kind::Relay(kind) => kind.name(),
     }
@@ -255,26 +260,28 @@ fn lose(options: &Options, fanout: &Fanout, percent: u8) -> io::Result<Row> {
     Ok(Row { scenario, delivery, mode, server, floors, basis, extra })
 }
 
-fn join(options: &Options) -> io::Result<Row> {
-    let mut targets = vec![server(options, SERVER_OPTIONS, Service::clear(Delivery::Text))?];
+fn join(options: &Options, scenario: &'static str, is_encrypted: bool) -> io::Result<Row> {
+    let new_server = || server(options, SERVER_OPTIONS, Service::clear(Delivery::Text));
+    let mut targets = vec![("server", new_server()?, is_encrypted)];
     if options.connect.is_none() {
-        targets.push(Target::start_relay(relay::Kind::Tcp)?);
+        targets.push(match is_encrypted {
+            true => ("in_the_clear", new_server()?, false),
+            false => (relay::Kind::Tcp.name(), Target::start_relay(relay::Kind::Tcp)?, false),
+        });
     }
     let joins = Joins::default();
     let mut samples: Vec<Vec<Sample>> = targets.iter().map(|_| Vec::new()).collect();
     for run in 1..=options.runs {
-        progress::show("joins", &format!("run {run} of {}", options.runs));
-        for (target, samples) in targets.iter().zip(&mut samples) {
-            samples.push(joins.measure(target, options.seconds)?);
+        progress::show(scenario, &format!("run {run} of {}", options.runs));
+        for ((_, target, is_encrypted), samples) in targets.iter().zip(&mut samples) {
+            samples.push(joins.measure(target, *is_encrypted, options.seconds)?);
         }
     }
-    let mut figures = targets
-        .iter()
-        .zip(&samples)
-        .map(|(target, samples)| (target.kind.name(), Figure::of(samples, None)));
+    let figures = targets.iter().zip(&samples);
+    let mut figures = figures.map(|((name, ..), samples)| (*name, Figure::of(samples, None)));
     let (_, server) = figures.next().ok_or(io::ErrorKind::NotFound)?;
     let floors = figures.collect();
-    let (scenario, delivery, mode) = ("joins", Delivery::Text, "saturation");
+    let (delivery, mode) = (Delivery::Text, "saturation");
     Ok(Row { scenario, delivery, mode, server, floors, basis: Basis::Rate, extra: None })
 }
 

@@ -38,6 +38,10 @@ pub enum Path {
     Clear,
     /// Sealed datagrams.
     Sealed,
+    /// The connection of the request.
+    Carried,
+    /// The same inside TLS.
+    CarriedInTls,
 }
 
 /// The membership that members request.
@@ -54,13 +58,23 @@ impl Service {
 
     /// Returns its description.
     pub fn words(self) -> String {
-        let sealed = if self.path == Path::Sealed { ", sealed" } else { "" };
-        format!("{} delivery{sealed}", self.delivery.word())
+        let path = match self.path {
+            Path::Clear => "",
+            Path::Sealed => ", sealed",
+            Path::Carried => ", carried",
+            Path::CarriedInTls => ", carried inside TLS",
+        };
+        format!("{} delivery{path}", self.delivery.word())
     }
 
     /// Returns true if requests must be made inside TLS.
     pub fn needs_tls(self) -> bool {
-        self.path == Path::Sealed
+        matches!(self.path, Path::Sealed | Path::CarriedInTls)
+    }
+
+    /// Returns true if each member needs a connection of its own.
+    pub fn is_carried(self) -> bool {
+        matches!(self.path, Path::Carried | Path::CarriedInTls)
     }
 }
 
@@ -197,7 +211,10 @@ pub enum Scenario {
     /// Fan-out through a network that loses this percentage of datagrams each way.
     Loss(Fanout, u8),
     /// Create and join exchanges, as fast as they go.
-    Joins,
+    Joins {
+        /// True if each exchange is inside TLS, with a handshake of its own.
+        is_encrypted: bool,
+    },
     Idle(Idle),
     Flood(Flood),
 }
@@ -206,7 +223,8 @@ impl Scenario {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Fanout(fanout) | Self::Loss(fanout, _) => fanout.name,
-            Self::Joins => "joins",
+            Self::Joins { is_encrypted: false } => "joins",
+            Self::Joins { is_encrypted: true } => "tls_joins",
             Self::Idle(idle) => idle.name,
             Self::Flood(flood) => flood.name,
         }
@@ -223,10 +241,11 @@ pub fn all() -> Vec<Scenario> {
         service: Service::clear(Delivery::Stream),
         ..text(name, rooms, members, size, rate)
     };
-    let sealed = |fanout: Fanout| {
-        let service = Service { path: Path::Sealed, ..fanout.service };
+    let on = |path, fanout: Fanout| {
+        let service = Service { path, ..fanout.service };
         Scenario::Fanout(Fanout { service, ..fanout })
     };
+    let sealed = |fanout| on(Path::Sealed, fanout);
     let long = |name, members, rate| {
         let fanout = stream(name, 1, members, Text::Fixed(1_000), rate);
         Scenario::Fanout(Fanout { every_window: true, ..fanout })
@@ -261,10 +280,12 @@ pub fn all() -> Vec<Scenario> {
             delivery: Delivery::Text,
             mixed: Some(mixed),
         }),
-        Scenario::Joins,
+        Scenario::Joins { is_encrypted: false },
+        Scenario::Joins { is_encrypted: true },
         sealed(text("sealed_100x64", 1, 100, Text::Fixed(64), 2_000)),
         sealed(stream("sealed_stream_100x64", 1, 100, Text::Fixed(64), 2_000)),
         sealed(stream("sealed_stream_100x1000", 1, 100, Text::Fixed(1_000), 1_000)),
+        on(Path::CarriedInTls, text("carried_100x64", 1, 100, Text::Fixed(64), 2_000)),
         idle("idle_100000", Service::clear(Delivery::Text)),
         idle("idle_stream_100000", Service::clear(Delivery::Stream)),
         idle("idle_sealed_100000", sealed_text),
