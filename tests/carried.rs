@@ -287,6 +287,7 @@ fn c1_c4_many_members_in_one_room() {
     const COUNT: usize = 500;
     let server = Server::start(&[]);
     let mut host = Carried::create(&server, "host");
+    let before = server.memory();
     let mut members: Vec<Carried> =
         (0..COUNT).map(|index| Carried::join(&server, &format!("m{index}"))).collect();
     for round in 0..3 {
@@ -296,6 +297,8 @@ fn c1_c4_many_members_in_one_room() {
             member.hear_until(&format!("host: {text}"));
         }
     }
+    let each = (server.memory() - before) / COUNT as u64;
+    assert!(each < 3_000, "{each} bytes for each, with a connection and without units");
     members[COUNT - 1].say("and back");
     host.hear_until(&format!("m{}: and back", COUNT - 1));
 }

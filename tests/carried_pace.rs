@@ -104,6 +104,31 @@ fn c3_plain_reader_loses_the_rest() {
     assert!(server.final_counts().contains("not sent to full connections"));
 }
 
+/// Returns the number of messages that are kept for a member that reads nothing of them.
+fn kept_for_a_reader_that_stops(options: &[&str]) -> usize {
+    let limits = ["--rate-limit", "0", "--fanout-limit", "0"];
+    let server = Server::start(&[&limits, options].concat());
+    let mut alice = Carried::create(&server, "alice");
+    let control = connect_with_little_space(&server);
+    let mut slow = Carried::enter_over(control, JOIN, &carried("slow", ""));
+    alice.expect("slow joined");
+    for number in 0..UNREAD {
+        alice.say(&numbered(number));
+        // One turn each: the answer is behind it.
+        alice.say("/who");
+        alice.expect("alice (host), slow");
+    }
+    alice.say("/exit");
+    slow.hear_to_the_end().iter().filter(|text| text.starts_with("alice: ")).count()
+}
+
+#[test]
+fn c3_scarce_memory_keeps_less() {
+    let plenty = kept_for_a_reader_that_stops(&[]);
+    let scarce = kept_for_a_reader_that_stops(&["--buffer-memory", "1"]);
+    assert!(scarce + 50 < plenty, "{scarce} and {plenty}: 4 KiB in place of 64");
+}
+
 #[test]
 fn c3_begun_unit_has_a_deadline() {
     let server = Server::start(&["--handshake-timeout", "1", "--connect-timeout", "1"]);

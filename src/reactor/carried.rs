@@ -60,7 +60,7 @@ impl Carried {
 
     /// Returns true if a unit has begun, and is waited for.
     pub(super) fn is_in_unit(&self, connection: &Connection<impl Transport>) -> bool {
-        self.is_reading() && !connection.input().is_empty()
+        self.is_reading() && connection.pending_input() > 0
     }
 
     /// Hands the units of the input to the chat, at most `units`.
@@ -164,12 +164,16 @@ impl Carried {
         context: &mut Context,
         limits: &BufferLimits,
     ) {
-        if self.is_full && connection.unsent() <= limits.units / RESUME_AT {
-            self.is_full = false;
-            if self.is_path {
-                context.chat.resume_member(self.member);
-            }
+        if self.take_space(connection, limits.units) && self.is_path {
+            context.chat.resume_member(self.member);
         }
+    }
+
+    /// Returns true, once, if the connection was full and has space again.
+    fn take_space(&mut self, connection: &Connection<impl Transport>, limit: usize) -> bool {
+        let has_space = self.is_full && connection.unsent() <= limit / RESUME_AT;
+        self.is_full &= !has_space;
+        has_space
     }
 
     /// Handles the end of the peer's half. The member may still get its last entries.
@@ -214,4 +218,105 @@ impl Carried {
 /// Returns the wish for more input, if there may be some.
 fn read(connection: &Connection<impl Transport>) -> Next {
     if connection.is_readable() { Next::Read } else { Next::Wait }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{self, ErrorKind, Write};
+
+    use crate::connection::Received;
+    use crate::fanout::{Audience, Extent, NO_TAG};
+    use crate::ids::Key;
+
+    const LIMIT: usize = 64 * 1024;
+
+    /// A transport whose peer reads nothing.
+    struct Unread;
+
+    impl Write for Unread {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(ErrorKind::WouldBlock.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Transport for Unread {
+        fn receive(&mut self, _: &mut [u8]) -> io::Result<Received> {
+            Err(ErrorKind::WouldBlock.into())
+        }
+
+        fn shutdown_write(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    struct Stage {
+        carried: Carried,
+        connection: Connection<Unread>,
+        pool: BufferPool,
+    }
+
+    impl Stage {
+        fn new() -> Self {
+            let member = MemberId(Key { slot: 1, generation: 0 });
+            Self {
+                carried: Carried::new(member, Instant::now()),
+                connection: Connection::new(Unread),
+                pool: BufferPool::default(),
+            }
+        }
+
+        /// Appends entries of one size. Returns the receipt and the number of entries that are left.
+        fn append(&mut self, size: usize, count: u32, is_tagged: bool) -> (Receipt, u32) {
+            let ends = (1..=count).map(|number| number * size as u32);
+            let entries: Vec<Extent> =
+                ends.map(|end| Extent { end, audience: Audience::All }).collect();
+            let tag = if is_tagged { *b"tag!" } else { NO_TAG };
+            let member = self.carried.member();
+            let mut share = Share { member, cursor: 0, next: 0, until: count, tag };
+            let bytes = vec![b'x'; size * count as usize];
+            let job = Job { bytes: &bytes, entries: &entries, to: &mut [], is_tagged };
+            let Self { carried, connection, pool } = self;
+            let receipt = carried.append(connection, pool, (&job, &mut share), (9999, LIMIT));
+            (receipt, share.until - share.next)
+        }
+    }
+
+    #[test]
+    fn c3_full_connection_keeps_its_limit() {
+        let mut stage = Stage::new();
+        let (receipt, left) = stage.append(1_000, 100, false);
+        assert_eq!((receipt.sent, receipt.dropped, left), (65, 35, 0), "the rest is dropped");
+        assert!(stage.connection.unsent() <= LIMIT && !receipt.blocked);
+        assert!(stage.connection.held_bytes() <= 2 * LIMIT);
+        let (receipt, _) = stage.append(100, 1, false);
+        assert_eq!(receipt.sent, 1, "but a unit that has space is not");
+    }
+
+    #[test]
+    fn c3_stream_waits_and_leaves_a_reserve() {
+        let mut stage = Stage::new();
+        let (receipt, left) = stage.append(1_150, 100, true);
+        assert_eq!((receipt.sent as u32, receipt.dropped), (100 - left, 0), "the rest waits");
+        assert!(receipt.blocked && left > 0);
+        let (aside, left) = stage.append(1_150, 1, false);
+        assert_eq!((aside.sent, left), (1, 0), "an answer has space");
+    }
+
+    #[test]
+    fn c3_full_connection_resumes_once() {
+        let mut stage = Stage::new();
+        stage.append(8, 2, true);
+        assert_eq!(stage.connection.unsent(), 2 * (SIZE_FIELD + 8));
+        assert!(!stage.carried.take_space(&stage.connection, LIMIT), "it was never full");
+        stage.append(1_150, 100, true);
+        assert!(!stage.carried.take_space(&stage.connection, LIMIT), "nothing was read");
+        let empty = Connection::new(Unread);
+        assert!(stage.carried.take_space(&empty, LIMIT));
+        assert!(!stage.carried.take_space(&empty, LIMIT), "once");
+    }
 }

@@ -13,6 +13,10 @@ const CONNECTION: u64 = 18 * 1024;
 /// beyond the guaranteed 4 KiB, and as many bytes of ciphertext.
 const TLS: u64 = tls::IDLE_SESSION as u64 + (8 + 4) * 1024;
 
+/// Additional cost of a connection that carries a member: an incomplete unit with the read that goes
+/// beyond it, doubled by `Vec` growth.
+const CARRIED: u64 = 8 * 1024;
+
 /// Worst case per room: the guaranteed 8 KiB of waiting output and one message of the maximum length,
 /// doubled by `Vec` growth, plus the smallest ring, the name, the password and table entries. A closed
 /// room counts until it is forgotten, and there may be as many closed rooms as open ones.
@@ -55,6 +59,7 @@ fn estimate(config: &Config) -> Option<u64> {
     let encryption = if config.tls.mode == TlsMode::Off { 0 } else { TLS };
     let parts = [
         wide(connections.max_connections)?.saturating_mul(CONNECTION + encryption),
+        wide(chat.max_carried.or(connections.max_connections))?.saturating_mul(CARRIED),
         wide(chat.max_rooms)?.saturating_mul(2 * ROOM + OPEN_ROOM),
         wide(chat.max_members)?.saturating_mul(MEMBER),
         wide(chat.history_memory)?,
