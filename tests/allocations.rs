@@ -1,5 +1,6 @@
-//! In the steady state a relayed message allocates nothing, whatever the delivery. The server runs
-//! in a thread of this test, under an allocator that counts the requests of that thread.
+//! In the steady state a relayed message allocates nothing, whatever the delivery, in the clear and
+//! sealed. The server runs in a thread of this test, under an allocator that counts the requests of
+//! that thread.
 
 mod support;
 
@@ -16,6 +17,7 @@ use reactor_chat::protocol::stream::Completion;
 use reactor_chat::reactor::{Exit, Reactor};
 use reactor_chat::stream::{StreamReceiver, StreamSender};
 use support::carried::{Carried, carried};
+use support::sealed::Sealed;
 use support::*;
 
 struct Counting;
@@ -48,8 +50,9 @@ static ALLOCATOR: Counting = Counting;
 
 /// So few that each join has a notice of its own. A summary would come a second later.
 const MEMBERS: usize = 2;
+const SEALED: usize = 1;
 const STREAMERS: usize = 1;
-const CARRIED: usize = 2;
+const CARRIED: usize = 1;
 const ROUNDS: usize = 200;
 
 /// A member with stream delivery.
@@ -64,7 +67,7 @@ impl Streamer {
         let keep_alive = Duration::from_secs(completion.keep_alive);
         let Completion { tag, next, expected, .. } = *completion;
         let receiver = StreamReceiver::new(tag, next, keep_alive, Instant::now());
-        Self { member, receiver, sender: StreamSender::new(completion.member, expected, "r") }
+        Self { member, receiver, sender: StreamSender::new(completion.member, expected, "room") }
     }
 
     fn say(&mut self, text: &str) {
@@ -94,11 +97,17 @@ impl Streamer {
 
 /// In every round all members send a message, so that messages wait and are packed, and then
 /// everyone reads.
-fn chat(members: &[Member], streamers: &mut [Streamer], carried: &mut [Carried]) {
-    let said = members.len() + streamers.len() + carried.len();
+fn chat(
+    members: &[Member],
+    sealed: &[Sealed],
+    streamers: &mut [Streamer],
+    carried: &mut [Carried],
+) {
+    let said = members.len() + sealed.len() + streamers.len() + carried.len();
     for round in 0..ROUNDS {
         let text = format!("round {round:05}");
         members.iter().for_each(|member| member.say(&text));
+        sealed.iter().for_each(|member| member.say(&text));
         streamers.iter_mut().for_each(|streamer| streamer.say(&text));
         carried.iter_mut().for_each(|member| member.say(&text));
         for member in members {
@@ -107,6 +116,11 @@ fn chat(members: &[Member], streamers: &mut [Streamer], carried: &mut [Carried])
             }
         }
         for member in &mut *carried {
+            for _ in 1..said {
+                member.hear();
+            }
+        }
+        for member in sealed {
             for _ in 1..said {
                 member.hear();
             }
@@ -133,6 +147,8 @@ fn relaying_allocates_nothing() {
     });
     let (tcp, udp) = listens.recv_timeout(DEADLINE).expect("a server that listens");
     let members: Vec<Member> = (0..MEMBERS).map(|index| enter(tcp, udp, index)).collect();
+    let enter_sealed = |index| Sealed::enter((tcp, udp), JOIN, &format!("sealed {index}"), "");
+    let sealed: Vec<Sealed> = (0..SEALED).map(enter_sealed).collect();
     let mut streamers: Vec<Streamer> =
         (0..STREAMERS).map(|index| enter_stream(tcp, udp, index)).collect();
     let mut carried: Vec<Carried> = (0..CARRIED).map(|index| enter_carried(tcp, index)).collect();
@@ -145,16 +161,19 @@ fn relaying_allocates_nothing() {
     for member in &members {
         member.settle();
     }
+    for member in &sealed {
+        member.heard_up_to_now();
+    }
 
-    chat(&members, &mut streamers, &mut carried); // Until every buffer has its size.
+    chat(&members, &sealed, &mut streamers, &mut carried); // Until every buffer has its size.
     IS_COUNTING.store(true, Ordering::SeqCst);
-    chat(&members, &mut streamers, &mut carried);
+    chat(&members, &sealed, &mut streamers, &mut carried);
     IS_COUNTING.store(false, Ordering::SeqCst);
     assert_eq!(
         COUNTED.load(Ordering::SeqCst),
         0,
         "allocations for {} messages",
-        ROUNDS * (MEMBERS + STREAMERS + CARRIED)
+        ROUNDS * (MEMBERS + SEALED + STREAMERS + CARRIED)
     );
 
     // Checks the counter: a new member allocates.
@@ -176,8 +195,8 @@ fn enter(tcp: SocketAddr, udp: SocketAddr, index: usize) -> Member {
         0 => format!(r#"{{"username":"member {index}"}}"#),
         _ => format!("member {index}"),
     };
-    let token = control.enter(operation, "r", payload.as_bytes());
-    let member = Member::with_token(udp, Ipv4Addr::LOCALHOST.into(), "r", token);
+    let token = control.enter(operation, "room", payload.as_bytes());
+    let member = Member::with_token(udp, Ipv4Addr::LOCALHOST.into(), "room", token);
     member.prove();
     member
 }
@@ -185,10 +204,10 @@ fn enter(tcp: SocketAddr, udp: SocketAddr, index: usize) -> Member {
 fn enter_stream(tcp: SocketAddr, udp: SocketAddr, index: usize) -> Streamer {
     let payload = format!(r#"{{"username":"streamer {index}","delivery":"stream"}}"#);
     let mut control = Control::connect_to(tcp);
-    control.request(JOIN, "r", payload.as_bytes());
+    control.request(JOIN, "room", payload.as_bytes());
     let completion = Completion::parse(&control.expect_success()).expect("a stream's completion");
     let token = completion.token.to_wire();
-    let member = Member::with_token(udp, Ipv4Addr::LOCALHOST.into(), "r", token);
+    let member = Member::with_token(udp, Ipv4Addr::LOCALHOST.into(), "room", token);
     let mut streamer = Streamer::new(member, &completion);
     streamer.transmit();
     streamer
@@ -196,7 +215,7 @@ fn enter_stream(tcp: SocketAddr, udp: SocketAddr, index: usize) -> Streamer {
 
 fn enter_carried(tcp: SocketAddr, index: usize) -> Carried {
     let mut control = Control::connect_to(tcp);
-    control.request(JOIN, "r", carried(&format!("carried {index}"), "").as_bytes());
+    control.request(JOIN, "room", carried(&format!("carried {index}"), "").as_bytes());
     let payload = control.expect_success();
     Carried { control, payload }
 }

@@ -27,8 +27,8 @@ fn e5_completion_is_an_object() {
     let server = Server::start(&[]);
     for (delivery, keys) in [("text", 2), ("named", 2), ("stream", 9)] {
         let more = format!(r#","delivery":"{delivery}""#);
-        let payload = request(&server, loopback(1), CREATE, &sealed("alice", &more));
-        let alice = Sealed::new(&server, &payload.expect("a place"), loopback(1));
+        let payload = request(server.tcp, loopback(1), CREATE, &sealed("alice", &more));
+        let alice = Sealed::new(server.udp, &payload.expect("a place"), loopback(1));
         let object = alice.payload.as_object().expect("an object");
         assert_eq!(object.len(), keys, "{delivery}: {object:?}");
         assert_eq!(object.contains_key("next"), delivery == "stream");
@@ -47,7 +47,11 @@ fn e5_seal_outside_tls_is_refused() {
     let alice = Member::create(&server, "room", &text("alice"));
     let token = String::from_utf8_lossy(&alice.token);
     let resume = format!(r#"{{"token":"{token}","seal":true}}"#);
-    assert_eq!(request(&server, loopback(1), RESUME, &resume), Err(MALFORMED), "joined in clear");
+    assert_eq!(
+        request(server.tcp, loopback(1), RESUME, &resume),
+        Err(MALFORMED),
+        "joined in clear"
+    );
     alice.expect_silence();
 }
 

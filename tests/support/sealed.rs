@@ -35,8 +35,8 @@ pub struct Sealed {
 ///
 /// # Errors
 /// The status, if the server refuses.
-pub fn request(server: &Server, ip: IpAddr, operation: u8, payload: &str) -> Result<Vec<u8>, u8> {
-    let mut control = Encrypted::over(Control::connect_from(server, ip), client_config());
+pub fn request(tcp: SocketAddr, ip: IpAddr, operation: u8, payload: &str) -> Result<Vec<u8>, u8> {
+    let mut control = Encrypted::over(Control::connect_to_from(tcp, ip), client_config());
     control.finish_handshake().expect("a handshake");
     control.send(&frame(operation, "room", payload.as_bytes()));
     match control.expect_reply().payload[0] {
@@ -48,23 +48,29 @@ pub fn request(server: &Server, ip: IpAddr, operation: u8, payload: &str) -> Res
 impl Sealed {
     /// Creates "room", with a first datagram.
     pub fn create(server: &Server, name: &str, more: &str) -> Self {
-        Self::enter(server, CREATE, name, more)
+        Self::enter((server.tcp, server.udp), CREATE, name, more)
     }
 
     /// Joins "room", with a first datagram.
     pub fn join(server: &Server, name: &str, more: &str) -> Self {
-        Self::enter(server, JOIN, name, more)
+        Self::enter((server.tcp, server.udp), JOIN, name, more)
     }
 
-    fn enter(server: &Server, operation: u8, name: &str, more: &str) -> Self {
-        let payload = request(server, loopback(1), operation, &sealed(name, more));
-        let member = Self::new(server, &payload.expect("a place"), loopback(1));
+    /// Enters "room" at these addresses, with a first datagram.
+    pub fn enter(
+        (tcp, udp): (SocketAddr, SocketAddr),
+        operation: u8,
+        name: &str,
+        more: &str,
+    ) -> Self {
+        let payload = request(tcp, loopback(1), operation, &sealed(name, more));
+        let member = Self::new(udp, &payload.expect("a place"), loopback(1));
         member.say("");
         member
     }
 
     /// Returns the member of a completion, with a socket at `ip`.
-    pub fn new(server: &Server, payload: &[u8], ip: IpAddr) -> Self {
+    pub fn new(server: SocketAddr, payload: &[u8], ip: IpAddr) -> Self {
         let payload: serde_json::Value = serde_json::from_slice(payload).expect("an object");
         let token = payload["token"].as_str().expect("a token").as_bytes();
         let terms: SealTerms = serde_json::from_value(payload["seal"].clone()).expect("terms");
@@ -72,7 +78,7 @@ impl Sealed {
             token: token.try_into().expect("32 characters"),
             terms,
             socket: socket_at(ip),
-            server: server.udp,
+            server,
             sealer: Sealer::new(terms.id, terms.cipher, terms.up).into(),
             opener: ClientOpener::new(terms.id, terms.cipher, terms.down).into(),
             payload,
@@ -86,7 +92,7 @@ impl Sealed {
     pub fn resume(&self, server: &Server, ip: IpAddr) -> Result<Self, u8> {
         let token = String::from_utf8_lossy(&self.token);
         let payload = format!(r#"{{"token":"{token}","seal":true}}"#);
-        Ok(Self::new(server, &request(server, ip, RESUME, &payload)?, ip))
+        Ok(Self::new(server.udp, &request(server.tcp, ip, RESUME, &payload)?, ip))
     }
 
     /// Moves to a new socket at `ip`.
