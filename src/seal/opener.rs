@@ -73,8 +73,8 @@ pub struct Opener<const BLOCKS: usize> {
 }
 
 /// The keys of the last, the current and the next epoch, each with its epoch. The place of an epoch is
-/// its remainder by 3.
-type KeyRing = [Option<(u64, Keys)>; 3];
+/// its remainder by 3. Nearly always there are those of one epoch, so each has a box of its own.
+type KeyRing = [Option<Box<(u64, Keys)>>; 3];
 
 impl<const BLOCKS: usize> Opener<BLOCKS> {
     /// Creates an opener that has received nothing.
@@ -139,14 +139,14 @@ impl<const BLOCKS: usize> Opener<BLOCKS> {
         }
         let ring = self.keys.get_or_insert_default();
         let place = &mut ring[place(epoch)];
-        if place.as_ref().is_none_or(|(of, _)| *of != epoch) {
+        if place.as_ref().is_none_or(|held| held.0 != epoch) {
             let mut secret = self.secret;
             for _ in held_epoch(current)..epoch {
                 secret = next_secret(&secret);
             }
-            *place = Some((epoch, Keys::derive(self.cipher, &secret)));
+            *place = Some((epoch, Keys::derive(self.cipher, &secret)).into());
         }
-        place.as_ref().map(|(_, keys)| keys)
+        place.as_deref().map(|(_, keys)| keys)
     }
 
     /// Records a number whose datagram is genuine, and moves on to its epoch if that is the next one.
@@ -225,7 +225,7 @@ mod tests {
             opener.open(&datagram, &mut plaintext).unwrap();
             let held = opener.keys.iter().flat_map(|ring| ring.iter().flatten());
             let epoch = number >> 2;
-            assert!(held.map(|(of, _)| *of).all(|of| of == epoch || of + 1 == epoch), "{number}");
+            assert!(held.map(|held| held.0).all(|of| of == epoch || of + 1 == epoch), "{number}");
         }
     }
 }

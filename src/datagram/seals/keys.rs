@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::ids::MemberId;
 
-/// Limit for the members that hold keys. Together they take some 20 MB: 600 bytes for the keys of a
-/// direction and an epoch, and space for those of two epochs more.
+/// Limit for the members that hold keys. Together they take some 10 MB: 600 bytes for the keys of each
+/// direction, as long as an epoch lasts.
 pub(super) const MAX_HOLDERS: usize = 8_192;
 
 /// Time without use after which a member's keys are dropped. To derive them again costs as much as to
