@@ -131,6 +131,19 @@ fn c2_cut_connections_lose_nothing() {
 }
 
 #[test]
+fn c5_two_lost_datagrams_are_no_block() {
+    let stranger = Stranger::start();
+    let (mut bob, at) = bob_without_answer(&stranger, 300);
+    let start = Instant::now();
+    // The first one is lost, and so is the second.
+    (0..2).for_each(|_| drop(stranger.hear_bytes()));
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    stranger.udp.send_to(&stream(1, &[aside(5, 1, 0, "the room was closed")]), at).expect("sent");
+    bob.expect(CLOSED);
+    bob.expect_end(0);
+}
+
+#[test]
 fn c5_next_join_tries_udp_again() {
     let address = address_of_its_own();
     let options = ["--bind", &address];

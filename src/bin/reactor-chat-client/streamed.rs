@@ -20,8 +20,8 @@ const EXIT_PATIENCE: Duration = Duration::from_secs(2);
 const PATH_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Pauses between the proofs of a new address. They are sent at 0, 0.25 and 1 s, until the server
-/// answers.
-const PROOFS: [Duration; 2] = [Duration::from_millis(250), Duration::from_millis(750)];
+/// answers. So a path that loses one datagram in ten hardly ever counts as blocked (C5).
+const PROOFS: &[Duration] = &[Duration::from_millis(250), Duration::from_millis(750)];
 
 /// Time to look for a lost server that removes nobody for silence.
 const LONG_PATIENCE: Duration = Duration::from_secs(300);
@@ -43,7 +43,19 @@ struct Leaving {
 struct AddressProofs {
     since: Instant,
     next: Instant,
-    rest: std::array::IntoIter<Duration, 2>,
+    rest: std::slice::Iter<'static, Duration>,
+}
+
+impl AddressProofs {
+    fn new(now: Instant) -> Self {
+        Self { since: now, next: now, rest: PROOFS.iter() }
+    }
+
+    /// Returns the proofs that follow the receiver's first `have`.
+    fn behind_first(now: Instant) -> Self {
+        let mut rest = PROOFS.iter();
+        Self { since: now, next: now + rest.next().copied().unwrap_or_default(), rest }
+    }
 }
 
 /// The state of the membership.
@@ -79,7 +91,7 @@ impl StreamedRoom {
             transcript: Transcript::new(completion.member, shows_own),
             queries: MemberQueries::default(),
             leaving: None,
-            proofs: None,
+            proofs: Some(AddressProofs::behind_first(now)),
             patience,
             is_output_full: false,
             sent_lines: SentLines::new(completion.member),
@@ -123,7 +135,7 @@ impl StreamedRoom {
 
     /// Starts to prove our new address to the server.
     pub(crate) fn prove(&mut self, now: Instant) {
-        self.proofs = Some(AddressProofs { since: now, next: now, rest: PROOFS.into_iter() });
+        self.proofs = Some(AddressProofs::new(now));
     }
 
     /// Goes on over a connection that carries the messages. Its address needs no proof (C1).
@@ -247,7 +259,7 @@ impl StreamedRoom {
         }
         upstream::encode_have(self.receiver.next(), out);
         match proofs.rest.next() {
-            Some(pause) => proofs.next = now + pause,
+            Some(pause) => proofs.next = now + *pause,
             None => self.proofs = None,
         }
         true
