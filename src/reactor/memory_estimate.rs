@@ -30,6 +30,10 @@ const OPEN_ROOM: u64 = (32 + 2 + 4) * 1024;
 /// tombstone. Most members take a quarter of this.
 const MEMBER: u64 = 2 * 1024;
 
+/// Additional cost of a sealed member: two seals during a resume, an address that is not proved, and
+/// table entries. Keys have a limit of their own, and are part of [`FIXED`].
+const SEALED: u64 = 768;
+
 /// A subnet in a table of debts and in its timers, doubled for the free space of both.
 const DEBTOR: u64 = 160;
 
@@ -37,7 +41,7 @@ const DEBTOR: u64 = 160;
 /// lengths, and one for rooms.
 const DEBTOR_TABLES: u64 = 7;
 
-/// Spare buffers, receive buffers and the program itself.
+/// Spare buffers, receive buffers, the keys of sealed members and the program itself.
 const FIXED: u64 = 32 << 20;
 
 /// Describes the estimate for the log.
@@ -56,12 +60,15 @@ fn estimate(config: &Config) -> Option<u64> {
     // Memory shared beyond each one's guaranteed part lies in buffers that grow by doubling.
     let backlog = wide(chat.backlog_memory)?.saturating_mul(2);
     let buffers = wide(connections.buffer_memory)?.saturating_mul(2);
-    let encryption = if config.tls.mode == TlsMode::Off { 0 } else { TLS };
+    let (encryption, seal) = match config.tls.mode {
+        TlsMode::Off => (0, 0),
+        TlsMode::On | TlsMode::Required => (TLS, SEALED),
+    };
     let parts = [
         wide(connections.max_connections)?.saturating_mul(CONNECTION + encryption),
         wide(chat.max_carried.or(connections.max_connections))?.saturating_mul(CARRIED),
         wide(chat.max_rooms)?.saturating_mul(2 * ROOM + OPEN_ROOM),
-        wide(chat.max_members)?.saturating_mul(MEMBER),
+        wide(chat.max_members)?.saturating_mul(MEMBER + seal),
         wide(chat.history_memory)?,
         backlog,
         buffers,
