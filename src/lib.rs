@@ -155,7 +155,9 @@
 //! # Invariants
 //!
 //! * Nothing is sent to an address that is not proved: the IP by a TCP handshake, the port by a
-//!   datagram with the token or by that same TCP connection.
+//!   datagram with the token or by that same TCP connection. A sealed member proves another IP by the
+//!   answer to a challenge, which is the only datagram that goes there before.
+//! * Nothing is sent in the clear to a sealed member.
 //! * An error of one peer ends that peer at most.
 //! * An id is a slot and a generation. A stale id finds nobody.
 //! * Only the last step of a turn frees anything.

@@ -5,6 +5,10 @@
 //! only a call that would have blocked clears it. All calls go through mio's `try_io`, which makes sure
 //! that the next edge is reported.
 //!
+//! The keys of sealed members stand beside the routes. [`seals`] opens their datagrams and decides on their
+//! addresses; `intake.rs` and `transmits.rs` are the two places that pass datagrams through it. The
+//! owner sees members and contents.
+//!
 //! [`batch`] states the contract of one receive or send call. System calls, control messages and
 //! address formats lie behind it (`batch/`, `sys.rs`), and this layer can be read without them.
 
