@@ -67,6 +67,8 @@ pub(crate) struct Reconnect {
     /// True if the user knows of the silence.
     is_told: bool,
     try_at: Option<Instant>,
+    /// Start of the last attempt.
+    tried_at: Option<Instant>,
     running: Option<Receiver<RejoinOutcome>>,
     /// Time at which the room was first missing.
     gone_since: Option<Instant>,
@@ -97,6 +99,7 @@ impl Reconnect {
             silent_since: None,
             is_told: false,
             try_at: None,
+            tried_at: None,
             running: None,
             gone_since: None,
             last_failure: None,
@@ -126,11 +129,13 @@ impl Reconnect {
         self.try_at = Some(now);
     }
 
-    /// Notes that the connection of a carried membership has ended. Only a failure to get back at
-    /// once is worth a line.
+    /// Notes that the connection of a carried membership has ended. The first attempt starts at
+    /// once, but a server that ends every connection gets one a second. Only a failure is worth a
+    /// line.
     pub(crate) fn note_cut(&mut self, now: Instant, output: &mut Output) {
         self.silent_since.get_or_insert(now);
-        self.try_at.get_or_insert(now);
+        let next = self.tried_at.map_or(now, |at| now.max(at + FIRST_PAUSE));
+        self.try_at.get_or_insert(next);
         if !self.is_told && self.last_failure.is_some() {
             self.is_told = true;
             let room = plain(&self.options.room);
@@ -216,7 +221,7 @@ impl Reconnect {
         if self.running.is_some() || self.try_at.is_none_or(|at| at > now) {
             return;
         }
-        self.try_at = Some(now + self.pause);
+        (self.tried_at, self.try_at) = (Some(now), Some(now + self.pause));
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         let (sender, receiver) = channel();
         let (options, waker) = (Arc::clone(&self.options), Arc::clone(&self.waker));
@@ -332,6 +337,22 @@ mod tests {
         // On a fast network the fourth probe comes sooner.
         assert_eq!(tried_at(1, 40).0, None);
         assert_eq!(tried_at(4, 47).0, Some(at(47)));
+    }
+
+    #[test]
+    fn c2_cuts_cause_one_attempt_a_second() {
+        let (mut reconnect, start) = (reconnect(), Instant::now());
+        let mut output = Output::plain(PlainLines::new(), None);
+        reconnect.note_cut(start, &mut output);
+        assert_eq!(reconnect.try_at, Some(start), "at once");
+        reconnect.forget();
+        reconnect.tried_at = Some(start);
+        reconnect.note_cut(start + FIRST_PAUSE / 4, &mut output);
+        assert_eq!(reconnect.try_at, Some(start + FIRST_PAUSE));
+        reconnect.forget();
+        let late = start + 2 * FIRST_PAUSE;
+        reconnect.note_cut(late, &mut output);
+        assert_eq!(reconnect.try_at, Some(late));
     }
 
     #[test]

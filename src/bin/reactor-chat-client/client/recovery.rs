@@ -55,16 +55,19 @@ impl Client {
         self.reconnect.try_if_due(self.link.token(), self.now);
     }
 
-    /// Counts the probes without an answer. There are none while we do not read. This runs after receiving and again after transmitting:
-    /// the next turn may be seconds away.
+    /// Counts the probes without an answer. There are none while we do not read. A new connection
+    /// counts as one, until something has come on it. This runs after receiving and again after
+    /// transmitting: the next turn may be seconds away.
     pub(super) fn note_silence(&mut self) {
         if self.link.has_ended() {
             self.note_cut();
             return;
         }
         let is_reading = self.is_reading();
+        let is_unproved = self.link.is_carried() && !self.path.works();
         if let Some(stream) = self.room.stream().filter(|stream| stream.is_staying()) {
             let unanswered = if is_reading { stream.unanswered() } else { 0 };
+            let unanswered = unanswered.max(u32::from(is_unproved));
             self.reconnect.note(unanswered, self.now, &mut self.output);
         }
     }
