@@ -26,7 +26,7 @@ use super::options::Options;
 use super::phase::Pace;
 use super::progress;
 use super::sample::{Sample, new_histogram, record};
-use super::scenario::{DIGITS, Delivery, Flood, Shape, Text};
+use super::scenario::{DIGITS, Delivery, Flood, Shape, Source, Text};
 use super::target::Target;
 
 /// Runs are longer than others by this factor, because they measure rare events.
@@ -91,13 +91,20 @@ pub fn measure(options: &Options, target: Target, flood: &Flood) -> io::Result<O
     let attendance = Attendance::enter(&quiet, &target)?;
     // The rooms of each part have names of their own.
     control::begin_scenario();
-    let pour: Box<Pour> = match &flood.mixed {
-        None => {
+    let pour: Box<Pour> = match &flood.source {
+        Source::Member => {
             let flooded = Crowd::gather(FLOODED, ip, options.gro)?;
-            let torrent = Torrent::new(&Attendance::enter(&flooded, &target)?, flood.delivery);
+            let attendance = Attendance::enter(&flooded, &target)?;
+            let torrent = Torrent::new(&attendance, flood.service.delivery);
             Box::new(move |is_over| torrent.pour(&flooded.sockets[0], is_over))
         }
-        Some(mixed) => {
+        Source::Forger { per_s } => {
+            let attacked = Crowd::gather(FLOODED, ip, options.gro)?;
+            let attendance = Attendance::enter(&attacked, &target)?;
+            let loads = Loads::forged(&target, &attendance.envelopes[0], *per_s)?;
+            Box::new(move |is_over| loads.pour(is_over))
+        }
+        Source::Peers(mixed) => {
             let loads = Loads::enter(&target, mixed)?;
             Box::new(move |is_over| loads.pour(is_over))
         }

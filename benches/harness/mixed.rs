@@ -26,6 +26,9 @@ const RATE: u32 = 20;
 /// Interval between two bursts of each load.
 const TICK: Duration = Duration::from_millis(5);
 
+/// Number of forged datagrams that are sent again and again.
+const FORGERIES: usize = 64;
+
 /// Number of members that enter before they prove their port together.
 const AT_A_TIME: usize = 32;
 
@@ -36,9 +39,7 @@ const CREATING_CLIENT: usize = 150_001;
 
 /// The loads, ready to begin.
 pub struct Loads {
-    busy: Load,
-    rooms: Load,
-    junk: Load,
+    loads: Vec<Load>,
 }
 
 /// Datagrams that leave one socket in turn, at a rate.
@@ -60,22 +61,33 @@ impl Loads {
         control::begin_scenario();
         let crowded = shape(mixed.rooms, mixed.members);
         let rooms = Load::enter(target, CREATING_CLIENT, crowded, mixed.rooms)?;
-        let junk = Load {
-            socket: UdpSocket::bind(SocketAddr::new(target.local_ip()?, 0))?,
-            server: target.udp.into(),
-            datagrams: vec![vec![b'j'; 64]],
-            per_s: mixed.junk,
+        let junk = Load::of_stranger(target, vec![vec![b'j'; 64]], mixed.junk)?;
+        Ok(Self { loads: vec![busy, rooms, junk] })
+    }
+
+    /// Returns one load: forged datagrams of a sealed member. Each has a number that the member has not
+    /// used, and a wrong tag.
+    ///
+    /// # Errors
+    /// If there is no port to be had.
+    pub fn forged(target: &Target, member: &Envelope, per_s: u32) -> io::Result<Self> {
+        let forge = |_| {
+            let mut datagram = member.wrap(&[b'f'; 64]);
+            if let Some(last) = datagram.last_mut() {
+                *last = !*last;
+            }
+            datagram
         };
-        Ok(Self { busy, rooms, junk })
+        let datagrams = (0..FORGERIES).map(forge).collect();
+        Ok(Self { loads: vec![Load::of_stranger(target, datagrams, per_s)?] })
     }
 
     /// Sends all loads until the flag is set, and returns the number of datagrams sent.
     pub fn pour(&self, is_over: &AtomicBool) -> u64 {
         let (mut batch, start) = (SendBatch::new(), Instant::now());
-        let loads = [&self.busy, &self.rooms, &self.junk];
-        let mut sent = [0; 3];
+        let mut sent = vec![0; self.loads.len()];
         while !is_over.load(Relaxed) {
-            for (load, sent) in loads.into_iter().zip(&mut sent) {
+            for (load, sent) in self.loads.iter().zip(&mut sent) {
                 let due = start.elapsed().as_secs_f64() * f64::from(load.per_s);
                 load.send(&mut batch, sent, due as u64);
             }
@@ -86,6 +98,12 @@ impl Loads {
 }
 
 impl Load {
+    /// Returns the load of a peer that is no member.
+    fn of_stranger(target: &Target, datagrams: Vec<Vec<u8>>, per_s: u32) -> io::Result<Self> {
+        let socket = UdpSocket::bind(SocketAddr::new(target.local_ip()?, 0))?;
+        Ok(Self { socket, server: target.udp.into(), datagrams, per_s })
+    }
+
     /// Lets all members of a load enter. The first `talkers` of them talk.
     fn enter(target: &Target, client: usize, shape: Shape, talkers: usize) -> io::Result<Self> {
         let mut control =

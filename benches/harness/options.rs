@@ -9,7 +9,7 @@ use std::time::Duration;
 use getopts::{Matches, Options as Parser};
 
 use super::relay;
-use super::scenario::{self, DIGITS, Flood, Idle, Mixed, Scenario, Text};
+use super::scenario::{self, DIGITS, Flood, Idle, Mixed, Scenario, Source, Text};
 
 pub struct Options {
     pub scenarios: Vec<Scenario>,
@@ -62,7 +62,8 @@ Scenarios, all by default:
                         inside TLS carried_100x64, through a network that
                         loses 5 % loss_5, beside a member that floods its
                         room flood_text flood_stream, beside several loads at
-                        once flood_mixed, and joins tls_joins
+                        once flood_mixed, beside forged datagrams
+                        flood_forged, and joins tls_joins
   --members N           in each room
   --rooms N
   --size BYTES          of a text, 10 to 4000
@@ -189,7 +190,7 @@ fn shrink(scenario: &mut Scenario) {
             shape.rooms = shape.rooms.min(5);
             shape.members = shape.members.min(20);
         }
-        Scenario::Flood(Flood { mixed: Some(mixed), .. }) => {
+        Scenario::Flood(Flood { source: Source::Peers(mixed), .. }) => {
             *mixed = Mixed { busy: 40, rooms: 5, junk: 2_000, ..*mixed };
         }
         Scenario::Joins { .. } | Scenario::Flood(_) => {}

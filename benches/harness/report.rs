@@ -12,7 +12,7 @@ use super::figures::{Extra, Figure, Row, Spread};
 use super::flood;
 use super::loss::Repairs;
 use super::options::Options;
-use super::scenario::{Fanout, Flood, Scenario, Text};
+use super::scenario::{Fanout, Flood, Scenario, Source, Text};
 use super::target::SERVER_OPTIONS;
 
 /// If a thread of the load side is busier than this, the figure may measure it and not the server.
@@ -207,16 +207,20 @@ fn describe(scenario: &Scenario) -> String {
                  \x20 the ratio is to the same without loss"
             )
         }
-        Scenario::Flood(Flood { mixed: Some(mixed), .. }) => format!(
+        Scenario::Flood(Flood { source: Source::Peers(mixed), .. }) => format!(
             "{name}: {} members of a room of {} talk, as does one in each of {} rooms of {} of one IP,\n\
              \x20 with {} junk datagrams a second, beside quiet rooms and joins;\n\
              \x20 the server's limits are its defaults",
             mixed.talkers, mixed.busy, mixed.rooms, mixed.members, mixed.junk
         ),
-        Scenario::Flood(Flood { delivery, .. }) => format!(
+        Scenario::Flood(Flood { source: Source::Forger { per_s }, .. }) => format!(
+            "{name}: {per_s} datagrams a second with the id of a sealed member and a wrong tag,\n\
+             \x20 beside quiet sealed rooms and joins; the server's limits are its defaults"
+        ),
+        Scenario::Flood(Flood { service, .. }) => format!(
             "{name}: one member floods its room, beside quiet rooms and joins, {} delivery;\n\
              \x20 the server's limits are its defaults",
-            delivery.word()
+            service.delivery.word()
         ),
         Scenario::Joins { .. } => {
             format!("{name}: exchanges instead of deliveries; the ratio is of their rates")

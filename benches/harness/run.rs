@@ -297,9 +297,9 @@ fn watch(options: &Options, idle: &Idle) -> io::Result<Row> {
 }
 
 fn pour(options: &Options, flood: &Flood) -> io::Result<Row> {
-    let target = server(options, DEFAULT_LIMITS, Service::clear(flood.delivery))?;
+    let target = server(options, DEFAULT_LIMITS, flood.service)?;
     let outcome = flood::measure(options, target, flood)?;
-    let (scenario, delivery, mode) = (flood.name, flood.delivery, "rate");
+    let (scenario, delivery, mode) = (flood.name, flood.service.delivery, "rate");
     let server = Figure::of(&outcome.with.samples, None);
     let floors = vec![("without_flood", Figure::of(&outcome.without.samples, None))];
     let (basis, extra) = (Basis::Cost, Some(Extra::Flood(outcome.into())));

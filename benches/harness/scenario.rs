@@ -184,10 +184,20 @@ pub struct Idle {
 #[derive(Clone, Debug)]
 pub struct Flood {
     pub name: &'static str,
-    /// Delivery of the quiet rooms, and of the member that floods its room.
-    pub delivery: Delivery,
-    /// Floods of several peers, instead of that member.
-    pub mixed: Option<Mixed>,
+    /// The membership of everyone in the quiet rooms and in the flooded one.
+    pub service: Service,
+    pub source: Source,
+}
+
+/// The source of a flood.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A member that floods its room.
+    Member,
+    /// Several peers.
+    Peers(Mixed),
+    /// An attacker that forges this many datagrams a second of a sealed member.
+    Forger { per_s: u32 },
 }
 
 /// Several loads at once, all of them within the server's limits.
@@ -254,7 +264,7 @@ pub fn all() -> Vec<Scenario> {
         Scenario::Idle(Idle { name, rooms: 1_000, members: 100, seconds: 10.0, service })
     };
     let sealed_text = Service { delivery: Delivery::Text, path: Path::Sealed };
-    let flood = |name, delivery| Scenario::Flood(Flood { name, delivery, mixed: None });
+    let flood = |name, service, source| Scenario::Flood(Flood { name, service, source });
     // As many members as one IP may have, in as many rooms.
     let mixed = Mixed { busy: 2_000, talkers: 20, rooms: 500, members: 20, junk: 100_000 };
     let lossy = stream("loss_5", 1, 100, Text::Fixed(64), 2_000);
@@ -273,13 +283,10 @@ pub fn all() -> Vec<Scenario> {
         Scenario::Fanout(stream("stream_100xmix", 1, 100, Text::Mixed, 2_000)),
         Scenario::Fanout(stream("stream_rooms_500x10x64", 500, 10, Text::Fixed(64), 10_000)),
         Scenario::Loss(lossy, 5),
-        flood("flood_text", Delivery::Text),
-        flood("flood_stream", Delivery::Stream),
-        Scenario::Flood(Flood {
-            name: "flood_mixed",
-            delivery: Delivery::Text,
-            mixed: Some(mixed),
-        }),
+        flood("flood_text", Service::clear(Delivery::Text), Source::Member),
+        flood("flood_stream", Service::clear(Delivery::Stream), Source::Member),
+        flood("flood_mixed", Service::clear(Delivery::Text), Source::Peers(mixed)),
+        flood("flood_forged", sealed_text, Source::Forger { per_s: 10_000 }),
         Scenario::Joins { is_encrypted: false },
         Scenario::Joins { is_encrypted: true },
         sealed(text("sealed_100x64", 1, 100, Text::Fixed(64), 2_000)),
