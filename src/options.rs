@@ -218,10 +218,13 @@ fn config(matches: &Matches) -> Result<Config, UsageError> {
     })
 }
 
-/// Returns the defaults of the chat. Half of the connections may carry members.
+/// Returns the defaults of the chat. Half of the connections may carry members, and all of one IP.
 fn chat_defaults(connections: &ConnectionConfig) -> ChatConfig {
     let max_carried = connections.max_connections.map(|limit| (limit / 2).max(1));
-    ChatConfig { max_carried, ..ChatConfig::default() }
+    // Every limit of the command line has 32 bits.
+    let of_one = connections.max_connections_ip;
+    let max_carried_ip = of_one.map(|limit| u32::try_from(limit).unwrap_or(u32::MAX));
+    ChatConfig { max_carried, max_carried_ip, ..ChatConfig::default() }
 }
 
 fn chat_config(matches: &Matches, default: ChatConfig) -> Result<ChatConfig, UsageError> {
@@ -237,6 +240,7 @@ fn chat_config(matches: &Matches, default: ChatConfig) -> Result<ChatConfig, Usa
         max_members_ip: limit(matches, "max-members-ip", default.max_members_ip)?,
         max_room_members: limit(matches, "max-room-members", default.max_room_members)?,
         max_carried: limit(matches, "max-carried", default.max_carried)?,
+        max_carried_ip: default.max_carried_ip,
         wrong_passwords: limit(matches, "wrong-passwords", default.wrong_passwords)?,
         debtors: default.debtors,
         rate_limit: limit(matches, "rate-limit", default.rate_limit)?,
@@ -486,6 +490,9 @@ mod tests {
         assert_eq!(carried(&["--max-connections", "0"]), None);
         assert_eq!(carried(&["--max-connections", "600", "--max-carried", "500"]), Some(500));
         assert_eq!(carried(&["--max-carried", "0"]), None);
+        let of_one = |args: &[&str]| serve(args).chat.max_carried_ip;
+        assert_eq!(of_one(&["--max-connections-ip", "7"]), Some(7));
+        assert_eq!(of_one(&["--max-connections-ip", "0"]), None);
     }
 
     #[test]

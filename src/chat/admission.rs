@@ -37,7 +37,7 @@ impl Chat {
     ) -> Result<Reply, Status> {
         let (peer, path) = (caller.peer, caller.path(&host.path)?);
         let creator = Subnet::of(peer);
-        self.check_limits_of_creator(peer)?;
+        self.check_limits_of_creator((peer, path))?;
         let abandoned = self.find_abandoned(&host.room.name, peer, now)?;
         if settings.sealed_only && !path.is_encrypted() {
             return Err(Status::EncryptionRequired);
@@ -73,7 +73,7 @@ impl Chat {
     ) -> Result<Reply, Status> {
         let (peer, path) = (caller.peer, caller.path(&guest.path)?);
         let folded = fold(&guest.name);
-        self.check_members_of(peer)?;
+        self.check_members_of((peer, path))?;
         let room_id = self.find_open_room((peer, path), guest, is_counted, now)?;
         let replaced = self.check_place(room_id, peer, &folded, now)?;
         self.check_carried((peer, path), replaced)?;
@@ -144,20 +144,23 @@ impl Chat {
         Ok(namesake)
     }
 
-    fn check_limits_of_creator(&mut self, peer: PeerAddr) -> Result<(), Status> {
-        self.check_members_of(peer)?;
+    fn check_limits_of_creator(&mut self, (peer, path): (PeerAddr, Path)) -> Result<(), Status> {
+        self.check_members_of((peer, path))?;
         if self.has_rooms_enough(Subnet::of(peer)) {
             return Err(self.refuse_limited(peer, Alert::RoomsIp, Status::RateLimited));
         }
         Ok(())
     }
 
-    /// Checks that a peer may have one more member.
-    pub(super) fn check_members_of(&mut self, peer: PeerAddr) -> Result<(), Status> {
+    /// Checks that a peer may have one more member on this path.
+    pub(super) fn check_members_of(
+        &mut self,
+        (peer, path): (PeerAddr, Path),
+    ) -> Result<(), Status> {
         if self.has_members_enough(Subnet::of(peer)) {
             return Err(self.refuse_limited(peer, Alert::MembersIp, Status::RateLimited));
         }
-        Ok(())
+        self.check_carried_of((peer, path), None)
     }
 
     /// Checks that a further room and its host are allowed, perhaps in place of an abandoned room.

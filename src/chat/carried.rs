@@ -20,6 +20,7 @@ use crate::alert::Alert;
 use crate::fanout::{Audience, Extent, Job, NO_TAG, Receipt, Share};
 use crate::ids::MemberId;
 use crate::protocol::{Delivery, Status};
+use crate::subnet::Subnet;
 
 /// Time for a connection to take the last entries of an ended member. A peer may leave a reply unread
 /// for as long (`--handshake-timeout`).
@@ -132,12 +133,24 @@ impl Chat {
         self.partings.path_ends.pop()
     }
 
-    /// Returns true if [`Chat::poll_path_end`] would return a member.
-    pub fn has_path_ends(&self) -> bool {
-        !self.partings.path_ends.is_empty()
-    }
-
     // Limits.
+
+    /// Checks that a peer may have one more member on this path. `known` is one that may count for it
+    /// already.
+    pub(super) fn check_carried_of(
+        &mut self,
+        (peer, path): (PeerAddr, Path),
+        known: Option<MemberId>,
+    ) -> Result<(), Status> {
+        let subnet = Subnet::of(peer);
+        let known = known.and_then(|id| self.directory.members.get(id));
+        let is_counted =
+            known.is_some_and(|known| known.path.is_carried() && Subnet::of(known.peer) == subnet);
+        if path.is_carried() && !is_counted && self.has_carried_enough(subnet) {
+            return Err(self.refuse_limited(peer, Alert::ConnectionsIp, Status::RateLimited));
+        }
+        Ok(())
+    }
 
     /// Checks that a member may have this path. `leaving` is the member that it replaces, or itself.
     pub(super) fn check_carried(

@@ -10,6 +10,11 @@ impl Chat {
         is_reached(self.peers.quotas.usage(peer).members, self.config.max_members_ip)
     }
 
+    /// Returns true if a peer may have no further carried member.
+    pub(super) fn has_carried_enough(&self, peer: Subnet) -> bool {
+        is_reached(self.peers.quotas.usage(peer).carried, self.config.max_carried_ip)
+    }
+
     /// Returns true if a peer may create no further room.
     pub(super) fn has_rooms_enough(&self, peer: Subnet) -> bool {
         is_reached(self.peers.quotas.usage(peer).rooms, self.config.max_rooms_ip)

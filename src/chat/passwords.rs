@@ -24,7 +24,7 @@ impl Chat {
         guest: &Entrant<'_>,
         now: Instant,
     ) -> Result<Option<Instant>, Status> {
-        self.check_limits_of_guest(peer, guest, now)?;
+        self.check_limits_of_guest((peer, path), guest, now)?;
         if guest.password.is_none() || self.is_welcome((peer, path), guest) {
             return Ok(None);
         }
@@ -44,12 +44,12 @@ impl Chat {
 
     fn check_limits_of_guest(
         &mut self,
-        peer: PeerAddr,
+        (peer, path): (PeerAddr, Path),
         guest: &Entrant<'_>,
         now: Instant,
     ) -> Result<(), Status> {
         let (subnet, limit) = (Subnet::of(peer), self.config.wrong_passwords);
-        self.check_members_of(peer)?;
+        self.check_members_of((peer, path))?;
         if guest.password.is_some() && !self.peers.auth_throttle.has_left(subnet, limit, now) {
             return Err(self.refuse_limited(peer, Alert::WrongPasswords, Status::RateLimited));
         }

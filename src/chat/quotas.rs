@@ -18,6 +18,8 @@ pub(super) struct Usage {
     pub(super) members: u32,
     /// Live members whose port was announced and is not proved.
     pub(super) announced: u32,
+    /// Live carried members, detached ones included.
+    pub(super) carried: u32,
     /// Open rooms that it has created.
     pub(super) rooms: u32,
 }
@@ -50,9 +52,11 @@ impl Quotas {
     pub(super) fn count_in(&mut self, id: MemberId, member: &Member) {
         let peer = Subnet::of(member.peer);
         let is_announced = u32::from(member.is_announced());
+        let is_carried = u32::from(member.path.is_carried());
         self.change(peer, |usage| {
             usage.members += 1;
             usage.announced += is_announced;
+            usage.carried += is_carried;
         });
         if member.is_unproved() {
             let own = self.unproved.entry(peer).or_insert_with(Timers::new);
@@ -72,9 +76,11 @@ impl Quotas {
     pub(super) fn count_out(&mut self, id: MemberId, member: &Member) {
         let peer = Subnet::of(member.peer);
         let is_announced = u32::from(member.is_announced());
+        let is_carried = u32::from(member.path.is_carried());
         self.change(peer, |usage| {
             usage.members -= 1;
             usage.announced -= is_announced;
+            usage.carried -= is_carried;
         });
         if member.is_unproved()
             && let Some(own) = self.unproved.get_mut(&peer)
@@ -211,7 +217,7 @@ mod tests {
             .collect();
         members.iter().for_each(|(id, member)| peers.count_in(*id, member));
         peers.count_room_in(subnet);
-        let usage = Usage { members: 4, announced: 1, rooms: 1 };
+        let usage = Usage { members: 4, announced: 1, carried: 0, rooms: 1 };
         assert_eq!((peers.usage(subnet), peers.is_taken(peer, 7)), (usage, true));
         assert_eq!(
             (peers.unproved(subnet), peers.oldest_unproved(subnet)),

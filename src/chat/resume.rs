@@ -33,7 +33,7 @@ impl Chat {
         now: Instant,
     ) -> Result<Reply, Status> {
         let (peer, path) = (caller.peer, caller.path(wishes)?);
-        let id = self.find_resuming(caller, &room.name, token, now)?;
+        let id = self.find_resuming((caller, path), &room.name, token, now)?;
         self.check_path(id, wishes, path)?;
         if self.is_out_of_reach(id, Subnet::of(peer)) {
             return Err(Status::Kicked);
@@ -46,7 +46,7 @@ impl Chat {
     /// Returns the live member of this room with this token.
     fn find_resuming(
         &mut self,
-        caller: Caller,
+        (caller, path): (Caller, Path),
         room: &str,
         token: Token,
         now: Instant,
@@ -60,6 +60,7 @@ impl Chat {
         if !is_neighbour && self.has_members_enough(subnet) {
             return Err(self.refuse_limited(peer, Alert::MembersIp, Status::RateLimited));
         }
+        self.check_carried_of((peer, path), id)?;
         id.filter(|_| is_here).ok_or_else(|| {
             // A valid token is never refused for that: nobody guesses 128 bits.
             let limit = self.config.wrong_passwords;

@@ -84,6 +84,9 @@ pub struct ChatConfig {
     /// Members in total whose messages travel on TCP connections. They keep these for as long as they
     /// are members, so others need a part of the connections for their requests.
     pub max_carried: Option<usize>,
+    /// Such members per IP: as many as it may have connections, so that it cannot take all places with
+    /// members whose connections it has ended.
+    pub max_carried_ip: Option<u32>,
     /// Wrong passwords and tokens per IP and minute.
     pub wrong_passwords: Option<u32>,
     /// Entries in each table of debts. Further subnets share one bucket.
@@ -221,6 +224,7 @@ impl Default for ChatConfig {
             max_room_members: Some(10_000),
             // Half of the connections.
             max_carried: Some(5_000),
+            max_carried_ip: Some(1_000),
             // A class that mistypes. At this rate, ten million guesses take a year.
             wrong_passwords: Some(20),
             // A botnet of that many addresses at once, in about two megabytes per table.

@@ -149,6 +149,8 @@ fn fit_descriptor_limit(config: &mut Config) {
         let carried =
             config.chat.max_carried.map_or(possible / 2, |wanted| wanted.min(possible / 2));
         config.chat.max_carried = Some(carried.max(1));
+        let of_one = config.connections.max_connections_ip;
+        config.chat.max_carried_ip = of_one.map(|limit| u32::try_from(limit).unwrap_or(u32::MAX));
     }
 }
 

@@ -157,6 +157,7 @@ const WANTED: &[&str] = &[
     "RoomMembers",
     "Unproved",
     "Carried",
+    "ConnectionsIp",
     "Rate",
     "Fanout",
     "RoomBacklog",

@@ -66,6 +66,7 @@ fn config(random: &mut Random) -> ChatConfig {
         rate_limit: random.pick(&[None, None, Some(1), Some(5)]),
         room_history: random.pick(&[4096, 16_384, 1 << 20]),
         history_memory: random.pick(&[None, Some(20_000)]),
+        max_carried_ip: random.pick(&[None, Some(1), Some(4)]),
         max_carried: random.pick(&[None, Some(1), Some(3), Some(8)]),
         max_rooms_ip: random.pick(&[None, Some(1), Some(3)]),
         max_members_ip: random.pick(&[None, Some(3), Some(12)]),

@@ -30,7 +30,7 @@ impl Model {
             Request::Join(guest) => {
                 let entry = (from.ip, path_of(from.is_encrypted, &guest.path)?);
                 let turn = match has_waited {
-                    true => self.check_members(from.ip).map(|()| None)?,
+                    true => self.check_entry(entry).map(|()| None)?,
                     false => self.judge_turn(entry, guest, now)?,
                 };
                 match turn {
@@ -41,7 +41,7 @@ impl Model {
             Request::Resume { room, token, path } => {
                 let wishes = path.unwrap_or_default();
                 let path = path_of(from.is_encrypted, &wishes)?;
-                let whose = self.judge_token(from, &room.name, *token, now)?;
+                let whose = self.judge_token((from, path), &room.name, *token, now)?;
                 self.judge_path(whose, (from.ip, path), wishes.seal).map(|()| None)
             }
         }
@@ -50,7 +50,7 @@ impl Model {
     /// Returns the member that may resume with this token.
     fn judge_token(
         &mut self,
-        from: PlaceOfRequest,
+        (from, path): (PlaceOfRequest, Path),
         room: &str,
         token: Token,
         now: Instant,
@@ -65,6 +65,7 @@ impl Model {
         if ip != Some(subnet(peer)) {
             self.check_members(peer)?;
         }
+        self.check_carried_of((peer, path), whose)?;
         let is_here = |whose: &usize| self.rooms[self.members[*whose].room].name == room;
         let Some(whose) = whose.filter(is_here) else {
             self.note_token(peer, now);
@@ -97,6 +98,11 @@ impl Model {
         self.check_carried((peer, path), Some(whose))
     }
 
+    fn check_entry(&mut self, (peer, path): (IpAddr, Path)) -> Result<(), Status> {
+        self.check_members(peer)?;
+        self.check_carried_of((peer, path), None)
+    }
+
     fn check_members(&mut self, peer: IpAddr) -> Result<(), Status> {
         if self.has_members_enough(peer) {
             self.alert(Alert::MembersIp, peer);
@@ -112,7 +118,7 @@ impl Model {
         guest: &Entrant<'_>,
         now: Instant,
     ) -> Result<Option<Instant>, Status> {
-        self.check_members(peer)?;
+        self.check_entry((peer, path))?;
         if guest.password.is_none() {
             return Ok(None);
         }
@@ -151,7 +157,7 @@ impl Model {
         sealed_only: bool,
         now: Instant,
     ) -> Result<(), Status> {
-        self.check_members(peer)?;
+        self.check_entry((peer, path))?;
         if self.has_rooms_enough(peer) {
             self.alert(Alert::RoomsIp, peer);
             return Err(Status::RateLimited);

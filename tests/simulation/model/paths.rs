@@ -11,6 +11,7 @@ use reactor_chat::protocol::request::PathWishes;
 use reactor_chat::protocol::stream::Code;
 use reactor_chat::protocol::{Delivery, Status};
 
+use super::limits::subnet;
 use super::{Member, Model, SILENT_AFTER};
 
 impl Member {
@@ -50,6 +51,23 @@ pub fn path_of(is_encrypted: bool, wishes: &PathWishes) -> Result<Path, Status> 
 impl Model {
     pub fn is_carried(&self, id: MemberId) -> bool {
         self.find(id).is_some_and(|index| self.members[index].is_carried())
+    }
+
+    /// Checks that a peer may have one more carried member. `known` may count for it already.
+    pub fn check_carried_of(
+        &mut self,
+        (peer, path): (IpAddr, Path),
+        known: Option<usize>,
+    ) -> Result<(), Status> {
+        let own = |member: &&Member| member.is_carried() && subnet(member.ip) == subnet(peer);
+        let is_counted = known.is_some_and(|index| own(&&self.members[index]));
+        let count = self.live().filter(own).count();
+        let limit = self.config.max_carried_ip.map_or(usize::MAX, |limit| limit as usize);
+        if matches!(path, Path::Carried { .. }) && !is_counted && count >= limit {
+            self.alert(Alert::ConnectionsIp, peer);
+            return Err(Status::RateLimited);
+        }
+        Ok(())
     }
 
     /// Checks that one more member may be carried. `leaving` is one that is carried no more then.
