@@ -20,7 +20,9 @@ pub struct StreamMember {
     pub gone: u64,
     next: u64,
     is_leaving: bool,
-    has_ended: bool,
+    pub has_ended: bool,
+    /// True if it has learnt its end by a resume that was refused: then it gets no more repairs.
+    is_refused: bool,
 }
 
 impl StreamMember {
@@ -38,7 +40,13 @@ impl StreamMember {
             next,
             is_leaving: false,
             has_ended: false,
+            is_refused: false,
         }
+    }
+
+    /// Notes that a resume was refused, because the token is dead.
+    pub fn refuse(&mut self) {
+        (self.has_ended, self.is_refused) = (true, true);
     }
 
     /// Says a line as soon as there is space.
@@ -115,16 +123,17 @@ pub fn assert_promises(members: &[&StreamMember], history: &str) -> Vec<String> 
         assert_eq!(member.gone, missing, "{history}: the exact count of what is gone");
         assert_eq!(member.receiver.gone(), missing, "{history}");
         // A member that has left an open room gets no more repairs.
-        let is_complete = member.receiver.is_complete() || member.is_leaving;
+        let may_miss = member.is_leaving || member.is_refused;
+        let is_complete = member.receiver.is_complete() || may_miss;
         assert!(is_complete, "{history}: everything");
         let has_to_end = member.is_leaving || is_closed;
         assert_eq!(member.has_ended, has_to_end, "{history}: confirmed");
         // A closed room takes no more messages.
-        let all_taken = member.sender.open() == 0 || is_closed;
+        let all_taken = member.sender.open() == 0 || is_closed || member.is_refused;
         assert!(all_taken, "{history}: all was taken");
     }
     let end = *all.last_key_value().expect("something was said").0 + 1;
-    for member in members.iter().filter(|member| !member.is_leaving) {
+    for member in members.iter().filter(|member| !member.is_leaving && !member.is_refused) {
         assert_eq!(member.receiver.next(), end, "{history}: up to the last");
     }
     let said: Vec<String> = all.values().filter_map(|text| (*text).clone()).collect();
