@@ -20,6 +20,7 @@
 //! | `plain.rs` | members in plain delivery: a datagram for each entry |
 //! | `ordered/` | members in stream delivery: numbered entries, with repair |
 //! | `unicast.rs` | datagrams to one member each |
+//! | `reports.rs` | reports of members: proofs, confirmations, requests for repairs |
 //! | `farewells.rs` | the last datagrams to members that have ended |
 //! | `cursors.rs` | the cursors of all members in a log |
 //! | `entry_log.rs`, `ring.rs` | encoded entries that wait, and those that may be repaired |
@@ -39,14 +40,13 @@ mod memory;
 mod ordered;
 mod packing;
 mod plain;
+mod reports;
 mod ring;
 mod schedule;
 pub(crate) mod shrink;
 mod turn;
 mod unicast;
 mod wake;
-
-use std::time::Instant;
 
 use farewells::Farewells;
 use feed::Feed;
@@ -61,7 +61,6 @@ use crate::fanout::Audience;
 use crate::ids::{MemberId, RoomId};
 use crate::protocol::Delivery;
 use crate::protocol::stream::Header;
-use crate::protocol::stream::upstream::Range;
 use crate::slots::SecondaryMap;
 use crate::subnet::Subnet;
 use crate::timers::Timers;
@@ -320,91 +319,6 @@ impl Feeds {
     /// most.
     pub fn abandon(&mut self, room: RoomId) -> usize {
         self.feeds.get_mut(room).map_or(0, Feed::abandon)
-    }
-
-    // Reports of members.
-
-    /// Notes that a member's address is proved: it can be sent to. A carried member's is from its
-    /// seat, and whenever it moves to a connection; what it has not confirmed is sent again then.
-    /// `pay` charges bytes of history that it is to be sent, and returns false if a limit is reached.
-    pub fn prove(
-        &mut self,
-        to: &Recipient,
-        now: Instant,
-        pay: impl FnMut(MemberId, usize) -> bool,
-    ) {
-        if let Some(ordered) = self.ordered_mut(to.room) {
-            ordered.prove(to.number, to.is_carried, now);
-            self.wake(to, now, pay);
-        }
-    }
-
-    /// Notes that a member's address is lost, or that a carried member is detached. Its stream waits
-    /// until [`Feeds::prove`]. In plain delivery, entries for a member without an address are dropped
-    /// in the next turn.
-    pub fn disprove(&mut self, to: &Recipient) {
-        let Some(feed) = self.feeds.get_mut(to.room) else { return };
-        match (to.delivery, &mut feed.ordered) {
-            (Delivery::Plain(form), _) => feed.plain[form as usize].disprove(to.number),
-            (Delivery::Stream, Some(ordered)) => ordered.disprove(to.number, to.is_carried),
-            (Delivery::Stream, None) => {}
-        }
-        if to.is_carried {
-            // If it has ended, it cannot be delivered to any more.
-            self.queue(to.room);
-        }
-    }
-
-    /// Notes that a member has everything below the entry `next`. See [`Feeds::prove`] for `pay`.
-    pub fn confirm(
-        &mut self,
-        to: &Recipient,
-        next: u64,
-        now: Instant,
-        pay: impl FnMut(MemberId, usize) -> bool,
-    ) {
-        if let Some(ordered) = self.ordered_mut(to.room)
-            && ordered.confirm(to.number, next, now)
-        {
-            self.wake(to, now, pay);
-        }
-    }
-
-    /// Prepares the repair of entries that a member has missed. A carried member misses none.
-    pub fn repair(&mut self, to: &Recipient, ranges: impl Iterator<Item = Range>, now: Instant) {
-        let Some(feed) = self.feeds.get_mut(to.room) else { return };
-        if !to.is_carried
-            && self.memory.has_space_for(feed)
-            && let Some(ordered) = &mut feed.ordered
-        {
-            let Workspace { train, pool, .. } = &mut self.work;
-            ordered.repair(to.number, ranges, train, pool, now);
-            self.queue(to.room);
-        }
-    }
-
-    /// Notes that nothing was heard of a member when something had to be. In plain delivery it is
-    /// limited until [`Feeds::end_limit`]. In stream delivery it gets only questions once that
-    /// has happened several times.
-    pub fn note_silent(&mut self, to: &Recipient, now: Instant) {
-        let Some(feed) = self.feeds.get_mut(to.room) else { return };
-        match (to.delivery, &mut feed.ordered) {
-            // TCP limits what it is sent.
-            _ if to.is_carried => {}
-            (Delivery::Plain(form), _) => feed.plain[form as usize].limit(to.number),
-            (Delivery::Stream, Some(ordered)) => ordered.check_confirmation(to.number, now),
-            (Delivery::Stream, None) => {}
-        }
-        self.set_rest_alarm(to.room);
-    }
-
-    /// Ends the limit of a member in plain delivery.
-    pub fn end_limit(&mut self, to: &Recipient) {
-        if let Delivery::Plain(form) = to.delivery
-            && let Some(feed) = self.feeds.get_mut(to.room)
-        {
-            feed.plain[form as usize].end_limit(to.number);
-        }
     }
 
     // Ends.

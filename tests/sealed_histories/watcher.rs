@@ -109,25 +109,14 @@ impl Watcher {
         assert_eq!(number, *next, "each number once, in order");
         *next += 1;
         self.unopened.insert((way, id, number), hash(bytes));
-        let is_up = way == Way::Up;
-        tally.note(match flags {
-            CONTROL => {
-                if is_up {
-                    "control up"
-                } else {
-                    "control down"
-                }
-            }
-            _ => {
-                if is_up {
-                    "sealed up"
-                } else {
-                    "sealed down"
-                }
-            }
+        tally.note(match (flags, way) {
+            (CONTROL, Way::Up) => "control up",
+            (CONTROL, Way::Down) => "control down",
+            (_, Way::Up) => "sealed up",
+            (_, Way::Down) => "sealed down",
         });
         if number > 0 && number.is_multiple_of(1 << epoch_bits) {
-            tally.note(if is_up { "epoch up" } else { "epoch down" });
+            tally.note(if way == Way::Up { "epoch up" } else { "epoch down" });
         }
     }
 

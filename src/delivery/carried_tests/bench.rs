@@ -1,7 +1,7 @@
 //! Feeds with one room, and simulated paths of its members.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::super::*;
 use crate::fanout::{Job, Receipt};

@@ -2,10 +2,11 @@
 
 mod bench;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::*;
 use crate::protocol::Form;
+use crate::protocol::stream::upstream::Range;
 
 use bench::{Bench, ROOM, recipient};
 
