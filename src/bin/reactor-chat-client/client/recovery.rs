@@ -104,9 +104,8 @@ impl Client {
     /// Goes on as the same member from another address, or on another path.
     fn resume(&mut self, membership: Membership) {
         let was_carried = self.link.is_carried();
-        if self.switch_to(membership).is_none() {
-            return;
-        }
+        let Some((former, _)) = self.switch_to(membership) else { return };
+        self.link.replace(former);
         if self.link.is_carried() && !was_carried {
             self.output.notify(&explain::carried_now(self.link.server()));
         }
@@ -120,7 +119,7 @@ impl Client {
 
     /// Goes on as a new member, which says what the old one could not say any more.
     fn enter_again(&mut self, membership: Membership) {
-        let Some(terms) = self.switch_to(membership) else { return };
+        let Some((_, terms)) = self.switch_to(membership) else { return };
         let leaves_by = self.room.stream().and_then(|stream| stream.leaves_by());
         let mut room = self.successor(&terms);
         if self.link.is_carried() {
@@ -152,14 +151,13 @@ impl Client {
         }
     }
 
-    /// Replaces the path and the token. Returns `None` if the new socket does not work: then the
-    /// silence goes on, and so do the attempts.
-    fn switch_to(&mut self, membership: Membership) -> Option<Terms> {
+    /// Replaces the path and the token. Returns the former path, and the terms of the new one. Returns
+    /// `None` if the new socket does not work: then the silence goes on, and so do the attempts.
+    fn switch_to(&mut self, membership: Membership) -> Option<(Link, Terms)> {
         let (link, terms) =
             Link::open(self.poll.registry(), LINK, &self.options, membership, self.now).ok()?;
         self.unopened += self.link.take_unopened();
         self.reconnect.note_path(link.is_carried());
-        self.link = link;
-        Some(terms)
+        Some((std::mem::replace(&mut self.link, link), terms))
     }
 }

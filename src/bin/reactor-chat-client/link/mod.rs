@@ -45,6 +45,9 @@ pub(crate) struct Link {
     token: Credential,
     fits: usize,
     path: LinkPath,
+    /// The sealed path from before a resume. The server sends there until it has opened a datagram
+    /// from here (E5).
+    former: Option<Box<UdpLink>>,
 }
 
 enum LinkPath {
@@ -77,7 +80,20 @@ impl Link {
                 LinkPath::Carried(Box::new(CarriedLink::open(place, stream)?))
             }
         };
-        Ok((Self { server, token, fits, path }, terms))
+        Ok((Self { server, token, fits, path, former: None }, terms))
+    }
+
+    /// Keeps the path that this one replaces for receiving, if both are sealed, until something
+    /// comes here.
+    pub(crate) fn replace(&mut self, former: Self) {
+        self.former = match (&self.path, former.path) {
+            (LinkPath::Datagrams(new), LinkPath::Datagrams(old))
+                if new.is_sealed() && old.is_sealed() =>
+            {
+                Some(old)
+            }
+            _ => None,
+        };
     }
 
     /// Returns the server's address for datagrams.
@@ -118,10 +134,12 @@ impl Link {
     /// Returns true if there is work that needs no event. `is_reading` is false if the caller does
     /// not receive for now.
     pub(crate) fn has_work(&self, is_reading: bool) -> bool {
-        match &self.path {
-            LinkPath::Datagrams(socket) => socket.has_work(),
-            LinkPath::Carried(connection) => connection.has_work(is_reading),
-        }
+        let is_readable = self.former.as_ref().is_some_and(|former| former.is_readable());
+        is_readable
+            || match &self.path {
+                LinkPath::Datagrams(socket) => socket.has_work(),
+                LinkPath::Carried(connection) => connection.has_work(is_reading),
+            }
     }
 
     /// Returns true if nothing listens at the server's UDP port.
@@ -133,6 +151,9 @@ impl Link {
     }
 
     pub(crate) fn note_event(&mut self, event: &Event) {
+        if let Some(former) = &mut self.former {
+            former.note_event(event);
+        }
         match &mut self.path {
             LinkPath::Datagrams(socket) => socket.note_event(event),
             LinkPath::Carried(connection) => connection.note_event(event),
@@ -140,11 +161,24 @@ impl Link {
     }
 
     /// Receives some messages of the server, and passes each to `handle`.
-    pub(crate) fn receive(&mut self, now: Instant, handle: impl FnMut(&[u8])) -> ReceiveOutcome {
-        match &mut self.path {
+    pub(crate) fn receive(
+        &mut self,
+        now: Instant,
+        mut handle: impl FnMut(&[u8]),
+    ) -> ReceiveOutcome {
+        if let Some(former) = &mut self.former
+            && let received @ ReceiveOutcome::Received(_) = former.receive(now, &mut handle)
+        {
+            return received;
+        }
+        let outcome = match &mut self.path {
             LinkPath::Datagrams(socket) => socket.receive(now, handle),
             LinkPath::Carried(connection) => connection.receive(handle),
+        };
+        if matches!(outcome, ReceiveOutcome::Received(_)) {
+            self.former = None;
         }
+        outcome
     }
 
     /// Sends the body of a message, now or when the socket is writable. There must be space for it.
@@ -227,5 +261,82 @@ fn fits(options: &ChatOptions, token: &Credential, path: &MessagePath, terms: &T
             beside_name.min(MAX_UPSTREAM - around)
         }
         _ => beside_name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::{Invocation, parse};
+    use reactor_chat::protocol::{Cipher, Form, SealTerms, Secret, Token};
+    use reactor_chat::seal::Sealer;
+    use std::net::UdpSocket;
+    use std::time::Duration;
+
+    const DEADLINE: Duration = Duration::from_secs(10);
+
+    const EVENT: mio::Token = mio::Token(0);
+
+    fn terms(id: u32) -> SealTerms {
+        let [up, down] = [1, 2].map(|bits| Secret::from_bits([bits; 32]));
+        SealTerms { id, cipher: Cipher::Aes128Gcm, up, down }
+    }
+
+    /// Opens a sealed link to this server, as a reply with these terms would.
+    fn link(poll: &mio::Poll, server: &UdpSocket, terms: SealTerms) -> (Link, SocketAddr) {
+        let Ok(Invocation::Chat(options)) = parse(["join", "r", "bob"].map(Into::into)) else {
+            panic!("a chat")
+        };
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        let at = socket.local_addr().expect("an address");
+        let membership = Membership {
+            token: Token::from_bits([7; 16]).into(),
+            server: server.local_addr().expect("an address"),
+            path: MessagePath::Sealed(socket, terms),
+            terms: Terms::Plain { form: Form::Text, is_of_this_project: true },
+        };
+        let now = Instant::now();
+        let link = Link::open(poll.registry(), EVENT, &options, membership, now);
+        (link.expect("a link").0, at)
+    }
+
+    fn sealed(sealer: &mut Sealer, text: &[u8]) -> Vec<u8> {
+        let mut datagram = Vec::new();
+        sealer.seal(0, text, &mut datagram).expect("sealed");
+        datagram
+    }
+
+    /// Waits for a message.
+    fn received(link: &mut Link, poll: &mut mio::Poll) -> Vec<u8> {
+        let mut received = Vec::new();
+        while received.is_empty() {
+            let mut events = mio::Events::with_capacity(4);
+            if !link.has_work(true) {
+                poll.poll(&mut events, Some(DEADLINE)).expect("an event");
+                assert!(!events.is_empty(), "nothing came");
+            }
+            events.iter().for_each(|event| link.note_event(event));
+            link.receive(Instant::now(), |message| received.extend_from_slice(message));
+        }
+        received
+    }
+
+    #[test]
+    fn e5_old_seal_opens_until_the_new_one_does() {
+        let mut poll = mio::Poll::new().expect("a poll");
+        let server = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        let (old, old_at) = link(&poll, &server, terms(1));
+        let (mut new, new_at) = link(&poll, &server, terms(2));
+        new.replace(old);
+        let [mut old_sealer, mut new_sealer] =
+            [1, 2].map(terms).map(|terms| Sealer::new(terms.id, terms.cipher, terms.down));
+        for text in [&b"one"[..], b"two"] {
+            server.send_to(&sealed(&mut old_sealer, text), old_at).expect("sent");
+            assert_eq!(received(&mut new, &mut poll), text);
+        }
+        assert!(new.former.is_some());
+        server.send_to(&sealed(&mut new_sealer, b"three"), new_at).expect("sent");
+        assert_eq!(received(&mut new, &mut poll), b"three");
+        assert!(new.former.is_none());
     }
 }

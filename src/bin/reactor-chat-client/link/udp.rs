@@ -71,9 +71,17 @@ impl UdpLink {
         })
     }
 
+    pub(super) fn is_sealed(&self) -> bool {
+        self.wrapping.is_sealed()
+    }
+
     /// Returns true if no datagram waits to be sent.
     pub(super) fn is_idle(&self) -> bool {
         !self.is_waiting
+    }
+
+    pub(super) fn is_readable(&self) -> bool {
+        self.is_readable
     }
 
     pub(super) fn has_work(&self) -> bool {
