@@ -82,7 +82,7 @@ impl Outbox {
         }
     }
 
-    /// Gives the memory of units back if there are none.
+    /// Returns the memory of units to the pool if there are none.
     pub(super) fn release(&mut self, pool: &mut BufferPool) {
         if self.units.is_empty() && self.units.capacity() > 0 {
             pool.give_back(std::mem::take(&mut self.units));
