@@ -17,7 +17,8 @@ pub(super) const KEY_LIFE: Duration = Duration::from_secs(10);
 const SWEEP: usize = 256;
 
 /// The members that hold keys, in the order in which they were last looked at. A member that has used its
-/// keys since then keeps them: a second chance costs a bit for each use, a strict order a list.
+/// keys since then keeps them. This needs one bit for each member. The strict order of their uses would
+/// need a list that every datagram changes.
 #[derive(Debug, Default)]
 pub(super) struct KeyHolders {
     members: VecDeque<(MemberId, Instant)>,
