@@ -333,7 +333,8 @@ impl Chat {
         feeds.handle_timeout(now, |member, bytes| limits.pay(member, bytes))
     }
 
-    /// Hands waiting output to `send`: see [`Feeds::deliver`](crate::delivery::Feeds::deliver).
+    /// Hands waiting output to `send`: see [`Feeds::deliver`](crate::delivery::Feeds::deliver). The last
+    /// asides of carried members go first, because each of them frees a connection.
     pub fn deliver(
         &mut self,
         budget: usize,

@@ -164,6 +164,8 @@ fn c2_detached_member_comes_back_whole() {
     stage.have_unit(&guest);
     stage.discard_received();
     stage.cut(&guest);
+    let unproved = stage.chat.peers.quotas.unproved(Subnet::of(HOME.into()));
+    assert_eq!(unproved, 0, "nobody gives way for it, and it for nobody");
     stage.say(&mut host, "two");
     stage.advance(Duration::from_millis(29_999));
     stage.say(&mut host, "/who");

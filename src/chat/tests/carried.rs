@@ -134,6 +134,7 @@ fn c3_silent_carried_members_time_out() {
     stage.advance(Duration::from_secs(299));
     stage.say(host, "");
     assert_eq!(stage.take_heard(guest), ["host: hi"], "silence limits no carried member");
+    assert!(stage.chat.directory.live(guest.id).is_some_and(|guest| guest.check_at.is_some()));
     stage.advance(Duration::from_secs(1));
     assert_eq!(stage.take_heard(guest), [SILENT]);
     assert_eq!(stage.path_ends(), [guest.id]);
