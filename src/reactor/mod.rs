@@ -8,6 +8,7 @@
 //! | `source.rs` | the meaning of a `mio::Token` |
 //! | `acceptor.rs` | the TCP listeners |
 //! | `connections.rs` | the table of connections, their queues and deadlines |
+//! | `connections/` | who gives way to a new connection; which connection carries whom |
 //! | `handshakes.rs` | handshakes in progress |
 //! | `session.rs` | the life of one connection |
 //! | `tcrp.rs`, `grant.rs` | the protocol on a connection, and what a request gets |
