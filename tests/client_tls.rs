@@ -318,6 +318,20 @@ fn e9_client_restricts_its_room() {
     ann.expect("* bob joined");
 }
 
+/// Marks stand in the answer for everyone as long as somebody is encrypted.
+#[test]
+fn e12_who_marks_cleartext() {
+    let server = Server::start(&[]);
+    let mut ann = Talker::start(&server, &["create", "r1", "ann"]);
+    ann.expect("* ann joined");
+    let mut bob = Talker::start(&server, &["--plain", "join", "r1", "bob"]);
+    ann.expect("* bob joined");
+    for talker in [&mut ann, &mut bob] {
+        talker.say("/who\n");
+        talker.lines_up_to("* ann (host), bob (unencrypted)");
+    }
+}
+
 #[test]
 fn e3_required_refuses_cleartext() {
     let server = Server::start(&["--tls", "required"]);

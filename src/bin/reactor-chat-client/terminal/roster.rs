@@ -193,6 +193,8 @@ mod tests {
         assert!(roster.take_question(now) && !roster.take_question(now));
         learn(&mut roster, "ann (host), bob, cy");
         assert_eq!(known(&roster), ["ann", "cy"]);
+        learn(&mut roster, "ann (host) (unencrypted), bob, cy (unencrypted)");
+        assert_eq!(known(&roster), ["ann", "cy"]);
         learn(&mut roster, "日本, bob（ホスト）");
         assert_eq!(known(&roster), ["日本"]);
         assert!(roster.may_be_hosted_by_us(true));
