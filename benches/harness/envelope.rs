@@ -11,8 +11,7 @@ use reactor_chat::seal::{ClientOpener, Sealer};
 use super::scenario::Path;
 
 pub enum Envelope {
-    /// What stands before the content of each datagram to the target. Nothing stands before that of the
-    /// others.
+    /// The bytes before the content of each datagram to the target. Datagrams to the member have none.
     Prefix(Vec<u8>),
     /// Both directions of a seal. Different threads send and receive.
     Seal(Box<(Mutex<Sealer>, Mutex<ClientOpener>)>),

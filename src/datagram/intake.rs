@@ -98,7 +98,7 @@ pub(super) struct Intake<'a, F> {
     pub(super) handle: &'a mut F,
 }
 
-/// What follows from a datagram.
+/// The consequences of a datagram.
 #[derive(Default)]
 struct Handled {
     was_rejected: bool,
