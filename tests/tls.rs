@@ -40,6 +40,8 @@ fn e2_requests_are_answered_as_in_clear() {
         clear.request(operation, room, payload);
         assert_eq!(clear.expect_reply(), reply);
     }
+    // A ticket would have come before the first reply.
+    assert_eq!(encrypted.tls.tls13_tickets_received(), 0);
 }
 
 /// The first bytes come one at a time, and so does everything else.
@@ -141,7 +143,6 @@ fn e2_only_tls_1_3_is_served() {
     };
     assert!(is_served && said.contains("TLSv1.3"), "{said}");
     assert!(said.contains("ALPN protocol: http/1.1"), "{said}");
-    assert!(!said.contains("Post-Handshake New Session Ticket"), "no tickets: {said}");
     for version in ["-tls1", "-tls1_1", "-tls1_2"] {
         let (is_served, said) = connect(&[version, "-cipher", "ALL:@SECLEVEL=0"]).expect("openssl");
         assert!(!is_served, "{version}: {said}");
