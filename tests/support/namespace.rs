@@ -18,7 +18,7 @@ pub const MACHINES: &str = "ip link set lo up && ip link add near type veth peer
     unshare -n nsenter --net=/proc/self/ns/net true";
 
 /// Runs `body` in a namespace that the shell script `setup` has prepared: starts this test there
-/// once more, by its name. If the machine does not allow that, `what` is not tested, and a line on
+/// once more, by its name, which is part of no other name in its crate. If the machine does not allow that, `what` is not tested, and a line on
 /// the terminal says so, because the output of a passing test is not shown.
 ///
 /// It requires the system's own root, who may have large socket buffers there.
@@ -50,7 +50,7 @@ pub fn skip(what: &str, why: &str) {
 }
 
 fn run_inside(unshared: &str, test: &str, setup: &str) {
-    let script = format!("{setup} && exec \"$0\" --exact {test} --nocapture");
+    let script = format!("{setup} && exec \"$0\" {test} --nocapture");
     let output = Command::new("unshare")
         .args([unshared, "sh", "-c", &script])
         .arg(env::current_exe().expect("this test"))

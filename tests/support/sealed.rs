@@ -1,5 +1,5 @@
 //! Sealed members: they request their places inside TLS, and their datagrams are sealed. The seal is that of
-//! the library; tests/sealed_exchange.rs holds it to the protocol page.
+//! the library; tests/encryption/exchange.rs holds it to the protocol page.
 
 use std::cell::RefCell;
 use std::io::ErrorKind;

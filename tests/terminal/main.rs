@@ -3,11 +3,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod end;
 mod help;
 mod line_editing;
 mod log_file;
 mod messages;
 mod pasting;
+mod prompt;
 mod window;
 
 const CTRL_U: &str = "\x15";

@@ -1,0 +1,7 @@
+//! Stream delivery on the real binary.
+
+mod basics;
+mod ends;
+mod full_speed;
+#[path = "../support/mod.rs"]
+mod support;
