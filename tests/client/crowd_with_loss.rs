@@ -75,7 +75,8 @@ fn start() -> Server {
 
 fn records_are_the_same_and_whole(server: &Server, udp: SocketAddr) {
     let enter = |deed: &str, index: usize| {
-        let args = ["--history", "1024", deed, "r1", &format!("m{index}")];
+        let name = format!("m{index}");
+        let args = ["--fingerprint", server.key(), "--history", "1024", deed, "r1", &name];
         Talker::spawn(client(server.tcp, udp, &args))
     };
     let mut talkers = vec![enter("create", 0)];
