@@ -40,7 +40,7 @@ pub enum Path {
     Sealed,
     /// The connection of the request.
     Carried,
-    /// The same inside TLS.
+    /// The connection of the request, inside TLS.
     CarriedInTls,
 }
 

@@ -114,7 +114,7 @@ fn records(client: &mut ClientConnection) -> Vec<u8> {
     records
 }
 
-/// Gives a client what the server has written.
+/// Passes to a client the bytes that the server has written.
 fn answer(connection: &mut Connection<Wire<Line>>, client: &mut ClientConnection) {
     let written = std::mem::take(&mut connection.transport_mut().stream_mut().written);
     let mut rest = written.as_slice();
@@ -247,6 +247,14 @@ fn e4_held_back_bytes_are_flushed() {
     answer(&mut connection, &mut client);
     let _ = client.reader().read_to_end(&mut read);
     assert!(read == reply && blocks > 50, "{blocks} blocks");
+}
+
+/// A client of rustls prefers AES-256.
+#[test]
+fn e4_server_chooses_the_cheap_suite() {
+    let (_, client) = established(usize::MAX);
+    let suite = client.negotiated_cipher_suite().expect("a suite").suite();
+    assert_eq!(suite, rustls::CipherSuite::TLS13_AES_128_GCM_SHA256);
 }
 
 #[test]

@@ -166,7 +166,7 @@ fn c5_next_join_tries_udp_again() {
     ann.expect("ann: hi");
 }
 
-/// What was lost over UDP comes over TCP: the server goes on behind what is confirmed.
+/// Entries that UDP has lost come over TCP: the server goes on behind the last confirmed entry.
 #[test]
 fn c5_block_in_mid_chat_loses_nothing() {
     let server = Server::start(&["--rate-limit", "0"]);
