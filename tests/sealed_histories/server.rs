@@ -36,7 +36,7 @@ pub enum Verdict {
     Dropped,
 }
 
-/// What a member gets with its reply.
+/// The parts of a reply that admit a member.
 pub struct Admitted {
     pub completion: Option<Completion>,
     pub terms: Option<SealTerms>,
