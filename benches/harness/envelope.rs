@@ -58,6 +58,12 @@ impl Envelope {
         }
     }
 
+    /// Returns the id of the seal.
+    pub fn id(&self) -> Option<u32> {
+        let Self::Seal(seal) = self else { return None };
+        Some(seal.0.lock().expect("no panic").id())
+    }
+
     /// Passes the content of a datagram from the target to `take`, unless it does not open.
     pub fn open(&self, datagram: &[u8], take: impl FnOnce(&[u8])) {
         let Self::Seal(seal) = self else { return take(datagram) };

@@ -27,6 +27,7 @@ use super::phase::Pace;
 use super::progress;
 use super::sample::{Sample, new_histogram, record};
 use super::scenario::{DIGITS, Delivery, Flood, Shape, Source, Text};
+use super::storm::Storm;
 use super::target::Target;
 
 /// Runs are longer than others by this factor, because they measure rare events.
@@ -45,6 +46,8 @@ const FLOODED: Shape = Shape { rooms: 1, members: 10, text: Text::Fixed(DIGITS) 
 const JOIN_EVERY: Duration = Duration::from_millis(20);
 
 pub struct Outcome {
+    /// Things that a flood counts.
+    pub unit: &'static str,
     pub without: Side,
     pub with: Side,
 }
@@ -55,20 +58,20 @@ pub struct Side {
     /// Times from the moment when a client was due to its token.
     pub joins: Histogram<u64>,
     time: Duration,
-    /// Datagrams of the flood.
-    datagrams: u64,
+    /// Datagrams or connections of the flood.
+    count: u64,
     cpu: Option<Duration>,
 }
 
 impl Side {
     fn new() -> Self {
         let (samples, joins) = (Vec::new(), new_histogram());
-        Self { samples, joins, time: Duration::ZERO, datagrams: 0, cpu: Some(Duration::ZERO) }
+        Self { samples, joins, time: Duration::ZERO, count: 0, cpu: Some(Duration::ZERO) }
     }
 
-    /// Datagrams of the flood a second.
+    /// Datagrams or connections of the flood a second.
     pub fn flood_per_s(&self) -> f64 {
-        self.datagrams as f64 / self.time.as_secs_f64()
+        self.count as f64 / self.time.as_secs_f64()
     }
 
     /// Returns the server's CPU usage in percent.
@@ -77,7 +80,7 @@ impl Side {
     }
 }
 
-/// Sends a flood until the flag is set, and returns the number of datagrams sent.
+/// Sends a flood until the flag is set, and returns the number of its datagrams or connections.
 type Pour = dyn Fn(&AtomicBool) -> u64 + Sync;
 
 /// Measures the server.
@@ -99,10 +102,12 @@ pub fn measure(options: &Options, target: Target, flood: &Flood) -> io::Result<O
             Box::new(move |is_over| torrent.pour(&flooded.sockets[0], is_over))
         }
         Source::Forger { per_s } => {
-            let attacked = Crowd::gather(FLOODED, ip, options.gro)?;
-            let attendance = Attendance::enter(&attacked, &target)?;
-            let loads = Loads::forged(&target, &attendance.envelopes[0], *per_s)?;
+            let loads = Loads::forged(&target, &attendance.envelopes, *per_s)?;
             Box::new(move |is_over| loads.pour(is_over))
+        }
+        Source::Handshakes => {
+            let storm = Storm::new(target.tcp)?;
+            Box::new(move |is_over| storm.rage(is_over))
         }
         Source::Peers(mixed) => {
             let loads = Loads::enter(&target, mixed)?;
@@ -119,7 +124,7 @@ pub fn measure(options: &Options, target: Target, flood: &Flood) -> io::Result<O
         course.run(&mut with, options.seconds * PATIENCE, Some(&*pour))?;
     }
     course.attendance.leave(&course.load.crowd);
-    Ok(Outcome { without, with })
+    Ok(Outcome { unit: flood.source.unit(), without, with })
 }
 
 /// Quiet members of a server, and how many clients have come.
@@ -138,7 +143,7 @@ impl Course {
         let (before, start) = (target.cpu_time(), Instant::now());
         let server = target.tcp;
         let (first, end) = (*clients, start + Duration::from_secs_f64(seconds));
-        let (sample, joins, datagrams) = thread::scope(|scope| {
+        let (sample, joins, count) = thread::scope(|scope| {
             let flood = flood.map(|pour| scope.spawn(move || pour(is_over)));
             let joins = scope.spawn(move || join_until(end, server, first));
             let sample = load.measure(target, attendance, Pace::Rate(QUIET_RATE), seconds);
@@ -156,7 +161,7 @@ impl Course {
         *clients += joins.len() as usize;
         side.joins.add(&joins).expect("histograms of the same bounds");
         side.samples.push(sample);
-        side.datagrams += datagrams;
+        side.count += count;
         Ok(())
     }
 }

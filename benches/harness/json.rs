@@ -48,6 +48,7 @@ fn row_json(row: &Row) -> Value {
         }
         Some(Extra::Repairs(repairs)) => value["repairs"] = repairs_json(repairs),
         Some(Extra::Flood(outcome)) => {
+            let side_json = |side, figure| side_json(outcome.unit, side, figure);
             value["flood"] = side_json(&outcome.with, &row.server);
             let calm = row.floors.first().map(|(_, figure)| side_json(&outcome.without, figure));
             value["without_flood"] = calm.into();
@@ -75,7 +76,7 @@ fn repairs_json(repairs: &Repairs) -> Value {
     })
 }
 
-fn side_json(side: &flood::Side, figure: &Figure) -> Value {
+fn side_json(unit: &str, side: &flood::Side, figure: &Figure) -> Value {
     let times = |of: &Histogram<u64>| {
         json!({
             "p50_us": of.value_at_quantile(0.5),
@@ -84,7 +85,7 @@ fn side_json(side: &flood::Side, figure: &Figure) -> Value {
         })
     };
     json!({
-        "datagrams_per_s": side.flood_per_s(),
+        format!("{unit}_per_s"): side.flood_per_s(),
         "cpu_percent": side.cpu_percent(),
         "quiet_rooms": times(&figure.latency),
         "joins": times(&side.joins),

@@ -6,13 +6,14 @@
 
 use std::io;
 use std::iter;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use mio::net::UdpSocket;
+use reactor_chat::seal::{Header, TAG};
 use reactor_chat::sys::{Address, BATCH, Outgoing, SendBatch};
 
 use super::control::{self, CREATE, Control, JOIN};
@@ -27,7 +28,11 @@ const RATE: u32 = 20;
 const TICK: Duration = Duration::from_millis(5);
 
 /// Number of forged datagrams that are sent again and again.
-const FORGERIES: usize = 64;
+const FORGERIES: u64 = 640;
+
+/// The number of the first forged datagram. It is newer than all numbers of a member, and in their epoch,
+/// so only the tag tells that the datagram is forged.
+const FORGED: u64 = 1 << 21;
 
 /// Number of members that enter before they prove their port together.
 const AT_A_TIME: usize = 32;
@@ -36,6 +41,7 @@ const AT_A_TIME: usize = 32;
 /// others.
 const BUSY_CLIENT: usize = 150_000;
 const CREATING_CLIENT: usize = 150_001;
+const FORGING_CLIENT: usize = 150_002;
 
 /// The loads, ready to begin.
 pub struct Loads {
@@ -61,25 +67,29 @@ impl Loads {
         control::begin_scenario();
         let crowded = shape(mixed.rooms, mixed.members);
         let rooms = Load::enter(target, CREATING_CLIENT, crowded, mixed.rooms)?;
-        let junk = Load::of_stranger(target, vec![vec![b'j'; 64]], mixed.junk)?;
+        let ip = target.local_ip()?;
+        let junk = Load::of_stranger(target, ip, vec![vec![b'j'; 64]], mixed.junk)?;
         Ok(Self { loads: vec![busy, rooms, junk] })
     }
 
-    /// Returns one load: forged datagrams of a sealed member. Each has a number that the member has not
-    /// used, and a wrong tag.
+    /// Returns forged datagrams with ids of these members, half of them from the address of the members, and
+    /// as many with ids that nobody has.
     ///
     /// # Errors
     /// If there is no port to be had.
-    pub fn forged(target: &Target, member: &Envelope, per_s: u32) -> io::Result<Self> {
-        let forge = |_| {
-            let mut datagram = member.wrap(&[b'f'; 64]);
-            if let Some(last) = datagram.last_mut() {
-                *last = !*last;
-            }
-            datagram
-        };
-        let datagrams = (0..FORGERIES).map(forge).collect();
-        Ok(Self { loads: vec![Load::of_stranger(target, datagrams, per_s)?] })
+    pub fn forged(target: &Target, members: &[Envelope], per_s: u32) -> io::Result<Self> {
+        let ids: Vec<u32> = members.iter().filter_map(Envelope::id).collect();
+        // Ids are random, so the inverse of one belongs to nobody.
+        let unknown: Vec<u32> = ids.iter().map(|id| !id).collect();
+        let near = target.local_ip()?;
+        let far = control::source_of(target.tcp, FORGING_CLIENT).unwrap_or(near);
+        let load = |ip, ids, per_s| Load::of_stranger(target, ip, forge(ids), per_s);
+        let loads = vec![
+            load(near, &ids, per_s / 4)?,
+            load(far, &ids, per_s / 4)?,
+            load(far, &unknown, per_s / 2)?,
+        ];
+        Ok(Self { loads })
     }
 
     /// Sends all loads until the flag is set, and returns the number of datagrams sent.
@@ -99,8 +109,13 @@ impl Loads {
 
 impl Load {
     /// Returns the load of a peer that is no member.
-    fn of_stranger(target: &Target, datagrams: Vec<Vec<u8>>, per_s: u32) -> io::Result<Self> {
-        let socket = UdpSocket::bind(SocketAddr::new(target.local_ip()?, 0))?;
+    fn of_stranger(
+        target: &Target,
+        ip: IpAddr,
+        datagrams: Vec<Vec<u8>>,
+        per_s: u32,
+    ) -> io::Result<Self> {
+        let socket = UdpSocket::bind(SocketAddr::new(ip, 0))?;
         Ok(Self { socket, server: target.udp.into(), datagrams, per_s })
     }
 
@@ -143,6 +158,15 @@ impl Load {
             *sent += count;
         }
     }
+}
+
+/// Returns sealed datagrams with these ids in turn, which nobody has sealed.
+fn forge(ids: &[u32]) -> Vec<Vec<u8>> {
+    let forgery = |(index, id): (u64, &u32)| {
+        let header = Header { flags: 0, id: *id, number: FORGED + index };
+        [&header.encode()[..], &[b'f'; 64 + TAG]].concat()
+    };
+    (0..FORGERIES).zip(ids.iter().cycle()).map(forgery).collect()
 }
 
 /// Proves the ports of these members, twice, because nobody checks whether the first datagram came.

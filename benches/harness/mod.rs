@@ -17,7 +17,8 @@
 //! | [`sample`], [`figures`] | one measurement; the summary of several |
 //! | [`loss`] | the scenario of a network that loses |
 //! | [`flood`] | the scenarios of floods beside quiet rooms |
-//! | [`mixed`] | the flood of several peers at once |
+//! | [`mixed`] | the floods of several peers at once, and of forged datagrams |
+//! | [`storm`] | the flood of handshakes |
 //! | [`joins`], [`idle`] | the scenarios without messages |
 //! | [`run`] | the order of targets and runs |
 //! | [`progress`], [`report`], [`json`], [`picture`] | the line on stderr, the table, the JSON, the SVG |
@@ -47,5 +48,6 @@ pub mod run;
 pub mod sample;
 pub mod scenario;
 pub mod sender;
+pub mod storm;
 pub mod target;
 pub mod tls;

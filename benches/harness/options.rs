@@ -63,7 +63,8 @@ Scenarios, all by default:
                         loses 5 % loss_5, beside a member that floods its
                         room flood_text flood_stream, beside several loads at
                         once flood_mixed, beside forged datagrams
-                        flood_forged, and joins tls_joins
+                        flood_forged, beside a storm of handshakes
+                        flood_handshakes, and joins tls_joins
   --members N           in each room
   --rooms N
   --size BYTES          of a text, 10 to 4000

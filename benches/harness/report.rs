@@ -168,8 +168,9 @@ fn print_flood(out: &mut impl Write, row: &Row, outcome: &flood::Outcome) -> io:
         let cpu = side.cpu_percent().map_or("-".into(), |percent| format!("{percent:.0}"));
         writeln!(
             out,
-            "  {name}: {:.0} datagrams/s of it, server {cpu} % of a CPU",
-            side.flood_per_s()
+            "  {name}: {:.0} {}/s of it, server {cpu} % of a CPU",
+            side.flood_per_s(),
+            outcome.unit
         )?;
         let (offered, lost) = (figure.offered, figure.lost());
         writeln!(
@@ -214,8 +215,12 @@ fn describe(scenario: &Scenario) -> String {
             mixed.talkers, mixed.busy, mixed.rooms, mixed.members, mixed.junk
         ),
         Scenario::Flood(Flood { source: Source::Forger { per_s }, .. }) => format!(
-            "{name}: {per_s} datagrams a second with the id of a sealed member and a wrong tag,\n\
+            "{name}: {per_s} forged sealed datagrams a second, half of them with ids of members,\n\
              \x20 beside quiet sealed rooms and joins; the server's limits are its defaults"
+        ),
+        Scenario::Flood(Flood { source: Source::Handshakes, .. }) => format!(
+            "{name}: connections from many addresses that make handshakes, whole or half, or send\n\
+             \x20 garbage, beside quiet sealed rooms and joins; the server's limits are its defaults"
         ),
         Scenario::Flood(Flood { service, .. }) => format!(
             "{name}: one member floods its room, beside quiet rooms and joins, {} delivery;\n\

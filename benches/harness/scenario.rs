@@ -196,8 +196,20 @@ pub enum Source {
     Member,
     /// Several peers.
     Peers(Mixed),
-    /// An attacker that forges this many datagrams a second of a sealed member.
+    /// An attacker that forges this many sealed datagrams a second.
     Forger { per_s: u32 },
+    /// Clients that begin handshakes.
+    Handshakes,
+}
+
+impl Source {
+    /// Returns the things that its rate counts.
+    pub fn unit(&self) -> &'static str {
+        match self {
+            Self::Member | Self::Peers(_) | Self::Forger { .. } => "datagrams",
+            Self::Handshakes => "connections",
+        }
+    }
 }
 
 /// Several loads at once, all of them within the server's limits.
@@ -287,6 +299,7 @@ pub fn all() -> Vec<Scenario> {
         flood("flood_stream", Service::clear(Delivery::Stream), Source::Member),
         flood("flood_mixed", Service::clear(Delivery::Text), Source::Peers(mixed)),
         flood("flood_forged", sealed_text, Source::Forger { per_s: 10_000 }),
+        flood("flood_handshakes", sealed_text, Source::Handshakes),
         Scenario::Joins { is_encrypted: false },
         Scenario::Joins { is_encrypted: true },
         sealed(text("sealed_100x64", 1, 100, Text::Fixed(64), 2_000)),

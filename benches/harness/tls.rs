@@ -1,7 +1,7 @@
 //! TLS to a server that the bench has started itself, so that its certificate needs no check.
 
 use std::io;
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream};
 use std::sync::{Arc, LazyLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -27,13 +27,19 @@ static CONFIG: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| {
 /// # Errors
 /// If it fails.
 pub fn wrap(stream: TcpStream) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
-    let name = ServerName::from(stream.peer_addr()?.ip());
-    let connection = ClientConnection::new(CONFIG.clone(), name).map_err(io::Error::other)?;
-    let mut stream = StreamOwned::new(connection, stream);
+    let mut stream = StreamOwned::new(client(stream.peer_addr()?.ip())?, stream);
     while stream.conn.is_handshaking() {
         stream.conn.complete_io(&mut stream.sock)?;
     }
     Ok(stream)
+}
+
+/// Returns the client's end of a connection whose handshake has not begun.
+///
+/// # Errors
+/// If the provider of the cryptography fails.
+pub fn client(server: IpAddr) -> io::Result<ClientConnection> {
+    ClientConnection::new(CONFIG.clone(), ServerName::from(server)).map_err(io::Error::other)
 }
 
 /// Accepts every certificate.
