@@ -55,8 +55,9 @@ pub(super) struct Connections {
     slots: Slots<ConnId, ConnectionSlot>,
     /// Connections that have something to do, each once. They take turns.
     ready: VecDeque<ConnId>,
-    /// Connections whose handshakes are over the budget of this turn. They count as ready.
-    postponed: Vec<ConnId>,
+    /// Connections whose hellos are to be answered, each once. They count as ready. In the other queue, a
+    /// storm of them would delay everyone else.
+    hellos: VecDeque<ConnId>,
     /// Connections that may have something to write, each once.
     unflushed: VecDeque<ConnId>,
     /// Connections to be freed at the end of a turn.
@@ -80,7 +81,7 @@ impl Connections {
         Self {
             slots: Slots::new(),
             ready: VecDeque::new(),
-            postponed: Vec::new(),
+            hellos: VecDeque::new(),
             unflushed: VecDeque::new(),
             doomed: Vec::new(),
             deadlines: Timers::new(),
@@ -151,25 +152,47 @@ impl Connections {
                 return;
             }
             let Some(id) = self.ready.pop_front() else { return };
-            let limits = self.limits();
-            let Some(slot) = self.slots.get_mut(id) else { continue };
-            let has_hello = slot.session.awaits_answer();
-            if has_hello && !slot.is_doomed && !self.handshakes.has_budget() {
-                self.postponed.push(id);
-                continue;
+            match self.has_hello(id) {
+                true => self.hellos.push_back(id),
+                false => reply_bytes += self.serve_one(id, context),
             }
-            slot.is_ready = false;
-            if slot.is_doomed {
-                continue;
-            }
-            let scratch = &mut self.scratch[..limits.read.min(SCRATCH)];
-            let served = slot.session.serve(context, scratch, &limits, &self.budgets);
-            reply_bytes += slot.session.connection.unsent();
-            if has_hello && !slot.session.awaits_answer() {
-                self.handshakes.note_answer();
-            }
-            self.settle(id, served, context);
         }
+    }
+
+    /// Answers the hello that has waited longest. Returns false if none waits, or the budget of this turn
+    /// is used up.
+    pub(super) fn answer_hello(&mut self, context: &mut Context) -> bool {
+        if !self.handshakes.has_budget() {
+            return false;
+        }
+        let Some(id) = self.hellos.pop_front() else { return false };
+        // The connection may be gone, or the rest of its hello may be missing.
+        let is_there = self.has_hello(id);
+        self.serve_one(id, context);
+        if is_there && !self.has_hello(id) {
+            self.handshakes.note_answer();
+        }
+        true
+    }
+
+    /// Returns true if a hello has begun on a connection and is not answered.
+    fn has_hello(&self, id: ConnId) -> bool {
+        self.slots.get(id).is_some_and(|slot| slot.session.awaits_answer())
+    }
+
+    /// Serves a connection, and returns the number of bytes that it has to write then.
+    fn serve_one(&mut self, id: ConnId, context: &mut Context) -> usize {
+        let limits = self.limits();
+        let Some(slot) = self.slots.get_mut(id) else { return 0 };
+        slot.is_ready = false;
+        if slot.is_doomed {
+            return 0;
+        }
+        let scratch = &mut self.scratch[..limits.read.min(SCRATCH)];
+        let served = slot.session.serve(context, scratch, &limits, &self.budgets);
+        let unsent = slot.session.connection.unsent();
+        self.settle(id, served, context);
+        unsent
     }
 
     /// Acts on a portion of the deadlines that have come up. Each connection is read once more before:
@@ -238,12 +261,12 @@ impl Connections {
 
     /// Ends a turn: its budgets are whole again.
     pub(super) fn end_turn(&mut self, metrics: &mut Metrics) {
-        self.ready.extend(self.postponed.drain(..));
         self.handshakes.end_turn(metrics);
     }
 
     pub(super) fn has_work(&self) -> bool {
-        self.has_ready() || self.has_unflushed() || self.has_doomed()
+        let has_hellos = !self.hellos.is_empty();
+        self.has_ready() || has_hellos || self.has_unflushed() || self.has_doomed()
     }
 
     pub(super) fn has_ready(&self) -> bool {

@@ -16,9 +16,10 @@ use crate::config::{
 };
 use crate::protocol::frame;
 
-/// Starts a server with a certificate, and with slices that never end.
-fn start(handshakes: usize) -> Reactor {
-    let folder = std::env::temp_dir().join(format!("reactor-chat-turn-{}", std::process::id()));
+/// Starts a server with a certificate.
+fn start(budgets: Budgets) -> Reactor {
+    let (process, thread) = (std::process::id(), std::thread::current().id());
+    let folder = std::env::temp_dir().join(format!("reactor-chat-turn-{process}-{thread:?}"));
     fs::create_dir_all(&folder).expect("a directory");
     let made = rcgen::generate_simple_self_signed(["localhost".into()]).expect("a certificate");
     let files = KeyFiles { certificate: folder.join("cert.pem"), key: folder.join("key.pem") };
@@ -32,7 +33,7 @@ fn start(handshakes: usize) -> Reactor {
         chat: ChatConfig::default(),
         connections: ConnectionConfig::default(),
         tls: TlsConfig { mode: TlsMode::On, files: Some(files) },
-        budgets: Budgets { handshakes, slice: Duration::from_secs(60), ..Budgets::default() },
+        budgets,
         datagram_path: DatagramPath::default(),
     });
     fs::remove_dir_all(folder).expect("removed");
@@ -63,7 +64,9 @@ fn send(server: SocketAddr, bytes: &[u8]) -> TcpStream {
 /// Cleartext does not wait for the hellos before it.
 #[test]
 fn e4_hellos_wait_for_their_turn() {
-    let mut reactor = start(2);
+    // The slices never end.
+    let slice = Duration::from_secs(60);
+    let mut reactor = start(Budgets { handshakes: 2, slice, ..Budgets::default() });
     let (server, _) = reactor.addresses().expect("addresses")[0];
     let mut hellos: Vec<TcpStream> = (0..5).map(|_| send(server, &hello())).collect();
     let mut clear = send(server, &frame::encode(3, 0, b"", b""));
@@ -74,4 +77,18 @@ fn e4_hellos_wait_for_their_turn() {
         assert_eq!(reactor.has_work(), waiting > 0, "no event comes for the others");
         assert_eq!(clear.read(&mut [0; 100]).is_ok(), waiting == 3, "in the first turn");
     }
+}
+
+/// A slice has time for a portion of two connections, and eight hellos wait.
+#[test]
+fn e4_storm_delays_hellos_only() {
+    let (slice, connections) = (Duration::ZERO, 2);
+    let budgets = Budgets { handshakes: 0, slice, connections, ..Budgets::default() };
+    let mut reactor = start(budgets);
+    let (server, _) = reactor.addresses().expect("addresses")[0];
+    let _hellos: Vec<TcpStream> = (0..8).map(|_| send(server, &hello())).collect();
+    (0..8).for_each(|_| reactor.turn().expect("a turn"));
+    let mut clear = send(server, &frame::encode(3, 0, b"", b""));
+    (0..2).for_each(|_| reactor.turn().expect("a turn"));
+    assert!(clear.read(&mut [0; 100]).is_ok());
 }

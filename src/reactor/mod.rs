@@ -254,12 +254,13 @@ impl Reactor {
         }
     }
 
-    /// Reads requests and executes them; their replies wait for the flush.
+    /// Reads requests and executes them; their replies wait for the flush. A hello takes its turn with a
+    /// portion of everyone else.
     fn read_connections(&mut self) {
         let Self { connections, context, config, .. } = self;
         slice::fill(config.budgets.slice, Instant::now, || {
             connections.serve(context);
-            connections.has_ready()
+            connections.answer_hello(context) || connections.has_ready()
         });
     }
 
