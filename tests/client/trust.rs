@@ -10,6 +10,7 @@ use std::process::{self, Command, Output};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::carried::Carried;
 use crate::support::namespace::in_user_namespace;
 use crate::support::program::*;
 use crate::support::pty::*;
@@ -396,6 +397,16 @@ fn e13_loopback_goes_on_in_clear() {
     let why = format!("the server at {} has no TLS, going on without encryption", place(&server));
     let line = format!("reactor-chat-client: {why}\n");
     expect_output(&run(&server, &["list", "--json"]), 0, "[]\n", &line);
+}
+
+/// A full server answers before it has read the handshake.
+#[test]
+fn e13_full_server_is_not_in_clear() {
+    let server = Server::start(&["--max-connections", "1", "--max-carried", "0"]);
+    let _alice = Carried::create(&server, "alice");
+    for args in [&["list"][..], &JOIN_R1] {
+        expect_refusal(&run(&server, args), &[&place(&server), "is full; try again later"]);
+    }
 }
 
 /// A server that does this with each connection.

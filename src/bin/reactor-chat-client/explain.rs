@@ -231,7 +231,7 @@ fn refused_name(options: &ChatOptions, status: Status) -> String {
 }
 
 /// Explains a refusal that concerns no room.
-fn refused_by_server(server: &ServerAddress, status: Status) -> String {
+pub(crate) fn refused_by_server(server: &ServerAddress, status: Status) -> String {
     let place = place(server);
     match status {
         Status::ServerFull => {

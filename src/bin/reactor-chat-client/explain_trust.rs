@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use reactor_chat::fingerprint::Fingerprint;
 
 use crate::address::ServerAddress;
-use crate::explain::{failed_exchange, place};
+use crate::explain::{failed_exchange, place, refused_by_server};
 use crate::failure::Failure;
 use crate::quoting::quoted;
 use crate::request_error::{PATIENCE, RequestError};
@@ -121,6 +121,7 @@ pub(crate) fn failed_handshake(server: &ServerAddress, error: &HandshakeError) -
     match error {
         HandshakeError::Foreign => failed_exchange(server, &RequestError::Invalid),
         HandshakeError::TimedOut => failed_exchange(server, &RequestError::TimedOut(PATIENCE)),
+        HandshakeError::Refused(status) => Failure::sentence(&refused_by_server(server, *status)),
         HandshakeError::Acknowledged | HandshakeError::Silent => {
             let why = missing_tls(server, error);
             Failure::sentence(&match server.trust.may_turn_plain() {
@@ -187,6 +188,7 @@ pub(crate) fn damaged_line(path: &Path, line: usize) -> String {
 mod tests {
     use super::*;
     use crate::trust::Trust;
+    use reactor_chat::protocol::Status;
     use rustls::Error;
     use std::io;
 
@@ -194,9 +196,10 @@ mod tests {
         ServerAddress::of_options(Some(host), None, None).expect(host)
     }
 
-    fn errors() -> [HandshakeError; 7] {
+    fn errors() -> [HandshakeError; 8] {
         [
             HandshakeError::Acknowledged,
+            HandshakeError::Refused(Status::ServerFull),
             HandshakeError::Silent,
             HandshakeError::Ended,
             HandshakeError::TimedOut,
@@ -233,8 +236,8 @@ mod tests {
             let server = server("a").trusting(trust);
             errors().map(|error| failed_handshake(&server, &error).to_string().contains("--plain"))
         };
-        assert_eq!(advises(Trust::Usual), [true, true, true, false, true, false, false]);
-        assert_eq!(advises(Trust::Settled(Fingerprint::of_key(b"a"))), [false; 7]);
+        assert_eq!(advises(Trust::Usual), [true, false, true, true, false, true, false, false]);
+        assert_eq!(advises(Trust::Settled(Fingerprint::of_key(b"a"))), [false; 8]);
     }
 
     #[test]

@@ -8,8 +8,8 @@ use reactor_chat::protocol::{Decoded, decode};
 pub(crate) enum FirstBytes {
     TooFew,
     Tls,
-    /// The server took the handshake for a request, and acknowledged it.
-    Acknowledgement,
+    /// An acknowledgement with this status byte.
+    Acknowledgement(u8),
     Foreign,
 }
 
@@ -35,12 +35,11 @@ pub(crate) fn classify(input: &[u8]) -> FirstBytes {
 fn classify_frame(input: &[u8]) -> FirstBytes {
     match decode(input, STATUS_SIZE) {
         Decoded::Incomplete => FirstBytes::TooFew,
-        Decoded::Whole(frame)
-            if (frame.state, frame.payload.len()) == (STATE_ACKNOWLEDGEMENT, STATUS_SIZE) =>
-        {
-            FirstBytes::Acknowledgement
-        }
-        _ => FirstBytes::Foreign,
+        Decoded::Whole(frame) => match (frame.state, frame.payload) {
+            (STATE_ACKNOWLEDGEMENT, &[status]) => FirstBytes::Acknowledgement(status),
+            _ => FirstBytes::Foreign,
+        },
+        Decoded::TooLarge { .. } => FirstBytes::Foreign,
     }
 }
 
@@ -64,7 +63,8 @@ mod tests {
         for operation in 0..=255 {
             for room in [0, 1, 20, 21, 22, 23, 255].map(|size| vec![3; size]) {
                 let reply = acknowledgement(operation, &room, Status::Malformed);
-                assert_eq!(told(&reply), (FirstBytes::Acknowledgement, reply.len()));
+                let status = Status::Malformed as u8;
+                assert_eq!(told(&reply), (FirstBytes::Acknowledgement(status), reply.len()));
             }
         }
     }

@@ -22,6 +22,7 @@ use crate::first_bytes::{FirstBytes, classify};
 use crate::request_error::PATIENCE;
 use crate::server_stream::ServerStream;
 use reactor_chat::fingerprint::Fingerprint;
+use reactor_chat::protocol::Status;
 
 /// Time without any byte from the server after which it may have no TLS (E13).
 pub(crate) const SILENCE: Duration = Duration::from_secs(3);
@@ -37,6 +38,8 @@ const CHUNK: usize = (16 << 10) + 5;
 pub(crate) enum HandshakeError {
     /// The server acknowledged the handshake as if it was a request.
     Acknowledged,
+    /// The server has no place for the connection, and did not read the handshake. It may have TLS.
+    Refused(Status),
     /// The server sent nothing for [`SILENCE`].
     Silent,
     /// The connection ended.
@@ -141,9 +144,20 @@ fn read_first_bytes(socket: &mut TcpStream, start: Instant) -> Result<Vec<u8>, H
         match classify(&input) {
             FirstBytes::TooFew => {}
             FirstBytes::Tls => return Ok(input),
-            FirstBytes::Acknowledgement => return Err(HandshakeError::Acknowledged),
+            FirstBytes::Acknowledgement(status) => return Err(acknowledged(status)),
             FirstBytes::Foreign => return Err(HandshakeError::Foreign),
         }
+    }
+}
+
+/// Returns the error for an acknowledgement in place of a handshake. A server that is full sends one
+/// before it knows whether a client begins TLS.
+fn acknowledged(status: u8) -> HandshakeError {
+    match Status::from_byte(status) {
+        Some(status @ (Status::ServerFull | Status::RateLimited)) => {
+            HandshakeError::Refused(status)
+        }
+        _ => HandshakeError::Acknowledged,
     }
 }
 

@@ -145,6 +145,9 @@ fn e13_kinds_of_no_tls() {
     (acknowledgement[31], acknowledgement[32]) = (1, 9);
     let acknowledged = answering(Box::leak(Box::new(acknowledgement)));
     assert!(matches!(acknowledged, HandshakeError::Acknowledged), "{acknowledged:?}");
+    acknowledgement[32] = Status::ServerFull as u8;
+    let full = answering(Box::leak(Box::new(acknowledgement)));
+    assert!(matches!(full, HandshakeError::Refused(Status::ServerFull)), "{full:?}");
     let foreign = answering(b"HTTP/1.1 400 Bad Request\r\n\r\n<html></html>");
     assert!(matches!(foreign, HandshakeError::Foreign), "{foreign:?}");
     // A fatal alert, protocol_version.
