@@ -1,5 +1,5 @@
-//! Sealed members: they request their places inside TLS, and their datagrams are sealed. The seal is that of
-//! the library; tests/encryption/exchange.rs holds it to the protocol page.
+//! Sealed members: they request their places inside TLS, and their datagrams are sealed. The seal is
+//! that of the library; tests/encryption/exchange.rs holds it to the protocol page.
 
 use std::cell::RefCell;
 use std::io::ErrorKind;
@@ -10,9 +10,8 @@ use reactor_chat::protocol::SealTerms;
 use reactor_chat::seal::{CONTROL, ClientOpener, Control as SealControl, Sealer};
 
 use super::encrypted::{Encrypted, client_config};
+use super::streams::RESUME;
 use super::*;
-
-pub const RESUME: u8 = 4;
 
 /// Returns the payload of a request for a sealed member. `more` are further keys, each after a comma.
 pub fn sealed(name: &str, more: &str) -> String {
