@@ -84,7 +84,7 @@ impl Seals {
             due: Vec::new(),
             content: Vec::new(),
             now,
-            epoch_bits: EPOCH_BITS as u8,
+            epoch_bits: EPOCH_BITS,
         }
     }
 

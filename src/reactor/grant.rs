@@ -53,8 +53,7 @@ impl Grant {
 /// the clear gets none: the chat refuses it.
 ///
 /// # Errors
-/// [`Status::Malformed`] if it has none of our ciphers. [`Status::ServerFull`] without randomness, as for
-/// a new token.
+/// [`Status::ServerFull`] without randomness, as for a new token.
 pub(super) fn make_terms(
     request: &Request<'_>,
     caller: Caller,
@@ -64,9 +63,6 @@ pub(super) fn make_terms(
     let Some(PathWishes { ciphers, .. }) = wishes.filter(|_| caller.is_encrypted) else {
         return Ok(None);
     };
-    if ciphers.is_empty() {
-        return Err(Status::Malformed);
-    }
     context.datagrams.make_terms(ciphers, draw).map(Some).ok_or(Status::ServerFull)
 }
 

@@ -58,4 +58,4 @@ pub const MAX_PLAINTEXT_UP: usize = crate::protocol::datagram::MAX_UPSTREAM;
 pub const MAX_PLAINTEXT_DOWN: usize = crate::protocol::datagram::MAX_DOWNSTREAM;
 
 /// An epoch has 2^22 numbers (E6). RFC 8446, section 5.5, allows 2^24.5 records with one key of AES-GCM.
-pub const EPOCH_BITS: u32 = 22;
+pub const EPOCH_BITS: u8 = 22;

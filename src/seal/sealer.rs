@@ -38,7 +38,7 @@ pub struct Sealer {
 impl Sealer {
     /// Creates a sealer at number 0. A secret is for one sealer only.
     pub fn new(id: u32, cipher: Cipher, secret: Secret) -> Self {
-        let epoch_bits = EPOCH_BITS as u8;
+        let epoch_bits = EPOCH_BITS;
         Self { id, cipher, epoch_bits, secret, next: 0, keys: None, ledger: Ledger::default() }
     }
 

@@ -149,6 +149,14 @@ impl JoinedRoom {
         }
     }
 
+    /// Returns the room of a new member whose messages travel on a connection, if it `is_carried`.
+    pub(crate) fn on_path(mut self, is_carried: bool) -> Self {
+        if is_carried {
+            self.carry();
+        }
+        self
+    }
+
     /// Goes on over a connection that carries the messages.
     pub(crate) fn carry(&mut self) {
         if let Self::Streamed(stream) = self {

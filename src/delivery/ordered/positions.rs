@@ -45,12 +45,11 @@ impl Positions {
     }
 
     /// Returns the numbers of these cursors in two rising sequences: from `first` on, and before it.
-    pub(crate) fn behind_in_turn(&self, first: u32) -> [impl Iterator<Item = u32>; 2] {
-        [(first..=u32::MAX), (0..=first)].map(|range| {
-            let is_before = *range.start() < first;
-            let numbers = self.behind.range(range).copied();
-            numbers.filter(move |number| !is_before || *number < first)
-        })
+    pub(crate) fn behind_in_turn(
+        &self,
+        first: u32,
+    ) -> (impl Iterator<Item = u32>, impl Iterator<Item = u32>) {
+        (self.behind.range(first..).copied(), self.behind.range(..first).copied())
     }
 
     /// Returns true if a cursor that catches up pauses or has to confirm.

@@ -48,7 +48,7 @@ impl TrackedCursors {
         &self,
         first: u32,
     ) -> impl Iterator<Item = (usize, &OrderedCursor)> {
-        let [from_first, before] = self.positions.behind_in_turn(first);
+        let (from_first, before) = self.positions.behind_in_turn(first);
         self.cursors.with_numbers(from_first).chain(self.cursors.with_numbers(before))
     }
 

@@ -121,10 +121,7 @@ impl Client {
     fn enter_again(&mut self, membership: Membership) {
         let Some((_, terms)) = self.switch_to(membership) else { return };
         let leaves_by = self.room.stream().and_then(|stream| stream.leaves_by());
-        let mut room = self.successor(&terms);
-        if self.link.is_carried() {
-            room.carry();
-        }
+        let room = self.successor(&terms).on_path(self.link.is_carried());
         let old = std::mem::replace(&mut self.room, room);
         if let JoinedRoom::Streamed(stream) = old {
             stream.into_unsaid().for_each(|line| self.push(&line));

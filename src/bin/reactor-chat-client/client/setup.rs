@@ -57,14 +57,11 @@ impl Client {
         signals.leave_all_to_the_loop();
         let (now, options) = (Instant::now(), Arc::new(options));
         let greeting = io::stdin().is_terminal().then(|| greeting(&options, new_key));
-        let mut room = JoinedRoom::new(&terms, &options, output.shows_own(), now);
-        if link.is_carried() {
-            room.carry();
-        }
+        let room = JoinedRoom::new(&terms, &options, output.shows_own(), now);
         Ok(Self {
             path: PathCheck::of(&link, greeting, now),
             suspension: SuspensionClock::new(),
-            room,
+            room: room.on_path(link.is_carried()),
             reconnect: Reconnect::new(Arc::clone(&options), waker),
             options,
             poll,
