@@ -240,7 +240,8 @@ fn t5_maps_hash_with_random_keys() {
 }
 
 /// Time comes from the monotonic clock, which neither administrators nor leap seconds move. Only
-/// certificates have dates. Counters have 64 bits. The release build panics on overflow instead of wrapping.
+/// certificates have dates. Counters have 64 bits. The release build panics on overflow instead of
+/// wrapping.
 #[test]
 fn t12_counters_and_clocks_are_safe() {
     for source in sources("src").iter().filter(|source| !source.path.starts_with("src/tls/")) {

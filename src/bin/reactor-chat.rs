@@ -75,8 +75,8 @@ fn serve(config: Config, stdout: &Output, stderr: &Output) -> ExitCode {
     }
 }
 
-/// Prints one line for each address, so that a script learns the real ports and the fingerprint. If stdout is closed,
-/// the log has the lines instead.
+/// Prints one line for each address, so that a script learns the real ports and the fingerprint. If
+/// stdout is closed, the log has the lines instead.
 fn announce(reactor: &Reactor, stdout: &Output) -> io::Result<()> {
     let addresses = reactor.addresses()?;
     let key = reactor.fingerprint().map(|key| format!(" tls {key}")).unwrap_or_default();

@@ -1,7 +1,6 @@
 //! Carried members: their messages travel on the connection of their last request (C1 to C3).
 //!
-//! Nothing is lost on a connection, so the address counts as proved, and the end of a member is told
-//! once: by a notice, or in stream delivery by an aside behind its last entry. Then
+//! Nothing is lost on a connection, so the address counts as proved. A member is told its end once: by a notice, or in stream delivery by an aside behind its last entry. Then
 //! [`Chat::poll_path_end`] returns the member, and its connection is to be finished.
 //!
 //! A connection may also end first. Then a stream member is *detached*: nobody else notices, and a
@@ -38,7 +37,7 @@ pub(super) struct Partings {
     asides: VecDeque<(MemberId, Box<[u8]>)>,
     /// Members that have got their last aside and are to be freed.
     told: Vec<MemberId>,
-    /// Members that need their connection no more.
+    /// Members that do not need their connection any more.
     path_ends: Vec<MemberId>,
 }
 
@@ -63,7 +62,7 @@ impl Partings {
         self.told.pop()
     }
 
-    /// Notes that a member needs its connection no more.
+    /// Notes that a member does not need its connection any more.
     pub(super) fn note_path_end(&mut self, member: MemberId) {
         self.path_ends.push(member);
     }
@@ -125,9 +124,9 @@ impl Chat {
         }
     }
 
-    /// Removes and returns a member that needs the connection no more that carries it: it has ended
-    /// and everything for it was handed over, or it has moved to datagrams. A member that has moved
-    /// to another connection is not returned. The caller must ask after each delivery and after each
+    /// Removes and returns a member whose connection is not needed any more: the member has ended and
+    /// everything for it was handed over, or it has moved to datagrams. A member that has moved to
+    /// another connection is not returned. The caller must ask after each delivery and after each
     /// [`Chat::reap`].
     pub fn poll_path_end(&mut self) -> Option<MemberId> {
         self.partings.path_ends.pop()
@@ -179,7 +178,8 @@ impl Chat {
         self.prove_stream(id, now);
     }
 
-    /// Notes that a carried member gets datagrams from now on. An open connection needs it no more.
+    /// Notes that a carried member gets datagrams from now on. If its connection `is_open`, it is to
+    /// be finished.
     pub(super) fn leave_connection(&mut self, id: MemberId, is_open: bool, now: Instant) {
         self.start_checks(id, now);
         if is_open {

@@ -28,8 +28,8 @@ pub(super) struct Member {
     /// The peer of its last request, which the limits count it by. Datagrams in the clear from
     /// other addresses are not from this member.
     pub(super) peer: PeerAddr,
-    /// The address that its port is at. It is that of `peer`, unless the member is sealed and has
-    /// moved: its seals prove it anywhere (E11).
+    /// The IP of its port. It is that of `peer`, unless the member is sealed and has moved: its seal
+    /// proves it at any IP (E11).
     pub(super) home: PeerAddr,
     pub(super) port: Port,
     /// The way of its messages.
@@ -109,7 +109,7 @@ pub(super) enum LastAside {
     None,
     /// It waits until the member has all its entries.
     Waiting(Box<[u8]>),
-    /// It is the next that the member gets.
+    /// It is handed out next.
     Queued,
 }
 

@@ -50,9 +50,9 @@ impl Chat {
         Some(silent)
     }
 
-    /// Notes that a member's datagram has proved its address, or that it needs none because it is
-    /// carried. The member that it has replaced gets
-    /// its farewell, unless both have the same address or the old one has lost its address.
+    /// Notes that a member's datagram has proved its address, or that it needs no proof because it is
+    /// carried. The member that it has replaced gets its farewell, unless both have the same address
+    /// or the old one has lost its address.
     pub(super) fn settle_replaced(&mut self, id: MemberId, now: Instant) {
         let Some(member) = self.directory.members.get_mut(id) else { return };
         let (address, replaced) = (member.address(), member.replaced.take());

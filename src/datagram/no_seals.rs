@@ -10,7 +10,7 @@ use crate::protocol::{Ciphers, SealTerms};
 
 pub(super) const SEAL_SIZE: usize = 0;
 
-/// No sealed members.
+/// The stand-in for the seals of members.
 pub struct Seals;
 
 /// A datagram that was opened. There is none.

@@ -1,7 +1,7 @@
 //! Sending one job: plan the messages of one call, make the call, account for each message.
 //!
-//! The messages of a call go through one socket, and all are in the clear or all are sealed: an [`Exit`] says
-//! which. A room with members of both kinds takes two passes over its shares.
+//! The messages of a call go through one socket, and all are in the clear or all are sealed: an [`Exit`]
+//! says which. A room with members of both kinds takes two passes over its shares.
 
 #[cfg(all(test, feature = "tls"))]
 mod sealed_tests;

@@ -4,9 +4,9 @@
 //! size, of which the last may be shorter (`UDP_SEGMENT`, udp(7)). This makes busy rooms cheap: a path
 //! through the kernel costs the same for one datagram and for many.
 //!
-//! All messages of a call are in the clear, or all are sealed. Sealed datagrams are made here, once for each
-//! member and entry, one behind the other. If a message is not sent, its entries are sealed again later,
-//! so no number is used twice.
+//! All messages of a call are in the clear, or all are sealed. Sealed datagrams are made here, once for
+//! each member and entry, one behind the other. If a message is not sent, its entries are sealed again
+//! later, so no number is used twice.
 
 use std::net::IpAddr;
 

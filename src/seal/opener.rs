@@ -64,22 +64,22 @@ pub struct Opener<const BLOCKS: usize> {
     id: u32,
     cipher: Cipher,
     epoch_bits: u8,
-    /// The secret of the last epoch, from which those of the current and the next one follow. In epoch 0
-    /// it is that of epoch 0.
+    /// The secret of the last epoch, from which those of the current and the next one are derived. In
+    /// epoch 0 it is the secret of that epoch.
     secret: Secret,
     /// Its newest number says which epoch is the current one.
     window: ReplayWindow<BLOCKS>,
     keys: Option<Box<KeyRing>>,
 }
 
-/// The keys of the last, the current and the next epoch, each with its epoch. The place of an epoch is
-/// its remainder by 3. Nearly always there are those of one epoch, so each has a box of its own.
+/// The keys of the last, the current and the next epoch, each with the number of its epoch. The index of
+/// an epoch is its number modulo 3. Nearly always only one epoch has keys, so each has a box of its own.
 type KeyRing = [Option<Box<(u64, Keys)>>; 3];
 
 impl<const BLOCKS: usize> Opener<BLOCKS> {
     /// Creates an opener that has received nothing.
     pub fn new(id: u32, cipher: Cipher, secret: Secret) -> Self {
-        let (epoch_bits, window) = (EPOCH_BITS as u8, ReplayWindow::new());
+        let (epoch_bits, window) = (EPOCH_BITS, ReplayWindow::new());
         Self { id, cipher, epoch_bits, secret, window, keys: None }
     }
 
@@ -104,7 +104,7 @@ impl<const BLOCKS: usize> Opener<BLOCKS> {
     pub fn open(&mut self, datagram: &[u8], out: &mut Vec<u8>) -> Result<Opened, OpenError> {
         let opened = self.open_into(datagram, out);
         if opened.is_err() {
-            // After a wrong tag, `out` holds bytes that nobody vouches for.
+            // After a wrong tag, `out` holds forged bytes.
             out.clear();
         }
         opened
@@ -130,8 +130,7 @@ impl<const BLOCKS: usize> Opener<BLOCKS> {
     }
 
     /// Returns the keys of an epoch, derives them if they are missing, and keeps them. Returns `None` for
-    /// an epoch that is too far away: a chain of derivations, however long, would be at the command of
-    /// whoever forges a number.
+    /// an epoch that is too far away: otherwise a forged number could cause any number of derivations.
     fn keys_of(&mut self, epoch: u64) -> Option<&Keys> {
         let current = self.current_epoch();
         if epoch.abs_diff(current) > 1 {
@@ -161,7 +160,7 @@ impl<const BLOCKS: usize> Opener<BLOCKS> {
         if current != before
             && let Some(ring) = &mut self.keys
         {
-            // The keys before the last epoch are where those of the next one will be.
+            // The epoch before the last one has the index of the next one.
             ring[place(current + 1)] = None;
         }
         is_newest

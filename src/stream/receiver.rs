@@ -267,9 +267,8 @@ impl StreamReceiver {
     }
 
     /// Returns the number of `have`s sent since the last datagram from the server, or since the last
-    /// call of [`Self::carry`]. They are sent 1,
-    /// 3, 7 and so on seconds after the first. The caller decides how many mean that the server is
-    /// gone.
+    /// call of [`Self::carry`]. They are sent 1, 3, 7 and so on seconds after the first. The caller
+    /// decides how many mean that the server is gone.
     pub fn unanswered(&self) -> u32 {
         self.keep_alive.unanswered()
     }

@@ -10,18 +10,18 @@ use crate::config::TlsConfig;
 /// The stream of a connection of the server.
 pub type TcpWire = TcpStream;
 
-/// Nothing can be wrong.
+/// An error that cannot occur.
 pub type TlsError = Infallible;
 
-/// Memory of an idle session: there are none.
+/// Memory of an idle session in bytes. There are no sessions.
 pub const IDLE_SESSION: usize = 0;
 
-/// No TLS.
+/// The stand-in for the TLS of a server.
 #[derive(Debug)]
 pub struct Tls;
 
 impl Tls {
-    /// Returns the stand-in. The options refuse settings that need more.
+    /// Returns the stand-in. A command line that asks for TLS was refused before.
     ///
     /// # Errors
     /// Never.

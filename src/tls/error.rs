@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// A file that cannot be used, and why.
+/// The reason why a file, or TLS itself, cannot be used.
 #[derive(Debug)]
 pub struct TlsError {
     /// `None` if no file is at fault.

@@ -1,5 +1,6 @@
 //! The client as a program: its pipes, its signals, its exit status; and what it does with named
-//! delivery. Stream delivery is in `client_stream.rs`, the command line in `client_commands.rs`.
+//! delivery. Stream delivery is in `stream_delivery.rs`, the command line in
+//! `command_line.rs`.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};

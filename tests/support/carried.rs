@@ -1,5 +1,5 @@
-//! Carried members: the units of PROTOCOL.md, section 7, are written and read by hand, so that a
-//! mistake in the server's codec cannot hide itself.
+//! Carried members: their units (C1) are written and read by hand, so that a mistake in the server's
+//! codec cannot hide itself.
 
 use std::io::{ErrorKind, Read};
 use std::time::Duration;

@@ -18,8 +18,9 @@ pub const MACHINES: &str = "ip link set lo up && ip link add near type veth peer
     unshare -n nsenter --net=/proc/self/ns/net true";
 
 /// Runs `body` in a namespace that the shell script `setup` has prepared: starts this test there
-/// once more, by its name, which is part of no other name in its crate. If the machine does not allow that, `what` is not tested, and a line on
-/// the terminal says so, because the output of a passing test is not shown.
+/// once more, by its name, which is part of no other name in its crate. If the machine does not allow
+/// that, `what` is not tested, and a line on the terminal says so, because the output of a passing
+/// test is not shown.
 ///
 /// It requires the system's own root, who may have large socket buffers there.
 pub fn in_namespace(test: &str, what: &str, setup: &str, body: impl FnOnce()) {

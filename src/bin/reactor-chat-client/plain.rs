@@ -22,8 +22,8 @@ const MAX_WAITING: usize = 64;
 const EARLY_KEEP_ALIVES: &[Duration] = &[Duration::from_millis(250), Duration::from_millis(750)];
 
 /// Pauses between the keep-alives from a new address, which come at 0, 0.25, 1, 2 and 3 s. The server
-/// asks for a proof once a second at most, and sends no more bytes than it got: its question is as
-/// long as two keep-alives (E10).
+/// sends one challenge a second at most, and no more bytes than it got. A challenge has more bytes
+/// than one keep-alive (E10).
 const PROOFS: &[Duration] = &[
     Duration::from_millis(250),
     Duration::from_millis(750),

@@ -93,7 +93,8 @@ impl SealedMember {
         is_first: bool,
         now: Instant,
     ) -> Finding {
-        // The server answers no challenges: a member knows its address by the TLS connection.
+        // Only the server sends challenges. A member knows the server's address from TLS, so a
+        // challenge from a member has no effect.
         if opened.is_control()
             && let Some(Control::Answer(value)) = Control::parse(content)
             && self.address.note_answer(origin.remote, value)

@@ -117,7 +117,7 @@ impl UdpLink {
                     _ if self.wrapping.is_sealed() => {
                         // A network that ends is reported here. Another one may be there.
                         self.is_readable = false;
-                        self.changes_route(now);
+                        self.change_route(now);
                     }
                     _ => {
                         self.is_readable = false;
@@ -142,7 +142,7 @@ impl UdpLink {
                     handle(message);
                 }
                 Unwrapped::Challenge(value) => challenge = Some(value),
-                Unwrapped::Stale => {}
+                Unwrapped::Ignored => {}
                 Unwrapped::Unopened => self.unopened += 1,
             }
         }
@@ -172,7 +172,7 @@ impl UdpLink {
             return Ok(());
         }
         let mut sent = retry(|| self.socket.send(&self.datagram));
-        if is_lost_route(&sent) && self.wrapping.is_sealed() && self.changes_route(now) {
+        if is_lost_route(&sent) && self.wrapping.is_sealed() && self.change_route(now) {
             sent = retry(|| self.socket.send(&self.datagram));
         }
         match sent {
@@ -198,13 +198,13 @@ impl UdpLink {
     pub(super) fn follow_route(&mut self, now: Instant) {
         let last = self.received_at.max(self.looked_at);
         if self.wrapping.is_sealed() && last + ROUTE_PATIENCE <= now {
-            self.changes_route(now);
+            self.change_route(now);
         }
     }
 
     /// Replaces the socket if the route to the server begins at another local address. Returns true
     /// if it did.
-    fn changes_route(&mut self, now: Instant) -> bool {
+    fn change_route(&mut self, now: Instant) -> bool {
         self.looked_at = now;
         // Without a route there is no better socket.
         let Ok(Some(socket)) = self.socket_of_route() else { return false };

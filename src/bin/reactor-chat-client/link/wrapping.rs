@@ -29,8 +29,8 @@ pub(super) enum Unwrapped<'a> {
     Message(&'a [u8]),
     /// The server asks whether we receive at this address (E10).
     Challenge([u8; 8]),
-    /// A copy of a datagram, or one that came very late.
-    Stale,
+    /// A copy of a datagram, one that came very late, or an unknown control datagram.
+    Ignored,
     /// The datagram was not sealed for us.
     Unopened,
 }
@@ -92,10 +92,10 @@ impl Seal {
         match self.opener.open(datagram, &mut self.plaintext) {
             Ok(opened) if opened.is_control() => match Control::parse(&self.plaintext) {
                 Some(Control::Challenge(challenge)) => Unwrapped::Challenge(challenge),
-                _ => Unwrapped::Stale,
+                _ => Unwrapped::Ignored,
             },
             Ok(_) => Unwrapped::Message(&self.plaintext),
-            Err(OpenError::Replayed) => Unwrapped::Stale,
+            Err(OpenError::Replayed) => Unwrapped::Ignored,
             Err(_) => Unwrapped::Unopened,
         }
     }
@@ -155,7 +155,7 @@ mod tests {
         }
         let datagram = sealed(0, b"ann: hi");
         assert_eq!(wrapping.unwrap(&datagram), Unwrapped::Message(b"ann: hi"));
-        assert_eq!(wrapping.unwrap(&datagram), Unwrapped::Stale, "a copy");
+        assert_eq!(wrapping.unwrap(&datagram), Unwrapped::Ignored, "a copy");
     }
 
     #[test]
