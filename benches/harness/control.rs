@@ -11,7 +11,7 @@ use reactor_chat::protocol::{Status, frame};
 use rustls::{ClientConnection, StreamOwned};
 use socket2::{Domain, Socket, Type};
 
-use super::ride::Ride;
+use super::carried_link::CarriedLink;
 use super::scenario::{Path, Service};
 use super::tls;
 
@@ -95,12 +95,12 @@ impl Control {
     ///
     /// # Errors
     /// If the stream cannot be read without waiting.
-    pub fn into_ride(self) -> io::Result<Ride> {
+    pub fn into_carried_link(self) -> io::Result<CarriedLink> {
         match self.stream {
-            Stream::Clear(stream) => Ride::new(stream, None, self.rest),
+            Stream::Clear(stream) => CarriedLink::new(stream, None, self.rest),
             Stream::Encrypted(stream) => {
                 let (tls, stream) = stream.into_parts();
-                Ride::new(stream, Some(tls.into()), self.rest)
+                CarriedLink::new(stream, Some(tls.into()), self.rest)
             }
         }
     }

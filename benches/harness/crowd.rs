@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 use mio::net::UdpSocket;
 use reactor_chat::sys::{self, Arrival, BATCH, MAX_ARRIVAL, ReceiveBatch};
 
+use super::carried_link::CarriedLink;
 use super::control::{self, CREATE, Control, JOIN, PATIENCE};
 use super::envelope::Envelope;
 use super::listener::Listener;
 use super::relay::{self, REGISTRATION, SOCKET_BUFFER};
-use super::ride::Ride;
 use super::scenario::{Delivery, Service, Shape};
 use super::target::{Kind, Target};
 
@@ -78,7 +78,7 @@ pub enum Wire {
     /// Entries of a stream. Every member keeps statistics of its own.
     Stream(Vec<Mutex<Listener>>),
     /// Units, `NAME: TEXT` each, on a connection of each member.
-    Units(Vec<Mutex<Ride>>),
+    Units(Vec<Mutex<CarriedLink>>),
 }
 
 impl Attendance {
@@ -96,7 +96,7 @@ impl Attendance {
         let mut attendance = Self { udp: target.udp, envelopes: Vec::new(), wire };
         match target.kind {
             Kind::Server(service) if service.is_carried() => {
-                attendance.board(crowd, target.tcp, service)?;
+                attendance.join_carried(crowd, target.tcp, service)?;
             }
             Kind::Server(service) => attendance.join_server(crowd, target.tcp, service)?,
             Kind::Relay(_) => attendance.register(crowd)?,
@@ -105,17 +105,22 @@ impl Attendance {
     }
 
     /// Lets everyone enter over a connection that carries it from then on.
-    fn board(&mut self, crowd: &Crowd, server: SocketAddr, service: Service) -> io::Result<()> {
+    fn join_carried(
+        &mut self,
+        crowd: &Crowd,
+        server: SocketAddr,
+        service: Service,
+    ) -> io::Result<()> {
         let shape = &crowd.shape;
-        let mut rides = Vec::new();
+        let mut links = Vec::new();
         for member in 0..shape.population() {
             let operation = if shape.place_of(member) == 0 { CREATE } else { JOIN };
             let room = control::numbered_room(shape.room_of(member));
             let mut control = Control::connect(server, None, service.needs_tls())?;
             control.enter(operation, &room, &shape.name_of(member), service)?;
-            rides.push(Mutex::new(control.into_ride()?));
+            links.push(Mutex::new(control.into_carried_link()?));
         }
-        self.wire = Wire::Units(rides);
+        self.wire = Wire::Units(links);
         Ok(())
     }
 
@@ -187,8 +192,8 @@ impl Attendance {
 
     /// Sends a message of a member. Returns false if too many messages of its stream are under way.
     pub fn say(&self, crowd: &Crowd, member: usize, text: &[u8]) -> bool {
-        if let Wire::Units(rides) = &self.wire {
-            return rides[member].lock().expect("no panic").say(text);
+        if let Wire::Units(links) = &self.wire {
+            return links[member].lock().expect("no panic").say(text);
         }
         let Wire::Stream(listeners) = &self.wire else {
             let message = self.envelopes[member].wrap(text);

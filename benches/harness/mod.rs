@@ -9,7 +9,7 @@
 //! | [`control`], [`tls`] | a client's side of TCP, in the clear or inside TLS |
 //! | [`envelope`] | what is around the content of a member's datagrams: a prefix or a seal |
 //! | [`crowd`] | members with a socket each, and how they enter a target |
-//! | [`ride`] | a carried member's end of its connection |
+//! | [`carried_link`] | a carried member's end of its connection |
 //! | [`listener`] | a member of a stream, with the library's sender and receiver |
 //! | [`proxy`] | a network between members and server that loses datagrams |
 //! | [`load`] | messages on a schedule or in a closed loop, and their latency |
@@ -23,6 +23,7 @@
 //! | [`run`] | the order of targets and runs |
 //! | [`progress`], [`report`], [`json`], [`picture`] | the line on stderr, the table, the JSON, the SVG |
 
+pub mod carried_link;
 pub mod control;
 pub mod crowd;
 pub mod envelope;
@@ -43,7 +44,6 @@ pub mod proxy;
 pub mod receiver;
 pub mod relay;
 pub mod report;
-pub mod ride;
 pub mod run;
 pub mod sample;
 pub mod scenario;

@@ -84,7 +84,7 @@ impl Receiver {
         let mut received = Received { latency, last, load: 0.0, seen: Vec::new() };
         let mut awake_until = Instant::now();
         let mut walks = Walks::new(&scene.attendance.wire);
-        self.watch_rides(&scene.attendance.wire, true)?;
+        self.watch_links(&scene.attendance.wire, true)?;
         while !phase.is_over.load(Relaxed) {
             let is_awake = Instant::now() < awake_until;
             let timeout = if is_awake { Some(Duration::ZERO) } else { walks.timeout() };
@@ -102,18 +102,18 @@ impl Receiver {
                 Pace::InFlight(_) => thread::sleep(NAP),
             }
         }
-        self.watch_rides(&scene.attendance.wire, false)?;
+        self.watch_links(&scene.attendance.wire, false)?;
         let busy = (own_cpu_time() - cpu).as_secs_f64();
         received.load = busy / received.last.as_secs_f64().max(1e-9);
         Ok(received)
     }
 
     /// Begins or ends to watch the connections of its members, if they are carried.
-    fn watch_rides(&self, wire: &Wire, is_begin: bool) -> io::Result<()> {
-        let Wire::Units(rides) = wire else { return Ok(()) };
-        for (member, ride) in rides.iter().enumerate().skip(self.first).step_by(self.step) {
-            let mut ride = ride.lock().expect("no panic");
-            let (registry, stream) = (self.poll.registry(), ride.stream_mut());
+    fn watch_links(&self, wire: &Wire, is_begin: bool) -> io::Result<()> {
+        let Wire::Units(links) = wire else { return Ok(()) };
+        for (member, link) in links.iter().enumerate().skip(self.first).step_by(self.step) {
+            let mut link = link.lock().expect("no panic");
+            let (registry, stream) = (self.poll.registry(), link.stream_mut());
             match is_begin {
                 true => registry.register(stream, Token(member), Interest::READABLE)?,
                 false => registry.deregister(stream)?,
@@ -173,10 +173,10 @@ fn drain(
     received: &mut Received,
     walks: &mut Walks,
 ) {
-    if let Wire::Units(rides) = &scene.attendance.wire {
+    if let Wire::Units(links) = &scene.attendance.wire {
         let at = Instant::now() - scene.phase.start;
-        let mut ride = rides[member].lock().expect("no panic");
-        let count = ride.read(|unit| received.note(scene.phase, member, sequence_of(unit), at));
+        let mut link = links[member].lock().expect("no panic");
+        let count = link.read(|unit| received.note(scene.phase, member, sequence_of(unit), at));
         scene.phase.received.fetch_add(count as u64, Relaxed);
         return;
     }

@@ -253,30 +253,42 @@ impl Scenario {
     }
 }
 
+/// Returns a fan-out to text members.
+fn text(name: &'static str, rooms: usize, members: usize, text: Text, rate: u32) -> Fanout {
+    let shape = Shape { rooms, members, text };
+    Fanout { name, shape, rate, service: Service::clear(Delivery::Text), every_window: false }
+}
+
+/// Returns a fan-out to stream members.
+fn stream(name: &'static str, rooms: usize, members: usize, size: Text, rate: u32) -> Fanout {
+    let service = Service::clear(Delivery::Stream);
+    Fanout { service, ..text(name, rooms, members, size, rate) }
+}
+
+/// Returns a fan-out of long texts, with each number of messages in flight.
+fn long(name: &'static str, members: usize, rate: u32) -> Scenario {
+    let fanout = stream(name, 1, members, Text::Fixed(1_000), rate);
+    Scenario::Fanout(Fanout { every_window: true, ..fanout })
+}
+
+/// Returns the same fan-out with all members on another path.
+fn on_path(path: Path, fanout: Fanout) -> Scenario {
+    let service = Service { path, ..fanout.service };
+    Scenario::Fanout(Fanout { service, ..fanout })
+}
+
+fn idle(name: &'static str, service: Service) -> Scenario {
+    Scenario::Idle(Idle { name, rooms: 1_000, members: 100, seconds: 10.0, service })
+}
+
+fn flood(name: &'static str, service: Service, source: Source) -> Scenario {
+    Scenario::Flood(Flood { name, service, source })
+}
+
 /// Every scenario, in the order of the table.
 pub fn all() -> Vec<Scenario> {
-    let text = |name, rooms, members, text, rate| {
-        let shape = Shape { rooms, members, text };
-        Fanout { name, shape, rate, service: Service::clear(Delivery::Text), every_window: false }
-    };
-    let stream = |name, rooms, members, size, rate| Fanout {
-        service: Service::clear(Delivery::Stream),
-        ..text(name, rooms, members, size, rate)
-    };
-    let on = |path, fanout: Fanout| {
-        let service = Service { path, ..fanout.service };
-        Scenario::Fanout(Fanout { service, ..fanout })
-    };
-    let sealed = |fanout| on(Path::Sealed, fanout);
-    let long = |name, members, rate| {
-        let fanout = stream(name, 1, members, Text::Fixed(1_000), rate);
-        Scenario::Fanout(Fanout { every_window: true, ..fanout })
-    };
-    let idle = |name, service| {
-        Scenario::Idle(Idle { name, rooms: 1_000, members: 100, seconds: 10.0, service })
-    };
+    let sealed = |fanout| on_path(Path::Sealed, fanout);
     let sealed_text = Service { delivery: Delivery::Text, path: Path::Sealed };
-    let flood = |name, service, source| Scenario::Flood(Flood { name, service, source });
     // As many members as one IP may have, in as many rooms.
     let mixed = Mixed { busy: 2_000, talkers: 20, rooms: 500, members: 20, junk: 100_000 };
     let lossy = stream("loss_5", 1, 100, Text::Fixed(64), 2_000);
@@ -305,7 +317,7 @@ pub fn all() -> Vec<Scenario> {
         sealed(text("sealed_100x64", 1, 100, Text::Fixed(64), 2_000)),
         sealed(stream("sealed_stream_100x64", 1, 100, Text::Fixed(64), 2_000)),
         sealed(stream("sealed_stream_100x1000", 1, 100, Text::Fixed(1_000), 1_000)),
-        on(Path::CarriedInTls, text("carried_100x64", 1, 100, Text::Fixed(64), 2_000)),
+        on_path(Path::CarriedInTls, text("carried_100x64", 1, 100, Text::Fixed(64), 2_000)),
         idle("idle_100000", Service::clear(Delivery::Text)),
         idle("idle_stream_100000", Service::clear(Delivery::Stream)),
         idle("idle_sealed_100000", sealed_text),

@@ -9,7 +9,7 @@ use rustls::ClientConnection;
 /// Limit for one read: a server's largest write.
 const READ: usize = 16 * 1024;
 
-pub struct Ride {
+pub struct CarriedLink {
     stream: TcpStream,
     tls: Option<Box<ClientConnection>>,
     /// Bytes of units that have arrived.
@@ -18,7 +18,7 @@ pub struct Ride {
     output: Vec<u8>,
 }
 
-impl Ride {
+impl CarriedLink {
     /// Continues a connection behind its completion. `input` is what came after that.
     ///
     /// # Errors
