@@ -41,12 +41,12 @@ impl Vector {
     }
 
     /// Returns the number, the plaintext and the datagram of each datagram in a direction.
-    fn datagrams(&self, way: &str) -> Vec<(u64, Vec<u8>, Vec<u8>)> {
-        let prefix = format!("{way} datagram ");
+    fn datagrams(&self, direction: &str) -> Vec<(u64, Vec<u8>, Vec<u8>)> {
+        let prefix = format!("{direction} datagram ");
         let numbers = self.0.iter().filter_map(|(name, _)| name.strip_prefix(&prefix));
         let datagrams = numbers.map(|number| {
-            let plaintext = self.bytes(&format!("{way} plaintext {number}"));
-            let datagram = self.bytes(&format!("{way} datagram {number}"));
+            let plaintext = self.bytes(&format!("{direction} plaintext {number}"));
+            let datagram = self.bytes(&format!("{direction} datagram {number}"));
             (number.parse().unwrap(), plaintext, datagram)
         });
         datagrams.collect()
@@ -76,32 +76,34 @@ fn e6_vector_keys() {
 
 #[test]
 fn e6_vector_opens() {
-    for (vector, way) in Vector::all().iter().flat_map(|vector| [(vector, "up"), (vector, "down")])
+    for (vector, direction) in
+        Vector::all().iter().flat_map(|vector| [(vector, "up"), (vector, "down")])
     {
-        let secret = vector.secret(&format!("{way} secret 0"));
+        let secret = vector.secret(&format!("{direction} secret 0"));
         let mut opener = ClientOpener::new(vector.id(), vector.cipher(), secret);
-        for (number, expected, datagram) in vector.datagrams(way) {
+        for (number, expected, datagram) in vector.datagrams(direction) {
             let mut plaintext = Vec::new();
             let opened = opener.open(&datagram, &mut plaintext).unwrap();
             assert_eq!((opened.number, &plaintext), (number, &expected));
             let is_control = Control::parse(&plaintext).is_some();
-            assert_eq!(opened.is_control(), is_control, "{way} {number}");
+            assert_eq!(opened.is_control(), is_control, "{direction} {number}");
         }
     }
 }
 
 #[test]
 fn e6_vector_is_sealed() {
-    for (vector, way) in Vector::all().iter().flat_map(|vector| [(vector, "up"), (vector, "down")])
+    for (vector, direction) in
+        Vector::all().iter().flat_map(|vector| [(vector, "up"), (vector, "down")])
     {
-        let secret = vector.secret(&format!("{way} secret 0"));
+        let secret = vector.secret(&format!("{direction} secret 0"));
         let mut sealer = Sealer::new(vector.id(), vector.cipher(), secret);
-        for (number, plaintext, expected) in vector.datagrams(way) {
+        for (number, plaintext, expected) in vector.datagrams(direction) {
             sealer.skip_to(number);
             let flags = if Control::parse(&plaintext).is_some() { CONTROL } else { 0 };
             let mut datagram = Vec::new();
             sealer.seal(flags, &plaintext, &mut datagram).unwrap();
-            assert_eq!(datagram, expected, "{way} {number}");
+            assert_eq!(datagram, expected, "{direction} {number}");
         }
     }
 }

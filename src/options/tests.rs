@@ -1,0 +1,117 @@
+//! Command lines of the server, and the mistakes in them.
+
+use super::*;
+
+fn serve(args: &[&str]) -> Config {
+    match parse(args.iter().map(OsString::from)) {
+        Ok(Invocation::Serve { config, .. }) => *config,
+        other => panic!("{args:?}: {other:?}"),
+    }
+}
+
+fn refused(args: &[&str]) -> String {
+    parse(args.iter().map(OsString::from)).expect_err("a mistake").to_string()
+}
+
+#[test]
+fn defaults_serve_this_machine() {
+    let config = serve(&[]);
+    assert_eq!(ips(&config), ["127.0.0.1"]);
+    assert_eq!((config.tcp_port, config.udp_port), (9001, 9002));
+    assert_eq!(config.chat, ChatConfig::default());
+    assert_eq!(config.connections, ConnectionConfig::default());
+}
+
+#[test]
+fn zero_is_no_limit() {
+    let config = serve(&["--idle-timeout", "0", "--max-members=0", "--max-payload", "0"]);
+    assert_eq!((config.chat.idle_timeout, config.chat.max_members), (None, None));
+    assert_eq!(config.connections.max_payload, PROTOCOL_MAX_PAYLOAD);
+}
+
+#[test]
+fn c3_half_of_the_connections_may_carry() {
+    let carried = |args: &[&str]| serve(args).chat.max_carried;
+    assert_eq!(carried(&[]), Some(5_000));
+    assert_eq!(carried(&["--max-connections", "600"]), Some(300));
+    assert_eq!(carried(&["--max-connections", "1"]), Some(1));
+    assert_eq!(carried(&["--max-connections", "0"]), None);
+    assert_eq!(carried(&["--max-connections", "600", "--max-carried", "500"]), Some(500));
+    assert_eq!(carried(&["--max-carried", "0"]), None);
+    let of_one = |args: &[&str]| serve(args).chat.max_carried_ip;
+    assert_eq!(of_one(&["--max-connections-ip", "7"]), Some(7));
+    assert_eq!(of_one(&["--max-connections-ip", "0"]), None);
+}
+
+#[test]
+fn binds_keep_order_without_repeats() {
+    let config = serve(&["--bind", "::1", "--bind", "0.0.0.0", "--bind", "[::1]"]);
+    assert_eq!(ips(&config), ["::1", "0.0.0.0"]);
+}
+
+fn ips(config: &Config) -> Vec<String> {
+    let addresses = config.bind.iter().flat_map(|bind| &bind.addresses);
+    addresses.map(|address| address.ip().to_string()).collect()
+}
+
+#[test]
+fn field_j_repeated_address_is_merged() {
+    let config = serve(&["--bind", "localhost", "--bind", "127.0.0.1", "--bind", "localhost"]);
+    assert_eq!(ips(&config).iter().filter(|ip| *ip == "127.0.0.1").count(), 1);
+    let config = serve(&["--bind", "::ffff:127.0.0.1", "--bind", "[::ffff:127.0.0.1]"]);
+    assert_eq!(ips(&config), ["127.0.0.1"]);
+}
+
+#[test]
+fn field_j_wildcard_conflict_is_named() {
+    for (one, other) in [
+        ("0.0.0.0", "127.0.0.1"),
+        ("127.0.0.1", "0.0.0.0"),
+        ("::", "::1"),
+        ("0.0.0.0", "localhost"),
+        ("::ffff:0.0.0.0", "127.0.0.1"),
+        ("0.0.0.0", "::ffff:127.0.0.1"),
+    ] {
+        let line = refused(&["--bind", one, "--bind", other]);
+        assert!(line.contains("exclude each other"), "{line}");
+        assert!(line.contains(&format!("--bind {one} ")), "{line}");
+        assert!(line.contains(&format!("--bind {other} ")), "{line}");
+    }
+    for apart in [["0.0.0.0", "::"], ["0.0.0.0", "::1"], ["127.0.0.1", "::"]] {
+        serve(&["--bind", apart[0], "--bind", apart[1]]);
+    }
+    let free = ["--tcp-port", "0", "--udp-port", "0"];
+    serve(&[&free[..], &["--bind", "0.0.0.0", "--bind", "127.0.0.1"]].concat());
+}
+
+#[test]
+fn error_is_one_line_with_its_option() {
+    for (args, part) in [
+        (&["--bind", "not an address"][..], "--bind 'not an address'"),
+        (&["--tcp-port", "70000"], "--tcp-port"),
+        (&["--tcp-port"], "tcp-port"),
+        (&["--lang", "fr"], "en or ja, not 'fr'"),
+        (&["--tls", "maybe"], "on or off or required, not 'maybe'"),
+        (&["--cert", "a.pem"], "--cert and --key need each other"),
+        (&["--tls", "on", "--key", "a.pem"], "--cert and --key need each other"),
+        (&["--idle-timeout", "-1"], "--idle-timeout"),
+        (&["--idle-timeout", "99999999999"], "31536000"),
+        (&["--max-payload", "536870913"], "536870912"),
+        (&["--nonsense"], "nonsense"),
+        (&["stray"], "'stray'"),
+        (&["-q", "-v"], "exclude"),
+        (&["--lang", "en", "--lang", "ja"], "lang"),
+    ] {
+        let line = refused(args);
+        assert!(line.contains(part) && !line.contains('\n'), "{args:?}: {line}");
+    }
+}
+
+#[test]
+fn help_is_complete_and_narrow() {
+    assert!(HELP.lines().all(|line| line.len() < 80), "80 columns");
+    let usage = options().usage("");
+    for word in usage.split_whitespace().filter(|word| word.starts_with("--")) {
+        assert!(HELP.contains(word) || word.contains(HIDDEN), "{word}");
+    }
+}
