@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use reactor_chat::options::{self, Invocation};
@@ -132,8 +132,8 @@ fn chat(
     }
 }
 
-#[test]
-fn relaying_allocates_nothing() {
+/// Starts a server in a thread. Returns the thread, and the addresses of the server.
+fn start_server() -> (JoinHandle<Exit>, (SocketAddr, SocketAddr)) {
     let (listening, listens) = channel();
     let server = thread::spawn(move || {
         IS_SERVER.set(true);
@@ -145,7 +145,12 @@ fn relaying_allocates_nothing() {
         listening.send(reactor.addresses().expect("addresses")[0]).expect("the test");
         reactor.run().expect("the poll")
     });
-    let (tcp, udp) = listens.recv_timeout(DEADLINE).expect("a server that listens");
+    (server, listens.recv_timeout(DEADLINE).expect("a server that listens"))
+}
+
+#[test]
+fn relaying_allocates_nothing() {
+    let (server, (tcp, udp)) = start_server();
     let members: Vec<Member> = (0..MEMBERS).map(|index| enter(tcp, udp, index)).collect();
     let enter_sealed = |index| Sealed::enter((tcp, udp), JOIN, &format!("sealed {index}"), "");
     let sealed: Vec<Sealed> = (0..SEALED).map(enter_sealed).collect();

@@ -13,12 +13,12 @@ use reactor_chat::seal::{Header, Opener, Sealer};
 const RECORD: &str = include_str!("exchange.txt");
 
 /// A direction of a seal, with the window of its receiver.
-struct Way<const BLOCKS: usize> {
+struct Direction<const BLOCKS: usize> {
     sealer: Sealer,
     opener: Opener<BLOCKS>,
 }
 
-impl<const BLOCKS: usize> Way<BLOCKS> {
+impl<const BLOCKS: usize> Direction<BLOCKS> {
     fn replay(&mut self, flags: u8, plaintext: &[u8], datagram: &[u8]) {
         let (mut sealed, mut opened) = (Vec::new(), Vec::new());
         self.sealer.seal(flags, plaintext, &mut sealed).expect("numbers are left");
@@ -28,10 +28,11 @@ impl<const BLOCKS: usize> Way<BLOCKS> {
     }
 }
 
-fn ways(terms: &SealTerms) -> (Way<3>, Way<17>) {
+fn directions(terms: &SealTerms) -> (Direction<3>, Direction<17>) {
     let SealTerms { id, cipher, up, down } = *terms;
-    let up = Way { sealer: Sealer::new(id, cipher, up), opener: Opener::new(id, cipher, up) };
-    let down = Way { sealer: Sealer::new(id, cipher, down), opener: Opener::new(id, cipher, down) };
+    let up = Direction { sealer: Sealer::new(id, cipher, up), opener: Opener::new(id, cipher, up) };
+    let down =
+        Direction { sealer: Sealer::new(id, cipher, down), opener: Opener::new(id, cipher, down) };
     (up, down)
 }
 
@@ -43,7 +44,7 @@ fn e6_e10_recorded_exchange() {
         let (kind, rest) = line.split_once(' ').expect("a kind");
         if kind == "terms" {
             let terms: SealTerms = serde_json::from_str(rest).expect("terms");
-            seals.insert(terms.id, ways(&terms));
+            seals.insert(terms.id, directions(&terms));
             continue;
         }
         let (plaintext, datagram) = rest.split_once(' ').expect("two values");

@@ -8,7 +8,7 @@ use reactor_chat::seal::{CONTROL, Header};
 
 use crate::client::in_the_clear;
 use crate::support::random::Random;
-use crate::watcher::Way;
+use crate::watcher::Direction;
 
 /// Limit for the datagrams that it remembers: the first ones, and the last ones.
 const REMEMBERED: usize = 128;
@@ -19,7 +19,7 @@ const OWN_PORTS: u16 = 3_000;
 /// A datagram that it has seen.
 #[derive(Clone, Debug)]
 struct Seen {
-    way: Way,
+    direction: Direction,
     /// The client's address.
     at: SocketAddr,
     bytes: Vec<u8>,
@@ -28,7 +28,7 @@ struct Seen {
 /// A datagram that it sends.
 #[derive(Debug)]
 pub struct Attack {
-    pub way: Way,
+    pub direction: Direction,
     /// The address that it comes from, or the client's that it goes to.
     pub at: SocketAddr,
     pub bytes: Vec<u8>,
@@ -43,8 +43,8 @@ pub struct Attacker {
 }
 
 impl Attacker {
-    pub fn see(&mut self, way: Way, at: SocketAddr, bytes: &[u8]) {
-        let seen = Seen { way, at, bytes: bytes.into() };
+    pub fn see(&mut self, direction: Direction, at: SocketAddr, bytes: &[u8]) {
+        let seen = Seen { direction, at, bytes: bytes.into() };
         if self.seen.len() < 2 * REMEMBERED {
             self.seen.push(seen);
         } else {
@@ -62,16 +62,16 @@ impl Attacker {
         if random.chance(5) && !tokens.is_empty() {
             let bytes = in_the_clear(random.pick(tokens), &random.bytes());
             let at = self.any_address(random);
-            return Some(Attack { way: Way::Up, at, bytes, is_copy: false });
+            return Some(Attack { direction: Direction::Up, at, bytes, is_copy: false });
         }
-        let Seen { way, at, bytes } = &self.seen[random.size_below(self.seen.len())];
-        let way = if random.chance(10) { other(*way) } else { *way };
+        let Seen { direction, at, bytes } = &self.seen[random.size_below(self.seen.len())];
+        let direction = if random.chance(10) { other(*direction) } else { *direction };
         let at = if random.chance(60) { *at } else { self.any_address(random) };
         let (bytes, is_copy) = match random.chance(40) {
             true => (bytes.clone(), true),
             false => (self.alter(bytes, random), false),
         };
-        Some(Attack { way, at, bytes, is_copy })
+        Some(Attack { direction, at, bytes, is_copy })
     }
 
     /// Returns an address of its own, of a client, or of a neighbour of a client.
@@ -144,9 +144,9 @@ pub fn is_own(address: SocketAddr) -> bool {
     address.port() >= OWN_PORTS
 }
 
-fn other(way: Way) -> Way {
-    match way {
-        Way::Up => Way::Down,
-        Way::Down => Way::Up,
+fn other(direction: Direction) -> Direction {
+    match direction {
+        Direction::Up => Direction::Down,
+        Direction::Down => Direction::Up,
     }
 }

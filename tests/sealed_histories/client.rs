@@ -10,7 +10,7 @@ use reactor_chat::seal::{CONTROL, ClientOpener, Control, Sealer};
 
 use crate::server::ROOM;
 use crate::support::stream_member::StreamMember;
-use crate::watcher::{Watcher, Way};
+use crate::watcher::{Direction, Watcher};
 
 /// Questions without an answer after which a client resumes.
 const SILENCE: u32 = 4;
@@ -104,7 +104,7 @@ impl Client {
                 Some((index, seal.opener.open(bytes, &mut content).ok()?))
             });
         let Some((index, opened)) = opened else { return false };
-        watcher.note_opened(Way::Down, bytes);
+        watcher.note_opened(Direction::Down, bytes);
         if index + 1 == self.seals.len() {
             self.seals.drain(..index);
             self.greeting_at = None;

@@ -15,13 +15,13 @@ const LARGEST_DOWN: usize = 1_150 + OVERHEAD;
 
 /// The direction of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Way {
+pub enum Direction {
     Up,
     Down,
 }
 
-/// A sealed datagram, by its way, its id and its number.
-type Name = (Way, u32, u64);
+/// A sealed datagram, by its direction, its id and its number.
+type Name = (Direction, u32, u64);
 
 /// Bytes from and to one address.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,8 +38,8 @@ pub struct Watcher {
     /// True for the first bytes of secrets.
     first_bytes: Vec<bool>,
     ids: BTreeSet<u32>,
-    /// The next number of each way and id.
-    next: BTreeMap<(Way, u32), u64>,
+    /// The next number of each direction and id.
+    next: BTreeMap<(Direction, u32), u64>,
     /// Hashes of the datagrams that were sealed, until they are opened.
     unopened: HashMap<Name, u64>,
     balances: HashMap<SocketAddr, Balance>,
@@ -76,7 +76,7 @@ impl Watcher {
 
     /// Checks a datagram that a sealed member sends.
     pub fn note_up(&mut self, bytes: &[u8], epoch_bits: u8, tally: &mut Tally) {
-        self.note_sealed(Way::Up, bytes, epoch_bits, tally);
+        self.note_sealed(Direction::Up, bytes, epoch_bits, tally);
     }
 
     /// Checks a datagram that the server sends.
@@ -98,25 +98,31 @@ impl Watcher {
             return assert!(self.in_clear.contains(&to), "cleartext to {to}");
         }
         assert!(bytes.len() <= LARGEST_DOWN, "{} bytes", bytes.len());
-        self.note_sealed(Way::Down, bytes, epoch_bits, tally);
+        self.note_sealed(Direction::Down, bytes, epoch_bits, tally);
     }
 
-    fn note_sealed(&mut self, way: Way, bytes: &[u8], epoch_bits: u8, tally: &mut Tally) {
+    fn note_sealed(
+        &mut self,
+        direction: Direction,
+        bytes: &[u8],
+        epoch_bits: u8,
+        tally: &mut Tally,
+    ) {
         let Header { flags, id, number } = Header::parse(bytes).expect("a sealed datagram");
         assert!(self.ids.contains(&id), "an id without terms");
         assert!(!self.reveals(bytes), "plaintext: {}", bytes.escape_ascii());
-        let next = self.next.entry((way, id)).or_default();
+        let next = self.next.entry((direction, id)).or_default();
         assert_eq!(number, *next, "each number once, in order");
         *next += 1;
-        self.unopened.insert((way, id, number), hash(bytes));
-        tally.note(match (flags, way) {
-            (CONTROL, Way::Up) => "control up",
-            (CONTROL, Way::Down) => "control down",
-            (_, Way::Up) => "sealed up",
-            (_, Way::Down) => "sealed down",
+        self.unopened.insert((direction, id, number), hash(bytes));
+        tally.note(match (flags, direction) {
+            (CONTROL, Direction::Up) => "control up",
+            (CONTROL, Direction::Down) => "control down",
+            (_, Direction::Up) => "sealed up",
+            (_, Direction::Down) => "sealed down",
         });
         if number > 0 && number.is_multiple_of(1 << epoch_bits) {
-            tally.note(if way == Way::Up { "epoch up" } else { "epoch down" });
+            tally.note(if direction == Direction::Up { "epoch up" } else { "epoch down" });
         }
     }
 
@@ -132,17 +138,17 @@ impl Watcher {
     // What arrives.
 
     /// Returns true if a sealed datagram is genuine, byte by byte, and was not opened yet.
-    pub fn is_new(&self, way: Way, bytes: &[u8]) -> bool {
+    pub fn is_new(&self, direction: Direction, bytes: &[u8]) -> bool {
         Header::parse(bytes).is_some_and(|Header { id, number, .. }| {
-            self.unopened.get(&(way, id, number)) == Some(&hash(bytes))
+            self.unopened.get(&(direction, id, number)) == Some(&hash(bytes))
         })
     }
 
     /// Notes that a datagram has opened: it must be genuine, and it opens once.
-    pub fn note_opened(&mut self, way: Way, bytes: &[u8]) {
-        assert!(self.is_new(way, bytes), "a datagram that is not new was opened");
+    pub fn note_opened(&mut self, direction: Direction, bytes: &[u8]) {
+        assert!(self.is_new(direction, bytes), "a datagram that is not new was opened");
         let Header { id, number, .. } = Header::parse(bytes).expect("a sealed datagram");
-        self.unopened.remove(&(way, id, number));
+        self.unopened.remove(&(direction, id, number));
     }
 
     /// Notes a datagram that arrives at the server.
@@ -159,7 +165,7 @@ impl Watcher {
     ) {
         match verdict {
             Verdict::Opened { proves, has_moved } => {
-                self.note_opened(Way::Up, bytes);
+                self.note_opened(Direction::Up, bytes);
                 if proves {
                     self.note_proved(from);
                 }

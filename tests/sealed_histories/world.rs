@@ -16,7 +16,7 @@ use crate::support::faults::{Faults, HEALED};
 use crate::support::random::Random;
 use crate::support::stream_member::assert_promises;
 use crate::tally::Tally;
-use crate::watcher::{Watcher, Way};
+use crate::watcher::{Direction, Watcher};
 
 /// The time until everything has arrived after the network has healed.
 const GRACE: Duration = Duration::from_secs(90);
@@ -351,11 +351,16 @@ impl World {
     }
 
     fn carry_up(&mut self, from: SocketAddr, bytes: Vec<u8>, is_sealed: bool) {
-        self.attacker.see(Way::Up, from, &bytes);
+        self.attacker.see(Direction::Up, from, &bytes);
         if is_sealed && self.random.chance(self.raced_percent) {
             // From another IP: a new port at the member's own IP moves it (E10).
             let at = attacker::address(&mut self.random);
-            self.attack_server(&Attack { way: Way::Up, at, bytes: bytes.clone(), is_copy: true });
+            self.attack_server(&Attack {
+                direction: Direction::Up,
+                at,
+                bytes: bytes.clone(),
+                is_copy: true,
+            });
         }
         for at in self.faults.arrivals(self.time, &mut self.random) {
             self.plan(at, Step::Up(from, bytes.clone()));
@@ -370,7 +375,7 @@ impl World {
 
     fn carry_down(&mut self, to: SocketAddr, bytes: Vec<u8>, is_sealed: bool) {
         self.watcher.note_down((to, &bytes), is_sealed, self.epoch_bits, &mut self.tally);
-        self.attacker.see(Way::Down, to, &bytes);
+        self.attacker.see(Direction::Down, to, &bytes);
         for at in self.faults.arrivals(self.time, &mut self.random) {
             self.plan(at, Step::Down(to, bytes.clone()));
         }

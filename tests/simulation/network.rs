@@ -53,20 +53,16 @@ impl Network {
                     }
                     let job = Job { bytes, entries, to: &mut [], is_tagged };
                     let datagram = datagram_of(&job, share);
-                    let is_refused = match is_carried {
-                        true => is_full,
-                        false => to.is_some() && random.chance(self.refused_percent),
+                    let (is_refused, is_lost) = match is_carried {
+                        true => (is_full, false),
+                        false => self.draw_fate(to.is_some(), random),
                     };
-                    let is_lost = !is_carried && random.chance(self.lost_percent);
                     let arrives = to.is_some() && !is_refused && !is_lost;
                     let alone = matches!(audience, Audience::Only(_));
                     model.check_output(share.member, &datagram, alone, (to, arrives), now);
                     if is_refused {
-                        model.tally.note(if is_full {
-                            "outbox full"
-                        } else {
-                            "refused by the network"
-                        });
+                        let why = if is_full { "outbox full" } else { "refused by the network" };
+                        model.tally.note(why);
                         receipt.dropped += 1;
                     } else if to.is_some() {
                         (share.member, &datagram).hash(&mut self.history);
@@ -78,6 +74,12 @@ impl Network {
             }
         }
         receipt
+    }
+
+    /// Decides whether the kernel refuses a datagram, and whether it is lost on its way.
+    fn draw_fate(&self, has_address: bool, random: &mut Random) -> (bool, bool) {
+        let is_refused = has_address && random.chance(self.refused_percent);
+        (is_refused, random.chance(self.lost_percent))
     }
 }
 

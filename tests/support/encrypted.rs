@@ -7,10 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
+use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme};
+use rustls::{
+    ClientConfig, ClientConnection, ConfigBuilder, DigitallySignedStruct, SignatureScheme,
+};
 
 use super::*;
 
@@ -100,15 +103,19 @@ impl Read for Encrypted {
     }
 }
 
-/// Returns a client that accepts every certificate, as long as the server has its key.
-pub fn client_config() -> ClientConfig {
+/// Begins a client that accepts every certificate, as long as the server has its key.
+fn client_builder() -> ConfigBuilder<ClientConfig, WantsClientCert> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("TLS 1.3")
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-        .with_no_client_auth()
+}
+
+/// Returns a client that shows no certificate.
+pub fn client_config() -> ClientConfig {
+    client_builder().with_no_client_auth()
 }
 
 #[derive(Debug)]
@@ -191,17 +198,9 @@ pub fn certificate() -> (rcgen::Certificate, rcgen::KeyPair) {
 /// Returns a client that shows a certificate of its own if the server asks for one.
 pub fn client_with_certificate() -> ClientConfig {
     let (certificate, key) = certificate();
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .expect("TLS 1.3")
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-        .with_client_auth_cert(
-            vec![certificate.der().clone()],
-            PrivateKeyDer::Pkcs8(key.serialize_der().into()),
-        )
-        .expect("a certificate of its key")
+    let (chain, key) = (vec![certificate.der().clone()], key.serialize_der());
+    let config = client_builder().with_client_auth_cert(chain, PrivateKeyDer::Pkcs8(key.into()));
+    config.expect("a certificate of its key")
 }
 
 /// Runs openssl(1) with this input. Returns `None` on a machine without it; CI has it.

@@ -46,11 +46,6 @@ impl TcpProxy {
         }
     }
 
-    /// Returns the number of connections since the last cut.
-    pub fn connections(&self) -> usize {
-        self.state.pairs.lock().expect("pairs").len()
-    }
-
     /// Returns everything that has passed in both directions. The bytes of one connection and
     /// direction are in order.
     pub fn record(&self) -> Vec<u8> {

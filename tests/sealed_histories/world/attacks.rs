@@ -9,9 +9,9 @@ impl World {
         let sealed = self.clients.iter().flatten().filter(|client| client.is_sealed());
         let tokens: Vec<Token> = sealed.map(|client| client.token).collect();
         let Some(attack) = self.attacker.attack(&tokens, &mut self.random) else { return };
-        match attack.way {
-            Way::Up => self.attack_server(&attack),
-            Way::Down => self.attack_client(&attack),
+        match attack.direction {
+            Direction::Up => self.attack_server(&attack),
+            Direction::Down => self.attack_client(&attack),
         }
     }
 
@@ -19,7 +19,7 @@ impl World {
     /// an effect: that of the original.
     pub(super) fn attack_server(&mut self, attack: &Attack) {
         let Attack { at, bytes, is_copy, .. } = attack;
-        let is_new = *is_copy && self.watcher.is_new(Way::Up, bytes);
+        let is_new = *is_copy && self.watcher.is_new(Direction::Up, bytes);
         let what = match is_new {
             true => "attack with a genuine datagram",
             false if bytes.first() != Some(&0) => "attack in the clear",
@@ -44,7 +44,7 @@ impl World {
 
     fn attack_client(&mut self, attack: &Attack) {
         let Attack { at, bytes, is_copy, .. } = attack;
-        let (now, is_new) = (self.now(), *is_copy && self.watcher.is_new(Way::Down, bytes));
+        let (now, is_new) = (self.now(), *is_copy && self.watcher.is_new(Direction::Down, bytes));
         let mut sealed = self.clients.iter_mut().flatten().filter(|client| client.is_sealed());
         if let Some(client) = sealed.find(|client| client.address == *at) {
             self.tally.note("attack on a client");
