@@ -132,6 +132,11 @@ impl<T: Transport> Connection<T> {
         self.readable && !self.peer_ended
     }
 
+    /// Returns true if the peer has ended its half, and all of it was read.
+    pub fn has_peer_ended(&self) -> bool {
+        self.peer_ended
+    }
+
     /// Returns the bytes that were read and not consumed yet.
     pub fn input(&self) -> &[u8] {
         self.inbox.bytes()

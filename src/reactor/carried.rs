@@ -75,6 +75,10 @@ impl Carried {
                 return next;
             }
             match decode(connection.input(), MAX_UP) {
+                // It may have ended before it carried the member: while the request was delayed.
+                DecodedUnit::Incomplete if connection.has_peer_ended() => {
+                    self.handle_end(connection, context);
+                }
                 DecodedUnit::Incomplete => return read(connection),
                 DecodedUnit::Whole(_) if *units == 0 => return Next::Yield,
                 DecodedUnit::Whole(content) => {
@@ -100,8 +104,8 @@ impl Carried {
     pub(super) fn can_advance(&self, connection: &Connection<impl Transport>) -> bool {
         let next =
             self.pause(connection).unwrap_or_else(|| match decode(connection.input(), MAX_UP) {
-                DecodedUnit::Incomplete => read(connection),
-                DecodedUnit::Whole(_) | DecodedUnit::TooLarge { .. } => Next::Yield,
+                DecodedUnit::Incomplete if !connection.has_peer_ended() => read(connection),
+                _ => Next::Yield,
             });
         !matches!(next, Next::Wait)
     }

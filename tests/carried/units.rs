@@ -2,6 +2,7 @@
 //! request.
 
 use std::fs;
+use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
 use crate::support::carried::{Carried, carried, unit};
@@ -227,6 +228,27 @@ fn c1_c3_vanished_peers() {
     carol.control.reset();
     alice.expect("carol timed out");
     assert!(start.elapsed() > Duration::from_millis(900), "its place is kept for a while");
+}
+
+/// A peer may end its half before its connection carries the member, while the request is delayed.
+#[test]
+fn c2_end_in_a_delay_ends_the_path() {
+    let server = Server::start(&["--wrong-passwords", "6"]);
+    let password = r#","password":"right""#;
+    let mut alice = Carried::enter(&server, CREATE, &carried("alice", password));
+    for ip in 2..8 {
+        let mut guesser = Control::connect_from(&server, loopback(ip));
+        for _ in 0..6 {
+            guesser.status_of(JOIN, "room", br#"{"username":"guesser","password":"wrong"}"#);
+        }
+    }
+    let mut bob = Control::connect_from(&server, loopback(8));
+    bob.request(JOIN, "room", carried("bob", password).as_bytes());
+    bob.stream().shutdown(Shutdown::Write).expect("an open stream");
+    alice.expect("bob joined");
+    alice.expect("bob left");
+    bob.expect_success();
+    bob.expect_end();
 }
 
 #[test]
