@@ -40,7 +40,8 @@ pub(super) fn load_or_make(directory: Option<&Path>) -> Result<KeyPair, TlsError
     }
     let key = KeyPair::generate().map_err(TlsError::internal)?;
     store(directory, &key);
-    Ok(key)
+    // Another server may have stored one since. Clients see one key, whichever server they meet.
+    Ok(load(directory)?.unwrap_or(key))
 }
 
 /// Returns the stored key, or `None` if there is none. A directory that cannot be entered holds none: it
@@ -71,7 +72,7 @@ pub(super) fn load(directory: Option<&Path>) -> Result<Option<KeyPair>, TlsError
         .map_err(|_| refused("the server's key is damaged: restore it, or remove it for a new one"))
 }
 
-/// Stores a key, or reports why it cannot.
+/// Stores a key, unless another server has stored one, or reports why it cannot.
 pub(super) fn store(directory: Option<&Path>, key: &KeyPair) {
     let why = "clients will see another fingerprint after a restart";
     let Some(path) = directory.map(|directory| directory.join(NAME)) else {
@@ -80,7 +81,11 @@ pub(super) fn store(directory: Option<&Path>, key: &KeyPair) {
              HOME names a directory: {why}"
         );
     };
-    match state_file::replace(&path, key.serialize_pem().as_bytes()) {
+    let keep_stored = |stored: &[u8]| match stored.is_empty() {
+        true => key.serialize_pem().into_bytes(),
+        false => stored.to_vec(),
+    };
+    match state_file::update(&path, keep_stored) {
         Ok(()) => log::info!("the server's new key is stored in {}", path.display()),
         Err(error) => {
             log::warn!("the server's key cannot be stored in {} ({error}): {why}", path.display())
@@ -107,5 +112,21 @@ mod tests {
         assert_eq!(by(&[("STATE_DIRECTORY", ""), home]), users);
         assert_eq!(by(&[home]), users);
         assert_eq!(by(&[]), None);
+    }
+
+    #[test]
+    fn e3_servers_at_once_share_a_key() {
+        let directory = env::temp_dir().join(format!("reactor-chat-keys-{}", std::process::id()));
+        let start = std::sync::Barrier::new(4);
+        let load = || {
+            start.wait();
+            load_or_make(Some(&directory)).expect("a key").serialize_der()
+        };
+        let keys = std::thread::scope(|scope| {
+            let threads = [(); 4].map(|()| scope.spawn(load));
+            threads.map(|thread| thread.join().expect("no panic"))
+        });
+        fs::remove_dir_all(&directory).expect("removed");
+        assert!(keys.iter().all(|key| *key == keys[0]));
     }
 }
