@@ -1,6 +1,8 @@
 //! The identity that the server shows: a certificate, its key and the fingerprint of that key.
 
-use std::path::PathBuf;
+use std::fs;
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -85,12 +87,17 @@ impl Source {
         }
     }
 
-    /// Reads our own key again. A key that is stored no more is stored again.
+    /// Prepares to read the files of the operator again, or reads our own key again. A key that is
+    /// stored no more is stored again.
     ///
     /// # Errors
-    /// As [`own_key::load`].
+    /// As [`own_key::load`]. Also if a file of the operator is a pipe: it may have no writer any more,
+    /// and open(2) would block the loop.
     pub(super) fn read_again(&mut self) -> Result<(), TlsError> {
-        let Self::Own(own) = self else { return Ok(()) };
+        let own = match self {
+            Self::Own(own) => own,
+            Self::Files(files) => return check_no_pipe(files),
+        };
         match own_key::load(own.directory.as_deref())? {
             Some(key) => own.key = key,
             None => own_key::store(own.directory.as_deref(), &own.key),
@@ -172,6 +179,14 @@ fn server_config(certified: CertifiedKey) -> Result<ServerConfig, rustls::Error>
     config.max_early_data_size = 0;
     config.alpn_protocols = vec![ALPN.to_vec()];
     Ok(config)
+}
+
+fn check_no_pipe(files: &KeyFiles) -> Result<(), TlsError> {
+    let is_pipe =
+        |path: &Path| fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo());
+    let paths = [&files.certificate, &files.key];
+    let pipe = paths.into_iter().find(|path| is_pipe(path));
+    pipe.map_or(Ok(()), |path| Err(TlsError::in_file(path, "a pipe cannot be read again")))
 }
 
 /// Reads a certificate and its key.

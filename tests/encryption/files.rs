@@ -140,3 +140,23 @@ fn e3_hangup_renews_under_load() {
     let counts = server.final_counts();
     assert!(!counts.contains("handshakes failed"), "{counts}");
 }
+
+/// A shell passes a secret as a pipe: `--key <(pass show key)`.
+#[test]
+fn e3_pipe_is_not_read_again() {
+    let folder = Folder::new("e3_pipe");
+    folder.write_certificate();
+    let [certificate, key, pipe] = ["cert.pem", "key.pem", "pipe"].map(|name| folder.path(name));
+    let made = Command::new("mkfifo").arg(&pipe).status().expect("mkfifo(1)");
+    assert!(made.success());
+    let writer = thread::spawn({
+        let pipe = pipe.clone();
+        move || fs::write(pipe, fs::read(key).expect("a key")).expect("a reader")
+    });
+    let server = Server::start(&["--cert", &certificate, "--key", &pipe]);
+    writer.join().expect("no panic");
+    server.signal("HUP");
+    let error = server.expect_log("ERROR] SIGHUP: ");
+    assert!(error.contains("a pipe cannot be read again; the certificate in use"), "{error}");
+    assert_eq!(Encrypted::connect(&server).status_of(LIST, "", b""), 0);
+}
