@@ -166,11 +166,22 @@ impl Model {
         self.tally.note("freed");
     }
 
-    /// Removes the oldest tombstones for a new member if the limit of members is reached.
+    /// Removes the oldest tombstones for a new member if the limit of members is reached. Members of
+    /// the room that this member has made anew are still in the tables, and go after the tombstones.
     pub fn make_place(&mut self) {
         let most = self.config.max_members.unwrap_or(usize::MAX);
-        while !self.tombstones.is_empty() && self.live_count() + self.tombstones.len() >= most {
-            self.tombstones.remove(0);
+        let is_closing = |member: &&Member| {
+            !member.is_freed && member.end.as_ref().is_some_and(|end| end.of_closed_room)
+        };
+        let closing = self.members.iter().filter(is_closing).count();
+        while !self.tombstones.is_empty()
+            && self.live_count() + closing + self.tombstones.len() >= most
+        {
+            let forgotten = self.tombstones.remove(0);
+            if self.is_exact {
+                // Its farewell, if it waits, is dropped with it.
+                self.members[forgotten].asides.clear();
+            }
         }
     }
 
