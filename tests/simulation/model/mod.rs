@@ -166,17 +166,12 @@ impl Model {
         self.tally.note("freed");
     }
 
-    /// Removes the oldest tombstones for a new member if the limit of members is reached. Members of
-    /// the room that this member has made anew are still in the tables, and go after the tombstones.
-    pub fn make_place(&mut self) {
+    /// Removes the oldest tombstones for a new member if the limit of members is reached. The
+    /// `closing` members of a room that is made anew are still in the tables, and go after them.
+    pub fn make_place(&mut self, closing: usize) {
         let most = self.config.max_members.unwrap_or(usize::MAX);
-        let is_closing = |member: &&Member| {
-            !member.is_freed && member.end.as_ref().is_some_and(|end| end.of_closed_room)
-        };
-        let closing = self.members.iter().filter(is_closing).count();
-        while !self.tombstones.is_empty()
-            && self.live_count() + closing + self.tombstones.len() >= most
-        {
+        let others = self.live_count() + closing;
+        while !self.tombstones.is_empty() && others + self.tombstones.len() >= most {
             let forgotten = self.tombstones.remove(0);
             if self.is_exact {
                 // Its farewell, if it waits, is dropped with it.

@@ -65,13 +65,16 @@ impl Model {
         reply: &Reply,
         now: Instant,
     ) -> usize {
+        let mut closing = 0;
         if let Some(abandoned) = self.abandoned_room(room.creator, &room.name, now) {
             self.tally.note("made anew");
+            closing = self.rooms[abandoned].members.len();
             self.close(abandoned, (Notice::RoomClosed, Code::RoomClosed), None, now);
         }
         self.tally.note(if room.hidden { "hidden" } else { "created" });
         (room.password, room.history) = (host.password.clone(), host.history);
         self.rooms.push(room);
+        self.make_place(closing);
         let index = self.admit(self.rooms.len() - 1, from, host, reply, now);
         self.rooms.last_mut().expect("the new one").host = index;
         self.start_path(index, now);
@@ -92,6 +95,7 @@ impl Model {
         let room = self.open_room(&guest.room.name).expect("an open room");
         let silent = self.silent_namesake(peer.ip().to_canonical(), guest, now);
         let to_tell = silent.and_then(|silent| self.replace(silent, now));
+        self.make_place(0);
         let index = self.admit(room, (peer, is_encrypted), guest, reply, now);
         self.members[index].replaced = to_tell;
         self.start_path(index, now);
@@ -136,7 +140,6 @@ impl Model {
         let Reply::Entered { member, token, stream, path } = reply else { panic!("not a place") };
         assert_eq!(Ok(*path), path_of(is_encrypted, &entrant.path));
         self.tally.note(&format!("entered as {path:?}"));
-        self.make_place();
         self.tally.note(&format!("entered as {:?}", entrant.delivery));
         let next = self.note_entrant(room, peer.ip(), entrant, stream.as_ref());
         let known = &self.rooms[room];
