@@ -1,7 +1,6 @@
 //! The identity that the server shows: a certificate, its key and the fingerprint of that key.
 
 use std::fs;
-use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -91,12 +90,12 @@ impl Source {
     /// stored no more is stored again.
     ///
     /// # Errors
-    /// As [`own_key::load`]. Also if a file of the operator is a pipe: it may have no writer any more,
-    /// and open(2) would block the loop.
+    /// As [`own_key::load`]. Also if a file of the operator is a pipe or a terminal: the call that opens or
+    /// reads it would block the loop until somebody writes.
     pub(super) fn read_again(&mut self) -> Result<(), TlsError> {
         let own = match self {
             Self::Own(own) => own,
-            Self::Files(files) => return check_no_pipe(files),
+            Self::Files(files) => return check_regular(files),
         };
         match own_key::load(own.directory.as_deref())? {
             Some(key) => own.key = key,
@@ -181,12 +180,14 @@ fn server_config(certified: CertifiedKey) -> Result<ServerConfig, rustls::Error>
     Ok(config)
 }
 
-fn check_no_pipe(files: &KeyFiles) -> Result<(), TlsError> {
-    let is_pipe =
-        |path: &Path| fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo());
+fn check_regular(files: &KeyFiles) -> Result<(), TlsError> {
+    // A file that is missing is reported when it is read.
+    let is_special = |path: &Path| fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
     let paths = [&files.certificate, &files.key];
-    let pipe = paths.into_iter().find(|path| is_pipe(path));
-    pipe.map_or(Ok(()), |path| Err(TlsError::in_file(path, "a pipe cannot be read again")))
+    let special = paths.into_iter().find(|path| is_special(path));
+    special.map_or(Ok(()), |path| {
+        Err(TlsError::in_file(path, "only a regular file can be read again"))
+    })
 }
 
 /// Reads a certificate and its key.
