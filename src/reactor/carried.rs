@@ -124,7 +124,8 @@ impl Carried {
     }
 
     /// Appends the entries of a member's share as units, at most `budget`. A unit has no space if more
-    /// than `limit` bytes would be unread. Entries of a stream wait then, others are dropped.
+    /// than `limit` bytes would be unread, and the peer takes none of them now. Entries of a stream wait
+    /// then, others are dropped.
     pub(super) fn append(
         &mut self,
         connection: &mut Connection<impl Transport>,
@@ -138,7 +139,14 @@ impl Carried {
             && let Some(index) = share.seek(job.entries)
         {
             let content = job.datagram(index);
-            if connection.unsent() + SIZE_FIELD + content.len() <= limit {
+            let has_space = |connection: &Connection<_>| {
+                connection.unsent() + SIZE_FIELD + content.len() <= limit
+            };
+            if !self.is_full && !has_space(connection) {
+                // A burst is longer than the limit. The flush of the turn meets a failure again.
+                let _ = connection.flush();
+            }
+            if has_space(connection) {
                 let tag = job.is_tagged.then_some(share.tag);
                 connection.append(pool, |out| {
                     let start = out.len() + SIZE_FIELD;
@@ -235,12 +243,14 @@ mod tests {
 
     const LIMIT: usize = 64 * 1024;
 
-    /// A transport whose peer reads nothing.
-    struct Unread;
+    /// A transport whose peer reads everything or nothing.
+    struct Line {
+        is_read: bool,
+    }
 
-    impl Write for Unread {
-        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-            Err(ErrorKind::WouldBlock.into())
+    impl Write for Line {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.is_read { Ok(bytes.len()) } else { Err(ErrorKind::WouldBlock.into()) }
         }
 
         fn flush(&mut self) -> io::Result<()> {
@@ -248,7 +258,7 @@ mod tests {
         }
     }
 
-    impl Transport for Unread {
+    impl Transport for Line {
         fn receive(&mut self, _: &mut [u8]) -> io::Result<Received> {
             Err(ErrorKind::WouldBlock.into())
         }
@@ -260,16 +270,16 @@ mod tests {
 
     struct Stage {
         carried: Carried,
-        connection: Connection<Unread>,
+        connection: Connection<Line>,
         pool: BufferPool,
     }
 
     impl Stage {
-        fn new() -> Self {
+        fn new(is_read: bool) -> Self {
             let member = MemberId(Key { slot: 1, generation: 0 });
             Self {
                 carried: Carried::new(member, Instant::now()),
-                connection: Connection::new(Unread),
+                connection: Connection::new(Line { is_read }),
                 pool: BufferPool::default(),
             }
         }
@@ -292,7 +302,7 @@ mod tests {
 
     #[test]
     fn c3_full_connection_keeps_its_limit() {
-        let mut stage = Stage::new();
+        let mut stage = Stage::new(false);
         let (receipt, left) = stage.append(1_000, 100, false);
         assert_eq!((receipt.sent, receipt.dropped, left), (65, 35, 0), "the rest is dropped");
         assert!(stage.connection.unsent() <= LIMIT && !receipt.blocked);
@@ -302,8 +312,18 @@ mod tests {
     }
 
     #[test]
+    fn c3_reader_gets_a_long_burst() {
+        for is_tagged in [false, true] {
+            let mut stage = Stage::new(true);
+            let (receipt, left) = stage.append(1_000, 1_000, is_tagged);
+            assert_eq!((receipt.sent, receipt.dropped, left), (1_000, 0, 0));
+            assert!(!receipt.blocked && stage.connection.held_bytes() <= 2 * LIMIT);
+        }
+    }
+
+    #[test]
     fn c3_stream_waits_and_leaves_a_reserve() {
-        let mut stage = Stage::new();
+        let mut stage = Stage::new(false);
         let (receipt, left) = stage.append(1_150, 100, true);
         assert_eq!((receipt.sent as u32, receipt.dropped), (100 - left, 0), "the rest waits");
         assert!(receipt.blocked && left > 0);
@@ -313,13 +333,13 @@ mod tests {
 
     #[test]
     fn c3_full_connection_resumes_once() {
-        let mut stage = Stage::new();
+        let mut stage = Stage::new(false);
         stage.append(8, 2, true);
         assert_eq!(stage.connection.unsent(), 2 * (SIZE_FIELD + 8));
         assert!(!stage.carried.take_space(&stage.connection, LIMIT), "it was never full");
         stage.append(1_150, 100, true);
         assert!(!stage.carried.take_space(&stage.connection, LIMIT), "nothing was read");
-        let empty = Connection::new(Unread);
+        let empty = Connection::new(Line { is_read: false });
         assert!(stage.carried.take_space(&empty, LIMIT));
         assert!(!stage.carried.take_space(&empty, LIMIT), "once");
     }
