@@ -270,15 +270,20 @@ fn connection_config(
 fn tls_config(matches: &Matches) -> Result<TlsConfig, UsageError> {
     let mode = choice(matches, "tls", TLS)?;
     let path = |name| matches.opt_str(name).map(PathBuf::from);
-    let files = match (path("cert"), path("key")) {
+    let (certificate, key) = (path("cert"), path("key"));
+    let names_files = certificate.is_some() || key.is_some();
+    let needs_tls = names_files || mode.is_some_and(|mode| mode != TlsMode::Off);
+    if needs_tls && !cfg!(feature = "tls") {
+        return Err(UsageError("this build has no TLS (cargo feature tls)".into()));
+    }
+    if names_files && mode == Some(TlsMode::Off) {
+        return Err(UsageError("--cert and --key have no use with --tls off".into()));
+    }
+    let files = match (certificate, key) {
         (Some(certificate), Some(key)) => Some(KeyFiles { certificate, key }),
         (None, None) => None,
         _ => return Err(UsageError("--cert and --key need each other".into())),
     };
-    let needs_tls = files.is_some() || mode.is_some_and(|mode| mode != TlsMode::Off);
-    if needs_tls && !cfg!(feature = "tls") {
-        return Err(UsageError("this build has no TLS (cargo feature tls)".into()));
-    }
     Ok(TlsConfig { mode: mode.unwrap_or_default(), files })
 }
 

@@ -20,10 +20,13 @@ use reactor_chat::protocol::{Frame, Token, datagram, request};
 
 use support::faults::{Faults, HEALED};
 use support::jobs::{self, Sent};
-use support::random::{Random, seed_to_replay};
+use support::random::{Random, number_from_environment, seed_to_replay};
 use support::stream_member::{StreamMember, assert_promises};
 
 const SEEDS: u64 = 10_000;
+
+/// The steps that a history counts for in `REACTOR_CHAT_STEPS`.
+const STEPS_OF_SEED: u64 = 100;
 
 /// The time until everything has arrived after that.
 const GRACE: Duration = Duration::from_secs(60);
@@ -261,11 +264,13 @@ fn s5_s6_s10_s13_members_recover() {
         play(seed);
         return;
     }
+    let steps = number_from_environment("REACTOR_CHAT_STEPS");
+    let wanted = steps.map_or(SEEDS, |steps| steps.div_ceil(STEPS_OF_SEED));
     let lost: u64 = thread::scope(|scope| {
         let workers: Vec<_> = (0..threads)
             .map(|first| {
                 scope.spawn(move || {
-                    let seeds = (first..SEEDS).step_by(threads as usize);
+                    let seeds = (first..wanted).step_by(threads as usize);
                     seeds
                         .map(|seed| {
                             play(seed)

@@ -94,6 +94,10 @@ fn error_is_one_line_with_its_option() {
         (&["--tls", "maybe"], "on or off or required, not 'maybe'"),
         (&["--cert", "a.pem"], "--cert and --key need each other"),
         (&["--tls", "on", "--key", "a.pem"], "--cert and --key need each other"),
+        (
+            &["--tls", "off", "--cert", "a.pem", "--key", "b.pem"],
+            "--cert and --key have no use with --tls off",
+        ),
         (&["--idle-timeout", "-1"], "--idle-timeout"),
         (&["--idle-timeout", "99999999999"], "31536000"),
         (&["--max-payload", "536870913"], "536870912"),

@@ -219,7 +219,7 @@ fn read_certified(files: &KeyFiles) -> Result<CertifiedKey, TlsError> {
 fn describe(error: pem::Error, item: &str) -> String {
     match error {
         pem::Error::Io(error) => error.to_string(),
-        pem::Error::NoItemsFound => format!("no {item} in PEM form"),
+        pem::Error::NoItemsFound => format!("no {item} in PEM form without a passphrase"),
         error => error.to_string(),
     }
 }

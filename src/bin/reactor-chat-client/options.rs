@@ -156,7 +156,7 @@ The client leaves the room when you type /exit, /quit or /leave, at the end of
 its input, on SIGINT, SIGTERM or SIGHUP, and when the reader of its output
 ends. It ends when the room is closed.
 All traffic is encrypted. The client accepts a server if the system trusts its
-certificate, if it is on this machine, or if you have accepted its key before;
+certificate, if it is at a loopback address, or if you accepted its key before;
 otherwise it asks on a terminal, and refuses in a pipe.
 /help asks the server for its commands, and lists the keys on a terminal. With
 stream delivery the client goes on after a network failure and joins again
