@@ -124,6 +124,13 @@ impl Talker {
         lines
     }
 
+    /// Returns true if this line comes before `patience` is over.
+    pub fn gets(&self, line: &str, patience: Duration) -> bool {
+        let end = Instant::now() + patience;
+        let next = || self.out.recv_timeout(end.saturating_duration_since(Instant::now())).ok();
+        std::iter::from_fn(next).any(|next| next == line)
+    }
+
     pub fn wait(&mut self) -> ExitStatus {
         wait_for("the client to end", || self.child.try_wait().expect("a child"))
     }
