@@ -18,6 +18,7 @@
 //! | write and read datagrams | [`protocol::datagram`] |
 //! | receive a stream | [`stream::StreamReceiver`] |
 //! | send into a stream | [`stream::StreamSender`] |
+//! | open TLS to a server with a certificate of its own | `proof_of_key` and `fingerprint`, with the feature `tls` |
 //! | seal and open datagrams | `seal`, with the feature `tls` |
 //!
 //! The specification stands in [`protocol`]. The terminal client is the binary `reactor-chat-client`, and
@@ -60,7 +61,7 @@
 //!   fanout      a job to send, and the receipt for it
 //!    |
 //!   ids  slots  subnet  timers  token_bucket  address  alert  metrics  config  options
-//!   protocol  stream  seal  sys  fingerprint  state_file
+//!   protocol  stream  seal  sys  fingerprint  proof_of_key  state_file
 //! ```
 //!
 //! Connection, datagram, output and chat do not import one another.
@@ -195,6 +196,8 @@ pub mod ids;
 mod metrics;
 pub mod options;
 pub mod output;
+#[cfg(feature = "tls")]
+pub mod proof_of_key;
 pub mod protocol;
 pub mod reactor;
 #[cfg(feature = "tls")]

@@ -10,11 +10,11 @@ use support::sources::{Source, sources};
 /// Parts of this crate that each part may import:
 /// `bin -> reactor -> { chat -> delivery | datagram } -> fanout -> ids`. The reactor connects the
 /// siblings below it, which do not see one another.
-const ALLOWED: [(&str, &[&str]); 26] = [
+const ALLOWED: [(&str, &[&str]); 27] = [
     ("bin/reactor-chat", &["config", "options", "output", "protocol", "reactor"]),
     (
         "bin/reactor-chat-client",
-        &["fingerprint", "protocol", "seal", "state_file", "stream", "sys"],
+        &["fingerprint", "proof_of_key", "protocol", "seal", "state_file", "stream", "sys"],
     ),
     ("address", &[]),
     ("alert", &["address"]),
@@ -70,6 +70,7 @@ const ALLOWED: [(&str, &[&str]); 26] = [
     ("protocol", &[]),
     ("output", &["sys"]),
     ("seal", &["protocol"]),
+    ("proof_of_key", &[]),
     ("state_file", &[]),
     ("stream", &["protocol"]),
     ("timers", &[]),

@@ -7,13 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
-use rustls::client::WantsClientCert;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{
-    ClientConfig, ClientConnection, ConfigBuilder, DigitallySignedStruct, SignatureScheme,
-};
+use reactor_chat::proof_of_key::client_builder;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection};
 
 use super::*;
 
@@ -103,58 +99,9 @@ impl Read for Encrypted {
     }
 }
 
-/// Begins a client that accepts every certificate, as long as the server has its key.
-fn client_builder() -> ConfigBuilder<ClientConfig, WantsClientCert> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .expect("TLS 1.3")
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-}
-
 /// Returns a client that shows no certificate.
 pub fn client_config() -> ClientConfig {
-    client_builder().with_no_client_auth()
-}
-
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        unreachable!("only TLS 1.3 is offered")
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
+    client_builder().expect("TLS 1.3").with_no_client_auth()
 }
 
 /// A directory for the files of one test, which is removed when it is dropped.
@@ -199,7 +146,8 @@ pub fn certificate() -> (rcgen::Certificate, rcgen::KeyPair) {
 pub fn client_with_certificate() -> ClientConfig {
     let (certificate, key) = certificate();
     let (chain, key) = (vec![certificate.der().clone()], key.serialize_der());
-    let config = client_builder().with_client_auth_cert(chain, PrivateKeyDer::Pkcs8(key.into()));
+    let builder = client_builder().expect("TLS 1.3");
+    let config = builder.with_client_auth_cert(chain, PrivateKeyDer::Pkcs8(key.into()));
     config.expect("a certificate of its key")
 }
 

@@ -8,20 +8,18 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::danger::ServerCertVerifier as _;
 use rustls::client::{Resumption, WebPkiServerVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature};
+use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::version::TLS13;
-use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
-};
+use rustls::{ClientConnection, Error, RootCertStore};
 
 use crate::first_bytes::{FirstBytes, classify};
 use crate::request_error::PATIENCE;
 use crate::server_stream::ServerStream;
 use reactor_chat::fingerprint::Fingerprint;
+use reactor_chat::proof_of_key::client_builder;
 use reactor_chat::protocol::Status;
 
 /// Time without any byte from the server after which it may have no TLS (E13).
@@ -76,8 +74,8 @@ impl ServerIdentity {
         let mut roots = RootCertStore::empty();
         // A root that cannot be read vouches for nothing.
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        let verifier =
-            WebPkiServerVerifier::builder_with_provider(roots.into(), provider()).build();
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let verifier = WebPkiServerVerifier::builder_with_provider(roots.into(), provider).build();
         // Without any root there is no verifier.
         verifier.is_ok_and(|verifier| {
             verifier.verify_server_cert(first, others, &name, &[], UnixTime::now()).is_ok()
@@ -116,18 +114,10 @@ fn session(host: &str, socket: &TcpStream) -> Result<ClientConnection, Error> {
         let peer = socket.peer_addr().map_err(|error| Error::General(error.to_string()))?;
         Ok::<_, Error>(ServerName::IpAddress(peer.ip().into()))
     })?;
-    let mut config = ClientConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&TLS13])?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(ProofOfKey(provider())))
-        .with_no_client_auth();
+    let mut config = client_builder()?.with_no_client_auth();
     config.alpn_protocols = vec![ALPN.into()];
     config.resumption = Resumption::disabled();
     ClientConnection::new(Arc::new(config), name)
-}
-
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(aws_lc_rs::default_provider())
 }
 
 /// Reads until the bytes show that the server speaks TLS.
@@ -214,47 +204,6 @@ fn write_all(session: &mut ClientConnection, socket: &mut TcpStream) -> Result<(
         session.write_tls(socket).map_err(HandshakeError::Broken)?;
     }
     Ok(())
-}
-
-/// Verifies that the server has the private key of the certificate that it shows, and nothing else.
-#[derive(Debug)]
-struct ProofOfKey(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for ProofOfKey {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    /// Never called: no older version than TLS 1.3 is configured.
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::HandshakeNotComplete)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use rcgen::{CertificateParams, KeyPair, PublicKeyData as _};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::server::ServerConfig;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::version::TLS13;
 use rustls::{ProtocolVersion, ServerConnection, StreamOwned};
 use socket2::SockRef;
 
@@ -32,7 +33,7 @@ fn config(shown: &KeyPair, signing: &KeyPair) -> Arc<ServerConfig> {
     let key = PrivateKeyDer::try_from(signing.serialize_der()).expect("a key");
     let key = aws_lc_rs::sign::any_supported_type(&key).expect("a key");
     let certified = CertifiedKey::new(vec![certificate.der().clone()], key);
-    let mut config = ServerConfig::builder_with_provider(provider())
+    let mut config = ServerConfig::builder_with_provider(aws_lc_rs::default_provider().into())
         .with_protocol_versions(&[&TLS13])
         .expect("a version")
         .with_no_client_auth()
