@@ -9,7 +9,7 @@ use super::Context;
 use super::buffer_limits::BufferLimits;
 use super::tcrp::Next;
 use crate::connection::{BufferPool, Connection, Transport};
-use crate::fanout::{Job, Receipt, Share, TAG_SIZE};
+use crate::fanout::{Job, Receipt, Share, TAG_SIZE, Tag};
 use crate::ids::MemberId;
 use crate::metrics::Counter;
 use crate::protocol::carried::{DecodedUnit, MAX_UP, SIZE_FIELD, decode, encode};
@@ -139,34 +139,37 @@ impl Carried {
             && let Some(index) = share.seek(job.entries)
         {
             let content = job.datagram(index);
-            let has_space = |connection: &Connection<_>| {
-                connection.unsent() + SIZE_FIELD + content.len() <= limit
-            };
-            if !self.is_full && !has_space(connection) {
-                // A burst is longer than the limit. The flush of the turn meets a failure again.
-                let _ = connection.flush();
-            }
-            if has_space(connection) {
+            if self.has_space(connection, content, limit) {
                 let tag = job.is_tagged.then_some(share.tag);
-                connection.append(pool, |out| {
-                    let start = out.len() + SIZE_FIELD;
-                    encode(content, out);
-                    tag.into_iter().for_each(|tag| {
-                        out[start..start + TAG_SIZE].copy_from_slice(&tag);
-                    });
-                });
+                connection.append(pool, |out| encode_unit(content, tag, out));
                 receipt.sent += 1;
+            } else if job.is_tagged {
+                receipt.blocked = true;
+                break;
             } else {
-                self.is_full = true;
-                if job.is_tagged {
-                    receipt.blocked = true;
-                    break;
-                }
                 receipt.dropped += 1;
             }
             share.next += 1;
         }
         receipt
+    }
+
+    /// Returns true if a unit has space, perhaps after a flush. Otherwise the connection is full from
+    /// now on.
+    fn has_space(
+        &mut self,
+        connection: &mut Connection<impl Transport>,
+        content: &[u8],
+        limit: usize,
+    ) -> bool {
+        let size = SIZE_FIELD + content.len();
+        if !self.is_full && connection.unsent() + size > limit {
+            // A burst is longer than the limit. The flush of the turn meets a failure again.
+            let _ = connection.flush();
+        }
+        let has_space = connection.unsent() + size <= limit;
+        self.is_full |= !has_space;
+        has_space
     }
 
     /// Notes that units were written. Wakes the member if the connection was full and has space again.
@@ -224,6 +227,15 @@ impl Carried {
                 false => context.chat.handle_disconnect(self.member, context.now),
             }
         }
+    }
+}
+
+/// Encodes a unit. In a tagged job, the member's tag replaces the first bytes of the content.
+fn encode_unit(content: &[u8], tag: Option<Tag>, out: &mut Vec<u8>) {
+    let start = out.len() + SIZE_FIELD;
+    encode(content, out);
+    if let Some(tag) = tag {
+        out[start..start + TAG_SIZE].copy_from_slice(&tag);
     }
 }
 
