@@ -7,8 +7,6 @@
 
 mod support;
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,6 +16,7 @@ use reactor_chat::config::ChatConfig;
 use reactor_chat::ids::MemberId;
 use reactor_chat::protocol::{Frame, Token, datagram, request};
 
+use support::agenda::Agenda;
 use support::faults::{Faults, HEALED};
 use support::jobs::{self, Sent};
 use support::random::{Random, number_from_environment, seed_to_replay};
@@ -61,8 +60,7 @@ struct World {
     faults: Faults,
     chat: Chat,
     clients: Vec<Option<Client>>,
-    agenda: BinaryHeap<Reverse<(Duration, u64, Step)>>,
-    planned: u64,
+    agenda: Agenda<Step>,
     drawn: u64,
 }
 
@@ -84,8 +82,7 @@ impl World {
             faults,
             chat: Chat::new(config),
             clients: (0..clients).map(|_| None).collect(),
-            agenda: BinaryHeap::new(),
-            planned: 0,
+            agenda: Agenda::new(),
             drawn: 0,
         };
         world.plan_clients();
@@ -114,8 +111,7 @@ impl World {
     }
 
     fn plan(&mut self, at: Duration, what: Step) {
-        self.planned += 1;
-        self.agenda.push(Reverse((at, self.planned, what)));
+        self.agenda.plan(at, what);
     }
 
     fn now(&self) -> Instant {
@@ -126,10 +122,7 @@ impl World {
         let end = HEALED + GRACE;
         while let Some(next) = self.next_time().filter(|next| *next <= end) {
             self.time = self.time.max(next);
-            while let Some(Reverse((at, ..))) = self.agenda.peek()
-                && *at <= self.time
-                && let Some(Reverse((_, _, what))) = self.agenda.pop()
-            {
+            while let Some(what) = self.agenda.pop_due(self.time) {
                 self.perform(what);
             }
             self.handle_timeouts();
@@ -140,7 +133,7 @@ impl World {
 
     fn next_time(&self) -> Option<Duration> {
         let since = |at: Instant| at.saturating_duration_since(self.start);
-        let planned = self.agenda.peek().map(|Reverse((at, ..))| *at);
+        let planned = self.agenda.next();
         let of_chat = self.chat.poll_timeout().map(since);
         let of_clients =
             self.clients.iter().flatten().flat_map(|client| client.stream.poll_timeout());

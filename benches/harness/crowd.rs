@@ -114,8 +114,7 @@ impl Attendance {
         let shape = &crowd.shape;
         let mut links = Vec::new();
         for member in 0..shape.population() {
-            let operation = if shape.place_of(member) == 0 { CREATE } else { JOIN };
-            let room = control::numbered_room(shape.room_of(member));
+            let (operation, room) = entry_of(shape, member);
             let mut control = Control::connect(server, None, service.needs_tls())?;
             control.enter(operation, &room, &shape.name_of(member), service)?;
             links.push(Mutex::new(control.into_carried_link()?));
@@ -134,8 +133,7 @@ impl Attendance {
         let mut control = Control::connect(server, None, service.needs_tls())?;
         for members in groups(shape) {
             for member in members.clone() {
-                let operation = if shape.place_of(member) == 0 { CREATE } else { JOIN };
-                let room = control::numbered_room(shape.room_of(member));
+                let (operation, room) = entry_of(shape, member);
                 let admission = control.enter(operation, &room, &shape.name_of(member), service)?;
                 self.envelopes.push(Envelope::new(&room, &admission, service.path)?);
                 if let Wire::Stream(listeners) = &mut self.wire {
@@ -273,4 +271,10 @@ fn has_heard(
         }
     }
     has_heard
+}
+
+/// Returns the operation with which a member enters, and its room: the first one creates it.
+fn entry_of(shape: &Shape, member: usize) -> (u8, String) {
+    let operation = if shape.place_of(member) == 0 { CREATE } else { JOIN };
+    (operation, control::numbered_room(shape.room_of(member)))
 }

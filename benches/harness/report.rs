@@ -208,25 +208,7 @@ fn describe(scenario: &Scenario) -> String {
                  \x20 the ratio is to the same without loss"
             )
         }
-        Scenario::Flood(Flood { source: Source::Peers(mixed), .. }) => format!(
-            "{name}: {} members of a room of {} talk, as does one in each of {} rooms of {} of one IP,\n\
-             \x20 with {} junk datagrams a second, beside quiet rooms and joins;\n\
-             \x20 the server's limits are its defaults",
-            mixed.talkers, mixed.busy, mixed.rooms, mixed.members, mixed.junk
-        ),
-        Scenario::Flood(Flood { source: Source::Forger { per_s }, .. }) => format!(
-            "{name}: {per_s} forged sealed datagrams a second, half of them with ids of members,\n\
-             \x20 beside quiet sealed rooms and joins; the server's limits are its defaults"
-        ),
-        Scenario::Flood(Flood { source: Source::Handshakes, .. }) => format!(
-            "{name}: connections from many addresses that make handshakes, whole or half, or send\n\
-             \x20 garbage, beside quiet sealed rooms and joins; the server's limits are its defaults"
-        ),
-        Scenario::Flood(Flood { service, .. }) => format!(
-            "{name}: one member floods its room, beside quiet rooms and joins, {} delivery;\n\
-             \x20 the server's limits are its defaults",
-            service.delivery.word()
-        ),
+        Scenario::Flood(flood) => describe_flood(name, flood),
         Scenario::Joins { .. } => {
             format!("{name}: exchanges instead of deliveries; the ratio is of their rates")
         }
@@ -235,6 +217,30 @@ fn describe(scenario: &Scenario) -> String {
             let (service, seconds) = (idle.service.words(), idle.seconds);
             format!("{name}: {rooms} rooms of {members}, {service}, nobody speaks for {seconds} s")
         }
+    }
+}
+
+fn describe_flood(name: &str, flood: &Flood) -> String {
+    match &flood.source {
+        Source::Peers(mixed) => format!(
+            "{name}: {} members of a room of {} talk, as does one in each of {} rooms of {} of one IP,\n\
+             \x20 with {} junk datagrams a second, beside quiet rooms and joins;\n\
+             \x20 the server's limits are its defaults",
+            mixed.talkers, mixed.busy, mixed.rooms, mixed.members, mixed.junk
+        ),
+        Source::Forger { per_s } => format!(
+            "{name}: {per_s} forged sealed datagrams a second, half of them with ids of members,\n\
+             \x20 beside quiet sealed rooms and joins; the server's limits are its defaults"
+        ),
+        Source::Handshakes => format!(
+            "{name}: connections from many addresses that make handshakes, whole or half, or send\n\
+             \x20 garbage, beside quiet sealed rooms and joins; the server's limits are its defaults"
+        ),
+        _ => format!(
+            "{name}: one member floods its room, beside quiet rooms and joins, {} delivery;\n\
+             \x20 the server's limits are its defaults",
+            flood.service.delivery.word()
+        ),
     }
 }
 

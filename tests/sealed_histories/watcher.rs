@@ -72,7 +72,7 @@ impl Watcher {
         self.in_clear.insert(at);
     }
 
-    // What is sent.
+    // Datagrams that are sent.
 
     /// Checks a datagram that a sealed member sends.
     pub fn note_up(&mut self, bytes: &[u8], epoch_bits: u8, tally: &mut Tally) {
@@ -135,7 +135,7 @@ impl Watcher {
             .any(|(at, _)| self.secrets.iter().any(|secret| bytes[at..].starts_with(secret)))
     }
 
-    // What arrives.
+    // Datagrams that arrive.
 
     /// Returns true if a sealed datagram is genuine, byte by byte, and was not opened yet.
     pub fn is_new(&self, direction: Direction, bytes: &[u8]) -> bool {

@@ -2,8 +2,6 @@
 
 mod attacks;
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -12,6 +10,7 @@ use reactor_chat::protocol::{Cipher, Ciphers, SealTerms, Status};
 use crate::attacker::{self, Attack, Attacker};
 use crate::client::Client;
 use crate::server::{Admitted, ROOM, Server, Verdict, config};
+use crate::support::agenda::Agenda;
 use crate::support::faults::{Faults, HEALED};
 use crate::support::random::Random;
 use crate::support::stream_member::assert_promises;
@@ -58,8 +57,9 @@ pub struct World {
     clients: Vec<Option<Client>>,
     /// Number of clients at the end that are in the clear.
     in_clear: usize,
-    agenda: BinaryHeap<Reverse<(Duration, u64, Step)>>,
-    planned: u64,
+    agenda: Agenda<Step>,
+    /// Number of addresses that were used.
+    addresses: u64,
     terms: Vec<SealTerms>,
     watcher: Watcher,
     attacker: Attacker,
@@ -92,8 +92,8 @@ impl World {
             server: Server::new(config, epoch_bits, ciphers, start),
             clients: (0..clients).map(|_| None).collect(),
             in_clear,
-            agenda: BinaryHeap::new(),
-            planned: 0,
+            agenda: Agenda::new(),
+            addresses: 0,
             terms: Vec::new(),
             watcher,
             attacker: Attacker::default(),
@@ -146,8 +146,7 @@ impl World {
     }
 
     fn plan(&mut self, at: Duration, what: Step) {
-        self.planned += 1;
-        self.agenda.push(Reverse((at, self.planned, what)));
+        self.agenda.plan(at, what);
     }
 
     fn now(&self) -> Instant {
@@ -158,10 +157,7 @@ impl World {
         let end = HEALED + GRACE;
         while let Some(next) = self.next_time().filter(|next| *next <= end) {
             self.time = self.time.max(next);
-            while let Some(Reverse((at, ..))) = self.agenda.peek()
-                && *at <= self.time
-                && let Some(Reverse((_, _, what))) = self.agenda.pop()
-            {
+            while let Some(what) = self.agenda.pop_due(self.time) {
                 self.tally.note("step");
                 self.perform(what);
             }
@@ -173,7 +169,7 @@ impl World {
 
     fn next_time(&self) -> Option<Duration> {
         let since = |at: Instant| at.saturating_duration_since(self.start);
-        let planned = self.agenda.peek().map(|Reverse((at, ..))| *at);
+        let planned = self.agenda.next();
         let of_server = self.server.next_deadline().map(since);
         let of_clients = self.clients.iter().flatten().filter_map(Client::poll_timeout);
         planned.into_iter().chain(of_server).chain(of_clients.map(since)).min()
@@ -243,8 +239,8 @@ impl World {
 
     /// Returns an address that no client had before.
     fn address(&mut self, client: usize) -> SocketAddr {
-        self.planned += 1;
-        let [.., high, low] = self.planned.to_be_bytes();
+        self.addresses += 1;
+        let [.., high, low] = self.addresses.to_be_bytes();
         let ip = IpAddr::V4(Ipv4Addr::new(10, 1 + client as u8, high, low));
         SocketAddr::new(ip, 1000)
     }

@@ -7,6 +7,7 @@
 // Every one of these crates compiles all of it.
 #![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
 
+pub mod agenda;
 pub mod carried;
 mod control;
 #[cfg(feature = "tls")]

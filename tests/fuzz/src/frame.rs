@@ -3,7 +3,7 @@
 use reactor_chat::protocol::frame::{HEADER_SIZE, PROTOCOL_MAX_PAYLOAD, encode, operation_of};
 use reactor_chat::protocol::{Decoded, decode};
 
-use super::input::Input;
+use super::input::{Input, pieces};
 
 /// The result of decoding a stream.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -29,12 +29,9 @@ pub fn frame(data: &[u8]) {
 
 /// Decodes as a connection does: it appends each piece to the rest and removes whole frames.
 fn read(stream: &[u8], cuts: &[u8], max_payload: usize) -> Read {
-    let (mut read, mut buffer, mut rest) = (Read::default(), Vec::new(), stream);
-    let mut cuts = cuts.iter().map(|cut| usize::from(*cut) + 1);
-    while !rest.is_empty() {
-        let (piece, later) = rest.split_at(cuts.next().unwrap_or(rest.len()).min(rest.len()));
+    let (mut read, mut buffer) = (Read::default(), Vec::new());
+    for piece in pieces(stream, cuts) {
         buffer.extend_from_slice(piece);
-        rest = later;
         loop {
             match decode(&buffer, max_payload) {
                 Decoded::Incomplete => break,

@@ -7,6 +7,17 @@ const LONG_STEP: usize = 280;
 /// The bytes that a long text repeats.
 const PATTERN: usize = 8;
 
+/// Cuts a stream into pieces, each one byte longer than its cut. The rest is the last piece.
+pub fn pieces<'a>(stream: &'a [u8], cuts: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    let (mut cuts, mut rest) = (cuts.iter(), stream);
+    std::iter::from_fn(move || {
+        let size = cuts.next().map_or(rest.len(), |cut| usize::from(*cut) + 1);
+        let (piece, later) = rest.split_at(size.min(rest.len()));
+        rest = later;
+        (!piece.is_empty()).then_some(piece)
+    })
+}
+
 /// The rest of the input.
 pub struct Input<'a>(pub &'a [u8]);
 
