@@ -1,4 +1,4 @@
-//! The addresses of peers: one to count by, one to send datagrams to.
+//! The addresses of peers: one to count by, one to send datagrams to, and the way back of a connection.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -54,32 +54,83 @@ impl fmt::Display for Endpoint {
 /// The address of a peer, which limits count by and which a token belongs to. Only `Subnet` looks
 /// inside: the rest of the server compares it and writes it to the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PeerAddr(
+pub struct PeerAddr(Identity);
+
+/// The part of an address that identifies a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Identity {
     /// It is canonical, as in [`Endpoint`].
-    IpAddr,
-);
+    Ip(IpAddr),
+    /// The user at the other end of a Unix socket.
+    User(u32),
+}
 
 impl PeerAddr {
     /// Returns the peer at an endpoint, whatever its port.
     pub fn of(endpoint: Endpoint) -> Self {
-        Self(endpoint.ip())
+        Self(Identity::Ip(endpoint.ip()))
     }
 
-    /// Returns the IP, for `Subnet` alone.
-    pub(crate) fn ip(self) -> IpAddr {
+    /// Returns the peer with this user id, at the other end of a Unix socket.
+    pub fn of_user(uid: u32) -> Self {
+        Self(Identity::User(uid))
+    }
+
+    /// Returns the identity, for `Subnet` alone.
+    pub(crate) fn identity(self) -> Identity {
         self.0
     }
 }
 
 impl<A: Into<IpAddr>> From<A> for PeerAddr {
     fn from(ip: A) -> Self {
-        Self(ip.into().to_canonical())
+        Self(Identity::Ip(ip.into().to_canonical()))
     }
 }
 
 impl fmt::Display for PeerAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        match self.0 {
+            Identity::Ip(ip) => ip.fmt(f),
+            Identity::User(uid) => write!(f, "unix uid {uid}"),
+        }
+    }
+}
+
+/// The peer of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// A peer over TCP, with the way of datagrams to it.
+    Remote(Origin),
+    /// A user of this machine, over a Unix socket. No datagrams go there.
+    Local {
+        /// The user id, from the kernel (`SO_PEERCRED`, unix(7)).
+        uid: u32,
+    },
+}
+
+impl Peer {
+    /// Returns the address that limits count by.
+    pub fn addr(self) -> PeerAddr {
+        match self {
+            Self::Remote(origin) => PeerAddr::of(origin.remote),
+            Self::Local { uid } => PeerAddr::of_user(uid),
+        }
+    }
+
+    /// Returns true if the connection does not leave this machine's kernel, so that nobody on the way
+    /// can read it.
+    pub fn is_local(self) -> bool {
+        matches!(self, Self::Local { .. })
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Remote(origin) => origin.remote.fmt(f),
+            Self::Local { .. } => self.addr().fmt(f),
+        }
     }
 }
 
@@ -99,6 +150,14 @@ pub struct Origin {
 mod tests {
     use super::*;
     use std::net::Ipv4Addr;
+
+    #[test]
+    fn u3_user_is_no_address() {
+        let user = Peer::Local { uid: 1000 };
+        assert_eq!((user.to_string(), user.is_local()), ("unix uid 1000".into(), true));
+        assert_ne!(user.addr(), PeerAddr::from(Ipv4Addr::from_bits(1000)));
+        assert_ne!(user.addr(), PeerAddr::of_user(1001));
+    }
 
     #[test]
     fn mapped_ipv4_is_ipv4_and_a_scope_is_kept() {

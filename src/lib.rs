@@ -61,7 +61,7 @@
 //!   fanout      a job to send, and the receipt for it
 //!    |
 //!   ids  slots  subnet  timers  token_bucket  address  alert  metrics  config  options
-//!   protocol  stream  seal  sys  fingerprint  proof_of_key  state_file
+//!   protocol  stream  seal  sys  fingerprint  proof_of_key  state_file  unix_addr
 //! ```
 //!
 //! Connection, datagram, output and chat do not import one another.
@@ -217,3 +217,4 @@ pub mod tls;
 #[path = "tls/absent.rs"]
 pub mod tls;
 mod token_bucket;
+pub mod unix_addr;

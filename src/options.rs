@@ -12,10 +12,11 @@ use log::LevelFilter;
 
 use crate::config::{
     Bind, Budgets, ChatConfig, Config, ConnectionConfig, DatagramPath, HostLeaves, KeyFiles,
-    TlsConfig, TlsMode,
+    TlsConfig, TlsMode, UNIX_MODE,
 };
 use crate::protocol::frame::PROTOCOL_MAX_PAYLOAD;
 use crate::protocol::{DEFAULT_TCP_PORT, DEFAULT_UDP_PORT, Language};
+use crate::unix_addr::UnixAddr;
 
 /// A valid command line.
 #[derive(Debug)]
@@ -55,8 +56,11 @@ UDP. Without options it serves this machine only. To serve others:
   reactor-chat --bind 0.0.0.0
 
 Addresses:
-  --bind ADDR             IPv4 or IPv6 address or host name to listen on; may
-                          be given several times            [127.0.0.1]
+  --bind ADDR             IPv4 or IPv6 address or host name to listen on, or a
+                          Unix socket: unix:PATH, or unix:@NAME for an abstract
+                          name; may be given several times  [127.0.0.1]
+  --unix-mode MODE        permissions of the files of Unix sockets, in octal
+                                                            [660]
   --tcp-port PORT         port for rooms; 0 picks a free one  [9001]
   --udp-port PORT         port for messages; 0 picks a free one  [9002]
 
@@ -160,6 +164,7 @@ fn options() -> Options {
     for name in [
         "tcp-port",
         "udp-port",
+        "unix-mode",
         "tls",
         "cert",
         "key",
@@ -200,7 +205,7 @@ fn options() -> Options {
 fn config(matches: &Matches) -> Result<Config, UsageError> {
     let tcp_port = number(matches, "tcp-port")?.unwrap_or(DEFAULT_TCP_PORT);
     let udp_port = number(matches, "udp-port")?.unwrap_or(DEFAULT_UDP_PORT);
-    let bind = binds(matches)?;
+    let (bind, unix) = binds(matches)?;
     // With free ports each address gets its own.
     if (tcp_port, udp_port) != (0, 0) {
         refuse_covered(&bind)?;
@@ -208,6 +213,8 @@ fn config(matches: &Matches) -> Result<Config, UsageError> {
     let connections = connection_config(matches, ConnectionConfig::default())?;
     Ok(Config {
         bind,
+        unix,
+        unix_mode: unix_mode(matches)?.unwrap_or(UNIX_MODE),
         tcp_port,
         udp_port,
         chat: chat_config(matches, chat_defaults(&connections))?,
@@ -306,13 +313,20 @@ fn log_level(matches: &Matches) -> Result<LevelFilter, UsageError> {
 }
 
 /// Returns every `--bind` in the order given, and every address once.
-fn binds(matches: &Matches) -> Result<Vec<Bind>, UsageError> {
+fn binds(matches: &Matches) -> Result<(Vec<Bind>, Vec<UnixAddr>), UsageError> {
     let mut names = matches.opt_strs("bind");
     if names.is_empty() {
         names.push("127.0.0.1".into());
     }
-    let mut binds: Vec<Bind> = Vec::new();
+    let (mut binds, mut unix): (Vec<Bind>, Vec<UnixAddr>) = (Vec::new(), Vec::new());
     for name in names {
+        if let Some(parsed) = UnixAddr::parse(&name) {
+            let addr = parsed.map_err(|why| UsageError(format!("--bind '{name}': {why}")))?;
+            if !unix.contains(&addr) {
+                unix.push(addr);
+            }
+            continue;
+        }
         let mut addresses = Vec::new();
         for address in resolve(&name)?.map(canonical) {
             let earlier = binds.iter().flat_map(|bind| &bind.addresses).chain(&addresses);
@@ -324,7 +338,7 @@ fn binds(matches: &Matches) -> Result<Vec<Bind>, UsageError> {
             binds.push(Bind { name, addresses });
         }
     }
-    Ok(binds)
+    Ok((binds, unix))
 }
 
 /// Returns the IPv4 address that an IPv6 address maps, because our IPv6 sockets are IPv6 only.
@@ -364,6 +378,15 @@ fn resolve(name: &str) -> Result<impl Iterator<Item = SocketAddr>, UsageError> {
     match addresses.peek() {
         Some(_) => Ok(addresses),
         None => Err(refused("it has no address".into())),
+    }
+}
+
+/// Parses the permissions of a file, in octal digits as chmod(1) takes them.
+fn unix_mode(matches: &Matches) -> Result<Option<u32>, UsageError> {
+    let Some(text) = matches.opt_str("unix-mode") else { return Ok(None) };
+    match u32::from_str_radix(&text, 8) {
+        Ok(mode) if mode <= 0o777 => Ok(Some(mode)),
+        _ => Err(UsageError(format!("--unix-mode must be octal from 0 to 777, not '{text}'"))),
     }
 }
 

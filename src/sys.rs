@@ -7,7 +7,7 @@
 //! - sending datagrams in batches (sendmmsg(2));
 //! - control messages: local addresses (`IP_PKTINFO`, ip(7), and `IPV6_PKTINFO`, ipv6(7)), segments
 //!   (`UDP_SEGMENT` and `UDP_GRO`, udp(7)), and dropped datagrams (`SO_RXQ_OVFL`, socket(7));
-//! - options and state of sockets;
+//! - options and state of sockets, and the user at the other end (`SO_PEERCRED`, unix(7));
 //! - the limit of open descriptors (getrlimit(2));
 //! - ignored signals (sigaction(2)).
 //!
@@ -518,6 +518,31 @@ fn set_option(fd: BorrowedFd<'_>, level: c_int, name: c_int, value: c_int) -> io
     let done =
         unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, (&raw const value).cast(), size) };
     if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Returns the id of the user that has connected this Unix stream socket, as it was then. A user that our
+/// user namespace lacks has the overflow id of user_namespaces(7).
+///
+/// # Errors
+/// If getsockopt(2) fails.
+pub fn peer_user(fd: BorrowedFd<'_>) -> io::Result<u32> {
+    let mut credentials = MaybeUninit::<libc::ucred>::uninit();
+    let mut size = size_of::<libc::ucred>() as socklen_t;
+    // SAFETY: getsockopt writes at most `size` bytes to a pointer to as many.
+    let done = unsafe {
+        libc::getsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            credentials.as_mut_ptr().cast::<c_void>(),
+            &raw mut size,
+        )
+    };
+    if done < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call has succeeded, so the kernel has written a whole ucred.
+    Ok(unsafe { credentials.assume_init() }.uid)
 }
 
 /// Raises this process's limit of open descriptors to its hard limit, and returns that.

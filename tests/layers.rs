@@ -10,7 +10,7 @@ use support::sources::{Source, sources};
 /// Parts of this crate that each part may import:
 /// `bin -> reactor -> { chat -> delivery | datagram } -> fanout -> ids`. The reactor connects the
 /// siblings below it, which do not see one another.
-const ALLOWED: [(&str, &[&str]); 27] = [
+const ALLOWED: [(&str, &[&str]); 28] = [
     ("bin/reactor-chat", &["config", "options", "output", "protocol", "reactor"]),
     (
         "bin/reactor-chat-client",
@@ -18,7 +18,7 @@ const ALLOWED: [(&str, &[&str]); 27] = [
     ),
     ("address", &[]),
     ("alert", &["address"]),
-    ("options", &["config", "protocol"]),
+    ("options", &["config", "protocol", "unix_addr"]),
     (
         "reactor",
         &[
@@ -38,6 +38,7 @@ const ALLOWED: [(&str, &[&str]); 27] = [
             "sys",
             "timers",
             "tls",
+            "unix_addr",
         ],
     ),
     (
@@ -61,7 +62,7 @@ const ALLOWED: [(&str, &[&str]); 27] = [
     ("connection", &[]),
     ("datagram", &["address", "config", "fanout", "ids", "protocol", "seal", "slots", "sys"]),
     ("metrics", &["protocol"]),
-    ("config", &["protocol"]),
+    ("config", &["protocol", "unix_addr"]),
     ("fanout", &["ids"]),
     ("fingerprint", &[]),
     ("slots", &["ids"]),
@@ -72,6 +73,7 @@ const ALLOWED: [(&str, &[&str]); 27] = [
     ("seal", &["protocol"]),
     ("proof_of_key", &[]),
     ("state_file", &[]),
+    ("unix_addr", &[]),
     ("stream", &["protocol"]),
     ("timers", &[]),
     ("tls", &["config", "connection", "fingerprint", "state_file"]),

@@ -75,26 +75,33 @@ fn serve(config: Config, stdout: &Output, stderr: &Output) -> ExitCode {
     }
 }
 
-/// Prints one line for each address, so that a script learns the real ports and the fingerprint. If
-/// stdout is closed, the log has the lines instead.
+/// Prints one line for each address, so that a script learns the real ports and the fingerprint.
 fn announce(reactor: &Reactor, stdout: &Output) -> io::Result<()> {
     let addresses = reactor.addresses()?;
     let key = reactor.fingerprint().map(|key| format!(" tls {key}")).unwrap_or_default();
     for (tcp, udp) in &addresses {
-        let line = format!("listening on tcp {tcp} udp {udp}{key}");
-        stdout.print(&format!("{line}\n"));
-        if let Some(error) = stdout.take_failure() {
-            log::warn!("{line} (stdout does not take this line: {error})");
-        }
+        print_address(stdout, &format!("listening on tcp {tcp} udp {udp}{key}"));
+    }
+    for addr in reactor.unix_addresses() {
+        print_address(stdout, &format!("listening on unix {addr}"));
     }
     if addresses.iter().all(|(tcp, _)| tcp.ip().is_loopback()) {
         log::info!("only this machine can connect; start with --bind 0.0.0.0 for others");
     }
-    let options = addresses.first().map(options_of_client).unwrap_or_default();
+    let unix = reactor.unix_addresses().next().map(|addr| format!(" --host unix:{addr}"));
+    let options = addresses.first().map(options_of_client).or(unix).unwrap_or_default();
     log::info!(
         "to chat: reactor-chat-client{options} create ROOM NAME; others: reactor-chat-client{options} join ROOM NAME"
     );
     Ok(())
+}
+
+/// Prints a line about an address. If stdout is closed, the log has the line instead.
+fn print_address(stdout: &Output, line: &str) {
+    stdout.print(&format!("{line}\n"));
+    if let Some(error) = stdout.take_failure() {
+        log::warn!("{line} (stdout does not take this line: {error})");
+    }
 }
 
 /// Returns the options that a client on this machine needs for this address.

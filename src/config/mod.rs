@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::protocol::Language;
+use crate::unix_addr::UnixAddr;
 
 pub use tls::{
     CERTIFICATE_AGE, CERTIFICATE_VALIDITY, KeyFiles, MAX_HANDSHAKES_IP, TlsConfig, TlsMode,
@@ -19,6 +20,10 @@ pub use tls::{
 pub struct Config {
     /// Addresses to listen on. Each one gets its own TCP listener and UDP socket.
     pub bind: Vec<Bind>,
+    /// Unix sockets to listen on.
+    pub unix: Vec<UnixAddr>,
+    /// Permissions of their files (chmod(2)).
+    pub unix_mode: u32,
     /// The TCP port; 0 picks a free one.
     pub tcp_port: u16,
     /// The UDP port; 0 picks a free one.
@@ -131,6 +136,9 @@ pub struct ConnectionConfig {
     /// Bytes in the buffers of all connections together. Above this limit each may have only a few.
     pub buffer_memory: Option<usize>,
 }
+
+/// Default permissions of the files of Unix sockets: the server's user and its group may connect (unix(7)).
+pub const UNIX_MODE: u32 = 0o660;
 
 /// Time for which a half-closed connection is still read. Otherwise late bytes of the peer would meet a
 /// closed socket, and the reset would overtake the last reply (RFC 1122, 4.2.2.13).

@@ -10,6 +10,7 @@
 mod buffer_pool;
 mod inbox;
 mod outbox;
+mod stream;
 mod transport;
 
 use std::io::{self, ErrorKind};
@@ -18,6 +19,7 @@ use inbox::Inbox;
 use outbox::Outbox;
 
 pub use buffer_pool::BufferPool;
+pub use stream::Stream;
 pub use transport::{Protection, Received, SMALLEST_READ, Transport};
 
 /// Outcome of reading.

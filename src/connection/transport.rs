@@ -1,7 +1,6 @@
 //! The byte stream under a connection.
 
-use std::io::{self, Read as _, Write};
-use std::net::Shutdown;
+use std::io::{self, Write};
 
 /// The byte stream under a connection. Its calls do not block: they fail with `WouldBlock`, and an event
 /// says when to call again.
@@ -81,17 +80,4 @@ pub enum Protection {
     Handshake,
     /// The bytes are encrypted.
     Encrypted,
-}
-
-impl Transport for mio::net::TcpStream {
-    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
-        Ok(match self.read(buffer)? {
-            0 => Received::End,
-            size => Received::Bytes(size),
-        })
-    }
-
-    fn shutdown_write(&mut self) -> io::Result<()> {
-        self.shutdown(Shutdown::Write)
-    }
 }

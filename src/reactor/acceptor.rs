@@ -1,20 +1,26 @@
-//! The TCP listeners, and the meaning of errno on accept.
+//! The listeners, over TCP and on Unix sockets, and the meaning of errno on accept.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::time::Instant;
 
-use mio::Registry;
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpListener;
+use mio::{Interest, Registry};
 
-use crate::address::Origin;
+use super::source::Source;
+use super::unix_socket::UnixSocket;
+use crate::address::{Origin, Peer};
 use crate::config::ACCEPT_PAUSE;
+use crate::connection::Stream;
+use crate::sys;
+use crate::unix_addr::UnixAddr;
 
 /// Outcome of one accept call.
 pub(super) enum AcceptOutcome {
-    /// A connection, and the way back to its peer: through the UDP socket of the same `--bind`, from the
-    /// local address of the connection.
-    Accepted(TcpStream, Origin),
+    /// A connection, and its peer. The way back to a peer over TCP leads through the UDP socket of the same
+    /// `--bind`, from the local address of the connection.
+    Accepted(Stream, Peer),
     /// Nothing to accept now: an event will come.
     Empty,
     /// This connection was reset before it was accepted (accept(2)). There may be more.
@@ -24,27 +30,45 @@ pub(super) enum AcceptOutcome {
     Pause,
 }
 
-/// The listeners, in the order of `--bind`.
+/// The listeners: those over TCP, in the order of their UDP sockets, and then those on Unix sockets.
 pub(super) struct Acceptor {
     listeners: Vec<Listener>,
     paused_until: Option<Instant>,
 }
 
 struct Listener {
-    inner: TcpListener,
-    is_wildcard: bool,
+    inner: Inner,
     is_readable: bool,
 }
 
+enum Inner {
+    Tcp {
+        listener: TcpListener,
+        /// Index of the UDP socket of the same address.
+        socket: usize,
+        is_wildcard: bool,
+    },
+    Unix(UnixSocket),
+}
+
 impl Acceptor {
-    pub(super) fn new(listeners: Vec<TcpListener>) -> io::Result<Self> {
-        let listeners = listeners
-            .into_iter()
-            .map(|inner| {
-                let is_wildcard = inner.local_addr()?.ip().is_unspecified();
-                Ok(Listener { inner, is_wildcard, is_readable: true })
-            })
-            .collect::<io::Result<_>>()?;
+    /// Creates the listeners, and registers them.
+    pub(super) fn new(
+        tcp: Vec<TcpListener>,
+        unix: Vec<UnixSocket>,
+        registry: &Registry,
+    ) -> io::Result<Self> {
+        let mut inner = Vec::with_capacity(tcp.len() + unix.len());
+        for (socket, listener) in tcp.into_iter().enumerate() {
+            let is_wildcard = listener.local_addr()?.ip().is_unspecified();
+            inner.push(Inner::Tcp { listener, socket, is_wildcard });
+        }
+        inner.extend(unix.into_iter().map(Inner::Unix));
+        for (index, inner) in inner.iter_mut().enumerate() {
+            inner.register(registry, index)?;
+        }
+        let ready = |inner| Listener { inner, is_readable: true };
+        let listeners = inner.into_iter().map(ready).collect();
         Ok(Self { listeners, paused_until: None })
     }
 
@@ -52,8 +76,20 @@ impl Acceptor {
         self.listeners.len()
     }
 
-    pub(super) fn local_addr(&self, index: usize) -> io::Result<SocketAddr> {
-        self.listeners.get(index).ok_or(ErrorKind::NotFound)?.inner.local_addr()
+    /// Returns the addresses over TCP, in the order of the UDP sockets.
+    pub(super) fn tcp_addrs(&self) -> impl Iterator<Item = io::Result<SocketAddr>> {
+        self.listeners.iter().filter_map(|listener| match &listener.inner {
+            Inner::Tcp { listener, .. } => Some(listener.local_addr()),
+            Inner::Unix(_) => None,
+        })
+    }
+
+    /// Returns the addresses of the Unix sockets.
+    pub(super) fn unix_addrs(&self) -> impl Iterator<Item = &UnixAddr> {
+        self.listeners.iter().filter_map(|listener| match &listener.inner {
+            Inner::Tcp { .. } => None,
+            Inner::Unix(socket) => Some(socket.addr()),
+        })
     }
 
     pub(super) fn note_readable(&mut self, index: usize) {
@@ -79,9 +115,8 @@ impl Acceptor {
 
     /// Stops listening.
     pub(super) fn close(&mut self, registry: &Registry) {
-        for mut listener in self.listeners.drain(..) {
-            // Closing the descriptor takes it out of the poll anyway.
-            let _ = registry.deregister(&mut listener.inner);
+        for listener in self.listeners.drain(..) {
+            listener.inner.close(registry);
         }
         self.paused_until = None;
     }
@@ -96,15 +131,7 @@ impl Acceptor {
             return AcceptOutcome::Empty;
         }
         match listener.inner.accept() {
-            Ok((stream, remote)) => {
-                // Only on a wildcard listener does the local address have to be asked for.
-                let local = listener.is_wildcard.then(|| stream.local_addr().ok()).flatten();
-                let local = local.map(|address| address.ip());
-                AcceptOutcome::Accepted(
-                    stream,
-                    Origin { socket: index, local, remote: remote.into() },
-                )
-            }
+            Ok((stream, peer)) => AcceptOutcome::Accepted(stream, peer),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 listener.is_readable = false;
                 AcceptOutcome::Empty
@@ -124,9 +151,53 @@ impl Acceptor {
     }
 }
 
+impl Inner {
+    fn register(&mut self, registry: &Registry, index: usize) -> io::Result<()> {
+        let token = Source::Listener(index).into();
+        match self {
+            Self::Tcp { listener, .. } => registry.register(listener, token, Interest::READABLE),
+            Self::Unix(socket) => {
+                registry.register(socket.listener_mut(), token, Interest::READABLE)
+            }
+        }
+    }
+
+    /// Closes the listener. That takes the descriptor out of the poll, unless a supervisor has another one
+    /// (epoll(7)).
+    fn close(self, registry: &Registry) {
+        // A failure leaves an event that finds no listener.
+        let _ = match self {
+            Self::Tcp { mut listener, .. } => registry.deregister(&mut listener),
+            Self::Unix(mut socket) => registry.deregister(socket.listener_mut()),
+        };
+    }
+
+    fn accept(&self) -> io::Result<(Stream, Peer)> {
+        match self {
+            Self::Tcp { listener, socket, is_wildcard } => {
+                let (stream, remote) = listener.accept()?;
+                if let Err(error) = stream.set_nodelay(true) {
+                    log::debug!("{remote}: {error}");
+                }
+                // Only on a wildcard listener does the local address have to be asked for.
+                let local = is_wildcard.then(|| stream.local_addr().ok()).flatten();
+                let local = local.map(|address| address.ip());
+                let origin = Origin { socket: *socket, local, remote: remote.into() };
+                Ok((Stream::Tcp(stream), Peer::Remote(origin)))
+            }
+            Self::Unix(socket) => {
+                let stream = socket.accept()?;
+                let uid = sys::peer_user(stream.as_fd())?;
+                Ok((Stream::Unix(stream), Peer::Local { uid }))
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mio::Poll;
 
     /// Returns an acceptor with one waiting connection.
     fn acceptor() -> (Acceptor, std::net::TcpStream) {
@@ -134,7 +205,9 @@ mod tests {
         let listener = TcpListener::bind(address).expect("a free port");
         let address = listener.local_addr().expect("an address");
         let waiting = std::net::TcpStream::connect(address).expect("a place in the backlog");
-        (Acceptor::new(vec![listener]).expect("an address"), waiting)
+        let poll = Poll::new().expect("a poll");
+        let acceptor = Acceptor::new(vec![listener], Vec::new(), poll.registry());
+        (acceptor.expect("an address"), waiting)
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! Opening the sockets at the start: here, and only here, an error ends the server.
 
-use std::fmt;
 use std::fs;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -12,10 +11,12 @@ use socket2::{Domain, Protocol, Type};
 
 use super::acceptor::Acceptor;
 use super::alert_log::AlertLog;
+use super::bind_error::BindError;
 use super::connections::Connections;
 use super::outputs::Outputs;
 use super::signals::Signals;
 use super::source::Source;
+use super::unix_socket::UnixSocket;
 use super::{Context, EVENTS, Reactor, memory_estimate};
 use crate::chat::Chat;
 use crate::config::{Bind, Config, METRICS_INTERVAL, RESERVED_DESCRIPTORS, TCP_BUFFER};
@@ -23,92 +24,10 @@ use crate::datagram::{self, Datagrams};
 use crate::metrics::Metrics;
 use crate::protocol::datagram::sender_key;
 use crate::sys;
-use crate::tls::{Tls, TlsError};
+use crate::tls::Tls;
 
 /// Limit for connections that wait to be accepted. The kernel lowers it to `net.core.somaxconn` (listen(2)).
 const BACKLOG: i32 = 4096;
-
-/// Reason why the server could not start.
-#[derive(Debug)]
-pub struct BindError {
-    what: String,
-    address: Option<SocketAddr>,
-    error: io::Error,
-    is_mistake: bool,
-}
-
-impl BindError {
-    /// Returns true if an option names an address that this machine does not have, or a file that cannot
-    /// be used.
-    pub fn is_mistake(&self) -> bool {
-        self.is_mistake || self.is_foreign_address()
-    }
-
-    /// Returns true if this machine does not have the address, or lacks its whole family.
-    fn is_foreign_address(&self) -> bool {
-        self.error.kind() == io::ErrorKind::AddrNotAvailable || self.is_missing_family()
-    }
-
-    fn is_missing_family(&self) -> bool {
-        self.error.raw_os_error() == Some(libc::EAFNOSUPPORT)
-    }
-
-    fn new(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
-        let what = what.into();
-        move |error| Self { what, address: None, error, is_mistake: false }
-    }
-
-    fn of_files(error: TlsError) -> Self {
-        let (what, error) = ("no certificate".into(), io::Error::other(error));
-        Self { what, address: None, error, is_mistake: true }
-    }
-
-    fn listening(transport: &str, address: SocketAddr) -> impl FnOnce(io::Error) -> Self {
-        let what = format!("cannot listen on {transport} {address}");
-        move |error| Self { what, address: Some(address), error, is_mistake: false }
-    }
-
-    /// Returns the cause, if the system's own error message does not name it.
-    fn cause(&self) -> Option<&'static str> {
-        let address = self.address?;
-        match self.error.kind() {
-            io::ErrorKind::AddrInUse => Some("the port is in use by another program"),
-            io::ErrorKind::AddrNotAvailable => Some("this machine does not have that address"),
-            io::ErrorKind::PermissionDenied if address.port() < PRIVILEGED => {
-                Some("permission denied (ports below 1024 need a privilege)")
-            }
-            io::ErrorKind::InvalidInput if lacks_interface(address) => {
-                Some("a link-local address needs its interface, as in fe80::1%eth0")
-            }
-            _ if self.is_missing_family() && address.is_ipv6() => Some("this machine has no IPv6"),
-            _ if self.is_missing_family() => Some("this machine has no IPv4"),
-            _ => None,
-        }
-    }
-}
-
-/// Ports below this one need a privilege, unless `net.ipv4.ip_unprivileged_port_start` was changed
-/// (ip(7)).
-const PRIVILEGED: u16 = 1024;
-
-fn lacks_interface(address: SocketAddr) -> bool {
-    matches!(address, SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() && v6.scope_id() == 0)
-}
-
-impl fmt::Display for BindError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.cause() {
-            Some(cause) => write!(f, "{}: {cause}", self.what),
-            None => write!(f, "{}: {}", self.what, self.error),
-        }
-    }
-}
-
-impl std::error::Error for BindError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.error)
-    }
-}
 
 pub(super) fn bind(mut config: Config) -> Result<Reactor, BindError> {
     fit_descriptor_limit(&mut config);
@@ -122,9 +41,9 @@ pub(super) fn bind(mut config: Config) -> Result<Reactor, BindError> {
     let tls =
         Tls::open(&config.tls, names(&config.bind), Instant::now()).map_err(BindError::of_files)?;
     let poll = Poll::new().map_err(BindError::new("cannot make a poll"))?;
-    let (listeners, datagrams) = open_sockets(&config)?;
-    let mut reactor = assemble(poll, config, listeners, datagrams, tls)
-        .map_err(BindError::new("cannot set up the loop"))?;
+    let sockets = open_sockets(&config)?;
+    let mut reactor =
+        assemble(poll, config, sockets, tls).map_err(BindError::new("cannot set up the loop"))?;
     reactor.register_sockets().map_err(BindError::new("cannot register the sockets"))?;
     Ok(reactor)
 }
@@ -136,8 +55,9 @@ fn fit_descriptor_limit(config: &mut Config) {
         Err(error) => return log::warn!("cannot raise the limit of open files: {error}"),
     };
     log::info!("open files: at most {limit}");
-    // A listener and a UDP socket for each address.
-    let sockets: usize = config.bind.iter().map(|bind| 2 * bind.addresses.len()).sum();
+    // A listener and a UDP socket for each address, and a listener for each Unix socket.
+    let addresses: usize = config.bind.iter().map(|bind| bind.addresses.len()).sum();
+    let sockets = 2 * addresses + config.unix.len();
     let reserved = RESERVED_DESCRIPTORS + sockets;
     let possible = limit.saturating_sub(reserved).max(1);
     if config.connections.max_connections.is_none_or(|wanted| wanted > possible) {
@@ -154,15 +74,24 @@ fn fit_descriptor_limit(config: &mut Config) {
     }
 }
 
-fn open_sockets(config: &Config) -> Result<(Vec<TcpListener>, Datagrams), BindError> {
-    let mut listeners = Vec::new();
+/// The sockets of a server.
+struct Sockets {
+    /// The TCP listeners, in the order of the UDP sockets.
+    tcp: Vec<TcpListener>,
+    datagrams: Datagrams,
+    unix: Vec<UnixSocket>,
+}
+
+fn open_sockets(config: &Config) -> Result<Sockets, BindError> {
+    let mut tcp = Vec::new();
     let mut datagrams = Datagrams::new(config.datagram_path, sender_key);
-    for (tcp, udp) in open_usable(&config.bind, |address| open(config, address))? {
-        listeners.push(tcp);
-        datagrams.add(udp).map_err(BindError::new("cannot set up a udp socket"))?;
+    for (listener, socket) in open_usable(&config.bind, |address| open(config, address))? {
+        tcp.push(listener);
+        datagrams.add(socket).map_err(BindError::new("cannot set up a udp socket"))?;
     }
     log_unserved(&config.bind);
-    Ok((listeners, datagrams))
+    let unix = config.unix.iter().map(|addr| UnixSocket::open(addr, config.unix_mode));
+    Ok(Sockets { tcp, datagrams, unix: unix.collect::<Result<_, _>>()? })
 }
 
 fn open(config: &Config, address: SocketAddr) -> Result<(TcpListener, UdpSocket), BindError> {
@@ -268,20 +197,15 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 fn assemble(
     poll: Poll,
     config: Config,
-    mut listeners: Vec<TcpListener>,
-    datagrams: Datagrams,
+    Sockets { tcp, datagrams, unix }: Sockets,
     tls: Tls,
 ) -> io::Result<Reactor> {
-    for (index, listener) in listeners.iter_mut().enumerate() {
-        let token = Source::Listener(index).into();
-        poll.registry().register(listener, token, Interest::READABLE)?;
-    }
     let now = Instant::now();
     Ok(Reactor {
         signals: Signals::register(poll.registry())?,
+        acceptor: Acceptor::new(tcp, unix, poll.registry())?,
         poll,
         events: Events::with_capacity(EVENTS),
-        acceptor: Acceptor::new(listeners)?,
         connections: Connections::new(config.connections.clone(), config.budgets.clone()),
         outputs: Outputs::default(),
         context: Context {
@@ -366,17 +290,5 @@ mod tests {
             assert_eq!(opened(&binds, off), Ok(vec!["0.0.0.0".into()]));
         }
         opened(&[v6], off).expect_err("nothing is left");
-    }
-
-    #[test]
-    fn field_j_error_names_its_cause() {
-        let told = |address: &str, errno| {
-            let address = address.parse().expect("an address");
-            BindError::listening("tcp", address)(io::Error::from_raw_os_error(errno)).to_string()
-        };
-        assert!(told("127.0.0.1:80", libc::EACCES).contains("below 1024"));
-        assert!(!told("127.0.0.1:9001", libc::EACCES).contains("1024"));
-        assert!(told("[fe80::1]:9001", libc::EINVAL).contains("fe80::1%eth0"));
-        assert!(!told("[fe80::1%2]:9001", libc::EINVAL).contains("fe80::1%eth0"));
     }
 }

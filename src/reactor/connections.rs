@@ -1,4 +1,4 @@
-//! The table of TCP connections, with their queues, deadlines and shared memory limit.
+//! The table of connections, with their queues, deadlines and shared memory limit.
 
 mod eviction;
 mod paths;
@@ -7,7 +7,6 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use mio::event::Event;
-use mio::net::TcpStream;
 use mio::{Interest, Registry};
 
 use super::Context;
@@ -16,9 +15,9 @@ use super::handshakes::Handshakes;
 use super::idle_order::{IdleOrder, Place};
 use super::session::{Served, Session};
 use super::source::Source;
-use crate::address::{Origin, PeerAddr};
+use crate::address::Peer;
 use crate::config::{Budgets, ConnectionConfig};
-use crate::connection::BufferPool;
+use crate::connection::{BufferPool, Stream};
 use crate::ids::{ConnId, MemberId};
 use crate::metrics::{Counter, Metrics};
 use crate::slots::{SecondaryMap, Slots};
@@ -50,7 +49,7 @@ struct ConnectionSlot {
     is_doomed: bool,
 }
 
-/// All TCP connections.
+/// All connections.
 pub(super) struct Connections {
     slots: Slots<ConnId, ConnectionSlot>,
     /// Connections that have something to do, each once. They take turns.
@@ -99,18 +98,15 @@ impl Connections {
     /// Adds an accepted stream.
     pub(super) fn admit(
         &mut self,
-        stream: TcpStream,
-        origin: Origin,
+        stream: Stream,
+        peer: Peer,
         registry: &Registry,
         context: &mut Context,
     ) {
-        let refusal = self.make_room(PeerAddr::of(origin.remote), context);
-        if let Err(error) = stream.set_nodelay(true) {
-            log::debug!("{}: {error}", origin.remote);
-        }
+        let refusal = self.make_room(peer.addr(), context);
         let wire = context.tls.wire(stream);
         let id = self.slots.insert(ConnectionSlot {
-            session: Session::new(wire, origin, context.now),
+            session: Session::new(wire, peer, context.now),
             deadline: Deadline::default(),
             place: Place::None,
             buffered: 0,

@@ -66,6 +66,16 @@ pub(super) fn make_terms(
     context.datagrams.make_terms(ciphers, draw).map(Some).ok_or(Status::ServerFull)
 }
 
+/// Makes the connection of a request the path of its member, as on a Unix socket (U2): no datagram goes
+/// there.
+pub(super) fn carry(request: &mut Request<'_>) {
+    match request {
+        Request::Create { host: entrant, .. } | Request::Join(entrant) => entrant.path.carry = true,
+        Request::Resume { path, .. } => path.get_or_insert_default().carry = true,
+        Request::List { .. } => {}
+    }
+}
+
 fn wishes_of(request: &Request<'_>) -> Option<PathWishes> {
     match request {
         Request::Create { host: entrant, .. } | Request::Join(entrant) => Some(entrant.path),

@@ -12,7 +12,8 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
 use super::Reactor;
 use crate::config::{
-    Bind, Budgets, ChatConfig, Config, ConnectionConfig, DatagramPath, KeyFiles, TlsConfig, TlsMode,
+    Bind, Budgets, ChatConfig, Config, ConnectionConfig, DatagramPath, KeyFiles, TlsConfig,
+    TlsMode, UNIX_MODE,
 };
 use crate::protocol::frame;
 
@@ -28,6 +29,8 @@ fn start(budgets: Budgets) -> Reactor {
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
     let reactor = Reactor::bind(Config {
         bind: vec![Bind { name: "loopback".into(), addresses: vec![loopback] }],
+        unix: Vec::new(),
+        unix_mode: UNIX_MODE,
         tcp_port: 0,
         udp_port: 0,
         chat: ChatConfig::default(),

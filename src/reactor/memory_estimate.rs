@@ -81,11 +81,15 @@ fn estimate(config: &Config) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Budgets, ChatConfig, ConnectionConfig, DatagramPath, TlsConfig};
+    use crate::config::{
+        Budgets, ChatConfig, ConnectionConfig, DatagramPath, TlsConfig, UNIX_MODE,
+    };
 
     fn config(chat: ChatConfig) -> Config {
         Config {
             bind: Vec::new(),
+            unix: Vec::new(),
+            unix_mode: UNIX_MODE,
             tcp_port: 0,
             udp_port: 0,
             chat,

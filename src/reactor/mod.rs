@@ -6,7 +6,7 @@
 //! | file | what it owns |
 //! | --- | --- |
 //! | `source.rs` | the meaning of a `mio::Token` |
-//! | `acceptor.rs` | the TCP listeners |
+//! | `acceptor.rs` | the listeners |
 //! | `connections.rs` | the table of connections, their queues and deadlines |
 //! | `connections/` | who gives way to a new connection; which connection carries whom |
 //! | `handshakes.rs` | handshakes in progress |
@@ -22,12 +22,14 @@
 //! | `alert_log.rs` | warnings about peers, at most one a minute of each kind and subnet |
 //! | `signals.rs` | SIGINT, SIGTERM and SIGHUP |
 //! | `outputs.rs` | stdout and stderr |
-//! | `bind.rs` | opening the sockets at the start |
+//! | `bind.rs`, `bind_error.rs` | opening the sockets at the start |
+//! | `unix_socket.rs` | listeners on Unix sockets, and their files |
 //! | `memory_estimate.rs` | an upper bound for the memory, for the log |
 
 mod acceptor;
 mod alert_log;
 mod bind;
+mod bind_error;
 mod buffer_limits;
 mod carried;
 mod connections;
@@ -47,6 +49,7 @@ mod slice;
 mod source;
 mod steps;
 mod tcrp;
+mod unix_socket;
 
 use std::io;
 use std::net::SocketAddr;
@@ -58,6 +61,7 @@ use signal_hook::consts::SIGHUP;
 use crate::config::{Config, DRAIN, METRICS_INTERVAL};
 use crate::metrics::{Counter, Metrics};
 use crate::output::Output;
+use crate::unix_addr::UnixAddr;
 
 use acceptor::{AcceptOutcome, Acceptor};
 use connections::Connections;
@@ -67,7 +71,7 @@ use signals::Signals;
 use source::Source;
 use steps::step;
 
-pub use bind::BindError;
+pub use bind_error::BindError;
 
 /// Events taken from the kernel at once. More stay there, in order, for the next turn.
 const EVENTS: usize = 1024;
@@ -118,7 +122,12 @@ impl Reactor {
     /// If getsockname(2) fails.
     pub fn addresses(&self) -> io::Result<Vec<(SocketAddr, SocketAddr)>> {
         let udp = self.context.datagrams.local_addrs();
-        udp.enumerate().map(|(index, udp)| Ok((self.acceptor.local_addr(index)?, udp))).collect()
+        self.acceptor.tcp_addrs().zip(udp).map(|(tcp, udp)| Ok((tcp?, udp))).collect()
+    }
+
+    /// Returns the addresses of the Unix sockets.
+    pub fn unix_addresses(&self) -> impl Iterator<Item = &UnixAddr> {
+        self.acceptor.unix_addrs()
     }
 
     /// Returns the fingerprint of the public key, unless TLS is off.
@@ -238,10 +247,10 @@ impl Reactor {
         for index in 0..self.acceptor.len() {
             for _ in 0..self.config.budgets.accepts {
                 match self.acceptor.accept(index, self.context.now) {
-                    AcceptOutcome::Accepted(stream, origin) => {
+                    AcceptOutcome::Accepted(stream, peer) => {
                         self.context.metrics.count(Counter::Accepted);
                         let registry = self.poll.registry();
-                        self.connections.admit(stream, origin, registry, &mut self.context);
+                        self.connections.admit(stream, peer, registry, &mut self.context);
                     }
                     AcceptOutcome::Retry => self.context.metrics.count(Counter::AcceptErrors),
                     AcceptOutcome::Pause => {

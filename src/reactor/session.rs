@@ -8,14 +8,14 @@ use super::buffer_limits::BufferLimits;
 use super::carried::Carried;
 use super::idle_order::Place;
 use super::tcrp::{Next, Tcrp};
-use crate::address::{Origin, PeerAddr};
+use crate::address::{Peer, PeerAddr};
 use crate::config::{Budgets, ConnectionConfig, LINGER};
 use crate::connection::{BufferPool, Connection, Protection, ReadOutcome, WriteOutcome};
 use crate::fanout::{Job, Receipt, Share};
 use crate::ids::MemberId;
 use crate::metrics::Counter;
 use crate::protocol::Status;
-use crate::tls::TcpWire;
+use crate::tls::ServerWire;
 
 /// Outcome of serving a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ enum Waiting {
 
 /// A TCP connection with its deadlines, and TCRP on it.
 pub(super) struct Session {
-    pub(super) connection: Connection<TcpWire>,
+    pub(super) connection: Connection<ServerWire>,
     tcrp: Tcrp,
     /// The protocol in place of TCRP, once the connection carries a member.
     carried: Option<Carried>,
@@ -66,10 +66,10 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(wire: TcpWire, origin: Origin, now: Instant) -> Self {
+    pub(super) fn new(wire: ServerWire, peer: Peer, now: Instant) -> Self {
         Self {
             connection: Connection::new(wire),
-            tcrp: Tcrp::new(origin, now),
+            tcrp: Tcrp::new(peer, now),
             carried: None,
             heard_at: now,
             waiting: Waiting::Request,

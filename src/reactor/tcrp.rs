@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use super::Context;
 use super::buffer_limits::{BufferLimits, GUARANTEED};
-use super::grant::{Grant, make_terms};
+use super::grant::{Grant, carry, make_terms};
 use super::random::draw;
-use crate::address::{Origin, PeerAddr};
+use crate::address::{Origin, Peer, PeerAddr};
 use crate::alert::Alert;
 use crate::chat::{Caller, Reply};
 use crate::connection::{Connection, Transport};
@@ -58,8 +58,8 @@ enum Step {
 
 /// State of TCRP on one connection.
 pub(super) struct Tcrp {
-    /// The way back to the peer. Its member's datagrams take it, to the port that it announces.
-    origin: Origin,
+    /// The peer. Datagrams of its member take the way back to it, to the port that it announces.
+    peer: Peer,
     /// The member of the last success, to which an announced port belongs.
     last_entered: Option<MemberId>,
     request: RequestState,
@@ -70,9 +70,9 @@ pub(super) struct Tcrp {
 }
 
 impl Tcrp {
-    pub(super) fn new(origin: Origin, now: Instant) -> Self {
+    pub(super) fn new(peer: Peer, now: Instant) -> Self {
         Self {
-            origin,
+            peer,
             last_entered: None,
             request: RequestState::New,
             answered_at: now,
@@ -81,7 +81,12 @@ impl Tcrp {
     }
 
     pub(super) fn peer(&self) -> PeerAddr {
-        PeerAddr::of(self.origin.remote)
+        self.peer.addr()
+    }
+
+    /// Returns true if nobody on the way can read the connection.
+    fn is_private(&self, connection: &Connection<impl Transport>) -> bool {
+        connection.is_encrypted() || self.peer.is_local()
     }
 
     pub(super) fn answered_at(&self) -> Instant {
@@ -122,7 +127,7 @@ impl Tcrp {
                 }
                 Step::Refuse { operation, why, limit } => {
                     context.alert(limit, self.peer());
-                    let needs_tls = context.tls.is_required() && !connection.is_encrypted();
+                    let needs_tls = context.tls.is_required() && !self.is_private(connection);
                     let why = if needs_tls { Status::EncryptionRequired } else { why };
                     self.refuse(connection, operation, why, &mut context.metrics);
                 }
@@ -236,7 +241,7 @@ impl Tcrp {
         limits: &BufferLimits,
     ) -> Option<MemberId> {
         let Decoded::Whole(frame) = decode(connection.input(), limits.payload) else { return None };
-        let caller = Caller { peer: self.peer(), is_encrypted: connection.is_encrypted() };
+        let caller = Caller { peer: self.peer(), is_encrypted: self.is_private(connection) };
         let (status, grant) = match self.execute(&frame, caller, context, limits.list) {
             Ok((Reply::Later { at }, _)) => {
                 self.request = RequestState::DelayedUntil(at);
@@ -269,7 +274,10 @@ impl Tcrp {
         if context.tls.is_required() && !caller.is_encrypted {
             return Err(Status::EncryptionRequired);
         }
-        let request = request::parse(frame)?;
+        let mut request = request::parse(frame)?;
+        if self.peer.is_local() {
+            carry(&mut request);
+        }
         let terms = make_terms(&request, caller, context)?;
         let (now, chat) = (context.now, &mut context.chat);
         let reply = match self.request {
@@ -291,7 +299,7 @@ impl Tcrp {
         let (operation, room) = (frame.operation, request::echoed_room(frame));
         log::debug!(
             "{}: operation {operation}, room \"{}\": {status}",
-            self.origin.remote,
+            self.peer,
             printable(frame.room),
         );
         let completion = payload.map(|payload| reply::completion(operation, room, &payload));
@@ -308,7 +316,7 @@ impl Tcrp {
         metrics: &mut Metrics,
     ) {
         metrics.count_reply(why);
-        log::debug!("{}: no frame: {why}", self.origin.remote);
+        log::debug!("{}: no frame: {why}", self.peer);
         connection.send(reply::acknowledgement(operation, b"", why));
         connection.finish();
     }
@@ -339,9 +347,9 @@ impl Tcrp {
             return;
         };
         connection.consume(PORT_SIZE);
+        let Peer::Remote(way) = self.peer else { return };
         let port = u16::from_be_bytes([high, low]);
-        let origin = Origin { remote: self.origin.remote.with_port(port), ..self.origin };
-        context.announce(member, &origin);
+        context.announce(member, &Origin { remote: way.remote.with_port(port), ..way });
     }
 }
 

@@ -4,7 +4,7 @@ use super::*;
 use std::net::UdpSocket;
 
 use crate::config::{
-    Bind, Budgets, ChatConfig, ConnectionConfig, DatagramPath, TlsConfig, TlsMode,
+    Bind, Budgets, ChatConfig, ConnectionConfig, DatagramPath, TlsConfig, TlsMode, UNIX_MODE,
 };
 
 /// Starts a server with this time slice.
@@ -12,6 +12,8 @@ fn start(slice: Duration) -> Reactor {
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
     Reactor::bind(Config {
         bind: vec![Bind { name: "loopback".into(), addresses: vec![loopback] }],
+        unix: Vec::new(),
+        unix_mode: UNIX_MODE,
         tcp_port: 0,
         udp_port: 0,
         chat: ChatConfig::default(),

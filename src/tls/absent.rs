@@ -3,12 +3,11 @@
 use std::convert::Infallible;
 use std::time::Instant;
 
-use mio::net::TcpStream;
-
 use crate::config::TlsConfig;
+use crate::connection::Stream;
 
 /// The stream of a connection of the server.
-pub type TcpWire = TcpStream;
+pub type ServerWire = Stream;
 
 /// An error that cannot occur.
 pub type TlsError = Infallible;
@@ -40,7 +39,7 @@ impl Tls {
     }
 
     /// Returns the stream of a new connection.
-    pub fn wire(&self, stream: TcpStream) -> TcpWire {
+    pub fn wire(&self, stream: Stream) -> ServerWire {
         stream
     }
 

@@ -27,10 +27,10 @@ mod wire;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use mio::net::TcpStream;
 use rustls::ServerConfig;
 
 use crate::config::{TlsConfig, TlsMode};
+use crate::connection::Stream;
 use crate::fingerprint::Fingerprint;
 use identity::{Identity, Source};
 
@@ -40,7 +40,7 @@ pub use session::IDLE_SESSION;
 pub use wire::Wire;
 
 /// The stream of a connection of the server.
-pub type TcpWire = Wire<TcpStream>;
+pub type ServerWire = Wire<Stream>;
 
 /// Interval between looks at the date. It is shorter than the age of a certificate, because the loop's
 /// clock stands still while the machine sleeps.
@@ -93,11 +93,14 @@ impl Tls {
         self.served.as_ref().map(|served| served.fingerprint.to_string())
     }
 
-    /// Returns the stream of a new connection. Connections keep the certificate that they began with.
-    pub fn wire(&self, stream: TcpStream) -> TcpWire {
+    /// Returns the stream of a new connection. Connections keep the certificate that they began with. Unix
+    /// sockets need no TLS: nobody but the kernel has their bytes.
+    pub fn wire(&self, stream: Stream) -> ServerWire {
         match &self.served {
-            Some(served) => Wire::undecided(stream, Arc::clone(&served.config)),
-            None => Wire::clear(stream),
+            Some(served) if matches!(stream, Stream::Tcp(_)) => {
+                Wire::undecided(stream, Arc::clone(&served.config))
+            }
+            _ => Wire::clear(stream),
         }
     }
 
