@@ -268,7 +268,8 @@ impl Datagrams {
     pub fn send(&mut self, job: Job<'_>, budget: usize) -> Receipt {
         self.transmits.begin(&job);
         let Self { sockets, routes, seals, batch, transmits, .. } = self;
-        let receipt = Receipt::default();
+        // Without a socket no share is looked at.
+        let receipt = Receipt { unrouted: sockets.is_empty(), ..Receipt::default() };
         let has_others = false;
         JobSender { sockets, routes, seals, batch, transmits, job, budget, has_others, receipt }
             .run()
