@@ -131,9 +131,9 @@ Log, to stderr (RUST_LOG, such as RUST_LOG=debug, overrides these):
 
 SIGINT or SIGTERM ends the server after it has told every room; a second one
 ends it at once. Either stays ignored if it is ignored at the start. SIGHUP
-makes it read its certificate and key again. Exit status: 0 after one signal,
-128 plus its number after a second, 1 if it cannot listen, 2 if an option, an
-address or a certificate is wrong.
+makes it read its certificate and key again, and SIGUSR1 logs the counters.
+Exit status: 0 after one signal, 128 plus its number after a second, 1 if it
+cannot listen, 2 if an option, an address or a certificate is wrong.
 ";
 
 /// Parses the command line, without the program's name.

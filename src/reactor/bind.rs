@@ -14,7 +14,7 @@ use super::alert_log::AlertLog;
 use super::bind_error::BindError;
 use super::connections::Connections;
 use super::outputs::Outputs;
-use super::signals::Signals;
+use super::signals::{self, Signals};
 use super::source::Source;
 use super::unix_socket::UnixSocket;
 use super::{Context, EVENTS, Reactor, memory_estimate};
@@ -30,6 +30,7 @@ use crate::tls::Tls;
 const BACKLOG: i32 = 4096;
 
 pub(super) fn bind(mut config: Config) -> Result<Reactor, BindError> {
+    signals::shield().map_err(BindError::new("cannot ignore a signal"))?;
     fit_descriptor_limit(&mut config);
     for line in config.limits() {
         log::info!("limits: {line}");

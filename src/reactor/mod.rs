@@ -20,7 +20,8 @@
 //! | `slice.rs` | the time slice of a step |
 //! | `steps.rs` | CPU time of the steps, in a build with the feature `step-times` |
 //! | `alert_log.rs` | warnings about peers, at most one a minute of each kind and subnet |
-//! | `signals.rs` | SIGINT, SIGTERM and SIGHUP |
+//! | `signals.rs` | SIGINT, SIGTERM, SIGHUP and SIGUSR1 |
+//! | `report.rs` | the log of the counters |
 //! | `outputs.rs` | stdout and stderr |
 //! | `bind.rs`, `bind_error.rs` | opening the sockets at the start |
 //! | `unix_socket.rs` | listeners on Unix sockets, and their files |
@@ -43,6 +44,7 @@ mod idle_order;
 mod memory_estimate;
 mod outputs;
 mod random;
+mod report;
 mod session;
 mod signals;
 mod slice;
@@ -56,9 +58,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll};
-use signal_hook::consts::SIGHUP;
 
-use crate::config::{Config, DRAIN, METRICS_INTERVAL};
+use crate::config::Config;
 use crate::metrics::{Counter, Metrics};
 use crate::output::Output;
 use crate::unix_addr::UnixAddr;
@@ -83,7 +84,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// The reason why the loop has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// A signal came, and everyone was told, as far as the time [`DRAIN`] allowed.
+    /// A signal came, and everyone was told, as far as the time [`DRAIN`](crate::config::DRAIN) allowed.
     Drained,
     /// This second signal came and ended the server at once.
     Forced(i32),
@@ -219,29 +220,6 @@ impl Reactor {
         }
     }
 
-    /// Begins the end at the first signal, and shortens it at the second. A hangup ends nothing.
-    fn handle_signals(&mut self) {
-        for signal in self.signals.take() {
-            if signal == SIGHUP {
-                self.context.tls.reload();
-            } else if self.leave_by.is_none() {
-                log::info!("signal {signal}: closing the rooms");
-                self.drain();
-            } else {
-                self.forced = Some(signal);
-            }
-        }
-    }
-
-    /// Closes all rooms, tells every member, and accepts nothing new.
-    fn drain(&mut self) {
-        self.leave_by = Some(self.context.now + DRAIN);
-        self.acceptor.close(self.poll.registry());
-        let abandoned = self.context.chat.close_all(self.context.now);
-        self.context.metrics.add(Counter::Abandoned, abandoned as u64);
-        self.connections.finish_all(self.context.now);
-    }
-
     /// Accepts new connections.
     fn accept(&mut self) {
         for index in 0..self.acceptor.len() {
@@ -301,9 +279,7 @@ impl Reactor {
         });
         self.context.tls.expire(self.context.now);
         self.log_alerts();
-        if self.context.now >= self.report_at {
-            self.report();
-        }
+        self.report_if_due();
     }
 
     /// Takes the alerts of this turn from the chat, and writes the lines that are due.
@@ -389,20 +365,6 @@ impl Reactor {
         let late = self.leave_by.is_some_and(|deadline| self.context.now >= deadline);
         let done = !self.context.chat.has_last_words() && self.connections.is_empty();
         (late || (self.leave_by.is_some() && done)).then_some(Exit::Drained)
-    }
-
-    fn report(&mut self) {
-        self.report_at = self.context.now + METRICS_INTERVAL;
-        if self.context.metrics != self.reported {
-            let census = self.context.chat.census();
-            log::info!(
-                "rooms {}, members {}, {}",
-                census.open,
-                census.tokens,
-                self.context.metrics
-            );
-            self.reported = self.context.metrics.clone();
-        }
     }
 }
 

@@ -1,13 +1,16 @@
-//! SIGINT, SIGTERM and SIGHUP as one more source in the poll.
+//! SIGINT, SIGTERM, SIGHUP and SIGUSR1 as one more source in the poll, and the work that each requests.
 
 use std::io;
 
 use log::Level;
 use mio::{Interest, Registry};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::low_level::signal_name;
 
+use super::Reactor;
 use super::source::Source;
+use crate::config::DRAIN;
+use crate::metrics::Counter;
 use crate::sys;
 
 /// The signals that end the server.
@@ -21,10 +24,10 @@ pub(super) struct Signals {
 
 impl Signals {
     /// Catches the signals and registers them. Those that end the server stay ignored if they are: a
-    /// shell without job control shields background jobs from Ctrl-C. SIGHUP ends nothing, so it is
-    /// caught under nohup(1) too.
+    /// shell without job control shields background jobs from Ctrl-C. SIGHUP and SIGUSR1 end nothing, so
+    /// they are caught in any case, SIGHUP under nohup(1) too.
     pub(super) fn register(registry: &Registry) -> io::Result<Self> {
-        let (mut caught, mut ignored) = (vec![SIGHUP], Vec::new());
+        let (mut caught, mut ignored) = (vec![SIGHUP, SIGUSR1], Vec::new());
         for signal in ENDING {
             if sys::is_ignored(signal)? { &mut ignored } else { &mut caught }.push(signal);
         }
@@ -45,6 +48,38 @@ impl Signals {
             true => self.inner.pending().collect(),
             false => Vec::new(),
         }
+    }
+}
+
+/// Keeps SIGUSR1 from ending a server that does not catch its signals yet, which is the default action
+/// (signal(7)).
+pub(super) fn shield() -> io::Result<()> {
+    sys::ignore_signal(SIGUSR1)
+}
+
+impl Reactor {
+    /// Begins the end at the first signal, and shortens it at the second. SIGHUP and SIGUSR1 end nothing.
+    pub(super) fn handle_signals(&mut self) {
+        for signal in self.signals.take() {
+            match signal {
+                SIGHUP => self.context.tls.reload(),
+                SIGUSR1 => self.report(),
+                _ if self.leave_by.is_some() => self.forced = Some(signal),
+                _ => {
+                    log::info!("signal {signal}: closing the rooms");
+                    self.drain();
+                }
+            }
+        }
+    }
+
+    /// Closes all rooms, tells every member, and accepts nothing new.
+    fn drain(&mut self) {
+        self.leave_by = Some(self.context.now + DRAIN);
+        self.acceptor.close(self.poll.registry());
+        let abandoned = self.context.chat.close_all(self.context.now);
+        self.context.metrics.add(Counter::Abandoned, abandoned as u64);
+        self.connections.finish_all(self.context.now);
     }
 }
 
