@@ -12,17 +12,22 @@
 //! | socket, as under systemd | send(2) with `MSG_DONTWAIT` |
 //! | file, `/dev/null` | write(2): it takes everything or fails at once |
 //!
+//! The journal's descriptor is a stream socket. Each line to it begins with a priority, such as `<6>`
+//! (sd-daemon(3)), and the journal adds the time.
+//!
 //! Lines that do not fit wait in a queue until the descriptor becomes writable. When the queue has `QUEUE`
 //! bytes, new lines are dropped and counted. The count is logged once lines can be written again.
 
+use std::env;
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use log::Level;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Registry, Token};
 use socket2::SockRef;
@@ -72,6 +77,7 @@ struct Lines {
     /// Name of its lines in log messages.
     what: &'static str,
     way: Way,
+    is_journal: bool,
     state: State,
     queue: Vec<u8>,
     dropped: u64,
@@ -96,9 +102,16 @@ impl Output {
     }
 
     fn open(what: &'static str, fd: BorrowedFd<'_>) -> io::Result<Self> {
-        let (way, queue) = (Way::to(fd)?, Vec::new());
-        let lines = Lines { what, way, state: State::Open, queue, dropped: 0, failure: None };
+        let way = Way::to(fd)?;
+        let is_journal = is_journal(way.file())?;
+        let (state, queue) = (State::Open, Vec::new());
+        let lines = Lines { what, way, is_journal, state, queue, dropped: 0, failure: None };
         Ok(Self(Arc::new(Mutex::new(lines))))
+    }
+
+    /// Returns true if the lines go to the journal, so that each begins with [`priority`].
+    pub fn is_journal(&self) -> bool {
+        self.lines().is_journal
     }
 
     /// Prints whole lines, now or once the descriptor is writable.
@@ -238,6 +251,24 @@ impl Lines {
             self.dropped -= reported;
         }
     }
+}
+
+/// Returns the begin of a line of this level in the journal: `<`, a number of syslog(3), `>`.
+pub fn priority(level: Level) -> &'static str {
+    match level {
+        Level::Error => "<3>",
+        Level::Warn => "<4>",
+        Level::Info => "<6>",
+        Level::Debug | Level::Trace => "<7>",
+    }
+}
+
+/// Returns true if `JOURNAL_STREAM` has the device and the inode of a file. A process whose output leads
+/// elsewhere may have inherited the variable (systemd.exec(5)).
+fn is_journal(file: &File) -> io::Result<bool> {
+    let metadata = file.metadata()?;
+    let name = format!("{}:{}", metadata.dev(), metadata.ino());
+    Ok(env::var("JOURNAL_STREAM").is_ok_and(|stream| stream == name))
 }
 
 fn count(lines: &[u8]) -> u64 {

@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use log::{Level, LevelFilter};
 use reactor_chat::config::Config;
 use reactor_chat::options::{self, Invocation};
 use reactor_chat::output::{self, Output};
@@ -45,18 +46,25 @@ fn start(stdout: &Output, stderr: &Output) -> ExitCode {
         Err(mistake) => complain(stderr, &mistake, USAGE),
         Ok(Invocation::Print(text)) => print(stdout, stderr, &text),
         Ok(Invocation::Serve { config, log_level }) => {
-            env_logger::Builder::new()
-                .filter_level(log_level)
-                .format_target(false)
-                .parse_default_env()
-                .target(env_logger::Target::Pipe(Box::new(stderr.clone())))
-                .init();
+            start_log(stderr, log_level);
             serve(*config, stdout, stderr)
         }
     };
     stdout.finish(Some(LAST_LINES));
     stderr.finish(Some(LAST_LINES));
     status
+}
+
+/// Starts the log. In the journal its lines have a priority, and the journal adds the time.
+fn start_log(stderr: &Output, level: LevelFilter) {
+    let mut builder = env_logger::Builder::new();
+    builder.filter_level(level).format_target(false).parse_default_env();
+    if stderr.is_journal() {
+        builder.format(|line, record| {
+            writeln!(line, "{}{}", output::priority(record.level()), record.args())
+        });
+    }
+    builder.target(env_logger::Target::Pipe(Box::new(stderr.clone()))).init();
 }
 
 fn serve(config: Config, stdout: &Output, stderr: &Output) -> ExitCode {
@@ -130,6 +138,7 @@ fn print(stdout: &Output, stderr: &Output, text: &str) -> ExitCode {
 }
 
 fn complain(stderr: &Output, why: impl Display, status: u8) -> ExitCode {
-    stderr.print(&format!("reactor-chat: {why}\n"));
+    let priority = if stderr.is_journal() { output::priority(Level::Error) } else { "" };
+    stderr.print(&format!("{priority}reactor-chat: {why}\n"));
     ExitCode::from(status)
 }

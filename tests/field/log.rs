@@ -41,7 +41,7 @@ fn fill(mut pipe: &PipeWriter) {
 }
 
 #[test]
-fn field_c_full_log_pipe_is_harmless() {
+fn u6_field_c_full_pipe_is_harmless() {
     let (_reader, writer) = io::pipe().expect("a pipe");
     let mut server = verbose_server(writer);
     let (alice, bob) = alice_and_bob(&server);
@@ -56,7 +56,7 @@ fn field_c_full_log_pipe_is_harmless() {
 }
 
 #[test]
-fn field_c_lost_log_lines_are_counted() {
+fn u6_field_c_lost_lines_are_counted() {
     let (reader, writer) = io::pipe().expect("a pipe");
     let server = verbose_server(writer);
     request_often(&server);
@@ -300,7 +300,7 @@ const CTRL_S: &[u8] = b"\x13";
 const CTRL_Q: &[u8] = b"\x11";
 
 #[test]
-fn field_c_ctrl_s_is_harmless() {
+fn u6_field_c_ctrl_s_is_harmless() {
     let mut terminal = Terminal::run("exec \"$0\" -v --tcp-port 0 --udp-port 0");
     let mut control = terminal.connect();
     terminal.key(CTRL_S);

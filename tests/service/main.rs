@@ -1,5 +1,6 @@
 //! The server under a service manager: passed sockets, the notify socket, its log, and its signals.
 
+mod journal;
 mod signals;
 #[path = "../support/mod.rs"]
 mod support;
