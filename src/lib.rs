@@ -61,7 +61,7 @@
 //!   fanout      a job to send, and the receipt for it
 //!    |
 //!   ids  slots  subnet  timers  token_bucket  address  alert  metrics  config  options
-//!   protocol  stream  seal  sys  fingerprint  proof_of_key  state_file  unix_addr
+//!   protocol  stream  seal  sys  fingerprint  proof_of_key  state_file  unix_addr  usage
 //! ```
 //!
 //! Connection, datagram, output and chat do not import one another.
@@ -218,3 +218,6 @@ pub mod tls;
 pub mod tls;
 mod token_bucket;
 pub mod unix_addr;
+// Open for the client, which has a table of its own.
+#[doc(hidden)]
+pub mod usage;

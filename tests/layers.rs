@@ -10,15 +10,24 @@ use support::sources::{Source, sources};
 /// Parts of this crate that each part may import:
 /// `bin -> reactor -> { chat -> delivery | datagram } -> fanout -> ids`. The reactor connects the
 /// siblings below it, which do not see one another.
-const ALLOWED: [(&str, &[&str]); 28] = [
+const ALLOWED: [(&str, &[&str]); 29] = [
     ("bin/reactor-chat", &["config", "options", "output", "protocol", "reactor"]),
     (
         "bin/reactor-chat-client",
-        &["fingerprint", "proof_of_key", "protocol", "seal", "state_file", "stream", "sys"],
+        &[
+            "fingerprint",
+            "proof_of_key",
+            "protocol",
+            "seal",
+            "state_file",
+            "stream",
+            "sys",
+            "usage",
+        ],
     ),
     ("address", &[]),
     ("alert", &["address"]),
-    ("options", &["config", "protocol", "unix_addr"]),
+    ("options", &["config", "protocol", "unix_addr", "usage"]),
     (
         "reactor",
         &[
@@ -74,6 +83,7 @@ const ALLOWED: [(&str, &[&str]); 28] = [
     ("proof_of_key", &[]),
     ("state_file", &[]),
     ("unix_addr", &[]),
+    ("usage", &[]),
     ("stream", &["protocol"]),
     ("timers", &[]),
     ("tls", &["config", "connection", "fingerprint", "state_file"]),

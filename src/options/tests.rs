@@ -1,6 +1,8 @@
 //! Command lines of the server, and the mistakes in them.
 
 use super::*;
+use crate::protocol::frame::PROTOCOL_MAX_PAYLOAD;
+use crate::usage::Value;
 
 fn serve(args: &[&str]) -> Config {
     match parse(args.iter().map(OsString::from)) {
@@ -119,10 +121,63 @@ fn e3_certificate_options_need_each_other() {
 }
 
 #[test]
-fn help_is_complete_and_narrow() {
-    assert!(HELP.lines().all(|line| line.len() < 80), "80 columns");
-    let usage = options().usage("");
-    for word in usage.split_whitespace().filter(|word| word.starts_with("--")) {
-        assert!(HELP.contains(word) || word.contains(HIDDEN), "{word}");
+fn u9_every_output_has_every_option() {
+    for option in SERVER.options() {
+        for output in [&["--help"][..], &["--man"]].into_iter().chain(COMPLETIONS) {
+            let text = printed(output);
+            // mdoc(7) writes the first dash, and escapes the others.
+            let form = match output {
+                ["--man"] => format!("Fl \\-{}", option.name.replace('-', "\\-")),
+                [_, "fish"] => format!("-l {}", option.name),
+                _ => format!("--{}", option.name),
+            };
+            assert!(text.contains(&form), "{output:?} lacks {form}");
+            assert!(!text.contains(HIDDEN), "{output:?}");
+        }
     }
+}
+
+const COMPLETIONS: [&[&str]; 3] =
+    [&["--completions", "bash"], &["--completions", "zsh"], &["--completions", "fish"]];
+
+fn printed(args: &[&str]) -> String {
+    match parse(args.iter().map(OsString::from)) {
+        Ok(Invocation::Print(text)) => text,
+        other => panic!("{args:?}: {other:?}"),
+    }
+}
+
+#[test]
+fn u9_help_fits_80_columns() {
+    assert!(printed(&["--help"]).lines().all(|line| line.len() < 80));
+}
+
+/// A default with several words is not a value.
+#[test]
+fn u9_defaults_hold() {
+    let usual = serve(&[]);
+    let mut count = 0;
+    for option in SERVER.options().filter(|option| !option.default.is_empty()) {
+        if option.default.contains(' ') || (option.name == "tls" && cfg!(not(feature = "tls"))) {
+            continue;
+        }
+        let config = serve(&[&format!("--{}", option.name), option.default]);
+        assert_eq!(config, usual, "--{} {}", option.name, option.default);
+        count += 1;
+    }
+    assert!(count > 20, "{count}");
+}
+
+#[test]
+fn u9_choices_are_accepted() {
+    for option in SERVER.options().chain(SERVER.hidden) {
+        let Value::Choice(words) = option.value else { continue };
+        for word in words {
+            // A build without TLS refuses it in other words.
+            let why = parse([format!("--{}", option.name), (*word).into()].map(Into::into));
+            let line = why.err().map(|why| why.to_string()).unwrap_or_default();
+            assert!(!line.contains("must be"), "{line}");
+        }
+    }
+    assert!(refused(&["--completions", "csh"]).contains("bash or zsh or fish, not 'csh'"));
 }

@@ -1,11 +1,15 @@
-//! The client's command line.
+//! The client's command line. The table of the options is in `options/table.rs`.
+
+mod table;
+#[cfg(test)]
+mod tests;
 
 use std::env;
 use std::ffi::OsString;
 use std::fmt;
 use std::num::NonZeroU32;
 
-use getopts::{Matches, Options};
+use getopts::Matches;
 
 pub use super::address::ServerAddress;
 use crate::sanitize::plain;
@@ -15,6 +19,7 @@ use reactor_chat::protocol::name::MAX_NAME;
 use reactor_chat::protocol::request::{MAX_PASSWORD, without_line_end};
 use reactor_chat::protocol::stream::MAX_HISTORY;
 use reactor_chat::protocol::{Delivery, Form, Operation};
+use table::CLIENT;
 
 /// The action that the command line requests.
 #[derive(Debug)]
@@ -100,76 +105,6 @@ const HISTORY: u32 = 20;
 /// The environment variable for a password that should not show up in the list of processes.
 pub(crate) const PASSWORD_VARIABLE: &str = "REACTOR_CHAT_PASSWORD";
 
-const HELP: &str = "\
-Usage: reactor-chat-client [OPTIONS] create ROOM [NAME]
-       reactor-chat-client [OPTIONS] join ROOM [NAME]
-       reactor-chat-client [OPTIONS] list
-
-Creates or joins a chat room: sends lines from stdin to the room, and prints
-its messages and notices on stdout, one a line. Or lists the rooms.
-
-Server and name:
-  --host HOST[:PORT]   the server's name or address, IPv6 with a port as
-                       [ADDR]:PORT; UDP uses the next port  [127.0.0.1]
-  --tcp-port PORT      the server's TCP port, for requests  [9001]
-  --udp-port PORT      the server's UDP port, for messages  [9002]
-  --name NAME          your name in the room                [the login name]
-  --password PW        the room's password; other users of this machine may
-                       see it in the list of processes. The environment
-                       variable REACTOR_CHAT_PASSWORD is safer; on a terminal
-                       the client asks if the room needs a password
-
-Encryption:
-  --fingerprint FP     accept this key of the server alone, by the fingerprint
-                       that the server prints when it starts; the environment
-                       variable REACTOR_CHAT_FINGERPRINT does the same
-  --insecure           accept any key, so that an attacker may read along
-  --plain              no encryption, for servers that have none
-
-Chatting:
-  --capacity N         create: the most members that the room may have
-  --hidden             create: lists leave the room out, and without its
-                       password it seems not to exist
-  --sealed-only        create: only members whose traffic is encrypted enter
-  --history N          join: show this many earlier entries; create: let
-                       newcomers see this many; 0 to 1024     [20]
-  --delivery text|named|stream
-                       stream: the same order for all, and lost entries are
-                       sent again; named, text: at most once  [stream]
-  --carry              messages travel over TCP, for networks that block UDP;
-                       with stream delivery the client notices that itself
-  --commands           lines from a pipe or a file that begin with / are
-                       commands; without it they are messages
-  --listen             stay after the end of the input, until a signal; on a
-                       terminal read nothing
-  --log FILE           append the conversation to FILE, with date and time
-  --no-color           no colours; so does NO_COLOR in the environment
-  --no-bell            a mention of your name rings no bell
-
-Listing:
-  --json               print the list as JSON on one line, for programs
-
-  -h, --help           print this help
-  -V, --version        print the version
-
-The client leaves the room when you type /exit, /quit or /leave, at the end of
-its input, on SIGINT, SIGTERM or SIGHUP, and when the reader of its output
-ends. It ends when the room is closed.
-All traffic is encrypted. The client accepts a server if the system trusts its
-certificate, if it is at a loopback address, or if you accepted its key before;
-otherwise it asks on a terminal, and refuses in a pipe.
-/help asks the server for its commands, and lists the keys on a terminal. With
-stream delivery the client goes on after a network failure and joins again
-after a restart of the server, and a pipe or a file gets the whole record of
-the room, including its own messages.
-
-Exit status: 0 after leaving or when the room is closed, if the server
-accepted every line; 1 if it did not (stderr has the number of such lines), if
-the server refuses the request, or if it is unreachable or gone; 2 if the
-command line is wrong; 101 after a fault of the program; 128 plus the number
-of a second signal.
-";
-
 /// Parses the command line without the program's name.
 ///
 /// # Errors
@@ -183,13 +118,9 @@ fn parse_with(
     args: impl IntoIterator<Item = OsString>,
     variable: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<Invocation, UsageError> {
-    let matches = options().parse(args).map_err(|error| usage(&error.to_string()))?;
-    if matches.opt_present("help") {
-        return Ok(Invocation::Print(HELP.into()));
-    }
-    if matches.opt_present("version") {
-        let version = env!("CARGO_PKG_VERSION");
-        return Ok(Invocation::Print(format!("reactor-chat-client {version}\n")));
+    let matches = CLIENT.parser().parse(args).map_err(|error| usage(&error.to_string()))?;
+    if let Some(text) = CLIENT.text(&matches).map_err(|why| usage(&why))? {
+        return Ok(Invocation::Print(text));
     }
     let words: Vec<&str> = matches.free.iter().map(String::as_str).collect();
     let enter = |operation, room, name| entry(&matches, operation, (room, name), variable);
@@ -253,52 +184,11 @@ fn usage(why: &str) -> UsageError {
     UsageError(format!("{} (--help tells more)", plain(why)))
 }
 
-/// Options that have a value.
-const VALUES: [&str; 10] = [
-    "host",
-    "tcp-port",
-    "udp-port",
-    "fingerprint",
-    "name",
-    "password",
-    "capacity",
-    "history",
-    "delivery",
-    "log",
-];
-
-/// Options without a value.
-const FLAGS: [&str; 10] = [
-    "carry",
-    "commands",
-    "listen",
-    "hidden",
-    "no-color",
-    "no-bell",
-    "json",
-    "plain",
-    "insecure",
-    "sealed-only",
-];
-
 /// Options of one action only.
 const ENTRYS: [&str; 9] =
     ["name", "password", "delivery", "carry", "history", "commands", "listen", "log", "no-bell"];
 const CREATES: [&str; 3] = ["capacity", "hidden", "sealed-only"];
 const LISTS: [&str; 1] = ["json"];
-
-fn options() -> Options {
-    let mut options = Options::new();
-    for name in VALUES {
-        options.optopt("", name, "", "");
-    }
-    for name in FLAGS {
-        options.optflag("", name, "");
-    }
-    options.optflag("h", "help", "");
-    options.optflag("V", "version", "");
-    options
-}
 
 /// Refuses an option that would have no effect.
 fn refuse_foreign(matches: &Matches, operation: Operation) -> Result<(), UsageError> {
@@ -389,6 +279,3 @@ fn short_enough(what: &str, name: &str) -> Result<String, UsageError> {
         size => Err(usage(&format!("{what} has {size} bytes, it may have {MAX_NAME}"))),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,6 +1,7 @@
 //! Command lines, and the mistakes in them.
 
 use super::*;
+use reactor_chat::usage::Value;
 
 const NOTHING: &dyn Fn(&str) -> Option<OsString> = &|_| None;
 
@@ -168,10 +169,36 @@ fn usage_error_is_one_line() {
 }
 
 #[test]
-fn help_fits_and_names_all_options() {
-    assert!(HELP.lines().all(|line| line.len() < 80), "80 columns");
-    let usage = options().usage("");
-    for word in usage.split_whitespace().filter(|word| word.starts_with("--")) {
-        assert!(HELP.contains(word), "{word}");
+fn u9_help_fits_and_names_all_options() {
+    let help = printed(&["--help"]);
+    assert!(help.lines().all(|line| line.len() < 80), "80 columns");
+    for option in CLIENT.options() {
+        assert!(help.contains(&format!("--{} ", option.name)), "{}", option.name);
+    }
+}
+
+fn printed(args: &[&str]) -> String {
+    match parse_with(args.iter().map(OsString::from), NOTHING) {
+        Ok(Invocation::Print(text)) => text,
+        other => panic!("{args:?}: {other:?}"),
+    }
+}
+
+/// Compares as text, because the options have no equality.
+#[test]
+fn u9_defaults_and_choices_hold() {
+    let usual = format!("{:?}", entry_of(&["join", "r", "b"]));
+    for option in CLIENT.options().filter(|option| !option.default.is_empty()) {
+        // "the login name" is no value.
+        if !option.default.contains(' ') {
+            let given =
+                entry_of(&[&format!("--{}", option.name), option.default, "join", "r", "b"]);
+            assert_eq!(format!("{given:?}"), usual, "{}", option.name);
+        }
+        if let Value::Choice(words) = option.value {
+            words.iter().for_each(|word| {
+                entry_of(&[&format!("--{}", option.name), word, "join", "r", "b"]);
+            });
+        }
     }
 }
