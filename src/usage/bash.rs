@@ -46,7 +46,8 @@ fn values(program: &Program) -> String {
     let files = with(|value| matches!(value, Value::File(_)));
     let mut cases = format!("        {free}) return ;;\n");
     if !files.is_empty() {
-        let complete = "compopt -o filenames; COMPREPLY=($(compgen -f -- \"$cur\")); return";
+        let complete =
+            "compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- \"$cur\"); return";
         cases += &format!("        {files}) {complete} ;;\n");
     }
     for option in program.options() {
@@ -58,7 +59,8 @@ fn values(program: &Program) -> String {
     cases
 }
 
-/// Returns the part for the command, which stands behind options and their values.
+/// Returns the part for the command, which stands behind options and their values. bash splits
+/// HOST:PORT at the colon.
 fn commands(program: &Program) -> String {
     if program.commands.is_empty() {
         return String::new();
@@ -69,7 +71,11 @@ fn commands(program: &Program) -> String {
         "    local index
     for ((index = 1; index < COMP_CWORD; index++)); do
         case ${{COMP_WORDS[index]}} in
-            {}) [[ ${{COMP_WORDS[index+1]}} == = ]] && ((index++)); ((index++)) ;;
+            {})
+                [[ ${{COMP_WORDS[index+1]}} == = ]] && ((index++))
+                ((index++))
+                while [[ ${{COMP_WORDS[index+1]}} == :* ]]; do ((index += 2)); done
+                ;;
             -*) ;;
             *) return ;;
         esac

@@ -1,18 +1,17 @@
 //! Completions for fish(1).
 
-use super::{Opt, Program, Value};
+use super::{Command, Opt, Program, Value};
 
 /// Returns the script.
 pub(super) fn text(program: &Program) -> String {
     let name = program.name;
     // Only the values of some options are files.
     let mut script = format!("# Completions of {name} for fish.\ncomplete -c {name} -f\n");
+    let words: Vec<&str> = program.commands.iter().map(|command| command.name).collect();
+    let condition = quoted(&format!("not __fish_seen_subcommand_from {}", words.join(" ")));
     for command in program.commands {
-        script += &format!(
-            "complete -c {name} -n __fish_use_subcommand -a {} -d {}\n",
-            command.name,
-            quoted(command.text)
-        );
+        let Command { name: word, text, .. } = command;
+        script += &format!("complete -c {name} -n {condition} -a {word} -d {}\n", quoted(text));
     }
     for option in program.options() {
         script += &format!("complete -c {name}{}{}", forms(option), value(option.value));
