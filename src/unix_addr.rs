@@ -50,6 +50,14 @@ impl UnixAddr {
         })
     }
 
+    /// Returns the address of a socket, or `None` if it has none. Bytes of an abstract name that are not
+    /// UTF-8 are replaced.
+    pub fn of(addr: &SocketAddr) -> Option<Self> {
+        let path = addr.as_pathname().map(|path| Self::Path(path.into()));
+        let name = || addr.as_abstract_name().map(String::from_utf8_lossy);
+        path.or_else(|| name().map(|name| Self::Abstract(name.into_owned())))
+    }
+
     /// Returns the address in the form that sockets take.
     ///
     /// # Errors
@@ -114,7 +122,8 @@ mod tests {
         for mark in ["", "@"] {
             let name = |size| format!("unix:{mark}{}", "x".repeat(size));
             let longest = UnixAddr::parse(&name(MAX_SIZE)).expect("a prefix").expect("an address");
-            longest.socket_addr().expect("the kernel's limit is the same");
+            let socket_addr = longest.socket_addr().expect("the kernel's limit is the same");
+            assert_eq!(UnixAddr::of(&socket_addr), Some(longest));
             let longer = UnixAddr::parse(&name(MAX_SIZE + 1)).expect("a prefix");
             assert_eq!(longer, Err(UnixAddrError::TooLong(MAX_SIZE + 1)));
         }

@@ -155,6 +155,9 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Interval between logs of the counters. A log is skipped if none of them changed.
 pub const METRICS_INTERVAL: Duration = Duration::from_secs(60);
 
+/// Limit for connections that wait to be accepted. The kernel lowers it to `net.core.somaxconn` (listen(2)).
+pub const BACKLOG: i32 = 4096;
+
 /// Size in bytes of each of the kernel's buffers for a TCP connection. The kernel doubles it for its
 /// own bookkeeping (socket(7)). Requests and their replies fit, and a list of rooms takes a few round
 /// trips. By default the kernel lets a buffer grow to megabytes for a peer that does not read.

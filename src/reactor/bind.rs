@@ -19,15 +19,12 @@ use super::source::Source;
 use super::unix_socket::UnixSocket;
 use super::{Context, EVENTS, Reactor, memory_estimate};
 use crate::chat::Chat;
-use crate::config::{Bind, Config, METRICS_INTERVAL, RESERVED_DESCRIPTORS, TCP_BUFFER};
+use crate::config::{BACKLOG, Bind, Config, METRICS_INTERVAL, RESERVED_DESCRIPTORS, TCP_BUFFER};
 use crate::datagram::{self, Datagrams};
 use crate::metrics::Metrics;
 use crate::protocol::datagram::sender_key;
 use crate::sys;
 use crate::tls::Tls;
-
-/// Limit for connections that wait to be accepted. The kernel lowers it to `net.core.somaxconn` (listen(2)).
-const BACKLOG: i32 = 4096;
 
 pub(super) fn bind(mut config: Config) -> Result<Reactor, BindError> {
     signals::shield().map_err(BindError::new("cannot ignore a signal"))?;

@@ -4,7 +4,9 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
+use super::socket_file::SocketError;
 use crate::tls::TlsError;
+use crate::unix_addr::UnixAddr;
 
 /// Reason why the server could not start.
 #[derive(Debug)]
@@ -16,8 +18,8 @@ pub struct BindError {
 }
 
 impl BindError {
-    /// Returns true if an option names an address that this machine does not have, or a file that cannot
-    /// be used.
+    /// Returns true if an option names an address that this machine does not have, a path where no Unix
+    /// socket can be, or a file that cannot be used.
     pub fn is_mistake(&self) -> bool {
         self.is_mistake || self.is_foreign_address()
     }
@@ -39,6 +41,15 @@ impl BindError {
     pub(super) fn of_files(error: TlsError) -> Self {
         let (what, error) = ("no certificate".into(), io::Error::other(error));
         Self { what, address: None, error, is_mistake: true }
+    }
+
+    pub(super) fn of_unix(addr: &UnixAddr, error: SocketError) -> Self {
+        let what = format!("cannot listen on unix {addr}");
+        let (error, is_mistake) = match error {
+            SocketError::Never(why) => (io::Error::other(why), true),
+            SocketError::Now(error) => (error, false),
+        };
+        Self { what, address: None, error, is_mistake }
     }
 
     pub(super) fn listening(

@@ -24,7 +24,7 @@
 //! | `report.rs` | the log of the counters |
 //! | `outputs.rs` | stdout and stderr |
 //! | `bind.rs`, `bind_error.rs` | opening the sockets at the start |
-//! | `unix_socket.rs` | listeners on Unix sockets, and their files |
+//! | `unix_socket.rs`, `socket_file.rs` | listeners on Unix sockets, and their files |
 //! | `memory_estimate.rs` | an upper bound for the memory, for the log |
 
 mod acceptor;
@@ -48,6 +48,7 @@ mod report;
 mod session;
 mod signals;
 mod slice;
+mod socket_file;
 mod source;
 mod steps;
 mod tcrp;

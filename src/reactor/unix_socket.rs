@@ -1,29 +1,48 @@
-//! Listeners on Unix sockets: opening them, the file of each, and its end.
+//! Listeners on Unix sockets: opened by us, or passed by a service manager.
 
-use std::fs::{self, Permissions};
-use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixListener as StdListener;
 
 use mio::net::{UnixListener, UnixStream};
-use socket2::SockRef;
+use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 use super::bind_error::BindError;
-use crate::config::TCP_BUFFER;
+use super::socket_file::{SocketError, SocketFile};
+use crate::config::{BACKLOG, TCP_BUFFER};
 use crate::unix_addr::UnixAddr;
 
 /// A listener on a Unix socket.
 pub(super) struct UnixSocket {
+    /// The file to be removed at the end, before the listener is closed. There is none for an abstract
+    /// name, and the file of a passed listener belongs to the one that has passed it.
+    _file: Option<SocketFile>,
     listener: UnixListener,
     addr: UnixAddr,
-    /// The file to be removed at the end. It is `None` for an abstract name.
-    file: Option<PathBuf>,
 }
 
 impl UnixSocket {
     /// Listens on an address. A socket file gets the permissions `mode`.
     pub(super) fn open(addr: &UnixAddr, mode: u32) -> Result<Self, BindError> {
-        listen(addr, mode).map_err(BindError::new(format!("cannot listen on unix {addr}")))
+        listen(addr, mode).map_err(|error| BindError::of_unix(addr, error))
+    }
+
+    /// Takes a listener that was opened by somebody else.
+    ///
+    /// # Errors
+    /// If it has no address.
+    pub(super) fn passed(listener: StdListener) -> io::Result<Self> {
+        let local = listener.local_addr()?;
+        let addr = UnixAddr::of(&local).ok_or_else(|| {
+            io::Error::new(ErrorKind::InvalidInput, "the Unix socket has no address")
+        })?;
+        if let UnixAddr::Abstract(_) = addr {
+            log::warn!("unix {addr} has no permissions: all users of this machine can connect");
+        }
+        listener.set_nonblocking(true)?;
+        Ok(Self { _file: None, listener: UnixListener::from_std(listener), addr })
     }
 
     pub(super) fn addr(&self) -> &UnixAddr {
@@ -46,21 +65,21 @@ impl UnixSocket {
     }
 }
 
-impl Drop for UnixSocket {
-    fn drop(&mut self) {
-        if let Some(file) = &self.file
-            && let Err(error) = fs::remove_file(file)
-        {
-            log::warn!("cannot remove {}: {error}", file.display());
+fn listen(addr: &UnixAddr, mode: u32) -> Result<UnixSocket, SocketError> {
+    match addr {
+        UnixAddr::Path(path) => {
+            let (listener, file) = SocketFile::listen(path, mode)?;
+            Ok(UnixSocket { _file: Some(file), ..UnixSocket::passed(listener)? })
         }
+        UnixAddr::Abstract(name) => Ok(UnixSocket::passed(listen_on_name(name)?)?),
     }
 }
 
-fn listen(addr: &UnixAddr, mode: u32) -> io::Result<UnixSocket> {
-    let listener = UnixListener::bind_addr(&addr.socket_addr()?)?;
-    let file = addr.path().map(PathBuf::from);
-    if let Some(file) = &file {
-        fs::set_permissions(file, Permissions::from_mode(mode))?;
-    }
-    Ok(UnixSocket { listener, addr: addr.clone(), file })
+/// Listens on a name in the abstract namespace, which a zero byte marks (unix(7)).
+fn listen_on_name(name: &str) -> io::Result<StdListener> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    let address = [b"\0", name.as_bytes()].concat();
+    socket.bind(&SockAddr::unix(OsStr::from_bytes(&address))?)?;
+    socket.listen(BACKLOG)?;
+    Ok(OwnedFd::from(socket).into())
 }

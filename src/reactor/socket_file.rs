@@ -1,0 +1,162 @@
+//! The file of a Unix socket: its place, its permissions, and its end.
+//!
+//! The kernel makes the file at bind(2) and never removes it. A server that was killed leaves it behind,
+//! and then bind(2) fails as if a server were there (unix(7)). A new server replaces such a stale file: a
+//! connect(2) to it is refused. The check, the removal and the bind happen under a lock on the directory
+//! (flock(2)), so that two servers that start at once do not take each other's file.
+
+use std::fs::{self, File, Metadata, OpenOptions, Permissions, TryLockError};
+use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mio::net::UnixStream;
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::config::BACKLOG;
+
+/// Longest wait for the lock. Our servers hold it for a few system calls. Anybody who may read the directory
+/// can hold it for ever.
+const LOCK_WAIT: Duration = Duration::from_secs(1);
+
+/// Interval between attempts to lock: flock(2) itself waits without a limit.
+const LOCK_INTERVAL: Duration = Duration::from_millis(5);
+
+/// The reason why the server cannot listen on a Unix socket.
+#[derive(Debug)]
+pub(super) enum SocketError {
+    /// It can never listen there.
+    Never(&'static str),
+    /// The machine refuses it now.
+    Now(io::Error),
+}
+
+impl From<io::Error> for SocketError {
+    fn from(error: io::Error) -> Self {
+        let in_use = "the address is in use by another program";
+        match error.raw_os_error() {
+            Some(libc::ENOTDIR) => Self::Never("a part of its path is no directory"),
+            Some(libc::ELOOP) => Self::Never("its path has too many symbolic links"),
+            Some(libc::EADDRINUSE) => Self::Now(io::Error::new(ErrorKind::AddrInUse, in_use)),
+            _ => Self::Now(error),
+        }
+    }
+}
+
+/// The file of a listener of ours. It is removed when this is dropped, if it is still the same file. Drop it
+/// before the listener: a file with a listener is not replaced, and the listener's socket keeps the inode,
+/// so that no other file gets its number meanwhile.
+#[derive(Debug)]
+pub(super) struct SocketFile {
+    path: PathBuf,
+    inode: (u64, u64),
+}
+
+impl SocketFile {
+    /// Listens on a path, in place of a stale file. The file has the permissions `mode`.
+    pub(super) fn listen(path: &Path, mode: u32) -> Result<(UnixListener, Self), SocketError> {
+        if path.as_os_str().as_bytes().ends_with(b"/") {
+            return Err(SocketError::Never("it is the path of a directory"));
+        }
+        let _lock = lock_directory(path)?;
+        remove_stale(path)?;
+        let socket = bind(path, mode)?;
+        let inode = inode_of(&fs::symlink_metadata(path)?);
+        let file = Self { path: path.into(), inode };
+        // The umask has taken bits from it. Nobody can connect before the socket listens.
+        fs::set_permissions(path, Permissions::from_mode(mode))?;
+        socket.listen(BACKLOG)?;
+        Ok((OwnedFd::from(socket).into(), file))
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let is_same = |file: Metadata| inode_of(&file) == self.inode;
+        if fs::symlink_metadata(&self.path).is_ok_and(is_same)
+            && let Err(error) = fs::remove_file(&self.path)
+        {
+            log::warn!("cannot remove {}: {error}", self.path.display());
+        }
+    }
+}
+
+fn inode_of(file: &Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
+}
+
+/// Locks the directory of a path until the returned file is closed.
+fn lock_directory(path: &Path) -> Result<File, SocketError> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new("."));
+    // An open of anything but a directory could wait, as for a pipe (fifo(7)).
+    let options = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(parent);
+    let directory = options.map_err(|error| match error.kind() {
+        ErrorKind::NotFound => SocketError::Never("its directory does not exist"),
+        _ => error.into(),
+    })?;
+    let end = Instant::now() + LOCK_WAIT;
+    loop {
+        match directory.try_lock() {
+            Ok(()) => return Ok(directory),
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+            Err(TryLockError::WouldBlock) if Instant::now() >= end => {
+                let why = "another program holds a lock on its directory";
+                return Err(SocketError::Now(io::Error::new(ErrorKind::ResourceBusy, why)));
+            }
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_INTERVAL),
+        }
+    }
+}
+
+/// Removes a socket file that nobody listens on.
+fn remove_stale(path: &Path) -> Result<(), SocketError> {
+    let kind = match fs::symlink_metadata(path) {
+        Ok(found) => found.file_type(),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    if kind.is_dir() {
+        return Err(SocketError::Never("it is a directory"));
+    }
+    if kind.is_symlink() {
+        return Err(SocketError::Never("it is a symbolic link, which bind(2) does not follow"));
+    }
+    if !kind.is_socket() {
+        return Err(SocketError::Never("it is a file, and no socket"));
+    }
+    match try_connect(path) {
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
+            log::info!("unix {}: replacing the file of a server that has ended", path.display());
+            Ok(fs::remove_file(path)?)
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(()) => Err(io::Error::from_raw_os_error(libc::EADDRINUSE).into()),
+    }
+}
+
+/// Returns an error if there is no live socket. It does not wait: a full backlog shows that a server is there
+/// (`EAGAIN`, connect(2)), and so does a socket of another type (`EPROTOTYPE`).
+fn try_connect(path: &Path) -> io::Result<()> {
+    match UnixStream::connect(path) {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
+        Err(error) if error.raw_os_error() == Some(libc::EPROTOTYPE) => Ok(()),
+        outcome => outcome.map(drop),
+    }
+}
+
+/// Binds a socket. Its file has at most the permissions `mode` from the first moment: the kernel takes those of
+/// the socket's own inode, without the bits of the umask (`unix_bind_bsd` in net/unix/af_unix.c).
+fn bind(path: &Path, mode: u32) -> io::Result<Socket> {
+    let file = File::from(OwnedFd::from(Socket::new(Domain::UNIX, Type::STREAM, None)?));
+    file.set_permissions(Permissions::from_mode(mode))?;
+    let socket = Socket::from(OwnedFd::from(file));
+    socket.bind(&SockAddr::unix(path)?)?;
+    Ok(socket)
+}
