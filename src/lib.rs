@@ -54,6 +54,7 @@
 //!    +-- connection    bytes of one TCP connection: inbox, outbox, state
 //!    +-- datagram      UDP sockets, routes of the members, batches
 //!    +-- output        stdout and stderr, without waiting
+//!    +-- service       the sockets and variables of a service manager
 //!    +-- chat          permission: rooms, members, names, passwords, commands
 //!    |
 //!   delivery    obligation: entries still owed to each member, their order, their memory
@@ -64,7 +65,7 @@
 //!   protocol  stream  seal  sys  fingerprint  proof_of_key  state_file  unix_addr  usage
 //! ```
 //!
-//! Connection, datagram, output and chat do not import one another.
+//! Connection, datagram, output, service and chat do not import one another.
 //!
 //! # The way of a message
 //!
@@ -202,6 +203,7 @@ pub mod protocol;
 pub mod reactor;
 #[cfg(feature = "tls")]
 pub mod seal;
+pub mod service;
 mod slots;
 #[cfg(feature = "tls")]
 pub mod state_file;

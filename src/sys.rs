@@ -9,6 +9,7 @@
 //!   (`UDP_SEGMENT` and `UDP_GRO`, udp(7)), and dropped datagrams (`SO_RXQ_OVFL`, socket(7));
 //! - options and state of sockets, and the user at the other end (`SO_PEERCRED`, unix(7));
 //! - the limit of open descriptors (getrlimit(2));
+//! - the monotonic clock (clock_gettime(2));
 //! - ignored signals (sigaction(2)).
 //!
 //! Every function is safe to call and turns errno into an [`io::Error`]. The caller decides what an
@@ -24,6 +25,7 @@ use std::mem::{self, MaybeUninit};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
+use std::time::Duration;
 
 use libc::{c_int, c_uint, c_void, socklen_t};
 
@@ -563,6 +565,20 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
         return Err(io::Error::last_os_error());
     }
     Ok(limit.rlim_cur)
+}
+
+/// Returns the time of the monotonic clock. std's `Instant` does not reveal it.
+pub fn monotonic_time() -> Duration {
+    let mut time = MaybeUninit::<libc::timespec>::uninit();
+    // SAFETY: clock_gettime writes a whole timespec to the pointer that it is given.
+    if unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, time.as_mut_ptr()) } < 0 {
+        // Every Linux has this clock.
+        return Duration::ZERO;
+    }
+    // SAFETY: the call has succeeded, so the time is written.
+    let time = unsafe { time.assume_init() };
+    // The kernel's seconds are never negative, and its nanoseconds are below a second.
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 /// Ignores a signal from now on.

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use reactor_chat::options::{self, Invocation};
 use reactor_chat::protocol::stream::Completion;
 use reactor_chat::reactor::{Exit, Reactor};
+use reactor_chat::service::ServiceManager;
 use reactor_chat::stream::{StreamReceiver, StreamSender};
 use support::carried::{Carried, carried};
 use support::sealed::Sealed;
@@ -141,7 +142,7 @@ fn start_server() -> (JoinHandle<Exit>, (SocketAddr, SocketAddr)) {
         let options = ["--tcp-port=0", "--udp-port=0", "--rate-limit=0", "--room-history=8192"];
         let options = options.map(Into::into);
         let Ok(Invocation::Serve { config, .. }) = options::parse(options) else { panic!("serve") };
-        let mut reactor = Reactor::bind(*config).expect("free ports");
+        let mut reactor = Reactor::bind(*config, ServiceManager::default()).expect("free ports");
         listening.send(reactor.addresses().expect("addresses")[0]).expect("the test");
         reactor.run().expect("the poll")
     });

@@ -10,8 +10,8 @@ use support::sources::{Source, sources};
 /// Parts of this crate that each part may import:
 /// `bin -> reactor -> { chat -> delivery | datagram } -> fanout -> ids`. The reactor connects the
 /// siblings below it, which do not see one another.
-const ALLOWED: [(&str, &[&str]); 29] = [
-    ("bin/reactor-chat", &["config", "options", "output", "protocol", "reactor"]),
+const ALLOWED: [(&str, &[&str]); 30] = [
+    ("bin/reactor-chat", &["config", "options", "output", "protocol", "reactor", "service"]),
     (
         "bin/reactor-chat-client",
         &[
@@ -42,6 +42,7 @@ const ALLOWED: [(&str, &[&str]); 29] = [
             "metrics",
             "output",
             "protocol",
+            "service",
             "slots",
             "subnet",
             "sys",
@@ -81,6 +82,7 @@ const ALLOWED: [(&str, &[&str]); 29] = [
     ("output", &["sys"]),
     ("seal", &["protocol"]),
     ("proof_of_key", &[]),
+    ("service", &[]),
     ("state_file", &[]),
     ("unix_addr", &[]),
     ("usage", &[]),

@@ -13,6 +13,7 @@ use reactor_chat::options::{self, Invocation};
 use reactor_chat::output::{self, Output};
 use reactor_chat::protocol::{DEFAULT_TCP_PORT, DEFAULT_UDP_PORT};
 use reactor_chat::reactor::{Exit, Reactor};
+use reactor_chat::service::ServiceManager;
 
 /// The command line, or an address in it, is wrong.
 const USAGE: u8 = 2;
@@ -68,7 +69,7 @@ fn start_log(stderr: &Output, level: LevelFilter) {
 }
 
 fn serve(config: Config, stdout: &Output, stderr: &Output) -> ExitCode {
-    let mut reactor = match Reactor::bind(config) {
+    let mut reactor = match Reactor::bind(config, ServiceManager::from_environment()) {
         Ok(reactor) => reactor,
         Err(error) if error.is_mistake() => return complain(stderr, &error, USAGE),
         Err(error) => return complain(stderr, &error, FAILURE),

@@ -14,6 +14,7 @@ use super::alert_log::AlertLog;
 use super::bind_error::BindError;
 use super::connections::Connections;
 use super::outputs::Outputs;
+use super::service::Service;
 use super::signals::{self, Signals};
 use super::source::Source;
 use super::unix_socket::UnixSocket;
@@ -23,10 +24,11 @@ use crate::config::{BACKLOG, Bind, Config, METRICS_INTERVAL, RESERVED_DESCRIPTOR
 use crate::datagram::{self, Datagrams};
 use crate::metrics::Metrics;
 use crate::protocol::datagram::sender_key;
+use crate::service::ServiceManager;
 use crate::sys;
 use crate::tls::Tls;
 
-pub(super) fn bind(mut config: Config) -> Result<Reactor, BindError> {
+pub(super) fn bind(mut config: Config, manager: ServiceManager) -> Result<Reactor, BindError> {
     signals::shield().map_err(BindError::new("cannot ignore a signal"))?;
     fit_descriptor_limit(&mut config);
     for line in config.limits() {
@@ -40,8 +42,8 @@ pub(super) fn bind(mut config: Config) -> Result<Reactor, BindError> {
         Tls::open(&config.tls, names(&config.bind), Instant::now()).map_err(BindError::of_files)?;
     let poll = Poll::new().map_err(BindError::new("cannot make a poll"))?;
     let sockets = open_sockets(&config)?;
-    let mut reactor =
-        assemble(poll, config, sockets, tls).map_err(BindError::new("cannot set up the loop"))?;
+    let mut reactor = assemble(poll, config, sockets, tls, manager)
+        .map_err(BindError::new("cannot set up the loop"))?;
     reactor.register_sockets().map_err(BindError::new("cannot register the sockets"))?;
     Ok(reactor)
 }
@@ -197,6 +199,7 @@ fn assemble(
     config: Config,
     Sockets { tcp, datagrams, unix }: Sockets,
     tls: Tls,
+    manager: ServiceManager,
 ) -> io::Result<Reactor> {
     let now = Instant::now();
     Ok(Reactor {
@@ -206,6 +209,7 @@ fn assemble(
         events: Events::with_capacity(EVENTS),
         connections: Connections::new(config.connections.clone(), config.budgets.clone()),
         outputs: Outputs::default(),
+        service: Service::new(manager, now),
         context: Context {
             chat: Chat::new(config.chat.clone()),
             datagrams,

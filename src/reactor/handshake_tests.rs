@@ -16,6 +16,7 @@ use crate::config::{
     TlsMode, UNIX_MODE,
 };
 use crate::protocol::frame;
+use crate::service::ServiceManager;
 
 /// Starts a server with a certificate.
 fn start(budgets: Budgets) -> Reactor {
@@ -27,18 +28,21 @@ fn start(budgets: Budgets) -> Reactor {
     fs::write(&files.certificate, made.cert.pem()).expect("a file");
     fs::write(&files.key, made.signing_key.serialize_pem()).expect("a file");
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-    let reactor = Reactor::bind(Config {
-        bind: vec![Bind { name: "loopback".into(), addresses: vec![loopback] }],
-        unix: Vec::new(),
-        unix_mode: UNIX_MODE,
-        tcp_port: 0,
-        udp_port: 0,
-        chat: ChatConfig::default(),
-        connections: ConnectionConfig::default(),
-        tls: TlsConfig { mode: TlsMode::On, files: Some(files) },
-        budgets,
-        datagram_path: DatagramPath::default(),
-    });
+    let reactor = Reactor::bind(
+        Config {
+            bind: vec![Bind { name: "loopback".into(), addresses: vec![loopback] }],
+            unix: Vec::new(),
+            unix_mode: UNIX_MODE,
+            tcp_port: 0,
+            udp_port: 0,
+            chat: ChatConfig::default(),
+            connections: ConnectionConfig::default(),
+            tls: TlsConfig { mode: TlsMode::On, files: Some(files) },
+            budgets,
+            datagram_path: DatagramPath::default(),
+        },
+        ServiceManager::default(),
+    );
     fs::remove_dir_all(folder).expect("removed");
     reactor.expect("free ports")
 }

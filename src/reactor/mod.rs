@@ -22,6 +22,7 @@
 //! | `alert_log.rs` | warnings about peers, at most one a minute of each kind and subnet |
 //! | `signals.rs` | SIGINT, SIGTERM, SIGHUP and SIGUSR1 |
 //! | `report.rs` | the log of the counters |
+//! | `service.rs` | the state of the server, for its service manager |
 //! | `outputs.rs` | stdout and stderr |
 //! | `bind.rs`, `bind_error.rs` | opening the sockets at the start |
 //! | `unix_socket.rs`, `socket_file.rs` | listeners on Unix sockets, and their files |
@@ -45,6 +46,7 @@ mod memory_estimate;
 mod outputs;
 mod random;
 mod report;
+mod service;
 mod session;
 mod signals;
 mod slice;
@@ -63,12 +65,14 @@ use mio::{Events, Poll};
 use crate::config::Config;
 use crate::metrics::{Counter, Metrics};
 use crate::output::Output;
+use crate::service::ServiceManager;
 use crate::unix_addr::UnixAddr;
 
 use acceptor::{AcceptOutcome, Acceptor};
 use connections::Connections;
 use context::Context;
 use outputs::Outputs;
+use service::Service;
 use signals::Signals;
 use source::Source;
 use steps::step;
@@ -99,6 +103,7 @@ pub struct Reactor {
     connections: Connections,
     signals: Signals,
     outputs: Outputs,
+    service: Service,
     context: Context,
     reported: Metrics,
     report_at: Instant,
@@ -110,12 +115,12 @@ pub struct Reactor {
 }
 
 impl Reactor {
-    /// Opens every socket and registers it.
+    /// Opens every socket and registers it. The service manager learns the server's state.
     ///
     /// # Errors
     /// If it cannot listen on an address.
-    pub fn bind(config: Config) -> Result<Self, BindError> {
-        bind::bind(config)
+    pub fn bind(config: Config, manager: ServiceManager) -> Result<Self, BindError> {
+        bind::bind(config, manager)
     }
 
     /// Returns the TCP and the UDP address of each `--bind`, with their real ports.
@@ -150,6 +155,7 @@ impl Reactor {
     /// # Errors
     /// Only if the poll itself fails. An error on a socket ends that socket's peer at most.
     pub fn run(&mut self) -> io::Result<Exit> {
+        self.service.ready();
         loop {
             self.turn()?;
             if let Some(exit) = self.exit() {
@@ -308,9 +314,10 @@ impl Reactor {
         connections.finish_paths(context);
     }
 
-    /// Writes the replies and the units of this turn, and log lines that had to wait.
+    /// Writes the replies and the units of this turn, log lines that had to wait, and the server's state.
     fn flush(&mut self) {
         self.outputs.flush();
+        self.update_service();
         let Self { connections, context, config, .. } = self;
         slice::fill(config.budgets.slice, Instant::now, || {
             connections.flush(context);
@@ -354,6 +361,7 @@ impl Reactor {
             self.context.alerts.next_deadline(),
             self.context.datagrams.next_deadline(),
             self.context.tls.next_deadline(),
+            self.service.next_deadline(),
             self.leave_by,
         ];
         deadlines.into_iter().flatten().fold(self.report_at, Instant::min)

@@ -1,6 +1,7 @@
-//! The log of the counters: once a minute if they have changed, and whenever the operator asks.
+//! The log of the counters: once a minute if they have changed, and whenever the operator asks. The service
+//! manager learns the number of rooms and members.
 
-use super::Reactor;
+use super::{Context, Reactor};
 use crate::config::METRICS_INTERVAL;
 
 impl Reactor {
@@ -20,5 +21,12 @@ impl Reactor {
         let census = self.context.chat.census();
         log::info!("rooms {}, members {}, {}", census.open, census.tokens, self.context.metrics);
         self.reported = self.context.metrics.clone();
+    }
+
+    /// Tells the service manager the state of the server.
+    pub(super) fn update_service(&mut self) {
+        let Context { chat, now, .. } = &self.context;
+        let census = chat.census();
+        self.service.update(census.open, census.tokens, *now);
     }
 }

@@ -62,7 +62,7 @@ impl Reactor {
     pub(super) fn handle_signals(&mut self) {
         for signal in self.signals.take() {
             match signal {
-                SIGHUP => self.context.tls.reload(),
+                SIGHUP => self.reload(),
                 SIGUSR1 => self.report(),
                 _ if self.leave_by.is_some() => self.forced = Some(signal),
                 _ => {
@@ -73,8 +73,15 @@ impl Reactor {
         }
     }
 
+    fn reload(&mut self) {
+        self.service.reloading();
+        self.context.tls.reload();
+        self.service.ready();
+    }
+
     /// Closes all rooms, tells every member, and accepts nothing new.
     fn drain(&mut self) {
+        self.service.stopping();
         self.leave_by = Some(self.context.now + DRAIN);
         self.acceptor.close(self.poll.registry());
         let abandoned = self.context.chat.close_all(self.context.now);

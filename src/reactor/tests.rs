@@ -10,18 +10,21 @@ use crate::config::{
 /// Starts a server with this time slice.
 fn start(slice: Duration) -> Reactor {
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-    Reactor::bind(Config {
-        bind: vec![Bind { name: "loopback".into(), addresses: vec![loopback] }],
-        unix: Vec::new(),
-        unix_mode: UNIX_MODE,
-        tcp_port: 0,
-        udp_port: 0,
-        chat: ChatConfig::default(),
-        connections: ConnectionConfig::default(),
-        tls: TlsConfig { mode: TlsMode::Off, files: None },
-        budgets: Budgets { slice, ..Budgets::default() },
-        datagram_path: DatagramPath::default(),
-    })
+    Reactor::bind(
+        Config {
+            bind: vec![Bind { name: "loopback".into(), addresses: vec![loopback] }],
+            unix: Vec::new(),
+            unix_mode: UNIX_MODE,
+            tcp_port: 0,
+            udp_port: 0,
+            chat: ChatConfig::default(),
+            connections: ConnectionConfig::default(),
+            tls: TlsConfig { mode: TlsMode::Off, files: None },
+            budgets: Budgets { slice, ..Budgets::default() },
+            datagram_path: DatagramPath::default(),
+        },
+        ServiceManager::default(),
+    )
     .expect("free ports")
 }
 

@@ -2,5 +2,6 @@
 
 mod journal;
 mod signals;
+mod states;
 #[path = "../support/mod.rs"]
 mod support;

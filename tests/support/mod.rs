@@ -15,6 +15,7 @@ pub mod encrypted;
 pub mod family;
 pub mod faults;
 pub mod jobs;
+pub mod manager;
 mod member;
 pub mod modules;
 pub mod namespace;

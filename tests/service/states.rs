@@ -1,0 +1,167 @@
+//! The states that the service manager learns, on a socket that the test reads.
+
+use std::time::{Duration, Instant};
+
+use crate::support::manager::Manager;
+use crate::support::*;
+
+/// Starts a server under this manager, and reads its first states.
+fn ready(manager: &Manager, options: &[&str]) -> Server {
+    let server = Server::spawn(manager.command(options), 1);
+    manager.expect("READY=1");
+    manager.expect("STATUS=rooms 0, members 0");
+    server
+}
+
+#[test]
+fn u5_states_come_in_order() {
+    for manager in [Manager::at_path(), Manager::at_name()] {
+        let mut server = ready(&manager, &[]);
+        let start = Instant::now();
+        let (alice, bob) = alice_and_bob(&server);
+        manager.expect("STATUS=rooms 1, members 2");
+        assert!(start.elapsed() > Duration::from_millis(500), "at most one a second");
+        server.signal("HUP");
+        let reloading = manager.next();
+        let micros = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").expect(&reloading);
+        micros.parse::<u64>().expect("a number");
+        manager.expect("READY=1");
+        server.signal("TERM");
+        manager.expect("STOPPING=1");
+        assert_eq!(server.wait().code(), Some(0));
+        drop((alice, bob));
+    }
+}
+
+#[test]
+fn u5_reload_has_the_time_of_the_clock() {
+    let manager = Manager::at_name();
+    let server = ready(&manager, &[]);
+    let uptime = || {
+        let text = std::fs::read_to_string("/proc/uptime").expect("proc(5)");
+        let seconds = text.split(' ').next().expect("a word").parse::<f64>();
+        Duration::from_secs_f64(seconds.expect("a number"))
+    };
+    let before = uptime();
+    server.signal("HUP");
+    let reloading = manager.next();
+    let (_, micros) = reloading.split_once("MONOTONIC_USEC=").expect(&reloading);
+    let time = Duration::from_micros(micros.parse().expect("a number"));
+    // /proc/uptime has hundredths of a second, and counts a suspended machine too.
+    assert!(time <= uptime() + Duration::from_millis(10), "{time:?}");
+    assert!(time + Duration::from_secs(60) >= before, "{time:?}");
+}
+
+#[test]
+fn u5_status_changes_once_a_second() {
+    let manager = Manager::at_name();
+    let server = ready(&manager, &["--max-unproved", "0"]);
+    let _alice = Member::create(&server, "room", &text("alice"));
+    let (start, mut joined, mut told) = (Instant::now(), 0, 0);
+    while start.elapsed() < Duration::from_secs(2) {
+        joined += 1;
+        Member::enter_unproved(&server, JOIN, "room", &text(&format!("m{joined}")));
+        told += manager.settle();
+    }
+    assert!((1..=3).contains(&told) && joined > told, "{joined} joined, {told} lines");
+    // The last change is told, although nothing else wakes the loop.
+    let _last = Member::join(&server, "room", &text("last"));
+    manager.expect_sometime(&format!("STATUS=rooms 1, members {}", joined + 2));
+}
+
+#[test]
+fn u5_sleeping_manager_stops_nothing() {
+    for manager in [Manager::at_path(), Manager::at_name()] {
+        manager.fill();
+        let mut command = manager.command(&[]);
+        command.env("WATCHDOG_USEC", "100000");
+        let mut server = Server::spawn(command, 1);
+        let (alice, bob) = alice_and_bob(&server);
+        alice.say("hi");
+        bob.expect("alice: hi");
+        let before = server.cpu_time();
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(server.cpu_time() - before < Duration::from_millis(100), "it spins");
+        server.signal("TERM");
+        assert_eq!(server.wait().code(), Some(0));
+    }
+}
+
+#[test]
+fn u5_late_manager_gets_the_states() {
+    let manager = Manager::at_name();
+    manager.fill();
+    let server = Server::spawn(manager.command(&[]), 1);
+    let _room = alice_and_bob(&server);
+    assert_eq!(manager.skip_filling(), "READY=1");
+    manager.expect_sometime("STATUS=rooms 1, members 2");
+    manager.fill();
+    for _ in 0..3 {
+        server.signal("HUP");
+        server.expect_log("SIGHUP: ");
+    }
+    assert!(manager.skip_filling().starts_with("RELOADING=1\n"));
+    manager.expect("READY=1");
+    manager.expect_silence(Duration::from_millis(100));
+}
+
+#[test]
+fn u5_watchdog_gets_half_its_time() {
+    let manager = Manager::at_name();
+    let mut command = manager.command(&[]);
+    command.env("WATCHDOG_USEC", "400000");
+    let server = Server::spawn(command, 1);
+    manager.expect_sometime("WATCHDOG=1");
+    let start = Instant::now();
+    for _ in 0..5 {
+        manager.expect_sometime("WATCHDOG=1");
+    }
+    let took = start.elapsed();
+    assert!(took > Duration::from_millis(900), "{took:?}");
+    let cpu = server.cpu_time();
+    assert!(cpu < Duration::from_millis(500), "it spins: {cpu:?}");
+}
+
+#[test]
+fn u5_stuck_loop_is_noticed() {
+    let manager = Manager::at_name();
+    let mut command = manager.command(&[]);
+    command.env("WATCHDOG_USEC", "200000");
+    let server = Server::spawn(command, 1);
+    manager.expect_sometime("WATCHDOG=1");
+    server.freeze();
+    manager.settle();
+    manager.expect_silence(Duration::from_millis(500));
+    server.thaw();
+    manager.expect_sometime("WATCHDOG=1");
+}
+
+#[test]
+fn u5_watchdog_of_another_process() {
+    for (micros, pid) in [("100000", Some("1")), ("0", None), ("soon", None)] {
+        let manager = Manager::at_name();
+        let mut command = manager.command(&[]);
+        command.env("WATCHDOG_USEC", micros);
+        pid.map(|pid| command.env("WATCHDOG_PID", pid));
+        let mut server = Server::spawn(command, 1);
+        manager.expect_sometime("STATUS=rooms 0, members 0");
+        manager.expect_silence(Duration::from_millis(200));
+        server.signal("TERM");
+        manager.expect("STOPPING=1");
+        assert_eq!(server.wait().code(), Some(0));
+    }
+}
+
+#[test]
+fn u5_manager_that_is_gone_is_logged() {
+    let manager = Manager::at_path();
+    let command = manager.command(&[]);
+    drop(manager);
+    let server = Server::spawn(command, 1);
+    let line = server.expect_log("cannot tell the service manager");
+    assert!(line.contains("WARN ] "), "{line}");
+    assert_eq!(Control::connect(&server).status_of(LIST, "", b""), 0);
+    let mut command = Manager::at_name().command(&[]);
+    command.env("NOTIFY_SOCKET", "run/notify");
+    Server::spawn(command, 1).expect_log("NOTIFY_SOCKET=run/notify: neither a path nor");
+}
