@@ -36,13 +36,13 @@ pub enum Alert {
     BacklogMemory,
     /// History for the members of one subnet.
     HistoryIp,
-    /// Members in all whose messages travel on TCP connections.
+    /// Members in all whose messages travel on connections.
     Carried,
     /// Replies to a stream member.
     Answers,
-    /// TCP connections in all.
+    /// Connections in all.
     Connections,
-    /// TCP connections of one IP.
+    /// Connections of one IP. A user of Unix sockets counts as one (U3).
     ConnectionsIp,
     /// The payload of a request.
     Payload,

@@ -51,7 +51,7 @@
 //!    |
 //!    +-- tls           encryption of a connection, and the server's certificate
 //!    |     |
-//!    +-- connection    bytes of one TCP connection: inbox, outbox, state
+//!    +-- connection    bytes of one connection: inbox, outbox, state
 //!    +-- datagram      UDP sockets, routes of the members, batches
 //!    +-- output        stdout and stderr, without waiting
 //!    +-- service       the sockets and variables of a service manager
@@ -118,12 +118,12 @@
 //!
 //! | word | meaning |
 //! | --- | --- |
-//! | connection | a TCP stream and its buffers |
-//! | request, reply | a question over TCP, and its answer |
+//! | connection | a stream over TCP or a Unix socket, and its buffers |
+//! | request, reply | a question on a connection, and its answer |
 //! | room, member, host | users meet in a room as members; the host created it |
 //! | token | a member's secret: it names the member in each datagram |
 //! | message, notice | a line from a member, a line from the server |
-//! | peer address, subnet | the address of a peer; the addresses that limits count as one peer |
+//! | peer address, subnet | the address of a peer, or its user id on a Unix socket; the addresses that limits count as one peer |
 //! | endpoint | the address and the port that a member's datagrams go to |
 //! | path | the way of a member's messages: datagrams in the clear, sealed datagrams, or a connection that carries them |
 //! | seal, sealed member | the protection of datagrams with an AEAD cipher; a member whose datagrams have it |

@@ -30,7 +30,7 @@ pub struct Config {
     pub udp_port: u16,
     /// Settings of the chat.
     pub chat: ChatConfig,
-    /// Settings of the TCP connections.
+    /// Settings of the connections.
     pub connections: ConnectionConfig,
     /// Settings of TLS.
     pub tls: TlsConfig,
@@ -86,7 +86,7 @@ pub struct ChatConfig {
     pub max_members_ip: Option<u32>,
     /// Members per room, whatever capacity its creator requests.
     pub max_room_members: Option<usize>,
-    /// Members in total whose messages travel on TCP connections. They keep these for as long as they
+    /// Members in total whose messages travel on connections. They keep these for as long as they
     /// are members, so others need a part of the connections for their requests.
     pub max_carried: Option<usize>,
     /// Such members per IP: as many as it may have connections, so that it cannot take all places with
@@ -119,7 +119,7 @@ pub enum HostLeaves {
     Pass,
 }
 
-/// Settings of the TCP connections. `None` disables a limit.
+/// Settings of the connections. `None` disables a limit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConnectionConfig {
     /// Time for the first byte of a request. People type their answers while the connection is open.

@@ -18,7 +18,7 @@ serves this machine only. To serve others:
         Group { title: "Chat", options: CHAT },
         Group { title: "History for members with stream delivery", options: HISTORY },
         Group {
-            title: "Limits (0 disables a limit; an IPv6 /64 counts as one IP)",
+            title: "Limits (0 disables a limit; an IPv6 /64 or a Unix user counts as one IP)",
             options: LIMITS,
         },
         Group {
@@ -143,7 +143,7 @@ const LIMITS: &[Opt] = &[
     value(
         "max-unproved",
         "N",
-        "members per IP that have sent no datagram yet and have no TCP connection, or have only announced \
+        "members per IP that have sent no datagram yet and have no connection, or have only announced \
          a UDP port; the oldest is removed",
     )
     .default("32"),
@@ -163,14 +163,14 @@ const LIMITS: &[Opt] = &[
     value(
         "max-connections",
         "N",
-        "TCP connections; at the limit, a new one replaces the one that has been idle longest",
+        "connections; at the limit, a new one replaces the one that has been idle longest",
     )
     .default("10000"),
-    value("max-connections-ip", "N", "TCP connections per IP").default("1000"),
+    value("max-connections-ip", "N", "connections per IP").default("1000"),
     value(
         "max-carried",
         "N",
-        "members in total whose messages travel on their TCP connections",
+        "members in total whose messages travel on their connections",
     )
     .default("half of --max-connections"),
     value(

@@ -53,7 +53,7 @@ enum Waiting {
     Member,
 }
 
-/// A TCP connection with its deadlines, and TCRP on it.
+/// A connection with its deadlines, and TCRP on it.
 pub(super) struct Session {
     pub(super) connection: Connection<ServerWire>,
     tcrp: Tcrp,
