@@ -5,9 +5,10 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
+use log::Level;
 use mio::net::{TcpListener, UdpSocket};
 use mio::{Events, Interest, Poll};
-use socket2::{Domain, Protocol, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 
 use super::acceptor::Acceptor;
 use super::alert_log::AlertLog;
@@ -30,14 +31,7 @@ use crate::tls::Tls;
 
 pub(super) fn bind(mut config: Config, manager: ServiceManager) -> Result<Reactor, BindError> {
     signals::shield().map_err(BindError::new("cannot ignore a signal"))?;
-    fit_descriptor_limit(&mut config);
-    for line in config.limits() {
-        log::info!("limits: {line}");
-    }
-    log::info!("limits: {}", memory_estimate::describe(&config));
-    for line in config.warnings() {
-        log::warn!("{line}");
-    }
+    limits(&mut config).into_iter().for_each(log_line);
     let tls =
         Tls::open(&config.tls, names(&config.bind), Instant::now()).map_err(BindError::of_files)?;
     let poll = Poll::new().map_err(BindError::new("cannot make a poll"))?;
@@ -48,30 +42,53 @@ pub(super) fn bind(mut config: Config, manager: ServiceManager) -> Result<Reacto
     Ok(reactor)
 }
 
+/// A line for the log, with its level.
+pub(super) type Line = (Level, String);
+
+fn log_line((level, line): Line) {
+    log::log!(level, "{line}");
+}
+
+/// Returns the limits in force, and the warnings about them. Changes those that the system lowers.
+pub(super) fn limits(config: &mut Config) -> Vec<Line> {
+    let mut lines = fit_descriptor_limit(config);
+    lines.extend(config.limits().map(|line| (Level::Info, format!("limits: {line}"))));
+    lines.push((Level::Info, format!("limits: {}", memory_estimate::describe(config))));
+    lines.extend(config.warnings().into_iter().map(|line| (Level::Warn, line)));
+    lines
+}
+
 /// Limits the connections to the number of descriptors that the system grants.
-fn fit_descriptor_limit(config: &mut Config) {
+fn fit_descriptor_limit(config: &mut Config) -> Vec<Line> {
     let limit = match sys::raise_descriptor_limit() {
         Ok(limit) => usize::try_from(limit).unwrap_or(usize::MAX),
-        Err(error) => return log::warn!("cannot raise the limit of open files: {error}"),
+        Err(error) => {
+            return vec![(Level::Warn, format!("cannot raise the limit of open files: {error}"))];
+        }
     };
-    log::info!("open files: at most {limit}");
+    let mut lines = vec![(Level::Info, format!("open files: at most {limit}"))];
     // A listener and a UDP socket for each address, and a listener for each Unix socket.
     let addresses: usize = config.bind.iter().map(|bind| bind.addresses.len()).sum();
     let sockets = 2 * addresses + config.unix.len();
     let reserved = RESERVED_DESCRIPTORS + sockets;
     let possible = limit.saturating_sub(reserved).max(1);
     if config.connections.max_connections.is_none_or(|wanted| wanted > possible) {
-        log::warn!("connections are limited to {possible}, by the limit of open files");
-        config.connections.max_connections = Some(possible);
-        // One peer must not be able to hold all of them.
-        let of_one = config.connections.max_connections_ip.map(|wanted| wanted.min(possible / 2));
-        config.connections.max_connections_ip = of_one.map(|limit| limit.max(1));
-        let carried =
-            config.chat.max_carried.map_or(possible / 2, |wanted| wanted.min(possible / 2));
-        config.chat.max_carried = Some(carried.max(1));
-        let of_one = config.connections.max_connections_ip;
-        config.chat.max_carried_ip = of_one.map(|limit| u32::try_from(limit).unwrap_or(u32::MAX));
+        limit_connections(config, possible);
+        let line = format!("connections are limited to {possible}, by the limit of open files");
+        lines.push((Level::Warn, line));
     }
+    lines
+}
+
+fn limit_connections(config: &mut Config, possible: usize) {
+    config.connections.max_connections = Some(possible);
+    // One peer must not be able to hold all of them.
+    let of_one = config.connections.max_connections_ip.map(|wanted| wanted.min(possible / 2));
+    config.connections.max_connections_ip = of_one.map(|limit| limit.max(1));
+    let carried = config.chat.max_carried.map_or(possible / 2, |wanted| wanted.min(possible / 2));
+    config.chat.max_carried = Some(carried.max(1));
+    let of_one = config.connections.max_connections_ip;
+    config.chat.max_carried_ip = of_one.map(|limit| u32::try_from(limit).unwrap_or(u32::MAX));
 }
 
 /// The sockets of a server.
@@ -85,34 +102,37 @@ struct Sockets {
 fn open_sockets(config: &Config) -> Result<Sockets, BindError> {
     let mut tcp = Vec::new();
     let mut datagrams = Datagrams::new(config.datagram_path, sender_key);
-    for (listener, socket) in open_usable(&config.bind, |address| open(config, address))? {
+    let (opened, left_out) = open_usable(&config.bind, |address| open(config, address))?;
+    for (listener, socket) in opened {
         tcp.push(listener);
         datagrams.add(socket).map_err(BindError::new("cannot set up a udp socket"))?;
     }
-    log_unserved(&config.bind);
+    left_out.into_iter().chain(unserved(&config.bind)).for_each(log_line);
     let unix = config.unix.iter().map(|addr| UnixSocket::open(addr, config.unix_mode));
     Ok(Sockets { tcp, datagrams, unix: unix.collect::<Result<_, _>>()? })
 }
 
 fn open(config: &Config, address: SocketAddr) -> Result<(TcpListener, UdpSocket), BindError> {
-    let with_port = |port| {
-        let mut address = address;
-        address.set_port(port);
-        address
-    };
-    let (tcp, udp) = (with_port(config.tcp_port), with_port(config.udp_port));
+    let (tcp, udp) = with_ports(config, address);
     let listener = listen(tcp).map_err(BindError::listening("tcp", tcp))?;
     let socket = datagram::bind(udp).map_err(BindError::listening("udp", udp))?;
     Ok((listener, socket))
 }
 
-/// Opens every address. An address that this machine does not have is left out with a warning if its name
-/// has another one, such as `localhost` without IPv6. A wildcard of a missing family is left out if
+/// Returns an address with the port of TCP and with that of UDP.
+pub(super) fn with_ports(config: &Config, address: SocketAddr) -> (SocketAddr, SocketAddr) {
+    let (mut tcp, mut udp) = (address, address);
+    tcp.set_port(config.tcp_port);
+    udp.set_port(config.udp_port);
+    (tcp, udp)
+}
+
+/// Opens every address, and returns a warning for each one that is left out. An address that this machine does not have is left out if its name has another one, such as `localhost` without IPv6. A wildcard of a missing family is left out if
 /// any other address can be opened, such as `::` beside `0.0.0.0` on a kernel without IPv6.
-fn open_usable<T>(
+pub(super) fn open_usable<T>(
     binds: &[Bind],
     mut open: impl FnMut(SocketAddr) -> Result<T, BindError>,
-) -> Result<Vec<T>, BindError> {
+) -> Result<(Vec<T>, Vec<Line>), BindError> {
     let (mut opened, mut left_out) = (Vec::new(), Vec::new());
     for bind in binds {
         let (before, mut missing) = (opened.len(), Vec::new());
@@ -135,21 +155,21 @@ fn open_usable<T>(
     if opened.is_empty() && !left_out.is_empty() {
         return Err(left_out.swap_remove(0).1);
     }
-    for (name, error) in left_out {
-        log::warn!("not served, of --bind {name}: {error}");
-    }
-    Ok(opened)
+    let warning = |(name, error)| (Level::Warn, format!("not served, of --bind {name}: {error}"));
+    Ok((opened, left_out.into_iter().map(warning).collect()))
 }
 
-/// Logs the family that a wildcard leaves out, because on many systems `::` serves both.
-fn log_unserved(binds: &[Bind]) {
+/// Returns a line for a family that a wildcard leaves out, because on many systems `::` serves both.
+pub(super) fn unserved(binds: &[Bind]) -> Option<Line> {
     let ips = || binds.iter().flat_map(|bind| &bind.addresses).map(SocketAddr::ip);
     let has_wildcard = |is_v6: bool| ips().any(|ip| ip.is_unspecified() && ip.is_ipv6() == is_v6);
     if has_wildcard(true) && !ips().any(|ip| ip.is_ipv4()) {
-        log::warn!("IPv4 is not served: --bind :: is IPv6 only, add --bind 0.0.0.0");
-    }
-    if has_wildcard(false) && !ips().any(|ip| ip.is_ipv6()) {
-        log::info!("IPv6 is not served: add --bind :: for it");
+        let line = "IPv4 is not served: --bind :: is IPv6 only, add --bind 0.0.0.0";
+        Some((Level::Warn, line.into()))
+    } else if has_wildcard(false) && !ips().any(|ip| ip.is_ipv6()) {
+        Some((Level::Info, "IPv6 is not served: add --bind :: for it".into()))
+    } else {
+        None
     }
 }
 
@@ -175,11 +195,17 @@ fn names(binds: &[Bind]) -> Vec<String> {
     names
 }
 
-/// Opens a listener. It can be bound while connections of an earlier server are still in TIME_WAIT
-/// (socket(7), SO_REUSEADDR), and an IPv6 one leaves IPv4 to another listener.
+/// Opens a listener.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket =
-        socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = bind_tcp(address)?;
+    socket.listen(BACKLOG)?;
+    Ok(TcpListener::from_std(socket.into()))
+}
+
+/// Binds a socket for a listener. It can be bound while connections of an earlier server are still in
+/// TIME_WAIT (socket(7), SO_REUSEADDR), and an IPv6 one leaves IPv4 to another listener.
+pub(super) fn bind_tcp(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
@@ -190,8 +216,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_recv_buffer_size(TCP_BUFFER)?;
     socket.set_send_buffer_size(TCP_BUFFER)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(TcpListener::from_std(socket.into()))
+    Ok(socket)
 }
 
 fn assemble(
@@ -257,7 +282,7 @@ mod tests {
                 None => Ok(ip),
             }
         };
-        open_usable(binds, open).map_err(|error| error.to_string())
+        open_usable(binds, open).map(|(opened, _)| opened).map_err(|error| error.to_string())
     }
 
     #[test]
