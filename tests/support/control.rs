@@ -1,7 +1,9 @@
-//! TCP connections that speak raw bytes.
+//! Connections that speak raw bytes, over TCP and Unix sockets.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use super::{DEADLINE, Server, Token};
@@ -40,8 +42,9 @@ impl Reply {
     }
 }
 
-/// A TCP connection to a server.
+/// A connection to a server.
 pub struct Control {
+    /// The calls on it are those of socket(7), which Unix sockets have too.
     stream: TcpStream,
 }
 
@@ -70,9 +73,17 @@ impl Control {
     }
 
     pub fn over(stream: TcpStream) -> Self {
+        stream.set_nodelay(true).expect("an option");
+        Self::with_deadlines(stream)
+    }
+
+    pub fn over_unix(stream: UnixStream) -> Self {
+        Self::with_deadlines(OwnedFd::from(stream).into())
+    }
+
+    fn with_deadlines(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
         stream.set_write_timeout(Some(DEADLINE)).expect("a timeout");
-        stream.set_nodelay(true).expect("an option");
         Self { stream }
     }
 

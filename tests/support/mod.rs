@@ -36,6 +36,7 @@ pub mod streams;
 #[cfg(feature = "client")]
 pub mod talkers;
 pub mod tcp_proxy;
+pub mod unix;
 
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};

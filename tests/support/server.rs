@@ -12,14 +12,20 @@ use super::{DEADLINE, lines_of, wait_for};
 /// The variable that names the directory of the server's key.
 pub const STATE_DIRECTORY: &str = "STATE_DIRECTORY";
 
+/// The begin of a line about a Unix socket.
+const UNIX_LINE: &str = "listening on unix ";
+
 /// A running server, which is killed when it is dropped.
 pub struct Server {
     child: Child,
-    /// Addresses of the first `--bind`, with their real ports.
+    /// Addresses of the first `--bind`, with their real ports. Of a server with Unix sockets alone, they
+    /// lead nowhere.
     pub tcp: SocketAddr,
     pub udp: SocketAddr,
-    /// Addresses of every `--bind`.
+    /// Addresses of every `--bind` that is no Unix socket.
     pub addresses: Vec<(SocketAddr, SocketAddr)>,
+    /// Paths and names of its Unix sockets, as far as their lines were waited for.
+    pub unix: Vec<String>,
     /// The fingerprint of its key, unless TLS is off.
     pub fingerprint: Option<String>,
     log: Receiver<String>,
@@ -38,7 +44,8 @@ impl Server {
         Self::spawn(command, options.iter().filter(|option| **option == "--bind").count().max(1))
     }
 
-    /// Starts a command that runs a server, and waits for this number of addresses.
+    /// Starts a command that runs a server, and waits for this number of addresses. Those of Unix sockets
+    /// come last.
     pub fn spawn(mut command: Command, addresses: usize) -> Self {
         command.env_remove("RUST_LOG");
         Self::spawn_with_environment(command, addresses)
@@ -59,18 +66,20 @@ impl Server {
         let mut child = command.spawn().expect("the built server");
         let log = child.stderr.take().map_or_else(|| lines_of(io::empty()), lines_of);
         let out = lines_of(child.stdout.take().expect("piped"));
-        let lines: Vec<_> = (0..addresses)
-            .map(|_| {
-                let line = out.recv_timeout(DEADLINE).unwrap_or_else(|_| {
-                    panic!("the server does not listen: {:?}", log.try_iter().collect::<Vec<_>>())
-                });
-                parse_listening(&line)
+        let lines = (0..addresses).map(|_| {
+            out.recv_timeout(DEADLINE).unwrap_or_else(|_| {
+                panic!("the server does not listen: {:?}", log.try_iter().collect::<Vec<_>>())
             })
-            .collect();
-        let fingerprint = lines[0].2.clone();
+        });
+        let (unix, lines): (Vec<String>, Vec<String>) =
+            lines.partition(|line| line.starts_with(UNIX_LINE));
+        let unix = unix.iter().map(|line| line[UNIX_LINE.len()..].into()).collect();
+        let lines: Vec<_> = lines.iter().map(|line| parse_listening(line)).collect();
+        let fingerprint = lines.first().and_then(|line| line.2.clone());
         let addresses: Vec<_> = lines.into_iter().map(|(tcp, udp, _)| (tcp, udp)).collect();
-        let (tcp, udp) = addresses[0];
-        Self { child, tcp, udp, addresses, fingerprint, log }
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        let (tcp, udp) = addresses.first().copied().unwrap_or((nowhere, nowhere));
+        Self { child, tcp, udp, addresses, unix, fingerprint, log }
     }
 
     /// Returns the fingerprint of a server with TLS.
