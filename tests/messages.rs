@@ -1,4 +1,4 @@
-//! Messages: datagrams of members, and deliveries to the others (PROTOCOL.md, section 2).
+//! Messages: datagrams of members, and deliveries to the others (PROTOCOL.md, W17 to W26).
 
 mod support;
 

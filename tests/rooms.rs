@@ -1,5 +1,5 @@
-//! Rooms and members: commands, notices, every way to leave and to return (PROTOCOL.md, sections 3
-//! and 4).
+//! Rooms and members: commands, notices, every way to leave and to return (PROTOCOL.md, W27 to
+//! W38).
 
 mod support;
 

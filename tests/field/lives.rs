@@ -1,5 +1,5 @@
 //! Members and rooms in real use: programs that crash, sleep, come back, or fail before their first
-//! datagram (PROTOCOL.md, section 4).
+//! datagram (PROTOCOL.md, W35 to W38).
 
 use crate::support::streams::{Listener, RESUME};
 use crate::support::*;

@@ -1,5 +1,5 @@
-//! Stream delivery on the real binary: completion, sequence, ids, repair, history (PROTOCOL.md,
-//! section 5). Ends of streams are in ends.rs.
+//! Stream delivery on the real binary: completion, sequence, ids, repair, history (PROTOCOL.md, S1
+//! to S17). Ends of streams are in ends.rs.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! Stream members: the bytes of PROTOCOL.md, section 5, are written and read by hand, so that a
-//! mistake in the server's codec cannot hide itself.
+//! Stream members: the bytes of "Stream delivery" in PROTOCOL.md are written and read by hand, so that
+//! a mistake in the server's codec cannot hide itself.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
