@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     let done = match options::parse(env::args_os().skip(1)) {
         Err(mistake) => return complain(&mistake, USAGE),
         Ok(Invocation::Print(text)) => report::print(&text),
-        Ok(Invocation::Relay(kind)) => relay::serve(kind),
+        Ok(Invocation::Relay(kind, name)) => relay::serve(kind, name),
         Ok(Invocation::Measure(options)) => measure(&options),
     };
     match done {

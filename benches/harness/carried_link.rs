@@ -1,8 +1,8 @@
-//! A carried member's end of its connection: units over a TCP stream, in the clear or inside TLS.
+//! A carried member's end of its connection: units over a stream socket, in the clear or inside TLS.
 
 use std::io::{self, ErrorKind, Read, Write};
 
-use mio::net::TcpStream;
+use reactor_chat::connection::Stream;
 use reactor_chat::protocol::carried::{self, DecodedUnit, MAX_DOWN, SIZE_FIELD};
 use rustls::ClientConnection;
 
@@ -10,7 +10,7 @@ use rustls::ClientConnection;
 const READ: usize = 16 * 1024;
 
 pub struct CarriedLink {
-    stream: TcpStream,
+    stream: Stream,
     tls: Option<Box<ClientConnection>>,
     /// Bytes of units that have arrived.
     input: Vec<u8>,
@@ -20,30 +20,27 @@ pub struct CarriedLink {
 
 impl CarriedLink {
     /// Continues a connection behind its completion. `input` is what came after that.
-    ///
-    /// # Errors
-    /// If the stream cannot be read without waiting.
-    pub fn new(
-        stream: std::net::TcpStream,
-        tls: Option<Box<ClientConnection>>,
-        input: Vec<u8>,
-    ) -> io::Result<Self> {
-        stream.set_nonblocking(true)?;
-        stream.set_nodelay(true)?;
-        Ok(Self { stream: TcpStream::from_std(stream), tls, input, output: Vec::new() })
+    pub fn new(stream: Stream, tls: Option<Box<ClientConnection>>, input: Vec<u8>) -> Self {
+        Self { stream, tls, input, output: Vec::new() }
     }
 
     /// Returns the stream, to register it.
-    pub fn stream_mut(&mut self) -> &mut TcpStream {
+    pub fn stream_mut(&mut self) -> &mut Stream {
         &mut self.stream
     }
 
     /// Sends a unit. Returns false if an earlier one is still to be written.
     pub fn say(&mut self, content: &[u8]) -> bool {
         self.flush();
-        if !self.output.is_empty() {
-            return false;
+        let is_free = self.output.is_empty();
+        if is_free {
+            self.push(content);
         }
+        is_free
+    }
+
+    /// Sends a unit behind those that are still to be written.
+    pub fn push(&mut self, content: &[u8]) {
         match &mut self.tls {
             None => carried::encode(content, &mut self.output),
             Some(tls) => {
@@ -54,7 +51,6 @@ impl CarriedLink {
             }
         }
         self.flush();
-        true
     }
 
     /// Writes as much as the stream takes. What is lost with it is not delivered.

@@ -1,13 +1,17 @@
-//! The client's side of TCP: requests for places in rooms.
+//! The client's side of a connection: requests for places in rooms.
 
+use std::fmt::Display;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
+use reactor_chat::connection;
 use reactor_chat::protocol::reply::{self, Admission, DecodedReply};
 use reactor_chat::protocol::{Status, frame};
+use reactor_chat::unix_addr::UnixAddr;
 use rustls::{ClientConnection, StreamOwned};
 use socket2::{Domain, Socket, Type};
 
@@ -31,14 +35,16 @@ pub struct Control {
     stream: Stream,
     /// Bytes behind the last reply.
     rest: Vec<u8>,
-    local: SocketAddr,
-    server: SocketAddr,
+    local: IpAddr,
+    /// The server's address.
+    server: String,
 }
 
-/// A TCP stream, or TLS over one.
+/// A TCP stream, TLS over one, or a stream on a Unix socket.
 enum Stream {
     Clear(TcpStream),
     Encrypted(Box<StreamOwned<ClientConnection, TcpStream>>),
+    Unix(UnixStream),
 }
 
 impl Stream {
@@ -46,6 +52,7 @@ impl Stream {
         match self {
             Self::Clear(stream) => stream.write_all(bytes),
             Self::Encrypted(stream) => stream.write_all(bytes),
+            Self::Unix(stream) => stream.write_all(bytes),
         }
     }
 
@@ -53,6 +60,7 @@ impl Stream {
         match self {
             Self::Clear(stream) => stream.read(buffer),
             Self::Encrypted(stream) => stream.read(buffer),
+            Self::Unix(stream) => stream.read(buffer),
         }
     }
 }
@@ -77,18 +85,32 @@ impl Control {
             socket.set_tcp_nodelay(true)?;
             socket.connect_timeout(&server.into(), PATIENCE)?;
             let stream = TcpStream::from(socket);
-            let local = stream.local_addr()?;
+            let local = stream.local_addr()?.ip();
             let stream = match is_encrypted {
                 true => Stream::Encrypted(tls::wrap(stream)?.into()),
                 false => Stream::Clear(stream),
             };
-            Ok(Self { stream, rest: Vec::new(), local, server })
+            Ok(Self { stream, rest: Vec::new(), local, server: server.to_string() })
+        };
+        connect().map_err(|error| does_not_answer(server, &error))
+    }
+
+    /// Connects to a Unix socket. Its peers are on this machine.
+    ///
+    /// # Errors
+    /// One that names the socket.
+    pub fn connect_unix(server: &UnixAddr) -> io::Result<Self> {
+        let connect = || {
+            let stream = UnixStream::connect_addr(&server.socket_addr()?)?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            let (stream, local) = (Stream::Unix(stream), Ipv4Addr::LOCALHOST.into());
+            Ok(Self { stream, rest: Vec::new(), local, server: server.to_string() })
         };
         connect().map_err(|error| does_not_answer(server, &error))
     }
 
     pub fn local_ip(&self) -> IpAddr {
-        self.local.ip()
+        self.local
     }
 
     /// Returns the end of a member that the connection carries from now on.
@@ -96,13 +118,18 @@ impl Control {
     /// # Errors
     /// If the stream cannot be read without waiting.
     pub fn into_carried_link(self) -> io::Result<CarriedLink> {
-        match self.stream {
-            Stream::Clear(stream) => CarriedLink::new(stream, None, self.rest),
+        let (stream, tls) = match self.stream {
+            Stream::Clear(stream) => (unblocked(stream)?, None),
             Stream::Encrypted(stream) => {
                 let (tls, stream) = stream.into_parts();
-                CarriedLink::new(stream, Some(tls.into()), self.rest)
+                (unblocked(stream)?, Some(tls.into()))
             }
-        }
+            Stream::Unix(stream) => {
+                stream.set_nonblocking(true)?;
+                (connection::Stream::Unix(mio::net::UnixStream::from_std(stream)), None)
+            }
+        };
+        Ok(CarriedLink::new(stream, tls, self.rest))
     }
 
     /// Creates or joins a room.
@@ -119,7 +146,7 @@ impl Control {
         let admission = self.exchange(operation, room, name, service);
         admission.map_err(|error| match error.kind() {
             ErrorKind::Other => error,
-            _ => does_not_answer(self.server, &error),
+            _ => does_not_answer(&self.server, &error),
         })
     }
 
@@ -133,7 +160,7 @@ impl Control {
         let path = match service.path {
             Path::Clear => "",
             Path::Sealed => r#","seal":true"#,
-            Path::Carried | Path::CarriedInTls => r#","carry":true"#,
+            Path::Carried | Path::CarriedInTls | Path::CarriedOnUnix => r#","carry":true"#,
         };
         let delivery = service.delivery.word();
         let payload = format!(r#"{{"username":"{name}","delivery":"{delivery}"{path}}}"#);
@@ -162,7 +189,14 @@ impl Control {
     }
 }
 
-fn does_not_answer(server: SocketAddr, error: &io::Error) -> io::Error {
+/// Returns a TCP stream that never waits.
+fn unblocked(stream: TcpStream) -> io::Result<connection::Stream> {
+    stream.set_nonblocking(true)?;
+    stream.set_nodelay(true)?;
+    Ok(connection::Stream::Tcp(mio::net::TcpStream::from_std(stream)))
+}
+
+fn does_not_answer(server: impl Display, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("the server at {server} does not answer: {error}"))
 }
 

@@ -1,16 +1,20 @@
 //! Members with a UDP socket each, and how they enter a target. The same sockets serve every target
 //! of a scenario: the same receivers, and no more descriptors than members.
 
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use mio::net::UdpSocket;
+use reactor_chat::connection;
+use reactor_chat::protocol::carried;
 use reactor_chat::sys::{self, Arrival, BATCH, MAX_ARRIVAL, ReceiveBatch};
+use reactor_chat::unix_addr::UnixAddr;
 
 use super::carried_link::CarriedLink;
 use super::control::{self, CREATE, Control, JOIN, PATIENCE};
@@ -67,6 +71,9 @@ pub struct Attendance {
     pub udp: SocketAddr,
     pub envelopes: Vec<Envelope>,
     pub wire: Wire,
+    /// A connection of each member, if they carry the datagrams as units. Who needs a listener too locks
+    /// that first.
+    pub links: Option<Vec<Mutex<CarriedLink>>>,
 }
 
 /// Form of the datagrams to the members.
@@ -77,8 +84,6 @@ pub enum Wire {
     Packed,
     /// Entries of a stream. Every member keeps statistics of its own.
     Stream(Vec<Mutex<Listener>>),
-    /// Units, `NAME: TEXT` each, on a connection of each member.
-    Units(Vec<Mutex<CarriedLink>>),
 }
 
 impl Attendance {
@@ -88,38 +93,59 @@ impl Attendance {
     /// If the target does not answer, or refuses.
     pub fn enter(crowd: &Crowd, target: &Target) -> io::Result<Self> {
         let wire = match target.kind {
-            Kind::Server(service) if service.is_carried() => Wire::Units(Vec::new()),
             Kind::Server(Service { delivery: Delivery::Stream, .. }) => Wire::Stream(Vec::new()),
             Kind::Relay(relay::Kind::Pack) => Wire::Packed,
             _ => Wire::Plain,
         };
-        let mut attendance = Self { udp: target.udp, envelopes: Vec::new(), wire };
-        match target.kind {
-            Kind::Server(service) if service.is_carried() => {
-                attendance.join_carried(crowd, target.tcp, service)?;
+        let (udp, envelopes) = (target.udp, Vec::new());
+        let mut attendance = Self { udp, envelopes, wire, links: None };
+        match (target.kind, &target.unix) {
+            (Kind::Server(service), _) if service.is_carried() => {
+                attendance.join_carried(crowd, target, service)?;
             }
-            Kind::Server(service) => attendance.join_server(crowd, target.tcp, service)?,
-            Kind::Relay(_) => attendance.register(crowd)?,
+            (Kind::Server(service), _) => attendance.join_server(crowd, target.tcp, service)?,
+            (Kind::Relay(_), Some(name)) => attendance.connect_to_relay(crowd, name)?,
+            (Kind::Relay(_), None) => attendance.register(crowd)?,
         }
         Ok(attendance)
     }
 
     /// Lets everyone enter over a connection that carries it from then on.
-    fn join_carried(
-        &mut self,
-        crowd: &Crowd,
-        server: SocketAddr,
-        service: Service,
-    ) -> io::Result<()> {
+    fn join_carried(&mut self, crowd: &Crowd, target: &Target, service: Service) -> io::Result<()> {
         let shape = &crowd.shape;
         let mut links = Vec::new();
         for member in 0..shape.population() {
             let (operation, room) = entry_of(shape, member);
-            let mut control = Control::connect(server, None, service.needs_tls())?;
-            control.enter(operation, &room, &shape.name_of(member), service)?;
+            let mut control = target.open_control(None, service)?;
+            let admission = control.enter(operation, &room, &shape.name_of(member), service)?;
+            self.envelopes.push(Envelope::new(&room, &admission, service.path)?);
+            if let Wire::Stream(listeners) = &mut self.wire {
+                let mut listener = Listener::new(admission, &room)?;
+                listener.carry();
+                listeners.push(Mutex::new(listener));
+            }
             links.push(Mutex::new(control.into_carried_link()?));
         }
-        self.wire = Wire::Units(links);
+        self.links = Some(links);
+        Ok(())
+    }
+
+    /// A relay on a Unix socket gets the room of each connection in its first unit, and sends that back.
+    fn connect_to_relay(&mut self, crowd: &Crowd, name: &UnixAddr) -> io::Result<()> {
+        let shape = &crowd.shape;
+        self.envelopes = relay_envelopes(shape);
+        let link = |member| {
+            let mut stream = UnixStream::connect_addr(&name.socket_addr()?)?;
+            let mut unit = Vec::new();
+            carried::encode(&room_of(shape, member), &mut unit);
+            stream.write_all(&unit)?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.read_exact(&mut unit)?;
+            stream.set_nonblocking(true)?;
+            let stream = connection::Stream::Unix(mio::net::UnixStream::from_std(stream));
+            Ok(CarriedLink::new(stream, None, Vec::new()).into())
+        };
+        self.links = Some((0..shape.population()).map(link).collect::<io::Result<_>>()?);
         Ok(())
     }
 
@@ -166,13 +192,12 @@ impl Attendance {
         }
     }
 
-    /// A relay does not change datagrams, so members send them there in the server's form.
+    /// A relay over UDP gets the room of each member in a datagram, and sends that back.
     fn register(&mut self, crowd: &Crowd) -> io::Result<()> {
         let shape = &crowd.shape;
-        let name = |member| format!("{}: ", shape.name_of(member)).into_bytes();
-        self.envelopes = (0..shape.population()).map(name).map(Envelope::Prefix).collect();
+        self.envelopes = relay_envelopes(shape);
         for members in groups(shape) {
-            let introduction = |member| (shape.room_of(member) as u32).to_be_bytes().to_vec();
+            let introduction = |member| room_of(shape, member).to_vec();
             introduce(crowd, self.udp, members, introduction, |_, answer| {
                 answer.len() == REGISTRATION
             })?;
@@ -190,11 +215,11 @@ impl Attendance {
 
     /// Sends a message of a member. Returns false if too many messages of its stream are under way.
     pub fn say(&self, crowd: &Crowd, member: usize, text: &[u8]) -> bool {
-        if let Wire::Units(links) = &self.wire {
-            return links[member].lock().expect("no panic").say(text);
-        }
         let Wire::Stream(listeners) = &self.wire else {
             let message = self.envelopes[member].wrap(text);
+            if let Some(links) = &self.links {
+                return links[member].lock().expect("no panic").say(&message);
+            }
             // A datagram that can't be sent is not delivered, and so counted as lost.
             let _ = crowd.sockets[member].send_to(&message, self.udp);
             return true;
@@ -215,8 +240,12 @@ impl Attendance {
     /// Sends the datagrams of a stream member that are due.
     pub fn send_due(&self, crowd: &Crowd, member: usize, listener: &mut Listener, now: Instant) {
         listener.send_due(now, |body| {
+            let content = self.envelopes[member].wrap(body);
+            if let Some(links) = &self.links {
+                return links[member].lock().expect("no panic").push(&content);
+            }
             // A datagram that can't be sent is lost, as on any path.
-            let _ = crowd.sockets[member].send_to(&self.envelopes[member].wrap(body), self.udp);
+            let _ = crowd.sockets[member].send_to(&content, self.udp);
         });
     }
 }
@@ -271,6 +300,18 @@ fn has_heard(
         }
     }
     has_heard
+}
+
+/// Returns the envelopes of members of a relay. It does not change messages, so members send them there
+/// in the server's form.
+fn relay_envelopes(shape: &Shape) -> Vec<Envelope> {
+    let name = |member| format!("{}: ", shape.name_of(member)).into_bytes();
+    (0..shape.population()).map(name).map(Envelope::Prefix).collect()
+}
+
+/// Returns the bytes that name a member's room to a relay.
+fn room_of(shape: &Shape, member: usize) -> [u8; REGISTRATION] {
+    (shape.room_of(member) as u32).to_be_bytes()
 }
 
 /// Returns the operation with which a member enters, and its room: the first one creates it.

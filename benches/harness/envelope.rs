@@ -31,7 +31,11 @@ impl Envelope {
             Admission::Stream(completion) => completion.seal,
         };
         match (path, terms) {
-            (Path::Clear | Path::Carried | Path::CarriedInTls, _) => {
+            // A unit has no envelope: its connection names the member.
+            (Path::Carried | Path::CarriedInTls | Path::CarriedOnUnix, _) => {
+                Ok(Self::Prefix(Vec::new()))
+            }
+            (Path::Clear, _) => {
                 let mut bytes = Vec::new();
                 datagram::encode_sender_key(room, &admission.token().to_wire(), &mut bytes);
                 Ok(Self::Prefix(bytes))

@@ -9,6 +9,7 @@ use super::idle::Quiet;
 use super::loss::Repairs;
 use super::sample::{Sample, new_histogram};
 use super::scenario::Delivery;
+use super::sockets::Costs;
 
 /// Everything that was measured.
 pub struct Results {
@@ -47,6 +48,7 @@ pub enum Extra {
     Quiet(Quiet),
     Repairs(Box<Repairs>),
     Flood(Box<flood::Outcome>),
+    Sockets(Costs),
 }
 
 /// Selects the figures that a ratio compares: the server's is divided by the floor's.
@@ -77,7 +79,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    fn of(values: impl Iterator<Item = f64>) -> Option<Self> {
+    pub fn of(values: impl Iterator<Item = f64>) -> Option<Self> {
         let mut values: Vec<f64> = values.filter(|value| value.is_finite()).collect();
         values.sort_by(f64::total_cmp);
         let (least, most) = (*values.first()?, *values.last()?);

@@ -1,14 +1,18 @@
 //! Idle members: memory for each, and CPU time for all of them.
 //!
 //! Each is another client: a connection from an address of its own that is closed with the token, and
-//! one datagram from there, which proves the address. Then the sockets are closed.
+//! one datagram from there, which proves the address. Then the sockets are closed. The connection of a
+//! carried member stays open, and what has come is read.
 
 use std::io;
 use std::net::UdpSocket;
 use std::thread;
 use std::time::Duration;
 
-use super::control::{self, CREATE, Control, JOIN};
+use reactor_chat::sys;
+
+use super::carried_link::CarriedLink;
+use super::control::{self, CREATE, JOIN};
 use super::envelope::Envelope;
 use super::scenario::{Delivery, Idle, Service};
 use super::target::Target;
@@ -31,11 +35,17 @@ pub struct Quiet {
 pub fn measure(target: &Target, idle: &Idle, settling: Duration) -> io::Result<Quiet> {
     let members = idle.rooms * idle.members;
     let before = target.memory();
-    fill(target, idle)?;
-    thread::sleep(match idle.service.delivery {
+    sys::raise_descriptor_limit()?;
+    let mut links = fill(target, idle)?;
+    let settling = match idle.service.delivery {
         Delivery::Text => settling,
         Delivery::Stream => settling * TAIL,
-    });
+    };
+    thread::sleep(settling);
+    for link in &mut links {
+        link.read(|_| ());
+    }
+    thread::sleep(settling);
     let after = target.memory();
     let cpu_before = target.cpu_time();
     thread::sleep(Duration::from_secs_f64(idle.seconds));
@@ -49,38 +59,55 @@ pub fn measure(target: &Target, idle: &Idle, settling: Duration) -> io::Result<Q
 }
 
 /// Fills room by room, several at a time: in a room that fills at once, the notices of joins are merged.
-fn fill(target: &Target, idle: &Idle) -> io::Result<()> {
+/// Returns the ends of carried members.
+fn fill(target: &Target, idle: &Idle) -> io::Result<Vec<CarriedLink>> {
     let threads = thread::available_parallelism()?.get().max(2);
     thread::scope(|scope| {
         let share = |first| {
             let mut rooms = (first..idle.rooms).step_by(threads);
-            scope.spawn(move || rooms.try_for_each(|room| fill_room(target, idle, room)))
+            scope.spawn(move || {
+                let mut links = Vec::new();
+                rooms.try_for_each(|room| fill_room(target, idle, room, &mut links))?;
+                Ok(links)
+            })
         };
         let threads: Vec<_> = (0..threads).map(share).collect();
-        threads.into_iter().try_for_each(|thread| thread.join().expect("no panic"))
+        let links = threads.into_iter().map(|thread| thread.join().expect("no panic"));
+        Ok(links.collect::<io::Result<Vec<_>>>()?.into_iter().flatten().collect())
     })
 }
 
-fn fill_room(target: &Target, idle: &Idle, room: usize) -> io::Result<()> {
-    (0..idle.members).try_for_each(|place| {
+fn fill_room(
+    target: &Target,
+    idle: &Idle,
+    room: usize,
+    links: &mut Vec<CarriedLink>,
+) -> io::Result<()> {
+    for place in 0..idle.members {
         let client = room * idle.members + place;
-        enter(target, &control::numbered_room(room), place, client, idle.service)
-    })
+        let (name, service) = (control::numbered_room(room), idle.service);
+        links.extend(enter(target, &name, place, client, service)?);
+    }
+    Ok(())
 }
 
+/// Lets a member enter. Returns its end if it is carried.
 fn enter(
     target: &Target,
     room: &str,
     place: usize,
     client: usize,
     service: Service,
-) -> io::Result<()> {
+) -> io::Result<Option<CarriedLink>> {
     let source = control::source_of(target.tcp, client);
-    let mut control = Control::connect(target.tcp, source, service.needs_tls())?;
+    let mut control = target.open_control(source, service)?;
     let operation = if place == 0 { CREATE } else { JOIN };
     let name = format!("m{place:04}");
     let admission = control.enter(operation, room, &name, service)?;
+    if service.is_carried() {
+        return control.into_carried_link().map(Some);
+    }
     let socket = UdpSocket::bind((control.local_ip(), 0))?;
     socket.send_to(&Envelope::new(room, &admission, service.path)?.wrap(b""), target.udp)?;
-    Ok(())
+    Ok(None)
 }

@@ -7,9 +7,10 @@ use std::path::Path;
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
-use super::figures::{Basis, Extra, Figure, Row};
+use super::figures::{Basis, Extra, Figure, Row, Spread};
 use super::flood;
 use super::loss::Repairs;
+use super::sockets::Costs;
 
 /// Writes a list of rows.
 ///
@@ -53,9 +54,19 @@ fn row_json(row: &Row) -> Value {
             let calm = row.floors.first().map(|(_, figure)| side_json(&outcome.without, figure));
             value["without_flood"] = calm.into();
         }
+        Some(Extra::Sockets(costs)) => value["sockets"] = costs_json(costs),
         None => {}
     }
     value
+}
+
+fn costs_json(costs: &Costs) -> Value {
+    let median = |of: &Vec<f64>| Spread::of(of.iter().copied()).map(|spread| spread.median);
+    let kinds = costs.kinds.iter().map(|kind| {
+        let (one_by_one, several) = (median(&kind.one_by_one), median(&kind.several));
+        json!({ "kind": kind.name, "one_by_one_us": one_by_one, "several_us": several })
+    });
+    json!({ "kinds": kinds.collect::<Vec<_>>(), "spins_per_s": median(&costs.spins_per_s) })
 }
 
 fn repairs_json(repairs: &Repairs) -> Value {

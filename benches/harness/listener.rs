@@ -42,6 +42,12 @@ impl Listener {
         })
     }
 
+    /// Goes on over a connection that loses nothing.
+    pub fn carry(&mut self) {
+        self.receiver.carry();
+        self.sender.carry();
+    }
+
     /// Returns a datagram that the server answers at once: a `have`.
     pub fn introduction(&self) -> Vec<u8> {
         let mut have = Vec::new();

@@ -114,7 +114,7 @@ impl Course {
     fn account(&self) -> Account {
         match &self.attendance.wire {
             Wire::Stream(listeners) => Account::of(listeners),
-            Wire::Plain | Wire::Packed | Wire::Units(_) => Account::of(&[]),
+            Wire::Plain | Wire::Packed => Account::of(&[]),
         }
     }
 }

@@ -6,7 +6,7 @@
 //! | [`scenario`] | the shapes by name: rooms, members and messages |
 //! | [`target`] | the server, or a relay, as a process: its addresses, CPU time and memory |
 //! | [`relay`] | the floors: plain relays that the bench starts beside the server |
-//! | [`control`], [`tls`] | a client's side of TCP, in the clear or inside TLS |
+//! | [`control`], [`tls`] | a client's requests, over TCP, inside TLS or on a Unix socket |
 //! | [`envelope`] | what is around the content of a member's datagrams: a prefix or a seal |
 //! | [`crowd`] | members with a socket each, and how they enter a target |
 //! | [`carried_link`] | a carried member's end of its connection |
@@ -20,6 +20,7 @@
 //! | [`mixed`] | the floods of several peers at once, and of forged datagrams |
 //! | [`storm`] | the flood of handshakes |
 //! | [`joins`], [`idle`] | the scenarios without messages |
+//! | [`sockets`] | the costs of system calls on sockets of each kind |
 //! | [`run`] | the order of targets and runs |
 //! | [`progress`], [`report`], [`json`], [`picture`] | the line on stderr, the table, the JSON, the SVG |
 
@@ -48,6 +49,7 @@ pub mod run;
 pub mod sample;
 pub mod scenario;
 pub mod sender;
+pub mod sockets;
 pub mod storm;
 pub mod target;
 pub mod tls;

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use getopts::{Matches, Options as Parser};
+use reactor_chat::unix_addr::UnixAddr;
 
 use super::relay;
 use super::scenario::{self, DIGITS, Flood, Idle, Mixed, Scenario, Source, Text};
@@ -34,7 +35,7 @@ pub struct Options {
 pub enum Invocation {
     Measure(Options),
     /// Run as a relay: the bench starts itself as one.
-    Relay(relay::Kind),
+    Relay(relay::Kind, Option<UnixAddr>),
     /// Print this and exit.
     Print(String),
 }
@@ -59,12 +60,14 @@ Scenarios, all by default:
                         stream_rooms_500x10x64 idle_stream_100000, sealed
                         sealed_100x64 sealed_stream_100x64
                         sealed_stream_100x1000 idle_sealed_100000, carried
-                        inside TLS carried_100x64, through a network that
-                        loses 5 % loss_5, beside a member that floods its
-                        room flood_text flood_stream, beside several loads at
-                        once flood_mixed, beside forged datagrams
-                        flood_forged, beside a storm of handshakes
-                        flood_handshakes, and joins tls_joins
+                        inside TLS carried_100x64, on a Unix socket
+                        unix_100x64 unix_stream_100x64 idle_unix_10000,
+                        through a network that loses 5 % loss_5, beside a
+                        member that floods its room flood_text flood_stream,
+                        beside several loads at once flood_mixed, beside
+                        forged datagrams flood_forged, beside a storm of
+                        handshakes flood_handshakes, and joins tls_joins, and
+                        system calls without a server sockets
   --members N           in each room
   --rooms N
   --size BYTES          of a text, 10 to 4000
@@ -106,7 +109,9 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Invocation, String>
         return Ok(Invocation::Print(HELP.into()));
     }
     if let Some(kind) = matches.opt_str("relay") {
-        return relay::Kind::from_str(&kind).map(Invocation::Relay);
+        let name = matches.opt_str("name").and_then(|name| UnixAddr::parse(&name));
+        let name = name.transpose().map_err(|error| error.to_string())?;
+        return Ok(Invocation::Relay(kind.parse()?, name));
     }
     if let Some(stray) = matches.free.first() {
         return Err(format!("unexpected argument '{stray}'"));
@@ -119,7 +124,7 @@ fn parser() -> Parser {
     parser.optmulti("", "scenario", "", "");
     for name in [
         "members", "rooms", "size", "rate", "seconds", "runs", "connect", "tcp-port", "udp-port",
-        "path", "json", "svg", "relay",
+        "path", "json", "svg", "relay", "name",
     ] {
         parser.optopt("", name, "", "");
     }
@@ -194,7 +199,7 @@ fn shrink(scenario: &mut Scenario) {
         Scenario::Flood(Flood { source: Source::Peers(mixed), .. }) => {
             *mixed = Mixed { busy: 40, rooms: 5, junk: 2_000, ..*mixed };
         }
-        Scenario::Joins { .. } | Scenario::Flood(_) => {}
+        Scenario::Joins { .. } | Scenario::Flood(_) | Scenario::Sockets => {}
         Scenario::Idle(idle) => *idle = Idle { rooms: 10, members: 20, seconds: 0.5, ..*idle },
     }
 }
@@ -212,7 +217,7 @@ fn reshape(scenario: &mut Scenario, matches: &Matches) -> Result<(), String> {
             shape.text = size.map_or(shape.text, Text::Fixed);
             fanout.rate = rate.unwrap_or(fanout.rate);
         }
-        Scenario::Joins { .. } | Scenario::Flood(_) => {}
+        Scenario::Joins { .. } | Scenario::Flood(_) | Scenario::Sockets => {}
         Scenario::Idle(idle) => {
             idle.members = members.unwrap_or(idle.members);
             idle.rooms = rooms.unwrap_or(idle.rooms);

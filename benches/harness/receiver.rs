@@ -2,8 +2,8 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,8 @@ use hdrhistogram::Histogram;
 use mio::{Events, Interest, Poll, Token, Waker};
 use reactor_chat::sys::{Arrival, BATCH, MAX_ARRIVAL, ReceiveBatch};
 
-use super::crowd::{Crowd, Wire};
+use super::carried_link::CarriedLink;
+use super::crowd::{Attendance, Crowd, Wire};
 use super::phase::{Pace, Phase, Scene};
 use super::relay;
 use super::sample::{new_histogram, record};
@@ -84,7 +85,7 @@ impl Receiver {
         let mut received = Received { latency, last, load: 0.0, seen: Vec::new() };
         let mut awake_until = Instant::now();
         let mut walks = Walks::new(&scene.attendance.wire);
-        self.watch_links(&scene.attendance.wire, true)?;
+        self.watch_links(scene.attendance, true)?;
         while !phase.is_over.load(Relaxed) {
             let is_awake = Instant::now() < awake_until;
             let timeout = if is_awake { Some(Duration::ZERO) } else { walks.timeout() };
@@ -102,15 +103,15 @@ impl Receiver {
                 Pace::InFlight(_) => thread::sleep(NAP),
             }
         }
-        self.watch_links(&scene.attendance.wire, false)?;
+        self.watch_links(scene.attendance, false)?;
         let busy = (own_cpu_time() - cpu).as_secs_f64();
         received.load = busy / received.last.as_secs_f64().max(1e-9);
         Ok(received)
     }
 
     /// Begins or ends to watch the connections of its members, if they are carried.
-    fn watch_links(&self, wire: &Wire, is_begin: bool) -> io::Result<()> {
-        let Wire::Units(links) = wire else { return Ok(()) };
+    fn watch_links(&self, attendance: &Attendance, is_begin: bool) -> io::Result<()> {
+        let Some(links) = &attendance.links else { return Ok(()) };
         for (member, link) in links.iter().enumerate().skip(self.first).step_by(self.step) {
             let mut link = link.lock().expect("no panic");
             let (registry, stream) = (self.poll.registry(), link.stream_mut());
@@ -173,10 +174,8 @@ fn drain(
     received: &mut Received,
     walks: &mut Walks,
 ) {
-    if let Wire::Units(links) = &scene.attendance.wire {
-        let at = Instant::now() - scene.phase.start;
-        let mut link = links[member].lock().expect("no panic");
-        let count = link.read(|unit| received.note(scene.phase, member, sequence_of(unit), at));
+    if let Some(links) = &scene.attendance.links {
+        let count = received.take_units(&links[member], scene, member, walks);
         scene.phase.received.fetch_add(count as u64, Relaxed);
         return;
     }
@@ -206,7 +205,6 @@ impl Received {
             Wire::Packed => datagrams
                 .flat_map(relay::unpack)
                 .for_each(|message| self.note(phase, member, sequence_of(message), at)),
-            Wire::Units(_) => {}
             Wire::Stream(listeners) => {
                 let mut listener = listeners[member].lock().expect("no panic");
                 for datagram in datagrams {
@@ -220,6 +218,31 @@ impl Received {
                 walks.note_deadline(listener.deadline());
             }
         }
+    }
+
+    /// Reads a link until it is empty, and returns the number of units.
+    fn take_units(
+        &mut self,
+        link: &Mutex<CarriedLink>,
+        scene: Scene<'_>,
+        member: usize,
+        walks: &mut Walks,
+    ) -> usize {
+        let Scene { crowd, attendance, phase } = scene;
+        let now = Instant::now();
+        let at = now - phase.start;
+        let Wire::Stream(listeners) = &attendance.wire else {
+            let mut link = link.lock().expect("no panic");
+            return link.read(|unit| self.note(phase, member, sequence_of(unit), at));
+        };
+        let mut listener = listeners[member].lock().expect("no panic");
+        let count = link.lock().expect("no panic").read(|unit| {
+            listener
+                .handle_datagram(unit, now, |text| self.note(phase, member, number_of(text), at));
+        });
+        attendance.send_due(crowd, member, &mut listener, now);
+        walks.note_deadline(listener.deadline());
+        count
     }
 
     /// Notes the delivery of the message with this number, unless it is the member's own.

@@ -4,20 +4,25 @@
 //! to everyone else in that room as it is. The bare TCP loop is the floor of joining. All of them
 //! wait in the kernel when there is nothing to do, and end when stdin does: when the bench is gone.
 
+mod packed;
+mod unix;
+
 use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read, Write};
-use std::iter;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::process;
-use std::slice;
 use std::str::FromStr;
 use std::thread;
 
 use mio::{Events, Interest, Poll, Token};
 use reactor_chat::sys::{self, Address, BATCH, MAX_SEGMENTS, Outgoing, ReceiveBatch, SendBatch};
+use reactor_chat::unix_addr::UnixAddr;
 
 use super::control;
+use packed::Packed;
+
+pub use packed::unpack;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -31,16 +36,31 @@ pub enum Kind {
     Pack,
     /// accept, read, write, write, close.
     Tcp,
+    /// On a Unix socket: read what one member has sent, one write of it a member.
+    UnixReads,
+    /// On a Unix socket: read what all have sent, one write of it a member.
+    UnixTurns,
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [Self::SendTo, Self::SendMmsg, Self::Gso, Self::Pack, Self::Tcp];
+    const ALL: [Self; 7] = [
+        Self::SendTo,
+        Self::SendMmsg,
+        Self::Gso,
+        Self::Pack,
+        Self::Tcp,
+        Self::UnixReads,
+        Self::UnixTurns,
+    ];
 
     /// Floors of text delivery. Ratios refer to the first.
     pub const OF_MESSAGES: [Self; 4] = [Self::SendTo, Self::SendMmsg, Self::Gso, Self::Pack];
 
     /// Floors of stream delivery, which packs messages.
     pub const OF_STREAMS: [Self; 2] = [Self::SendTo, Self::Pack];
+
+    /// Floors on a Unix socket. Ratios refer to the first.
+    pub const ON_UNIX: [Self; 2] = [Self::UnixTurns, Self::UnixReads];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -49,7 +69,14 @@ impl Kind {
             Self::Gso => "relay_gso",
             Self::Pack => "relay_pack",
             Self::Tcp => "bare_accept",
+            Self::UnixReads => "relay_unix_reads",
+            Self::UnixTurns => "relay_unix_turns",
         }
+    }
+
+    /// Returns true if it listens on a Unix socket.
+    pub fn is_on_unix(self) -> bool {
+        matches!(self, Self::UnixReads | Self::UnixTurns)
     }
 
     /// Returns its name on the command line.
@@ -84,20 +111,24 @@ const MAX_WAITING: usize = 256;
 /// Maximum bytes in one send, with room for headers below UDP's 65,507.
 const MAX_SEND: u32 = 60_000;
 
-/// Maximum bytes of a datagram with several messages: as many as in the server's.
-const MAX_PACKED: usize = 1_150;
-
-/// Relays until the bench is gone.
+/// Relays until the bench is gone, at this address if it is a Unix socket.
 ///
 /// # Errors
 /// If there is no socket to be had.
-pub fn serve(kind: Kind) -> io::Result<()> {
+pub fn serve(kind: Kind, name: Option<UnixAddr>) -> io::Result<()> {
+    thread::spawn(end_with_stdin);
+    match name {
+        Some(name) => unix::serve(&name, kind == Kind::UnixTurns),
+        None => serve_addresses(kind),
+    }
+}
+
+fn serve_addresses(kind: Kind) -> io::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
     sys::request_buffers(socket.as_fd(), SOCKET_BUFFER);
     let (tcp, udp) = (listener.local_addr()?, socket.local_addr()?);
     writeln!(io::stdout(), "listening on tcp {tcp} udp {udp}")?;
-    thread::spawn(end_with_stdin);
     match kind {
         Kind::SendTo => relay_one_by_one(&socket, |socket, bytes, to| {
             for remote in to {
@@ -130,6 +161,7 @@ pub fn serve(kind: Kind) -> io::Result<()> {
             })
         }
         Kind::Tcp => serve_bare_tcp(&listener),
+        Kind::UnixReads | Kind::UnixTurns => Err(io::Error::other("it needs a name")),
     }
 }
 
@@ -325,83 +357,6 @@ fn plan<'a>(
 
 fn takes_more(count: usize, size: u32) -> bool {
     count < MAX_SEGMENTS && (count as u32 + 1) * size <= MAX_SEND
-}
-
-/// A room's messages of one turn, the same for everyone in it: each has its length in front, and a
-/// length of 0 is padding.
-#[derive(Default)]
-struct Packed {
-    bytes: Vec<u8>,
-    sends: Vec<PackedSend>,
-}
-
-/// Bytes that leave in one call.
-struct PackedSend {
-    /// Its start and its end.
-    piece: (u32, u32),
-    /// [`MAX_PACKED`] for datagrams of that size, of which the last may be shorter. None for one message
-    /// that is longer.
-    segment: Option<u16>,
-}
-
-impl Packed {
-    fn fill(&mut self, bytes: &[u8], messages: &[Message]) {
-        self.bytes.clear();
-        self.sends.clear();
-        for Message { piece: (start, end), .. } in messages {
-            let message = &bytes[*start as usize..*end as usize];
-            self.make_room(2 + message.len());
-            self.bytes.extend_from_slice(&(message.len() as u16).to_be_bytes());
-            self.bytes.extend_from_slice(message);
-            if let Some(send) = self.sends.last_mut() {
-                send.piece.1 = self.bytes.len() as u32;
-            }
-        }
-    }
-
-    /// Makes room for `size` bytes: in the last datagram, in one behind it or in another send.
-    fn make_room(&mut self, size: usize) {
-        let is_long = size > MAX_PACKED;
-        let open = self.sends.last().filter(|send| send.segment.is_some() && !is_long);
-        let used = open.map(|send| (send.piece.1 - send.piece.0) as usize);
-        let padding = used.map(|used| match used % MAX_PACKED + size <= MAX_PACKED {
-            true => 0,
-            false => MAX_PACKED - used % MAX_PACKED,
-        });
-        match used.zip(padding) {
-            Some((used, padding)) if used + padding + size <= MAX_SEND as usize => {
-                self.bytes.resize(self.bytes.len() + padding, 0);
-            }
-            _ => {
-                let start = self.bytes.len() as u32;
-                let segment = (!is_long).then_some(MAX_PACKED as u16);
-                self.sends.push(PackedSend { piece: (start, start), segment });
-            }
-        }
-    }
-
-    /// Sends everything to everyone, including the senders.
-    fn send(&self, batch: &mut SendBatch, socket: &UdpSocket, members: &[Address]) {
-        let to_member = |to| {
-            self.sends.iter().map(move |send| {
-                let pieces = slice::from_ref(&send.piece);
-                Outgoing { to, local: None, pieces, segment: send.segment }
-            })
-        };
-        let outgoing: Vec<Outgoing<'_>> = members.iter().flat_map(to_member).collect();
-        send_all(batch, socket, &self.bytes, &outgoing);
-    }
-}
-
-/// Returns the messages that are packed in a datagram.
-pub fn unpack(mut datagram: &[u8]) -> impl Iterator<Item = &[u8]> {
-    iter::from_fn(move || {
-        let (size, rest) = datagram.split_first_chunk()?;
-        let size = usize::from(u16::from_be_bytes(*size));
-        let (message, rest) = rest.split_at_checked(size)?;
-        datagram = rest;
-        (size > 0).then_some(message)
-    })
 }
 
 /// Answers each connection with as many bytes as a join gets, and closes it.

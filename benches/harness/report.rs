@@ -13,6 +13,7 @@ use super::flood;
 use super::loss::Repairs;
 use super::options::Options;
 use super::scenario::{Fanout, Flood, Scenario, Source, Text};
+use super::sockets::Costs;
 use super::target::SERVER_OPTIONS;
 
 /// If a thread of the load side is busier than this, the figure may measure it and not the server.
@@ -134,6 +135,10 @@ fn write_rows(out: &mut impl Write, scenario: &Scenario, rows: &[Row]) -> io::Re
             print_flood(out, row, outcome)?;
             continue;
         }
+        if let Some(Extra::Sockets(costs)) = &row.extra {
+            print_costs(out, costs)?;
+            continue;
+        }
         writeln!(out, "  {}", pace(scenario, row))?;
         print_figure(out, "server", &row.server, row)?;
         for (name, floor) in &row.floors {
@@ -183,6 +188,17 @@ fn print_flood(out: &mut impl Write, row: &Row, outcome: &flood::Outcome) -> io:
     Ok(())
 }
 
+fn print_costs(out: &mut impl Write, costs: &Costs) -> io::Result<()> {
+    let spread = |of: &[f64]| Spread::of(of.iter().copied());
+    let us = |of: &[f64]| spread(of).as_ref().map_or("-".into(), cost);
+    for kind in &costs.kinds {
+        let (one_by_one, several) = (us(&kind.one_by_one), us(&kind.several));
+        writeln!(out, "  {:16} {one_by_one} us, 10 at a time {several} us", kind.name)?;
+    }
+    let spins = spread(&costs.spins_per_s).map_or(0.0, |spread| spread.median);
+    writeln!(out, "  Unix datagrams to a full reader: {spins:.0} failed sends a second")
+}
+
 fn times(of: &Histogram<u64>) -> String {
     let ms = |us: u64| us as f64 / 1e3;
     let [p50, p99] = [0.5, 0.99].map(|quantile| ms(of.value_at_quantile(quantile)));
@@ -209,6 +225,9 @@ fn describe(scenario: &Scenario) -> String {
             )
         }
         Scenario::Flood(flood) => describe_flood(name, flood),
+        Scenario::Sockets => {
+            format!("{name}: CPU time of a message of 64 bytes, sent and received in one thread")
+        }
         Scenario::Joins { .. } => {
             format!("{name}: exchanges instead of deliveries; the ratio is of their rates")
         }
@@ -258,7 +277,6 @@ fn print_figure(out: &mut impl Write, name: &str, figure: &Figure, row: &Row) ->
         Some(window) => format!("{name}, {window}"),
         None => name.into(),
     };
-    let cost = |us: &Spread| format!("{:.2} ({:.2}-{:.2})", us.median, us.least, us.most);
     let [p50, p99, p999] = figure.percentiles;
     writeln!(
         out,
@@ -273,6 +291,11 @@ fn print_figure(out: &mut impl Write, name: &str, figure: &Figure, row: &Row) ->
         100.0 * figure.load,
         marks(figure, row.mode),
     )
+}
+
+/// Formats microseconds.
+fn cost(us: &Spread) -> String {
+    format!("{:.2} ({:.2}-{:.2})", us.median, us.least, us.most)
 }
 
 /// Formats a ratio with two significant digits in at most five characters.
@@ -304,7 +327,7 @@ pub fn print_legend() -> io::Result<()> {
 const LEGEND: &str = "
 Medians of the runs (least-most); offered, delivered and lost of the run that lost most.
 put off: messages that a stream's room did not take at once, of the run with most of them.
-The ratio is to relay_send_to. Behind a name: messages in flight. load: the busiest thread of
+The ratio is to the first floor. Behind a name: messages in flight. load: the busiest thread of
 the load side. LOST: more than nothing (at a rate) or 1 % (at saturation) is lost; LOAD: the
 load side was above 90 % and may be what was measured. Such figures do not count.
 ";

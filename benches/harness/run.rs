@@ -19,7 +19,8 @@ use super::relay;
 use super::report;
 use super::sample::Sample;
 use super::scenario::{Delivery, Fanout, Flood, Idle, Path, Scenario, Service};
-use super::target::{DEFAULT_LIMITS, Kind, SERVER_OPTIONS, Target};
+use super::sockets;
+use super::target::{DEFAULT_LIMITS, Kind, MANY_CONNECTIONS, SERVER_OPTIONS, Target};
 
 /// Numbers of messages in flight that a closed loop is tried with, in ascending order.
 const WINDOWS: [usize; 3] = [64, 256, 1_024];
@@ -65,6 +66,7 @@ pub fn run(options: &Options) -> io::Result<Results> {
             }
             Scenario::Idle(idle) => vec![watch(options, idle)?],
             Scenario::Flood(flood) => vec![pour(options, flood)?],
+            Scenario::Sockets => vec![compare_sockets(scenario.name(), options)?],
         };
         progress::clear();
         report::print_rows(scenario, &rows)?;
@@ -90,6 +92,7 @@ fn targets(options: &Options, service: Service) -> io::Result<Vec<Target>> {
         return Ok(targets);
     }
     let floors: &[relay::Kind] = match service.delivery {
+        _ if service.is_on_unix() => &relay::Kind::ON_UNIX,
         Delivery::Text => &relay::Kind::OF_MESSAGES,
         Delivery::Stream => &relay::Kind::OF_STREAMS,
     };
@@ -105,7 +108,7 @@ fn targets(options: &Options, service: Service) -> io::Result<Vec<Target>> {
 fn plainer(service: Service) -> Option<Service> {
     match service {
         Service { path: Path::Sealed, delivery } => Some(Service::clear(delivery)),
-        Service { path: Path::CarriedInTls, .. } => {
+        Service { path: Path::CarriedInTls | Path::CarriedOnUnix, .. } => {
             Some(Service { path: Path::Carried, ..service })
         }
         Service { delivery: Delivery::Stream, .. } => Some(Service::clear(Delivery::Text)),
@@ -117,6 +120,7 @@ fn plainer(service: Service) -> Option<Service> {
 fn name_beside(service: Service, kind: Kind) -> &'static str {
     match kind {
         Kind::Server(_) if service.needs_tls() => "in_the_clear",
+        Kind::Server(_) if service.is_on_unix() => "over_tcp",
         Kind::Server(_) => "text_delivery",
         Kind::Relay(kind) => kind.name(),
     }
@@ -287,12 +291,26 @@ fn join(options: &Options, scenario: &'static str, is_encrypted: bool) -> io::Re
 
 fn watch(options: &Options, idle: &Idle) -> io::Result<Row> {
     progress::show(idle.name, &format!("members enter, then {} idle seconds", idle.seconds));
-    let target = server(options, SERVER_OPTIONS, idle.service)?;
+    let limits = match idle.service.is_carried() {
+        true => format!("{SERVER_OPTIONS} {MANY_CONNECTIONS}"),
+        false => SERVER_OPTIONS.into(),
+    };
+    let target = server(options, &limits, idle.service)?;
     let quiet = idle::measure(&target, idle, options.settling)?;
     let mut server = Figure::of(&[], None);
     (server.offered, server.delivered) = (quiet.members as u64, quiet.members as u64);
     let (scenario, delivery, mode) = (idle.name, idle.service.delivery, "rate");
     let (floors, basis, extra) = (Vec::new(), Basis::Cost, Some(Extra::Quiet(quiet)));
+    Ok(Row { scenario, delivery, mode, server, floors, basis, extra })
+}
+
+fn compare_sockets(scenario: &'static str, options: &Options) -> io::Result<Row> {
+    progress::show(scenario, "system calls on sockets of each kind");
+    let costs = sockets::measure(options.seconds, options.runs)?;
+    let mut server = Figure::of(&[], None);
+    server.delivered = costs.messages;
+    let (delivery, mode) = (Delivery::Text, "rate");
+    let (floors, basis, extra) = (Vec::new(), Basis::Cost, Some(Extra::Sockets(costs)));
     Ok(Row { scenario, delivery, mode, server, floors, basis, extra })
 }
 

@@ -42,6 +42,8 @@ pub enum Path {
     Carried,
     /// The connection of the request, inside TLS.
     CarriedInTls,
+    /// The connection of the request, on a Unix socket.
+    CarriedOnUnix,
 }
 
 /// The membership that members request.
@@ -63,6 +65,7 @@ impl Service {
             Path::Sealed => ", sealed",
             Path::Carried => ", carried",
             Path::CarriedInTls => ", carried inside TLS",
+            Path::CarriedOnUnix => ", carried on a Unix socket",
         };
         format!("{} delivery{path}", self.delivery.word())
     }
@@ -74,7 +77,12 @@ impl Service {
 
     /// Returns true if each member needs a connection of its own.
     pub fn is_carried(self) -> bool {
-        matches!(self.path, Path::Carried | Path::CarriedInTls)
+        matches!(self.path, Path::Carried | Path::CarriedInTls | Path::CarriedOnUnix)
+    }
+
+    /// Returns true if the connections are those of a Unix socket.
+    pub fn is_on_unix(self) -> bool {
+        self.path == Path::CarriedOnUnix
     }
 }
 
@@ -239,6 +247,8 @@ pub enum Scenario {
     },
     Idle(Idle),
     Flood(Flood),
+    /// System calls on sockets of each kind, without a server.
+    Sockets,
 }
 
 impl Scenario {
@@ -249,6 +259,7 @@ impl Scenario {
             Self::Joins { is_encrypted: true } => "tls_joins",
             Self::Idle(idle) => idle.name,
             Self::Flood(flood) => flood.name,
+            Self::Sockets => "sockets",
         }
     }
 }
@@ -292,7 +303,7 @@ pub fn all() -> Vec<Scenario> {
     // As many members as one IP may have, in as many rooms.
     let mixed = Mixed { busy: 2_000, talkers: 20, rooms: 500, members: 20, junk: 100_000 };
     let lossy = stream("loss_5", 1, 100, Text::Fixed(64), 2_000);
-    vec![
+    let mut all = vec![
         Scenario::Fanout(text("fanout_10x64", 1, 10, Text::Fixed(64), 5_000)),
         Scenario::Fanout(text("fanout_100x64", 1, 100, Text::Fixed(64), 2_000)),
         Scenario::Fanout(text("fanout_1000x64", 1, 1_000, Text::Fixed(64), 200)),
@@ -321,6 +332,22 @@ pub fn all() -> Vec<Scenario> {
         idle("idle_100000", Service::clear(Delivery::Text)),
         idle("idle_stream_100000", Service::clear(Delivery::Stream)),
         idle("idle_sealed_100000", sealed_text),
+    ];
+    all.extend(on_unix());
+    all.push(Scenario::Sockets);
+    all
+}
+
+/// The scenarios on a Unix socket.
+fn on_unix() -> [Scenario; 3] {
+    let (path, delivery) = (Path::CarriedOnUnix, Delivery::Text);
+    let service = Service { delivery, path };
+    // Each idle member needs a descriptor here, and one in the server.
+    let (rooms, members, seconds) = (100, 100, 10.0);
+    [
+        on_path(path, text("unix_100x64", 1, 100, Text::Fixed(64), 2_000)),
+        on_path(path, stream("unix_stream_100x64", 1, 100, Text::Fixed(64), 2_000)),
+        Scenario::Idle(Idle { name: "idle_unix_10000", rooms, members, seconds, service }),
     ]
 }
 

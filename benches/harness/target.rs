@@ -3,9 +3,13 @@
 use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::process::{Child, Command, Stdio};
+use std::process::{self, Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
+use reactor_chat::unix_addr::{PREFIX, UnixAddr};
+
+use super::control::Control;
 use super::relay;
 use super::scenario::Service;
 
@@ -13,6 +17,9 @@ use super::scenario::Service;
 pub const SERVER_OPTIONS: &str = "--tcp-port 0 --udp-port 0 --max-unproved 0 --rate-limit 0 \
      --fanout-limit 0 --max-members 0 --max-members-ip 0 --max-room-members 0 --max-rooms 0 \
      --max-rooms-ip 0 --max-connections-ip 0 --backlog-memory 0 --idle-timeout 0 -q";
+
+/// More of them for idle members that keep connections. As many fit into usual limits of open files.
+pub const MANY_CONNECTIONS: &str = "--max-connections 15000 --max-carried 15000";
 
 /// The server's options in scenarios that measure its limits.
 pub const DEFAULT_LIMITS: &str = "--tcp-port 0 --udp-port 0 -q";
@@ -35,8 +42,10 @@ impl Kind {
 /// A running server or relay. A child ends with it.
 pub struct Target {
     pub kind: Kind,
+    /// Unspecified, like `udp`, if it listens on a Unix socket.
     pub tcp: SocketAddr,
     pub udp: SocketAddr,
+    pub unix: Option<UnixAddr>,
     child: Option<Child>,
 }
 
@@ -52,6 +61,9 @@ impl Target {
         if let Some(path) = path {
             command.args(["--datagram-path", path]);
         }
+        if service.is_on_unix() {
+            command.args(["--bind", &format!("{PREFIX}{}", new_name())]);
+        }
         Self::start(Kind::Server(service), &mut command)
     }
 
@@ -62,12 +74,15 @@ impl Target {
     pub fn start_relay(kind: relay::Kind) -> io::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["--relay", kind.word()]);
+        if kind.is_on_unix() {
+            command.args(["--name", &format!("{PREFIX}{}", new_name())]);
+        }
         Self::start(Kind::Relay(kind), &mut command)
     }
 
     /// Returns a server that runs already. Its CPU time and memory are out of reach.
     pub fn connect((tcp, udp): (SocketAddr, SocketAddr), service: Service) -> Self {
-        Self { kind: Kind::Server(service), tcp, udp, child: None }
+        Self { kind: Kind::Server(service), tcp, udp, unix: None, child: None }
     }
 
     fn start(kind: Kind, command: &mut Command) -> io::Result<Self> {
@@ -78,11 +93,39 @@ impl Target {
             BufReader::new(out).read_line(&mut line)?;
         }
         let unspecified = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut target = Self { kind, tcp: unspecified, udp: unspecified, child: Some(child) };
-        (target.tcp, target.udp) = listening(&line).ok_or_else(|| {
+        let (tcp, udp, unix) = (unspecified, unspecified, None);
+        let mut target = Self { kind, tcp, udp, unix, child: Some(child) };
+        target.learn_addresses(&line).ok_or_else(|| {
             io::Error::other(format!("{} did not start: it said {line:?}", kind.name()))
         })?;
         Ok(target)
+    }
+
+    /// Reads `listening on tcp ADDRESS udp ADDRESS` with perhaps a fingerprint, or `listening on unix
+    /// NAME`.
+    fn learn_addresses(&mut self, line: &str) -> Option<()> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words[..] {
+            ["listening", "on", "tcp", tcp, "udp", udp, ..] => {
+                (self.tcp, self.udp) = (tcp.parse().ok()?, udp.parse().ok()?);
+            }
+            ["listening", "on", "unix", name] => {
+                self.unix = Some(UnixAddr::parse(&format!("{PREFIX}{name}"))?.ok()?);
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// Opens a connection for requests, over TCP from `source` if that is given.
+    ///
+    /// # Errors
+    /// One that names the server.
+    pub fn open_control(&self, source: Option<IpAddr>, service: Service) -> io::Result<Control> {
+        match &self.unix {
+            Some(name) => Control::connect_unix(name),
+            None => Control::connect(self.tcp, source, service.needs_tls()),
+        }
     }
 
     /// Returns our address on the way to it.
@@ -90,6 +133,9 @@ impl Target {
     /// # Errors
     /// If there is no route to it.
     pub fn local_ip(&self) -> io::Result<IpAddr> {
+        if self.unix.is_some() {
+            return Ok(Ipv4Addr::LOCALHOST.into());
+        }
         let any: IpAddr = match self.udp.is_ipv4() {
             true => Ipv4Addr::UNSPECIFIED.into(),
             false => Ipv6Addr::UNSPECIFIED.into(),
@@ -136,9 +182,8 @@ fn cpu_time(path: &str) -> Option<Duration> {
     text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
 }
 
-/// Reads `listening on tcp ADDRESS udp ADDRESS`, and perhaps a fingerprint.
-fn listening(line: &str) -> Option<(SocketAddr, SocketAddr)> {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let ["listening", "on", "tcp", tcp, "udp", udp, ..] = words[..] else { return None };
-    Some((tcp.parse().ok()?, udp.parse().ok()?))
+/// Returns a name in the abstract namespace that nobody else has. It leaves no file.
+fn new_name() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!("@reactor-chat-bench-{}-{}", process::id(), COUNT.fetch_add(1, Relaxed))
 }
