@@ -151,9 +151,9 @@
 //!
 //! | word | meaning | here |
 //! | --- | --- | --- |
-//! | socket domain | the kind of a socket's addresses: `AF_INET` is IPv4, `AF_INET6` is IPv6 | one socket for each `--bind`; IPv6 sockets take IPv6 only |
-//! | stream socket | `SOCK_STREAM`, TCP: bytes in order, without borders between messages | requests and replies; a frame makes the borders |
-//! | datagram socket | `SOCK_DGRAM`, UDP: single messages, each whole or lost, in any order | messages and notices |
+//! | socket domain | the kind of a socket's addresses: `AF_INET` is IPv4, `AF_INET6` is IPv6, `AF_UNIX` a path or a name on one machine | all three, by `--bind`; IPv6 sockets take IPv6 only |
+//! | stream socket | `SOCK_STREAM`, TCP or Unix: bytes in order, without borders between messages | requests and replies, and units of carried members; sizes make the borders |
+//! | datagram socket | `SOCK_DGRAM`, UDP: single messages, each whole or lost, in any order | messages and notices; never Unix datagrams: see `src/connection/SOCKETS.md` |
 //! | listener | a stream socket that returns a new one for each client | `src/reactor/acceptor.rs` |
 //! | packet | the unit on the wire, over most links at most 1,500 bytes with IP and UDP headers | a datagram of up to 1,472 bytes is one IPv4 packet; a larger one becomes fragments, and is lost with any of them |
 //! | sizes | over IPv4 a UDP datagram has at most 65,507 bytes | at most 4,096 to the server and 4,094 from it; a longer one is dropped, not cut |

@@ -6,6 +6,8 @@
 //! A connection ends in three steps, because closing a socket that still has unread input makes the
 //! kernel send a reset, which overtakes the last reply (RFC 1122, 4.2.2.13): flush what is queued, shut
 //! down the sending half, read until the peer ends too. The owner keeps the deadlines.
+//!
+#![doc = include_str!("SOCKETS.md")]
 
 mod buffer_pool;
 mod inbox;

@@ -8,6 +8,7 @@ const PATHS: &[&str] = &[
     "README.md",
     "src/bin/reactor-chat-client/MANUAL.md",
     "src/config/OPERATING.md",
+    "src/connection/SOCKETS.md",
     "src/protocol/PROTOCOL.md",
     "benches/README.md",
     "tests/README.md",
