@@ -38,6 +38,8 @@ pub enum Invocation {
         /// Level of the log, unless `RUST_LOG` sets another.
         log_level: LevelFilter,
     },
+    /// Check everything that a start needs, print the findings, and exit.
+    Check(Box<Config>),
     /// Print this text and exit.
     Print(String),
 }
@@ -70,8 +72,11 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Usa
         let why = format!("unexpected argument '{stray}' (--help lists the options)");
         return Err(UsageError(why));
     }
-    let config = Box::new(config(&matches)?);
-    Ok(Invocation::Serve { config, log_level: log_level(&matches)? })
+    let (config, log_level) = (Box::new(config(&matches)?), log_level(&matches)?);
+    Ok(match matches.opt_present("check") {
+        true => Invocation::Check(config),
+        false => Invocation::Serve { config, log_level },
+    })
 }
 
 fn config(matches: &Matches) -> Result<Config, UsageError> {

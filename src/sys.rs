@@ -9,6 +9,7 @@
 //!   (`UDP_SEGMENT` and `UDP_GRO`, udp(7)), and dropped datagrams (`SO_RXQ_OVFL`, socket(7));
 //! - options and state of sockets, and the user at the other end (`SO_PEERCRED`, unix(7));
 //! - the limit of open descriptors (getrlimit(2));
+//! - permission to change a directory (access(2));
 //! - the monotonic clock (clock_gettime(2));
 //! - ignored signals (sigaction(2)).
 //!
@@ -19,11 +20,14 @@
     reason = "these calls have no safe form in std or mio; each block says why it is sound"
 )]
 
+use std::ffi::CString;
 use std::io;
 use std::iter;
 use std::mem::{self, MaybeUninit};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::ptr;
 use std::time::Duration;
 
@@ -579,6 +583,18 @@ pub fn monotonic_time() -> Duration {
     let time = unsafe { time.assume_init() };
     // The kernel's seconds are never negative, and its nanoseconds are below a second.
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// Checks that this process may make, replace and remove files in a directory. Writes nothing.
+///
+/// # Errors
+/// If it may not, or if the file system is read-only, or there is no such directory (access(2)).
+pub fn may_change(directory: &Path) -> io::Result<()> {
+    let path = CString::new(directory.as_os_str().as_bytes())?;
+    let mode = libc::W_OK | libc::X_OK;
+    // SAFETY: the path ends with a zero byte and lives through the call.
+    let result = unsafe { libc::faccessat(libc::AT_FDCWD, path.as_ptr(), mode, libc::AT_EACCESS) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Ignores a signal from now on.

@@ -49,6 +49,7 @@ const ALLOWED: [(&str, &[&str]); 30] = [
             "timers",
             "tls",
             "unix_addr",
+            "usage",
         ],
     ),
     (
@@ -88,7 +89,7 @@ const ALLOWED: [(&str, &[&str]); 30] = [
     ("usage", &[]),
     ("stream", &["protocol"]),
     ("timers", &[]),
-    ("tls", &["config", "connection", "fingerprint", "state_file"]),
+    ("tls", &["config", "connection", "fingerprint", "state_file", "sys"]),
     ("token_bucket", &[]),
     ("sys", &[]),
 ];

@@ -12,7 +12,7 @@ use reactor_chat::config::Config;
 use reactor_chat::options::{self, Invocation};
 use reactor_chat::output::{self, Output};
 use reactor_chat::protocol::{DEFAULT_TCP_PORT, DEFAULT_UDP_PORT};
-use reactor_chat::reactor::{Exit, Reactor};
+use reactor_chat::reactor::{self, Exit, Reactor};
 use reactor_chat::service::ServiceManager;
 
 /// The command line, or an address in it, is wrong.
@@ -46,6 +46,7 @@ fn start(stdout: &Output, stderr: &Output) -> ExitCode {
     let status = match options::parse(env::args_os().skip(1)) {
         Err(mistake) => complain(stderr, &mistake, USAGE),
         Ok(Invocation::Print(text)) => print(stdout, stderr, &text),
+        Ok(Invocation::Check(config)) => check(*config, stdout, stderr),
         Ok(Invocation::Serve { config, log_level }) => {
             start_log(stderr, log_level);
             serve(*config, stdout, stderr)
@@ -66,6 +67,14 @@ fn start_log(stderr: &Output, level: LevelFilter) {
         });
     }
     builder.target(env_logger::Target::Pipe(Box::new(stderr.clone()))).init();
+}
+
+fn check(config: Config, stdout: &Output, stderr: &Output) -> ExitCode {
+    let report = reactor::check(config);
+    match (print(stdout, stderr, &report.to_string()), report.mistakes()) {
+        (ExitCode::SUCCESS, 1..) => ExitCode::from(USAGE),
+        (printed, _) => printed,
+    }
 }
 
 fn serve(config: Config, stdout: &Output, stderr: &Output) -> ExitCode {

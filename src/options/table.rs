@@ -25,6 +25,7 @@ serves this machine only. To serve others:
             title: "Log, to stderr (RUST_LOG, such as RUST_LOG=debug, overrides these)",
             options: LOG,
         },
+        Group { title: "Before a start or a restart", options: CHECK },
     ],
     hidden: &[choice(HIDDEN, &["mmsg", "portable"], "the calls for datagrams")],
     column: 26,
@@ -45,9 +46,9 @@ logs the counters.",
         ("~/.local/state/reactor-chat/key.pem", "its place without either of them"),
     ],
     statuses: &[
-        ("0", "after one signal"),
+        ("0", "after one signal, or if --check finds no mistake"),
         ("1", "if it cannot listen"),
-        ("2", "if an option, an address or a certificate is wrong"),
+        ("2", "if an option, an address or a certificate is wrong, also with --check"),
         ("128 plus its number", "after a second one"),
     ],
     examples: &[
@@ -204,3 +205,9 @@ const LOG: &[Opt] = &[
     flag("quiet", "warnings and errors only").short("q"),
     flag("verbose", "also every request").short("v"),
 ];
+
+const CHECK: &[Opt] = &[flag(
+    "check",
+    "check options, addresses, certificate and permissions; print addresses, fingerprint, limits and memory; \
+     change nothing, and exit",
+)];

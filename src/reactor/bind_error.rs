@@ -24,6 +24,10 @@ impl BindError {
         self.is_mistake || self.is_foreign_address()
     }
 
+    pub(super) fn is_in_use(&self) -> bool {
+        self.error.kind() == io::ErrorKind::AddrInUse
+    }
+
     /// Returns true if this machine does not have the address, or lacks its whole family.
     pub(super) fn is_foreign_address(&self) -> bool {
         self.error.kind() == io::ErrorKind::AddrNotAvailable || self.is_missing_family()

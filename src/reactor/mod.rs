@@ -25,6 +25,7 @@
 //! | `service.rs` | the state of the server, for its service manager |
 //! | `outputs.rs` | stdout and stderr |
 //! | `bind.rs`, `bind_error.rs` | opening the sockets at the start |
+//! | `check.rs` | the check before a start, which changes nothing |
 //! | `unix_socket.rs`, `socket_file.rs` | listeners on Unix sockets, and their files |
 //! | `memory_estimate.rs` | an upper bound for the memory, for the log |
 
@@ -34,6 +35,7 @@ mod bind;
 mod bind_error;
 mod buffer_limits;
 mod carried;
+mod check;
 mod connections;
 mod context;
 mod egress;
@@ -78,6 +80,7 @@ use source::Source;
 use steps::step;
 
 pub use bind_error::BindError;
+pub use check::{Report, check};
 
 /// Events taken from the kernel at once. More stay there, in order, for the next turn.
 const EVENTS: usize = 1024;

@@ -19,6 +19,7 @@ use mio::net::UnixStream;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::config::BACKLOG;
+use crate::sys;
 
 /// Longest wait for the lock. Our servers hold it for a few system calls. Anybody who may read the directory
 /// can hold it for ever.
@@ -60,11 +61,12 @@ pub(super) struct SocketFile {
 impl SocketFile {
     /// Listens on a path, in place of a stale file. The file has the permissions `mode`.
     pub(super) fn listen(path: &Path, mode: u32) -> Result<(UnixListener, Self), SocketError> {
-        if path.as_os_str().as_bytes().ends_with(b"/") {
-            return Err(SocketError::Never("it is the path of a directory"));
+        let directory = open_directory(path)?;
+        lock(&directory)?;
+        if is_stale(path)? {
+            log::info!("unix {}: replacing the file of a server that has ended", path.display());
+            fs::remove_file(path)?;
         }
-        let _lock = lock_directory(path)?;
-        remove_stale(path)?;
         let socket = bind(path, mode)?;
         let inode = inode_of(&fs::symlink_metadata(path)?);
         let file = Self { path: path.into(), inode };
@@ -90,20 +92,38 @@ fn inode_of(file: &Metadata) -> (u64, u64) {
     (file.dev(), file.ino())
 }
 
-/// Locks the directory of a path until the returned file is closed.
-fn lock_directory(path: &Path) -> Result<File, SocketError> {
+/// Checks a path as [`SocketFile::listen`] does, and changes nothing. Returns true if it has a stale file.
+pub(super) fn check(path: &Path) -> Result<bool, SocketError> {
+    open_directory(path)?;
+    let is_stale = is_stale(path)?;
+    sys::may_change(directory_of(path))?;
+    Ok(is_stale)
+}
+
+fn directory_of(path: &Path) -> &Path {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let parent = parent.unwrap_or(Path::new("."));
+    parent.unwrap_or(Path::new("."))
+}
+
+fn open_directory(path: &Path) -> Result<File, SocketError> {
+    if path.as_os_str().as_bytes().ends_with(b"/") {
+        return Err(SocketError::Never("it is the path of a directory"));
+    }
     // An open of anything but a directory could wait, as for a pipe (fifo(7)).
-    let options = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(parent);
-    let directory = options.map_err(|error| match error.kind() {
+    let mut options = OpenOptions::new();
+    let directory = options.read(true).custom_flags(libc::O_DIRECTORY).open(directory_of(path));
+    directory.map_err(|error| match error.kind() {
         ErrorKind::NotFound => SocketError::Never("its directory does not exist"),
         _ => error.into(),
-    })?;
+    })
+}
+
+/// Locks a directory until it is closed.
+fn lock(directory: &File) -> Result<(), SocketError> {
     let end = Instant::now() + LOCK_WAIT;
     loop {
         match directory.try_lock() {
-            Ok(()) => return Ok(directory),
+            Ok(()) => return Ok(()),
             Err(TryLockError::Error(error)) => return Err(error.into()),
             Err(TryLockError::WouldBlock) if Instant::now() >= end => {
                 let why = "another program holds a lock on its directory";
@@ -114,11 +134,11 @@ fn lock_directory(path: &Path) -> Result<File, SocketError> {
     }
 }
 
-/// Removes a socket file that nobody listens on.
-fn remove_stale(path: &Path) -> Result<(), SocketError> {
+/// Returns true for a socket file that nobody listens on, and false if there is no file.
+fn is_stale(path: &Path) -> Result<bool, SocketError> {
     let kind = match fs::symlink_metadata(path) {
         Ok(found) => found.file_type(),
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(error.into()),
     };
     if kind.is_dir() {
@@ -131,11 +151,8 @@ fn remove_stale(path: &Path) -> Result<(), SocketError> {
         return Err(SocketError::Never("it is a file, and no socket"));
     }
     match try_connect(path) {
-        Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-            log::info!("unix {}: replacing the file of a server that has ended", path.display());
-            Ok(fs::remove_file(path)?)
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error.into()),
         Ok(()) => Err(io::Error::from_raw_os_error(libc::EADDRINUSE).into()),
     }

@@ -10,7 +10,7 @@ use mio::net::{UnixListener, UnixStream};
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 use super::bind_error::BindError;
-use super::socket_file::{SocketError, SocketFile};
+use super::socket_file::{self, SocketError, SocketFile};
 use crate::config::{BACKLOG, TCP_BUFFER};
 use crate::unix_addr::UnixAddr;
 
@@ -27,6 +27,16 @@ impl UnixSocket {
     /// Listens on an address. A socket file gets the permissions `mode`.
     pub(super) fn open(addr: &UnixAddr, mode: u32) -> Result<Self, BindError> {
         listen(addr, mode).map_err(|error| BindError::of_unix(addr, error))
+    }
+
+    /// Checks an address as [`UnixSocket::open`] does, and changes nothing. Returns true if it would replace
+    /// a stale file.
+    pub(super) fn check(addr: &UnixAddr) -> Result<bool, BindError> {
+        let checked = match addr {
+            UnixAddr::Path(path) => socket_file::check(path),
+            UnixAddr::Abstract(name) => bind_name(name).map(|_| false).map_err(SocketError::from),
+        };
+        checked.map_err(|error| BindError::of_unix(addr, error))
     }
 
     /// Takes a listener that was opened by somebody else.
@@ -75,11 +85,16 @@ fn listen(addr: &UnixAddr, mode: u32) -> Result<UnixSocket, SocketError> {
     }
 }
 
-/// Listens on a name in the abstract namespace, which a zero byte marks (unix(7)).
 fn listen_on_name(name: &str) -> io::Result<StdListener> {
+    let socket = bind_name(name)?;
+    socket.listen(BACKLOG)?;
+    Ok(OwnedFd::from(socket).into())
+}
+
+/// Binds a name in the abstract namespace, which a zero byte marks (unix(7)).
+fn bind_name(name: &str) -> io::Result<Socket> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     let address = [b"\0", name.as_bytes()].concat();
     socket.bind(&SockAddr::unix(OsStr::from_bytes(&address))?)?;
-    socket.listen(BACKLOG)?;
-    Ok(OwnedFd::from(socket).into())
+    Ok(socket)
 }

@@ -3,6 +3,8 @@
 use std::convert::Infallible;
 use std::time::Instant;
 
+use log::Level;
+
 use crate::config::TlsConfig;
 use crate::connection::Stream;
 
@@ -26,6 +28,11 @@ impl Tls {
     /// Never.
     pub fn open(_: &TlsConfig, _: Vec<String>, _: Instant) -> Result<Self, TlsError> {
         Ok(Self)
+    }
+
+    /// Returns a line about this build.
+    pub fn check(_: &TlsConfig) -> Vec<(Level, String)> {
+        vec![(Level::Info, "off: this build has no TLS".into())]
     }
 
     /// Returns false: requests in cleartext are not refused.

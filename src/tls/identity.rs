@@ -153,7 +153,7 @@ fn certificate_params(
     Ok(params)
 }
 
-fn identity(certified: CertifiedKey) -> Result<Identity, rustls::Error> {
+pub(super) fn identity(certified: CertifiedKey) -> Result<Identity, rustls::Error> {
     // The keys of aws-lc-rs all know their public key.
     let public_key = certified.key.public_key().ok_or(InconsistentKeys::Unknown)?;
     let fingerprint = Fingerprint::of_key(&public_key);
@@ -191,7 +191,7 @@ fn check_regular(files: &KeyFiles) -> Result<(), TlsError> {
 }
 
 /// Reads a certificate and its key.
-fn read_certified(files: &KeyFiles) -> Result<CertifiedKey, TlsError> {
+pub(super) fn read_certified(files: &KeyFiles) -> Result<CertifiedKey, TlsError> {
     let bad_certificate =
         |error: pem::Error| TlsError::in_file(&files.certificate, describe(error, "certificate"));
     let chain = CertificateDer::pem_file_iter(&files.certificate)

@@ -8,12 +8,14 @@
 //! | `records.rs` | the count of bytes in an incomplete record |
 //! | `identity.rs` | certificate, key and fingerprint, from files or self-made |
 //! | `own_key.rs` | the key that the server makes and stores |
+//! | `check.rs` | the check of certificate and key before a start |
 //! | `error.rs` | errors in the files |
 //! | `absent.rs` | the stand-in of this module in a build without the feature `tls` |
 //!
 //! Only TLS 1.3 is served, without tickets, early data and client certificates: a session needs the key
 //! exchange of its own handshake.
 
+mod check;
 mod error;
 mod first_bytes;
 mod identity;
@@ -27,6 +29,7 @@ mod wire;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use log::Level;
 use rustls::ServerConfig;
 
 use crate::config::{TlsConfig, TlsMode};
@@ -81,6 +84,12 @@ impl Tls {
         let Identity { config, fingerprint } = source.load(SystemTime::now())?;
         let look_at = now + DATE_INTERVAL;
         Ok(Self { is_required, served: Some(Served { source, config, fingerprint, look_at }) })
+    }
+
+    /// Returns lines about the certificate and its key, with their levels, and changes nothing. A line of the
+    /// level `Error` is a reason why the server cannot start, or a date at which no certificate is accepted.
+    pub fn check(settings: &TlsConfig) -> Vec<(Level, String)> {
+        check::lines(settings, SystemTime::now())
     }
 
     /// Returns true if requests in cleartext are refused.

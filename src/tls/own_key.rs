@@ -28,6 +28,11 @@ fn directory_by(variable: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> 
     of_unit.filter(|path| path.is_absolute()).or_else(|| state_file::directory(variable))
 }
 
+/// Returns the path of the key in a directory.
+pub(super) fn path(directory: &Path) -> PathBuf {
+    directory.join(NAME)
+}
+
 /// Reads the stored key, or makes and stores one. If it cannot be stored, that is reported, and the key
 /// is for this run.
 ///
@@ -50,7 +55,7 @@ pub(super) fn load_or_make(directory: Option<&Path>) -> Result<KeyPair, TlsError
 /// # Errors
 /// As [`load_or_make`].
 pub(super) fn load(directory: Option<&Path>) -> Result<Option<KeyPair>, TlsError> {
-    let Some(path) = directory.map(|directory| directory.join(NAME)) else { return Ok(None) };
+    let Some(path) = directory.map(path) else { return Ok(None) };
     let Ok(metadata) = fs::metadata(&path) else { return Ok(None) };
     let refused = |why: &str| TlsError::in_file(&path, why);
     let mode = metadata.permissions().mode() & 0o777;
@@ -75,7 +80,7 @@ pub(super) fn load(directory: Option<&Path>) -> Result<Option<KeyPair>, TlsError
 /// Stores a key, unless another server has stored one, or reports why it cannot.
 pub(super) fn store(directory: Option<&Path>, key: &KeyPair) {
     let why = "clients will see another fingerprint after a restart";
-    let Some(path) = directory.map(|directory| directory.join(NAME)) else {
+    let Some(path) = directory.map(path) else {
         return log::warn!(
             "the server's key is not stored, because none of STATE_DIRECTORY, XDG_STATE_HOME and \
              HOME names a directory: {why}"

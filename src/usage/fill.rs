@@ -1,7 +1,7 @@
-//! Text in lines of a width. The texts are ASCII, so a byte is a column.
+//! Text in lines of a width. A byte counts as a column, because most texts are ASCII.
 
-/// Breaks a text between words into lines of at most `width` columns.
-pub(super) fn fill(text: &str, width: usize) -> Vec<String> {
+/// Breaks a text between words into lines of at most `width` bytes. A longer word has a line of its own.
+pub fn fill(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     for word in text.split_whitespace() {

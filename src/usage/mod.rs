@@ -23,6 +23,7 @@ mod zsh;
 
 use getopts::{Matches, Options};
 
+pub use fill::fill;
 pub use option::{Opt, Value, choice, file, flag, value};
 
 /// A program and its options.

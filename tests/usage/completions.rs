@@ -56,7 +56,7 @@ fn u9_bash_skips_a_port() {
     script += "\nCOMP_WORDS=(c --host a : 9001 --tcp-port = 1 jo) COMP_CWORD=8\n";
     script += "_reactor_chat_client; echo ${COMPREPLY[@]}\n";
     let Some(output) = run_tool("bash", &["--norc", "-s"], &script) else { return };
-    assert_eq!(text(&output.stdout), "join\n", "{}", text(&output.stderr));
+    assert_eq!(utf8(&output.stdout), "join\n", "{}", utf8(&output.stderr));
 }
 
 #[test]
@@ -92,8 +92,8 @@ fn u9_zsh_completes() {
     }
     let Some(output) = run_tool("zsh", &["-f"], &script) else { return };
     let said: Vec<&str> =
-        text(&output.stdout).lines().map(|line| line.trim_end_matches(":END").trim_end()).collect();
-    assert_eq!(said.len(), unique.len(), "{}", text(&output.stderr));
+        utf8(&output.stdout).lines().map(|line| line.trim_end_matches(":END").trim_end()).collect();
+    assert_eq!(said.len(), unique.len(), "{}", utf8(&output.stderr));
     for ((line, offers), said) in unique.iter().zip(said) {
         assert!(said.ends_with(offers[0]), "{line}: {said}");
     }
@@ -101,12 +101,12 @@ fn u9_zsh_completes() {
 
 /// Expects a line of offers for each case.
 fn expect_all<'a>(output: &Output, cases: impl IntoIterator<Item = (&'a str, &'a [&'a str])>) {
-    let mut lines = text(&output.stdout).lines();
+    let mut lines = utf8(&output.stdout).lines();
     for (line, offers) in cases {
         let offered = lines.next().unwrap_or_else(|| panic!("{line}: {output:?}"));
-        assert_eq!(offered, offers.join(" "), "{line}: {}", text(&output.stderr));
+        assert_eq!(offered, offers.join(" "), "{line}: {}", utf8(&output.stderr));
     }
-    assert_eq!(lines.next(), None, "{}", text(&output.stderr));
+    assert_eq!(lines.next(), None, "{}", utf8(&output.stderr));
 }
 
 /// Returns the words of a line as a shell takes them, with the empty one behind a last space.

@@ -1,6 +1,7 @@
 //! The outputs about the command line itself, in the programs that read them: three shells and
-//! mandoc(1).
+//! mandoc(1); and the check before a start.
 
+mod check;
 mod completions;
 mod man;
 #[path = "../support/mod.rs"]
@@ -39,7 +40,7 @@ fn run_tool(tool: &str, args: &[&str], input: &str) -> Option<Output> {
     Some(child.wait_with_output().expect("a tool"))
 }
 
-fn text(output: &[u8]) -> &str {
+fn utf8(output: &[u8]) -> &str {
     str::from_utf8(output).expect("UTF-8")
 }
 
@@ -47,5 +48,5 @@ fn text(output: &[u8]) -> &str {
 fn page_of(program: &str) -> String {
     let output = Command::new(program).arg("--man").output().expect("a built program");
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
-    text(&output.stdout).into()
+    utf8(&output.stdout).into()
 }

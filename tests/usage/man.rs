@@ -7,7 +7,7 @@ fn u9_mandoc_finds_no_fault() {
     for program in programs() {
         let Some(output) = run_tool("mandoc", &["-T", "lint"], &page_of(program)) else { return };
         // The pages refer to each other, and need not be installed.
-        let said = text(&output.stdout).lines().chain(text(&output.stderr).lines());
+        let said = utf8(&output.stdout).lines().chain(utf8(&output.stderr).lines());
         let is_fault = |line: &&str| !line.contains("referenced manual not found: Xr reactor-chat");
         let faults: Vec<_> =
             said.filter(is_fault).filter(|line| !line.contains("mandoc.db")).collect();
@@ -20,8 +20,8 @@ fn u9_groff_finds_no_fault() {
     for program in programs() {
         let args = ["-mdoc", "-Tutf8", "-ww", "-rLL=78n"];
         let Some(output) = run_tool("groff", &args, &page_of(program)) else { return };
-        assert!(output.status.success() && output.stderr.is_empty(), "{}", text(&output.stderr));
-        assert!(text(&output.stdout).contains("128 plus its number"), "{output:?}");
+        assert!(output.status.success() && output.stderr.is_empty(), "{}", utf8(&output.stderr));
+        assert!(utf8(&output.stdout).contains("128 plus its number"), "{output:?}");
     }
 }
 
@@ -41,7 +41,7 @@ fn u9_page_reads_well_at_80_columns() {
         let args = ["-T", "utf8", "-O", "width=78"];
         let Some(output) = run_tool("mandoc", &args, &page_of(program)) else { return };
         // Bold and underlined text is overstruck.
-        let page: String = text(&output.stdout).split('\u{8}').fold(String::new(), |page, part| {
+        let page: String = utf8(&output.stdout).split('\u{8}').fold(String::new(), |page, part| {
             let mut page = page;
             page.pop();
             page + part

@@ -1,0 +1,123 @@
+//! The check before a start: everything that the start verifies, without leaving anything behind.
+//!
+//! The sockets of TCP and UDP are bound and closed at once. They never listen, so no client meets them. No
+//! file is made, changed or removed.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use log::Level;
+
+use super::bind::{Line, bind_tcp, limits, open_usable, unserved, with_ports};
+use super::bind_error::BindError;
+use super::unix_socket::UnixSocket;
+use crate::config::Config;
+use crate::datagram;
+use crate::tls::Tls;
+use crate::unix_addr::UnixAddr;
+use crate::usage::fill;
+
+/// Columns in use, of a terminal's 80.
+const WIDTH: usize = 79;
+
+/// The findings of a check. Their text is for a terminal of 80 columns.
+#[derive(Debug)]
+pub struct Report {
+    parts: [(&'static str, Vec<Line>); 3],
+}
+
+/// Checks the settings as a start does. An address in use is no mistake, because a server may be running.
+pub fn check(mut config: Config) -> Report {
+    let addresses = addresses(&config);
+    let encryption = Tls::check(&config.tls);
+    // Only in the log they need a mark.
+    let bare = |(level, line): Line| (level, line.trim_start_matches("limits: ").into());
+    let limits = limits(&mut config).into_iter().map(bare).collect();
+    Report { parts: [("Addresses", addresses), ("Encryption", encryption), ("Limits", limits)] }
+}
+
+impl Report {
+    /// Returns the number of reasons why the server cannot start, or no client would accept it.
+    pub fn mistakes(&self) -> usize {
+        let lines = self.parts.iter().flat_map(|(_, lines)| lines);
+        lines.filter(|(level, _)| *level == Level::Error).count()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (title, lines) in &self.parts {
+            writeln!(f, "{title}:")?;
+            lines.iter().try_for_each(|line| write_line(f, line))?;
+        }
+        match self.mistakes() {
+            0 => writeln!(f, "No mistake was found."),
+            1 => writeln!(f, "1 mistake was found."),
+            count => writeln!(f, "{count} mistakes were found."),
+        }
+    }
+}
+
+fn write_line(f: &mut fmt::Formatter<'_>, (level, line): &Line) -> fmt::Result {
+    let mark = match level {
+        Level::Error => "MISTAKE: ",
+        Level::Warn => "warning: ",
+        _ => "",
+    };
+    let mut indent = "  ";
+    for part in fill(&format!("{mark}{line}"), WIDTH - 4) {
+        writeln!(f, "{indent}{part}")?;
+        indent = "    ";
+    }
+    Ok(())
+}
+
+fn addresses(config: &Config) -> Vec<Line> {
+    let mut lines = match open_usable(&config.bind, |address| ports(config, address)) {
+        Ok((found, left_out)) => found.into_iter().flatten().chain(left_out).collect(),
+        Err(error) => vec![(Level::Error, error.to_string())],
+    };
+    lines.extend(unserved(&config.bind));
+    lines.extend(config.unix.iter().map(|addr| unix(addr, config.unix_mode)));
+    lines
+}
+
+/// Returns a line for each of the two ports of an address.
+fn ports(config: &Config, address: SocketAddr) -> Result<[Line; 2], BindError> {
+    let (tcp, udp) = with_ports(config, address);
+    Ok([
+        port("tcp", tcp, bind_tcp(tcp).map(drop).map_err(BindError::listening("tcp", tcp)))?,
+        port("udp", udp, datagram::bind(udp).map(drop).map_err(BindError::listening("udp", udp)))?,
+    ])
+}
+
+fn port(
+    transport: &str,
+    address: SocketAddr,
+    bound: Result<(), BindError>,
+) -> Result<Line, BindError> {
+    let state = match bound {
+        Ok(()) if address.port() == 0 => "any free port",
+        Ok(()) => "free",
+        Err(error) if error.is_in_use() => IN_USE,
+        Err(error) => return Err(error),
+    };
+    Ok((Level::Info, format!("{transport} {address}: {state}")))
+}
+
+/// The state of an address whose owner is not known.
+const IN_USE: &str = "in use, perhaps by the server that is running";
+
+fn unix(addr: &UnixAddr, mode: u32) -> Line {
+    let mode = match addr {
+        UnixAddr::Path(_) => format!("mode {mode:04o}"),
+        UnixAddr::Abstract(_) => "open to all users of this machine".into(),
+    };
+    let state = match UnixSocket::check(addr) {
+        Ok(false) => "free",
+        Ok(true) => "the file of a server that has ended will be replaced",
+        Err(error) if error.is_in_use() => IN_USE,
+        Err(error) => return (Level::Error, error.to_string()),
+    };
+    (Level::Info, format!("unix {addr}: {state}, {mode}"))
+}
