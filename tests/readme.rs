@@ -5,6 +5,7 @@ mod support;
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::Read;
 use std::net::{TcpStream, UdpSocket};
 use std::process::Command;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use reactor_chat::alert::Alert;
 use support::namespace::{in_user_namespace, run, skip};
 use support::pages::{page, pages, top};
 use support::sources::sources;
+use support::unix::UnixServer;
 use support::*;
 
 const PROTOCOL: &str = "src/protocol/PROTOCOL.md";
@@ -367,17 +369,22 @@ fn stream_exchange_happens_as_written() {
     play(&block("stream"));
 }
 
+#[test]
+fn u2_exchange_happens_as_written() {
+    play(&block("unix"));
+}
+
 /// Plays an exchange of PROTOCOL.md against a real server, byte by byte.
 fn play(script: &str) {
-    let server = Server::start(&[]);
+    let unix = UnixServer::start(&[]);
     let mut people: HashMap<String, Person> = HashMap::new();
     assert!(script.lines().count() > 10);
     for line in script.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
         let [name, transport, direction, ..] = words[..] else { panic!("{line}") };
         let bytes = line.split_once(direction).expect("bytes").1;
-        let person = people.entry(name.into()).or_insert_with(|| Person::new(&server));
-        person.step(transport, direction, bytes, &server, line);
+        let person = people.entry(name.into()).or_insert_with(|| Person::new(transport, &unix));
+        person.step(transport, direction, bytes, &unix.server, line);
     }
 }
 
@@ -390,22 +397,30 @@ struct Person {
 }
 
 impl Person {
-    fn new(server: &Server) -> Self {
-        let control = Control::connect(server);
-        let socket = UdpSocket::bind((control.local_ip(), 0)).expect("a free port");
+    fn new(transport: &str, server: &UnixServer) -> Self {
+        let control = match transport {
+            "unix" => server.connect(),
+            _ => Control::connect(&server.server),
+        };
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
         socket.set_read_timeout(Some(DEADLINE)).expect("a timeout");
         Self { control, socket, token: None, tag: None }
     }
 
     fn step(&mut self, transport: &str, way: &str, text: &str, server: &Server, line: &str) {
         match (transport, way) {
-            ("tcp", ">") => self.control.send(&self.bytes_of(text)),
+            ("tcp" | "unix" | "unit", ">") => self.control.send(&self.bytes_of(text)),
             ("udp", ">") => {
                 let sent = self.socket.send_to(&self.bytes_of(text), server.udp);
                 sent.expect("sent");
             }
             ("tcp", "<") if text.trim() == "COMPLETION" => self.expect_completion(),
-            ("tcp", "<") => self.expect_frame(text, line),
+            ("tcp" | "unix", "<") => self.expect_frame(text, line),
+            ("unit", "<") => {
+                let mut bytes = self.bytes_of(text);
+                self.control.stream().read_exact(&mut bytes).expect(line);
+                assert_eq!(bytes, self.bytes_of(text), "{line}");
+            }
             ("udp", "<") => {
                 let bytes = self.receive(line);
                 assert_eq!(bytes, self.bytes_of(text), "{line}");

@@ -177,3 +177,21 @@ fn bind(path: &Path, mode: u32) -> io::Result<Socket> {
     socket.bind(&SockAddr::unix(path)?)?;
     Ok(socket)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn u1_file_is_never_open_too_wide() {
+        let path = std::env::temp_dir().join(format!("rc-mode-{}", std::process::id()));
+        // A process that was killed may have left it.
+        let _ = fs::remove_file(&path);
+        let socket = bind(&path, 0o600).expect("a free path");
+        let mode = fs::metadata(&path).expect("a file").mode() & 0o777;
+        drop(socket);
+        fs::remove_file(&path).expect("removed");
+        // The umask may take bits away.
+        assert_eq!(mode & !0o600, 0, "{mode:o}");
+    }
+}

@@ -98,3 +98,34 @@ fn bind_name(name: &str) -> io::Result<Socket> {
     socket.bind(&SockAddr::unix(OsStr::from_bytes(&address))?)?;
     Ok(socket)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::SocketAddr;
+
+    #[test]
+    fn u1_passed_socket_keeps_its_file() {
+        let path = std::env::temp_dir().join(format!("rc-passed-{}", std::process::id()));
+        // A process that was killed may have left it.
+        let _ = std::fs::remove_file(&path);
+        let passed = StdListener::bind(&path).and_then(UnixSocket::passed).expect("an address");
+        assert_eq!(passed.addr(), &UnixAddr::Path(path.clone()));
+        let empty = passed.accept().expect_err("nobody has connected");
+        assert_eq!(empty.kind(), ErrorKind::WouldBlock);
+        drop(passed);
+        std::fs::remove_file(&path).expect("still there");
+    }
+
+    #[test]
+    fn u1_passed_socket_needs_an_address() {
+        let name = format!("rc-passed-{}", std::process::id());
+        let address = SocketAddr::from_abstract_name(&name).expect("a name");
+        let passed = StdListener::bind_addr(&address).and_then(UnixSocket::passed);
+        assert_eq!(passed.expect("an address").addr(), &UnixAddr::Abstract(name));
+        let unnamed = Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
+        let unnamed = UnixSocket::passed(OwnedFd::from(unnamed).into()).err();
+        assert_eq!(unnamed.map(|error| error.kind()), Some(ErrorKind::InvalidInput));
+    }
+}

@@ -2,5 +2,8 @@
 
 mod errors;
 mod files;
+mod members;
+mod pace;
 #[path = "../support/mod.rs"]
 mod support;
+mod users;
