@@ -78,7 +78,11 @@ fn check(config: Config, stdout: &Output, stderr: &Output) -> ExitCode {
 }
 
 fn serve(config: Config, stdout: &Output, stderr: &Output) -> ExitCode {
-    let mut reactor = match Reactor::bind(config, ServiceManager::from_environment()) {
+    let manager = match ServiceManager::from_environment() {
+        Ok(manager) => manager,
+        Err(error) => return complain(stderr, &error, USAGE),
+    };
+    let mut reactor = match Reactor::bind(config, manager) {
         Ok(reactor) => reactor,
         Err(error) if error.is_mistake() => return complain(stderr, &error, USAGE),
         Err(error) => return complain(stderr, &error, FAILURE),

@@ -49,6 +49,9 @@ pub struct Bind {
     pub addresses: Vec<SocketAddr>,
 }
 
+/// The address of a server without any `--bind`: this machine alone.
+pub const DEFAULT_BIND: &str = "127.0.0.1";
+
 /// The kind of system calls for datagrams. Only tests and measurements set it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DatagramPath {

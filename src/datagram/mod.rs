@@ -50,7 +50,7 @@ use transmits::Transmits;
 
 pub use intake::{Disposition, Incoming, ReceiveReport, SenderKey};
 pub use rejections::Rejected;
-pub use socket::bind;
+pub use socket::{bind, take};
 
 /// The UDP sockets, in the order of `--bind`, the routes to all members, and the seals of some.
 pub struct Datagrams {
@@ -96,7 +96,7 @@ impl Datagrams {
         }
     }
 
-    /// Adds a socket made by [`bind`]. Its index is its position in `--bind`.
+    /// Adds a socket made by [`bind`] or [`take`]. Its index is its position in `--bind`.
     ///
     /// # Errors
     /// If the socket does not know its own address.

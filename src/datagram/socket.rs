@@ -22,10 +22,31 @@ use crate::sys::{self, Address, Arrival, Outgoing};
 pub fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket =
         socket2::Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-    match address {
-        SocketAddr::V4(_) => sys::let_routers_fragment(socket.as_fd())?,
-        // IPv6 routers never fragment, so the kernel has to learn the path MTU.
-        SocketAddr::V6(_) => socket.set_only_v6(true)?,
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    set_options(&socket, address)?;
+    socket.bind(&address.into())?;
+    Ok(UdpSocket::from_std(socket.into()))
+}
+
+/// Takes a socket that was bound by somebody else, and sets the same options. An IPv6 socket must be IPv6
+/// only.
+///
+/// # Errors
+/// If it has no address, or the kernel lacks an option.
+pub fn take(socket: std::net::UdpSocket) -> io::Result<UdpSocket> {
+    let address = socket.local_addr()?;
+    let socket = socket2::Socket::from(socket);
+    set_options(&socket, address)?;
+    Ok(UdpSocket::from_std(socket.into()))
+}
+
+/// Sets the options that can be set at any time.
+fn set_options(socket: &socket2::Socket, address: SocketAddr) -> io::Result<()> {
+    // IPv6 routers never fragment, so the kernel has to learn the path MTU.
+    if address.is_ipv4() {
+        sys::let_routers_fragment(socket.as_fd())?;
     }
     socket.set_nonblocking(true)?;
     sys::request_buffers(socket.as_fd(), UDP_BUFFER);
@@ -33,8 +54,7 @@ pub fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     if address.ip().is_unspecified() {
         sys::enable_packet_info(socket.as_fd(), address.ip())?;
     }
-    socket.bind(&address.into())?;
-    Ok(UdpSocket::from_std(socket.into()))
+    Ok(())
 }
 
 /// Enables UDP_GRO. Without it a sender using UDP_SEGMENT could fill the receive queue, which all senders

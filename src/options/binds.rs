@@ -5,14 +5,14 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use getopts::Matches;
 
 use super::UsageError;
-use crate::config::Bind;
+use crate::config::{Bind, DEFAULT_BIND};
 use crate::unix_addr::UnixAddr;
 
 /// Returns every `--bind` in the order given, and every address once.
 pub(super) fn binds(matches: &Matches) -> Result<(Vec<Bind>, Vec<UnixAddr>), UsageError> {
     let mut names = matches.opt_strs("bind");
     if names.is_empty() {
-        names.push("127.0.0.1".into());
+        names.push(DEFAULT_BIND.into());
     }
     let (mut binds, mut unix): (Vec<Bind>, Vec<UnixAddr>) = (Vec::new(), Vec::new());
     for name in names {

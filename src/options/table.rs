@@ -1,5 +1,6 @@
 //! The table of the server's options.
 
+use crate::config::DEFAULT_BIND;
 use crate::usage::{Group, Opt, Program, choice, file, flag, value};
 
 /// The server and its options.
@@ -37,6 +38,9 @@ logs the counters.",
         ("RUST_LOG", "the level of the log, such as debug, in place of --quiet and --verbose"),
         ("STATE_DIRECTORY", "the state directory, which systemd sets for a unit with StateDirectory="),
         ("JOURNAL_STREAM", "set by systemd; the lines of the log then have priorities and no time stamps"),
+        ("LISTEN_FDS, LISTEN_PID", "set by systemd; the sockets of a socket unit replace those of --bind"),
+        ("NOTIFY_SOCKET", "set by systemd; the socket on which it learns the state of the server"),
+        ("WATCHDOG_USEC, WATCHDOG_PID", "set by systemd, which restarts a server that is stuck this long"),
         ("XDG_STATE_HOME", "the directory above the state directory, if there is no STATE_DIRECTORY"),
         ("HOME", "the home directory, if neither of them is set"),
     ],
@@ -76,7 +80,7 @@ const ADDRESSES: &[Opt] = &[
          abstract name; may be given several times",
     )
     .repeated()
-    .default("127.0.0.1"),
+    .default(DEFAULT_BIND),
     value("unix-mode", "MODE", "permissions of the files of Unix sockets, in octal").default("660"),
     value("tcp-port", "PORT", "port for rooms; 0 picks a free one").default("9001"),
     value("udp-port", "PORT", "port for messages; 0 picks a free one").default("9002"),

@@ -8,7 +8,6 @@ use std::time::Instant;
 use log::Level;
 use mio::net::{TcpListener, UdpSocket};
 use mio::{Events, Interest, Poll};
-use socket2::{Domain, Protocol, Socket, Type};
 
 use super::acceptor::Acceptor;
 use super::alert_log::AlertLog;
@@ -17,11 +16,12 @@ use super::connections::Connections;
 use super::outputs::Outputs;
 use super::service::Service;
 use super::signals::{self, Signals};
+use super::sockets::{Sockets, listen};
 use super::source::Source;
 use super::unix_socket::UnixSocket;
-use super::{Context, EVENTS, Reactor, memory_estimate};
+use super::{Context, EVENTS, Reactor, memory_estimate, passed};
 use crate::chat::Chat;
-use crate::config::{BACKLOG, Bind, Config, METRICS_INTERVAL, RESERVED_DESCRIPTORS, TCP_BUFFER};
+use crate::config::{Bind, Config, METRICS_INTERVAL, RESERVED_DESCRIPTORS};
 use crate::datagram::{self, Datagrams};
 use crate::metrics::Metrics;
 use crate::protocol::datagram::sender_key;
@@ -31,12 +31,18 @@ use crate::tls::Tls;
 
 pub(super) fn bind(mut config: Config, manager: ServiceManager) -> Result<Reactor, BindError> {
     signals::shield().map_err(BindError::new("cannot ignore a signal"))?;
+    let ServiceManager { sockets, notifier, watchdog } = manager;
+    let passed = match sockets.is_empty() {
+        true => None,
+        false => Some(passed::take(&mut config, sockets)?),
+    };
     limits(&mut config).into_iter().for_each(log_line);
     let tls =
         Tls::open(&config.tls, names(&config.bind), Instant::now()).map_err(BindError::of_files)?;
     let poll = Poll::new().map_err(BindError::new("cannot make a poll"))?;
-    let sockets = open_sockets(&config)?;
-    let mut reactor = assemble(poll, config, sockets, tls, manager)
+    let sockets = passed.map_or_else(|| open_sockets(&config), Ok)?;
+    let service = Service::new(notifier, watchdog, Instant::now());
+    let mut reactor = assemble(poll, config, sockets, tls, service)
         .map_err(BindError::new("cannot set up the loop"))?;
     reactor.register_sockets().map_err(BindError::new("cannot register the sockets"))?;
     Ok(reactor)
@@ -89,14 +95,6 @@ fn limit_connections(config: &mut Config, possible: usize) {
     config.chat.max_carried = Some(carried.max(1));
     let of_one = config.connections.max_connections_ip;
     config.chat.max_carried_ip = of_one.map(|limit| u32::try_from(limit).unwrap_or(u32::MAX));
-}
-
-/// The sockets of a server.
-struct Sockets {
-    /// The TCP listeners, in the order of the UDP sockets.
-    tcp: Vec<TcpListener>,
-    datagrams: Datagrams,
-    unix: Vec<UnixSocket>,
 }
 
 fn open_sockets(config: &Config) -> Result<Sockets, BindError> {
@@ -195,36 +193,12 @@ fn names(binds: &[Bind]) -> Vec<String> {
     names
 }
 
-/// Opens a listener.
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = bind_tcp(address)?;
-    socket.listen(BACKLOG)?;
-    Ok(TcpListener::from_std(socket.into()))
-}
-
-/// Binds a socket for a listener. It can be bound while connections of an earlier server are still in
-/// TIME_WAIT (socket(7), SO_REUSEADDR), and an IPv6 one leaves IPv4 to another listener.
-pub(super) fn bind_tcp(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    // Accepted sockets inherit these. The handshake negotiates the window, so they must be set before
-    // it (tcp(7)).
-    socket.set_recv_buffer_size(TCP_BUFFER)?;
-    socket.set_send_buffer_size(TCP_BUFFER)?;
-    socket.bind(&address.into())?;
-    Ok(socket)
-}
-
 fn assemble(
     poll: Poll,
     config: Config,
     Sockets { tcp, datagrams, unix }: Sockets,
     tls: Tls,
-    manager: ServiceManager,
+    service: Service,
 ) -> io::Result<Reactor> {
     let now = Instant::now();
     Ok(Reactor {
@@ -234,7 +208,7 @@ fn assemble(
         events: Events::with_capacity(EVENTS),
         connections: Connections::new(config.connections.clone(), config.budgets.clone()),
         outputs: Outputs::default(),
-        service: Service::new(manager, now),
+        service,
         context: Context {
             chat: Chat::new(config.chat.clone()),
             datagrams,

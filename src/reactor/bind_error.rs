@@ -56,6 +56,11 @@ impl BindError {
         Self { what, address: None, error, is_mistake }
     }
 
+    pub(super) fn of_passed(error: io::Error) -> Self {
+        let what = "cannot use a passed socket".into();
+        Self { what, address: None, error, is_mistake: true }
+    }
+
     pub(super) fn listening(
         transport: &str,
         address: SocketAddr,

@@ -8,8 +8,9 @@ use std::net::SocketAddr;
 
 use log::Level;
 
-use super::bind::{Line, bind_tcp, limits, open_usable, unserved, with_ports};
+use super::bind::{Line, limits, open_usable, unserved, with_ports};
 use super::bind_error::BindError;
+use super::sockets::bind_tcp;
 use super::unix_socket::UnixSocket;
 use crate::config::Config;
 use crate::datagram;

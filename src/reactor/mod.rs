@@ -46,6 +46,7 @@ mod handshakes;
 mod idle_order;
 mod memory_estimate;
 mod outputs;
+mod passed;
 mod random;
 mod report;
 mod service;
@@ -53,6 +54,7 @@ mod session;
 mod signals;
 mod slice;
 mod socket_file;
+mod sockets;
 mod source;
 mod steps;
 mod tcrp;
@@ -118,7 +120,8 @@ pub struct Reactor {
 }
 
 impl Reactor {
-    /// Opens every socket and registers it. The service manager learns the server's state.
+    /// Opens every socket, or takes those that the service manager has passed, and registers it. The manager
+    /// learns the server's state.
     ///
     /// # Errors
     /// If it cannot listen on an address.

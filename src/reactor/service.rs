@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::service::{Notifier, ServiceManager, State};
+use crate::service::{Notifier, State};
 use crate::sys;
 
 /// The shortest interval between two lines of status, and the pause before a state is sent again that the
@@ -25,8 +25,11 @@ pub(super) struct Service {
 }
 
 impl Service {
-    pub(super) fn new(manager: ServiceManager, now: Instant) -> Self {
-        let ServiceManager { notifier, watchdog } = manager;
+    pub(super) fn new(
+        notifier: Option<Notifier>,
+        watchdog: Option<Duration>,
+        now: Instant,
+    ) -> Self {
         let alive_interval = watchdog.filter(|_| notifier.is_some()).map(|limit| limit / 2);
         Self {
             notifier,

@@ -1,10 +1,13 @@
 //! The service manager that has started the server, such as systemd: the sockets that it passes
 //! (sd_listen_fds(3)), and the socket on which it learns the server's state (sd_notify(3)).
 //!
-//! Its variables stay in the environment, because removing them is unsafe while threads may run. The
-//! server starts no other process that could inherit them.
+//! `NOTIFY_SOCKET` and the variables of the watchdog stay in the environment, because removing them is unsafe
+//! while threads may run. The server starts no other process that could inherit them.
 
+#[cfg_attr(not(feature = "systemd"), path = "no_descriptors.rs")]
+mod descriptors;
 mod notifier;
+mod passed;
 
 use std::env;
 use std::ffi::OsStr;
@@ -12,10 +15,13 @@ use std::process;
 use std::time::Duration;
 
 pub use notifier::{Notifier, State};
+pub use passed::{PassedError, PassedSockets};
 
 /// The service manager. The default is to have none.
 #[derive(Debug, Default)]
 pub struct ServiceManager {
+    /// The sockets that it has opened for the server.
+    pub sockets: PassedSockets,
     /// The socket on which it learns the server's state.
     pub notifier: Option<Notifier>,
     /// Time without [`State::Alive`] after which it ends the server.
@@ -23,11 +29,15 @@ pub struct ServiceManager {
 }
 
 impl ServiceManager {
-    /// Reads the variables of the environment. A server that cannot tell its state serves nevertheless.
-    pub fn from_environment() -> Self {
+    /// Reads the variables of the environment. A server that cannot tell its state serves nevertheless. Must
+    /// be called once, before any thread starts.
+    ///
+    /// # Errors
+    /// If the server cannot use the sockets that were passed.
+    pub fn from_environment() -> Result<Self, PassedError> {
         let name = env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty());
         let notifier = name.and_then(|name| open_notifier(&name));
-        Self { notifier, watchdog: watchdog() }
+        Ok(Self { sockets: PassedSockets::take()?, notifier, watchdog: watchdog() })
     }
 }
 

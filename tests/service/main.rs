@@ -1,7 +1,11 @@
 //! The server under a service manager: passed sockets, the notify socket, its log, and its signals.
 
 mod journal;
+#[cfg(not(feature = "systemd"))]
+mod no_sockets;
 mod signals;
+#[cfg(feature = "systemd")]
+mod sockets;
 mod states;
 #[path = "../support/mod.rs"]
 mod support;

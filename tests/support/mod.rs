@@ -33,6 +33,7 @@ mod server;
 pub mod sources;
 pub mod stream_member;
 pub mod streams;
+pub mod supervisor;
 #[cfg(feature = "client")]
 pub mod talkers;
 pub mod tcp_proxy;
