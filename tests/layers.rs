@@ -22,6 +22,7 @@ const ALLOWED: [(&str, &[&str]); 30] = [
             "state_file",
             "stream",
             "sys",
+            "unix_addr",
             "usage",
         ],
     ),

@@ -271,7 +271,7 @@ fn refusal_prints_reason() {
         (
             &["--password", "secret", "join", "r1", "Ann"],
             "somebody in room 'r1' is called 'Ann'; choose another name with --name, or try again \
-             in half a minute if that was you, at this address",
+             in half a minute if that was you, from this address",
         ),
         (
             &["create", "r1", "bob"],

@@ -13,4 +13,5 @@ mod stream_delivery;
 #[path = "../support/mod.rs"]
 mod support;
 mod trust;
+mod unix;
 mod way;

@@ -1,5 +1,5 @@
-//! The address of the server: parses `--host` and the port options, and writes them back as
-//! options.
+//! The address of the server, of a network or of a Unix socket: parses `--host` and the port options,
+//! and writes them back as options.
 
 use std::fmt::Write as _;
 use std::num::NonZeroU16;
@@ -7,11 +7,54 @@ use std::num::NonZeroU16;
 use crate::quoting::quoted;
 use crate::trust::Trust;
 use reactor_chat::protocol::{DEFAULT_TCP_PORT, DEFAULT_UDP_PORT};
+use reactor_chat::unix_addr::{PREFIX, UnixAddr};
 
 /// The host if `--host` is absent.
 const HOST: &str = "127.0.0.1";
 
-/// The address of a server, and the trust in it.
+/// A server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Server {
+    /// A server with requests over TCP, and messages over UDP.
+    Network(ServerAddress),
+    /// A server at a Unix socket, which carries the messages too. There are no keys: the kernel alone
+    /// passes the bytes on.
+    Unix(UnixAddr),
+}
+
+impl Server {
+    /// Returns the same server. One of a network has another trust.
+    pub(crate) fn trusting(&self, trust: Trust) -> Self {
+        match self {
+            Self::Network(address) => Self::Network(address.trusting(trust)),
+            Self::Unix(addr) => Self::Unix(addr.clone()),
+        }
+    }
+
+    /// Returns the options that lead to this server, each with a leading blank.
+    pub(crate) fn options(&self) -> String {
+        match self {
+            Self::Network(address) => address.options(),
+            Self::Unix(addr) => format!(" --host {}", quoted(&format!("{PREFIX}{addr}"))),
+        }
+    }
+
+    /// Returns the words for the place of the server.
+    pub(crate) fn place(&self) -> String {
+        match self {
+            Self::Network(address) => address.place(),
+            Self::Unix(addr) => format!("{PREFIX}{addr}"),
+        }
+    }
+}
+
+impl From<&ServerAddress> for Server {
+    fn from(address: &ServerAddress) -> Self {
+        Self::Network(address.clone())
+    }
+}
+
+/// The address of a server of a network, and the trust in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerAddress {
     /// A host name or an IP address.
@@ -59,6 +102,11 @@ impl ServerAddress {
     /// Returns the same address with another trust.
     pub(crate) fn trusting(&self, trust: Trust) -> Self {
         Self { trust, ..self.clone() }
+    }
+
+    /// Returns the words for the place of the server.
+    pub(crate) fn place(&self) -> String {
+        format!("{} port {}", self.host, self.tcp_port)
     }
 
     /// Returns the options that lead to this server, each with a leading blank. Returns an empty

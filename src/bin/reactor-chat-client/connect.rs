@@ -58,6 +58,9 @@ fn connect_in_order(
 /// Makes calls block, with a timeout for writes.
 fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nonblocking(false)?;
+    // Carried messages that are ready leave in one write. The next ones must not wait for its
+    // acknowledgement (RFC 896).
+    stream.set_nodelay(true)?;
     stream.set_write_timeout(Some(PATIENCE))
 }
 

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use reactor_chat::protocol::{Operation, Status};
 
 use crate::failure::Failure;
-use crate::options::{ChatOptions, PASSWORD_VARIABLE, ServerAddress};
+use crate::options::{ChatOptions, PASSWORD_VARIABLE, Server, ServerAddress};
 use crate::quoting::quoted;
 use crate::request_error::{FailedAttempt, RequestError, ResolveError};
 use crate::sanitize::plain;
@@ -24,7 +24,7 @@ pub(crate) fn failed_entry(options: &ChatOptions, error: &RequestError) -> Failu
 }
 
 /// Explains why there is no list of rooms.
-pub(crate) fn failed_list(server: &ServerAddress, error: &RequestError) -> Failure {
+pub(crate) fn failed_list(server: &Server, error: &RequestError) -> Failure {
     match error {
         RequestError::Refused(byte) => Failure::sentence(&match Status::from_byte(*byte) {
             Some(status) => refused_by_server(server, status),
@@ -59,7 +59,7 @@ pub(crate) fn failed_connection(server: &ServerAddress, attempts: &[FailedAttemp
         let host = &server.host;
         return Failure::sentence(&format!("the host '{host}' has no address; check --host"));
     };
-    let place = format!("{}{}", place(server), tried(attempts));
+    let place = format!("{}{}", server.place(), tried(attempts));
     Failure::sentence(&match error.kind() {
         ErrorKind::ConnectionRefused if server.options().is_empty() => format!(
             "no server listens at {place}; start one with: reactor-chat, or give its address with \
@@ -135,7 +135,7 @@ pub(crate) fn quiet_path(address: SocketAddr) -> String {
 }
 
 /// Suggests to create the first room.
-pub(crate) fn no_rooms(server: &ServerAddress) -> String {
+pub(crate) fn no_rooms(server: &Server) -> String {
     plain(&format!(
         "no rooms; create one with: reactor-chat-client{} create ROOM",
         server.options()
@@ -165,6 +165,7 @@ pub(crate) fn hidden(has_password: bool) -> &'static str {
 
 fn refused_entry(options: &ChatOptions, status: Status) -> String {
     let (room, name) = (&options.room, &options.name);
+    let origin = origin(&options.server);
     match status {
         Status::RoomExists | Status::RoomNotFound => refused_room(options, status),
         Status::WrongPassword if options.has_password() => {
@@ -178,19 +179,23 @@ fn refused_entry(options: &ChatOptions, status: Status) -> String {
         }
         Status::RoomFull => format!("room '{room}' is full; try again when somebody has left"),
         Status::Kicked => format!(
-            "the host has banned '{name}' or this address from room '{room}'; ask the host, or find \
+            "the host has banned '{name}' or {origin} from room '{room}'; ask the host, or find \
              another room with: reactor-chat-client{} list",
             options.server.options()
         ),
         Status::RateLimited if options.operation == Operation::Create => {
-            "too many rooms, members or connections from this address; try again in a minute".into()
+            format!("too many rooms, members or connections from {origin}; try again in a minute")
         }
         Status::RateLimited => format!(
-            "room '{room}' accepts nobody from this address for now, because of too many wrong \
+            "room '{room}' accepts nobody from {origin} for now, because of too many wrong \
              passwords or too many members from it; try again in a minute"
         ),
         Status::EncryptionRequired => {
-            format!("room '{room}' or its server takes only encrypted members; leave out --plain")
+            let step = match options.server {
+                Server::Network(_) => "leave out --plain",
+                Server::Unix(_) => "ask its operator",
+            };
+            format!("room '{room}' or its server takes only encrypted members; {step}")
         }
         Status::Success | Status::ServerFull | Status::Malformed => {
             refused_by_server(&options.server, status)
@@ -225,21 +230,22 @@ fn refused_name(options: &ChatOptions, status: Status) -> String {
         ),
         _ => format!(
             "somebody in room '{room}' is called '{name}'; choose another name with --name, or try \
-             again in half a minute if that was you, at this address"
+             again in half a minute if that was you, from {}",
+            origin(&options.server)
         ),
     }
 }
 
 /// Explains a refusal that concerns no room.
-pub(crate) fn refused_by_server(server: &ServerAddress, status: Status) -> String {
-    let place = place(server);
+pub(crate) fn refused_by_server(server: &Server, status: Status) -> String {
+    let place = server.place();
     match status {
         Status::ServerFull => {
             format!("the server at {place} is full; try again later, or ask its operator")
         }
         Status::RateLimited => format!(
-            "the server at {place} has too many connections from this address; try again in a \
-             minute"
+            "the server at {place} has too many connections from {}; try again in a minute",
+            origin(server)
         ),
         Status::Malformed => format!(
             "the server at {place} does not understand the request; check that both programs are \
@@ -254,27 +260,29 @@ fn refused_with_unknown_status(byte: u8) -> String {
 }
 
 /// Explains why there is no reply.
-pub(crate) fn failed_exchange(server: &ServerAddress, error: &RequestError) -> Failure {
-    let place = place(server);
+pub(crate) fn failed_exchange(server: &Server, error: &RequestError) -> Failure {
+    let (place, check) = (server.place(), check(server));
     Failure::sentence(&match error {
         RequestError::Refused(byte) => refused_with_unknown_status(*byte),
-        RequestError::NotCarried => {
-            format!("the server at {place} carries no messages over TCP; leave out --carry")
-        }
+        RequestError::NotCarried => match server {
+            Server::Network(_) => {
+                format!("the server at {place} carries no messages over TCP; leave out --carry")
+            }
+            Server::Unix(_) => format!("the server at {place} carries no messages; {check}"),
+        },
         RequestError::Unsealed => format!(
             "the server at {place} does not encrypt messages, although it speaks TLS; do not trust \
              it, or ask its operator"
         ),
         RequestError::Invalid => {
-            format!("the program at {place} is no server of this protocol; check host and port")
+            format!("the program at {place} is no server of this protocol; {check}")
         }
         RequestError::TimedOut(patience) => format!(
-            "the server at {place} has not replied in {} s; try again, and check host and port",
+            "the server at {place} has not replied in {} s; try again, and {check}",
             patience.as_secs()
         ),
         RequestError::Ended => format!(
-            "the server at {place} ended the connection without a reply; try again, and check \
-             host and port"
+            "the server at {place} ended the connection without a reply; try again, and {check}"
         ),
         RequestError::Broken(error) => {
             format!("the connection to {place} broke: {error}; try again, and check the network")
@@ -282,9 +290,20 @@ pub(crate) fn failed_exchange(server: &ServerAddress, error: &RequestError) -> F
     })
 }
 
-/// Returns the words for the place of a server.
-pub(crate) fn place(server: &ServerAddress) -> String {
-    format!("{} port {}", server.host, server.tcp_port)
+/// Returns the words for the peers that the server counts as one.
+fn origin(server: &Server) -> &'static str {
+    match server {
+        Server::Network(_) => "this address",
+        Server::Unix(_) => "this user",
+    }
+}
+
+/// Returns the advice for a place at which another program may listen.
+fn check(server: &Server) -> &'static str {
+    match server {
+        Server::Network(_) => "check host and port",
+        Server::Unix(_) => "check --host",
+    }
 }
 
 #[cfg(test)]

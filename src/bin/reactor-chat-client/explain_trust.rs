@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use reactor_chat::fingerprint::Fingerprint;
 
 use crate::address::ServerAddress;
-use crate::explain::{failed_exchange, place, refused_by_server};
+use crate::explain::{failed_exchange, refused_by_server};
 use crate::failure::Failure;
 use crate::quoting::quoted;
 use crate::request_error::{PATIENCE, RequestError};
@@ -29,7 +29,7 @@ impl PinPlace {
 
 /// Asks for a key that nothing is known about.
 pub(crate) fn key_question(server: &ServerAddress, key: Fingerprint) -> String {
-    let place = plain(&place(server));
+    let place = plain(&server.place());
     format!(
         "The server at {place} is new here. Its fingerprint:\n  {key}\n\
          The server prints it when it starts. Trust this key from now on? [y/N] "
@@ -49,7 +49,7 @@ pub(crate) fn clear_question(server: &ServerAddress, error: &HandshakeError) -> 
 
 /// Explains that the user has not accepted the key.
 pub(crate) fn declined_key(server: &ServerAddress) -> Failure {
-    let place = place(server);
+    let place = server.place();
     Failure::sentence(&format!(
         "the key of the server at {place} is not accepted; ask its operator for the fingerprint"
     ))
@@ -57,7 +57,7 @@ pub(crate) fn declined_key(server: &ServerAddress) -> Failure {
 
 /// Explains that the user has not accepted cleartext.
 pub(crate) fn declined_clear(server: &ServerAddress) -> Failure {
-    let place = place(server);
+    let place = server.place();
     Failure::sentence(&format!(
         "nothing was sent to {place} without encryption; ask its operator for TLS"
     ))
@@ -65,7 +65,7 @@ pub(crate) fn declined_clear(server: &ServerAddress) -> Failure {
 
 /// Explains that nobody can be asked for a key.
 pub(crate) fn unknown_key(server: &ServerAddress, key: Fingerprint) -> Failure {
-    let place = place(server);
+    let place = server.place();
     Failure::sentence(&format!(
         "the server at {place} is new here, and only a terminal can ask you whether to trust it; if \
          its fingerprint is {key}, give it with --fingerprint or in {FINGERPRINT_VARIABLE}"
@@ -74,7 +74,7 @@ pub(crate) fn unknown_key(server: &ServerAddress, key: Fingerprint) -> Failure {
 
 /// Explains that known_hosts has another key.
 pub(crate) fn changed_key(server: &ServerAddress, key: Fingerprint, pin: &PinPlace) -> Failure {
-    let (server, removal) = (place(server), pin.removal());
+    let (server, removal) = (server.place(), pin.removal());
     let (file, line) = (pin.path.display(), pin.line);
     Failure::sentence(&format!(
         "the server at {server} has another key than before: somebody may be reading along, or it \
@@ -85,7 +85,7 @@ pub(crate) fn changed_key(server: &ServerAddress, key: Fingerprint, pin: &PinPla
 
 /// Explains that the key has changed between two connections of one run.
 pub(crate) fn key_changed_meanwhile(server: &ServerAddress, key: Fingerprint) -> Failure {
-    let place = place(server);
+    let place = server.place();
     Failure::sentence(&format!(
         "the server at {place} has another key than a moment ago, {key}: somebody may be reading \
          along; ask its operator, and start the client again"
@@ -94,7 +94,7 @@ pub(crate) fn key_changed_meanwhile(server: &ServerAddress, key: Fingerprint) ->
 
 /// Explains that the key is not the one of `--fingerprint`.
 pub(crate) fn foreign_key(server: &ServerAddress, key: Fingerprint) -> Failure {
-    let place = place(server);
+    let place = server.place();
     Failure::sentence(&format!(
         "the fingerprint of the server at {place} is {key}, and not the given one: somebody may be \
          reading along; ask its operator, and check --fingerprint or {FINGERPRINT_VARIABLE}"
@@ -113,15 +113,19 @@ pub(crate) fn lost_tls(server: &ServerAddress, error: &HandshakeError, pin: &Pin
 
 /// Explains why there is no TLS session.
 pub(crate) fn failed_handshake(server: &ServerAddress, error: &HandshakeError) -> Failure {
-    let place = place(server);
+    let place = server.place();
     let in_clear = match server.trust.may_turn_plain() {
         true => "if its operator says that it has no TLS, add --plain",
         false => "ask its operator",
     };
     match error {
-        HandshakeError::Foreign => failed_exchange(server, &RequestError::Invalid),
-        HandshakeError::TimedOut => failed_exchange(server, &RequestError::TimedOut(PATIENCE)),
-        HandshakeError::Refused(status) => Failure::sentence(&refused_by_server(server, *status)),
+        HandshakeError::Foreign => failed_exchange(&server.into(), &RequestError::Invalid),
+        HandshakeError::TimedOut => {
+            failed_exchange(&server.into(), &RequestError::TimedOut(PATIENCE))
+        }
+        HandshakeError::Refused(status) => {
+            Failure::sentence(&refused_by_server(&server.into(), *status))
+        }
         HandshakeError::Acknowledged | HandshakeError::Silent => {
             let why = missing_tls(server, error);
             Failure::sentence(&match server.trust.may_turn_plain() {
@@ -147,7 +151,7 @@ pub(crate) fn failed_handshake(server: &ServerAddress, error: &HandshakeError) -
 
 /// Says that the server has no TLS.
 fn missing_tls(server: &ServerAddress, error: &HandshakeError) -> String {
-    let place = place(server);
+    let place = server.place();
     match error {
         HandshakeError::Silent => {
             let seconds = SILENCE.as_secs();
@@ -164,19 +168,19 @@ pub(crate) fn clear_loopback(server: &ServerAddress, error: &HandshakeError) -> 
 
 /// Says that a key was not checked.
 pub(crate) fn unchecked_key(server: &ServerAddress, key: Fingerprint) -> String {
-    let place = place(server);
+    let place = server.place();
     plain(&format!("nothing checks the key of {place} because of --insecure: {key}"))
 }
 
 /// Says that known_hosts has a new key.
 pub(crate) fn renewed_key(server: &ServerAddress) -> String {
-    let place = place(server);
+    let place = server.place();
     plain(&format!("the server at {place} has a new key, and a certificate that the system trusts"))
 }
 
 /// Says that a key is not in known_hosts.
 pub(crate) fn unkept_key(server: &ServerAddress, why: &str) -> String {
-    plain(&format!("the key of {} cannot be kept for the next time: {why}", place(server)))
+    plain(&format!("the key of {} cannot be kept for the next time: {why}", server.place()))
 }
 
 /// Says that a line of known_hosts makes no sense.

@@ -6,11 +6,12 @@
 //! | file | what it owns |
 //! | --- | --- |
 //! | `options.rs` | the command line |
-//! | `address.rs` | the server's address in options |
+//! | `address.rs` | the server's address in options: of a network, or of a Unix socket |
 //! | `username.rs` | the default name |
 //! | `client/` | the event loop |
 //! | `resolve.rs` | host name resolution |
 //! | `connect.rs` | TCP connections to several addresses that race |
+//! | `connect_unix.rs` | connections to Unix sockets |
 //! | `server_connection.rs` | a connection that the client trusts |
 //! | `trust.rs` | the options about trust, and the verdict on a key |
 //! | `tls.rs` | the handshake, and the proof of the server's key |
@@ -19,7 +20,7 @@
 //! | `ask.rs` | questions at the terminal |
 //! | `explain_trust.rs` | questions and failures about trust in words |
 //! | `server_stream.rs` | the stream of a connection |
-//! | `requests.rs` | requests over TCP |
+//! | `requests.rs` | requests |
 //! | `admission.rs` | the completions of requests |
 //! | `credential.rs` | a token of any server |
 //! | `password.rs` | the question for a room's password |
@@ -27,6 +28,7 @@
 //! | `reconnect.rs` | the schedule of such attempts |
 //! | `request_error.rs` | the errors of requests |
 //! | `explain.rs` | errors in words, with the next step |
+//! | `explain_unix.rs` | failed connections to Unix sockets in words |
 //! | `failure.rs` | the error that ends the client |
 //! | `quoting.rs` | words quoted for a shell |
 //! | `room_list.rs` | the list of rooms from the server |
@@ -60,9 +62,11 @@ mod ask;
 mod blocking;
 mod client;
 mod connect;
+mod connect_unix;
 mod credential;
 mod explain;
 mod explain_trust;
+mod explain_unix;
 mod failure;
 mod first_bytes;
 mod joined_room;

@@ -11,7 +11,7 @@ use std::num::NonZeroU32;
 
 use getopts::Matches;
 
-pub use super::address::ServerAddress;
+pub use super::address::{Server, ServerAddress};
 use crate::sanitize::plain;
 use crate::trust::Trust;
 use crate::username;
@@ -19,6 +19,7 @@ use reactor_chat::protocol::name::MAX_NAME;
 use reactor_chat::protocol::request::{MAX_PASSWORD, without_line_end};
 use reactor_chat::protocol::stream::MAX_HISTORY;
 use reactor_chat::protocol::{Delivery, Form, Operation};
+use reactor_chat::unix_addr::{UnixAddr, UnixAddrError};
 use table::CLIENT;
 
 /// The action that the command line requests.
@@ -36,7 +37,7 @@ pub enum Invocation {
 #[derive(Clone, Debug)]
 pub struct ListOptions {
     /// The server that has the rooms.
-    pub server: ServerAddress,
+    pub server: Server,
     /// True for JSON, as the server sent it.
     pub is_json: bool,
 }
@@ -45,7 +46,7 @@ pub struct ListOptions {
 #[derive(Clone, Debug)]
 pub struct ChatOptions {
     /// The server that has the room.
-    pub server: ServerAddress,
+    pub server: Server,
     /// Create or join.
     pub operation: Operation,
     /// The room name, of at most 255 bytes.
@@ -206,15 +207,37 @@ fn refuse_foreign(matches: &Matches, operation: Operation) -> Result<(), UsageEr
 fn server(
     matches: &Matches,
     variable: &dyn Fn(&str) -> Option<OsString>,
-) -> Result<ServerAddress, UsageError> {
+) -> Result<Server, UsageError> {
+    let unix = matches.opt_str("host").and_then(|host| UnixAddr::parse(&host));
+    if let Some(addr) = unix {
+        return unix_server(matches, addr);
+    }
     let [host, tcp_port, udp_port, fingerprint] =
         ["host", "tcp-port", "udp-port", "fingerprint"].map(|name| matches.opt_str(name));
     let flags = (matches.opt_present("plain"), matches.opt_present("insecure"));
     let trust = Trust::of_options(flags, fingerprint.as_deref(), variable);
     let trust = trust.map_err(|why| usage(&why))?;
     ServerAddress::of_options(host.as_deref(), tcp_port.as_deref(), udp_port.as_deref())
-        .map(|address| address.trusting(trust))
+        .map(|address| Server::Network(address.trusting(trust)))
         .map_err(|why| usage(&why))
+}
+
+/// Options about ports and keys.
+const NETWORKS: [&str; 5] = ["tcp-port", "udp-port", "fingerprint", "insecure", "plain"];
+
+/// Returns the server at a Unix socket. Refuses options that would have no effect: who gives a
+/// fingerprint would believe that it is checked.
+fn unix_server(
+    matches: &Matches,
+    addr: Result<UnixAddr, UnixAddrError>,
+) -> Result<Server, UsageError> {
+    let addr = addr.map_err(|why| usage(&format!("--host names no Unix socket: {why}")))?;
+    match NETWORKS.into_iter().find(|name| matches.opt_present(name)) {
+        Some(name) => Err(usage(&format!(
+            "--host unix:{addr} takes no --{name}: a Unix socket has no ports and no keys"
+        ))),
+        None => Ok(Server::Unix(addr)),
+    }
 }
 
 /// Returns the name from the command line: the word behind the room, or `--name`.

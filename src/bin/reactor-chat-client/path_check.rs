@@ -11,10 +11,9 @@ const DOUBT_AFTER: Duration = Duration::from_millis(2500);
 
 /// The check of one membership's path.
 pub(crate) struct PathCheck {
-    server: SocketAddr,
     works: bool,
-    /// Deadline of the warning, which comes once.
-    doubt_at: Option<Instant>,
+    /// The server's address, and the deadline of the warning about it, which comes once.
+    doubt: Option<(SocketAddr, Instant)>,
     /// Shown when the first datagram comes back.
     greeting: Option<String>,
 }
@@ -22,17 +21,17 @@ pub(crate) struct PathCheck {
 impl PathCheck {
     /// Starts the check of a path. A connection needs none.
     pub(crate) fn of(link: &Link, greeting: Option<String>, now: Instant) -> Self {
-        let path = Self::new(link.server(), greeting, now);
-        Self { doubt_at: path.doubt_at.filter(|_| !link.is_carried()), ..path }
+        Self::new(link.server(), greeting, now)
     }
 
-    fn new(server: SocketAddr, greeting: Option<String>, now: Instant) -> Self {
-        Self { server, works: false, doubt_at: Some(now + DOUBT_AFTER), greeting }
+    fn new(server: Option<SocketAddr>, greeting: Option<String>, now: Instant) -> Self {
+        let doubt = server.map(|server| (server, now + DOUBT_AFTER));
+        Self { works: false, doubt, greeting }
     }
 
     /// Notes that a datagram has come back. Returns the greeting the first time.
     pub(crate) fn prove(&mut self) -> Option<String> {
-        (self.works, self.doubt_at) = (true, None);
+        (self.works, self.doubt) = (true, None);
         self.greeting.take()
     }
 
@@ -42,7 +41,7 @@ impl PathCheck {
 
     /// Notes that the server has ended the membership, or that the connection has ended.
     pub(crate) fn lose(&mut self) {
-        (self.works, self.doubt_at) = (false, None);
+        (self.works, self.doubt) = (false, None);
     }
 
     pub(crate) fn works(&self) -> bool {
@@ -51,12 +50,12 @@ impl PathCheck {
 
     /// Returns the address if it has not answered in time, once.
     pub(crate) fn take_doubt(&mut self, now: Instant) -> Option<SocketAddr> {
-        self.doubt_at.take_if(|at| *at <= now).map(|_| self.server)
+        self.doubt.take_if(|(_, at)| *at <= now).map(|(server, _)| server)
     }
 
     /// Returns the next deadline.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.doubt_at
+        self.doubt.map(|(_, at)| at)
     }
 }
 
@@ -67,7 +66,7 @@ mod tests {
     #[test]
     fn field_e_path_is_doubted_once() {
         let (now, server) = (Instant::now(), SocketAddr::from(([127, 0, 0, 1], 9002)));
-        let mut path = PathCheck::new(server, Some("in".into()), now);
+        let mut path = PathCheck::new(Some(server), Some("in".into()), now);
         assert_eq!(path.take_doubt(now), None);
         let late = path.poll_timeout().expect("a doubt");
         assert!(late <= now + Duration::from_secs(3));

@@ -15,7 +15,7 @@ use mio::Waker;
 use crate::credential::Credential;
 use crate::explain;
 use crate::failure::Failure;
-use crate::options::ChatOptions;
+use crate::options::{ChatOptions, Server};
 use crate::output::Output;
 use crate::rejoin::{RejoinOutcome, rejoin};
 use crate::requests::Membership;
@@ -178,7 +178,9 @@ impl Reconnect {
     }
 
     fn try_other_addresses(&mut self, silent: SocketAddr, now: Instant, output: &mut Output) {
-        output.notify(&explain::blocked_path(&self.options.server, silent));
+        if let Server::Network(server) = &self.options.server {
+            output.notify(&explain::blocked_path(server, silent));
+        }
         (self.is_told, self.try_at) = (true, Some(now));
     }
 

@@ -1,4 +1,4 @@
-//! Requests over TCP: joining a room, and one request with its reply for every other use.
+//! Requests over TCP or a Unix socket: joining a room, and one request with its reply for every other use.
 //!
 //! Calls block here, each with a deadline. At the start there is nothing else to do without a
 //! token; later a thread of its own makes them.
@@ -36,17 +36,16 @@ const CHUNK: usize = 4096;
 /// A membership: its token, and the path of its messages.
 pub(crate) struct Membership {
     pub(crate) token: Credential,
-    /// The server's address for datagrams.
-    pub(crate) server: SocketAddr,
     pub(crate) path: MessagePath,
     pub(crate) terms: Terms,
 }
 
 /// The path of the messages that the server granted. The sockets are bound to the IP that the server
-/// knows from TCP. It accepts datagrams in the clear from no other.
+/// knows from TCP. It accepts datagrams in the clear from no other. The addresses are the server's for
+/// datagrams.
 pub(crate) enum MessagePath {
-    Clear(UdpSocket),
-    Sealed(UdpSocket, SealTerms),
+    Clear(UdpSocket, SocketAddr),
+    Sealed(UdpSocket, SocketAddr, SealTerms),
     /// The connection of the request (C1).
     Carried(ServerStream),
 }
@@ -85,7 +84,7 @@ pub(crate) fn request_entry(
     operation: Operation,
     history: u32,
 ) -> Result<Membership, RequestError> {
-    let wishes = wishes(&connection.stream, options.carries);
+    let wishes = wishes(&connection, options.carries);
     let entrant = entrant(options, history, wishes);
     let request = match operation {
         Operation::Create => Request::Create {
@@ -106,7 +105,7 @@ pub(crate) fn request_resume(
     token: Token,
     carries: bool,
 ) -> Result<Membership, RequestError> {
-    let wishes = wishes(&connection.stream, carries);
+    let wishes = wishes(&connection, carries);
     // A server that knows no wishes takes a bare token only.
     let path = (wishes.seal || wishes.carry).then_some(wishes);
     let request = request::encode(&Request::Resume { room: room_name(options), token, path });
@@ -114,9 +113,10 @@ pub(crate) fn request_resume(
 }
 
 /// Inside TLS, we always ask for sealed datagrams (E5). If the messages are carried, TLS protects
-/// them instead.
-fn wishes(stream: &ServerStream, carry: bool) -> PathWishes {
-    PathWishes { seal: stream.is_encrypted(), ciphers: Ciphers::ALL, carry }
+/// them instead. A Unix socket always carries them.
+fn wishes(connection: &ServerConnection, carry: bool) -> PathWishes {
+    let carry = carry || connection.ends.is_none();
+    PathWishes { seal: connection.stream.is_encrypted(), ciphers: Ciphers::ALL, carry }
 }
 
 /// Names go out as the user wrote them. The server decides whether they are valid.
@@ -142,16 +142,21 @@ fn request_membership(
     request: &[u8],
     wishes: PathWishes,
 ) -> Result<Membership, RequestError> {
-    let ServerConnection { stream, local, datagrams: server, .. } = connection;
+    let ServerConnection { stream, ends, .. } = connection;
     let (payload, stream) = exchange(stream, request, MAX_ADMISSION)?;
     let Admission { token, terms, seal } =
         Admission::parse(&payload, options.delivery).ok_or(RequestError::Invalid)?;
-    let path = match granted(wishes, seal, &token)? {
-        GrantedPath::Carried => MessagePath::Carried(stream),
-        GrantedPath::Sealed(terms) => MessagePath::Sealed(UdpSocket::bind(local)?, terms),
-        GrantedPath::Clear => MessagePath::Clear(clear_socket(stream, local, &terms)?),
+    let path = match (granted(wishes, seal, &token)?, ends) {
+        (GrantedPath::Carried, _) => MessagePath::Carried(stream),
+        (GrantedPath::Sealed(terms), Some(ends)) => {
+            MessagePath::Sealed(UdpSocket::bind(ends.local)?, ends.server, terms)
+        }
+        (GrantedPath::Clear, Some(ends)) => {
+            MessagePath::Clear(clear_socket(stream, ends.local, &terms)?, ends.server)
+        }
+        (_, None) => return Err(RequestError::NotCarried),
     };
-    Ok(Membership { token, server, path, terms })
+    Ok(Membership { token, path, terms })
 }
 
 /// The path that a completion grants.

@@ -7,7 +7,7 @@ use reactor_chat::protocol::{Request, RoomInfo, request};
 
 use crate::explain;
 use crate::failure::Failure;
-use crate::options::ServerAddress;
+use crate::options::Server;
 use crate::request_error::RequestError;
 use crate::requests::exchange;
 use crate::server_connection::connect;
@@ -26,7 +26,7 @@ pub(crate) struct RoomList {
 }
 
 /// Requests the list of rooms. If a later page fails, the earlier ones are kept.
-pub(crate) fn fetch(server: &ServerAddress) -> Result<RoomList, Failure> {
+pub(crate) fn fetch(server: &Server) -> Result<RoomList, Failure> {
     let connection = connect(server)?;
     let mut list = RoomList::default();
     let mut stream = list

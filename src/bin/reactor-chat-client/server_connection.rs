@@ -1,14 +1,15 @@
-//! A connection to the server that the client trusts: inside TLS (E12), or in the clear if the user
-//! agrees (E13).
+//! A connection to the server that the client trusts: inside TLS (E12), in the clear if the user
+//! agrees (E13), or over a Unix socket.
 
 use std::io::{self, IsTerminal as _};
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use crate::address::ServerAddress;
+use crate::address::{Server, ServerAddress};
 use crate::ask::ask;
 use crate::connect::{connect_tcp, connect_tcp_around};
+use crate::connect_unix::connect_unix;
 use crate::explain_trust as explain;
 use crate::failure::Failure;
 use crate::known_hosts::{KnownHosts, Pins};
@@ -17,6 +18,7 @@ use crate::stdout::notify;
 use crate::tls::{HandshakeError, shake_hands};
 use crate::trust::{Trust, Verdict};
 use reactor_chat::fingerprint::Fingerprint;
+use reactor_chat::unix_addr::UnixAddr;
 
 /// Milliseconds before each further handshake. A server ends connections beyond the number of
 /// handshakes that it makes at once with one IP (E4), and a class may share one.
@@ -25,18 +27,41 @@ const PAUSES: [u64; 3] = [200, 500, 1000];
 /// A connection to the server, and the addresses for datagrams.
 pub(crate) struct ServerConnection {
     pub(crate) stream: ServerStream,
-    /// Our address as the server sees it, with port 0.
-    pub(crate) local: SocketAddr,
-    /// The server's address for datagrams.
-    pub(crate) datagrams: SocketAddr,
+    /// The ends of datagrams. A Unix socket has none.
+    pub(crate) ends: Option<DatagramEnds>,
     /// The trust for further connections of this run.
     pub(crate) trust: Trust,
     /// The server's key, if the user has accepted it for this connection.
     pub(crate) new_key: Option<Fingerprint>,
 }
 
+/// The addresses between which datagrams travel.
+pub(crate) struct DatagramEnds {
+    /// Our address as the server sees it, with port 0.
+    pub(crate) local: SocketAddr,
+    pub(crate) server: SocketAddr,
+}
+
 /// Connects while the user waits. On a terminal it asks what only the user can decide.
-pub(crate) fn connect(server: &ServerAddress) -> Result<ServerConnection, Failure> {
+pub(crate) fn connect(server: &Server) -> Result<ServerConnection, Failure> {
+    match server {
+        Server::Network(server) => connect_network(server),
+        Server::Unix(addr) => ServerConnection::unix(addr),
+    }
+}
+
+/// Connects in the background, where nobody is asked. The `silent` addresses are tried last.
+pub(crate) fn connect_around(
+    server: &Server,
+    silent: &[SocketAddr],
+) -> Result<ServerConnection, Failure> {
+    match server {
+        Server::Network(server) => connect_network_around(server, silent),
+        Server::Unix(addr) => ServerConnection::unix(addr),
+    }
+}
+
+fn connect_network(server: &ServerAddress) -> Result<ServerConnection, Failure> {
     let socket = connect_tcp(server)?;
     if server.trust == Trust::Plain {
         return ServerConnection::clear(server, socket);
@@ -62,8 +87,7 @@ pub(crate) fn connect(server: &ServerAddress) -> Result<ServerConnection, Failur
     secured.connection(server)
 }
 
-/// Connects in the background, where nobody is asked. The `silent` addresses are tried last.
-pub(crate) fn connect_around(
+fn connect_network_around(
     server: &ServerAddress,
     silent: &[SocketAddr],
 ) -> Result<ServerConnection, Failure> {
@@ -138,16 +162,24 @@ impl Secured {
 
 impl ServerConnection {
     fn clear(server: &ServerAddress, socket: TcpStream) -> Result<Self, Failure> {
-        Self::over(ServerStream::clear(socket), server, Trust::Plain)
+        Self::over(ServerStream::clear(socket.into()), server, Trust::Plain)
     }
 
     fn over(stream: ServerStream, server: &ServerAddress, trust: Trust) -> Result<Self, Failure> {
         let socket = stream.socket();
         let ends = socket.local_addr().and_then(|local| Ok((local, socket.peer_addr()?)));
-        let (mut local, mut datagrams) = ends.map_err(|error| Failure::new("connect", error))?;
-        local.set_port(0);
-        datagrams.set_port(server.udp_port);
-        Ok(Self { stream, local, datagrams, trust, new_key: None })
+        let (local, peer) = ends.map_err(|error| Failure::new("connect", error))?;
+        let ends = local.as_socket().zip(peer.as_socket()).map(|(mut local, mut peer)| {
+            local.set_port(0);
+            peer.set_port(server.udp_port);
+            DatagramEnds { local, server: peer }
+        });
+        Ok(Self { stream, ends, trust, new_key: None })
+    }
+
+    fn unix(addr: &UnixAddr) -> Result<Self, Failure> {
+        let stream = ServerStream::clear(connect_unix(addr)?);
+        Ok(Self { stream, ends: None, trust: Trust::Plain, new_key: None })
     }
 }
 
@@ -162,7 +194,7 @@ fn connect_by_consent(
         return Err(explain::declined_key(server));
     }
     keep(server, key);
-    let connection = connect(&server.trusting(Trust::Settled(key)))?;
+    let connection = connect_network(&server.trusting(Trust::Settled(key)))?;
     Ok(ServerConnection { new_key: Some(key), ..connection })
 }
 
@@ -189,7 +221,7 @@ fn connect_in_clear(
             return Err(explain::declined_clear(server));
         }
     }
-    connect(&server.trusting(Trust::Plain))
+    connect_network(&server.trusting(Trust::Plain))
 }
 
 /// Returns the user's answer, or `None` without a terminal.
@@ -265,7 +297,7 @@ mod tests {
     fn e13_way_back_is_never_in_clear() {
         let server = server_without_tls(0);
         let refusal = |trust| {
-            let refused = connect_around(&server.trusting(trust), &[]);
+            let refused = connect_network_around(&server.trusting(trust), &[]);
             refused.err().expect("a refusal").to_string()
         };
         let key = Fingerprint::of_key(b"a");
@@ -280,7 +312,7 @@ mod tests {
     fn e4_ended_handshake_is_repeated() {
         let trust = Trust::Only(Fingerprint::of_key(b"a"));
         let why = |ended| {
-            let refused = connect(&server_without_tls(ended).trusting(trust));
+            let refused = connect_network(&server_without_tls(ended).trusting(trust));
             refused.err().expect("a refusal").to_string()
         };
         assert!(why(3).ends_with(NO_TLS), "{}", why(3));

@@ -1,12 +1,13 @@
 //! The stream of a connection to the server: in the clear, or inside TLS.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::Shutdown;
 
 use rustls::{ClientConnection, Stream};
+use socket2::Socket;
 
-/// A stream over some socket. Reads and writes block if those of the socket do.
-pub(crate) struct ServerStream<S = TcpStream> {
+/// A stream over some socket: TCP, or a Unix socket. Reads and writes block if those of the socket do.
+pub(crate) struct ServerStream<S = Socket> {
     socket: S,
     /// The TLS session, after its handshake.
     session: Option<Box<ClientConnection>>,

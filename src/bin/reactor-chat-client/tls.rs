@@ -104,7 +104,7 @@ pub(crate) fn shake_hands(
         })?;
     }
     let identity = ServerIdentity::of_session(&session).map_err(HandshakeError::Failed)?;
-    Ok((ServerStream::encrypted(socket, session), identity))
+    Ok((ServerStream::encrypted(socket.into(), session), identity))
 }
 
 fn session(host: &str, socket: &TcpStream) -> Result<ClientConnection, Error> {

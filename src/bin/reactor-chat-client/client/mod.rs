@@ -262,8 +262,11 @@ impl Client {
 
     fn has_ended(&mut self) -> bool {
         let has_ended = self.is_lost || self.room.has_ended(self.now);
-        if !has_ended && self.link.is_refused() && !self.room.is_patient() {
-            let why = format!("nothing listens at UDP {}", self.link.server());
+        if !has_ended
+            && let Some(server) = self.link.refused()
+            && !self.room.is_patient()
+        {
+            let why = format!("nothing listens at UDP {server}");
             self.lose(explain::lost_server(&self.options, &why));
         }
         if !has_ended && self.link.has_ended() {

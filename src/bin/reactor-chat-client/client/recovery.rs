@@ -103,12 +103,13 @@ impl Client {
 
     /// Goes on as the same member from another address, or on another path.
     fn resume(&mut self, membership: Membership) {
-        let was_carried = self.link.is_carried();
         let Some((former, _)) = self.switch_to(membership) else { return };
-        self.link.replace(former);
-        if self.link.is_carried() && !was_carried {
-            self.output.notify(&explain::carried_now(self.link.server()));
+        if self.link.is_carried()
+            && let Some(silent) = former.server()
+        {
+            self.output.notify(&explain::carried_now(silent));
         }
+        self.link.replace(former);
         match self.link.is_carried() {
             true => self.room.carry(),
             false => self.room.prove(self.now),

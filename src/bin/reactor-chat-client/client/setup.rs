@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::joined_room::JoinedRoom;
 use crate::link::Link;
 use crate::log_file::LogFile;
-use crate::options::ChatOptions;
+use crate::options::{ChatOptions, Server};
 use crate::output::Output;
 use crate::panic;
 use crate::password;
@@ -87,8 +87,9 @@ impl Client {
 fn greeting(options: &ChatOptions, new_key: Option<Fingerprint>) -> String {
     let (room, name) = (plain(&options.room), plain(&options.name));
     let way_out = if options.listens { "Ctrl-C" } else { EXIT };
-    let security = match (options.server.trust, new_key) {
-        (Trust::Plain, _) => "not encrypted".into(),
+    let security = match (&options.server, new_key) {
+        (Server::Unix(_), _) => "over a Unix socket".into(),
+        (Server::Network(server), _) if server.trust == Trust::Plain => "not encrypted".into(),
         (_, None) => "encrypted".into(),
         (_, Some(key)) => format!("encrypted, with the server's key {key}"),
     };

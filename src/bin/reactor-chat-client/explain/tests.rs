@@ -11,6 +11,14 @@ fn options(args: &[&str]) -> ChatOptions {
     }
 }
 
+/// Returns the server at this host.
+fn network(host: &str) -> ServerAddress {
+    match options(&["join", "r", "b", "--host", host]).server {
+        Server::Network(server) => server,
+        Server::Unix(addr) => panic!("a Unix socket: {addr}"),
+    }
+}
+
 fn refused(args: &[&str], status: Status) -> String {
     failed_entry(&options(args), &RequestError::Refused(status as u8)).to_string()
 }
@@ -83,9 +91,13 @@ fn rate_limit_advice_fits_request() {
     assert!(list.contains("too many connections from this address; try"), "{list}");
 }
 
+fn lines_of(entry: &ChatOptions, why: &RequestError) -> [String; 2] {
+    [failed_entry(entry, why), failed_list(&entry.server, why)].map(|line| line.to_string())
+}
+
+/// A Unix socket has no port and no address in the sense of a network.
 #[test]
 fn every_error_has_a_next_step() {
-    let options = options(&["join", "r\n1", "b\x1b"]);
     let refusals = (1..Status::COUNT as u8).chain([99]).map(RequestError::Refused);
     let broken = io::Error::from(ErrorKind::ConnectionReset);
     let faults = [
@@ -93,11 +105,21 @@ fn every_error_has_a_next_step() {
         RequestError::TimedOut(Duration::from_secs(9)),
         RequestError::Ended,
         RequestError::Broken(broken),
+        RequestError::NotCarried,
     ];
+    let unix = ["join", "r\n1", "b\x1b", "--host", "unix:/c\x1b"];
+    let entries = [options(&["join", "r\n1", "b\x1b"]), options(&unix)];
     for why in refusals.chain(faults) {
-        for failure in [failed_entry(&options, &why), failed_list(&options.server, &why)] {
-            let line = failure.to_string();
+        for line in entries.iter().flat_map(|entry| lines_of(entry, &why)) {
             assert!(line.contains("; ") && !line.contains(char::is_control), "{line}");
+        }
+        for line in lines_of(&entries[1], &why) {
+            let has_word = |word: &&&str| line.contains(**word);
+            assert_eq!(
+                ["TCP", " port", "address", "--plain"].iter().find(has_word),
+                None,
+                "{line}"
+            );
         }
     }
     assert!(refused(&["join", "r", "b\x1b"], Status::NameTaken).contains(r"b\u{1b}"));
@@ -105,13 +127,12 @@ fn every_error_has_a_next_step() {
 
 #[test]
 fn connection_errors_differ() {
-    let server = |host: &str| options(&["join", "r", "b", "--host", host]).server;
     let attempt = |ip: [u8; 4], kind| ((ip, 9001).into(), io::Error::from(kind));
     use ErrorKind::{ConnectionRefused, NetworkUnreachable, TimedOut};
     let told = |host: &str, kinds: &[ErrorKind]| {
         let attempts: Vec<_> =
             (1..).zip(kinds).map(|(last, kind)| attempt([127, 0, 0, last], *kind)).collect();
-        failed_connection(&server(host), &attempts).to_string()
+        failed_connection(&network(host), &attempts).to_string()
     };
     let refused = told("127.0.0.1", &[ConnectionRefused]);
     let expected = "no server listens at 127.0.0.1 port 9001; start one with: reactor-chat,";
@@ -132,10 +153,9 @@ fn connection_errors_differ() {
 
 #[test]
 fn field_client_only_unknown_names_are_misspelt() {
-    let server = options(&["join", "r", "b", "--host", "a\x1b"]).server;
     let told = |is_temporary| {
         let error = io::Error::other("no answer");
-        failed_lookup(&server, &ResolveError { is_temporary, error }).to_string()
+        failed_lookup(&network("a\x1b"), &ResolveError { is_temporary, error }).to_string()
     };
     let unknown = r"the host 'a\u{1b}' is not found: no answer; check its spelling";
     assert_eq!(told(false), unknown);

@@ -157,7 +157,7 @@ mod tests {
         fn new(ahead: &[u8]) -> Self {
             let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
             let at = listener.local_addr().expect("an address");
-            let mut stream = ServerStream::clear(TcpStream::connect(at).expect("a server"));
+            let mut stream = ServerStream::clear(TcpStream::connect(at).expect("a server").into());
             stream.put_back(ahead);
             let (server, _) = listener.accept().expect("a client");
             server.set_read_timeout(Some(DEADLINE)).expect("a timeout");

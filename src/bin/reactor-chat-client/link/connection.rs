@@ -1,16 +1,18 @@
 //! The stream of a connection to the server, with calls that do not block.
 
 use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::AsRawFd as _;
 
-use mio::net::TcpStream;
+use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use rustls::ClientConnection;
+use socket2::Socket;
 
 use crate::server_stream::ServerStream;
 
 /// A connection, in the clear or inside TLS.
 pub(super) struct Connection {
-    socket: TcpStream,
+    socket: Socket,
     session: Option<Box<ClientConnection>>,
     /// Bytes that were read with the reply and belong behind it.
     ahead: Vec<u8>,
@@ -23,11 +25,8 @@ impl Connection {
     ) -> io::Result<Self> {
         let (socket, session, ahead) = stream.into_parts();
         socket.set_nonblocking(true)?;
-        // Units that are ready leave in one write. The next ones must not wait for its
-        // acknowledgement (RFC 896).
-        socket.set_nodelay(true)?;
-        let mut socket = TcpStream::from_std(socket);
-        registry.register(&mut socket, event, Interest::READABLE | Interest::WRITABLE)?;
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        registry.register(&mut SourceFd(&socket.as_raw_fd()), event, interest)?;
         Ok(Self { socket, session, ahead })
     }
 
@@ -82,7 +81,7 @@ impl Connection {
 
 fn read_decrypted(
     session: &mut ClientConnection,
-    socket: &mut TcpStream,
+    socket: &mut Socket,
     buffer: &mut [u8],
 ) -> io::Result<usize> {
     loop {

@@ -41,7 +41,6 @@ pub(crate) enum ReceiveOutcome {
 
 /// The path of one membership's messages.
 pub(crate) struct Link {
-    server: SocketAddr,
     token: Credential,
     fits: usize,
     path: LinkPath,
@@ -64,15 +63,15 @@ impl Link {
         membership: Membership,
         now: Instant,
     ) -> io::Result<(Self, Terms)> {
-        let Membership { token, server, path, terms } = membership;
+        let Membership { token, path, terms } = membership;
         let fits = fits(options, &token, &path, &terms);
         let place = (registry, event);
         let path = match path {
-            MessagePath::Clear(socket) => {
+            MessagePath::Clear(socket, server) => {
                 let wrapping = Wrapping::clear(&options.room, &token);
                 LinkPath::datagrams(UdpLink::open(place, socket, server, wrapping, now)?)
             }
-            MessagePath::Sealed(socket, terms) => {
+            MessagePath::Sealed(socket, server, terms) => {
                 let wrapping = Wrapping::sealed(&terms);
                 LinkPath::datagrams(UdpLink::open(place, socket, server, wrapping, now)?)
             }
@@ -80,7 +79,7 @@ impl Link {
                 LinkPath::Carried(Box::new(CarriedLink::open(place, stream)?))
             }
         };
-        Ok((Self { server, token, fits, path, former: None }, terms))
+        Ok((Self { token, fits, path, former: None }, terms))
     }
 
     /// Keeps the path that this one replaces for receiving, if both are sealed, until something
@@ -96,9 +95,12 @@ impl Link {
         };
     }
 
-    /// Returns the server's address for datagrams.
-    pub(crate) fn server(&self) -> SocketAddr {
-        self.server
+    /// Returns the server's address for datagrams. A connection has none.
+    pub(crate) fn server(&self) -> Option<SocketAddr> {
+        match &self.path {
+            LinkPath::Datagrams(socket) => Some(socket.server),
+            LinkPath::Carried(_) => None,
+        }
     }
 
     pub(crate) fn token(&self) -> &Credential {
@@ -142,11 +144,11 @@ impl Link {
             }
     }
 
-    /// Returns true if nothing listens at the server's UDP port.
-    pub(crate) fn is_refused(&self) -> bool {
+    /// Returns the server's address for datagrams if nothing listens there.
+    pub(crate) fn refused(&self) -> Option<SocketAddr> {
         match &self.path {
-            LinkPath::Datagrams(socket) => socket.is_refused(),
-            LinkPath::Carried(_) => false,
+            LinkPath::Datagrams(socket) if socket.is_refused() => Some(socket.server),
+            _ => None,
         }
     }
 
@@ -256,7 +258,7 @@ fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
 fn fits(options: &ChatOptions, token: &Credential, path: &MessagePath, terms: &Terms) -> usize {
     let beside_name = MAX_NAME_AND_MESSAGE - options.name.len();
     match (terms, path) {
-        (Terms::Plain { .. }, MessagePath::Clear(_)) => {
+        (Terms::Plain { .. }, MessagePath::Clear(..)) => {
             let around = 2 + options.room.len() + token.as_bytes().len();
             beside_name.min(MAX_UPSTREAM - around)
         }
@@ -291,8 +293,7 @@ mod tests {
         let at = socket.local_addr().expect("an address");
         let membership = Membership {
             token: Token::from_bits([7; 16]).into(),
-            server: server.local_addr().expect("an address"),
-            path: MessagePath::Sealed(socket, terms),
+            path: MessagePath::Sealed(socket, server.local_addr().expect("an address"), terms),
             terms: Terms::Plain { form: Form::Text, is_of_this_project: true },
         };
         let now = Instant::now();

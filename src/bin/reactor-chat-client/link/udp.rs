@@ -22,7 +22,7 @@ const ROUTE_PATIENCE: Duration = Duration::from_secs(1);
 /// The UDP socket, and at most one datagram that waits to be sent.
 pub(super) struct UdpLink {
     socket: UdpSocket,
-    server: SocketAddr,
+    pub(super) server: SocketAddr,
     registry: Registry,
     event: mio::Token,
     wrapping: Wrapping,

@@ -26,7 +26,7 @@ stdout, one a line. Or lists the rooms.",
     remarks: "\
 The client leaves the room when you type /exit, /quit or /leave, at the end of its input, on SIGINT, SIGTERM or \
 SIGHUP, and when the reader of its output ends. It ends when the room is closed.
-All traffic is encrypted. The client accepts a server if the system trusts its certificate, if it is at a \
+All traffic over a network is encrypted. The client accepts a server if the system trusts its certificate, if it is at a \
 loopback address, or if you accepted its key before; otherwise it asks on a terminal, and refuses in a pipe.
 /help asks the server for its commands, and lists the keys on a terminal. With stream delivery the client goes \
 on after a network failure and joins again after a restart of the server, and a pipe or a file gets the whole \
@@ -59,6 +59,10 @@ record of the room, including its own messages.",
             "reactor-chat-client --host chat.example.org join lobby bob",
         ),
         (
+            "Join a room of a server with a Unix socket",
+            "reactor-chat-client --host unix:/run/reactor-chat/socket join lobby bob",
+        ),
+        (
             "Wait for a line that somebody says from now on",
             "reactor-chat-client --listen join lobby waiter < /dev/null | grep -m 1 deploy",
         ),
@@ -70,7 +74,8 @@ const SERVER: &[Opt] = &[
     value(
         "host",
         "HOST[:PORT]",
-        "the server's name or address, IPv6 with a port as [ADDR]:PORT; UDP uses the next port",
+        "the server's name or address, IPv6 with a port as [ADDR]:PORT; UDP uses the next port; or its Unix \
+         socket on this machine, as unix:PATH or unix:@NAME",
     )
     .default("127.0.0.1"),
     value("tcp-port", "PORT", "the server's TCP port, for requests").default("9001"),

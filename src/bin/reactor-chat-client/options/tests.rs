@@ -16,14 +16,72 @@ fn entry_of(args: &[&str]) -> ChatOptions {
     entry_in(NOTHING, args)
 }
 
+fn network(entry: ChatOptions) -> ServerAddress {
+    match entry.server {
+        Server::Network(server) => server,
+        Server::Unix(addr) => panic!("a Unix socket: {addr}"),
+    }
+}
+
+fn mistake_of(args: &[&str]) -> String {
+    parse_with(args.iter().map(OsString::from), NOTHING).expect_err("a mistake").to_string()
+}
+
+#[test]
+fn u4_host_names_unix_socket() {
+    let path = entry_of(&["join", "r", "b", "--carry", "--host", "unix:/run/a chat"]).server;
+    assert_eq!(path, Server::Unix(UnixAddr::Path("/run/a chat".into())));
+    assert_eq!(
+        (path.place(), path.options()),
+        ("unix:/run/a chat".into(), " --host 'unix:/run/a chat'".into())
+    );
+    let name = entry_of(&["join", "r", "b", "--host", "unix:@chat"]).server;
+    assert_eq!(name, Server::Unix(UnixAddr::Abstract("chat".into())));
+    assert_eq!(name.options(), " --host unix:@chat");
+}
+
+/// The fingerprint of other servers may be in the environment of a shell.
+#[test]
+fn u4_options_without_effect_are_refused() {
+    let unix = ["join", "r", "b", "--host", "unix:/c"];
+    for (args, name) in [
+        (&["--tcp-port", "1"][..], "tcp-port"),
+        (&["--udp-port", "1"], "udp-port"),
+        (&["--fingerprint", "x"], "fingerprint"),
+        (&["--insecure"], "insecure"),
+        (&["--plain"], "plain"),
+    ] {
+        let expected = format!(
+            "--host unix:/c takes no --{name}: a Unix socket has no ports and no keys (--help tells \
+             more)"
+        );
+        assert_eq!(mistake_of(&[&unix[..], args].concat()), expected);
+    }
+    let environment: &dyn Fn(&str) -> Option<OsString> =
+        &|name| (name == "REACTOR_CHAT_FINGERPRINT").then(|| "of another server".into());
+    assert!(matches!(entry_in(environment, &unix).server, Server::Unix(_)));
+}
+
+#[test]
+fn u4_impossible_addresses_are_mistakes() {
+    let long = format!("unix:/{}", "x".repeat(107));
+    let told = |host| mistake_of(&["list", "--host", host]);
+    assert!(told(&long).contains("it has 108 bytes, and a Unix socket's address has at most 107"));
+    for empty in ["unix:", "unix:@"] {
+        assert!(
+            told(empty).starts_with("--host names no Unix socket: a path or a name must follow")
+        );
+    }
+}
+
 #[test]
 fn defaults_are_local_server() {
     let entry = entry_of(&["join", "r1", "bob"]);
-    assert_eq!((&*entry.room, &*entry.name, entry.password), ("r1", "bob", None));
+    assert_eq!((&*entry.room, &*entry.name, &entry.password), ("r1", "bob", &None));
     assert_eq!(entry.operation, Operation::Join);
     assert_eq!((entry.delivery, entry.history), (Delivery::Stream, 20));
     assert_eq!((entry.capacity, entry.is_hidden, entry.wants_color), (None, false, true));
-    let server = entry.server;
+    let server = network(entry);
     assert_eq!((&*server.host, server.tcp_port, server.udp_port), ("127.0.0.1", 9001, 9002));
 }
 
@@ -111,7 +169,7 @@ fn list_takes_json() {
 fn dashes_end_the_options() {
     let entry = entry_of(&["create", "--host=[::1]", "r 1", "--tcp-port", "1", "--", "-b"]);
     assert_eq!((&*entry.room, &*entry.name), ("r 1", "-b"));
-    assert_eq!((entry.operation, &*entry.server.host), (Operation::Create, "::1"));
+    assert_eq!((entry.operation, &*network(entry).host), (Operation::Create, "::1"));
 }
 
 #[test]
