@@ -1,5 +1,7 @@
 //! Unix sockets (U1 to U3), on the real binary.
 
+#[cfg(feature = "tls")]
+mod beside_tls;
 mod errors;
 mod files;
 mod members;

@@ -3,16 +3,15 @@
 use std::io::Read;
 
 use crate::support::carried::Carried;
-use crate::support::peers::{expect_answer, oversized_header};
+use crate::support::peers::oversized_header;
 use crate::support::streams::{Item, Listener, RESUME, SERVER_GOING, is_in, streamed};
 use crate::support::unix::*;
 use crate::support::*;
 
-const OK: u8 = 0;
-const ROOM_NOT_FOUND: u8 = 2;
-const ENCRYPTION_REQUIRED: u8 = 12;
+pub const ROOM_NOT_FOUND: u8 = 2;
+pub const ENCRYPTION_REQUIRED: u8 = 12;
 
-fn enter(unix: &UnixServer, operation: u8, payload: &str) -> Carried {
+pub fn enter(unix: &UnixServer, operation: u8, payload: &str) -> Carried {
     Carried::enter_over(unix.connect(), operation, payload)
 }
 
@@ -32,7 +31,7 @@ struct Everybody {
 }
 
 impl Everybody {
-    fn enter(unix: &UnixServer) -> Self {
+    pub fn enter(unix: &UnixServer) -> Self {
         Self {
             alice: enter(unix, CREATE, &text("alice")),
             bob: enter(unix, JOIN, "bob"),
@@ -121,19 +120,6 @@ fn u2_sealed_only_room_admits_users() {
     alice.expect("alice (host), bob");
 }
 
-#[cfg(feature = "tls")]
-#[test]
-fn u2_required_tls_is_for_tcp() {
-    let unix = UnixServer::start(&["--tls", "required"]);
-    let status = Control::connect(&unix.server).status_of(LIST, "", b"");
-    assert_eq!(status, ENCRYPTION_REQUIRED);
-    expect_answer(&mut unix.connect());
-    // Bytes that are no frame are told their own reason.
-    let mut control = unix.connect();
-    control.send(&oversized_header());
-    assert_ne!(control.expect_status(), ENCRYPTION_REQUIRED);
-}
-
 #[test]
 fn u2_nothing_is_sealed() {
     let unix = UnixServer::start(&[]);
@@ -195,28 +181,6 @@ fn u2_detached_member_comes_back() {
     bob.hear_to_the_end_of_stream();
     alice.say("once more");
     again.hear_items_until("once more");
-}
-
-#[cfg(feature = "tls")]
-#[test]
-fn u2_member_moves_into_tls() {
-    use crate::support::encrypted::Encrypted;
-    let unix = UnixServer::start(&[]);
-    let mut alice = enter(&unix, CREATE, &text("alice"));
-    let bob = enter(&unix, JOIN, &streamed("bob", ""));
-    let token = String::from_utf8(bob.ticket().token.to_vec()).expect("ASCII");
-    let mut control = Control::connect(&unix.server);
-    assert_eq!(control.status_of(RESUME, "room", token.as_bytes()), ROOM_NOT_FOUND);
-    let mut inside = Encrypted::connect(&unix.server);
-    assert_eq!(inside.status_of(RESUME, "room", token.as_bytes()), ENCRYPTION_REQUIRED);
-    let payload = format!(r#"{{"token":"{token}","carry":true}}"#);
-    assert_eq!(inside.status_of(RESUME, "room", payload.as_bytes()), OK);
-    inside.send(&carried::unit(&[&[0], &1u32.to_be_bytes()[..], b"inside TLS"].concat()));
-    alice.hear_until("bob: inside TLS");
-    // Its datagrams may be sealed, because its token was never in the clear (E5).
-    let payload = format!(r#"{{"token":"{token}","seal":true}}"#);
-    let mut inside = Encrypted::connect(&unix.server);
-    assert_eq!(inside.status_of(RESUME, "room", payload.as_bytes()), OK);
 }
 
 #[test]
