@@ -1,19 +1,17 @@
 //! Checks the README and its companions: their commands, options, help texts, paths, links, names of
-//! tests, exchanges and rules for a firewall and for systemd.
+//! tests and exchanges.
 
 mod support;
 
 use std::collections::HashMap;
 use std::fs;
 use std::io::Read;
-use std::net::{TcpStream, UdpSocket};
+use std::net::UdpSocket;
 use std::process::Command;
-use std::time::Duration;
 
 use reactor_chat::alert::Alert;
 
-use support::namespace::{in_user_namespace, run, skip};
-use support::pages::{page, pages, top};
+use support::pages::{block, page, pages, top};
 use support::sources::sources;
 use support::unix::UnixServer;
 use support::*;
@@ -28,17 +26,6 @@ const OUR_VARIABLES: &str = "REACTOR_CHAT_";
 
 /// Options of other programs that the pages name.
 const FOREIGN_OPTIONS: &[&str] = &["--features", "--network", "--no-default-features"];
-
-/// Returns the fenced block that begins with these words on the fence or in its first line.
-fn block(beginning: &str) -> String {
-    let pages = pages();
-    let blocks: Vec<_> = pages.iter().flat_map(|page| page.blocks()).collect();
-    let found = blocks
-        .iter()
-        .find(|block| block.kind == beginning || block.body.starts_with(beginning))
-        .unwrap_or_else(|| panic!("no block {beginning:?} in any page"));
-    found.body.into()
-}
 
 fn server_help() -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_reactor-chat")).arg("--help").output();
@@ -278,74 +265,6 @@ fn log_lines_are_printed_as_logged() {
     ] {
         assert!(warnings.contains(&alert.line(peer.into(), count)), "{alert:?}");
     }
-}
-
-#[test]
-#[cfg(feature = "tls")]
-fn small_machine_needs_the_memory_named() {
-    let operating = page("src/config/OPERATING.md");
-    let codes = operating.inline_code();
-    let options = codes.iter().find(|code| code.starts_with("--max-connections 1000"));
-    let options: Vec<&str> = options.expect("the options").split_whitespace().collect();
-    let line = Server::start(&options).expect_log("limits: memory ");
-    let (_, memory) = line.split_once("memory ").expect("the memory");
-    let (memory, _) = memory.split_once(',').expect("its end");
-    assert!(operating.prose().contains(&format!("that is {memory} at most")), "{memory}");
-}
-
-#[test]
-fn field_j_unit_survives_a_boot_without_network() {
-    let unit = block("[Unit]");
-    let keys = ["Wants=network-online.target", "After=network-online.target"];
-    let tries = ["StartLimitIntervalSec=0", "Restart=on-failure", "RestartSec=2"];
-    for key in keys.iter().chain(&tries) {
-        assert!(unit.lines().any(|line| line == *key), "{key}");
-    }
-}
-
-#[test]
-fn field_h_firewall_rules_open_the_ports() {
-    let closed = "nft 'add table inet filter; \
-        add chain inet filter input { type filter hook input priority filter; policy drop; }; \
-        add rule inet filter input ct state established accept; add rule inet filter input reject'";
-    in_user_namespace(
-        "field_h_firewall_rules_open_the_ports",
-        "the firewall rules of OPERATING.md",
-        &format!("ip link set lo up && {closed} && nft flush ruleset"),
-        || {
-            let server = Server::start_at("9001", "9002", &[]);
-            let rules = block("nft add table");
-            // The rules also work where the table does not exist yet.
-            run(&rules);
-            run("nft flush ruleset");
-            run(closed);
-            // The answer of `reject` is rejected too: nothing comes back.
-            let short = Duration::from_millis(300);
-            TcpStream::connect_timeout(&server.tcp, short).expect_err("closed");
-            run(&rules);
-            let (alice, bob) = alice_and_bob(&server);
-            alice.say("hi");
-            bob.expect("alice: hi");
-        },
-    );
-}
-
-#[test]
-fn field_h_systemd_accepts_the_unit() {
-    let unit =
-        block("[Unit]").replace("/usr/local/bin/reactor-chat", env!("CARGO_BIN_EXE_reactor-chat"));
-    let path = std::env::temp_dir().join(format!("reactor-chat-{}.service", std::process::id()));
-    fs::write(&path, unit).expect("a file");
-    let output = Command::new("systemd-analyze").arg("verify").arg(&path).output();
-    fs::remove_file(&path).expect("removed");
-    let Ok(output) = output else {
-        return skip("the unit of OPERATING.md", "no systemd-analyze(1)");
-    };
-    let said = String::from_utf8_lossy(&output.stderr);
-    // systemd-analyze also reports faults of other units of this machine.
-    let name = path.file_name().expect("a name").to_string_lossy();
-    let faults: Vec<&str> = said.lines().filter(|line| line.contains(&*name)).collect();
-    assert!(faults.is_empty(), "{faults:?}");
 }
 
 #[test]

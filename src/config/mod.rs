@@ -1,5 +1,6 @@
 //! The settings of the server, with their units and their reasons.
 #![doc = include_str!("OPERATING.md")]
+#![doc = include_str!("VPS.md")]
 
 mod limits;
 mod tls;

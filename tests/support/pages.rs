@@ -8,6 +8,7 @@ const PATHS: &[&str] = &[
     "README.md",
     "src/bin/reactor-chat-client/MANUAL.md",
     "src/config/OPERATING.md",
+    "src/config/VPS.md",
     "src/connection/SOCKETS.md",
     "src/protocol/PROTOCOL.md",
     "benches/README.md",
@@ -32,6 +33,17 @@ pub struct Block<'a> {
 /// Returns every page.
 pub fn pages() -> Vec<Page> {
     PATHS.iter().map(|path| page(path)).collect()
+}
+
+/// Returns the fenced block that begins with these words on the fence or in its first line.
+pub fn block(beginning: &str) -> String {
+    let pages = pages();
+    let blocks: Vec<_> = pages.iter().flat_map(Page::blocks).collect();
+    let found = blocks
+        .iter()
+        .find(|block| block.kind == beginning || block.body.starts_with(beginning))
+        .unwrap_or_else(|| panic!("no block {beginning:?} in any page"));
+    found.body.into()
 }
 
 pub fn page(path: &str) -> Page {
