@@ -1,5 +1,7 @@
 //! The server under a service manager: passed sockets, the notify socket, its log, and its signals.
 
+#[cfg(feature = "systemd")]
+mod directory;
 mod journal;
 #[cfg(not(feature = "systemd"))]
 mod no_sockets;
@@ -9,3 +11,5 @@ mod sockets;
 mod states;
 #[path = "../support/mod.rs"]
 mod support;
+#[cfg(all(feature = "client", feature = "systemd"))]
+mod upgrade;

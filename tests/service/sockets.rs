@@ -3,39 +3,16 @@
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use socket2::{Domain, SockRef, Socket, Type};
 
+use crate::directory::Directory;
 use crate::support::supervisor::{Supervisor, refusal};
 use crate::support::*;
 
 const SERVER: &str = env!("CARGO_BIN_EXE_reactor-chat");
 const ACTIVATE: &str = "systemd-socket-activate";
-
-/// A directory for Unix sockets, which is removed at the end.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new(test: &str) -> Self {
-        let name = format!("reactor-chat-{test}-{}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir(&path).expect("a new directory");
-        Self(path)
-    }
-
-    fn file(&self) -> PathBuf {
-        self.0.join("socket")
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        // A test that fails may have removed it.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 /// Requests the list of rooms over any stream, and checks that there is one.
 fn expect_list(stream: &mut (impl Read + Write)) {
