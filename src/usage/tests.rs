@@ -53,3 +53,22 @@ All:
     assert!(help.starts_with(all), "{help}");
     assert!(help.ends_with("\n\nExit status: 0 always; 1 never.\n"), "{help}");
 }
+
+#[test]
+fn u9_page_has_no_stray_requests() {
+    let page = man::text(&PROGRAM);
+    assert!(page.contains("\n\\&.dot first, a \\e and a \\(dqquote\\(dq\n"), "{page}");
+    assert!(page.contains("\n.Cm go Ar ROOM Op Ar NAME\n"), "{page}");
+    assert!(page.contains("\n.It Fl y , Fl \\-yes\n"), "{page}");
+    assert!(page.ends_with("\n.Xr b 1 ,\n.Xr c 8\n"), "{page}");
+    assert!(page.lines().all(|line| line.len() <= 80), "{page}");
+}
+
+#[test]
+fn u9_texts_are_quoted_for_shells() {
+    let zsh = zsh::text(&PROGRAM);
+    assert!(zsh.contains(r"'(-y --yes)--yes[it'\''s \[this\]\: yes]'"), "{zsh}");
+    assert!(zsh.contains(" '*--file=["), "{zsh}");
+    let fish = fish::text(&PROGRAM);
+    assert!(fish.contains(r"-s y -l yes -d 'it\'s [this]: yes'"), "{fish}");
+}
