@@ -113,6 +113,19 @@ fn u2_failed_send_raises_an_edge() {
 }
 
 #[test]
+fn u2_connected_sender_has_no_edge() {
+    let (reader, address) = sleeper("connected");
+    let sender = sender();
+    sender.connect_addr(&address).expect("connected");
+    let watched = sender.try_clone().expect("a second descriptor");
+    let mut edges = Edges::of(&mut mio::net::UnixDatagram::from_std(watched));
+    let is_full = (0..MANY).any(|_| would_block(&sender.send(&MESSAGE)));
+    assert!(is_full && !edges.has_one(), "a failed send raises none");
+    reader.recv(&mut [0; 64]).expect("a datagram");
+    assert!(edges.has_one(), "reading does");
+}
+
+#[test]
 fn u2_queues_share_the_senders_buffer() {
     let sender = sender();
     // The kernel raises it to its minimum.

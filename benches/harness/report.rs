@@ -196,7 +196,7 @@ fn print_costs(out: &mut impl Write, costs: &Costs) -> io::Result<()> {
         writeln!(out, "  {:16} {one_by_one} us, 10 at a time {several} us", kind.name)?;
     }
     let spins = spread(&costs.spins_per_s).map_or(0.0, |spread| spread.median);
-    writeln!(out, "  Unix datagrams to a full reader: {spins:.0} failed sends a second")
+    writeln!(out, "  Unix datagrams to a full reader: {spins:.0} failed sends in a second of CPU")
 }
 
 fn times(of: &Histogram<u64>) -> String {
