@@ -70,7 +70,10 @@ fn start_log(stderr: &Output, level: LevelFilter) {
 }
 
 fn check(config: Config, stdout: &Output, stderr: &Output) -> ExitCode {
-    let report = reactor::check(config);
+    let report = match ServiceManager::from_environment() {
+        Ok(manager) => reactor::check(config, manager.sockets),
+        Err(error) => return complain(stderr, &error, USAGE),
+    };
     match (print(stdout, stderr, &report.to_string()), report.mistakes()) {
         (ExitCode::SUCCESS, 1..) => ExitCode::from(USAGE),
         (printed, _) => printed,

@@ -125,8 +125,10 @@ pub(super) fn with_ports(config: &Config, address: SocketAddr) -> (SocketAddr, S
     (tcp, udp)
 }
 
-/// Opens every address, and returns a warning for each one that is left out. An address that this machine does not have is left out if its name has another one, such as `localhost` without IPv6. A wildcard of a missing family is left out if
-/// any other address can be opened, such as `::` beside `0.0.0.0` on a kernel without IPv6.
+/// Opens every address, and returns a warning for each one that is left out. An address that this machine
+/// does not have is left out if its name has another one, such as `localhost` without IPv6. A wildcard of a
+/// missing family is left out if any other address can be opened, such as `::` beside `0.0.0.0` on a kernel
+/// without IPv6.
 pub(super) fn open_usable<T>(
     binds: &[Bind],
     mut open: impl FnMut(SocketAddr) -> Result<T, BindError>,

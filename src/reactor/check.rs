@@ -1,7 +1,8 @@
 //! The check before a start: everything that the start verifies, without leaving anything behind.
 //!
 //! The sockets of TCP and UDP are bound and closed at once. They never listen, so no client meets them. No
-//! file is made, changed or removed.
+//! file is made, changed or removed. Passed sockets get the options of the start, which are those that a
+//! running server has set already.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -10,10 +11,12 @@ use log::Level;
 
 use super::bind::{Line, limits, open_usable, unserved, with_ports};
 use super::bind_error::BindError;
-use super::sockets::bind_tcp;
+use super::passed;
+use super::sockets::{Sockets, bind_tcp};
 use super::unix_socket::UnixSocket;
 use crate::config::Config;
 use crate::datagram;
+use crate::service::PassedSockets;
 use crate::tls::Tls;
 use crate::unix_addr::UnixAddr;
 use crate::usage::fill;
@@ -27,9 +30,13 @@ pub struct Report {
     parts: [(&'static str, Vec<Line>); 3],
 }
 
-/// Checks the settings as a start does. An address in use is no mistake, because a server may be running.
-pub fn check(mut config: Config) -> Report {
-    let addresses = addresses(&config);
+/// Checks the settings as a start with these passed sockets does. An address in use is no mistake, because a
+/// server may be running.
+pub fn check(mut config: Config, passed: PassedSockets) -> Report {
+    let addresses = match passed.is_empty() {
+        true => addresses(&config),
+        false => passed_addresses(&mut config, passed),
+    };
     let encryption = Tls::check(&config.tls);
     // Only in the log they need a mark.
     let bare = |(level, line): Line| (level, line.trim_start_matches("limits: ").into());
@@ -81,6 +88,23 @@ fn addresses(config: &Config) -> Vec<Line> {
     lines.extend(unserved(&config.bind));
     lines.extend(config.unix.iter().map(|addr| unix(addr, config.unix_mode)));
     lines
+}
+
+fn passed_addresses(config: &mut Config, passed: PassedSockets) -> Vec<Line> {
+    let warning = passed::ignored_binds(config).map(|line| (Level::Warn, line.into()));
+    let found = match passed::take(config, passed) {
+        Ok(sockets) => describe(&sockets),
+        Err(error) => vec![(Level::Error, error.to_string())],
+    };
+    warning.into_iter().chain(found).collect()
+}
+
+fn describe(sockets: &Sockets) -> Vec<Line> {
+    let tcp = sockets.tcp.iter().filter_map(|listener| listener.local_addr().ok());
+    let udp = sockets.datagrams.local_addrs().map(|address| format!("udp {address}"));
+    let unix = sockets.unix.iter().map(|socket| format!("unix {}", socket.addr()));
+    let all = tcp.map(|address| format!("tcp {address}")).chain(udp).chain(unix);
+    all.map(|address| (Level::Info, format!("{address}: passed by the service manager"))).collect()
 }
 
 /// Returns a line for each of the two ports of an address.

@@ -17,9 +17,8 @@ use crate::service::PassedSockets;
 
 /// Takes the passed sockets, and sets the addresses of the settings to theirs.
 pub(super) fn take(config: &mut Config, passed: PassedSockets) -> Result<Sockets, BindError> {
-    let is_default = matches!(&config.bind[..], [bind] if bind.name == DEFAULT_BIND);
-    if !(is_default && config.unix.is_empty()) {
-        log::warn!("--bind has no effect: the service manager has passed sockets");
+    if let Some(line) = ignored_binds(config) {
+        log::warn!("{line}");
     }
     (config.bind, config.unix) = (Vec::new(), Vec::new());
     let (mut tcp, mut unix) = (Vec::new(), Vec::new());
@@ -36,6 +35,13 @@ pub(super) fn take(config: &mut Config, passed: PassedSockets) -> Result<Sockets
         unix.push(socket);
     }
     Ok(Sockets { tcp, datagrams, unix })
+}
+
+/// Returns a warning if `--bind` was given.
+pub(super) fn ignored_binds(config: &Config) -> Option<&'static str> {
+    let is_default = matches!(&config.bind[..], [bind] if bind.name == DEFAULT_BIND);
+    let warning = "--bind has no effect: the service manager has passed sockets";
+    (!(is_default && config.unix.is_empty())).then_some(warning)
 }
 
 fn take_pair(

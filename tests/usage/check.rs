@@ -161,6 +161,28 @@ fn u7_few_descriptors_are_told() {
     }
 }
 
+#[cfg(feature = "systemd")]
+#[test]
+fn u7_passed_sockets_are_named() {
+    use crate::support::supervisor::Supervisor;
+    let directory = Directory::new();
+    let path = directory.file("chat");
+    let listener = UnixListener::bind(&path).expect("a free path");
+    let supervisor = Supervisor::at([127, 0, 0, 1]).with(listener);
+    let (status, report) = run_with(&mut supervisor.command(&[]), directory.path());
+    assert_eq!(status, Some(0), "{report}");
+    let report = unbroken(&report);
+    assert_eq!(report.matches(": passed by the service manager\n").count(), 3, "{report}");
+    assert!(report.contains(&format!("  unix {}: passed", path.display())), "{report}");
+    assert!(path.exists() && !report.contains("--bind has no effect"), "{report}");
+    let (_, report) = run_with(&mut supervisor.command(&["--bind", "::1"]), directory.path());
+    assert!(report.contains("  warning: --bind has no effect"), "{report}");
+    let lonely = Supervisor { sockets: supervisor.sockets.into_iter().take(1).collect() };
+    let (status, why) = lonely.refusal(&["--check"]);
+    assert_eq!(status, Some(2), "{why}");
+    assert!(why.contains("needs a udp socket"), "{why}");
+}
+
 #[cfg(feature = "tls")]
 mod certificates {
     use std::time::{Duration, SystemTime};
