@@ -183,7 +183,7 @@ fn u4_cuts_lose_and_repeat_nothing() {
     }
 }
 
-/// The socket is full, and the terminal still takes keys.
+/// The socket is full, and the terminal still takes keys. The first Ctrl-C leaves behind the pasted lines.
 #[test]
 fn u4_full_socket_leaves_terminal_alone() {
     let directory = Directory::new();
@@ -199,6 +199,9 @@ fn u4_full_socket_leaves_terminal_alone() {
     faults::wait_until_full(&stream);
     bob.keys("still here");
     bob.expect_where("the keys", |rows| rows.iter().any(|row| row.contains("still here")));
-    drop(stream);
+    bob.keys(CTRL_C);
+    bob.keys(CTRL_C);
     bob.expect_end(1);
+    let rows = bob.rows();
+    assert!(rows[rows.len() - 1].contains("lines not accepted: "), "{rows:#?}");
 }

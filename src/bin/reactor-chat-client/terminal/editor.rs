@@ -17,8 +17,8 @@ use std::time::Duration;
 use mio::Waker;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use signal_hook::consts::{SIGCONT, SIGWINCH};
-use signal_hook::low_level::pipe;
+use signal_hook::consts::{SIGCONT, SIGINT, SIGWINCH};
+use signal_hook::low_level::{self, pipe};
 
 use super::guard::TerminalGuard;
 use super::input::{InputDecoder, InputEvent};
@@ -128,6 +128,7 @@ impl Editor {
             style,
             typed,
             said: VecDeque::new(),
+            leaves_behind: 0,
             waker,
             input: InputDecoder::default(),
             keyboard: Keyboard::new(names),
@@ -217,6 +218,8 @@ struct Front {
     typed: Typed,
     /// The typed lines in the channel, as far as they should be shown.
     said: VecDeque<Option<String>>,
+    /// The number of them up to the last one that leaves.
+    leaves_behind: usize,
     waker: Arc<Waker>,
     input: InputDecoder,
     keyboard: Keyboard,
@@ -302,9 +305,7 @@ impl Front {
             InputEvent::Key(key) => match self.keyboard.press(key) {
                 KeyAction::Draw => {}
                 KeyAction::Send(lines) => lines.into_iter().for_each(|line| self.say(line)),
-                KeyAction::Leave => {
-                    self.send(InputLine { bytes: EXIT.into(), may_command: true }, None);
-                }
+                KeyAction::Leave => self.leave()?,
                 KeyAction::Stop => self.stop()?,
                 KeyAction::ClearScreen => self.clear_screen()?,
             },
@@ -322,6 +323,17 @@ impl Front {
         // If the receiver or the poll is gone, the loop has ended.
         let _ = self.typed.send(Ok(line));
         let _ = self.waker.wake();
+    }
+
+    /// Leaves behind the lines that wait. If such a line waits itself, which a full connection can do
+    /// for ever, this is a signal as Ctrl-C sends it in a pipe.
+    fn leave(&mut self) -> io::Result<()> {
+        if self.leaves_behind > 0 {
+            return low_level::raise(SIGINT);
+        }
+        self.send(InputLine { bytes: EXIT.into(), may_command: true }, None);
+        self.leaves_behind = self.said.len();
+        Ok(())
     }
 
     fn stop(&mut self) -> io::Result<()> {
@@ -343,6 +355,7 @@ impl Front {
             let mut state = locked(&self.desk.state);
             let taken = std::mem::take(&mut state.taken).min(self.said.len());
             self.said.drain(..taken);
+            self.leaves_behind = self.leaves_behind.saturating_sub(taken);
             let rings = std::mem::take(&mut state.rings);
             (state.take_lines(), state.waiting.clone(), rings, state.is_closing)
         };
