@@ -37,12 +37,12 @@ logs the counters.",
     variables: &[
         ("RUST_LOG", "the level of the log, such as debug, in place of --quiet and --verbose"),
         ("STATE_DIRECTORY", "the state directory, which systemd sets for a unit with StateDirectory="),
+        ("XDG_STATE_HOME", "the directory above the state directory, if there is no STATE_DIRECTORY"),
+        ("HOME", "the home directory, if neither of them is set"),
         ("JOURNAL_STREAM", "set by systemd; the lines of the log then have priorities and no time stamps"),
         ("LISTEN_FDS, LISTEN_PID", "set by systemd; the sockets of a socket unit replace those of --bind"),
         ("NOTIFY_SOCKET", "set by systemd; the socket on which it learns the state of the server"),
         ("WATCHDOG_USEC, WATCHDOG_PID", "set by systemd, which restarts a server that is stuck this long"),
-        ("XDG_STATE_HOME", "the directory above the state directory, if there is no STATE_DIRECTORY"),
-        ("HOME", "the home directory, if neither of them is set"),
     ],
     files: &[
         ("$STATE_DIRECTORY/key.pem", "the key that the server has made. Its fingerprint is what clients know"),
@@ -56,6 +56,7 @@ logs the counters.",
         ("128 plus its number", "after a second one"),
     ],
     examples: &[
+        ("Check the options of a unit before a restart", "reactor-chat --check --bind 0.0.0.0 --bind ::"),
         ("Serve every IPv4 and IPv6 address of the machine", "reactor-chat --bind 0.0.0.0 --bind ::"),
         (
             "Serve the users of a group of this machine only",
