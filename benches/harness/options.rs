@@ -149,8 +149,15 @@ fn options(matches: &Matches, words: Vec<String>) -> Result<Options, String> {
     if connect.is_some() && path.is_some() {
         return Err("--path is for a server that the bench starts, not for --connect".into());
     }
+    let mut scenarios = scenarios(matches, smoke)?;
+    if connect.is_some() {
+        scenarios.retain(|scenario| !scenario.is_local());
+        if scenarios.is_empty() {
+            return Err("scenarios on Unix sockets do not go with --connect".into());
+        }
+    }
     Ok(Options {
-        scenarios: scenarios(matches, smoke)?,
+        scenarios,
         seconds: number(matches, "seconds", 0.01, MOST_SECONDS)?.unwrap_or(seconds),
         runs: number(matches, "runs", 1, 1_000)?.unwrap_or(runs),
         settling,

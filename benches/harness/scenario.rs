@@ -252,6 +252,16 @@ pub enum Scenario {
 }
 
 impl Scenario {
+    /// Returns true if it cannot be measured on a server that runs already, at an IP.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Fanout(fanout) => fanout.service.is_on_unix(),
+            Self::Idle(idle) => idle.service.is_on_unix(),
+            Self::Sockets => true,
+            _ => false,
+        }
+    }
+
     pub fn name(&self) -> &'static str {
         match self {
             Self::Fanout(fanout) | Self::Loss(fanout, _) => fanout.name,
