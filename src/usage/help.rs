@@ -46,7 +46,7 @@ fn paragraphs(text: &str) -> String {
 
 fn list(options: &[Opt], column: usize) -> String {
     options.iter().flat_map(|option| lines(option, column)).fold(String::new(), |text, line| {
-        // An option with a long name leaves spaces before its default only.
+        // The head of an option without a value ends with a space.
         text + line.trim_end() + "\n"
     })
 }

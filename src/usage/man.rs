@@ -22,9 +22,9 @@ pub(super) fn text(program: &Program) -> String {
         page += &options(group.title, group.options);
     }
     page += &options("General", GENERAL);
-    page += &format!(".Sh ENVIRONMENT\n{}", list("Ev", program.variables));
-    page += &format!(".Sh FILES\n{}", list("Pa", program.files));
-    page += &format!(".Sh EXIT STATUS\n{}", list("", program.statuses));
+    page += &format!(".Sh ENVIRONMENT\n{}", list(".It Ev", program.variables));
+    page += &format!(".Sh FILES\n{}", list(".It Pa", program.files));
+    page += &format!(".Sh EXIT STATUS\n{}", list(".It", program.statuses));
     page += &format!(".Sh EXAMPLES\n{}", examples(program.examples));
     page += &format!(".Sh SEE ALSO\n{}", references(program.see_also));
     page
@@ -98,11 +98,12 @@ fn meaning(option: &Opt) -> String {
     sentences(&format!("{}.{default}", capitalized(option.text)))
 }
 
-fn list(of: &str, entries: &[(&str, &str)]) -> String {
+/// Returns a list whose heads are made by this macro.
+fn list(item: &str, entries: &[(&str, &str)]) -> String {
     let mut source = String::from(".Bl -tag -width Ds\n");
     for (name, text) in entries {
-        let head = format!(".It {of} {}", escape(name)).replace("  ", " ");
-        source += &format!("{head}\n{}", sentences(&format!("{}.", capitalized(text))));
+        let text = sentences(&format!("{}.", capitalized(text)));
+        source += &format!("{item} {}\n{text}", escape(name));
     }
     source + ".El\n"
 }

@@ -42,7 +42,7 @@ fn u9_bash_completes() {
     for (line, _) in cases() {
         script += &format!("try {}\n", words(line));
     }
-    // bash splits at these signs. The colon would be a command of its own.
+    // bash splits at the equals sign.
     script += "try reactor-chat --tls = r\ntry reactor-chat --tls =\n";
     let Some(output) = run_tool("bash", &["--norc", "-s"], &script) else { return };
     let split = [("--tls=r", &["required"][..]), ("--tls=", &["off", "on", "required"])];
