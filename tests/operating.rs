@@ -7,6 +7,8 @@ use std::env;
 use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::net::TcpStream;
+#[cfg(feature = "tls")]
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -15,10 +17,12 @@ use support::namespace::{in_user_namespace, run, skip};
 use support::pages::{block, page};
 use support::*;
 
+use reactor_chat::address::PeerAddr;
 use reactor_chat::alert::Alert;
 
-/// Name of the unit, as the pages have it.
+/// Names of the units, as the pages have them.
 const UNIT: &str = "reactor-chat.service";
+const SOCKETS: &str = "reactor-chat.socket";
 
 /// The exposure of the unit's file that systemd-analyze(1) may find at most, in tenths. VPS.md has the
 /// figure of systemd 252, which is 1.4. Newer versions rate more settings.
@@ -32,6 +36,10 @@ impl Directory {
         let path = env::temp_dir().join(format!("reactor-chat-{test}-{}", std::process::id()));
         fs::create_dir(&path).expect("a new directory");
         Self(path)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.join(name).display().to_string()
     }
 
     /// Writes the unit of VPS.md with the program and the options of this build.
@@ -77,13 +85,16 @@ fn small_options() -> Vec<String> {
 }
 
 #[test]
-#[cfg(feature = "tls")]
 fn u5_small_machine_fits_the_memory() {
     let options = small_options();
     // Other tests use the ports of wildcards.
     let limits: Vec<&str> = options.iter().map(String::as_str).skip(4).collect();
     assert!(limits[0].starts_with("--max-"), "{options:?}");
     let line = Server::start(&limits).expect_log("limits: memory ");
+    // Without TLS, connections need less memory.
+    if !cfg!(feature = "tls") {
+        return;
+    }
     let (_, memory) = line.split_once("memory ").expect("the memory");
     let (memory, _) = memory.split_once(',').expect("its end");
     let vps = page("src/config/VPS.md").prose();
@@ -158,16 +169,17 @@ fn u5_whole_firewall_opens_the_ports() {
 }
 
 #[test]
-fn u5_systemd_accepts_the_unit() {
+fn u5_systemd_accepts_the_units() {
     let directory = Directory::new("verify");
     let path = directory.write_unit();
+    fs::write(directory.path(SOCKETS), block("[Unit]\nDescription=Sockets")).expect("a file");
     let mut command = Command::new("systemd-analyze");
-    let Some(output) = run_tool(command.arg("verify").arg(&path), "the unit of VPS.md") else {
-        return;
-    };
+    command.arg("verify").arg(&path).arg(directory.path(SOCKETS));
+    let Some(output) = run_tool(&mut command, "the units of VPS.md") else { return };
     let said = String::from_utf8_lossy(&output.stderr);
     // systemd-analyze also reports faults of other units of this machine.
-    let faults: Vec<&str> = said.lines().filter(|line| line.contains(UNIT)).collect();
+    let is_ours = |line: &&str| [UNIT, SOCKETS].iter().any(|unit| line.contains(unit));
+    let faults: Vec<&str> = said.lines().filter(is_ours).collect();
     assert!(faults.is_empty(), "{faults:?}");
 }
 
@@ -186,6 +198,56 @@ fn u5_exposure_of_the_unit_is_low() {
     assert!(tenths > 0, "a unit that may do nothing cannot serve: {said}");
 }
 
+/// Makes a certificate as an authority would. Returns false and says so without openssl(1).
+#[cfg(feature = "tls")]
+fn write_certificate(directory: &str) -> bool {
+    let mut command = Command::new("openssl");
+    command
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"])
+        .args(["-days", "90", "-subj", "/CN=chat.example.org"])
+        .arg("-keyout")
+        .arg(format!("{directory}/privkey.pem"))
+        .arg("-out")
+        .arg(format!("{directory}/fullchain.pem"));
+    run_tool(&mut command, "the hook of VPS.md").is_some_and(|output| output.status.success())
+}
+
+/// Runs the hook of VPS.md in a directory, for the certificate in `lineage`. In place of systemd the
+/// shell runs `reload`.
+#[cfg(feature = "tls")]
+fn run_hook(directory: &Directory, lineage: &str, reload: &str) {
+    let hook = block("hook")
+        .replace("/etc/letsencrypt/live/chat.example.org", &directory.path("live"))
+        .replace("/etc/reactor-chat", &directory.path("copies"))
+        .replace(" -o reactor-chat", "")
+        .replace("systemctl reload reactor-chat", reload);
+    let mut command = Command::new("sh");
+    let status = command.args(["-c", &hook]).env("RENEWED_LINEAGE", directory.path(lineage));
+    assert!(status.status().expect("sh(1)").success(), "{hook}");
+}
+
+#[test]
+#[cfg(feature = "tls")]
+fn u8_hook_renews_the_certificate() {
+    let directory = Directory::new("hook");
+    fs::create_dir(directory.path("live")).expect("a directory");
+    if !write_certificate(&directory.path("live")) {
+        return;
+    }
+    run_hook(&directory, "live", "true");
+    let files = [directory.path("copies/cert.pem"), directory.path("copies/key.pem")];
+    let mode = fs::metadata(&files[1]).expect("a copy").permissions().mode();
+    assert_eq!(mode & 0o777, 0o400);
+    let server = Server::start(&["--cert", &files[0], "--key", &files[1]]);
+    assert!(write_certificate(&directory.path("live")));
+    let hang_up = format!("kill -s HUP {}", server.pid());
+    run_hook(&directory, "live", &hang_up);
+    let line = server.expect_log("SIGHUP: certificate and key are read, key ");
+    assert!(!line.contains(server.key()), "another key: {line}");
+    // Hooks run for all certificates of the machine.
+    run_hook(&directory, "other", "false");
+}
+
 #[test]
 fn u5_filter_matches_the_log_only() {
     let filter = block("[Definition]");
@@ -197,6 +259,7 @@ fn u5_filter_matches_the_log_only() {
         // As fail2ban reads the journal, and a file.
         format!("vm reactor-chat[9]: {}", Alert::WrongPasswords.line(peer, 6)),
         format!("[2026-11-22T15:07:29Z WARN ] {}", Alert::WrongPasswords.line(peer, 6)),
+        Alert::WrongPasswords.line(PeerAddr::of_user(1000), 6),
         Alert::WrongPassword.line(peer, 1),
         Alert::Unheard.line(peer, 1),
     ];
@@ -209,5 +272,5 @@ fn u5_filter_matches_the_log_only() {
     stdin.write_all(lines.join("\n").as_bytes()).expect("a program that reads");
     drop(stdin);
     let output = child.wait_with_output().expect("an end");
-    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "[True, True, False, False]");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "[True, True, False, False, False]");
 }
