@@ -7,13 +7,13 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use socket2::{Domain, Socket, Type};
 
 use super::namespace::skip;
-use super::{Control, STATE_DIRECTORY, Server};
+use super::{Control, STATE_DIRECTORY, Server, lines_of, wait_for};
 
 /// The user `nobody`, and its group.
 pub const NOBODY: u32 = 65534;
@@ -158,10 +158,23 @@ pub fn user() -> u32 {
     fs::metadata("/proc/self").expect("proc(5)").uid()
 }
 
-/// Waits until a server ends, and returns its status and its last line.
+/// Waits until a server ends that cannot start, and returns its status and its last line.
 pub fn refused(mut command: Command) -> (Option<i32>, String) {
     command.env_remove("RUST_LOG").env(STATE_DIRECTORY, env!("CARGO_TARGET_TMPDIR"));
-    let output = command.stdin(Stdio::null()).output().expect("the built server");
-    let stderr = String::from_utf8(output.stderr).expect("UTF-8");
-    (output.status.code(), stderr.lines().last().unwrap_or_default().into())
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut server = Guest(command.spawn().expect("the built server"));
+    let lines = lines_of(server.0.stderr.take().expect("piped"));
+    let status = wait_for("the end of a server", || server.0.try_wait().expect("a child"));
+    (status.code(), lines.iter().last().unwrap_or_default())
+}
+
+/// A child that does not outlive its test.
+pub struct Guest(pub Child);
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use crate::support::carried::Carried;
 use crate::support::peers::expect_answer;
@@ -117,20 +117,15 @@ fn u1_one_of_many_servers_starts() {
             let mut command = server_at(&path);
             command.env(STATE_DIRECTORY, env!("CARGO_TARGET_TMPDIR"));
             command.args(["--tls", "off"]).stdout(Stdio::null()).stderr(Stdio::null());
-            command.spawn().expect("the built server")
+            Guest(command.spawn().expect("the built server"))
         };
-        let mut servers: Vec<Child> = (0..8).map(start).collect();
+        let mut servers: Vec<Guest> = (0..8).map(start).collect();
         wait_for("all but one to end", || {
-            let is_running = |server: &mut Child| server.try_wait().expect("a child").is_none();
+            let is_running = |server: &mut Guest| server.0.try_wait().expect("a child").is_none();
             (servers.iter_mut().filter_map(|server| is_running(server).then_some(())).count() == 1)
                 .then_some(())
         });
         expect_answer(&mut connect(&path));
-        for server in &mut servers {
-            // All but one have ended.
-            let _ = server.kill();
-            server.wait().expect("a child");
-        }
     }
 }
 
