@@ -91,12 +91,12 @@ impl PassedSockets {
     }
 }
 
-/// Returns true if the sockets are for this process. A process that the server's shell has started
-/// inherits the variables, but not the descriptors.
+/// Returns true if the sockets are for this process. Another one may have inherited the variables, and a
+/// shell between the manager and the server has taken them.
 fn is_for_us() -> bool {
     let pid = env::var("LISTEN_PID").unwrap_or_default();
     let is_for_us = pid == process::id().to_string();
-    if !is_for_us && env::var_os("LISTEN_FDS").is_some() {
+    if !is_for_us {
         log::warn!("no sockets are passed: LISTEN_FDS is for the process LISTEN_PID='{pid}'");
     }
     is_for_us

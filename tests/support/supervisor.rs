@@ -2,11 +2,12 @@
 
 use std::net::{IpAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
-use std::process::{Command, Output};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use command_fds::{CommandFdExt, FdMapping};
 
-use super::{STATE_DIRECTORY, Server};
+use super::{DEADLINE, STATE_DIRECTORY, Server, lines_of};
 
 /// Number of the first passed socket (sd_listen_fds(3)).
 const FIRST: i32 = 3;
@@ -59,8 +60,17 @@ impl Supervisor {
 
 /// Runs a command that is expected to fail. Returns its exit status and its complaint.
 pub fn refusal(mut command: Command) -> (Option<i32>, String) {
-    let Output { status, stderr, .. } = command.output().expect("a program");
-    let stderr = String::from_utf8(stderr).expect("UTF-8");
-    let complaints = stderr.lines().filter_map(|line| line.strip_prefix("reactor-chat: "));
-    (status.code(), complaints.collect::<Vec<_>>().join("\n"))
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("a shell");
+    let lines = lines_of(child.stderr.take().expect("piped"));
+    let end = Instant::now() + DEADLINE;
+    while child.try_wait().expect("a child").is_none() && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    // A server that takes the sockets does not end by itself.
+    let _ = child.kill();
+    let status = child.wait().expect("a child");
+    let complaints =
+        lines.iter().filter_map(|line| Some(line.strip_prefix("reactor-chat: ")?.into()));
+    (status.code(), complaints.collect::<Vec<String>>().join("\n"))
 }
