@@ -5,12 +5,12 @@ mod support;
 
 use std::env;
 use std::fs;
-use std::io::{ErrorKind, Write as _};
+use std::io::ErrorKind;
 use std::net::TcpStream;
 #[cfg(feature = "tls")]
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use support::namespace::{in_user_namespace, run, skip};
@@ -254,7 +254,7 @@ fn u5_filter_matches_the_log_only() {
     let (_, pattern) = filter.split_once("failregex = ").expect("a pattern");
     let pattern = pattern.lines().next().expect("a line").replace("<ADDR>", r"(\S+)");
     let peer = [192, 0, 2, 7].into();
-    let program = "import re, sys; print([bool(re.search(sys.argv[1], line.rstrip())) for line in sys.stdin])";
+    let program = "import re, sys; print([bool(re.search(sys.argv[1], x)) for x in sys.argv[2:]])";
     let lines = [
         // As fail2ban reads the journal, and a file.
         format!("vm reactor-chat[9]: {}", Alert::WrongPasswords.line(peer, 6)),
@@ -264,13 +264,7 @@ fn u5_filter_matches_the_log_only() {
         Alert::Unheard.line(peer, 1),
     ];
     let mut command = Command::new("python3");
-    command.args(["-c", program, &pattern]).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let Ok(mut child) = command.spawn() else {
-        return skip("the filter of VPS.md", "no python3");
-    };
-    let mut stdin = child.stdin.take().expect("piped");
-    stdin.write_all(lines.join("\n").as_bytes()).expect("a program that reads");
-    drop(stdin);
-    let output = child.wait_with_output().expect("an end");
+    command.args(["-c", program, &pattern]).args(lines);
+    let Some(output) = run_tool(&mut command, "the filter of VPS.md") else { return };
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "[True, True, False, False, False]");
 }
