@@ -85,7 +85,7 @@ fn small_options() -> Vec<String> {
 }
 
 #[test]
-fn u5_small_machine_fits_the_memory() {
+fn u5_small_machine_fits() {
     let options = small_options();
     // Other tests use the ports of wildcards.
     let limits: Vec<&str> = options.iter().map(String::as_str).skip(4).collect();
@@ -147,9 +147,9 @@ fn field_h_firewall_rules_open_the_ports() {
 }
 
 #[test]
-fn u5_whole_firewall_opens_the_ports() {
+fn u5_whole_ruleset_works() {
     in_user_namespace(
-        "u5_whole_firewall_opens_the_ports",
+        "u5_whole_ruleset_works",
         "the nftables.conf of VPS.md",
         "ip link set lo up && nft add table inet filter && nft flush ruleset",
         || {
@@ -184,7 +184,7 @@ fn u5_systemd_accepts_the_units() {
 }
 
 #[test]
-fn u5_exposure_of_the_unit_is_low() {
+fn u5_exposure_is_low() {
     let directory = Directory::new("exposure");
     let path = directory.write_unit();
     let mut command = Command::new("systemd-analyze");
