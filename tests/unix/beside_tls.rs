@@ -9,6 +9,7 @@ use crate::support::unix::*;
 use crate::support::*;
 
 const OK: u8 = 0;
+const MALFORMED: u8 = 9;
 
 #[test]
 fn u2_required_tls_is_for_tcp() {
@@ -20,6 +21,16 @@ fn u2_required_tls_is_for_tcp() {
     let mut control = unix.connect();
     control.send(&oversized_header());
     assert_ne!(control.expect_status(), ENCRYPTION_REQUIRED);
+}
+
+#[test]
+fn u2_tls_is_not_served() {
+    let unix = UnixServer::start(&[]);
+    let mut control = unix.connect();
+    // The begin of a record with a ClientHello (RFC 8446, 5.1), and more than a frame's header.
+    control.send(&[&[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3][..], &[7; 506]].concat());
+    assert_eq!(control.expect_status(), MALFORMED);
+    control.expect_end();
 }
 
 #[test]
