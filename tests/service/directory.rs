@@ -1,6 +1,9 @@
 //! A place for the files of Unix sockets.
 
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+
+use crate::support::DEADLINE;
 
 /// A directory for Unix sockets, which is removed at the end.
 pub struct Directory(PathBuf);
@@ -11,6 +14,13 @@ impl Directory {
         let path = std::env::temp_dir().join(name);
         std::fs::create_dir(&path).expect("a new directory");
         Self(path)
+    }
+
+    /// Connects to the socket in it.
+    pub fn connect(&self) -> UnixStream {
+        let stream = UnixStream::connect(self.file()).expect("a listener");
+        stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+        stream
     }
 
     /// Returns the path of a socket in it.

@@ -39,6 +39,7 @@ fn u5_socket_activate_starts_the_server() {
     // It listens before it starts the server, which the first connection does.
     let connect = move || {
         let stream = wait_for("the listener", || TcpStream::connect(tcp).ok());
+        stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
         expect_list(&mut &stream);
     };
     let first = std::thread::spawn(connect);
@@ -48,7 +49,7 @@ fn u5_socket_activate_starts_the_server() {
     let (alice, bob) = alice_and_bob(&server);
     alice.say("hi");
     bob.expect("alice: hi");
-    expect_list(&mut UnixStream::connect(&path).expect("a listener"));
+    expect_list(&mut directory.connect());
     server.expect_log("WARN ] --bind has no effect");
 }
 
@@ -74,7 +75,7 @@ fn u5_passed_sockets_replace_binds() {
     alice.say("hi");
     carol.expect("alice: hi");
     bob.socket.send_to(&datagram("room", &bob.token, b""), udp).expect("sent");
-    expect_list(&mut UnixStream::connect(directory.file()).expect("a listener"));
+    expect_list(&mut directory.connect());
     server.signal("TERM");
     let log = server.log_to_the_end();
     assert!(!log.iter().any(|line| line.contains("--bind has no effect")), "{log:#?}");
@@ -91,7 +92,7 @@ fn u5_unix_socket_alone_is_enough() {
     let lines = lines_of(child.stdout.take().expect("piped"));
     let line = lines.recv_timeout(DEADLINE).expect("the address");
     assert_eq!(line, format!("listening on unix {}", directory.file().display()));
-    expect_list(&mut UnixStream::connect(directory.file()).expect("a listener"));
+    expect_list(&mut directory.connect());
     child.kill().expect("a child");
     child.wait().expect("a child");
 }

@@ -92,9 +92,9 @@ fn u5_late_manager_gets_the_states() {
     let manager = Manager::at_name();
     manager.fill();
     let server = Server::spawn(manager.command(&[]), 1);
-    let _room = alice_and_bob(&server);
+    // Nothing but the retry wakes the loop.
     assert_eq!(manager.skip_filling(), "READY=1");
-    manager.expect_sometime("STATUS=rooms 1, members 2");
+    manager.expect("STATUS=rooms 0, members 0");
     manager.fill();
     for _ in 0..3 {
         server.signal("HUP");
@@ -109,17 +109,16 @@ fn u5_late_manager_gets_the_states() {
 fn u5_watchdog_gets_half_its_time() {
     let manager = Manager::at_name();
     let mut command = manager.command(&[]);
-    command.env("WATCHDOG_USEC", "400000");
+    command.env("WATCHDOG_USEC", "2000000");
     let server = Server::spawn(command, 1);
     manager.expect_sometime("WATCHDOG=1");
-    let start = Instant::now();
-    for _ in 0..5 {
-        manager.expect_sometime("WATCHDOG=1");
-    }
+    let (start, before) = (Instant::now(), server.cpu_time());
+    manager.expect("WATCHDOG=1");
+    manager.expect("WATCHDOG=1");
     let took = start.elapsed();
-    assert!(took > Duration::from_millis(900), "{took:?}");
-    let cpu = server.cpu_time();
-    assert!(cpu < Duration::from_millis(500), "it spins: {cpu:?}");
+    assert!((1_900..3_500).contains(&took.as_millis()), "{took:?}");
+    let spent = server.cpu_time() - before;
+    assert!(spent < Duration::from_millis(200), "it spins: {spent:?}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
 use crate::directory::Directory;
@@ -61,7 +61,8 @@ fn u5_nothing_is_refused_in_between() {
     alice.expect(GOING);
     assert_eq!(old.wait().code(), Some(0));
     let mut waiting = TcpStream::connect(old.tcp).expect("a place in the backlog");
-    let mut local = UnixStream::connect(directory.file()).expect("a place in the backlog");
+    waiting.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+    let mut local = directory.connect();
     for stream in [&mut waiting as &mut dyn Write, &mut local] {
         stream.write_all(&frame(LIST, "", b"")).expect("sent");
     }
