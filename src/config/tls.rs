@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::Config;
+
 /// Settings of TLS on the request port.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsConfig {
@@ -10,6 +12,16 @@ pub struct TlsConfig {
     pub mode: TlsMode,
     /// The certificate and its key. `None` selects a key and certificates that the server makes.
     pub files: Option<KeyFiles>,
+}
+
+impl Config {
+    /// Turns TLS off if no client can use it: Unix sockets have none (U2), so a server with them alone needs
+    /// no key. Files that were given are read nevertheless, because a mistake in them should not wait.
+    pub fn drop_unused_tls(&mut self) {
+        if self.bind.is_empty() && self.tls.files.is_none() {
+            self.tls.mode = TlsMode::Off;
+        }
+    }
 }
 
 /// Use of TLS on the request port.

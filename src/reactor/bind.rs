@@ -36,6 +36,7 @@ pub(super) fn bind(mut config: Config, manager: ServiceManager) -> Result<Reacto
         true => None,
         false => Some(passed::take(&mut config, sockets)?),
     };
+    config.drop_unused_tls();
     limits(&mut config).into_iter().for_each(log_line);
     let tls =
         Tls::open(&config.tls, names(&config.bind), Instant::now()).map_err(BindError::of_files)?;

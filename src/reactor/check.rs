@@ -37,6 +37,7 @@ pub fn check(mut config: Config, passed: PassedSockets) -> Report {
         true => addresses(&config),
         false => passed_addresses(&mut config, passed),
     };
+    config.drop_unused_tls();
     let encryption = Tls::check(&config.tls);
     // Only in the log they need a mark.
     let bare = |(level, line): Line| (level, line.trim_start_matches("limits: ").into());

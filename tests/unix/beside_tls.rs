@@ -52,3 +52,16 @@ fn u2_member_moves_into_tls() {
     let mut inside = Encrypted::connect(&unix.server);
     assert_eq!(inside.status_of(RESUME, "room", payload.as_bytes()), OK);
 }
+
+#[test]
+fn u2_unix_alone_needs_no_key() {
+    let directory = Directory::new();
+    let state = directory.file("state");
+    for (options, has_key) in [(&[][..], false), (&["--bind", "127.0.0.1"][..], true)] {
+        let mut command = server_at(&directory.file("chat"));
+        command.args(options).env(STATE_DIRECTORY, &state);
+        let addresses = 1 + options.len() / 2;
+        drop(Server::spawn(command, addresses));
+        assert_eq!(state.join("key.pem").exists(), has_key);
+    }
+}
