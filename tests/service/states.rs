@@ -63,7 +63,8 @@ fn u5_status_changes_once_a_second() {
         Member::enter_unproved(&server, JOIN, "room", &text(&format!("m{joined}")));
         told += manager.settle();
     }
-    assert!((1..=3).contains(&told) && joined > told, "{joined} joined, {told} lines");
+    let most = 2 + start.elapsed().as_secs() as usize;
+    assert!((1..=most).contains(&told) && joined > most, "{joined} joined, {told} lines");
     // The last change is told, although nothing else wakes the loop.
     let _last = Member::join(&server, "room", &text("last"));
     manager.expect_sometime(&format!("STATUS=rooms 1, members {}", joined + 2));
