@@ -132,7 +132,10 @@ fn u7_closed_directory_is_a_mistake() {
         command.args(["--bounding-set=-all", "--inh-caps=-all"]);
         command.arg(env!("CARGO_BIN_EXE_reactor-chat"));
     }
-    command.arg(format!("--bind=unix:{}/chat", closed.display()));
+    command
+        .arg(format!("--bind=unix:{}/chat", closed.display()))
+        .arg("--bind=127.0.0.1")
+        .args(FREE);
     let (status, report) = run_with(&mut command, &closed.join("state"));
     assert_eq!(status, Some(2), "{report}");
     let report = unbroken(&report);
