@@ -53,7 +53,7 @@ logs the counters.",
         ("0", "after one signal, or if --check finds no mistake"),
         ("1", "if it cannot listen"),
         ("2", "if an option, an address or a certificate is wrong, also with --check"),
-        ("128 plus its number", "after a second one"),
+        ("128 plus its number", "after a second signal"),
     ],
     examples: &[
         ("Check the options of a unit before a restart", "reactor-chat --check --bind 0.0.0.0 --bind ::"),

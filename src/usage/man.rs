@@ -143,7 +143,8 @@ fn escape(text: &str) -> String {
 }
 
 fn capitalized(text: &str) -> String {
-    let is_word = text.chars().take_while(|c| !c.is_whitespace()).all(char::is_alphabetic);
+    let first_word = text.split_whitespace().next().unwrap_or_default();
+    let is_word = first_word.trim_end_matches(';').chars().all(char::is_alphabetic);
     match (is_word, text.split_at_checked(1)) {
         (true, Some((first, rest))) => first.to_uppercase() + rest,
         _ => text.into(),

@@ -25,7 +25,7 @@ const OPTIONS: &[Opt] = &[
     file("file", "F", "long text that needs more than one line of the help, and ends in column 68")
         .repeated()
         .default("/var/lib/ab"),
-    choice("kind", &["a", "b"], "a kind").default("a default that has many words"),
+    choice("kind", &["a", "b"], "one; b").default("a default that has many words"),
     choice("wide", &["a"], "a long text and a long default")
         .default("a default that has a lot of words"),
 ];
@@ -46,7 +46,7 @@ All:
               text                                          [7]
   --file F    long text that needs more than one line of the help, and ends in
               column 68                                     [/var/lib/ab]
-  --kind a|b  a kind  [a default that has many words]
+  --kind a|b  one; b  [a default that has many words]
   --wide a    a long text and a long default
                                             [a default that has a lot of words]
 ";
@@ -59,6 +59,7 @@ fn u9_page_has_no_stray_requests() {
     let page = man::text(&PROGRAM);
     assert!(page.contains("\n\\&.dot first, a \\e and a \\(dqquote\\(dq\n"), "{page}");
     assert!(page.contains("\n.Cm go Ar ROOM Op Ar NAME\n"), "{page}");
+    assert!(page.contains("\nOne; b.\nThe default is "), "{page}");
     assert!(page.contains("\n.It Fl y , Fl \\-yes\n"), "{page}");
     assert!(page.ends_with("\n.Xr b 1 ,\n.Xr c 8\n"), "{page}");
     assert!(page.lines().all(|line| line.len() <= 80), "{page}");

@@ -36,6 +36,16 @@ fn u9_page_has_its_sections() {
 }
 
 #[test]
+fn u9_examples_fit_one_line() {
+    for program in programs() {
+        // groff(1) indents a command by 11 columns. A broken line would be another command in a shell.
+        let page = page_of(program);
+        let mut commands = page.lines().filter_map(|line| line.strip_prefix(".Dl "));
+        assert!(commands.all(|command| command.replace('\\', "").len() <= 67), "{page}");
+    }
+}
+
+#[test]
 fn u9_page_reads_well_at_80_columns() {
     for program in programs() {
         let args = ["-T", "utf8", "-O", "width=78"];

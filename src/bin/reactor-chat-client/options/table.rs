@@ -60,11 +60,11 @@ record of the room, including its own messages.",
         ),
         (
             "Join a room of a server with a Unix socket",
-            "reactor-chat-client --host unix:/run/reactor-chat/socket join lobby bob",
+            "reactor-chat-client --host unix:/run/chat.sock join lobby bob",
         ),
         (
             "Wait for a line that somebody says from now on",
-            "reactor-chat-client --listen join lobby waiter < /dev/null | grep -m 1 deploy",
+            "reactor-chat-client --listen join lobby < /dev/null | grep -m 1 hi",
         ),
     ],
     see_also: &[("reactor-chat", 8)],
