@@ -39,10 +39,13 @@ pub(super) enum SocketError {
 
 impl From<io::Error> for SocketError {
     fn from(error: io::Error) -> Self {
+        let denied =
+            "permission denied (the directory must be writable, and so must a socket in its place)";
         let in_use = "the address is in use by another program";
         match error.raw_os_error() {
             Some(libc::ENOTDIR) => Self::Never("a part of its path is no directory"),
             Some(libc::ELOOP) => Self::Never("its path has too many symbolic links"),
+            Some(libc::EACCES) => Self::Now(io::Error::new(ErrorKind::PermissionDenied, denied)),
             Some(libc::EADDRINUSE) => Self::Now(io::Error::new(ErrorKind::AddrInUse, in_use)),
             _ => Self::Now(error),
         }

@@ -29,7 +29,9 @@ const NEAR_END: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 /// Returns lines about the settings of TLS, with their levels.
 pub(super) fn lines(settings: &TlsConfig, date: SystemTime) -> Vec<(Level, String)> {
     let checked = match (settings.mode, &settings.files) {
-        (TlsMode::Off, _) => return vec![(Level::Info, "off: requests are in cleartext".into())],
+        (TlsMode::Off, _) => {
+            return vec![(Level::Info, "off: requests over TCP are in cleartext".into())];
+        }
         (_, Some(files)) => of_files(files, date),
         (_, None) => of_own_key(own_key::directory().as_deref()),
     };

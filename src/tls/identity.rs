@@ -209,7 +209,8 @@ pub(super) fn read_certified(files: &KeyFiles) -> Result<CertifiedKey, TlsError>
                 TlsError::in_file(&files.key, format_args!("not the key of {certificate}"))
             }
             rustls::Error::InvalidCertificate(error) => {
-                TlsError::in_file(&files.certificate, format_args!("not a certificate ({error})"))
+                let why = format_args!("no certificate that TLS can use ({error})");
+                TlsError::in_file(&files.certificate, why)
             }
             error => TlsError::in_file(&files.key, error),
         },

@@ -116,7 +116,7 @@ impl Tls {
     /// Reads the files again. Bad ones are reported, and the old certificate stays.
     pub fn reload(&mut self) {
         let Some(served) = &mut self.served else {
-            return log::info!("SIGHUP: TLS is off, so there is nothing to read again");
+            return log::info!("SIGHUP: no TLS is served, so there is nothing to read again");
         };
         match served.reload(SystemTime::now()) {
             Ok(()) => {
