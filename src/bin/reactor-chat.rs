@@ -110,7 +110,8 @@ fn announce(reactor: &Reactor, stdout: &Output) -> io::Result<()> {
     for addr in reactor.unix_addresses() {
         print_address(stdout, &format!("listening on unix {addr}"));
     }
-    if addresses.iter().all(|(tcp, _)| tcp.ip().is_loopback()) {
+    // A server with Unix sockets alone is not meant for others.
+    if !addresses.is_empty() && addresses.iter().all(|(tcp, _)| tcp.ip().is_loopback()) {
         log::info!("only this machine can connect; start with --bind 0.0.0.0 for others");
     }
     let unix = reactor.unix_addresses().next().map(|addr| format!(" --host unix:{addr}"));

@@ -132,6 +132,15 @@ fn u4_hint_of_server_works() {
 }
 
 #[test]
+fn u4_local_server_has_no_advice() {
+    let advice = "start with --bind 0.0.0.0 for others";
+    UnixServer::start(&[]).server.expect_log(advice);
+    let alone = UnixServer::start_alone(&[]);
+    alone.server.signal("TERM");
+    assert!(!alone.server.log_to_the_end().iter().any(|line| line.contains(advice)));
+}
+
+#[test]
 fn u4_restarted_server_has_the_room_again() {
     let mut server = UnixServer::start_alone(&[]);
     let mut talkers = ann_and_bob(&server.path);
