@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::time::Instant;
 
 use mio::net::TcpListener;
-use mio::{Interest, Registry};
+use mio::{Interest, Registry, event};
 
 use super::source::Source;
 use super::unix_socket::UnixSocket;
@@ -153,23 +153,21 @@ impl Acceptor {
 
 impl Inner {
     fn register(&mut self, registry: &Registry, index: usize) -> io::Result<()> {
-        let token = Source::Listener(index).into();
-        match self {
-            Self::Tcp { listener, .. } => registry.register(listener, token, Interest::READABLE),
-            Self::Unix(socket) => {
-                registry.register(socket.listener_mut(), token, Interest::READABLE)
-            }
-        }
+        self.source().register(registry, Source::Listener(index).into(), Interest::READABLE)
     }
 
     /// Closes the listener. That takes the descriptor out of the poll, unless a supervisor has another one
     /// (epoll(7)).
-    fn close(self, registry: &Registry) {
+    fn close(mut self, registry: &Registry) {
         // A failure leaves an event that finds no listener.
-        let _ = match self {
-            Self::Tcp { mut listener, .. } => registry.deregister(&mut listener),
-            Self::Unix(mut socket) => registry.deregister(socket.listener_mut()),
-        };
+        let _ = self.source().deregister(registry);
+    }
+
+    fn source(&mut self) -> &mut dyn event::Source {
+        match self {
+            Self::Tcp { listener, .. } => listener,
+            Self::Unix(socket) => socket.listener_mut(),
+        }
     }
 
     fn accept(&self) -> io::Result<(Stream, Peer)> {
