@@ -25,6 +25,7 @@
 //! | `service.rs` | the state of the server, for its service manager |
 //! | `outputs.rs` | stdout and stderr |
 //! | `bind.rs`, `bind_error.rs` | opening the sockets at the start |
+//! | `sockets.rs`, `passed.rs` | the sockets of a server, its own or those of its service manager |
 //! | `check.rs` | the check before a start, which changes nothing |
 //! | `unix_socket.rs`, `socket_file.rs` | listeners on Unix sockets, and their files |
 //! | `memory_estimate.rs` | an upper bound for the memory, for the log |

@@ -42,7 +42,7 @@ impl Service {
         }
     }
 
-    /// The server listens, or has finished a reload.
+    /// Tells that the server listens, or has finished a reload.
     pub(super) fn ready(&mut self) {
         self.send(State::Ready);
     }
