@@ -40,16 +40,16 @@ impl fmt::Display for PassedError {
 
 impl std::error::Error for PassedError {}
 
-/// A socket with its address.
-struct At<S> {
+/// A socket with the address that it is bound to.
+struct Bound<S> {
     socket: S,
     address: SocketAddr,
 }
 
 /// A socket of a kind that the server uses.
 enum Usable {
-    Tcp(At<TcpListener>),
-    Udp(At<UdpSocket>),
+    Tcp(Bound<TcpListener>),
+    Udp(Bound<UdpSocket>),
     Unix(UnixListener),
 }
 
@@ -123,8 +123,8 @@ impl Usable {
             return Err("serves IPv4 and IPv6 (BindIPv6Only=ipv6-only separates them)".into());
         }
         match socket.protocol().map_err(failed)? {
-            Some(Protocol::TCP) => Ok(Self::Tcp(At { socket: socket.into(), address })),
-            Some(Protocol::UDP) => Ok(Self::Udp(At { socket: socket.into(), address })),
+            Some(Protocol::TCP) => Ok(Self::Tcp(Bound { socket: socket.into(), address })),
+            Some(Protocol::UDP) => Ok(Self::Udp(Bound { socket: socket.into(), address })),
             _ => Err("is neither TCP nor UDP".into()),
         }
     }
@@ -140,8 +140,8 @@ fn serves_ipv4(socket: &Socket, address: SocketAddr) -> io::Result<bool> {
 
 /// Returns the listeners, each with a UDP socket of its IP, in the order of the listeners.
 fn pair(
-    tcp: Vec<At<TcpListener>>,
-    mut udp: Vec<At<UdpSocket>>,
+    tcp: Vec<Bound<TcpListener>>,
+    mut udp: Vec<Bound<UdpSocket>>,
 ) -> Result<Vec<(TcpListener, UdpSocket)>, PassedError> {
     let lacks = |transport, address, other| {
         let why =
@@ -149,19 +149,20 @@ fn pair(
         PassedError(why)
     };
     let mut pairs = Vec::with_capacity(tcp.len());
-    for At { socket, address } in tcp {
-        let mate = udp.iter().position(|other| place(other.address) == place(address));
-        let mate = mate.ok_or_else(|| lacks("tcp", address, "udp"))?;
-        pairs.push((socket, udp.remove(mate).socket));
+    for Bound { socket, address } in tcp {
+        let partner =
+            udp.iter().position(|other| without_port(other.address) == without_port(address));
+        let partner = partner.ok_or_else(|| lacks("tcp", address, "udp"))?;
+        pairs.push((socket, udp.remove(partner).socket));
     }
     match udp.first() {
-        Some(lonely) => Err(lacks("udp", lonely.address, "tcp")),
+        Some(unpaired) => Err(lacks("udp", unpaired.address, "tcp")),
         None => Ok(pairs),
     }
 }
 
 /// Returns the address without its port. A link-local one has its interface.
-fn place(mut address: SocketAddr) -> SocketAddr {
+fn without_port(mut address: SocketAddr) -> SocketAddr {
     address.set_port(0);
     address
 }
@@ -198,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn u5_lonely_sockets_are_refused() {
+    fn u5_unpaired_sockets_are_refused() {
         let line = refused(vec![tcp("127.0.0.1"), udp("127.0.0.2")]);
         assert!(line.starts_with("the passed tcp socket 127.0.0.1:"), "{line}");
         assert!(line.ends_with(" needs a udp socket of its IP"), "{line}");

@@ -161,7 +161,7 @@ fn u5_dual_stack_is_refused() {
 }
 
 #[test]
-fn u5_lonely_socket_stops_the_start() {
+fn u5_unpaired_socket_stops_the_start() {
     let ip = IpAddr::from([127, 0, 0, 1]);
     let tcp = TcpListener::bind((ip, 0)).expect("a free port");
     let line = format!("the passed tcp socket {} needs a udp", tcp.local_addr().expect("one"));

@@ -180,8 +180,8 @@ fn u7_passed_sockets_are_named() {
     assert!(path.exists() && !report.contains("--bind has no effect"), "{report}");
     let (_, report) = run_with(&mut supervisor.command(&["--bind", "::1"]), directory.path());
     assert!(report.contains("  warning: --bind has no effect"), "{report}");
-    let lonely = Supervisor { sockets: supervisor.sockets.into_iter().take(1).collect() };
-    let (status, why) = lonely.refusal(&["--check"]);
+    let unpaired = Supervisor { sockets: supervisor.sockets.into_iter().take(1).collect() };
+    let (status, why) = unpaired.refusal(&["--check"]);
     assert_eq!(status, Some(2), "{why}");
     assert!(why.contains("needs a udp socket"), "{why}");
 }
