@@ -10,7 +10,7 @@
 //! owner sees members and contents.
 //!
 //! [`batch`] states the contract of one receive or send call. System calls, control messages and
-//! address formats lie behind it (`batch/`, `sys.rs`), and this layer can be read without them.
+//! address formats lie behind it (`batch/`, `sys/`), and this layer can be read without them.
 
 mod batch;
 mod copies;
