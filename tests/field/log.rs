@@ -230,7 +230,7 @@ fn field_c_help_waits_for_its_reader() {
     skip_filling(&mut reader);
     let mut text = String::new();
     reader.read_to_string(&mut text).expect("UTF-8");
-    assert!(text.starts_with("sage: ") && text.ends_with("wrong.\n"), "{text}");
+    assert!(text.starts_with("sage: ") && text.ends_with("signal.\n"), "{text}");
     assert_eq!(status_of(child), Some(0));
 
     let (reader, writer) = io::pipe().expect("a pipe");
