@@ -11,12 +11,9 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
 use super::Reactor;
-use crate::config::{
-    Bind, Budgets, ChatConfig, Config, ConnectionConfig, DatagramPath, KeyFiles, TlsConfig,
-    TlsMode, UNIX_MODE,
-};
+use super::tests::start_with;
+use crate::config::{Budgets, KeyFiles, TlsConfig, TlsMode};
 use crate::protocol::frame;
-use crate::service::ServiceManager;
 
 /// Starts a server with a certificate.
 fn start(budgets: Budgets) -> Reactor {
@@ -27,24 +24,9 @@ fn start(budgets: Budgets) -> Reactor {
     let files = KeyFiles { certificate: folder.join("cert.pem"), key: folder.join("key.pem") };
     fs::write(&files.certificate, made.cert.pem()).expect("a file");
     fs::write(&files.key, made.signing_key.serialize_pem()).expect("a file");
-    let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-    let reactor = Reactor::bind(
-        Config {
-            bind: vec![Bind { name: "loopback".into(), addresses: vec![loopback] }],
-            unix: Vec::new(),
-            unix_mode: UNIX_MODE,
-            tcp_port: 0,
-            udp_port: 0,
-            chat: ChatConfig::default(),
-            connections: ConnectionConfig::default(),
-            tls: TlsConfig { mode: TlsMode::On, files: Some(files) },
-            budgets,
-            datagram_path: DatagramPath::default(),
-        },
-        ServiceManager::default(),
-    );
+    let reactor = start_with(TlsConfig { mode: TlsMode::On, files: Some(files) }, budgets);
     fs::remove_dir_all(folder).expect("removed");
-    reactor.expect("free ports")
+    reactor
 }
 
 fn hello() -> Vec<u8> {

@@ -9,6 +9,12 @@ use crate::config::{
 
 /// Starts a server with this time slice.
 fn start(slice: Duration) -> Reactor {
+    let tls = TlsConfig { mode: TlsMode::Off, files: None };
+    start_with(tls, Budgets { slice, ..Budgets::default() })
+}
+
+/// Starts a server on free ports of loopback.
+pub(super) fn start_with(tls: TlsConfig, budgets: Budgets) -> Reactor {
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
     Reactor::bind(
         Config {
@@ -19,8 +25,8 @@ fn start(slice: Duration) -> Reactor {
             udp_port: 0,
             chat: ChatConfig::default(),
             connections: ConnectionConfig::default(),
-            tls: TlsConfig { mode: TlsMode::Off, files: None },
-            budgets: Budgets { slice, ..Budgets::default() },
+            tls,
+            budgets,
             datagram_path: DatagramPath::default(),
         },
         ServiceManager::default(),
