@@ -23,9 +23,8 @@ fn expect_list(stream: &mut (impl Read + Write)) {
 #[test]
 fn u5_socket_activate_starts_the_server() {
     if let Err(error) = Command::new(ACTIVATE).arg("--version").output() {
-        let is_ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
-        assert!(!is_ci, "{ACTIVATE}: {error}");
-        return namespace::skip("activation by systemd", &format!("{ACTIVATE}: {error}"));
+        let why = format!("{ACTIVATE}: {error}");
+        return namespace::skip_outside_ci("activation by systemd", &why);
     }
     let directory = Directory::new("activate");
     let path = directory.file();

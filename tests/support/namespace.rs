@@ -50,6 +50,13 @@ pub fn skip(what: &str, why: &str) {
     io::stderr().write_all(line.as_bytes()).expect("stderr");
 }
 
+/// Skips a part for which this machine lacks something. The machines of CI have everything, so there the test
+/// fails.
+pub fn skip_outside_ci(what: &str, why: &str) {
+    assert!(env::var_os("CI").is_none_or(|value| value != "true"), "CI must test {what}: {why}");
+    skip(what, why);
+}
+
 fn run_inside(unshared: &str, test: &str, setup: &str) {
     let script = format!("{setup} && exec \"$0\" {test} --nocapture");
     let output = Command::new("unshare")
