@@ -169,22 +169,7 @@ fn u4_cuts_lose_and_repeat_nothing() {
     let server = UnixServer::start_alone(&["--rate-limit", "0"]);
     let proxy = UnixProxy::start(&server.path, &server.directory.file("proxy"));
     let [mut ann, mut bob] = ann_and_bob(&proxy.path);
-    ann.say(&numbered(0..500));
-    bob.say(&numbered(500..1000));
-    let mut record = Vec::new();
-    while record.len() < 1000 {
-        record.push(ann.out.recv_timeout(DEADLINE).expect("a line"));
-        if record.len() % 150 == 0 {
-            proxy.cut();
-        }
-    }
-    for (name, lines) in [("ann", 0..500), ("bob", 500..1000)] {
-        let start = format!("{name}: ");
-        let said: Vec<_> = record.iter().filter_map(|line| line.strip_prefix(&start)).collect();
-        assert_eq!(said, numbered(lines).lines().collect::<Vec<_>>());
-    }
-    let same: Vec<_> = record.iter().map_while(|_| bob.out.recv_timeout(DEADLINE).ok()).collect();
-    assert_eq!(same, record);
+    exchange_with_cuts(&mut ann, &mut bob, || proxy.cut());
     ann.end_input();
     for talker in [&mut ann, &mut bob] {
         talker.expect(CLOSED);

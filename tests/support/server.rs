@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{DEADLINE, lines_of, wait_for};
@@ -185,6 +186,13 @@ impl Server {
             self.stat()[11..13].iter().map(|field| field.parse::<u64>().expect("ticks")).sum();
         // USER_HZ is 100 on every Linux that Rust runs on.
         Duration::from_millis(ticks * 10)
+    }
+
+    /// Expects that the loop sleeps: it uses little CPU time in the next 300 ms.
+    pub fn expect_rest(&self) {
+        let before = self.cpu_time();
+        thread::sleep(Duration::from_millis(300));
+        assert!(self.cpu_time() - before < Duration::from_millis(100), "it spins");
     }
 
     /// Returns the state of the process, a letter.

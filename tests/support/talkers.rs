@@ -3,9 +3,9 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use super::Server;
 use super::program::{Stranger, Talker, client};
 use super::proxy::Proxy;
+use super::{DEADLINE, Server};
 
 pub const CLOSED: &str = "* the room was closed";
 
@@ -86,4 +86,25 @@ pub fn carried_now(port: SocketAddr) -> String {
         "reactor-chat-client: no datagram comes from UDP port {port} of {ip}; messages travel over \
          TCP now"
     )
+}
+
+/// Lets Ann and Bob say 500 lines each, with a cut after each 150 of them. Both must see all lines, each once
+/// and in one order.
+pub fn exchange_with_cuts(ann: &mut Talker, bob: &mut Talker, cut: impl Fn()) {
+    ann.say(&numbered(0..500));
+    bob.say(&numbered(500..1000));
+    let mut record = Vec::new();
+    while record.len() < 1000 {
+        record.push(ann.out.recv_timeout(DEADLINE).expect("a line"));
+        if record.len() % 150 == 0 {
+            cut();
+        }
+    }
+    for (name, lines) in [("ann", 0..500), ("bob", 500..1000)] {
+        let start = format!("{name}: ");
+        let said: Vec<_> = record.iter().filter_map(|line| line.strip_prefix(&start)).collect();
+        assert_eq!(said, numbered(lines).lines().collect::<Vec<_>>());
+    }
+    let same: Vec<_> = record.iter().map_while(|_| bob.out.recv_timeout(DEADLINE).ok()).collect();
+    assert_eq!(same, record);
 }
