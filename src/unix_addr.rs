@@ -6,7 +6,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-/// The begin of an option's value that names a Unix socket.
+/// The beginning of an option's value that names a Unix socket.
 pub const PREFIX: &str = "unix:";
 
 /// Limit for a path or a name in bytes: `sun_path` has 108, and one is for the zero byte that ends a path

@@ -268,7 +268,7 @@ impl Datagrams {
     pub fn send(&mut self, job: Job<'_>, budget: usize) -> Receipt {
         self.transmits.begin(&job);
         let Self { sockets, routes, seals, batch, transmits, .. } = self;
-        // Without a socket no share is looked at.
+        // Without a socket the loop over the shares does not run, and no member has a route.
         let receipt = Receipt { unrouted: sockets.is_empty(), ..Receipt::default() };
         let has_others = false;
         JobSender { sockets, routes, seals, batch, transmits, job, budget, has_others, receipt }

@@ -177,7 +177,7 @@ impl Inner {
                 if let Err(error) = stream.set_nodelay(true) {
                     log::debug!("{remote}: {error}");
                 }
-                // Only on a wildcard listener does the local address have to be asked for.
+                // Connections of other listeners have the address of the listener.
                 let local = is_wildcard.then(|| stream.local_addr().ok()).flatten();
                 let local = local.map(|address| address.ip());
                 let origin = Origin { socket: *socket, local, remote: remote.into() };

@@ -39,7 +39,7 @@ pub fn check(mut config: Config, passed: PassedSockets) -> Report {
     };
     config.drop_unused_tls();
     let encryption = Tls::check(&config.tls);
-    // Only in the log they need a mark.
+    // The heading replaces the mark that these lines have in the log.
     let bare = |(level, line): Line| (level, line.trim_start_matches("limits: ").into());
     let limits = limits(&mut config).into_iter().map(bare).collect();
     Report { parts: [("Addresses", addresses), ("Encryption", encryption), ("Limits", limits)] }

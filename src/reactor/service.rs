@@ -47,10 +47,12 @@ impl Service {
         self.send(State::Ready);
     }
 
+    /// Tells that the server reads its files again.
     pub(super) fn reloading(&mut self) {
         self.send(State::Reloading(sys::monotonic_time()));
     }
 
+    /// Tells that the server ends.
     pub(super) fn stopping(&mut self) {
         self.send(State::Stopping);
     }

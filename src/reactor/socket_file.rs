@@ -22,7 +22,7 @@ use crate::config::BACKLOG;
 use crate::sys;
 
 /// Longest wait for the lock. Our servers hold it for a few system calls. Anybody who may read the directory
-/// can hold it for ever.
+/// can hold it without end.
 const LOCK_WAIT: Duration = Duration::from_secs(1);
 
 /// Interval between attempts to lock: flock(2) itself waits without a limit.

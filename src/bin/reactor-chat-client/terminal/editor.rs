@@ -325,8 +325,8 @@ impl Front {
         let _ = self.waker.wake();
     }
 
-    /// Leaves behind the lines that wait. If such a line waits itself, which a full connection can do
-    /// for ever, this is a signal as Ctrl-C sends it in a pipe.
+    /// Sends an exit after the waiting lines. If an exit waits already, raises SIGINT, as Ctrl-C does in a pipe:
+    /// on a full connection the exit can wait without end.
     fn leave(&mut self) -> io::Result<()> {
         if self.leaves_behind > 0 {
             return low_level::raise(SIGINT);
