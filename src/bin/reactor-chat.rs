@@ -12,8 +12,9 @@ use reactor_chat::config::Config;
 use reactor_chat::options::{self, Invocation};
 use reactor_chat::output::{self, Output};
 use reactor_chat::protocol::{DEFAULT_TCP_PORT, DEFAULT_UDP_PORT};
-use reactor_chat::reactor::{self, Exit, Reactor};
+use reactor_chat::reactor::{self, Exit, Findings, Reactor};
 use reactor_chat::service::ServiceManager;
+use reactor_chat::usage::fill;
 
 /// The command line, or an address in it, is wrong.
 const USAGE: u8 = 2;
@@ -26,6 +27,10 @@ const SIGNAL_BASE: i32 = 128;
 ///
 /// [`DRAIN`]: reactor_chat::config::DRAIN
 const LAST_LINES: Duration = Duration::from_millis(100);
+
+/// Columns of the text of a check. Further ones are for its indent, and some terminals begin a new line behind
+/// the eightieth character.
+const TEXT_WIDTH: usize = 75;
 
 fn main() -> ExitCode {
     match output::ignore_signals_of_writes().and_then(|()| open_outputs()) {
@@ -70,14 +75,38 @@ fn start_log(stderr: &Output, level: LevelFilter) {
 }
 
 fn check(config: Config, stdout: &Output, stderr: &Output) -> ExitCode {
-    let report = match ServiceManager::from_environment() {
+    let findings = match ServiceManager::from_environment() {
         Ok(manager) => reactor::check(config, manager.sockets),
         Err(error) => return complain(stderr, &error, USAGE),
     };
-    match (print(stdout, stderr, &report.to_string()), report.mistakes()) {
+    match (print(stdout, stderr, &report(&findings)), findings.mistakes()) {
         (ExitCode::SUCCESS, 1..) => ExitCode::from(USAGE),
         (printed, _) => printed,
     }
+}
+
+/// Returns the findings of a check as text for a terminal of 80 columns.
+fn report(findings: &Findings) -> String {
+    let mut text = String::new();
+    for (heading, lines) in &findings.parts {
+        text += &format!("{heading}:\n");
+        text.extend(lines.iter().map(|(level, line)| indent(*level, line)));
+    }
+    text + &match findings.mistakes() {
+        0 => "No mistake was found.\n".into(),
+        1 => "1 mistake was found.\n".into(),
+        count => format!("{count} mistakes were found.\n"),
+    }
+}
+
+/// Returns a line below a heading. If it is too long for the terminal, it goes on below itself.
+fn indent(level: Level, line: &str) -> String {
+    let mark = match level {
+        Level::Error => "MISTAKE: ",
+        Level::Warn => "warning: ",
+        _ => "",
+    };
+    format!("  {}\n", fill(&format!("{mark}{line}"), TEXT_WIDTH).join("\n    "))
 }
 
 fn serve(config: Config, stdout: &Output, stderr: &Output) -> ExitCode {

@@ -4,7 +4,6 @@
 //! file is made, changed or removed. Passed sockets get the options of the start, which are those that a
 //! running server has set already.
 
-use std::fmt;
 use std::net::SocketAddr;
 
 use log::Level;
@@ -19,20 +18,17 @@ use crate::datagram;
 use crate::service::PassedSockets;
 use crate::tls::Tls;
 use crate::unix_addr::UnixAddr;
-use crate::usage::fill;
 
-/// Columns in use, of a terminal's 80.
-const WIDTH: usize = 79;
-
-/// The findings of a check. Their text is for a terminal of 80 columns.
+/// The findings of a check.
 #[derive(Debug)]
-pub struct Report {
-    parts: [(&'static str, Vec<Line>); 3],
+pub struct Findings {
+    /// Lines under headings. A line about a mistake has the level of an error.
+    pub parts: [(&'static str, Vec<(Level, String)>); 3],
 }
 
 /// Checks the settings as a start with these passed sockets does. An address in use is no mistake, because a
 /// server may be running.
-pub fn check(mut config: Config, passed: PassedSockets) -> Report {
+pub fn check(mut config: Config, passed: PassedSockets) -> Findings {
     let addresses = match passed.is_empty() {
         true => addresses(&config),
         false => passed_addresses(&mut config, passed),
@@ -42,43 +38,15 @@ pub fn check(mut config: Config, passed: PassedSockets) -> Report {
     // The heading replaces the mark that these lines have in the log.
     let bare = |(level, line): Line| (level, line.trim_start_matches("limits: ").into());
     let limits = limits(&mut config).into_iter().map(bare).collect();
-    Report { parts: [("Addresses", addresses), ("Encryption", encryption), ("Limits", limits)] }
+    Findings { parts: [("Addresses", addresses), ("Encryption", encryption), ("Limits", limits)] }
 }
 
-impl Report {
+impl Findings {
     /// Returns the number of reasons why the server cannot start, or no client would accept it.
     pub fn mistakes(&self) -> usize {
         let lines = self.parts.iter().flat_map(|(_, lines)| lines);
         lines.filter(|(level, _)| *level == Level::Error).count()
     }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (title, lines) in &self.parts {
-            writeln!(f, "{title}:")?;
-            lines.iter().try_for_each(|line| write_line(f, line))?;
-        }
-        match self.mistakes() {
-            0 => writeln!(f, "No mistake was found."),
-            1 => writeln!(f, "1 mistake was found."),
-            count => writeln!(f, "{count} mistakes were found."),
-        }
-    }
-}
-
-fn write_line(f: &mut fmt::Formatter<'_>, (level, line): &Line) -> fmt::Result {
-    let mark = match level {
-        Level::Error => "MISTAKE: ",
-        Level::Warn => "warning: ",
-        _ => "",
-    };
-    let mut indent = "  ";
-    for part in fill(&format!("{mark}{line}"), WIDTH - 4) {
-        writeln!(f, "{indent}{part}")?;
-        indent = "    ";
-    }
-    Ok(())
 }
 
 fn addresses(config: &Config) -> Vec<Line> {

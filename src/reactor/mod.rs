@@ -83,7 +83,7 @@ use source::Source;
 use steps::step;
 
 pub use bind_error::BindError;
-pub use check::{Report, check};
+pub use check::{Findings, check};
 
 /// Events taken from the kernel at once. More stay there, in order, for the next turn.
 const EVENTS: usize = 1024;
