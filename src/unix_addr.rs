@@ -1,6 +1,6 @@
 //! The addresses of Unix sockets, as `unix:PATH` and `unix:@NAME` name them.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::SocketAddr;
@@ -78,13 +78,18 @@ impl UnixAddr {
     }
 }
 
-/// Writes a path as it is, and an abstract name with the `@` before it.
+/// Writes a path as it is, and an abstract name with the `@` before it. Control characters, such as the end of
+/// a line, are escaped.
 impl fmt::Display for UnixAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Path(path) => path.display().fmt(f),
-            Self::Abstract(name) => write!(f, "@{name}"),
-        }
+        let text = match self {
+            Self::Path(path) => path.to_string_lossy().into_owned(),
+            Self::Abstract(name) => format!("@{name}"),
+        };
+        text.chars().try_for_each(|letter| match letter.is_control() {
+            true => write!(f, "{}", letter.escape_unicode()),
+            false => f.write_char(letter),
+        })
     }
 }
 
@@ -115,6 +120,12 @@ mod tests {
         for empty in ["unix:", "unix:@"] {
             assert!(matches!(parsed(empty), Some(Err(_))), "{empty}");
         }
+    }
+
+    #[test]
+    fn u1_line_end_in_a_path_is_escaped() {
+        let addr = UnixAddr::Path("/run/a b/\n\u{1b}[2J\"日本\\".into());
+        assert_eq!(addr.to_string(), r#"/run/a b/\u{a}\u{1b}[2J"日本\"#);
     }
 
     #[test]

@@ -10,6 +10,9 @@ use crate::sys;
 /// manager did not take.
 const INTERVAL: Duration = Duration::from_secs(1);
 
+/// The shortest interval between two signs of life. A watchdog that wants more would keep the loop busy.
+const SHORTEST_ALIVE: Duration = Duration::from_millis(10);
+
 /// The service manager, and the states that it is to get.
 pub(super) struct Service {
     notifier: Option<Notifier>,
@@ -30,7 +33,8 @@ impl Service {
         watchdog: Option<Duration>,
         now: Instant,
     ) -> Self {
-        let alive_interval = watchdog.filter(|_| notifier.is_some()).map(|limit| limit / 2);
+        let watchdog = watchdog.filter(|_| notifier.is_some());
+        let alive_interval = watchdog.map(|limit| SHORTEST_ALIVE.max(limit / 2));
         Self {
             notifier,
             alive_interval,

@@ -7,7 +7,7 @@
 
 use std::fs::{self, File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
@@ -71,10 +71,7 @@ impl SocketFile {
             fs::remove_file(path)?;
         }
         let socket = bind(path, mode)?;
-        let found = open_socket(path)?;
-        let file = Self { path: path.into(), inode: inode_of(&found.metadata()?) };
-        // The umask has taken bits from it. Nobody can connect before the socket listens.
-        set_permissions(&found, mode)?;
+        let file = Self { path: path.into(), inode: inode_of(&fs::symlink_metadata(path)?) };
         socket.listen(BACKLOG)?;
         Ok((OwnedFd::from(socket).into(), file))
     }
@@ -171,32 +168,16 @@ fn try_connect(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Binds a socket. Its file has at most the permissions `mode` from the first moment: the kernel takes those of
-/// the socket's own inode, without the bits of the umask (`unix_bind_bsd` in net/unix/af_unix.c).
+/// Binds a socket. Its file has the permissions `mode` from the first moment: the kernel takes those of the
+/// socket's own inode, without the bits of the umask (`unix_bind_bsd` in net/unix/af_unix.c). A later
+/// chmod(2) would follow a link that others have put in place of the file.
 fn bind(path: &Path, mode: u32) -> io::Result<Socket> {
     let file = File::from(OwnedFd::from(Socket::new(Domain::UNIX, Type::STREAM, None)?));
     file.set_permissions(Permissions::from_mode(mode))?;
     let socket = Socket::from(OwnedFd::from(file));
-    socket.bind(&SockAddr::unix(path)?)?;
+    let address = SockAddr::unix(path)?;
+    sys::with_umask(0, || socket.bind(&address))?;
     Ok(socket)
-}
-
-/// Opens a socket file, without connecting to it. Others who may change the directory could have put a link to a
-/// file of ours in its place, which chmod(2) would follow.
-fn open_socket(path: &Path) -> io::Result<File> {
-    let flags = libc::O_PATH | libc::O_NOFOLLOW;
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    match file.metadata()?.file_type().is_socket() {
-        true => Ok(file),
-        false => Err(io::Error::other("another program has replaced its file")),
-    }
-}
-
-/// Changes the permissions of an open file. fchmod(2) refuses a descriptor of `O_PATH` (open(2)), but chmod(2)
-/// takes its name in proc(5).
-fn set_permissions(file: &File, mode: u32) -> io::Result<()> {
-    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-    fs::set_permissions(path, Permissions::from_mode(mode))
 }
 
 #[cfg(test)]
@@ -204,34 +185,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn u1_file_is_never_open_too_wide() {
+    fn u1_mode_holds_from_the_first_moment() {
         let path = std::env::temp_dir().join(format!("rc-mode-{}", std::process::id()));
-        // A process that was killed may have left it.
-        let _ = fs::remove_file(&path);
-        let socket = bind(&path, 0o600).expect("a free path");
-        let mode = fs::metadata(&path).expect("a file").mode() & 0o777;
-        drop(socket);
-        fs::remove_file(&path).expect("removed");
-        // The umask may take bits away.
-        assert_eq!(mode & !0o600, 0, "{mode:o}");
-    }
-
-    #[test]
-    fn u1_mode_is_not_set_through_links() {
-        let place = std::env::temp_dir().join(format!("rc-link-{}", std::process::id()));
-        let (target, link) = (place.join("target"), place.join("link"));
-        fs::create_dir(&place).expect("a directory of this test");
-        let kept = UnixListener::bind(&target).expect("a free path");
-        fs::set_permissions(&target, Permissions::from_mode(0o600)).expect("our file");
-        std::os::unix::fs::symlink(&target, &link).expect("a link");
-        let linked = open_socket(&link).map(|file| set_permissions(&file, 0o666));
-        let found = open_socket(&target).expect("a socket");
-        let mode = found.metadata().expect("a file").mode() & 0o777;
-        set_permissions(&found, 0o640).expect("our file");
-        let changed = found.metadata().expect("a file").mode() & 0o777;
-        drop(kept);
-        fs::remove_dir_all(&place).expect("removed");
-        assert!(linked.is_err(), "a link is no socket");
-        assert_eq!((mode, changed), (0o600, 0o640));
+        for mode in [0o600, 0o666, 0o000] {
+            // A process that was killed may have left it.
+            let _ = fs::remove_file(&path);
+            let socket = bind(&path, mode).expect("a free path");
+            let found = fs::metadata(&path).expect("a file").mode() & 0o777;
+            drop(socket);
+            fs::remove_file(&path).expect("removed");
+            assert_eq!(found, mode, "{found:o}");
+        }
     }
 }

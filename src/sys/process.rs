@@ -44,6 +44,17 @@ pub fn monotonic_time() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
+/// Runs `work` with a file mode creation mask, and restores the old one. The mask belongs to the whole process
+/// (umask(2)), so other threads must not make files meanwhile.
+pub fn with_umask<T>(mask: u32, work: impl FnOnce() -> T) -> T {
+    // SAFETY: umask takes and returns an integer, and cannot fail.
+    let before = unsafe { libc::umask(mask) };
+    let result = work();
+    // SAFETY: as above.
+    unsafe { libc::umask(before) };
+    result
+}
+
 /// Checks that this process may make, replace and remove files in a directory. Writes nothing.
 ///
 /// # Errors

@@ -13,7 +13,7 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, Error, RootCertStore};
 
 use super::error::TlsError;
-use super::identity::{identity, read_certified};
+use super::identity::{check_regular, identity, read_certified};
 use super::own_key;
 use crate::config::{KeyFiles, TlsConfig, TlsMode};
 use crate::fingerprint::Fingerprint;
@@ -39,6 +39,10 @@ pub(super) fn lines(settings: &TlsConfig, date: SystemTime) -> Vec<(Level, Strin
 }
 
 fn of_files(files: &KeyFiles, date: SystemTime) -> Result<Vec<(Level, String)>, TlsError> {
+    // To read a pipe takes its content from the start, and may wait without end.
+    if let Err(special) = check_regular(files) {
+        return Ok(vec![(Level::Warn, special.to_string())]);
+    }
     let certified = read_certified(files)?;
     let certificate = files.certificate.display();
     let dates = dates(&certified.cert[0]).map(|dates| describe_dates(dates, date));

@@ -180,13 +180,13 @@ fn server_config(certified: CertifiedKey) -> Result<ServerConfig, rustls::Error>
     Ok(config)
 }
 
-fn check_regular(files: &KeyFiles) -> Result<(), TlsError> {
+pub(super) fn check_regular(files: &KeyFiles) -> Result<(), TlsError> {
     // A file that is missing is reported when it is read.
     let is_special = |path: &Path| fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
     let paths = [&files.certificate, &files.key];
     let special = paths.into_iter().find(|path| is_special(path));
     special.map_or(Ok(()), |path| {
-        Err(TlsError::in_file(path, "only a regular file can be read again"))
+        Err(TlsError::in_file(path, "no regular file, so it is read at the start only"))
     })
 }
 

@@ -158,7 +158,7 @@ fn e3_pipe_is_not_read_again() {
     server.signal("HUP");
     let error = server.expect_log("ERROR] SIGHUP: ");
     assert!(
-        error.contains("only a regular file can be read again; the certificate in use"),
+        error.contains("no regular file, so it is read at the start only; the certificate in use"),
         "{error}"
     );
     assert_eq!(Encrypted::connect(&server).status_of(LIST, "", b""), 0);

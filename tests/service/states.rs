@@ -123,6 +123,21 @@ fn u5_watchdog_gets_half_its_time() {
 }
 
 #[test]
+fn u5_hasty_watchdog_costs_little() {
+    let manager = Manager::at_name();
+    let mut command = manager.command(&[]);
+    command.env("WATCHDOG_USEC", "1");
+    let server = Server::spawn(command, 1);
+    manager.expect_sometime("WATCHDOG=1");
+    let (start, before) = (Instant::now(), server.cpu_time());
+    (0..50).for_each(|_| manager.expect_sometime("WATCHDOG=1"));
+    // A few may have been in the queue of the socket.
+    assert!(start.elapsed() > Duration::from_millis(300));
+    let spent = server.cpu_time() - before;
+    assert!(spent < Duration::from_millis(200), "it spins: {spent:?}");
+}
+
+#[test]
 fn u5_stuck_loop_is_noticed() {
     let manager = Manager::at_name();
     let mut command = manager.command(&[]);

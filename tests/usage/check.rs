@@ -250,6 +250,19 @@ mod certificates {
     }
 
     #[test]
+    fn u7_pipe_is_not_read() {
+        let directory = Directory::new();
+        write(&directory, -1, 60);
+        fs::remove_file(directory.file("key.pem")).expect("removed");
+        let made = Command::new("mkfifo").arg(directory.file("key.pem")).status();
+        assert!(made.expect("mkfifo(1)").success());
+        let (status, report) = checked(&directory);
+        assert_eq!(status, Some(0), "{report}");
+        let warning = "key.pem: no regular file, so it is read at the start only";
+        assert!(report.contains(warning), "{report}");
+    }
+
+    #[test]
     fn u7_key_must_fit_and_be_private() {
         let directory = Directory::new();
         write(&directory, -1, 60);
