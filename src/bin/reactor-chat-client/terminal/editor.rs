@@ -5,8 +5,10 @@
 //! lines into a shared state, and this thread prints them when it can, a thousand lines as fast as
 //! one.
 
+mod desk;
+
 use std::collections::{BTreeSet, VecDeque};
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind, Read as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Sender, channel};
@@ -31,14 +33,14 @@ use reactor_chat::protocol::command::EXIT;
 use crate::sanitize::visible;
 use crate::stdin::{InputLine, Stdin};
 use crate::tty::{self, TerminalSize};
+use desk::{EditorDesk, told};
+
+pub(super) use desk::Update;
 
 /// BEL: the terminal rings or flashes, as it is configured.
 const BELL: char = '\x07';
 
 type Typed = Sender<io::Result<InputLine>>;
-
-/// The most bytes that wait to be printed. A terminal that is stopped for long misses the rest.
-const MOST_WAITING: usize = 1024 * 1024;
 
 /// The longest time for the end.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -56,49 +58,6 @@ const SHOW: &str = "\x1b[?2026l";
 /// The event loop's side.
 pub(super) struct Editor {
     desk: Arc<EditorDesk>,
-}
-
-/// New content from the loop.
-pub(super) struct Update {
-    /// Lines to print above the prompt.
-    pub(super) lines: Vec<RoomLine>,
-    /// All our own lines that the server has not accepted yet.
-    pub(super) waiting: Vec<String>,
-    /// Number of typed lines that are among these or are done.
-    pub(super) taken: usize,
-    /// True if the bell should ring.
-    pub(super) rings: bool,
-}
-
-/// State that the threads share.
-struct EditorDesk {
-    state: Mutex<EditorState>,
-    changed: Condvar,
-    /// Wakes the thread when a byte is written to it.
-    bell: UnixStream,
-}
-
-#[derive(Default)]
-struct EditorState {
-    /// Content to be printed next.
-    lines: Vec<RoomLine>,
-    bytes: usize,
-    /// Number of lines that were dropped for lack of space.
-    lost: usize,
-    /// Our own lines that the server has not accepted yet.
-    waiting: Vec<String>,
-    /// Number of typed lines that the loop has read since the last drawing.
-    taken: usize,
-    /// True if the bell should ring.
-    rings: bool,
-    /// True if the window has lost the focus.
-    is_away: bool,
-    /// True if the first message since then was marked.
-    is_marked: bool,
-    /// True if no more content comes.
-    is_closing: bool,
-    /// True if the thread is done with the terminal.
-    is_over: bool,
 }
 
 impl Editor {
@@ -164,49 +123,6 @@ impl Editor {
         let waited = self.desk.changed.wait_timeout_while(state, PATIENCE, |state| !state.is_over);
         waited.is_ok_and(|(state, _)| state.is_over)
     }
-}
-
-impl EditorDesk {
-    fn set(&self, change: impl FnOnce(&mut EditorState)) {
-        change(&mut locked(&self.state));
-        self.changed.notify_all();
-        // A full pipe wakes the thread as well.
-        let _ = (&self.bell).write(b"!");
-    }
-}
-
-impl EditorState {
-    fn note(&mut self, update: Update) {
-        self.waiting = update.waiting;
-        self.taken += update.taken;
-        self.rings |= update.rings;
-        update.lines.into_iter().for_each(|line| self.add(line));
-    }
-
-    fn add(&mut self, line: RoomLine) {
-        match self.bytes + line.size() {
-            0..=MOST_WAITING => {
-                self.bytes += line.size();
-                self.lines.push(line);
-            }
-            _ => self.lost += 1,
-        }
-    }
-
-    /// Takes the lines to print.
-    fn take_lines(&mut self) -> Vec<RoomLine> {
-        self.bytes = 0;
-        let mut lines = std::mem::take(&mut self.lines);
-        match std::mem::take(&mut self.lost) {
-            0 => {}
-            lost => lines.push(told(&format!("{lost} lines were not shown: the terminal stood"))),
-        }
-        lines
-    }
-}
-
-fn told(text: &str) -> RoomLine {
-    RoomLine { time: String::new(), label: Label::Mark("--"), text: text.into() }
 }
 
 /// The thread's side.
@@ -455,23 +371,4 @@ fn write(text: &str) -> io::Result<()> {
 /// Returns true if the error means that the terminal is gone.
 fn is_end(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::EIO) || error.kind() == ErrorKind::UnexpectedEof
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn stopped_terminal_counts_lost_lines() {
-        let mut state = EditorState::default();
-        let line =
-            |text: &str| RoomLine { time: String::new(), label: Label::Nothing, text: text.into() };
-        let half = line(&"a".repeat(MOST_WAITING / 2 - 10));
-        (0..3).for_each(|_| state.add(half.clone()));
-        let lines = state.take_lines();
-        assert_eq!(lines.len(), 3);
-        assert_eq!(lines[2].text, "1 lines were not shown: the terminal stood");
-        state.add(line("c"));
-        assert_eq!(state.take_lines().len(), 1);
-    }
 }
