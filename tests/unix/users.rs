@@ -2,10 +2,12 @@
 
 use crate::support::carried::Carried;
 use crate::support::peers::expect_answer;
+use crate::support::streams::{RESUME, streamed};
 use crate::support::unix::*;
 use crate::support::*;
 
 const OK: u8 = 0;
+const ROOM_NOT_FOUND: u8 = 2;
 const WRONG_PASSWORD: u8 = 3;
 const RATE_LIMITED: u8 = 10;
 const BANNED: u8 = 11;
@@ -125,6 +127,30 @@ fn u3_ban_is_of_a_user() {
     assert_eq!(over_tcp.status_of(JOIN, "room", text("frank").as_bytes()), OK);
     alice.say("/unban bob");
     wait_for("the end of the ban", || (join_as(&unix, NOBODY, "carol") == OK).then_some(()));
+}
+
+#[test]
+fn u3_ban_holds_for_a_resume() {
+    if !can_be_others("bans of users") {
+        return;
+    }
+    let unix = UnixServer::start(&["--unix-mode", "666"]);
+    let mut alice = Carried::enter_over(unix.connect(), CREATE, &text("alice"));
+    let of_nobody = || unix.connect_as(NOBODY).expect("a connection");
+    let mut bob = Carried::enter_over(of_nobody(), JOIN, &text("bob"));
+    alice.expect("bob joined");
+    alice.say("/ban bob");
+    expect_removal(&mut bob);
+    let of_stranger = unix.connect_as(STRANGER).expect("a connection");
+    let dave = Carried::enter_over(of_stranger, JOIN, &streamed("dave", ""));
+    let token = dave.ticket().token;
+    assert_eq!(of_nobody().status_of(RESUME, "room", &token), BANNED, "with dave's token");
+    let mut over_tcp = Control::connect(&unix.server);
+    assert_eq!(over_tcp.status_of(RESUME, "room", &token), ROOM_NOT_FOUND, "in the clear");
+    // The token is all that a user without a ban needs.
+    let mut moved = dave.resume(unix.connect());
+    moved.say_in_stream(1, "from another user");
+    alice.hear_until("dave: from another user");
 }
 
 #[test]
