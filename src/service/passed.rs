@@ -119,6 +119,12 @@ impl Usable {
         }
         let address = socket.local_addr().map_err(failed)?;
         let address = address.as_socket().ok_or("has no IP address")?;
+        if address.port() == 0 {
+            return Err("has no port".into());
+        }
+        if kind == Type::DGRAM && socket.peer_addr().is_ok() {
+            return Err("is connected, so it receives from one peer only".into());
+        }
         if address.is_ipv6() && serves_ipv4(&socket, address).map_err(failed)? {
             return Err("serves IPv4 and IPv6 (BindIPv6Only=ipv6-only separates them)".into());
         }
@@ -214,6 +220,12 @@ mod tests {
         let silent = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         let line = refused(vec![Some(silent)]);
         assert!(line.starts_with("socket 3 of LISTEN_FDS does not listen"), "{line}");
+        let unbound = Socket::new(Domain::IPV4, Type::DGRAM, None).expect("a socket");
+        assert_eq!(refused(vec![Some(unbound)]), "socket 3 of LISTEN_FDS has no port");
+        let connected = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        connected.connect("127.0.0.1:9").expect("a route");
+        let line = refused(vec![Some(connected.into())]);
+        assert!(line.starts_with("socket 3 of LISTEN_FDS is connected"), "{line}");
         let both = Socket::new(Domain::IPV6, Type::DGRAM, None).expect("a socket");
         both.set_only_v6(false).expect("an option");
         both.bind(&SocketAddr::from(([0u16; 8], 0)).into()).expect("a port");
