@@ -26,7 +26,8 @@ mod tests;
 pub use address::Address;
 pub use batch::{Arrival, BATCH, MAX_ARRIVAL, MAX_SEGMENTS, Outgoing, ReceiveBatch, SendBatch};
 pub use process::{
-    ignore_signal, is_ignored, may_change, monotonic_time, raise_descriptor_limit, with_umask,
+    effective_user, ignore_signal, is_ignored, may_change, monotonic_time, raise_descriptor_limit,
+    with_umask,
 };
 pub use socket::{
     enable_gro, enable_overflow_count, enable_packet_info, let_routers_fragment, peer_user,

@@ -10,12 +10,11 @@ use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mio::net::UnixStream;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::config::BACKLOG;
@@ -68,7 +67,10 @@ impl SocketFile {
         lock(&directory)?;
         if is_stale(path)? {
             log::info!("unix {}: replacing the file of a server that has ended", path.display());
-            fs::remove_file(path)?;
+            fs::remove_file(path).map_err(|error| match error.raw_os_error() {
+                Some(libc::EPERM) => kept_file(),
+                _ => error,
+            })?;
         }
         let socket = bind(path, mode)?;
         let file = Self { path: path.into(), inode: inode_of(&fs::symlink_metadata(path)?) };
@@ -97,7 +99,24 @@ pub(super) fn check(path: &Path) -> Result<bool, SocketError> {
     open_directory(path)?;
     let is_stale = is_stale(path)?;
     sys::may_change(directory_of(path))?;
-    Ok(is_stale)
+    match is_stale && !may_remove(path)? {
+        true => Err(kept_file().into()),
+        false => Ok(is_stale),
+    }
+}
+
+/// The error about a stale file that the server may not remove.
+fn kept_file() -> io::Error {
+    let why = "another user has left a socket file there, which only its owner may remove";
+    io::Error::new(ErrorKind::PermissionDenied, why)
+}
+
+/// Returns true if nothing keeps a writable directory's file. In one with the sticky bit, as /tmp, only root and
+/// the owners of the file and of the directory may remove it (unlink(2)).
+fn may_remove(path: &Path) -> io::Result<bool> {
+    let directory = fs::metadata(directory_of(path))?;
+    let owners = [0, directory.uid(), fs::symlink_metadata(path)?.uid()];
+    Ok(directory.mode() & libc::S_ISVTX == 0 || owners.contains(&sys::effective_user()))
 }
 
 fn directory_of(path: &Path) -> &Path {
@@ -150,7 +169,7 @@ fn is_stale(path: &Path) -> Result<bool, SocketError> {
     if !kind.is_socket() {
         return Err(SocketError::Never("it is a file, and no socket"));
     }
-    match try_connect(path) {
+    match find_live(path) {
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(true),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error.into()),
@@ -158,13 +177,16 @@ fn is_stale(path: &Path) -> Result<bool, SocketError> {
     }
 }
 
-/// Returns an error if there is no live socket. It does not wait: a full backlog shows that a server is there
-/// (`EAGAIN`, connect(2)), and so does a socket of another type (`EPROTOTYPE`).
-fn try_connect(path: &Path) -> io::Result<()> {
-    match UnixStream::connect(path) {
-        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
-        Err(error) if error.raw_os_error() == Some(libc::EPROTOTYPE) => Ok(()),
-        outcome => outcome.map(drop),
+/// Returns an error if no socket is bound to the path. A connection would take a place of a live server, which
+/// may end another one for it. A datagram socket makes none: the kernel looks for the live socket first, and then
+/// refuses its type (`EPROTOTYPE`, `unix_find_bsd` in net/unix/af_unix.c). `EPERM` is from a live datagram socket
+/// that receives from another one only.
+fn find_live(path: &Path) -> io::Result<()> {
+    match UnixDatagram::unbound()?.connect(path) {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EPROTOTYPE | libc::EPERM)) => {
+            Ok(())
+        }
+        outcome => outcome,
     }
 }
 

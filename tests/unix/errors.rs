@@ -1,9 +1,10 @@
 //! Addresses where the server cannot listen: one line that names the address and the cause (U1). The status is
 //! 2 for a path that can never work, and 1 for the rest.
 
-use std::fs::{self, File};
-use std::os::unix::fs::symlink;
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -70,6 +71,45 @@ fn u1_live_socket_is_in_use() {
     assert_eq!(refusal(&unix.path), (Some(1), IN_USE.into()));
     expect_answer(&mut unix.connect());
     assert_eq!(unix.directory.count(), 1);
+}
+
+#[test]
+fn u1_u7_search_takes_no_place() {
+    let unix = UnixServer::start(&["--max-connections", "1"]);
+    let mut idle = unix.connect();
+    expect_answer(&mut idle);
+    assert_eq!(refusal(&unix.path), (Some(1), IN_USE.into()));
+    let mut check = server_at(&unix.path);
+    assert!(check.arg("--check").output().expect("a report").status.success());
+    // A connection beside this one would have ended it.
+    expect_answer(&mut idle);
+}
+
+#[test]
+fn u1_u7_sticky_directory_keeps_files() {
+    if !can_be_others("files of others in a directory with the sticky bit") {
+        return;
+    }
+    let directory = Directory::new();
+    let path = directory.file("chat");
+    drop(UnixListener::bind(&path).expect("a free path"));
+    fs::set_permissions(&path, Permissions::from_mode(0o666)).expect("our file");
+    fs::set_permissions(directory.path(), Permissions::from_mode(0o1777)).expect("our directory");
+    // The other user may not reach the directory of the build.
+    let program = directory.file("server");
+    // cp(1) writes it: a writable descriptor here could pass to another test's child, and then it is busy.
+    let server = server_at(&path);
+    let copied = Command::new("cp").arg(server.get_program()).arg(&program).status();
+    assert!(copied.expect("cp(1)").success());
+    let as_other = || {
+        let mut command = Command::new(&program);
+        command.args(server.get_args()).args(["--tls", "off"]).uid(NOBODY).gid(NOBODY);
+        command
+    };
+    let cause = "another user has left a socket file there, which only its owner may remove";
+    assert_eq!(cause_of(as_other(), &path), (Some(1), cause.into()));
+    let check = as_other().arg("--check").output().expect("a report");
+    assert_eq!(check.status.code(), Some(2), "{}", String::from_utf8_lossy(&check.stdout));
 }
 
 #[test]
