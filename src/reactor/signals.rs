@@ -62,6 +62,8 @@ impl Reactor {
     pub(super) fn handle_signals(&mut self) {
         for signal in self.signals.take() {
             match signal {
+                // It accepts nobody who could use what was read, and READY would contradict STOPPING.
+                SIGHUP if self.leave_by.is_some() => log::info!("SIGHUP: the server is ending"),
                 SIGHUP => self.reload(),
                 SIGUSR1 => self.report(),
                 _ if self.leave_by.is_some() => self.forced = Some(signal),
