@@ -34,21 +34,6 @@ fn u5_states_come_in_order() {
 }
 
 #[test]
-fn u5_ending_server_reloads_nothing() {
-    let manager = Manager::at_name();
-    let mut server = ready(&manager, &[]);
-    // Without the end of this connection the drain takes its whole time.
-    let _alice = Member::create(&server, "room", &text("alice"));
-    server.signal("TERM");
-    manager.expect_sometime("STOPPING=1");
-    server.signal("HUP");
-    server.expect_log("SIGHUP: the server is ending");
-    assert_eq!(server.wait().code(), Some(0));
-    // A reload has two states. The one is the status.
-    assert!(manager.settle() <= 1);
-}
-
-#[test]
 fn u5_reload_has_the_time_of_the_clock() {
     let manager = Manager::at_name();
     let server = ready(&manager, &[]);
