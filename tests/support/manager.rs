@@ -51,10 +51,15 @@ impl Manager {
         command
     }
 
-    /// Waits for the next state.
+    /// Waits for the next state. The kernel does not restart a call with a timeout after a signal (signal(7)).
     pub fn next(&self) -> String {
         let mut buffer = [0; 4096];
-        let size = self.socket.recv(&mut buffer).expect("a state in time");
+        let size = loop {
+            match self.socket.recv(&mut buffer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                outcome => break outcome.expect("a state in time"),
+            }
+        };
         String::from_utf8(buffer[..size].to_vec()).expect("UTF-8")
     }
 
