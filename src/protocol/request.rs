@@ -197,28 +197,30 @@ fn resume_payload(token: Token, path: Option<&PathWishes>) -> Vec<u8> {
     }
 }
 
+/// The payload of create and join (W6). Absent keys instead of `null`: other servers of this protocol fail on a
+/// null password.
+#[derive(Serialize)]
+struct EntrantPayload<'a> {
+    username: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password: Option<&'a str>,
+    delivery: &'static str,
+    #[serde(skip_serializing_if = "is_default")]
+    history: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capacity: Option<u32>,
+    #[serde(skip_serializing_if = "is_default")]
+    hidden: bool,
+    #[serde(skip_serializing_if = "is_default")]
+    sealed_only: bool,
+    #[serde(flatten)]
+    path: PathPayload,
+}
+
 fn entrant_payload(
     entrant: &Entrant<'_>,
     (capacity, hidden, sealed_only): (Option<u32>, bool, bool),
 ) -> Vec<u8> {
-    // Absent keys instead of `null`: other servers of this protocol fail on a null password.
-    #[derive(Serialize)]
-    struct EntrantPayload<'a> {
-        username: &'a str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        password: Option<&'a str>,
-        delivery: &'static str,
-        #[serde(skip_serializing_if = "is_default")]
-        history: u32,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        capacity: Option<u32>,
-        #[serde(skip_serializing_if = "is_default")]
-        hidden: bool,
-        #[serde(skip_serializing_if = "is_default")]
-        sealed_only: bool,
-        #[serde(flatten)]
-        path: PathPayload,
-    }
     let delivery = match entrant.delivery {
         Delivery::Plain(Form::Text) => "text",
         Delivery::Plain(Form::Named) => "named",
