@@ -106,44 +106,48 @@ fn u5_late_manager_gets_the_states() {
     manager.expect_silence(Duration::from_millis(100));
 }
 
+/// Starts a server with a watchdog of this time, and waits for its first sign of life.
+fn watched(manager: &Manager, micros: &str) -> Server {
+    let mut command = manager.command(&[]);
+    command.env("WATCHDOG_USEC", micros);
+    let server = Server::spawn(command, 1);
+    manager.expect_sometime("WATCHDOG=1");
+    server
+}
+
+/// Checks that a server has used little CPU time since it had used `before`.
+fn expect_little_work(server: &Server, before: Duration) {
+    let spent = server.cpu_time() - before;
+    assert!(spent < Duration::from_millis(200), "it spins: {spent:?}");
+}
+
 #[test]
 fn u5_watchdog_gets_half_its_time() {
     let manager = Manager::at_name();
-    let mut command = manager.command(&[]);
-    command.env("WATCHDOG_USEC", "2000000");
-    let server = Server::spawn(command, 1);
-    manager.expect_sometime("WATCHDOG=1");
+    let server = watched(&manager, "2000000");
     let (start, before) = (Instant::now(), server.cpu_time());
     manager.expect("WATCHDOG=1");
     manager.expect("WATCHDOG=1");
     let took = start.elapsed();
     assert!((1_900..3_500).contains(&took.as_millis()), "{took:?}");
-    let spent = server.cpu_time() - before;
-    assert!(spent < Duration::from_millis(200), "it spins: {spent:?}");
+    expect_little_work(&server, before);
 }
 
 #[test]
 fn u5_hasty_watchdog_costs_little() {
     let manager = Manager::at_name();
-    let mut command = manager.command(&[]);
-    command.env("WATCHDOG_USEC", "1");
-    let server = Server::spawn(command, 1);
-    manager.expect_sometime("WATCHDOG=1");
+    let server = watched(&manager, "1");
     let (start, before) = (Instant::now(), server.cpu_time());
     (0..50).for_each(|_| manager.expect_sometime("WATCHDOG=1"));
     // A few may have been in the queue of the socket.
     assert!(start.elapsed() > Duration::from_millis(300));
-    let spent = server.cpu_time() - before;
-    assert!(spent < Duration::from_millis(200), "it spins: {spent:?}");
+    expect_little_work(&server, before);
 }
 
 #[test]
 fn u5_stuck_loop_is_noticed() {
     let manager = Manager::at_name();
-    let mut command = manager.command(&[]);
-    command.env("WATCHDOG_USEC", "200000");
-    let server = Server::spawn(command, 1);
-    manager.expect_sometime("WATCHDOG=1");
+    let server = watched(&manager, "200000");
     server.freeze();
     manager.settle();
     manager.expect_silence(Duration::from_millis(500));
