@@ -21,7 +21,7 @@ use log::LevelFilter;
 
 use crate::config::{
     Budgets, ChatConfig, Config, ConnectionConfig, DatagramPath, HostLeaves, KeyFiles, TlsConfig,
-    TlsMode, UNIX_MODE,
+    TlsMode, UNIX_MODE, WebConfig,
 };
 use crate::protocol::{DEFAULT_TCP_PORT, DEFAULT_UDP_PORT, Language};
 use binds::{binds, refuse_covered};
@@ -97,6 +97,7 @@ fn config(matches: &Matches) -> Result<Config, UsageError> {
         chat: chat_config(matches, chat_defaults(&connections))?,
         connections,
         tls: tls_config(matches)?,
+        web: WebConfig::default(),
         budgets: Budgets::default(),
         datagram_path: choice(matches, HIDDEN, PATHS)?.unwrap_or_default(),
     })

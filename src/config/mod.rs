@@ -5,6 +5,7 @@
 mod limits;
 mod tls;
 mod warnings;
+mod web;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use crate::unix_addr::UnixAddr;
 pub use tls::{
     CERTIFICATE_AGE, CERTIFICATE_VALIDITY, KeyFiles, MAX_HANDSHAKES_IP, TlsConfig, TlsMode,
 };
+pub use web::WebConfig;
 
 /// Settings of the server.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +37,8 @@ pub struct Config {
     pub connections: ConnectionConfig,
     /// Settings of TLS.
     pub tls: TlsConfig,
+    /// Settings of the pages and of members in browsers.
+    pub web: WebConfig,
     /// Limits for each kind of work in a turn.
     pub budgets: Budgets,
     /// The kind of system calls for datagrams.

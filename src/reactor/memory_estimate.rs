@@ -82,7 +82,7 @@ fn estimate(config: &Config) -> Option<u64> {
 mod tests {
     use super::*;
     use crate::config::{
-        Budgets, ChatConfig, ConnectionConfig, DatagramPath, TlsConfig, UNIX_MODE,
+        Budgets, ChatConfig, ConnectionConfig, DatagramPath, TlsConfig, UNIX_MODE, WebConfig,
     };
 
     fn config(chat: ChatConfig) -> Config {
@@ -95,6 +95,7 @@ mod tests {
             chat,
             connections: ConnectionConfig::default(),
             tls: TlsConfig::default(),
+            web: WebConfig::default(),
             budgets: Budgets::default(),
             datagram_path: DatagramPath::default(),
         }

@@ -12,6 +12,7 @@
 //! | `handshakes.rs` | handshakes in progress |
 //! | `session.rs` | the life of one connection |
 //! | `tcrp.rs`, `grant.rs` | the protocol on a connection, and what a request gets |
+//! | `http.rs`, `no_http.rs` | HTTP on a connection, and its stand-in in a build without it |
 //! | `carried.rs` | the protocol on a connection that carries a member |
 //! | `buffer_limits.rs` | limits for the buffers of a connection |
 //! | `idle_order.rs` | the order in which connections are evicted |
@@ -44,6 +45,8 @@ mod grant;
 #[cfg(all(test, feature = "tls"))]
 mod handshake_tests;
 mod handshakes;
+#[cfg_attr(not(feature = "web"), path = "no_http.rs")]
+mod http;
 mod idle_order;
 mod memory_estimate;
 mod outputs;

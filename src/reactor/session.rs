@@ -1,11 +1,12 @@
 //! The life of one connection: its budgets, its deadlines, its eviction and its end. The protocol on
-//! it is in `tcrp.rs`, and in `carried.rs` once the connection carries a member.
+//! it is in `tcrp.rs` or in `http.rs`, and in `carried.rs` once the connection carries a member.
 
 use std::time::{Duration, Instant};
 
 use super::Context;
 use super::buffer_limits::BufferLimits;
 use super::carried::Carried;
+use super::http::Http;
 use super::idle_order::Place;
 use super::tcrp::{Next, Tcrp};
 use crate::address::{Peer, PeerAddr};
@@ -53,12 +54,23 @@ enum Waiting {
     Member,
 }
 
-/// A connection with its deadlines, and TCRP on it.
+/// The protocol on a connection.
+enum Protocol {
+    /// TCRP, or none yet: a connection without a request counts as one of TCRP.
+    Tcrp(Tcrp),
+    /// HTTP.
+    Http(Http),
+    /// The messages of a member.
+    Carried(Carried),
+}
+
+/// A connection with its deadlines, and the protocol on it.
 pub(super) struct Session {
     pub(super) connection: Connection<ServerWire>,
-    tcrp: Tcrp,
-    /// The protocol in place of TCRP, once the connection carries a member.
-    carried: Option<Carried>,
+    peer: Peer,
+    protocol: Protocol,
+    /// True once the first bytes have decided between TCRP and HTTP (H2). This is never checked again.
+    is_decided: bool,
     /// Time of the last input.
     heard_at: Instant,
     waiting: Waiting,
@@ -69,8 +81,9 @@ impl Session {
     pub(super) fn new(wire: ServerWire, peer: Peer, now: Instant) -> Self {
         Self {
             connection: Connection::new(wire),
-            tcrp: Tcrp::new(peer, now),
-            carried: None,
+            peer,
+            protocol: Protocol::Tcrp(Tcrp::new(peer, now)),
+            is_decided: false,
             heard_at: now,
             waiting: Waiting::Request,
             since: now,
@@ -79,7 +92,7 @@ impl Session {
 
     /// Returns the address of the peer.
     pub(super) fn peer(&self) -> PeerAddr {
-        self.tcrp.peer()
+        self.peer.addr()
     }
 
     /// Returns true if everything on the connection is encrypted.
@@ -121,7 +134,7 @@ impl Session {
         loop {
             match self.advance(&mut requests, context, limits) {
                 Next::Carry(member) => {
-                    self.carried = Some(Carried::new(member, context.now));
+                    self.protocol = Protocol::Carried(Carried::new(member, context.now));
                     return Served::Carries(member);
                 }
                 Next::Wait => return Served::Done,
@@ -153,9 +166,21 @@ impl Session {
         context: &mut Context,
         limits: &BufferLimits,
     ) -> Next {
-        match &mut self.carried {
-            Some(carried) => carried.advance(&mut self.connection, requests, context),
-            None => self.tcrp.advance(&mut self.connection, requests, context, limits),
+        self.decide(context.now);
+        match &mut self.protocol {
+            Protocol::Tcrp(tcrp) => tcrp.advance(&mut self.connection, requests, context, limits),
+            Protocol::Http(http) => http.advance(&mut self.connection, requests, context, limits),
+            Protocol::Carried(carried) => carried.advance(&mut self.connection, requests, context),
+        }
+    }
+
+    /// Decides between TCRP and HTTP, once there are enough bytes. Fewer are no request of either.
+    fn decide(&mut self, now: Instant) {
+        if !self.is_decided
+            && let Some(http) = Http::begin(self.connection.input(), self.peer, now)
+        {
+            self.is_decided = true;
+            self.protocol = http.map_or(Protocol::Tcrp(Tcrp::new(self.peer, now)), Protocol::Http);
         }
     }
 
@@ -163,15 +188,16 @@ impl Session {
         if let Some(why) = self.connection.failure() {
             log::debug!("{}: TLS: {why}", self.peer());
         }
-        match &mut self.carried {
-            Some(carried) => carried.handle_end(&mut self.connection, context),
-            None => self.tcrp.handle_end(&mut self.connection, context),
+        match &mut self.protocol {
+            Protocol::Tcrp(tcrp) => tcrp.handle_end(&mut self.connection, context),
+            Protocol::Http(http) => http.handle_end(&mut self.connection),
+            Protocol::Carried(carried) => carried.handle_end(&mut self.connection, context),
         }
     }
 
     fn handle_loss(&mut self, context: &mut Context) {
-        if self.carried.is_none() {
-            self.tcrp.handle_loss(&mut self.connection, context);
+        if let Protocol::Tcrp(tcrp) = &mut self.protocol {
+            tcrp.handle_loss(&mut self.connection, context);
         }
     }
 
@@ -180,13 +206,14 @@ impl Session {
         if let WriteOutcome::Failed(_) = self.connection.flush() {
             return Served::Failed;
         }
-        if let Some(carried) = &mut self.carried {
+        if let Protocol::Carried(carried) = &mut self.protocol {
             carried.note_written(&self.connection, context, limits);
         }
         self.note_waiting(context.now);
-        let can_advance = match &self.carried {
-            Some(carried) => carried.can_advance(&self.connection),
-            None => self.tcrp.can_advance(&self.connection, limits),
+        let can_advance = match &self.protocol {
+            Protocol::Tcrp(tcrp) => tcrp.can_advance(&self.connection, limits),
+            Protocol::Http(http) => http.can_advance(&self.connection, limits),
+            Protocol::Carried(carried) => carried.can_advance(&self.connection),
         };
         if can_advance { Served::More } else { Served::Done }
     }
@@ -199,8 +226,9 @@ impl Session {
         (job, share): (&Job<'_>, &mut Share),
         (budget, limit): (usize, usize),
     ) -> Option<Receipt> {
-        let carried = self.carried.as_mut().filter(|carried| carried.is_path())?;
-        Some(carried.append(&mut self.connection, pool, (job, share), (budget, limit)))
+        let Protocol::Carried(carried) = &mut self.protocol else { return None };
+        let is_path = carried.is_path();
+        is_path.then(|| carried.append(&mut self.connection, pool, (job, share), (budget, limit)))
     }
 
     /// Acts on the deadline, which has come up.
@@ -216,7 +244,7 @@ impl Session {
                 return Served::Over;
             }
             Waiting::PeerEnd => return Served::Over,
-            Waiting::Delay => self.tcrp.end_delay(),
+            Waiting::Delay => self.end_delay(),
             Waiting::LastEntries => self.connection.finish(),
             Waiting::Member => {}
         }
@@ -225,18 +253,29 @@ impl Session {
     }
 
     fn expire_frame(&mut self, context: &mut Context) {
-        match &mut self.carried {
-            Some(carried) => {
+        match &mut self.protocol {
+            Protocol::Tcrp(tcrp) => tcrp.expire_frame(&mut self.connection, context),
+            Protocol::Http(http) => http.expire_head(&mut self.connection, context),
+            Protocol::Carried(carried) => {
                 context.metrics.count(Counter::TimedOut);
                 carried.end(&mut self.connection, context);
             }
-            None => self.tcrp.expire_frame(&mut self.connection, context),
+        }
+    }
+
+    fn end_delay(&mut self) {
+        if let Protocol::Tcrp(tcrp) = &mut self.protocol {
+            tcrp.end_delay();
         }
     }
 
     /// Ends the connection in favour of another one, and tells the peer why.
     pub(super) fn evict(&mut self, why: Status, context: &mut Context) {
-        self.tcrp.evict(&mut self.connection, why, context);
+        match &mut self.protocol {
+            Protocol::Tcrp(tcrp) => tcrp.evict(&mut self.connection, why, context),
+            Protocol::Http(http) => http.evict(&mut self.connection),
+            Protocol::Carried(_) => self.connection.finish(),
+        }
     }
 
     /// Begins an orderly end.
@@ -247,25 +286,30 @@ impl Session {
 
     /// Separates the connection from its member.
     pub(super) fn release_member(&mut self, context: &mut Context) {
-        match &mut self.carried {
-            Some(carried) => carried.release(context),
-            None => self.tcrp.release_member(context),
+        match &mut self.protocol {
+            Protocol::Tcrp(tcrp) => tcrp.release_member(context),
+            Protocol::Http(_) => {}
+            Protocol::Carried(carried) => carried.release(context),
         }
+    }
+
+    fn carried(&self) -> Option<&Carried> {
+        if let Protocol::Carried(carried) = &self.protocol { Some(carried) } else { None }
     }
 
     /// Returns the member that the connection carries or has carried.
     pub(super) fn carried_member(&self) -> Option<MemberId> {
-        self.carried.as_ref().map(Carried::member)
+        self.carried().map(Carried::member)
     }
 
     /// Returns true while the connection is the path of a member.
     pub(super) fn is_path(&self) -> bool {
-        self.connection.is_open() && self.carried.as_ref().is_some_and(Carried::is_path)
+        self.connection.is_open() && self.carried().is_some_and(Carried::is_path)
     }
 
     /// Ends the connection, because its member has ended or has another path.
     pub(super) fn leave_path(&mut self, now: Instant) {
-        if let Some(carried) = &mut self.carried {
+        if let Protocol::Carried(carried) = &mut self.protocol {
             carried.leave_path();
         }
         self.finish(now);
@@ -283,16 +327,24 @@ impl Session {
             Waiting::Request => config.connect_timeout,
             Waiting::Handshake | Waiting::Frame | Waiting::Reader => config.handshake_timeout,
             Waiting::PeerEnd | Waiting::LastEntries => Some(LINGER),
-            Waiting::Delay => return self.tcrp.delayed_until(),
+            Waiting::Delay => return self.delayed_until(),
             Waiting::Member => None,
         };
         // After an answer the next frame has its own time, even if its first byte was here already.
-        let answered_at = self.carried.as_ref().map_or(self.tcrp.answered_at(), Carried::taken_at);
+        let answered_at = match &self.protocol {
+            Protocol::Tcrp(tcrp) => tcrp.answered_at(),
+            Protocol::Http(http) => http.answered_at(),
+            Protocol::Carried(carried) => carried.taken_at(),
+        };
         limit.map(|limit| self.since.max(answered_at) + limit)
     }
 
+    fn delayed_until(&self) -> Option<Instant> {
+        if let Protocol::Tcrp(tcrp) = &self.protocol { tcrp.delayed_until() } else { None }
+    }
+
     fn note_waiting(&mut self, now: Instant) {
-        let carried = self.carried.as_ref().filter(|_| self.connection.is_open());
+        let carried = self.carried().filter(|_| self.connection.is_open());
         let waiting = if let Some(carried) = carried {
             match carried {
                 carried if carried.is_ending() => Waiting::LastEntries,
@@ -305,7 +357,7 @@ impl Session {
             Waiting::Reader
         } else if !self.connection.is_open() {
             Waiting::PeerEnd
-        } else if self.tcrp.delayed_until().is_some() {
+        } else if self.delayed_until().is_some() {
             Waiting::Delay
         } else if self.connection.pending_input() > 0 {
             Waiting::Frame

@@ -5,6 +5,7 @@ use std::net::UdpSocket;
 
 use crate::config::{
     Bind, Budgets, ChatConfig, ConnectionConfig, DatagramPath, TlsConfig, TlsMode, UNIX_MODE,
+    WebConfig,
 };
 
 /// Starts a server with this time slice.
@@ -26,6 +27,7 @@ pub(super) fn start_with(tls: TlsConfig, budgets: Budgets) -> Reactor {
             chat: ChatConfig::default(),
             connections: ConnectionConfig::default(),
             tls,
+            web: WebConfig::default(),
             budgets,
             datagram_path: DatagramPath::default(),
         },
