@@ -55,6 +55,7 @@
 //!    +-- datagram      UDP sockets, routes of the members, batches
 //!    +-- output        stdout and stderr, without waiting
 //!    +-- service       the sockets and variables of a service manager
+//!    +-- web           HTTP, and the pages for browsers
 //!    +-- chat          permission: rooms, members, names, passwords, commands
 //!    |
 //!   delivery    obligation: entries still owed to each member, their order, their memory
@@ -65,7 +66,7 @@
 //!   protocol  stream  seal  sys  fingerprint  proof_of_key  state_file  unix_addr  usage
 //! ```
 //!
-//! Connection, datagram, output, service and chat do not import one another.
+//! Connection, datagram, output, service, web and chat do not import one another.
 //!
 //! # The way of a message
 //!
@@ -223,3 +224,5 @@ pub mod unix_addr;
 // Open for the client, which has a table of its own.
 #[doc(hidden)]
 pub mod usage;
+#[cfg(feature = "web")]
+pub mod web;

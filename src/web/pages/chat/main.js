@@ -1,0 +1,3 @@
+// Owns the start of the chat page.
+
+document.title = "reactor-chat";
