@@ -53,7 +53,7 @@ impl Chat {
         if let Some(room) = self.directory.rooms.get_mut(room_id) {
             room.host = member;
         }
-        if path.is_carried() {
+        if path.has_connection() {
             self.attach(member, now);
         }
         if host.delivery == Delivery::Stream {
@@ -87,7 +87,7 @@ impl Chat {
         if let Some(room) = self.directory.rooms.get_mut(room_id).filter(|_| is_host) {
             room.host = member;
         }
-        if path.is_carried() {
+        if path.has_connection() {
             self.attach(member, now);
         }
         self.announce_join(room_id, member, guest, now);
@@ -274,6 +274,7 @@ impl Chat {
             joined_in_clear: !caller.is_encrypted,
             detached_at: None,
             last_aside: LastAside::None,
+            ended_by: None,
             delivery: entrant.delivery,
             number,
             tag: drawn.tag,

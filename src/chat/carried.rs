@@ -1,7 +1,8 @@
 //! Carried members: their messages travel on the connection of their last request (C1 to C3).
 //!
-//! Nothing is lost on a connection, so the address counts as proved. A member is told its end once: by a notice, or in stream delivery by an aside behind its last entry. Then
-//! [`Chat::poll_path_end`] returns the member, and its connection is to be finished.
+//! Nothing is lost on a connection, so the address counts as proved. A member is told its end once: by a
+//! notice, or in stream delivery by an aside behind its last entry. Then [`Chat::poll_path_end`] returns
+//! the member, and its connection is to be finished.
 //!
 //! A connection may also end first. Then a stream member is *detached*: nobody else notices, and a
 //! resume attaches it again. Other members leave, because without a cursor they would miss what is
@@ -18,6 +19,7 @@ use crate::address::PeerAddr;
 use crate::alert::Alert;
 use crate::fanout::{Audience, Extent, Job, NO_TAG, Receipt, Share};
 use crate::ids::MemberId;
+use crate::protocol::stream::Code;
 use crate::protocol::{Delivery, Status};
 use crate::subnet::Subnet;
 
@@ -38,7 +40,18 @@ pub(super) struct Partings {
     /// Members that have got their last aside and are to be freed.
     told: Vec<MemberId>,
     /// Members that do not need their connection any more.
-    path_ends: Vec<MemberId>,
+    path_ends: Vec<PathEnd>,
+    /// Members on QUIC whose messages travel on their stream from now on.
+    turned: Vec<MemberId>,
+}
+
+/// The end of a path that is a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PathEnd {
+    /// The member.
+    pub member: MemberId,
+    /// The reason of the member's end (S4). `None` if it has moved to datagrams.
+    pub code: Option<Code>,
 }
 
 impl Partings {
@@ -63,8 +76,18 @@ impl Partings {
     }
 
     /// Notes that a member does not need its connection any more.
-    pub(super) fn note_path_end(&mut self, member: MemberId) {
-        self.path_ends.push(member);
+    pub(super) fn note_path_end(&mut self, member: MemberId, code: Option<Code>) {
+        self.path_ends.push(PathEnd { member, code });
+    }
+
+    /// Notes that the messages of a member on QUIC travel on its stream from now on.
+    pub(super) fn note_turned(&mut self, member: MemberId) {
+        self.turned.push(member);
+    }
+
+    /// Removes and returns a member on QUIC whose messages travel on its stream from now on.
+    pub(super) fn pop_turned(&mut self) -> Option<MemberId> {
+        self.turned.pop()
     }
 
     /// Hands out last asides, at most `budget`.
@@ -110,7 +133,7 @@ impl Chat {
         self.feeds.resume_member(&to);
     }
 
-    /// Notes that the connection that carries a member has ended. It counts as one of the member's
+    /// Notes that the connection that is a member's path has ended. It counts as one of the member's
     /// connections, so no [`Chat::handle_disconnect`] may follow. If the member has another path
     /// since, that call is the right one: the end of its old connection ends nothing.
     pub fn handle_path_end(&mut self, member: MemberId, now: Instant) {
@@ -124,11 +147,11 @@ impl Chat {
         }
     }
 
-    /// Removes and returns a member whose connection is not needed any more: the member has ended and
-    /// everything for it was handed over, or it has moved to datagrams. A member that has moved to
+    /// Removes and returns the end of a path: the member has ended and everything for it was handed
+    /// over, or it has moved to datagrams. A member that has moved to
     /// another connection is not returned. The caller must ask after each delivery and after each
     /// [`Chat::reap`].
-    pub fn poll_path_end(&mut self) -> Option<MemberId> {
+    pub fn poll_path_end(&mut self) -> Option<PathEnd> {
         self.partings.path_ends.pop()
     }
 
@@ -143,9 +166,9 @@ impl Chat {
     ) -> Result<(), Status> {
         let subnet = Subnet::of(peer);
         let known = known.and_then(|id| self.directory.members.get(id));
-        let is_counted =
-            known.is_some_and(|known| known.path.is_carried() && Subnet::of(known.peer) == subnet);
-        if path.is_carried() && !is_counted && self.has_carried_enough(subnet) {
+        let is_counted = known
+            .is_some_and(|known| known.path.has_connection() && Subnet::of(known.peer) == subnet);
+        if path.has_connection() && !is_counted && self.has_carried_enough(subnet) {
             return Err(self.refuse_limited(peer, Alert::ConnectionsIp, Status::RateLimited));
         }
         Ok(())
@@ -157,9 +180,10 @@ impl Chat {
         (peer, path): (PeerAddr, Path),
         leaving: Option<MemberId>,
     ) -> Result<(), Status> {
-        let leaving = leaving.and_then(|id| self.recipient(id)).is_some_and(|to| to.is_carried);
+        let leaving = leaving.and_then(|id| self.directory.members.get(id));
+        let leaving = leaving.is_some_and(|known| known.path.has_connection());
         let others = self.peers.quotas.carried() - usize::from(leaving);
-        if path.is_carried() && self.config.max_carried.is_some_and(|limit| others >= limit) {
+        if path.has_connection() && self.config.max_carried.is_some_and(|limit| others >= limit) {
             return Err(self.refuse_limited(peer, Alert::Carried, Status::ServerFull));
         }
         Ok(())
@@ -167,7 +191,7 @@ impl Chat {
 
     // Paths.
 
-    /// Notes that a member is carried from now on. It needs no proof of an address.
+    /// Notes that a member's path is a connection from now on. It needs no proof of an address.
     pub(super) fn attach(&mut self, id: MemberId, now: Instant) {
         let Some(member) = self.directory.members.get_mut(id) else { return };
         member.has_been_heard = true;
@@ -178,12 +202,12 @@ impl Chat {
         self.prove_stream(id, now);
     }
 
-    /// Notes that a carried member gets datagrams from now on. If its connection `is_open`, it is to
+    /// Notes that the path of a member is no connection any more. If its connection `is_open`, it is to
     /// be finished.
     pub(super) fn leave_connection(&mut self, id: MemberId, is_open: bool, now: Instant) {
         self.start_checks(id, now);
         if is_open {
-            self.partings.note_path_end(id);
+            self.partings.note_path_end(id, None);
         }
     }
 

@@ -97,6 +97,8 @@ impl Chat {
         let Some(room) = self.directory.rooms.get_mut(room_id) else { return };
         let members: Vec<MemberId> = self.feeds.members(room_id).collect();
         let names = room.close(Closure { at: now, reason, cause });
+        members.iter().for_each(|member| self.carry_last(*member, now));
+        let Some(room) = self.directory.rooms.get_mut(room_id) else { return };
         self.timers.set(Alarm::Presence(room_id), &mut room.presence.deadline, None);
         self.peers.quotas.count_room_out(room.creator);
         let name = Rc::clone(&room.name);

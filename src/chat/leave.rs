@@ -142,6 +142,7 @@ impl Chat {
 
     /// Ends a member; the others are told by who calls.
     pub(super) fn end_member(&mut self, id: MemberId, reason: EndReason, now: Instant) {
+        self.carry_last(id, now);
         let Some(member) = self.directory.members.get(id) else { return };
         let (to, folded) = (member.recipient(id), fold(&member.name));
         self.forget_member(id, now);

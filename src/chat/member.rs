@@ -12,6 +12,7 @@ use crate::address::PeerAddr;
 use crate::delivery::Recipient;
 use crate::ids::{MemberId, RoomId};
 use crate::protocol::name::RoomName;
+use crate::protocol::stream::Code;
 use crate::protocol::{Delivery, Token};
 use crate::timers::Deadline;
 
@@ -36,10 +37,12 @@ pub(super) struct Member {
     pub(super) path: Path,
     /// True if it has joined outside TLS, so that others may know its token.
     pub(super) joined_in_clear: bool,
-    /// Time at which its connection has ended, if it is carried and detached (C2).
+    /// Time at which its connection has ended, if its path is one and it is detached (C2).
     pub(super) detached_at: Option<Instant>,
     /// The aside of its end, if it is carried.
     pub(super) last_aside: LastAside,
+    /// The reason of its end, once it has ended.
+    pub(super) ended_by: Option<Code>,
     pub(super) delivery: Delivery,
     /// Its number in the room, never used twice there.
     pub(super) number: u32,
@@ -148,16 +151,16 @@ impl Member {
         self.port.number().map(|port| (self.home, port))
     }
 
-    /// Returns true if it is carried and its connection is open.
+    /// Returns true if its path is a connection, and that is open.
     pub(super) fn is_attached(&self) -> bool {
-        self.path.is_carried() && self.detached_at.is_none()
+        self.path.has_connection() && self.detached_at.is_none()
     }
 
     /// Returns true if it counts against the limit of unproved members: its port is not known, and
     /// no connection of its own is open. A connection that carries messages needs no proof, and a
     /// detached member does not stay for long.
     pub(super) fn is_unproved(&self) -> bool {
-        self.port.number().is_none() && self.connections == 0 && !self.path.is_carried()
+        self.port.number().is_none() && self.connections == 0 && !self.path.has_connection()
     }
 
     /// Returns true if its port was announced and is not proved.
@@ -188,6 +191,7 @@ impl Member {
             joined_in_clear: true,
             detached_at: None,
             last_aside: LastAside::None,
+            ended_by: None,
             delivery: Delivery::Stream,
             number: 1,
             tag: 0,

@@ -19,7 +19,7 @@
 //! | `room.rs`, `ban_list.rs`, `member.rs` | one room, its bans, one member |
 //! | `admission.rs`, `resume.rs` | create and join; connection migration |
 //! | `passwords.rs`, `visitors.rs` | passwords of rooms, and the subnets that have given them |
-//! | `carried.rs` | members whose messages travel on a connection |
+//! | `carried.rs`, `quic.rs` | members whose messages travel on a connection |
 //! | `path.rs` | the paths of requests and messages |
 //! | `listing.rs` | the room list |
 //! | `addresses.rs` | announced and proved addresses, and their owners |
@@ -58,6 +58,7 @@ mod passwords;
 mod path;
 mod peers;
 mod presence;
+mod quic;
 mod quotas;
 mod rate_limit;
 mod read_clock;
@@ -87,6 +88,7 @@ use crate::protocol::{Request, Status, Token};
 use crate::subnet::Subnet;
 use crate::timers::Timers;
 
+pub use carried::PathEnd;
 pub use outcome::{DatagramOutcome, DropReason, MessageOutcome};
 pub use path::{Caller, Path};
 

@@ -12,12 +12,14 @@ pub struct Caller {
     pub peer: PeerAddr,
     /// True if nobody on the way can read the request, because it came inside TLS.
     pub is_encrypted: bool,
+    /// True if the request came over QUIC, which is always encrypted.
+    pub is_quic: bool,
 }
 
 /// Returns the sender of a request in the clear.
 impl<A: Into<PeerAddr>> From<A> for Caller {
     fn from(peer: A) -> Self {
-        Self { peer: peer.into(), is_encrypted: false }
+        Self { peer: peer.into(), is_encrypted: false, is_quic: false }
     }
 }
 
@@ -33,22 +35,31 @@ pub enum Path {
         /// True if nobody on the way can read it.
         is_encrypted: bool,
     },
+    /// The QUIC connection of its last request: datagrams, which may be lost, and a stream for what does
+    /// not fit them.
+    Quic,
 }
 
 impl Path {
     /// Returns true if nobody on the way can read the messages.
     pub fn is_encrypted(self) -> bool {
-        matches!(self, Self::Sealed | Self::Carried { is_encrypted: true })
+        matches!(self, Self::Sealed | Self::Quic | Self::Carried { is_encrypted: true })
     }
 
-    /// Returns true if the messages travel on a connection.
+    /// Returns true if the messages travel on a stream, where none is lost.
     pub fn is_carried(self) -> bool {
         matches!(self, Self::Carried { .. })
+    }
+
+    /// Returns true if the path is a connection, whose end the server notices.
+    pub fn has_connection(self) -> bool {
+        self.is_carried() || self == Self::Quic
     }
 }
 
 impl Caller {
-    /// Returns the path that a request asks for. With both wishes, `carry` wins (C1).
+    /// Returns the path that a request asks for. With both wishes, `carry` wins (C1). On QUIC, `carry` selects
+    /// the stream of the request.
     ///
     /// # Errors
     /// [`Status::Malformed`] for secrets that everybody on the way could read (E5).
@@ -56,6 +67,7 @@ impl Caller {
         match (wishes.carry, wishes.seal) {
             (_, true) if !self.is_encrypted => Err(Status::Malformed),
             (true, _) => Ok(Path::Carried { is_encrypted: self.is_encrypted }),
+            _ if self.is_quic => Ok(Path::Quic),
             (false, true) => Ok(Path::Sealed),
             (false, false) => Ok(Path::Clear),
         }
@@ -82,5 +94,18 @@ mod tests {
             assert_eq!(path(is_encrypted, false, true), Ok(Path::Carried { is_encrypted }));
         }
         assert_eq!(path(true, true, true), Ok(Path::Carried { is_encrypted: true }));
+    }
+
+    #[test]
+    fn h8_request_over_quic_stays_there() {
+        let path = |seal, carry| {
+            let caller =
+                Caller { is_encrypted: true, is_quic: true, ..Caller::from([127, 0, 0, 1]) };
+            caller.path(&PathWishes { seal, ciphers: Ciphers::ALL, carry })
+        };
+        assert_eq!((path(false, false), path(true, false)), (Ok(Path::Quic), Ok(Path::Quic)));
+        assert_eq!(path(false, true), Ok(Path::Carried { is_encrypted: true }));
+        assert!(Path::Quic.is_encrypted() && Path::Quic.has_connection());
+        assert!(!Path::Quic.is_carried() && !Path::Sealed.has_connection());
     }
 }

@@ -41,7 +41,7 @@ pub(super) struct Quotas {
     /// or token. Peers without such members have no entry.
     unproved: HashMap<Subnet, Timers<MemberId>>,
     ports: HashMap<(PeerAddr, u16), PortUsers>,
-    /// Number of live carried members, detached ones included.
+    /// Number of live members whose path is a connection, detached ones included.
     carried: usize,
     /// Ended members, by the address to which their farewells go.
     ended: BTreeSet<(PeerAddr, u16, MemberId)>,
@@ -52,7 +52,7 @@ impl Quotas {
     pub(super) fn count_in(&mut self, id: MemberId, member: &Member) {
         let peer = Subnet::of(member.peer);
         let is_announced = u32::from(member.is_announced());
-        let is_carried = u32::from(member.path.is_carried());
+        let is_carried = u32::from(member.path.has_connection());
         self.change(peer, |usage| {
             usage.members += 1;
             usage.announced += is_announced;
@@ -62,7 +62,7 @@ impl Quotas {
             let own = self.unproved.entry(peer).or_insert_with(Timers::new);
             own.change(id, None, Some(member.heard_at));
         }
-        self.carried += usize::from(member.path.is_carried());
+        self.carried += usize::from(member.path.has_connection());
         if let Some(address) = member.address() {
             let users = self.ports.entry(address).or_default();
             users.count += 1;
@@ -76,7 +76,7 @@ impl Quotas {
     pub(super) fn count_out(&mut self, id: MemberId, member: &Member) {
         let peer = Subnet::of(member.peer);
         let is_announced = u32::from(member.is_announced());
-        let is_carried = u32::from(member.path.is_carried());
+        let is_carried = u32::from(member.path.has_connection());
         self.change(peer, |usage| {
             usage.members -= 1;
             usage.announced -= is_announced;
@@ -90,7 +90,7 @@ impl Quotas {
                 self.unproved.remove(&peer);
             }
         }
-        self.carried -= usize::from(member.path.is_carried());
+        self.carried -= usize::from(member.path.has_connection());
         if let Some(address) = member.address()
             && let Some(users) = self.ports.get_mut(&address)
         {

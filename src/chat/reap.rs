@@ -43,7 +43,7 @@ impl Chat {
         if let Some(gone) = self.directory.members.remove(id) {
             self.peers.quotas.forget_ended(id, &gone);
             if gone.is_attached() {
-                self.partings.note_path_end(id);
+                self.partings.note_path_end(id, gone.ended_by);
             }
             freed(id);
         }

@@ -101,7 +101,7 @@ impl Chat {
     ) {
         let Some(known) = self.directory.members.get_mut(id) else { return };
         let stays_sealed = (known.path, path) == (Path::Sealed, Path::Sealed);
-        let was_carried = known.path.is_carried();
+        let had_connection = known.path.has_connection();
         let was_attached = known.is_attached();
         self.peers.quotas.count_out(id, known);
         (known.peer, known.path, known.detached_at) = (peer, path, None);
@@ -119,9 +119,9 @@ impl Chat {
         if !stays_sealed {
             self.feeds.disprove(&known.recipient(id));
         }
-        match path.is_carried() {
+        match path.has_connection() {
             true => self.attach(id, now),
-            false if was_carried => self.leave_connection(id, was_attached, now),
+            false if had_connection => self.leave_connection(id, was_attached, now),
             false => {}
         }
     }

@@ -69,7 +69,7 @@ impl Stage {
         self.drawn += 1;
         let drawn = self.drawn;
         let draw = || Some([drawn; 16]);
-        let caller = Caller { peer: ip.into(), is_encrypted: self.is_encrypted };
+        let caller = Caller { peer: ip.into(), is_encrypted: self.is_encrypted, is_quic: false };
         self.chat.handle_request(caller, &request, draw, 65_536, self.now)
     }
 

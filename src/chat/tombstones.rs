@@ -136,6 +136,8 @@ impl Chat {
     /// or was replaced. Other members are gone when they have been delivered to. A carried member is
     /// told once instead.
     pub(super) fn keep_tombstone(&mut self, id: MemberId, reason: EndReason, now: Instant) {
+        let Some(member) = self.directory.members.get_mut(id) else { return };
+        member.ended_by = Some(reason.code());
         let Some(farewell) = self.farewell_for(id, reason) else { return };
         let Some(member) = self.directory.members.get_mut(id) else { return };
         if member.path.is_carried() {

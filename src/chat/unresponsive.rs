@@ -2,7 +2,8 @@
 //!
 //! The kernel keeps datagrams to a host that answers no ARP, for seconds, and counts them against the
 //! send buffer that all members share. A member's own alarm checks that it answers. A carried member
-//! is never limited: its connection takes nothing for as long as it does not read.
+//! is never limited: its connection takes nothing for as long as it does not read. A detached one gets
+//! nothing at all.
 
 use std::time::{Duration, Instant};
 
@@ -34,7 +35,7 @@ impl Chat {
     pub(super) fn check_answers(&mut self, id: MemberId, now: Instant) -> Option<Instant> {
         let member = self.directory.members.get(id)?;
         let (to, delivery) = (member.recipient(id), member.delivery);
-        if to.is_carried {
+        if to.is_carried || member.detached_at.is_some() {
             return None;
         }
         let due = match delivery {

@@ -241,7 +241,8 @@ impl Tcrp {
         limits: &BufferLimits,
     ) -> Option<MemberId> {
         let Decoded::Whole(frame) = decode(connection.input(), limits.payload) else { return None };
-        let caller = Caller { peer: self.peer(), is_encrypted: self.is_private(connection) };
+        let is_encrypted = self.is_private(connection);
+        let caller = Caller { peer: self.peer(), is_encrypted, is_quic: false };
         let (status, grant) = match self.execute(&frame, caller, context, limits.list) {
             Ok((Reply::Later { at }, _)) => {
                 self.request = RequestState::DelayedUntil(at);

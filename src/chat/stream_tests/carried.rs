@@ -44,7 +44,7 @@ impl Stage {
     /// Returns the members whose connections are to be finished.
     fn path_ends(&mut self) -> Vec<MemberId> {
         self.deliver();
-        std::iter::from_fn(|| self.chat.poll_path_end()).collect()
+        std::iter::from_fn(|| self.chat.poll_path_end()).map(|end| end.member).collect()
     }
 
     fn is_live(&self, guest: &Guest) -> bool {

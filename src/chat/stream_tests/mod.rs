@@ -9,6 +9,7 @@ mod endings;
 mod full_sockets;
 mod history;
 mod parts;
+mod quic;
 mod random;
 mod receiver;
 mod repairs;
@@ -55,6 +56,8 @@ struct Stage {
     draws: u64,
     /// True if requests come inside TLS.
     is_encrypted: bool,
+    /// True if requests come over QUIC.
+    is_quic: bool,
     received: HashMap<MemberId, Received>,
     /// Members whose sockets are full.
     blocked: HashSet<MemberId>,
@@ -81,6 +84,7 @@ impl Stage {
             now: Instant::now(),
             draws: 0,
             is_encrypted: false,
+            is_quic: false,
             received: HashMap::new(),
             blocked: HashSet::new(),
             reachable: HashSet::new(),
@@ -105,7 +109,8 @@ impl Stage {
             bits[..4].copy_from_slice(&(*draws as u32).to_be_bytes());
             Some(bits)
         };
-        let caller = Caller { peer: ip.into(), is_encrypted: self.is_encrypted };
+        let caller =
+            Caller { peer: ip.into(), is_encrypted: self.is_encrypted, is_quic: self.is_quic };
         self.chat.handle_request(caller, &request, draw, 65_536, self.now)
     }
 

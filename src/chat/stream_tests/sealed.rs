@@ -72,7 +72,8 @@ fn e5_other_resumes_need_a_new_proof() {
     let carry = r#","carry":true"#;
     stage.resume_on(&guest, HOME, carry).expect("a path");
     stage.resume_on(&guest, HOME, SEAL).expect("a path");
-    assert_eq!(stage.chat.poll_path_end(), Some(guest.id));
+    let moved = PathEnd { member: guest.id, code: None };
+    assert_eq!(stage.chat.poll_path_end(), Some(moved));
     stage.reachable.insert(guest.id);
     stage.discard_received();
     stage.say(&mut host, "hi");

@@ -20,7 +20,7 @@ impl Stage {
     }
 
     fn path_ends(&mut self) -> Vec<MemberId> {
-        std::iter::from_fn(|| self.chat.poll_path_end()).collect()
+        std::iter::from_fn(|| self.chat.poll_path_end()).map(|end| end.member).collect()
     }
 }
 

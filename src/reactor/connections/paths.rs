@@ -1,6 +1,7 @@
 //! The connections that carry members: which one carries whom, and what goes out on them.
 
 use super::Connections;
+use crate::chat::PathEnd;
 use crate::fanout::{Job, Receipt};
 use crate::ids::{ConnId, MemberId};
 use crate::reactor::Context;
@@ -59,7 +60,7 @@ impl Connections {
 
     /// Finishes the connections of members that do not need them any more.
     pub(in crate::reactor) fn finish_paths(&mut self, context: &mut Context) {
-        while let Some(member) = context.chat.poll_path_end() {
+        while let Some(PathEnd { member, .. }) = context.chat.poll_path_end() {
             self.end_path(member, context);
         }
     }

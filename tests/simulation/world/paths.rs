@@ -3,7 +3,7 @@
 use std::hash::Hash;
 use std::net::SocketAddr;
 
-use reactor_chat::chat::{Chat, DatagramOutcome, Path};
+use reactor_chat::chat::{Chat, DatagramOutcome, Path, PathEnd};
 use reactor_chat::protocol::datagram;
 
 use super::World;
@@ -104,7 +104,7 @@ impl World {
 
     /// Finishes the connections that the chat needs no more. Their ends end nothing.
     pub(super) fn finish_paths(&mut self) {
-        while let Some(id) = self.chat.poll_path_end() {
+        while let Some(PathEnd { member: id, .. }) = self.chat.poll_path_end() {
             self.model.note_path_end(id);
             self.chat.handle_path_end(id, self.now);
             if let Some(index) = self.model.find(id) {

@@ -233,7 +233,8 @@ impl World {
         request: &Request<'_>,
         has_randomness: bool,
     ) -> Result<Reply, Status> {
-        let caller = Caller { peer: from.ip.into(), is_encrypted: from.is_encrypted };
+        let caller =
+            Caller { peer: from.ip.into(), is_encrypted: from.is_encrypted, is_quic: false };
         let random = &mut self.random;
         let draw = || {
             let bits = u128::from(random.next()) << 64 | u128::from(random.next());
