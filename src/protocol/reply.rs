@@ -1,7 +1,7 @@
 //! Replies over TCP: an acknowledgement with one status byte and, on success, a completion.
 //!
 //! [`acknowledgement`] and [`completion`] are the server's half, [`decode`] and [`Admission`] a
-//! client's.
+//! client's. [`to_object`] is the form for browsers.
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,27 @@ pub fn acknowledgement(operation: u8, echoed_room: &[u8], status: Status) -> Vec
 /// If the room name is longer than 255 bytes.
 pub fn completion(operation: u8, echoed_room: &[u8], payload: &[u8]) -> Vec<u8> {
     frame::encode(operation, STATE_COMPLETION, echoed_room, payload)
+}
+
+/// Encodes a reply as one JSON object, as browsers get it (H6): the status, and beside it the keys of the
+/// payload of a completion. A bare token has the key `token`, and a list the key `rooms`.
+///
+/// ```
+/// use reactor_chat::protocol::Status;
+/// use reactor_chat::protocol::reply::to_object;
+///
+/// assert_eq!(to_object(Status::RoomFull, None), br#"{"status":7}"#);
+/// assert_eq!(to_object(Status::Success, Some(b"[]")), br#"{"status":0,"rooms":[]}"#);
+/// ```
+pub fn to_object(status: Status, payload: Option<&[u8]>) -> Vec<u8> {
+    let status = format!(r#"{{"status":{}"#, status as u8).into_bytes();
+    match payload {
+        None => [&status[..], b"}"].concat(),
+        Some([b'{', keys @ ..]) => [&status[..], b",", keys].concat(),
+        Some(list @ [b'[', ..]) => [&status[..], br#","rooms":"#, list, b"}"].concat(),
+        // A token has no character that JSON would escape.
+        Some(token) => [&status[..], br#","token":""#, token, br#""}"#].concat(),
+    }
 }
 
 /// The reply at the beginning of some input.
@@ -178,6 +199,19 @@ mod tests {
         let Decoded::Whole(frame) = frame::decode(&bytes, 1) else { panic!("whole") };
         assert_eq!((frame.operation, frame.state), (2, 1));
         assert_eq!((frame.room, frame.payload), (&b"r"[..], &[7][..]));
+    }
+
+    #[test]
+    fn h6_reply_is_one_object() {
+        let text = |payload| String::from_utf8(to_object(Status::Success, payload)).unwrap();
+        let token = Token::from_bits([0; 16]);
+        let zeros = "0".repeat(32);
+        let bare = token.to_wire();
+        assert_eq!(text(Some(&bare)), format!(r#"{{"status":0,"token":"{zeros}"}}"#));
+        let object = br#"{"token":"0","member":1}"#;
+        assert_eq!(text(Some(object)), r#"{"status":0,"token":"0","member":1}"#);
+        assert_eq!(text(Some(br#"[{"room":"a"}]"#)), r#"{"status":0,"rooms":[{"room":"a"}]}"#);
+        assert_eq!(to_object(Status::Malformed, None), br#"{"status":9}"#);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Requests over TCP: one [`Frame`] each, with a JSON payload where there is something to say.
 //!
-//! [`encode`] is a client's half, [`parse`] the server's.
+//! [`encode`] is a client's half, [`parse`] the server's. [`ObjectRequest`] is the form of browsers.
 
+mod object;
 mod path;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use super::token::Token;
 
 use path::PathPayload;
 
+pub use object::ObjectRequest;
 pub use path::PathWishes;
 
 /// The longest password, in bytes. The limit keeps a room's memory independent of its creator: the
@@ -52,6 +54,17 @@ impl Operation {
         const ALL: [Operation; 4] =
             [Operation::Create, Operation::Join, Operation::List, Operation::Resume];
         ALL.into_iter().find(|known| *known as u8 == byte)
+    }
+
+    /// Returns the operation of a name in a JSON object, or `None` if it is unknown.
+    fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "create" => Some(Self::Create),
+            "join" => Some(Self::Join),
+            "list" => Some(Self::List),
+            "resume" => Some(Self::Resume),
+            _ => None,
+        }
     }
 }
 

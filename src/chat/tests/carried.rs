@@ -1,6 +1,7 @@
 //! Carried members in text delivery, and the limit of carried members.
 
 use super::*;
+use crate::protocol::stream::Code;
 
 const CARRIED: &str = r#"{"username":"guest","carry":true}"#;
 
@@ -181,4 +182,37 @@ fn c3_one_ip_cannot_take_all_places() {
     assert!(stage.resume(guests[0], HOME, r#","carry":true"#).is_ok(), "it counts already");
     assert!(stage.resume(guests[1], elsewhere, r#","carry":true"#).is_ok());
     assert_eq!(stage.resume(guests[0], elsewhere, r#","carry":true"#), Err(Status::RateLimited));
+}
+
+#[test]
+fn h6_path_end_has_its_code() {
+    let (mut stage, host, kicked) = carried_guest(ChatConfig::default());
+    let leaving = stage.join("r", r#"{"username":"leaving","carry":true}"#);
+    let moved = stage.join("r", r#"{"username":"moved","carry":true}"#);
+    let left = stage.join("r", r#"{"username":"last","carry":true,"delivery":"stream"}"#);
+    stage.say(host, "/kick guest");
+    stage.unit(leaving, "/exit");
+    assert_eq!(stage.resume(moved, HOME, ""), Ok(Path::Clear));
+    stage.say(host, "/exit");
+    let guests = [kicked, leaving, moved, left];
+    guests.iter().for_each(|guest| drop(stage.take_heard(*guest)));
+    let mut ends: Vec<_> = std::iter::from_fn(|| stage.chat.poll_path_end()).collect();
+    ends.sort_by_key(|end| end.member);
+    let codes = [Some(Code::Removed), Some(Code::Left), None, Some(Code::RoomClosed)];
+    let expected = guests.iter().zip(codes).map(|(guest, code)| PathEnd { member: guest.id, code });
+    assert_eq!(ends, expected.collect::<Vec<_>>());
+}
+
+#[test]
+fn h7_sign_of_life_puts_off_removal() {
+    let (mut stage, host, guest) = carried_guest(ChatConfig::default());
+    for _ in 0..4 {
+        stage.advance(Duration::from_secs(299));
+        stage.say(host, "");
+        stage.chat.note_alive(guest.id, stage.now);
+    }
+    assert!(stage.take_heard(guest).is_empty());
+    stage.chat.handle_path_end(guest.id, stage.now);
+    stage.chat.note_alive(guest.id, stage.now);
+    assert!(stage.chat.directory.live(guest.id).is_none(), "not of one that has left");
 }
