@@ -1,15 +1,90 @@
-//! The grant of a request: the path of the member that the chat has let in, and the payload of its
-//! completion.
+//! Requests, in whichever protocol they come: their execution, the path of the member that the chat has
+//! let in, and the payload of the completion.
+
+use std::time::Instant;
 
 use super::Context;
 use super::random::draw;
-use crate::address::PeerAddr;
+use crate::address::{Peer, PeerAddr};
 use crate::chat::{Caller, Path, Reply};
+use crate::connection::{Connection, Transport};
 use crate::ids::MemberId;
 use crate::protocol::reply::PlainCompletion;
 use crate::protocol::request::PathWishes;
 use crate::protocol::stream::Completion;
-use crate::protocol::{Request, SealTerms, Status, Token};
+use crate::protocol::{Frame, Request, SealTerms, Status, Token, request};
+
+/// Returns true if nobody on the way can read a connection.
+pub(super) fn is_private(peer: Peer, connection: &Connection<impl Transport>) -> bool {
+    connection.is_encrypted() || peer.is_local()
+}
+
+/// A request to be executed.
+pub(super) struct Attempt<'a> {
+    pub(super) frame: &'a Frame<'a>,
+    pub(super) peer: Peer,
+    /// True if nobody on the way can read it.
+    pub(super) is_private: bool,
+    /// True if the member is carried, whatever the request asks for.
+    pub(super) is_carried: bool,
+    /// True if it came over QUIC.
+    pub(super) is_quic: bool,
+    /// True if the request was answered with [`Answer::Later`] before.
+    pub(super) was_delayed: bool,
+    /// Limit for the bytes of a list of rooms.
+    pub(super) max_list: usize,
+}
+
+/// The answer to a request.
+pub(super) enum Answer {
+    /// It is to be executed again at this time.
+    Later(Instant),
+    /// It is refused, and nothing has changed.
+    Refused(Status),
+    /// It is granted.
+    Granted(Grant),
+}
+
+impl Attempt<'_> {
+    /// Executes the request, and counts and logs its reply.
+    pub(super) fn answer(&self, context: &mut Context) -> Answer {
+        let (status, answer) = match self.execute(context) {
+            Ok((Reply::Later { at }, _)) => return Answer::Later(at),
+            Ok((reply, terms)) => {
+                let grant = Grant::of(reply, terms, self.peer.addr(), context);
+                (Status::Success, Answer::Granted(grant))
+            }
+            Err(status) => (status, Answer::Refused(status)),
+        };
+        context.metrics.count_reply(status);
+        log::debug!(
+            "{}: operation {}, room \"{}\": {status}",
+            self.peer,
+            self.frame.operation,
+            printable(self.frame.room),
+        );
+        answer
+    }
+
+    fn execute(&self, context: &mut Context) -> Result<(Reply, Option<SealTerms>), Status> {
+        let Self { peer, is_private: is_encrypted, is_quic, .. } = *self;
+        let caller = Caller { peer: peer.addr(), is_encrypted, is_quic };
+        if context.tls.is_required() && !caller.is_encrypted {
+            return Err(Status::EncryptionRequired);
+        }
+        let mut request = request::parse(self.frame)?;
+        if self.is_carried {
+            carry(&mut request);
+        }
+        let terms = make_terms(&request, caller, context)?;
+        let (now, max_list, chat) = (context.now, self.max_list, &mut context.chat);
+        let reply = match self.was_delayed {
+            true => chat.handle_delayed_request(caller, &request, draw, max_list, now),
+            false => chat.handle_request(caller, &request, draw, max_list, now),
+        };
+        Ok((reply?, terms))
+    }
+}
 
 /// The answer to a request that was granted.
 #[derive(Default)]
@@ -25,12 +100,7 @@ pub(super) struct Grant {
 impl Grant {
     /// Returns the grant of a reply to `peer`, and opens the path of its member, with these terms if it
     /// is sealed.
-    pub(super) fn of(
-        reply: Reply,
-        terms: Option<SealTerms>,
-        peer: PeerAddr,
-        context: &mut Context,
-    ) -> Self {
+    fn of(reply: Reply, terms: Option<SealTerms>, peer: PeerAddr, context: &mut Context) -> Self {
         match reply {
             Reply::Entered { member, token, stream, path }
             | Reply::Resumed { member, token, stream, path } => {
@@ -54,7 +124,7 @@ impl Grant {
 ///
 /// # Errors
 /// [`Status::ServerFull`] without randomness, as for a new token.
-pub(super) fn make_terms(
+fn make_terms(
     request: &Request<'_>,
     caller: Caller,
     context: &Context,
@@ -66,9 +136,9 @@ pub(super) fn make_terms(
     context.datagrams.make_terms(ciphers, draw).map(Some).ok_or(Status::ServerFull)
 }
 
-/// Makes the connection of a request the path of its member, as on a Unix socket (U2): no datagram goes
-/// there.
-pub(super) fn carry(request: &mut Request<'_>) {
+/// Makes the connection of a request the path of its member, as on a Unix socket (U2) and on a WebSocket
+/// (H7): no datagram goes there.
+fn carry(request: &mut Request<'_>) {
     match request {
         Request::Create { host: entrant, .. } | Request::Join(entrant) => entrant.path.carry = true,
         Request::Resume { path, .. } => path.get_or_insert_default().carry = true,
@@ -101,5 +171,25 @@ fn encode_payload(token: Token, stream: Option<Completion>, seal: Option<SealTer
         (Some(completion), seal) => Completion { seal, ..completion }.encode(),
         (None, Some(seal)) => PlainCompletion { token, seal }.encode(),
         (None, None) => token.to_wire().to_vec(),
+    }
+}
+
+/// Returns a peer's bytes in a form that is safe in a log: cut, and without terminal controls.
+fn printable(bytes: &[u8]) -> String {
+    const MAX: usize = 64;
+    let cut = &bytes[..bytes.len().min(MAX)];
+    String::from_utf8_lossy(cut).escape_debug().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t6_logged_bytes_are_escaped_and_cut() {
+        let text = "ab\x1b[2J\n\u{202e}\"日本";
+        assert_eq!(printable(text.as_bytes()), r#"ab\u{1b}[2J\n\u{202e}\"日本"#);
+        assert_eq!(printable(&[b'x'; 300]).len(), 64);
+        assert_eq!(printable(b"\xff"), "\u{fffd}");
     }
 }

@@ -11,7 +11,8 @@
 //! | `connections/` | who gives way to a new connection; which connection carries whom |
 //! | `handshakes.rs` | handshakes in progress |
 //! | `session.rs` | the life of one connection |
-//! | `tcrp.rs`, `grant.rs` | the protocol on a connection, and what a request gets |
+//! | `tcrp.rs` | the protocol of requests on a connection |
+//! | `grant.rs` | the execution of a request, and what it gets |
 //! | `http.rs`, `no_http.rs` | HTTP on a connection, and its stand-in in a build without it |
 //! | `carried.rs` | the protocol on a connection that carries a member |
 //! | `buffer_limits.rs` | limits for the buffers of a connection |

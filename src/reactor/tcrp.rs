@@ -4,15 +4,13 @@ use std::time::Instant;
 
 use super::Context;
 use super::buffer_limits::{BufferLimits, GUARANTEED};
-use super::grant::{Grant, carry, make_terms};
-use super::random::draw;
+use super::grant::{Answer, Attempt, Grant, is_private};
 use crate::address::{Origin, Peer, PeerAddr};
 use crate::alert::Alert;
-use crate::chat::{Caller, Reply};
 use crate::connection::{Connection, Transport};
 use crate::ids::MemberId;
 use crate::metrics::{Counter, Metrics};
-use crate::protocol::{Decoded, Frame, SealTerms, Status, decode, frame, reply, request};
+use crate::protocol::{Decoded, Frame, Status, decode, frame, reply, request};
 
 /// The operation in a frame that answers no request.
 const NO_OPERATION: u8 = 0;
@@ -84,11 +82,6 @@ impl Tcrp {
         self.peer.addr()
     }
 
-    /// Returns true if nobody on the way can read the connection.
-    fn is_private(&self, connection: &Connection<impl Transport>) -> bool {
-        connection.is_encrypted() || self.peer.is_local()
-    }
-
     pub(super) fn answered_at(&self) -> Instant {
         self.answered_at
     }
@@ -127,7 +120,8 @@ impl Tcrp {
                 }
                 Step::Refuse { operation, why, limit } => {
                     context.alert(limit, self.peer());
-                    let needs_tls = context.tls.is_required() && !self.is_private(connection);
+                    let is_private = is_private(self.peer, connection);
+                    let needs_tls = context.tls.is_required() && !is_private;
                     let why = if needs_tls { Status::EncryptionRequired } else { why };
                     self.refuse(connection, operation, why, &mut context.metrics);
                 }
@@ -241,21 +235,27 @@ impl Tcrp {
         limits: &BufferLimits,
     ) -> Option<MemberId> {
         let Decoded::Whole(frame) = decode(connection.input(), limits.payload) else { return None };
-        let is_encrypted = self.is_private(connection);
-        let caller = Caller { peer: self.peer(), is_encrypted, is_quic: false };
-        let (status, grant) = match self.execute(&frame, caller, context, limits.list) {
-            Ok((Reply::Later { at }, _)) => {
+        let attempt = Attempt {
+            frame: &frame,
+            peer: self.peer,
+            is_private: is_private(self.peer, connection),
+            is_carried: self.peer.is_local(),
+            is_quic: false,
+            was_delayed: self.request == RequestState::DelayOver,
+            max_list: limits.list,
+        };
+        let (status, grant) = match attempt.answer(context) {
+            Answer::Later(at) => {
                 self.request = RequestState::DelayedUntil(at);
                 return None;
             }
-            Ok((reply, terms)) => (Status::Success, Grant::of(reply, terms, self.peer(), context)),
-            Err(status) => (status, Grant::default()),
+            Answer::Refused(status) => (status, Grant::default()),
+            Answer::Granted(grant) => (Status::Success, grant),
         };
         let size = frame.size();
-        let replies = self.encode_replies(&frame, status, grant.payload);
+        let replies = encode_replies(&frame, status, grant.payload);
         connection.consume(size);
         replies.into_iter().flatten().for_each(|reply| connection.send(reply));
-        context.metrics.count_reply(status);
         if grant.member.is_some() || grant.carried.is_some() {
             self.release_member(context);
             self.last_entered = grant.member;
@@ -263,48 +263,6 @@ impl Tcrp {
         self.request = RequestState::New;
         self.answered_at = context.now;
         grant.carried
-    }
-
-    fn execute(
-        &self,
-        frame: &Frame<'_>,
-        caller: Caller,
-        context: &mut Context,
-        max_list: usize,
-    ) -> Result<(Reply, Option<SealTerms>), Status> {
-        if context.tls.is_required() && !caller.is_encrypted {
-            return Err(Status::EncryptionRequired);
-        }
-        let mut request = request::parse(frame)?;
-        if self.peer.is_local() {
-            carry(&mut request);
-        }
-        let terms = make_terms(&request, caller, context)?;
-        let (now, chat) = (context.now, &mut context.chat);
-        let reply = match self.request {
-            RequestState::DelayOver => {
-                chat.handle_delayed_request(caller, &request, draw, max_list, now)
-            }
-            _ => chat.handle_request(caller, &request, draw, max_list, now),
-        };
-        Ok((reply?, terms))
-    }
-
-    /// Returns the acknowledgement, and the completion if there is a payload.
-    fn encode_replies(
-        &self,
-        frame: &Frame<'_>,
-        status: Status,
-        payload: Option<Vec<u8>>,
-    ) -> [Option<Vec<u8>>; 2] {
-        let (operation, room) = (frame.operation, request::echoed_room(frame));
-        log::debug!(
-            "{}: operation {operation}, room \"{}\": {status}",
-            self.peer,
-            printable(frame.room),
-        );
-        let completion = payload.map(|payload| reply::completion(operation, room, &payload));
-        [Some(reply::acknowledgement(operation, room, status)), completion]
     }
 
     /// Refuses input that is no frame. The start of a next frame cannot be found, so this is the last
@@ -354,22 +312,13 @@ impl Tcrp {
     }
 }
 
-/// Returns a peer's bytes in a form that is safe in a log: cut, and without terminal controls.
-fn printable(bytes: &[u8]) -> String {
-    const MAX: usize = 64;
-    let cut = &bytes[..bytes.len().min(MAX)];
-    String::from_utf8_lossy(cut).escape_debug().to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn t6_logged_bytes_are_escaped_and_cut() {
-        let text = "ab\x1b[2J\n\u{202e}\"日本";
-        assert_eq!(printable(text.as_bytes()), r#"ab\u{1b}[2J\n\u{202e}\"日本"#);
-        assert_eq!(printable(&[b'x'; 300]).len(), 64);
-        assert_eq!(printable(b"\xff"), "\u{fffd}");
-    }
+/// Returns the acknowledgement, and the completion if there is a payload.
+fn encode_replies(
+    frame: &Frame<'_>,
+    status: Status,
+    payload: Option<Vec<u8>>,
+) -> [Option<Vec<u8>>; 2] {
+    let (operation, room) = (frame.operation, request::echoed_room(frame));
+    let completion = payload.map(|payload| reply::completion(operation, room, &payload));
+    [Some(reply::acknowledgement(operation, room, status)), completion]
 }
