@@ -79,6 +79,8 @@
 mod carrying_tests;
 mod event;
 mod gaps;
+#[cfg(test)]
+mod golden_tests;
 mod keep_alive;
 mod open_part;
 mod reassembly;

@@ -9,16 +9,31 @@ use crate::protocol::stream::downstream::{self, parse_entry};
 use crate::protocol::stream::upstream::{self, Range, Upstream};
 use crate::protocol::stream::{Code, Entry, Header, MAX_PACKED, MAX_REPAIR, parts};
 
-const TAG: u32 = 0xfeed;
-const MEMBER: u32 = 3;
+pub(super) const TAG: u32 = 0xfeed;
+pub(super) const MEMBER: u32 = 3;
 const REPAIR_BUDGET: usize = 64 << 10;
 const REFILL_IN_A_SECOND: f64 = 16384.0;
 
+/// An input of a member's two machines.
+#[derive(Clone, Debug)]
+pub(super) enum Input {
+    /// A datagram from the server.
+    Datagram(Vec<u8>),
+    /// A message of the user.
+    Push(Vec<u8>),
+    /// Messages travel on another path from now on (C1).
+    Carry,
+    /// The server may be gone.
+    Doubt,
+    /// All that is due is sent.
+    Transmit,
+}
+
 /// SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014).
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub(super) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -26,18 +41,18 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 
-    fn hits(&mut self, percent: u64) -> bool {
+    pub(super) fn hits(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 }
 
 /// A model of the server for one member, as far as the member can observe it.
-struct Server {
-    first: u64,
+pub(super) struct Server {
+    pub(super) first: u64,
     /// All entries so far.
     entries: Vec<Vec<u8>>,
     /// Entries below this number are no longer held.
@@ -56,7 +71,7 @@ struct Server {
     requests: usize,
     refused: usize,
     /// The time of the next message that is taken, and the time between two.
-    pace: Option<(Duration, Duration)>,
+    pub(super) pace: Option<(Duration, Duration)>,
 }
 
 impl Server {
@@ -79,7 +94,7 @@ impl Server {
         }
     }
 
-    fn next(&self) -> u64 {
+    pub(super) fn next(&self) -> u64 {
         self.first + self.entries.len() as u64
     }
 
@@ -87,7 +102,7 @@ impl Server {
         &self.entries[usize::try_from(number - self.first).unwrap()]
     }
 
-    fn say(&mut self, member: u32, id: u32, text: &[u8]) {
+    pub(super) fn say(&mut self, member: u32, id: u32, text: &[u8]) {
         let mut bytes = Vec::new();
         let text = str::from_utf8(text).expect("UTF-8");
         parts::encode_message((member, id), "somebody", text, &mut bytes);
@@ -98,7 +113,7 @@ impl Server {
     }
 
     /// Forgets the oldest entries, in whole messages.
-    fn forget_before(&mut self, number: u64) {
+    pub(super) fn forget_before(&mut self, number: u64) {
         self.floor = number.max(self.floor);
         while self.floor > self.first && self.is_part(self.floor - 1) {
             self.floor += 1;
@@ -110,7 +125,7 @@ impl Server {
     }
 
     /// Returns datagrams with the entries that were not sent yet.
-    fn deliver(&mut self) -> Vec<Vec<u8>> {
+    pub(super) fn deliver(&mut self) -> Vec<Vec<u8>> {
         if !self.proved {
             return Vec::new();
         }
@@ -234,28 +249,29 @@ fn datagram(sequence: u64, entries: &[Entry<'_>]) -> Vec<u8> {
 
 /// The faults of a network in percent, its delays in microseconds.
 #[derive(Clone, Copy)]
-struct Network {
-    lost: u64,
-    doubled: u64,
-    garbled: u64,
-    delay: u64,
-    jitter: u64,
+pub(super) struct Network {
+    pub(super) lost: u64,
+    pub(super) doubled: u64,
+    pub(super) garbled: u64,
+    pub(super) delay: u64,
+    pub(super) jitter: u64,
 }
 
-const CLEAN: Network = Network { lost: 0, doubled: 0, garbled: 0, delay: 500, jitter: 0 };
+pub(super) const CLEAN: Network =
+    Network { lost: 0, doubled: 0, garbled: 0, delay: 500, jitter: 0 };
 
 type Flight = Reverse<(Duration, u64, bool, Vec<u8>)>;
 
 /// A server, a member and the network between them.
-struct World {
-    random: Random,
+pub(super) struct World {
+    pub(super) random: Random,
     start: Instant,
-    now: Duration,
-    network: Network,
+    pub(super) now: Duration,
+    pub(super) network: Network,
     flying: BinaryHeap<Flight>,
     flights: u64,
-    server: Server,
-    receiver: StreamReceiver,
+    pub(super) server: Server,
+    pub(super) receiver: StreamReceiver,
     sender: StreamSender,
     pushed: Vec<Vec<u8>>,
     /// The number that must be delivered next.
@@ -263,10 +279,12 @@ struct World {
     gone: u64,
     /// Datagrams that the member sent.
     upstream: usize,
+    /// All inputs of the member, with their times.
+    pub(super) inputs: Vec<(Duration, Input)>,
 }
 
 impl World {
-    fn new(seed: u64, network: Network) -> Self {
+    pub(super) fn new(seed: u64, network: Network) -> Self {
         let start = Instant::now();
         let first = Random(seed).below(1 << 40) + 1;
         Self {
@@ -283,10 +301,11 @@ impl World {
             next: first,
             gone: 0,
             upstream: 0,
+            inputs: Vec::new(),
         }
     }
 
-    fn send(&mut self, up: bool, mut bytes: Vec<u8>) {
+    pub(super) fn send(&mut self, up: bool, mut bytes: Vec<u8>) {
         if self.random.hits(self.network.lost) {
             return;
         }
@@ -320,6 +339,7 @@ impl World {
     }
 
     fn receive(&mut self, bytes: &[u8]) {
+        self.inputs.push((self.now, Input::Datagram(bytes.into())));
         let now = self.start + self.now;
         let Self { receiver, sender, server, next, gone, .. } = self;
         let known = receiver.handle_datagram(bytes, now, |event| {
@@ -364,6 +384,7 @@ impl World {
     }
 
     fn transmit(&mut self) {
+        self.inputs.push((self.now, Input::Transmit));
         let now = self.start + self.now;
         let mut out = Vec::new();
         while self.receiver.poll_transmit(now, &mut out) || self.sender.poll_transmit(now, &mut out)
@@ -374,7 +395,7 @@ impl World {
         }
     }
 
-    fn run_until(&mut self, until: Duration) {
+    pub(super) fn run_until(&mut self, until: Duration) {
         let mut steps = 0;
         while self.now < until {
             self.step(until);
@@ -384,10 +405,17 @@ impl World {
         self.transmit();
     }
 
-    fn push(&mut self, text: Vec<u8>) {
+    pub(super) fn push(&mut self, text: Vec<u8>) {
+        self.inputs.push((self.now, Input::Push(text.clone())));
         if self.sender.push(&text).is_ok() {
             self.pushed.push(text);
         }
+    }
+
+    pub(super) fn carry(&mut self) {
+        self.receiver.carry();
+        self.sender.carry();
+        self.inputs.push((self.now, Input::Carry));
     }
 
     fn push_long(&mut self) {
@@ -428,7 +456,7 @@ impl World {
 }
 
 /// Sends the tail loss probes of S9.
-fn tails(world: &mut World) {
+pub(super) fn tails(world: &mut World) {
     for wait in [50, 200, 1000] {
         world.run_until(world.now + Duration::from_millis(wait));
         let tail = datagram(world.server.next(), &[]);

@@ -36,7 +36,21 @@ pub struct Sources {
 pub const CHAT: Sources = Sources {
     html: source!("chat/index.html"),
     styles: &[source!("common/base.css")],
-    scripts: &[source!("common/settings.js"), source!("common/texts.js"), source!("chat/main.js")],
+    scripts: &[
+        source!("common/settings.js"),
+        source!("common/texts.js"),
+        source!("chat/stream/datagram.js"),
+        source!("chat/stream/body.js"),
+        source!("chat/stream/round_trip.js"),
+        source!("chat/stream/keep_alive.js"),
+        source!("chat/stream/gaps.js"),
+        source!("chat/stream/reassembly.js"),
+        source!("chat/stream/sequencer.js"),
+        source!("chat/stream/receiver.js"),
+        source!("chat/stream/open_part.js"),
+        source!("chat/stream/sender.js"),
+        source!("chat/main.js"),
+    ],
 };
 
 /// The picture of the loop.
