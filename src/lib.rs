@@ -62,8 +62,8 @@
 //!    |
 //!   fanout      a job to send, and the receipt for it
 //!    |
-//!   ids  slots  subnet  timers  token_bucket  address  alert  metrics  config  options
-//!   protocol  stream  seal  sys  fingerprint  proof_of_key  state_file  unix_addr  usage
+//!   ids  slots  subnet  timers  token_bucket  address  alert  metrics  config  options  authority
+//!   protocol  stream  seal  sys  fingerprint  proof_of_key  state_file  unix_addr  usage  network
 //! ```
 //!
 //! Connection, datagram, output, service, web and chat do not import one another.
@@ -182,6 +182,7 @@ compile_error!("reactor-chat needs Linux: its datagram calls are those of ip(7) 
 
 pub mod address;
 pub mod alert;
+pub mod authority;
 pub mod chat;
 pub mod config;
 // Open for the fuzz target of the first bytes.
@@ -196,6 +197,7 @@ pub mod fanout;
 pub mod fingerprint;
 pub mod ids;
 mod metrics;
+pub mod network;
 pub mod options;
 pub mod output;
 #[cfg(feature = "tls")]

@@ -1,0 +1,177 @@
+//! Heads of requests (RFC 9112, section 3): their limits, and the fields that this server reads.
+
+use httparse::{EMPTY_HEADER, Header};
+
+use super::status::Status;
+
+/// Limit for a head in bytes, with the empty line at its end. Browsers send about 700.
+pub const MAX_HEAD: usize = 8 * 1024;
+
+/// Limit for the fields of a head.
+pub const MAX_FIELDS: usize = 64;
+
+/// The head of a request, as it stands in the input.
+#[derive(Debug)]
+pub struct Head<'a> {
+    method: &'a str,
+    target: &'a str,
+    /// The minor version of HTTP/1, 0 or 1.
+    version: u8,
+    fields: [Header<'a>; MAX_FIELDS],
+    count: usize,
+    size: usize,
+}
+
+/// Outcome of decoding the input of a connection.
+#[derive(Debug)]
+pub enum Decoded<'a> {
+    /// The head is not complete.
+    Incomplete,
+    /// A head.
+    Whole(Box<Head<'a>>),
+    /// The input begins with no head of this protocol, or with one that is too large.
+    Invalid(Status),
+}
+
+/// Decodes the head at the start of the input.
+#[must_use]
+pub fn decode(input: &[u8]) -> Decoded<'_> {
+    let mut fields = [EMPTY_HEADER; MAX_FIELDS];
+    let within = &input[..input.len().min(MAX_HEAD)];
+    let mut request = httparse::Request::new(&mut fields);
+    let size = match request.parse(within) {
+        Ok(httparse::Status::Complete(size)) => size,
+        Ok(httparse::Status::Partial) if within.len() < MAX_HEAD => return Decoded::Incomplete,
+        Ok(httparse::Status::Partial) | Err(httparse::Error::TooManyHeaders) => {
+            return Decoded::Invalid(Status::HeadTooLarge);
+        }
+        Err(httparse::Error::Version) => return Decoded::Invalid(Status::VersionNotSupported),
+        Err(_) => return Decoded::Invalid(Status::BadRequest),
+    };
+    let (Some(method), Some(target), Some(version)) =
+        (request.method, request.path, request.version)
+    else {
+        // A complete head has all three.
+        return Decoded::Invalid(Status::BadRequest);
+    };
+    let count = request.headers.len();
+    Decoded::Whole(Box::new(Head { method, target, version, fields, count, size }))
+}
+
+impl<'a> Head<'a> {
+    /// Returns the bytes of the head in the input.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Returns true for the method HEAD, whose response has no content.
+    #[must_use]
+    pub fn is_head(&self) -> bool {
+        self.method == "HEAD"
+    }
+
+    /// Returns true for the methods that this server serves.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        ["GET", "HEAD"].contains(&self.method)
+    }
+
+    /// Returns the target as it was sent.
+    #[must_use]
+    pub fn target(&self) -> &'a str {
+        self.target
+    }
+
+    /// Returns true if content follows the head, or none of a size that is announced.
+    #[must_use]
+    pub fn announces_content(&self) -> bool {
+        self.has("content-length") || self.has("transfer-encoding")
+    }
+
+    /// Returns true if the connection stays open behind the response (RFC 9112, section 9.3). A client of
+    /// HTTP/1.0 would have to ask for that, and few do.
+    #[must_use]
+    pub fn keeps_alive(&self) -> bool {
+        self.is_1_1() && !self.lists("connection", "close")
+    }
+
+    /// Returns true for HTTP/1.1.
+    #[must_use]
+    pub fn is_1_1(&self) -> bool {
+        self.version == 1
+    }
+
+    /// Returns true if a proxy says that it passes the request on for somebody else.
+    #[must_use]
+    pub fn is_forwarded(&self) -> bool {
+        self.has("forwarded") || self.has("x-forwarded-for")
+    }
+
+    /// Returns true if the content of the response may be compressed with gzip (RFC 9110, section 12.5.3).
+    /// A weight of zero forbids it.
+    #[must_use]
+    pub fn accepts_gzip(&self) -> bool {
+        let weight_of = |coding: &str| {
+            let found = self.items("accept-encoding").find_map(|item| {
+                let (name, parameter) = item.split_once(';').unwrap_or((item, ""));
+                let is_it = name.trim().eq_ignore_ascii_case(coding);
+                is_it.then(|| parameter.trim().to_ascii_lowercase())
+            })?;
+            Some(found.strip_prefix("q=").is_none_or(|weight| !is_zero(weight)))
+        };
+        weight_of("gzip").or_else(|| weight_of("*")).unwrap_or(false)
+    }
+
+    /// Returns true if the client has the version with this tag (RFC 9110, section 13.1.2). The comparison
+    /// is the weak one.
+    #[must_use]
+    pub fn has_version(&self, etag: &str) -> bool {
+        let opaque = |tag: &'a str| tag.strip_prefix("W/").unwrap_or(tag);
+        let etag = etag.strip_prefix("W/").unwrap_or(etag);
+        self.items("if-none-match").any(|tag| tag == "*" || opaque(tag) == etag)
+    }
+
+    /// Returns true if a field with a list has this item, in any case.
+    #[must_use]
+    pub fn lists(&self, name: &str, item: &str) -> bool {
+        self.items(name).any(|listed| listed.eq_ignore_ascii_case(item))
+    }
+
+    /// Returns true if there is a field of this name.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.values(name).next().is_some()
+    }
+
+    /// Returns the value of a field that exists once. It is `None` without the field.
+    ///
+    /// # Errors
+    /// If there are several, or it is no text.
+    pub fn value(&self, name: &str) -> Result<Option<&'a str>, Status> {
+        let mut values = self.values(name);
+        match (values.next(), values.next()) {
+            (None, _) => Ok(None),
+            (Some(value), None) => {
+                std::str::from_utf8(value).map(Some).map_err(|_| Status::BadRequest)
+            }
+            _ => Err(Status::BadRequest),
+        }
+    }
+
+    /// Returns the items of all fields of this name. Those that are no text have none.
+    fn items(&self, name: &str) -> impl Iterator<Item = &'a str> {
+        let texts = self.values(name).filter_map(|value| std::str::from_utf8(value).ok());
+        texts.flat_map(|value| value.split(',')).map(str::trim)
+    }
+
+    fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        let fields = self.fields[..self.count].iter();
+        fields.filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
+    }
+}
+
+/// Returns true for the weight zero, which has at most three digits behind the point.
+fn is_zero(weight: &str) -> bool {
+    weight.starts_with('0') && weight.bytes().all(|byte| b"0.".contains(&byte))
+}

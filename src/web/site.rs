@@ -1,0 +1,146 @@
+//! The answers to requests: what is served at which path, and to whom.
+
+use std::io;
+use std::net::IpAddr;
+
+use super::content::{data, events, not_found, page, redirect, unknown_host, webtransport};
+use super::head::Head;
+use super::hosts::{Hosts, Refusal};
+use super::pages::{CHAT, LOOP, Page};
+use super::response::{JSON, OPENMETRICS, Response, ResponseHead, TEXT};
+use super::status::Status;
+use super::target::Target;
+use super::upgrade;
+use crate::config::WebConfig;
+use crate::network::Network;
+
+/// Pages and rules, made once at the start.
+#[derive(Clone, Debug)]
+pub struct Site {
+    chat: Page,
+    picture: Page,
+    hosts: Hosts,
+    status_from: Vec<Network>,
+}
+
+/// The peer that makes a request, and its connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Visitor {
+    /// The address. `None` for a user of this machine, over a Unix socket.
+    pub ip: Option<IpAddr>,
+    /// True if a request in cleartext is refused on this connection.
+    pub needs_tls: bool,
+    /// The UDP port for WebTransport, if it is served.
+    pub quic_port: Option<u16>,
+}
+
+/// The parts of the server that answers come from.
+pub trait Server {
+    /// Returns true if a name is in the certificate.
+    fn is_certified(&self, name: &str) -> bool;
+    /// Returns the hashes of the certificates that WebTransport may show, each in base64.
+    fn certificate_hashes(&self) -> Vec<String>;
+    /// Returns the figures of the loop as JSON.
+    fn figures(&mut self) -> String;
+    /// Returns the counters in the text format of OpenMetrics.
+    fn counters(&mut self) -> String;
+    /// Returns true if the server can serve one more viewer.
+    fn has_space_for_viewer(&self) -> bool;
+}
+
+impl Site {
+    /// Assembles the pages. `own_name` is the name of this machine.
+    ///
+    /// # Errors
+    /// If a page cannot be compressed.
+    pub fn new(config: &WebConfig, own_name: &str) -> io::Result<Self> {
+        Ok(Self {
+            chat: Page::assemble(&CHAT)?,
+            picture: Page::assemble(&LOOP)?,
+            hosts: Hosts::new(own_name, &config.allow_host, &config.allow_origin),
+            status_from: config.status_from.clone(),
+        })
+    }
+
+    /// Returns the rules for hosts and foreign pages.
+    #[must_use]
+    pub fn hosts(&self) -> &Hosts {
+        &self.hosts
+    }
+
+    /// Answers a request.
+    pub fn answer(&self, head: &Head<'_>, visitor: Visitor, server: &mut impl Server) -> Response {
+        let response = match self.check(head, server) {
+            Err(refusal) => refusal,
+            Ok(target) if visitor.needs_tls => redirect(&target),
+            Ok(target) => self.route(&target, head, visitor, server),
+        };
+        if head.is_head() { response.without_content() } else { response }
+    }
+
+    /// Checks everything but the path: the method, content, the host, and the page that asks.
+    fn check<'a>(&self, head: &Head<'a>, server: &impl Server) -> Result<Target<'a>, Response> {
+        if !head.is_read() {
+            return Err(ResponseHead::of_data(Status::MethodNotAllowed, TEXT)
+                .field("Allow", "GET, HEAD")
+                .with(b"This server knows GET and HEAD.\n"));
+        }
+        if head.announces_content() {
+            let why = "A request must have no content.";
+            return Err(Response::refusal(Status::ContentTooLarge, why));
+        }
+        let bad = |status| Response::refusal(status, "No valid host, target or origin.");
+        let target = Target::of(head).map_err(bad)?;
+        let origin = head.value("origin").map_err(bad)?;
+        let is_certified = |name: &str| server.is_certified(name);
+        let checked = self.hosts.check(&target.authority, origin, is_certified);
+        checked.map(|()| target).map_err(|refusal| match refusal {
+            Refusal::Host => unknown_host(&target),
+            Refusal::Origin => {
+                let why = "Pages of that origin may not use this server: see --allow-origin.";
+                Response::refusal(Status::Forbidden, why)
+            }
+        })
+    }
+
+    fn route(
+        &self,
+        target: &Target<'_>,
+        head: &Head<'_>,
+        visitor: Visitor,
+        server: &mut impl Server,
+    ) -> Response {
+        let is_status =
+            ["/loop", "/loop.json", "/events", "/metrics", "/healthz"].contains(&target.path);
+        if is_status && !self.may_watch(head, visitor) {
+            let why = "Only this machine may see this, and the networks of --status-from.";
+            return Response::refusal(Status::Forbidden, why);
+        }
+        match target.path {
+            "/" => page(head, &self.chat, target, visitor.quic_port),
+            "/loop" => page(head, &self.picture, target, visitor.quic_port),
+            "/loop.json" => data(head, JSON, &server.figures()),
+            "/metrics" => data(head, OPENMETRICS, &server.counters()),
+            "/healthz" => data(head, TEXT, "ok\n"),
+            "/events" if server.has_space_for_viewer() => events(head),
+            "/events" => Response::refusal(Status::ServiceUnavailable, "Too many viewers."),
+            "/chat" => upgrade::accept(head),
+            "/webtransport.json" => match visitor.quic_port {
+                Some(port) => {
+                    let hashes = server.certificate_hashes();
+                    data(head, JSON, &webtransport(port, &hashes))
+                }
+                None => not_found(head),
+            },
+            _ => not_found(head),
+        }
+    }
+
+    /// Returns true for a peer that may see the figures. A proxy on this machine passes on requests of
+    /// others.
+    fn may_watch(&self, head: &Head<'_>, visitor: Visitor) -> bool {
+        let is_here = visitor.ip.is_none_or(|ip| ip.is_loopback()) && !head.is_forwarded();
+        is_here
+            || visitor.ip.is_some_and(|ip| self.status_from.iter().any(|from| from.contains(ip)))
+    }
+}
