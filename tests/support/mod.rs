@@ -8,6 +8,8 @@
 #![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
 
 pub mod agenda;
+#[cfg(feature = "web")]
+pub mod browser;
 pub mod carried;
 mod control;
 #[cfg(feature = "tls")]

@@ -1,0 +1,6 @@
+//! Tests in a real browser: Chromium without a screen.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod harness;
