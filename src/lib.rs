@@ -203,6 +203,10 @@ pub mod output;
 #[cfg(feature = "tls")]
 pub mod proof_of_key;
 pub mod protocol;
+#[cfg(feature = "webtransport")]
+// Open for the fuzz target of HTTP/3, and for the client in the tests.
+#[doc(hidden)]
+pub mod quic;
 pub mod reactor;
 #[cfg(feature = "tls")]
 pub mod seal;

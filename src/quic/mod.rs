@@ -1,0 +1,3 @@
+//! QUIC, for browsers that are members over WebTransport.
+
+pub mod h3;
