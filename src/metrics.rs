@@ -4,115 +4,141 @@ use std::fmt;
 
 use crate::protocol::Status;
 
-/// Defines the counters, each with its name in the log.
+#[cfg(feature = "web")]
+mod exposition;
+#[cfg(feature = "web")]
+mod families;
+
+#[cfg(feature = "web")]
+pub use exposition::{Exposition, OPEN_METRICS_TYPE};
+#[cfg(feature = "web")]
+pub use families::Samples;
+
+#[cfg(feature = "web")]
+use families::Entry;
+
+/// Defines the counters, each with its name in the log, its family in `/metrics`, and its reason if several
+/// counters of one family differ by that. The doc comment of a counter is the help text of its family, unless
+/// the family has reasons.
 macro_rules! counters {
-    ($($(#[$doc:meta])* $counter:ident: $name:literal,)*) => {
+    ($(
+        $(#[doc = $help:literal])+
+        $counter:ident: $name:literal => $family:literal $($reason:literal)?,
+    )*) => {
         /// A counter. The log shows counters in this order.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Counter {
-            $($(#[$doc])* $counter,)*
+            $($(#[doc = $help])+ $counter,)*
         }
 
         /// The names of the counters, in their order.
         const NAMES: &[&str] = &[$($name,)*];
+
+        /// The places of the counters in `/metrics`, in their order.
+        #[cfg(feature = "web")]
+        const ENTRIES: &[Entry] = &[$(Entry {
+            family: $family,
+            reason: [$($reason)?].as_slice(),
+            help: concat!($($help),+),
+        },)*];
     };
 }
 
 counters! {
     /// Connections accepted.
-    Accepted: "connections accepted",
+    Accepted: "connections accepted" => "connections_accepted",
     /// Accepts that failed.
-    AcceptErrors: "accept errors",
+    AcceptErrors: "accept errors" => "accept_errors",
     /// Connections closed in favour of a new one.
-    Evicted: "connections evicted",
+    Evicted: "connections evicted" => "connections_evicted",
     /// Connections that ended in an error or were reset.
-    ConnectionErrors: "connection errors",
+    ConnectionErrors: "connection errors" => "connection_errors",
     /// Connections that ran out of time.
-    TimedOut: "connections timed out",
+    TimedOut: "connections timed out" => "connections_timed_out",
     /// Handshakes of TLS that were finished.
-    Handshakes: "handshakes",
+    Handshakes: "handshakes" => "handshakes",
     /// Handshakes that failed, or ended before they were finished.
-    HandshakesFailed: "handshakes failed",
+    HandshakesFailed: "handshakes failed" => "handshakes_failed",
     /// Connections closed because their peer had too many handshakes in progress.
-    HandshakesRefused: "handshakes refused",
+    HandshakesRefused: "handshakes refused" => "handshakes_refused",
     /// Ports announced over TCP and accepted.
-    Announcements: "ports announced",
+    Announcements: "ports announced" => "ports_announced",
     /// Datagrams read.
-    Datagrams: "datagrams",
+    Datagrams: "datagrams" => "datagrams_received",
     /// Datagrams skipped, because others of the same sender in the same batch had no effect.
-    Skipped: "skipped",
+    Skipped: "skipped" => "dropped_datagrams" "skipped",
     /// Errors of reading datagrams.
-    ReceiveErrors: "receive errors",
+    ReceiveErrors: "receive errors" => "receive_errors",
     /// Datagrams that the kernel dropped because the receive queue was full.
-    KernelDropped: "dropped by the kernel",
+    KernelDropped: "dropped by the kernel" => "kernel_dropped_datagrams",
     /// Sealed datagrams opened.
-    Opened: "sealed datagrams",
+    Opened: "sealed datagrams" => "sealed_datagrams_opened",
     /// Sealed datagrams that were cut or too long, or had undefined flags.
-    SealMalformed: "malformed seals",
+    SealMalformed: "malformed seals" => "dropped_datagrams" "seal_malformed",
     /// Sealed datagrams whose id no member has.
-    SealUnknown: "seals of unknown members",
+    SealUnknown: "seals of unknown members" => "dropped_datagrams" "seal_unknown",
     /// Sealed datagrams that were received before, or were too old to tell.
-    SealReplayed: "replayed seals",
+    SealReplayed: "replayed seals" => "dropped_datagrams" "seal_replayed",
     /// Sealed datagrams of epochs without keys.
-    SealStale: "seals of other epochs",
+    SealStale: "seals of other epochs" => "dropped_datagrams" "seal_stale",
     /// Sealed datagrams with a wrong tag.
-    SealForged: "forged seals",
+    SealForged: "forged seals" => "dropped_datagrams" "seal_forged",
     /// Challenges sent to addresses that sealed members had not proved.
-    Challenges: "challenges sent",
+    Challenges: "challenges sent" => "challenges_sent",
     /// Moves of sealed members to another address. The first address of each counts too.
-    Moves: "addresses of sealed members",
+    Moves: "addresses of sealed members" => "sealed_member_moves",
     /// Units read from connections that carry a member.
-    Units: "units",
+    Units: "units" => "units_received",
     /// Datagrams and units that were too long.
-    TooLong: "too long",
+    TooLong: "too long" => "dropped_datagrams" "too_long",
     /// Datagrams without the layout of a client's datagram.
-    Malformed: "malformed",
+    Malformed: "malformed" => "dropped_datagrams" "malformed",
     /// Datagrams whose token no member has.
-    UnknownToken: "unknown token",
+    UnknownToken: "unknown token" => "dropped_datagrams" "unknown_token",
     /// Datagrams whose token belongs to another room or another address.
-    MisplacedToken: "token of another room or address",
+    MisplacedToken: "token of another room or address" => "dropped_datagrams" "misplaced_token",
     /// Datagrams and units that came on another path than that of their member, such as datagrams in
     /// the clear for a sealed one.
-    OtherPath: "on another path than their member's",
+    OtherPath: "on another path than their member's" => "dropped_datagrams" "other_path",
     /// Keep-alives.
-    KeepAlives: "keep-alives",
+    KeepAlives: "keep-alives" => "keep_alives",
     /// Messages relayed.
-    Messages: "messages",
+    Messages: "messages" => "messages",
     /// Parts of messages kept.
-    Parts: "parts of messages",
+    Parts: "parts of messages" => "message_parts",
     /// Commands executed.
-    Commands: "commands",
+    Commands: "commands" => "commands",
     /// Messages refused for their content.
-    Refused: "refused",
+    Refused: "refused" => "dropped_datagrams" "refused",
     /// Messages over the message budget of their sender.
-    RateLimited: "rate limited",
+    RateLimited: "rate limited" => "dropped_datagrams" "rate_limited",
     /// Messages for which a room had no space.
-    RoomBusy: "room busy",
+    RoomBusy: "room busy" => "dropped_datagrams" "room_busy",
     /// Confirmations of stream members.
-    Confirmations: "confirmations",
+    Confirmations: "confirmations" => "confirmations",
     /// Repair requests of stream members.
-    RepairRequests: "repair requests",
+    RepairRequests: "repair requests" => "repair_requests",
     /// Messages of stream members without the expected id: repeated, or after one that was lost.
-    OutOfOrder: "out of order",
+    OutOfOrder: "out of order" => "dropped_datagrams" "out_of_order",
     /// Datagrams over the reply budget of a stream member.
-    OverReplyBudget: "over reply budget",
+    OverReplyBudget: "over reply budget" => "dropped_datagrams" "over_reply_budget",
     /// Datagrams of stream members that are no valid message.
-    InvalidStream: "invalid stream messages",
+    InvalidStream: "invalid stream messages" => "dropped_datagrams" "invalid_stream",
     /// Datagrams from members that have ended.
-    Departed: "from departed members",
+    Departed: "from departed members" => "dropped_datagrams" "departed",
     /// Datagrams sent, and units.
-    Sent: "sent",
+    Sent: "sent" => "datagrams_sent",
     /// Datagrams that the kernel refused to send.
-    SendErrors: "send errors",
+    SendErrors: "send errors" => "unsent_datagrams" "send_error",
     /// Datagrams not sent, because earlier ones to the host are still in the send buffer, or because
     /// their members were silent.
-    Withheld: "not sent to unresponsive hosts",
+    Withheld: "not sent to unresponsive hosts" => "unsent_datagrams" "unresponsive_host",
     /// Units not sent, because the member that they were for reads too slowly.
-    Overflowed: "not sent to full connections",
+    Overflowed: "not sent to full connections" => "unsent_datagrams" "full_connection",
     /// Turns in which a socket or a connection was full and its members had to wait.
-    Blocked: "waits for a full socket",
+    Blocked: "waits for a full socket" => "full_socket_waits",
     /// Deliveries that were still pending when the server was told to end.
-    Abandoned: "abandoned at the end",
+    Abandoned: "abandoned at the end" => "unsent_datagrams" "server_ended",
 }
 
 /// All counters. They have 64 bits each: at a million a second they last 580,000 years.

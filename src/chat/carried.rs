@@ -216,6 +216,7 @@ impl Chat {
     fn detach(&mut self, id: MemberId, now: Instant) {
         let Some(member) = self.directory.members.get_mut(id) else { return };
         member.detached_at = Some(now);
+        self.peers.quotas.note_detached(member.path);
         self.feeds.disprove(&member.recipient(id));
         self.expire_member(id, now);
     }

@@ -90,7 +90,7 @@ use crate::timers::Timers;
 
 pub use carried::PathEnd;
 pub use outcome::{DatagramOutcome, DropReason, MessageOutcome};
-pub use path::{Caller, Path};
+pub use path::{Caller, Path, PathCounts};
 
 use carried::Partings;
 use closing::Closing;
@@ -183,6 +183,10 @@ pub struct Census {
     pub streams: usize,
     /// Bytes of memory of output that waits.
     pub backlog: usize,
+    /// Bytes that the history of all streams may take now.
+    pub history: usize,
+    /// Live members by path.
+    pub paths: PathCounts,
 }
 
 /// All rooms and members, and the state about their peers.
@@ -389,6 +393,8 @@ impl Chat {
             ended: self.peers.quotas.ended_len(),
             streams: feeds.streams,
             backlog: feeds.backlog,
+            history: feeds.history,
+            paths: self.peers.quotas.paths(),
         }
     }
 }

@@ -57,6 +57,34 @@ impl Path {
     }
 }
 
+/// Numbers of live members by path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PathCounts {
+    /// Members with datagrams in the clear.
+    pub clear: usize,
+    /// Members with sealed datagrams.
+    pub sealed: usize,
+    /// Members with a stream.
+    pub carried: usize,
+    /// Members with a QUIC connection.
+    pub quic: usize,
+    /// Members whose connection has ended, whatever it was.
+    pub detached: usize,
+}
+
+impl PathCounts {
+    /// Returns the number that a member counts in.
+    pub(super) fn of(&mut self, path: Path, is_detached: bool) -> &mut usize {
+        match path {
+            _ if is_detached => &mut self.detached,
+            Path::Clear => &mut self.clear,
+            Path::Sealed => &mut self.sealed,
+            Path::Carried { .. } => &mut self.carried,
+            Path::Quic => &mut self.quic,
+        }
+    }
+}
+
 impl Caller {
     /// Returns the path that a request asks for. With both wishes, `carry` wins (C1). On QUIC, `carry` selects
     /// the stream of the request.

@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 
 use super::member::Member;
+use super::path::{Path, PathCounts};
 use crate::address::PeerAddr;
 use crate::ids::{Key, MemberId};
 use crate::subnet::Subnet;
@@ -43,6 +44,7 @@ pub(super) struct Quotas {
     ports: HashMap<(PeerAddr, u16), PortUsers>,
     /// Number of live members whose path is a connection, detached ones included.
     carried: usize,
+    paths: PathCounts,
     /// Ended members, by the address to which their farewells go.
     ended: BTreeSet<(PeerAddr, u16, MemberId)>,
 }
@@ -63,6 +65,7 @@ impl Quotas {
             own.change(id, None, Some(member.heard_at));
         }
         self.carried += usize::from(member.path.has_connection());
+        *self.paths.of(member.path, member.detached_at.is_some()) += 1;
         if let Some(address) = member.address() {
             let users = self.ports.entry(address).or_default();
             users.count += 1;
@@ -91,6 +94,7 @@ impl Quotas {
             }
         }
         self.carried -= usize::from(member.path.has_connection());
+        *self.paths.of(member.path, member.detached_at.is_some()) -= 1;
         if let Some(address) = member.address()
             && let Some(users) = self.ports.get_mut(&address)
         {
@@ -127,6 +131,17 @@ impl Quotas {
     /// Returns the number of live carried members, detached ones included.
     pub(super) fn carried(&self) -> usize {
         self.carried
+    }
+
+    /// Returns the numbers of live members by path.
+    pub(super) fn paths(&self) -> PathCounts {
+        self.paths
+    }
+
+    /// Counts a member of this path as detached from now on.
+    pub(super) fn note_detached(&mut self, path: Path) {
+        *self.paths.of(path, false) -= 1;
+        *self.paths.of(path, true) += 1;
     }
 
     /// Counts a room.

@@ -146,6 +146,13 @@ impl Datagrams {
         self.sockets.iter().any(|socket| socket.is_readable)
     }
 
+    /// Returns the number of sockets with input that was not read yet, and of full ones.
+    pub fn busy_sockets(&self) -> (usize, usize) {
+        let count =
+            |is: fn(&Socket) -> bool| self.sockets.iter().filter(|socket| is(socket)).count();
+        (count(|socket| socket.is_readable), count(|socket| !socket.is_writable))
+    }
+
     /// Reads datagrams of one socket up to `budget`, and then the rest of the last arrival. `handle`
     /// names the member that sent a datagram; from then on its datagrams go back the same way. Those of a
     /// sealed member do so only from a proved address. Datagrams that do not open are counted, and

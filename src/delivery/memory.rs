@@ -110,6 +110,11 @@ impl Rings {
         }
     }
 
+    /// Returns the bytes that all rings together may hold.
+    pub(super) fn granted(&self) -> usize {
+        self.granted
+    }
+
     /// Returns the number of rings.
     pub(super) fn len(&self) -> usize {
         self.by_capacity.len()

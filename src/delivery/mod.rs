@@ -126,6 +126,8 @@ pub struct FeedCounts {
     pub streams: usize,
     /// Bytes of backlog.
     pub backlog: usize,
+    /// Bytes that all rings together may hold.
+    pub history: usize,
 }
 
 /// The feeds of all rooms.
@@ -378,6 +380,7 @@ impl Feeds {
             deadlines: self.timers.len(),
             streams: self.memory.rings.len(),
             backlog: self.memory.backlog,
+            history: self.memory.rings.granted(),
         }
     }
 

@@ -13,6 +13,7 @@ use super::acceptor::Acceptor;
 use super::alert_log::AlertLog;
 use super::bind_error::BindError;
 use super::connections::Connections;
+use super::figures::Figures;
 use super::outputs::Outputs;
 use super::service::Service;
 use super::signals::{self, Signals};
@@ -218,6 +219,7 @@ fn assemble(
             metrics: Metrics::default(),
             alerts: AlertLog::new(),
             tls,
+            figures: Figures::new(&config, now),
             now,
         },
         reported: Metrics::default(),

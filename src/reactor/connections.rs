@@ -11,6 +11,8 @@ use mio::{Interest, Registry};
 
 use super::Context;
 use super::buffer_limits::BufferLimits;
+use super::connection_state::Kind;
+use super::figures::Tally;
 use super::handshakes::Handshakes;
 use super::idle_order::{IdleOrder, Place};
 use super::session::{Served, Session};
@@ -47,6 +49,8 @@ struct ConnectionSlot {
     /// True if it is counted in `handshakes`.
     is_handshaking: bool,
     is_doomed: bool,
+    /// Its part of `tally`.
+    kind: Option<Kind>,
 }
 
 /// All connections.
@@ -63,6 +67,7 @@ pub(super) struct Connections {
     doomed: Vec<ConnId>,
     deadlines: Timers<ConnId>,
     idle_order: IdleOrder,
+    tally: Tally,
     handshakes: Handshakes,
     /// The connection that carries each carried member.
     paths: SecondaryMap<MemberId, ConnId>,
@@ -85,6 +90,7 @@ impl Connections {
             doomed: Vec::new(),
             deadlines: Timers::new(),
             idle_order: IdleOrder::new(),
+            tally: Tally::default(),
             handshakes: Handshakes::new(budgets.handshakes),
             paths: SecondaryMap::new(),
             pool: BufferPool::default(),
@@ -115,6 +121,7 @@ impl Connections {
             is_unflushed: false,
             is_handshaking: false,
             is_doomed: false,
+            kind: None,
         });
         self.register(id, registry, &mut context.metrics);
         if let Some(why) = refusal {
@@ -256,17 +263,22 @@ impl Connections {
     }
 
     /// Ends a turn: its budgets are whole again.
-    pub(super) fn end_turn(&mut self, metrics: &mut Metrics) {
-        self.handshakes.end_turn(metrics);
+    pub(super) fn end_turn(&mut self, context: &mut Context) {
+        self.handshakes.end_turn(&mut context.metrics);
+        let queues = [self.ready.len(), self.hellos.len(), self.unflushed.len()];
+        context.figures.note_connections(&self.tally, queues, self.buffered);
     }
 
     pub(super) fn has_work(&self) -> bool {
-        let has_hellos = !self.hellos.is_empty();
-        self.has_ready() || has_hellos || self.has_unflushed() || self.has_doomed()
+        self.has_ready() || self.has_hellos() || self.has_unflushed() || self.has_doomed()
     }
 
     pub(super) fn has_ready(&self) -> bool {
         !self.ready.is_empty()
+    }
+
+    pub(super) fn has_hellos(&self) -> bool {
+        !self.hellos.is_empty()
     }
 
     pub(super) fn has_unflushed(&self) -> bool {
@@ -377,6 +389,8 @@ impl Connections {
             true => (None, Place::None),
             false => (slot.session.deadline(&self.config), slot.session.place()),
         };
+        let kind = (!slot.is_doomed).then(|| slot.session.kind());
+        self.tally.change(std::mem::replace(&mut slot.kind, kind), kind);
         self.deadlines.set(id, &mut slot.deadline, deadline);
         let peer = Subnet::of(slot.session.peer());
         self.idle_order.change((peer, id), slot.place, place);

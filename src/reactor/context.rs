@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use super::alert_log::AlertLog;
+use super::figures::Figures;
 use super::random::draw;
 use crate::address::{Origin, PeerAddr};
 use crate::alert::Alert;
@@ -21,6 +22,7 @@ pub(super) struct Context {
     pub(super) metrics: Metrics,
     pub(super) alerts: AlertLog,
     pub(super) tls: Tls,
+    pub(super) figures: Figures,
     /// The one clock reading of the turn.
     pub(super) now: Instant,
 }

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::Context;
 use super::buffer_limits::BufferLimits;
+use super::figures::OPEN_METRICS_TYPE;
 use super::tcrp::Next;
 use crate::address::Peer;
 use crate::connection::{Connection, Transport};
@@ -36,11 +37,27 @@ impl Http {
         &mut self,
         connection: &mut Connection<impl Transport>,
         _: &mut usize,
-        _: &mut Context,
+        context: &mut Context,
         _: &BufferLimits,
     ) -> Next {
-        if connection.is_open() {
-            self.refuse(connection, "404 Not Found");
+        if connection.is_open() && connection.input().ends_with(b"\r\n\r\n") {
+            let target = connection.input().split(|byte| *byte == b' ').nth(1).map(<[u8]>::to_vec);
+            match target.as_deref() {
+                Some(b"/metrics") => {
+                    self.answer(connection, OPEN_METRICS_TYPE, context.open_metrics().as_bytes());
+                }
+                Some(b"/loop.json") => {
+                    self.answer(connection, "application/json", &context.loop_json());
+                }
+                Some(b"/events") => {
+                    context.figures.open_viewer(context.now);
+                    let text = context.loop_json();
+                    let event = [b"retry: 500\ndata: ", &*text, b"\n\n"].concat();
+                    self.answer(connection, "text/event-stream", &event);
+                    context.figures.close_viewer(context.now);
+                }
+                _ => self.refuse(connection, "404 Not Found"),
+            }
         }
         if connection.is_readable() { Next::Read } else { Next::Wait }
     }
@@ -72,6 +89,15 @@ impl Http {
     /// Tells the peer that another connection needs its place.
     pub(super) fn evict(&mut self, connection: &mut Connection<impl Transport>) {
         self.refuse(connection, "503 Service Unavailable");
+    }
+
+    fn answer(&self, connection: &mut Connection<impl Transport>, kind: &str, content: &[u8]) {
+        let size = content.len();
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {size}\r\nConnection: close\r\n\r\n"
+        );
+        connection.send([head.as_bytes(), content].concat());
+        connection.finish();
     }
 
     fn refuse(&self, connection: &mut Connection<impl Transport>, status: &str) {

@@ -54,7 +54,7 @@ pub(super) fn describe(config: &Config) -> String {
 
 /// Returns the bound in bytes, without what the kernel keeps for sockets, or `None` if a limit that it
 /// depends on is off.
-fn estimate(config: &Config) -> Option<u64> {
+pub(super) fn estimate(config: &Config) -> Option<u64> {
     let (chat, connections) = (&config.chat, &config.connections);
     let wide = |limit: Option<usize>| limit.map(|limit| limit as u64);
     // Memory shared beyond each one's guaranteed part lies in buffers that grow by doubling.

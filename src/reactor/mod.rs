@@ -10,7 +10,7 @@
 //! | `connections.rs` | the table of connections, their queues and deadlines |
 //! | `connections/` | who gives way to a new connection; which connection carries whom |
 //! | `handshakes.rs` | handshakes in progress |
-//! | `session.rs` | the life of one connection |
+//! | `session.rs`, `connection_state.rs` | the life of one connection |
 //! | `tcrp.rs` | the protocol of requests on a connection |
 //! | `grant.rs` | the execution of a request, and what it gets |
 //! | `http.rs`, `no_http.rs` | HTTP on a connection, and its stand-in in a build without it |
@@ -20,7 +20,8 @@
 //! | `context.rs` | the chat and the UDP sockets, and what comes in |
 //! | `egress.rs` | what goes out, split by the paths of the members |
 //! | `slice.rs` | the time slice of a step |
-//! | `steps.rs` | CPU time of the steps, in a build with the feature `step-times` |
+//! | `steps.rs` | the steps; their CPU time, in a build with the feature `step-times` |
+//! | `figures/`, `viewing.rs`, `no_figures.rs` | the figures of `/loop` and `/metrics`, and their stand-in |
 //! | `alert_log.rs` | warnings about peers, at most one a minute of each kind and subnet |
 //! | `signals.rs` | SIGINT, SIGTERM, SIGHUP and SIGUSR1 |
 //! | `report.rs` | the log of the counters |
@@ -39,9 +40,12 @@ mod bind_error;
 mod buffer_limits;
 mod carried;
 mod check;
+mod connection_state;
 mod connections;
 mod context;
 mod egress;
+#[cfg_attr(not(feature = "web"), path = "no_figures.rs")]
+mod figures;
 mod grant;
 #[cfg(all(test, feature = "tls"))]
 mod handshake_tests;
@@ -64,6 +68,8 @@ mod source;
 mod steps;
 mod tcrp;
 mod unix_socket;
+#[cfg(feature = "web")]
+mod viewing;
 
 use std::io;
 use std::net::SocketAddr;
@@ -84,7 +90,7 @@ use outputs::Outputs;
 use service::Service;
 use signals::Signals;
 use source::Source;
-use steps::step;
+use steps::Step;
 
 pub use bind_error::BindError;
 pub use check::{Findings, check};
@@ -182,16 +188,16 @@ impl Reactor {
     /// makes it, so that an answer leaves in the turn of its question; and freeing comes last, so
     /// that no step meets an id whose thing is gone.
     fn turn(&mut self) -> io::Result<()> {
-        self.wait()?;
-        step("note readiness", || self.note_readiness());
-        step("handle signals", || self.handle_signals());
-        step("accept", || self.accept());
-        step("read datagrams", || self.read_datagrams());
-        step("read connections", || self.read_connections());
-        step("expire timers", || self.expire_timers());
-        step("deliver", || self.deliver());
-        step("flush", || self.flush());
-        step("reap", || self.reap());
+        self.step(Step::Wait, Self::wait)?;
+        self.step(Step::NoteReadiness, Self::note_readiness);
+        self.step(Step::HandleSignals, Self::handle_signals);
+        self.step(Step::Accept, Self::accept);
+        self.step(Step::ReadDatagrams, Self::read_datagrams);
+        self.step(Step::ReadConnections, Self::read_connections);
+        self.step(Step::ExpireTimers, Self::expire_timers);
+        self.step(Step::Deliver, Self::deliver);
+        self.step(Step::Flush, Self::flush);
+        self.step(Step::Reap, Self::reap);
         Ok(())
     }
 
@@ -210,6 +216,7 @@ impl Reactor {
             timeout = Duration::ZERO;
         }
         self.context.now = Instant::now();
+        self.context.figures.begin_turn(self.context.now);
         Ok(())
     }
 
@@ -298,6 +305,7 @@ impl Reactor {
         self.context.tls.expire(self.context.now);
         self.log_alerts();
         self.report_if_due();
+        self.tick_figures();
     }
 
     /// Takes the alerts of this turn from the chat, and writes the lines that are due.
@@ -352,7 +360,7 @@ impl Reactor {
             }
             connections.has_doomed()
         });
-        connections.end_turn(&mut context.metrics);
+        connections.end_turn(context);
     }
 
     /// Returns true if there is work without an event.
@@ -373,6 +381,7 @@ impl Reactor {
             self.context.datagrams.next_deadline(),
             self.context.tls.next_deadline(),
             self.service.next_deadline(),
+            self.context.figures.next_deadline(),
             self.leave_by,
         ];
         deadlines.into_iter().flatten().fold(self.report_at, Instant::min)

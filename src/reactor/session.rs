@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::Context;
 use super::buffer_limits::BufferLimits;
 use super::carried::Carried;
+use super::connection_state::{Kind, ProtocolKind, Waiting};
 use super::http::Http;
 use super::idle_order::Place;
 use super::tcrp::{Next, Tcrp};
@@ -31,27 +32,6 @@ pub(super) enum Served {
     Failed,
     /// Its time is over, and nothing more is to be done.
     Over,
-}
-
-/// The cause of a wait. Each has its own deadline, counted from the start of the wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Waiting {
-    /// The rest of a handshake.
-    Handshake,
-    /// The first byte of a request.
-    Request,
-    /// The rest of a frame.
-    Frame,
-    /// The peer must read its replies.
-    Reader,
-    /// The peer must end its half.
-    PeerEnd,
-    /// The end of the delay of a request.
-    Delay,
-    /// The last entries of a member whose connection the peer has ended.
-    LastEntries,
-    /// The member that it carries: the chat has the deadlines.
-    Member,
 }
 
 /// The protocol on a connection.
@@ -319,6 +299,17 @@ impl Session {
     /// gives way.
     pub(super) fn place(&self) -> Place {
         if self.is_path() { Place::Kept } else { Place::Idle(self.heard_at) }
+    }
+
+    /// Returns what it counts as.
+    pub(super) fn kind(&self) -> Kind {
+        let protocol = match &self.protocol {
+            Protocol::Tcrp(_) if !self.is_decided => ProtocolKind::Undecided,
+            Protocol::Tcrp(_) => ProtocolKind::Tcrp,
+            Protocol::Http(_) => ProtocolKind::Http,
+            Protocol::Carried(_) => ProtocolKind::Carried,
+        };
+        (protocol, self.waiting)
     }
 
     /// Returns the time of the next [`Session::expire`].

@@ -1,8 +1,8 @@
-//! CPU time of the steps of a turn.
+//! The steps of a turn.
 //!
-//! Only a build with the feature `step-times` measures it, and logs every new maximum of a step. No
-//! step waits for anything, so CPU time is the right measure: it leaves out other programs on the
-//! same machine.
+//! The figures of `/loop` measure them while somebody watches: see `figures/`. A build with the feature
+//! `step-times` also logs every new maximum of their CPU time. No step but the first waits, so CPU time
+//! leaves out other programs on the same machine.
 
 #[cfg(feature = "step-times")]
 use std::{cell::RefCell, collections::BTreeMap, time::Duration};
@@ -10,31 +10,60 @@ use std::{cell::RefCell, collections::BTreeMap, time::Duration};
 #[cfg(feature = "step-times")]
 use rustix::time::{ClockId, clock_gettime};
 
+use serde::Serialize;
+
+use super::Reactor;
+
+/// A step of a turn, in the order of the turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Step {
+    Wait,
+    NoteReadiness,
+    HandleSignals,
+    Accept,
+    ReadDatagrams,
+    ReadConnections,
+    ExpireTimers,
+    Deliver,
+    Flush,
+    Reap,
+}
+
+impl Reactor {
+    /// Runs a step of the turn.
+    pub(super) fn step<R>(&mut self, step: Step, work: impl FnOnce(&mut Self) -> R) -> R {
+        let result = measure(step, || work(self));
+        self.note_step(step);
+        result
+    }
+}
+
 #[cfg(feature = "step-times")]
 thread_local! {
-    /// The longest time of each step.
-    static LONGEST: RefCell<BTreeMap<&'static str, Duration>> = RefCell::default();
+    /// The longest CPU time of each step.
+    static LONGEST: RefCell<BTreeMap<Step, Duration>> = RefCell::default();
 }
 
-/// Runs a step of the turn.
 #[cfg(not(feature = "step-times"))]
-pub(super) fn step(_name: &'static str, work: impl FnOnce()) {
-    work();
+fn measure<R>(_: Step, work: impl FnOnce() -> R) -> R {
+    work()
 }
 
-/// Runs a step of the turn and measures it.
+/// Runs a step and measures its CPU time.
 #[cfg(feature = "step-times")]
-pub(super) fn step(name: &'static str, work: impl FnOnce()) {
+fn measure<R>(step: Step, work: impl FnOnce() -> R) -> R {
     let start = cpu_time();
-    work();
+    let result = work();
     let time = cpu_time().saturating_sub(start);
     LONGEST.with_borrow_mut(|longest| {
-        let longest = longest.entry(name).or_default();
+        let longest = longest.entry(step).or_default();
         if time > *longest {
             *longest = time;
-            log::info!("longest time of step {name}: {time:?}");
+            log::info!("longest time of step {step:?}: {time:?}");
         }
     });
+    result
 }
 
 /// Returns the CPU time that this thread has used.

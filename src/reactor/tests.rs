@@ -16,24 +16,26 @@ fn start(slice: Duration) -> Reactor {
 
 /// Starts a server on free ports of loopback.
 pub(super) fn start_with(tls: TlsConfig, budgets: Budgets) -> Reactor {
+    let config = Config { tls, budgets, ..config() };
+    Reactor::bind(config, ServiceManager::default()).expect("free ports")
+}
+
+/// Returns the settings of a server on free ports of loopback.
+pub(super) fn config() -> Config {
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-    Reactor::bind(
-        Config {
-            bind: vec![Bind { name: "loopback".into(), addresses: vec![loopback] }],
-            unix: Vec::new(),
-            unix_mode: UNIX_MODE,
-            tcp_port: 0,
-            udp_port: 0,
-            chat: ChatConfig::default(),
-            connections: ConnectionConfig::default(),
-            tls,
-            web: WebConfig::default(),
-            budgets,
-            datagram_path: DatagramPath::default(),
-        },
-        ServiceManager::default(),
-    )
-    .expect("free ports")
+    Config {
+        bind: vec![Bind { name: "loopback".into(), addresses: vec![loopback] }],
+        unix: Vec::new(),
+        unix_mode: UNIX_MODE,
+        tcp_port: 0,
+        udp_port: 0,
+        chat: ChatConfig::default(),
+        connections: ConnectionConfig::default(),
+        tls: TlsConfig::default(),
+        web: WebConfig::default(),
+        budgets: Budgets::default(),
+        datagram_path: DatagramPath::default(),
+    }
 }
 
 #[test]
