@@ -129,6 +129,8 @@ pub struct Receipt {
     /// Datagrams not sent because earlier ones to the same host stay in the send buffer, or because
     /// a silent member has reached its limit.
     pub withheld: usize,
+    /// Datagrams of both kinds that were sent to repair a loss.
+    pub repairs: usize,
     /// A socket was full: the shares of its members stay behind until it is writable.
     pub blocked: bool,
     /// The job has shares of members that this sender has no route to. They are where they were.
@@ -141,6 +143,7 @@ impl Receipt {
         self.sent += other.sent;
         self.dropped += other.dropped;
         self.withheld += other.withheld;
+        self.repairs += other.repairs;
         self.blocked |= other.blocked;
         self.unrouted |= other.unrouted;
     }

@@ -128,6 +128,8 @@ counters! {
     Departed: "from departed members" => "dropped_datagrams" "departed",
     /// Datagrams sent, and units.
     Sent: "sent" => "datagrams_sent",
+    /// Datagrams sent again to stream members that had missed them.
+    Repairs: "repairs" => "repairs_sent",
     /// Datagrams that the kernel refused to send.
     SendErrors: "send errors" => "unsent_datagrams" "send_error",
     /// Datagrams not sent, because earlier ones to the host are still in the send buffer, or because

@@ -244,7 +244,9 @@ impl<S: FnMut(Job<'_>, usize) -> Receipt> Turn<'_, S> {
     fn send_repairs(&mut self, feed: &mut Feed, budget: &mut usize) {
         if let Some(ordered) = &mut feed.ordered {
             let budget_of_turn = self.left.min(*budget);
-            *budget -= self.send(&mut ordered.repair_lane(), budget_of_turn).unwrap_or(0);
+            let sent = self.send(&mut ordered.repair_lane(), budget_of_turn).unwrap_or(0);
+            self.total.repairs += sent;
+            *budget -= sent;
         }
     }
 

@@ -22,6 +22,7 @@ pub(super) fn deliver(context: &mut Context, connections: &mut Connections, budg
         receipt
     });
     metrics.add(Counter::Sent, receipt.sent as u64);
+    metrics.add(Counter::Repairs, receipt.repairs as u64);
     metrics.add(Counter::SendErrors, receipt.dropped as u64);
     metrics.add(Counter::Withheld, receipt.withheld as u64);
     metrics.add(Counter::Blocked, u64::from(receipt.blocked));
