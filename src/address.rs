@@ -118,6 +118,14 @@ impl Peer {
         }
     }
 
+    /// Returns the IP of a peer over TCP.
+    pub fn ip(self) -> Option<IpAddr> {
+        match self {
+            Self::Remote(origin) => Some(origin.remote.ip()),
+            Self::Local { .. } => None,
+        }
+    }
+
     /// Returns true if the connection does not leave this machine's kernel, so that nobody on the way
     /// can read it.
     pub fn is_local(self) -> bool {

@@ -61,6 +61,10 @@ counters! {
     HandshakesFailed: "handshakes failed" => "handshakes_failed",
     /// Connections closed because their peer had too many handshakes in progress.
     HandshakesRefused: "handshakes refused" => "handshakes_refused",
+    /// Responses of HTTP.
+    HttpRequests: "http requests" => "http_requests",
+    /// Responses of HTTP with a status from 400 on.
+    HttpRefused: "http requests refused" => "http_requests_refused",
     /// Ports announced over TCP and accepted.
     Announcements: "ports announced" => "ports_announced",
     /// Datagrams read.

@@ -55,6 +55,7 @@ const ALLOWED: [(&str, &[&str]); 34] = [
             "timers",
             "tls",
             "unix_addr",
+            "web",
         ],
     ),
     (
@@ -98,7 +99,7 @@ const ALLOWED: [(&str, &[&str]); 34] = [
     ("tls", &["config", "connection", "fingerprint", "state_file", "sys"]),
     ("token_bucket", &[]),
     ("sys", &[]),
-    ("web", &["authority", "config", "network"]),
+    ("web", &["authority", "config", "metrics", "network"]),
 ];
 
 #[test]

@@ -20,6 +20,7 @@ use super::signals::{self, Signals};
 use super::sockets::{Sockets, listen};
 use super::source::Source;
 use super::unix_socket::UnixSocket;
+use super::web::Web;
 use super::{Context, EVENTS, Reactor, memory_estimate, passed};
 use crate::chat::Chat;
 use crate::config::{Bind, Config, METRICS_INTERVAL, RESERVED_DESCRIPTORS};
@@ -39,12 +40,13 @@ pub(super) fn bind(mut config: Config, manager: ServiceManager) -> Result<Reacto
     };
     config.drop_unused_tls();
     limits(&mut config).into_iter().for_each(log_line);
-    let tls =
-        Tls::open(&config.tls, names(&config.bind), Instant::now()).map_err(BindError::of_files)?;
+    let names = names(&config.bind);
+    let tls = Tls::open(&config.tls, names.clone(), Instant::now()).map_err(BindError::of_files)?;
+    let web = Web::new(&config.web, names).map_err(BindError::new("cannot make the pages"))?;
     let poll = Poll::new().map_err(BindError::new("cannot make a poll"))?;
     let sockets = passed.map_or_else(|| open_sockets(&config), Ok)?;
     let service = Service::new(notifier, watchdog, Instant::now());
-    let mut reactor = assemble(poll, config, sockets, tls, service)
+    let mut reactor = assemble(poll, config, sockets, (tls, web), service)
         .map_err(BindError::new("cannot set up the loop"))?;
     reactor.register_sockets().map_err(BindError::new("cannot register the sockets"))?;
     Ok(reactor)
@@ -201,7 +203,7 @@ fn assemble(
     poll: Poll,
     config: Config,
     Sockets { tcp, datagrams, unix }: Sockets,
-    tls: Tls,
+    (tls, web): (Tls, Web),
     service: Service,
 ) -> io::Result<Reactor> {
     let now = Instant::now();
@@ -220,6 +222,7 @@ fn assemble(
             alerts: AlertLog::new(),
             tls,
             figures: Figures::new(&config, now),
+            web,
             now,
         },
         reported: Metrics::default(),

@@ -16,7 +16,7 @@ pub(super) struct BufferLimits {
     pub(super) payload: usize,
     /// Bytes of one read.
     pub(super) read: usize,
-    /// Bytes of input at which an incomplete request is refused.
+    /// Bytes of input at which an incomplete request is refused, and of the largest response of HTTP.
     pub(super) input: usize,
     /// Unread bytes of replies at which no further request is answered, so that a peer that never
     /// reads costs this much and one reply.

@@ -19,6 +19,8 @@ pub(super) enum Waiting {
     LastEntries,
     /// The member that it carries: the chat has the deadlines.
     Member,
+    /// The next event for a viewer.
+    Viewer,
 }
 
 /// The kind of protocol on a connection.

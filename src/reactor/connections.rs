@@ -2,6 +2,8 @@
 
 mod eviction;
 mod paths;
+#[cfg(feature = "web")]
+mod viewers;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

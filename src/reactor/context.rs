@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::alert_log::AlertLog;
 use super::figures::Figures;
 use super::random::draw;
+use super::web::Web;
 use crate::address::{Origin, PeerAddr};
 use crate::alert::Alert;
 use crate::chat::Chat;
@@ -23,6 +24,7 @@ pub(super) struct Context {
     pub(super) alerts: AlertLog,
     pub(super) tls: Tls,
     pub(super) figures: Figures,
+    pub(super) web: Web,
     /// The one clock reading of the turn.
     pub(super) now: Instant,
 }

@@ -175,7 +175,7 @@ fn encode_payload(token: Token, stream: Option<Completion>, seal: Option<SealTer
 }
 
 /// Returns a peer's bytes in a form that is safe in a log: cut, and without terminal controls.
-fn printable(bytes: &[u8]) -> String {
+pub(super) fn printable(bytes: &[u8]) -> String {
     const MAX: usize = 64;
     let cut = &bytes[..bytes.len().min(MAX)];
     String::from_utf8_lossy(cut).escape_debug().to_string()

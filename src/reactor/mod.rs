@@ -14,6 +14,7 @@
 //! | `tcrp.rs` | the protocol of requests on a connection |
 //! | `grant.rs` | the execution of a request, and what it gets |
 //! | `http.rs`, `no_http.rs` | HTTP on a connection, and its stand-in in a build without it |
+//! | `web.rs`, `no_web.rs` | the pages for it, and their stand-in |
 //! | `carried.rs` | the protocol on a connection that carries a member |
 //! | `buffer_limits.rs` | limits for the buffers of a connection |
 //! | `idle_order.rs` | the order in which connections are evicted |
@@ -70,6 +71,8 @@ mod tcrp;
 mod unix_socket;
 #[cfg(feature = "web")]
 mod viewing;
+#[cfg_attr(not(feature = "web"), path = "no_web.rs")]
+mod web;
 
 use std::io;
 use std::net::SocketAddr;

@@ -13,11 +13,15 @@ pub(super) enum Http {}
 
 impl Http {
     /// Returns `Some(None)`: no first bytes begin a request of HTTP.
-    pub(super) fn begin(_: &[u8], _: Peer, _: Instant) -> Option<Option<Self>> {
-        Some(None)
+    pub(super) fn begin(_: &[u8], _: Peer, context: &Context) -> Option<Option<Self>> {
+        context.web.is_off().then_some(None)
     }
 
     pub(super) fn answered_at(&self) -> Instant {
+        match *self {}
+    }
+
+    pub(super) fn is_viewer(&self) -> bool {
         match *self {}
     }
 
@@ -43,7 +47,11 @@ impl Http {
         match *self {}
     }
 
-    pub(super) fn evict(&mut self, _: &mut Connection<impl Transport>) {
+    pub(super) fn evict(&mut self, _: &mut Connection<impl Transport>, _: &mut Context) {
+        match *self {}
+    }
+
+    pub(super) fn release(&mut self, _: &mut Context) {
         match *self {}
     }
 }

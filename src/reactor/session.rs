@@ -146,7 +146,7 @@ impl Session {
         context: &mut Context,
         limits: &BufferLimits,
     ) -> Next {
-        self.decide(context.now);
+        self.decide(context);
         match &mut self.protocol {
             Protocol::Tcrp(tcrp) => tcrp.advance(&mut self.connection, requests, context, limits),
             Protocol::Http(http) => http.advance(&mut self.connection, requests, context, limits),
@@ -155,12 +155,13 @@ impl Session {
     }
 
     /// Decides between TCRP and HTTP, once there are enough bytes. Fewer are no request of either.
-    fn decide(&mut self, now: Instant) {
+    fn decide(&mut self, context: &Context) {
         if !self.is_decided
-            && let Some(http) = Http::begin(self.connection.input(), self.peer, now)
+            && let Some(http) = Http::begin(self.connection.input(), self.peer, context)
         {
             self.is_decided = true;
-            self.protocol = http.map_or(Protocol::Tcrp(Tcrp::new(self.peer, now)), Protocol::Http);
+            let tcrp = || Protocol::Tcrp(Tcrp::new(self.peer, context.now));
+            self.protocol = http.map_or_else(tcrp, Protocol::Http);
         }
     }
 
@@ -226,7 +227,7 @@ impl Session {
             Waiting::PeerEnd => return Served::Over,
             Waiting::Delay => self.end_delay(),
             Waiting::LastEntries => self.connection.finish(),
-            Waiting::Member => {}
+            Waiting::Member | Waiting::Viewer => {}
         }
         self.note_waiting(context.now);
         Served::More
@@ -253,7 +254,7 @@ impl Session {
     pub(super) fn evict(&mut self, why: Status, context: &mut Context) {
         match &mut self.protocol {
             Protocol::Tcrp(tcrp) => tcrp.evict(&mut self.connection, why, context),
-            Protocol::Http(http) => http.evict(&mut self.connection),
+            Protocol::Http(http) => http.evict(&mut self.connection, context),
             Protocol::Carried(_) => self.connection.finish(),
         }
     }
@@ -268,9 +269,14 @@ impl Session {
     pub(super) fn release_member(&mut self, context: &mut Context) {
         match &mut self.protocol {
             Protocol::Tcrp(tcrp) => tcrp.release_member(context),
-            Protocol::Http(_) => {}
+            Protocol::Http(http) => http.release(context),
             Protocol::Carried(carried) => carried.release(context),
         }
+    }
+
+    /// Returns true while events go to a viewer.
+    pub(super) fn is_viewer(&self) -> bool {
+        matches!(&self.protocol, Protocol::Http(http) if http.is_viewer())
     }
 
     fn carried(&self) -> Option<&Carried> {
@@ -319,7 +325,7 @@ impl Session {
             Waiting::Handshake | Waiting::Frame | Waiting::Reader => config.handshake_timeout,
             Waiting::PeerEnd | Waiting::LastEntries => Some(LINGER),
             Waiting::Delay => return self.delayed_until(),
-            Waiting::Member => None,
+            Waiting::Member | Waiting::Viewer => None,
         };
         // After an answer the next frame has its own time, even if its first byte was here already.
         let answered_at = match &self.protocol {
@@ -348,6 +354,8 @@ impl Session {
             Waiting::Reader
         } else if !self.connection.is_open() {
             Waiting::PeerEnd
+        } else if self.is_viewer() {
+            Waiting::Viewer
         } else if self.delayed_until().is_some() {
             Waiting::Delay
         } else if self.connection.pending_input() > 0 {

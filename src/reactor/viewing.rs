@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::figures::{Gauge, Limit, Value};
 use super::steps::Step;
 use super::{Context, EVENTS, Reactor};
+use crate::web;
 
 impl Reactor {
     /// Measures a step that has just ended, if somebody watches.
@@ -44,7 +45,8 @@ impl Reactor {
     pub(super) fn tick_figures(&mut self) {
         let context = &mut self.context;
         if context.figures.take_tick(context.now) {
-            context.write_loop_json();
+            let event = web::event(&context.write_loop_json());
+            self.connections.send_event(&event);
         }
     }
 }

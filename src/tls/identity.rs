@@ -35,6 +35,8 @@ const ALPN: &[u8] = b"http/1.1";
 pub(super) struct Identity {
     pub(super) config: Arc<ServerConfig>,
     pub(super) fingerprint: Fingerprint,
+    /// The certificate, without those that lead to its root.
+    pub(super) certificate: CertificateDer<'static>,
 }
 
 /// Origin of the identity.
@@ -157,7 +159,8 @@ pub(super) fn identity(certified: CertifiedKey) -> Result<Identity, rustls::Erro
     // The keys of aws-lc-rs all know their public key.
     let public_key = certified.key.public_key().ok_or(InconsistentKeys::Unknown)?;
     let fingerprint = Fingerprint::of_key(&public_key);
-    Ok(Identity { config: Arc::new(server_config(certified)?), fingerprint })
+    let certificate = certified.end_entity_cert()?.clone().into_owned();
+    Ok(Identity { config: Arc::new(server_config(certified)?), fingerprint, certificate })
 }
 
 /// The cipher suites in the order of the server. A handshake with AES-256 needs SHA-384, for which many

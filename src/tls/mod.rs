@@ -29,12 +29,16 @@ mod wire;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use log::Level;
-use rustls::ServerConfig;
+use rustls::client::verify_server_name;
+use rustls::pki_types::ServerName;
+use rustls::server::ParsedCertificate;
 
 use crate::config::{TlsConfig, TlsMode};
 use crate::connection::Stream;
-use crate::fingerprint::Fingerprint;
 use identity::{Identity, Source};
 
 pub use error::TlsError;
@@ -60,8 +64,7 @@ pub struct Tls {
 #[derive(Debug)]
 struct Served {
     source: Source,
-    config: Arc<ServerConfig>,
-    fingerprint: Fingerprint,
+    identity: Identity,
     /// Time of the next look at the date.
     look_at: Instant,
 }
@@ -81,9 +84,9 @@ impl Tls {
             Some(files) => Source::files(files.clone()),
             None => Source::own(own_key::directory(), names)?,
         };
-        let Identity { config, fingerprint } = source.load(SystemTime::now())?;
+        let identity = source.load(SystemTime::now())?;
         let look_at = now + DATE_INTERVAL;
-        Ok(Self { is_required, served: Some(Served { source, config, fingerprint, look_at }) })
+        Ok(Self { is_required, served: Some(Served { source, identity, look_at }) })
     }
 
     /// Returns lines about the certificate and its key, with their levels, and changes nothing. A line of the
@@ -99,7 +102,26 @@ impl Tls {
 
     /// Returns the fingerprint of the public key, unless TLS is off.
     pub fn fingerprint(&self) -> Option<String> {
-        self.served.as_ref().map(|served| served.fingerprint.to_string())
+        self.served.as_ref().map(|served| served.identity.fingerprint.to_string())
+    }
+
+    /// Returns true if the certificate in use is for this name.
+    pub fn is_certified(&self, name: &str) -> bool {
+        let Some(served) = &self.served else { return false };
+        let (Ok(certificate), Ok(name)) =
+            (ParsedCertificate::try_from(&served.identity.certificate), ServerName::try_from(name))
+        else {
+            return false;
+        };
+        verify_server_name(&certificate, &name).is_ok()
+    }
+
+    /// Returns the hashes of the certificates in place of a root, each in base64 (H9). There are none with a
+    /// certificate of the operator.
+    pub fn certificate_hashes(&self) -> Vec<String> {
+        let own = self.served.iter().filter(|served| served.source.is_own());
+        own.map(|served| BASE64_STANDARD.encode(digest(&SHA256, &served.identity.certificate)))
+            .collect()
     }
 
     /// Returns the stream of a new connection. Connections keep the certificate that they began with. Unix
@@ -107,7 +129,7 @@ impl Tls {
     pub fn wire(&self, stream: Stream) -> ServerWire {
         match &self.served {
             Some(served) if matches!(stream, Stream::Tcp(_)) => {
-                Wire::undecided(stream, Arc::clone(&served.config))
+                Wire::undecided(stream, Arc::clone(&served.identity.config))
             }
             _ => Wire::clear(stream),
         }
@@ -120,7 +142,10 @@ impl Tls {
         };
         match served.reload(SystemTime::now()) {
             Ok(()) => {
-                log::info!("SIGHUP: certificate and key are read, key {}", served.fingerprint)
+                log::info!(
+                    "SIGHUP: certificate and key are read, key {}",
+                    served.identity.fingerprint
+                )
             }
             Err(error) => log::error!("SIGHUP: {error}; the certificate in use stays"),
         }
@@ -157,8 +182,7 @@ impl Served {
     }
 
     fn take(&mut self, date: SystemTime) -> Result<(), TlsError> {
-        let identity = self.source.load(date)?;
-        (self.config, self.fingerprint) = (identity.config, identity.fingerprint);
+        self.identity = self.source.load(date)?;
         Ok(())
     }
 }

@@ -308,13 +308,13 @@ fn e3_certificate_is_renewed_by_its_date() {
     let (start, begin) = (Instant::now(), UNIX_EPOCH + CERTIFICATE_AGE * 1_000);
     let mut source = Source::own(None, vec!["localhost".into()]).expect("a key");
     let identity = source.load(begin).expect("a certificate");
-    let (config, fingerprint) = (identity.config, identity.fingerprint);
-    let mut served = Served { source, config, fingerprint, look_at: start + DATE_INTERVAL };
+    let fingerprint = identity.fingerprint;
+    let mut served = Served { source, identity, look_at: start + DATE_INTERVAL };
     let mut is_renewed_at = |date| {
-        let before = Arc::clone(&served.config);
+        let before = Arc::clone(&served.identity.config);
         served.renew(date);
-        assert_eq!(served.fingerprint, fingerprint, "the key stays");
-        !Arc::ptr_eq(&served.config, &before)
+        assert_eq!(served.identity.fingerprint, fingerprint, "the key stays");
+        !Arc::ptr_eq(&served.identity.config, &before)
     };
     let second = Duration::from_secs(1);
     assert!(!is_renewed_at(begin + CERTIFICATE_AGE - second));

@@ -58,10 +58,8 @@ fn connections(target: &Target<'_>, quic_port: Option<u16>) -> String {
 }
 
 /// Returns data that changes with every request.
-pub(super) fn data(head: &Head<'_>, content_type: &str, content: &str) -> Response {
-    ResponseHead::of_data(Status::Ok, content_type)
-        .ending(!head.keeps_alive())
-        .with(content.as_bytes())
+pub(super) fn data(head: &Head<'_>, content_type: &str, content: &[u8]) -> Response {
+    ResponseHead::of_data(Status::Ok, content_type).ending(!head.keeps_alive()).with(content)
 }
 
 /// Returns the answer for a path that does not exist.
@@ -80,13 +78,21 @@ pub(super) fn redirect(target: &Target<'_>) -> Response {
         .with(b"This server requires encryption.\n")
 }
 
-/// Begins the events of a viewer (HTML, section 9.2). They end with the connection.
-pub(super) fn events(head: &Head<'_>) -> Response {
+/// Begins the events of a viewer with this one (HTML, section 9.2). They end with the connection.
+pub(super) fn events(head: &Head<'_>, figures: &[u8]) -> Response {
     let response = ResponseHead::of_data(Status::Ok, "text/event-stream");
-    match head.is_head() {
-        true => response.before(Then::Continue),
-        false => response.field("Connection", "close").before(Then::Watch),
+    if head.is_head() {
+        return response.before(Then::Continue);
     }
+    let mut response = response.field("Connection", "close").before(Then::Watch);
+    response.bytes.extend_from_slice(&event(figures));
+    response
+}
+
+/// Returns a line of figures as an event.
+#[must_use]
+pub fn event(figures: &[u8]) -> Vec<u8> {
+    [b"data: ", figures, b"\n\n"].concat()
 }
 
 /// Refuses a name that is not ours, and says which option to add.

@@ -25,6 +25,7 @@ mod status;
 mod target;
 mod upgrade;
 
+pub use content::event;
 pub use head::{Decoded, Head, decode};
 pub use hosts::{Hosts, Refusal};
 pub use response::{Response, Then};

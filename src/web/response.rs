@@ -20,9 +20,6 @@ pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 /// The type of JSON.
 pub(super) const JSON: &str = "application/json";
 
-/// The type of counters in the text format of OpenMetrics 1.0.
-pub(super) const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
 /// The use of a connection behind a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Then {
@@ -42,6 +39,8 @@ pub struct Response {
     /// The bytes, first those of the head.
     pub bytes: Vec<u8>,
     head_size: usize,
+    /// The status in them.
+    pub status: Status,
     /// The use of the connection behind them.
     pub then: Then,
 }
@@ -64,15 +63,15 @@ impl Response {
 /// The head of a response.
 #[derive(Debug)]
 pub(super) struct ResponseHead {
+    status: Status,
     text: String,
-    has_content: bool,
     ends: bool,
 }
 
 impl ResponseHead {
     pub(super) fn new(status: Status) -> Self {
         let text = format!("HTTP/1.1 {}\r\n{COMMON}", status.line());
-        Self { text, has_content: status != Status::NotModified, ends: status.ends() }
+        Self { status, text, ends: status.ends() }
     }
 
     /// Returns the head of a response that is no page, and that no cache may keep.
@@ -97,9 +96,9 @@ impl ResponseHead {
 
     /// Returns the response with this content, whose size is announced.
     pub(super) fn with(self, content: &[u8]) -> Response {
-        let response = match self.has_content {
-            true => self.field("Content-Length", &content.len().to_string()),
-            false => self,
+        let response = match self.status {
+            Status::NotModified => self,
+            _ => self.field("Content-Length", &content.len().to_string()),
         };
         let (response, then) = match response.ends {
             true => (response.field("Connection", "close"), Then::End),
@@ -113,6 +112,6 @@ impl ResponseHead {
     /// Returns a response without content, behind which the connection has this use.
     pub(super) fn before(self, then: Then) -> Response {
         let bytes = (self.text + "\r\n").into_bytes();
-        Response { head_size: bytes.len(), bytes, then }
+        Response { head_size: bytes.len(), bytes, status: self.status, then }
     }
 }

@@ -3,15 +3,18 @@
 use std::io;
 use std::net::IpAddr;
 
+use bytes::Bytes;
+
 use super::content::{data, events, not_found, page, redirect, unknown_host, webtransport};
 use super::head::Head;
 use super::hosts::{Hosts, Refusal};
 use super::pages::{CHAT, LOOP, Page};
-use super::response::{JSON, OPENMETRICS, Response, ResponseHead, TEXT};
+use super::response::{JSON, Response, ResponseHead, TEXT};
 use super::status::Status;
 use super::target::Target;
 use super::upgrade;
 use crate::config::WebConfig;
+use crate::metrics::OPEN_METRICS_TYPE;
 use crate::network::Network;
 
 /// Pages and rules, made once at the start.
@@ -41,7 +44,7 @@ pub trait Server {
     /// Returns the hashes of the certificates that WebTransport may show, each in base64.
     fn certificate_hashes(&self) -> Vec<String>;
     /// Returns the figures of the loop as JSON.
-    fn figures(&mut self) -> String;
+    fn figures(&mut self) -> Bytes;
     /// Returns the counters in the text format of OpenMetrics.
     fn counters(&mut self) -> String;
     /// Returns true if the server can serve one more viewer.
@@ -49,15 +52,16 @@ pub trait Server {
 }
 
 impl Site {
-    /// Assembles the pages. `own_name` is the name of this machine.
+    /// Assembles the pages. `names` are those of this server. The settings have more.
     ///
     /// # Errors
     /// If a page cannot be compressed.
-    pub fn new(config: &WebConfig, own_name: &str) -> io::Result<Self> {
+    pub fn new(config: &WebConfig, mut names: Vec<String>) -> io::Result<Self> {
+        names.extend(config.allow_host.iter().cloned());
         Ok(Self {
             chat: Page::assemble(&CHAT)?,
             picture: Page::assemble(&LOOP)?,
-            hosts: Hosts::new(own_name, &config.allow_host, &config.allow_origin),
+            hosts: Hosts::new(names, config.allow_origin.clone()),
             status_from: config.status_from.clone(),
         })
     }
@@ -120,15 +124,15 @@ impl Site {
             "/" => page(head, &self.chat, target, visitor.quic_port),
             "/loop" => page(head, &self.picture, target, visitor.quic_port),
             "/loop.json" => data(head, JSON, &server.figures()),
-            "/metrics" => data(head, OPENMETRICS, &server.counters()),
-            "/healthz" => data(head, TEXT, "ok\n"),
-            "/events" if server.has_space_for_viewer() => events(head),
+            "/metrics" => data(head, OPEN_METRICS_TYPE, server.counters().as_bytes()),
+            "/healthz" => data(head, TEXT, b"ok\n"),
+            "/events" if server.has_space_for_viewer() => events(head, &server.figures()),
             "/events" => Response::refusal(Status::ServiceUnavailable, "Too many viewers."),
             "/chat" => upgrade::accept(head),
             "/webtransport.json" => match visitor.quic_port {
                 Some(port) => {
                     let hashes = server.certificate_hashes();
-                    data(head, JSON, &webtransport(port, &hashes))
+                    data(head, JSON, webtransport(port, &hashes).as_bytes())
                 }
                 None => not_found(head),
             },

@@ -58,6 +58,12 @@ impl Status {
         }
     }
 
+    /// Returns true for a code from 400 on.
+    #[must_use]
+    pub fn is_refusal(self) -> bool {
+        self.line().starts_with(['4', '5'])
+    }
+
     /// Returns true if the connection ends behind the response. A browser asks for files that do not exist,
     /// such as an icon, so 404 is no reason.
     #[must_use]

@@ -28,7 +28,6 @@ use crate::metrics::Metrics;
 use text::{Limits, LoopJson};
 use watch::Watch;
 
-pub(super) use crate::metrics::OPEN_METRICS_TYPE;
 pub(super) use tally::Tally;
 pub(super) use text::{Gauge, Value};
 pub(super) use watch::Limit;
