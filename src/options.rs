@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `table.rs` | the options, for the parser and for everything that documents them |
 //! | `binds.rs` | the addresses of `--bind` |
+//! | `web.rs` | the options about browsers |
 //! | `values.rs` | numbers, seconds, sizes and words |
 
 mod binds;
@@ -11,6 +12,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod values;
+mod web;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -21,12 +23,13 @@ use log::LevelFilter;
 
 use crate::config::{
     Budgets, ChatConfig, Config, ConnectionConfig, DatagramPath, HostLeaves, KeyFiles, TlsConfig,
-    TlsMode, UNIX_MODE, WebConfig,
+    TlsMode, UNIX_MODE,
 };
 use crate::protocol::{DEFAULT_TCP_PORT, DEFAULT_UDP_PORT, Language};
 use binds::{binds, refuse_covered};
 use table::{HIDDEN, SERVER};
 use values::{choice, limit, max_payload, number, room_history, seconds, unix_mode};
+use web::web_config;
 
 /// A valid command line.
 #[derive(Debug)]
@@ -88,6 +91,7 @@ fn config(matches: &Matches) -> Result<Config, UsageError> {
         refuse_covered(&bind)?;
     }
     let connections = connection_config(matches, ConnectionConfig::default())?;
+    let tls = tls_config(matches)?;
     Ok(Config {
         bind,
         unix,
@@ -96,8 +100,8 @@ fn config(matches: &Matches) -> Result<Config, UsageError> {
         udp_port,
         chat: chat_config(matches, chat_defaults(&connections))?,
         connections,
-        tls: tls_config(matches)?,
-        web: WebConfig::default(),
+        web: web_config(matches, tls.mode)?,
+        tls,
         budgets: Budgets::default(),
         datagram_path: choice(matches, HIDDEN, PATHS)?.unwrap_or_default(),
     })

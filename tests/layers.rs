@@ -33,7 +33,7 @@ const ALLOWED: [(&str, &[&str]); 34] = [
     ("alert", &["address"]),
     ("authority", &[]),
     ("network", &[]),
-    ("options", &["config", "protocol", "unix_addr", "usage"]),
+    ("options", &["authority", "config", "network", "protocol", "unix_addr", "usage"]),
     (
         "reactor",
         &[

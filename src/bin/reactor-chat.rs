@@ -129,7 +129,8 @@ fn serve(config: Config, stdout: &Output, stderr: &Output) -> ExitCode {
     }
 }
 
-/// Prints one line for each address, so that a script learns the real ports and the fingerprint.
+/// Prints one line for each address, so that a script learns the real ports and the fingerprint. The URLs of
+/// the pages follow.
 fn announce(reactor: &Reactor, stdout: &Output) -> io::Result<()> {
     let addresses = reactor.addresses()?;
     let key = reactor.fingerprint().map(|key| format!(" tls {key}")).unwrap_or_default();
@@ -138,6 +139,11 @@ fn announce(reactor: &Reactor, stdout: &Output) -> io::Result<()> {
     }
     for addr in reactor.unix_addresses() {
         print_address(stdout, &format!("listening on unix {addr}"));
+    }
+    for (tcp, _) in &addresses {
+        if let Some(scheme) = reactor.scheme() {
+            print_address(stdout, &format!("web page {scheme}://{}/", reachable(*tcp)));
+        }
     }
     // A server with Unix sockets alone is not meant for others.
     if !addresses.is_empty() && addresses.iter().all(|(tcp, _)| tcp.ip().is_loopback()) {
@@ -157,6 +163,16 @@ fn print_address(stdout: &Output, line: &str) {
     if let Some(error) = stdout.take_failure() {
         log::warn!("{line} (stdout does not take this line: {error})");
     }
+}
+
+/// Returns the address under which a client on this machine reaches a listener.
+fn reachable(mut listener: SocketAddr) -> SocketAddr {
+    match listener.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => listener.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => listener.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    listener
 }
 
 /// Returns the options that a client on this machine needs for this address.

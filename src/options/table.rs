@@ -16,6 +16,7 @@ serves this machine only. To serve others:
     groups: &[
         Group { title: "Addresses", options: ADDRESSES },
         Group { title: "Encryption of the connections", options: ENCRYPTION },
+        Group { title: "Browsers", options: BROWSERS },
         Group { title: "Chat", options: CHAT },
         Group { title: "History for members with stream delivery", options: HISTORY },
         Group {
@@ -100,6 +101,35 @@ const ENCRYPTION: &[Opt] = &[
         "certificate in PEM; without it the server makes its own, from a key in its state directory",
     ),
     file("key", "FILE", "private key of the certificate, in PEM"),
+];
+
+const BROWSERS: &[Opt] = &[
+    choice("web", &["on", "off"], "serve the pages for browsers on the TCP port").default("on"),
+    choice(
+        "webtransport",
+        &["on", "off"],
+        "let browsers send messages over the UDP port, by QUIC; off leaves them TCP",
+    )
+    .default("on"),
+    value(
+        "allow-host",
+        "NAME",
+        "a further name of this server in the URLs of browsers; may be given several times",
+    )
+    .repeated(),
+    value(
+        "allow-origin",
+        "ORIGIN",
+        "a site whose pages may use this server, such as https://chat.example.org; may be given several times",
+    )
+    .repeated(),
+    value(
+        "status-from",
+        "SUBNET",
+        "a network that may see /loop, /metrics and /healthz, as this machine may, such as 10.0.0.0/8; may be \
+         given several times",
+    )
+    .repeated(),
 ];
 
 const CHAT: &[Opt] = &[

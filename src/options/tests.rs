@@ -1,6 +1,7 @@
 //! Command lines of the server, and the mistakes in them.
 
 use super::*;
+use crate::config::WebConfig;
 use crate::protocol::frame::PROTOCOL_MAX_PAYLOAD;
 use crate::usage::Value;
 
@@ -158,7 +159,7 @@ fn u9_defaults_hold() {
     let usual = serve(&[]);
     let mut count = 0;
     for option in SERVER.options().filter(|option| !option.default.is_empty()) {
-        if option.default.contains(' ') || (option.name == "tls" && cfg!(not(feature = "tls"))) {
+        if option.default.contains(' ') || is_missing(option.name) {
             continue;
         }
         let config = serve(&[&format!("--{}", option.name), option.default]);
@@ -166,6 +167,52 @@ fn u9_defaults_hold() {
         count += 1;
     }
     assert!(count > 20, "{count}");
+}
+
+/// Returns true if the build has only the value `off` of an option.
+fn is_missing(name: &str) -> bool {
+    match name {
+        "tls" => cfg!(not(feature = "tls")),
+        "web" => cfg!(not(feature = "web")),
+        "webtransport" => cfg!(not(feature = "webtransport")),
+        _ => false,
+    }
+}
+
+#[test]
+fn h1_switches_of_browsers() {
+    let web = |args: &[&str]| serve(args).web;
+    assert_eq!(web(&[]), WebConfig::default());
+    let off = web(&["--web", "off", "--webtransport", "off"]);
+    assert!(!off.http && !off.webtransport);
+    assert!(!web(&["--tls", "off"]).webtransport, "QUIC has TLS inside");
+    let why = match cfg!(feature = "webtransport") {
+        true => "needs TLS",
+        false => "cargo feature webtransport",
+    };
+    assert!(refused(&["--tls", "off", "--webtransport", "on"]).contains(why));
+}
+
+#[test]
+fn h3_h5_values_for_browsers() {
+    let web = serve(&["--allow-host", "chat.example.org", "--allow-host", "192.0.2.1"]).web;
+    assert_eq!(web.allow_host, ["chat.example.org", "192.0.2.1"]);
+    let web = serve(&["--allow-origin", "https://chat.example.org:8443"]).web;
+    assert_eq!(web.allow_origin, ["https://chat.example.org:8443"]);
+    let web = serve(&["--status-from", "10.0.0.0/8", "--status-from", "::1"]).web;
+    assert_eq!(web.status_from.len(), 2);
+    for (option, wrong) in [
+        ("--allow-host", "chat.example.org:9001"),
+        ("--allow-host", "https://chat.example.org"),
+        ("--allow-origin", "chat.example.org"),
+        ("--allow-origin", "https://chat.example.org/"),
+        ("--allow-origin", "null"),
+        ("--status-from", "10.0.0.1/8"),
+        ("--status-from", "localhost"),
+    ] {
+        let line = refused(&[option, wrong]);
+        assert!(line.contains(option) && line.contains(wrong), "{line}");
+    }
 }
 
 #[test]

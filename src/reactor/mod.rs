@@ -152,6 +152,12 @@ impl Reactor {
         self.acceptor.tcp_addrs().zip(udp).map(|(tcp, udp)| Ok((tcp?, udp))).collect()
     }
 
+    /// Returns the scheme of the URLs of the pages, unless HTTP is off.
+    pub fn scheme(&self) -> Option<&'static str> {
+        let scheme = if self.context.tls.is_required() { "https" } else { "http" };
+        (!self.context.web.is_off()).then_some(scheme)
+    }
+
     /// Returns the addresses of the Unix sockets.
     pub fn unix_addresses(&self) -> impl Iterator<Item = &UnixAddr> {
         self.acceptor.unix_addrs()
