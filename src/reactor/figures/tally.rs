@@ -2,31 +2,11 @@
 
 use crate::reactor::connection_state::{Kind, ProtocolKind, Waiting};
 
-/// Protocols with their names, in the order of [`ProtocolKind`].
-const PROTOCOLS: [(ProtocolKind, &str); 4] = [
-    (ProtocolKind::Undecided, "undecided"),
-    (ProtocolKind::Tcrp, "tcrp"),
-    (ProtocolKind::Http, "http"),
-    (ProtocolKind::Carried, "carried"),
-];
-
-/// States with their names, in the order of [`Waiting`].
-const STATES: [(Waiting, &str); 8] = [
-    (Waiting::Handshake, "handshake"),
-    (Waiting::Request, "idle"),
-    (Waiting::Frame, "in_request"),
-    (Waiting::Reader, "slow_reader"),
-    (Waiting::PeerEnd, "ending"),
-    (Waiting::Delay, "delayed"),
-    (Waiting::LastEntries, "last_entries"),
-    (Waiting::Member, "member"),
-];
-
 /// Numbers of connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::reactor) struct Tally {
-    protocols: [u32; PROTOCOLS.len()],
-    states: [u32; STATES.len()],
+    protocols: [u32; ProtocolKind::NAMES.len()],
+    states: [u32; Waiting::NAMES.len()],
 }
 
 impl Tally {
@@ -47,13 +27,17 @@ impl Tally {
 
     /// Returns the numbers by protocol.
     pub(in crate::reactor) fn by_protocol(&self) -> Vec<(&'static str, u64)> {
-        PROTOCOLS.map(|(kind, name)| (name, self.protocols[kind as usize].into())).to_vec()
+        named(ProtocolKind::NAMES, self.protocols)
     }
 
     /// Returns the numbers by state.
     pub(in crate::reactor) fn by_state(&self) -> Vec<(&'static str, u64)> {
-        STATES.map(|(waiting, name)| (name, self.states[waiting as usize].into())).to_vec()
+        named(Waiting::NAMES, self.states)
     }
+}
+
+fn named<const N: usize>(names: [&'static str; N], counts: [u32; N]) -> Vec<(&'static str, u64)> {
+    names.into_iter().zip(counts.map(u64::from)).collect()
 }
 
 #[cfg(test)]
@@ -69,7 +53,7 @@ mod tests {
         tally.change(None, Some(new));
         tally.change(Some(new), Some(asked));
         assert_eq!(tally.by_protocol()[..3], [("undecided", 1), ("tcrp", 0), ("http", 1)]);
-        assert_eq!(tally.by_state()[1..4], [("idle", 1), ("in_request", 0), ("slow_reader", 1)]);
+        assert_eq!(tally.by_state()[1..4], [("idle", 1), ("in_request", 0), ("not_reading", 1)]);
         tally.change(Some(new), None);
         tally.change(Some(asked), None);
         assert_eq!(tally, Tally::default());

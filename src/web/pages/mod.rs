@@ -56,8 +56,19 @@ pub const CHAT: Sources = Sources {
 /// The picture of the loop.
 pub const LOOP: Sources = Sources {
     html: source!("loop/index.html"),
-    styles: &[source!("common/base.css")],
-    scripts: &[source!("loop/main.js")],
+    styles: &[source!("common/base.css"), source!("loop/loop.css")],
+    scripts: &[
+        source!("common/settings.js"),
+        source!("loop/elements.js"),
+        source!("loop/steps.js"),
+        source!("loop/numbers.js"),
+        source!("loop/picture.js"),
+        source!("loop/strips.js"),
+        source!("loop/groups.js"),
+        source!("loop/experiments.js"),
+        source!("loop/feed.js"),
+        source!("loop/main.js"),
+    ],
 };
 
 /// The line of a frame that the style replaces.

@@ -1,0 +1,22 @@
+// Owns the experiments: what to start beside the page, and what to look at.
+
+export const EXPERIMENTS = [
+  {
+    title: "A flood",
+    command: "cargo bench --bench fanout -- --connect 127.0.0.1 \\\n  --scenario flood_text --seconds 20",
+    watch: "“Read datagrams” gets hot and reaches its slice. What it did not read stays in the kernel until the next turn, and what a "
+      + "member sends beyond its budget is dropped as “rate limited”. The other steps still run in every turn: quiet rooms do not notice.",
+  },
+  {
+    title: "A slow reader",
+    command: "reactor-chat-client --carry\n# join a busy room, then press Ctrl-Z",
+    watch: "Its connection counts as “not reading”. Its messages fill its outbox and then wait, or are dropped as “full connection”. "
+      + "“Deliver” and “flush” take no longer: nobody waits for it.",
+  },
+  {
+    title: "Thousands of joins",
+    command: "cargo bench --bench fanout -- --connect 127.0.0.1 \\\n  --scenario joins --seconds 20",
+    watch: "“Accept” reaches its budget of 64 connections in a turn, “read connections” answers the requests, and “reap” frees what has "
+      + "ended. New connections wait in the kernel, so members who talk are served in between.",
+  },
+];
