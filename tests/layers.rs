@@ -99,7 +99,7 @@ const ALLOWED: [(&str, &[&str]); 34] = [
     ("tls", &["config", "connection", "fingerprint", "state_file", "sys"]),
     ("token_bucket", &[]),
     ("sys", &[]),
-    ("web", &["authority", "config", "metrics", "network"]),
+    ("web", &["authority", "config", "metrics", "network", "protocol"]),
 ];
 
 #[test]

@@ -25,11 +25,12 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    /// Appends a frame. No frame follows a unit.
+    /// Appends a frame. Behind units it needs no write of its own: only a WebSocket has such frames.
     pub(super) fn push(&mut self, frame: Vec<u8>) {
-        debug_assert!(self.units.is_empty());
-        if !frame.is_empty() {
-            self.unsent += frame.len();
+        self.unsent += frame.len();
+        if !self.units.is_empty() {
+            self.units.extend_from_slice(&frame);
+        } else if !frame.is_empty() {
             self.frames.push_back(frame);
         }
     }
@@ -121,6 +122,16 @@ mod tests {
         assert_eq!((outbox.front(), outbox.len()), (Some(&b"firstsecond"[..]), 11));
         append(&mut outbox, &mut pool, &[b'x'; MAX_WRITE]);
         assert_eq!(outbox.front().map(<[u8]>::len), Some(MAX_WRITE), "not more in one");
+    }
+
+    #[test]
+    fn h7_frames_keep_their_order() {
+        let (mut outbox, mut pool) = (Outbox::default(), BufferPool::default());
+        append(&mut outbox, &mut pool, b"unit");
+        outbox.consume(1);
+        outbox.push(b"pong".to_vec());
+        append(&mut outbox, &mut pool, b"unit");
+        assert_eq!((outbox.front(), outbox.len()), (Some(&b"nitpongunit"[..]), 11));
     }
 
     #[test]

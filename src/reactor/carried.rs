@@ -1,4 +1,5 @@
-//! The protocol on a connection that carries a member (C1): units in, units out.
+//! The protocol on a connection that carries a member (C1): units in, units out. On a WebSocket, each unit
+//! is a binary message (H6).
 //!
 //! It begins behind the completion of a request. The member's deadlines are those of the chat. A
 //! connection ends with its member, or its member loses it: the chat decides what that means.
@@ -7,12 +8,14 @@ use std::time::Instant;
 
 use super::Context;
 use super::buffer_limits::BufferLimits;
+use super::framing::Framing;
+use super::taken::Taken;
 use super::tcrp::Next;
 use crate::connection::{BufferPool, Connection, Transport};
-use crate::fanout::{Job, Receipt, Share, TAG_SIZE, Tag};
+use crate::fanout::{Job, Receipt, Share};
 use crate::ids::MemberId;
 use crate::metrics::Counter;
-use crate::protocol::carried::{DecodedUnit, MAX_UP, SIZE_FIELD, decode, encode};
+use crate::protocol::stream::Code;
 
 /// Bytes of the limit for unread units that numbered entries leave free, so that an answer or the
 /// reason of an end still has space. An aside has at most 1,150 bytes (S2).
@@ -25,6 +28,7 @@ const RESUME_AT: usize = 4;
 /// State of a connection that carries a member.
 pub(super) struct Carried {
     member: MemberId,
+    framing: Framing,
     /// Time of the last whole unit.
     taken_at: Instant,
     /// True while the connection is the member's path.
@@ -36,8 +40,8 @@ pub(super) struct Carried {
 }
 
 impl Carried {
-    pub(super) fn new(member: MemberId, now: Instant) -> Self {
-        Self { member, taken_at: now, is_path: true, is_counted: true, is_full: false }
+    pub(super) fn new(member: MemberId, framing: Framing, now: Instant) -> Self {
+        Self { member, framing, taken_at: now, is_path: true, is_counted: true, is_full: false }
     }
 
     pub(super) fn member(&self) -> MemberId {
@@ -60,7 +64,18 @@ impl Carried {
 
     /// Returns true if a unit has begun, and is waited for.
     pub(super) fn is_in_unit(&self, connection: &Connection<impl Transport>) -> bool {
-        self.is_reading() && connection.pending_input() > 0
+        let has_begun = connection.pending_input() > 0 || self.framing.is_within_message();
+        self.is_reading() && has_begun
+    }
+
+    /// Returns the bytes of memory that it holds, beyond the little that each one keeps.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.framing.held_bytes()
+    }
+
+    /// Returns the time of the next [`Carried::ping`].
+    pub(super) fn ping_at(&self) -> Option<Instant> {
+        self.framing.ping_at()
     }
 
     /// Hands the units of the input to the chat, at most `units`.
@@ -69,53 +84,73 @@ impl Carried {
         connection: &mut Connection<impl Transport>,
         units: &mut usize,
         context: &mut Context,
+        limits: &BufferLimits,
     ) -> Next {
         loop {
-            if let Some(next) = self.pause(connection) {
+            if let Some(next) = self.pause(connection, limits) {
                 return next;
             }
-            match decode(connection.input(), MAX_UP) {
+            match self.framing.has_input(connection.input()) {
                 // It may have ended before it carried the member: while the request was delayed.
-                DecodedUnit::Incomplete if connection.has_peer_ended() => {
-                    self.handle_end(connection, context);
+                false if connection.has_peer_ended() => self.handle_end(connection, context),
+                false => {
+                    self.framing.rest();
+                    return read(connection);
                 }
-                DecodedUnit::Incomplete => return read(connection),
-                DecodedUnit::Whole(_) if *units == 0 => return Next::Yield,
-                DecodedUnit::Whole(content) => {
+                true if *units == 0 => return Next::Yield,
+                true => {
                     *units -= 1;
-                    let Context { chat, metrics, now, .. } = context;
-                    let outcome = chat.handle_carried(self.member, content, *now);
-                    let size = SIZE_FIELD + content.len();
-                    connection.consume(size);
-                    metrics.count(Counter::Units);
-                    metrics.count(outcome.counter());
-                    self.taken_at = *now;
+                    self.take(connection, context);
                 }
-                DecodedUnit::TooLarge { size } => {
-                    log::debug!("a unit of {size} bytes ends its connection");
-                    context.metrics.count(Counter::TooLong);
-                    self.end(connection, context);
-                }
+            }
+        }
+    }
+
+    fn take(&mut self, connection: &mut Connection<impl Transport>, context: &mut Context) {
+        let Context { chat, metrics, now, .. } = context;
+        let member = self.member;
+        let taken = self.framing.take(connection, |content| {
+            let outcome = chat.handle_carried(member, content, *now);
+            metrics.count(Counter::Units);
+            metrics.count(outcome.counter());
+        });
+        match taken {
+            Taken::Message => self.taken_at = *now,
+            Taken::Alive => chat.note_alive(member, *now),
+            Taken::Nothing => {}
+            Taken::End => self.end(connection, context),
+            Taken::TooLong => {
+                metrics.count(Counter::TooLong);
+                self.end(connection, context);
             }
         }
     }
 
     /// Returns true if [`Carried::advance`] has something to do.
-    pub(super) fn can_advance(&self, connection: &Connection<impl Transport>) -> bool {
-        let next =
-            self.pause(connection).unwrap_or_else(|| match decode(connection.input(), MAX_UP) {
-                DecodedUnit::Incomplete if !connection.has_peer_ended() => read(connection),
-                _ => Next::Yield,
-            });
+    pub(super) fn can_advance(
+        &self,
+        connection: &Connection<impl Transport>,
+        limits: &BufferLimits,
+    ) -> bool {
+        let has_input = || self.framing.has_input(connection.input());
+        let next = self.pause(connection, limits).unwrap_or_else(|| {
+            if has_input() || connection.has_peer_ended() { Next::Yield } else { read(connection) }
+        });
         !matches!(next, Next::Wait)
     }
 
     /// Returns what to do while no units are taken.
-    fn pause(&self, connection: &Connection<impl Transport>) -> Option<Next> {
-        match connection.is_open() {
-            false => Some(read(connection)),
-            true => (!self.is_reading()).then_some(Next::Wait),
+    fn pause(
+        &self,
+        connection: &Connection<impl Transport>,
+        limits: &BufferLimits,
+    ) -> Option<Next> {
+        if !connection.is_open() {
+            return Some(read(connection));
         }
+        // A peer that reads nothing may still send pings.
+        let has_space = connection.unsent() < limits.units;
+        (!self.is_reading() || !has_space).then_some(Next::Wait)
     }
 
     /// Returns false while no units are read: the peer would get answers that have no space.
@@ -141,7 +176,7 @@ impl Carried {
             let content = job.datagram(index);
             if self.has_space(connection, content, limit) {
                 let tag = job.is_tagged.then_some(share.tag);
-                connection.append(pool, |out| encode_unit(content, tag, out));
+                connection.append(pool, |out| self.framing.encode(content, tag, out));
                 receipt.sent += 1;
             } else if job.is_tagged {
                 receipt.blocked = true;
@@ -162,7 +197,7 @@ impl Carried {
         content: &[u8],
         limit: usize,
     ) -> bool {
-        let size = SIZE_FIELD + content.len();
+        let size = self.framing.size_of(content.len());
         if !self.is_full && connection.unsent() + size > limit {
             // A burst is longer than the limit. The flush of the turn meets a failure again.
             let _ = connection.flush();
@@ -191,31 +226,59 @@ impl Carried {
         has_space
     }
 
-    /// Handles the end of the peer's half. The member may still get its last entries.
+    /// Handles the end of the peer's half. With units, the member may still get its last entries.
     pub(super) fn handle_end(
         &mut self,
         connection: &mut Connection<impl Transport>,
         context: &mut Context,
     ) {
         match self.is_path {
-            true => self.release(context),
+            true if self.framing.outlives_input() => self.release(context),
+            true => self.end(connection, context),
             false => connection.finish(),
         }
     }
 
-    /// Ends the connection for a fault of its peer.
-    pub(super) fn end(
+    /// Handles the deadline of a unit that has begun.
+    pub(super) fn expire_unit(
         &mut self,
         connection: &mut Connection<impl Transport>,
         context: &mut Context,
     ) {
+        context.metrics.count(Counter::TimedOut);
+        self.framing.say_late(connection);
+        self.end(connection, context);
+    }
+
+    /// Asks the peer for a sign of life, or ends the connection of one that gave none for too long.
+    pub(super) fn ping(
+        &mut self,
+        connection: &mut Connection<impl Transport>,
+        context: &mut Context,
+    ) {
+        if !self.framing.ping(connection, self.is_full, context.now) {
+            context.metrics.count(Counter::TimedOut);
+            self.end(connection, context);
+        }
+    }
+
+    /// Ends the connection for a fault of its peer.
+    fn end(&mut self, connection: &mut Connection<impl Transport>, context: &mut Context) {
         connection.finish();
         self.release(context);
         self.is_path = false;
     }
 
-    /// Notes that the member does not need the connection any more.
-    pub(super) fn leave_path(&mut self) {
+    /// Notes that the member does not need the connection any more: it has ended for the reason of this
+    /// code, or without one has another path.
+    pub(super) fn leave_path(
+        &mut self,
+        connection: &mut Connection<impl Transport>,
+        code: Option<Code>,
+    ) {
+        if self.is_path {
+            self.framing.say_end(connection, code);
+        }
         self.is_path = false;
     }
 
@@ -227,15 +290,6 @@ impl Carried {
                 false => context.chat.handle_disconnect(self.member, context.now),
             }
         }
-    }
-}
-
-/// Encodes a unit. In a tagged job, the member's tag replaces the first bytes of the content.
-fn encode_unit(content: &[u8], tag: Option<Tag>, out: &mut Vec<u8>) {
-    let start = out.len() + SIZE_FIELD;
-    encode(content, out);
-    if let Some(tag) = tag {
-        out[start..start + TAG_SIZE].copy_from_slice(&tag);
     }
 }
 
@@ -252,6 +306,7 @@ mod tests {
     use crate::connection::Received;
     use crate::fanout::{Audience, Extent, NO_TAG};
     use crate::ids::Key;
+    use crate::protocol::carried::SIZE_FIELD;
 
     const LIMIT: usize = 64 * 1024;
 
@@ -290,7 +345,7 @@ mod tests {
         fn new(is_read: bool) -> Self {
             let member = MemberId(Key { slot: 1, generation: 0 });
             Self {
-                carried: Carried::new(member, Instant::now()),
+                carried: Carried::new(member, Framing::Units, Instant::now()),
                 connection: Connection::new(Line { is_read }),
                 pool: BufferPool::default(),
             }

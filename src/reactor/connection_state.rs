@@ -34,7 +34,7 @@ named! {
         Delay: "delayed",
         /// The last entries of a member whose connection the peer has ended.
         LastEntries: "last_entries",
-        /// The member that it carries: the chat has the deadlines.
+        /// The member that it carries: the chat has the deadlines, besides those of pings.
         Member: "member",
         /// The next event for a viewer.
         Viewer: "viewer",
@@ -48,7 +48,7 @@ named! {
         Undecided: "undecided",
         /// TCRP.
         Tcrp: "tcrp",
-        /// HTTP.
+        /// HTTP, or requests on a WebSocket.
         Http: "http",
         /// The messages of a member.
         Carried: "carried",

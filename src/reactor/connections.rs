@@ -397,7 +397,7 @@ impl Connections {
         let peer = Subnet::of(slot.session.peer());
         self.idle_order.change((peer, id), slot.place, place);
         slot.place = place;
-        let buffered = slot.session.connection.held_bytes();
+        let buffered = slot.session.held_bytes();
         self.buffered = self.buffered - slot.buffered + buffered;
         slot.buffered = buffered;
     }

@@ -9,6 +9,7 @@ use super::Context;
 use super::buffer_limits::BufferLimits;
 use super::grant::{is_private, printable};
 use super::tcrp::Next;
+use super::websocket::WebSocketRequests;
 use crate::address::Peer;
 use crate::connection::{Connection, Transport};
 use crate::metrics::Counter;
@@ -91,6 +92,11 @@ impl Http {
             self.send(connection, response, context);
         }
         if connection.is_readable() { Next::Read } else { Next::Wait }
+    }
+
+    /// Returns the requests of the WebSocket that the connection is from now on, if it is one.
+    pub(super) fn upgrade(&self, now: Instant) -> Option<WebSocketRequests> {
+        (self.mode == Mode::Upgraded).then(|| WebSocketRequests::new(self.peer, now))
     }
 
     /// Returns true if [`Http::advance`] has something to do.

@@ -15,7 +15,10 @@
 //! | `grant.rs` | the execution of a request, and what it gets |
 //! | `http.rs`, `no_http.rs` | HTTP on a connection, and its stand-in in a build without it |
 //! | `web.rs`, `no_web.rs` | the pages for it, and their stand-in |
+//! | `websocket.rs`, `no_websocket.rs` | requests on a WebSocket, and their stand-in |
 //! | `carried.rs` | the protocol on a connection that carries a member |
+//! | `framing.rs`, `taken.rs` | the form of its messages: units, or messages of a WebSocket |
+//! | `member_socket.rs`, `no_member_socket.rs` | the WebSocket of a member, and its stand-in |
 //! | `buffer_limits.rs` | limits for the buffers of a connection |
 //! | `idle_order.rs` | the order in which connections are evicted |
 //! | `context.rs` | the chat and the UDP sockets, and what comes in |
@@ -47,6 +50,7 @@ mod context;
 mod egress;
 #[cfg_attr(not(feature = "web"), path = "no_figures.rs")]
 mod figures;
+mod framing;
 mod grant;
 #[cfg(all(test, feature = "tls"))]
 mod handshake_tests;
@@ -54,6 +58,8 @@ mod handshakes;
 #[cfg_attr(not(feature = "web"), path = "no_http.rs")]
 mod http;
 mod idle_order;
+#[cfg_attr(not(feature = "web"), path = "no_member_socket.rs")]
+mod member_socket;
 mod memory_estimate;
 mod outputs;
 mod passed;
@@ -67,12 +73,15 @@ mod socket_file;
 mod sockets;
 mod source;
 mod steps;
+mod taken;
 mod tcrp;
 mod unix_socket;
 #[cfg(feature = "web")]
 mod viewing;
 #[cfg_attr(not(feature = "web"), path = "no_web.rs")]
 mod web;
+#[cfg_attr(not(feature = "web"), path = "no_websocket.rs")]
+mod websocket;
 
 use std::io;
 use std::net::SocketAddr;

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::Context;
 use super::buffer_limits::BufferLimits;
 use super::tcrp::Next;
+use super::websocket::WebSocketRequests;
 use crate::address::Peer;
 use crate::connection::{Connection, Transport};
 
@@ -32,6 +33,10 @@ impl Http {
         _: &mut Context,
         _: &BufferLimits,
     ) -> Next {
+        match *self {}
+    }
+
+    pub(super) fn upgrade(&self, _: Instant) -> Option<WebSocketRequests> {
         match *self {}
     }
 

@@ -1,22 +1,28 @@
 //! The life of one connection: its budgets, its deadlines, its eviction and its end. The protocol on
-//! it is in `tcrp.rs` or in `http.rs`, and in `carried.rs` once the connection carries a member.
+//! it is in `tcrp.rs`, or in `http.rs` and then `websocket.rs`, and in `carried.rs` once the connection
+//! carries a member.
 
-use std::time::{Duration, Instant};
+mod waiting;
+
+use std::time::Instant;
 
 use super::Context;
 use super::buffer_limits::BufferLimits;
 use super::carried::Carried;
 use super::connection_state::{Kind, ProtocolKind, Waiting};
+use super::framing::Framing;
 use super::http::Http;
 use super::idle_order::Place;
 use super::tcrp::{Next, Tcrp};
+use super::websocket::WebSocketRequests;
 use crate::address::{Peer, PeerAddr};
-use crate::config::{Budgets, ConnectionConfig, LINGER};
+use crate::config::Budgets;
 use crate::connection::{BufferPool, Connection, Protection, ReadOutcome, WriteOutcome};
 use crate::fanout::{Job, Receipt, Share};
 use crate::ids::MemberId;
 use crate::metrics::Counter;
 use crate::protocol::Status;
+use crate::protocol::stream::Code;
 use crate::tls::ServerWire;
 
 /// Outcome of serving a session.
@@ -40,6 +46,8 @@ enum Protocol {
     Tcrp(Tcrp),
     /// HTTP.
     Http(Http),
+    /// Requests on a WebSocket.
+    WebSocket(WebSocketRequests),
     /// The messages of a member.
     Carried(Carried),
 }
@@ -114,7 +122,7 @@ impl Session {
         loop {
             match self.advance(&mut requests, context, limits) {
                 Next::Carry(member) => {
-                    self.protocol = Protocol::Carried(Carried::new(member, context.now));
+                    self.carry(member, context.now);
                     return Served::Carries(member);
                 }
                 Next::Wait => return Served::Done,
@@ -149,9 +157,28 @@ impl Session {
         self.decide(context);
         match &mut self.protocol {
             Protocol::Tcrp(tcrp) => tcrp.advance(&mut self.connection, requests, context, limits),
-            Protocol::Http(http) => http.advance(&mut self.connection, requests, context, limits),
-            Protocol::Carried(carried) => carried.advance(&mut self.connection, requests, context),
+            Protocol::Http(http) => {
+                let next = http.advance(&mut self.connection, requests, context, limits);
+                let Some(websocket) = http.upgrade(context.now) else { return next };
+                self.protocol = Protocol::WebSocket(websocket);
+                self.advance(requests, context, limits)
+            }
+            Protocol::WebSocket(socket) => {
+                socket.advance(&mut self.connection, requests, context, limits)
+            }
+            Protocol::Carried(carried) => {
+                carried.advance(&mut self.connection, requests, context, limits)
+            }
         }
+    }
+
+    /// Makes the connection the path of a member.
+    fn carry(&mut self, member: MemberId, now: Instant) {
+        let framing = match &mut self.protocol {
+            Protocol::WebSocket(requests) => requests.take_framing(now),
+            Protocol::Tcrp(_) | Protocol::Http(_) | Protocol::Carried(_) => Framing::Units,
+        };
+        self.protocol = Protocol::Carried(Carried::new(member, framing, now));
     }
 
     /// Decides between TCRP and HTTP, once there are enough bytes. Fewer are no request of either.
@@ -172,6 +199,7 @@ impl Session {
         match &mut self.protocol {
             Protocol::Tcrp(tcrp) => tcrp.handle_end(&mut self.connection, context),
             Protocol::Http(http) => http.handle_end(&mut self.connection),
+            Protocol::WebSocket(socket) => socket.handle_end(&mut self.connection),
             Protocol::Carried(carried) => carried.handle_end(&mut self.connection, context),
         }
     }
@@ -194,7 +222,8 @@ impl Session {
         let can_advance = match &self.protocol {
             Protocol::Tcrp(tcrp) => tcrp.can_advance(&self.connection, limits),
             Protocol::Http(http) => http.can_advance(&self.connection, limits),
-            Protocol::Carried(carried) => carried.can_advance(&self.connection),
+            Protocol::WebSocket(socket) => socket.can_advance(&self.connection, limits),
+            Protocol::Carried(carried) => carried.can_advance(&self.connection, limits),
         };
         if can_advance { Served::More } else { Served::Done }
     }
@@ -218,7 +247,7 @@ impl Session {
             Waiting::Frame => self.expire_frame(context),
             Waiting::Request => {
                 context.metrics.count(Counter::TimedOut);
-                self.connection.finish();
+                self.finish(context.now);
             }
             Waiting::Reader | Waiting::Handshake => {
                 context.metrics.count(Counter::TimedOut);
@@ -227,7 +256,8 @@ impl Session {
             Waiting::PeerEnd => return Served::Over,
             Waiting::Delay => self.end_delay(),
             Waiting::LastEntries => self.connection.finish(),
-            Waiting::Member | Waiting::Viewer => {}
+            Waiting::Viewer => {}
+            Waiting::Member => self.ping(context),
         }
         self.note_waiting(context.now);
         Served::More
@@ -237,16 +267,22 @@ impl Session {
         match &mut self.protocol {
             Protocol::Tcrp(tcrp) => tcrp.expire_frame(&mut self.connection, context),
             Protocol::Http(http) => http.expire_head(&mut self.connection, context),
-            Protocol::Carried(carried) => {
-                context.metrics.count(Counter::TimedOut);
-                carried.end(&mut self.connection, context);
-            }
+            Protocol::WebSocket(socket) => socket.expire_message(&mut self.connection, context),
+            Protocol::Carried(carried) => carried.expire_unit(&mut self.connection, context),
+        }
+    }
+
+    fn ping(&mut self, context: &mut Context) {
+        if let Protocol::Carried(carried) = &mut self.protocol {
+            carried.ping(&mut self.connection, context);
         }
     }
 
     fn end_delay(&mut self) {
-        if let Protocol::Tcrp(tcrp) = &mut self.protocol {
-            tcrp.end_delay();
+        match &mut self.protocol {
+            Protocol::Tcrp(tcrp) => tcrp.end_delay(),
+            Protocol::WebSocket(socket) => socket.end_delay(),
+            Protocol::Http(_) | Protocol::Carried(_) => {}
         }
     }
 
@@ -255,12 +291,16 @@ impl Session {
         match &mut self.protocol {
             Protocol::Tcrp(tcrp) => tcrp.evict(&mut self.connection, why, context),
             Protocol::Http(http) => http.evict(&mut self.connection, context),
+            Protocol::WebSocket(socket) => socket.evict(&mut self.connection),
             Protocol::Carried(_) => self.connection.finish(),
         }
     }
 
     /// Begins an orderly end.
     pub(super) fn finish(&mut self, now: Instant) {
+        if let Protocol::WebSocket(socket) = &mut self.protocol {
+            socket.say_end(&mut self.connection);
+        }
         self.connection.finish();
         self.note_waiting(now);
     }
@@ -270,6 +310,7 @@ impl Session {
         match &mut self.protocol {
             Protocol::Tcrp(tcrp) => tcrp.release_member(context),
             Protocol::Http(http) => http.release(context),
+            Protocol::WebSocket(_) => {}
             Protocol::Carried(carried) => carried.release(context),
         }
     }
@@ -293,10 +334,11 @@ impl Session {
         self.connection.is_open() && self.carried().is_some_and(Carried::is_path)
     }
 
-    /// Ends the connection, because its member has ended or has another path.
-    pub(super) fn leave_path(&mut self, now: Instant) {
+    /// Ends the connection, because its member has ended for the reason of this code, or without one has
+    /// another path.
+    pub(super) fn leave_path(&mut self, code: Option<Code>, now: Instant) {
         if let Protocol::Carried(carried) = &mut self.protocol {
-            carried.leave_path();
+            carried.leave_path(&mut self.connection, code);
         }
         self.finish(now);
     }
@@ -312,60 +354,19 @@ impl Session {
         let protocol = match &self.protocol {
             Protocol::Tcrp(_) if !self.is_decided => ProtocolKind::Undecided,
             Protocol::Tcrp(_) => ProtocolKind::Tcrp,
-            Protocol::Http(_) => ProtocolKind::Http,
+            Protocol::Http(_) | Protocol::WebSocket(_) => ProtocolKind::Http,
             Protocol::Carried(_) => ProtocolKind::Carried,
         };
         (protocol, self.waiting)
     }
 
-    /// Returns the time of the next [`Session::expire`].
-    pub(super) fn deadline(&self, config: &ConnectionConfig) -> Option<Instant> {
-        let limit: Option<Duration> = match self.waiting {
-            Waiting::Request => config.connect_timeout,
-            Waiting::Handshake | Waiting::Frame | Waiting::Reader => config.handshake_timeout,
-            Waiting::PeerEnd | Waiting::LastEntries => Some(LINGER),
-            Waiting::Delay => return self.delayed_until(),
-            Waiting::Member | Waiting::Viewer => None,
+    /// Returns the bytes of memory for input and output, beyond the little that each one keeps.
+    pub(super) fn held_bytes(&self) -> usize {
+        let unfinished = match &self.protocol {
+            Protocol::WebSocket(socket) => socket.held_bytes(),
+            Protocol::Carried(carried) => carried.held_bytes(),
+            Protocol::Tcrp(_) | Protocol::Http(_) => 0,
         };
-        // After an answer the next frame has its own time, even if its first byte was here already.
-        let answered_at = match &self.protocol {
-            Protocol::Tcrp(tcrp) => tcrp.answered_at(),
-            Protocol::Http(http) => http.answered_at(),
-            Protocol::Carried(carried) => carried.taken_at(),
-        };
-        limit.map(|limit| self.since.max(answered_at) + limit)
-    }
-
-    fn delayed_until(&self) -> Option<Instant> {
-        if let Protocol::Tcrp(tcrp) = &self.protocol { tcrp.delayed_until() } else { None }
-    }
-
-    fn note_waiting(&mut self, now: Instant) {
-        let carried = self.carried().filter(|_| self.connection.is_open());
-        let waiting = if let Some(carried) = carried {
-            match carried {
-                carried if carried.is_ending() => Waiting::LastEntries,
-                carried if carried.is_in_unit(&self.connection) => Waiting::Frame,
-                _ => Waiting::Member,
-            }
-        } else if self.connection.is_open() && self.is_handshaking() {
-            Waiting::Handshake
-        } else if self.connection.unsent() > 0 {
-            Waiting::Reader
-        } else if !self.connection.is_open() {
-            Waiting::PeerEnd
-        } else if self.is_viewer() {
-            Waiting::Viewer
-        } else if self.delayed_until().is_some() {
-            Waiting::Delay
-        } else if self.connection.pending_input() > 0 {
-            Waiting::Frame
-        } else {
-            Waiting::Request
-        };
-        if waiting != self.waiting {
-            self.waiting = waiting;
-            self.since = now;
-        }
+        self.connection.held_bytes() + unfinished
     }
 }

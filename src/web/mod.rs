@@ -10,6 +10,7 @@
 //! | `content.rs` | the contents of answers |
 //! | `response.rs`, `status.rs` | responses as bytes |
 //! | `upgrade.rs` | the handshake of a WebSocket |
+//! | `websocket.rs` | messages on a WebSocket |
 //!
 //! Nothing here has a socket or a clock: `src/reactor/http.rs` passes the bytes of connections. A request is
 //! GET or HEAD, and has no content. So no byte behind a head can belong to it, and a foreign page cannot hide a
@@ -24,6 +25,7 @@ mod site;
 mod status;
 mod target;
 mod upgrade;
+pub mod websocket;
 
 pub use content::event;
 pub use head::{Decoded, Head, decode};

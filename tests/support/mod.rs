@@ -40,6 +40,7 @@ pub mod supervisor;
 pub mod talkers;
 pub mod tcp_proxy;
 pub mod unix;
+pub mod websocket;
 
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};

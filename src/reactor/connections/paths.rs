@@ -52,7 +52,7 @@ impl Connections {
     pub(super) fn open_path(&mut self, id: ConnId, member: MemberId, context: &mut Context) {
         // These are ends of earlier paths, perhaps of this member.
         self.finish_paths(context);
-        self.end_path(member, context);
+        self.end_path(PathEnd { member, code: None }, context);
         self.paths.insert(member, id);
         // Units may be here already.
         self.mark_ready(id);
@@ -60,15 +60,15 @@ impl Connections {
 
     /// Finishes the connections of members that do not need them any more.
     pub(in crate::reactor) fn finish_paths(&mut self, context: &mut Context) {
-        while let Some(PathEnd { member, .. }) = context.chat.poll_path_end() {
-            self.end_path(member, context);
+        while let Some(end) = context.chat.poll_path_end() {
+            self.end_path(end, context);
         }
     }
 
-    fn end_path(&mut self, member: MemberId, context: &Context) {
+    fn end_path(&mut self, PathEnd { member, code }: PathEnd, context: &Context) {
         let Some(id) = self.paths.remove(member) else { return };
         if let Some(slot) = self.slots.get_mut(id) {
-            slot.session.leave_path(context.now);
+            slot.session.leave_path(code, context.now);
             self.mark_unflushed(id);
             self.reschedule(id);
         }
