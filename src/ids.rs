@@ -42,6 +42,10 @@ id!(
     ConnId
 );
 id!(
+    /// A QUIC connection.
+    QuicId
+);
+id!(
     /// A user in a room. The datagram layer finds its route by this id.
     MemberId
 );

@@ -91,6 +91,30 @@ counters! {
     Challenges: "challenges sent" => "challenges_sent",
     /// Moves of sealed members to another address. The first address of each counts too.
     Moves: "addresses of sealed members" => "sealed_member_moves",
+    /// Connections of QUIC begun.
+    QuicBegun: "QUIC connections" => "quic_connections",
+    /// Connections of QUIC refused at a limit.
+    QuicRefused: "QUIC connections refused" => "quic_connections_refused",
+    /// Packets that answered a QUIC packet of an unproved address: Retry, version negotiation, resets, refusals.
+    QuicReplies: "QUIC replies to unproved addresses" => "quic_replies",
+    /// Such answers that were not sent, because there were too many.
+    QuicUnanswered: "QUIC replies over their rate" => "quic_replies_suppressed",
+    /// QUIC packets of no connection, and those that cannot be decoded.
+    QuicStrays: "stray QUIC packets" => "dropped_datagrams" "quic_stray",
+    /// QUIC packets dropped because too many handshakes were waiting.
+    QuicCrowded: "QUIC packets in a crowd of handshakes" => "dropped_datagrams" "quic_crowded",
+    /// Datagrams of no session.
+    QuicStrayDatagrams: "QUIC datagrams of no member" => "dropped_datagrams" "no_member",
+    /// Connections of QUIC ended for an error in HTTP/3, or for a unit that was too long.
+    QuicFaults: "QUIC connections with faults" => "quic_faults",
+    /// Packets of QUIC sent on connections.
+    QuicPackets: "QUIC packets sent" => "quic_packets_sent",
+    /// Packets of QUIC that a full socket did not take, or that would have gone to an address of our own.
+    QuicUnsent: "QUIC packets not sent" => "quic_packets_unsent",
+    /// Sessions of WebTransport opened.
+    Sessions: "sessions" => "sessions",
+    /// Requests for sessions that were refused.
+    SessionsRefused: "sessions refused" => "sessions_refused",
     /// Units read from connections that carry a member.
     Units: "units" => "units_received",
     /// Datagrams and units that were too long.

@@ -40,6 +40,17 @@ impl<K: Copy + From<Key> + Into<Key>, T> Slots<K, T> {
         K::from(Key { slot, generation: place.generation })
     }
 
+    /// Stores the value that `make` returns for its id, and returns the id.
+    #[cfg(feature = "webtransport")]
+    pub fn insert_with(&mut self, make: impl FnOnce(K) -> T) -> K {
+        let slot = self.free.pop().unwrap_or_else(|| self.add_slot());
+        let place = &mut self.slots[slot as usize];
+        let id = K::from(Key { slot, generation: place.generation });
+        place.value = Some(make(id));
+        self.len += 1;
+        id
+    }
+
     fn add_slot(&mut self) -> u32 {
         // Each slot takes memory, so 2^32 slots do not fit.
         let slot = u32::try_from(self.slots.len()).expect("fewer than 2^32 values");

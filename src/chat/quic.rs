@@ -32,7 +32,9 @@ impl Chat {
         if member.path != Path::Quic {
             return;
         }
+        self.peers.quotas.count_out(id, member);
         member.path = Path::Carried { is_encrypted: true };
+        self.peers.quotas.count_in(id, member);
         if member.is_attached() {
             self.partings.note_turned(id);
             self.prove_stream(id, now);

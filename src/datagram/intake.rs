@@ -1,5 +1,8 @@
-//! The way of arrivals to the owner: the flood guard, the seals, and what they say of routes.
+//! The way of arrivals to the owner: the flood guard, the seals, and what they say of routes. The first two
+//! bytes of a datagram tell QUIC, seals and cleartext apart.
 
+#[cfg(test)]
+mod quic_tests;
 #[cfg(all(test, feature = "tls"))]
 mod sealed_tests;
 
@@ -26,6 +29,8 @@ pub enum Incoming<'a> {
         /// The content.
         content: &'a [u8],
     },
+    /// One of QUIC, as it came.
+    Quic(&'a [u8]),
 }
 
 /// The owner's verdict on a datagram.
@@ -69,6 +74,19 @@ const SEALED: u8 = 0;
 /// Size of the part of a sealed datagram that names its sender: the first byte, the flags and the id.
 const SEALED_KEY: usize = 6;
 
+/// A bit of the first byte of each QUIC packet (RFC 9000, section 17.2 and 17.3; our transport parameters do
+/// not let a peer grease it, RFC 9287).
+const QUIC_BIT: u8 = 0x40;
+
+/// The second byte of each datagram in the clear: the size of a token (W17). In QUIC it is the highest byte of
+/// the version, 0, or the first byte of one of our connection ids, which has its highest bit set.
+const TOKEN_SIZE: u8 = 32;
+
+/// Returns true if a datagram belongs to QUIC, and is none of a member with a seal or a token (H1).
+fn is_quic(bytes: &[u8]) -> bool {
+    matches!(bytes, [first, second, ..] if first & QUIC_BIT != 0 && *second != TOKEN_SIZE)
+}
+
 /// Flood guard: counts rejects in a row among datagrams that arrived together.
 #[derive(Default)]
 struct RejectStreak<'a> {
@@ -93,6 +111,8 @@ pub(super) struct Intake<'a, F> {
     pub(super) routes: &'a mut Routes,
     pub(super) seals: &'a mut Seals,
     pub(super) sender_key: SenderKey,
+    /// True if the owner takes QUIC.
+    pub(super) takes_quic: bool,
     pub(super) now: Instant,
     pub(super) report: &'a mut ReceiveReport,
     pub(super) handle: &'a mut F,
@@ -114,6 +134,10 @@ impl<F: FnMut(&Origin, Incoming<'_>) -> Disposition> Intake<'_, F> {
         let mut datagrams = arrival.datagrams().peekable();
         while let Some(bytes) = datagrams.next() {
             self.report.received += 1;
+            if self.takes_quic && is_quic(bytes) {
+                (self.handle)(origin, Incoming::Quic(bytes));
+                continue;
+            }
             let is_sealed = bytes.first() == Some(&SEALED);
             let key = match is_sealed {
                 true => &bytes[..bytes.len().min(SEALED_KEY)],

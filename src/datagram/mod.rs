@@ -16,6 +16,8 @@ mod batch;
 mod copies;
 mod hosts;
 mod intake;
+#[cfg(feature = "webtransport")]
+mod packets;
 mod rejections;
 mod routes;
 #[cfg(all(test, feature = "tls"))]
@@ -48,6 +50,9 @@ use send::JobSender;
 use socket::{ReceiveOutcome, Socket};
 use transmits::Transmits;
 
+#[cfg(feature = "webtransport")]
+pub use packets::PacketReport;
+
 pub use intake::{Disposition, Incoming, ReceiveReport, SenderKey};
 pub use rejections::Rejected;
 pub use socket::{bind, take};
@@ -60,6 +65,10 @@ pub struct Datagrams {
     batch: Batch,
     transmits: Transmits,
     sender_key: SenderKey,
+    /// True if datagrams of QUIC are handed over as such.
+    takes_quic: bool,
+    #[cfg(feature = "webtransport")]
+    packets: packets::Packets,
     /// Space for a challenge.
     challenge: Vec<u8>,
     /// True if a full socket has become writable.
@@ -90,10 +99,18 @@ impl Datagrams {
             batch: Batch::new(path, MAX_ARRIVAL),
             transmits: Transmits::new(),
             sender_key,
+            takes_quic: false,
+            #[cfg(feature = "webtransport")]
+            packets: packets::Packets::default(),
             challenge: Vec::new(),
             unblocked: false,
             backlog: Backlog::default(),
         }
+    }
+
+    /// Hands datagrams of QUIC over as such from now on. Otherwise they are malformed ones in the clear.
+    pub fn take_quic(&mut self) {
+        self.takes_quic = true;
     }
 
     /// Adds a socket made by [`bind`] or [`take`]. Its index is its position in `--bind`.
@@ -165,7 +182,7 @@ impl Datagrams {
         mut handle: impl FnMut(&Origin, Incoming<'_>) -> Disposition,
     ) -> ReceiveReport {
         let mut report = ReceiveReport::default();
-        let Self { sockets, routes, seals, batch, sender_key, .. } = self;
+        let Self { sockets, routes, seals, batch, sender_key, takes_quic, .. } = self;
         let socket = &mut sockets[index];
         while socket.is_readable && report.received + report.errors < budget {
             let left = budget - report.received - report.errors;
@@ -177,8 +194,9 @@ impl Datagrams {
                 report.overflow = report.overflow.saturating_add(dropped);
                 let remote = arrival.remote.into();
                 let origin = Origin { socket: index, local: arrival.local, remote };
-                let sender_key = *sender_key;
-                Intake { routes, seals, sender_key, now, report, handle }.deliver(arrival, &origin);
+                let (sender_key, takes_quic) = (*sender_key, *takes_quic);
+                Intake { routes, seals, sender_key, takes_quic, now, report, handle }
+                    .deliver(arrival, &origin);
             });
             match outcome {
                 ReceiveOutcome::Failed => report.errors += 1,

@@ -31,6 +31,7 @@ impl Datagrams {
             let member = match incoming {
                 Incoming::Clear(_) => None,
                 Incoming::Sealed { member, .. } => Some(member),
+                Incoming::Quic(_) => None,
             };
             Disposition { member, was_rejected: false }
         })

@@ -15,6 +15,7 @@ use super::bind_error::BindError;
 use super::connections::Connections;
 use super::figures::Figures;
 use super::outputs::Outputs;
+use super::quic_sessions::QuicSessions;
 use super::service::Service;
 use super::signals::{self, Signals};
 use super::sockets::{Sockets, listen};
@@ -202,11 +203,14 @@ fn names(binds: &[Bind]) -> Vec<String> {
 fn assemble(
     poll: Poll,
     config: Config,
-    Sockets { tcp, datagrams, unix }: Sockets,
+    Sockets { tcp, mut datagrams, unix }: Sockets,
     (tls, web): (Tls, Web),
     service: Service,
 ) -> io::Result<Reactor> {
     let now = Instant::now();
+    let tcp_ports = tcp.iter().map(|listener| listener.local_addr().map(|tcp| tcp.port()));
+    let tcp_ports = tcp_ports.collect::<io::Result<_>>()?;
+    let quic = QuicSessions::new(&config, &tls, &mut datagrams, tcp_ports);
     Ok(Reactor {
         signals: Signals::register(poll.registry())?,
         acceptor: Acceptor::new(tcp, unix, poll.registry())?,
@@ -220,6 +224,7 @@ fn assemble(
             datagrams,
             metrics: Metrics::default(),
             alerts: AlertLog::new(),
+            quic,
             tls,
             figures: Figures::new(&config, now),
             web,

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::alert_log::AlertLog;
 use super::figures::Figures;
+use super::quic_sessions::QuicSessions;
 use super::random::draw;
 use super::web::Web;
 use crate::address::{Origin, PeerAddr};
@@ -25,6 +26,7 @@ pub(super) struct Context {
     pub(super) tls: Tls,
     pub(super) figures: Figures,
     pub(super) web: Web,
+    pub(super) quic: QuicSessions,
     /// The one clock reading of the turn.
     pub(super) now: Instant,
 }
@@ -37,12 +39,16 @@ impl Context {
 
     /// Hands at most `budget` datagrams of one socket to the chat.
     pub(super) fn read_socket(&mut self, index: usize, budget: usize) {
-        let Self { chat, datagrams, metrics, now, .. } = self;
+        let Self { chat, datagrams, quic, metrics, now, .. } = self;
         let report = datagrams.receive(index, budget, *now, |origin, incoming| {
             let outcome = match incoming {
                 Incoming::Clear(bytes) => chat.handle_datagram(origin.remote, bytes, *now),
                 Incoming::Sealed { member, at, content } => {
                     chat.handle_sealed(member, at, content, *now)
+                }
+                Incoming::Quic(bytes) => {
+                    quic.handle_datagram(origin, bytes, *now);
+                    return Disposition { member: None, was_rejected: false };
                 }
             };
             metrics.count(outcome.counter());

@@ -68,6 +68,12 @@ impl IdleOrder {
         }
     }
 
+    /// Returns the number of connections, and of those of a peer.
+    #[cfg(feature = "webtransport")]
+    pub(super) fn counts(&self, peer: Subnet) -> (usize, usize) {
+        (self.all.len(), self.peers.get(&peer).map_or(0, Group::len))
+    }
+
     /// Returns the space for one more connection, if there may be `limit` of them.
     pub(super) fn space(&self, limit: Option<usize>) -> Space {
         self.all.space(limit)

@@ -19,6 +19,8 @@
 //! | `carried.rs` | the protocol on a connection that carries a member |
 //! | `framing.rs`, `taken.rs` | the form of its messages: units, or messages of a WebSocket |
 //! | `member_socket.rs`, `no_member_socket.rs` | the WebSocket of a member, and its stand-in |
+//! | `quic.rs`, `no_quic.rs` | QUIC in a turn, and its stand-in in a build without it |
+//! | `quic_sessions.rs`, `no_quic_sessions.rs` | the members on QUIC, and their stand-in |
 //! | `buffer_limits.rs` | limits for the buffers of a connection |
 //! | `idle_order.rs` | the order in which connections are evicted |
 //! | `context.rs` | the chat and the UDP sockets, and what comes in |
@@ -63,6 +65,10 @@ mod member_socket;
 mod memory_estimate;
 mod outputs;
 mod passed;
+#[cfg_attr(not(feature = "webtransport"), path = "no_quic.rs")]
+mod quic;
+#[cfg_attr(not(feature = "webtransport"), path = "no_quic_sessions.rs")]
+mod quic_sessions;
 mod random;
 mod report;
 mod service;
@@ -290,7 +296,9 @@ impl Reactor {
         let Self { connections, context, config, .. } = self;
         slice::fill(config.budgets.slice, Instant::now, || {
             connections.serve(context);
-            connections.answer_hello(context) || connections.has_ready()
+            quic::serve(context, connections);
+            let has_more = connections.has_ready() || context.quic.has_events();
+            connections.answer_hello(context) || has_more
         });
     }
 
@@ -320,6 +328,11 @@ impl Reactor {
             connections.expire(context);
             is_due(connections.next_deadline(), context.now)
         });
+        let Self { connections, context, config, .. } = self;
+        slice::fill(config.budgets.slice, Instant::now, || {
+            quic::expire(context, connections, config.budgets.timers);
+            is_due(context.quic.next_deadline(), context.now)
+        });
         self.context.tls.expire(self.context.now);
         self.log_alerts();
         self.report_if_due();
@@ -337,9 +350,13 @@ impl Reactor {
 
     /// Sends what the chat has for its members, as far as the sockets take it.
     fn deliver(&mut self) {
-        let Context { chat, datagrams, now, .. } = &mut self.context;
+        let Context { chat, datagrams, quic, now, .. } = &mut self.context;
         datagrams.handle_timeout(*now);
-        if datagrams.take_unblocked() {
+        let is_unblocked = datagrams.take_unblocked();
+        if is_unblocked {
+            quic.resume();
+        }
+        if is_unblocked | quic.take_space() {
             chat.resume_stalled(*now);
         }
         let Self { connections, context, config, .. } = self;
@@ -358,7 +375,8 @@ impl Reactor {
         let Self { connections, context, config, .. } = self;
         slice::fill(config.budgets.slice, Instant::now, || {
             connections.flush(context);
-            connections.has_unflushed()
+            let has_packets = quic::flush(context);
+            connections.has_unflushed() || has_packets
         });
     }
 
@@ -379,12 +397,14 @@ impl Reactor {
             connections.has_doomed()
         });
         connections.end_turn(context);
+        context.quic.end_turn(&mut context.metrics);
     }
 
     /// Returns true if there is work without an event.
     fn has_work(&self) -> bool {
         self.acceptor.has_input()
             || self.connections.has_work()
+            || self.context.quic.has_work()
             || self.context.datagrams.has_input()
             || self.context.chat.has_output()
             || self.context.chat.has_garbage()
@@ -398,6 +418,7 @@ impl Reactor {
             self.context.alerts.next_deadline(),
             self.context.datagrams.next_deadline(),
             self.context.tls.next_deadline(),
+            self.context.quic.next_deadline(),
             self.service.next_deadline(),
             self.context.figures.next_deadline(),
             self.leave_by,
@@ -410,7 +431,8 @@ impl Reactor {
             return Some(Exit::Forced(signal));
         }
         let late = self.leave_by.is_some_and(|deadline| self.context.now >= deadline);
-        let done = !self.context.chat.has_last_words() && self.connections.is_empty();
+        let is_over = self.connections.is_empty() && self.context.quic.is_over();
+        let done = !self.context.chat.has_last_words() && is_over;
         (late || (self.leave_by.is_some() && done)).then_some(Exit::Drained)
     }
 }

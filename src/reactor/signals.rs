@@ -89,6 +89,7 @@ impl Reactor {
         let abandoned = self.context.chat.close_all(self.context.now);
         self.context.metrics.add(Counter::Abandoned, abandoned as u64);
         self.connections.finish_all(self.context.now);
+        self.context.quic.finish_all(self.context.now);
     }
 }
 

@@ -124,6 +124,13 @@ impl Tls {
             .collect()
     }
 
+    /// Returns the settings of new connections, unless TLS is off. They are another value once the certificate is
+    /// another one.
+    #[cfg(feature = "webtransport")]
+    pub fn server_config(&self) -> Option<&Arc<rustls::ServerConfig>> {
+        self.served.as_ref().map(|served| &served.identity.config)
+    }
+
     /// Returns the stream of a new connection. Connections keep the certificate that they began with. Unix
     /// sockets need no TLS: nobody but the kernel has their bytes.
     pub fn wire(&self, stream: Stream) -> ServerWire {

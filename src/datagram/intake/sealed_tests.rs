@@ -62,6 +62,7 @@ impl Stage {
                 // The owner would find the member by its token.
                 Incoming::Clear(content) => (MEMBER, content),
                 Incoming::Sealed { member, content, .. } => (member, content),
+                Incoming::Quic(_) => panic!("no QUIC"),
             };
             handed.push(content.to_vec());
             Disposition { member: Some(member), was_rejected }
@@ -70,7 +71,9 @@ impl Stage {
         let (sender_key, now): (SenderKey, _) = (|bytes| bytes, Instant::now());
         let mut report = ReceiveReport::default();
         let (counts, handle) = (&mut report, &mut handle);
-        Intake { routes, seals, sender_key, now, report: counts, handle }.deliver(arrival, &origin);
+        let takes_quic = false;
+        Intake { routes, seals, sender_key, takes_quic, now, report: counts, handle }
+            .deliver(arrival, &origin);
         (report, handed)
     }
 

@@ -17,6 +17,10 @@ impl Connections {
     /// longest time. Returns the reason to refuse the new one if nobody may be evicted.
     pub(super) fn make_room(&mut self, peer: PeerAddr, context: &mut Context) -> Option<Status> {
         let ConnectionConfig { max_connections, max_connections_ip, .. } = self.config;
+        // Connections of QUIC count, and do not give way.
+        let (all, own) = context.quic.counts(peer);
+        let max_connections = max_connections.map(|limit| limit.saturating_sub(all));
+        let max_connections_ip = max_connections_ip.map(|limit| limit.saturating_sub(own));
         let own = self.idle_order.space_of_peer(Subnet::of(peer), max_connections_ip);
         let (space, why, alert) = match own {
             Space::Free => {
@@ -38,6 +42,28 @@ impl Connections {
                 over.into_iter().for_each(|refused| self.evict(refused, why, context));
                 Some(why)
             }
+        }
+    }
+
+    /// Checks that a peer may have one more connection of QUIC, beside so many in all and of its own. At a limit
+    /// nobody gives way for it.
+    ///
+    /// # Errors
+    /// The limit that was reached.
+    #[cfg(feature = "webtransport")]
+    pub(in crate::reactor) fn admits(
+        &self,
+        peer: PeerAddr,
+        (all, own): (usize, usize),
+    ) -> Result<(), Alert> {
+        let ConnectionConfig { max_connections, max_connections_ip, .. } = self.config;
+        let (known, known_own) = self.idle_order.counts(Subnet::of(peer));
+        if max_connections_ip.is_some_and(|limit| known_own + own >= limit) {
+            return Err(Alert::ConnectionsIp);
+        }
+        match max_connections.is_some_and(|limit| known + all >= limit) {
+            true => Err(Alert::Connections),
+            false => Ok(()),
         }
     }
 

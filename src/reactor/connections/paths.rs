@@ -50,9 +50,7 @@ impl Connections {
 
     /// Makes a connection the path of a member, in place of an earlier connection.
     pub(super) fn open_path(&mut self, id: ConnId, member: MemberId, context: &mut Context) {
-        // These are ends of earlier paths, perhaps of this member.
-        self.finish_paths(context);
-        self.end_path(PathEnd { member, code: None }, context);
+        self.lose_path(member, context);
         self.paths.insert(member, id);
         // Units may be here already.
         self.mark_ready(id);
@@ -65,7 +63,15 @@ impl Connections {
         }
     }
 
-    fn end_path(&mut self, PathEnd { member, code }: PathEnd, context: &Context) {
+    /// Finishes the earlier connection of a member that has another one now.
+    pub(in crate::reactor) fn lose_path(&mut self, member: MemberId, context: &mut Context) {
+        // These are ends of earlier paths, perhaps of this member.
+        self.finish_paths(context);
+        self.end_path(PathEnd { member, code: None }, context);
+    }
+
+    fn end_path(&mut self, PathEnd { member, code }: PathEnd, context: &mut Context) {
+        context.quic.end(member, code, context.now);
         let Some(id) = self.paths.remove(member) else { return };
         if let Some(slot) = self.slots.get_mut(id) {
             slot.session.leave_path(code, context.now);
