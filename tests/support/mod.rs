@@ -16,6 +16,7 @@ mod control;
 pub mod encrypted;
 pub mod family;
 pub mod faults;
+pub mod http;
 pub mod jobs;
 pub mod manager;
 mod member;

@@ -1,0 +1,99 @@
+//! Limits and deadlines of connections with HTTP, and viewers (H4, H2).
+
+use crate::support::http::*;
+use crate::support::*;
+
+#[test]
+fn h4_late_heads_end() {
+    let server = Server::start(&["--handshake-timeout", "1"]);
+    let mut connection = Control::connect(&server);
+    connection.send(b"GET / HTTP/1.1\r\nHost: local");
+    let response = Response::read(&mut connection.stream());
+    assert_eq!((response.status, response.field("connection")), (408, Some("close")));
+    assert_eq!(rest(&connection), b"");
+}
+
+#[test]
+fn h4_idle_connections_end() {
+    let server = Server::start(&["--connect-timeout", "1"]);
+    let mut connection = Control::connect(&server);
+    connection.send(&get("/healthz", ""));
+    assert_eq!(Response::read(&mut connection.stream()).status, 200);
+    assert_eq!(rest(&connection), b"");
+}
+
+#[test]
+fn h4_connections_share_the_limit() {
+    let server = Server::start(&["--max-connections", "2"]);
+    let mut first = Control::connect(&server);
+    first.send(&get("/healthz", ""));
+    assert_eq!(Response::read(&mut first.stream()).status, 200);
+    let mut second = Control::connect(&server);
+    assert_eq!(second.status_of(LIST, "", b""), 0);
+    let mut third = Control::connect(&server);
+    third.send(&get("/healthz", ""));
+    assert_eq!(Response::read(&mut third.stream()).status, 200);
+    let evicted = Response::read(&mut first.stream());
+    assert_eq!((evicted.status, evicted.field("connection")), (503, Some("close")));
+    assert_eq!(rest(&first), b"");
+    assert_eq!(second.status_of(LIST, "", b""), 0);
+}
+
+#[test]
+fn h4_scarce_memory_is_503() {
+    let server = Server::start(&["--buffer-memory", "1"]);
+    // The start of a frame, which waits for its end.
+    let mut waiting = Control::connect(&server);
+    waiting.send(&[5, 1, 0]);
+    let page = wait_for("the limit", || {
+        let response = response_to(&server, &get("/", ""));
+        (response.status != 200).then_some(response)
+    });
+    assert_eq!((page.status, page.field("connection")), (503, Some("close")));
+    assert_eq!(status_of(&server, &get("/healthz", "")), 200, "a small one fits");
+    let long = get("/healthz", &format!("X: {}\r\n", "y".repeat(5000)));
+    assert_eq!(status_of(&server, &long), 503);
+}
+
+/// Begins to watch, and returns the connection behind the head.
+fn watch(server: &Server) -> (Control, u16) {
+    let mut connection = Control::connect(server);
+    connection.send(&get("/events", ""));
+    let head = Response::read_head(&mut connection.stream());
+    if head.status == 200 {
+        assert_eq!(head.field("content-type"), Some("text/event-stream"));
+        assert_eq!((head.field("content-length"), head.field("connection")), (None, Some("close")));
+    }
+    (connection, head.status)
+}
+
+#[test]
+fn h2_events_come_without_requests() {
+    let server = Server::start(&["--connect-timeout", "1"]);
+    let (connection, status) = watch(&server);
+    assert_eq!(status, 200);
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(connection.stream()));
+    // They go on beyond the deadline of a request.
+    for _ in 0..4 {
+        let line = lines.next().expect("a line").expect("an event");
+        let figures = line.strip_prefix("data: ").expect("an event");
+        assert!(serde_json::from_str::<serde_json::Value>(figures).is_ok(), "{figures}");
+        assert_eq!(lines.next().expect("a line").expect("the end of an event"), "");
+    }
+}
+
+#[test]
+fn h2_viewers_are_limited() {
+    let server = Server::start(&[]);
+    let mut viewers: Vec<Control> = (0..32)
+        .map(|_| {
+            let (viewer, status) = watch(&server);
+            assert_eq!(status, 200);
+            viewer
+        })
+        .collect();
+    assert_eq!(watch(&server).1, 503);
+    assert_eq!(status_of(&server, &get("/loop.json", "")), 200);
+    viewers.pop();
+    wait_for("a free place", || (watch(&server).1 == 200).then_some(()));
+}
