@@ -44,7 +44,7 @@ fn h4_scarce_memory_is_503() {
     let server = Server::start(&["--buffer-memory", "1"]);
     // The start of a frame, which waits for its end.
     let mut waiting = Control::connect(&server);
-    waiting.send(&[5, 1, 0]);
+    waiting.send(&frame(CREATE, "lobby", &[b' '; 2000])[..1000]);
     let page = wait_for("the limit", || {
         let response = response_to(&server, &get("/", ""));
         (response.status != 200).then_some(response)
