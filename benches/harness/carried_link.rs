@@ -1,4 +1,5 @@
-//! A carried member's end of its connection: units over a stream socket, in the clear or inside TLS.
+//! A carried member's end of its connection: units over a stream socket, in the clear or inside TLS, or
+//! messages of a WebSocket.
 
 use std::io::{self, ErrorKind, Read, Write};
 
@@ -6,11 +7,14 @@ use reactor_chat::connection::Stream;
 use reactor_chat::protocol::carried::{self, DecodedUnit, MAX_DOWN, SIZE_FIELD};
 use rustls::ClientConnection;
 
+use super::websocket;
+
 /// Limit for one read: a server's largest write.
 const READ: usize = 16 * 1024;
 
 pub struct CarriedLink {
     stream: Stream,
+    is_websocket: bool,
     tls: Option<Box<ClientConnection>>,
     /// Bytes of units that have arrived.
     input: Vec<u8>,
@@ -21,7 +25,12 @@ pub struct CarriedLink {
 impl CarriedLink {
     /// Continues a connection behind its completion. `input` is what came after that.
     pub fn new(stream: Stream, tls: Option<Box<ClientConnection>>, input: Vec<u8>) -> Self {
-        Self { stream, tls, input, output: Vec::new() }
+        Self { stream, is_websocket: false, tls, input, output: Vec::new() }
+    }
+
+    /// Returns the link with messages of a WebSocket in place of units.
+    pub fn on_websocket(self) -> Self {
+        Self { is_websocket: true, ..self }
     }
 
     /// Returns the stream, to register it.
@@ -42,6 +51,7 @@ impl CarriedLink {
     /// Sends a unit behind those that are still to be written.
     pub fn push(&mut self, content: &[u8]) {
         match &mut self.tls {
+            _ if self.is_websocket => websocket::encode_message(content, &mut self.output),
             None => carried::encode(content, &mut self.output),
             Some(tls) => {
                 let mut unit = Vec::new();
@@ -90,11 +100,27 @@ impl CarriedLink {
     }
 
     fn take_units(&mut self, take: &mut impl FnMut(&[u8])) -> usize {
+        if self.is_websocket {
+            return self.take_messages(take);
+        }
         let (mut count, mut at) = (0, 0);
         while let DecodedUnit::Whole(content) = carried::decode(&self.input[at..], MAX_DOWN) {
             take(content);
             at += SIZE_FIELD + content.len();
             count += 1;
+        }
+        self.input.drain(..at);
+        count
+    }
+
+    fn take_messages(&mut self, take: &mut impl FnMut(&[u8])) -> usize {
+        let (mut count, mut at) = (0, 0);
+        while let Some(frame) = websocket::decode(&self.input[at..]) {
+            if frame.is_message() {
+                take(frame.content);
+                count += 1;
+            }
+            at += frame.size;
         }
         self.input.drain(..at);
         count

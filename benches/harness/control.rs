@@ -17,7 +17,7 @@ use socket2::{Domain, Socket, Type};
 
 use super::carried_link::CarriedLink;
 use super::scenario::{Path, Service};
-use super::tls;
+use super::{tls, websocket};
 
 pub const CREATE: u8 = 1;
 pub const JOIN: u8 = 2;
@@ -38,6 +38,8 @@ pub struct Control {
     local: IpAddr,
     /// The server's address.
     server: String,
+    /// True once it is a WebSocket.
+    is_websocket: bool,
 }
 
 /// A TCP stream, TLS over one, or a stream on a Unix socket.
@@ -90,7 +92,7 @@ impl Control {
                 true => Stream::Encrypted(tls::wrap(stream)?.into()),
                 false => Stream::Clear(stream),
             };
-            Ok(Self { stream, rest: Vec::new(), local, server: server.to_string() })
+            Ok(Self::over(stream, local, server.to_string()))
         };
         connect().map_err(|error| does_not_answer(server, &error))
     }
@@ -104,9 +106,13 @@ impl Control {
             let stream = UnixStream::connect_addr(&server.socket_addr()?)?;
             stream.set_read_timeout(Some(PATIENCE))?;
             let (stream, local) = (Stream::Unix(stream), Ipv4Addr::LOCALHOST.into());
-            Ok(Self { stream, rest: Vec::new(), local, server: server.to_string() })
+            Ok(Self::over(stream, local, server.to_string()))
         };
         connect().map_err(|error| does_not_answer(server, &error))
+    }
+
+    fn over(stream: Stream, local: IpAddr, server: String) -> Self {
+        Self { stream, rest: Vec::new(), local, server, is_websocket: false }
     }
 
     pub fn local_ip(&self) -> IpAddr {
@@ -129,7 +135,8 @@ impl Control {
                 (connection::Stream::Unix(mio::net::UnixStream::from_std(stream)), None)
             }
         };
-        Ok(CarriedLink::new(stream, tls, self.rest))
+        let link = CarriedLink::new(stream, tls, self.rest);
+        Ok(if self.is_websocket { link.on_websocket() } else { link })
     }
 
     /// Creates or joins a room.
@@ -143,7 +150,10 @@ impl Control {
         name: &str,
         service: Service,
     ) -> io::Result<Admission> {
-        let admission = self.exchange(operation, room, name, service);
+        let admission = match service.path {
+            Path::WebSocket => self.exchange_on_websocket(operation, room, name, service),
+            _ => self.exchange(operation, room, name, service),
+        };
         admission.map_err(|error| match error.kind() {
             ErrorKind::Other => error,
             _ => does_not_answer(&self.server, &error),
@@ -158,7 +168,7 @@ impl Control {
         service: Service,
     ) -> io::Result<Admission> {
         let path = match service.path {
-            Path::Clear => "",
+            Path::Clear | Path::WebSocket => "",
             Path::Sealed => r#","seal":true"#,
             Path::Carried | Path::CarriedInTls | Path::CarriedOnUnix => r#","carry":true"#,
         };
@@ -185,6 +195,34 @@ impl Control {
                 DecodedReply::Invalid => "sends no reply for".into(),
             };
             return Err(io::Error::other(format!("the server {why} room '{room}'")));
+        }
+    }
+}
+
+impl Control {
+    /// Makes the connection a WebSocket, and enters a room on it.
+    fn exchange_on_websocket(
+        &mut self,
+        operation: u8,
+        room: &str,
+        name: &str,
+        service: Service,
+    ) -> io::Result<Admission> {
+        let operation = if operation == CREATE { "create" } else { "join" };
+        let delivery = service.delivery.word();
+        let keys = format!(r#""username":"{name}","delivery":"{delivery}""#);
+        self.stream.write_all(&websocket::entry(operation, room, &keys))?;
+        self.is_websocket = true;
+        let (mut input, mut buffer) = (Vec::new(), [0; BUFFER]);
+        loop {
+            match self.stream.read(&mut buffer)? {
+                0 => return Err(ErrorKind::UnexpectedEof.into()),
+                size => input.extend_from_slice(&buffer[..size]),
+            }
+            if let Some((admission, taken)) = websocket::admission(&input)? {
+                self.rest = input.split_off(taken);
+                return Ok(admission);
+            }
         }
     }
 }

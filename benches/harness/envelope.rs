@@ -32,7 +32,7 @@ impl Envelope {
         };
         match (path, terms) {
             // A unit has no envelope: its connection names the member.
-            (Path::Carried | Path::CarriedInTls | Path::CarriedOnUnix, _) => {
+            (Path::Carried | Path::CarriedInTls | Path::CarriedOnUnix | Path::WebSocket, _) => {
                 Ok(Self::Prefix(Vec::new()))
             }
             (Path::Clear, _) => {

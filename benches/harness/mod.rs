@@ -9,7 +9,7 @@
 //! | [`control`], [`tls`] | a client's requests, over TCP, inside TLS or on a Unix socket |
 //! | [`envelope`] | what is around the content of a member's datagrams: a prefix or a seal |
 //! | [`crowd`] | members with a socket each, and how they enter a target |
-//! | [`carried_link`] | a carried member's end of its connection |
+//! | [`carried_link`], [`websocket`] | a carried member's end of its connection, and the form of a WebSocket |
 //! | [`listener`] | a member of a stream, with the library's sender and receiver |
 //! | [`proxy`] | a network between members and server that loses datagrams |
 //! | [`load`] | messages on a schedule or in a closed loop, and their latency |
@@ -53,3 +53,4 @@ pub mod sockets;
 pub mod storm;
 pub mod target;
 pub mod tls;
+pub mod websocket;

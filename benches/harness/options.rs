@@ -60,7 +60,8 @@ Scenarios, all by default:
                         stream_rooms_500x10x64 idle_stream_100000, sealed
                         sealed_100x64 sealed_stream_100x64
                         sealed_stream_100x1000 idle_sealed_100000, carried
-                        inside TLS carried_100x64, on a Unix socket
+                        inside TLS carried_100x64, on WebSockets ws_100x64
+                        ws_1000x64 idle_ws_10000, on a Unix socket
                         unix_100x64 unix_stream_100x64 idle_unix_10000,
                         through a network that loses 5 % loss_5, beside a
                         member that floods its room flood_text flood_stream,

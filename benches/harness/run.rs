@@ -108,7 +108,7 @@ fn targets(options: &Options, service: Service) -> io::Result<Vec<Target>> {
 fn plainer(service: Service) -> Option<Service> {
     match service {
         Service { path: Path::Sealed, delivery } => Some(Service::clear(delivery)),
-        Service { path: Path::CarriedInTls | Path::CarriedOnUnix, .. } => {
+        Service { path: Path::CarriedInTls | Path::CarriedOnUnix | Path::WebSocket, .. } => {
             Some(Service { path: Path::Carried, ..service })
         }
         Service { delivery: Delivery::Stream, .. } => Some(Service::clear(Delivery::Text)),
@@ -121,6 +121,7 @@ fn name_beside(service: Service, kind: Kind) -> &'static str {
     match kind {
         Kind::Server(_) if service.needs_tls() => "in_the_clear",
         Kind::Server(_) if service.is_on_unix() => "over_tcp",
+        Kind::Server(_) if service.path == Path::WebSocket => "as_units",
         Kind::Server(_) => "text_delivery",
         Kind::Relay(kind) => kind.name(),
     }

@@ -44,6 +44,8 @@ pub enum Path {
     CarriedInTls,
     /// The connection of the request, on a Unix socket.
     CarriedOnUnix,
+    /// A WebSocket, in the clear.
+    WebSocket,
 }
 
 /// The membership that members request.
@@ -66,6 +68,7 @@ impl Service {
             Path::Carried => ", carried",
             Path::CarriedInTls => ", carried inside TLS",
             Path::CarriedOnUnix => ", carried on a Unix socket",
+            Path::WebSocket => ", carried on a WebSocket",
         };
         format!("{} delivery{path}", self.delivery.word())
     }
@@ -77,7 +80,7 @@ impl Service {
 
     /// Returns true if each member needs a connection of its own.
     pub fn is_carried(self) -> bool {
-        matches!(self.path, Path::Carried | Path::CarriedInTls | Path::CarriedOnUnix)
+        !matches!(self.path, Path::Clear | Path::Sealed)
     }
 
     /// Returns true if the connections are those of a Unix socket.
@@ -343,9 +346,22 @@ pub fn all() -> Vec<Scenario> {
         idle("idle_stream_100000", Service::clear(Delivery::Stream)),
         idle("idle_sealed_100000", sealed_text),
     ];
+    all.extend(on_websockets());
     all.extend(on_unix());
     all.push(Scenario::Sockets);
     all
+}
+
+/// The scenarios on WebSockets. Pages use stream delivery.
+fn on_websockets() -> [Scenario; 3] {
+    let (path, delivery) = (Path::WebSocket, Delivery::Stream);
+    let service = Service { delivery, path };
+    let (rooms, members, seconds) = (100, 100, 10.0);
+    [
+        on_path(path, stream("ws_100x64", 1, 100, Text::Fixed(64), 2_000)),
+        on_path(path, stream("ws_1000x64", 1, 1_000, Text::Fixed(64), 200)),
+        Scenario::Idle(Idle { name: "idle_ws_10000", rooms, members, seconds, service }),
+    ]
 }
 
 /// The scenarios on a Unix socket.
