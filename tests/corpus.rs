@@ -53,3 +53,9 @@ fn e6_e8_sealed_corpus() {
 fn e1_first_bytes_corpus() {
     replay("first_bytes", fuzz::first_bytes);
 }
+
+#[cfg(feature = "web")]
+#[test]
+fn h7_websocket_corpus() {
+    replay("websocket", fuzz::websocket);
+}

@@ -14,6 +14,8 @@ mod request;
 #[cfg(feature = "tls")]
 mod sealed;
 mod stage;
+#[cfg(feature = "web")]
+mod websocket;
 
 pub use carried::carried;
 pub use datagrams::datagrams;
@@ -23,3 +25,5 @@ pub use frame::frame;
 pub use request::request;
 #[cfg(feature = "tls")]
 pub use sealed::sealed;
+#[cfg(feature = "web")]
+pub use websocket::websocket;
