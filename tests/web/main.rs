@@ -8,6 +8,7 @@ mod rules;
 #[path = "../support/mod.rs"]
 mod support;
 mod websocket_deadlines;
+mod websocket_exchange;
 mod websocket_frames;
 mod websocket_members;
 mod websocket_requests;
