@@ -4,3 +4,6 @@
 mod support;
 
 mod harness;
+mod loop_page;
+mod origins;
+mod stranger;

@@ -55,17 +55,25 @@ impl Browser {
         Self::start_in(what, "en-US")
     }
 
+    /// Starts a browser with one more switch of Chromium.
+    pub fn start_with(what: &str, switch: &str) -> Option<Self> {
+        Self::or_skip(what, Self::try_start("en-US", &[switch]))
+    }
+
     /// Starts a browser in another language, such as `ja`.
     pub fn start_in(what: &str, language: &str) -> Option<Self> {
-        let browser = Self::try_start(language);
+        Self::or_skip(what, Self::try_start(language, &[]))
+    }
+
+    fn or_skip(what: &str, browser: Result<Self, String>) -> Option<Self> {
         browser.inspect_err(|why| skip_outside_ci(what, why)).ok()
     }
 
-    fn try_start(language: &str) -> Result<Self, String> {
+    fn try_start(language: &str, switches: &[&str]) -> Result<Self, String> {
         let profile = Profile::new();
         let driver = Driver::start(&profile.path);
         let mut driver = RefCell::new(driver.map_err(|error| format!("chromedriver: {error}"))?);
-        let capabilities = profile.capabilities(language);
+        let capabilities = profile.capabilities(language, switches);
         let session = driver.get_mut().call("POST", "/session", &capabilities)?;
         let id = session["sessionId"].as_str().expect("a session");
         let browser = Self {
@@ -150,8 +158,8 @@ impl Profile {
         Self { path }
     }
 
-    fn capabilities(&self, language: &str) -> Value {
-        let switches = SWITCHES.iter().copied().map(String::from);
+    fn capabilities(&self, language: &str, more: &[&str]) -> Value {
+        let switches = SWITCHES.iter().chain(more).copied().map(String::from);
         let own = [
             format!("--user-data-dir={}", self.path.display()),
             format!("--lang={language}"),

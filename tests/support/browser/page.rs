@@ -92,6 +92,12 @@ impl<'a> Page<'a> {
         })
     }
 
+    /// Waits for an element.
+    #[track_caller]
+    pub fn wait_for(&self, selector: &str) {
+        self.wait_with("return Boolean(document.querySelector(arguments[0]))", &json!([selector]));
+    }
+
     /// Waits until an element that the selector names contains this text.
     #[track_caller]
     pub fn wait_for_text(&self, selector: &str, text: &str) {
