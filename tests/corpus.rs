@@ -42,6 +42,12 @@ fn c1_carried_corpus() {
     replay("carried", fuzz::carried);
 }
 
+#[cfg(feature = "web")]
+#[test]
+fn h4_http_corpus() {
+    replay("http", fuzz::http);
+}
+
 #[cfg(feature = "tls")]
 #[test]
 fn e6_e8_sealed_corpus() {

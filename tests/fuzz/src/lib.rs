@@ -7,6 +7,8 @@ mod datagrams;
 #[cfg(feature = "tls")]
 mod first_bytes;
 mod frame;
+#[cfg(feature = "web")]
+mod http;
 mod input;
 #[path = "../../support/jobs.rs"]
 mod jobs;
@@ -22,6 +24,8 @@ pub use datagrams::datagrams;
 #[cfg(feature = "tls")]
 pub use first_bytes::first_bytes;
 pub use frame::frame;
+#[cfg(feature = "web")]
+pub use http::http;
 pub use request::request;
 #[cfg(feature = "tls")]
 pub use sealed::sealed;
