@@ -64,6 +64,8 @@ pub const LOOP: Sources = Sources {
         source!("loop/numbers.js"),
         source!("loop/picture.js"),
         source!("loop/strips.js"),
+        source!("loop/group.js"),
+        source!("loop/reasons.js"),
         source!("loop/groups.js"),
         source!("loop/experiments.js"),
         source!("loop/feed.js"),

@@ -16,7 +16,8 @@ export const EXPERIMENTS = [
   {
     title: "Thousands of joins",
     command: "cargo bench --bench fanout -- --connect 127.0.0.1 \\\n  --scenario joins --seconds 20",
-    watch: "“Accept” reaches its budget of 64 connections in a turn, “read connections” answers the requests, and “reap” frees what has "
-      + "ended. New connections wait in the kernel, so members who talk are served in between.",
+    watch: "“Accept”, “read connections”, “flush” and “reap” get hot together: each join is a connection that lives for a few turns. "
+      + "If many connect at once, “accept” reaches its budget, and the rest waits in the kernel. No step outlasts its slice, so "
+      + "members who talk are served in between.",
   },
 ];

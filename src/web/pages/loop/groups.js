@@ -1,7 +1,8 @@
 // Owns the numbers below the picture: their groups, and a short text about each.
 
-import { make, write } from "./elements.js";
 import { bytes, count, total } from "./numbers.js";
+import { Group, RareGroup } from "./group.js";
+import { REASONS } from "./reasons.js";
 
 // Rates by the name of a counter.
 const TRAFFIC = [
@@ -49,36 +50,10 @@ const QUEUES = [
   [(gauges) => gauges.waiting_rooms, "rooms with output", "They take turns."],
 ];
 
-// A list of numbers under a heading.
-class Group {
-  #rows = new Map();
-
-  constructor(title, about) {
-    this.list = make("dl", "");
-    this.element = make("section", "group", make("h3", "", title), make("p", "soft small", about), this.list);
-  }
-
-  // Shows a number, with a text about it. The row is made at the first time.
-  set(key, words, about, text, part = null) {
-    let row = this.#rows.get(key);
-    if (!row) {
-      const [value, bar] = [make("dd", ""), make("i", "share")];
-      const term = make("dt", "", words, ...(about ? [make("span", "soft small about", about)] : []));
-      const element = make("div", "row", term, value, ...(part === null ? [] : [make("div", "meter", bar)]));
-      this.list.append(element);
-      row = { value, bar, element };
-      this.#rows.set(key, row);
-    }
-    write(row.value, text);
-    row.element.classList.toggle("zero", text.startsWith("0"));
-    row.bar.style.width = `${Math.min(100, (part ?? 0) * 100).toFixed(2)}%`;
-  }
-}
-
 export class Groups {
   #traffic = new Group("In and out, a second", "Counters of the server, as rates.");
-  #dropped = new Group("Dropped, a second", "From clients, without effect, by reason; in brackets since the start.");
-  #unsent = new Group("Not sent, a second", "For members, by reason; in brackets since the start.");
+  #dropped = new RareGroup("Dropped, a second", "From clients, without effect, by reason; in brackets since the start.");
+  #unsent = new RareGroup("Not sent, a second", "For members, by reason; in brackets since the start.");
   #members = new Group("Members", "By the path of their messages.");
   #connections = new Group("Connections", "By what they wait for.");
   #queues = new Group("Left for the next turn", "Queues at the end of the last turn.");
@@ -110,8 +85,8 @@ export class Groups {
     this.#showMemory(gauges);
     this.#showReasons(this.#dropped, "dropped_datagrams", counters, history);
     const kernel = "kernel_dropped_datagrams";
-    this.#dropped.set(kernel, "by the kernel", "Its receive buffer was full: the loop read too late.",
-      rateAndTotal(history.rate((each) => each.counters[kernel]), counters[kernel]));
+    const rate = history.rate((each) => each.counters[kernel]);
+    this.#dropped.set(kernel, "by the kernel", REASONS.kernel, rateAndTotal(rate, counters[kernel]));
     this.#showReasons(this.#unsent, "unsent_datagrams", counters, history);
   }
 
@@ -127,7 +102,7 @@ export class Groups {
   #showReasons(group, family, counters, history) {
     for (const [reason, all] of Object.entries(counters[family])) {
       const rate = history.rate((each) => each.counters[family][reason] ?? 0);
-      group.set(reason, reason.replaceAll("_", " "), "", rateAndTotal(rate, all));
+      group.set(reason, reason.replaceAll("_", " "), REASONS[reason] ?? "", rateAndTotal(rate, all));
     }
   }
 }

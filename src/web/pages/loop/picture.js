@@ -18,7 +18,8 @@ class Card {
   constructor(step, index) {
     this.step = step;
     this.share = make("i", "share");
-    this.times = make("p", "times", "–");
+    this.part = make("span", "", "–");
+    this.median = make("span", "");
     this.left = make("p", "left");
     this.budget = make("p", "budget soft");
     this.left.hidden = true;
@@ -29,7 +30,7 @@ class Card {
       this.budget,
       make("code", "file soft", step.file),
       make("div", "meter", this.share),
-      this.times,
+      make("p", "times", this.part, this.median),
       this.left,
     );
     this.element.dataset.step = step.key;
@@ -38,7 +39,8 @@ class Card {
   // Shows the measurements of the step: `part` of the last second was in it.
   show(figures, part, limits) {
     this.share.style.width = `${(part * 100).toFixed(2)}%`;
-    write(this.times, `${percent(part)} of the time · median ${duration(figures.median)}`);
+    write(this.part, `${percent(part)} of the time`);
+    write(this.median, `median ${duration(figures.median)}`);
     write(this.budget, budgetWords(this.step, limits));
     const leftPart = figures.count > 0 ? figures.left / figures.count : 0;
     this.left.hidden = leftPart === 0;

@@ -39,6 +39,7 @@ class Row {
       "tr", "", make("th", "", step.name), ...this.numbers, make("td", "of-strip", this.canvas),
     );
     this.element.firstChild.scope = "row";
+    this.element.dataset.step = step.key;
   }
 
   write(figures) {

@@ -1,0 +1,27 @@
+// Owns short texts about the reasons to drop a datagram, or not to send one.
+
+export const REASONS = {
+  kernel: "Its receive buffer was full: the loop read too late.",
+  skipped: "Others of the same sender in the same batch had no effect.",
+  seal_malformed: "A sealed datagram that was cut, or has unknown flags.",
+  seal_unknown: "Sealed for a member that is not here.",
+  seal_replayed: "Came before, or is too old to tell.",
+  seal_stale: "Sealed with keys that are gone.",
+  seal_forged: "Its seal is wrong: somebody else has made or changed it.",
+  too_long: "More bytes than a message may have.",
+  malformed: "Not a datagram of this protocol.",
+  unknown_token: "Its token is that of no member.",
+  misplaced_token: "Its token is for another room, or from another address.",
+  other_path: "Its member uses another path, such as a sealed one.",
+  refused: "Its content may not be relayed. Its sender is told why.",
+  rate_limited: "Its member says more than it may in a second.",
+  room_busy: "Its room has too much output waiting.",
+  out_of_order: "Repeated, or one before it was lost: it comes again.",
+  over_reply_budget: "Its member asks for more answers than it may.",
+  invalid_stream: "Not a valid message of a stream.",
+  departed: "Its member has left.",
+  send_error: "The kernel refused to send it.",
+  unresponsive_host: "Earlier ones to the host are still in the send buffer, or its member is silent.",
+  full_connection: "Its reader is too slow, and its outbox is full.",
+  server_ended: "Still waiting when the server was told to end.",
+};
