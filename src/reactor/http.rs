@@ -219,6 +219,11 @@ impl Server for Context {
     }
 
     fn figures(&mut self) -> Bytes {
+        self.figures.note_asked(self.now);
+        self.loop_json()
+    }
+
+    fn first_event(&mut self) -> Bytes {
         self.loop_json()
     }
 

@@ -52,10 +52,9 @@ impl Reactor {
 }
 
 impl Context {
-    /// Returns the text of `/loop.json`: that of the last tick, or a new one for the first viewer. From now
-    /// on somebody watches.
+    /// Returns the text of `/loop.json`: that of the last tick, or a new one for the first viewer.
     pub(super) fn loop_json(&mut self) -> Bytes {
-        self.figures.note_asked(self.now).unwrap_or_else(|| self.write_loop_json())
+        self.figures.text().unwrap_or_else(|| self.write_loop_json())
     }
 
     fn write_loop_json(&mut self) -> Bytes {

@@ -43,8 +43,10 @@ pub trait Server {
     fn is_certified(&self, name: &str) -> bool;
     /// Returns the hashes of the certificates that WebTransport may show, each in base64.
     fn certificate_hashes(&self) -> Vec<String>;
-    /// Returns the figures of the loop as JSON.
+    /// Returns the figures of the loop as JSON. Who asks for them counts as a viewer for a while.
     fn figures(&mut self) -> Bytes;
+    /// Returns the figures for a viewer that comes now.
+    fn first_event(&mut self) -> Bytes;
     /// Returns the counters in the text format of OpenMetrics.
     fn counters(&mut self) -> String;
     /// Returns true if the server can serve one more viewer.
@@ -126,7 +128,7 @@ impl Site {
             "/loop.json" => data(head, JSON, &server.figures()),
             "/metrics" => data(head, OPEN_METRICS_TYPE, server.counters().as_bytes()),
             "/healthz" => data(head, TEXT, b"ok\n"),
-            "/events" if server.has_space_for_viewer() => events(head, &server.figures()),
+            "/events" if server.has_space_for_viewer() => events(head, &server.first_event()),
             "/events" => Response::refusal(Status::ServiceUnavailable, "Too many viewers."),
             "/chat" => upgrade::accept(head),
             "/webtransport.json" => match visitor.quic_port {

@@ -124,10 +124,14 @@ impl Figures {
         self.end_if_unwatched(now);
     }
 
-    /// Notes that `/loop.json` was asked for. Returns the last text, if there is one.
-    pub(super) fn note_asked(&mut self, now: Instant) -> Option<Bytes> {
+    /// Notes that `/loop.json` was asked for: somebody watches from now on, for a while.
+    pub(super) fn note_asked(&mut self, now: Instant) {
         self.asked_until = Some(now + ASKED);
         self.begin(now);
+    }
+
+    /// Returns the last text, if there is one.
+    pub(super) fn text(&self) -> Option<Bytes> {
         self.watching.as_ref().and_then(|watching| watching.text.clone())
     }
 
@@ -263,10 +267,11 @@ mod tests {
     #[test]
     fn h12_request_counts_as_viewer() {
         let (mut figures, now) = figures();
-        assert_eq!(figures.note_asked(now), None);
+        figures.note_asked(now);
+        assert_eq!(figures.text(), None);
         assert!(figures.take_tick(now + TICK));
         let text = figures.loop_json(&[], &Metrics::default(), now);
-        assert_eq!(figures.note_asked(now), Some(text));
+        assert_eq!(figures.text(), Some(text));
         assert!(figures.take_tick(now + ASKED - TICK));
         assert!(!figures.take_tick(now + ASKED));
         assert!(!figures.is_watched());

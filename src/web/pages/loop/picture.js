@@ -6,7 +6,7 @@ import { count, duration, percent, total } from "./numbers.js";
 
 // The sources in the poll: their words, and their number from the gauges.
 const SOURCES = [
-  ["TCP and Unix connections", (gauges) => total(gauges.connections)],
+  ["connections", (gauges) => total(gauges.connections)],
   ["UDP sockets", (gauges) => gauges.datagram_sockets.all],
   ["listeners"],
   ["signals"],
@@ -67,7 +67,7 @@ export class Picture {
 
   show(figures) {
     for (const { words, pick, element } of this.#sources) {
-      write(element, pick ? `${count(pick(figures.gauges))} ${words}` : words);
+      write(element, pick ? `${words} ${count(pick(figures.gauges))}` : words);
     }
     const parts = shares(figures.steps);
     this.#cards.forEach((card, index) => card.show(figures.steps[index], parts[index], figures.limits));

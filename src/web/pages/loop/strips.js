@@ -12,8 +12,8 @@ const HEIGHT = 24;
 // The meanings of the colour: the list in the figures, and the values of the coldest and the hottest cell. Times are in
 // microseconds, turns in parts of all turns.
 const HEATS = {
-  busy: { list: "strip_busy", cold: 100, hot: 1e6, words: (value) => `${duration(value * 1000)} in a second` },
-  longest: { list: "strip_longest", cold: 5, hot: 20_000, words: (value) => duration(value * 1000) },
+  busy: { list: "strip_busy", cold: 1000, hot: 1e6, words: (value) => `${duration(value * 1000)} in a second` },
+  longest: { list: "strip_longest", cold: 20, hot: 20_000, words: (value) => duration(value * 1000) },
   left: { list: "strip_left", cold: 0.001, hot: 1, words: (value) => `${percent(value)} of the turns` },
 };
 
