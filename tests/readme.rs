@@ -214,10 +214,7 @@ fn server_starts_with_the_first_command() {
 /// Compares the numbered steps of both pictures with the calls of `Reactor::turn`.
 #[test]
 fn pictures_show_the_steps_of_a_turn() {
-    let read = |path| fs::read_to_string(top().join(path)).expect("a file");
-    let reactor = read("src/reactor/mod.rs");
-    let calls = reactor.split("step(\"").skip(1).filter_map(|call| call.split('"').next());
-    let turn: Vec<&str> = ["wait"].into_iter().chain(calls).collect();
+    let turn = steps_of_a_turn();
     assert_eq!(turn.len(), 10);
     for path in ["README.md", "src/lib.rs"] {
         let picture = read(path).replace("->", "\n").replace("<-", "\n");
@@ -228,6 +225,46 @@ fn pictures_show_the_steps_of_a_turn() {
             assert!(lines.contains(&step.as_str()), "{path}: no step {step}");
         }
     }
+}
+
+/// Compares the steps of the page `/loop` with the calls of `Reactor::turn`, and its files with ours.
+#[test]
+fn h12_page_shows_the_steps_of_a_turn() {
+    let page = read("src/web/pages/loop/steps.js");
+    let values = |key: &str| {
+        let begin = format!("{key}: \"");
+        let values = page.split(&begin).skip(1).filter_map(|rest| rest.split('"').next());
+        values.map(String::from).collect::<Vec<_>>()
+    };
+    assert_eq!(values("name"), steps_of_a_turn());
+    let files = values("file");
+    assert_eq!(files.len(), 10);
+    for file in files {
+        assert!(top().join(&file).is_file(), "{file}");
+    }
+}
+
+/// Returns the names of the steps of a turn, in their order.
+fn steps_of_a_turn() -> Vec<String> {
+    let reactor = read("src/reactor/mod.rs");
+    let calls = reactor.split("self.step(Step::").skip(1);
+    calls.filter_map(|call| call.split(',').next()).map(words).collect()
+}
+
+/// Returns `ReadDatagrams` as `read datagrams`.
+fn words(name: &str) -> String {
+    let mut words = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.extend(letter.to_lowercase());
+    }
+    words
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(top().join(path)).expect("a file")
 }
 
 #[test]

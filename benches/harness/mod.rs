@@ -16,6 +16,7 @@
 //! | [`phase`], [`sender`], [`receiver`] | its threads and the state that they share |
 //! | [`sample`], [`figures`] | one measurement; the summary of several |
 //! | [`loss`] | the scenario of a network that loses |
+//! | [`viewer`] | the scenario of a viewer of `/loop` |
 //! | [`flood`] | the scenarios of floods beside quiet rooms |
 //! | [`mixed`] | the floods of several peers at once, and of forged datagrams |
 //! | [`storm`] | the flood of handshakes |
@@ -53,4 +54,5 @@ pub mod sockets;
 pub mod storm;
 pub mod target;
 pub mod tls;
+pub mod viewer;
 pub mod websocket;

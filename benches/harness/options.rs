@@ -63,7 +63,8 @@ Scenarios, all by default:
                         inside TLS carried_100x64, on WebSockets ws_100x64
                         ws_1000x64 idle_ws_10000, on a Unix socket
                         unix_100x64 unix_stream_100x64 idle_unix_10000,
-                        through a network that loses 5 % loss_5, beside a
+                        through a network that loses 5 % loss_5, with a
+                        viewer of /loop loop_watched, beside a
                         member that floods its room flood_text flood_stream,
                         beside several loads at once flood_mixed, beside
                         forged datagrams flood_forged, beside a storm of
@@ -199,7 +200,7 @@ fn by_name(name: &str) -> Result<Scenario, String> {
 /// Makes a scenario small enough to be over in seconds, and large enough to run all code.
 fn shrink(scenario: &mut Scenario) {
     match scenario {
-        Scenario::Fanout(fanout) | Scenario::Loss(fanout, _) => {
+        Scenario::Fanout(fanout) | Scenario::Loss(fanout, _) | Scenario::Watched(fanout) => {
             let shape = &mut fanout.shape;
             shape.rooms = shape.rooms.min(5);
             shape.members = shape.members.min(20);
@@ -218,7 +219,7 @@ fn reshape(scenario: &mut Scenario, matches: &Matches) -> Result<(), String> {
     let size = number(matches, "size", DIGITS, 4_000)?;
     let rate = number(matches, "rate", 1, 1_000_000)?;
     match scenario {
-        Scenario::Fanout(fanout) | Scenario::Loss(fanout, _) => {
+        Scenario::Fanout(fanout) | Scenario::Loss(fanout, _) | Scenario::Watched(fanout) => {
             let shape = &mut fanout.shape;
             shape.members = members.unwrap_or(shape.members);
             shape.rooms = rooms.unwrap_or(shape.rooms);

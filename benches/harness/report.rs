@@ -224,6 +224,12 @@ fn describe(scenario: &Scenario) -> String {
                  \x20 the ratio is to the same without loss"
             )
         }
+        Scenario::Watched(Fanout { shape, .. }) => {
+            let members = shape.members;
+            format!(
+                "{name}: {members} members, and a viewer of /loop; the ratio is to the same without one"
+            )
+        }
         Scenario::Flood(flood) => describe_flood(name, flood),
         Scenario::Sockets => {
             format!("{name}: CPU time of a message of 64 bytes, sent and received in one thread")
@@ -265,7 +271,9 @@ fn describe_flood(name: &str, flood: &Flood) -> String {
 
 fn pace(scenario: &Scenario, row: &Row) -> String {
     match scenario {
-        Scenario::Fanout(fanout) | Scenario::Loss(fanout, _) if row.mode == "rate" => {
+        Scenario::Fanout(fanout) | Scenario::Loss(fanout, _) | Scenario::Watched(fanout)
+            if row.mode == "rate" =>
+        {
             format!("at {} messages/s", fanout.rate)
         }
         _ => "at saturation".into(),

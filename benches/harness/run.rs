@@ -21,6 +21,7 @@ use super::sample::Sample;
 use super::scenario::{Delivery, Fanout, Flood, Idle, Path, Scenario, Service};
 use super::sockets;
 use super::target::{DEFAULT_LIMITS, Kind, MANY_CONNECTIONS, SERVER_OPTIONS, Target};
+use super::viewer;
 
 /// Numbers of messages in flight that a closed loop is tried with, in ascending order.
 const WINDOWS: [usize; 3] = [64, 256, 1_024];
@@ -61,6 +62,7 @@ pub fn run(options: &Options) -> io::Result<Results> {
                 rows
             }
             Scenario::Loss(fanout, percent) => vec![lose(options, fanout, *percent)?],
+            Scenario::Watched(fanout) => vec![view(options, fanout)?],
             Scenario::Joins { is_encrypted } => {
                 vec![join(options, scenario.name(), *is_encrypted)?]
             }
@@ -263,6 +265,15 @@ fn lose(options: &Options, fanout: &Fanout, percent: u8) -> io::Result<Row> {
     let floors = vec![("without_loss", Figure::of(&lossless, None))];
     let (basis, extra) = (Basis::Cost, Some(Extra::Repairs(repairs.into())));
     Ok(Row { scenario, delivery, mode, server, floors, basis, extra })
+}
+
+fn view(options: &Options, fanout: &Fanout) -> io::Result<Row> {
+    let target = server(options, SERVER_OPTIONS, fanout.service)?;
+    let outcome = viewer::measure(options, &target, fanout)?;
+    let (scenario, delivery, mode) = (fanout.name, fanout.service.delivery, "rate");
+    let server = Figure::of(&outcome.watched, None);
+    let floors = vec![("not_watched", Figure::of(&outcome.unwatched, None))];
+    Ok(Row { scenario, delivery, mode, server, floors, basis: Basis::Cost, extra: None })
 }
 
 fn join(options: &Options, scenario: &'static str, is_encrypted: bool) -> io::Result<Row> {

@@ -243,6 +243,8 @@ pub enum Scenario {
     Fanout(Fanout),
     /// Fan-out through a network that loses this percentage of datagrams each way.
     Loss(Fanout, u8),
+    /// Fan-out while somebody watches the loop, beside the same without a viewer.
+    Watched(Fanout),
     /// Create and join exchanges, as fast as they go.
     Joins {
         /// True if each exchange is inside TLS, with a handshake of its own.
@@ -267,7 +269,7 @@ impl Scenario {
 
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Fanout(fanout) | Self::Loss(fanout, _) => fanout.name,
+            Self::Fanout(fanout) | Self::Loss(fanout, _) | Self::Watched(fanout) => fanout.name,
             Self::Joins { is_encrypted: false } => "joins",
             Self::Joins { is_encrypted: true } => "tls_joins",
             Self::Idle(idle) => idle.name,
@@ -331,6 +333,7 @@ pub fn all() -> Vec<Scenario> {
         Scenario::Fanout(stream("stream_100xmix", 1, 100, Text::Mixed, 2_000)),
         Scenario::Fanout(stream("stream_rooms_500x10x64", 500, 10, Text::Fixed(64), 10_000)),
         Scenario::Loss(lossy, 5),
+        Scenario::Watched(text("loop_watched", 1, 100, Text::Fixed(64), 2_000)),
         flood("flood_text", Service::clear(Delivery::Text), Source::Member),
         flood("flood_stream", Service::clear(Delivery::Stream), Source::Member),
         flood("flood_mixed", Service::clear(Delivery::Text), Source::Peers(mixed)),

@@ -208,7 +208,8 @@ impl Figures {
             turns: self.turns,
             strip_turns: watching.map(|watching| watching.watch.turns()).unwrap_or_default(),
             limits: &self.limits,
-            steps: watching.map(|watching| watching.watch.steps()).unwrap_or_default(),
+            steps: watching
+                .map_or_else(|| Watch::new(now).steps(), |watching| watching.watch.steps()),
             gauges,
             counters,
         };
