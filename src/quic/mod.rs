@@ -44,6 +44,7 @@ use crate::timers::Timers;
 pub use count::Count;
 pub use event::Event;
 pub use link::Timeouts;
+pub use settings::MAX_MEMORY;
 
 use count::Counts;
 use greetings::Greetings;

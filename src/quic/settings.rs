@@ -13,12 +13,25 @@ use super::h3;
 /// Version 1 (RFC 9000). Browsers have spoken no draft for years.
 const VERSIONS: [u32; 1] = [1];
 
-/// Limit for the streams of one kind that a peer may have open. HTTP/3 takes three one-way streams and one for the
-/// session; the others are for requests.
-const STREAMS: u32 = 8;
+/// Limit for the streams in both directions that a peer may have open: one for the session, one for the member,
+/// and two for lists.
+const STREAMS: u32 = 4;
 
-/// Bytes of each window and of each buffer for datagrams: as much as a carried member may leave unread.
-pub(super) const WINDOW: u32 = 64 * 1024;
+/// Limit for its streams in one direction: HTTP/3 takes three, and browsers open further ones as grease.
+const WAYS: u32 = 8;
+
+/// Bytes of each window: as much as a carried member may leave unread.
+const WINDOW: u32 = 64 * 1024;
+
+/// Bytes of datagrams to a peer that wait for its path, and of those from it. The latter are taken in the turn in
+/// which they come.
+const DATAGRAMS_OUT: usize = 32 * 1024;
+const DATAGRAMS_IN: usize = 16 * 1024;
+
+/// Limit for the memory of a connection in bytes: the windows, 32 KiB of packets that hold little of the receive
+/// window, the datagrams, incomplete units and requests, one list that waits, and the states of QUIC, TLS and
+/// HTTP/3.
+pub const MAX_MEMORY: u64 = 264 * 1024;
 
 /// Limit for the bytes of packets that wait for their handshake to be answered, for one connection and for all.
 const WAITING_BYTES: u64 = 8 * 1024;
@@ -79,12 +92,12 @@ fn transport() -> TransportConfig {
     let mut config = TransportConfig::default();
     config
         .max_concurrent_bidi_streams(STREAMS.into())
-        .max_concurrent_uni_streams(STREAMS.into())
+        .max_concurrent_uni_streams(WAYS.into())
         .stream_receive_window(WINDOW.into())
         .receive_window(WINDOW.into())
         .send_window(WINDOW.into())
-        .datagram_receive_buffer_size(Some(WINDOW as usize))
-        .datagram_send_buffer_size(WINDOW as usize)
+        .datagram_receive_buffer_size(Some(DATAGRAMS_IN))
+        .datagram_send_buffer_size(DATAGRAMS_OUT)
         .crypto_buffer_size(CRYPTO_BYTES)
         .max_idle_timeout(Some(IdleTimeout::from(IDLE)))
         .keep_alive_interval(Some(PING))

@@ -17,6 +17,12 @@ const TLS: u64 = tls::IDLE_SESSION as u64 + (8 + 4) * 1024;
 /// beyond it, doubled by `Vec` growth.
 const CARRIED: u64 = 8 * 1024;
 
+/// Additional cost of a connection of QUIC. Each may have a member, so there are no more than carried members.
+#[cfg(feature = "webtransport")]
+const QUIC: u64 = crate::quic::MAX_MEMORY;
+#[cfg(not(feature = "webtransport"))]
+const QUIC: u64 = 0;
+
 /// Worst case per room: the guaranteed 8 KiB of waiting output and one message of the maximum length,
 /// doubled by `Vec` growth, plus the smallest ring, the name, the password and table entries. A closed
 /// room counts until it is forgotten, and there may be as many closed rooms as open ones.
@@ -64,9 +70,11 @@ pub(super) fn estimate(config: &Config) -> Option<u64> {
         TlsMode::Off => (0, 0),
         TlsMode::On | TlsMode::Required => (TLS, SEALED),
     };
+    let has_quic = config.web.webtransport && config.tls.mode != TlsMode::Off;
+    let carried = CARRIED + if has_quic { QUIC } else { 0 };
     let parts = [
         wide(connections.max_connections)?.saturating_mul(CONNECTION + encryption),
-        wide(chat.max_carried.or(connections.max_connections))?.saturating_mul(CARRIED),
+        wide(chat.max_carried.or(connections.max_connections))?.saturating_mul(carried),
         wide(chat.max_rooms)?.saturating_mul(2 * ROOM + OPEN_ROOM),
         wide(chat.max_members)?.saturating_mul(MEMBER + seal),
         wide(chat.history_memory)?,

@@ -25,8 +25,8 @@ const EVENTS: usize = 64;
 /// Messages of packets sent in a portion. They take less than a millisecond.
 const TRANSMITS: usize = 64;
 
-/// Limit for the bytes of a list of rooms, which is one unit.
-const MAX_LIST: usize = 60_000;
+/// Limit for the bytes of a list of rooms, which is one unit. A client asks for the next part.
+const MAX_LIST: usize = 16 * 1024;
 
 /// The path of sessions.
 const SESSION_PATH: &str = "/chat";
@@ -40,8 +40,8 @@ const MISDIRECTED: u16 = 421;
 /// Answers handshakes, and handles a portion of the events.
 pub(super) fn serve(context: &mut Context, connections: &mut Connections) {
     let Context { quic, alerts, now, .. } = context;
-    let Some(machine) = &mut quic.machine else { return };
-    machine.answer_greetings(*now, |peer, counts| match connections.admits(peer, counts) {
+    let QuicSessions { machine: Some(machine), max, .. } = quic else { return };
+    machine.answer_greetings(*now, |peer, counts| match connections.admits(peer, counts, *max) {
         Ok(()) => true,
         Err(limit) => {
             alerts.note(limit, peer, 1, *now);

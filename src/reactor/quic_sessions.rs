@@ -21,6 +21,8 @@ use crate::tls::Tls;
 pub(super) struct QuicSessions {
     /// `None` with `--webtransport off`, and without TLS.
     pub(super) machine: Option<Quic>,
+    /// Limit for the connections: as many as there may be carried members.
+    pub(super) max: Option<usize>,
     /// The TCP port beside each UDP socket: pages of ours come from there.
     pub(super) tcp_ports: Vec<u16>,
     /// The settings of TLS whose certificate is shown.
@@ -51,6 +53,7 @@ impl QuicSessions {
         }
         let mut sessions = Self {
             machine: is_on.then(|| Quic::new(timeouts)),
+            max: config.chat.max_carried,
             tcp_ports,
             shown: None,
             delayed: BTreeMap::new(),

@@ -14,9 +14,6 @@ use crate::quic::h3::{self, Action};
 /// Bytes of one read: a unit of the largest size.
 const READ: usize = 4_098;
 
-/// Bytes of answers that a peer may leave unread before its next request is taken.
-const UNREAD: usize = 16 * 1024;
-
 /// Code of the end of a session whose unit is too long.
 const BAD_UNIT: &str = "a unit is too long";
 
@@ -79,7 +76,8 @@ impl Link {
 
     /// Takes one unit. Returns false if none is whole.
     fn take_unit(&mut self, counts: &mut Counts, now: Instant) -> bool {
-        let is_full = self.outboxes.all_waiting() > UNREAD;
+        // A peer that does not read its answers gets no more of them.
+        let is_full = !self.outboxes.are_empty();
         for (stream, inbox) in &mut self.inboxes {
             if is_full && inbox.role == Role::Request {
                 continue;

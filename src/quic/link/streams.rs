@@ -87,9 +87,9 @@ impl Outboxes {
         self.boxes.get(&stream).map_or(0, |outbox| outbox.bytes.len())
     }
 
-    /// Returns the bytes that wait on all streams.
-    pub(super) fn all_waiting(&self) -> usize {
-        self.boxes.values().map(|outbox| outbox.bytes.len()).sum()
+    /// Returns true if nothing waits on any stream.
+    pub(super) fn are_empty(&self) -> bool {
+        self.boxes.is_empty()
     }
 
     /// Writes bytes behind those that wait. Our half of the stream ends behind them if they are the last.

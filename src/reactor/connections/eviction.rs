@@ -45,8 +45,8 @@ impl Connections {
         }
     }
 
-    /// Checks that a peer may have one more connection of QUIC, beside so many in all and of its own. At a limit
-    /// nobody gives way for it.
+    /// Checks that a peer may have one more connection of QUIC, beside so many in all and of its own, of which there
+    /// may be `max`. At a limit nobody gives way for it.
     ///
     /// # Errors
     /// The limit that was reached.
@@ -55,11 +55,15 @@ impl Connections {
         &self,
         peer: PeerAddr,
         (all, own): (usize, usize),
+        max: Option<usize>,
     ) -> Result<(), Alert> {
         let ConnectionConfig { max_connections, max_connections_ip, .. } = self.config;
         let (known, known_own) = self.idle_order.counts(Subnet::of(peer));
         if max_connections_ip.is_some_and(|limit| known_own + own >= limit) {
             return Err(Alert::ConnectionsIp);
+        }
+        if max.is_some_and(|limit| all >= limit) {
+            return Err(Alert::Carried);
         }
         match max_connections.is_some_and(|limit| known + all >= limit) {
             true => Err(Alert::Connections),
