@@ -28,6 +28,8 @@ mod link;
 mod packets;
 mod replies;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
