@@ -1,5 +1,5 @@
 //! The golden histories: all that a receiver and a sender get, and all that they do. The script of the
-//! chat page must do the same, which `tests/golden` checks.
+//! chat page must do the same, which `tests/script` checks.
 //!
 //! `GOLDEN=write cargo test --lib golden` writes the file anew after an intended change of behaviour.
 
@@ -14,7 +14,7 @@ use super::tests::{CLEAN, Input, MEMBER, Network, Random, TAG, World, tails};
 use super::{Event, StreamReceiver, StreamSender};
 use crate::protocol::stream::{Entry, Header};
 
-const FILE: &str = "tests/golden/histories.jsonl";
+const FILE: &str = "tests/script/histories.jsonl";
 const MAX_FILE: usize = 300 << 10;
 const ROOM: &str = "room";
 const KEEP_ALIVE: Duration = Duration::from_secs(5);

@@ -1,6 +1,6 @@
 // Receives a stream: delivers its entries in order, each once, and requests missing ones. It has no
 // socket and no clock: the caller feeds it datagrams, sends what `pollTransmit` returns, and passes the
-// time with every call. It behaves as `src/stream/receiver.rs` does: `tests/golden` compares the two.
+// time with every call. It behaves as `src/stream/receiver.rs` does: `tests/script` compares the two.
 
 import { encodeHave, encodeRepair } from "./body.js";
 import { Code, HEADER_SIZE, parseDatagram } from "./datagram.js";

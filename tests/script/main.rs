@@ -1,5 +1,7 @@
-//! Repeats the golden histories with the script of the chat page. `src/stream/golden_tests.rs` writes them from the
-//! library, so both receivers and senders do the same. `tests/browser/` repeats them in Chromium.
+//! Runs the protocol half of the chat page in node: golden histories and sessions.
+//!
+//! `src/stream/golden_tests.rs` writes the histories from the library, so both receivers and senders do the same. The
+//! sessions have a server and a clock of their own, in JavaScript. Both also run in Chromium, by `tests/browser/`.
 
 use std::process::{Command, Stdio};
 
@@ -8,15 +10,20 @@ const NODE: (u32, u32) = (20, 19);
 
 #[test]
 fn h6_node_repeats_histories() {
-    let Some(version) = node_version() else { return skip("there is no node") };
-    if version < NODE {
-        return skip(&format!("node has the version {version:?}, and {NODE:?} is needed"));
-    }
-    run_node(&["tests/golden/node.js", "tests/golden/histories.jsonl"]);
+    run_node(&["tests/script/node.js", "tests/script/histories.jsonl"]);
+}
+
+#[test]
+fn h11_sessions_come_back() {
+    run_node(&["tests/script/sessions.js"]);
 }
 
 /// Runs a script in node, which must succeed.
 fn run_node(arguments: &[&str]) {
+    let Some(version) = node_version() else { return skip("there is no node") };
+    if version < NODE {
+        return skip(&format!("node has the version {version:?}, and {NODE:?} is needed"));
+    }
     let output =
         Command::new("node").args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output();
     let output = output.expect("node starts");

@@ -1,4 +1,4 @@
-// Repeats the golden histories in node: `node tests/golden/node.js tests/golden/histories.jsonl`.
+// Repeats the golden histories in node: `node tests/script/node.js tests/script/histories.jsonl`.
 
 import { readFileSync } from "node:fs";
 import { argv } from "node:process";

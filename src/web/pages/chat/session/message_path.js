@@ -1,0 +1,40 @@
+// The way of one member's messages. It keeps what comes before somebody listens.
+
+export class MessagePath {
+  #handlers = null;
+  #early = [];
+  #endCode = null;
+
+  // Begins to pass datagrams to `onDatagram(bytes)`, and the end to `onEnd(code)`: the close code, or 0 without one.
+  start(handlers) {
+    this.#handlers = handlers;
+    for (const bytes of this.#early.splice(0)) {
+      this.#handlers?.onDatagram(bytes);
+    }
+    if (this.#endCode !== null) {
+      this.#handlers?.onEnd(this.#endCode);
+    }
+  }
+
+  // Passes nothing on any more.
+  stop() {
+    this.#handlers = { onDatagram() {}, onEnd() {} };
+  }
+
+  // For the transports: a datagram came.
+  deliver(bytes) {
+    if (this.#handlers) {
+      this.#handlers.onDatagram(bytes);
+    } else {
+      this.#early.push(bytes);
+    }
+  }
+
+  // For the transports: the path has ended.
+  end(code) {
+    if (this.#endCode === null) {
+      this.#endCode = code;
+      this.#handlers?.onEnd(code);
+    }
+  }
+}
