@@ -141,6 +141,11 @@ impl<T: Transport> Connection<T> {
         self.peer_ended
     }
 
+    /// Copies the next bytes of the peer into `buffer` without reading them, and returns their number.
+    pub fn peek(&self, buffer: &mut [u8]) -> usize {
+        self.transport.peek(buffer).unwrap_or(0)
+    }
+
     /// Returns the bytes that were read and not consumed yet.
     pub fn input(&self) -> &[u8] {
         self.inbox.bytes()

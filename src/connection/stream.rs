@@ -1,6 +1,6 @@
 //! A stream socket of a connection: over TCP, or over a Unix socket.
 
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
 
 use mio::event::Source;
@@ -33,6 +33,14 @@ impl Transport for Stream {
             0 => Received::End,
             size => Received::Bytes(size),
         })
+    }
+
+    fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.peek(buffer),
+            // std has no such call for it yet.
+            Self::Unix(_) => Err(ErrorKind::WouldBlock.into()),
+        }
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! The byte stream under a connection.
 
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 
 /// The byte stream under a connection. Its calls do not block: they fail with `WouldBlock`, and an event
 /// says when to call again.
@@ -18,6 +18,15 @@ pub trait Transport: Write {
     /// # Errors
     /// As shutdown(2). After `WouldBlock` the call is repeated.
     fn shutdown_write(&mut self) -> io::Result<()>;
+
+    /// Returns the number of bytes that a read would return now, up to the size of `buffer`, which has them
+    /// then. They stay unread. Not every transport can do that.
+    ///
+    /// # Errors
+    /// As recv(2). `WouldBlock` if there are none, or it cannot be done.
+    fn peek(&self, _buffer: &mut [u8]) -> io::Result<usize> {
+        Err(ErrorKind::WouldBlock.into())
+    }
 
     /// Sends the transport's own mark of the end. It comes before [`Transport::shutdown_write`], and
     /// also before a close. It may be called again.

@@ -25,6 +25,9 @@ use crate::protocol::Status;
 use crate::protocol::stream::Code;
 use crate::tls::ServerWire;
 
+/// Bytes that always suffice to decide between TCRP and HTTP.
+const FIRST_BYTES: usize = 4;
+
 /// Outcome of serving a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Served {
@@ -183,13 +186,25 @@ impl Session {
 
     /// Decides between TCRP and HTTP, once there are enough bytes. Fewer are no request of either.
     fn decide(&mut self, context: &Context) {
-        if !self.is_decided
-            && let Some(http) = Http::begin(self.connection.input(), self.peer, context)
-        {
-            self.is_decided = true;
-            let tcrp = || Protocol::Tcrp(Tcrp::new(self.peer, context.now));
-            self.protocol = http.map_or_else(tcrp, Protocol::Http);
+        if !self.is_decided {
+            self.take_decision(Http::begin(self.connection.input(), self.peer, context), context);
         }
+    }
+
+    /// Decides by bytes that have come and are not read.
+    fn decide_unread(&mut self, context: &Context) {
+        if !self.is_decided && self.connection.input().is_empty() {
+            let mut first = [0; FIRST_BYTES];
+            let size = self.connection.peek(&mut first);
+            self.take_decision(Http::begin(&first[..size], self.peer, context), context);
+        }
+    }
+
+    fn take_decision(&mut self, http: Option<Option<Http>>, context: &Context) {
+        let Some(http) = http else { return };
+        self.is_decided = true;
+        let tcrp = || Protocol::Tcrp(Tcrp::new(self.peer, context.now));
+        self.protocol = http.map_or_else(tcrp, Protocol::Http);
     }
 
     fn handle_end(&mut self, context: &mut Context) {
@@ -286,8 +301,10 @@ impl Session {
         }
     }
 
-    /// Ends the connection in favour of another one, and tells the peer why.
+    /// Ends the connection in favour of another one, and tells the peer why. The request of a browser often
+    /// comes together with the connection, and is not read yet.
     pub(super) fn evict(&mut self, why: Status, context: &mut Context) {
+        self.decide_unread(context);
         match &mut self.protocol {
             Protocol::Tcrp(tcrp) => tcrp.evict(&mut self.connection, why, context),
             Protocol::Http(http) => http.evict(&mut self.connection, context),

@@ -1,6 +1,6 @@
 //! A stream that is cleartext or TLS, as its first bytes decide.
 
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
 
 use mio::event::Source;
@@ -88,6 +88,13 @@ impl<S: Transport + Read> Transport for Wire<S> {
             Layer::Clear => self.stream.receive(buffer),
             Layer::Tls(session) => session.receive(&mut self.stream, buffer),
             Layer::Undecided(..) => self.receive_first(buffer),
+        }
+    }
+
+    fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &self.layer {
+            Layer::Tls(_) => Err(ErrorKind::WouldBlock.into()),
+            Layer::Undecided(..) | Layer::Clear => self.stream.peek(buffer),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Limits and deadlines of connections with HTTP, and viewers (H4, H2).
 
+use crate::support::carried::Carried;
 use crate::support::http::*;
 use crate::support::*;
 
@@ -37,6 +38,21 @@ fn h4_connections_share_the_limit() {
     assert_eq!((evicted.status, evicted.field("connection")), (503, Some("close")));
     assert_eq!(rest(&first), b"");
     assert_eq!(second.status_of(LIST, "", b""), 0);
+}
+
+#[test]
+fn h4_full_server_refuses_in_http() {
+    let server = Server::start(&["--max-connections", "1", "--max-carried", "0"]);
+    let _member = Carried::create(&server, "ann");
+    server.freeze();
+    let mut browser = Control::connect(&server);
+    browser.send(&get("/", ""));
+    server.thaw();
+    let refused = Response::read(&mut browser.stream());
+    assert_eq!((refused.status, refused.field("connection")), (503, Some("close")));
+    assert_eq!(rest(&browser), b"");
+    let mut other = Control::connect(&server);
+    assert_eq!(other.expect_status(), 8, "a peer that has said nothing");
 }
 
 #[test]
