@@ -65,7 +65,9 @@ fn start(stdout: &Output, stderr: &Output) -> ExitCode {
 /// Starts the log. In the journal its lines have a priority, and the journal adds the time.
 fn start_log(stderr: &Output, level: LevelFilter) {
     let mut builder = env_logger::Builder::new();
-    builder.filter_level(level).format_target(false).parse_default_env();
+    builder.filter_level(level).format_target(false);
+    // It logs what peers send, and so messages and passwords.
+    builder.filter_module("tungstenite", LevelFilter::Warn).parse_default_env();
     if stderr.is_journal() {
         builder.format(|line, record| {
             writeln!(line, "{}{}", output::priority(record.level()), record.args())

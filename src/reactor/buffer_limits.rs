@@ -25,6 +25,8 @@ pub(super) struct BufferLimits {
     pub(super) units: usize,
     /// Bytes of the list of rooms.
     pub(super) list: usize,
+    /// True if a message on a WebSocket may come in fragments, which are kept until it is whole.
+    pub(super) fragments: bool,
 }
 
 impl BufferLimits {
@@ -38,6 +40,7 @@ impl BufferLimits {
             unsent: UNREAD,
             units: UNREAD,
             list: payload,
+            fragments: true,
         }
     }
 
@@ -45,7 +48,14 @@ impl BufferLimits {
     /// enter a room and its reply still fit, and so does the largest unit.
     pub(super) fn scarce(config: &ConnectionConfig) -> Self {
         let payload = config.max_payload;
-        let list = payload.min(GUARANTEED);
-        Self { payload, read: GUARANTEED, input: GUARANTEED, unsent: 1, units: GUARANTEED, list }
+        Self {
+            payload,
+            read: GUARANTEED,
+            input: GUARANTEED,
+            unsent: 1,
+            units: GUARANTEED,
+            list: payload.min(GUARANTEED),
+            fragments: false,
+        }
     }
 }

@@ -100,13 +100,18 @@ impl Carried {
                 true if *units == 0 => return Next::Yield,
                 true => {
                     *units -= 1;
-                    self.take(connection, context);
+                    self.take(connection, context, limits);
                 }
             }
         }
     }
 
-    fn take(&mut self, connection: &mut Connection<impl Transport>, context: &mut Context) {
+    fn take(
+        &mut self,
+        connection: &mut Connection<impl Transport>,
+        context: &mut Context,
+        limits: &BufferLimits,
+    ) {
         let Context { chat, metrics, now, .. } = context;
         let member = self.member;
         let taken = self.framing.take(connection, |content| {
@@ -117,6 +122,10 @@ impl Carried {
         match taken {
             Taken::Message => self.taken_at = *now,
             Taken::Alive => chat.note_alive(member, *now),
+            Taken::Nothing if self.framing.is_within_message() && !limits.fragments => {
+                self.framing.say_scarce(connection);
+                self.end(connection, context);
+            }
             Taken::Nothing => {}
             Taken::End => self.end(connection, context),
             Taken::TooLong => {

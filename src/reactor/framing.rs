@@ -109,6 +109,13 @@ impl Framing {
         }
     }
 
+    /// Tells the peer that there is no memory for a message in fragments.
+    pub(super) fn say_scarce(&self, connection: &mut Connection<impl Transport>) {
+        if let Self::WebSocket(socket) = self {
+            socket.say_scarce(connection);
+        }
+    }
+
     /// Tells the peer that its time for a message is over.
     pub(super) fn say_late(&self, connection: &mut Connection<impl Transport>) {
         if let Self::WebSocket(socket) = self {

@@ -120,6 +120,11 @@ impl MemberSocket {
         say(connection, CloseCode(MOVED + code.map_or(0, |code| code as u16)));
     }
 
+    /// Tells the peer that there is no memory for a message in fragments.
+    pub(super) fn say_scarce(&self, connection: &mut Connection<impl Transport>) {
+        say(connection, CloseCode::TRY_AGAIN_LATER);
+    }
+
     /// Tells the peer that its time for a message is over.
     pub(super) fn say_late(&self, connection: &mut Connection<impl Transport>) {
         say(connection, CloseCode::POLICY);
@@ -143,4 +148,107 @@ pub(super) fn say(connection: &mut Connection<impl Transport>, code: CloseCode) 
     let mut frame = Vec::new();
     websocket::close(code, &mut frame);
     connection.send(frame);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{self, ErrorKind, Write};
+
+    use crate::connection::{ReadOutcome, Received as Arrival};
+
+    /// A transport whose peer has sent these bytes, and which keeps what is written.
+    #[derive(Default)]
+    struct Line {
+        input: Vec<u8>,
+        output: Vec<u8>,
+    }
+
+    impl Write for Line {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.output.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Transport for Line {
+        fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Arrival> {
+            let size = self.input.len();
+            buffer[..size].copy_from_slice(&self.input);
+            self.input.clear();
+            if size > 0 { Ok(Arrival::Bytes(size)) } else { Err(ErrorKind::WouldBlock.into()) }
+        }
+
+        fn shutdown_write(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    const PING: [u8; 2] = [0x89, 0];
+    /// A masked pong without content.
+    const PONG: [u8; 6] = [0x8a, 0x80, 0, 0, 0, 0];
+
+    struct Stage {
+        socket: MemberSocket,
+        connection: Connection<Line>,
+    }
+
+    impl Stage {
+        fn new(now: Instant) -> Self {
+            let socket = MemberSocket::new(WebSocket::default(), now);
+            Self { socket, connection: Connection::new(Line::default()) }
+        }
+
+        /// Pings at the time for it. Returns the outcome, and what was written.
+        fn ping(&mut self, is_full: bool) -> (bool, Vec<u8>) {
+            let now = self.socket.ping_at();
+            let is_alive = self.socket.ping(&mut self.connection, is_full, now);
+            self.connection.flush();
+            (is_alive, std::mem::take(&mut self.connection.transport_mut().output))
+        }
+
+        fn pong(&mut self) -> Taken {
+            self.connection.transport_mut().input = PONG.to_vec();
+            self.connection.note_readable();
+            assert_eq!(self.connection.fill(&mut [0; 64]), ReadOutcome::Filled(PONG.len()));
+            self.socket.take(&mut self.connection, |_| panic!("no message"))
+        }
+    }
+
+    #[test]
+    fn h7_no_pong_for_60_s_is_the_end() {
+        let start = Instant::now();
+        let mut stage = Stage::new(start);
+        for seconds in [20, 40, 60] {
+            assert_eq!(stage.socket.ping_at(), start + Duration::from_secs(seconds));
+            assert_eq!(stage.ping(false), (true, PING.to_vec()));
+        }
+        assert_eq!(stage.ping(false), (false, vec![0x88, 2, 3, 0xe9]), "at 80 s, with code 1001");
+    }
+
+    #[test]
+    fn h7_pong_begins_the_time_anew() {
+        let mut stage = Stage::new(Instant::now());
+        for _ in 0..3 {
+            for _ in 0..3 {
+                assert_eq!(stage.ping(false), (true, PING.to_vec()));
+            }
+            assert_eq!(stage.pong(), Taken::Alive);
+        }
+    }
+
+    #[test]
+    fn h7_full_connection_gets_no_pings() {
+        let mut stage = Stage::new(Instant::now());
+        assert_eq!(stage.ping(false).1, PING);
+        for _ in 0..9 {
+            assert_eq!(stage.ping(true), (true, Vec::new()), "its pongs are not read");
+        }
+        for _ in 0..3 {
+            assert_eq!(stage.ping(false), (true, PING.to_vec()));
+        }
+    }
 }

@@ -54,6 +54,10 @@ impl MemberSocket {
         match *self {}
     }
 
+    pub(super) fn say_scarce(&self, _: &mut Connection<impl Transport>) {
+        match *self {}
+    }
+
     pub(super) fn say_late(&self, _: &mut Connection<impl Transport>) {
         match *self {}
     }

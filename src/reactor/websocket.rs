@@ -151,6 +151,9 @@ impl WebSocketRequests {
                 connection.finish();
             }
             Received::Closed(_) => connection.finish(),
+            Received::Nothing if self.socket.is_within_message() && !limits.fragments => {
+                end(connection, CloseCode::TRY_AGAIN_LATER);
+            }
             Received::Pong | Received::Nothing => {}
         }
         None

@@ -27,9 +27,9 @@ const READ_BUFFER: usize = 512;
 /// 125 bytes (RFC 6455, section 5.5).
 const WRITE_BUFFER: usize = 256;
 
-/// Bytes that a message holds of which fragments have come, at most: they grow by doubling, beside the
+/// Bytes that a message holds of which fragments have come, at most: they grow by doubling, and so does the
 /// buffer of the last frame.
-const UNFINISHED: usize = 3 * MAX_MESSAGE;
+const UNFINISHED: usize = 4 * MAX_MESSAGE;
 
 /// Result of reading one frame.
 #[derive(Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ impl CloseCode {
     pub const UNSUPPORTED: Self = Self(1003);
     /// A message was not complete in time.
     pub const POLICY: Self = Self(1008);
-    /// Another connection needs the place of this one.
+    /// Another connection needs the place of this one, or its memory.
     pub const TRY_AGAIN_LATER: Self = Self(1013);
 }
 

@@ -146,6 +146,20 @@ fn h7_unread_pongs_stop_the_reading() {
 }
 
 #[test]
+fn h7_scarce_memory_takes_no_fragments() {
+    let server = Server::start(&["--buffer-memory", "1"]);
+    let mut alice = WebMember::create(&server, "alice");
+    let mut early = Socket::connect(&server);
+    for socket in [&mut early, &mut alice.socket] {
+        // One that is held makes memory scarce, if it was not before.
+        socket.send_frame(BINARY, b"first");
+        socket.send_frame(FINAL | PING, b"");
+        socket.send_frame(CONTINUATION, b"second");
+        socket.expect_close_later(1013);
+    }
+}
+
+#[test]
 fn h7_slow_reader_loses_nothing() {
     const COUNT: u32 = 200;
     let server = Server::start(&["--rate-limit", "0", "--fanout-limit", "0"]);

@@ -188,3 +188,23 @@ fn h7_idle_member_takes_4_kib() {
     let each = (server.memory() - before) / COUNT as u64;
     assert!(each < 4096, "{each} bytes for each");
 }
+
+#[test]
+fn t6_log_of_websockets_has_no_secrets() {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_reactor-chat"));
+    command.args(["--tcp-port", "0", "--udp-port", "0"]).env("RUST_LOG", "trace");
+    let server = Server::spawn_with_environment(command, 1);
+    let alice = entry("create", "alice", r#","password":"open sesame""#);
+    let mut alice = WebMember::enter(Socket::connect(&server), &alice);
+    let bob = entry("join", "bob", r#","password":"open barley""#);
+    assert_eq!(Socket::connect(&server).ask(&bob), r#"{"status":3}"#);
+    alice.say("what I said");
+    alice.socket.send_frame(FINAL | CLOSE, b"\x03\xe8what I closed with");
+    alice.socket.expect_frame(CLOSE);
+    server.signal("TERM");
+    let log = server.log_to_the_end().join("\n");
+    assert!(log.contains("operation 1, room \"room\""), "it does log: {log}");
+    for secret in [&alice.token()[..8], "sesame", "barley", "what "] {
+        assert!(!log.contains(secret), "{secret:?} in {log}");
+    }
+}
