@@ -1,12 +1,12 @@
 //! In the steady state a relayed message allocates nothing, whatever the delivery, in the clear and
-//! sealed. The server runs in a thread of this test, under an allocator that counts the requests of
+//! sealed, also to members on WebSockets. The server runs in a thread of this test, under an allocator that counts the requests of
 //! that thread.
 
 mod support;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::thread::{self, JoinHandle};
@@ -19,6 +19,7 @@ use reactor_chat::service::ServiceManager;
 use reactor_chat::stream::{StreamReceiver, StreamSender};
 use support::carried::{Carried, carried};
 use support::sealed::Sealed;
+use support::websocket::{BINARY, Socket, WebMember, entry};
 use support::*;
 
 struct Counting;
@@ -54,6 +55,8 @@ const MEMBERS: usize = 2;
 const SEALED: usize = 1;
 const STREAMERS: usize = 1;
 const CARRIED: usize = 1;
+/// They only read: the library that reads their messages allocates for each.
+const ON_WEBSOCKETS: usize = 1;
 const ROUNDS: usize = 200;
 
 /// A member with stream delivery.
@@ -103,6 +106,7 @@ fn chat(
     sealed: &[Sealed],
     streamers: &mut [Streamer],
     carried: &mut [Carried],
+    on_websockets: &mut [WebMember],
 ) {
     let said = members.len() + sealed.len() + streamers.len() + carried.len();
     for round in 0..ROUNDS {
@@ -124,6 +128,11 @@ fn chat(
         for member in sealed {
             for _ in 1..said {
                 member.hear();
+            }
+        }
+        for member in &mut *on_websockets {
+            for _ in 0..said {
+                member.socket.expect_frame(BINARY);
             }
         }
         // All stream members have the same cursor now, and the same again at the end.
@@ -158,8 +167,10 @@ fn relaying_allocates_nothing() {
     let mut streamers: Vec<Streamer> =
         (0..STREAMERS).map(|index| enter_stream(tcp, udp, index)).collect();
     let mut carried: Vec<Carried> = (0..CARRIED).map(|index| enter_carried(tcp, index)).collect();
+    let mut on_websockets: Vec<WebMember> =
+        (0..ON_WEBSOCKETS).map(|index| enter_on_websocket(tcp, index)).collect();
     for streamer in &mut streamers {
-        streamer.hear_to(1 + (STREAMERS + CARRIED) as u64);
+        streamer.hear_to(1 + (STREAMERS + CARRIED + ON_WEBSOCKETS) as u64);
     }
     for member in &mut carried {
         member.settle();
@@ -171,9 +182,10 @@ fn relaying_allocates_nothing() {
         member.heard_up_to_now();
     }
 
-    chat(&members, &sealed, &mut streamers, &mut carried); // Until every buffer has its size.
+    let mut chat = || chat(&members, &sealed, &mut streamers, &mut carried, &mut on_websockets);
+    chat(); // Until every buffer has its size.
     IS_COUNTING.store(true, Ordering::SeqCst);
-    chat(&members, &sealed, &mut streamers, &mut carried);
+    chat();
     IS_COUNTING.store(false, Ordering::SeqCst);
     assert_eq!(
         COUNTED.load(Ordering::SeqCst),
@@ -224,4 +236,10 @@ fn enter_carried(tcp: SocketAddr, index: usize) -> Carried {
     control.request(JOIN, "room", carried(&format!("carried {index}"), "").as_bytes());
     let payload = control.expect_success();
     Carried { control, payload }
+}
+
+fn enter_on_websocket(tcp: SocketAddr, index: usize) -> WebMember {
+    let stream = TcpStream::connect(tcp).expect("a connection");
+    let socket = Socket::over_tcp(stream, &tcp.to_string());
+    WebMember::enter(socket, &entry("join", &format!("on websocket {index}"), ""))
 }
