@@ -175,3 +175,93 @@ impl<'a> Head<'a> {
 fn is_zero(weight: &str) -> bool {
     weight.starts_with('0') && weight.bytes().all(|byte| b"0.".contains(&byte))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Calls `check` with a head that has these lines of fields.
+    fn with_fields<T>(fields: &str, check: impl FnOnce(&Head<'_>) -> T) -> T {
+        let request = format!("GET / HTTP/1.1\r\n{fields}\r\n");
+        let Decoded::Whole(head) = decode(request.as_bytes()) else { panic!("{request}") };
+        assert_eq!(head.size(), request.len());
+        check(&head)
+    }
+
+    #[test]
+    fn h2_gzip_has_a_weight() {
+        for (field, expected) in [
+            ("", false),
+            ("Accept-Encoding: gzip\r\n", true),
+            ("accept-encoding: br\r\nAccept-Encoding: gzip ; Q=1\r\n", true),
+            ("Accept-Encoding: gzip;q=0.001\r\n", true),
+            ("Accept-Encoding: gzip;q=0.\r\n", false),
+            ("Accept-Encoding: *;q=0, gzip\r\n", true),
+            ("Accept-Encoding: *, gzip;q=0\r\n", false),
+            ("Accept-Encoding: x-gzip\r\n", false),
+            ("Accept-Encoding: \u{e9}\r\n", false),
+        ] {
+            assert_eq!(with_fields(field, |head| head.accepts_gzip()), expected, "{field}");
+        }
+    }
+
+    #[test]
+    fn h2_tag_is_compared_weakly() {
+        let has = |field: &str| with_fields(field, |head| head.has_version("W/\"a\""));
+        for field in [
+            "If-None-Match: W/\"a\"\r\n",
+            "If-None-Match: \"b\", \"a\"\r\n",
+            "If-None-Match: *\r\n",
+        ] {
+            assert!(has(field), "{field}");
+        }
+        for field in ["", "If-None-Match: a\r\n", "If-None-Match: \"A\"\r\n", "If-Match: \"a\"\r\n"]
+        {
+            assert!(!has(field), "{field}");
+        }
+    }
+
+    #[test]
+    fn h4_field_exists_once() {
+        let value = |fields: &str| {
+            with_fields(fields, |head| head.value("x").map(|value| value.map(String::from)))
+        };
+        assert_eq!(value(""), Ok(None));
+        assert_eq!(value("X:  y \r\n"), Ok(Some("y".into())));
+        assert_eq!(value("X: y\r\nx: y\r\n"), Err(Status::BadRequest));
+        assert_eq!(value("X: \u{e9}\r\n"), Ok(Some("\u{e9}".into())));
+    }
+
+    /// Bytes that often stand in heads, and some that must not.
+    fn parts() -> impl Strategy<Value = Vec<u8>> {
+        let part = prop_oneof![
+            Just(b"GET / HTTP/1.1\r\n".to_vec()),
+            Just(b"Host: a\r\n".to_vec()),
+            Just(b"\r\n".to_vec()),
+            Just(b"\n".to_vec()),
+            Just(b"\0".to_vec()),
+            proptest::collection::vec(any::<u8>(), 0..20),
+            (0..9000_usize).prop_map(|size| [b"X: ", &vec![b'y'; size][..], b"\r\n"].concat()),
+        ];
+        proptest::collection::vec(part, 0..12).prop_map(|parts| parts.concat())
+    }
+
+    proptest! {
+        /// No part of a head decides otherwise than the whole, so it does not matter how it is cut.
+        #[test]
+        fn h4_more_bytes_change_nothing(stream in parts(), cut in any::<prop::sample::Index>()) {
+            let part = &stream[..cut.index(stream.len() + 1)];
+            match (decode(part), decode(&stream)) {
+                (Decoded::Incomplete, _) => prop_assert!(part.len() < MAX_HEAD),
+                (Decoded::Whole(head), Decoded::Whole(whole)) => {
+                    prop_assert_eq!(head.size(), whole.size());
+                    prop_assert!((1..=part.len().min(MAX_HEAD)).contains(&head.size()));
+                }
+                (Decoded::Invalid(one), Decoded::Invalid(other)) => prop_assert_eq!(one, other),
+                (one, other) => prop_assert!(false, "{one:?} then {other:?}"),
+            }
+        }
+    }
+}

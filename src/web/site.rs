@@ -150,3 +150,108 @@ impl Site {
             || visitor.ip.is_some_and(|ip| self.status_from.iter().any(|from| from.contains(ip)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::OnceLock;
+
+    use super::*;
+    use crate::web::{Decoded, decode};
+
+    struct Fake;
+
+    impl Server for Fake {
+        fn is_certified(&self, _: &str) -> bool {
+            false
+        }
+
+        fn certificate_hashes(&self) -> Vec<String> {
+            vec!["hash1".into(), "hash2".into()]
+        }
+
+        fn figures(&mut self) -> Bytes {
+            Bytes::from_static(b"{\"turns\":1}")
+        }
+
+        fn first_event(&mut self) -> Bytes {
+            Bytes::from_static(b"data: {}\n\n")
+        }
+
+        fn counters(&mut self) -> String {
+            "# EOF\n".into()
+        }
+
+        fn has_space_for_viewer(&self) -> bool {
+            false
+        }
+    }
+
+    fn answer(path: &str, fields: &str, ip: Option<&str>) -> Response {
+        static SITE: OnceLock<Site> = OnceLock::new();
+        let site = SITE.get_or_init(|| {
+            let networks = ["10.0.0.0/8", "2001:db8::/32"];
+            let config = WebConfig {
+                status_from: networks.map(|network| network.parse().expect("a network")).to_vec(),
+                ..WebConfig::default()
+            };
+            Site::new(&config, vec!["box".into()]).expect("the pages")
+        });
+        let request = format!("GET {path} HTTP/1.1\r\nHost: box:9001\r\n{fields}\r\n");
+        let Decoded::Whole(head) = decode(request.as_bytes()) else { panic!("{request}") };
+        let ip = ip.map(|ip| ip.parse().expect("an address"));
+        let visitor = Visitor { ip, needs_tls: false, quic_port: Some(9002) };
+        site.answer(&head, visitor, &mut Fake)
+    }
+
+    #[test]
+    fn h3_figures_for_whom() {
+        let proxied = "X-Forwarded-For: 127.0.0.1\r\n";
+        for (ip, direct, by_proxy) in [
+            (None, true, false),
+            (Some("127.0.0.1"), true, false),
+            (Some("127.8.8.8"), true, false),
+            (Some("::1"), true, false),
+            (Some("10.1.2.3"), true, true),
+            (Some("2001:db8:1::1"), true, true),
+            (Some("11.1.2.3"), false, false),
+            (Some("2001:db9::1"), false, false),
+            (Some("192.168.0.1"), false, false),
+            (Some("fe80::1"), false, false),
+        ] {
+            for path in ["/loop", "/loop.json", "/metrics", "/healthz", "/events"] {
+                for (fields, allowed) in [("", direct), (proxied, by_proxy)] {
+                    let is_refused = answer(path, fields, ip).status == Status::Forbidden;
+                    assert_eq!(is_refused, !allowed, "{path} for {ip:?} with {fields:?}");
+                }
+            }
+            for path in ["/", "/webtransport.json"] {
+                assert_eq!(answer(path, proxied, ip).status, Status::Ok, "{path} for {ip:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn h2_contents_of_the_server() {
+        let content = |path| {
+            let bytes = answer(path, "", None).bytes;
+            let text = String::from_utf8(bytes).expect("UTF-8");
+            text.split_once("\r\n\r\n").expect("a head").1.to_string()
+        };
+        assert_eq!(content("/loop.json"), "{\"turns\":1}");
+        assert_eq!(content("/metrics"), "# EOF\n");
+        let hashes = "{\"port\":9002,\"hashes\":[\"hash1\",\"hash2\"]}";
+        assert_eq!(content("/webtransport.json"), hashes);
+        assert_eq!(content("/events"), "Too many viewers.\n");
+    }
+
+    /// The policy language has no IPv6 addresses. Chromium takes a port alone.
+    #[test]
+    fn h2_policy_for_ipv6() {
+        let page = answer("http://[::1]:9001/", "", None).bytes;
+        let page = String::from_utf8_lossy(&page);
+        assert!(page.contains("connect-src 'self' https://*:9002; "), "{page}");
+        let page = answer("http://192.0.2.1:9001/", "", None).bytes;
+        let sources = "'self' ws://192.0.2.1:9001 wss://192.0.2.1:9001 https://192.0.2.1:9002; ";
+        assert!(String::from_utf8_lossy(&page).contains(sources));
+    }
+}

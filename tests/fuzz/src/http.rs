@@ -27,6 +27,10 @@ impl Server for Fake {
         Bytes::from_static(b"{}")
     }
 
+    fn first_event(&mut self) -> Bytes {
+        self.figures()
+    }
+
     fn counters(&mut self) -> String {
         "# EOF\n".into()
     }
