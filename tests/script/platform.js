@@ -63,6 +63,7 @@ export class FakeSocket extends EventTarget {
   static server;
   OPEN = 1;
   readyState = 0;
+  #incoming = [];
 
   constructor(url) {
     super();
@@ -84,12 +85,12 @@ export class FakeSocket extends EventTarget {
     FakeSocket.platform.setTimeout(() => this.connection.receive(copy), 1);
   }
 
-  // For the server: a message to the page.
+  // For the server: a message to the page. Messages that wait together come without a pause.
   receive(data) {
-    const copy = typeof data === "string" ? data : data.slice().buffer;
+    this.#incoming.push(typeof data === "string" ? data : data.slice().buffer);
     FakeSocket.platform.setTimeout(() => {
-      if (this.readyState === 1) {
-        this.dispatchEvent(new MessageEvent("message", { data: copy }));
+      for (const data of this.#incoming.splice(0).filter(() => this.readyState === 1)) {
+        this.dispatchEvent(new MessageEvent("message", { data }));
       }
     }, 1);
   }

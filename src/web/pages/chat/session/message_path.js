@@ -1,5 +1,8 @@
 // The way of one member's messages. It keeps what comes before somebody listens.
 
+// The most datagrams that wait for a listener. Servers send fewer; this bounds the memory.
+const MAX_EARLY = 4096;
+
 export class MessagePath {
   #handlers = null;
   #early = [];
@@ -25,7 +28,7 @@ export class MessagePath {
   deliver(bytes) {
     if (this.#handlers) {
       this.#handlers.onDatagram(bytes);
-    } else {
+    } else if (this.#early.length < MAX_EARLY) {
       this.#early.push(bytes);
     }
   }

@@ -14,9 +14,11 @@ const REPLY_TIMEOUT = 10_000;
 export class RequestChannel {
   #socket;
   #platform;
+  // It begins with the WebSocket, because the first datagrams may follow the reply without a pause.
+  #path;
 
   constructor(socket, platform) {
-    [this.#socket, this.#platform] = [socket, platform];
+    [this.#socket, this.#platform, this.#path] = [socket, platform, new WebSocketPath(socket)];
   }
 
   // Opens a WebSocket to the server with this URL.
@@ -40,7 +42,7 @@ export class RequestChannel {
 
   // Returns the path of the member that the last request has made.
   path() {
-    return new WebSocketPath(this.#socket);
+    return this.#path;
   }
 
   isOpen() {
