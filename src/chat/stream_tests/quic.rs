@@ -66,7 +66,7 @@ fn h8_loss_is_probed_and_repaired() {
     assert!(stage.received(&guest).is_probed, "a tail probe, as with datagrams");
     let mut body = Vec::new();
     let next = stage.received(&guest).next;
-    upstream::encode_repair([Range { from: next, count: 1 }].into_iter(), &mut body);
+    upstream::encode_repair([Range { from: next, count: 1 }], &mut body);
     stage.on_quic(&guest, &body);
     stage.deliver();
     assert_eq!(stage.received(&guest).texts(), ["lost"]);
@@ -162,7 +162,7 @@ fn h8_session_changes_with_carried() {
         if keys.is_empty() {
             let mut body = Vec::new();
             let next = stage.received(&guest).next;
-            upstream::encode_repair([Range { from: next, count: 9 }].into_iter(), &mut body);
+            upstream::encode_repair([Range { from: next, count: 9 }], &mut body);
             stage.on_quic(&guest, &body);
             stage.deliver();
         }
@@ -229,7 +229,7 @@ fn h8_seeded_loss_ends_whole() {
                 1 => {
                     let mut body = Vec::new();
                     let from = stage.received(&guest).next;
-                    upstream::encode_repair([Range { from, count: 99 }].into_iter(), &mut body);
+                    upstream::encode_repair([Range { from, count: 99 }], &mut body);
                     stage.on_quic(&guest, &body);
                     stage.deliver();
                     is_behind = stage.received(&guest).next < stage.received(&host).next;
