@@ -195,6 +195,24 @@ fn seal_and_stream_have_no_io_or_clock() {
 }
 
 #[test]
+fn h10_quic_has_no_socket_or_clock() {
+    for source in below("src/quic/") {
+        for word in ["mio", "UdpSocket", "std::io", "Instant::now", "SystemTime"] {
+            assert!(!source.code().contains(word), "{} speaks of {word}", source.path);
+        }
+    }
+}
+
+/// Each layer that has paths of members takes its part of a job in one place.
+#[test]
+fn h10_shares_are_split_in_one_place() {
+    let carriers = |source: &&Source| source.code().contains("chat.deliver(");
+    let all = below("src/reactor/");
+    let places: Vec<_> = all.iter().filter(carriers).map(|source| &source.path).collect();
+    assert_eq!(places, ["src/reactor/egress.rs"]);
+}
+
+#[test]
 fn protocol_has_no_io_or_clock() {
     for source in below("src/protocol/") {
         for word in ["std::io", "std::net", "std::time", "mio::"] {
