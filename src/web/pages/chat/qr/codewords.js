@@ -17,7 +17,7 @@ const VERSIONS = [
 ];
 
 // Returns {version, codewords}, or null if the text has more than 213 bytes.
-export function encodeText(text) {
+export function encodeQrText(text) {
   const bytes = new TextEncoder().encode(text);
   // The header has 4 bits for the mode, and 8 for the size, from version 10 on 16.
   const headerBits = (version) => (version < 10 ? 12 : 20);

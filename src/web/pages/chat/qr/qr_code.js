@@ -1,12 +1,12 @@
 // Owns the making of a QR code: from a text to a square of modules, and to the path of an SVG.
 
-import { encodeText } from "./codewords.js";
+import { encodeQrText } from "./codewords.js";
 import { QR_MASK_COUNT, applyMask, penaltyOf } from "./masks.js";
 import { QrGrid, drawFormat, drawPatterns } from "./patterns.js";
 
 // Returns the grid of a text, or null if it has more than 213 bytes.
 export function makeQrCode(text) {
-  const encoded = encodeText(text);
+  const encoded = encodeQrText(text);
   if (encoded === null) {
     return null;
   }
