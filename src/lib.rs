@@ -56,6 +56,7 @@
 //!    +-- output        stdout and stderr, without waiting
 //!    +-- service       the sockets and variables of a service manager
 //!    +-- web           HTTP, and the pages for browsers
+//!    +-- quic          QUIC: sessions of browsers on the datagram port
 //!    +-- chat          permission: rooms, members, names, passwords, commands
 //!    |
 //!   delivery    obligation: entries still owed to each member, their order, their memory
@@ -66,7 +67,7 @@
 //!   protocol  stream  seal  sys  fingerprint  proof_of_key  state_file  unix_addr  usage  network
 //! ```
 //!
-//! Connection, datagram, output, service, web and chat do not import one another.
+//! Connection, datagram, output, service, web, quic and chat do not import one another.
 //!
 //! # The way of a message
 //!
@@ -126,13 +127,14 @@
 //! | message, notice | a line from a member, a line from the server |
 //! | peer address, subnet | the address of a peer, or its user id on a Unix socket; the addresses that limits count as one peer |
 //! | endpoint | the address and the port that a member's datagrams go to |
-//! | path | the way of a member's messages: datagrams in the clear, sealed datagrams, or a connection that carries them |
+//! | path | the way of a member's messages: datagrams in the clear, sealed datagrams, a connection that carries them, or QUIC |
+//! | session | a browser's connection of WebTransport: datagrams and streams on QUIC |
 //! | seal, sealed member | the protection of datagrams with an AEAD cipher; a member whose datagrams have it |
 //! | secret, epoch | the origin of the keys of one direction; the numbers of datagrams that use the same keys |
 //! | replay window | the last numbers of one direction, and which of them were received |
 //! | challenge | a datagram that is answered from an address to prove it |
 //! | carried member, unit | a member whose messages travel on the connection of its request; one of these messages |
-//! | detached | the state of a carried member whose connection has ended, until it resumes |
+//! | detached | the state of a member, carried or on QUIC, whose connection has ended, until it resumes |
 //! | delivery | the form in which a member gets both: text or named (both: plain), or stream |
 //! | entry | a message or notice as it is encoded, once for all its readers in one form |
 //! | log, ring | entries of a room that wait for text and named members; the last entries of a stream |

@@ -108,11 +108,6 @@ impl Datagrams {
         }
     }
 
-    /// Hands datagrams of QUIC over as such from now on. Otherwise they are malformed ones in the clear.
-    pub fn take_quic(&mut self) {
-        self.takes_quic = true;
-    }
-
     /// Adds a socket made by [`bind`] or [`take`]. Its index is its position in `--bind`.
     ///
     /// # Errors

@@ -50,6 +50,11 @@ impl Message {
 }
 
 impl Datagrams {
+    /// Hands datagrams of QUIC over as such from now on. Otherwise they are malformed ones in the clear.
+    pub fn take_quic(&mut self) {
+        self.takes_quic = true;
+    }
+
     /// Returns the most packets of one size that a message may hold.
     pub fn max_packets(&self) -> usize {
         if self.batch.can_segment() && !self.packets.is_whole { MAX_SEGMENTS } else { 1 }

@@ -25,6 +25,7 @@
 //! | `idle_order.rs` | the order in which connections are evicted |
 //! | `context.rs` | the chat and the UDP sockets, and what comes in |
 //! | `egress.rs` | what goes out, split by the paths of the members |
+//! | `waiting.rs` | the wait for the next event or deadline |
 //! | `slice.rs` | the time slice of a step |
 //! | `steps.rs` | the steps; their CPU time, in a build with the feature `step-times` |
 //! | `figures/`, `viewing.rs`, `no_figures.rs` | the figures of `/loop` and `/metrics`, and their stand-in |
@@ -84,6 +85,7 @@ mod tcrp;
 mod unix_socket;
 #[cfg(feature = "web")]
 mod viewing;
+mod waiting;
 #[cfg_attr(not(feature = "web"), path = "no_web.rs")]
 mod web;
 #[cfg_attr(not(feature = "web"), path = "no_websocket.rs")]
@@ -91,7 +93,7 @@ mod websocket;
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mio::{Events, Poll};
 
@@ -115,10 +117,6 @@ pub use check::{Findings, check};
 
 /// Events taken from the kernel at once. More stay there, in order, for the next turn.
 const EVENTS: usize = 1024;
-
-/// No wait is longer: a far deadline must not overflow the kernel's milliseconds (epoll_wait(2) takes
-/// an int), and one needless turn a minute costs nothing.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// The reason why the loop has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,25 +220,6 @@ impl Reactor {
         self.step(Step::Deliver, Self::deliver);
         self.step(Step::Flush, Self::flush);
         self.step(Step::Reap, Self::reap);
-        Ok(())
-    }
-
-    /// Waits for an event or the next deadline; not at all while work is left over.
-    fn wait(&mut self) -> io::Result<()> {
-        let mut timeout = match self.has_work() {
-            true => Duration::ZERO,
-            false => time_until(self.next_deadline(), Instant::now()),
-        };
-        while let Err(error) = self.poll.poll(&mut self.events, Some(timeout)) {
-            // A signal handler ran, or we were stopped and continued (signal(7)). It may be late now, but
-            // input that came meanwhile is read before any deadline is checked.
-            if error.kind() != io::ErrorKind::Interrupted {
-                return Err(error);
-            }
-            timeout = Duration::ZERO;
-        }
-        self.context.now = Instant::now();
-        self.context.figures.begin_turn(self.context.now);
         Ok(())
     }
 
@@ -400,32 +379,6 @@ impl Reactor {
         context.quic.end_turn(&mut context.metrics);
     }
 
-    /// Returns true if there is work without an event.
-    fn has_work(&self) -> bool {
-        self.acceptor.has_input()
-            || self.connections.has_work()
-            || self.context.quic.has_work()
-            || self.context.datagrams.has_input()
-            || self.context.chat.has_output()
-            || self.context.chat.has_garbage()
-    }
-
-    fn next_deadline(&self) -> Instant {
-        let deadlines = [
-            self.context.chat.poll_timeout(),
-            self.connections.next_deadline(),
-            self.acceptor.next_deadline(),
-            self.context.alerts.next_deadline(),
-            self.context.datagrams.next_deadline(),
-            self.context.tls.next_deadline(),
-            self.context.quic.next_deadline(),
-            self.service.next_deadline(),
-            self.context.figures.next_deadline(),
-            self.leave_by,
-        ];
-        deadlines.into_iter().flatten().fold(self.report_at, Instant::min)
-    }
-
     fn exit(&self) -> Option<Exit> {
         if let Some(signal) = self.forced {
             return Some(Exit::Forced(signal));
@@ -435,15 +388,6 @@ impl Reactor {
         let done = !self.context.chat.has_last_words() && is_over;
         (late || (self.leave_by.is_some() && done)).then_some(Exit::Drained)
     }
-}
-
-/// Returns the wait until `deadline`, rounded up to milliseconds: the kernel would round a shorter wait
-/// down, and the loop would wake up too early, again and again.
-fn time_until(deadline: Instant, now: Instant) -> Duration {
-    let wait = deadline.saturating_duration_since(now).min(LONGEST_WAIT);
-    let milliseconds = wait.as_nanos().div_ceil(1_000_000);
-    // It is at most LONGEST_WAIT, so it fits.
-    Duration::from_millis(milliseconds as u64)
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! Single turns of the loop.
 
+use super::waiting::{LONGEST_WAIT, time_until};
 use super::*;
 use std::net::UdpSocket;
+use std::time::Duration;
 
 use crate::config::{
     Bind, Budgets, ChatConfig, ConnectionConfig, DatagramPath, TlsConfig, TlsMode, UNIX_MODE,
