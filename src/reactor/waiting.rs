@@ -30,7 +30,7 @@ impl Reactor {
     }
 
     /// Returns true if there is work without an event.
-    fn has_work(&self) -> bool {
+    pub(super) fn has_work(&self) -> bool {
         self.acceptor.has_input()
             || self.connections.has_work()
             || self.context.quic.has_work()
