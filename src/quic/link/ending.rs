@@ -2,7 +2,7 @@
 //!
 //! A member that ends first gets the rest of its stream, then the browser's script has a moment to read it, because
 //! a browser drops what the script has not read when the session closes. Then the session closes with its
-//! code, and the connection when the browser has seen that.
+//! code, and the browser ends the connection.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ const HANDED_OVER_WITHIN: Duration = Duration::from_secs(5);
 /// Time for its script to read that.
 const READ_WITHIN: Duration = Duration::from_millis(100);
 
-/// Time for a browser to see that the session is closed.
+/// Time for a browser to see that the session is closed, and to end the connection.
 const CLOSED_WITHIN: Duration = Duration::from_secs(2);
 
 /// The stage of a connection.
@@ -36,7 +36,7 @@ pub(in crate::quic) enum Stage {
     Finishing { code: u32 },
     /// The script reads the rest of the stream.
     Reading { code: u32 },
-    /// The session is closed, which the browser has still to see.
+    /// The session is closed, and the browser ends the connection.
     Closing,
     /// The connection is closed.
     Closed,
@@ -106,6 +106,19 @@ impl Link {
 
     fn close_session(&mut self, code: u32, now: Instant) {
         self.http.close(code, "");
+        self.wait_for_end(now);
+    }
+
+    /// Notes that the session is closed on both sides. Chromium reports an error in place of the code if the end
+    /// of the connection follows at once. It ends the connection itself.
+    pub(super) fn note_closed_session(&mut self, now: Instant) {
+        self.release();
+        if !self.is_closed() {
+            self.wait_for_end(now);
+        }
+    }
+
+    fn wait_for_end(&mut self, now: Instant) {
         (self.stage, self.due) = (Stage::Closing, Some(now + CLOSED_WITHIN));
     }
 

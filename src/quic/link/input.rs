@@ -52,7 +52,7 @@ impl Link {
             Action::Request(request) => {
                 self.events.push_back(Event::Session { id: self.id, request });
             }
-            Action::Closed { .. } => self.close_connection(h3::code::NO_ERROR, now),
+            Action::Closed { .. } => self.note_closed_session(now),
         }
         true
     }
