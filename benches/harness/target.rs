@@ -89,7 +89,8 @@ impl Target {
         // A relay ends when its stdin does.
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let mut line = String::new();
-        if let Some(out) = child.stdout.take() {
+        // It stays open: a server has more lines.
+        if let Some(out) = &mut child.stdout {
             BufReader::new(out).read_line(&mut line)?;
         }
         let unspecified = SocketAddr::from(([127, 0, 0, 1], 0));
