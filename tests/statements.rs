@@ -1,8 +1,8 @@
 //! Checks that every promise has a test, and that every id in the name of a test is a promise.
 //!
 //! `src/protocol/PROTOCOL.md` states W (the wire), S (stream delivery), E (encryption), C (carried
-//! members) and U (Unix sockets). `tests/README.md` lists L, D and T (faults of loops, datagram relays and
-//! open servers), A (attacks), fields (real use), and the E and U that are not about the wire.
+//! members), U (Unix sockets) and H (browsers). `tests/README.md` lists L, D and T (faults of loops, datagram
+//! relays and open servers), A (attacks), fields (real use), and the E, U and H that are not about the wire.
 
 mod support;
 
@@ -73,6 +73,6 @@ fn leading_ids<'a>(words: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
 }
 
 fn is_id(word: &str) -> bool {
-    let number = word.strip_prefix(['w', 's', 'e', 'c', 'u', 'l', 'd', 't', 'a']);
+    let number = word.strip_prefix(['w', 's', 'e', 'c', 'u', 'h', 'l', 'd', 't', 'a']);
     number.is_some_and(|number| number.parse::<u8>().is_ok())
 }
