@@ -36,7 +36,12 @@ export class FakeServer {
     const { platform } = this;
     [FakeSocket.platform, FakeSocket.server, FakeTransport.server] = [platform, this, this];
     platform.WebSocket = FakeSocket;
-    platform.fetch = async () => ({ ok: true, json: async () => ({ port: 9002, hashes: ["AAEC"] }) });
+    platform.fetch = async () => {
+      if (!this.isUp) {
+        throw new TypeError("the server is down");
+      }
+      return { json: async () => ({ port: 9002, hashes: ["AAEC"] }) };
+    };
     this.restart();
   }
 

@@ -263,6 +263,20 @@ async function closed_udp_means_websocket({ Server }) {
   assert(server.attempts > before, "another page tries again");
 }
 
+async function restart_keeps_webtransport({ Server }) {
+  const server = new FakeServer();
+  server.offerWebTransport();
+  const visit = await Visit.enter(server, Server);
+  server.isUp = false;
+  server.last.cut(4013);
+  server.restart();
+  await server.platform.advance(5_000);
+  assertEqual(visit.membership.state, "reconnecting");
+  server.isUp = true;
+  await server.platform.until(() => visit.membership.state === "open");
+  assertEqual([visit.membership.path, visit.of("rejoined").length], ["webtransport", 1]);
+}
+
 async function blocked_datagrams_fall_back({ Server }) {
   const server = new FakeServer();
   server.offerWebTransport();
@@ -295,6 +309,15 @@ async function questions_are_not_shown({ Server }) {
   assertEqual(visit.membership.pending, [{ id, text: "/help" }]);
   await server.platform.advance(50);
   assertEqual([await answer, visit.texts().slice(1)], ["answer to /who", ["answer to /help"]]);
+  assertEqual(visit.of("settled"), [{ type: "settled", id, outcome: "answered" }]);
+}
+
+async function command_may_be_taken_silently({ Server }) {
+  const server = new FakeServer();
+  const visit = await Visit.enter(server, Server);
+  server.last.member.speak = (id) => server.last.member.aside(12, id);
+  const id = visit.membership.send("/kick bob");
+  await server.platform.advance(20);
   assertEqual(visit.of("settled"), [{ type: "settled", id, outcome: "answered" }]);
 }
 
@@ -351,9 +374,11 @@ export const sessionTests = [
   webtransport_is_preferred,
   loss_is_repaired,
   closed_udp_means_websocket,
+  restart_keeps_webtransport,
   blocked_datagrams_fall_back,
   lists_have_pages,
   questions_are_not_shown,
+  command_may_be_taken_silently,
   leaving_takes_2_s_at_most,
   hostile_server_does_no_harm,
 ];

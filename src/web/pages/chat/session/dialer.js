@@ -1,7 +1,7 @@
 // Opens the way to the server: WebTransport where the browser and the network have it, else a WebSocket.
 
 import { RequestChannel } from "./websocket_path.js";
-import { openSession, requestOver } from "./webtransport_path.js";
+import { openSession, requestOver, sessionTerms } from "./webtransport_path.js";
 import { collectRooms } from "./requests.js";
 import { currentTime } from "./deadline.js";
 import { SECOND } from "../stream/round_trip.js";
@@ -46,8 +46,9 @@ export class Dialer {
     if (!isSecureContext || !WebTransport || currentTime(this.#platform) < this.#trustedAt) {
       return null;
     }
+    const terms = await sessionTerms(this.#url, this.#platform).catch(() => null);
     try {
-      return await openSession(this.#url, this.#platform);
+      return terms && (await openSession(terms, this.#platform));
     } catch {
       this.distrust();
       return null;

@@ -148,14 +148,10 @@ export class Membership extends EventTarget {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 
-  #now() {
-    return currentTime(this.#platform);
-  }
-
   // Begins as a new member, from the entry `next` on.
   #begin(completion, next) {
     [this.#token, this.#endCode] = [completion.token, null];
-    this.#entries.enter(completion, this.#now());
+    this.#entries.enter(completion, currentTime(this.#platform));
     this.#driver.enter(completion, next, new TextEncoder().encode(this.room).length);
   }
 
@@ -184,9 +180,10 @@ export class Membership extends EventTarget {
   #handleEvent(event) {
     const { kind, code, id } = event;
     if (kind === "aside" && (code === Code.STATE || code === Code.RATE_LIMITED)) {
+      this.#outgoing.noteState(id, event.expected);
       return;
     }
-    const entry = this.#entries.read(event, this.#now());
+    const entry = this.#entries.read(event, currentTime(this.#platform));
     if (kind === "message" && event.member === this.number) {
       entry.id = this.#outgoing.settle(id, "relayed", null).id;
     } else if (kind === "aside") {
@@ -284,7 +281,7 @@ export class Membership extends EventTarget {
     this.#emit("rejoined", { number: this.number, sameRoom });
     if (missed > 0) {
       const event = { kind: "gone", first: seen, count: missed };
-      this.#emit("entry", this.#entries.read(event, this.#now()));
+      this.#emit("entry", this.#entries.read(event, currentTime(this.#platform)));
     }
   }
 

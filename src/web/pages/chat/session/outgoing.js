@@ -60,6 +60,15 @@ export class Outgoing {
     return { id: line.id, isOfPage: line.answer !== null };
   }
 
+  // Handles an aside without a text that answers the line with this id on the wire. A command that the server has taken
+  // gets no other answer.
+  noteState(wireId, expected) {
+    const line = this.#lines.find((other) => other.wireId === wireId);
+    if (line && wireId < expected && isCommand(line.text)) {
+      this.settle(wireId, "answered", null);
+    }
+  }
+
   #finish({ id, answer }, outcome, text) {
     if (!answer) {
       this.#onSettled(id, outcome);

@@ -15,30 +15,24 @@ const STREAM_REPLY_TIMEOUT = 10_000;
 // Datagrams that the browser keeps for us: as many as the server sends at once while we catch up (S7), twice.
 const INCOMING_DATAGRAMS = 128;
 
-// Opens a session with the server of this URL. Rejects if there is none within 2 seconds.
-export async function openSession(url, platform) {
-  let transport = null;
-  const opened = (async () => {
-    const info = await sessionInfo(url, platform);
-    transport = new platform.WebTransport(`https://${new URL(url).hostname}:${info.port}/chat`, info.options);
-    // Otherwise a session that fails later would be an unhandled rejection.
-    transport.closed.catch(() => {});
-    await transport.ready;
-    return transport;
-  })();
-  return await within(SESSION_TIMEOUT, opened, platform, () => transport?.close());
-}
-
-// Returns the port, and the options with the hashes of the certificates that the server will show (H9).
-async function sessionInfo(url, platform) {
-  const response = await platform.fetch(new URL("/webtransport.json", url), { cache: "no-store" });
-  if (!response.ok) {
-    throw new RequestError(0, "the server has no WebTransport");
-  }
-  const { port, hashes } = await response.json();
+// Returns the address of sessions with the server of this URL, and the options with the hashes of the certificates that it
+// shows (H9). Rejects if the server is not there, or has no WebTransport.
+export async function sessionTerms(url, platform) {
+  const target = new URL("/webtransport.json", url);
+  const fetched = platform.fetch(target, { cache: "no-store" }).then((response) => response.json());
+  const { port, hashes } = await within(SESSION_TIMEOUT, fetched, platform, () => {});
   const serverCertificateHashes = hashes.map((hash) => ({ algorithm: "sha-256", value: fromBase64(hash) }));
   const certificates = hashes.length > 0 ? { serverCertificateHashes } : {};
-  return { port, options: { requireUnreliable: true, ...certificates } };
+  return { address: `https://${target.hostname}:${port}/chat`, options: { requireUnreliable: true, ...certificates } };
+}
+
+// Opens a session. Rejects if there is none within 2 seconds.
+export async function openSession({ address, options }, platform) {
+  const transport = new platform.WebTransport(address, options);
+  // Otherwise a session that fails would be an unhandled rejection.
+  transport.closed.catch(() => {});
+  await within(SESSION_TIMEOUT, transport.ready, platform, () => transport.close());
+  return transport;
 }
 
 function fromBase64(text) {
