@@ -162,9 +162,7 @@ impl Page {
     pub fn assemble(sources: &Sources) -> io::Result<Self> {
         let style: String = sources.styles.iter().map(|(_, text)| compact(text)).collect();
         let script: String = sources.scripts.iter().map(|(_, text)| inline(text)).collect();
-        let html = sources
-            .html
-            .1
+        let html = compact(sources.html.1)
             .replacen(STYLE, &format!("<style>{style}</style>"), 1)
             .replacen(SCRIPT, &format!("<script type=\"module\">{script}</script>"), 1)
             .into_bytes();
@@ -188,8 +186,8 @@ fn inline(module: &str) -> String {
     })
 }
 
-/// Returns a style or a module without indentation, empty lines, and comments that begin a line: they are
-/// a quarter of a compressed page. No text in the sources goes over several lines, so none loses anything.
+/// Returns a source without indentation, empty lines, and comments that begin a line: they are a quarter
+/// of a compressed page. No text in the sources goes over several lines, so none loses anything.
 fn compact(source: &str) -> String {
     let mut is_comment = false;
     let mut text = String::with_capacity(source.len());
