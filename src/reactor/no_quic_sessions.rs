@@ -49,6 +49,11 @@ impl QuicSessions {
         true
     }
 
+    #[cfg(feature = "web")]
+    pub(super) fn len(&self) -> usize {
+        0
+    }
+
     pub(super) fn has_work(&self) -> bool {
         false
     }

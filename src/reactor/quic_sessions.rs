@@ -139,6 +139,11 @@ impl QuicSessions {
         self.machine.as_ref().is_none_or(Quic::is_over)
     }
 
+    /// Returns the number of connections.
+    pub(super) fn len(&self) -> usize {
+        self.machine.as_ref().map_or(0, Quic::count)
+    }
+
     /// Returns true if there is work without an event.
     pub(super) fn has_work(&self) -> bool {
         self.machine.as_ref().is_some_and(Quic::has_work)

@@ -22,20 +22,23 @@ impl Reactor {
     /// done otherwise.
     fn left_over(&self, step: Step) -> Option<Limit> {
         let Self { acceptor, connections, context, .. } = self;
-        let Context { chat, datagrams, now, .. } = context;
+        let Context { chat, datagrams, quic, now, .. } = context;
         let (is_left, limit) = match step {
             Step::Wait | Step::HandleSignals => return None,
             Step::NoteReadiness => (self.events.iter().count() == EVENTS, Limit::Events),
             Step::Accept => (acceptor.has_input(), Limit::Budget),
             Step::ReadDatagrams => (datagrams.has_input(), Limit::Slice),
-            Step::ReadConnections if connections.has_ready() => (true, Limit::Slice),
-            Step::ReadConnections => (connections.has_hellos(), Limit::Budget),
+            Step::ReadConnections => match connections.has_ready() || quic.has_events() {
+                true => (true, Limit::Slice),
+                false => (connections.has_hellos(), Limit::Budget),
+            },
             Step::ExpireTimers => {
-                let deadlines = [chat.poll_timeout(), connections.next_deadline()];
+                let deadlines =
+                    [chat.poll_timeout(), connections.next_deadline(), quic.next_deadline()];
                 (deadlines.into_iter().flatten().any(|due| due <= *now), Limit::Slice)
             }
             Step::Deliver => (chat.has_output(), Limit::Slice),
-            Step::Flush => (connections.has_unflushed(), Limit::Slice),
+            Step::Flush => (connections.has_unflushed() || quic.has_work(), Limit::Slice),
             Step::Reap => (chat.has_garbage() || connections.has_doomed(), Limit::Slice),
         };
         is_left.then_some(limit)
@@ -81,18 +84,19 @@ impl Context {
         let sockets =
             [("all", self.datagrams.socket_count()), ("readable", readable), ("full", full)];
         let queues = [("read", read), ("handshake", handshake), ("flush", flush)];
-        let tally = &connections.tally;
+        let quic = [("quic", self.quic.len() as u64)];
+        let protocols = connections.tally.by_protocol().into_iter().chain(quic);
         [
             several(("datagram_sockets", "UDP sockets.", "state"), sockets),
             Gauge {
                 name: "connections",
                 help: "Connections, by their protocol.",
-                value: Value::By("protocol", tally.by_protocol()),
+                value: Value::By("protocol", protocols.collect()),
             },
             Gauge {
                 name: "connection_states",
                 help: "Connections, by what they wait for.",
-                value: Value::By("state", tally.by_state()),
+                value: Value::By("state", connections.tally.by_state()),
             },
             several(
                 ("waiting_connections", "Connections that the next turn serves.", "for"),

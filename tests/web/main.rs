@@ -1,7 +1,9 @@
-//! The web on the real binary: HTTP with raw bytes (H1 to H5), and WebSockets (H6, H7).
+//! The web on the real binary: HTTP with raw bytes (H1 to H5), WebSockets (H6, H7), and the figures (H2, H12).
 
 mod connections;
+mod figures;
 mod heads;
+mod metrics;
 mod paths;
 mod protocols;
 mod rules;
