@@ -115,31 +115,29 @@ pub(super) fn flush(context: &mut Context) -> bool {
 }
 
 fn answer_session(id: QuicId, request: &SessionRequest, context: &mut Context) {
-    let socket = match &context.quic.machine {
-        Some(machine) => machine.first_origin(id).map_or(0, |origin| origin.socket),
-        None => return,
-    };
-    let status = check_session(request, socket, context);
+    let status = check_session(request, context);
     log::debug!("session at {}{}: status {status}", request.authority, request.path);
     if let Some(machine) = &mut context.quic.machine {
         machine.answer_session(id, status);
     }
 }
 
-/// Returns the status for a request for a session at a socket (H5). Without pages of ours, no page may have one.
-fn check_session(request: &SessionRequest, socket: usize, context: &Context) -> u16 {
+/// Returns the status for a request for a session (H5). Its page may come from any of our TCP ports; without pages
+/// of ours, from nowhere.
+fn check_session(request: &SessionRequest, context: &Context) -> u16 {
     let Context { quic, web, tls, .. } = context;
     let path = request.path.split('?').next().unwrap_or_default();
     let (origin, is_known) = (request.origin.as_deref(), path == SESSION_PATH);
     let Some(authority) = Authority::parse(&request.authority) else { return MISDIRECTED };
-    let tcp_port = quic.tcp_ports.get(socket).copied().unwrap_or_default();
-    let checked = match web.site() {
+    let check = |port| match web.site() {
         Some(site) => {
-            let hosts = site.hosts();
-            hosts.check_session(&authority, origin, tcp_port, |name| tls.is_certified(name))
+            let is_certified = |name: &str| tls.is_certified(name);
+            site.hosts().check_session(&authority, origin, port, is_certified)
         }
         None => origin.map_or(Ok(()), |_| Err(Refusal::Origin)),
     };
+    let checked = quic.tcp_ports.iter().map(|port| check(*port));
+    let checked = checked.reduce(Result::or).unwrap_or(Err(Refusal::Origin));
     match checked {
         Err(Refusal::Host) => MISDIRECTED,
         Err(Refusal::Origin) => FORBIDDEN,

@@ -23,7 +23,7 @@ pub(super) struct QuicSessions {
     pub(super) machine: Option<Quic>,
     /// Limit for the connections: as many as there may be carried members.
     pub(super) max: Option<usize>,
-    /// The TCP port beside each UDP socket: pages of ours come from there.
+    /// The TCP ports, each once: pages of ours come from there.
     pub(super) tcp_ports: Vec<u16>,
     /// The settings of TLS whose certificate is shown.
     pub(super) shown: Option<Arc<ServerConfig>>,
@@ -41,8 +41,10 @@ impl QuicSessions {
         config: &Config,
         tls: &Tls,
         datagrams: &mut Datagrams,
-        tcp_ports: Vec<u16>,
+        mut tcp_ports: Vec<u16>,
     ) -> Self {
+        tcp_ports.sort_unstable();
+        tcp_ports.dedup();
         let is_on = config.web.webtransport && tls.server_config().is_some();
         let timeouts = Timeouts {
             handshake: config.connections.handshake_timeout,
