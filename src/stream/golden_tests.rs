@@ -153,8 +153,14 @@ fn digest(bytes: &[u8]) -> String {
     format!("{}:{hash:08x}", bytes.len())
 }
 
+/// Returns hex digits. A run of equal bytes is `(digits*count)`, which keeps long texts short.
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let runs = bytes.chunk_by(|left, right| left == right);
+    runs.map(|run| match run.len() {
+        0..8 => format!("{:02x}", run[0]).repeat(run.len()),
+        count => format!("({:02x}*{count})", run[0]),
+    })
+    .collect()
 }
 
 /// A room that talks for a while over a bad network, then recovers, then is silent.
@@ -166,8 +172,8 @@ fn talk(seed: u64, network: Network, time: Duration) -> World {
         match world.random.below(12) {
             0 => world.push(b"/who".to_vec()),
             1..=3 => world.push(format!("message at {:?}", world.now).into_bytes()),
-            4 => world.push("long ".repeat(230).into_bytes()),
-            5 => say(&mut world, &"a longer one ".repeat(90)),
+            4 => world.push("l".repeat(1150).into_bytes()),
+            5 => say(&mut world, &"m".repeat(1170)),
             6 => world.server.forget_before(world.server.next().saturating_sub(4)),
             _ => (0..3).for_each(|_| say(&mut world, "hi")),
         }
@@ -237,6 +243,36 @@ fn attack(seed: u64) -> History {
     History { name: format!("attack {seed}"), next: 1000, expected: u32::MAX - 8, inputs }
 }
 
+/// More entries behind gaps than a receiver holds, in sizes up to the largest, and then those that are missing. Every
+/// second number is missing at first, so that there are more gaps than a request has ranges.
+fn flood() -> History {
+    let mut inputs = Vec::new();
+    let at = |place: u64| Duration::from_micros(100 * place);
+    for place in 0..390 {
+        let size = if place < 120 { 100 } else { 3900 };
+        inputs.push((at(place), Input::Datagram(one_entry(1002 + 2 * place, size))));
+        if place % 16 == 15 {
+            inputs.push((at(place), Input::Transmit));
+        }
+    }
+    let far = 1002 + (1 << 20);
+    inputs.push((at(400), Input::Datagram(one_entry(far, 1))));
+    for number in 1000..1040 {
+        inputs.push((at(400 + number), Input::Datagram(one_entry(number, 900))));
+        inputs.push((at(400 + number), Input::Transmit));
+    }
+    (0..70).for_each(|_| inputs.push((at(2000), Input::Push(vec![b'z'; 600]))));
+    (1..10).for_each(|second| inputs.push((at(10_000 * second), Input::Transmit)));
+    History { name: "flood".into(), next: 1000, expected: 1, inputs }
+}
+
+fn one_entry(sequence: u64, size: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    Header { tag: TAG, sequence }.encode(&mut out);
+    Entry::Message { member: 9, id: 0, name: b"ann", text: &vec![b'f'; size] }.encode(&mut out);
+    out
+}
+
 fn any_datagram(random: &mut Random) -> Vec<u8> {
     let near = 990 + random.below(60);
     let far = [0, u64::MAX, 1 << 53, (1 << 32) + 1000, (1 << 32) + 1001, 1 << 31, 1010];
@@ -279,6 +315,7 @@ fn histories() -> Vec<History> {
         History::of("catching up", catch_up()),
         History::of("rate", hurry()),
         History::of("another path", change_path()),
+        flood(),
     ];
     histories.extend((0..3).map(attack));
     histories

@@ -106,10 +106,21 @@ function digest(bytes) {
   return `${bytes.length}:${hash.toString(16).padStart(8, "0")}`;
 }
 
+// Returns hex digits. A run of 8 or more equal bytes is `(digits*count)`.
 function toHex(bytes) {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const digits = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0"));
+  const runs = [];
+  for (const pair of digits) {
+    if (runs.at(-1)?.pair === pair) {
+      runs.at(-1).count += 1;
+    } else {
+      runs.push({ pair, count: 1 });
+    }
+  }
+  return runs.map(({ pair, count }) => (count < 8 ? pair.repeat(count) : `(${pair}*${count})`)).join("");
 }
 
 function fromHex(text) {
-  return Uint8Array.from(text.match(/../g) ?? [], (digits) => parseInt(digits, 16));
+  const digits = text.replace(/\((..)\*(\d+)\)/g, (_, pair, count) => pair.repeat(Number(count)));
+  return Uint8Array.from(digits.match(/../g) ?? [], (pair) => parseInt(pair, 16));
 }
