@@ -1,4 +1,4 @@
-//! Runs the protocol half of the chat page in node: golden histories and sessions.
+//! Runs the chat page without a document in node: golden histories, sessions, and its texts.
 //!
 //! `src/stream/golden_tests.rs` writes the histories from the library, so both receivers and senders do the same. The
 //! sessions have a server and a clock of their own, in JavaScript. Both also run in Chromium, by `tests/browser/`.
@@ -16,6 +16,11 @@ fn h6_node_repeats_histories() {
 #[test]
 fn h11_sessions_come_back() {
     run_node(&["tests/script/sessions.js"]);
+}
+
+#[test]
+fn h11_page_reads_texts() {
+    run_node(&["tests/script/page_texts.js"]);
 }
 
 /// Runs a script in node, which must succeed.

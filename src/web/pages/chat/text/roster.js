@@ -83,8 +83,9 @@ export class Roster {
     if (list.more === 0) {
       this.names.clear();
     }
-    list.names.filter((name) => !this.#gone.has(name)).forEach((name) => this.add(name));
-    this.more = Math.max(0, list.names.length + list.more - this.names.size);
+    const listed = list.names.filter((name) => !this.#gone.has(name));
+    listed.forEach((name) => this.add(name));
+    this.more = Math.max(0, listed.length + list.more - this.names.size);
     this.inClear = new Set(list.inClear);
   }
 
