@@ -63,10 +63,10 @@ pub fn http(data: &[u8]) {
 }
 
 /// Returns the responses to a stream, as `src/reactor/http.rs` makes them.
-fn answers<'a>(
+fn answers(
     site: &Site,
     visitor: Visitor,
-    pieces: &mut dyn Iterator<Item = &'a [u8]>,
+    pieces: &mut dyn Iterator<Item = &[u8]>,
 ) -> Vec<Response> {
     let (mut stream, mut responses) = (Vec::new(), Vec::new());
     loop {
