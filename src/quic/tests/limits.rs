@@ -105,6 +105,24 @@ fn h8_long_unit_ends_its_connection() {
 }
 
 #[test]
+fn h8_damaged_packets_are_lost_ones() {
+    for seed in 1..6 {
+        let mut stage = Stage::new();
+        stage.dice ^= seed << 20;
+        let (client, _, stream) = stage.enter(member(1), false);
+        stage.events.clear();
+        stage.noise = 3;
+        let sent: Vec<Vec<u8>> = (0..100u8).map(|number| vec![number; 99]).collect();
+        for content in &sent {
+            stage.clients[client].send_unit(stream, content);
+            stage.settle();
+        }
+        stage.advance(40_000);
+        assert_eq!(stage.take_messages(), sent, "seed {seed}");
+    }
+}
+
+#[test]
 fn h8_unread_answers_stop_requests() {
     let mut stage = Stage::new();
     let (client, id) = stage.open_session();

@@ -204,6 +204,8 @@ struct Stage {
     events: VecDeque<Event>,
     /// One of so many packets is lost, 0 for none.
     loss: u64,
+    /// One of so many packets to the machine is damaged, 0 for none.
+    noise: u64,
     dice: u64,
     /// Limit for the connections.
     max: usize,
@@ -223,6 +225,7 @@ impl Stage {
             now: Instant::now(),
             events: VecDeque::new(),
             loss: 0,
+            noise: 0,
             dice: 88_172_645_463_325_252,
             max: usize::MAX,
             sent: Vec::new(),
@@ -241,11 +244,24 @@ impl Stage {
         }
     }
 
-    fn is_lost(&mut self) -> bool {
+    fn roll(&mut self) -> u64 {
         self.dice ^= self.dice << 13;
         self.dice ^= self.dice >> 7;
         self.dice ^= self.dice << 17;
-        self.loss > 0 && (self.dice >> 11).is_multiple_of(self.loss)
+        self.dice >> 11
+    }
+
+    fn is_lost(&mut self) -> bool {
+        let roll = self.roll();
+        self.loss > 0 && roll.is_multiple_of(self.loss)
+    }
+
+    /// Flips a bit of some packets.
+    fn damage(&mut self, packet: &mut [u8]) {
+        let (roll, place) = (self.roll(), self.roll() as usize % packet.len());
+        if self.noise > 0 && roll.is_multiple_of(self.noise) {
+            packet[place] ^= 1 << (roll >> 20 & 7);
+        }
     }
 
     /// Sends what the clients have to send. Returns true if there was something.
@@ -259,6 +275,7 @@ impl Stage {
                 has_sent = true;
                 let remote = Address::from(self.clients[index].address);
                 let origin = Origin { socket: 0, local: None, remote };
+                self.damage(&mut buffer[..transmit.size]);
                 if !self.is_lost() {
                     self.quic.handle_datagram(&origin, &buffer[..transmit.size], self.now);
                 }

@@ -123,14 +123,14 @@ fn h8_end_hands_over_the_rest() {
 fn h8_loss_is_repaired_on_streams() {
     for seed in 1..6 {
         let mut stage = Stage::new();
-        stage.loss = 5;
         stage.dice ^= seed << 20;
         let (client, _, stream) = stage.enter(member(1), true);
+        stage.loss = 5;
         let sent: Vec<Vec<u8>> = (0..200u8).map(|number| vec![number; 50]).collect();
         for content in &sent {
             stage.clients[client].send_unit(stream, content);
         }
-        stage.advance(20_000);
+        stage.advance(40_000);
         assert_eq!(stage.take_messages(), sent, "seed {seed}");
     }
 }
