@@ -225,6 +225,10 @@ impl Quic {
         }
         self.greetings.end(peer);
         self.timers.set(id, &mut link.deadline, None);
-        self.handles[link.handle.0] = None;
+        // The endpoint may have given the handle to a new connection, since it frees handles first.
+        let place = &mut self.handles[link.handle.0];
+        if *place == Some(id) {
+            *place = None;
+        }
     }
 }
