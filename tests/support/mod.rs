@@ -29,6 +29,8 @@ pub mod program;
 pub mod proxy;
 #[cfg(feature = "client")]
 pub mod pty;
+#[cfg(feature = "webtransport")]
+pub mod quic;
 pub mod random;
 #[cfg(feature = "tls")]
 pub mod sealed;
@@ -42,6 +44,8 @@ pub mod talkers;
 pub mod tcp_proxy;
 pub mod unix;
 pub mod websocket;
+#[cfg(feature = "webtransport")]
+pub mod webtransport;
 
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
