@@ -3,11 +3,11 @@
 import { foldText } from "./fold.js";
 
 // The commands of the server, and those of the page. Those that take a word end with a blank.
-export const COMMANDS = ["/ban ", "/bans", "/exit", "/help", "/host ", "/join ", "/kick ", "/leave", "/unban ", "/who"];
+const COMMANDS = ["/ban ", "/bans", "/exit", "/help", "/host ", "/join ", "/kick ", "/leave", "/unban ", "/who"];
 const TAKES_NAME = ["/ban ", "/host ", "/kick ", "/unban "];
 
 // Returns {start, words}: each word can take the place of the line's text from `start` on.
-export function completeLine(line, names) {
+function completeLine(line, names) {
   const command = TAKES_NAME.find((word) => line.startsWith(word));
   if (command !== undefined) {
     return { start: command.length, words: namesFrom(line.slice(command.length), names, "") };

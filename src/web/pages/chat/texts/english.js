@@ -78,7 +78,6 @@ export const ENGLISH = {
   leaveAnyway: "Leave",
   stay: "Stay",
   close: "Close",
-  closeTab: "Close",
   joinAgain: "Join again",
   createAgain: "Create it again",
 

@@ -78,7 +78,6 @@ export const JAPANESE = {
   leaveAnyway: "退室する",
   stay: "残る",
   close: "閉じる",
-  closeTab: "閉じる",
   joinAgain: "もう一度入室",
   createAgain: "もう一度作成",
 

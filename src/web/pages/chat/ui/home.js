@@ -30,7 +30,6 @@ export class Home {
     this.#page = page;
     this.#name.value = readSetting("name") ?? "";
     document.getElementById("server-name").textContent = location.host;
-    this.#name.addEventListener("input", () => this.showNameError(""));
     document.getElementById("name-form").addEventListener("submit", (event) => {
       event.preventDefault();
       this.#find.focus();
@@ -53,11 +52,6 @@ export class Home {
   set name(name) {
     this.#name.value = name;
     writeSetting("name", name);
-  }
-
-  showNameError(text) {
-    showText(document.getElementById("name-error"), text);
-    this.#name.toggleAttribute("aria-invalid", text !== "");
   }
 
   // Shows what is going on, such as a join.
@@ -104,7 +98,6 @@ export class Home {
     const shown = fitting.slice(0, MOST_ROWS);
     this.#rows = new Map(shown.map((info) => [info.room, this.#drawRow(this.#rows.get(info.room) ?? make("li"), info)]));
     placeChildren(this.#list, [...this.#rows.values()]);
-    this.#list.classList.toggle("stale", this.#failed);
     document.getElementById("room-count").textContent = rooms.length > 0 ? new Intl.NumberFormat(speech.language).format(rooms.length) : "";
     showText(document.getElementById("list-state"), this.#stateText(rooms.length, fitting.length));
   }

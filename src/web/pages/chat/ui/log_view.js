@@ -40,10 +40,6 @@ export class LogView {
     this.#me = name;
   }
 
-  get isAtEnd() {
-    return this.#isAtEnd;
-  }
-
   // Adds an entry. It appears with the next frame in which the room is visible.
   push(entry) {
     this.#waiting.push(entry);

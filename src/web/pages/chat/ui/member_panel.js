@@ -28,7 +28,7 @@ function isMemberPanelShown() {
 }
 
 // The choice holds for all rooms, so it stands at their parent.
-export function showMemberPanel() {
+function showMemberPanel() {
   document.getElementById("app").dataset.members = isMemberPanelShown() ? "shown" : "hidden";
   document.querySelectorAll(".show-members").forEach((button) => {
     button.setAttribute("aria-expanded", String(isMemberPanelShown()));

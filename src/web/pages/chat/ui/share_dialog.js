@@ -10,7 +10,7 @@ const QUIET_ZONE = 4;
 const LOCAL_NAMES = /^(localhost|127\.[0-9.]+|\[::1\])$/;
 
 // Returns the address that opens a room.
-export function addressOfRoom(room) {
+function addressOfRoom(room) {
   return `${location.origin}/#${encodeURIComponent(room)}`;
 }
 
