@@ -93,12 +93,33 @@ fn tests_exist() {
         sources("src").into_iter().chain(sources("tests")).map(|source| source.text).collect();
     let mut count = 0;
     for page in pages() {
-        for name in page.inline_code().iter().filter(|code| is_test(code)) {
+        for name in page.inline_code().iter().filter(|code| is_test(code) && !is_metric(code)) {
             assert!(code.contains(&format!("fn {name}()")), "{}: no test {name}", page.path);
             count += 1;
         }
     }
     assert!(count > 20);
+}
+
+#[test]
+fn h2_metrics_of_the_pages_exist() {
+    let code: String = sources("src").into_iter().map(|source| source.text).collect();
+    let mut count = 0;
+    for page in pages() {
+        for metric in page.inline_code().iter().filter(|code| is_metric(code)) {
+            let family = metric.trim_start_matches(METRICS).trim_end_matches("_total");
+            assert!(code.contains(&format!("\"{family}\"")), "{}: no {metric}", page.path);
+            count += 1;
+        }
+    }
+    assert!(count > 5);
+}
+
+/// Prefix of the metrics.
+const METRICS: &str = "reactor_chat_";
+
+fn is_metric(code: &str) -> bool {
+    code.starts_with(METRICS)
 }
 
 /// Returns true for the name of a test: it begins with the id of a promise, or has four words. No
