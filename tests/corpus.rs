@@ -48,6 +48,12 @@ fn h4_http_corpus() {
     replay("http", fuzz::http);
 }
 
+#[cfg(feature = "webtransport")]
+#[test]
+fn h8_http3_corpus() {
+    replay("http3", fuzz::http3);
+}
+
 #[cfg(feature = "tls")]
 #[test]
 fn e6_e8_sealed_corpus() {

@@ -9,6 +9,8 @@ mod first_bytes;
 mod frame;
 #[cfg(feature = "web")]
 mod http;
+#[cfg(feature = "webtransport")]
+mod http3;
 mod input;
 #[path = "../../support/jobs.rs"]
 mod jobs;
@@ -26,6 +28,8 @@ pub use first_bytes::first_bytes;
 pub use frame::frame;
 #[cfg(feature = "web")]
 pub use http::http;
+#[cfg(feature = "webtransport")]
+pub use http3::http3;
 pub use request::request;
 #[cfg(feature = "tls")]
 pub use sealed::sealed;
