@@ -200,12 +200,16 @@ impl Quic {
         let Self { endpoint, links, .. } = self;
         let Some(link) = links.get_mut(id) else { return };
         let mut is_answered = false;
-        while let Some(event) = link.poll_endpoint_event() {
+        // The endpoint may give the handle of a drained connection to another one.
+        while link.has_handle
+            && let Some(event) = link.poll_endpoint_event()
+        {
             if let Some(answer) = endpoint.handle_event(link.handle, event) {
                 link.handle_endpoint(answer);
                 is_answered = true;
             }
         }
+        link.has_handle &= !link.is_drained();
         // Events of a drained connection come first.
         if link.is_drained() && !link.is_busy {
             return self.free(id);

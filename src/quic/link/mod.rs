@@ -48,6 +48,8 @@ pub struct Timeouts {
 pub(super) struct Link {
     id: QuicId,
     pub(super) handle: ConnectionHandle,
+    /// True until the endpoint knows that the connection is drained.
+    pub(super) has_handle: bool,
     connection: Connection,
     http: Http3,
     /// The way of the last packet from the address that QUIC has proved.
@@ -92,6 +94,7 @@ impl Link {
         Self {
             id,
             handle,
+            has_handle: true,
             connection,
             http: Http3::new(),
             origin,
