@@ -366,7 +366,8 @@ impl Session {
         if self.is_path() { Place::Kept } else { Place::Idle(self.heard_at) }
     }
 
-    /// Returns what it counts as.
+    /// Returns the kind that it counts as. A carried member that does not read counts as a slow reader, although
+    /// the chat has its deadlines.
     pub(super) fn kind(&self) -> Kind {
         let protocol = match &self.protocol {
             Protocol::Tcrp(_) if !self.is_decided => ProtocolKind::Undecided,
@@ -374,7 +375,11 @@ impl Session {
             Protocol::Http(_) | Protocol::WebSocket(_) => ProtocolKind::Http,
             Protocol::Carried(_) => ProtocolKind::Carried,
         };
-        (protocol, self.waiting)
+        let waiting = match self.waiting {
+            Waiting::Member if self.connection.unsent() > 0 => Waiting::Reader,
+            waiting => waiting,
+        };
+        (protocol, waiting)
     }
 
     /// Returns the bytes of memory for input and output, beyond the little that each one keeps.

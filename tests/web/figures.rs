@@ -158,6 +158,21 @@ fn h12_crowd_reaches_the_accept_budget() {
 }
 
 #[test]
+fn h12_slow_reader_is_shown() {
+    let server = Server::start(&["--tls", "off", "--rate-limit", "0", "--fanout-limit", "0"]);
+    // It reads nothing from now on.
+    let _slow = Carried::create(&server, "bob");
+    let ann = Member::join(&server, "room", &text("ann"));
+    let line = "x".repeat(1_000);
+    wait_for("a full connection", || {
+        ann.say(&line);
+        let state = metric(&server, "connection_states{state=\"not_reading\"}");
+        let dropped = metric(&server, "unsent_datagrams_total{reason=\"full_connection\"}");
+        (state == "1" && dropped != "0").then_some(())
+    });
+}
+
+#[test]
 fn h12_strip_shows_each_second() {
     let server = Server::start(OPTIONS);
     let mut viewer = Viewer::open(&server);
