@@ -265,6 +265,16 @@ fn h12_page_shows_the_steps_of_a_turn() {
     }
 }
 
+/// The page has a text about each reason of the counters.
+#[test]
+fn h12_page_explains_each_reason() {
+    let (metrics, texts) = (read("src/metrics.rs"), read("src/web/pages/loop/reasons.js"));
+    let lines = metrics.lines().filter(|line| line.contains("_datagrams\" \""));
+    let reasons = lines.filter_map(|line| line.rsplit('"').nth(1));
+    let unknown: Vec<&str> = reasons.filter(|of| !texts.contains(&format!("\n  {of}: "))).collect();
+    assert_eq!(unknown, [""; 0]);
+}
+
 /// Returns the names of the steps of a turn, in their order.
 fn steps_of_a_turn() -> Vec<String> {
     let reactor = read("src/reactor/mod.rs");
