@@ -1,11 +1,12 @@
 //! The page that shows the loop at work.
 
+use crate::person::address;
 use crate::support::browser::*;
 use crate::support::*;
 
 /// Opens the page of the loop, and waits for its first figures.
 fn open(page: &Page, server: &Server) {
-    page.open(&format!("http://{}/loop", server.tcp));
+    page.open(&format!("{}loop", address(server)));
     page.wait_for("#state[data-state=live]");
 }
 

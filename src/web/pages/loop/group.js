@@ -8,7 +8,7 @@ class Entry {
     this.value = make("dd", "");
     this.bar = make("i", "share");
     const term = make("dt", "", words, ...(about ? [make("span", "soft small about", about)] : []));
-    this.element = make("div", "row", term, this.value, ...(hasBar ? [make("div", "meter", this.bar)] : []));
+    this.element = make("div", "row", term, this.value, ...(hasBar ? [make("dd", "meter", this.bar)] : []));
   }
 
   // Shows a text, and the part of the bar that is full.
