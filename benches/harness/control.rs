@@ -168,7 +168,7 @@ impl Control {
         service: Service,
     ) -> io::Result<Admission> {
         let path = match service.path {
-            Path::Clear | Path::WebSocket => "",
+            Path::Clear | Path::WebSocket | Path::Quic => "",
             Path::Sealed => r#","seal":true"#,
             Path::Carried | Path::CarriedInTls | Path::CarriedOnUnix => r#","carry":true"#,
         };

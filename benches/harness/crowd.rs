@@ -20,8 +20,9 @@ use super::carried_link::CarriedLink;
 use super::control::{self, CREATE, Control, JOIN, PATIENCE};
 use super::envelope::Envelope;
 use super::listener::Listener;
+use super::quic_link::QuicLink;
 use super::relay::{self, REGISTRATION, SOCKET_BUFFER};
-use super::scenario::{Delivery, Service, Shape};
+use super::scenario::{Delivery, Path, Service, Shape};
 use super::target::{Kind, Target};
 
 /// Number of members that enter at a time: by default a server takes as many of one IP before they
@@ -74,6 +75,8 @@ pub struct Attendance {
     /// A connection of each member, if they carry the datagrams as units. Who needs a listener too locks
     /// that first.
     pub links: Option<Vec<Mutex<CarriedLink>>>,
+    /// A connection over QUIC of each member, on that path. The order of locks is the one of links.
+    pub quic: Option<Vec<Mutex<QuicLink>>>,
 }
 
 /// Form of the datagrams to the members.
@@ -98,10 +101,13 @@ impl Attendance {
             _ => Wire::Plain,
         };
         let (udp, envelopes) = (target.udp, Vec::new());
-        let mut attendance = Self { udp, envelopes, wire, links: None };
+        let mut attendance = Self { udp, envelopes, wire, links: None, quic: None };
         match (target.kind, &target.unix) {
             (Kind::Server(service), _) if service.is_carried() => {
                 attendance.join_carried(crowd, target, service)?;
+            }
+            (Kind::Server(service), _) if service.path == Path::Quic => {
+                attendance.join_quic(crowd, target.udp, service)?;
             }
             (Kind::Server(service), _) => attendance.join_server(crowd, target.tcp, service)?,
             (Kind::Relay(_), Some(name)) => attendance.connect_to_relay(crowd, name)?,
@@ -127,6 +133,28 @@ impl Attendance {
             links.push(Mutex::new(control.into_carried_link()?));
         }
         self.links = Some(links);
+        Ok(())
+    }
+
+    /// Lets everyone enter over QUIC.
+    fn join_quic(&mut self, crowd: &Crowd, server: SocketAddr, service: Service) -> io::Result<()> {
+        let shape = &crowd.shape;
+        let mut links = Vec::new();
+        for member in 0..shape.population() {
+            let (operation, room) = entry_of(shape, member);
+            let operation = if operation == CREATE { "create" } else { "join" };
+            let (name, delivery) = (shape.name_of(member), service.delivery.word());
+            let request = format!(
+                r#"{{"operation":"{operation}","room":"{room}","username":"{name}","delivery":"{delivery}"}}"#
+            );
+            let (link, admission) = QuicLink::enter(&crowd.sockets[member], server, &request)?;
+            self.envelopes.push(Envelope::new(&room, &admission, service.path)?);
+            if let Wire::Stream(listeners) = &mut self.wire {
+                listeners.push(Mutex::new(Listener::new(admission, &room)?));
+            }
+            links.push(Mutex::new(link));
+        }
+        self.quic = Some(links);
         Ok(())
     }
 
@@ -243,6 +271,10 @@ impl Attendance {
             let content = self.envelopes[member].wrap(body);
             if let Some(links) = &self.links {
                 return links[member].lock().expect("no panic").push(&content);
+            }
+            if let Some(links) = &self.quic {
+                let mut link = links[member].lock().expect("no panic");
+                return link.say(&crowd.sockets[member], &content);
             }
             // A datagram that can't be sent is lost, as on any path.
             let _ = crowd.sockets[member].send_to(&content, self.udp);

@@ -31,10 +31,15 @@ impl Envelope {
             Admission::Stream(completion) => completion.seal,
         };
         match (path, terms) {
-            // A unit has no envelope: its connection names the member.
-            (Path::Carried | Path::CarriedInTls | Path::CarriedOnUnix | Path::WebSocket, _) => {
-                Ok(Self::Prefix(Vec::new()))
-            }
+            // Nothing is around the content: its connection names the member.
+            (
+                Path::Carried
+                | Path::CarriedInTls
+                | Path::CarriedOnUnix
+                | Path::WebSocket
+                | Path::Quic,
+                _,
+            ) => Ok(Self::Prefix(Vec::new())),
             (Path::Clear, _) => {
                 let mut bytes = Vec::new();
                 datagram::encode_sender_key(room, &admission.token().to_wire(), &mut bytes);

@@ -10,6 +10,7 @@
 //! | [`envelope`] | what is around the content of a member's datagrams: a prefix or a seal |
 //! | [`crowd`] | members with a socket each, and how they enter a target |
 //! | [`carried_link`], [`websocket`] | a carried member's end of its connection, and the form of a WebSocket |
+//! | [`quic_link`], [`webtransport`] | a member's end of its connection over QUIC |
 //! | [`listener`] | a member of a stream, with the library's sender and receiver |
 //! | [`proxy`] | a network between members and server that loses datagrams |
 //! | [`load`] | messages on a schedule or in a closed loop, and their latency |
@@ -43,6 +44,7 @@ pub mod phase;
 pub mod picture;
 pub mod progress;
 pub mod proxy;
+pub mod quic_link;
 pub mod receiver;
 pub mod relay;
 pub mod report;
@@ -56,3 +58,6 @@ pub mod target;
 pub mod tls;
 pub mod viewer;
 pub mod websocket;
+#[allow(dead_code, reason = "the bench uses a part of it, the tests use the rest")]
+#[path = "../../tests/support/webtransport.rs"]
+pub mod webtransport;

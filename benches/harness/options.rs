@@ -61,7 +61,8 @@ Scenarios, all by default:
                         sealed_100x64 sealed_stream_100x64
                         sealed_stream_100x1000 idle_sealed_100000, carried
                         inside TLS carried_100x64, on WebSockets ws_100x64
-                        ws_1000x64 idle_ws_10000, on a Unix socket
+                        ws_1000x64 idle_ws_10000, over QUIC quic_100x64,
+                        on a Unix socket
                         unix_100x64 unix_stream_100x64 idle_unix_10000,
                         through a network that loses 5 % loss_5, with a
                         viewer of /loop loop_watched, beside a

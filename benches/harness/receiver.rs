@@ -14,6 +14,7 @@ use reactor_chat::sys::{Arrival, BATCH, MAX_ARRIVAL, ReceiveBatch};
 use super::carried_link::CarriedLink;
 use super::crowd::{Attendance, Crowd, Wire};
 use super::phase::{Pace, Phase, Scene};
+use super::quic_link::QuicLink;
 use super::relay;
 use super::sample::{new_histogram, record};
 use super::scenario::{number_of, sequence_of};
@@ -162,6 +163,10 @@ impl Walks {
                 attendance.send_due(crowd, member, &mut listener, self.last);
             }
             self.note_deadline(listener.deadline());
+            if let Some(links) = &attendance.quic {
+                let mut link = links[member].lock().expect("no panic");
+                self.note_deadline(link.handle_timeout(&crowd.sockets[member], self.last));
+            }
         }
     }
 }
@@ -196,6 +201,9 @@ impl Received {
         let now = Instant::now();
         let at = now - phase.start;
         let datagrams = batch.arrivals().flat_map(Arrival::datagrams);
+        if let Some(links) = &attendance.quic {
+            return self.take_packets(datagrams, &links[member], scene, member, walks);
+        }
         let envelope = &attendance.envelopes[member];
         match &attendance.wire {
             Wire::Plain => datagrams.for_each(|datagram| {
@@ -218,6 +226,30 @@ impl Received {
                 walks.note_deadline(listener.deadline());
             }
         }
+    }
+
+    /// Takes packets of a member over QUIC, which has stream delivery.
+    fn take_packets<'a>(
+        &mut self,
+        packets: impl Iterator<Item = &'a [u8]>,
+        link: &Mutex<QuicLink>,
+        scene: Scene<'_>,
+        member: usize,
+        walks: &mut Walks,
+    ) {
+        let Scene { crowd, attendance, phase } = scene;
+        let Wire::Stream(listeners) = &attendance.wire else { return };
+        let (now, socket) = (Instant::now(), &crowd.sockets[member]);
+        let at = now - phase.start;
+        let mut listener = listeners[member].lock().expect("no panic");
+        link.lock().expect("no panic").receive(socket, packets, now, |content| {
+            listener.handle_datagram(content, now, |text| {
+                self.note(phase, member, number_of(text), at)
+            });
+        });
+        attendance.send_due(crowd, member, &mut listener, now);
+        walks.note_deadline(listener.deadline());
+        walks.note_deadline(link.lock().expect("no panic").handle_timeout(socket, now));
     }
 
     /// Reads a link until it is empty, and returns the number of units.

@@ -110,6 +110,7 @@ fn targets(options: &Options, service: Service) -> io::Result<Vec<Target>> {
 fn plainer(service: Service) -> Option<Service> {
     match service {
         Service { path: Path::Sealed, delivery } => Some(Service::clear(delivery)),
+        Service { path: Path::Quic, .. } => Some(Service { path: Path::Sealed, ..service }),
         Service { path: Path::CarriedInTls | Path::CarriedOnUnix | Path::WebSocket, .. } => {
             Some(Service { path: Path::Carried, ..service })
         }
@@ -124,6 +125,7 @@ fn name_beside(service: Service, kind: Kind) -> &'static str {
         Kind::Server(_) if service.needs_tls() => "in_the_clear",
         Kind::Server(_) if service.is_on_unix() => "over_tcp",
         Kind::Server(_) if service.path == Path::WebSocket => "as_units",
+        Kind::Server(_) if service.path == Path::Quic => "sealed",
         Kind::Server(_) => "text_delivery",
         Kind::Relay(kind) => kind.name(),
     }

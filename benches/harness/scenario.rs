@@ -46,6 +46,8 @@ pub enum Path {
     CarriedOnUnix,
     /// A WebSocket, in the clear.
     WebSocket,
+    /// Datagrams over QUIC, in a session of WebTransport.
+    Quic,
 }
 
 /// The membership that members request.
@@ -69,6 +71,7 @@ impl Service {
             Path::CarriedInTls => ", carried inside TLS",
             Path::CarriedOnUnix => ", carried on a Unix socket",
             Path::WebSocket => ", carried on a WebSocket",
+            Path::Quic => ", over QUIC",
         };
         format!("{} delivery{path}", self.delivery.word())
     }
@@ -80,7 +83,7 @@ impl Service {
 
     /// Returns true if each member needs a connection of its own.
     pub fn is_carried(self) -> bool {
-        !matches!(self.path, Path::Clear | Path::Sealed)
+        !matches!(self.path, Path::Clear | Path::Sealed | Path::Quic)
     }
 
     /// Returns true if the connections are those of a Unix socket.
@@ -350,6 +353,7 @@ pub fn all() -> Vec<Scenario> {
         idle("idle_sealed_100000", sealed_text),
     ];
     all.extend(on_websockets());
+    all.push(on_path(Path::Quic, stream("quic_100x64", 1, 100, Text::Fixed(64), 2_000)));
     all.extend(on_unix());
     all.push(Scenario::Sockets);
     all

@@ -134,6 +134,21 @@ fn h6_end_of_the_server_has_its_code() {
 }
 
 #[test]
+fn h8_client_closes_its_session() {
+    let server = Server::start(&[]);
+    let mut host = QuicMember::create(&server, "ann");
+    let mut guest = QuicMember::join(&server, "bob");
+    guest.browser.link.close_session(0);
+    let session = guest.browser.link.session;
+    guest.browser.wait("the server's half", |link| link.inputs[&session].has_ended.then_some(()));
+    host.say(1, "after that");
+    let mut again = Browser::open(server.udp);
+    let token = guest.reply["token"].as_str().expect("a token");
+    let request = format!(r#"{{"operation":"resume","room":"room","token":"{token}"}}"#);
+    assert_eq!(again.request(&request).1["status"], 0);
+}
+
+#[test]
 fn h8_lost_connection_detaches() {
     let server = Server::start(&[]);
     let mut host = QuicMember::create(&server, "ann");

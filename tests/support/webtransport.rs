@@ -252,11 +252,6 @@ impl WebTransport {
         let _ = self.connection.send_stream(id_of(stream)).reset(VarInt::from_u32(0));
     }
 
-    /// Returns the number of bytes that wait for space in a stream.
-    pub fn waiting(&self, stream: u64) -> usize {
-        self.outputs.get(&stream).map_or(0, |output| output.0.len())
-    }
-
     fn flush(&mut self, stream: u64) {
         let Some((bytes, finish)) = self.outputs.get_mut(&stream) else { return };
         let mut send = self.connection.send_stream(id_of(stream));
