@@ -95,24 +95,22 @@ fn take_long(album: &Album, page: &Page, state: &str) {
     }
 }
 
-/// Says `rounds` times what people say.
-fn talk(server: &Server, rounds: usize) -> Vec<Member> {
-    let mut people: Vec<(&str, Member)> = Vec::new();
+/// People in the lobby, with their names.
+type People = Vec<(&'static str, Member)>;
+
+/// Says `rounds` times what people say. Those who are new join.
+fn talk(server: &Server, people: &mut People, rounds: usize) {
     for (number, (name, text)) in TALK.iter().cycle().take(TALK.len() * rounds).enumerate() {
-        let member = match people.iter().find(|(known, _)| known == name) {
-            Some((_, member)) => member,
-            None => {
-                let payload = json!({"username": name}).to_string();
-                people.push((name, Member::join(server, "lobby", &payload)));
-                &people.last().expect("one").1
-            }
-        };
+        if !people.iter().any(|(known, _)| known == name) {
+            let payload = json!({"username": name}).to_string();
+            people.push((name, Member::join(server, "lobby", &payload)));
+        }
+        let (_, member) = people.iter().find(|(known, _)| known == name).expect("a member");
         match number < TALK.len() {
             true => member.say(text),
             false => member.say(&format!("{text} ({number})")),
         }
     }
-    people.into_iter().map(|(_, member)| member).collect()
 }
 
 #[test]
@@ -129,8 +127,9 @@ fn pictures_of_the_chat() {
     let hosts = open_rooms(&server);
     ann.page.reload();
     take_home(&album, &ann, &server);
-    take_talk(&album, &ann, &server);
-    take_many_lines(&album, &ann, &server);
+    let mut people = People::new();
+    take_talk(&album, &ann, &server, &mut people);
+    take_many_lines(&album, &ann, &server, &mut people);
     hosts[0].say("/exit");
     ann.page.wait_for(&format!("{ROOM} .banner[data-state=ended]"));
     album.take(&ann.page, "15-host-left");
@@ -172,9 +171,9 @@ fn take_home(album: &Album, ann: &Person, server: &Server) {
 }
 
 /// Takes a room where people talk, and its dialogs.
-fn take_talk(album: &Album, ann: &Person, server: &Server) {
+fn take_talk(album: &Album, ann: &Person, server: &Server, people: &mut People) {
     let page = &ann.page;
-    let _people = talk(server, 1);
+    talk(server, people, 1);
     let report = "Good morning everybody. The report is done: http://127.0.0.1/report";
     ann.say(report);
     ann.expect("ann", report);
@@ -191,9 +190,9 @@ fn take_talk(album: &Album, ann: &Person, server: &Server) {
 }
 
 /// Takes 200 lines, at their end and further up, the members, and a line that waits.
-fn take_many_lines(album: &Album, ann: &Person, server: &Server) {
+fn take_many_lines(album: &Album, ann: &Person, server: &Server, people: &mut People) {
     let page = &ann.page;
-    let _people = talk(server, 25);
+    talk(server, people, 25);
     page.wait_for_text(&format!("{ROOM} .lines"), "(224)");
     album.take(page, "11-many-lines");
     page.run_with("document.querySelector(`${arguments[0]} .log`).scrollTop = 300", &json!([ROOM]));
@@ -222,7 +221,7 @@ fn take_lost_server(album: &Album, ann: &Person, server: Server) {
     ann.say("Typed while offline.");
     album.take(page, "16-reconnecting");
     ann.show("Rooms");
-    page.wait_for("#room-list.stale");
+    page.wait_for_text("#list-state", "does not answer");
     album.take(page, "17-server-gone");
 }
 
