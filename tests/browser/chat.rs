@@ -211,14 +211,3 @@ fn h11_keyboard_alone_is_enough() {
     page.press_with(ALT, DOWN);
     page.wait(&format!("return document.activeElement === document.querySelector('{COMPOSER}')"));
 }
-
-/// Notes each notification in place of showing it.
-const NOTIFICATIONS: &str = "
-    globalThis.notes = [];
-    globalThis.Notification = class {
-        static permission = 'granted';
-        static async requestPermission() { return 'granted'; }
-        constructor(title, { body }) { notes.push([title, body]); }
-        addEventListener() {}
-        close() {}
-    };";

@@ -54,6 +54,10 @@ fn h11_hostile_texts_stay_text() {
     let Some(browser) = Browser::start("h11 with hostile texts") else { return };
     let page = browser.page();
     page.prepare(COUNT);
+    page.prepare(NOTIFICATIONS);
+    // A page without the focus notifies.
+    page.prepare("document.hasFocus = () => false");
+    page.prepare("localStorage.setItem('reactor-chat.notify', 'yes')");
     let ann = Person::visit(page, &server);
     ann.create("lobby", "ann");
     for attack in ATTACKS {
@@ -61,7 +65,11 @@ fn h11_hostile_texts_stay_text() {
         let mallory = Member::join(&server, "lobby", &name);
         mallory.say(attack);
         ann.expect(attack, attack);
-        mallory.say(&format!("ann: {attack}"));
+        let mention = format!("ann: {attack}");
+        mallory.say(&mention);
+        let noted =
+            "return notes.at(-1)?.[0].includes(arguments[0]) && notes.at(-1)[1] === arguments[1]";
+        ann.page.wait_with(noted, &json!([attack, mention]));
         mallory.say("/exit");
     }
     ann.expect_notice(ATTACKS[0]);

@@ -15,6 +15,17 @@ pub const COMPOSER: &str = "section.room:not([hidden]) textarea:not(:disabled)";
 pub const UDP: &str = "webtransport";
 pub const TCP: &str = "websocket";
 
+/// Notes each notification in place of showing it.
+pub const NOTIFICATIONS: &str = "
+    globalThis.notes = [];
+    globalThis.Notification = class {
+        static permission = 'granted';
+        static async requestPermission() { return 'granted'; }
+        constructor(title, { body }) { notes.push([title, body]); }
+        addEventListener() {}
+        close() {}
+    };";
+
 pub struct Person<'a> {
     pub page: Page<'a>,
 }
