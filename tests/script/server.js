@@ -24,6 +24,7 @@ export class FakeServer {
   isUp = true;
   answersSessions = true;
   passesDatagrams = true;
+  url = "http://127.0.0.1:9001/";
   // All requests, and all connections with a member, in their order.
   requests = [];
   connections = [];
@@ -123,7 +124,8 @@ class Connection {
       return { status: 0, rooms: this.server.list(request) };
     }
     const old = room.members.get(request.token);
-    if (request.operation === "resume" && !old) {
+    const isHidden = old?.connection.isSession && !this.isSession && this.server.url.startsWith("http:");
+    if (request.operation === "resume" && (!old || isHidden)) {
       return { status: 2 };
     }
     const isNew = !old;

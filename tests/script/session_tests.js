@@ -22,7 +22,7 @@ class Visit {
   static async enter(server, Server, options = {}) {
     const visit = new Visit();
     const request = { operation: "join", room: "lobby", username: "ann", password: "pw", ...options };
-    const entering = new Server("http://127.0.0.1:9001/", server.platform).enter(request);
+    const entering = new Server(server.url, server.platform).enter(request);
     let isDone = false;
     const entered = entering.then((membership) => visit.#watch(membership)).finally(() => (isDone = true));
     entered.catch(() => {});
@@ -281,11 +281,27 @@ async function blocked_datagrams_fall_back({ Server }) {
   const server = new FakeServer();
   server.offerWebTransport();
   server.passesDatagrams = false;
+  server.url = "https://127.0.0.1:9001/";
   const visit = await Visit.enter(server, Server);
   assertEqual([visit.membership.path, visit.texts()], ["webtransport", []]);
   await server.platform.advance(3_000);
   assertEqual([visit.membership.path, server.requests.at(-1).operation], ["websocket", "resume"]);
   assertEqual([visit.texts(), visit.membership.state], [["ann joined"], "open"]);
+}
+
+async function token_outlives_cleartext({ Server }) {
+  const server = new FakeServer();
+  server.offerWebTransport();
+  const visit = await Visit.enter(server, Server);
+  const { fetch } = server.platform;
+  server.platform.fetch = () => new Promise(() => {});
+  server.refuse = ({ operation }) => (operation === "join" ? 1 : 0);
+  server.last.cut(0);
+  await server.platform.until(() => server.requests.length === 3);
+  server.platform.fetch = fetch;
+  await server.platform.until(() => visit.membership.state === "open");
+  assertEqual(server.requests.map(({ operation }) => operation), ["join", "resume", "join", "resume"]);
+  assertEqual([visit.membership.path, visit.of("rejoined").length], ["webtransport", 0]);
 }
 
 async function lists_have_pages({ Server }) {
@@ -376,6 +392,7 @@ export const sessionTests = [
   closed_udp_means_websocket,
   restart_keeps_webtransport,
   blocked_datagrams_fall_back,
+  token_outlives_cleartext,
   lists_have_pages,
   questions_are_not_shown,
   command_may_be_taken_silently,

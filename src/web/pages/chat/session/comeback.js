@@ -11,14 +11,17 @@ export class Comeback {
   #options;
   // The token of the old membership, or null once it is dead.
   #token;
+  #isEncrypted;
   #recovery;
   #isCancelled = false;
   // Ends the pause between two attempts.
   #endPause = null;
 
-  // `options` are those of the first request. `token` is null if the server has ended the membership.
-  constructor({ platform, dialer, options, token }) {
-    [this.#platform, this.#dialer, this.#options, this.#token] = [platform, dialer, options, token];
+  // `options` are those of the first request. `token` is null if the server has ended the membership, which
+  // `isEncrypted` if its messages were.
+  constructor({ platform, dialer, options, token, isEncrypted }) {
+    [this.#platform, this.#dialer, this.#options] = [platform, dialer, options];
+    [this.#token, this.#isEncrypted] = [token, isEncrypted];
     this.#recovery = new Recovery(() => platform.Math.random());
   }
 
@@ -79,17 +82,23 @@ export class Comeback {
     }
   }
 
-  // Returns null if the token is dead.
+  // Returns null if the token is dead or unknown.
   async #resume() {
     if (this.#token === null) {
       return null;
     }
-    const request = resumeRequest(this.#options.room, this.#token);
-    const outcome = await unlessNotFound(openMembership(this.#dialer, request));
-    if (!outcome) {
-      this.#token = null;
+    try {
+      const request = resumeRequest(this.#options.room, this.#token);
+      return { ...(await openMembership(this.#dialer, request)), isResumed: true };
+    } catch (error) {
+      if (error.status !== NOT_FOUND) {
+        throw error;
+      }
+      // In cleartext, the server does not know the token of an encrypted member (E9).
+      const isUncertain = this.#isEncrypted && error.isExposed;
+      this.#token = isUncertain ? this.#token : null;
+      return null;
     }
-    return outcome && { ...outcome, isResumed: true };
   }
 
   // Joins with all the history that the server has, to show what was said meanwhile. Creates the room if it is gone and

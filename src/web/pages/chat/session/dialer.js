@@ -36,6 +36,7 @@ export class Dialer {
       return { reply, path: channel.path() };
     } catch (error) {
       channel.close();
+      error.isExposed = new URL(this.#url).protocol === "http:";
       throw error;
     }
   }

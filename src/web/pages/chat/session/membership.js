@@ -244,7 +244,7 @@ export class Membership extends EventTarget {
     this.#state = "reconnecting";
     this.#emit("state", { state: "reconnecting", path: this.#pathName, reason });
     const [platform, dialer, options, token] = [this.#platform, this.#dialer, this.#options, this.#token];
-    this.#comeback = new Comeback({ platform, dialer, options, token });
+    this.#comeback = new Comeback({ platform, dialer, options, token, isEncrypted: this.#pathName === "webtransport" });
     try {
       const outcome = await this.#comeback.run(isUrgent);
       this.#comeback = null;
