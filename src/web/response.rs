@@ -52,10 +52,12 @@ impl Response {
         ResponseHead::of_data(status, TEXT).with(format!("{why}\n").as_bytes())
     }
 
-    /// Returns the response to HEAD: it announces the size of the content, and has none.
+    /// Returns the response to HEAD: it announces the size of the content, and has none. Its memory goes
+    /// too, because the limits for what is unread count bytes.
     #[must_use]
     pub(super) fn without_content(mut self) -> Self {
         self.bytes.truncate(self.head_size);
+        self.bytes.shrink_to_fit();
         self
     }
 }
