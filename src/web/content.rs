@@ -80,11 +80,12 @@ pub(super) fn redirect(target: &Target<'_>) -> Response {
 
 /// Begins the events of a viewer with this one (HTML, section 9.2). They end with the connection.
 pub(super) fn events(head: &Head<'_>, figures: &[u8]) -> Response {
-    let response = ResponseHead::of_data(Status::Ok, "text/event-stream");
+    let response =
+        ResponseHead::of_data(Status::Ok, "text/event-stream").field("Connection", "close");
     if head.is_head() {
-        return response.before(Then::Continue);
+        return response.before(Then::End);
     }
-    let mut response = response.field("Connection", "close").before(Then::Watch);
+    let mut response = response.before(Then::Watch);
     response.bytes.extend_from_slice(&event(figures));
     response
 }

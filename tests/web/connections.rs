@@ -84,6 +84,19 @@ fn watch(server: &Server) -> (Control, u16) {
 }
 
 #[test]
+fn h4_head_of_events_may_end() {
+    let server = Server::start(&[]);
+    for (version, field) in [("1.1", "Connection: close\r\n"), ("1.0", "")] {
+        let mut connection = Control::connect(&server);
+        let request = format!("HEAD /events HTTP/{version}\r\nHost: localhost\r\n{field}\r\n");
+        connection.send(request.as_bytes());
+        let head = Response::read_head(&mut connection.stream());
+        assert_eq!((head.status, head.field("connection")), (200, Some("close")));
+        assert_eq!(rest(&connection), b"");
+    }
+}
+
+#[test]
 fn h2_events_come_without_requests() {
     let server = Server::start(&["--connect-timeout", "1"]);
     let (connection, status) = watch(&server);
