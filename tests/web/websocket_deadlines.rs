@@ -66,3 +66,22 @@ fn h7_request_has_a_deadline() {
     alice.say("/who");
     alice.expect("alice (host)");
 }
+
+/// Sends pings until the server closes, and returns its close code.
+fn ping_to_the_end(socket: &mut Socket<std::net::TcpStream>) -> Option<u16> {
+    wait_for("a close frame", || {
+        socket.send_frame(FINAL | PING, b"");
+        let frame = socket.read().expect("an answer");
+        (frame.kind == CLOSE).then(|| frame.code())
+    })
+}
+
+#[test]
+fn h7_pings_give_requests_no_time() {
+    let server = Server::start(&["--handshake-timeout", "1", "--connect-timeout", "2"]);
+    let mut begun = Socket::connect(&server);
+    begun.send_frame(TEXT, b"{");
+    assert_eq!(ping_to_the_end(&mut begun), Some(1008));
+    let mut idle = Socket::connect(&server);
+    assert_eq!(ping_to_the_end(&mut idle), Some(1001));
+}

@@ -18,14 +18,19 @@ impl Session {
             Waiting::Viewer => None,
             Waiting::Member => return self.carried().and_then(Carried::ping_at),
         };
-        // After an answer the next frame has its own time, even if its first byte was here already.
+        // After an answer the next frame has its own time, even if its first byte was here already. Pongs
+        // are no answers: while they go out, `since` changes.
         let answered_at = match &self.protocol {
             Protocol::Tcrp(tcrp) => tcrp.answered_at(),
             Protocol::Http(http) => http.answered_at(),
             Protocol::WebSocket(socket) => socket.answered_at(),
             Protocol::Carried(carried) => carried.taken_at(),
         };
-        limit.map(|limit| self.since.max(answered_at) + limit)
+        let since = match &self.protocol {
+            Protocol::WebSocket(_) if self.waiting == Waiting::Request => answered_at,
+            _ => self.since.max(answered_at),
+        };
+        limit.map(|limit| since + limit)
     }
 
     fn delayed_until(&self) -> Option<Instant> {
@@ -36,13 +41,9 @@ impl Session {
         }
     }
 
-    /// Returns true if a request has begun and is not complete.
-    fn is_within_request(&self) -> bool {
-        let is_within = match &self.protocol {
-            Protocol::WebSocket(socket) => socket.is_within_message(),
-            _ => false,
-        };
-        is_within || self.connection.pending_input() > 0
+    /// Returns true if fragments of a request have come, and its last one has not.
+    fn is_within_message(&self) -> bool {
+        matches!(&self.protocol, Protocol::WebSocket(socket) if socket.is_within_message())
     }
 
     pub(super) fn note_waiting(&mut self, now: Instant) {
@@ -55,6 +56,9 @@ impl Session {
             }
         } else if self.connection.is_open() && self.is_handshaking() {
             Waiting::Handshake
+        } else if self.connection.is_open() && self.is_within_message() {
+            // Also while pongs go out. Otherwise each ping would give the message more time.
+            Waiting::Frame
         } else if self.connection.unsent() > 0 {
             Waiting::Reader
         } else if !self.connection.is_open() {
@@ -63,7 +67,7 @@ impl Session {
             Waiting::Viewer
         } else if self.delayed_until().is_some() {
             Waiting::Delay
-        } else if self.is_within_request() {
+        } else if self.connection.pending_input() > 0 {
             Waiting::Frame
         } else {
             Waiting::Request
