@@ -33,15 +33,13 @@ impl<K: Copy + From<Key> + Into<Key>, T> Slots<K, T> {
     /// # Panics
     /// At 2^32 values. All limits of the server are far lower.
     pub fn insert(&mut self, value: T) -> K {
-        let slot = self.free.pop().unwrap_or_else(|| self.add_slot());
-        let place = &mut self.slots[slot as usize];
-        place.value = Some(value);
-        self.len += 1;
-        K::from(Key { slot, generation: place.generation })
+        self.insert_with(|_| value)
     }
 
     /// Stores the value that `make` returns for its id, and returns the id.
-    #[cfg(feature = "webtransport")]
+    ///
+    /// # Panics
+    /// As [`Slots::insert`].
     pub fn insert_with(&mut self, make: impl FnOnce(K) -> T) -> K {
         let slot = self.free.pop().unwrap_or_else(|| self.add_slot());
         let place = &mut self.slots[slot as usize];
