@@ -98,7 +98,7 @@ impl Carried {
                 false if connection.has_peer_ended() => self.handle_end(connection, context),
                 false => {
                     self.framing.rest();
-                    return read(connection);
+                    return Next::input(connection);
                 }
                 true if *units == 0 => return Next::Yield,
                 true => {
@@ -146,7 +146,11 @@ impl Carried {
     ) -> bool {
         let has_input = || self.framing.has_input(connection.input());
         let next = self.pause(connection, limits).unwrap_or_else(|| {
-            if has_input() || connection.has_peer_ended() { Next::Yield } else { read(connection) }
+            if has_input() || connection.has_peer_ended() {
+                Next::Yield
+            } else {
+                Next::input(connection)
+            }
         });
         !matches!(next, Next::Wait)
     }
@@ -158,7 +162,7 @@ impl Carried {
         limits: &BufferLimits,
     ) -> Option<Next> {
         if !connection.is_open() {
-            return Some(read(connection));
+            return Some(Next::input(connection));
         }
         // A peer that reads nothing may still send pings.
         let has_space = connection.unsent() < limits.units;
@@ -303,9 +307,4 @@ impl Carried {
             }
         }
     }
-}
-
-/// Returns the wish for more input, if there may be some.
-fn read(connection: &Connection<impl Transport>) -> Next {
-    if connection.is_readable() { Next::Read } else { Next::Wait }
 }

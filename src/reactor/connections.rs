@@ -1,6 +1,7 @@
 //! The table of connections, with their queues, deadlines and shared memory limit.
 
 mod eviction;
+mod hellos;
 mod paths;
 #[cfg(feature = "web")]
 mod viewers;
@@ -164,27 +165,6 @@ impl Connections {
         }
     }
 
-    /// Answers the hello that has waited longest. Returns false if none waits, or the budget of this turn
-    /// is used up.
-    pub(super) fn answer_hello(&mut self, context: &mut Context) -> bool {
-        if !self.handshakes.has_budget() {
-            return false;
-        }
-        let Some(id) = self.hellos.pop_front() else { return false };
-        // The connection may be gone, or the rest of its hello may be missing.
-        let is_there = self.has_hello(id);
-        self.serve_one(id, context);
-        if is_there && !self.has_hello(id) {
-            self.handshakes.note_answer();
-        }
-        true
-    }
-
-    /// Returns true if a hello has begun on a connection and is not answered.
-    fn has_hello(&self, id: ConnId) -> bool {
-        self.slots.get(id).is_some_and(|slot| slot.session.awaits_answer())
-    }
-
     /// Serves a connection, and returns the number of bytes that it has to write then.
     fn serve_one(&mut self, id: ConnId, context: &mut Context) -> usize {
         let limits = self.limits();
@@ -279,10 +259,6 @@ impl Connections {
         !self.ready.is_empty()
     }
 
-    pub(super) fn has_hellos(&self) -> bool {
-        !self.hellos.is_empty()
-    }
-
     pub(super) fn has_unflushed(&self) -> bool {
         !self.unflushed.is_empty()
     }
@@ -333,25 +309,6 @@ impl Connections {
         self.note_handshake(id);
         self.reschedule(id);
         if self.slots.get(id).is_some_and(|slot| slot.session.connection.is_over()) {
-            self.doom(id);
-        }
-    }
-
-    /// Counts the handshake of a connection from its begin to its end. A peer with too many loses the
-    /// connection.
-    fn note_handshake(&mut self, id: ConnId) {
-        let Some(slot) = self.slots.get_mut(id) else { return };
-        let is_handshaking = !slot.is_doomed && slot.session.is_handshaking();
-        if slot.is_handshaking == is_handshaking {
-            return;
-        }
-        let peer = Subnet::of(slot.session.peer());
-        if !is_handshaking {
-            slot.is_handshaking = false;
-            self.handshakes.end(peer, slot.session.is_encrypted());
-        } else if self.handshakes.begin(peer) {
-            slot.is_handshaking = true;
-        } else {
             self.doom(id);
         }
     }

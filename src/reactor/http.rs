@@ -91,7 +91,7 @@ impl Http {
             };
             self.send(connection, response, context);
         }
-        if connection.is_readable() { Next::Read } else { Next::Wait }
+        Next::input(connection)
     }
 
     /// Returns the requests of the WebSocket that the connection is from now on, if it is one.

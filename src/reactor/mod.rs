@@ -8,9 +8,9 @@
 //! | `source.rs` | the meaning of a `mio::Token` |
 //! | `acceptor.rs` | the listeners |
 //! | `connections.rs` | the table of connections, their queues and deadlines |
-//! | `connections/` | who gives way to a new connection; which connection carries whom |
+//! | `connections/` | the queue of hellos; who gives way to a new connection; which connection carries whom; who watches the figures |
 //! | `handshakes.rs` | handshakes in progress |
-//! | `session.rs`, `connection_state.rs` | the life of one connection |
+//! | `session.rs`, `session/`, `connection_state.rs` | the life of one connection, and its state |
 //! | `tcrp.rs` | the protocol of requests on a connection |
 //! | `grant.rs` | the execution of a request, and what it gets |
 //! | `http.rs`, `no_http.rs` | HTTP on a connection, and its stand-in in a build without it |
@@ -29,6 +29,7 @@
 //! | `slice.rs` | the time slice of a step |
 //! | `steps.rs` | the steps; their CPU time, in a build with the feature `step-times` |
 //! | `figures/`, `viewing.rs`, `no_figures.rs` | the figures of `/loop` and `/metrics`, and their stand-in |
+//! | `random.rs` | random bits |
 //! | `alert_log.rs` | warnings about peers, at most one a minute of each kind and subnet |
 //! | `signals.rs` | SIGINT, SIGTERM, SIGHUP and SIGUSR1 |
 //! | `report.rs` | the log of the counters |

@@ -30,6 +30,13 @@ pub(super) enum Next {
     Carry(MemberId),
 }
 
+impl Next {
+    /// Returns the need of more input, if there may be some.
+    pub(super) fn input(connection: &Connection<impl Transport>) -> Self {
+        if connection.is_readable() { Self::Read } else { Self::Wait }
+    }
+}
+
 /// State of the request at the start of the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum RequestState {

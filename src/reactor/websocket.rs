@@ -87,7 +87,7 @@ impl WebSocketRequests {
                 false if connection.has_peer_ended() => connection.finish(),
                 false => {
                     self.socket.rest();
-                    return read(connection);
+                    return Next::input(connection);
                 }
                 true if *requests == 0 => return Next::Yield,
                 true => {
@@ -108,7 +108,11 @@ impl WebSocketRequests {
     ) -> bool {
         let next = self.pause(connection, limits).unwrap_or_else(|| {
             let has_request = self.delayed.is_some() || websocket::has_frame(connection.input());
-            if has_request || connection.has_peer_ended() { Next::Yield } else { read(connection) }
+            if has_request || connection.has_peer_ended() {
+                Next::Yield
+            } else {
+                Next::input(connection)
+            }
         });
         !matches!(next, Next::Wait)
     }
@@ -120,14 +124,14 @@ impl WebSocketRequests {
         limits: &BufferLimits,
     ) -> Option<Next> {
         if !connection.is_open() {
-            return Some(read(connection));
+            return Some(Next::input(connection));
         }
         if connection.unsent() >= limits.unsent {
             return Some(Next::Wait);
         }
         // Only a read notices a reset. Later requests wait too.
         let has_space = connection.input().len() < GUARANTEED;
-        self.delayed_until().map(|_| if has_space { read(connection) } else { Next::Wait })
+        self.delayed_until().map(|_| if has_space { Next::input(connection) } else { Next::Wait })
     }
 
     /// Answers the delayed request, or the next frame. Returns the member that the connection carries from
@@ -241,9 +245,4 @@ impl WebSocketRequests {
 fn end(connection: &mut Connection<impl Transport>, code: CloseCode) {
     say(connection, code);
     connection.finish();
-}
-
-/// Returns the wish for more input, if there may be some.
-fn read(connection: &Connection<impl Transport>) -> Next {
-    if connection.is_readable() { Next::Read } else { Next::Wait }
 }
