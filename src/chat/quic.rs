@@ -25,8 +25,8 @@ impl Chat {
         self.partings.pop_turned()
     }
 
-    /// Makes the stream of a member on QUIC its path, because the member ends. What it has not confirmed
-    /// goes there again.
+    /// Makes the stream of a member on QUIC its path, because the member ends. Entries that it has
+    /// not confirmed go there again.
     pub(super) fn carry_last(&mut self, id: MemberId, now: Instant) {
         let Some(member) = self.directory.members.get_mut(id) else { return };
         if member.path != Path::Quic {

@@ -10,6 +10,7 @@
 //!
 //! | file | what it owns |
 //! | --- | --- |
+//! | `packets.rs` | packets in and out |
 //! | `link/` | one connection |
 //! | `carry.rs` | the shares of jobs |
 //! | `greetings.rs` | handshakes, and the connections of each peer |

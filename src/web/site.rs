@@ -43,7 +43,7 @@ pub trait Server {
     fn is_certified(&self, name: &str) -> bool;
     /// Returns the hashes of the certificates that WebTransport may show, each in base64.
     fn certificate_hashes(&self) -> Vec<String>;
-    /// Returns the figures of the loop as JSON. Who asks for them counts as a viewer for a while.
+    /// Returns the figures of the loop as JSON. A peer that asks for them counts as a viewer for a while.
     fn figures(&mut self) -> Bytes;
     /// Returns the figures for a viewer that comes now.
     fn first_event(&mut self) -> Bytes;

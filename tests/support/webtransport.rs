@@ -235,7 +235,7 @@ impl WebTransport {
         self.connection.streams().open(dir).map(u64::from)
     }
 
-    /// Writes to a stream. What does not fit waits.
+    /// Writes to a stream. The rest waits if it does not fit.
     pub fn write(&mut self, stream: u64, bytes: &[u8]) {
         self.outputs.entry(stream).or_default().0.extend_from_slice(bytes);
         self.flush(stream);

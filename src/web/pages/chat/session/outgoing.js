@@ -38,7 +38,7 @@ export class Outgoing {
     return id;
   }
 
-  // Gives the lines that wait to a sender, as far as it has space.
+  // Hands the lines that wait to a sender, as far as it has space.
   feed(sender) {
     for (const line of this.#lines.filter(({ wireId }) => wireId === null)) {
       line.wireId = sender.push(line.bytes);

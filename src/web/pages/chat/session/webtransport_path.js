@@ -124,7 +124,7 @@ class WebTransportPath extends MessagePath {
   send(body) {
     const isLong = body.length > this.#transport.datagrams.maxDatagramSize;
     const written = isLong ? this.#stream.writer.write(encodeUnit(body)) : this.#datagrams.write(body);
-    // What is lost is sent again.
+    // A lost datagram is sent again.
     written.catch(() => {});
   }
 

@@ -2,7 +2,7 @@
 
 import { encodeMessage, encodePart } from "./body.js";
 
-export class OpenPart {
+class OpenPart {
   // The time at which it was last sent, or null.
   sentAt = null;
   isRepeated = false;

@@ -8,7 +8,7 @@
 
 import { BODY_OVERHEAD } from "./body.js";
 import { Code, MAX_PACKED, MAX_TEXT } from "./datagram.js";
-import { OpenPart, splitText } from "./open_part.js";
+import { splitText } from "./open_part.js";
 import { MILLISECOND, RoundTrip, SECOND, doubled } from "./round_trip.js";
 
 // The most open messages, each part of a long one counted (S6, S16).
