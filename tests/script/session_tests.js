@@ -2,51 +2,8 @@
 // function that rejects if a promise is broken.
 
 import { FakeServer, pack } from "./server.js";
-
-function assert(condition, message) {
-  if (!condition) {
-    throw new Error(message);
-  }
-}
-
-function assertEqual(found, expected, message = "") {
-  const [left, right] = [JSON.stringify(found), JSON.stringify(expected)];
-  assert(left === right, `${message} expected ${right}, found ${left}`);
-}
-
-// A page with one membership, and all events of it.
-class Visit {
-  events = [];
-
-  // Enters the room. `options` replaces some of the request.
-  static async enter(server, Server, options = {}) {
-    const visit = new Visit();
-    const request = { operation: "join", room: "lobby", username: "ann", password: "pw", ...options };
-    const entering = new Server(server.url, server.platform).enter(request);
-    let isDone = false;
-    const entered = entering.then((membership) => visit.#watch(membership)).finally(() => (isDone = true));
-    entered.catch(() => {});
-    await server.platform.until(() => isDone);
-    await entered;
-    await server.platform.advance(10);
-    return visit;
-  }
-
-  #watch(membership) {
-    this.membership = membership;
-    for (const type of ["entry", "settled", "state", "figures", "rejoined", "ended"]) {
-      membership.addEventListener(type, ({ detail }) => this.events.push({ type, ...detail }));
-    }
-  }
-
-  of(type) {
-    return this.events.filter((event) => event.type === type);
-  }
-
-  texts() {
-    return this.of("entry").map(({ text }) => text);
-  }
-}
+import { Visit, assert, assertEqual } from "./visit.js";
+import { webTransportTests } from "./webtransport_tests.js";
 
 async function join_receive_send({ Server }) {
   const server = new FakeServer();
@@ -220,90 +177,6 @@ async function silence_is_noticed({ Server }) {
   assertEqual(visit.of("state").at(-1).reason, "silence");
 }
 
-async function webtransport_is_preferred({ Server }) {
-  const server = new FakeServer();
-  server.offerWebTransport();
-  const visit = await Visit.enter(server, Server);
-  const { wire } = server.last;
-  assertEqual([visit.membership.path, wire.url], ["webtransport", "https://127.0.0.1:9002/chat"]);
-  const [{ algorithm, value }] = wire.options.serverCertificateHashes;
-  assertEqual([algorithm, [...value]], ["sha-256", [0, 1, 2]]);
-  visit.membership.send("short");
-  visit.membership.send("x".repeat(900));
-  await server.platform.advance(50);
-  assertEqual(visit.texts().map((text) => text.length), [10, 5, 900]);
-  // The first unit is the request. A body that does not fit a datagram follows it on the stream.
-  assertEqual(server.last.units.slice(1), [905]);
-}
-
-async function loss_is_repaired({ Server }) {
-  const server = new FakeServer();
-  server.offerWebTransport();
-  const visit = await Visit.enter(server, Server);
-  server.passesDatagrams = false;
-  server.notice(1, 8, "bob", "bob joined");
-  await server.platform.advance(5);
-  server.passesDatagrams = true;
-  ["one", "two", "three"].forEach((text) => server.notice(99, 0, "", text));
-  await server.platform.advance(500);
-  assertEqual(visit.texts(), ["ann joined", "bob joined", "one", "two", "three"]);
-  assertEqual(visit.membership.repairs, 1);
-}
-
-async function closed_udp_means_websocket({ Server }) {
-  const server = new FakeServer();
-  server.offerWebTransport();
-  server.answersSessions = false;
-  const start = server.platform.performance.now();
-  const visit = await Visit.enter(server, Server);
-  assertEqual(visit.membership.path, "websocket");
-  assert(server.platform.performance.now() - start < 15_000, "too late");
-  const before = server.attempts;
-  await Visit.enter(server, Server, { username: "bob" });
-  assert(server.attempts > before, "another page tries again");
-}
-
-async function restart_keeps_webtransport({ Server }) {
-  const server = new FakeServer();
-  server.offerWebTransport();
-  const visit = await Visit.enter(server, Server);
-  server.isUp = false;
-  server.last.cut(4013);
-  server.restart();
-  await server.platform.advance(5_000);
-  assertEqual(visit.membership.state, "reconnecting");
-  server.isUp = true;
-  await server.platform.until(() => visit.membership.state === "open");
-  assertEqual([visit.membership.path, visit.of("rejoined").length], ["webtransport", 1]);
-}
-
-async function blocked_datagrams_fall_back({ Server }) {
-  const server = new FakeServer();
-  server.offerWebTransport();
-  server.passesDatagrams = false;
-  server.url = "https://127.0.0.1:9001/";
-  const visit = await Visit.enter(server, Server);
-  assertEqual([visit.membership.path, visit.texts()], ["webtransport", []]);
-  await server.platform.advance(3_000);
-  assertEqual([visit.membership.path, server.requests.at(-1).operation], ["websocket", "resume"]);
-  assertEqual([visit.texts(), visit.membership.state], [["ann joined"], "open"]);
-}
-
-async function token_outlives_cleartext({ Server }) {
-  const server = new FakeServer();
-  server.offerWebTransport();
-  const visit = await Visit.enter(server, Server);
-  const { fetch } = server.platform;
-  server.platform.fetch = () => new Promise(() => {});
-  server.refuse = ({ operation }) => (operation === "join" ? 1 : 0);
-  server.last.cut(0);
-  await server.platform.until(() => server.requests.length === 3);
-  server.platform.fetch = fetch;
-  await server.platform.until(() => visit.membership.state === "open");
-  assertEqual(server.requests.map(({ operation }) => operation), ["join", "resume", "join", "resume"]);
-  assertEqual([visit.membership.path, visit.of("rejoined").length], ["webtransport", 0]);
-}
-
 async function lists_have_pages({ Server }) {
   const server = new FakeServer();
   const names = ["a", "b", "c", "d", "e"];
@@ -387,12 +260,7 @@ export const sessionTests = [
   close_codes_end_or_rejoin,
   attempts_are_few,
   silence_is_noticed,
-  webtransport_is_preferred,
-  loss_is_repaired,
-  closed_udp_means_websocket,
-  restart_keeps_webtransport,
-  blocked_datagrams_fall_back,
-  token_outlives_cleartext,
+  ...webTransportTests,
   lists_have_pages,
   questions_are_not_shown,
   command_may_be_taken_silently,
