@@ -24,15 +24,7 @@ impl Response {
 
     /// Reads a response up to the empty line.
     pub fn read_head(stream: &mut impl Read) -> Self {
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).unwrap_or_else(|error| {
-                panic!("{error} after {:?}", String::from_utf8_lossy(&head))
-            });
-            head.push(byte[0]);
-        }
-        let head = String::from_utf8(head).expect("UTF-8");
+        let head = read_head(stream);
         let mut lines = head.trim_end().split("\r\n");
         let status =
             lines.next().and_then(|line| line.strip_prefix("HTTP/1.1 ")).expect("a status");
@@ -55,6 +47,19 @@ impl Response {
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.content).expect("UTF-8")
     }
+}
+
+/// Reads the head of a response, up to the empty line.
+pub fn read_head(stream: &mut impl Read) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream
+            .read_exact(&mut byte)
+            .unwrap_or_else(|error| panic!("{error} after {:?}", String::from_utf8_lossy(&head)));
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).expect("UTF-8")
 }
 
 /// Returns a request without content. `fields` are whole lines.

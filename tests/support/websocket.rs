@@ -4,6 +4,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 
+pub use super::http::read_head;
 use super::streams::{Packet, Ticket};
 use super::*;
 
@@ -198,16 +199,6 @@ impl<S: Read + Write> Socket<S> {
             }
         }
     }
-}
-
-/// Reads the head of a response.
-pub fn read_head(stream: &mut impl Read) -> String {
-    let (mut head, mut byte) = (Vec::new(), [0]);
-    while !head.ends_with(b"\r\n\r\n") {
-        stream.read_exact(&mut byte).expect("a head");
-        head.push(byte[0]);
-    }
-    String::from_utf8(head).expect("ASCII")
 }
 
 /// Returns a request to enter "room". `keys` are those of section 1, each behind a comma.
