@@ -2,7 +2,7 @@
 
 mod support;
 
-use support::sources::{Source, sources};
+use support::sources::{Source, sources, sources_of};
 
 /// Beginnings of fragments and riddles. A comment says "Returns ..." for a result, and otherwise
 /// names its subject.
@@ -13,10 +13,22 @@ const MAX_MEAN_TEST_NAME: f64 = 32.0;
 
 #[test]
 fn doc_comments_are_sentences() {
-    for source in all_sources() {
-        for (line, paragraph) in doc_paragraphs(&source.text) {
-            let is_fragment = FORBIDDEN_BEGINNINGS.iter().any(|word| begins_with(paragraph, word));
-            assert!(!is_fragment, "{}:{line}: {paragraph}", source.path);
+    all_sources().iter().for_each(|source| check_paragraphs(source, &["///", "//!"]));
+}
+
+/// The pages have no doc comments. All their comments count.
+#[test]
+fn comments_of_pages_are_sentences() {
+    for (extension, folder, marks) in [
+        ("js", "src/web/pages", &["//"]),
+        ("js", "tests/script", &["//"]),
+        ("css", "src/web/pages", &["/*"]),
+        ("html", "src/web/pages", &["<!--"]),
+    ] {
+        for source in sources_of(extension, folder) {
+            check_paragraphs(&source, marks);
+            let head = source.text.lines().take(2).any(|line| line.starts_with(marks[0]));
+            assert!(head, "{} says what it owns", source.path);
         }
     }
 }
@@ -34,13 +46,21 @@ fn all_sources() -> Vec<Source> {
     ["src", "tests", "benches"].into_iter().flat_map(sources).collect()
 }
 
-/// Returns the first line of every paragraph in doc comments, with its line number.
-fn doc_paragraphs(text: &str) -> Vec<(usize, &str)> {
+/// Checks the first line of every paragraph in comments with these marks.
+fn check_paragraphs(source: &Source, marks: &[&str]) {
+    for (line, paragraph) in paragraphs(&source.text, marks) {
+        let is_fragment = FORBIDDEN_BEGINNINGS.iter().any(|word| begins_with(paragraph, word));
+        assert!(!is_fragment, "{}:{line}: {paragraph}", source.path);
+    }
+}
+
+/// Returns the first line of every paragraph in comments with these marks, with its line number.
+fn paragraphs<'a>(text: &'a str, marks: &[&str]) -> Vec<(usize, &'a str)> {
     let mut found = Vec::new();
     let mut is_inside = false;
     for (line, text) in (1..).zip(text.lines()) {
         let text = text.trim_start();
-        let comment = text.strip_prefix("///").or_else(|| text.strip_prefix("//!"));
+        let comment = marks.iter().find_map(|mark| text.strip_prefix(mark));
         let words = comment.map(str::trim).filter(|words| !words.is_empty());
         if let Some(words) = words.filter(|_| !is_inside) {
             found.push((line, words));

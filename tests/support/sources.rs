@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A Rust file and its path from the top of the repository.
+/// A source file and its path from the top of the repository.
 pub struct Source {
     pub path: String,
     pub text: String,
@@ -32,11 +32,16 @@ impl Source {
 
 /// Returns every Rust file below `folder`, in order, except for build artifacts.
 pub fn sources(folder: &str) -> Vec<Source> {
+    sources_of("rs", folder)
+}
+
+/// Returns every file below `folder` whose name has this extension, in order, except for build artifacts.
+pub fn sources_of(extension: &str, folder: &str) -> Vec<Source> {
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut paths = Vec::new();
-    collect(&top.join(folder), &mut paths);
+    collect(extension, &top.join(folder), &mut paths);
     paths.sort();
-    assert!(!paths.is_empty(), "sources below {folder}");
+    assert!(!paths.is_empty(), "sources of {extension} below {folder}");
     paths
         .into_iter()
         .map(|path| Source {
@@ -46,15 +51,15 @@ pub fn sources(folder: &str) -> Vec<Source> {
         .collect()
 }
 
-fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
+fn collect(extension: &str, folder: &Path, paths: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
         if path.ends_with("target") {
             continue;
         }
         if path.is_dir() {
-            collect(&path, paths);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            collect(extension, &path, paths);
+        } else if path.extension().is_some_and(|of| of == extension) {
             paths.push(path);
         }
     }

@@ -4,8 +4,9 @@ export const EXPERIMENTS = [
   {
     title: "A flood",
     command: "cargo bench --bench fanout -- --connect 127.0.0.1 \\\n  --scenario flood_text --seconds 2",
-    watch: "Ten seconds without it, then ten with it, three times. “Read datagrams” gets hot and reaches its slice. What it did not read stays in the kernel until the next turn, and what a "
-      + "member sends beyond its budget is dropped as “rate limited”. The other steps still run in every turn: quiet rooms do not notice.",
+    watch: "Ten seconds without it, then ten with it, three times. “Read datagrams” gets hot and reaches its slice. The rest "
+      + "stays in the kernel until the next turn, and messages beyond the budget of a member are dropped as “rate limited”. The "
+      + "other steps still run in every turn: quiet rooms do not notice.",
   },
   {
     title: "A slow reader",

@@ -78,7 +78,7 @@ export class Groups {
     for (const [key, words, about] of STATES) {
       this.#connections.set(key, words, about, count(gauges.connection_states[key] ?? 0));
     }
-    this.#connections.set("protocols", "protocols", "What they speak.", protocols(gauges.connections));
+    this.#connections.set("protocols", "protocols", "Connections by their protocol.", protocols(gauges.connections));
     for (const [pick, words, about] of QUEUES) {
       this.#queues.set(words, words, about, count(pick(gauges)));
     }

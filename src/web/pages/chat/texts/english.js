@@ -121,9 +121,9 @@ export const ENGLISH = {
   rejoined: "You are back in the room",
   newRoom: "The room was made anew",
 
-  reconnectConnection: "The connection is lost. Reconnecting … What you write is sent then.",
-  reconnectSilence: "No answer from the server. Still trying … What you write is sent then.",
-  reconnectRestart: "The server went down. Waiting for it … What you write is sent then.",
+  reconnectConnection: "The connection is lost. Reconnecting … Your lines are sent then.",
+  reconnectSilence: "No answer from the server. Still trying … Your lines are sent then.",
+  reconnectRestart: "The server went down. Waiting for it … Your lines are sent then.",
   reconnectTimeout: "The server has removed you for silence. Joining again …",
   endedLeft: "You left the room.",
   endedRemoved: "You were removed from the room.",

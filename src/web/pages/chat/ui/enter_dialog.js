@@ -22,14 +22,9 @@ export class EnterDialog {
       this.#send();
     });
     this.#dialog.querySelector(".cancel").addEventListener("click", () => this.#dialog.close());
-    this.#fields.room.addEventListener("input", () => this.#showTitle());
   }
 
-  get isOpen() {
-    return this.#dialog.open;
-  }
-
-  // Opens the dialog. `status` is why an attempt before has failed.
+  // Opens the dialog. `status` is that of an attempt before, which the server has refused.
   open(operation, { room, username, password = "" }, status = null) {
     this.#operation = operation;
     [this.#fields.room.value, this.#fields.name.value, this.#fields.password.value] = [room, username, password];
@@ -44,19 +39,14 @@ export class EnterDialog {
 
   #showMode() {
     const isJoin = this.#operation === "join";
+    const { room } = this.#fields;
+    document.getElementById("enter-title").textContent = isJoin ? speech.t("joinTitle", { room: room.value }) : speech.t("createTitle");
+    room.parentElement.hidden = isJoin;
     document.getElementById("enter-options").hidden = isJoin;
     document.getElementById("enter-password-note").hidden = isJoin;
-    this.#showTitle();
     this.#submit.textContent = speech.t(this.#isBusy ? "busy" : this.#operation);
     this.#submit.disabled = this.#isBusy;
     this.#dialog.setAttribute("aria-busy", String(this.#isBusy));
-  }
-
-  #showTitle() {
-    const room = this.#fields.room.value;
-    const isNamed = this.#operation === "join" && room !== "";
-    document.getElementById("enter-title").textContent = isNamed ? speech.t("joinTitle", { room }) : speech.t(isNamed ? "join" : "createTitle");
-    this.#fields.room.parentElement.hidden = this.#operation === "join";
   }
 
   #showError(text) {
