@@ -87,7 +87,7 @@
 //! 11. [`Datagrams::send`](datagram::Datagrams::send) sends the shares in batches, and returns a [`Receipt`](fanout::Receipt).
 //! 12. [`Feeds::put_back`](delivery::Feeds::put_back) schedules the rest of a room for its next turn, or keeps it until its socket is writable.
 //!
-//! It passes 60 functions in 22 files. Not counted are accessors, the upkeep of the steps, and three side
+//! It passes 61 functions in 22 files. Not counted are accessors, the upkeep of the steps, and three side
 //! trips: the codecs of [`protocol`], the system calls behind `src/datagram/batch/mod.rs`, and hosts that
 //! do not respond, `src/datagram/hosts.rs`.
 //!
@@ -97,7 +97,7 @@
 //! | `src/reactor/context.rs` | `read_socket` |
 //! | `src/reactor/egress.rs` | `deliver` |
 //! | `src/datagram/mod.rs` | `receive`, `send` |
-//! | `src/datagram/intake.rs` | `deliver`, `handle_clear` |
+//! | `src/datagram/intake.rs` | `deliver`, `is_quic`, `handle_clear` |
 //! | `src/datagram/socket.rs` | `receive`, `send` |
 //! | `src/datagram/routes.rs` | `announce` |
 //! | `src/chat/inbound.rs` | `handle_datagram`, `identify`, `handle_message`, `handle_line`, `is_allowed`, `parse_line`, `relay`, `append_message` |

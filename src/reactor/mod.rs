@@ -206,7 +206,7 @@ impl Reactor {
     }
 
     /// One turn. The order matters: input comes before deadlines, so that a message which is already
-    /// here counts as heard before its member is called idle, and datagrams before requests, so
+    /// here counts before its member is called idle, and datagrams before requests, so
     /// that it counts before somebody takes its member's name; output comes after everything that
     /// makes it, so that an answer leaves in the turn of its question; and freeing comes last, so
     /// that no step meets an id whose thing is gone.
