@@ -239,7 +239,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is taken for a host is safe in a header, in a policy and in a text.
+        /// A text that is taken for a host is safe in a header, in a policy and in a text.
         #[test]
         fn h5_parsed_hosts_are_plain(text in "[\\PC\0-\u{7f}]{0,40}") {
             if let Some(authority) = Authority::parse(&text) {

@@ -18,7 +18,7 @@ pub struct WebConfig {
 }
 
 impl Default for WebConfig {
-    /// Returns `true` for what the build has.
+    /// Returns settings that switch on all that the build has.
     fn default() -> Self {
         Self {
             http: cfg!(feature = "web"),

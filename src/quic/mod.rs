@@ -5,7 +5,7 @@
 //! The protocol itself is that of `quinn-proto`, and HTTP/3 is in [`h3`]. A browser is one connection with one
 //! session, and the session has one member at most.
 //!
-//! A packet costs its sender only: whatever is wrong with it ends its own connection at most. Nobody is sent
+//! A packet costs its sender only: a fault in it ends its own connection at most. Nobody is sent
 //! more than a short reply before Retry has proved the address (RFC 9000, section 8.1.2).
 //!
 //! | file | what it owns |

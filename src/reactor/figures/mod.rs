@@ -1,6 +1,6 @@
 //! The figures of `/loop` and `/metrics`.
 //!
-//! Turns are measured only while somebody watches: a viewer is an open `/events`, or whoever has asked for
+//! Turns are measured only while somebody watches: a viewer is an open `/events`, or a request for
 //! `/loop.json` within the last seconds. Without viewers no clock is read for the figures, and a turn costs
 //! an addition and a copy more.
 //!

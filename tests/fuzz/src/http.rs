@@ -97,7 +97,7 @@ fn answers(
     }
 }
 
-/// Checks that a response is one, whatever the request had in it.
+/// Checks that a response has the form of one.
 fn check(response: &Response) {
     let end = response.bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a whole head");
     let head = std::str::from_utf8(&response.bytes[..end]).expect("UTF-8");
