@@ -359,17 +359,19 @@ impl Connections {
         slot.buffered = buffered;
     }
 
+    /// Counts a loss once: a read and the next write may both fail.
     fn fail(&mut self, id: ConnId, metrics: &mut Metrics) {
-        metrics.count(Counter::ConnectionErrors);
+        if self.slots.get(id).is_some_and(|slot| !slot.is_doomed) {
+            metrics.count(Counter::ConnectionErrors);
+        }
         self.doom(id);
     }
 
     /// Marks a connection to be freed at the end of the turn.
     fn doom(&mut self, id: ConnId) {
         if let Some(slot) = self.slots.get_mut(id)
-            && !slot.is_doomed
+            && !std::mem::replace(&mut slot.is_doomed, true)
         {
-            slot.is_doomed = true;
             self.doomed.push(id);
             self.note_handshake(id);
             self.reschedule(id);

@@ -1,5 +1,7 @@
 //! Limits and deadlines of connections with HTTP, and viewers (H4, H2).
 
+use std::io::{Read, Write};
+
 use crate::support::carried::Carried;
 use crate::support::http::*;
 use crate::support::*;
@@ -69,6 +71,21 @@ fn h4_scarce_memory_is_503() {
     assert_eq!(status_of(&server, &get("/healthz", "")), 200, "a small one fits");
     let long = get("/healthz", &format!("X: {}\r\n", "y".repeat(5000)));
     assert_eq!(status_of(&server, &long), 503);
+}
+
+#[test]
+fn h4_lost_connection_counts_once() {
+    let server = Server::start(&["--tls", "off"]);
+    let before = server.descriptors();
+    for _ in 0..5 {
+        let mut stream = peers::connect_with_a_small_window(&server);
+        stream.write_all(&get("/", "Connection: close\r\n")).expect("sent");
+        stream.read_exact(&mut [0]).expect("the begin of a page that does not fit");
+        Control::over(stream).reset();
+    }
+    wait_for("the losses", || (server.descriptors() <= before).then_some(()));
+    let counts = server.final_counts();
+    assert!(counts.contains("connection errors 5,"), "{counts}");
 }
 
 /// Begins to watch, and returns the connection behind the head.
