@@ -22,12 +22,15 @@ pub(super) fn page(
         .field("Vary", "Accept-Encoding")
         .field("Content-Security-Policy", &policy(page, target, quic_port))
         .ending(!head.keeps_alive());
-    if has_it {
-        response.with(b"")
-    } else if head.accepts_gzip() {
-        response.field("Content-Encoding", "gzip").with(&page.gzip)
-    } else {
-        response.with(&page.html)
+    let (response, content) = match head.accepts_gzip() {
+        _ if has_it => (response, &[][..]),
+        true => (response.field("Content-Encoding", "gzip"), &page.gzip[..]),
+        false => (response, &page.html[..]),
+    };
+    // A copy of a page costs far more than a head.
+    match head.is_head() {
+        true => response.announcing(content.len()),
+        false => response.with(content),
     }
 }
 

@@ -98,17 +98,21 @@ impl ResponseHead {
 
     /// Returns the response with this content, whose size is announced.
     pub(super) fn with(self, content: &[u8]) -> Response {
-        let response = match self.status {
-            Status::NotModified => self,
-            _ => self.field("Content-Length", &content.len().to_string()),
-        };
-        let (response, then) = match response.ends {
-            true => (response.field("Connection", "close"), Then::End),
-            false => (response, Then::Continue),
-        };
-        let mut response = response.before(then);
+        let mut response = self.announcing(content.len());
         response.bytes.extend_from_slice(content);
         response
+    }
+
+    /// Returns the response to HEAD where a content of this size would follow.
+    pub(super) fn announcing(self, size: usize) -> Response {
+        let response = match self.status {
+            Status::NotModified => self,
+            _ => self.field("Content-Length", &size.to_string()),
+        };
+        match response.ends {
+            true => response.field("Connection", "close").before(Then::End),
+            false => response.before(Then::Continue),
+        }
     }
 
     /// Returns a response without content, behind which the connection has this use.
