@@ -14,6 +14,14 @@ fn guest_on_quic(config: ChatConfig) -> (Stage, Guest, Guest) {
     (stage, host, guest)
 }
 
+/// Requests so many entries again, from the first one that is missing.
+fn request_repair(stage: &mut Stage, guest: &Guest, count: u16) {
+    let mut body = Vec::new();
+    let from = stage.received(guest).next;
+    upstream::encode_repair([Range { from, count }], &mut body);
+    stage.on_quic(guest, &body);
+}
+
 impl Stage {
     fn enter_quic(&mut self, room: &str, name: &str) -> Guest {
         (self.is_encrypted, self.is_quic) = (true, true);
@@ -64,10 +72,7 @@ fn h8_loss_is_probed_and_repaired() {
     stage.lose(&guest);
     stage.advance(Duration::from_millis(50));
     assert!(stage.received(&guest).is_probed, "a tail probe, as with datagrams");
-    let mut body = Vec::new();
-    let next = stage.received(&guest).next;
-    upstream::encode_repair([Range { from: next, count: 1 }], &mut body);
-    stage.on_quic(&guest, &body);
+    request_repair(&mut stage, &guest, 1);
     stage.deliver();
     assert_eq!(stage.received(&guest).texts(), ["lost"]);
 }
@@ -160,10 +165,7 @@ fn h8_session_changes_with_carried() {
         stage.chat.handle_disconnect(guest.id, stage.now);
         stage.advance(seconds(2));
         if keys.is_empty() {
-            let mut body = Vec::new();
-            let next = stage.received(&guest).next;
-            upstream::encode_repair([Range { from: next, count: 9 }], &mut body);
-            stage.on_quic(&guest, &body);
+            request_repair(&mut stage, &guest, 9);
             stage.deliver();
         }
         stage.have_on_quic(&guest);
@@ -227,10 +229,7 @@ fn h8_seeded_loss_ends_whole() {
             match roll(6) {
                 0 => stage.have_on_quic(&guest),
                 1 => {
-                    let mut body = Vec::new();
-                    let from = stage.received(&guest).next;
-                    upstream::encode_repair([Range { from, count: 99 }], &mut body);
-                    stage.on_quic(&guest, &body);
+                    request_repair(&mut stage, &guest, 99);
                     stage.deliver();
                     is_behind = stage.received(&guest).next < stage.received(&host).next;
                 }

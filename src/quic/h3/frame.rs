@@ -115,14 +115,7 @@ impl FrameReader {
                         Handling::Leave => return Ok(Some(Part::Left(length))),
                     };
                 }
-                State::Hold { kind, size } => {
-                    self.held.extend_from_slice(take(bytes, size - self.held.len()));
-                    if self.held.len() < size {
-                        return Ok(None);
-                    }
-                    self.state = State::Head;
-                    return Ok(Some(Part::Whole(kind, std::mem::take(&mut self.held))));
-                }
+                State::Hold { kind, size } => return Ok(self.take_whole(bytes, kind, size)),
                 State::Pass { left: 0 } | State::Skip { left: 0 } => self.state = State::Head,
                 State::Pass { .. } | State::Skip { .. } if bytes.is_empty() => return Ok(None),
                 State::Pass { left } => {
@@ -137,6 +130,16 @@ impl FrameReader {
                 }
             }
         }
+    }
+
+    /// Takes bytes of a value that is needed as a whole. Returns `None` while it needs more.
+    fn take_whole<'a>(&mut self, bytes: &mut &'a [u8], kind: u64, size: usize) -> Option<Part<'a>> {
+        self.held.extend_from_slice(take(bytes, size - self.held.len()));
+        if self.held.len() < size {
+            return None;
+        }
+        self.state = State::Head;
+        Some(Part::Whole(kind, std::mem::take(&mut self.held)))
     }
 
     /// Takes type and length, byte by byte until both are complete.

@@ -7,6 +7,16 @@
 //!
 //! Wrong input costs a stream or the connection of its sender, as RFC 9114 says. A stream costs 16 bytes
 //! until its type is known, a request up to 2,048 bytes, and unknown input counts in a budget.
+//!
+//! | file | what it owns |
+//! | --- | --- |
+//! | `action.rs`, `error.rs` | actions for the owner; errors, and their codes |
+//! | `stream.rs` | the streams of the peer, and the rules for their frames |
+//! | `session.rs` | the session, from its request to its end |
+//! | `request.rs`, `settings.rs` | the request for a session; the settings of both ends |
+//! | `frame.rs`, `capsule.rs`, `varint.rs` | frames, the capsule that closes a session, and their integers |
+//! | `qpack/` | fields of requests and responses |
+//! | `skipped.rs` | the budget for unknown input |
 
 mod action;
 mod capsule;
