@@ -1,6 +1,6 @@
 //! In the steady state a relayed message allocates nothing, whatever the delivery, in the clear and
-//! sealed, also to members on WebSockets. The server runs in a thread of this test, under an allocator that counts the requests of
-//! that thread.
+//! sealed, also to members on WebSockets. The server runs in a thread of this test, under an allocator that
+//! counts the requests of that thread.
 
 mod support;
 
@@ -57,6 +57,8 @@ const STREAMERS: usize = 1;
 const CARRIED: usize = 1;
 /// They only read: the library that reads their messages allocates for each.
 const ON_WEBSOCKETS: usize = 1;
+/// Members that send messages.
+const SPEAKERS: usize = MEMBERS + SEALED + STREAMERS + CARRIED;
 const ROUNDS: usize = 200;
 
 /// A member with stream delivery.
@@ -99,45 +101,61 @@ impl Streamer {
     }
 }
 
-/// In every round all members send a message, so that messages wait and are packed, and then
-/// everyone reads.
-fn chat(
-    members: &[Member],
-    sealed: &[Sealed],
-    streamers: &mut [Streamer],
-    carried: &mut [Carried],
-    on_websockets: &mut [WebMember],
-) {
-    let said = members.len() + sealed.len() + streamers.len() + carried.len();
-    for round in 0..ROUNDS {
-        let text = format!("round {round:05}");
-        members.iter().for_each(|member| member.say(&text));
-        sealed.iter().for_each(|member| member.say(&text));
-        streamers.iter_mut().for_each(|streamer| streamer.say(&text));
-        carried.iter_mut().for_each(|member| member.say(&text));
-        for member in members {
-            for _ in 1..said {
-                member.hear();
-            }
+/// Members on all paths.
+struct Crowd {
+    members: Vec<Member>,
+    sealed: Vec<Sealed>,
+    streamers: Vec<Streamer>,
+    carried: Vec<Carried>,
+    on_websockets: Vec<WebMember>,
+}
+
+impl Crowd {
+    /// Enters all members, which then read what has come so far.
+    fn enter(tcp: SocketAddr, udp: SocketAddr) -> Self {
+        let enter_sealed = |index| Sealed::enter((tcp, udp), JOIN, &format!("sealed {index}"), "");
+        let mut crowd = Self {
+            members: (0..MEMBERS).map(|index| enter(tcp, udp, index)).collect(),
+            sealed: (0..SEALED).map(enter_sealed).collect(),
+            streamers: (0..STREAMERS).map(|index| enter_stream(tcp, udp, index)).collect(),
+            carried: (0..CARRIED).map(|index| enter_carried(tcp, index)).collect(),
+            on_websockets: (0..ON_WEBSOCKETS).map(|index| enter_on_websocket(tcp, index)).collect(),
+        };
+        for streamer in &mut crowd.streamers {
+            streamer.hear_to(1 + (STREAMERS + CARRIED + ON_WEBSOCKETS) as u64);
         }
-        for member in &mut *carried {
-            for _ in 1..said {
-                member.hear();
-            }
+        crowd.carried.iter_mut().for_each(Carried::settle);
+        crowd.members.iter().for_each(Member::settle);
+        for member in &crowd.sealed {
+            member.heard_up_to_now();
         }
-        for member in sealed {
-            for _ in 1..said {
-                member.hear();
+        crowd
+    }
+
+    /// In every round all members send a message, so that messages wait and are packed, and then
+    /// everyone reads.
+    fn chat(&mut self) {
+        let Self { members, sealed, streamers, carried, on_websockets } = self;
+        for round in 0..ROUNDS {
+            let text = format!("round {round:05}");
+            members.iter().for_each(|member| member.say(&text));
+            sealed.iter().for_each(|member| member.say(&text));
+            streamers.iter_mut().for_each(|streamer| streamer.say(&text));
+            carried.iter_mut().for_each(|member| member.say(&text));
+            for _ in 1..SPEAKERS {
+                members.iter().for_each(|member| drop(member.hear()));
+                carried.iter_mut().for_each(|member| drop(member.hear()));
+                sealed.iter().for_each(|member| drop(member.hear()));
             }
-        }
-        for member in &mut *on_websockets {
-            for _ in 0..said {
-                member.socket.expect_frame(BINARY);
+            for member in &mut *on_websockets {
+                for _ in 0..SPEAKERS {
+                    member.socket.expect_frame(BINARY);
+                }
             }
-        }
-        // All stream members have the same cursor now, and the same again at the end.
-        for streamer in &mut *streamers {
-            streamer.hear_to(streamer.receiver.next() + said as u64);
+            // All stream members have the same cursor now, and the same again at the end.
+            for streamer in &mut *streamers {
+                streamer.hear_to(streamer.receiver.next() + SPEAKERS as u64);
+            }
         }
     }
 }
@@ -161,38 +179,12 @@ fn start_server() -> (JoinHandle<Exit>, (SocketAddr, SocketAddr)) {
 #[test]
 fn relaying_allocates_nothing() {
     let (server, (tcp, udp)) = start_server();
-    let members: Vec<Member> = (0..MEMBERS).map(|index| enter(tcp, udp, index)).collect();
-    let enter_sealed = |index| Sealed::enter((tcp, udp), JOIN, &format!("sealed {index}"), "");
-    let sealed: Vec<Sealed> = (0..SEALED).map(enter_sealed).collect();
-    let mut streamers: Vec<Streamer> =
-        (0..STREAMERS).map(|index| enter_stream(tcp, udp, index)).collect();
-    let mut carried: Vec<Carried> = (0..CARRIED).map(|index| enter_carried(tcp, index)).collect();
-    let mut on_websockets: Vec<WebMember> =
-        (0..ON_WEBSOCKETS).map(|index| enter_on_websocket(tcp, index)).collect();
-    for streamer in &mut streamers {
-        streamer.hear_to(1 + (STREAMERS + CARRIED + ON_WEBSOCKETS) as u64);
-    }
-    for member in &mut carried {
-        member.settle();
-    }
-    for member in &members {
-        member.settle();
-    }
-    for member in &sealed {
-        member.heard_up_to_now();
-    }
-
-    let mut chat = || chat(&members, &sealed, &mut streamers, &mut carried, &mut on_websockets);
-    chat(); // Until every buffer has its size.
+    let mut crowd = Crowd::enter(tcp, udp);
+    crowd.chat(); // Until every buffer has its size.
     IS_COUNTING.store(true, Ordering::SeqCst);
-    chat();
+    crowd.chat();
     IS_COUNTING.store(false, Ordering::SeqCst);
-    assert_eq!(
-        COUNTED.load(Ordering::SeqCst),
-        0,
-        "allocations for {} messages",
-        ROUNDS * (MEMBERS + SEALED + STREAMERS + CARRIED)
-    );
+    assert_eq!(COUNTED.load(Ordering::SeqCst), 0, "allocations for {} messages", ROUNDS * SPEAKERS);
 
     // Checks the counter: a new member allocates.
     IS_COUNTING.store(true, Ordering::SeqCst);
