@@ -77,14 +77,18 @@ async function token_outlives_cleartext({ Server }) {
   server.offerWebTransport();
   const visit = await Visit.enter(server, Server);
   const { fetch } = server.platform;
-  server.platform.fetch = () => new Promise(() => {});
+  // Joins are refused, because the old membership has the name.
   server.refuse = ({ operation }) => (operation === "join" ? 1 : 0);
-  server.last.cut(0);
-  await server.platform.until(() => server.requests.length === 3);
-  server.platform.fetch = fetch;
-  await server.platform.until(() => visit.membership.state === "open");
-  assertEqual(server.requests.map(({ operation }) => operation), ["join", "resume", "join", "resume"]);
-  assertEqual([visit.membership.path, visit.of("rejoined").length], ["webtransport", 0]);
+  for (const unanswered of [1, 2]) {
+    let fetches = 0;
+    server.platform.fetch = () => ((fetches += 1) > unanswered ? fetch() : new Promise(() => {}));
+    server.last.cut(0);
+    await server.platform.advance(30_000);
+    assertEqual([visit.membership.state, visit.membership.path], ["open", "webtransport"]);
+  }
+  const operations = server.requests.map(({ operation }) => operation);
+  assertEqual(operations, ["join", "resume", "resume", "resume", "resume", "join", "resume"]);
+  assertEqual(visit.of("rejoined"), []);
 }
 
 export const webTransportTests = [

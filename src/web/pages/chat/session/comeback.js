@@ -84,6 +84,11 @@ export class Comeback {
 
   // Returns null if the token is dead or unknown.
   async #resume() {
+    // A path that does not know the token shows that the network is back, so WebTransport may work now.
+    return (await this.#presentToken()) ?? (await this.#presentToken());
+  }
+
+  async #presentToken() {
     if (this.#token === null) {
       return null;
     }
