@@ -50,7 +50,7 @@ pub(super) struct Partings {
 pub struct PathEnd {
     /// The member.
     pub member: MemberId,
-    /// The reason of the member's end (S4). `None` if it has moved to datagrams.
+    /// The reason of the member's end (S4). `None` if it has another path.
     pub code: Option<Code>,
 }
 

@@ -84,7 +84,7 @@ fn of_own_key(directory: Option<&Path>) -> Result<Vec<(Level, String)>, TlsError
 
 /// Returns the first and the last second of a certificate's validity, since the epoch. rustls compares the
 /// dates before anything else, and its errors have them.
-fn dates(certificate: &CertificateDer<'_>) -> Option<(u64, u64)> {
+pub(super) fn dates(certificate: &CertificateDer<'_>) -> Option<(u64, u64)> {
     let certificate = ParsedCertificate::try_from(certificate).ok()?;
     let error_at = |seconds| {
         let (roots, time) = (RootCertStore::empty(), Duration::from_secs(seconds));

@@ -11,7 +11,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
 use super::identity::Source;
 use super::wire::Wire;
-use super::{DATE_INTERVAL, Served, Tls};
+use super::{DATE_INTERVAL, Served, Tls, check};
 use crate::config::CERTIFICATE_AGE;
 use crate::connection::{Connection, Protection, ReadOutcome, Received, Transport, WriteOutcome};
 
@@ -301,6 +301,15 @@ fn e4_bad_record_ends_the_connection() {
     feed(&mut connection, &records, 4096);
     assert_eq!(read_all(&mut connection), ReadOutcome::Ended);
     assert!(connection.input().is_empty() && connection.failure().is_some());
+}
+
+/// A browser that has the hash of a certificate accepts 14 days at most.
+#[test]
+fn h9_certificate_is_valid_for_13_days() {
+    let mut source = Source::own(None, vec!["localhost".into()]).expect("a key");
+    let identity = source.load(SystemTime::now()).expect("a certificate");
+    let (first, last) = check::dates(&identity.certificate).expect("dates");
+    assert_eq!(last - first, 13 * 24 * 60 * 60);
 }
 
 #[test]

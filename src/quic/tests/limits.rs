@@ -1,6 +1,7 @@
 //! Limits: proved addresses, handshakes, connections, time, and bad input.
 
 use proptest::prelude::*;
+use quinn_proto::WriteError;
 
 use super::*;
 
@@ -19,6 +20,21 @@ fn h8_address_is_proved_before_anything() {
     stage.settle();
     assert!(stage.clients[0].is_connected);
     assert_eq!((stage.quic.take_count(Count::Replies), stage.quic.count()), (0, 1));
+}
+
+#[test]
+fn h8_windows_have_64_kib() {
+    let mut stage = Stage::new();
+    let index = stage.add_client();
+    stage.settle();
+    let connection = &mut stage.clients[index].connection;
+    let written: Vec<_> = (0..2)
+        .map(|_| {
+            let stream = connection.streams().open(Dir::Bi).expect("a stream");
+            connection.send_stream(stream).write(&[0; 100 * 1024])
+        })
+        .collect();
+    assert!(matches!(written[..], [Ok(65_536), Err(WriteError::Blocked)]), "{written:?}");
 }
 
 #[test]
