@@ -22,6 +22,13 @@ fn h8_address_is_proved_before_anything() {
     assert_eq!((stage.quic.take_count(Count::Replies), stage.quic.count()), (0, 1));
 }
 
+/// A peer that is allowed to clears the bit that tells QUIC from other datagrams (RFC 9287).
+#[test]
+fn h1_fixed_bit_is_not_greased() {
+    let settings = format!("{:?}", settings::endpoint());
+    assert!(settings.contains("grease_quic_bit: false"), "{settings}");
+}
+
 #[test]
 fn h8_windows_have_64_kib() {
     let mut stage = Stage::new();
