@@ -136,6 +136,22 @@ fn h11_host_kicks_a_member() {
 }
 
 #[test]
+fn h11_room_is_passed_on() {
+    let server = Server::start(&[]);
+    let Some(browser) = Browser::start("h11 the next host") else { return };
+    let ann = Person::visit(browser.page(), &server);
+    ann.create("lobby", "ann");
+    let bob = Member::join(&server, "lobby", &text("bob"));
+    ann.expect_members(&["ann", "bob"]);
+    ann.page.resize(1280, 720);
+    ann.page.click(&format!("{ROOM} .member[data-name=bob]"));
+    ann.page.click(&format!("{ROOM} [data-action=host]"));
+    ann.expect_notice("bob is the host now");
+    bob.say("/kick ann");
+    ann.page.wait_for(&format!("{ROOM} .banner[data-state=ended]"));
+}
+
+#[test]
 fn h11_host_leaves() {
     let server = Server::start(&[]);
     let Some(browser) = Browser::start("h11 the end of a room") else { return };
