@@ -33,7 +33,7 @@ const CHECK: &str = "
     const tags = 'script,img,iframe,object,embed,style,link,base,meta,video,audio,math,foreignObject';
     const bad = [...document.body.querySelectorAll('*')].filter(element =>
         element.matches(tags) && !element.matches('script[type=module]')
-        || element.matches('a') && !/^https?:$/.test(element.protocol)
+        || element.matches('a') && !(/^https?:$/.test(element.protocol) && element.relList.contains('noopener'))
         || [...element.attributes].some(({ name }) => /^on|^style$|^srcdoc$/.test(name)));
     return [attacks, bad.map(element => element.outerHTML)]";
 
