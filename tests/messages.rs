@@ -495,7 +495,8 @@ fn w26_drops_are_counted() {
     let (alice, bob) = alice_and_bob(&server);
     let dave = Member::create(&server, "other", &text("dave"));
     let stranger = alice.elsewhere();
-    stranger.send_datagram(b"nonsense");
+    // As the first byte, a letter would make it QUIC (H1).
+    stranger.send_datagram(b"\x08nonsense");
     stranger.send_datagram(b"");
     stranger.send_datagram(&[1; MAX_UPSTREAM + 1]);
     stranger.send_datagram(&datagram("room", &[b'0'; 32], b"hi"));

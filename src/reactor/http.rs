@@ -37,8 +37,8 @@ enum Mode {
 pub(super) struct Http {
     peer: Peer,
     mode: Mode,
-    /// Time of the last answer.
-    answered_at: Instant,
+    /// Time of the last answer. The first bytes are none: the first head has no more time than others.
+    answered_at: Option<Instant>,
 }
 
 impl Http {
@@ -48,11 +48,11 @@ impl Http {
         if context.web.is_off() {
             return Some(None);
         }
-        let answered_at = context.now;
-        Some(begins_request(first)?.then_some(Self { peer, mode: Mode::Requests, answered_at }))
+        let http = Self { peer, mode: Mode::Requests, answered_at: None };
+        Some(begins_request(first)?.then_some(http))
     }
 
-    pub(super) fn answered_at(&self) -> Instant {
+    pub(super) fn answered_at(&self) -> Option<Instant> {
         self.answered_at
     }
 
@@ -187,7 +187,7 @@ impl Http {
             context.metrics.count(Counter::HttpRefused);
         }
         connection.send(response.bytes);
-        self.answered_at = context.now;
+        self.answered_at = Some(context.now);
         match response.then {
             Then::Continue => {}
             Then::Upgrade => self.mode = Mode::Upgraded,

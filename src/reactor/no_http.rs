@@ -18,7 +18,7 @@ impl Http {
         context.web.is_off().then_some(None)
     }
 
-    pub(super) fn answered_at(&self) -> Instant {
+    pub(super) fn answered_at(&self) -> Option<Instant> {
         match *self {}
     }
 

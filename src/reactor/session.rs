@@ -187,7 +187,7 @@ impl Session {
     /// Decides between TCRP and HTTP, once there are enough bytes. Fewer are no request of either.
     fn decide(&mut self, context: &Context) {
         if !self.is_decided {
-            self.take_decision(Http::begin(self.connection.input(), self.peer, context), context);
+            self.take_decision(Http::begin(self.connection.input(), self.peer, context));
         }
     }
 
@@ -196,15 +196,16 @@ impl Session {
         if !self.is_decided && self.connection.input().is_empty() {
             let mut first = [0; FIRST_BYTES];
             let size = self.connection.peek(&mut first);
-            self.take_decision(Http::begin(&first[..size], self.peer, context), context);
+            self.take_decision(Http::begin(&first[..size], self.peer, context));
         }
     }
 
-    fn take_decision(&mut self, http: Option<Option<Http>>, context: &Context) {
-        let Some(http) = http else { return };
-        self.is_decided = true;
-        let tcrp = || Protocol::Tcrp(Tcrp::new(self.peer, context.now));
-        self.protocol = http.map_or_else(tcrp, Protocol::Http);
+    /// Takes a decision between HTTP and TCRP, which the connection has until then.
+    fn take_decision(&mut self, http: Option<Option<Http>>) {
+        self.is_decided = http.is_some();
+        if let Some(http) = http.flatten() {
+            self.protocol = Protocol::Http(http);
+        }
     }
 
     fn handle_end(&mut self, context: &mut Context) {

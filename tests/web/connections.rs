@@ -1,10 +1,26 @@
 //! Limits and deadlines of connections with HTTP, and viewers (H4, H2).
 
 use std::io::{Read, Write};
+use std::time::{Duration, Instant};
 
 use crate::support::carried::Carried;
 use crate::support::http::*;
 use crate::support::*;
+
+#[test]
+fn h4_deciding_bytes_give_no_time() {
+    let server = Server::start(&["--handshake-timeout", "3"]);
+    let start = Instant::now();
+    let mut connection = Control::connect(&server);
+    connection.send(b"G");
+    while start.elapsed() < Duration::from_millis(2_500) {
+        connection.expect_nothing();
+    }
+    connection.send(b"ET /");
+    assert_eq!(Response::read(&mut connection.stream()).status, 408);
+    let took = start.elapsed();
+    assert!(took < Duration::from_millis(4_500), "{took:?}");
+}
 
 #[test]
 fn h4_late_heads_end() {

@@ -22,7 +22,7 @@ impl Session {
         // are no answers: while they go out, `since` changes.
         let answered_at = match &self.protocol {
             Protocol::Tcrp(tcrp) => tcrp.answered_at(),
-            Protocol::Http(http) => http.answered_at(),
+            Protocol::Http(http) => http.answered_at().unwrap_or(self.since),
             Protocol::WebSocket(socket) => socket.answered_at(),
             Protocol::Carried(carried) => carried.taken_at(),
         };
