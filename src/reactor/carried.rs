@@ -144,13 +144,8 @@ impl Carried {
         connection: &Connection<impl Transport>,
         limits: &BufferLimits,
     ) -> bool {
-        let has_input = || self.framing.has_input(connection.input());
         let next = self.pause(connection, limits).unwrap_or_else(|| {
-            if has_input() || connection.has_peer_ended() {
-                Next::Yield
-            } else {
-                Next::input(connection)
-            }
+            Next::turn_or_input(self.framing.has_input(connection.input()), connection)
         });
         !matches!(next, Next::Wait)
     }

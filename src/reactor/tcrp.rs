@@ -35,6 +35,15 @@ impl Next {
     pub(super) fn input(connection: &Connection<impl Transport>) -> Self {
         if connection.is_readable() { Self::Read } else { Self::Wait }
     }
+
+    /// Returns the need of a further turn if there is a whole request or message, or if the end of the peer's
+    /// half is to be handled. Otherwise returns the need of more input.
+    pub(super) fn turn_or_input(has_whole: bool, connection: &Connection<impl Transport>) -> Self {
+        match has_whole || connection.has_peer_ended() {
+            true => Self::Yield,
+            false => Self::input(connection),
+        }
+    }
 }
 
 /// State of the request at the start of the input.

@@ -108,11 +108,7 @@ impl WebSocketRequests {
     ) -> bool {
         let next = self.pause(connection, limits).unwrap_or_else(|| {
             let has_request = self.delayed.is_some() || websocket::has_frame(connection.input());
-            if has_request || connection.has_peer_ended() {
-                Next::Yield
-            } else {
-                Next::input(connection)
-            }
+            Next::turn_or_input(has_request, connection)
         });
         !matches!(next, Next::Wait)
     }
